@@ -1,0 +1,1 @@
+"""The host side: scenarios, engines, timeline, expectations, reports."""

@@ -1,0 +1,1 @@
+"""The TCP peer: it shares a file, or gets one and then shares it."""

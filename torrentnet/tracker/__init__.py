@@ -1,0 +1,1 @@
+"""The UDP tracker: who has what, what was asked, and how it ended."""

@@ -1,0 +1,166 @@
+"""Which pieces somebody holds: a set of piece numbers with the shapes that packets and people want."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from torrentnet.wire.errors import PacketError, PeerProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_WINDOW = 11_000
+"""Pieces that one possession datagram speaks of: their raw bitfield (1,375 bytes) fits behind its header."""
+
+RAW = 0
+RANGES = 1
+_RANGE = struct.Struct(">II")
+
+
+class PieceSet:
+    """Which of ``size`` pieces are held; kept as a bitfield (BEP 3: the first byte's high bit is piece 0)."""
+
+    __slots__ = ("_bits", "_held", "size")
+
+    def __init__(self, size: int, held: Iterable[int] = ()) -> None:
+        self.size = size
+        self._bits = bytearray((size + 7) // 8)
+        self._held = 0
+        for piece in held:
+            self.add(piece)
+
+    @classmethod
+    def full(cls, size: int) -> PieceSet:
+        """All of ``size`` pieces."""
+        made = cls(size)
+        made.set_range(0, size)
+        return made
+
+    @classmethod
+    def from_bitfield(cls, size: int, raw: bytes | memoryview) -> PieceSet:
+        """From a peer's bitfield. Raises :class:`PeerProtocolError` on a wrong length or a spare bit that is set."""
+        made = cls(size)
+        if len(raw) != len(made._bits):
+            raise PeerProtocolError(f"bitfield of {len(raw)} bytes where {len(made._bits)} belong")
+        made._bits[:] = raw
+        if size % 8 and made._bits[-1] & (0xFF >> size % 8):
+            raise PeerProtocolError("bitfield has a spare bit set")
+        made._held = int.from_bytes(made._bits, "big").bit_count()
+        return made
+
+    def __len__(self) -> int:
+        return self._held
+
+    def __contains__(self, piece: int) -> bool:
+        return 0 <= piece < self.size and bool(self._bits[piece >> 3] & (0x80 >> (piece & 7)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PieceSet) and self.size == other.size and self._bits == other._bits
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"PieceSet({self.size}, {self.describe()})"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every piece is held (an empty file is always whole)."""
+        return self._held == self.size
+
+    def add(self, piece: int) -> None:
+        """Hold ``piece`` from now on. Raises :class:`IndexError` for a piece that does not exist."""
+        if not 0 <= piece < self.size:
+            raise IndexError(f"piece {piece} of {self.size}")
+        mask = 0x80 >> (piece & 7)
+        if not self._bits[piece >> 3] & mask:
+            self._bits[piece >> 3] |= mask
+            self._held += 1
+
+    def set_range(self, first: int, count: int) -> None:
+        """Hold ``count`` pieces from ``first`` on."""
+        for piece in range(first, first + count):
+            self.add(piece)
+
+    def replace_window(self, first: int, window: PieceSet) -> None:
+        """Take over what ``window`` says of the pieces from ``first`` on."""
+        for offset in range(window.size):
+            piece = first + offset
+            mask = 0x80 >> (piece & 7)
+            if offset in window:
+                self.add(piece)
+            elif self._bits[piece >> 3] & mask:
+                self._bits[piece >> 3] ^= mask
+                self._held -= 1
+
+    def missing(self) -> Iterator[int]:
+        """The pieces that are not held, in order."""
+        for piece in range(self.size):
+            if piece not in self:
+                yield piece
+
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """Runs of held pieces as (first, count), in order."""
+        start = -1
+        for piece in range(self.size):
+            if piece in self:
+                if start < 0:
+                    start = piece
+            elif start >= 0:
+                yield start, piece - start
+                start = -1
+        if start >= 0:
+            yield start, self.size - start
+
+    def bitfield(self) -> bytes:
+        """The bitfield of BEP 3, ``ceil(size / 8)`` bytes, spare bits zero."""
+        return bytes(self._bits)
+
+    def describe(self) -> str:
+        """As a person reads it: ``all 32``, ``none of 32``, ``0-4, 9 (6 of 32)``."""
+        if self.is_full:
+            return f"all {self.size}"
+        if not self._held:
+            return f"none of {self.size}"
+        runs = ", ".join(str(first) if count == 1 else f"{first}-{first + count - 1}" for first, count in self.ranges())
+        return f"{runs} ({self._held} of {self.size})"
+
+
+def encode_window(pieces: PieceSet, first: int, count: int) -> tuple[int, bytes]:
+    """What ``pieces`` holds of the ``count`` pieces from ``first`` on: (RAW or RANGES, bytes), the smaller of both.
+
+    RAW is a bitfield of its own that begins with piece ``first``; RANGES is (u32 first, u32 count) a run, with
+    the run's first piece counted from 0 of the file.
+    """
+    window = PieceSet(count)
+    for offset in range(count):
+        if first + offset in pieces:
+            window.add(offset)
+    raw = window.bitfield()
+    runs: list[bytes] = []
+    for start, length in window.ranges():
+        runs.append(_RANGE.pack(first + start, length))
+        if len(runs) * _RANGE.size >= len(raw):
+            return RAW, raw
+    return RANGES, b"".join(runs)
+
+
+def decode_window(encoding: int, data: bytes, first: int, count: int) -> PieceSet:
+    """The inverse of :func:`encode_window`: a set of ``count`` pieces. Raises :class:`PacketError` (sendable)."""
+    if encoding == RAW:
+        try:
+            return PieceSet.from_bitfield(count, data)
+        except PeerProtocolError as error:
+            raise PacketError(f"possession: {error.message}", sendable=True) from None
+    if encoding != RANGES:
+        raise PacketError(f"possession: unknown encoding {encoding}", sendable=True)
+    if len(data) % _RANGE.size:
+        raise PacketError("possession: a range is cut short", sendable=True)
+    window = PieceSet(count)
+    next_free = first
+    for start, length in _RANGE.iter_unpack(data):
+        if start < next_free or not length or start + length > first + count:
+            raise PacketError("possession: ranges out of order or out of bounds", sendable=True)
+        window.set_range(start - first, length)
+        next_free = start + length
+    return window
