@@ -1,0 +1,63 @@
+# One image for every node of a lab: tracker, peer and their console, nothing but Python's standard library,
+# and the tools that set a link's rate and faults from outside.
+#
+#   docker build --build-arg BASE_IMAGE="$(scripts/base-image.sh)" -t torrentnet-node .
+#
+# Layers that change seldom come first: after a change of the sources only the last two are made again.
+ARG BASE_IMAGE=python:3.13-slim
+
+FROM ${BASE_IMAGE} AS system
+USER root
+# The base that scripts/base-image.sh makes from Debian packages has the tools, the official image lacks them. It also
+# lacks the standard library's .pyc files, which a read-only container would compile anew at each start.
+RUN set -eu; \
+    if ! command -v tc || ! command -v iptables || ! command -v ethtool; then \
+        apt-get update -q; \
+        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends iproute2 iptables ethtool; \
+        rm -rf /var/lib/apt/lists/*; \
+    fi >/dev/null; \
+    library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))'); \
+    if ! ls "$library"/asyncio/__pycache__/*.pyc >/dev/null 2>&1; then \
+        python3 -m compileall -q -j 0 -x '/(test|tests|site-packages|idlelib|lib2to3|turtledemo|ensurepip)/' "$library"; \
+    fi; \
+    groupadd --gid 10001 torrent; \
+    useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin torrent; \
+    install -d -o torrent -g torrent -m 0755 /data /files; \
+    install -d -m 1777 /run/torrentnet; \
+    for name in tracker.py peer.py console request file_logs; do \
+        ln -s /opt/torrentnet/bin/launch "/usr/local/bin/$name"; \
+    done
+# Where the kernel has no nf_tables, iptables-legacy needs a lock file, and the root is read-only.
+# A safe path, because nodes work in a directory whose files are named by others: /data/json.py is no module.
+ENV LANG=C.UTF-8 \
+    PYTHONPATH=/opt/torrentnet \
+    PYTHONSAFEPATH=1 \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    XTABLES_LOCKFILE=/run/torrentnet/xtables.lock
+WORKDIR /data
+CMD ["tracker.py", "--help"]
+
+FROM system AS program
+COPY --chmod=755 docker/launch /opt/torrentnet/bin/launch
+COPY tracker.py peer.py /opt/torrentnet/
+# .dockerignore leaves the lab out.
+COPY torrentnet /opt/torrentnet/torrentnet
+# Nothing writes below a read-only root, so that .pyc files need no look at their source's time.
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/torrentnet && chmod -R a+rX /opt/torrentnet
+
+# For tests with other people's clients: docker build --target clients.
+FROM system AS clients-system
+RUN apt-get update -q >/dev/null \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends aria2 >/dev/null \
+    && rm -rf /var/lib/apt/lists/*
+
+FROM clients-system AS clients
+LABEL org.torrentnet.image=clients
+COPY --from=program /opt/torrentnet /opt/torrentnet
+USER 10001:10001
+
+FROM system AS node
+LABEL org.torrentnet.image=node
+COPY --from=program /opt/torrentnet /opt/torrentnet
+USER 10001:10001

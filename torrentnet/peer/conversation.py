@@ -1,0 +1,191 @@
+"""One TCP connection between two peers: handshakes, framing, and what waits to be sent. No socket in here."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from torrentnet.wire.errors import PeerProtocolError
+from torrentnet.wire.extended import (
+    HANDSHAKE_ID,
+    MAX_REQUESTS,
+    METADATA_ID,
+    ExtensionHandshake,
+    Metadata,
+    pack_extension_handshake,
+    pack_metadata,
+    parse_extension_handshake,
+    parse_metadata,
+)
+from torrentnet.wire.handshake import SIZE as HANDSHAKE_SIZE
+from torrentnet.wire.handshake import Handshake, begins_like_handshake, pack_handshake, parse_handshake
+from torrentnet.wire.messages import (
+    BLOCK,
+    BLOCK_HEAD,
+    MAX_BLOCK,
+    Bitfield,
+    Extended,
+    HaveAll,
+    HaveNone,
+    Message,
+    MessageReader,
+    pack,
+    pack_block_head,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torrentnet.wire.pieces import PieceSet
+
+CLIENT = "torrentnet 0.1.0"
+_SMALL_LIMIT = 64 * 1024
+"""Largest message that an uploader believes, unless the bitfield of its file is larger."""
+
+
+class FileSpan(NamedTuple):
+    """Bytes of an open file that are to be sent; the kernel takes them from there."""
+
+    descriptor: int
+    offset: int
+    length: int
+
+
+class Self(PeerProtocolError):
+    """The other end is this very peer."""
+
+
+ConversationEvent: TypeAlias = Handshake | ExtensionHandshake | Metadata | Message
+
+
+class Conversation:
+    """Both ends of BEP 3's connection.
+
+    The shell receives into :meth:`buffer`, calls :meth:`received`, and sends what is in :attr:`output`, in order.
+    What comes is handed out as events: the other side's :class:`Handshake` first, its
+    :class:`ExtensionHandshake` and :class:`Metadata` messages decoded, everything else as it is.
+    ``bulk`` is how many bytes the reader takes at once, for the side that downloads.
+    """
+
+    def __init__(self, info_hash: bytes, peer_id: bytes, *, initiator: bool, pieces: int = 0, bulk: int = 0) -> None:
+        self._info_hash = info_hash
+        self._peer_id = peer_id
+        self._initiator = initiator
+        limit = max(_SMALL_LIMIT, pieces // 8 + 2, MAX_BLOCK + BLOCK_HEAD if bulk else 0)
+        self._reader = MessageReader(limit, max(bulk, 0))
+        self._greeting = bytearray()
+        self.other: Handshake | None = None
+        """What the other side said first; None until it did."""
+        self.extension: ExtensionHandshake | None = None
+        """What the other side can do besides; None until it said so."""
+        self.output: deque[bytes | FileSpan] = deque()
+        self.waiting = 0
+        """Bytes in :attr:`output`."""
+        self.received_bytes = 0
+        if initiator:
+            self._greet()
+
+    @property
+    def fast(self) -> bool:
+        """Whether both sides speak BEP 6 (we always do)."""
+        return self.other is not None and self.other.fast
+
+    def buffer(self) -> memoryview:
+        """Where the next bytes from the other side go."""
+        return self._reader.buffer()
+
+    def received(self, count: int) -> Iterator[ConversationEvent]:
+        """``count`` bytes were put into :meth:`buffer`. Exhaust it before receiving again.
+
+        Raises :class:`PeerProtocolError` for whatever makes going on senseless.
+        """
+        self.received_bytes += count
+        if self.other is not None:
+            yield from map(self._open, self._reader.advance(count))
+            return
+        data = bytes(self._reader.buffer()[:count])
+        yield from self.feed(data, counted=True)
+
+    def feed(self, data: bytes, *, counted: bool = False) -> Iterator[ConversationEvent]:
+        """Like :meth:`buffer` and :meth:`received` in one, for bytes that are somewhere else."""
+        if not counted:
+            self.received_bytes += len(data)
+        if self.other is None:
+            missing = HANDSHAKE_SIZE - len(self._greeting)
+            self._greeting += data[:missing]
+            data = data[missing:]
+            if not begins_like_handshake(self._greeting):
+                raise PeerProtocolError("what came first is no BitTorrent handshake")
+            if len(self._greeting) < HANDSHAKE_SIZE:
+                return
+            yield self._meet(parse_handshake(bytes(self._greeting)))
+        for message in self._reader.feed(data):
+            yield self._open(message)
+
+    def send(self, message: Message) -> None:
+        """Queue any message but a block."""
+        self._put(pack(message))
+
+    def send_block(self, piece: int, begin: int, span: FileSpan) -> None:
+        """Queue a block whose data is in a file."""
+        self._put(pack_block_head(piece, begin, span.length))
+        self.output.append(span)
+        self.waiting += span.length
+
+    def send_introduction(self, held: PieceSet | None, metadata_size: int) -> None:
+        """Queue what follows the handshakes: what we hold (None: not known yet), and what we can do besides."""
+        other = self.other
+        assert other is not None
+        if other.fast:
+            # BEP 6: exactly one of the three comes first.
+            if held is None or not len(held):
+                self.send(HaveNone())
+            elif held.is_full:
+                self.send(HaveAll())
+            else:
+                self.send(Bitfield(held.bitfield()))
+        elif held is not None and len(held):
+            self.send(Bitfield(held.bitfield()))
+        if other.extended:
+            ours = ExtensionHandshake(METADATA_ID, metadata_size, CLIENT, MAX_REQUESTS, MAX_BLOCK)
+            self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(ours)))
+
+    def send_metadata(self, metadata: Metadata) -> None:
+        """Queue a BEP 9 message, if the other side takes them."""
+        if self.extension and self.extension.metadata_id:
+            self.send(Extended(self.extension.metadata_id, pack_metadata(metadata)))
+
+    def largest_block(self) -> int:
+        """The largest block (bytes) that may be asked for: 16 KiB unless the other side said otherwise."""
+        return self.extension.block if self.extension else BLOCK
+
+    def sent(self, count: int) -> None:
+        """The shell has sent ``count`` bytes of what was in :attr:`output` and taken them out."""
+        self.waiting -= count
+
+    def _meet(self, other: Handshake) -> Handshake:
+        if other.info_hash != self._info_hash:
+            raise PeerProtocolError("asks for another info-hash")
+        if other.peer_id == self._peer_id:
+            raise Self("the other end is this peer itself")
+        self.other = other
+        if not self._initiator:
+            self._greet()
+        return other
+
+    def _greet(self) -> None:
+        self._put(pack_handshake(Handshake(self._info_hash, self._peer_id)))
+
+    def _put(self, data: bytes) -> None:
+        self.output.append(data)
+        self.waiting += len(data)
+
+    def _open(self, message: Message) -> ConversationEvent:
+        if not isinstance(message, Extended):
+            return message
+        if message.id == HANDSHAKE_ID:
+            self.extension = parse_extension_handshake(message.payload)
+            return self.extension
+        if message.id == METADATA_ID:
+            return parse_metadata(message.payload) or message
+        return message

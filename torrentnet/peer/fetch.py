@@ -1,0 +1,332 @@
+"""Fetching over one connection: the info dictionary where it is missing, then whole pieces. No socket in here."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from torrentnet.wire.errors import MetainfoError, PeerProtocolError, RemoteError
+from torrentnet.wire.extended import (
+    METADATA_PIECE,
+    ExtensionHandshake,
+    Metadata,
+    MetadataKind,
+)
+from torrentnet.wire.handshake import Handshake
+from torrentnet.wire.info import Info, parse_info
+from torrentnet.wire.messages import (
+    Bitfield,
+    Block,
+    Choke,
+    Have,
+    HaveAll,
+    HaveNone,
+    Interested,
+    KeepAlive,
+    Reject,
+    Request,
+    Unchoke,
+)
+from torrentnet.wire.pieces import PieceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torrentnet.peer.conversation import Conversation, ConversationEvent
+
+WINDOW = 4 * 1024 * 1024
+"""Bytes asked for and not yet here: more than bandwidth times delay of any lab, little enough memory."""
+MAX_METADATA_REQUESTS = 8
+MAX_STRAY_BLOCKS = 1_000
+"""Blocks that nobody asked for before the sender counts as broken; a choke leaves a window of them on their way."""
+KEEPALIVE = 60.0
+"""Seconds of saying nothing after which a keep-alive is due; clients drop those who send them often."""
+
+
+class SourceFailed(RemoteError):
+    """This source is of no use (any more); the message says why, as it goes into the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class InfoArrived:
+    """The info dictionary, checked against the info-hash."""
+
+    info: Info
+    elapsed: float
+    """Seconds since it was first asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PieceArrived:
+    """All blocks of a piece; not verified yet. The receiver owns ``data`` from now on."""
+
+    piece: int
+    data: bytearray
+    elapsed: float
+    """Seconds since its first block was asked for."""
+
+
+FetchEvent: TypeAlias = InfoArrived | PieceArrived
+
+
+@dataclass(slots=True)
+class _Partial:
+    data: bytearray
+    asked_at: float
+    missing: int
+    unasked: int = 0
+
+
+@dataclass(slots=True)
+class Fetch:
+    """The downloading side of one conversation.
+
+    ``next_piece`` hands out the piece to fetch next (None: nothing more for now); a piece that was handed out is
+    this connection's until it arrives or the connection ends. ``stall`` is how many seconds may pass without
+    anything useful before the source counts as stalled.
+    """
+
+    conversation: Conversation
+    info_hash: bytes
+    info: Info | None
+    next_piece: Callable[[PieceSet], int | None]
+    stall: float
+    useful_at: float
+    """When the last useful thing happened; the connection's beginning at first."""
+    spoke_at: float = 0.0
+    ready: bool = False
+    """Whether pieces may be asked for: the file on disk is open."""
+    _raw_bitfield: bytes | None = None
+    _all: bool = False
+    _early: list[int] = field(default_factory=list)
+    _theirs: PieceSet | None = None
+    _choked: bool = True
+    _metadata: dict[int, bytes] = field(default_factory=dict)
+    _metadata_asked: int = 0
+    _metadata_since: float | None = None
+    _partials: dict[int, _Partial] = field(default_factory=dict)
+    _asked: dict[tuple[int, int], int] = field(default_factory=dict)
+    _in_flight: int = 0
+    _stray: int = 0
+    _heard_bytes: int = 0
+
+    @property
+    def pieces(self) -> list[int]:
+        """The pieces that are this connection's: asked for, not here yet."""
+        return list(self._partials)
+
+    @property
+    def idle(self) -> bool:
+        """Whether the source waits for us: it would serve, and nothing is asked of it."""
+        return self.ready and not self._choked and self._theirs is not None and not self._asked
+
+    def take(self, event: ConversationEvent, now: float) -> Iterator[FetchEvent]:
+        """React to what the source said. Raises :class:`SourceFailed` and :class:`PeerProtocolError`."""
+        if isinstance(event, Block):
+            yield from self._take_block(event, now)
+        elif isinstance(event, Handshake):
+            self.useful_at = now
+            # A downloader of the single strategy offers nothing on the connection that it downloads from.
+            self.conversation.send_introduction(None, 0)
+            self.conversation.send(Interested())
+            if self.info is None and not event.extended:
+                raise SourceFailed("cannot send the info dictionary: it does not speak BEP 10")
+        elif isinstance(event, ExtensionHandshake):
+            self._ask_metadata(now)
+        elif isinstance(event, Metadata):
+            yield from self._take_metadata(event, now)
+        elif isinstance(event, Unchoke):
+            self._choked = False
+            self.useful_at = now
+            self.refill(now)
+        elif isinstance(event, Choke):
+            self._choked = True
+            if not self.conversation.fast:
+                self._forget_requests()
+        elif isinstance(event, Reject):
+            self._take_reject(event, now)
+        else:
+            self._take_possession(event)
+            self.refill(now)
+
+    def opened(self, info: Info, now: float) -> None:
+        """The file on disk is open, its pieces are known: ask for what is missing."""
+        self.info = info
+        self.ready = True
+        self._settle_possession()
+        self.refill(now)
+
+    def refill(self, now: float) -> None:
+        """Keep the window full of requests. Raises :class:`SourceFailed` when it has nothing that we lack."""
+        if not self.ready or self._choked or self._theirs is None or self.info is None:
+            return
+        block = self.conversation.largest_block()
+        extension = self.conversation.extension
+        most = extension.requests if extension else 250
+        while self._in_flight < WINDOW and len(self._asked) < most:
+            partial_piece = self._unfinished()
+            if partial_piece is None:
+                partial_piece = self.next_piece(self._theirs)
+                if partial_piece is None:
+                    break
+                size = self.info.piece_size(partial_piece)
+                self._partials[partial_piece] = _Partial(bytearray(size), now, size)
+            partial = self._partials[partial_piece]
+            length = min(block, len(partial.data) - partial.unasked)
+            self.conversation.send(Request(partial_piece, partial.unasked, length))
+            self._asked[partial_piece, partial.unasked] = length
+            partial.unasked += length
+            self._in_flight += length
+            self.spoke_at = now
+
+    def check(self, now: float) -> None:
+        """Look at the clock. Raises :class:`SourceFailed` when the source has stalled."""
+        # Bytes of a large block count while it is on its way; waiting for our own disk is not the source's fault.
+        if self.conversation.received_bytes != self._heard_bytes or self.idle or (self.info and not self.ready):
+            self._heard_bytes = self.conversation.received_bytes
+            self.useful_at = max(self.useful_at, now)
+        if now - self.useful_at >= self.stall:
+            what = "no data" if self._asked else "no answer" if self.conversation.other is None else "not served"
+            raise SourceFailed(f"stalled: {what} for {self.stall:g} s")
+        if now - self.spoke_at >= KEEPALIVE and self.conversation.other is not None:
+            self.spoke_at = now
+            self.conversation.send(KeepAlive())
+
+    def due(self) -> float:
+        """When :meth:`check` is to be called next."""
+        return self.useful_at + self.stall
+
+    def _unfinished(self) -> int | None:
+        # Only the newest piece can have blocks that were not asked for yet, but for a choke in between.
+        for piece in reversed(self._partials):
+            partial = self._partials[piece]
+            if partial.unasked < len(partial.data):
+                return piece
+        return None
+
+    def _take_block(self, block: Block, now: float) -> Iterator[FetchEvent]:
+        length = self._asked.pop((block.piece, block.begin), None)
+        if length is None:
+            self._stray += 1
+            if self._stray > MAX_STRAY_BLOCKS:
+                raise SourceFailed(f"sent {self._stray} blocks that nobody asked for")
+            return
+        if length != len(block.data):
+            raise SourceFailed(f"sent a block of {len(block.data)} bytes where {length} were asked for")
+        self.useful_at = now
+        self._in_flight -= length
+        partial = self._partials[block.piece]
+        partial.data[block.begin : block.begin + length] = block.data
+        partial.missing -= length
+        if not partial.missing:
+            del self._partials[block.piece]
+            yield PieceArrived(block.piece, partial.data, now - partial.asked_at)
+        self.refill(now)
+
+    def _take_reject(self, reject: Reject, now: float) -> None:
+        length = self._asked.pop((reject.piece, reject.begin), None)
+        if length is None:
+            return
+        self._in_flight -= length
+        if not self._choked:
+            raise SourceFailed(f"refused a block of piece {reject.piece}")
+        self._restart(reject.piece)
+
+    def _forget_requests(self) -> None:
+        # BEP 3: a choke drops what was asked for; blocks on their way still count when they come.
+        self._asked.clear()
+        self._in_flight = 0
+        for piece in list(self._partials):
+            self._restart(piece)
+
+    def _restart(self, piece: int) -> None:
+        partial = self._partials[piece]
+        for key in [key for key in self._asked if key[0] == piece]:
+            self._in_flight -= self._asked.pop(key)
+        partial.unasked = 0
+        partial.missing = len(partial.data)
+
+    def _take_possession(self, event: ConversationEvent) -> None:
+        if isinstance(event, HaveAll):
+            self._all = True
+        elif isinstance(event, HaveNone):
+            self._raw_bitfield, self._all = None, False
+            if self.info:
+                self._theirs = PieceSet(self.info.pieces)
+        elif isinstance(event, Bitfield):
+            self._raw_bitfield = event.bits
+        elif isinstance(event, Have):
+            if self._theirs is None:
+                if len(self._early) >= 1 << 20:
+                    raise SourceFailed("announces more pieces than a file can have")
+                self._early.append(event.piece)
+            elif event.piece >= self._theirs.size:
+                raise PeerProtocolError(f"has piece {event.piece} of {self._theirs.size}")
+            else:
+                self._theirs.add(event.piece)
+            return
+        else:
+            return
+        self._settle_possession()
+
+    def _settle_possession(self) -> None:
+        if self.info is None:
+            return
+        pieces = self.info.pieces
+        if self._all:
+            self._theirs = PieceSet.full(pieces)
+        elif self._raw_bitfield is not None:
+            self._theirs = PieceSet.from_bitfield(pieces, self._raw_bitfield)
+        elif self._early and self._theirs is None:
+            self._theirs = PieceSet(pieces)
+        for piece in self._early:
+            if piece >= pieces:
+                raise PeerProtocolError(f"has piece {piece} of {pieces}")
+            assert self._theirs is not None
+            self._theirs.add(piece)
+        self._early.clear()
+
+    def _ask_metadata(self, now: float) -> None:
+        if self.info is not None:
+            return
+        extension = self.conversation.extension
+        assert extension is not None
+        if not extension.metadata_id or not extension.metadata_size:
+            raise SourceFailed("offers no info dictionary")
+        if self._metadata_since is None:
+            self._metadata_since = now
+        parts = -(-extension.metadata_size // METADATA_PIECE)
+        while self._metadata_asked < parts and self._metadata_asked - len(self._metadata) < MAX_METADATA_REQUESTS:
+            self.conversation.send_metadata(Metadata(MetadataKind.REQUEST, self._metadata_asked))
+            self._metadata_asked += 1
+            self.spoke_at = now
+
+    def _take_metadata(self, metadata: Metadata, now: float) -> Iterator[FetchEvent]:
+        if metadata.kind is MetadataKind.REQUEST:
+            self.conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
+            return
+        if self.info is not None or self._metadata_since is None or metadata.piece >= self._metadata_asked:
+            return
+        if metadata.kind is MetadataKind.REJECT:
+            raise SourceFailed("refused to send the info dictionary")
+        extension = self.conversation.extension
+        assert extension is not None
+        size = extension.metadata_size
+        start = metadata.piece * METADATA_PIECE
+        if len(metadata.data) != min(METADATA_PIECE, size - start):
+            raise SourceFailed(f"sent {len(metadata.data)} bytes as part {metadata.piece} of the info dictionary")
+        self._metadata[metadata.piece] = metadata.data
+        self.useful_at = now
+        if len(self._metadata) * METADATA_PIECE < size:
+            self._ask_metadata(now)
+            return
+        raw = b"".join(self._metadata[part] for part in sorted(self._metadata))
+        self._metadata.clear()
+        if hashlib.sha1(raw, usedforsecurity=False).digest() != self.info_hash:
+            raise SourceFailed("sent an info dictionary that is not the one asked for")
+        try:
+            self.info = parse_info(raw)
+        except (MetainfoError, RemoteError) as error:
+            raise SourceFailed(error.message) from None
+        yield InfoArrived(self.info, now - self._metadata_since)

@@ -1,0 +1,180 @@
+"""Requests to the tracker, each repeated until it is answered (BEP 15). No socket, no clock: both are the caller's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from torrentnet.wire import udp
+from torrentnet.wire.connection_id import CLIENT_LIFETIME
+from torrentnet.wire.errors import PacketError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+FIRST_TIMEOUT = 0.5
+"""Seconds before the first repeat: BEP 15 says 15, for the open Internet; a LAN answers within milliseconds."""
+MAX_TIMEOUT = 15.0
+JITTER = 0.1
+SILENT_AFTER = 3
+"""Unanswered tries after which the tracker counts as silent."""
+_ID_REFUSED = "connection id refused"
+
+
+class Kind(Enum):
+    """What is asked; at most one of each kind is under way, a newer one takes the older one's place."""
+
+    ANNOUNCE = udp.Action.ANNOUNCE
+    LOOKUP = udp.Action.LOOKUP
+    POSSESSION = udp.Action.POSSESSION
+    OUTCOME = udp.Action.OUTCOME
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The tracker answered a request."""
+
+    kind: Kind
+    reply: udp.Reply
+    tag: object
+    """What the caller gave with the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The tracker answered a request with an error."""
+
+    kind: Kind
+    message: str
+    tag: object
+
+
+@dataclass(slots=True)
+class _Pending:
+    kind: Kind
+    build: Callable[[int, int], bytes]
+    tag: object
+    transaction_id: int
+    due: float
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class Requests:
+    """Keeps requests under way until they are answered.
+
+    A request is a function from connection id and transaction id to bytes: the transaction id stays the same over
+    all repeats, so that the tracker makes one record of it, while the connection id may have to be fetched anew.
+    """
+
+    rng: random.Random
+    slowest: float = MAX_TIMEOUT
+    """The longest pause between repeats, seconds; the owner lowers it to the keep-alive interval."""
+    dropped: int = 0
+    """Datagrams that answered nothing we asked."""
+    _pending: dict[Kind, _Pending] = field(default_factory=dict)
+    _connection_id: int | None = None
+    _connected_at: float = 0.0
+    _connect: _Pending | None = None
+    _tries: int = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether the tracker has left several tries in a row without an answer."""
+        return self._tries >= SILENT_AFTER
+
+    def busy(self, kind: Kind) -> bool:
+        """Whether a request of this kind is under way."""
+        return kind in self._pending
+
+    def ask(self, kind: Kind, build: Callable[[int, int], bytes], now: float, tag: object = None) -> None:
+        """Put a request under way, at once; one of the same kind that was not answered is given up."""
+        self._pending[kind] = _Pending(kind, build, tag, self._transaction_id(), now)
+
+    def forget(self, kind: Kind) -> None:
+        """Give up the request of this kind, if there is one."""
+        self._pending.pop(kind, None)
+
+    def due(self) -> float | None:
+        """When :meth:`datagrams` next has something to say; None while nothing is under way."""
+        if not self._pending:
+            return None
+        if self._connect:
+            return self._connect.due
+        return min(pending.due for pending in self._pending.values())
+
+    def datagrams(self, now: float) -> list[bytes]:
+        """What is to be sent now: first sendings and repeats that are due."""
+        if not self._pending:
+            return []
+        if self._connection_id is not None and now - self._connected_at >= CLIENT_LIFETIME:
+            self._connection_id = None
+        if self._connection_id is None:
+            if self._connect is None:
+                self._connect = _Pending(Kind.ANNOUNCE, lambda _, tid: udp.pack_connect(tid), None, 0, now)
+                self._connect.transaction_id = self._transaction_id()
+            return self._send([self._connect], 0, now)
+        return self._send(list(self._pending.values()), self._connection_id, now)
+
+    def receive(self, data: bytes, now: float) -> Answer | Refusal | None:
+        """Take a datagram from the tracker; None when it answers nothing that is under way (it is counted)."""
+        try:
+            reply = udp.parse_reply(data)
+            if self._connect and reply.transaction_id == self._connect.transaction_id:
+                self._take_connect(reply, now)
+                return None
+        except PacketError:
+            self.dropped += 1
+            return None
+        for pending in self._pending.values():
+            if pending.transaction_id != reply.transaction_id:
+                continue
+            if reply.action == udp.Action.ERROR:
+                return self._take_error(pending, udp.parse_error(reply), now)
+            if reply.action == pending.kind.value:
+                self._tries = 0
+                del self._pending[pending.kind]
+                return Answer(pending.kind, reply, pending.tag)
+        self.dropped += 1
+        return None
+
+    def _take_connect(self, reply: udp.Reply, now: float) -> None:
+        if reply.action != udp.Action.CONNECT:
+            self.dropped += 1
+            return
+        self._connection_id = udp.parse_connected(reply)
+        self._connected_at = now
+        self._connect = None
+        self._tries = 0
+        for pending in self._pending.values():
+            pending.due = now
+            pending.tries = 0
+
+    def _take_error(self, pending: _Pending, message: str, now: float) -> Refusal | None:
+        if message.startswith(_ID_REFUSED) or message.lower().startswith("connection id"):
+            # A tracker that was restarted has another secret. Once a second is enough: one that refuses
+            # each new id must not draw us into an endless exchange.
+            if self._connection_id is not None and now - self._connected_at >= 1.0:
+                self._connection_id = None
+                pending.due = now
+            return None
+        self._tries = 0
+        del self._pending[pending.kind]
+        return Refusal(pending.kind, message, pending.tag)
+
+    def _send(self, candidates: list[_Pending], connection_id: int, now: float) -> list[bytes]:
+        sent: list[bytes] = []
+        for pending in candidates:
+            if pending.due > now:
+                continue
+            pause = min(FIRST_TIMEOUT * 2.0**pending.tries, MAX_TIMEOUT, max(self.slowest, FIRST_TIMEOUT))
+            pending.due = now + pause * self.rng.uniform(1 - JITTER, 1 + JITTER)
+            pending.tries = min(pending.tries + 1, 8)
+            self._tries = max(self._tries, pending.tries - 1)
+            sent.append(pending.build(connection_id, pending.transaction_id))
+        return sent
+
+    def _transaction_id(self) -> int:
+        return self.rng.getrandbits(32)

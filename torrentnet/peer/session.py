@@ -1,0 +1,359 @@
+"""A peer's standing with the tracker: join, keep-alive, what it holds, and the good-bye. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from torrentnet.peer.requests import Answer, Kind, Refusal, Requests
+from torrentnet.wire import extension, udp
+from torrentnet.wire.errors import PacketError
+from torrentnet.wire.urldata import Publication, pack_publication
+
+if TYPE_CHECKING:
+    from torrentnet.wire.pieces import PieceSet
+
+DEFAULT_KEEPALIVE = 5.0
+MIN_KEEPALIVE, MAX_KEEPALIVE = 0.05, 3600.0
+MAX_PAGES = 16
+"""Pages of holders that one look-up asks for: several hundred peers are enough to choose among."""
+_UNKNOWN_PEER = "unknown peer"
+_PLAIN_AFTER = 4
+"""Keep-alives answered while a possession report was not: this tracker does not speak the extension."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this peer is."""
+
+    name: str
+    peer_id: bytes
+    port: int
+    """The TCP port that it listens on."""
+    key: int
+    """BEP 15: 32 random bits by which a tracker may know us again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What is announced of a file."""
+
+    info_hash: bytes
+    name: str
+    size: int
+    piece_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookupDone:
+    """A look-up is complete: the answer's head, and the holders of all its pages."""
+
+    found: extension.Found
+    holders: tuple[extension.Holder, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The tracker knows us now (first time, or again after it had lost us)."""
+
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The tracker refused what must not simply be repeated."""
+
+    kind: Kind
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeNoted:
+    """The tracker has closed our request in its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """The tracker has taken note of our good-bye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """The tracker does not answer any more (``silent``), or does again."""
+
+    silent: bool
+
+
+SessionEvent: TypeAlias = LookupDone | Joined | Refused | OutcomeNoted | Departed | Silence
+
+
+@dataclass(slots=True)
+class _Lookup:
+    name: str
+    request: int
+    page: int = 0
+    holders: list[extension.Holder] = field(default_factory=list)
+
+
+class TrackerSession:
+    """Speaks with one tracker for one peer.
+
+    Feed it datagrams (:meth:`receive`), send what :meth:`datagrams` hands out, and call both again no later than
+    :meth:`due`. ``now`` is any clock that does not jump, in seconds.
+    """
+
+    def __init__(self, identity: Identity, requests: Requests) -> None:
+        self._identity = identity
+        self._requests = requests
+        self._member: Membership | None = None
+        self._held: PieceSet | None = None
+        self._keepalive = DEFAULT_KEEPALIVE
+        self._next_keepalive: float | None = None
+        self._joined = False
+        self._ever_joined = False
+        self._reported = -1
+        self._report_at = 0.0
+        self._windows: list[tuple[int, int]] = []
+        self._was_silent = False
+        self._leaving = False
+        self._extension_silence = 0
+        self.extended = True
+        """False once the tracker has turned out to speak plain BEP 15 only."""
+        self.uploaded = 0
+        self.downloaded = 0
+
+    @property
+    def keepalive(self) -> float:
+        """Seconds between two keep-alives, as the tracker last said."""
+        return self._keepalive
+
+    def lookup(self, name: str, request: int, now: float) -> None:
+        """Ask who has the file ``name`` whole; ``request`` 0 begins a new row in the tracker's log."""
+        self._ask_lookup(_Lookup(name, request), now)
+
+    def join(self, member: Membership, held: PieceSet, now: float) -> None:
+        """Announce that we hold ``held`` (kept and looked at again) of a file, and keep doing so."""
+        self._member, self._held = member, held
+        self._joined = False
+        self._announce(udp.Event.STARTED, now)
+
+    def hold(self, member: Membership, held: PieceSet) -> None:
+        """What is held of the file, known better now than when we joined; reported at once."""
+        self._member, self._held = member, held
+        self._reported = -1
+        self._report_at = 0.0
+
+    def completed(self, now: float) -> None:
+        """Announce that the last piece is there."""
+        self._announce(udp.Event.COMPLETED, now)
+        self._report_at = now
+
+    def outcome(self, outcome: extension.Outcome, now: float) -> None:
+        """Report how the request ended, until the tracker has noted it."""
+        self._requests.ask(
+            Kind.OUTCOME,
+            lambda cid, tid: extension.pack_outcome(outcome._replace(connection_id=cid, transaction_id=tid)),
+            now,
+        )
+
+    def leave(self, now: float) -> None:
+        """Say good-bye; :class:`Departed` follows when the tracker has heard it."""
+        self._leaving = True
+        self._requests.forget(Kind.LOOKUP)
+        self._requests.forget(Kind.POSSESSION)
+        if self._member:
+            self._announce(udp.Event.STOPPED, now)
+        self._next_keepalive = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything that was said has been answered."""
+        return not any(self._requests.busy(kind) for kind in Kind)
+
+    def due(self, now: float) -> float | None:
+        """When to call :meth:`datagrams` next."""
+        times = [time for time in (self._requests.due(), self._next_keepalive) if time is not None]
+        if self._wants_report():
+            times.append(max(self._report_at, now))
+        return min(times, default=None)
+
+    def datagrams(self, now: float) -> list[bytes]:
+        """What to send to the tracker now."""
+        if self._next_keepalive is not None and now >= self._next_keepalive:
+            self._next_keepalive = now + self._keepalive
+            if not self._requests.busy(Kind.ANNOUNCE):
+                self._announce(udp.Event.NONE if self._joined else udp.Event.STARTED, now)
+        if self._wants_report() and now >= self._report_at:
+            self._report(now)
+        return self._requests.datagrams(now)
+
+    def receive(self, data: bytes, now: float) -> list[SessionEvent]:
+        """Take a datagram from the tracker."""
+        events: list[SessionEvent] = []
+        try:
+            answer = self._requests.receive(data, now)
+            if isinstance(answer, Refusal):
+                self._take_refusal(answer, now, events)
+            elif answer:
+                self._take_answer(answer, now, events)
+        except PacketError:
+            self._requests.dropped += 1
+        events.extend(self.silence())
+        return events
+
+    def silence(self) -> list[SessionEvent]:
+        """Whether the tracker has fallen silent or come back since the last call."""
+        if self._requests.silent == self._was_silent:
+            return []
+        self._was_silent = self._requests.silent
+        return [Silence(self._was_silent)]
+
+    def _take_answer(self, answer: Answer, now: float, events: list[SessionEvent]) -> None:
+        if answer.kind is Kind.LOOKUP:
+            assert isinstance(answer.tag, _Lookup)
+            self._take_found(extension.parse_found(answer.reply), answer.tag, now, events)
+        elif answer.kind is Kind.ANNOUNCE:
+            self._take_announced(udp.parse_announced(answer.reply), answer.tag, now, events)
+        elif answer.kind is Kind.POSSESSION:
+            possessed = extension.parse_possessed(answer.reply)
+            self._set_keepalive(possessed.keepalive_ms, now)
+            self._extension_silence = 0
+            if self._windows:
+                self._ask_window(now)
+        else:
+            extension.parse_noted(answer.reply)
+            events.append(OutcomeNoted())
+
+    def _take_announced(self, announced: udp.Announced, tag: object, now: float, events: list[SessionEvent]) -> None:
+        if tag is udp.Event.STOPPED:
+            self._joined = False
+            events.append(Departed())
+            return
+        if self._requests.busy(Kind.POSSESSION):
+            self._extension_silence += 1
+            if self._extension_silence >= _PLAIN_AFTER and not self._leaving:
+                self.extended = False
+                self._requests.forget(Kind.POSSESSION)
+        if not self.extended:
+            self._set_keepalive(announced.interval * 1000, now)
+        if not self._joined:
+            self._joined = True
+            self._reported = -1
+            self._report_at = now
+            events.append(Joined(again=self._ever_joined))
+            self._ever_joined = True
+
+    def _take_refusal(self, refusal: Refusal, now: float, events: list[SessionEvent]) -> None:
+        if refusal.message.startswith(_UNKNOWN_PEER):
+            # It was restarted, or we were silent for too long: publish again, nothing needs a human.
+            if self._member and not self._leaving:
+                self._joined = False
+                self._announce(udp.Event.STARTED, now)
+            return
+        if refusal.kind is Kind.POSSESSION:
+            self.extended = False
+            return
+        if refusal.tag is udp.Event.STOPPED:
+            events.append(Departed())
+            return
+        events.append(Refused(refusal.kind, refusal.message))
+
+    def _take_found(self, found: extension.Found, lookup: _Lookup, now: float, events: list[SessionEvent]) -> None:
+        lookup.holders.extend(found.holders)
+        lookup.page += 1
+        self._set_keepalive(found.keepalive_ms, now)
+        more = found.holders and len(lookup.holders) < found.complete and lookup.page < MAX_PAGES
+        if more:
+            lookup.request = found.request
+            self._ask_lookup(lookup, now)
+            return
+        unique = {holder.endpoint: holder for holder in lookup.holders}
+        events.append(LookupDone(found, tuple(unique.values())))
+
+    def _ask_lookup(self, lookup: _Lookup, now: float) -> None:
+        first = len(lookup.holders)
+        identity = self._identity
+
+        def build(connection_id: int, transaction_id: int) -> bytes:
+            return extension.pack_lookup(
+                extension.Lookup(
+                    connection_id,
+                    transaction_id,
+                    first,
+                    lookup.request,
+                    identity.peer_id,
+                    identity.port,
+                    lookup.name,
+                    identity.name,
+                )
+            )
+
+        self._requests.ask(Kind.LOOKUP, build, now, lookup)
+
+    def _announce(self, event: udp.Event, now: float) -> None:
+        member, identity = self._member, self._identity
+        assert member is not None and self._held is not None
+        held = self._held
+
+        def build(connection_id: int, transaction_id: int) -> bytes:
+            left = 0 if held.is_full else max(1, member.size - len(held) * member.piece_length)
+            publication = Publication(member.name, member.size, member.piece_length, identity.name, extended=True)
+            return udp.pack_announce(
+                udp.Announce(
+                    connection_id,
+                    transaction_id,
+                    member.info_hash,
+                    identity.peer_id,
+                    self.downloaded,
+                    left,
+                    self.uploaded,
+                    event,
+                    0,
+                    identity.key,
+                    0,
+                    identity.port,
+                    pack_publication(publication),
+                )
+            )
+
+        self._requests.ask(Kind.ANNOUNCE, build, now, event)
+        self._next_keepalive = now + self._keepalive
+
+    def _wants_report(self) -> bool:
+        return (
+            self._joined
+            and self.extended
+            and not self._leaving
+            and self._held is not None
+            and len(self._held) != self._reported
+            and not self._requests.busy(Kind.POSSESSION)
+        )
+
+    def _report(self, now: float) -> None:
+        assert self._held is not None
+        self._reported = len(self._held)
+        # One report a keep-alive: what a person or the log wants to know, not a flood on a fast link.
+        self._report_at = now + self._keepalive
+        self._windows = extension.windows(self._held.size)
+        self._ask_window(now)
+
+    def _ask_window(self, now: float) -> None:
+        member, held, identity = self._member, self._held, self._identity
+        assert member is not None and held is not None
+        first, count = self._windows.pop(0)
+        self._requests.ask(
+            Kind.POSSESSION,
+            lambda cid, tid: extension.pack_possession(
+                cid, tid, identity.port, member.info_hash, identity.peer_id, held, first, count
+            ),
+            now,
+        )
+
+    def _set_keepalive(self, milliseconds: int, now: float) -> None:
+        keepalive = min(max(milliseconds / 1000, MIN_KEEPALIVE), MAX_KEEPALIVE)
+        if keepalive == self._keepalive:
+            return
+        self._keepalive = keepalive
+        self._requests.slowest = keepalive
+        if self._next_keepalive is not None:
+            self._next_keepalive = min(self._next_keepalive, now + keepalive)

@@ -1,0 +1,233 @@
+"""Files on disk: hashing one to share it, and filling one piece by piece until it is whole."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING, TypeAlias
+
+from torrentnet.wire.errors import LocalError
+from torrentnet.wire.info import HASH_SIZE, Info, make_info, piece_count
+from torrentnet.wire.pieces import PieceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PART_SUFFIX = ".part"
+
+Progress: TypeAlias = "Callable[[int, int], None]"
+
+
+class StorageError(LocalError):
+    """The file system refused, or holds what must not be touched."""
+
+
+class Cancelled(Exception):
+    """Work on a file was given up because the program ends."""
+
+
+class FileStore:
+    """One file of one swarm: which of its pieces are here, and the open descriptor that they are served from."""
+
+    def __init__(self, path: Path, final: Path, descriptor: int, info: Info, held: PieceSet) -> None:
+        self.path = path
+        self.final = final
+        self.descriptor = descriptor
+        self.info = info
+        self.held = held
+
+    def write_piece(self, piece: int, data: bytes | bytearray | memoryview) -> bool:
+        """Check ``data`` against the hash of ``piece`` and write it to its place; False when it is not that piece.
+
+        Does not touch :attr:`held`: the caller does, in its own thread. Raises :class:`StorageError`.
+        """
+        if hashlib.sha1(data, usedforsecurity=False).digest() != self.info.piece_hash(piece):
+            return False
+        view = memoryview(data)
+        offset = piece * self.info.piece_length
+        try:
+            while view:
+                written = os.pwrite(self.descriptor, view, offset)
+                view, offset = view[written:], offset + written
+        except OSError as error:
+            raise _explain(error, self.path) from error
+        return True
+
+    def finish(self) -> None:
+        """Give ``NAME.part`` its name, now that every piece is verified and on disk. Never replaces a file.
+
+        Raises :class:`StorageError`.
+        """
+        final = self.final
+        if self.path == final:
+            return
+        try:
+            os.fsync(self.descriptor)
+            # A link fails where the name exists; a rename would silently take its place.
+            os.link(self.path, final, follow_symlinks=False)
+            os.unlink(self.path)
+        except FileExistsError:
+            raise StorageError(f"{final} has appeared meanwhile, {self.path.name} is whole and stays") from None
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}:
+                raise _explain(error, final) from error
+            if final.exists():
+                raise StorageError(f"{final} has appeared meanwhile, {self.path.name} is whole and stays") from None
+            os.rename(self.path, final)
+        self.path = final
+
+    def close(self) -> None:
+        """Close the descriptor; safe to call twice."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+def open_whole(path: Path, piece_length: int, progress: Progress, cancelled: Callable[[], bool]) -> FileStore:
+    """Open a file that is to be shared and hash it, ``piece_length`` bytes a piece.
+
+    ``progress`` hears (bytes done, bytes in all). Raises :class:`StorageError` for what cannot be shared, and
+    :class:`Cancelled`.
+    """
+    descriptor = _open_regular(path, os.O_RDONLY)
+    try:
+        length = os.fstat(descriptor).st_size
+        hashes = bytearray()
+        buffer = memoryview(bytearray(min(piece_length, max(length, 1))))
+        done = 0
+        while done < length:
+            if cancelled():
+                raise Cancelled
+            count = _read_full(descriptor, buffer[: min(piece_length, length - done)], done)
+            if not count:
+                raise StorageError(f"{path} became shorter while it was hashed")
+            hashes += hashlib.sha1(buffer[:count], usedforsecurity=False).digest()
+            done += count
+            progress(done, length)
+    except OSError as error:
+        os.close(descriptor)
+        raise _explain(error, path) from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+    info = make_info(path.name, length, piece_length, bytes(hashes))
+    return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces))
+
+
+def open_part(final: Path, info: Info, progress: Progress, cancelled: Callable[[], bool]) -> FileStore:
+    """Open ``NAME.part`` beside ``final`` (made when missing) and check again every piece that it holds.
+
+    ``final`` is named by the person who asked, never by the network. A file that is there under that name is opened
+    instead when all its pieces are right; anything else under it is refused. Raises :class:`StorageError` and
+    :class:`Cancelled`.
+    """
+    if _exists(final):
+        descriptor = _open_regular(final, os.O_RDONLY)
+        try:
+            held = PieceSet(info.pieces)
+            if os.fstat(descriptor).st_size == info.length:
+                _check_pieces(descriptor, info, held, progress, cancelled)
+            if not held.is_full or os.fstat(descriptor).st_size != info.length:
+                raise StorageError(
+                    f"{final} is there already with another content, and is left as it is",
+                    hint="move it away, or get the file into another directory with --dir",
+                )
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return FileStore(final, final, descriptor, info, held)
+    path = final.with_name(final.name + PART_SUFFIX)
+    descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT)
+    try:
+        _lock(descriptor, path)
+        held = PieceSet(info.pieces)
+        if os.fstat(descriptor).st_size:
+            _check_pieces(descriptor, info, held, progress, cancelled)
+        os.ftruncate(descriptor, info.length)
+    except OSError as error:
+        os.close(descriptor)
+        raise _explain(error, path) from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return FileStore(path, final, descriptor, info, held)
+
+
+def _check_pieces(
+    descriptor: int, info: Info, held: PieceSet, progress: Progress, cancelled: Callable[[], bool]
+) -> None:
+    buffer = memoryview(bytearray(min(info.piece_length, max(info.length, 1))))
+    end = os.fstat(descriptor).st_size
+    for piece in range(piece_count(info.length, info.piece_length)):
+        if cancelled():
+            raise Cancelled
+        offset, size = piece * info.piece_length, info.piece_size(piece)
+        if offset + size > end or _is_hole(descriptor, offset, size):
+            continue
+        count = _read_full(descriptor, buffer[:size], offset)
+        wanted = info.hashes[piece * HASH_SIZE : (piece + 1) * HASH_SIZE]
+        if count == size and hashlib.sha1(buffer[:size], usedforsecurity=False).digest() == wanted:
+            held.add(piece)
+        progress(offset + size, info.length)
+
+
+def _is_hole(descriptor: int, offset: int, size: int) -> bool:
+    """Whether nothing was ever written there: a large new file need not be read to know that it is empty."""
+    try:
+        return os.lseek(descriptor, offset, os.SEEK_DATA) >= offset + size
+    except OSError as error:
+        return error.errno == errno.ENXIO
+
+
+def _read_full(descriptor: int, buffer: memoryview, offset: int) -> int:
+    done = 0
+    while done < len(buffer):
+        count = os.preadv(descriptor, [buffer[done:]], offset + done)
+        if not count:
+            break
+        done += count
+    return done
+
+
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    if path.is_dir():
+        raise StorageError(f"{path} is a directory; only single files are shared")
+    try:
+        # O_NONBLOCK: opening a FIFO must not hang before it can be refused.
+        following = 0 if flags == os.O_RDONLY else os.O_NOFOLLOW
+        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | following, 0o644)
+    except OSError as error:
+        raise _explain(error, path) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StorageError(f"{path} is no regular file")
+    return descriptor
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StorageError(
+            f"another peer is downloading to {path}", hint="give each peer a directory of its own with --dir"
+        ) from None
+
+
+def _explain(error: OSError, path: Path) -> StorageError:
+    if error.errno == errno.ENOENT:
+        return StorageError(f"{path} does not exist", hint="--dir says where files are looked for")
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return StorageError(f"{path} cannot be opened: {os.strerror(error.errno)}")
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return StorageError(f"no space left for {path}", hint="free some space and start again: what is verified stays")
+    if error.errno == errno.ELOOP:
+        return StorageError(f"{path} is a symbolic link, which is not written through")
+    return StorageError(f"{path}: {error.strerror or error}")
