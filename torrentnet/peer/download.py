@@ -141,6 +141,16 @@ class Download:
         self._obstacle = "the tracker does not answer"
         session.lookup(name, 0, now)
 
+    @property
+    def info_hash(self) -> bytes:
+        """What the swarm is called (20 bytes); known once the tracker has named it."""
+        assert self._found is not None
+        return self._found.info_hash
+
+    def abandon(self, reason: str, now: float) -> None:
+        """End it from outside; nothing happens when it has ended already."""
+        self._fail(reason, now)
+
     # What the tracker says
 
     def take_session(self, event: SessionEvent, now: float) -> None:

@@ -60,6 +60,8 @@ class Upload:
     def take(self, event: ConversationEvent, now: float) -> None:
         """React to what the other side said. Raises :class:`PeerProtocolError` when it abuses us."""
         self._heard = now
+        if self._conversation.waiting > 2 * HIGH_WATER:
+            raise PeerProtocolError("asks and asks, and takes none of the answers")
         if isinstance(event, Handshake):
             self._conversation.send_introduction(self._store.held, len(self._store.info.raw))
         elif isinstance(event, Request):
@@ -80,18 +82,16 @@ class Upload:
         if self._conversation.other is not None:
             self._conversation.send(Have(piece))
 
-    def pump(self, budget: int) -> int:
-        """Move waiting requests, at most about ``budget`` bytes of them, to the output; returns the bytes moved."""
-        moved = 0
-        while self._queue and moved < budget and self._conversation.waiting < HIGH_WATER:
+    def pump(self) -> None:
+        """Move waiting requests to the output, as far as there is room."""
+        while self.wants_to_send:
             request = self._queue.popleft()
             offset = request.piece * self._store.info.piece_length + request.begin
-            span = FileSpan(self._store.descriptor, offset, request.length)
-            self._conversation.send_block(request.piece, request.begin, span)
-            moved += request.length
+            self._conversation.send_block(
+                request.piece, request.begin, FileSpan(self._store.descriptor, offset, request.length)
+            )
             self.sent_blocks += 1
             self.queued_bytes += request.length
-        return moved
 
     def expired(self, now: float) -> str | None:
         """Why the connection is to be closed by now, if it is."""

@@ -122,6 +122,6 @@ def _integer(data: bytes, start: int, end_byte: int) -> tuple[int, int]:
         raise BencodeError(f"number without an end at offset {start}")
     text = data[start:end]
     digits = text[1:] if text.startswith(b"-") else text
-    if not digits.isdigit() or (digits.startswith(b"0") and text != b"0"):
+    if not digits.isdigit() or len(digits) > MAX_DIGITS or (digits.startswith(b"0") and text != b"0"):
         raise BencodeError(f"bad number {text[:24]!r} at offset {start}")
     return int(text), end + 1

@@ -308,7 +308,7 @@ def parse_possessed(reply: Reply) -> Possessed:
 def pack_outcome(outcome: Outcome) -> bytes:
     """The bytes of an outcome; at most 8 sources and 255 bytes of reason are kept."""
     sources = outcome.sources[:MAX_SOURCES]
-    reason = outcome.reason.encode("utf-8")[:MAX_REASON].decode("utf-8", "ignore").encode("utf-8")
+    reason = outcome.reason.encode("utf-8", "replace")[:MAX_REASON].decode("utf-8", "ignore").encode("utf-8")
     parts = [
         _OUTCOME.pack(
             outcome.connection_id,

@@ -36,13 +36,13 @@ def pack_handshake(handshake: Handshake) -> bytes:
     return PROTOCOL + bytes(reserved) + handshake.info_hash + handshake.peer_id
 
 
-def begins_like_handshake(data: bytes) -> bool:
+def begins_like_handshake(data: bytes | bytearray) -> bool:
     """Whether ``data`` (any number of bytes) can be the beginning of one.
 
     Real clients open with an encrypted handshake; closing at its first byte makes them come back in plain text
     within a second.
     """
-    return PROTOCOL.startswith(data[: len(PROTOCOL)])
+    return PROTOCOL.startswith(bytes(data[: len(PROTOCOL)]))
 
 
 def parse_handshake(data: bytes) -> Handshake:

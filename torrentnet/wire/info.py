@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from torrentnet.wire import bencode
-from torrentnet.wire.errors import MetainfoError, NameRefused
+from torrentnet.wire.errors import BencodeError, MetainfoError, NameRefused
 from torrentnet.wire.names import decode_file_name
 
 HASH_SIZE = 20
@@ -96,7 +96,10 @@ def parse_info(raw: bytes) -> Info:
     """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"info dictionary of {len(raw)} bytes, at most {MAX_INFO_SIZE} are taken")
-    value = bencode.decode(raw)
+    try:
+        value = bencode.decode(raw)
+    except BencodeError as error:
+        raise MetainfoError(f"info dictionary: {error.message}") from None
     if not isinstance(value, dict):
         raise MetainfoError("info dictionary is no dictionary")
     if b"files" in value:

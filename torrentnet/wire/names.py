@@ -26,9 +26,10 @@ def check_file_name(name: str) -> str:
 
 def check_peer_name(name: str) -> str:
     """Return ``name`` if it can stand in a list of peers: like a file name, at most 64 bytes, without blanks."""
+    _check(name, "peer name", MAX_PEER_NAME)
     if any(character.isspace() for character in name):
         raise NameRefused(f"peer name {name!r} holds a blank", hint="use letters, digits, '-', '_' and '.'")
-    return _check(name, "peer name", MAX_PEER_NAME)
+    return name
 
 
 def decode_file_name(raw: bytes) -> str:
@@ -51,6 +52,10 @@ def _decode(raw: bytes, what: str) -> str:
 def _check(name: str, what: str, most: int) -> str:
     if not name:
         raise NameRefused(f"{what} is empty")
+    # First, so that no message below repeats more than a name's length of what was sent.
+    size = len(name.encode("utf-8", "surrogatepass"))
+    if size > most:
+        raise NameRefused(f"{what} has {size} bytes of UTF-8, at most {most} are allowed")
     if name in {".", ".."}:
         raise NameRefused(f"{what} {name!r} names a directory")
     for character in name:
@@ -59,7 +64,4 @@ def _check(name: str, what: str, most: int) -> str:
         # Cc: control, Cf: invisible marks that reorder or hide text, Cs: half a code point, Zl/Zp: line ends.
         if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}:
             raise NameRefused(f"{what} {name!r} holds the control character U+{ord(character):04X}")
-    size = len(name.encode("utf-8"))
-    if size > most:
-        raise NameRefused(f"{what} has {size} bytes of UTF-8, at most {most} are allowed")
     return name

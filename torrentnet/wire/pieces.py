@@ -78,9 +78,17 @@ class PieceSet:
             self._held += 1
 
     def set_range(self, first: int, count: int) -> None:
-        """Hold ``count`` pieces from ``first`` on."""
-        for piece in range(first, first + count):
+        """Hold ``count`` pieces from ``first`` on. Raises :class:`IndexError`, and adds none, if one does not exist."""
+        if first < 0 or count < 0 or first + count > self.size:
+            raise IndexError(f"pieces {first}+{count} of {self.size}")
+        # Whole bytes at once: a file may have a million pieces, and a datagram may say that all are held.
+        head = min(count, -first % 8)
+        whole = (count - head) // 8
+        for piece in (*range(first, first + head), *range(first + head + whole * 8, first + count)):
             self.add(piece)
+        inner = slice((first + head) // 8, (first + head) // 8 + whole)
+        self._held += whole * 8 - int.from_bytes(self._bits[inner], "big").bit_count()
+        self._bits[inner] = b"\xff" * whole
 
     def replace_window(self, first: int, window: PieceSet) -> None:
         """Take over what ``window`` says of the pieces from ``first`` on."""

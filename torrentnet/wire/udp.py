@@ -233,13 +233,15 @@ def parse_scraped(reply: Reply) -> tuple[Swarm, ...]:
 
 
 def pack_error(transaction_id: int, message: str) -> bytes:
-    """An error answer; ``message`` is cut so that the datagram stays whole."""
-    return _REPLY.pack(Action.ERROR, transaction_id) + message.encode("utf-8")[: MAX_DATAGRAM - 8]
+    """An error answer; ``message`` is cut, between two characters, so that the datagram stays whole."""
+    text = message.encode("utf-8", "replace")[: MAX_DATAGRAM - _REPLY.size].decode("utf-8", "ignore")
+    return _REPLY.pack(Action.ERROR, transaction_id) + text.encode("utf-8")
 
 
 def parse_error(reply: Reply) -> str:
-    """The text of an error answer."""
-    return reply.body.decode("utf-8", "replace").rstrip("\0")
+    """The text of an error answer, in one line and without what could steer a terminal."""
+    text = reply.body[: MAX_DATAGRAM - _REPLY.size].decode("utf-8", "replace").rstrip("\0")
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def parse_reply(data: bytes) -> Reply:

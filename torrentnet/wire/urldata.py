@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from torrentnet.wire.errors import NameRefused, PacketError
-from torrentnet.wire.info import MAX_PIECE_LENGTH
+from torrentnet.wire.info import MAX_PIECE_LENGTH, MAX_PIECES, piece_count
 from torrentnet.wire.names import check_file_name, check_peer_name
 
 _END, _NOP, _URL_DATA = 0, 1, 2
@@ -93,19 +93,24 @@ def parse_publication(options: bytes) -> Publication:
         peer = check_peer_name(fields["peer"]) if "peer" in fields else None
     except NameRefused as error:
         raise PacketError(error.message, sendable=True) from None
+    size = _number(fields, "size", 0, 1 << 62)
+    piece_length = _number(fields, "piece", 1, MAX_PIECE_LENGTH)
+    if size is not None and piece_length is not None and piece_count(size, piece_length) > MAX_PIECES:
+        pieces = piece_count(size, piece_length)
+        raise PacketError(f"announce URL data: {pieces} pieces, at most {MAX_PIECES} are taken", sendable=True)
     return Publication(
         name=name,
-        size=_number(fields, "size", 1 << 62),
-        piece_length=_number(fields, "piece", MAX_PIECE_LENGTH),
+        size=size,
+        piece_length=piece_length,
         peer=peer,
         extended=fields.get("tn") == "1",
     )
 
 
-def _number(fields: dict[str, str], key: str, most: int) -> int | None:
+def _number(fields: dict[str, str], key: str, least: int, most: int) -> int | None:
     text = fields.get(key)
     if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and least <= int(text) <= most):
         raise PacketError(f"announce URL data: {key} is {text[:24]!r}", sendable=True)
     return int(text)

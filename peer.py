@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""Share a file, or get one: see ``peer.py --help``."""
+
+import sys
+
+from torrentnet.peer.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

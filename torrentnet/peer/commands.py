@@ -1,0 +1,109 @@
+"""What can be typed at a peer's command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+from torrentnet.console.commands import Command, CommandError, Commands
+from torrentnet.console.table import table
+from torrentnet.console.units import format_duration, format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from torrentnet.peer.node import Peer
+    from torrentnet.peer.requestlog import Entry, RequestLog
+
+_LOGS = "request logs [--last N] [--json]"
+
+
+class _Words(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(f"{message}; usage: {_LOGS}", 2)
+
+
+def make_commands(name: str, peer: Callable[[], Peer], log: RequestLog, on_quit: Callable[[], None]) -> Commands:
+    """The peer's commands. ``peer`` gives the running peer; it is read from other threads and never changed."""
+    commands = Commands("peer", name=name, on_quit=on_quit)
+    commands.add(
+        Command(
+            ("request", "logs"),
+            _LOGS,
+            "every response received on the way to a piece",
+            lambda words: _logs(words, log),
+            details="--last N   only the newest N responses\n--json     one JSON object a line",
+        )
+    )
+    commands.add(Command(("status",), "status", "what this peer has, and who it serves", lambda words: _status(peer())))
+    return commands
+
+
+def _logs(words: list[str], log: RequestLog) -> Iterable[str]:
+    parser = _Words(add_help=False, allow_abbrev=False)
+    parser.add_argument("--last", type=int)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args(words)
+    if options.last is not None and options.last < 1:
+        raise CommandError("--last takes a number from 1 on", 2)
+    entries = log.entries(options.last)
+    if options.json:
+        return (_json(entry) for entry in entries)
+    return _told(entries, log.dropped)
+
+
+def _told(entries: Iterator[Entry], dropped: int) -> Iterator[str]:
+    first = next(entries, None)
+    if first is None:
+        yield "no response was received yet"
+        return
+    if dropped:
+        yield f"({dropped} older responses are no longer kept)"
+    yield from table(
+        ("TIME", "FROM", "RESPONSE", "BYTES", "MS", "RESULT"),
+        _rows(first, entries),
+        right=("BYTES", "MS"),
+    )
+
+
+def _rows(first: Entry, rest: Iterator[Entry]) -> Iterator[tuple[object, ...]]:
+    for entry in (first, *rest):
+        elapsed = None if entry.elapsed is None else f"{entry.elapsed * 1000:.1f}"
+        yield (_time(entry.time), entry.source, entry.what, entry.size, elapsed, entry.verdict or None)
+
+
+def _json(entry: Entry) -> str:
+    return json.dumps(
+        {
+            "time": _time(entry.time),
+            "from": entry.source,
+            "response": entry.what,
+            "bytes": entry.size,
+            "ms": None if entry.elapsed is None else round(entry.elapsed * 1000, 3),
+            "result": entry.verdict,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _status(peer: Peer) -> Iterator[str]:
+    download, store = peer.download, peer.store
+    yield f"state        {peer.state}"
+    yield f"listens on   {peer.endpoint}"
+    yield f"running for  {format_duration(peer.running_for())}"
+    if store is not None:
+        yield f"file         {store.path} ({format_size(store.info.length)})"
+        yield f"pieces       {store.held.describe()}"
+        yield f"info-hash    {store.info.info_hash.hex()}"
+    if download is not None:
+        yield f"download     {download.phase.value}"
+        if download.source is not None:
+            yield f"source       {download.source.name} {download.source.endpoint}"
+    yield f"serving      {peer.connections} connections"
+    yield f"uploaded     {format_size(peer.uploaded)}"

@@ -1,0 +1,98 @@
+"""One TCP socket under one conversation: bytes in, bytes and file spans out, by the kernel."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from torrentnet.peer.conversation import FileSpan
+from torrentnet.wire.errors import LocalError
+
+if TYPE_CHECKING:
+    from torrentnet.peer.conversation import Conversation
+    from torrentnet.wire.udp import Endpoint
+
+_MOST_GATHERED = 64
+
+
+class SourceChanged(LocalError):
+    """The file that is shared became shorter than it was when it was hashed."""
+
+
+class Link:
+    """A connected, non-blocking socket and its conversation."""
+
+    def __init__(self, sock: socket.socket, endpoint: Endpoint, conversation: Conversation) -> None:
+        self.sock = sock
+        self.endpoint = endpoint
+        self.conversation = conversation
+        self.sent = 0
+        """Bytes sent so far."""
+
+    def receive(self) -> int | None:
+        """Receive once into the conversation's buffer: the count, 0 at the end, None when nothing is there.
+
+        Raises :class:`OSError` when the connection is broken.
+        """
+        try:
+            return self.sock.recv_into(self.conversation.buffer())
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    def flush(self, budget: int) -> int:
+        """Send what waits, at most ``budget`` bytes of it; returns the bytes sent.
+
+        Raises :class:`OSError` when the connection is broken, :class:`SourceChanged` when the file is too short.
+        """
+        output = self.conversation.output
+        total = 0
+        try:
+            while output and total < budget:
+                head = output[0]
+                if isinstance(head, FileSpan):
+                    count = os.sendfile(
+                        self.sock.fileno(), head.descriptor, head.offset, min(head.length, budget - total)
+                    )
+                    if not count:
+                        raise SourceChanged("the file became shorter than it was when it was hashed")
+                    if count == head.length:
+                        output.popleft()
+                    else:
+                        output[0] = FileSpan(head.descriptor, head.offset + count, head.length - count)
+                else:
+                    count = self._send_bytes()
+                total += count
+                self.conversation.sent(count)
+        except (BlockingIOError, InterruptedError):
+            pass
+        self.sent += total
+        return total
+
+    def _send_bytes(self) -> int:
+        output = self.conversation.output
+        buffers: list[bytes] = []
+        more = 0
+        for item in output:
+            if isinstance(item, FileSpan):
+                # The block's data follows at once: its 13 bytes of head need no packet of their own.
+                more = socket.MSG_MORE
+                break
+            buffers.append(item)
+            if len(buffers) >= _MOST_GATHERED:
+                break
+        count = self.sock.sendmsg(buffers, (), more)
+        left = count
+        while left:
+            head = output[0]
+            assert isinstance(head, bytes)
+            if left < len(head):
+                output[0] = head[left:]
+                break
+            left -= len(head)
+            output.popleft()
+        return count
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()

@@ -1,0 +1,236 @@
+"""``peer.py share|get <FILENAME> <TRACKER_ADDRESS> <LISTEN_ADDRESS>``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torrentnet import __version__
+from torrentnet.console.events import LEVELS, EventLog
+from torrentnet.console.server import ConsoleServer, ConsoleServerError
+from torrentnet.console.terminal import Terminal
+from torrentnet.console.units import parse_duration, parse_rate, parse_size
+from torrentnet.peer.commands import make_commands
+from torrentnet.peer.download import Patience
+from torrentnet.peer.node import Peer, Settings
+from torrentnet.peer.requestlog import RequestLog
+from torrentnet.wire.errors import LocalError
+from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH
+from torrentnet.wire.metainfo import magnet_link, torrent_file
+from torrentnet.wire.names import check_file_name, check_peer_name
+from torrentnet.wire.udp import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torrentnet.console.commands import Commands
+    from torrentnet.peer.storage import FileStore
+
+_ABOUT = """\
+A peer of a simple torrent network. `share` offers a file that is here; `get` asks the tracker who has a file of that
+name whole, downloads it from one of those peers, picked at random, and then stays as a seed.
+
+The terminal is the peer's command line too: type `request logs`, `status`, `help` or `quit`.
+"""
+_EXAMPLES = """\
+examples:
+  peer.py share myfile.txt 127.0.0.1:6771 127.0.0.1:52611
+  peer.py get myfile.txt 127.0.0.1:6771 127.0.0.1:52612 --dir downloads
+
+exit status: 0 orderly end, 1 the file could not be shared or had, 2 wrong command line
+"""
+
+
+class UsageError(LocalError):
+    """The command line makes no sense."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a peer until it is told to stop; returns the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        return _run(options)
+    except LocalError as error:
+        print(f"peer.py: error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  hint: {error.hint}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="peer.py",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("mode", choices=("share", "get"), help="share a file that is here, or get it by its name")
+    add("filename", metavar="FILENAME", help="the file's name; with share, a path to it is fine too")
+    add("tracker", metavar="TRACKER_ADDRESS", help="the tracker's HOST:PORT (UDP)")
+    add("listen", metavar="LISTEN_ADDRESS", help="HOST:PORT to listen on for other peers (TCP); port 0 is any free one")
+    add("--name", help="this peer's name in lists and logs (default: peer-PORT)")
+    add("--dir", type=Path, default=Path(), help="directory of the file (default: the current one)")
+    add("--seed", type=int, help="seed of the random choices, so that a run can be repeated (default: none)")
+    add(
+        "--piece-length",
+        metavar="SIZE",
+        type=_unit(parse_size),
+        help="piece length for sharing, a power of two, 16KiB to 64MiB (default: 256KiB, more for large files)",
+    )
+    add(
+        "--timeout",
+        metavar="DURATION",
+        type=_unit(parse_duration),
+        default=15.0,
+        help="a source that sends nothing for this long is given up for the next one (default: 15s)",
+    )
+    add(
+        "--give-up",
+        metavar="DURATION",
+        type=_unit(parse_duration),
+        default=60.0,
+        help="without a new piece for this long the download fails (default: 60s)",
+    )
+    add("--upload-rate", metavar="RATE", type=_unit(parse_rate), help="send at most this, as in 1MiB/s or 8mbit")
+    add("--torrent", metavar="FILE", type=Path, help="with share: write a .torrent, so that any client can join")
+    add("--strategy", choices=("single",), default="single", help="how pieces are fetched (default: single)")
+    add(
+        "--console",
+        metavar="PATH",
+        default=os.environ.get("TORRENTNET_CONSOLE"),
+        help="answer commands at this Unix socket too (default: $TORRENTNET_CONSOLE, or none)",
+    )
+    add("--log-level", choices=LEVELS, default="info", help="event lines of this level and above (default: info)")
+    add("--version", action="version", version=f"torrentnet {__version__}")
+    return parser
+
+
+def _unit(parse: Callable[[str], float]) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def _run(options: argparse.Namespace) -> int:
+    path = _path(options)
+    piece_length = None if options.piece_length is None else int(options.piece_length)
+    if piece_length is not None and (
+        not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH or piece_length & (piece_length - 1)
+    ):
+        raise UsageError("--piece-length must be a power of two from 16KiB to 64MiB")
+    if not (options.timeout > 0 and options.give_up > 0):
+        raise UsageError("--timeout and --give-up must be longer than nothing")
+    tracker = resolve(options.tracker, "tracker address", least_port=1)
+    listener = listen(resolve(options.listen, "listen address", least_port=0))
+    own = Endpoint(*listener.getsockname()[:2])
+    name = check_peer_name(options.name or f"peer-{own.port}")
+    stopping: list[Callable[[str], None]] = []
+
+    def on_quit() -> None:
+        for stop in stopping:
+            stop("quit")
+
+    log = RequestLog(time.time)
+    peers: list[Peer] = []
+    commands: Commands = make_commands(name, lambda: peers[0], log, on_quit)
+    terminal = Terminal(commands, sys.stdin, sys.stdout, on_quit=on_quit)
+    events = EventLog(terminal.write_line, level=options.log_level)
+    settings = Settings(
+        share=options.mode == "share",
+        path=path,
+        tracker=tracker,
+        name=name,
+        piece_length=piece_length,
+        upload_rate=options.upload_rate,
+        patience=Patience(options.timeout, options.give_up),
+    )
+
+    def on_shared(store: FileStore) -> None:
+        link = magnet_link(store.info, options.tracker, None if own.ip == "0.0.0.0" else own)
+        events.emit("magnet", link=link)
+        if options.torrent is not None:
+            try:
+                options.torrent.write_bytes(torrent_file(store.info, options.tracker))
+            except OSError as error:
+                raise LocalError(f"cannot write {options.torrent}: {error.strerror}") from None
+
+    peer = Peer(settings, listener, random.Random(options.seed), events, log, on_shared)
+    peers.append(peer)
+    stopping.append(peer.stop)
+    for number, reason in ((signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")):
+        signal.signal(number, lambda *_, reason=reason: peer.stop(reason))
+    server = ConsoleServer(options.console, commands) if options.console else None
+    try:
+        if server is not None:
+            server.start()
+        terminal.start()
+        events.emit("listening", program="peer", name=name, address=own)
+        return peer.run()
+    except ConsoleServerError as error:
+        raise LocalError(str(error)) from None
+    finally:
+        if server is not None:
+            server.stop()
+        terminal.stop()
+
+
+def _path(options: argparse.Namespace) -> Path:
+    given = Path(options.filename)
+    directory: Path = options.dir
+    if options.mode == "share":
+        path = directory / given
+        if path.is_dir():
+            raise LocalError(f"{path} is a directory; only single files are shared")
+        if not path.exists():
+            raise LocalError(f"{path} does not exist", hint="--dir says where files are looked for")
+        check_file_name(path.name)
+        return path
+    check_file_name(options.filename)
+    if not directory.is_dir():
+        raise LocalError(f"{directory} is no directory", hint="make it first, or name another one with --dir")
+    return directory / given
+
+
+def resolve(text: str, what: str, *, least_port: int) -> Endpoint:
+    """``HOST:PORT`` as an IPv4 endpoint. Raises :class:`UsageError`, or :class:`LocalError` for a host not found."""
+    host, colon, port_text = text.rpartition(":")
+    if not colon or not host or not (port_text.isascii() and port_text.isdigit()):
+        raise UsageError(f"{what} {text!r} is not HOST:PORT", hint="as in 127.0.0.1:6771")
+    port = int(port_text[:8])
+    if not least_port <= port <= 65_535:
+        raise UsageError(f"{what} {text!r}: a port is a number from {least_port} to 65535")
+    try:
+        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise LocalError(f"{what} {text!r}: no IPv4 address is known for {host!r}") from None
+    return Endpoint(str(found[0][4][0]), port)
+
+
+def listen(endpoint: Endpoint) -> socket.socket:
+    """A listening TCP socket. Raises :class:`LocalError` when the address cannot be had."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(tuple(endpoint))
+        sock.listen(256)
+    except OSError as error:
+        sock.close()
+        raise LocalError(
+            f"cannot listen on {endpoint}: {os.strerror(error.errno or 0).lower()}",
+            hint="another program may have the port; port 0 takes any free one",
+        ) from None
+    return sock
