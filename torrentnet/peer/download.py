@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FIRST_PAUSE = 0.25
 MAX_PAUSE = 5.0
 """Seconds between look-ups while nobody has the file; doubled each time, and never longer than the keep-alive."""
-MAX_VERIFYING = 8 * 1024 * 1024
+MAX_VERIFYING = 4 * 1024 * 1024
 """Bytes of pieces that may wait to be hashed and written; past it nothing new is asked for."""
 
 

@@ -1,0 +1,69 @@
+"""The signals that concern a terminal, for as long as one is in use."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class TerminalSignals:
+    """Handlers that are put in place of the defaults only: a program's own handlers, and ignored signals, stay.
+
+    *suspend* is called before the process stops (SIGTSTP) and *resume* after it goes on; *changed* when the process
+    goes on after any other stop (SIGCONT) or the window's size changes (SIGWINCH); *quit_* on SIGINT and SIGTERM.
+    All of them run in the main thread, between any two steps of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        suspend: Callable[[], None],
+        resume: Callable[[], None],
+        changed: Callable[[bool], None],
+        quit_: Callable[[], None],
+    ) -> None:
+        """Installs nothing yet."""
+        self._suspend = suspend
+        self._resume = resume
+        self._changed = changed
+        self._quit = quit_
+        self._installed: dict[signal.Signals, tuple[object, object]] = {}
+
+    def install(self) -> None:
+        """Puts the handlers in place; nothing happens outside the main thread, where Python allows none."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        wanted: list[tuple[signal.Signals, Callable[[int, object], None], object]] = [
+            (signal.SIGTSTP, self._on_stop, signal.SIG_DFL),
+            (signal.SIGCONT, lambda *_: self._changed(True), signal.SIG_DFL),
+            (signal.SIGWINCH, lambda *_: self._changed(False), signal.SIG_DFL),
+            (signal.SIGTERM, lambda *_: self._quit(), signal.SIG_DFL),
+            (signal.SIGINT, lambda *_: self._quit(), signal.default_int_handler),
+        ]
+        for number, handler, default in wanted:
+            before = signal.getsignal(number)
+            if before is default or before == default:
+                signal.signal(number, handler)
+                self._installed[number] = (handler, before)
+
+    def remove(self) -> None:
+        """Puts the defaults back where the handlers are still ours."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number, (handler, before) in self._installed.items():
+            if signal.getsignal(number) is handler:
+                signal.signal(number, before)  # type: ignore[arg-type]  # what getsignal() gave
+        self._installed.clear()
+
+    def _on_stop(self, number: int, _frame: object) -> None:
+        self._suspend()
+        # The default action, not SIGSTOP: the kernel leaves a process running that no shell could continue.
+        ours = signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        signal.signal(number, ours)
+        self._resume()

@@ -1,0 +1,44 @@
+"""Answers that were given, for requests that arrive twice."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TypeAlias
+
+Key: TypeAlias = tuple[tuple[str, int], int, int, bytes]
+"""Source address, action, transaction id, peer id: what makes two datagrams one request."""
+
+
+class Answered:
+    """The last answers: at most ``most`` of them, ``most_bytes`` in all, none older than ``lifetime`` seconds."""
+
+    def __init__(self, most: int, most_bytes: int, lifetime: float) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._lifetime = lifetime
+        self._bytes = 0
+        self._answers: OrderedDict[Key, tuple[float, bytes]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def find(self, key: Key, now: float) -> bytes | None:
+        """The answer that this very request has had, if it is remembered."""
+        kept = self._answers.get(key)
+        return kept[1] if kept is not None and now - kept[0] < self._lifetime else None
+
+    def keep(self, key: Key, answer: bytes, now: float) -> bytes:
+        """Remember ``answer`` and give it back."""
+        replaced = self._answers.pop(key, None)
+        if replaced is not None:
+            self._bytes -= len(replaced[1])
+        self._answers[key] = (now, answer)
+        self._bytes += len(answer)
+        while (
+            len(self._answers) > self._most
+            or self._bytes > self._most_bytes
+            or now - next(iter(self._answers.values()))[0] >= self._lifetime
+        ):
+            _, (_, oldest) = self._answers.popitem(last=False)
+            self._bytes -= len(oldest)
+        return answer

@@ -1,0 +1,295 @@
+"""What the tracker's command line answers: the request log, the logs of files, who is there, how it stands."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.console.commands import WRONG_WORDS, Command, CommandError, Commands
+from torrentnet.console.table import table
+from torrentnet.console.units import format_duration, format_size
+from torrentnet.console.words import join_words
+from torrentnet.tracker import queries
+from torrentnet.tracker.entries import describe_outcome
+from torrentnet.tracker.schema import ALIVE, UNHEARD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from torrentnet.tracker.core import Core
+    from torrentnet.tracker.journal import Journal
+
+MAX_LAST: Final = 10_000_000
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_REQUEST_LOGS: Final = "request logs [--last N] [--file NAME] [--json]"
+_FILE_LOGS: Final = "file_logs -all | file_logs NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the commands look at. ``clock`` is the one whose readings the core is given."""
+
+    name: str
+    address: str
+    core: Core
+    journal: Journal
+    clock: Callable[[], float]
+
+
+def add_commands(commands: Commands, desk: Desk) -> None:
+    """Add the tracker's commands."""
+
+    def complete_file(_words: list[str], word: str) -> Iterable[str]:
+        return [name for name in ["-all", *queries.names(desk.journal, 1_000)] if name.startswith(word)]
+
+    def complete_request(words: list[str], word: str) -> Iterable[str]:
+        if words and words[-1] == "--file":
+            return queries.names(desk.journal, 1_000)
+        return [option for option in ("--last", "--file", "--json") if option.startswith(word)]
+
+    commands.add(
+        Command(
+            ("request", "logs"),
+            _REQUEST_LOGS,
+            "every request: when, by whom, for what, how it ended, who had it then",
+            lambda args: _request_logs(desk, args),
+            complete=complete_request,
+            details="--last N     only the last N requests\n--file NAME  only requests for this file\n"
+            "--json       one JSON object a line (times in milliseconds since 1970, sizes in bytes)\nTimes are UTC.",
+        )
+    )
+    commands.add(
+        Command(
+            ("file_logs",),
+            _FILE_LOGS,
+            "a file: published when and by whom, who holds which pieces, what happened",
+            lambda args: _file_logs(desk, args),
+            complete=complete_file,
+            details="-all  every file that was ever known here\nTimes are UTC. Pieces are numbered from 0.",
+        )
+    )
+    commands.add(Command(("peers",), "peers", "the peers that are there now", lambda args: _peers(desk, args)))
+    commands.add(Command(("status",), "status", "how this tracker stands", lambda args: _status(desk, args)))
+
+
+def format_time(time_ms: int) -> str:
+    """Milliseconds since the epoch as ``2026-11-23T12:29:11.123Z``, the form of event lines."""
+    moment = _EPOCH + timedelta(milliseconds=time_ms)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _request_logs(desk: Desk, args: list[str]) -> Iterator[str]:
+    last, file, as_json = _request_options(args)
+    desk.journal.flush()
+    rows = queries.requests(desk.journal, file=file, last=last)
+    if as_json:
+        return (_as_json(row) for row in rows)
+    first = next(rows, None)
+    if first is None:
+        return iter(["no request yet" if file is None else f"no request for {_quoted(file)} yet"])
+
+    def cells() -> Iterator[tuple[str, ...]]:
+        yield _request_cells(first)
+        for row in rows:
+            yield _request_cells(row)
+
+    return table(("TIME", "ID", "PEER", "REQUEST", "OUTCOME", "HAD IT THEN"), cells(), right=("ID",))
+
+
+def _request_options(args: list[str]) -> tuple[int | None, str | None, bool]:
+    last: int | None = None
+    file: str | None = None
+    as_json = False
+    words = iter(args)
+    for word in words:
+        if word == "--json":
+            as_json = True
+        elif word in {"--last", "--file"}:
+            value = next(words, None)
+            if value is None:
+                raise CommandError(f"{word} needs a value: {_REQUEST_LOGS}", WRONG_WORDS)
+            if word == "--file":
+                file = value
+            elif value.isascii() and value.isdigit() and 0 < len(value) < 9 and int(value) > 0:
+                last = int(value)
+            else:
+                raise CommandError(f"--last needs a number from 1 on, not {_quoted(value)}", WRONG_WORDS)
+        else:
+            raise CommandError(f"unknown word {_quoted(word)}: {_REQUEST_LOGS}", WRONG_WORDS)
+    return last, file, as_json
+
+
+def _request_cells(row: queries.RequestRow) -> tuple[str, ...]:
+    names = [name for name, _ in row.sources]
+    more = f" and {row.total - len(row.holders)} more" if row.total > len(row.holders) else ""
+    return (
+        format_time(row.time_ms),
+        str(row.number),
+        row.peer,
+        f"get {_quoted(row.file)}",
+        describe_outcome(row.result, names, row.transferred, row.elapsed_ms, row.reason),
+        (", ".join(row.holders) or "nobody") + more,
+    )
+
+
+def _as_json(row: queries.RequestRow) -> str:
+    return json.dumps(
+        {
+            "id": row.number,
+            "time_ms": row.time_ms,
+            "peer": row.peer,
+            "address": row.address,
+            "file": row.file,
+            "holders": row.holders,
+            "holders_total": row.total,
+            "outcome": row.result,
+            "from": [{"peer": name, "pieces": pieces} for name, pieces in row.sources],
+            "bytes": row.transferred,
+            "ms": row.elapsed_ms,
+            "reason": row.reason,
+            "ended_ms": row.ended_ms,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _file_logs(desk: Desk, args: list[str]) -> Iterator[str]:
+    if len(args) != 1:
+        raise CommandError(f"which file? {_FILE_LOGS} (a name with blanks goes in quotes)", WRONG_WORDS)
+    desk.journal.flush()
+    everything = args[0] in {"-all", "--all"}
+    rows = queries.files(desk.journal, None if everything else args[0])
+    first = next(rows, None)
+    if first is not None:
+        return _files(desk.journal, first, rows)
+    if everything:
+        return iter(["no file yet"])
+    raise CommandError(_unknown_file(desk.journal, args[0]))
+
+
+def _unknown_file(journal: Journal, name: str) -> str:
+    known = queries.names(journal, queries.SUGGESTIONS + 1)
+    if not known:
+        return f"no file {_quoted(name)} here: nothing has been published yet"
+    similar = queries.similar(journal, name)
+    if similar:
+        return f"no file {_quoted(name)} here: did you mean {' or '.join(map(_quoted, similar))}?"
+    shown = ", ".join(map(_quoted, known[: queries.SUGGESTIONS]))
+    more = ", ..." if len(known) > queries.SUGGESTIONS else ""
+    return (
+        f"no file {_quoted(name)} here: there are {shown}{more}"
+        if len(known) > 1
+        else (f"no file {_quoted(name)} here: there is {shown}")
+    )
+
+
+def _files(journal: Journal, first: queries.FileRow, others: Iterator[queries.FileRow]) -> Iterator[str]:
+    yield from _file(journal, first)
+    for row in others:
+        yield ""
+        yield from _file(journal, row)
+
+
+def _file(journal: Journal, file: queries.FileRow) -> Iterator[str]:
+    yield file.label
+    yield from table((), _facts(journal, file), indent="  ")
+    yield ""
+    yield from table(
+        ("HOLDER", "ADDRESS", "PIECES", "SINCE", "STATE"),
+        (
+            (row.peer, row.address, row.holds, format_time(row.since_ms), _state(row))
+            for row in queries.holders(journal, file.info_hash)
+        ),
+        indent="  ",
+    )
+    yield ""
+    yield from table(
+        ("TIME", "EVENT", "PEER", "DETAIL"),
+        ((format_time(row.time_ms), row.kind, row.peer, row.detail) for row in queries.events(journal, file.info_hash)),
+        indent="  ",
+    )
+
+
+def _facts(journal: Journal, file: queries.FileRow) -> Iterator[tuple[str, str]]:
+    if file.published_ms is not None:
+        yield "published", f"{format_time(file.published_ms)} by {file.published_by} ({file.published_from})"
+    else:
+        yield "published", f"never; known since {format_time(file.known_ms)}"
+    if file.size is None:
+        yield "size", "not told"
+    elif file.pieces is None or not file.piece_length:
+        yield "size", f"{_size(file.size)}, pieces not told"
+    else:
+        yield "size", f"{_size(file.size)}, {file.pieces} pieces of {format_size(file.piece_length)}"
+    yield "info-hash", file.info_hash.hex()
+    alive, whole, earlier = queries.count_holders(journal, file.info_hash)
+    yield "holders", f"{alive} alive, {whole} of them complete; {earlier} gone"
+
+
+def _size(size: int) -> str:
+    return f"{format_size(size)} ({size} bytes)" if size >= 1024 else f"{size} bytes"
+
+
+def _state(row: queries.HolderRow) -> str:
+    if row.state == ALIVE:
+        return "alive"
+    if row.state == UNHEARD:
+        return "not heard since restart"
+    return f"gone ({row.why}) at {format_time(row.gone_ms or 0)}"
+
+
+def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
+    _no_words("peers", args)
+    holders = desk.core.registry.holders()
+    if not holders:
+        return iter(["no peer is here"])
+    now = desk.clock()
+    today = time.time()
+    return table(
+        ("PEER", "ADDRESS", "FILE", "PIECES", "SINCE", "HEARD"),
+        (
+            (
+                holder.name,
+                holder.endpoint,
+                _quoted(holder.swarm.label),
+                holder.holds(),
+                format_time(round((today - (now - holder.since)) * 1000)),
+                f"{format_duration(max(0.0, now - holder.seen))} ago",
+            )
+            for holder in holders
+        ),
+    )
+
+
+def _status(desk: Desk, args: list[str]) -> Iterator[str]:
+    _no_words("status", args)
+    desk.journal.flush()
+    return table((), _status_cells(desk))
+
+
+def _status_cells(desk: Desk) -> Iterator[tuple[str, object]]:
+    core, settings = desk.core, desk.core.settings
+    files, requests = queries.count(desk.journal)
+    yield "name", desk.name
+    yield "address", desk.address
+    yield "keep-alive", f"{format_duration(settings.keepalive)}, forgotten after {format_duration(settings.timeout)}"
+    yield "peers", str(len(core.registry))
+    yield "files", f"{core.registry.swarms} held now, {files} in the journal"
+    yield "requests", f"{len(core.requests)} waiting, {requests} in the journal"
+    yield "journal", desk.journal.place + (f", {desk.journal.lost} records lost" if desk.journal.lost else "")
+    yield "packets", f"{core.received} received"
+    for reason, count in core.refusals.counts.items():
+        if count:
+            yield "", f"{count} {reason.value}"
+
+
+def _no_words(command: str, args: list[str]) -> None:
+    if args:
+        raise CommandError(f"{command} takes no words: {_quoted(args[0])}", WRONG_WORDS)
+
+
+def _quoted(name: str) -> str:
+    return join_words([name])

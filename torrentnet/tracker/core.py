@@ -1,0 +1,138 @@
+"""The tracker without a socket: a datagram in, a datagram or nothing out (BEP 15, BEP 41, docs/protocol.md).
+
+Nothing before a valid connection id changes anything, or gets back more bytes than it sent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.tracker.announces import AnnounceDesk
+from torrentnet.tracker.answered import Answered
+from torrentnet.tracker.chronicle import Chronicle
+from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.lookups import LookupDesk
+from torrentnet.tracker.records import Result
+from torrentnet.tracker.refusals import Emit, Reason, Refusals, Refused
+from torrentnet.tracker.registry import Registry
+from torrentnet.tracker.requests import Question, Requests
+from torrentnet.wire.errors import PacketError
+from torrentnet.wire.udp import (
+    PROTOCOL_ID,
+    REQUEST_HEAD,
+    Action,
+    pack_connected,
+    pack_error,
+    parse_head,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from random import Random
+
+    from torrentnet.tracker.records import Record, RequestBegan
+    from torrentnet.tracker.settings import Settings
+    from torrentnet.wire.connection_id import ConnectionIds
+
+ID_REFUSED: Final = "connection id refused: connect again"
+_CONNECT = int(Action.CONNECT)
+
+
+class Core:
+    """All that the tracker does with datagrams and with time.
+
+    ``now`` is always the same clock's reading in seconds, never going back; ``wall`` gives the time of day for the
+    log. ``emit`` writes event lines, ``write`` takes journal records. ``random`` chooses which peers an announce lists.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ids: ConnectionIds,
+        *,
+        emit: Emit,
+        write: Callable[[Record], None],
+        wall: Callable[[], float],
+        random: Random,
+        first_request: int = 1,
+        limits: Limits | None = None,
+    ) -> None:
+        self.settings = settings
+        limits = limits or Limits()
+        self.registry = Registry(settings.timeout, limits)
+        self.requests = Requests(settings.timeout, first_request, limits)
+        self.refusals = Refusals(emit)
+        self.received = 0
+        """Datagrams taken in."""
+        self._ids = ids
+        self._chronicle = Chronicle(emit, write, wall)
+        announces = AnnounceDesk(
+            settings, self.registry, self.requests, self._chronicle, self.refusals, _answered(limits), random
+        )
+        # Answers of their own, so that a wave of announces does not push out what keeps a row from being written twice.
+        lookups = LookupDesk(settings, self.registry, self.requests, self._chronicle, self.refusals, _answered(limits))
+        self._desks: dict[int, Callable[[bytes, tuple[str, int], float], bytes]] = {
+            int(Action.ANNOUNCE): announces.announce,
+            int(Action.SCRAPE): announces.scrape,
+            int(Action.LOOKUP): lookups.lookup,
+            int(Action.POSSESSION): announces.possession,
+            int(Action.OUTCOME): lookups.outcome,
+        }
+
+    def load(self, waiting: Iterable[RequestBegan], now: float) -> None:
+        """Take over the requests that an earlier life left open."""
+        for record in waiting:
+            question = Question(record.ip, record.port, record.peer_id, record.peer, record.file)
+            self.requests.load(record.number, question, record.info_hash, record.total, now)
+
+    def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
+        """The answer to one datagram, or None for silence. Never raises for what the datagram holds."""
+        self.received += 1
+        if len(data) < REQUEST_HEAD:
+            self.refusals.count(Reason.SHORT)
+            return None
+        connection_id, action, transaction_id = parse_head(data)
+        if action == _CONNECT and connection_id == PROTOCOL_ID:
+            return pack_connected(transaction_id, self._ids.issue(source[0], now))
+        if not self._ids.accepts(connection_id, source[0], now):
+            self.refusals.tell(Reason.CONNECTION_ID, _what(action), source, ID_REFUSED, now)
+            answer = pack_error(transaction_id, ID_REFUSED)
+            return answer if len(answer) <= len(data) else None
+        desk = self._desks.get(action)
+        if desk is None:
+            text = f"unknown action {action}"
+            self.refusals.tell(Reason.UNKNOWN_ACTION, "packet", source, text, now)
+            return pack_error(transaction_id, text)
+        try:
+            return desk(data, source, now)
+        except PacketError as error:
+            self.refusals.tell(Reason.MALFORMED, _what(action), source, error.message, now)
+            return pack_error(transaction_id, error.message) if error.sendable else None
+        except Refused as error:
+            self.refusals.tell(error.reason, _what(action), source, error.message, now)
+            return pack_error(transaction_id, error.message)
+
+    @property
+    def next_expiry(self) -> float:
+        """:meth:`expire` has nothing to do before this moment; infinity when nobody is known."""
+        return min(self.registry.next_expiry, self.requests.next_expiry)
+
+    def expire(self, now: float) -> None:
+        """Forget those who have been silent for too long, and end their requests."""
+        for holder in self.registry.late(now):
+            self.registry.remove(holder)
+            self._chronicle.forgotten(holder, now - holder.seen)
+        for row in self.requests.late(now):
+            silent = now - row.asker.seen
+            self._chronicle.outcome(row, Result.LOST, reason=f"the peer was silent for {silent:.1f} s")
+
+
+def _answered(limits: Limits) -> Answered:
+    return Answered(limits.answers, limits.answer_bytes, limits.answer_s)
+
+
+def _what(action: int) -> str:
+    try:
+        return Action(action).name.lower()
+    except ValueError:
+        return "packet"

@@ -1,0 +1,238 @@
+"""The tracker's memory: what was published, who held it, what was asked and how it ended, in SQLite.
+
+Records are handed over on the packet loop and written by a thread of the journal's own, many in one transaction. The
+loop waits only when the thread is far behind. A tracker that is killed loses no more than :data:`GATHER_S` seconds.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.console.threads import block_signals
+from torrentnet.tracker import schema
+from torrentnet.tracker.entries import apply, coalesce
+from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.records import RequestBegan, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
+    from torrentnet.tracker.records import Record
+
+GATHER_S: Final = 0.05
+"""How long the first record of a batch waits for others."""
+BATCH: Final = 2_000
+"""Records of one transaction at most, so that a reader never waits long."""
+MAX_QUEUED: Final = 20_000
+"""Records that may wait to be written; past it the packet loop is held back."""
+RETRY_S: Final = 1.0
+"""How long to wait when the database cannot be written (disk full) before the next try."""
+PRUNE_EVERY: Final = 1_000
+"""Records between two looks at whether old rows must go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many rows are kept; the oldest ones that are over go first. Waiting requests and living holders never do."""
+
+    requests: int
+    events: int
+    gone: int
+    """Holders that are gone, and files that nobody holds."""
+
+
+IN_MEMORY: Final = Retention(requests=20_000, events=50_000, gone=10_000)
+ON_DISK: Final = Retention(requests=1_000_000, events=2_000_000, gone=200_000)
+
+
+class Journal:
+    """A journal in the directory ``state``, or in memory. Usable from several threads between start and close.
+
+    ``trouble`` is called, on the journal's thread, with a sentence when it cannot be written any more, and again
+    when it can. Raises :class:`~torrentnet.tracker.schema.JournalError` when it cannot be kept there.
+    """
+
+    def __init__(
+        self,
+        state: Path | None = None,
+        *,
+        trouble: Callable[[str], None] = lambda _: None,
+        retention: Retention | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.place = "in memory" if state is None else str(state / schema.FILE_NAME)
+        self.lost = 0
+        """Records that could not be written, nor kept until they could."""
+        self.trouble = trouble
+        self._retention = retention or (IN_MEMORY if state is None else ON_DISK)
+        self._limits = limits or Limits()
+        self._database = schema.connect(state)
+        self._access = threading.Lock()
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._done = threading.Condition(self._lock)
+        self._queue: deque[Record] = deque()
+        self._handed_over = 0
+        self._settled = 0
+        self._since_prune = 0
+        self._wanted = 0
+        self._closing = False
+        self._failing = False
+        self._thread: threading.Thread | None = None
+        self._execute("UPDATE holdings SET state = ? WHERE state = ?", (schema.UNHEARD, schema.ALIVE))
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    @property
+    def next_request(self) -> int:
+        """The number that the next request gets."""
+        return int(self.read("SELECT coalesce(max(id), 0) + 1 FROM requests", ())[0][0])
+
+    def waiting(self) -> list[RequestBegan]:
+        """The requests that an earlier life left without an outcome, oldest first."""
+        rows = self.read(
+            "SELECT time_ms, id, peer, ip, port, peer_id, file, info_hash, total FROM requests WHERE result = ?"
+            " ORDER BY id DESC LIMIT ?",
+            (Result.WAITING.value, self._limits.open_requests),
+        )
+        return [
+            RequestBegan(time_ms, number, peer, ip, port, peer_id, file, info_hash, (), total)
+            for time_ms, number, peer, ip, port, peer_id, file, info_hash, total in reversed(rows)
+        ]
+
+    def write(self, record: Record) -> None:
+        """Take one record. Waits while too many wait; while the database cannot be written, one too many is lost."""
+        with self._lock:
+            while len(self._queue) >= MAX_QUEUED:
+                if self._failing or self._closing or self._thread is None or not self._thread.is_alive():
+                    self.lost += 1
+                    return
+                self._done.wait(RETRY_S)
+            self._queue.append(record)
+            self._handed_over += 1
+            if len(self._queue) in {1, BATCH}:
+                self._work.notify()
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until all that was handed over before is written; False when ``timeout`` seconds were not enough."""
+        with self._lock:
+            target = self._wanted = self._handed_over
+            self._work.notify()
+            return self._done.wait_for(lambda: self._settled >= target or self._failing, timeout) and not self._failing
+
+    def read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        """All rows of a query; long answers are asked for page by page, so that the writer gets its turn."""
+        with self._access:
+            return self._database.execute(query, values).fetchall()
+
+    def close(self, timeout: float = 0.7) -> None:
+        """Write what is there and let go of the database. Records that come later are lost. May be called twice."""
+        with self._lock:
+            self._closing = True
+            self._work.notify()
+        if self._thread is not None:
+            self._thread.join(timeout)
+        with self._lock:
+            self.lost += len(self._queue)
+            self._queue.clear()
+        with self._access:
+            self._database.close()
+
+    def _run(self) -> None:
+        block_signals()
+        while True:
+            with self._lock:
+                self._work.wait_for(lambda: self._queue or self._closing)
+                self._work.wait_for(self._in_a_hurry, GATHER_S)
+                batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+                if not batch and self._closing:
+                    return
+            self._settle(batch)
+            with self._lock:
+                self._settled += len(batch)
+                self._done.notify_all()
+
+    def _in_a_hurry(self) -> bool:
+        return self._closing or self._wanted > self._settled or len(self._queue) >= BATCH
+
+    def _settle(self, batch: list[Record]) -> None:
+        records = coalesce(batch)
+        while True:
+            try:
+                self._transact(records)
+            except sqlite3.OperationalError as error:
+                if not self._wait_for_better(str(error)):
+                    self.lost += len(records)
+                    return
+            except Exception:
+                # One record that the database does not take must not take the others with it.
+                self._one_by_one(records)
+                return
+            else:
+                break
+        if self._failing:
+            with self._lock:
+                self._failing = False
+            self.trouble("the journal can be written again")
+        self._since_prune += len(records)
+        if self._since_prune >= PRUNE_EVERY:
+            self._since_prune = 0
+            self._prune()
+
+    def _transact(self, records: list[Record]) -> None:
+        with self._access:
+            self._database.execute("BEGIN")
+            try:
+                for record in records:
+                    apply(self._database, record)
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    def _one_by_one(self, records: list[Record]) -> None:
+        for record in records:
+            try:
+                self._transact([record])
+            except Exception as error:
+                self.lost += 1
+                self.trouble(f"the journal did not take a {type(record).__name__}: {error}")
+
+    def _wait_for_better(self, cause: str) -> bool:
+        if not self._failing:
+            self.trouble(f"the journal cannot be written: {cause}; requests go on, their log waits")
+        with self._lock:
+            self._failing = True
+            self._done.notify_all()
+            return not self._work.wait_for(lambda: self._closing, RETRY_S)
+
+    def _prune(self) -> None:
+        keep = self._retention
+        with self._access:
+            for table, condition, most in (
+                ("requests", "result <> 'waiting'", keep.requests),
+                ("events", "1", keep.events),
+                ("holdings", f"state = '{schema.GONE}'", keep.gone),
+            ):
+                self._database.execute(
+                    f"DELETE FROM {table} WHERE {condition} AND id <= (SELECT max(id) FROM {table}) - ?", (most,)
+                )
+            if self._database.execute("SELECT count(*) FROM files").fetchone()[0] > keep.gone:
+                self._database.execute(
+                    "DELETE FROM files WHERE NOT EXISTS (SELECT 1 FROM holdings WHERE info_hash = files.info_hash)"
+                    " AND NOT EXISTS (SELECT 1 FROM events WHERE info_hash = files.info_hash)"
+                )
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
+        with self._access:
+            self._database.execute(statement, values)

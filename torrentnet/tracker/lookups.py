@@ -1,0 +1,157 @@
+"""Look-up and outcome: a file is asked for by its name, and how that ended (docs/protocol.md)."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from torrentnet.tracker.records import Result
+from torrentnet.tracker.refusals import Reason
+from torrentnet.tracker.requests import Question
+from torrentnet.wire import extension
+from torrentnet.wire.udp import Action
+
+if TYPE_CHECKING:
+    from torrentnet.tracker.answered import Answered
+    from torrentnet.tracker.chronicle import Chronicle
+    from torrentnet.tracker.refusals import Refusals
+    from torrentnet.tracker.registry import Registry
+    from torrentnet.tracker.requests import Requests, Row
+    from torrentnet.tracker.settings import Settings
+    from torrentnet.tracker.swarm import Swarm
+
+_LOOKUP = int(Action.LOOKUP)
+_OUTCOME = int(Action.OUTCOME)
+_PAGE = 180
+"""Holders that could fit into one answer if their names were a letter long; how many do is the wire's to say."""
+_NO_HASH = bytes(20)
+
+
+class LookupDesk:
+    """Answers these two. Each method takes a datagram behind a valid connection id, its source and the time.
+
+    They raise :class:`PacketError` and :class:`Refused`, and then nothing has changed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        requests: Requests,
+        chronicle: Chronicle,
+        refusals: Refusals,
+        answered: Answered,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._requests = requests
+        self._chronicle = chronicle
+        self._refusals = refusals
+        self._answered = answered
+
+    def lookup(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
+        """Who has the file of this name whole? That nobody has is an answer too, and a row of the log."""
+        lookup = extension.parse_lookup(data)
+        self._requests.heard(source[0], lookup.peer_id, now)
+        key = source, _LOOKUP, lookup.transaction_id, lookup.peer_id
+        known = self._answered.find(key, now)
+        if known is not None:
+            return known
+        swarm = self._registry.named(lookup.name)
+        row = self._row(lookup, source[0], swarm, now)
+        return self._answered.keep(key, extension.pack_found(self._found(lookup, source[0], swarm, row)), now)
+
+    def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
+        """How a request ended. One that is not known any more, or has its outcome, changes nothing."""
+        outcome = extension.parse_outcome(data)
+        ip = source[0]
+        self._requests.heard(ip, outcome.peer_id, now)
+        key = source, _OUTCOME, outcome.transaction_id, outcome.peer_id
+        known = self._answered.find(key, now)
+        if known is not None:
+            return known
+        succeeded = outcome.result is extension.Result.SUCCEEDED
+        if self._requests.is_foreign(outcome.request, ip, outcome.peer_id):
+            text = f"request {outcome.request} is another peer's"
+            self._refusals.tell(Reason.FOREIGN_OUTCOME, "outcome", source, text, now)
+        row = self._requests.close(outcome.request, ip, outcome.peer_id, succeeded=succeeded)
+        if row is not None:
+            self._close(row, outcome)
+        return self._answered.keep(key, extension.pack_noted(outcome.transaction_id, outcome.request), now)
+
+    def _close(self, row: Row, outcome: extension.Outcome) -> None:
+        if row.info_hash is None and outcome.info_hash != _NO_HASH:
+            row.info_hash = outcome.info_hash
+        self._chronicle.outcome(
+            row,
+            Result.SUCCEEDED if outcome.result is extension.Result.SUCCEEDED else Result.FAILED,
+            sources=tuple((source.name, source.pieces) for source in outcome.sources),
+            transferred=outcome.transferred,
+            elapsed_ms=outcome.elapsed_ms,
+            reason=outcome.reason,
+        )
+
+    def _row(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, now: float) -> Row:
+        info_hash = None if swarm is None else swarm.info_hash
+        total, names = self._holders(lookup, ip, swarm)
+        resumed = (
+            self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now) if lookup.request else None
+        )
+        if resumed is None:
+            question = Question(ip, lookup.port, lookup.peer_id, lookup.peer, lookup.name)
+            row = self._requests.open(question, info_hash, total, now)
+            self._chronicle.request(row, names)
+            return row
+        row, reopened = resumed
+        first_holders = not row.holders and total > 0
+        if first_holders:
+            row.holders = total
+        if info_hash is not None and row.info_hash != info_hash:
+            row.info_hash = info_hash
+            reopened = True
+        if first_holders or reopened:
+            self._chronicle.request_goes_on(row, names if first_holders else None)
+        return row
+
+    def _holders(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None) -> tuple[int, tuple[str, ...]]:
+        if swarm is None:
+            return 0, ()
+        total, holders = swarm.seeds_without(ip, lookup.port, lookup.peer_id)
+        return total, tuple(holder.name for holder in islice(holders, self._registry.limits.named_holders))
+
+    def _found(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, row: Row) -> extension.Found:
+        settings = self._settings
+        if swarm is None:
+            return extension.Found(
+                lookup.transaction_id,
+                False,
+                row.number,
+                settings.keepalive_ms,
+                settings.timeout_ms,
+                _NO_HASH,
+                0,
+                0,
+                0,
+                0,
+                lookup.first,
+                (),
+            )
+        total, holders = swarm.seeds_without(ip, lookup.port, lookup.peer_id)
+        own = swarm.members.get((ip, lookup.port))
+        return extension.Found(
+            lookup.transaction_id,
+            True,
+            row.number,
+            settings.keepalive_ms,
+            settings.timeout_ms,
+            swarm.info_hash,
+            swarm.size or 0,
+            swarm.piece_length or 0,
+            total,
+            swarm.leechers - (own is not None and not own.complete),
+            lookup.first,
+            tuple(
+                extension.Holder(holder.endpoint, holder.name)
+                for holder in islice(holders, lookup.first, lookup.first + _PAGE)
+            ),
+        )

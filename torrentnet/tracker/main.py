@@ -1,0 +1,256 @@
+"""tracker.py's command line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import secrets
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from torrentnet.console.commands import Commands
+from torrentnet.console.events import LEVELS, EventLog
+from torrentnet.console.server import ConsoleServer, ConsoleServerError
+from torrentnet.console.terminal import Terminal
+from torrentnet.console.units import format_duration, parse_duration
+from torrentnet.tracker.commands import Desk, add_commands
+from torrentnet.tracker.core import Core
+from torrentnet.tracker.journal import Journal
+from torrentnet.tracker.server import Server, bind
+from torrentnet.tracker.settings import Settings
+from torrentnet.wire.connection_id import ConnectionIds
+from torrentnet.wire.errors import LocalError, NameRefused
+from torrentnet.wire.names import check_peer_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRAM: Final = "tracker.py"
+CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
+FAILED: Final = 1
+WRONG_WORDS: Final = 2
+MIN_KEEPALIVE_S: Final = 0.05
+MAX_TIMEOUT_S: Final = 24 * 3600.0
+
+_EPILOG: Final = """\
+This terminal is the tracker's command line: type help. Examples:
+
+  tracker.py 127.0.0.1:6771
+  tracker.py 0.0.0.0:6771 --keepalive 500ms --timeout 2s --state /var/lib/torrentnet
+
+Exit status: 0 after quit, SIGINT or SIGTERM; 1 when the work failed; 2 for a wrong command line.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line."""
+
+    host: str
+    port: int
+    settings: Settings
+    name: str
+    state: Path | None
+    seed: int | None
+    console: Path | None
+    log_level: str
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a mistake, where argparse would print the whole usage first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_WORDS, f"{PROGRAM}: error: {message} (try {PROGRAM} --help)\n")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the tracker until it is told to end; gives the exit status. Exits with 2 for a wrong command line."""
+    options = parse_options(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(options)
+    except LocalError as error:
+        return _fail(f"{error.message}{f' ({error.hint})' if error.hint else ''}")
+    except ConsoleServerError as error:
+        return _fail(str(error))
+
+
+def parse_options(arguments: list[str]) -> Options:
+    """Read the command line; ends the program with status 2, and one line that says why, when it is wrong."""
+    parser = _Parser(
+        prog=PROGRAM,
+        description="A BitTorrent tracker over UDP that finds files by their names and keeps a log of what was asked.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "address", metavar="IP:PORT", type=_typed(_address), help="IPv4 address or host name; port 0: any free port"
+    )
+    defaults = Settings()
+    parser.add_argument(
+        "--keepalive",
+        metavar="TIME",
+        type=_typed(parse_duration),
+        default=defaults.keepalive,
+        help=f"how often peers report: 500ms, 2s, 1m (default {format_duration(defaults.keepalive)})",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="TIME",
+        type=_typed(parse_duration),
+        default=defaults.timeout,
+        help=f"silence after which a peer is forgotten (default {format_duration(defaults.timeout)})",
+    )
+    parser.add_argument("--name", type=_typed(_name), default="tracker", help="shown in the log (default tracker)")
+    parser.add_argument(
+        "--state", metavar="DIR", type=Path, help="keep the journal there; without it, it ends with the program"
+    )
+    parser.add_argument("--seed", metavar="N", type=_typed(_seed), help="makes the choice of listed peers repeatable")
+    parser.add_argument(
+        "--console",
+        metavar="PATH",
+        type=Path,
+        default=os.environ.get(CONSOLE_VARIABLE) or None,
+        help=f"answer commands on a Unix socket (default: ${CONSOLE_VARIABLE}, else none)",
+    )
+    parser.add_argument(
+        "--log-level", choices=LEVELS, default="info", help="least important event shown (default info)"
+    )
+    parsed = parser.parse_args(arguments)
+    if parsed.keepalive < MIN_KEEPALIVE_S:
+        parser.error(f"--keepalive {format_duration(parsed.keepalive)} is too short: at least 50ms")
+    if parsed.timeout > MAX_TIMEOUT_S:
+        parser.error(f"--timeout {format_duration(parsed.timeout)} is too long: at most 24h")
+    if parsed.timeout <= parsed.keepalive:
+        parser.error(
+            f"--timeout {format_duration(parsed.timeout)} must be longer than"
+            f" --keepalive {format_duration(parsed.keepalive)}, best three times as long"
+        )
+    host, port = parsed.address
+    return Options(
+        host=host,
+        port=port,
+        settings=Settings(parsed.keepalive, parsed.timeout),
+        name=parsed.name,
+        state=parsed.state,
+        seed=parsed.seed,
+        console=Path(parsed.console) if parsed.console else None,
+        log_level=parsed.log_level,
+    )
+
+
+def _run(options: Options) -> int:
+    journal = Journal(options.state)
+    try:
+        sock = bind(options.host, options.port)
+    except LocalError:
+        journal.close()
+        raise
+    clock = time.monotonic
+    reasons: list[str] = []
+    server: Server | None = None
+
+    def stop(reason: str) -> None:
+        reasons.append(reason)
+        if server is not None:
+            server.stop(reason)
+
+    commands = Commands("tracker", name=options.name, on_quit=lambda: stop("quit"))
+    # Before the terminal, which leaves a program's own handlers alone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: stop(signal.Signals(received).name))
+    terminal = Terminal(commands, sys.stdin, sys.stdout)
+    log = EventLog(terminal.write_line, level=options.log_level)
+
+    def trouble(text: str) -> None:
+        log.error("error", reason=text)
+
+    journal.trouble = trouble
+    core = Core(
+        options.settings,
+        ConnectionIds(secrets.token_bytes(32), clock()),
+        emit=log.emit,
+        write=journal.write,
+        wall=time.time,
+        random=random.Random(options.seed),
+        first_request=journal.next_request,
+    )
+    core.load(journal.waiting(), clock())
+    address = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}"
+    add_commands(commands, Desk(options.name, address, core, journal, clock))
+    server = Server(sock, core, clock, trouble)
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.close)
+        stack.callback(journal.close)
+        journal.start()
+        if options.console is not None:
+            console = ConsoleServer(options.console, commands)
+            console.start()
+            stack.callback(console.stop)
+        terminal.start()
+        stack.callback(terminal.stop)
+        log.emit(
+            "listening",
+            program="tracker",
+            name=options.name,
+            address=address,
+            keepalive_ms=options.settings.keepalive_ms,
+            timeout_ms=options.settings.timeout_ms,
+        )
+        if reasons:
+            server.stop(reasons[0])
+        try:
+            reason = server.run()
+        except OSError as error:
+            trouble(f"the socket is broken: {error.strerror or error}")
+            return FAILED
+        log.emit("closing", reason=reason)
+    return 0
+
+
+def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """argparse shows the text of this error alone, and hides that of a ValueError."""
+
+    def typed(text: str) -> object:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return typed
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port:
+        raise ValueError(f"{text!r} is not IP:PORT, as in 127.0.0.1:6771")
+    if ":" in host or host.startswith("["):
+        raise ValueError(f"{text!r} looks like IPv6, which is not spoken here; give an IPv4 address")
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
+        raise ValueError(f"{port!r} is no port: a number from 0 to 65535")
+    return host, int(port)
+
+
+def _name(text: str) -> str:
+    try:
+        return check_peer_name(text)
+    except NameRefused as error:
+        raise ValueError(error.message.replace("peer name", "name")) from None
+
+
+def _seed(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"{PROGRAM}: error: {message}\n")
+    return FAILED

@@ -1,0 +1,74 @@
+"""What was refused and why: counted always, told at a bounded rate."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+
+class Emit(Protocol):
+    """Something that writes an event line: ``EventLog.emit``."""
+
+    def __call__(self, event: str, /, **fields: object) -> None:
+        """Write ``event`` with its fields; None leaves a field out."""
+        ...
+
+
+class Reason(Enum):
+    """Why a packet got an error or nothing. The value is the word that ``status`` counts it under."""
+
+    SHORT = "too short"
+    UNKNOWN_ACTION = "unknown action"
+    CONNECTION_ID = "connection id"
+    MALFORMED = "malformed"
+    UNKNOWN_PEER = "unknown peer"
+    NAME_TAKEN = "name taken"
+    LIMIT = "limit"
+    CONTRADICTION = "contradiction"
+    FOREIGN_OUTCOME = "foreign outcome"
+    ADDRESS_FIELD = "address field ignored"
+    INTERNAL = "internal error"
+
+
+class Refused(Exception):
+    """A request cannot be granted; the message goes to the requester, who has proved its address."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Refusals:
+    """Counts refusals and emits ``refused`` events, at most ``burst`` at once and ``per_second`` in the long run.
+
+    A flood thereby costs the log a few lines a second; the next line that is written says how many were left out.
+    """
+
+    def __init__(self, emit: Emit, *, burst: int = 20, per_second: float = 5.0) -> None:
+        self._emit = emit
+        self._burst = burst
+        self._per_second = per_second
+        self._tokens = float(burst)
+        self._filled_at: float | None = None
+        self._left_out = 0
+        self.counts: dict[Reason, int] = dict.fromkeys(Reason, 0)
+        """Packets by reason since the start."""
+
+    def count(self, reason: Reason) -> None:
+        """Count one without telling."""
+        self.counts[reason] += 1
+
+    def tell(self, reason: Reason, what: str, source: tuple[str, int], text: str, now: float) -> None:
+        """Count one, and emit it if the rate allows; ``what`` is the kind of packet, ``text`` the cause in words."""
+        self.counts[reason] += 1
+        if self._filled_at is not None:
+            self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)
+        self._filled_at = now
+        if self._tokens < 1:
+            self._left_out += 1
+            return
+        self._tokens -= 1
+        left_out, self._left_out = self._left_out, 0
+        address = f"{source[0]}:{source[1]}"
+        self._emit("refused", what=what, address=address, reason=text, left_out=left_out or None)

@@ -1,0 +1,182 @@
+"""The rows of the request log that are not written in stone yet: who asked, and whether it is still heard of."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torrentnet.tracker.deadlines import Deadlines
+from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.refusals import Reason, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_NUMBER = 0xFFFFFFFF
+"""Requests are numbered from 1 in 32 bits (docs/protocol.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who asks for what."""
+
+    ip: str
+    port: int
+    peer_id: bytes
+    peer: str
+    """The requester's name."""
+    file: str
+
+
+@dataclass(slots=True, eq=False)
+class Asker:
+    """A peer with open requests; its deadline is that of all of them."""
+
+    ip: str
+    peer_id: bytes
+    seen: float
+    rows: dict[int, Row] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One request for a file."""
+
+    number: int
+    question: Question
+    asker: Asker
+    info_hash: bytes | None
+    """None while the name stands for nothing."""
+    holders: int
+    """How many had the file whole, at the moment that the row lists them from."""
+
+
+class Requests:
+    """Open rows, and the last closed ones. ``timeout`` is the silence in seconds after which a requester is lost."""
+
+    def __init__(self, timeout: float, first_number: int = 1, limits: Limits | None = None) -> None:
+        self.timeout = timeout
+        self.limits = limits or Limits()
+        self._next = first_number
+        self._askers: dict[tuple[str, bytes], Asker] = {}
+        self._open: dict[int, Row] = {}
+        self._per_ip: Counter[str] = Counter()
+        self._given_up: OrderedDict[int, Row] = OrderedDict()
+        self._late: Deadlines[Asker] = Deadlines(self._due)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def next_expiry(self) -> float:
+        """No requester is lost before this moment."""
+        return self._late.next
+
+    def heard(self, ip: str, peer_id: bytes, now: float) -> None:
+        """A peer has said something, whatever it was."""
+        asker = self._askers.get((ip, peer_id))
+        if asker is not None:
+            asker.seen = now
+
+    def open(self, question: Question, info_hash: bytes | None, holders: int, now: float) -> Row:
+        """Begin a row. Raises :class:`Refused` when too many wait."""
+        if len(self._open) >= self.limits.open_requests:
+            raise Refused(Reason.LIMIT, f"the tracker is full: {len(self._open)} requests wait for their outcome")
+        waiting = self._per_ip[question.ip]
+        if waiting >= self.limits.open_requests_per_ip:
+            raise Refused(
+                Reason.LIMIT, f"the tracker is full: {waiting} requests from {question.ip} wait for their outcome"
+            )
+        number, self._next = self._next, self._next % MAX_NUMBER + 1
+        return self._wait(number, question, info_hash, holders, now)
+
+    def load(self, number: int, question: Question, info_hash: bytes | None, holders: int, now: float) -> None:
+        """A row that an earlier life of the tracker left open; its requester has the time-out to be heard of."""
+        self._wait(number, question, info_hash, holders, now)
+
+    def resume(self, number: int, ip: str, peer_id: bytes, file: str, now: float) -> tuple[Row, bool] | None:
+        """The requester's own row of that number, and whether it had been given up and is open again now.
+
+        None when there is none, when it is somebody else's or for another file, or when it has its outcome.
+        """
+        row = self._open.get(number)
+        if row is not None:
+            return (row, False) if _owns(row, ip, peer_id) and row.question.file == file else None
+        row = self._given_up.get(number)
+        if row is None or not _owns(row, ip, peer_id) or row.question.file != file:
+            return None
+        if len(self._open) >= self.limits.open_requests or self._per_ip[ip] >= self.limits.open_requests_per_ip:
+            return None
+        del self._given_up[number]
+        return self._wait(number, row.question, row.info_hash, row.holders, now), True
+
+    def close(self, number: int, ip: str, peer_id: bytes, *, succeeded: bool) -> Row | None:
+        """The requester reports the outcome: the row that takes it, or None when none may.
+
+        A row that had been given up takes a success, for that shows that it was only cut off.
+        """
+        row = self._open.get(number)
+        if row is not None and _owns(row, ip, peer_id):
+            self._take(row)
+            return row
+        row = self._given_up.get(number)
+        if row is not None and succeeded and _owns(row, ip, peer_id):
+            del self._given_up[number]
+            return row
+        return None
+
+    def is_foreign(self, number: int, ip: str, peer_id: bytes) -> bool:
+        """Whether that row is open and somebody else's."""
+        row = self._open.get(number)
+        return row is not None and not _owns(row, ip, peer_id)
+
+    def give_up(self, ip: str, peer_id: bytes, info_hash: bytes | None = None) -> list[Row]:
+        """End the open rows of a peer (for one file only, if given) without an outcome; gives them."""
+        asker = self._askers.get((ip, peer_id))
+        if asker is None:
+            return []
+        rows = [row for row in asker.rows.values() if info_hash is None or row.info_hash == info_hash]
+        for row in rows:
+            self._take(row)
+            self._given_up[row.number] = row
+        while len(self._given_up) > self.limits.closed_requests:
+            self._given_up.popitem(last=False)
+        return rows
+
+    def late(self, now: float) -> Iterator[Row]:
+        """The rows of requesters that have been silent for too long; they are given up."""
+        for asker in self._late.late(now):
+            yield from self.give_up(asker.ip, asker.peer_id)
+
+    def _due(self, asker: Asker) -> float | None:
+        return asker.seen + self.timeout if asker.rows else None
+
+    def _wait(self, number: int, question: Question, info_hash: bytes | None, holders: int, now: float) -> Row:
+        key = question.ip, question.peer_id
+        asker = self._askers.get(key)
+        if asker is None:
+            asker = self._askers[key] = Asker(question.ip, question.peer_id, now)
+        asker.seen = now
+        row = Row(number, question, asker, info_hash, holders)
+        asker.rows[number] = row
+        self._open[number] = row
+        self._per_ip[asker.ip] += 1
+        if len(asker.rows) == 1:
+            self._late.add(asker)
+        return row
+
+    def _take(self, row: Row) -> None:
+        asker = row.asker
+        del self._open[row.number]
+        del asker.rows[row.number]
+        self._per_ip[asker.ip] -= 1
+        if not self._per_ip[asker.ip]:
+            del self._per_ip[asker.ip]
+        if not asker.rows:
+            del self._askers[asker.ip, asker.peer_id]
+            self._late.discard()
+
+
+def _owns(row: Row, ip: str, peer_id: bytes) -> bool:
+    return row.asker.ip == ip and row.asker.peer_id == peer_id

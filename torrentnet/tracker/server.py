@@ -1,0 +1,133 @@
+"""The packet loop: datagrams from a socket to the core and back, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import select
+import socket
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.tracker.refusals import Reason
+from torrentnet.wire.errors import LocalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torrentnet.tracker.core import Core
+
+RECEIVE_BYTES: Final = 2048
+"""More than any datagram that comes unfragmented."""
+BUFFER_BYTES: Final = 4 * 1024 * 1024
+"""Asked of the kernel, which gives what it allows: peers that all start at once must not lose their first packet."""
+DRAIN: Final = 256
+"""Datagrams that are taken between two looks at the clock for expiry, and at the order to stop."""
+LONGEST_WAIT_S: Final = 60.0
+MAX_ERRORS: Final = 1_000
+"""Failed receives without a good one in between, after which the socket is taken for broken."""
+_BIND_HINTS: Final = {
+    "EADDRINUSE": "another program listens there; choose another port, or 0 for any free one",
+    "EADDRNOTAVAIL": "this machine does not have that address",
+    "EACCES": "ports below 1024 need a privilege; choose a higher one",
+}
+
+
+class Server:
+    """Owns the UDP socket of ``core``; ``clock`` gives the seconds for the core, ``trouble`` hears of bugs."""
+
+    def __init__(
+        self, sock: socket.socket, core: Core, clock: Callable[[], float], trouble: Callable[[str], None]
+    ) -> None:
+        self._socket = sock
+        self._core = core
+        self._clock = clock
+        self._trouble = trouble
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._waker.setblocking(False)
+        self._reason = ""
+        self.unsent = 0
+        """Answers that the kernel did not take."""
+
+    def stop(self, reason: str) -> None:
+        """End the loop soon. For any thread and for signal handlers; the first reason counts."""
+        self._reason = self._reason or reason
+        with contextlib.suppress(OSError):
+            self._waker.send(b"\0")
+
+    def run(self) -> str:
+        """Serve until :meth:`stop`; gives its reason. Raises OSError when the socket is broken."""
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        poller.register(self._wake, select.POLLIN)
+        core, clock = self._core, self._clock
+        errors = 0
+        while not self._reason:
+            wait = min(core.next_expiry - clock(), LONGEST_WAIT_S)
+            # Rounded up, or the loop would spin through the last millisecond.
+            poller.poll(max(0, math.ceil(wait * 1000)))
+            try:
+                self._drain()
+                errors = 0
+            except OSError as error:
+                # An ICMP error of an earlier answer, or no memory for a moment: the next datagram is another matter.
+                errors += 1
+                if errors >= MAX_ERRORS:
+                    raise
+                self._core.refusals.count(Reason.INTERNAL)
+                self._trouble(f"receiving failed: {error.strerror or error}")
+            now = clock()
+            if core.next_expiry <= now:
+                core.expire(now)
+        return self._reason
+
+    def close(self) -> None:
+        """Close the socket."""
+        for one in (self._socket, self._wake, self._waker):
+            one.close()
+
+    def _drain(self) -> None:
+        receive, send, handle, clock = self._socket.recvfrom, self._socket.sendto, self._core.handle, self._clock
+        for _ in range(DRAIN):
+            try:
+                data, source = receive(RECEIVE_BYTES)
+            except BlockingIOError:
+                return
+            try:
+                answer = handle(data, source, clock())
+            except Exception as error:  # a bug that one datagram meets must not end the service for all
+                self._core.refusals.count(Reason.INTERNAL)
+                self._trouble(f"a datagram of {len(data)} bytes: {type(error).__name__}: {error}")
+                continue
+            if answer is not None:
+                try:
+                    send(answer, source)
+                except OSError:
+                    self.unsent += 1
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A UDP socket at that IPv4 address or host name. Raises :class:`LocalError` with the cause and the remedy."""
+    try:
+        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+    except (OSError, UnicodeError):
+        raise LocalError(
+            f"no IPv4 address is known for {host!r}", hint="check the spelling, or give the address"
+        ) from None
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        sock.setblocking(False)
+        sock.bind(found[0][4])
+    except OSError as error:
+        sock.close()
+        raise LocalError(
+            f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}", hint=_bind_hint(error)
+        ) from None
+    return sock
+
+
+def _bind_hint(error: OSError) -> str:
+    return _BIND_HINTS.get(errno.errorcode.get(error.errno or 0, ""), "choose another address or port")
