@@ -76,9 +76,9 @@ class EventPlan:
     verb: Verb
     nodes: tuple[str, ...]
     lasts: float | None
-    """Seconds after which it is undone (pause, then resume); None where the verb does not last."""
+    """Seconds after which it is undone (pause, then resume); None where it does not last, or lasts for the rest."""
     text: str
-    """As the scenario says it: ``kill seeder-1``."""
+    """As the scenario says it: ``kill seeder-1``, ``pause seeder-2 for 3s``."""
     where: str
     """``file:line:column``."""
 

@@ -1,0 +1,94 @@
+# What a person does with torrentnet. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LAB := $(BIN)/torrentnet
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
+# Python's own user site or settings must not leak into the environment.
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help up run down attach logs status scenarios doctor test lint engine image clean
+MAKEFLAGS += --no-print-directory
+
+help: ## list what there is
+	@echo "usage: make TARGET [scenario=NAME] [node=NAME]"
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
+
+# ── the lab ──────────────────────────────────────────────────────────────────────────────────────
+
+up: $(VENV)/.lab | need-scenario ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders
+	@$(LAB) up '$(scenario)' $(args)
+
+run: $(VENV)/.lab | need-scenario ## bring a scenario up, judge it, take it down: make run scenario=keepalive
+	@$(LAB) run '$(scenario)' $(args)
+
+down: $(VENV)/.lab ## take down what `up` left
+	@$(LAB) down
+
+attach: $(VENV)/.lab | need-node ## a node's command line: make attach node=leecher-1
+	@$(LAB) attach '$(node)'
+
+logs: $(VENV)/.lab ## what the nodes say, as it comes; one node with node=leecher-1
+	@$(LAB) logs --follow $(node)
+
+status: $(VENV)/.lab ## the nodes of the lab that is up
+	@$(LAB) status
+
+scenarios: $(VENV)/.lab ## list the scenarios
+	@$(LAB) scenarios
+
+doctor: $(VENV)/.lab ## what this machine has, what is missing and how to mend it
+	@$(LAB) doctor
+
+.PHONY: need-scenario need-node
+need-scenario:
+	@test -n '$(scenario)' || { echo "which scenario? make $(firstword $(MAKECMDGOALS)) scenario=three_seeders; \`make scenarios\` lists them" >&2; exit 2; }
+
+need-node:
+	@test -n '$(node)' || { echo "which node? make attach node=tracker; \`make status\` lists them" >&2; exit 2; }
+
+# ── the machine ──────────────────────────────────────────────────────────────────────────────────
+
+engine: ## install and start Docker Engine and Compose (Debian, Ubuntu; needs root)
+	@scripts/engine.sh
+
+image: $(VENV)/.lab ## build the image that the nodes run, if its sources have changed
+	@$(LAB) image
+
+clean: ## remove the lab that is up, the environment and the caches; runs/ stays
+	@if [ -x $(LAB) ]; then $(LAB) down || true; fi
+	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	@find torrentnet tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ── tests ────────────────────────────────────────────────────────────────────────────────────────
+
+test: lint ## lint and all tests; those that need Docker are skipped without it
+	@$(BIN)/python -m pytest $(args)
+
+lint: $(VENV)/.test ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+# ── the virtual environment ──────────────────────────────────────────────────────────────────────
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv, or make engine" >&2; exit 2; }
+	@touch $@
+
+$(VENV)/.lab: pyproject.toml | $(VENV)/.made
+	@echo "installing the lab's libraries"
+	@$(INSTALL) --editable '.[lab]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/.made
+	@echo "installing the lab's and the tests' libraries"
+	@$(INSTALL) --editable '.[lab,test]'
+	@touch $@ $(VENV)/.lab

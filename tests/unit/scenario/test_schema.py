@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from torrentnet.lab.scenario.schema import schema_text
+
+from .files import HEAD, ROOT, SCENARIOS
+from .schema_check import fits
+
+FILE = ROOT / "docs" / "scenario.schema.json"
+SCHEMA: dict[str, Any] = json.loads(schema_text())
+
+
+def accepted(text: str) -> bool:
+    """Whether an editor would leave the text unmarked; it types scalars as YAML 1.2 does, unlike our reader."""
+    return fits(yaml.safe_load(text), SCHEMA, SCHEMA)
+
+
+def test_the_file_is_what_the_models_make() -> None:
+    assert FILE.read_text(encoding="utf-8") == schema_text(), (
+        "write it anew: python -m torrentnet.lab.scenario.schema > docs/scenario.schema.json"
+    )
+
+
+def test_the_module_prints_it() -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "torrentnet.lab.scenario.schema"], cwd=ROOT, check=True, capture_output=True
+    )
+    assert made.stdout.decode() == schema_text()
+
+
+@pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_scenario_of_the_project_is_accepted(path: Any) -> None:
+    assert accepted(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sed: 7\n" + HEAD,
+        "time_limit: 60\n" + HEAD,
+        "time_limit: 60 s\n" + HEAD,
+        "seed: seven\n" + HEAD,
+        "about: x\n",
+        HEAD + "  more: {count: 3}\n",
+        HEAD + "  more: {share: a, get: a}\n",
+        HEAD + "  more: {share: a, give_up: 5s}\n",
+        HEAD + "  more: {get: a, strategy: swarm}\n",
+        HEAD + "  more: {get: a, count: 0}\n",
+        HEAD + "timeline: {at: 5s, kill: leecher}\n",
+        HEAD + "timeline: [{kill: leecher}]\n",
+        HEAD + "timeline: [{at: 5s}]\n",
+        HEAD + "timeline: [{at: 5s, kill: leecher, stop: seeder}]\n",
+        HEAD + "timeline: [{at: 5s, kill: leecher, for: 5s}]\n",
+        HEAD + "timeline: [{at: 5s, partition: [[seeder], [leecher]]}]\n",
+        HEAD + "timeline: [{at: 5s, kill: }]\n",
+        HEAD + "expect: [{has: myfile.txt}]\n",
+        HEAD + "expect: [{node: leecher, becomes: leecher}]\n",
+        HEAD + "expect: [{node: leecher, state: dead, at: 5s}]\n",
+        HEAD + "expect: [{node: leecher, has: myfile.txt, contains: x}]\n",
+    ],
+)
+def test_an_editor_marks_what_the_reader_refuses(text: str) -> None:
+    assert accepted(HEAD)
+    assert not accepted(text)

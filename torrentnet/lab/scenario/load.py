@@ -1,0 +1,59 @@
+"""The two things that the rest of the lab wants from scenario files: a plan, and a list of what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.errors import ScenarioError
+from torrentnet.lab.scenario.parse import read_document
+from torrentnet.lab.scenario.read import read_draft
+from torrentnet.lab.scenario.resolve import resolve
+
+if TYPE_CHECKING:
+    from torrentnet.lab.plan import Plan
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load_plan(path: Path | str, shown_as: str = "") -> Plan:
+    """Read a scenario file and resolve it.
+
+    Args:
+        path: the file.
+        shown_as: its name in messages and in the plan's ``where``; as given in ``path`` by default.
+
+    Raises:
+        ScenarioError: the file cannot be used; it carries everything that is wrong with it.
+    """
+    path = Path(path)
+    document, problems = read_document(path, shown_as)
+    draft, wrong = read_draft(document)
+    problems += wrong
+    plan = resolve(draft, path, problems) if draft is not None else None
+    if problems or plan is None:
+        raise ScenarioError(problems)
+    return plan
+
+
+def list_scenarios(folder: Path | str) -> list[tuple[str, str, Path]]:
+    """Name, ``about`` line and path of every scenario file in a folder, by name.
+
+    A file that cannot be used is listed with what is wrong with it instead of its ``about`` line. A folder that is not
+    there holds none.
+    """
+    found: list[tuple[str, str, Path]] = []
+    folder = Path(folder)
+    if not folder.is_dir():
+        return found
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in SUFFIXES or not path.is_file():
+            continue
+        try:
+            about = load_plan(path).about
+        except ScenarioError as error:
+            count = len(error.problems)
+            first = error.problems[0]
+            about = f"(cannot be used: {count} problem{'s' if count > 1 else ''}; line {first.line}: {first.text})"
+        found.append((path.stem, about, path))
+    return found

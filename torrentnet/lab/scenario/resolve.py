@@ -1,0 +1,257 @@
+"""From the models to a plan: files and nodes first, then what refers to them.
+
+Everything that can only be known once all parts are there is checked here: names that refer to nothing, times
+that are past the limit, events that could not change anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.plan import FilePlan, NodePlan, Plan, Role
+from torrentnet.lab.scenario.model import MadeFile, SourceFile
+from torrentnet.lab.scenario.nodes import GetNode, Peers, ShareNode, TrackerNode
+from torrentnet.lab.scenario.problems import did_you_mean
+from torrentnet.lab.scenario.resolve_expect import resolve_expectations
+from torrentnet.lab.scenario.resolve_timeline import resolve_timeline
+from torrentnet.lab.scenario.resolve_unread import check_unread
+from torrentnet.lab.scenario.selectors import Directory, Selector, SelectorError, resolve_selector
+from torrentnet.lab.scenario.types import MAX_COUNT, file_name, node_name, scenario_name
+from torrentnet.lab.scenario.units import UnitError, format_duration, format_size, show_duration
+
+if TYPE_CHECKING:
+    from torrentnet.lab.errors import Problem
+    from torrentnet.lab.scenario.document import Loc
+    from torrentnet.lab.scenario.nodes import Node
+    from torrentnet.lab.scenario.read import Draft
+
+MAX_NODES = 500
+"""Nodes of one lab, the tracker included."""
+TRACKER = "tracker"
+"""The tracker's name: what every lab has is in docker-compose.yml under that name."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What the parts of the resolution share."""
+
+    draft: Draft
+    problems: list[Problem]
+    limit: float
+    """Seconds; endless where the time limit could not be read."""
+    nodes: dict[str, NodePlan] = field(default_factory=dict)
+    directory: Directory = field(default_factory=lambda: Directory({}))
+
+    def note(self, loc: Loc, text: str, hint: str = "", *, at_value: bool = True) -> None:
+        """Record a problem at that place."""
+        self.problems.append(self.draft.document.problem(loc, text, hint, at_value=at_value))
+
+    def select(self, selector: Selector, loc: Loc) -> tuple[str, ...]:
+        """The nodes that are meant; none, with the problem recorded, where that cannot be said."""
+        place = self.draft.document.problem(loc, "").path
+        try:
+            return resolve_selector(selector, self.directory, self.draft.scenario.seed, place)
+        except SelectorError as error:
+            self.note(loc if error.item is None else (*loc, error.item), error.text, error.hint)
+            return ()
+
+    def file_known(self, loc: Loc, name: str) -> None:
+        """Record a problem if no file of that name is defined."""
+        if ("files",) in self.draft.aside:
+            return
+        known = [*self.draft.scenario.files, *sorted(self.draft.unread("files"))]
+        if name not in known:
+            hint = did_you_mean(name, known, "there are") if known else f"add `files: {{{name}: {{size: 8MiB}}}}`"
+            self.note(loc, f"there is no file `{name}` under `files`", hint)
+
+    def past_limit(self, loc: Loc, time: float, what: str) -> None:
+        """Record a problem if that time is past the time limit."""
+        if time > self.limit:
+            self.note(
+                loc,
+                f"{what} is past the time limit of {show_duration(self.limit)}",
+                "raise `time_limit` or come earlier",
+            )
+
+
+def derive_seed(seed: int, name: str) -> int:
+    """A node's own seed (32 bits), the same on every machine and in every process."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4])
+
+
+def resolve_files(context: Context, folder: Path) -> tuple[FilePlan, ...]:
+    """The files, with sources found relative to the scenario's folder."""
+    plans: list[FilePlan] = []
+    for name, model in context.draft.scenario.files.items():
+        try:
+            file_name(name)
+        except UnitError as error:
+            context.note(("files", name), error.text, error.hint, at_value=False)
+            continue
+        if isinstance(model, MadeFile):
+            plans.append(FilePlan(name, model.size, None))
+        elif isinstance(model, SourceFile):
+            plans.append(FilePlan(name, None, _source(context, ("files", name, "source"), folder, model.source)))
+    return tuple(plans)
+
+
+def _source(context: Context, loc: Loc, folder: Path, text: str) -> Path:
+    path = Path(text)
+    if path.is_absolute():
+        context.note(
+            loc,
+            f"`{text}` is an absolute path",
+            "write it relative to the scenario file, so that it works elsewhere too",
+        )
+        return path
+    path = Path(os.path.normpath((folder / path).absolute()))
+    if not path.exists():
+        context.note(loc, f"there is no file `{text}`", "the path is relative to the scenario file")
+    elif not path.is_file():
+        context.note(loc, f"`{text}` is no ordinary file")
+    elif not os.access(path, os.R_OK):
+        context.note(loc, f"`{text}` cannot be read")
+    return path
+
+
+def resolve_nodes(context: Context) -> None:
+    """Fill in the context's nodes and directory."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for group, model in context.draft.scenario.nodes.items():
+        loc: Loc = ("nodes", group)
+        try:
+            node_name(group)
+        except UnitError as error:
+            context.note(loc, error.text, error.hint, at_value=False)
+        _check_role(context, loc, group, model)
+        names: list[str] = []
+        for plan in _nodes_of(context, loc, group, model):
+            if plan.name in context.nodes:
+                other = context.nodes[plan.name].group
+                context.note(
+                    loc, f"the name `{plan.name}` is taken by the group `{other}`", "rename one of them", at_value=False
+                )
+                break
+            context.nodes[plan.name] = plan
+            names.append(plan.name)
+        groups[group] = tuple(names)
+    unread = context.draft.unread("nodes")
+    if TRACKER not in groups and TRACKER not in unread and ("nodes",) not in context.draft.aside:
+        context.note(("nodes",), "there is no tracker", "add `tracker: {tracker: {}}`", at_value=False)
+    if len(context.nodes) > MAX_NODES:
+        context.note(
+            ("nodes",), f"{len(context.nodes)} nodes are more than the {MAX_NODES} that a lab may have", at_value=False
+        )
+    context.directory = Directory(groups, unread)
+
+
+def _check_role(context: Context, loc: Loc, group: str, model: Node) -> None:
+    if isinstance(model, TrackerNode):
+        if group != TRACKER:
+            context.note(
+                loc, "the tracker has to be called `tracker`", "a lab has one tracker, under that name", at_value=False
+            )
+        if model.tracker.timeout <= model.tracker.keepalive:
+            explicit = "timeout" if "timeout" in model.tracker.model_fields_set else "keepalive"
+            context.note(
+                (*loc, "tracker", explicit),
+                f"the time-out {show_duration(model.tracker.timeout)} is not longer than the keep-alive "
+                f"{show_duration(model.tracker.keepalive)}: every peer would be forgotten",
+                f"three times the keep-alive is usual: `timeout: {format_duration(3 * model.tracker.keepalive)}`",
+            )
+        return
+    if group == TRACKER:
+        context.note(
+            loc,
+            "a peer cannot be called `tracker`",
+            "rename the group; `tracker: {tracker: {}}` is the tracker",
+            at_value=False,
+        )
+    key, name = ("share", model.share) if isinstance(model, ShareNode) else ("get", model.get)
+    context.file_known((*loc, key), name)
+
+
+def _nodes_of(context: Context, loc: Loc, group: str, model: Node) -> list[NodePlan]:
+    if isinstance(model, TrackerNode):
+        return [NodePlan(group, group, Role.TRACKER, None, 0.0, _arguments(context, group, model))]
+    role, file = (Role.SHARE, model.share) if isinstance(model, ShareNode) else (Role.GET, model.get)
+    count = model.count or 1
+    start, stagger = model.start or 0.0, model.stagger or 0.0
+    if model.stagger is not None and count == 1:
+        context.note(
+            (*loc, "stagger"), "one node alone cannot be staggered", "add `count:`, or take it out", at_value=False
+        )
+    last = start + (count - 1) * stagger
+    if start > context.limit:
+        context.past_limit((*loc, "start"), start, f"{show_duration(start)}")
+    elif last > context.limit:
+        context.past_limit((*loc, "stagger"), last, f"the start of the last one at {show_duration(last)}")
+    names = [group] if model.count is None else [f"{group}-{index}" for index in range(1, min(count, MAX_COUNT) + 1)]
+    return [
+        NodePlan(name, group, role, file, round(start + index * stagger, 3), _arguments(context, name, model))
+        for index, name in enumerate(names)
+    ]
+
+
+def _arguments(context: Context, name: str, model: Node) -> tuple[str, ...]:
+    """The command line's options, all in units that the programs read."""
+    options: list[tuple[str, str | None]] = [("--seed", str(derive_seed(context.draft.scenario.seed, name)))]
+    if isinstance(model, TrackerNode):
+        options += [
+            ("--keepalive", format_duration(model.tracker.keepalive)),
+            ("--timeout", format_duration(model.tracker.timeout)),
+        ]
+    if isinstance(model, Peers):
+        options.append(("--upload-rate", model.upload.text if model.upload else None))
+    if isinstance(model, ShareNode):
+        options.append(("--piece-length", format_size(model.piece_length) if model.piece_length else None))
+    if isinstance(model, GetNode):
+        options += [
+            ("--timeout", format_duration(model.timeout) if model.timeout else None),
+            ("--give-up", format_duration(model.give_up) if model.give_up else None),
+            ("--strategy", model.strategy),
+        ]
+    return tuple(part for option, value in options if value is not None for part in (option, value))
+
+
+def resolve(draft: Draft, path: Path, problems: list[Problem]) -> Plan:
+    """The plan of a draft; ``problems`` grows by whatever keeps it from being one."""
+    scenario = draft.scenario
+    limit = math.inf if ("time_limit",) in draft.aside else scenario.time_limit
+    context = Context(draft, problems, limit)
+    files = resolve_files(context, path.parent)
+    resolve_nodes(context)
+    check_unread(context)
+    events = resolve_timeline(context)
+    return Plan(
+        name=_name(context, path),
+        about=scenario.about,
+        source=path,
+        seed=scenario.seed,
+        time_limit=scenario.time_limit,
+        files=files,
+        nodes=tuple(context.nodes.values()),
+        events=events,
+        expectations=resolve_expectations(context, events),
+    )
+
+
+def _name(context: Context, path: Path) -> str:
+    given = context.draft.scenario.name
+    if given is not None and given != path.stem:
+        context.note(
+            ("name",),
+            f"the name `{given}` is not the file's, `{path.stem}`",
+            f"write `name: {path.stem}`, or rename the file to {given}.yaml",
+        )
+    elif given is None and ("name",) not in context.draft.aside:
+        try:
+            scenario_name(path.stem)
+        except UnitError as error:
+            context.note((), error.text, "a scenario is called as its file; rename it: " + error.hint)
+    return path.stem

@@ -1,0 +1,280 @@
+"""The scalar types of the language, as Pydantic takes them.
+
+The document hands every scalar over as the text that was written. Each type here turns a text into its value or
+raises an error that carries a sentence and a hint, and tells the JSON Schema what an editor should accept.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from torrentnet.lab.scenario.selectors import Selector, SelectorError, parse_selector
+from torrentnet.lab.scenario.units import (
+    DURATION_PATTERN,
+    RATE_PATTERN,
+    SIZE_PATTERN,
+    Rate,
+    UnitError,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+WRONG = "scenario"
+"""The type of every error that these types raise; its context holds ``text``, ``hint`` and perhaps ``item``."""
+
+MAX_COUNT = 500
+MAX_SEED = 2**63 - 1
+MAX_FILE_NAME = 255
+"""Bytes in UTF-8, as in any file system."""
+MIN_PIECE = 16 * 2**10
+MAX_PIECE = 64 * 2**20
+REST = "rest"
+_NODE_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_SCENARIO_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+
+
+class Part(BaseModel):
+    """What every model of the language has in common: unknown keys are errors, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
+
+
+def wrong(text: str, hint: str = "", item: int | None = None) -> PydanticCustomError:
+    """The error for a value that is not what it should be."""
+    return PydanticCustomError(WRONG, "{text}", {"text": text, "hint": hint, "item": item})
+
+
+def _text(parse: Callable[[str], T], what: str) -> PlainValidator:
+    """A validator that takes a text only and hands it to ``parse``."""
+
+    def validate(value: object) -> T:
+        if not isinstance(value, str):
+            kind = "a list" if isinstance(value, list) else "a mapping"
+            raise wrong(f"expected {what}, found {kind}")
+        try:
+            return parse(value)
+        except UnitError as error:
+            raise wrong(error.text, error.hint) from None
+
+    return PlainValidator(validate)
+
+
+def _positive_duration(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds <= 0:
+        raise UnitError(f"`{text}` is no time at all", "it must be longer than nothing")
+    return seconds
+
+
+def _span(text: str) -> float | str:
+    return REST if text == REST else _positive_duration(text)
+
+
+def _piece_length(text: str) -> int:
+    size = parse_size(text)
+    if size & (size - 1) or not MIN_PIECE <= size <= MAX_PIECE:
+        raise UnitError(f"`{text}` is no piece length", "a power of two from `16KiB` to `64MiB`, such as `256KiB`")
+    return size
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,20}", text):
+            raise UnitError(f"`{text}` is no whole number", f"write a number from {least} to {most}")
+        number = int(text)
+        if not least <= number <= most:
+            raise UnitError(f"{text} is not between {least} and {most}")
+        return number
+
+    return parse
+
+
+def scenario_name(text: str) -> str:
+    if not _SCENARIO_NAME.fullmatch(text):
+        raise UnitError(
+            f"`{text}` is no name of a scenario",
+            "small letters, digits and `_`, at most 40, a letter first: `killed_seed`",
+        )
+    return text
+
+
+def node_name(text: str) -> str:
+    """A node's or group's name: it becomes a host name and a Compose service.
+
+    Raises:
+        UnitError: it cannot be one.
+    """
+    if not _NODE_NAME.fullmatch(text):
+        raise UnitError(
+            f"`{text}` cannot be the name of a node",
+            "small letters, digits and `-`, at most 40, a letter first: `seeder`",
+        )
+    if text in {"all", "rest"}:
+        raise UnitError(f"`{text}` has a meaning of its own", "choose another name")
+    return text
+
+
+def file_name(text: str) -> str:
+    """A file's name: a single name, never a path.
+
+    Raises:
+        UnitError: a path, a control character, too long, or one that a command line takes for an option.
+    """
+    if not text or text in {".", ".."}:
+        raise UnitError(f"`{text}` is no name of a file")
+    if "/" in text or "\\" in text:
+        raise UnitError(
+            f"`{text}` is a path", "a file has a name without `/` and `\\`; use `source:` to take it from elsewhere"
+        )
+    if not text.isprintable():
+        raise UnitError(f"`{text}` holds a character that cannot be printed")
+    if text.startswith("-"):
+        raise UnitError(
+            f"`{text}` would be taken for an option of the command line", "let it begin with something else"
+        )
+    if len(text.encode()) > MAX_FILE_NAME:
+        raise UnitError(f"the name is longer than {MAX_FILE_NAME} bytes")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if not text.strip():
+        raise UnitError("the text is empty")
+    if any(not char.isprintable() for char in text):
+        raise UnitError("the text must be one line", "take out line breaks and control characters")
+    return text
+
+
+def _command(text: str) -> str:
+    _one_line(text)
+    try:
+        shlex.split(text)
+    except ValueError:
+        raise UnitError(
+            f"`{text}` has a quote that is not closed", "a name with blanks goes in quotes, on both sides"
+        ) from None
+    return text
+
+
+def _about(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not value:
+        raise wrong("expected a text or a list of texts", "for example `leecher-1` or `[seeder-2, seeder-3]`")
+    found: list[str] = []
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            raise wrong("expected a text", item=index)
+        try:
+            found.append(_one_line(item))
+        except UnitError as error:
+            raise wrong(error.text, error.hint, index if len(value) > 1 else None) from None
+    return tuple(found)
+
+
+def _selector(value: object) -> Selector:
+    try:
+        return parse_selector(value)
+    except SelectorError as error:
+        raise wrong(error.text, error.hint, error.item) from None
+
+
+def choice(*allowed: str, later: tuple[str, ...] = ()) -> PlainValidator:
+    """A validator for one word out of a few; those in ``later`` are words that this version does not do yet."""
+
+    def parse(text: str) -> str:
+        if text in later:
+            raise UnitError(
+                f"`{text}` is not supported yet", "this version can do " + ", ".join(f"`{name}`" for name in allowed)
+            )
+        if text not in allowed:
+            names = ", ".join(f"`{name}`" for name in allowed)
+            raise UnitError(
+                f"`{text}` is not known here", f"it can be {names}" if len(allowed) > 1 else f"it can only be {names}"
+            )
+        return text
+
+    return _text(parse, "a word")
+
+
+_DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["500ms", "5s", "1m"]}
+_SIZE_SCHEMA = {"type": "string", "pattern": SIZE_PATTERN, "examples": ["256KiB", "8MiB"]}
+
+Time = Annotated[float, _text(parse_duration, "a time"), WithJsonSchema(_DURATION_SCHEMA)]
+"""Seconds after t = 0."""
+Duration = Annotated[float, _text(_positive_duration, "a duration"), WithJsonSchema(_DURATION_SCHEMA)]
+"""Seconds, more than none."""
+Span = Annotated[
+    float | str,
+    _text(_span, "a duration"),
+    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": REST}]}),
+]
+"""Seconds, or ``rest`` for the rest of the run."""
+Size = Annotated[int, _text(parse_size, "a size"), WithJsonSchema(_SIZE_SCHEMA)]
+"""Bytes."""
+PieceLength = Annotated[int, _text(_piece_length, "a size"), WithJsonSchema(_SIZE_SCHEMA)]
+"""Bytes; a power of two."""
+UploadRate = Annotated[
+    Rate,
+    _text(parse_rate, "a rate"),
+    WithJsonSchema({"type": "string", "pattern": RATE_PATTERN, "examples": ["8mbit", "1MiB/s"]}),
+]
+Count = Annotated[
+    int,
+    _text(_whole(1, MAX_COUNT), "a number"),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_COUNT}),
+]
+Seed = Annotated[int, _text(_whole(0, MAX_SEED), "a number"), WithJsonSchema({"type": "integer", "minimum": 0})]
+ScenarioName = Annotated[
+    str,
+    _text(scenario_name, "a name"),
+    WithJsonSchema({"type": "string", "pattern": f"^{_SCENARIO_NAME.pattern}$"}),
+]
+FileName = Annotated[
+    str,
+    _text(file_name, "the name of a file"),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_FILE_NAME}),
+]
+Command = Annotated[str, _text(_command, "a command"), WithJsonSchema({"type": "string", "minLength": 1})]
+Line = Annotated[str, _text(_one_line, "a text"), WithJsonSchema({"type": "string", "minLength": 1})]
+About = Annotated[str, _text(_about, "a text"), WithJsonSchema({"type": "string"})]
+Texts = Annotated[
+    tuple[str, ...],
+    PlainValidator(_texts),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+            ]
+        }
+    ),
+]
+Nodes = Annotated[
+    Selector,
+    PlainValidator(_selector),
+    WithJsonSchema(
+        {
+            "description": "a node, a group, a list of them, `all`, `1 of leecher` or `30% of leecher`",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ],
+        }
+    ),
+]
