@@ -81,6 +81,8 @@ class Patience:
     """Without anything useful from the source, before the next one is picked."""
     give_up: float = 60.0
     """Without a new piece, before the download fails."""
+    min_rate: float = 16 * 1024.0
+    """Bytes a second below which a source is left, if there is another one to try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,3 +431,6 @@ class Download:
         fetch.check(now)
         if fetch.idle and self._work is not None and self._work.todo and not self._work.verifying:
             raise SourceFailed("lacks the pieces that are missing here")
+        rate = fetch.slow(self._patience.min_rate, now)
+        if rate is not None and self._candidates.any_left:
+            raise SourceFailed(f"slow: {rate / 1024:.1f} KiB/s where {self._patience.min_rate / 1024:g} are expected")

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 WINDOW = 4 * 1024 * 1024
 """Bytes asked for and not yet here: more than bandwidth times delay of any lab, little enough memory."""
+RATE_WINDOW = 3.0
+"""Seconds over which a source's rate is looked at."""
 MAX_METADATA_REQUESTS = 8
 MAX_STRAY_BLOCKS = 1_000
 """Blocks that nobody asked for before the sender counts as broken; a choke leaves a window of them on their way."""
@@ -110,6 +112,7 @@ class Fetch:
     _in_flight: int = 0
     _stray: int = 0
     _heard_bytes: int = 0
+    _rate_since: tuple[float, int] | None = None
 
     @property
     def pieces(self) -> list[int]:
@@ -193,9 +196,25 @@ class Fetch:
             self.spoke_at = now
             self.conversation.send(KeepAlive())
 
+    def slow(self, least: float, now: float) -> float | None:
+        """Bytes a second over the last seconds, if the source was to send all the time and they are below ``least``."""
+        if self.idle or not self._asked:
+            self._rate_since = None
+            return None
+        if self._rate_since is None:
+            self._rate_since = (now, self.conversation.received_bytes)
+            return None
+        since, bytes_then = self._rate_since
+        if now - since < RATE_WINDOW:
+            return None
+        rate = (self.conversation.received_bytes - bytes_then) / (now - since)
+        self._rate_since = (now, self.conversation.received_bytes)
+        return rate if rate < least else None
+
     def due(self) -> float:
-        """When :meth:`check` is to be called next."""
-        return self.useful_at + self.stall
+        """When :meth:`check` and :meth:`slow` are to be called next."""
+        rate_at = self._rate_since[0] + RATE_WINDOW if self._rate_since else self.useful_at + RATE_WINDOW
+        return min(self.useful_at + self.stall, rate_at)
 
     def _unfinished(self) -> int | None:
         # Only the newest piece can have blocks that were not asked for yet, but for a choke in between.

@@ -100,8 +100,20 @@ def _parser() -> argparse.ArgumentParser:
         default=60.0,
         help="without a new piece for this long the download fails (default: 60s)",
     )
+    add(
+        "--min-rate",
+        metavar="RATE",
+        type=_unit(parse_rate),
+        default=16 * 1024.0,
+        help="a source slower than this is left while there is another one to try (default: 16KiB/s)",
+    )
     add("--upload-rate", metavar="RATE", type=_unit(parse_rate), help="send at most this, as in 1MiB/s or 8mbit")
     add("--torrent", metavar="FILE", type=Path, help="with share: write a .torrent, so that any client can join")
+    add(
+        "--corrupt-uploads",
+        action="store_true",
+        help="send every piece with one byte changed: a bad seed, to test other peers with",
+    )
     add("--strategy", choices=("single",), default="single", help="how pieces are fetched (default: single)")
     add(
         "--console",
@@ -155,7 +167,8 @@ def _run(options: argparse.Namespace) -> int:
         name=name,
         piece_length=piece_length,
         upload_rate=options.upload_rate,
-        patience=Patience(options.timeout, options.give_up),
+        patience=Patience(options.timeout, options.give_up, options.min_rate),
+        corrupt=options.corrupt_uploads,
     )
 
     def on_shared(store: FileStore) -> None:

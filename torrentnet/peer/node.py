@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torrentnet.peer.corrupt import corrupted
 from torrentnet.peer.download import Download, Patience, Phase
 from torrentnet.peer.ratelimit import RateLimit
 from torrentnet.peer.report import Report
@@ -55,6 +56,8 @@ class Settings:
     upload_rate: float | None
     """Bytes a second; None is no limit."""
     patience: Patience
+    corrupt: bool = False
+    """Whether each piece is sent with a byte changed: for tests of others."""
 
 
 class Peer:
@@ -172,7 +175,8 @@ class Peer:
 
         def job() -> FileStore:
             length = self._settings.piece_length or choose_piece_length(path.stat().st_size if path.is_file() else 0)
-            return open_whole(path, length, progress, self._worker.cancelled)
+            store = open_whole(path, length, progress, self._worker.cancelled)
+            return corrupted(store) if self._settings.corrupt else store
 
         self._worker.submit(job, self._shared_opened)
 

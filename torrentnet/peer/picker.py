@@ -46,6 +46,11 @@ class Candidates:
         self._open.remove(chosen)
         return chosen, len(best)
 
+    @property
+    def any_left(self) -> bool:
+        """Whether somebody was not tried yet."""
+        return bool(self._open)
+
     def failed(self, holder: Holder) -> None:
         """This one died, stalled or refused."""
         if holder.endpoint in self._failures or len(self._failures) < MAX_REMEMBERED:
