@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.console.client import NOBODY, ConsoleClient, NobodyAnswersError
 from torrentnet.console.frames import RequestError
 from torrentnet.console.input import MAX_LINE_BYTES, LineSplitter
-from torrentnet.console.terminal import Terminal
 from torrentnet.console.text import escape_controls
 from torrentnet.console.words import split_words
 
@@ -199,6 +198,9 @@ class _Remote:
 
 def _prompt(client: ConsoleClient) -> int:
     """The prompt. Ctrl-C breaks off an answer or drops a line, at an empty prompt it leaves."""
+    # Only here, because a health check every few seconds on every node should load as little as it can.
+    from torrentnet.console.terminal import Terminal
+
     name = client.ping()
     left = threading.Event()
     terminal = Terminal(_Remote(client, name, left.set), sys.stdin, sys.stdout)

@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.console.threads import sigttou_blocked
+
 if TYPE_CHECKING:
     from typing import TextIO
 
@@ -47,7 +49,7 @@ class Outbox:
             self._chars = 0
             dropped, self._dropped = self._dropped, 0
         if dropped:
-            lines.append(f"({dropped} lines are missing here: standard output was not read fast enough)")
+            lines.append(f"(lines missing here: {dropped}; standard output was not read fast enough)")
         return lines
 
 
@@ -76,7 +78,8 @@ class Output:
                 self._stream.write(text)
                 self._stream.flush()
             else:
-                self._write_all(self.fd, text.encode(self._encoding, "backslashreplace"))
+                with sigttou_blocked():
+                    self._write_all(self.fd, text.encode(self._encoding, "backslashreplace"))
         except (OSError, ValueError):
             self.failed += 1
             return False

@@ -147,8 +147,9 @@ class Terminal:
         if thread is None or thread is threading.current_thread():
             return
         thread.join(STOP_TIMEOUT_S)
-        # A line that was handed over just as the thread ended is still in the queue.
-        self._flush()
+        if not thread.is_alive():
+            # A line that was handed over just as the thread ended is still in the queue.
+            self._flush()
         self._detach()
         self._signals.remove()
         atexit.unregister(self.stop)

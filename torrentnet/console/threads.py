@@ -1,8 +1,13 @@
-"""What every thread of the console does first."""
+"""Which thread gets which signal."""
 
 from __future__ import annotations
 
 import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def block_signals() -> None:
@@ -12,3 +17,17 @@ def block_signals() -> None:
     (EIO) where it would have stopped the whole program (termios(3), "Controlling terminal and job control").
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+
+@contextmanager
+def sigttou_blocked() -> Iterator[None]:
+    """For a write to the terminal, or a change of its mode, that must not stop a process in the background.
+
+    With ``stty tostop`` even a line of output would stop it, and a node that stands still is soon forgotten by the
+    others.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,6 +7,8 @@ import os
 import termios
 from typing import Final
 
+from torrentnet.console.threads import sigttou_blocked
+
 DEFAULT_WIDTH: Final = 80
 
 _Attributes = list[int | list[bytes | int]]
@@ -59,7 +61,8 @@ class Tty:
     def leave(self) -> None:
         """Back to the mode that was found, unless the terminal is not ours to touch now."""
         if self._before is not None and self.foreground():
-            with contextlib.suppress(termios.error):
+            # In the background after all, by now: an error is better than to be stopped.
+            with contextlib.suppress(termios.error), sigttou_blocked():
                 termios.tcsetattr(self.fd, termios.TCSANOW, self._before)
 
 

@@ -1,0 +1,95 @@
+"""A program with a terminal, an event log and a console, as small as can be: what the console's tests run for real.
+
+    python demo.py [--console PATH] [--ticks FIFO] [--handlers]
+
+It emits an event ``tick`` for every line of the FIFO that ``--ticks`` names, and ends orderly on quit. With
+``--handlers`` it has signal handlers of its own, as the tracker and the peers do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from torrentnet.console.commands import Command, CommandError, Commands
+from torrentnet.console.events import EventLog
+from torrentnet.console.server import ConsoleServer, ConsoleServerError
+from torrentnet.console.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def main() -> int:
+    """Runs until it is told to quit."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--console")
+    parser.add_argument("--ticks")
+    parser.add_argument("--handlers", action="store_true")
+    options = parser.parse_args()
+    ended = threading.Event()
+    reasons: list[str] = []
+
+    def quit_(reason: str = "asked to") -> None:
+        reasons.append(reason)
+        ended.set()
+
+    def file_logs(args: list[str]) -> Iterator[str]:
+        if not args:
+            raise CommandError("file_logs needs a name, or -all", status=2)
+        if args[0] not in {"-all", "my file.txt"}:
+            raise CommandError(f'no file named "{args[0]}" was ever published')
+        yield f"about {args[0]}"
+
+    def count(args: list[str]) -> Iterator[str]:
+        for number in range(int(args[0])):
+            yield f"line {number}"
+
+    def emit(args: list[str]) -> Iterator[str]:
+        for number in range(int(args[0])):
+            log.emit("emitted", number=number)
+        return iter(())
+
+    commands = Commands("demo", name="demo-1", on_quit=quit_)
+    commands.add(Command(("request", "logs"), "request logs", "what was asked", lambda _: ["nothing was asked"]))
+    commands.add(
+        Command(("file_logs",), "file_logs -all | NAME", "files", file_logs, lambda *_: ["-all", "my file.txt"])
+    )
+    commands.add(Command(("count",), "count N", "N lines", count))
+    commands.add(Command(("emit",), "emit N", "N events", emit))
+    terminal = Terminal(commands, sys.stdin, sys.stdout)
+    log = EventLog(terminal.write_line)
+    if options.handlers:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: quit_(signal.Signals(number).name))
+    server = None
+    if options.console:
+        server = ConsoleServer(options.console, commands)
+        try:
+            server.start()
+        except ConsoleServerError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    log.emit("listening", program="demo", name="demo-1")
+    terminal.start()
+    if options.ticks:
+        threading.Thread(target=_tick, args=(options.ticks, log), daemon=True).start()
+    ended.wait()
+    log.emit("closing", reason=reasons[0])
+    if server is not None:
+        server.stop()
+    terminal.stop()
+    return 0
+
+
+def _tick(path: str, log: EventLog) -> None:
+    with open(path, encoding="utf-8") as ticks:
+        for line in ticks:
+            log.emit("tick", text=line.rstrip("\n"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

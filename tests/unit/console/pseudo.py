@@ -1,0 +1,182 @@
+"""A real terminal for a program under test: a pty, what it shows, and a shell's job control in a few lines."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING
+
+from tests.unit.console.screen import Screen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+DEADLINE_S = 20.0
+
+# A session leader whose controlling terminal is the pty. With "front" it becomes the program; with "job" it acts as a
+# shell: the program is a job in a process group of its own, orders come on one pipe, news leave on another.
+LEADER = r"""
+import fcntl, os, signal, subprocess, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+if sys.argv[1] == "front":
+    os.execv(sys.argv[4], sys.argv[4:])
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+orders, news = os.fdopen(int(sys.argv[2])), os.fdopen(int(sys.argv[3]), "w", buffering=1)
+job = subprocess.Popen(
+    sys.argv[4:], process_group=0, preexec_fn=lambda: signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+)
+print("job", job.pid, file=news)
+for order in orders:
+    match order.split():
+        case ["fg"]:
+            os.tcsetpgrp(0, job.pid)
+        case ["bg"]:
+            os.tcsetpgrp(0, os.getpgrp())
+        case ["signal", number]:
+            os.killpg(job.pid, int(number))
+        case ["wait"]:
+            _, status = os.waitpid(job.pid, os.WUNTRACED)
+            if os.WIFSTOPPED(status):
+                print("stopped", os.WSTOPSIG(status), file=news)
+            else:
+                print("ended", os.waitstatus_to_exitcode(status), file=news)
+"""
+
+
+class Pseudo:
+    """A program on a pty. *job* starts it in the background of a little shell."""
+
+    def __init__(
+        self, *command: str, environ: Mapping[str, str] | None = None, width: int = 80, job: bool = False
+    ) -> None:
+        self.master, self.slave = pty.openpty()
+        self.resize(width, tell=False)
+        self.screen = Screen(width)
+        self.raw = ""
+        self._undecoded = b""
+        self.before = termios.tcgetattr(self.slave)
+        orders_read, self._orders = os.pipe()
+        self._news, news_write = os.pipe()
+        mode = "job" if job else "front"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LEADER, mode, str(orders_read), str(news_write), sys.executable, *command],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            start_new_session=True,
+            pass_fds=(orders_read, news_write),
+            env={**os.environ, "TERM": "xterm", "PYTHONWARNINGS": "", **(environ or {})},
+        )
+        os.close(orders_read)
+        os.close(news_write)
+        self.job = int(self.news().split()[1]) if job else self.process.pid
+
+    def __enter__(self) -> Pseudo:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            # Closing the orders ends the little shell; its job is in a group of its own.
+            if self.job != self.process.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self.job, signal.SIGKILL)
+            self.process.kill()
+        self.process.wait(DEADLINE_S)
+        for fd in (self.master, self.slave, self._orders, self._news):
+            os.close(fd)
+
+    def type(self, text: str | bytes) -> None:
+        """Presses keys."""
+        os.write(self.master, text.encode() if isinstance(text, str) else text)
+
+    def order(self, order: str) -> None:
+        """Tells the little shell what to do."""
+        os.write(self._orders, order.encode() + b"\n")
+
+    def news(self) -> str:
+        """The next line from the little shell."""
+        line = b""
+        while not line.endswith(b"\n"):
+            assert select.select([self._news], [], [], DEADLINE_S)[0], f"the shell says nothing: {self.raw!r}"
+            data = os.read(self._news, 1)
+            assert data, f"the shell is gone: {self.raw!r}"
+            line += data
+        return line.decode().strip()
+
+    def wait(self) -> str:
+        """What became of the job: ``stopped N`` or ``ended N``."""
+        self.order("wait")
+        return self.news()
+
+    def resize(self, width: int, *, tell: bool = True) -> None:
+        """Another width, of which the kernel tells the foreground process."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+        if tell:
+            self.screen.width = width
+
+    def mode(self) -> int:
+        """The terminal's local modes now."""
+        local = termios.tcgetattr(self.slave)[3]
+        assert isinstance(local, int)
+        return local
+
+    @property
+    def restored(self) -> bool:
+        """Whether the terminal is as it was before the program."""
+        return termios.tcgetattr(self.slave) == self.before
+
+    def until(self, seen: Callable[[], bool], what: str) -> None:
+        """Reads what the program shows until *seen*; fails with the screen when that does not come."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not seen():
+            ready, _, _ = select.select([self.master], [], [], 0.02)
+            if ready:
+                self._take(os.read(self.master, 65536))
+            assert time.monotonic() < deadline, f"never seen: {what}\n{self.screen.lines}\n{self.raw[-500:]!r}"
+
+    def until_line(self, text: str) -> None:
+        """Until the cursor's row is exactly *text*, and the cursor is behind it or within."""
+        self.until(lambda: self.screen.line == text, f"the line {text!r}")
+
+    def until_shown(self, text: str, times: int = 1) -> None:
+        """Until *text* was shown, in one or several rows."""
+        self.until(lambda: sum(text in line for line in self.screen.lines) >= times, text)
+
+    def until_ended(self) -> int:
+        """The exit status of a program in front."""
+        self.until(lambda: self.process.poll() is not None, "the end")
+        while select.select([self.master], [], [], 0)[0]:
+            self._take(os.read(self.master, 65536))
+        return self.process.returncode
+
+    def _take(self, data: bytes) -> None:
+        # Sequences and characters may be cut by a read; what follows the last whole one waits.
+        data = self._undecoded + data
+        cut = len(data)
+        escape = data.rfind(b"\x1b")
+        if escape >= 0 and not any(chr(code).isalpha() for code in data[escape + 2 :]):
+            cut = escape
+        # At most three bytes of a character can be missing their end.
+        while cut > 0 and data[cut - 1] >= 0x80 and not _is_whole(data[:cut]):
+            cut -= 1
+        text = data[:cut].decode()
+        self._undecoded = data[cut:]
+        self.raw += text
+        self.screen.feed(text)
+
+
+def _is_whole(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
