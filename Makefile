@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/torrentnet
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
+INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn-script-location
 # Python's own user site or settings must not leak into the environment.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -1,0 +1,140 @@
+"""What the integration tests share: the command line as a process, and a look for what it left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines.docker import labels
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Mapping
+
+    import docker
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+ROOT = Path(__file__).resolve().parents[2]
+END_S = 120.0
+"""For a command to end; far more than any needs."""
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """This process's environment, for a lab whose home is ``home``."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
+    return {**kept, "TORRENTNET_HOME": str(home), "PYTHONUNBUFFERED": "1", **more}
+
+
+def torrentnet(home: Path, *argv: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        command(*argv), env=environment(home, **more), capture_output=True, text=True, timeout=END_S, check=False
+    )
+
+
+def command(*argv: str) -> list[str]:
+    """The command line, with warnings as errors."""
+    return [sys.executable, "-W", "error", "-m", "torrentnet.lab", *argv]
+
+
+def compose(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
+    """``docker compose`` as a person types it in the lab's directory: with no flag."""
+    return subprocess.run(
+        ["docker", "compose", *argv],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=END_S,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+class Running:
+    """The command line as a process in a group of its own, whose lines are read as they come."""
+
+    def __init__(self, home: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            command(*argv),
+            env=environment(home, **(env or {})),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._changed = threading.Condition()
+        self._lines: list[str] = []
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as stream:
+            for line in stream:
+                with self._changed:
+                    self._lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def text(self) -> str:
+        """All that it has printed."""
+        with self._changed:
+            return "\n".join(self._lines)
+
+    def wait_line(self, wanted: str) -> None:
+        """Wait until a line that holds ``wanted`` has come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or any(wanted in line for line in self._lines), END_S)
+        assert wanted in self.text, f"no line with {wanted!r} in:\n{self.text}"
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group, as a terminal does."""
+        os.killpg(self._process.pid, number)
+
+    def wait(self) -> int:
+        """Wait for the end; answers with the exit status."""
+        status = self._process.wait(END_S)
+        self._reader.join(END_S)
+        return status
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._reader.join(END_S)
+
+
+def left_over(client: docker.DockerClient, home: Path) -> list[str]:
+    """Everything that labs of ``home`` have left: containers, networks, volumes, files."""
+    mine = {"label": f"{labels.HOME}={home}"}
+    found = [f"container {row['Names']}" for row in client.api.containers(all=True, filters=mine)]
+    found += [f"network {row['Name']}" for row in client.api.networks(filters=mine)]
+    found += [f"volume {row['Name']}" for row in client.api.volumes(filters=mine)["Volumes"] or []]
+    found += [f"file {path.relative_to(home)}" for path in home.rglob("*") if not is_record(path, home)]
+    return found
+
+
+def is_record(path: Path, home: Path) -> bool:
+    """Whether a file belongs to the record of a run, which stays."""
+    return path.relative_to(home).parts[0] == "runs"
+
+
+def wait_nothing_left(client: docker.DockerClient, home: Path, timeout: float = 20.0) -> None:
+    """A container that is being removed is listed for a moment longer."""
+    deadline = time.monotonic() + timeout
+    while (left := left_over(client, home)) and time.monotonic() < deadline:
+        threading.Event().wait(0.1)
+    assert not left

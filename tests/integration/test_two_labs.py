@@ -1,0 +1,35 @@
+"""Two labs at once on one machine do not meet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.integration.helpers import ROOT, SCENARIOS
+from torrentnet.lab.engines.docker.engine import DockerEngine
+from torrentnet.lab.lab import Lab
+from torrentnet.lab.outcome import Verdict
+from torrentnet.lab.scenario import load_plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KNOCK = (
+    "import socket, sys\n"
+    "s = socket.socket(); s.settimeout(2)\n"
+    "try: s.connect((sys.argv[1], 6881))\n"
+    "except OSError: sys.exit(1)\n"
+)
+
+
+def test_two_labs_do_not_meet(home: Path) -> None:
+    plan = load_plan(SCENARIOS / "quick.yaml")
+    with Lab(plan, DockerEngine(ROOT), home=home) as one, Lab(plan, DockerEngine(ROOT), home=home) as two:
+        assert one.project != two.project
+        assert one.directory != two.directory
+        here, there = one.engine.places["seeder"].address, two.engine.places["seeder"].address
+        assert here.rsplit(".", 1)[0] != there.rsplit(".", 1)[0]
+        assert one.exec("tracker", "python3", "-c", KNOCK, here).status == 0
+        assert one.exec("tracker", "python3", "-c", KNOCK, there).status == 1
+        for lab in (one, two):
+            assert lab.play().verdict is Verdict.PASS
+            assert "leecher" in lab.console("tracker", "file_logs myfile.txt").output

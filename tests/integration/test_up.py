@@ -1,0 +1,242 @@
+"""What a person does with a lab that is up: every command line of the README, with no flag."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.helpers import END_S, SCENARIOS, compose, environment, left_over, torrentnet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import docker
+
+USERS_LINE = "MY_OWN=setting"
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[Path]:
+    """The home of the scenario three_seeders, up."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".env").write_text(USERS_LINE, encoding="utf-8")
+    answer = torrentnet(home, "up", "three_seeders")
+    try:
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        for hint in ("docker compose ps", "make attach node=", "make down"):
+            assert hint in answer.stdout
+        yield home
+    finally:
+        rows = client.api.containers(all=True, filters={"label": f"org.torrentnet.home={home}"})
+        volumes = {mount["Name"] for row in rows for mount in row["Mounts"] if mount["Type"] == "volume"}
+        down = torrentnet(home, "down")
+    assert down.returncode == 0, down.stdout + down.stderr
+    # The user's own line is all that stays.
+    assert (home / ".env").read_text(encoding="utf-8") == USERS_LINE + "\n"
+    (home / ".env").unlink()
+    assert not left_over(client, home)
+    assert volumes
+    assert not volumes & {row["Name"] for row in client.api.volumes()["Volumes"] or []}
+
+
+def test_ps_lists_every_node(up: Path) -> None:
+    answer = compose(up, "ps", "--all", "--format", "json")
+    rows = [json.loads(line) for line in answer.stdout.splitlines()]
+    states = {row["Service"]: row["State"] for row in rows}
+    assert states.pop("seeder-1") == "exited"
+    assert {"tracker", "seeder-2", "seeder-3", "leecher-1", "leecher-2"} <= set(states)
+    assert set(states.values()) == {"running"}
+
+
+def test_nodes_become_healthy(up: Path) -> None:
+    deadline = time.monotonic() + END_S
+    while True:
+        answer = compose(up, "ps", "--format", "{{.Service}} {{.Health}}")
+        health = dict(line.split() for line in answer.stdout.splitlines())
+        if "starting" not in health.values() or time.monotonic() > deadline:
+            break
+    assert set(health.values()) == {"healthy"}
+
+
+def test_logs_of_one_node(up: Path) -> None:
+    answer = compose(up, "logs", "--no-log-prefix", "leecher-1")
+    assert answer.returncode == 0
+    assert " completed file=myfile.txt " in answer.stdout
+
+
+def test_logs_can_be_followed(up: Path) -> None:
+    with subprocess.Popen(
+        ["docker", "compose", "logs", "-f", "leecher-1"],
+        cwd=up,
+        env=environment(up),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout is not None
+        assert any(" completed file=myfile.txt " in line for line in following.stdout)
+        following.terminate()
+
+
+def test_tracker_request_logs(up: Path) -> None:
+    answer = compose(up, "exec", "tracker", "request", "logs")
+    assert answer.returncode == 0
+    assert "leecher-1" in answer.stdout
+    assert "succeeded" in answer.stdout
+
+
+def test_tracker_file_logs(up: Path) -> None:
+    for words in (["-all"], ["myfile.txt"]):
+        answer = compose(up, "exec", "tracker", "file_logs", *words)
+        assert answer.returncode == 0
+        assert "myfile.txt" in answer.stdout
+
+
+def test_tracker_file_logs_of_an_unknown_file(up: Path) -> None:
+    answer = compose(up, "exec", "tracker", "file_logs", "nope.txt")
+    assert answer.returncode == 1
+    assert "nope.txt" in answer.stderr
+
+
+def test_peer_request_logs(up: Path) -> None:
+    answer = compose(up, "exec", "leecher-1", "request", "logs")
+    assert answer.returncode == 0
+    assert "seeder-" in answer.stdout
+
+
+def test_console_is_a_prompt(up: Path) -> None:
+    with _Terminal(["docker", "compose", "exec", "tracker", "console"], up) as terminal:
+        terminal.wait("tracker>")
+        terminal.type("help\r")
+        terminal.wait("request logs")
+        terminal.type("file_l\t")
+        terminal.wait("file_logs")
+        terminal.type("nope.txt\r")
+        terminal.wait("nope.txt")
+        terminal.type("\x04")
+        assert terminal.end() == 0
+
+
+def test_attach_is_the_same(up: Path) -> None:
+    argv = ["torrentnet", "attach", "leecher-1"]
+    from tests.integration.helpers import command
+
+    with _Terminal(command(*argv[1:]), up) as terminal:
+        terminal.wait("leecher-1>")
+        terminal.type("status\r")
+        terminal.wait("myfile.txt")
+        terminal.type("\x04")
+        assert terminal.end() == 0
+
+
+def test_attach_with_words(up: Path) -> None:
+    answer = torrentnet(up, "attach", "tracker", "file_logs", "-all")
+    assert answer.returncode == 0
+    assert "myfile.txt" in answer.stdout
+    answer = torrentnet(up, "attach", "tracker", "file_logs", "nope.txt")
+    assert answer.returncode == 1
+
+
+def test_attach_to_an_unknown_node(up: Path) -> None:
+    answer = torrentnet(up, "attach", "leecher-11")
+    assert answer.returncode == 2
+    assert "did you mean `leecher-1`?" in answer.stderr
+
+
+def test_status(up: Path) -> None:
+    answer = torrentnet(up, "status")
+    assert answer.returncode == 0
+    assert re.search(r"tracker +198\.1[89]\.\d+\.\d+ +running", answer.stdout)
+    assert re.search(r"seeder-1 .* exited \(137\)", answer.stdout)
+    rows = json.loads(torrentnet(up, "status", "--json").stdout)["nodes"]
+    assert rows[0]["node"] == "tracker"
+
+
+def test_logs_command(up: Path) -> None:
+    answer = torrentnet(up, "logs", "leecher-1")
+    assert answer.returncode == 0
+    assert " completed file=myfile.txt " in answer.stdout
+
+
+def test_up_takes_down_what_is_up(home: Path) -> None:
+    quick = str(SCENARIOS / "quick.yaml")
+    try:
+        assert torrentnet(home, "up", quick).returncode == 0
+        first = torrentnet(home, "status", "--json").stdout
+        again = torrentnet(home, "up", quick)
+        assert again.returncode == 0
+        assert "quick is up already; taking it down first" in again.stdout
+        assert json.loads(first)["project"] != json.loads(torrentnet(home, "status", "--json").stdout)["project"]
+    finally:
+        assert torrentnet(home, "down").returncode == 0
+
+
+def test_down_without_a_lab(home: Path) -> None:
+    answer = torrentnet(home, "down")
+    assert answer.returncode == 0
+    assert "no lab is up here" in answer.stdout
+
+
+def test_commands_that_need_a_lab(home: Path) -> None:
+    for words in (["status"], ["attach", "tracker"], ["logs"]):
+        answer = torrentnet(home, *words)
+        assert answer.returncode == 2
+        assert "no lab is up here" in answer.stderr
+        assert "make up scenario=" in answer.stderr
+
+
+class _Terminal:
+    """A command on a terminal of its own, as a person sits at it."""
+
+    def __init__(self, argv: list[str], home: Path) -> None:
+        self._main, side = pty.openpty()
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                cwd=home,
+                env=environment(home, TERM="xterm"),
+                stdin=side,
+                stdout=side,
+                stderr=side,
+                start_new_session=True,
+            )
+        finally:
+            os.close(side)
+        self._seen = ""
+
+    def __enter__(self) -> _Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        os.close(self._main)
+
+    def type(self, text: str) -> None:
+        """Type; what was seen before counts no more."""
+        self._seen = ""
+        os.write(self._main, text.encode())
+
+    def wait(self, wanted: str) -> None:
+        """Wait until ``wanted`` can be read on the screen."""
+        deadline = time.monotonic() + END_S
+        while wanted not in self._seen:
+            ready, _, _ = select.select([self._main], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"no {wanted!r} in {self._seen!r}"
+            try:
+                self._seen += os.read(self._main, 65536).decode("utf-8", "replace")
+            except OSError:
+                raise AssertionError(f"the command ended; no {wanted!r} in {self._seen!r}") from None
+
+    def end(self) -> int:
+        """Wait for the command's end; answers with its status."""
+        return self._process.wait(END_S)

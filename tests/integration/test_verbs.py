@@ -1,0 +1,114 @@
+"""The verbs hit real nodes as they say, and the events that follow are seen once each."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torrentnet.lab.engines.base import NodeStatus, NothingChanged
+from torrentnet.lab.errors import EngineError, UsageError
+from torrentnet.lab.verbs import WaitedInVain
+
+if TYPE_CHECKING:
+    from torrentnet.lab.lab import Lab
+
+
+def test_a_started_leecher_gets_the_file(small: Lab) -> None:
+    small.start("leecher-1")
+    small.wait_event("leecher-1", "completed", file="myfile.txt")
+    small.wait_event("leecher-1", "state", state="seed")
+    assert small.sha256("leecher-1") == small.hashes["myfile.txt"]
+    assert "leecher-1" in small.console("tracker", "file_logs myfile.txt").output
+
+
+def test_a_file_with_a_blank_in_its_name(small: Lab) -> None:
+    small.start("reader")
+    small.wait_event("reader", "completed", file="two words.bin")
+    assert small.sha256("reader") == small.hashes["two words.bin"]
+    assert "reader" in small.console("tracker", 'file_logs "two words.bin"').output
+
+
+def test_a_command_fails_with_its_status_and_words(small: Lab) -> None:
+    answer = small.console("tracker", "file_logs nope.txt")
+    assert answer.status == 1
+    assert answer.stdout == ""
+    assert "nope.txt" in answer.stderr
+
+
+def test_kill_is_silence_and_stop_is_a_good_bye(small: Lab) -> None:
+    began = time.time()
+    small.kill("seeder-1")
+    forgotten = small.wait_event("tracker", "forgotten", since=began, peer="seeder-1")
+    assert (forgotten.number("silent_ms") or 0) >= 1500
+    assert small.state("seeder-1").exit_code == 137
+    began = time.time()
+    small.stop("seeder-2")
+    left = small.wait_event("tracker", "left", since=began, peer="seeder-2")
+    assert left.time - began < 1.5
+    assert small.state("seeder-2").exit_code == 0
+    small.restart("seeder-1", "seeder-2")
+    for node in ("seeder-1", "seeder-2"):
+        small.wait_event("tracker", "published", since=began, peer=node)
+
+
+def test_a_paused_node_is_forgotten_and_comes_back(small: Lab) -> None:
+    began = time.time()
+    with small.pause("other"):
+        assert small.state("other").status is NodeStatus.PAUSED
+        small.wait_event("tracker", "forgotten", since=began, peer="other")
+    assert small.state("other").status is NodeStatus.RUNNING
+    resumed = time.time()
+    small.wait_until(
+        lambda: "other" in small.console("tracker", "peers").output, what="the tracker knows `other` again"
+    )
+    assert time.time() - resumed < 15
+
+
+def test_a_log_is_read_on_over_restarts_and_no_line_twice(small: Lab) -> None:
+    small.wait_until(lambda: small.state("seeder-2").status is NodeStatus.RUNNING, what="seeder-2 runs")
+    for _ in range(3):
+        began = time.time()
+        small.restart("seeder-2")
+        small.wait_event("seeder-2", "published", since=began)
+    listening = small.board.events("seeder-2", "listening")
+    assert len({event.time for event in listening}) == len(listening) >= 4
+    whole = (small.directory / "logs/seeder-2.log").read_text(encoding="utf-8").splitlines()
+    assert len([line for line in whole if " listening " in line]) == len(listening)
+
+
+def test_verbs_that_change_nothing_say_so(small: Lab) -> None:
+    with pytest.raises(NothingChanged, match="start tracker changed nothing: the node is running"):
+        small.start("tracker")
+    with pytest.raises(NothingChanged, match="resume tracker changed nothing: the node is running"):
+        small.resume("tracker")
+    with pytest.raises(NothingChanged, match="kill leecher-2 changed nothing: the node is created"):
+        small.kill("leecher-2")
+
+
+def test_a_command_that_hangs_is_given_up(small: Lab) -> None:
+    with pytest.raises(EngineError, match=r"did not end within 0\.5 s"):
+        small.exec("tracker", "sleep", "30", timeout=0.5)
+
+
+def test_names_that_there_are_not(small: Lab) -> None:
+    with pytest.raises(UsageError, match="there is no node and no group `leecher-9`"):
+        small.kill("leecher-9")
+    assert small.select("leecher", "tracker") == ("leecher-1", "leecher-2", "tracker")
+
+
+def test_waiting_in_vain_shows_the_last_lines(small: Lab) -> None:
+    with pytest.raises(WaitedInVain, match=r"(?s)reader says no_such_event.*the last lines of reader:.*state=seed"):
+        small.wait_event("reader", "no_such_event", timeout=0.2)
+
+
+def test_nodes_have_no_privilege(small: Lab) -> None:
+    status = small.exec("seeder-1", "cat", "/proc/self/status").stdout
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert fields["Uid"].split()[0] == "10001"
+    assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == 0
+    assert fields["NoNewPrivs"] == "1"
+    assert small.exec("seeder-1", "touch", "/usr/bin/x").status != 0
+    assert small.exec("seeder-1", "touch", "/files/x").status != 0
+    assert small.exec("seeder-1", "touch", "/data/x").status == 0

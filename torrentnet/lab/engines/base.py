@@ -1,0 +1,300 @@
+"""What a lab asks of the thing that runs its nodes.
+
+An engine makes nodes, starts, hurts and ends them, runs commands in them, and hands out what they print and how they
+live. It knows nothing of scenarios, timelines or expectations, and they know nothing of it but this class: another
+engine (processes on the loopback interface, Docker Swarm) is another subclass, and nothing else changes.
+
+An engine serves one lab. The order of calls is ``check``, ``sweep``, ``prepare``, ``create``, ``watch``, then the
+verbs in any order and from any thread, then ``destroy`` and ``close``. ``adopt`` takes the place of everything up to
+``create`` where the lab is up already.
+
+The public verbs decide from the node's state whether there is anything to do, and raise :class:`NothingChanged`
+when there is not: a fault that hits nothing must fail a run, whatever the engine.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Mode(StrEnum):
+    """Whether a lab goes away with the command that made it."""
+
+    RUN = "run"
+    UP = "up"
+
+
+class NodeStatus(StrEnum):
+    """How a node lives. The scenario language knows RUNNING, PAUSED and EXITED."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    EXITED = "exited"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A node's status, and its program's exit status once it has one."""
+
+    status: NodeStatus
+    exit_code: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.status} ({self.exit_code})" if self.exit_code is not None else str(self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node lives, as the node itself sees it."""
+
+    address: str
+    """Its IPv4 address."""
+    files: str
+    """The directory with the files that the lab has made; read-only."""
+    data: str
+    """The node's own directory; it outlives the node's program."""
+
+
+CommandLines = Callable[[Mapping[str, Place]], Mapping[str, tuple[str, ...]]]
+"""Gives the command line of every node once all places are known."""
+
+Say = Callable[[str], None]
+"""Tells the person one line about work that takes a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A node to make."""
+
+    name: str
+    role: str
+    """``tracker``, ``share`` or ``get``."""
+    wants_files: bool
+    """Whether it sees the lab's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabSpec:
+    """A lab to make."""
+
+    project: str
+    """Unique on the machine; everything of the lab carries it."""
+    scenario: str
+    mode: Mode
+    home: Path
+    """The directory whose lab this is: where ``.env`` and the state of ``up`` are kept."""
+    files: Path
+    """The directory with the lab's files."""
+    record: Path
+    """The run's directory: what the engine was told is written down here."""
+    nodes: tuple[NodeSpec, ...]
+    commands: CommandLines
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a node's program printed."""
+
+    node: str
+    time: float
+    """Seconds since the epoch, on the engine's clock."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A node that began or ceased to live."""
+
+    node: str
+    time: float
+    """Seconds since the epoch, on the engine's clock."""
+    state: NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class ExecResult:
+    """How a command in a node ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        """What a person at a terminal would have seen, without the last newline."""
+        return (self.stdout + self.stderr).rstrip("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row of ``doctor``."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+class NothingChanged(LabError):
+    """A verb that had nothing to do: the node was in that state already, or not in one that the verb needs."""
+
+    def __init__(self, verb: str, node: str, state: NodeState) -> None:
+        super().__init__(
+            f"{verb} {node} changed nothing: the node is {state}",
+            hint="a fault that hits nothing proves nothing; move the event or name another node",
+            exit_code=EXIT_FAILED,
+        )
+
+
+LIVING = (NodeStatus.RUNNING, NodeStatus.PAUSED)
+
+
+class Engine(ABC):
+    """Runs the nodes of one lab. See the module for the order of calls."""
+
+    name: str
+    """As on the command line: ``docker``."""
+
+    # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raise :class:`EngineError` with a remedy where this engine cannot work on this machine."""
+
+    @abstractmethod
+    def examine(self) -> list[Finding]:
+        """What is there and what is missing, for ``doctor``; raises nothing."""
+
+    @abstractmethod
+    def sweep(self) -> list[str]:
+        """Remove what labs left behind whose owner is dead; answers with their projects."""
+
+    @abstractmethod
+    def prepare(self, say: Say) -> None:
+        """Make ready what all labs need (an image, say); quick when nothing has changed."""
+
+    @abstractmethod
+    def environment(self) -> dict[str, str]:
+        """What the nodes run on, for the record: versions, kernel, processors."""
+
+    # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def create(self, spec: LabSpec, say: Say) -> None:
+        """Make every node, and start none."""
+
+    @abstractmethod
+    def adopt(self, project: str, *, missing_ok: bool = False) -> None:
+        """Take over a lab that is up. Raises :class:`EngineError` where it is not there, unless ``missing_ok``."""
+
+    @abstractmethod
+    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
+        """Call back for every line that a node prints and every change of its state, on the engine's threads.
+
+        Each line comes once and in its node's order, also over restarts.
+        """
+
+    @abstractmethod
+    def unwatch(self) -> None:
+        """End what ``watch`` began; afterwards nothing is called back."""
+
+    @abstractmethod
+    def destroy(self, say: Say) -> None:
+        """Remove everything of the lab. May be called at any time, also after a ``create`` that failed half way."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the engine: threads and connections. The nodes live on unless ``destroy`` came before."""
+
+    # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    @abstractmethod
+    def places(self) -> Mapping[str, Place]:
+        """Every node's place, by name."""
+
+    @abstractmethod
+    def state(self, node: str) -> NodeState:
+        """How the node lives now, asked of the engine."""
+
+    @abstractmethod
+    def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
+        """Run a command in a node and wait for it, ``timeout`` seconds at most."""
+
+    @abstractmethod
+    def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
+        """The command line that gives a person's terminal (or, without one, standard input) to ``argv`` in a node."""
+
+    @abstractmethod
+    def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
+        """The command line that prints what nodes said; all nodes where none is named."""
+
+    @abstractmethod
+    def look(self, node: str, words: str) -> str:
+        """What a person types to give a node's console ``words``: a hint, not run by the lab."""
+
+    def start(self, node: str) -> None:
+        """Start a node that does not run."""
+        self._need("start", node, NodeStatus.CREATED, NodeStatus.EXITED)
+        self._start(node)
+
+    def kill(self, node: str) -> None:
+        """End a node's program with SIGKILL."""
+        self._need("kill", node, *LIVING)
+        self._kill(node)
+
+    def stop(self, node: str) -> None:
+        """End a node's program with SIGTERM, so that it says good-bye."""
+        self._need("stop", node, *LIVING)
+        self._stop(node)
+
+    def pause(self, node: str) -> None:
+        """Freeze a node's program."""
+        self._need("pause", node, NodeStatus.RUNNING)
+        self._pause(node)
+
+    def resume(self, node: str) -> None:
+        """Let a frozen program go on."""
+        self._need("resume", node, NodeStatus.PAUSED)
+        self._resume(node)
+
+    def restart(self, node: str) -> None:
+        """Start a node again: one that lives is stopped first, one that has ended is just started."""
+        state = self._need("restart", node, NodeStatus.EXITED, *LIVING)
+        if state.status in LIVING:
+            self._stop(node)
+        self._start(node)
+
+    def _need(self, verb: str, node: str, *statuses: NodeStatus) -> NodeState:
+        state = self.state(node)
+        if state.status is NodeStatus.GONE:
+            raise EngineError(f"{verb} {node}: the node is gone; it was removed from outside of the lab")
+        if state.status not in statuses:
+            raise NothingChanged(verb, node, state)
+        return state
+
+    @abstractmethod
+    def _start(self, node: str) -> None: ...
+
+    @abstractmethod
+    def _kill(self, node: str) -> None: ...
+
+    @abstractmethod
+    def _stop(self, node: str) -> None: ...
+
+    @abstractmethod
+    def _pause(self, node: str) -> None: ...
+
+    @abstractmethod
+    def _resume(self, node: str) -> None: ...

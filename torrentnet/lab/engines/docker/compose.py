@@ -1,0 +1,99 @@
+"""The generated Compose file: one service a node.
+
+``docker-compose.yml`` at the top of the repository holds what all nodes have in common; each service here inherits
+from it and adds a name, an address and a command line. The two files together are an ordinary Compose project, for a
+person as for the lab.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import yaml
+
+from torrentnet.lab.engines.docker import labels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ipaddress import IPv4Network
+    from pathlib import Path
+
+    from torrentnet.lab.engines.base import LabSpec, Place
+
+FILES = "/files"
+DATA = "/data"
+NETWORK = "lab"
+TEMPLATE = {"tracker": "tracker", "share": "_peer", "get": "_peer"}
+"""The service of ``docker-compose.yml`` that a role inherits from."""
+
+HEADER = """\
+# Written by torrentnet for one run of the scenario {scenario}; the next run writes its own.
+# docker-compose.yml holds what all nodes have in common.
+"""
+
+
+class _Reset:
+    """Takes back an inherited value (Compose's ``!reset``): without it a template's profile would hide the service."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes Compose's own tag, and no aliases."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _represent_reset(dumper: yaml.SafeDumper, _: _Reset) -> yaml.Node:
+    return dumper.represent_sequence("!reset", [])
+
+
+_Dumper.add_representer(_Reset, _represent_reset)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What the generated file says beside the lab itself."""
+
+    base: Path
+    """``docker-compose.yml``."""
+    image: str
+    subnet: IPv4Network
+    places: Mapping[str, Place]
+    owner: Mapping[str, str]
+    """Labels that say whose lab it is."""
+
+
+def escape(text: str) -> str:
+    """Text that Compose must take as it is: it would put a variable's value in place of ``$NAME``."""
+    return text.replace("$", "$$")
+
+
+def render(spec: LabSpec, topology: Topology) -> str:
+    """The text of the generated Compose file."""
+    common = {labels.LAB: spec.project, **{key: escape(value) for key, value in topology.owner.items()}}
+    commands = spec.commands(topology.places)
+    services: dict[str, object] = {}
+    for node in spec.nodes:
+        template = TEMPLATE[node.role]
+        service: dict[str, object] = {}
+        if node.name != template:
+            service["extends"] = {"file": escape(str(topology.base)), "service": template}
+        service["profiles"] = _Reset()
+        service["image"] = topology.image
+        service["hostname"] = node.name
+        service["command"] = [escape(word) for word in commands[node.name]]
+        service["labels"] = {**common, labels.NODE: node.name, labels.ROLE: node.role}
+        service["networks"] = {NETWORK: {"ipv4_address": topology.places[node.name].address}}
+        if node.wants_files:
+            service["volumes"] = [
+                {"type": "bind", "source": escape(str(spec.files)), "target": FILES, "read_only": True}
+            ]
+        services[node.name] = service
+    document = {
+        "name": spec.project,
+        "services": services,
+        "networks": {NETWORK: {"labels": common, "ipam": {"config": [{"subnet": str(topology.subnet)}]}}},
+    }
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+    return HEADER.format(scenario=spec.scenario) + text

@@ -1,0 +1,303 @@
+"""The Docker engine: Compose makes the nodes, the Docker SDK does everything else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import docker.errors
+import requests
+
+import docker
+from torrentnet.lab import state
+from torrentnet.lab.child import run_child
+from torrentnet.lab.engines import base
+from torrentnet.lab.engines.base import (
+    ExecResult,
+    Finding,
+    LabSpec,
+    LogLine,
+    NodeState,
+    NodeStatus,
+    Place,
+    Say,
+    StateChange,
+)
+from torrentnet.lab.engines.docker import cleanup, compose, examine, execs, image, labels, network
+from torrentnet.lab.engines.docker.streams import Streams
+from torrentnet.lab.errors import EngineError
+from torrentnet.lab.owner import Owner, pid_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from ipaddress import IPv4Network
+    from pathlib import Path
+
+POOL = 256
+"""Connections to the engine that are kept: one a log stream, and some to work with."""
+TIMEOUT_S = 60
+SUBNET_ATTEMPTS = 8
+STOP_GRACE_S = 5
+OVERLAP = "Pool overlaps"
+CREATE_PARALLEL = "4"
+STATUSES = {
+    "created": NodeStatus.CREATED,
+    "running": NodeStatus.RUNNING,
+    "restarting": NodeStatus.RUNNING,
+    "paused": NodeStatus.PAUSED,
+    "exited": NodeStatus.EXITED,
+    "dead": NodeStatus.EXITED,
+    "removing": NodeStatus.GONE,
+}
+NO_ENGINE_HINT = "`make engine` installs and starts Docker on Debian and Ubuntu; `make doctor` shows what is missing"
+
+
+class DockerEngine(base.Engine):
+    """Runs one lab in Docker. ``root`` is the checkout: Dockerfile and docker-compose.yml."""
+
+    name = "docker"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._docker: docker.DockerClient | None = None
+        self._image = ""
+        self._project = ""
+        self._ids: dict[str, str] = {}
+        self._places: dict[str, Place] = {}
+        self._streams: Streams | None = None
+        self._dying: set[str] = set()
+        """Nodes that were sent a SIGKILL and have not been looked at since."""
+
+    # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def client(self) -> docker.DockerClient:
+        """The SDK's client; connects at its first use. Raises EngineError where no engine answers."""
+        if self._docker is None:
+            try:
+                self._docker = docker.from_env(timeout=TIMEOUT_S, max_pool_size=POOL)
+            except docker.errors.DockerException as error:
+                raise EngineError(f"no Docker Engine answers: {_reason(error)}", hint=NO_ENGINE_HINT) from error
+        return self._docker
+
+    def check(self) -> None:
+        """See :meth:`base.Engine.check`."""
+        if shutil.which("docker") is None:
+            raise EngineError("the command `docker` is not installed", hint=NO_ENGINE_HINT)
+        self.client.ping()
+        missing = next((finding for finding in examine.compose_findings(self._root) if not finding.ok), None)
+        if missing:
+            raise EngineError(f"{missing.what}: {missing.found}", hint=missing.remedy)
+
+    def examine(self) -> list[Finding]:
+        """See :meth:`base.Engine.examine`."""
+        return examine.examine(self._root, lambda: self.client)
+
+    def sweep(self) -> list[str]:
+        """See :meth:`base.Engine.sweep`."""
+        return cleanup.sweep(self.client, state.is_finished)
+
+    def prepare(self, say: Say) -> None:
+        """See :meth:`base.Engine.prepare`."""
+        self._image = image.ensure(self.client, self._root, say)
+
+    def environment(self) -> dict[str, str]:
+        """See :meth:`base.Engine.environment`."""
+        with _explained("asking the engine for its version"):
+            info = self.client.info()
+        return {
+            "engine": f"docker {info.get('ServerVersion', '?')}",
+            "system": str(info.get("OperatingSystem", "?")),
+            "kernel": str(info.get("KernelVersion", "?")),
+            "processors": str(info.get("NCPU", "?")),
+            "storage": str(info.get("Driver", "?")),
+            "image": self._image,
+        }
+
+    # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def create(self, spec: LabSpec, say: Say) -> None:
+        """See :meth:`base.Engine.create`."""
+        self._project = spec.project
+        owner = {
+            labels.OWNER: str(Owner.myself()),
+            labels.PID_NAMESPACE: pid_namespace(),
+            labels.MODE: str(spec.mode),
+            labels.HOME: str(spec.home),
+        }
+        names = [node.name for node in spec.nodes]
+        refused: list[IPv4Network] = []
+        for _ in range(SUBNET_ATTEMPTS):
+            subnet = network.choose(len(names), [*network.taken(self.client), *refused])
+            addresses = network.assign(subnet, names)
+            self._places = {name: Place(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
+            topology = compose.Topology(self._root / "docker-compose.yml", self._image, subnet, self._places, owner)
+            file = spec.record / "compose.yaml"
+            file.write_text(compose.render(spec, topology), encoding="utf-8")
+            say(f"creating {len(names)} nodes on {subnet}")
+            if self._compose_create(file):
+                break
+            refused.append(subnet)
+        else:
+            raise EngineError("every subnet that looked free was taken", hint="see `docker network ls`")
+        self._find_nodes()
+
+    def _compose_create(self, file: Path) -> bool:
+        """Create the containers; False where another network came first to the subnet."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
+        environment["COMPOSE_PARALLEL_LIMIT"] = CREATE_PARALLEL
+        result = run_child(
+            [
+                *("docker", "compose", "--ansi", "never", "--progress", "quiet", "--project-name", self._project),
+                *(
+                    "--project-directory",
+                    str(self._root),
+                    "-f",
+                    str(self._root / "docker-compose.yml"),
+                    "-f",
+                    str(file),
+                ),
+                "create",
+            ],
+            cwd=self._root,
+            env=environment,
+        )
+        if result.status == 0:
+            return True
+        if any(OVERLAP in line for line in result.tail):
+            return False
+        lines = "\n".join(f"    {line}" for line in result.tail[-10:])
+        raise EngineError(f"docker compose create failed (exit status {result.status}):\n{lines}")
+
+    def adopt(self, project: str, *, missing_ok: bool = False) -> None:
+        """See :meth:`base.Engine.adopt`."""
+        self._project = project
+        self._find_nodes()
+        if not self._ids and not missing_ok:
+            raise EngineError(f"the lab {project} is gone", hint="`make up scenario=NAME` makes a new one")
+
+    def _find_nodes(self) -> None:
+        for row in self.client.api.containers(all=True, filters={"label": f"{labels.LAB}={self._project}"}):
+            node = row["Labels"][labels.NODE]
+            self._ids[node] = row["Id"]
+            if node not in self._places:
+                configured = self.client.api.inspect_container(row["Id"])["NetworkSettings"]["Networks"].values()
+                address = next(
+                    (entry["IPAMConfig"]["IPv4Address"] for entry in configured if entry.get("IPAMConfig")), ""
+                )
+                self._places[node] = Place(address, compose.FILES, compose.DATA)
+
+    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
+        """See :meth:`base.Engine.watch`."""
+        self._streams = Streams(self.client, self._project, self._ids, on_line, on_state)
+        for node in self._ids:
+            if self.state(node).status is not NodeStatus.CREATED:
+                self._streams.open(node)
+
+    def unwatch(self) -> None:
+        """See :meth:`base.Engine.unwatch`."""
+        if self._streams is not None:
+            self._streams.close()
+            self._streams = None
+
+    def destroy(self, say: Say) -> None:
+        """See :meth:`base.Engine.destroy`."""
+        if self._project:
+            cleanup.remove(self.client, self._project)
+            self._ids.clear()
+
+    def close(self) -> None:
+        """See :meth:`base.Engine.close`."""
+        self.unwatch()
+        if self._docker is not None:
+            self._docker.close()
+            self._docker = None
+
+    # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """See :attr:`base.Engine.places`."""
+        return self._places
+
+    def state(self, node: str) -> NodeState:
+        """See :meth:`base.Engine.state`."""
+        try:
+            if node in self._dying:
+                # The engine answers to a kill before it has seen the end, and says "running" until then.
+                self.client.api.wait(self._id(node), timeout=STOP_GRACE_S)
+                self._dying.discard(node)
+            found = self.client.api.inspect_container(self._id(node))["State"]
+        except docker.errors.NotFound:
+            return NodeState(NodeStatus.GONE)
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            raise EngineError(f"the state of {node}: {_reason(error)}") from error
+        status = STATUSES.get(found["Status"], NodeStatus.GONE)
+        return NodeState(status, int(found["ExitCode"]) if status is NodeStatus.EXITED else None)
+
+    def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
+        """See :meth:`base.Engine.exec`."""
+        with _explained(f"`{' '.join(argv)}` in {node}"):
+            return execs.run(self.client, self._id(node), argv, timeout=timeout)
+
+    def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
+        """See :meth:`base.Engine.attach_command`."""
+        return ["docker", "exec", "-it" if terminal else "-i", self._id(node), *argv]
+
+    def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
+        """See :meth:`base.Engine.logs_command`."""
+        return ["docker", "compose", "-p", self._project, "logs", *(["--follow"] if follow else []), *nodes]
+
+    def look(self, node: str, words: str) -> str:
+        """See :meth:`base.Engine.look`."""
+        first = words.split(maxsplit=1)[0] if words else "console"
+        prefix = "" if first in {"request", "file_logs", "console"} else "console "
+        return f"docker compose exec {node} {prefix}{words}".rstrip()
+
+    def _id(self, node: str) -> str:
+        try:
+            return self._ids[node]
+        except KeyError:
+            raise EngineError(f"the lab {self._project} has no node {node}") from None
+
+    def _start(self, node: str) -> None:
+        with _explained(f"start {node}"):
+            self.client.api.start(self._id(node))
+
+    def _kill(self, node: str) -> None:
+        with _explained(f"kill {node}"):
+            self._dying.add(node)
+            self.client.api.kill(self._id(node), "SIGKILL")
+
+    def _stop(self, node: str) -> None:
+        with _explained(f"stop {node}"):
+            self.client.api.stop(self._id(node), timeout=STOP_GRACE_S)
+
+    def _pause(self, node: str) -> None:
+        with _explained(f"pause {node}"):
+            self.client.api.pause(self._id(node))
+
+    def _resume(self, node: str) -> None:
+        with _explained(f"resume {node}"):
+            self.client.api.unpause(self._id(node))
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn the SDK's exceptions into the lab's."""
+    try:
+        yield
+    except docker.errors.NotFound as error:
+        raise EngineError(f"{what}: the node is gone ({_reason(error)})") from error
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise EngineError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The engine's own words, without the SDK's wrapping."""
+    if isinstance(error, docker.errors.APIError) and error.explanation:
+        return str(error.explanation)
+    text = str(error)
+    return text.rpartition(": ")[2] if "Error while fetching server API version" in text else text

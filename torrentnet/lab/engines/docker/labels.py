@@ -1,0 +1,21 @@
+"""The labels on everything that a lab makes in Docker. What carries none of them is not ours and is never touched."""
+
+from __future__ import annotations
+
+PREFIX = "org.torrentnet."
+LAB = PREFIX + "lab"
+"""The lab's project name."""
+NODE = PREFIX + "node"
+"""The node's name, on containers."""
+ROLE = PREFIX + "role"
+"""``tracker``, ``share`` or ``get``, on containers."""
+OWNER = PREFIX + "owner"
+"""The process that made it, see :mod:`torrentnet.lab.owner`."""
+PID_NAMESPACE = PREFIX + "pid-namespace"
+"""Where that process's pid means something."""
+MODE = PREFIX + "mode"
+"""``run`` or ``up``."""
+HOME = PREFIX + "home"
+"""The directory whose lab it is."""
+IMAGE = PREFIX + "image"
+"""On images of ours: the hash of the sources."""

@@ -1,0 +1,184 @@
+"""What a lab leaves in its home directory while it is up.
+
+``.torrentnet/lab.json``      the lab that ``make up`` left running; written last, when all went well
+``.torrentnet/labs/PROJECT/`` the files that a lab's nodes share, and who its owner is
+``.env``                      a marked block that makes plain ``docker compose`` commands find the lab; the lines
+                              around it are the user's
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.owner import Owner, lives
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = ".torrentnet"
+LAB_FILE = "lab.json"
+OWNER_FILE = "owner"
+ENV_FILE = ".env"
+ENV_BEGIN = "# >>> torrentnet: written by `make up`, removed by `make down`"
+ENV_END = "# <<< torrentnet"
+
+
+@dataclass(frozen=True, slots=True)
+class UpLab:
+    """The lab that is up in a directory."""
+
+    project: str
+    scenario: str
+    engine: str
+    record: str
+    """The run's directory."""
+
+
+def root() -> Path:
+    """The checkout that this package was started from."""
+    return Path(__file__).resolve().parents[2]
+
+
+def home() -> Path:
+    """The directory whose labs are meant: the checkout, unless TORRENTNET_HOME names another."""
+    return Path(os.environ.get("TORRENTNET_HOME") or root()).resolve()
+
+
+# ── the lab that is up ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def write_up(directory: Path, lab: UpLab) -> None:
+    """Say that a lab is up. Its owner may end from now on."""
+    _replace(directory / FOLDER / LAB_FILE, json.dumps(asdict(lab), indent=2) + "\n")
+
+
+def read_up(directory: Path) -> UpLab | None:
+    """The lab that is up; None where there is none, or the file is not one of ours."""
+    try:
+        fields = json.loads((directory / FOLDER / LAB_FILE).read_text(encoding="utf-8"))
+        return UpLab(**{name: str(fields[name]) for name in UpLab.__dataclass_fields__})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def is_finished(directory: Path, project: str) -> bool:
+    """Whether ``make up`` of that lab came to its end in that directory."""
+    lab = read_up(directory)
+    return lab is not None and lab.project == project
+
+
+def forget_up(directory: Path, project: str) -> None:
+    """The lab is no longer up: take back all that says so."""
+    lab = read_up(directory)
+    if lab is not None and lab.project == project:
+        (directory / FOLDER / LAB_FILE).unlink(missing_ok=True)
+    unset_env(directory, project)
+    with contextlib.suppress(OSError):
+        (directory / FOLDER).rmdir()
+
+
+# ── a lab's own directory ────────────────────────────────────────────────────────────────────────────────────
+
+
+def make_lab_directory(directory: Path, project: str) -> Path:
+    """A new directory for one lab's files."""
+    path = directory / FOLDER / "labs" / project
+    path.mkdir(parents=True)
+    (path / OWNER_FILE).write_text(str(Owner.myself()), encoding="ascii")
+    return path
+
+
+def remove_lab_directory(directory: Path, project: str) -> None:
+    """Remove a lab's directory, and the folders above it once they are empty."""
+    labs = directory / FOLDER / "labs"
+    shutil.rmtree(labs / project, ignore_errors=True)
+    for folder in (labs, labs.parent):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def orphans(directory: Path) -> Iterator[str]:
+    """The labs that have a directory here and whose owner is dead, but for the one that is up."""
+    up = read_up(directory)
+    with contextlib.suppress(FileNotFoundError):
+        for path in sorted((directory / FOLDER / "labs").iterdir()):
+            try:
+                owner = Owner.parse((path / OWNER_FILE).read_text(encoding="ascii"))
+            except (OSError, ValueError):
+                owner = None
+            if (up is None or up.project != path.name) and (owner is None or not lives(owner)):
+                yield path.name
+
+
+# ── .env ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def set_env(directory: Path, project: str, compose_files: list[Path]) -> None:
+    """Make plain ``docker compose`` commands in ``directory`` find the lab."""
+    names = [
+        str(path.relative_to(directory)) if path.is_relative_to(directory) else str(path) for path in compose_files
+    ]
+    block = [ENV_BEGIN, f"COMPOSE_PROJECT_NAME={project}", f"COMPOSE_FILE='{os.pathsep.join(names)}'", ENV_END]
+    kept = _without_block(_env_lines(directory))
+    # A last line without an end must not swallow our first.
+    _replace(directory / ENV_FILE, "\n".join([*kept, *block]) + "\n")
+
+
+def unset_env(directory: Path, project: str | None = None) -> None:
+    """Take the block back, whosever it is or only ``project``'s; the file goes when nothing else is in it."""
+    lines = _env_lines(directory)
+    kept = _without_block(lines)
+    if kept == lines or (project is not None and f"COMPOSE_PROJECT_NAME={project}" not in lines):
+        return
+    if any(line.strip() for line in kept):
+        _replace(directory / ENV_FILE, "\n".join(kept) + "\n")
+    else:
+        (directory / ENV_FILE).unlink(missing_ok=True)
+
+
+def env_project(directory: Path) -> str | None:
+    """The lab that the block in ``.env`` names."""
+    lines = _env_lines(directory)
+    if ENV_BEGIN not in lines:
+        return None
+    prefix = "COMPOSE_PROJECT_NAME="
+    block = lines[lines.index(ENV_BEGIN) :]
+    return next((line.removeprefix(prefix) for line in block if line.startswith(prefix)), None)
+
+
+def _env_lines(directory: Path) -> list[str]:
+    try:
+        return (directory / ENV_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _without_block(lines: list[str]) -> list[str]:
+    if ENV_BEGIN not in lines:
+        return lines
+    begin = lines.index(ENV_BEGIN)
+    try:
+        end = lines.index(ENV_END, begin)
+    except ValueError:
+        # Cut off by hand: our lines are the ones that follow at once.
+        end = begin
+        while end + 1 < len(lines) and lines[end + 1].startswith("COMPOSE_"):
+            end += 1
+    return lines[:begin] + lines[end + 1 :]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that there is either the old or the new one, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = path.stat().st_mode & 0o777 if path.exists() else None
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    if mode is not None:
+        temporary.chmod(mode)
+    temporary.replace(path)
