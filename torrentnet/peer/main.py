@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import random
 import signal
 import socket
+import stat
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from torrentnet import __version__
 from torrentnet.console.events import LEVELS, EventLog
@@ -21,7 +23,8 @@ from torrentnet.peer.commands import make_commands
 from torrentnet.peer.download import Patience
 from torrentnet.peer.node import Peer, Settings
 from torrentnet.peer.requestlog import RequestLog
-from torrentnet.wire.errors import LocalError
+from torrentnet.peer.storage import explain
+from torrentnet.wire.errors import LocalError, NameRefused
 from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH
 from torrentnet.wire.metainfo import magnet_link, torrent_file
 from torrentnet.wire.names import check_file_name, check_peer_name
@@ -47,9 +50,22 @@ examples:
 exit status: 0 orderly end, 1 the file could not be shared or had, 2 wrong command line
 """
 
+_LISTEN_HINTS = {
+    errno.EADDRINUSE: "another program has the port; port 0 takes any free one",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.EACCES: "ports below 1024 need a privilege; choose a higher one, or 0 for any free one",
+}
+
 
 class UsageError(LocalError):
     """The command line makes no sense."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a mistake, where argparse would print the whole usage first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (try {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,11 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"peer.py: error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return 2 if isinstance(error, (UsageError, NameRefused)) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="peer.py",
         description=_ABOUT,
         epilog=_EXAMPLES,
@@ -178,7 +194,7 @@ def _run(options: argparse.Namespace) -> int:
             try:
                 options.torrent.write_bytes(torrent_file(store.info, options.tracker))
             except OSError as error:
-                raise LocalError(f"cannot write {options.torrent}: {error.strerror}") from None
+                raise _unwritable(options.torrent, error.errno) from None
 
     peer = Peer(settings, listener, random.Random(options.seed), events, log, on_shared)
     peers.append(peer)
@@ -205,16 +221,34 @@ def _path(options: argparse.Namespace) -> Path:
     directory: Path = options.dir
     if options.mode == "share":
         path = directory / given
-        if path.is_dir():
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as error:
+            raise explain(error, path) from None
+        if stat.S_ISDIR(mode):
             raise LocalError(f"{path} is a directory; only single files are shared")
-        if not path.exists():
-            raise LocalError(f"{path} does not exist", hint="--dir says where files are looked for")
         check_file_name(path.name)
+        if options.torrent is not None:
+            # It is written when the tracker has taken the file; what is wrong at once is said at once.
+            if os.path.isdir(options.torrent):
+                raise _unwritable(options.torrent, errno.EISDIR)
+            if not os.path.isdir(options.torrent.parent):
+                raise _unwritable(options.torrent, errno.ENOENT)
         return path
     check_file_name(options.filename)
-    if not directory.is_dir():
+    try:
+        is_directory = stat.S_ISDIR(os.stat(directory).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_directory = False
+    except OSError as error:
+        raise explain(error, directory) from None
+    if not is_directory:
         raise LocalError(f"{directory} is no directory", hint="make it first, or name another one with --dir")
     return directory / given
+
+
+def _unwritable(path: Path, number: int | None) -> LocalError:
+    return LocalError(f"cannot write {path}: {os.strerror(number or 0).lower()}")
 
 
 def resolve(text: str, what: str, *, least_port: int) -> Endpoint:
@@ -244,6 +278,6 @@ def listen(endpoint: Endpoint) -> socket.socket:
         sock.close()
         raise LocalError(
             f"cannot listen on {endpoint}: {os.strerror(error.errno or 0).lower()}",
-            hint="another program may have the port; port 0 takes any free one",
+            hint=_LISTEN_HINTS.get(error.errno or 0, ""),
         ) from None
     return sock

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import random
 import selectors
 import socket
 import time
@@ -25,7 +27,6 @@ from torrentnet.wire.info import choose_piece_length
 from torrentnet.wire.udp import Endpoint
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable
     from pathlib import Path
 
@@ -83,9 +84,13 @@ class Peer:
             end.setblocking(False)
         self._worker = Worker(self._wake)
         self._udp = _tracker_socket(self.endpoint.ip, settings.tracker)
-        identity = Identity(settings.name, _peer_id(rng), self.endpoint.port, rng.getrandbits(32))
+        # Only the choice of a source may be repeatable: a peer that is started again is another one to the tracker.
+        unique = random.SystemRandom()
+        identity = Identity(
+            settings.name, make_peer_id(unique.randbytes(12)), self.endpoint.port, unique.getrandbits(32)
+        )
         self._identity = identity
-        self._session = TrackerSession(identity, Requests(rng))
+        self._session = TrackerSession(identity, Requests(unique))
         self._rng = rng
         now = self._made = time.monotonic()
         self._uploads = Uploads(
@@ -174,7 +179,9 @@ class Peer:
                 self._events.emit("hashing", file=path.name, bytes=done, size=size, percent=100 * done // size)
 
         def job() -> FileStore:
-            length = self._settings.piece_length or choose_piece_length(path.stat().st_size if path.is_file() else 0)
+            length = self._settings.piece_length or choose_piece_length(
+                os.path.getsize(path) if os.path.isfile(path) else 0
+            )
             store = open_whole(path, length, progress, self._worker.cancelled)
             return corrupted(store) if self._settings.corrupt else store
 
@@ -202,7 +209,7 @@ class Peer:
             settings.patience,
             Report(settings.path.name, self._events.emit, self._log),
             now,
-            exists=settings.path.exists() or settings.path.is_symlink(),
+            exists=os.path.lexists(settings.path),
         )
 
     def _due(self, now: float) -> float | None:
@@ -266,7 +273,11 @@ class Peer:
             info_hash=info.info_hash.hex(),
         )
         if self._settings.share:
-            self._on_shared(store)
+            try:
+                self._on_shared(store)
+            except LocalError as error:
+                self._fail(error)
+                return
             self._events.emit("state", state="seed", file=info.name)
 
     # What the download asks for (Host)
@@ -395,15 +406,18 @@ class Peer:
             sock.close()
 
 
-def _peer_id(rng: random.Random) -> bytes:
-    return make_peer_id(rng.randbytes(12))
-
-
 def _tracker_socket(listen_ip: str, tracker: Endpoint) -> socket.socket:
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setblocking(False)
     # The tracker takes our address from the packet: it must be the one that others are to connect to.
     udp.bind((listen_ip, 0))
     # Connected, so that the kernel drops what comes from anybody else.
-    udp.connect(tuple(tracker))
+    try:
+        udp.connect(tuple(tracker))
+    except OSError as error:
+        udp.close()
+        raise LocalError(
+            f"the tracker at {tracker} cannot be reached from {listen_ip}: {os.strerror(error.errno or 0).lower()}",
+            hint="listen on an address of the network that the tracker is in",
+        ) from None
     return udp

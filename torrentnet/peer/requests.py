@@ -18,6 +18,7 @@ FIRST_TIMEOUT = 0.5
 """Seconds before the first repeat: BEP 15 says 15, for the open Internet; a LAN answers within milliseconds."""
 MAX_TIMEOUT = 15.0
 JITTER = 0.1
+"""Part of a pause by which a repeat may come earlier."""
 SILENT_AFTER = 3
 """Unanswered tries after which the tracker counts as silent."""
 _ID_REFUSED = "connection id refused"
@@ -170,7 +171,8 @@ class Requests:
             if pending.due > now:
                 continue
             pause = min(FIRST_TIMEOUT * 2.0**pending.tries, MAX_TIMEOUT, max(self.slowest, FIRST_TIMEOUT))
-            pending.due = now + pause * self.rng.uniform(1 - JITTER, 1 + JITTER)
+            # Earlier by chance, so that many peers spread, and never later: ``slowest`` is a promise.
+            pending.due = now + pause * self.rng.uniform(1 - JITTER, 1)
             pending.tries = min(pending.tries + 1, 8)
             self._tries = max(self._tries, pending.tries - 1)
             sent.append(pending.build(connection_id, pending.transaction_id))

@@ -54,7 +54,7 @@ class FileStore:
                 written = os.pwrite(self.descriptor, view, offset)
                 view, offset = view[written:], offset + written
         except OSError as error:
-            raise _explain(error, self.path) from error
+            raise explain(error, self.path) from error
         return True
 
     def finish(self) -> None:
@@ -74,7 +74,7 @@ class FileStore:
             raise StorageError(f"{final} has appeared meanwhile, {self.path.name} is whole and stays") from None
         except OSError as error:
             if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}:
-                raise _explain(error, final) from error
+                raise explain(error, final) from error
             if final.exists():
                 raise StorageError(f"{final} has appeared meanwhile, {self.path.name} is whole and stays") from None
             os.rename(self.path, final)
@@ -110,7 +110,7 @@ def open_whole(path: Path, piece_length: int, progress: Progress, cancelled: Cal
             progress(done, length)
     except OSError as error:
         os.close(descriptor)
-        raise _explain(error, path) from error
+        raise explain(error, path) from error
     except BaseException:
         os.close(descriptor)
         raise
@@ -150,7 +150,7 @@ def open_part(final: Path, info: Info, progress: Progress, cancelled: Callable[[
         os.ftruncate(descriptor, info.length)
     except OSError as error:
         os.close(descriptor)
-        raise _explain(error, path) from error
+        raise explain(error, path) from error
     except BaseException:
         os.close(descriptor)
         raise
@@ -198,14 +198,14 @@ def _exists(path: Path) -> bool:
 
 
 def _open_regular(path: Path, flags: int) -> int:
-    if path.is_dir():
+    if os.path.isdir(path):  # Path.is_dir raises where it may not look
         raise StorageError(f"{path} is a directory; only single files are shared")
     try:
         # O_NONBLOCK: opening a FIFO must not hang before it can be refused.
         following = 0 if flags == os.O_RDONLY else os.O_NOFOLLOW
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | following, 0o644)
     except OSError as error:
-        raise _explain(error, path) from error
+        raise explain(error, path) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise StorageError(f"{path} is no regular file")
@@ -221,13 +221,14 @@ def _lock(descriptor: int, path: Path) -> None:
         ) from None
 
 
-def _explain(error: OSError, path: Path) -> StorageError:
+def explain(error: OSError, path: Path) -> StorageError:
+    """What the file system's refusal means to a person."""
     if error.errno == errno.ENOENT:
         return StorageError(f"{path} does not exist", hint="--dir says where files are looked for")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return StorageError(f"{path} cannot be opened: {os.strerror(error.errno)}")
+        return StorageError(f"{path} cannot be opened: {os.strerror(error.errno).lower()}")
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageError(f"no space left for {path}", hint="free some space and start again: what is verified stays")
     if error.errno == errno.ELOOP:
         return StorageError(f"{path} is a symbolic link, which is not written through")
-    return StorageError(f"{path}: {error.strerror or error}")
+    return StorageError(f"{path}: {(error.strerror or str(error)).lower()}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from torrentnet.tracker.answered import key_of
 from torrentnet.tracker.limits import DEFAULT_WANT
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason, Refused
 from torrentnet.wire.extension import Possessed, pack_possessed, parse_possession
 from torrentnet.wire.udp import (
     MAX_PEERS,
-    Action,
     Announce,
     Event,
     Swarm,
@@ -25,7 +25,7 @@ from torrentnet.wire.urldata import parse_publication
 if TYPE_CHECKING:
     from random import Random
 
-    from torrentnet.tracker.answered import Answered
+    from torrentnet.tracker.answered import Answered, Key
     from torrentnet.tracker.chronicle import Chronicle
     from torrentnet.tracker.refusals import Refusals
     from torrentnet.tracker.registry import Registry
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from torrentnet.tracker.swarm import Holder
 
 # Plain integers: looking a member up in an enumeration costs more than the comparison.
-_ANNOUNCE = int(Action.ANNOUNCE)
-_POSSESSION = int(Action.POSSESSION)
 _COMPLETED = int(Event.COMPLETED)
 _STARTED = int(Event.STARTED)
 _STOPPED = int(Event.STOPPED)
@@ -86,7 +84,7 @@ class AnnounceDesk:
         ):
             holder.heard(now)
             return self._answer(announce, holder)
-        return self._news(announce, source, holder, now)
+        return self._news(announce, key_of(data, source), holder, now)
 
     def scrape(self, data: bytes, _source: tuple[str, int], _now: float) -> bytes:
         """BEP 48's numbers for each info-hash; to ask for them makes nobody a member."""
@@ -107,7 +105,7 @@ class AnnounceDesk:
             raise Refused(Reason.UNKNOWN_PEER, _UNKNOWN_POSSESSION)
         holder.heard(now)
         self._requests.heard(ip, report.peer_id, now)
-        key = source, _POSSESSION, report.transaction_id, report.peer_id
+        key = key_of(data, source)
         known = self._answered.find(key, now)
         if known is not None:
             return known
@@ -119,8 +117,8 @@ class AnnounceDesk:
         answer = Possessed(report.transaction_id, settings.keepalive_ms, settings.timeout_ms, held)
         return self._answered.keep(key, pack_possessed(answer), now)
 
-    def _news(self, announce: Announce, source: tuple[str, int], holder: Holder | None, now: float) -> bytes:
-        key = source, _ANNOUNCE, announce.transaction_id, announce.peer_id
+    def _news(self, announce: Announce, key: Key, holder: Holder | None, now: float) -> bytes:
+        ip = key[0][0]
         if announce.event:
             # A retransmission, perhaps a late one: a `started` that comes behind the `stopped` must not revive anybody.
             known = self._answered.find(key, now)
@@ -129,9 +127,9 @@ class AnnounceDesk:
                     holder.heard(now)
                 return known
         if announce.event == _STOPPED:
-            answer = self._stopped(announce, source[0], holder)
+            answer = self._stopped(announce, ip, holder)
         else:
-            holder = self._taken_in(announce, source[0], holder, now)
+            holder = self._taken_in(announce, ip, holder, now)
             answer = self._answer(announce, holder)
         return self._answered.keep(key, answer, now) if announce.event else answer
 

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TypeAlias
 
-Key: TypeAlias = tuple[tuple[str, int], int, int, bytes]
-"""Source address, action, transaction id, peer id: what makes two datagrams one request."""
+Key: TypeAlias = tuple[tuple[str, int], bytes]
+"""Source address, and the datagram without its connection id: what makes two datagrams one request."""
+
+_ID_SIZE = 8
+
+
+def key_of(data: bytes, source: tuple[str, int]) -> Key:
+    """The same for a datagram and its retransmissions, which may carry a newer connection id (BEP 15, "Time outs")."""
+    return source, data[_ID_SIZE:]
 
 
 class Answered:
-    """The last answers: at most ``most`` of them, ``most_bytes`` in all, none older than ``lifetime`` seconds."""
+    """The last answers: at most ``most``, ``most_bytes`` with their requests, none older than ``lifetime`` seconds."""
 
     def __init__(self, most: int, most_bytes: int, lifetime: float) -> None:
         self._most = most
@@ -31,14 +38,14 @@ class Answered:
         """Remember ``answer`` and give it back."""
         replaced = self._answers.pop(key, None)
         if replaced is not None:
-            self._bytes -= len(replaced[1])
+            self._bytes -= len(key[1]) + len(replaced[1])
         self._answers[key] = (now, answer)
-        self._bytes += len(answer)
+        self._bytes += len(key[1]) + len(answer)
         while (
             len(self._answers) > self._most
             or self._bytes > self._most_bytes
             or now - next(iter(self._answers.values()))[0] >= self._lifetime
         ):
-            _, (_, oldest) = self._answers.popitem(last=False)
-            self._bytes -= len(oldest)
+            (_, request), (_, oldest) = self._answers.popitem(last=False)
+            self._bytes -= len(request) + len(oldest)
         return answer

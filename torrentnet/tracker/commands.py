@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
     from torrentnet.tracker.core import Core
     from torrentnet.tracker.journal import Journal
 
-MAX_LAST: Final = 10_000_000
+COMPLETIONS: Final = 1_000
+"""Names that completion chooses from."""
+COMPLETION_S: Final = 0.2
+"""How long completion waits for what happened a moment ago; nobody holds a key down for longer."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUEST_LOGS: Final = "request logs [--last N] [--file NAME] [--json]"
 _FILE_LOGS: Final = "file_logs -all | file_logs NAME"
@@ -30,24 +32,29 @@ _FILE_LOGS: Final = "file_logs -all | file_logs NAME"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the commands look at. ``clock`` is the one whose readings the core is given."""
+    """What the commands look at: ``clock`` is the one whose readings the core is given, ``wall`` the time of day."""
 
     name: str
     address: str
     core: Core
     journal: Journal
     clock: Callable[[], float]
+    wall: Callable[[], float]
 
 
 def add_commands(commands: Commands, desk: Desk) -> None:
     """Add the tracker's commands."""
 
+    def names() -> list[str]:
+        desk.journal.flush(COMPLETION_S)
+        return queries.names(desk.journal, COMPLETIONS)
+
     def complete_file(_words: list[str], word: str) -> Iterable[str]:
-        return [name for name in ["-all", *queries.names(desk.journal, 1_000)] if name.startswith(word)]
+        return [name for name in ["-all", *names()] if name.startswith(word)]
 
     def complete_request(words: list[str], word: str) -> Iterable[str]:
         if words and words[-1] == "--file":
-            return queries.names(desk.journal, 1_000)
+            return names()
         return [option for option in ("--last", "--file", "--json") if option.startswith(word)]
 
     commands.add(
@@ -247,7 +254,7 @@ def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
     if not holders:
         return iter(["no peer is here"])
     now = desk.clock()
-    today = time.time()
+    today = desk.wall()
     return table(
         ("PEER", "ADDRESS", "FILE", "PIECES", "SINCE", "HEARD"),
         (

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from torrentnet.tracker.answered import key_of
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason
 from torrentnet.tracker.requests import Question
 from torrentnet.wire import extension
-from torrentnet.wire.udp import Action
 
 if TYPE_CHECKING:
     from torrentnet.tracker.answered import Answered
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from torrentnet.tracker.settings import Settings
     from torrentnet.tracker.swarm import Swarm
 
-_LOOKUP = int(Action.LOOKUP)
-_OUTCOME = int(Action.OUTCOME)
 _PAGE = 180
 """Holders that could fit into one answer if their names were a letter long; how many do is the wire's to say."""
 _NO_HASH = bytes(20)
@@ -53,7 +51,7 @@ class LookupDesk:
         """Who has the file of this name whole? That nobody has is an answer too, and a row of the log."""
         lookup = extension.parse_lookup(data)
         self._requests.heard(source[0], lookup.peer_id, now)
-        key = source, _LOOKUP, lookup.transaction_id, lookup.peer_id
+        key = key_of(data, source)
         known = self._answered.find(key, now)
         if known is not None:
             return known
@@ -66,7 +64,7 @@ class LookupDesk:
         outcome = extension.parse_outcome(data)
         ip = source[0]
         self._requests.heard(ip, outcome.peer_id, now)
-        key = source, _OUTCOME, outcome.transaction_id, outcome.peer_id
+        key = key_of(data, source)
         known = self._answered.find(key, now)
         if known is not None:
             return known
@@ -94,10 +92,11 @@ class LookupDesk:
     def _row(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, now: float) -> Row:
         info_hash = None if swarm is None else swarm.info_hash
         total, names = self._holders(lookup, ip, swarm)
-        resumed = (
-            self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now) if lookup.request else None
-        )
+        resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
         if resumed is None:
+            # Without this, a peer that was started anew under its old peer id would keep its dead request alive.
+            for abandoned in self._requests.give_up(ip, lookup.peer_id, file=lookup.name):
+                self._chronicle.outcome(abandoned, Result.FAILED, reason="asked anew")
             question = Question(ip, lookup.port, lookup.peer_id, lookup.peer, lookup.name)
             row = self._requests.open(question, info_hash, total, now)
             self._chronicle.request(row, names)

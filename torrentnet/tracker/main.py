@@ -163,8 +163,10 @@ def _run(options: Options) -> int:
 
     commands = Commands("tracker", name=options.name, on_quit=lambda: stop("quit"))
     # Before the terminal, which leaves a program's own handlers alone.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _frame: stop(signal.Signals(received).name))
+    before = {
+        number: signal.signal(number, lambda received, _frame: stop(signal.Signals(received).name))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     terminal = Terminal(commands, sys.stdin, sys.stdout)
     log = EventLog(terminal.write_line, level=options.log_level)
 
@@ -183,9 +185,11 @@ def _run(options: Options) -> int:
     )
     core.load(journal.waiting(), clock())
     address = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}"
-    add_commands(commands, Desk(options.name, address, core, journal, clock))
+    add_commands(commands, Desk(options.name, address, core, journal, clock, time.time))
     server = Server(sock, core, clock, trouble)
     with contextlib.ExitStack() as stack:
+        for number, handler in before.items():
+            stack.callback(signal.signal, number, handler)
         stack.callback(server.close)
         stack.callback(journal.close)
         journal.start()

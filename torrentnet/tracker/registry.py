@@ -11,7 +11,6 @@ from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.refusals import Reason, Refused
 from torrentnet.tracker.swarm import Holder, Swarm
 from torrentnet.wire.handshake import client_name
-from torrentnet.wire.info import MAX_PIECES, piece_count
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
@@ -68,7 +67,6 @@ class Registry:
     def join(self, announce: Announce, publication: Publication, ip: str, now: float) -> Holder:
         """Let a peer into a swarm, which is made if need be. Raises :class:`Refused`, and then nothing has changed."""
         self._check_room(announce.info_hash, ip)
-        self._check_measures(publication)
         swarm = self._swarms.get(announce.info_hash)
         self._check_name(swarm, announce.info_hash, publication.name)
         if swarm is None:
@@ -99,7 +97,6 @@ class Registry:
 
         Its own name it keeps: the log knows it by that. Raises :class:`Refused`, and then nothing has changed.
         """
-        self._check_measures(publication)
         self._check_name(holder.swarm, announce.info_hash, publication.name)
         holder.options = announce.options
         if publication.extended and not holder.extended:
@@ -183,14 +180,6 @@ class Registry:
                 Reason.NAME_TAKEN,
                 f"name taken: {name} is another file here, held by {holder.name} ({holder.endpoint});"
                 " share yours under another name",
-            )
-
-    def _check_measures(self, publication: Publication) -> None:
-        size, piece_length = publication.size, publication.piece_length
-        if size is not None and piece_length and piece_count(size, piece_length) > MAX_PIECES:
-            raise Refused(
-                Reason.LIMIT,
-                f"{size} bytes in pieces of {piece_length} are more than {MAX_PIECES} pieces: choose longer pieces",
             )
 
     def _check_room(self, info_hash: bytes, ip: str) -> None:

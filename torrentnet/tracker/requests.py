@@ -50,6 +50,8 @@ class Row:
     """None while the name stands for nothing."""
     holders: int
     """How many had the file whole, at the moment that the row lists them from."""
+    inherited: bool = False
+    """Open since an earlier life of the tracker, and not looked up since."""
 
 
 class Requests:
@@ -93,16 +95,27 @@ class Requests:
 
     def load(self, number: int, question: Question, info_hash: bytes | None, holders: int, now: float) -> None:
         """A row that an earlier life of the tracker left open; its requester has the time-out to be heard of."""
-        self._wait(number, question, info_hash, holders, now)
+        self._wait(number, question, info_hash, holders, now).inherited = True
 
     def resume(self, number: int, ip: str, peer_id: bytes, file: str, now: float) -> tuple[Row, bool] | None:
         """The requester's own row of that number, and whether it had been given up and is open again now.
 
-        None when there is none, when it is somebody else's or for another file, or when it has its outcome.
+        None when there is none, when it is somebody else's or for another file, or when it has its outcome. Number 0
+        means a row that an earlier life of the tracker began: its answer was lost together with that life.
         """
+        if not number:
+            asker = self._askers.get((ip, peer_id))
+            for waiting in () if asker is None else asker.rows.values():
+                if waiting.inherited and waiting.question.file == file:
+                    waiting.inherited = False
+                    return waiting, False
+            return None
         row = self._open.get(number)
         if row is not None:
-            return (row, False) if _owns(row, ip, peer_id) and row.question.file == file else None
+            if not _owns(row, ip, peer_id) or row.question.file != file:
+                return None
+            row.inherited = False
+            return row, False
         row = self._given_up.get(number)
         if row is None or not _owns(row, ip, peer_id) or row.question.file != file:
             return None
@@ -131,12 +144,16 @@ class Requests:
         row = self._open.get(number)
         return row is not None and not _owns(row, ip, peer_id)
 
-    def give_up(self, ip: str, peer_id: bytes, info_hash: bytes | None = None) -> list[Row]:
-        """End the open rows of a peer (for one file only, if given) without an outcome; gives them."""
+    def give_up(self, ip: str, peer_id: bytes, info_hash: bytes | None = None, *, file: str | None = None) -> list[Row]:
+        """End the open rows of a peer (of one content or file name only, if given) without an outcome; gives them."""
         asker = self._askers.get((ip, peer_id))
         if asker is None:
             return []
-        rows = [row for row in asker.rows.values() if info_hash is None or row.info_hash == info_hash]
+        rows = [
+            row
+            for row in asker.rows.values()
+            if (info_hash is None or row.info_hash == info_hash) and (file is None or row.question.file == file)
+        ]
         for row in rows:
             self._take(row)
             self._given_up[row.number] = row

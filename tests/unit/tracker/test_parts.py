@@ -1,0 +1,145 @@
+"""The small parts on their own: deadlines, kept answers, the socket loop's bad days."""
+
+from __future__ import annotations
+
+import math
+import random
+import socket
+import threading
+import time
+from dataclasses import dataclass
+
+from tests.unit.tracker.world import Client, World
+from torrentnet.tracker.answered import Answered, key_of
+from torrentnet.tracker.deadlines import Deadlines
+from torrentnet.tracker.refusals import Reason
+from torrentnet.tracker.server import Server, bind
+from torrentnet.wire import udp
+from torrentnet.wire.udp import Event
+
+
+@dataclass(eq=False)
+class Item:
+    seen: float
+    gone: bool = False
+
+
+def test_deadlines_agree_with_looking_at_everybody() -> None:
+    chance = random.Random(5)
+    items: list[Item] = []
+    deadlines: Deadlines[Item] = Deadlines(lambda item: None if item.gone else item.seen + 10)
+    now = 0.0
+    for _ in range(5_000):
+        now += chance.random()
+        what = chance.random()
+        if what < 0.4 or not items:
+            items.append(Item(now))
+            deadlines.add(items[-1])
+        elif what < 0.6:
+            item = items.pop(chance.randrange(len(items)))
+            item.gone = True
+            deadlines.discard()
+        else:
+            chance.choice(items).seen = now
+        late = [item for item in items if item.seen + 10 <= now]
+        assert (deadlines.next <= now) or not late
+        found = []
+        for item in deadlines.late(now):
+            item.gone = True
+            deadlines.discard()
+            items.remove(item)
+            found.append(item)
+        assert sorted(map(id, found)) == sorted(map(id, late))
+        assert len(deadlines) <= 3 * len(items) + 200
+
+
+def test_nobody_is_late_when_nobody_is_there() -> None:
+    deadlines: Deadlines[Item] = Deadlines(lambda item: item.seen)
+    assert deadlines.next == math.inf
+    assert list(deadlines.late(1e9)) == []
+
+
+def test_answers_are_bounded_by_number_bytes_and_age() -> None:
+    source = ("10.0.0.1", 1)
+    answered = Answered(most=3, most_bytes=1_000, lifetime=120)
+    keys = [key_of(bytes(8) + bytes([number]), source) for number in range(5)]
+    for key in keys:
+        answered.keep(key, b"a", 0.0)
+    assert [answered.find(key, 1.0) for key in keys] == [None, None, b"a", b"a", b"a"]
+    assert answered.find(keys[4], 120.0) is None
+    answered.keep(keys[0], bytes(999), 130.0)
+    assert len(answered) == 1
+    answered.keep(keys[1], bytes(5), 131.0)
+    assert (answered.find(keys[0], 131.0), answered.find(keys[1], 131.0)) == (None, bytes(5))
+
+
+def serve(world: World, trouble: list[str]) -> tuple[Server, socket.socket, threading.Thread]:
+    sock = bind("127.0.0.1", 0)
+    server = Server(sock, world.core, time.monotonic, trouble.append)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(10)
+    client.connect(sock.getsockname())
+    return server, client, thread
+
+
+def test_loop_forgets_on_time_without_any_packet() -> None:
+    world = World(now=time.monotonic())
+    world.core.registry.timeout = 0.2
+    peer = Client(world, "seeder-1", ip="127.0.0.1")
+    peer.announce(Event.STARTED)
+    server, client, thread = serve(world, [])
+    deadline = time.monotonic() + 10
+    while not world.told("forgotten") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    server.stop("test")
+    thread.join(10)
+    server.close()
+    client.close()
+    assert len(world.told("forgotten")) == 1
+
+
+def test_bug_that_one_datagram_meets_does_not_end_the_service() -> None:
+    world = World(now=time.monotonic())
+    real = world.core.handle
+
+    def handle(data: bytes, source: tuple[str, int], now: float) -> bytes | None:
+        if data == b"bug":
+            raise RuntimeError("a bug")
+        return real(data, source, now)
+
+    world.core.handle = handle  # type: ignore[method-assign]
+    trouble: list[str] = []
+    server, client, thread = serve(world, trouble)
+    client.send(b"bug")
+    client.send(udp.pack_connect(1))
+    assert len(client.recv(100)) == 16
+    server.stop("first")
+    server.stop("second")
+    thread.join(10)
+    assert not thread.is_alive()
+    assert server.run() == "first"
+    server.close()
+    client.close()
+    assert trouble == ["a datagram of 3 bytes: RuntimeError: a bug"]
+    assert world.core.refusals.counts[Reason.INTERNAL] == 1
+
+
+def test_answer_that_the_kernel_does_not_take_is_counted() -> None:
+    world = World(now=time.monotonic())
+    real = world.core.handle
+
+    def handle(data: bytes, source: tuple[str, int], now: float) -> bytes | None:
+        return bytes(70_000) if data == b"big" else real(data, source, now)
+
+    world.core.handle = handle  # type: ignore[method-assign]
+    server, client, thread = serve(world, [])
+    client.send(b"big")
+    client.send(udp.pack_connect(1))
+    assert len(client.recv(100)) == 16
+    assert server.unsent == 1
+    server.stop("test")
+    thread.join(10)
+    server.close()
+    client.close()

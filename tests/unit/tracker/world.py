@@ -1,0 +1,226 @@
+"""A tracker core with everything around it seen, and a client that drives it, all in virtual time."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torrentnet.tracker.core import Core
+from torrentnet.tracker.settings import Settings
+from torrentnet.wire import extension, udp
+from torrentnet.wire.connection_id import ConnectionIds
+from torrentnet.wire.extension import Found, Lookup, Outcome, Possessed, Result, Source, windows
+from torrentnet.wire.udp import Action, Announce, Announced, Event
+from torrentnet.wire.urldata import Publication, pack_publication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torrentnet.tracker.limits import Limits
+    from torrentnet.tracker.records import Record
+    from torrentnet.wire.pieces import PieceSet
+
+KEEPALIVE, TIMEOUT = 0.5, 2.0
+EPOCH = 1_795_436_951.0
+"""2026-11-23T12:29:11Z: the time of day at virtual second 0."""
+HASH = bytes(range(20))
+OTHER_HASH = bytes(range(20, 40))
+SIZE, PIECE = 8 * 1024 * 1024, 256 * 1024
+
+
+_LIVES = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An event that was emitted."""
+
+    event: str
+    fields: dict[str, object]
+
+    def __str__(self) -> str:
+        return " ".join([self.event, *(f"{key.rstrip('_')}={value}" for key, value in self.fields.items())])
+
+
+@dataclass
+class World:
+    """A core, its clock, and all that came out of it."""
+
+    limits: Limits | None = None
+    settings: Settings = field(default_factory=lambda: Settings(KEEPALIVE, TIMEOUT))
+    write: Callable[[Record], None] | None = None
+    now: float = 1000.0
+    first_request: int = 1
+
+    def __post_init__(self) -> None:
+        self.events: list[Seen] = []
+        self.records: list[Record] = []
+        self.started = self.now
+        self.core = Core(
+            self.settings,
+            ConnectionIds(b"a secret of the tests", self.now),
+            emit=self.emit,
+            write=self.write or self.records.append,
+            wall=lambda: EPOCH + self.now - self.started,
+            random=random.Random(7),
+            first_request=self.first_request,
+            limits=self.limits,
+        )
+
+    def emit(self, event: str, /, **fields: object) -> None:
+        self.events.append(Seen(event, {key: value for key, value in fields.items() if value is not None}))
+
+    def send(self, data: bytes, source: tuple[str, int]) -> bytes | None:
+        return self.core.handle(data, source, self.now)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass; the core is woken whenever it asked to be."""
+        end = self.now + seconds
+        while self.core.next_expiry <= end:
+            self.now = max(self.now, self.core.next_expiry)
+            self.core.expire(self.now)
+        self.now = end
+
+    def told(self, *events: str) -> list[str]:
+        """The events of these kinds as text, oldest first."""
+        return [str(seen) for seen in self.events if not events or seen.event in events]
+
+
+class TrackerError(Exception):
+    """The tracker answered with an error packet."""
+
+
+@dataclass
+class Client:
+    """A peer on a perfect link: every request is answered at once."""
+
+    world: World
+    name: str
+    ip: str = "10.0.0.1"
+    port: int = 6881
+    extended: bool = True
+    peer_id: bytes = b""
+    connection: int | None = None
+    tid: int = 0
+
+    def __post_init__(self) -> None:
+        # Transaction ids are never used again, not even by another life of the same peer.
+        self.tid = next(_LIVES) << 16
+        self.peer_id = self.peer_id or b"-XT0100-" + self.name.encode().ljust(12, b".")[:12]
+
+    @property
+    def source(self) -> tuple[str, int]:
+        return self.ip, 40_000 + self.port % 1000
+
+    def connect(self) -> int:
+        self.tid += 1
+        answer = self.world.send(udp.pack_connect(self.tid), self.source)
+        assert answer is not None
+        assert len(answer) == 16
+        reply = udp.parse_reply(answer)
+        assert (reply.action, reply.transaction_id) == (Action.CONNECT, self.tid)
+        self.connection = udp.parse_connected(reply)
+        return self.connection
+
+    def ask(self, data: bytes) -> udp.Reply:
+        """One request, one answer. Raises :class:`TrackerError`."""
+        answer = self.world.send(data, self.source)
+        assert answer is not None, "the tracker was silent"
+        assert len(answer) <= udp.MAX_DATAGRAM
+        reply = udp.parse_reply(answer)
+        assert reply.transaction_id == int.from_bytes(data[12:16], "big")
+        if reply.action == Action.ERROR:
+            raise TrackerError(udp.parse_error(reply))
+        assert reply.action == int.from_bytes(data[8:12], "big")
+        return reply
+
+    def head(self) -> tuple[int, int]:
+        self.tid += 1
+        return (self.connect() if self.connection is None else self.connection), self.tid + 1000
+
+    def publication(self, name: str | None = "myfile.txt", size: int | None = SIZE) -> bytes:
+        if not self.extended:
+            return b""
+        piece = None if name is None else PIECE
+        return pack_publication(Publication(name, size, piece, self.name, extended=True))
+
+    def packet(
+        self,
+        event: Event = Event.NONE,
+        *,
+        left: int = 0,
+        info_hash: bytes = HASH,
+        want: int = -1,
+        options: bytes | None = None,
+        name: str | None = "myfile.txt",
+    ) -> bytes:
+        connection, tid = self.head()
+        options = self.publication(name) if options is None else options
+        return udp.pack_announce(
+            Announce(connection, tid, info_hash, self.peer_id, 0, left, 0, event, 0, 0, want, self.port, options)
+        )
+
+    def announce(
+        self,
+        event: Event = Event.NONE,
+        *,
+        left: int = 0,
+        info_hash: bytes = HASH,
+        want: int = -1,
+        options: bytes | None = None,
+        name: str | None = "myfile.txt",
+    ) -> Announced:
+        packet = self.packet(event, left=left, info_hash=info_hash, want=want, options=options, name=name)
+        return udp.parse_announced(self.ask(packet))
+
+    def lookup_packet(self, name: str = "myfile.txt", *, request: int = 0, first: int = 0) -> bytes:
+        connection, tid = self.head()
+        return extension.pack_lookup(Lookup(connection, tid, first, request, self.peer_id, self.port, name, self.name))
+
+    def lookup(self, name: str = "myfile.txt", *, request: int = 0, first: int = 0) -> Found:
+        return extension.parse_found(self.ask(self.lookup_packet(name, request=request, first=first)))
+
+    def possess(self, held: PieceSet, *, info_hash: bytes = HASH) -> Possessed:
+        answer: Possessed | None = None
+        for first, count in windows(held.size):
+            connection, tid = self.head()
+            packet = extension.pack_possession(connection, tid, self.port, info_hash, self.peer_id, held, first, count)
+            answer = extension.parse_possessed(self.ask(packet))
+        assert answer is not None
+        return answer
+
+    def outcome_packet(
+        self, request: int, result: Result = Result.SUCCEEDED, *, sources: tuple[Source, ...] = (), reason: str = ""
+    ) -> bytes:
+        connection, tid = self.head()
+        done = result is Result.SUCCEEDED
+        return extension.pack_outcome(
+            Outcome(
+                connection,
+                tid,
+                result,
+                self.port,
+                HASH,
+                self.peer_id,
+                request,
+                SIZE if done else 0,
+                120,
+                sources,
+                reason,
+            )
+        )
+
+    def outcome(
+        self, request: int, result: Result = Result.SUCCEEDED, *, sources: tuple[Source, ...] = (), reason: str = ""
+    ) -> int:
+        return extension.parse_noted(self.ask(self.outcome_packet(request, result, sources=sources, reason=reason)))
+
+
+def seeds(world: World, count: int, *, first: int = 1) -> list[Client]:
+    """That many seeders of myfile.txt at addresses of their own, published."""
+    made = [Client(world, f"seeder-{number}", ip=f"10.0.1.{number}") for number in range(first, first + count)]
+    for seed in made:
+        seed.announce(Event.STARTED)
+    return made
