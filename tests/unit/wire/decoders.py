@@ -1,0 +1,122 @@
+"""Every decoder of torrentnet.wire, with good samples of others' bytes and the one error that it may raise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.unit.wire import page
+from torrentnet.wire import bencode, extended, extension, handshake, info, names, pieces, udp, urldata
+from torrentnet.wire.errors import BencodeError, MetainfoError, NameRefused, PacketError, PeerProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torrentnet.wire.errors import TorrentnetError
+
+EXAMPLES = {example.title: example for example in page.examples()}
+
+
+class Decoder(NamedTuple):
+    """One decoder; ``samples`` are whole inputs, each with the sizes at which its beginning is good input too."""
+
+    name: str
+    parse: Callable[[bytes], object]
+    error: type[TorrentnetError]
+    samples: tuple[tuple[bytes, frozenset[int]], ...]
+
+
+def _sample(title: str, sizes: tuple[int, ...] | range = (), start: int = 0) -> tuple[bytes, frozenset[int]]:
+    return EXAMPLES[title].packet[start:], frozenset(sizes)
+
+
+def _answer(parse: Callable[[udp.Reply], object]) -> Callable[[bytes], object]:
+    return lambda data: parse(udp.parse_reply(data))
+
+
+_PUBLISH = EXAMPLES["Announce request: publish"].packet
+_ERROR = EXAMPLES["Error answer"].packet
+_METADATA = EXAMPLES["Metadata data"].packet[6:]
+_INFO = EXAMPLES["Metadata data"].octets("info")
+
+DECODERS = (
+    Decoder(
+        "bencode.decode", bencode.decode, BencodeError, (_sample("Extension handshake", start=6), (_INFO, frozenset()))
+    ),
+    Decoder(
+        "bencode.decode_prefix",
+        bencode.decode_prefix,
+        BencodeError,
+        ((_METADATA, frozenset(range(43, len(_METADATA)))),),
+    ),
+    Decoder("udp.parse_reply", udp.parse_reply, PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)),
+    Decoder(
+        "udp.parse_head",
+        udp.parse_head,
+        PacketError,
+        (_sample("Connect request"), _sample("Scrape request", range(16, 36))),
+    ),
+    Decoder("udp.parse_announce", udp.parse_announce, PacketError, ((_PUBLISH, frozenset(range(98, len(_PUBLISH)))),)),
+    Decoder("udp.parse_scrape", udp.parse_scrape, PacketError, (_sample("Scrape request"),)),
+    Decoder("udp.parse_connected", _answer(udp.parse_connected), PacketError, (_sample("Connect answer"),)),
+    Decoder("udp.parse_announced", _answer(udp.parse_announced), PacketError, (_sample("Announce answer", (20, 26)),)),
+    Decoder("udp.parse_scraped", _answer(udp.parse_scraped), PacketError, (_sample("Scrape answer", (8,)),)),
+    Decoder("udp.parse_error", _answer(udp.parse_error), PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)),
+    Decoder("extension.parse_lookup", extension.parse_lookup, PacketError, (_sample("Look-up request"),)),
+    Decoder(
+        "extension.parse_found",
+        _answer(extension.parse_found),
+        PacketError,
+        (_sample("Look-up answer"), _sample("Look-up answer: no such name")),
+    ),
+    Decoder(
+        "extension.parse_possession",
+        extension.parse_possession,
+        PacketError,
+        (_sample("Possession report"), _sample("Possession report: ranges", (72, 80))),
+    ),
+    Decoder(
+        "extension.parse_possessed", _answer(extension.parse_possessed), PacketError, (_sample("Possession answer"),)
+    ),
+    Decoder("extension.parse_outcome", extension.parse_outcome, PacketError, (_sample("Outcome"),)),
+    Decoder("extension.parse_noted", _answer(extension.parse_noted), PacketError, (_sample("Outcome answer"),)),
+    Decoder("urldata.parse_url_data", urldata.parse_url_data, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
+    Decoder("urldata.parse_publication", urldata.parse_publication, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
+    Decoder("handshake.parse_handshake", handshake.parse_handshake, PeerProtocolError, (_sample("Handshake"),)),
+    Decoder(
+        "extended.parse_extension_handshake",
+        extended.parse_extension_handshake,
+        PeerProtocolError,
+        (_sample("Extension handshake", start=6),),
+    ),
+    Decoder(
+        "extended.parse_metadata",
+        extended.parse_metadata,
+        PeerProtocolError,
+        (
+            (_METADATA, frozenset(range(43, len(_METADATA)))),
+            _sample("Metadata request", start=6),
+            _sample("Metadata reject", start=6),
+        ),
+    ),
+    Decoder("info.parse_info", info.parse_info, MetainfoError, ((_INFO, frozenset()),)),
+    Decoder("names.decode_file_name", names.decode_file_name, NameRefused, ((b"myfile.txt", frozenset(range(1, 10))),)),
+    Decoder("names.decode_peer_name", names.decode_peer_name, NameRefused, ((b"seeder-1", frozenset(range(1, 8))),)),
+    Decoder(
+        "pieces.decode_window (bitfield)",
+        lambda data: pieces.decode_window(pieces.RAW, data, 100, 19),
+        PacketError,
+        ((b"\xff\x00\xe0", frozenset()),),
+    ),
+    Decoder(
+        "pieces.decode_window (ranges)",
+        lambda data: pieces.decode_window(pieces.RANGES, data, 100, 900),
+        PacketError,
+        ((b"\0\0\0\x64\0\0\0\x05\0\0\0\xc8\0\0\x03\x20", frozenset({0, 8})),),
+    ),
+    Decoder(
+        "pieces.PieceSet.from_bitfield",
+        lambda data: pieces.PieceSet.from_bitfield(19, data),
+        PeerProtocolError,
+        ((b"\xff\x00\xe0", frozenset()),),
+    ),
+)

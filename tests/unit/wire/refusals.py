@@ -1,0 +1,138 @@
+"""One input for each message with which torrentnet.wire refuses something; the texts are in golden/refusals.txt."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from tests.unit.wire import page
+from torrentnet.wire import bencode, extended, extension, handshake, info, messages, names, pieces, udp, urldata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PACKETS = {example.title: example.packet for example in page.examples()}
+
+
+def _changed(title: str, at: int, new: bytes) -> bytes:
+    packet = bytearray(_PACKETS[title])
+    packet[at : at + len(new)] = new
+    return bytes(packet)
+
+
+def _reply(title: str, cut: int = 0, at: int = 0, new: bytes = b"") -> udp.Reply:
+    packet = _changed(title, at, new)
+    return udp.parse_reply(packet[:-cut] if cut else packet)
+
+
+def _info(**changed: bencode.Value) -> bytes:
+    value: dict[bytes, bencode.Value] = {b"length": 5, b"name": b"a", b"piece length": 9, b"pieces": b"h" * 20}
+    value.update({key.replace("_", " ").encode(): item for key, item in changed.items()})
+    return bencode.encode(value)
+
+
+def _url(query: str) -> bytes:
+    return urldata.pack_url_data(b"/announce?" + query.encode("ascii"))
+
+
+def _message(identifier: int, payload: bytes) -> bytes:
+    return struct.pack(">IB", 1 + len(payload), identifier) + payload
+
+
+def _read(stream: bytes) -> list[messages.Message]:
+    return list(messages.MessageReader(1024).feed(stream))
+
+
+REFUSALS: dict[str, Callable[[], object]] = {
+    "file name: empty": lambda: names.check_file_name(""),
+    "file name: a directory": lambda: names.check_file_name(".."),
+    "file name: a path": lambda: names.check_file_name("../../etc/passwd"),
+    "file name: a Windows path": lambda: names.check_file_name("a\\b"),
+    "file name: NUL": lambda: names.check_file_name("a\0b"),
+    "file name: control character": lambda: names.check_file_name("a\x1b[2Jb"),
+    "file name: hidden direction": lambda: names.check_file_name("gpj.\u202eexe"),
+    "file name: half a character": lambda: names.check_file_name("\ud800"),
+    "file name: too long": lambda: names.check_file_name("x" * 256),
+    "file name: no UTF-8": lambda: names.decode_file_name(b"\xc0\xae\xc0\xae"),
+    "peer name: empty": lambda: names.check_peer_name(""),
+    "peer name: a directory": lambda: names.check_peer_name("."),
+    "peer name: a path": lambda: names.check_peer_name("a/b"),
+    "peer name: a blank": lambda: names.check_peer_name("seeder 1"),
+    "peer name: control character": lambda: names.check_peer_name("a\nb"),
+    "peer name: too long": lambda: names.check_peer_name("p" * 65),
+    "peer name: no UTF-8": lambda: names.decode_peer_name(b"caf\xe9"),
+    "request: too short": lambda: udp.parse_head(bytes(15)),
+    "answer: too short": lambda: udp.parse_reply(bytes(7)),
+    "connect answer: too short": lambda: udp.parse_connected(_reply("Connect answer", cut=1)),
+    "announce: too short": lambda: udp.parse_announce(bytes(97)),
+    "announce: unknown event": lambda: udp.parse_announce(_changed("Announce request: keep-alive", 80, b"\0\0\0\x04")),
+    "announce: port 0": lambda: udp.parse_announce(_changed("Announce request: keep-alive", 96, b"\0\0")),
+    "announce: option cut short": lambda: urldata.parse_url_data(b"\x02\x05abc"),
+    "announce: URL unreadable": lambda: urldata.parse_publication(_url("name=%FF")),
+    "announce: bad file name": lambda: urldata.parse_publication(_url("name=..%2Fx")),
+    "announce: bad size": lambda: urldata.parse_publication(_url("size=-1")),
+    "announce: bad piece length": lambda: urldata.parse_publication(_url("piece=0")),
+    "announce: too many pieces": lambda: urldata.parse_publication(_url("size=1048577&piece=1")),
+    "announce answer: cut short": lambda: udp.parse_announced(_reply("Announce answer", cut=1)),
+    "scrape: nothing named": lambda: udp.parse_scrape(_PACKETS["Scrape request"][:16]),
+    "scrape: too many": lambda: udp.parse_scrape(bytes(16 + 20 * 75)),
+    "scrape answer: cut short": lambda: udp.parse_scraped(_reply("Scrape answer", cut=1)),
+    "look-up: too short": lambda: extension.parse_lookup(_PACKETS["Look-up request"][:47]),
+    "look-up: another version": lambda: extension.parse_lookup(_changed("Look-up request", 16, b"\x02")),
+    "look-up: name cut short": lambda: extension.parse_lookup(_PACKETS["Look-up request"][:-1]),
+    "look-up: bad file name": lambda: extension.parse_lookup(_changed("Look-up request", 48, b"../../../x")),
+    "look-up: bad peer name": lambda: extension.parse_lookup(_changed("Look-up request", 58, b"leecher 1")),
+    "look-up: port 0": lambda: extension.parse_lookup(_changed("Look-up request", 44, b"\0\0")),
+    "look-up answer: too short": lambda: extension.parse_found(_reply("Look-up answer: no such name", cut=1)),
+    "look-up answer: holder missing": lambda: extension.parse_found(_reply("Look-up answer", at=66, new=b"\0\x03")),
+    "look-up answer: holder cut short": lambda: extension.parse_found(_reply("Look-up answer", cut=1)),
+    "possession: too short": lambda: extension.parse_possession(_PACKETS["Possession report"][:71]),
+    "possession: window": lambda: extension.parse_possession(_changed("Possession report", 68, b"\0\0\0\x04")),
+    "possession: bitfield's length": lambda: extension.parse_possession(_PACKETS["Possession report"] + b"\0"),
+    "possession: spare bit": lambda: extension.parse_possession(_changed("Possession report", 72, b"\x01")),
+    "possession: encoding": lambda: extension.parse_possession(_changed("Possession report", 17, b"\x02")),
+    "possession: range cut short": lambda: extension.parse_possession(_PACKETS["Possession report: ranges"][:-1]),
+    "possession: ranges overlap": lambda: extension.parse_possession(
+        _changed("Possession report: ranges", 80, b"\0\0\0\x63")
+    ),
+    "possession answer: too short": lambda: extension.parse_possessed(_reply("Possession answer", cut=1)),
+    "outcome: too short": lambda: extension.parse_outcome(_PACKETS["Outcome"][:79]),
+    "outcome: result": lambda: extension.parse_outcome(_changed("Outcome", 17, b"\x03")),
+    "outcome: source cut short": lambda: extension.parse_outcome(_PACKETS["Outcome"][:90]),
+    "outcome: reason cut short": lambda: extension.parse_outcome(_PACKETS["Outcome"][:-1]),
+    "outcome answer: too short": lambda: extension.parse_noted(_reply("Outcome answer", cut=1)),
+    "handshake: something else": lambda: handshake.parse_handshake(b"GET / HTTP/1.1".ljust(68)),
+    "message: too long": lambda: _read(b"\xff\xff\xff\xff"),
+    "message: length does not fit": lambda: _read(_message(4, b"\0\0\0")),
+    "bitfield: length": lambda: pieces.PieceSet.from_bitfield(10, b"\0"),
+    "bitfield: spare bit": lambda: pieces.PieceSet.from_bitfield(10, b"\0\x01"),
+    "extension handshake: too long": lambda: extended.parse_extension_handshake(bytes(16385)),
+    "extension handshake: not bencoded": lambda: extended.parse_extension_handshake(b"x"),
+    "extension handshake: no dictionary": lambda: extended.parse_extension_handshake(b"le"),
+    "metadata: not bencoded": lambda: extended.parse_metadata(b"x"),
+    "metadata: no dictionary": lambda: extended.parse_metadata(b"le"),
+    "metadata: no type": lambda: extended.parse_metadata(b"de"),
+    "metadata: negative piece": lambda: extended.parse_metadata(b"d8:msg_typei0e5:piecei-1ee"),
+    "info: too long": lambda: info.parse_info(bytes(info.MAX_INFO_SIZE + 1)),
+    "info: not bencoded": lambda: info.parse_info(b"d"),
+    "info: no dictionary": lambda: info.parse_info(b"le"),
+    "info: several files": lambda: info.parse_info(_info(files=[])),
+    "info: no name": lambda: info.parse_info(_info(name=1)),
+    "info: bad name": lambda: info.parse_info(_info(name=b"../x")),
+    "info: no length": lambda: info.parse_info(_info(length=b"")),
+    "info: negative length": lambda: info.parse_info(_info(length=-1)),
+    "info: no hashes": lambda: info.parse_info(_info(pieces=1)),
+    "info: too many pieces": lambda: info.parse_info(_info(length=1 << 62)),
+    "info: hashes missing": lambda: info.parse_info(_info(length=50)),
+    "bencode: cut short": lambda: bencode.decode(b"l"),
+    "bencode: something behind": lambda: bencode.decode(b"i1ei2e"),
+    "bencode: too many items": lambda: bencode.decode(b"l" + b"le" * 100_000),
+    "bencode: nested too deep": lambda: bencode.decode(b"l" * 33),
+    "bencode: end without a beginning": lambda: bencode.decode(b"e"),
+    "bencode: key without a value": lambda: bencode.decode(b"d1:ae"),
+    "bencode: key that is no string": lambda: bencode.decode(b"di1ei2ee"),
+    "bencode: key twice": lambda: bencode.decode(b"d1:ai1e1:ai2ee"),
+    "bencode: string longer than its text": lambda: bencode.decode(b"5:abc"),
+    "bencode: leading zero": lambda: bencode.decode(b"i01e"),
+    "bencode: number without an end": lambda: bencode.decode(b"i1"),
+}

@@ -1,0 +1,78 @@
+"""What holds for every decoder: whole, cut short anywhere, bent anywhere, and fed with garbage."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.wire.decoders import DECODERS, Decoder
+from torrentnet.wire import bencode, extended, extension, handshake, info, names, udp, urldata
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+each_decoder = pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: decoder.name)
+
+
+def _parses(decoder: Decoder, data: bytes) -> bool:
+    """Whether ``data`` is taken; any error but the documented one comes through and fails the test."""
+    try:
+        decoder.parse(data)
+    except decoder.error as error:
+        refusal = error
+    else:
+        return True
+    assert type(refusal) is decoder.error
+    assert refusal.message.isprintable()
+    assert len(refusal.message) < 400
+    return False
+
+
+@each_decoder
+def test_whole_input_is_taken_and_its_beginnings_only_where_they_make_sense(decoder: Decoder) -> None:
+    for sample, sizes in decoder.samples:
+        assert _parses(decoder, sample)
+        assert {size for size in range(len(sample)) if _parses(decoder, sample[:size])} == sizes
+
+
+@each_decoder
+@settings(deadline=None, max_examples=150)
+@given(garbage=st.binary(max_size=300))
+def test_garbage_is_taken_or_refused_with_the_documented_error(decoder: Decoder, garbage: bytes) -> None:
+    _parses(decoder, garbage)
+
+
+@each_decoder
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_bent_input_is_taken_or_refused_with_the_documented_error(decoder: Decoder, data: st.DataObject) -> None:
+    sample, _ = data.draw(st.sampled_from(decoder.samples))
+    bent = bytearray(sample)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(bent)))
+        end = data.draw(st.integers(at, min(len(bent), at + 4)))
+        bent[at:end] = data.draw(st.binary(max_size=6))
+    _parses(decoder, bytes(bent))
+
+
+@each_decoder
+def test_every_byte_can_be_any_other(decoder: Decoder) -> None:
+    for sample, _ in decoder.samples:
+        for at in range(len(sample)):
+            for byte in (0x00, 0x01, 0x2D, 0x30, 0x65, 0x7F, 0x80, 0xFF):
+                _parses(decoder, sample[:at] + bytes((byte,)) + sample[at + 1 :])
+
+
+@pytest.mark.parametrize("module", [bencode, extended, extension, handshake, info, names, udp, urldata])
+def test_no_decoder_is_forgotten(module: ModuleType) -> None:
+    room = module.__name__.rsplit(".", maxsplit=1)[-1]
+    found = {
+        f"{room}.{name}"
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and name.startswith(("parse_", "decode"))
+    }
+    assert found <= {decoder.name for decoder in DECODERS}

@@ -1,0 +1,219 @@
+"""Peer messages: one table, and a reader to which it does not matter how the stream is cut."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from torrentnet.wire import messages as m
+from torrentnet.wire.errors import PeerProtocolError
+
+u16, u32 = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1)
+LIMIT = 1024
+
+plain = st.one_of(
+    st.sampled_from(
+        [m.KeepAlive(), m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.HaveAll(), m.HaveNone()]
+    ),
+    st.builds(m.Have, u32),
+    st.builds(m.Suggest, u32),
+    st.builds(m.AllowedFast, u32),
+    st.builds(m.Port, u16),
+    st.builds(m.Bitfield, st.binary(max_size=60)),
+    st.builds(m.Request, u32, u32, u32),
+    st.builds(m.Cancel, u32, u32, u32),
+    st.builds(m.Reject, u32, u32, u32),
+    st.builds(m.Extended, st.integers(0, 255), st.binary(max_size=60)),
+)
+blocks = st.tuples(u32, u32, st.binary(max_size=60))
+unknown = st.tuples(st.sampled_from([10, 11, 12, 18, 19, 21, 22, 23, 99, 255]), st.binary(max_size=30))
+cuts = st.lists(st.integers(1, 40), min_size=1, max_size=10)
+
+
+def _pack(item: object) -> tuple[bytes, object]:
+    """Bytes of a generated item, and what the reader is to make of them."""
+    match item:
+        case (int() as piece, int() as begin, bytes() as data):
+            return m.pack_block_head(piece, begin, len(data)) + data, ("Block", piece, begin, data)
+        case (int() as identifier, bytes() as data) if not isinstance(item, m.Extended):
+            return struct.pack(">IB", 1 + len(data), identifier) + data, ("Unknown", identifier)
+        case _:
+            message: m.Message = item  # type: ignore[assignment]
+            return m.pack(message), _kept(message)
+
+
+def _kept(message: m.Message) -> object:
+    """A message that outlives the reader's buffer, with its type: as tuples, a Choke and an Unchoke are the same."""
+    values = (bytes(value) if isinstance(value, memoryview) else value for value in message)
+    return (type(message).__name__, *values)
+
+
+def _read(stream: bytes, sizes: list[int], limit: int = LIMIT, capacity: int | None = None) -> list[object]:
+    reader = m.MessageReader(limit, capacity)
+    found: list[object] = []
+    position, turn = 0, 0
+    while position < len(stream):
+        size = sizes[turn % len(sizes)]
+        found += [_kept(message) for message in reader.feed(stream[position : position + size])]
+        position, turn = position + size, turn + 1
+    return found
+
+
+@settings(deadline=None, max_examples=200)
+@given(items=st.lists(plain | blocks | unknown, max_size=12), sizes=cuts)
+def test_a_stream_reads_the_same_however_it_is_cut(items: list[object], sizes: list[int]) -> None:
+    packed = [_pack(item) for item in items]
+    stream = b"".join(raw for raw, _ in packed)
+    expected = [message for _, message in packed]
+    assert _read(stream, [len(stream) or 1]) == expected
+    assert _read(stream, [1]) == expected
+    assert _read(stream, sizes) == expected
+    assert _read(stream, sizes, capacity=64 * 1024) == expected
+    assert _read(stream, sizes, limit=9 + 60) == expected
+
+
+@settings(deadline=None)
+@given(message=plain)
+def test_types_survive(message: m.Message) -> None:
+    (read,) = m.MessageReader(LIMIT).feed(m.pack(message))
+    assert type(read) is type(message)
+    assert read == message
+
+
+@settings(deadline=None, max_examples=300)
+@given(garbage=st.binary(max_size=400), sizes=cuts)
+def test_garbage_is_read_or_refused_with_the_documented_error(garbage: bytes, sizes: list[int]) -> None:
+    def outcome(steps: list[int]) -> tuple[list[object], str]:
+        reader = m.MessageReader(LIMIT)
+        found: list[object] = []
+        position, turn = 0, 0
+        try:
+            while position < len(garbage):
+                size = steps[turn % len(steps)]
+                for message in reader.feed(garbage[position : position + size]):
+                    found.append(_kept(message))  # noqa: PERF401  # what came before the error counts
+                position, turn = position + size, turn + 1
+        except PeerProtocolError as error:
+            return found, error.message
+        return found, ""
+
+    assert outcome(sizes) == outcome([1]) == outcome([400])
+
+
+@settings(deadline=None, max_examples=200)
+@given(identifier=st.sampled_from([row.id for row in m.TABLE]), payload=st.binary(max_size=40), sizes=cuts)
+def test_a_known_id_with_any_payload(identifier: int, payload: bytes, sizes: list[int]) -> None:
+    row = next(row for row in m.TABLE if row.id == identifier)
+    stream = struct.pack(">IB", 1 + len(payload), identifier) + payload
+    if row.least <= len(payload) and (row.most is None or len(payload) <= row.most):
+        (message,) = m.MessageReader(LIMIT).feed(stream)
+        assert type(message) is row.type
+    else:
+        with pytest.raises(PeerProtocolError, match=f"{row.type.__name__} with {len(payload)} bytes of payload"):
+            _read(stream, sizes)
+
+
+@pytest.mark.parametrize("row", m.TABLE, ids=lambda row: row.type.__name__)
+def test_every_prefix_of_a_message_waits_for_the_rest(row: m.Row) -> None:
+    stream = struct.pack(">IB", 1 + row.least, row.id) + bytes(row.least)
+    for size in range(len(stream)):
+        reader = m.MessageReader(LIMIT)
+        assert list(reader.feed(stream[:size])) == []
+        (message,) = reader.feed(stream[size:])
+        assert type(message) is row.type
+
+
+def test_the_limit_is_checked_before_anything_is_kept() -> None:
+    (message,) = m.MessageReader(LIMIT).feed(struct.pack(">IB", LIMIT, 20) + bytes(LIMIT - 1))
+    assert isinstance(message, m.Extended)
+    with pytest.raises(PeerProtocolError, match="message of 1025 bytes, at most 1024 are taken"):
+        list(m.MessageReader(LIMIT).feed(struct.pack(">I", LIMIT + 1)))
+    with pytest.raises(PeerProtocolError, match="message of 4294967295 bytes"):
+        list(m.MessageReader(LIMIT).feed(b"\xff\xff\xff\xff"))
+
+
+@pytest.mark.parametrize(("size", "fits"), [(0, True), (m.BLOCK, True), (m.MAX_BLOCK, True), (m.MAX_BLOCK + 1, False)])
+def test_the_largest_block(size: int, fits: bool) -> None:
+    stream = m.pack_block_head(1, 2, size) + bytes(size)
+    reader = m.MessageReader(m.MAX_BLOCK + 100)
+    if fits:
+        (message,) = reader.feed(stream)
+        assert isinstance(message, m.Block)
+        assert (message.piece, message.begin, len(message.data)) == (1, 2, size)
+    else:
+        with pytest.raises(PeerProtocolError, match="Block with 131081 bytes of payload"):
+            list(reader.feed(stream))
+
+
+def test_blocks_are_handed_out_where_they_were_received() -> None:
+    reader = m.MessageReader(m.MAX_BLOCK + 9)
+    room = reader.buffer()
+    stream = m.pack_block_head(7, 0, 5) + b"hello" + m.pack(m.Have(1))[:3]
+    room[: len(stream)] = stream
+    (message,) = reader.advance(len(stream))
+    assert isinstance(message, m.Block)
+    assert message.data.obj is room.obj
+    assert bytes(message.data) == b"hello"
+    # The three bytes of the next message have moved to the front; there is always room for more.
+    assert len(reader.buffer()) == len(room) - 3
+    assert list(reader.feed(m.pack(m.Have(1))[3:])) == [m.Have(1)]
+
+
+def test_there_is_always_room_even_for_the_last_byte_of_the_longest_message() -> None:
+    reader = m.MessageReader(16)
+    stream = struct.pack(">IB", 16, 20) + bytes(15)
+    for byte in stream[:-1]:
+        assert len(reader.buffer()) > 0
+        assert list(reader.feed(bytes((byte,)))) == []
+    assert len(reader.buffer()) == 1
+    assert len(list(reader.feed(stream[-1:]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "raw"),
+    [
+        (m.KeepAlive(), "00000000"),
+        (m.Choke(), "00000001 00"),
+        (m.Have(1), "00000005 04 00000001"),
+        (m.Bitfield(b"\xc0"), "00000002 05 c0"),
+        (m.Request(1, 2, 3), "0000000d 06 00000001 00000002 00000003"),
+        (m.Port(6881), "00000003 09 1ae1"),
+        (m.HaveAll(), "00000001 0e"),
+        (m.Reject(1, 2, 3), "0000000d 10 00000001 00000002 00000003"),
+        (m.Extended(0, b"de"), "00000004 14 00 6465"),
+    ],
+)
+def test_golden(message: m.Message, raw: str) -> None:
+    assert m.pack(message) == bytes.fromhex(raw)
+
+
+def test_a_blocks_head_goes_before_its_data() -> None:
+    assert m.pack_block_head(1, 2, 16384) == bytes.fromhex("00004009 07 00000001 00000002")
+    assert len(m.pack_block_head(1, 2, 16384)) == m.BLOCK_HEAD
+    for message in (m.Block(1, 2, memoryview(b"x")), m.Unknown(99)):
+        with pytest.raises(TypeError):
+            m.pack(message)
+
+
+def test_ids_are_those_of_the_standards() -> None:
+    assert {row.id: row.type.__name__ for row in m.TABLE} == {
+        0: "Choke",
+        1: "Unchoke",
+        2: "Interested",
+        3: "NotInterested",
+        4: "Have",
+        5: "Bitfield",
+        6: "Request",
+        7: "Block",
+        8: "Cancel",
+        9: "Port",
+        13: "Suggest",
+        14: "HaveAll",
+        15: "HaveNone",
+        16: "Reject",
+        17: "AllowedFast",
+        20: "Extended",
+    }

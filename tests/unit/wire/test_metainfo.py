@@ -1,0 +1,51 @@
+"""Magnet links and .torrent files: how other clients get in, and publish the file when they have it."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from torrentnet.wire import bencode, info, metainfo
+from torrentnet.wire.udp import Endpoint
+from torrentnet.wire.urldata import Publication, pack_url_data, parse_publication
+
+NAMES = ["myfile.txt", "with spaces & signs=?#.txt", "Grüße, 世界.txt", "100% x+y.txt"]
+
+
+def _info(name: str) -> info.Info:
+    return info.make_info(name, 5, 16384, b"h" * 20)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_magnet_link_reads_back(name: str) -> None:
+    made = _info(name)
+    link = metainfo.magnet_link(made, "198.18.0.2:6771", Endpoint("198.18.0.4", 6881))
+    parts = urlsplit(link)
+    query = parse_qs(parts.query, strict_parsing=True)
+    assert parts.scheme == "magnet"
+    assert query["xt"] == ["urn:btih:" + made.info_hash.hex()]
+    assert query["dn"] == [name]
+    assert query["tr"] == [metainfo.announce_url("198.18.0.2:6771", made)]
+    assert query["x.pe"] == ["198.18.0.4:6881"]
+    assert "x.pe" not in metainfo.magnet_link(made, "198.18.0.2:6771")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_client_with_bep_41_publishes_the_file_by_its_announce_url(name: str) -> None:
+    parts = urlsplit(metainfo.announce_url("198.18.0.2:6771", _info(name)))
+    assert (parts.scheme, parts.netloc) == ("udp", "198.18.0.2:6771")
+    sent = pack_url_data(f"{parts.path}?{parts.query}".encode("ascii"))
+    assert parse_publication(sent) == Publication(name=name, size=5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_torrent_file_holds_the_dictionary_as_it_was_hashed(name: str) -> None:
+    made = _info(name)
+    raw = metainfo.torrent_file(made, "tracker:6771")
+    value = bencode.decode(raw)
+    assert isinstance(value, dict)
+    assert value[b"announce"] == metainfo.announce_url("tracker:6771", made).encode()
+    assert raw.endswith(b"4:info" + made.raw + b"e")
+    # Canonical: another client that encodes it anew gets the same bytes, and the same hash.
+    assert bencode.encode(value) == raw
