@@ -32,7 +32,7 @@ attach: $(VENV)/.lab | need-node ## a node's command line: make attach node=leec
 	@$(LAB) attach '$(node)'
 
 logs: $(VENV)/.lab ## what the nodes say, as it comes; one node with node=leecher-1
-	@$(LAB) logs --follow $(node)
+	@$(LAB) logs --follow $(node) || test $$? = 130 # Ctrl-C is how one ends it
 
 status: $(VENV)/.lab ## the nodes of the lab that is up
 	@$(LAB) status

@@ -24,7 +24,7 @@ def test_1_when_an_expectation_fails(home: Path) -> None:
     assert answer.returncode == 1
     assert "FAIL  seeder is exited at 1s" in answer.stdout
     assert "seeder: running at 1." in answer.stdout
-    assert "disappointed.yaml:14:5" in answer.stdout
+    assert "disappointed.yaml:13:5" in answer.stdout
     assert "the last lines of seeder" in answer.stdout
     assert "published file=myfile.txt" in answer.stdout
     assert "1 of 2 expectations hold" in answer.stdout

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from tests.integration.helpers import ROOT, SCENARIOS
+from torrentnet.lab.engines.docker import network
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.lab import Lab
 from torrentnet.lab.outcome import Verdict
@@ -12,6 +14,10 @@ from torrentnet.lab.scenario import load_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
+
+    import docker
 
 KNOCK = (
     "import socket, sys\n"
@@ -33,3 +39,18 @@ def test_two_labs_do_not_meet(home: Path) -> None:
         for lab in (one, two):
             assert lab.play().verdict is Verdict.PASS
             assert "leecher" in lab.console("tracker", "file_logs myfile.txt").output
+
+
+def test_a_subnet_that_another_lab_takes_first_is_given_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = load_plan(SCENARIOS / "quick.yaml")
+    with Lab(plan, DockerEngine(ROOT), home=home) as one:
+        taken = network.taken
+
+        def looked_too_early(client: docker.DockerClient) -> list[IPv4Network]:
+            mine = IPv4Network(f"{one.engine.places['tracker'].address}/24", strict=False)
+            return [subnet for subnet in taken(client) if subnet != mine]
+
+        monkeypatch.setattr(network, "taken", looked_too_early)
+        with Lab(plan, DockerEngine(ROOT), home=home) as two:
+            assert one.engine.places["tracker"].address != two.engine.places["tracker"].address
+            assert two.play().verdict is Verdict.PASS

@@ -71,8 +71,9 @@ def run_child(
         raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error
     tail: deque[str] = deque(maxlen=LINES_KEPT)
     stream = process.stderr if keep_stdout else process.stdout
-    try:
-        with process:
+    # Leaving the outer block waits for the command, so that it must have been ended before.
+    with process:
+        try:
             assert stream is not None
             while line := stream.readline(LINE_LIMIT):
                 tail.append(line.rstrip("\n"))
@@ -80,9 +81,9 @@ def run_child(
             # Short by contract (a name); it waits in the pipe until the other stream has ended.
             stdout = process.stdout.read() if keep_stdout and process.stdout else ""
             status = process.wait()
-    except BaseException:
-        end_group(process)
-        raise
+        except BaseException:
+            end_group(process)
+            raise
     return ChildResult(status, stdout, tuple(tail))
 
 
@@ -96,6 +97,3 @@ def end_group(process: subprocess.Popen[str]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()

@@ -57,19 +57,19 @@ def _all(
 
 @app.command(epilog=EPILOG)
 def up(scenario: Scenario, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False) -> None:
-    """Bring a scenario's network up, let it happen, judge it, and leave the network up."""
+    """Bring a scenario up, let it happen, judge it, and leave it up."""
     raise typer.Exit(commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json))
 
 
 @app.command(epilog=EPILOG)
 def run(scenario: Scenario, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False) -> None:
-    """Bring a scenario's network up, let it happen, judge it, and remove the network."""
+    """Bring a scenario up, let it happen, judge it, and remove it."""
     raise typer.Exit(commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json))
 
 
 @app.command()
 def down(engine: EngineName = DEFAULT) -> None:
-    """Remove the network that `up` left, and whatever dead labs left behind."""
+    """Remove what `up` left, and what dead labs left behind."""
     raise typer.Exit(commands.down(engine))
 
 
@@ -84,28 +84,29 @@ def validate(
     files: Annotated[list[Path], typer.Argument(help="Scenario files.")],
     json: Json = False,
 ) -> None:
-    """Read scenario files and say everything that is wrong with them."""
+    """Say everything that is wrong with scenario files."""
     raise typer.Exit(commands.validate(files, as_json=json))
 
 
 @app.command()
 def doctor(engine: EngineName = DEFAULT, json: Json = False) -> None:
-    """Show what this machine has of what a lab needs, and the remedy for what is missing."""
+    """Show what this machine has, what is missing and the remedy."""
     raise typer.Exit(commands.doctor(engine, as_json=json))
 
 
 @app.command()
 def image(engine: EngineName = DEFAULT) -> None:
-    """Build the image that the nodes run, if its sources have changed."""
+    """Build the nodes' image, if its sources have changed."""
     raise typer.Exit(commands.image(engine))
 
 
-@app.command()
+# What follows the node is the node's: `-all` is no option of ours.
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def attach(
-    node: Annotated[str, typer.Argument(help="A node of the network that is up.")],
+    node: Annotated[str, typer.Argument(help="A node that is up.")],
     words: Annotated[list[str] | None, typer.Argument(help="One command, instead of a prompt.")] = None,
 ) -> None:
-    """Open a node's command line: a prompt with history, completion and `help`."""
+    """Open a node's command line, or give it one command."""
     raise typer.Exit(commands.attach(node, words or []))
 
 
@@ -114,13 +115,13 @@ def logs(
     nodes: Annotated[list[str] | None, typer.Argument(help="Nodes; all of them by default.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they say more.")] = False,
 ) -> None:
-    """Print what the nodes of the network that is up have said."""
+    """Print what the nodes that are up have said."""
     raise typer.Exit(commands.logs(nodes or [], follow=follow))
 
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Show the nodes of the network that is up."""
+    """Show the nodes that are up."""
     raise typer.Exit(commands.status(as_json=json))
 
 

@@ -6,7 +6,6 @@ import difflib
 import json
 import os
 import shlex
-import subprocess
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from rich.text import Text
 from torrentnet.lab import report, state
 from torrentnet.lab.engines import make_engine
 from torrentnet.lab.engines.base import Mode
-from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, LabError, ScenarioError, UsageError
+from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, LabError, ScenarioError, UsageError
 from torrentnet.lab.interrupt import Interrupted, Interrupts
 from torrentnet.lab.lab import Lab
 from torrentnet.lab.leftovers import remove_orphans, take_down
@@ -73,13 +72,20 @@ def play(scenario: str, mode: Mode, *, engine_name: str, runs: Path | None, as_j
     interrupts = Interrupts(view.say)
     with interrupts.installed():
         view.say(f"{plan.name}: {plan.about}")
+        engine = make_engine(engine_name)
+        try:
+            # Before anything is written: without an engine there is nothing to record.
+            engine.check()
+        except BaseException:
+            engine.close()
+            raise
         if mode is Mode.UP:
             _take_down_first(engine_name, home, view)
-        lab = Lab(plan, make_engine(engine_name), mode=mode, home=home, runs=runs, view=view, interrupts=interrupts)
-        code: int | None = None
+        lab = Lab(plan, engine, mode=mode, home=home, runs=runs, view=view, interrupts=interrupts)
+        hint, code = "", None
         try:
             with lab:
-                outcome = lab.play()
+                lab.play()
                 if mode is Mode.UP:
                     lab.keep()
         except Interrupted:
@@ -87,17 +93,15 @@ def play(scenario: str, mode: Mode, *, engine_name: str, runs: Path | None, as_j
         except LabError as error:
             if lab.ended is None or error.message != lab.ended.error:
                 raise
-            code = error.exit_code
-            outcome = lab.ended
-            if error.hint:
-                view.say(f"  {error.hint}")
+            hint, code = error.hint, error.exit_code
         if lab.ended is None:
-            return EXIT_ENGINE if code is None else code
-        _tell(lab.ended, view, home, as_json=as_json)
+            # Interrupted before there was anything to tell.
+            return EXIT_CODES[Verdict.INTERRUPTED]
+        _tell(lab.ended, view, home, as_json=as_json, hint=hint)
         if code is None:
             if mode is Mode.UP and not as_json:
                 _tell_how_to_attach(lab, view)
-            code = outcome.exit_code
+            code = lab.ended.exit_code
     return code
 
 
@@ -114,11 +118,11 @@ def _take_down_first(engine_name: str, home: Path, view: View) -> None:
         engine.close()
 
 
-def _tell(outcome: Outcome, view: View, home: Path, *, as_json: bool) -> None:
+def _tell(outcome: Outcome, view: View, home: Path, *, as_json: bool, hint: str) -> None:
     if as_json:
         print(json.dumps(report.result(outcome), indent=2, ensure_ascii=False))
         return
-    for line in report.verdict_lines(outcome, home):
+    for line in report.verdict_lines(outcome, home, hint):
         view.say(line)
 
 
@@ -222,7 +226,11 @@ def doctor(engine_name: str, *, as_json: bool) -> int:
     missing = [row for row in rows if not row.ok]
     for row in missing:
         print(f"\n{row.what}: {row.remedy}")
-    print("\nready for `make up scenario=three_seeders`" if not missing else f"\n{len(missing)} things are missing")
+    print(
+        "\nready for `make up scenario=three_seeders`"
+        if not missing
+        else f"\n{len(missing)} of {len(rows)} are missing"
+    )
     return code
 
 
@@ -272,7 +280,7 @@ def attach(node: str, words: Sequence[str]) -> int:
         argv = engine.attach_command(_known(engine, node), ["console", *words], terminal=terminal)
     finally:
         engine.close()
-    return subprocess.run(argv, check=False).returncode
+    return _become(argv)
 
 
 def logs(nodes: Sequence[str], *, follow: bool) -> int:
@@ -282,7 +290,17 @@ def logs(nodes: Sequence[str], *, follow: bool) -> int:
         argv = engine.logs_command([_known(engine, node) for node in nodes], follow=follow)
     finally:
         engine.close()
-    return subprocess.run(argv, check=False).returncode
+    return _become(argv)
+
+
+def _become(argv: Sequence[str]) -> int:
+    """Give this process to a command: the terminal, its signals and the exit status are then the command's own."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execvp(argv[0], list(argv))
+    except OSError as error:
+        raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error
 
 
 def status(*, as_json: bool) -> int:

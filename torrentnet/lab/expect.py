@@ -24,6 +24,7 @@ DEAD_S = 1.0
 RETRY_FIRST_S = 0.2
 RETRY_MOST_S = 1.0
 RETRY_GROWTH = 1.5
+FAILURES_MOST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Question:
         self._next = 0.0
         self._dead_since: float | None = None
         self._seen = ""
+        self._failures = 0
 
     def due(self) -> float:
         """When to ask again if nothing changes, in seconds after t = 0."""
@@ -112,12 +114,17 @@ class Question:
 
     def _look(self, base: float) -> Holds:
         try:
-            return self._check.look(base)
+            holds = self._check.look(base)
         except EngineError as error:
-            # A node that is down cannot be asked: that is an answer, and it may be up again in time.
+            # A node that is down cannot be asked: that is an answer, and it may be up again in time. It may have
+            # come up since we asked, so that only an engine that fails again and again has failed.
             if self._stage.engine.state(self.node).status is NodeStatus.RUNNING:
-                raise
+                self._failures += 1
+                if self._failures == FAILURES_MOST:
+                    raise
             return Holds(yes=False, measured=error.message)
+        self._failures = 0
+        return holds
 
     def _base(self) -> float | None:
         """The time from which ``within`` counts; None while that has not come."""

@@ -6,7 +6,8 @@ A link is directed: ``(source, destination)`` is what ``source`` sends to ``dest
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 Pair = tuple[str, str]
 """(source node, destination node)."""
@@ -14,7 +15,10 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Qualities:
-    """What is asked of a link; None leaves a quality as it is."""
+    """What is asked of a link; None leaves a quality as it is. A zero (no limit for ``rate``: infinity) asks for none.
+
+    Raises ValueError for a value that no link can have.
+    """
 
     rate: float | None = None
     """Bits a second at most."""
@@ -32,6 +36,40 @@ class Qualities:
     """Share of packets that overtake others, 0 to 1; needs a delay."""
     cut: bool | None = None
     """Whether nothing passes, silently."""
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not self.rate > 0:
+            raise ValueError(f"a rate of {self.rate:g} bit/s: it must be more than 0; a link without any is a cut")
+        for name in ("delay", "jitter"):
+            seconds = getattr(self, name)
+            if seconds is not None and not 0 <= seconds < math.inf:
+                raise ValueError(f"a {name} of {seconds:g} s: it must be 0 or more")
+        for name in ("loss", "corruption", "duplication", "reordering"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise ValueError(f"a {name} of {share:g}: it must be between 0 and 1")
+
+    def over(self, below: Qualities) -> Qualities:
+        """Both together; where both ask for the same quality, this one wins."""
+        return Qualities(
+            **{
+                name: getattr(below, name) if getattr(self, name) is None else getattr(self, name)
+                for name in QUALITY_NAMES
+            }
+        )
+
+    def effective(self) -> Qualities:
+        """Without what changes nothing (a loss of 0, no cut): two links that behave alike are equal."""
+        kept = {name: value for name in QUALITY_NAMES if (value := getattr(self, name)) and value != math.inf}
+        return Qualities(**kept)
+
+    def asked(self) -> tuple[str, ...]:
+        """The names of the qualities that are asked for, in the order of the fields."""
+        return tuple(name for name in QUALITY_NAMES if getattr(self, name) is not None)
+
+
+QUALITY_NAMES = tuple(field.name for field in fields(Qualities))
+"""All qualities, by name."""
 
 
 @dataclass(frozen=True, slots=True)

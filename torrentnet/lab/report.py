@@ -31,8 +31,8 @@ HEADLINES = {
 # ── for a person ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def verdict_lines(outcome: Outcome, home: Path) -> Iterator[str]:
-    """The verdict as lines of text, the most important last."""
+def verdict_lines(outcome: Outcome, home: Path, hint: str = "") -> Iterator[str]:
+    """The verdict as lines of text, the most important last; ``hint`` says what to do about an error."""
     if outcome.judgements:
         yield ""
         for judgement in outcome.judgements:
@@ -45,6 +45,8 @@ def verdict_lines(outcome: Outcome, home: Path) -> Iterator[str]:
     if outcome.error:
         yield ""
         yield f"  {outcome.error}"
+        if hint:
+            yield f"      {hint}"
     for node, lines in outcome.last_lines.items():
         yield ""
         yield f"  the last lines of {node} (all of them: {_short(outcome.directory, home)}/logs/{node}.log)"

@@ -29,6 +29,8 @@ PLAIN_EVERY_S = 2.0
 """Between two lines of progress in a pipe."""
 PLAIN_NODES = 6
 """Named in such a line; more are counted."""
+PASS_WORDS = r"^  ok(?= )|(?<=: )PASSED"
+FAIL_WORDS = r"^  FAIL(?= )|(?<=: )(FAILED|INTERRUPTED|NOT JUDGED)"
 TOLD = {
     "published",
     "completed",
@@ -57,7 +59,10 @@ class View:
 
     def say(self, line: str) -> None:
         """Tell one line."""
-        self.console.print(Text(printable(line)), soft_wrap=True)
+        text = Text(printable(line))
+        text.highlight_regex(PASS_WORDS, "bold green")
+        text.highlight_regex(FAIL_WORDS, "bold red")
+        self.console.print(text, soft_wrap=True)
 
     def begin(self, plan: Plan, board: Board) -> None:
         """Show these nodes from now on."""
@@ -73,8 +78,7 @@ class View:
 
     def applied(self, applied: Applied) -> None:
         """Something of the timeline has happened."""
-        trouble = f": {applied.error}" if applied.error else ""
-        self._tell(applied.began, f"{applied.text}{trouble}")
+        self._tell(applied.began, applied.error or applied.text)
 
     def news(self, news: Event | StateChange) -> None:
         """A node has said something, or begun or ceased to live."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 from typing import TYPE_CHECKING
 
 import docker.errors
 import requests
+from docker.context import ContextAPI
 
 import docker
 from torrentnet.lab import state
@@ -40,6 +42,8 @@ POOL = 256
 TIMEOUT_S = 60
 SUBNET_ATTEMPTS = 8
 STOP_GRACE_S = 5
+KNOCK_S = 5.0
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 OVERLAP = "Pool overlaps"
 CREATE_PARALLEL = "4"
 STATUSES = {
@@ -62,6 +66,7 @@ class DockerEngine(base.Engine):
     def __init__(self, root: Path) -> None:
         self._root = root
         self._docker: docker.DockerClient | None = None
+        self._checked = False
         self._image = ""
         self._project = ""
         self._ids: dict[str, str] = {}
@@ -76,20 +81,30 @@ class DockerEngine(base.Engine):
     def client(self) -> docker.DockerClient:
         """The SDK's client; connects at its first use. Raises EngineError where no engine answers."""
         if self._docker is None:
+            where = _endpoint()
             try:
-                self._docker = docker.from_env(timeout=TIMEOUT_S, max_pool_size=POOL)
-            except docker.errors.DockerException as error:
-                raise EngineError(f"no Docker Engine answers: {_reason(error)}", hint=NO_ENGINE_HINT) from error
+                # The SDK leaves a socket open behind it when nobody answers there.
+                _knock(where)
+                environment = {**os.environ, "DOCKER_HOST": where}
+                self._docker = docker.from_env(timeout=TIMEOUT_S, max_pool_size=POOL, environment=environment)
+            except (docker.errors.DockerException, OSError) as error:
+                raise EngineError(
+                    f"no Docker Engine answers at {where}: {_reason(error)}", hint=NO_ENGINE_HINT
+                ) from error
         return self._docker
 
     def check(self) -> None:
         """See :meth:`base.Engine.check`."""
+        if self._checked:
+            return
         if shutil.which("docker") is None:
             raise EngineError("the command `docker` is not installed", hint=NO_ENGINE_HINT)
-        self.client.ping()
+        with _explained("no Docker Engine answers"):
+            self.client.ping()
         missing = next((finding for finding in examine.compose_findings(self._root) if not finding.ok), None)
         if missing:
             raise EngineError(f"{missing.what}: {missing.found}", hint=missing.remedy)
+        self._checked = True
 
     def examine(self) -> list[Finding]:
         """See :meth:`base.Engine.examine`."""
@@ -97,11 +112,13 @@ class DockerEngine(base.Engine):
 
     def sweep(self) -> list[str]:
         """See :meth:`base.Engine.sweep`."""
-        return cleanup.sweep(self.client, state.is_finished)
+        with _explained("looking for what dead labs left behind"):
+            return cleanup.sweep(self.client, state.is_finished)
 
     def prepare(self, say: Say) -> None:
         """See :meth:`base.Engine.prepare`."""
-        self._image = image.ensure(self.client, self._root, say)
+        with _explained("the image"):
+            self._image = image.ensure(self.client, self._root, say)
 
     def environment(self) -> dict[str, str]:
         """See :meth:`base.Engine.environment`."""
@@ -130,7 +147,9 @@ class DockerEngine(base.Engine):
         names = [node.name for node in spec.nodes]
         refused: list[IPv4Network] = []
         for _ in range(SUBNET_ATTEMPTS):
-            subnet = network.choose(len(names), [*network.taken(self.client), *refused])
+            with _explained("looking for a free subnet"):
+                taken = network.taken(self.client)
+            subnet = network.choose(len(names), [*taken, *refused])
             addresses = network.assign(subnet, names)
             self._places = {name: Place(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
             topology = compose.Topology(self._root / "docker-compose.yml", self._image, subnet, self._places, owner)
@@ -179,6 +198,10 @@ class DockerEngine(base.Engine):
             raise EngineError(f"the lab {project} is gone", hint="`make up scenario=NAME` makes a new one")
 
     def _find_nodes(self) -> None:
+        with _explained("looking for the lab's nodes"):
+            self._find_containers()
+
+    def _find_containers(self) -> None:
         for row in self.client.api.containers(all=True, filters={"label": f"{labels.LAB}={self._project}"}):
             node = row["Labels"][labels.NODE]
             self._ids[node] = row["Id"]
@@ -191,7 +214,8 @@ class DockerEngine(base.Engine):
 
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
         """See :meth:`base.Engine.watch`."""
-        self._streams = Streams(self.client, self._project, self._ids, on_line, on_state)
+        with _explained("following the nodes"):
+            self._streams = Streams(self.client, self._project, self._ids, on_line, on_state)
         for node in self._ids:
             if self.state(node).status is not NodeStatus.CREATED:
                 self._streams.open(node)
@@ -205,7 +229,8 @@ class DockerEngine(base.Engine):
     def destroy(self, say: Say) -> None:
         """See :meth:`base.Engine.destroy`."""
         if self._project:
-            cleanup.remove(self.client, self._project)
+            with _explained("removing the lab"):
+                cleanup.remove(self.client, self._project)
             self._ids.clear()
 
     def close(self) -> None:
@@ -292,12 +317,35 @@ def _explained(what: str) -> Iterator[None]:
     except docker.errors.NotFound as error:
         raise EngineError(f"{what}: the node is gone ({_reason(error)})") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise EngineError(f"{what}: {_reason(error)}") from error
+        raise EngineError(f"{what}: {_reason(error)}", hint=NO_ENGINE_HINT) from error
 
 
-def _reason(error: Exception) -> str:
-    """The engine's own words, without the SDK's wrapping."""
+def _endpoint() -> str:
+    """Where the engine listens that the command ``docker`` would speak to: the SDK by itself knows of no contexts."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    with contextlib.suppress(Exception):  # whatever is wrong with the user's settings, the command itself will tell
+        if context := ContextAPI.get_current_context():
+            return str(context.Host or DEFAULT_HOST)
+    return DEFAULT_HOST
+
+
+def _knock(where: str) -> None:
+    """Raise OSError where nobody listens at a Unix socket."""
+    scheme, _, path = where.partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(KNOCK_S)
+            probe.connect(path)
+
+
+def _reason(error: BaseException) -> str:
+    """The engine's own words or the machine's, without the wrapping of the SDK and of what is below it."""
     if isinstance(error, docker.errors.APIError) and error.explanation:
         return str(error.explanation)
-    text = str(error)
-    return text.rpartition(": ")[2] if "Error while fetching server API version" in text else text
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error)

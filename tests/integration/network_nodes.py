@@ -1,0 +1,215 @@
+"""Bare nodes on a network of their own, for tests of the fault engine: containers that only wait."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import docker.errors
+from docker.types import IPAMConfig, IPAMPool
+
+import docker
+from torrentnet.lab.engines.docker import cleanup, image, labels
+from torrentnet.lab.engines.docker.network import assign, choose, taken
+from torrentnet.lab.network import together
+from torrentnet.lab.owner import Owner, pid_namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from torrentnet.lab.network.together import Result
+
+ROOT = Path(__file__).resolve().parents[2]
+EXEC_TIMEOUT_S = 30.0
+ATTEMPTS = 5
+HELPER = "helper"
+PARALLEL = 4
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@dataclass
+class Agent:
+    """A Python program that runs in a node."""
+
+    node: str
+    process: subprocess.Popen[str]
+
+    def line(self) -> str:
+        """The next line that it prints."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def answer(self, timeout: float = 60.0) -> Any:
+        """What it prints last, as JSON, after its end."""
+        out, err = self.process.communicate(timeout=timeout)
+        assert self.process.returncode == 0, f"{self.node}: {err}"
+        return json.loads(out.splitlines()[-1])
+
+
+@dataclass
+class Nodes:
+    """``count`` containers ``node-1``, ``node-2``, ...; gone with the end of the ``with`` block."""
+
+    count: int
+    project: str = field(default_factory=lambda: f"torrentnet-calibration-{secrets.token_hex(3)}")
+    addresses: dict[str, str] = field(default_factory=dict)
+    _agents: list[Agent] = field(default_factory=list)
+    _pids: dict[str, int] = field(default_factory=dict)
+    _once: threading.Lock = field(default_factory=threading.Lock)
+    _has_helper: bool = False
+
+    def __enter__(self) -> Self:
+        self.client = docker.from_env()
+        try:
+            self._create()
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._remove()
+
+    def _create(self) -> None:
+        tag = image.ensure(self.client, ROOT, say)
+        self._tag = tag
+        self._marks = marks = {
+            labels.LAB: self.project,
+            labels.OWNER: str(Owner.myself()),
+            labels.PID_NAMESPACE: pid_namespace(),
+            labels.MODE: "run",
+        }
+        names = [f"node-{number}" for number in range(1, self.count + 1)]
+        for attempt in range(ATTEMPTS):
+            subnet = choose(self.count, taken(self.client))
+            pool = IPAMPool(subnet=str(subnet))
+            try:
+                self.client.networks.create(self.project, labels=marks, ipam=IPAMConfig(pool_configs=[pool]))
+                break
+            except docker.errors.APIError:  # somebody else was quicker with that subnet
+                if attempt == ATTEMPTS - 1:
+                    raise
+        self.addresses = {name: str(address) for name, address in assign(subnet, names).items()}
+
+        def start(name: str) -> None:
+            self._docker_run(name, "--network", self.project, "--ip", self.addresses[name])
+
+        with ThreadPoolExecutor(PARALLEL) as pool_of_threads:
+            list(pool_of_threads.map(start, names))
+
+    def _docker_run(self, name: str, *options: str) -> None:
+        subprocess.run(
+            [
+                *("docker", "run", "--detach", "--name", self.container(name), "--hostname", name),
+                *(word for mark, value in self._marks.items() for word in ("--label", f"{mark}={value}")),
+                *("--label", f"{labels.NODE}={name}", "--cap-drop", "ALL", *options),
+                *("--read-only", "--security-opt", "no-new-privileges:true", "--stop-timeout", "0"),
+                *("--tmpfs", "/run/torrentnet:uid=10001,gid=10001,mode=0700,size=1m"),
+                *("--entrypoint", "sleep", self._tag, "infinity"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+
+    def _remove(self) -> None:
+        for agent in self._agents:
+            if agent.process.poll() is None:
+                agent.process.kill()
+            agent.process.wait()
+            for stream in (agent.process.stdin, agent.process.stdout, agent.process.stderr):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
+        cleanup.remove(self.client, self.project)
+        self.client.close()
+
+    def container(self, node: str) -> str:
+        return f"{self.project}-{node}"
+
+    def restart(self, node: str) -> None:
+        """Kill a node's container and start it again: a new network namespace."""
+        container = self.client.containers.get(self.container(node))
+        container.kill()
+        container.wait()
+        container.start()
+        self._pids.pop(node, None)
+
+    def root(self, node: str, argv: Sequence[str], stdin: str) -> Result:
+        """Run a command with a privileged exec: what the fault engine is given."""
+        return self._exec(self.container(node), argv, stdin, privileged=True)
+
+    def all_at_once(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
+        """Run a script in each of several nodes by one exec in the helper: what the fault engine may be given."""
+        self._start_helper()
+        work = {node: (self._pid(node), script) for node, script in scripts.items()}
+        result = self._exec(self.container(HELPER), together.command(), together.encode(work), privileged=False)
+        return together.decode(*result, work)
+
+    def _pid(self, node: str) -> int:
+        if node not in self._pids:
+            self._pids[node] = self.client.api.inspect_container(self.container(node))["State"]["Pid"]
+        return self._pids[node]
+
+    def _start_helper(self) -> None:
+        with self._once:
+            if self._has_helper:
+                return
+            rights = [word for name in together.CAPABILITIES for word in ("--cap-add", name)]
+            self._docker_run(HELPER, "--network", "none", "--pid", "host", "--user", "0", *rights)
+            self._has_helper = True
+
+    def _exec(self, container: str, argv: Sequence[str], stdin: str, *, privileged: bool) -> Result:
+        api = self.client.api
+        ident = api.exec_create(container, list(argv), stdin=True, privileged=privileged, user="0")["Id"]
+        raw: Any = api.exec_start(ident, socket=True)
+        connection: socket.socket = getattr(raw, "_sock", raw)
+        try:
+            connection.settimeout(EXEC_TIMEOUT_S)
+            connection.sendall(stdin.encode())
+            connection.shutdown(socket.SHUT_WR)
+            data = bytearray()
+            while part := connection.recv(65536):
+                data += part
+        finally:
+            raw._response.close()
+            raw.close()
+        streams = {1: bytearray(), 2: bytearray()}
+        while data:
+            size = int.from_bytes(data[4:8], "big")
+            streams[data[0]] += data[8 : 8 + size]
+            del data[: 8 + size]
+        return api.exec_inspect(ident)["ExitCode"], streams[1].decode(), streams[2].decode()
+
+    def show(self, node: str, script: str) -> str:
+        """What a shell script run as root in a node prints."""
+        status, out, err = self.root(node, ["sh", "-s"], script)
+        assert status == 0, err
+        return out
+
+    def agent(self, node: str, program: str, *arguments: object) -> Agent:
+        """Start a Python program in a node, as the node's own user."""
+        words = ["docker", "exec", "-i", self.container(node), "python3", "-c", program, *map(str, arguments)]
+        process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        agent = Agent(node, process)
+        self._agents.append(agent)
+        return agent

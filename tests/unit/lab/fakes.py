@@ -1,0 +1,173 @@
+"""An engine without nodes, a clock without time, and an executor without threads, for tests of what is above them."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torrentnet.lab.engines.base import (
+    Engine,
+    ExecResult,
+    Finding,
+    LabSpec,
+    LogLine,
+    NodeState,
+    NodeStatus,
+    Place,
+    StateChange,
+)
+from torrentnet.lab.errors import EngineError
+from torrentnet.lab.plan import EventPlan, ExpectationPlan, FilePlan, NodePlan, Plan, Role, Verb
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torrentnet.lab.engines.base import Say
+
+EPOCH = 1_000_000.0
+
+
+def make_plan(
+    *,
+    nodes: tuple[NodePlan, ...] = (),
+    events: tuple[EventPlan, ...] = (),
+    expectations: tuple[ExpectationPlan, ...] = (),
+    time_limit: float = 30.0,
+) -> Plan:
+    """A plan with a tracker, and what a test wants beside it."""
+    tracker = NodePlan("tracker", "tracker", Role.TRACKER, None, 0.0)
+    file = FilePlan("a.txt", 100, None)
+    return Plan(
+        "trial", "A trial.", Path("trial.yaml"), 1, time_limit, (file,), (tracker, *nodes), events, expectations
+    )
+
+
+def seeder(name: str = "seeder-1", start: float = 0.0) -> NodePlan:
+    """A peer that shares."""
+    return NodePlan(name, "seeder", Role.SHARE, "a.txt", start)
+
+
+def leecher(name: str = "leecher-1", start: float = 0.0) -> NodePlan:
+    """A peer that gets."""
+    return NodePlan(name, "leecher", Role.GET, "a.txt", start)
+
+
+def event(index: int, at: float, verb: Verb, *nodes: str, lasts: float | None = None) -> EventPlan:
+    """An event of the timeline."""
+    return EventPlan(index, at, verb, nodes, lasts, f"{verb} {', '.join(nodes)}", f"trial.yaml:{10 + index}:5")
+
+
+class FakeClock:
+    """Time that stands still but when something waits for it."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.epoch = EPOCH
+
+    def now(self) -> float:
+        """Seconds after t = 0."""
+        return self.time
+
+    def of(self, epoch: float) -> float:
+        """Seconds after t = 0."""
+        return epoch - self.epoch
+
+    def wait(self, condition: threading.Condition, until: float | None) -> None:
+        """Be there at once."""
+        if until is not None:
+            self.time = max(self.time, until)
+
+
+class SameThread(Executor):
+    """Does what it is given before it gives it back."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+class FakeEngine(Engine):
+    """Keeps the nodes' states, and says what a test tells it to."""
+
+    name = "fake"
+
+    def __init__(self, *running: str, created: tuple[str, ...] = ()) -> None:
+        self.states = dict.fromkeys(running, NodeState(NodeStatus.RUNNING))
+        self.states |= dict.fromkeys(created, NodeState(NodeStatus.CREATED))
+        self.done: list[str] = []
+        self.answers: dict[tuple[str, ...], ExecResult] = {}
+        self.asked: list[tuple[str, ...]] = []
+        self.failing: str = ""
+
+    def check(self) -> None: ...
+
+    def examine(self) -> list[Finding]:
+        return []
+
+    def sweep(self) -> list[str]:
+        return []
+
+    def prepare(self, say: Say) -> None: ...
+
+    def environment(self) -> dict[str, str]:
+        return {"engine": "fake"}
+
+    def create(self, spec: LabSpec, say: Say) -> None: ...
+
+    def adopt(self, project: str, *, missing_ok: bool = False) -> None: ...
+
+    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None: ...
+
+    def unwatch(self) -> None: ...
+
+    def destroy(self, say: Say) -> None: ...
+
+    def close(self) -> None: ...
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        return {node: Place(f"198.18.0.{index}", "/files", "/data") for index, node in enumerate(self.states, 2)}
+
+    def state(self, node: str) -> NodeState:
+        return self.states[node]
+
+    def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
+        self.asked.append((node, *argv))
+        if self.states[node].status is not NodeStatus.RUNNING:
+            raise EngineError(f"{node} is not running")
+        if self.failing:
+            raise EngineError(self.failing)
+        return self.answers.get((node, *argv), ExecResult(127, "", "unknown command"))
+
+    def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
+        return [node, *argv]
+
+    def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
+        return list(nodes)
+
+    def look(self, node: str, words: str) -> str:
+        return f"look {node} {words}"
+
+    def _do(self, verb: str, node: str, status: NodeStatus, code: int | None = None) -> None:
+        if self.failing:
+            raise EngineError(self.failing)
+        self.done.append(f"{verb} {node}")
+        self.states[node] = NodeState(status, code)
+
+    def _start(self, node: str) -> None:
+        self._do("start", node, NodeStatus.RUNNING)
+
+    def _kill(self, node: str) -> None:
+        self._do("kill", node, NodeStatus.EXITED, 137)
+
+    def _stop(self, node: str) -> None:
+        self._do("stop", node, NodeStatus.EXITED, 0)
+
+    def _pause(self, node: str) -> None:
+        self._do("pause", node, NodeStatus.PAUSED)
+
+    def _resume(self, node: str) -> None:
+        self._do("resume", node, NodeStatus.RUNNING)

@@ -1,0 +1,140 @@
+"""The command line: what it says when it is used wrongly, and with which status it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab import golden
+from torrentnet.lab import commands, state
+from torrentnet.lab.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOWHERE = "unix:///nonexistent/docker.sock"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(list(argv))
+    shown = capsys.readouterr()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, shown.out, shown.err
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "code"),
+    [
+        ("no_command", ["frobnicate"], 2),
+        ("no_scenario_given", ["run"], 2),
+        ("no_option", ["run", "--frobnicate", "x"], 2),
+        ("unknown_scenario", ["run", "three_seders"], 2),
+        ("unknown_scenario_like_none", ["up", "zzzzzz"], 2),
+        ("missing_file", ["run", "nowhere/x.yaml"], 2),
+        ("unknown_engine", ["run", "three_seeders", "--engine", "podman"], 2),
+        ("no_engine_answers", ["run", "three_seeders"], 3),
+        ("status_without_a_lab", ["status"], 2),
+        ("attach_without_a_lab", ["attach", "tracker"], 2),
+        ("logs_without_a_lab", ["logs"], 2),
+        ("down_without_an_engine", ["down"], 3),
+        ("wrong_scenario", ["run", "wrong.yaml"], 2),
+    ],
+)
+def test_wrong_use(name: str, words: list[str], code: int, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "wrong.yaml").write_text("time_limit: 5\nnodes: {tracker: {tracker: {}}}\nexpct: []\n", encoding="utf-8")
+    status, _, err = run(capsys, *words)
+    assert status == code
+    golden.check(f"error_{name}.txt", err)
+
+
+def test_help(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--help")
+    assert (status, err) == (0, "")
+    golden.check("help.txt", out)
+
+
+def test_every_command_has_help(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("up", "run", "down", "scenarios", "validate", "doctor", "image", "attach", "logs", "status"):
+        status, out, err = run(capsys, name, "--help")
+        assert (status, err) == (0, "")
+        assert f"Usage: torrentnet {name}" in out
+
+
+def test_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--version")
+    assert status == 0
+    assert out.startswith("torrentnet 0.")
+
+
+def test_scenarios_are_listed_with_what_they_are_about(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "scenarios")
+    assert any(line.startswith("three_seeders ") and "leechers" in line for line in out.splitlines())
+    _, out, _ = run(capsys, "scenarios", "--json")
+    assert "three_seeders" in {row["name"] for row in json.loads(out)}
+
+
+def test_validate(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = str(commands.scenarios_folder() / "three_seeders.yaml")
+    (home / "wrong.yaml").write_text("nodes: {}\n", encoding="utf-8")
+    status, out, _ = run(capsys, "validate", good)
+    assert (status, out.count("\n")) == (0, 1)
+    status, out, _ = run(capsys, "validate", good, "wrong.yaml")
+    assert status == 2
+    assert "wrong.yaml:1:1" in out
+    status, out, _ = run(capsys, "validate", "--json", good, "wrong.yaml")
+    assert status == 2
+    assert [row["valid"] for row in json.loads(out)] == [True, False]
+
+
+def test_doctor_names_what_is_missing_and_the_remedy(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "doctor")
+    assert status == 3
+    assert "--   Docker Engine" in out
+    assert "make engine" in out
+    status, out, _ = run(capsys, "doctor", "--json")
+    assert status == 3
+    assert {row["what"]: row["ok"] for row in json.loads(out)}["Docker Engine"] is False
+
+
+def test_without_the_docker_command(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    status, _, err = run(capsys, "run", "three_seeders")
+    assert status == 3
+    golden.check("error_no_docker_command.txt", err)
+
+
+def test_a_lab_that_is_up_without_its_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state.write_up(home, state.UpLab("torrentnet-x-abc123", "x", "docker", "/record"))
+    status, _, err = run(capsys, "status")
+    assert status == 3
+    assert "no Docker Engine answers" in err
+
+
+def test_nothing_is_written_where_there_is_no_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "run", "three_seeders")
+    assert not list(home.iterdir())
+
+
+def test_the_reader_of_a_pipe_may_go(home: Path) -> None:
+    command = f"{sys.executable} -W error -m torrentnet.lab scenarios | head -n 1"
+    answer = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], cwd=state.root(), capture_output=True, text=True, check=False
+    )
+    assert answer.stderr == ""
+    assert answer.stdout.count("\n") == 1

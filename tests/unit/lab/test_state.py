@@ -1,0 +1,114 @@
+"""What a lab leaves in its home while it is up, and that the user's own lines survive it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torrentnet.lab import state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UP = state.UpLab("torrentnet-x-abc123", "x", "docker", "/record")
+BLOCK = (
+    "# >>> torrentnet: written by `make up`, removed by `make down`\n"
+    "COMPOSE_PROJECT_NAME=torrentnet-x-abc123\n"
+    "COMPOSE_FILE='docker-compose.yml:runs/x/compose.yaml'\n"
+    "# <<< torrentnet\n"
+)
+
+
+def set_env(home: Path, project: str = UP.project) -> None:
+    state.set_env(home, project, [home / "docker-compose.yml", home / "runs/x/compose.yaml"])
+
+
+def test_env_comes_and_goes(tmp_path: Path) -> None:
+    set_env(tmp_path)
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
+    assert state.env_project(tmp_path) == UP.project
+    state.unset_env(tmp_path, UP.project)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("own", ["A=1\n", "A=1", "# mine\n\nA=1\nB='x y'\n"])
+def test_the_users_lines_stay(tmp_path: Path, own: str) -> None:
+    env = tmp_path / ".env"
+    env.write_text(own, encoding="utf-8")
+    env.chmod(0o600)
+    set_env(tmp_path)
+    assert env.read_text(encoding="utf-8") == own.rstrip("\n") + "\n" + BLOCK
+    assert env.stat().st_mode & 0o777 == 0o600
+    with env.open("a", encoding="utf-8") as file:
+        file.write("C=added later\n")
+    state.unset_env(tmp_path)
+    assert env.read_text(encoding="utf-8") == own.rstrip("\n") + "\nC=added later\n"
+
+
+def test_a_second_lab_replaces_the_block(tmp_path: Path) -> None:
+    set_env(tmp_path, "torrentnet-old-000000")
+    set_env(tmp_path)
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
+
+
+def test_another_labs_block_stays(tmp_path: Path) -> None:
+    set_env(tmp_path)
+    state.unset_env(tmp_path, "torrentnet-other-000000")
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
+
+
+def test_a_block_without_an_end_takes_nothing_of_the_users(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(BLOCK.replace("# <<< torrentnet\n", "A=1\n"), encoding="utf-8")
+    state.unset_env(tmp_path)
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == "A=1\n"
+
+
+def test_a_lab_elsewhere_is_named_by_its_whole_path(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    state.set_env(home, "p", [tmp_path / "docker-compose.yml", home / "runs/compose.yaml"])
+    text = (home / ".env").read_text(encoding="utf-8")
+    assert f"COMPOSE_FILE='{tmp_path}/docker-compose.yml:runs/compose.yaml'\n" in text
+
+
+def test_up_is_what_was_written(tmp_path: Path) -> None:
+    assert state.read_up(tmp_path) is None
+    state.write_up(tmp_path, UP)
+    assert state.read_up(tmp_path) == UP
+    assert state.is_finished(tmp_path, UP.project)
+    assert not state.is_finished(tmp_path, "torrentnet-other-000000")
+    state.forget_up(tmp_path, "torrentnet-other-000000")
+    assert state.read_up(tmp_path) == UP
+    state.forget_up(tmp_path, UP.project)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"project": "p"}', "null"])
+def test_a_file_that_is_not_ours_is_no_lab(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".torrentnet").mkdir()
+    (tmp_path / ".torrentnet/lab.json").write_text(text, encoding="utf-8")
+    assert state.read_up(tmp_path) is None
+
+
+def test_directories_of_dead_labs_are_found(tmp_path: Path) -> None:
+    mine = state.make_lab_directory(tmp_path, "mine")
+    (mine / "files").mkdir()
+    dead = state.make_lab_directory(tmp_path, "dead")
+    (dead / "owner").write_text("another boot:1:2", encoding="ascii")
+    kept = state.make_lab_directory(tmp_path, UP.project)
+    (kept / "owner").write_text("another boot:1:2", encoding="ascii")
+    state.write_up(tmp_path, UP)
+    (tmp_path / ".torrentnet/labs/odd").mkdir()
+    assert list(state.orphans(tmp_path)) == ["dead", "odd"]
+    for name in ("mine", "dead", "odd", UP.project):
+        state.remove_lab_directory(tmp_path, name)
+    state.forget_up(tmp_path, UP.project)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_home_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORRENTNET_HOME", raising=False)
+    assert state.home() == state.root()
+    monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path))
+    assert state.home() == tmp_path

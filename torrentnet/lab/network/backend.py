@@ -1,0 +1,97 @@
+"""The seam for delay, jitter, corruption, duplication and reordering.
+
+A kernel with netem does these at the sender, in the same queue that gives the rate. Many kernels have no netem: there
+a program in the receiving node can do them, behind :class:`UserspacePath`. Which of the two, or neither, does a quality
+is found by :mod:`torrentnet.lab.network.probe`; the rest of the fault engine only asks :class:`Division`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torrentnet.lab.quality import Qualities
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """What is done to the packets of one directed pair beside rate, loss and cut; false where that is nothing.
+
+    Units as in :class:`torrentnet.lab.quality.Qualities`: seconds, and shares from 0 to 1.
+    """
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    corruption: float = 0.0
+    duplication: float = 0.0
+    reordering: float = 0.0
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+
+IMPAIRMENTS = tuple(field.name for field in fields(Impairment))
+"""The qualities of this seam, by name."""
+TIMING = frozenset({"delay", "jitter", "reordering"})
+"""Who delays a packet also varies the delay and lets others overtake: these three go together."""
+
+
+class UserspacePath(Protocol):
+    """Impairs packets in the receiving node, in a program of its own.
+
+    The receiver's chain comes first: what is cut or lost there never reaches this path. The rate has been given at the
+    sender. The node's script runs as root with all capabilities, in the node's network namespace; the program may
+    go on afterwards. A node that is started again has neither rules nor program, and gets both again.
+    """
+
+    @property
+    def qualities(self) -> frozenset[str]:
+        """Those of :data:`IMPAIRMENTS` that it can do."""
+        ...
+
+    def why_not(self, facts: Mapping[str, str]) -> str:
+        """Why it does not work here, from what the probe found (see ``probe.FACTS``); empty where it works."""
+        ...
+
+    def rules(self, incoming: Mapping[str, Impairment]) -> Sequence[str]:
+        """Rules at the end of the node's chain, as iptables-restore reads them after ``-A CHAIN ``.
+
+        ``incoming`` has the source's IPv4 address. One rule a source, say ``-s 198.18.0.3 -j NFQUEUE --queue-num 1``.
+        """
+        ...
+
+    def script(self, address: str, incoming: Mapping[str, Impairment]) -> str:
+        """Shell lines that make the program follow ``incoming``, run before the rules are there.
+
+        ``address`` is the node's own. With nothing incoming they end the program; then and on a fresh node it may not
+        be running. They fail (``set -e`` is on) where the program cannot do its work.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """Who does which quality of this seam."""
+
+    netem: frozenset[str] = frozenset()
+    userspace: frozenset[str] = frozenset()
+    path: UserspacePath | None = None
+
+    def at_sender(self, asked: Qualities) -> Impairment:
+        """What netem has to do to a pair."""
+        return _only(asked, self.netem)
+
+    def at_receiver(self, asked: Qualities) -> Impairment:
+        """What the user-space path has to do to a pair."""
+        return _only(asked, self.userspace)
+
+
+def _only(asked: Qualities, names: frozenset[str]) -> Impairment:
+    values = {name: getattr(asked, name) or 0.0 for name in IMPAIRMENTS if name in names}
+    if not values.get("delay"):
+        # Without a delay no packet waits, so that none can be overtaken; netem calls that an error.
+        values.pop("reordering", None)
+    return Impairment(**values)

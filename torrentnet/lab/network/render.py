@@ -1,0 +1,114 @@
+"""One node's settings as one shell script, to be run as root in the node's network namespace.
+
+From nothing or from settings that are known to be in force, the script changes only what differs, so that the queues
+of other links keep their packets. From an unknown state it removes all that is ours first. What was counted under rules
+that go away is printed before they do (see :mod:`torrentnet.lab.network.measure`).
+
+The same text is what ``torrentnet explain`` shows, so it is written to be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.network import measure, rules, shaping
+
+if TYPE_CHECKING:
+    from torrentnet.lab.network.backend import Division
+    from torrentnet.lab.network.settings import Settings
+
+SHELL = ("sh", "-s")
+"""Reads the script on its standard input."""
+DEVICE = '"$device"'
+
+# By address: unplugging a container's cable and plugging it in again gives the interface another name.
+FIND = """\
+set -eu
+device=$(set -- $(ip -o -4 address show to {address}/32); echo "${{2-}}")
+if [ -z "$device" ]; then echo "no interface has the address {address}" >&2; exit 4; fi
+"""
+
+FORGET_SHAPING = f"tc qdisc del dev {DEVICE} root handle {shaping.ROOT:x}: 2>/dev/null || :\n"
+WHOLE = f"ethtool -K {DEVICE} tso on gso on\n"
+RESTORE = "iptables-restore --noflush -w <<END\n{}END\n"
+SINGLE = f"ethtool -K {DEVICE} tso off gso off\n"
+
+
+def render(settings: Settings, before: Settings | None, division: Division) -> str:
+    """The script that takes a node from ``before`` (None: unknown) to ``settings``; empty where they are the same.
+
+    ``before`` with nothing in it is a node that has just started.
+    """
+    if settings == before:
+        return ""
+    parts = [FIND.format(address=settings.address)]
+    if before is None:
+        parts += [FORGET_SHAPING, rules.FORGET]
+    elif not before.empty:
+        parts.append(measure.READ)
+    parts += [
+        _packets(settings, before),
+        _shaping(settings, before),
+        _path(settings, before, division),
+        _rules(settings, before, division),
+    ]
+    return "".join(parts)
+
+
+def ending(settings: Settings, before: Settings) -> Settings:
+    """What of ``before`` ends on the way to ``settings``, and its counters with it.
+
+    The chain is always made anew; a class that is changed goes on counting.
+    """
+    numbers = {way.number for way in settings.outgoing}
+    return replace(
+        before,
+        incoming=before.incoming if before.incoming != settings.incoming else (),
+        outgoing=tuple(way for way in before.outgoing if way.number not in numbers),
+    )
+
+
+def _packets(settings: Settings, before: Settings | None) -> str:
+    if settings.single_packets:
+        return "" if before is not None and before.single_packets else SINGLE
+    return "" if before is not None and not before.single_packets else WHOLE
+
+
+def _shaping(settings: Settings, before: Settings | None) -> str:
+    old = before.outgoing if before is not None else ()
+    if settings.outgoing == old:
+        return ""
+    if not settings.outgoing:
+        return FORGET_SHAPING
+    batch = [] if old else [shaping.begin("$device")]
+    batch += shaping.lines(settings.outgoing, old, "$device")
+    return "\n".join(["tc -batch - <<END", *batch, "END", ""])
+
+
+def _path(settings: Settings, before: Settings | None, division: Division) -> str:
+    if division.path is None or (before is not None and settings.impaired == before.impaired):
+        return ""
+    text = division.path.script(settings.address, settings.impaired)
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def _rules(settings: Settings, before: Settings | None, division: Division) -> str:
+    if before is not None and settings.incoming == before.incoming:
+        return ""
+    there = before is not None and bool(before.incoming)
+    if not settings.incoming:
+        return RESTORE.format(rules.REMOVE) if there else ""
+    last = division.path.rules(settings.impaired) if division.path is not None and settings.impaired else ()
+    return RESTORE.format(rules.transaction(settings.incoming, last, first=not there))
+
+
+def command(node: str) -> str:
+    """What a person types to run a node's script, given on standard input, in Docker."""
+    return f"docker exec --privileged -u 0 -i {node} {' '.join(SHELL)}"
+
+
+def explain(settings: Settings, before: Settings | None, division: Division) -> str:
+    """The command and the script for one node as a person would type them; empty where nothing is to be done."""
+    script = render(settings, before, division)
+    return f"{command(settings.node)} <<'SCRIPT'\n{script}SCRIPT\n" if script else ""
