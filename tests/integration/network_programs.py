@@ -136,7 +136,7 @@ print('{}')
 """
 
 PING = """
-# The shortest and the middle time that COUNT packets need to HOST PORT and back, in seconds.
+# The shortest and the middle time that COUNT packets need to HOST PORT and back, in seconds. Nothing may be lost.
 import json, socket, sys, time
 host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 ping = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -148,8 +148,7 @@ for _ in range(count):
     ping.send(b"x" * 100)
     ping.recv(2048)
     times.append(time.perf_counter() - began)
-for _ in range(20):
-    ping.send(b"over")
+ping.send(b"over")
 times.sort()
 print(json.dumps({"least": times[0], "middle": times[len(times) // 2]}))
 """

@@ -21,6 +21,7 @@ from torrentnet.lab.network.apply import Network
 from torrentnet.lab.network.measure import Counters
 from torrentnet.lab.network.probe import Offer, probe
 from torrentnet.lab.network.state import NetworkState
+from torrentnet.lab.network.userspace import Shaper
 from torrentnet.lab.quality import Pair, Patch, Qualities
 
 if TYPE_CHECKING:
@@ -35,15 +36,16 @@ HEADERS = 66
 TOLERANCE = 0.05
 PACKETS = 10_000
 """Sent to count losses in."""
+PINGS = 15
 SURE = 2.576
 """Standard deviations on both sides that hold 99 % of a normal distribution."""
 DEADLINE_S = 3.0
 """Generous: an application takes a tenth of it."""
 
 LIST_OURS = """
-iptables-save -t filter | grep TORRENTNET
+iptables-save | grep TORRENTNET
 tc qdisc show | grep -e htb -e bfifo -e netem
-ip -o link | grep -e ifb
+grep torrentnet-shaper /proc/self/net/unix
 exit 0
 """
 
@@ -56,7 +58,7 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.fixture(scope="module")
 def offer(nodes: Nodes) -> Offer:
-    return probe(nodes.root, "node-1")
+    return probe(nodes.root, "node-1", Shaper(seed=7))
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,8 @@ def network(everywhere: Network, nodes: Nodes) -> Iterator[Network]:
     """Without any fault; what a test asks for is taken away after it, and nothing is left."""
     yield everywhere
     assert [done.problem for done in everywhere.clear() if done.problem] == []
-    assert {node: nodes.show(node, LIST_OURS) for node in nodes.addresses} == dict.fromkeys(nodes.addresses, "")
+    left = nodes.all_at_once(dict.fromkeys(nodes.addresses, LIST_OURS))
+    assert left == dict.fromkeys(nodes.addresses, (0, "", ""))
 
 
 @pytest.fixture(scope="module")
@@ -261,14 +264,16 @@ def test_delay(network: Network, nodes: Nodes, offer: Offer, table: list[tuple[s
     def middle(port: int) -> float:
         echo = nodes.agent("node-2", ECHO, port)
         assert echo.line() == "ready"
-        return float(nodes.agent("node-1", PING, nodes.addresses["node-2"], port, 50).answer()["middle"])
+        return float(nodes.agent("node-1", PING, nodes.addresses["node-2"], port, PINGS).answer()["middle"])
 
     plain = middle(7400)
     for number, delay in enumerate((0.02, 0.1), 1):
         ask(network, patch(Qualities(delay=delay), there, back))
         found = (middle(7400 + number) - plain) / 2
-        assert abs(found - delay) <= 0.001 + 0.02 * delay
-        table.append(("delay, one way", f"{delay * 1e3:g} ms", f"{found * 1e3:.2f} ms", f"{found - delay:+.5f} s"))
+        off = found - delay
+        assert abs(off) <= 0.001 + 0.02 * delay
+        what = f"delay, one way ({offer.delay.way})"
+        table.append((what, f"{delay * 1e3:g} ms", f"{found * 1e3:.2f} ms", f"{off * 1e3:+.2f} ms"))
 
 
 def test_one_command_for_all_does_what_one_for_each_does(
@@ -285,7 +290,7 @@ def test_one_command_for_all_does_what_one_for_each_does(
         nodes.client.api.unpause(nodes.container("node-9"))
     together = {node: nodes.show(node, LIST_OURS) for node in names}
     counted = network.measure()
-    assert counted.keys() == halves | ALL_WAYS
+    assert counted.keys() >= halves | ALL_WAYS
     began = time.monotonic()
     done = network.clear()
     table.append((f"{len(done)} nodes healed by one command", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))

@@ -26,10 +26,11 @@ MAY_KNOW: dict[str, set[str]] = {
     "console": set(),
     "tracker": {"wire", "console"},
     "peer": {"wire", "console"},
-    "lab": set(),
+    "lab": {"shaper"},
+    "shaper": set(),
 }
 """Room -> the other rooms that it may import."""
-IN_THE_IMAGE = ("wire", "console", "tracker", "peer")
+IN_THE_IMAGE = ("wire", "console", "tracker", "peer", "shaper")
 PROGRAMS = {"tracker.py": "tracker", "peer.py": "peer"}
 """File at the top of the repository -> the room that it starts."""
 

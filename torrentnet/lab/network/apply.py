@@ -155,6 +155,8 @@ class Network:
             with self._guard:
                 # Another thread may have had its turn in between.
                 changes = {node: (self._wanted[node], self._set[node]) for node in differ if self._differs(node)}
+                # Unknown until it is done: who looks meanwhile waits for its turn, and a Ctrl-C leaves no false belief.
+                self._set |= dict.fromkeys(changes)
             return self._change(changes)
 
     def _differs(self, node: str) -> bool:
@@ -241,6 +243,17 @@ class Network:
                     _add(total, measure.parse(answer.result[1], known[node]))
             for node in asked:
                 _add(total, self._counted[node])
+        return total
+
+    def counted(self) -> dict[Pair, Counters]:
+        """What rules have counted that have ended by now, in the life of this object. No command.
+
+        A change of what a node takes in ends all of its rules of cut and loss.
+        """
+        total: dict[Pair, Counters] = {}
+        with self._turns_of(self._nodes):
+            for counted in self._counted.values():
+                _add(total, counted)
         return total
 
     def _count(self, output: str, ending: Settings) -> None:

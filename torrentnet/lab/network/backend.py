@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torrentnet.lab.quality import Qualities
 
@@ -42,9 +42,9 @@ TIMING = frozenset({"delay", "jitter", "reordering"})
 class UserspacePath(Protocol):
     """Impairs packets in the receiving node, in a program of its own.
 
-    The receiver's chain comes first: what is cut or lost there never reaches this path. The rate has been given at the
-    sender. The node's script runs as root with all capabilities, in the node's network namespace; the program may
-    go on afterwards. A node that is started again has neither rules nor program, and gets both again.
+    The rate has been given at the sender. The script runs as root with all capabilities, in the node's network
+    namespace; the program may go on afterwards. A node that is started again has neither rules nor program, and gets
+    both again.
     """
 
     @property
@@ -52,22 +52,16 @@ class UserspacePath(Protocol):
         """Those of :data:`IMPAIRMENTS` that it can do."""
         ...
 
-    def why_not(self, facts: Mapping[str, str]) -> str:
-        """Why it does not work here, from what the probe found (see ``probe.FACTS``); empty where it works."""
-        ...
-
-    def rules(self, incoming: Mapping[str, Impairment]) -> Sequence[str]:
-        """Rules at the end of the node's chain, as iptables-restore reads them after ``-A CHAIN ``.
-
-        ``incoming`` has the source's IPv4 address. One rule a source, say ``-s 198.18.0.3 -j NFQUEUE --queue-num 1``.
-        """
+    @property
+    def trial(self) -> str:
+        """A shell command that succeeds where it works, and else says why not. It leaves nothing behind."""
         ...
 
     def script(self, address: str, incoming: Mapping[str, Impairment]) -> str:
-        """Shell lines that make the program follow ``incoming``, run before the rules are there.
+        """Shell lines that make rules and program follow ``incoming``: source's IPv4 address to what is done.
 
-        ``address`` is the node's own. With nothing incoming they end the program; then and on a fresh node it may not
-        be running. They fail (``set -e`` is on) where the program cannot do its work.
+        ``address`` is the node's own. With nothing incoming they remove the rules and end the program; then, and on a
+        fresh node, neither may be there. They fail (``set -e`` is on) where the program cannot do its work.
         """
         ...
 

@@ -28,9 +28,10 @@ NETEM_ABILITIES = {
 }
 """Each of netem's with the words that ask for it."""
 
-FACTS = ("tc", "iptables", "ethtool", "htb", "u32", *(f"netem-{name}" for name in NETEM_ABILITIES), "drop", "statistic",
-         "nfqueue", "tun")  # fmt: skip
+FACTS = ("tc", "iptables", "ethtool", "htb", "u32", *(f"netem-{name}" for name in NETEM_ABILITIES), "drop", "statistic")
 """What is tried. The probe's answer maps each to what the machine said against it: empty where it works."""
+USERSPACE = "userspace"
+"""Tried too, where there is such a path."""
 
 # Two queues at once: newer kernels refuse a second netem where one duplicates, and a node has one for each destination.
 _NETEM = "".join(
@@ -56,9 +57,7 @@ chain() {{ printf '*filter\\n:TORRENTNET-PROBE - [0:0]\\n-A TORRENTNET-PROBE %s\
     iptables-restore --noflush -w; }}
 try drop chain '-s 127.9.9.9/32 -j DROP'
 try statistic chain '-s 127.9.9.9/32 -m statistic --mode random --probability 0.5 -j DROP'
-try nfqueue chain '-s 127.9.9.9/32 -j NFQUEUE --queue-num 29'
 iptables -w -F TORRENTNET-PROBE 2>/dev/null && iptables -w -X TORRENTNET-PROBE
-try tun test -c /dev/net/tun
 """
 
 REASON_SHOWN = 100
@@ -131,9 +130,12 @@ class Offer:
 
 def probe(run: Run, node: str, userspace: UserspacePath | None = None) -> Offer:
     """Try everything in one node. Raises EngineError where the node cannot be asked."""
-    status, output, errors = run(node, SHELL, SCRIPT)
+    script, wanted = SCRIPT, FACTS
+    if userspace is not None:
+        script, wanted = f"{SCRIPT}try {USERSPACE} {userspace.trial}\n", (*FACTS, USERSPACE)
+    status, output, errors = run(node, SHELL, script)
     facts = read_facts(output)
-    if missing := [fact for fact in FACTS if fact not in facts]:
+    if missing := [fact for fact in wanted if fact not in facts]:
         said = (errors or output).strip().splitlines()
         raise EngineError(
             f"the network's abilities cannot be tried in {node} (status {status}, no answer for {missing[0]})"
@@ -148,7 +150,7 @@ def read_facts(output: str) -> dict[str, str]:
     facts = {}
     for line in output.splitlines():
         fact, colon, said = line.partition(":")
-        if colon and fact in FACTS and fact not in facts:
+        if colon and fact in {*FACTS, USERSPACE} and fact not in facts:
             said = said.strip()
             facts[fact] = said if not said else (said.removeprefix("no").strip() or "it failed")[:REASON_SHOWN]
     return facts
@@ -160,7 +162,7 @@ def offer_of(facts: Mapping[str, str], userspace: UserspacePath | None) -> Offer
     netem = {name for name in IMPAIRMENTS if not _first_lack(("tc", "ethtool", "htb", "u32", f"netem-{name}"), facts)}
     if not netem >= TIMING:
         netem -= TIMING
-    against = "this engine has none" if userspace is None else userspace.why_not(facts)
+    against = "this engine has none" if userspace is None else facts[USERSPACE]
     able = set() if userspace is None or against else set(userspace.qualities) - netem
     if not able >= TIMING - netem:
         able -= TIMING

@@ -51,7 +51,7 @@ def render(settings: Settings, before: Settings | None, division: Division) -> s
         _packets(settings, before),
         _shaping(settings, before),
         _path(settings, before, division),
-        _rules(settings, before, division),
+        _rules(settings, before),
     ]
     return "".join(parts)
 
@@ -64,7 +64,7 @@ def ending(settings: Settings, before: Settings) -> Settings:
     numbers = {way.number for way in settings.outgoing}
     return replace(
         before,
-        incoming=before.incoming if before.incoming != settings.incoming else (),
+        incoming=before.incoming if before.dropping != settings.dropping else (),
         outgoing=tuple(way for way in before.outgoing if way.number not in numbers),
     )
 
@@ -89,18 +89,16 @@ def _shaping(settings: Settings, before: Settings | None) -> str:
 def _path(settings: Settings, before: Settings | None, division: Division) -> str:
     if division.path is None or (before is not None and settings.impaired == before.impaired):
         return ""
-    text = division.path.script(settings.address, settings.impaired)
-    return text if not text or text.endswith("\n") else text + "\n"
+    return division.path.script(settings.address, settings.impaired)
 
 
-def _rules(settings: Settings, before: Settings | None, division: Division) -> str:
-    if before is not None and settings.incoming == before.incoming:
+def _rules(settings: Settings, before: Settings | None) -> str:
+    if before is not None and settings.dropping == before.dropping:
         return ""
-    there = before is not None and bool(before.incoming)
-    if not settings.incoming:
+    there = before is not None and bool(before.dropping)
+    if not settings.dropping:
         return RESTORE.format(rules.REMOVE) if there else ""
-    last = division.path.rules(settings.impaired) if division.path is not None and settings.impaired else ()
-    return RESTORE.format(rules.transaction(settings.incoming, last, first=not there))
+    return RESTORE.format(rules.transaction(settings.dropping, first=not there))
 
 
 def command(node: str) -> str:

@@ -45,15 +45,13 @@ def drop(way: Incoming) -> str:
     return f"-A {CHAIN} -s {way.address}/32 -m statistic --mode random --probability {share(way.loss)} -j DROP"
 
 
-def transaction(incoming: Sequence[Incoming], last: Sequence[str], *, first: bool) -> str:
+def transaction(dropping: Sequence[Incoming], *, first: bool) -> str:
     """Input for ``iptables-restore --noflush``: the chain anew, in one step.
 
-    ``last`` are rules without ``-A CHAIN``; ``first``: the chain is not there yet, and nothing leads to it.
+    ``first``: the chain is not there yet, and nothing leads to it.
     """
     lines = ["*filter", f":{CHAIN} - [0:0]"]
-    for way in incoming:
-        if not (way.cut or way.loss):
-            continue
+    for way in dropping:
         if way.cut or way.loss >= 1:
             lines.append(f"# nothing from {way.source}")
         else:
@@ -61,7 +59,6 @@ def transaction(incoming: Sequence[Incoming], last: Sequence[str], *, first: boo
             # Without a target a rule only counts: how many packets there were to lose.
             lines.append(f"-A {CHAIN} -s {way.address}/32")
         lines.append(drop(way))
-    lines += [f"-A {CHAIN} {rule}" for rule in last]
     if not first:
         # Fails where someone has taken the jump away, and then everything is set from the ground up.
         lines.append(f"-D {HOOK}")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from torrentnet.lab.network.backend import Impairment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torrentnet.lab.network.backend import Division, Impairment
+    from torrentnet.lab.network.backend import Division
     from torrentnet.lab.quality import Pair, Qualities
 
+NOTHING = Impairment()
 MAX_NODES = 0xFFF
 """A u32 filter's number has twelve bits; a bridge has 1,023 ports anyway."""
 
@@ -68,8 +71,8 @@ class Settings:
 
     @property
     def dropping(self) -> tuple[Incoming, ...]:
-        """Sources of which packets are thrown away."""
-        return tuple(way for way in self.incoming if way.cut or way.loss)
+        """The sources of which packets are thrown away, as if nothing else were done to them."""
+        return tuple(replace(way, impairment=NOTHING) for way in self.incoming if way.cut or way.loss)
 
 
 def settings_of(links: Mapping[Pair, Qualities], nodes: Mapping[str, str], division: Division) -> dict[str, Settings]:

@@ -1,0 +1,63 @@
+"""The way in user space: ``python3 -m torrentnet.shaper`` in the receiving node, where the kernel has no netem.
+
+It is known by its command line and by the text of its rules. Its rules come before those of loss and cut: a packet is
+lost or cut when it has come through its delay.
+"""
+
+from __future__ import annotations
+
+import shlex
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.network.backend import IMPAIRMENTS, Impairment
+from torrentnet.shaper import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# A script has one document inside another, so the end must be a word that neither shell nor iptables knows.
+HERE = "{command} <<END\n{text}END\n"
+REMOVE = f"*mangle\n:{rules.CHAIN} - [0:0]\n-F INPUT\n-X {rules.CHAIN}\nCOMMIT\n"
+NOBODY = 3
+"""The shaper's exit status where none runs."""
+
+
+class Shaper:
+    """A :class:`torrentnet.lab.network.backend.UserspacePath`."""
+
+    qualities = frozenset(IMPAIRMENTS)
+    trial = shlex.join(rules.PROBE)
+
+    def __init__(self, seed: int = 0) -> None:
+        """``seed``: the run's; which packets are hit follows from it, differently in each node."""
+        self._seed = seed
+
+    def script(self, address: str, incoming: Mapping[str, Impairment]) -> str:
+        """See :meth:`torrentnet.lab.network.backend.UserspacePath.script`."""
+        restore = shlex.join(rules.RESTORE)
+        if not incoming:
+            stop = f"{shlex.join(rules.STOP)} >/dev/null 2>&1 || [ $? -eq {NOBODY} ]\n"
+            return HERE.format(command=restore, text=REMOVE) + stop
+        queues = {source: rules.queue_of(source) for source in incoming}
+        seed = (self._seed << 32 | int(IPv4Address(address))) % (1 << 63)
+        state = f"seed {seed}\n" + "".join(
+            f"queue {queues[source]}{_words(impairment)}\n" for source, impairment in incoming.items()
+        )
+        return HERE.format(command=shlex.join(rules.APPLY), text=state) + HERE.format(
+            command=restore, text=rules.input_rules(queues)
+        )
+
+
+def _words(impairment: Impairment) -> str:
+    words = [f"{name}={_us(value)}us" for name in ("delay", "jitter") if (value := getattr(impairment, name))]
+    words += [
+        f"{name}={value * 100:.6f}%"
+        for name in ("corruption", "duplication", "reordering")
+        if (value := getattr(impairment, name))
+    ]
+    return "".join(f" {word}" for word in words)
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1e6)
