@@ -1,0 +1,272 @@
+"""The shaper against the kernel: what is asked for is what datagrams meet.
+
+Sender and receiver are containers of one machine, so that they share CLOCK_MONOTONIC: a datagram carries the time when
+it was sent. How soon a program is woken for it is the machine's own affair, so of the delays the median is judged.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.network_nodes import Nodes
+from tests.integration.network_programs import TCP_SINK, TCP_SOURCE
+from torrentnet.shaper import rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+pytestmark = pytest.mark.docker
+
+RECEIVER = "node-1"
+PORT = 9000
+SURE = 3.3
+"""Standard deviations on both sides that hold 99.9 % of a normal distribution."""
+DEADLINE_S = 10.0
+
+RECEIVE = """
+# Takes datagrams until each of COUNT senders has said that it is over; delays in ms and numbers by sender's address.
+import json, socket, struct, sys, time
+port, senders = int(sys.argv[1]), int(sys.argv[2])
+sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+sink.bind(("", port))
+sink.settimeout(20)
+print("ready", flush=True)
+found, over = {}, set()
+while len(over) < senders:
+    data, (host, _) = sink.recvfrom(2048)
+    now = time.monotonic_ns()
+    if data == b"over":
+        over.add(host)
+        continue
+    sent, number = struct.unpack_from("!qq", data)
+    found.setdefault(host, []).append((number, (now - sent) / 1e6))
+names, values = [line.split() for line in open("/proc/net/snmp") if line.startswith("Udp:")]
+errors = int(values[names.index("InCsumErrors")])
+print(json.dumps({"found": found, "errors": errors}))
+"""
+
+SEND = """
+# Sends COUNT numbered datagrams of SIZE bytes to HOST PORT, INTERVAL s apart; says often enough that it is over.
+import socket, struct, sys, time
+host, port, count, size, interval = sys.argv[1], *map(float, sys.argv[2:])
+source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+there = host, int(port)  # not connected, so that the receiver's end is no error here
+fill = bytes(int(size) - 16)
+began = time.monotonic()
+for number in range(int(count)):
+    if (rest := began + number * interval - time.monotonic()) > 0:
+        time.sleep(rest)
+    source.sendto(struct.pack("!qq", time.monotonic_ns(), number) + fill, there)
+time.sleep(0.3)
+for _ in range(40):
+    source.sendto(b"over", there)
+    time.sleep(0.01)
+print("{}")
+"""
+
+STOP = """
+# Tries to stop the shaper; says with what success.
+import contextlib, io, json
+from torrentnet.shaper.__main__ import main
+with contextlib.redirect_stderr(io.StringIO()) as error:
+    status = main(["stop"])
+print(json.dumps([status, error.getvalue()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with Nodes(3) as made:
+        status, _, error = made.root(RECEIVER, rules.PROBE, "")
+        if status:
+            pytest.skip(f"delay in user space: {error.strip()}")
+        yield made
+
+
+@pytest.fixture
+def shaper(nodes: Nodes) -> Iterator[Shaper]:
+    """The shaper of the receiving node; its rules and itself are gone at the test's end."""
+    made = Shaper(nodes)
+    yield made
+    made.end()
+
+
+class Shaper:
+    """What a lab does with a shaper."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+
+    def apply(self, asked: Mapping[str, str]) -> None:
+        """Impairments in words by node, in force at the return."""
+        queues = {self._nodes.addresses[node]: rules.queue_of(self._nodes.addresses[node]) for node in asked}
+        state = "seed 1\n" + "".join(
+            f"queue {queue} {words}\n" for queue, words in zip(queues.values(), asked.values(), strict=True)
+        )
+        self._do(f"{shlex.join(rules.APPLY)} <<END\n{state}END\n")
+        self._do(f"{shlex.join(rules.RESTORE)} <<END\n{rules.input_rules(queues)}END\n")
+
+    def status(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """What the shaper says of itself, and by node."""
+        lines = [
+            dict(word.partition("=")[::2] for word in shlex.split(line)[1:])
+            for line in self._do(shlex.join(rules.STATUS)).splitlines()
+        ]
+        names = {str(rules.queue_of(address)): name for name, address in self._nodes.addresses.items()}
+        return lines[0], {names[line["number"]]: line for line in lines[1:]}
+
+    def exit_status(self) -> int:
+        return self._nodes.root(RECEIVER, rules.STATUS, "")[0]
+
+    def kill(self) -> None:
+        """As if it had crashed."""
+        self._do(f"kill -9 {self.status()[0]['pid']}")
+
+    def end(self) -> None:
+        self._do(f"{shlex.join(rules.RESTORE)} <<END\n{rules.input_rules({})}END\n")
+        self._nodes.root(RECEIVER, rules.STOP, "")
+        deadline = time.monotonic() + DEADLINE_S
+        while self.exit_status() != 3:
+            assert time.monotonic() < deadline, "the shaper does not end"
+
+    def _do(self, script: str) -> str:
+        return self._nodes.show(RECEIVER, script)
+
+
+def measure(nodes: Nodes, rates: Mapping[str, tuple[float, float]], size: int = 1472) -> tuple[Any, int]:
+    """Sends from nodes at a rate (Mbit/s) for some seconds: numbers and delays by node, and all checksum errors."""
+    receiver = nodes.agent(RECEIVER, RECEIVE, PORT, len(rates))
+    assert receiver.line() == "ready"
+    senders = []
+    for node, (rate, seconds) in rates.items():
+        interval = (size + 28) * 8 / rate / 1e6
+        there = nodes.addresses[RECEIVER]
+        senders.append(nodes.agent(node, SEND, there, PORT, round(seconds / interval), size, interval))
+    answer = receiver.answer()
+    for sender in senders:
+        sender.answer()
+    by_address = {address: name for name, address in nodes.addresses.items()}
+    return {by_address[host]: found for host, found in answer["found"].items()}, answer["errors"]
+
+
+def delays(found: list[tuple[int, float]]) -> list[float]:
+    return sorted(delay for _, delay in found)
+
+
+def quantile(values: list[float], share: float) -> float:
+    return values[min(len(values) - 1, int(len(values) * share))]
+
+
+def allowed(delay_ms: float) -> float:
+    return 1 + 0.02 * delay_ms
+
+
+def test_delays_of_two_sources_at_once(nodes: Nodes, shaper: Shaper) -> None:
+    shaper.apply({"node-2": "delay=20ms", "node-3": "delay=100ms"})
+    found, _ = measure(nodes, {"node-2": (20, 2), "node-3": (5, 2)})
+    itself, done = shaper.status()
+    for node, asked, count in (("node-2", 20, 3333), ("node-3", 100, 833)):
+        took = delays(found[node])
+        assert len(took) == count
+        assert abs(quantile(took, 0.5) - asked) <= allowed(asked)
+        # A datagram must never come early, however busy the machine is.
+        assert took[0] >= asked - 1
+        assert done[node]["dropped"] == "0"
+        assert int(done[node]["packets"]) >= count
+        middle, most = quantile(took, 0.5), quantile(took, 0.99)
+        late = int(done[node]["late"]) / int(done[node]["packets"])
+        print(f"{node}: asked {asked} ms, median {middle:.2f}, 99 % {most:.2f}, late {late:.2%}")
+    print(itself)
+
+
+def test_jitter_is_even(nodes: Nodes, shaper: Shaper) -> None:
+    shaper.apply({"node-2": "delay=20ms jitter=5ms"})
+    found, _ = measure(nodes, {"node-2": (10, 2)})
+    took = delays(found["node-2"])
+    assert took[0] >= 14
+    for share in (0.1, 0.25, 0.5, 0.75):
+        assert abs(quantile(took, share) - (15 + 10 * share)) <= allowed(20)
+
+
+def test_a_share_of_packets_overtakes(nodes: Nodes, shaper: Shaper) -> None:
+    shaper.apply({"node-2": "delay=50ms reordering=25%"})
+    found, _ = measure(nodes, {"node-2": (5, 2)})
+    took = delays(found["node-2"])
+    assert abs(sum(delay < 45 for delay in took) / len(took) - 0.25) < SURE * math.sqrt(0.25 * 0.75 / len(took))
+
+
+def test_corruption_is_found_by_the_receivers_checksum_and_copies_arrive(nodes: Nodes, shaper: Shaper) -> None:
+    _, before = measure(nodes, {"node-2": (5, 0.01), "node-3": (5, 0.01)})
+    shaper.apply({"node-2": "delay=5ms corruption=10%", "node-3": "delay=5ms duplication=10%"})
+    found, after = measure(nodes, {"node-2": (5, 2), "node-3": (5, 2)})
+    _, done = shaper.status()
+    margin = SURE * math.sqrt(0.1 * 0.9 * 833)
+    lost = 833 - len(found["node-2"])
+    again = len(found["node-3"]) - 833
+    assert abs(lost - 83.3) < margin
+    assert abs(again - 83.3) < margin
+    # The datagrams that say "over" are hit as well, some after the receiver's end.
+    assert lost <= after - before <= int(done["node-2"]["corrupted"])
+    assert int(done["node-3"]["duplicated"]) >= again
+    assert sorted({number for number, _ in found["node-3"]}) == list(range(833))
+
+
+def test_a_change_under_way_loses_nothing(nodes: Nodes, shaper: Shaper) -> None:
+    shaper.apply({"node-2": "delay=10ms"})
+    receiver = nodes.agent(RECEIVER, RECEIVE, PORT, 1)
+    assert receiver.line() == "ready"
+    sender = nodes.agent("node-2", SEND, nodes.addresses[RECEIVER], PORT, 1500, 1000, 0.001)
+    deadline = time.monotonic() + DEADLINE_S
+    while int(shaper.status()[1]["node-2"]["packets"]) < 300:
+        assert time.monotonic() < deadline
+    shaper.apply({"node-2": "delay=60ms", "node-3": "delay=5ms"})
+    found = next(iter(receiver.answer()["found"].values()))
+    sender.answer()
+    assert sorted(number for number, _ in found) == list(range(1500))
+    assert abs(quantile(sorted(delay for number, delay in found if number < 200), 0.5) - 10) <= allowed(10)
+    assert abs(quantile(sorted(delay for number, delay in found if number >= 1400), 0.5) - 60) <= allowed(60)
+
+
+def test_tcp_keeps_its_speed(nodes: Nodes, shaper: Shaper) -> None:
+    shaper.apply({"node-2": "delay=20ms"})
+    sink = nodes.agent(RECEIVER, TCP_SINK, PORT, 0.5, 1.5)
+    assert sink.line() == "ready"
+    source = nodes.agent("node-2", TCP_SOURCE, nodes.addresses[RECEIVER], PORT)
+    took = sink.answer()
+    source.answer()
+    assert took["bytes"] * 8 / took["seconds"] > 20e6
+    assert shaper.status()[1]["node-2"]["dropped"] == "0"
+
+
+def test_without_the_shaper_its_packets_are_lost_and_the_lab_can_see_it(nodes: Nodes, shaper: Shaper) -> None:
+    shaper.apply({"node-2": "delay=5ms"})
+    shaper.kill()
+    assert shaper.exit_status() == 3
+    found, _ = measure(nodes, {"node-3": (5, 0.1)})
+    assert "node-3" in found
+    reach = f"import socket; socket.create_connection(('{nodes.addresses[RECEIVER]}', 1), timeout=0.5)"
+    assert "TimeoutError" in nodes.show("node-2", f'python3 -c "{reach}" 2>&1 || true')
+    shaper.apply({"node-2": "delay=5ms"})
+    assert "ConnectionRefusedError" in nodes.show("node-2", f'python3 -c "{reach}" 2>&1 || true')
+
+
+def test_a_wrong_state_changes_nothing(nodes: Nodes, shaper: Shaper) -> None:
+    shaper.apply({"node-2": "delay=5ms"})
+    status, _, error = nodes.root(RECEIVER, rules.APPLY, "queue 1 delay=5ms\nqueue 2 delay=5\n")
+    assert status == 2
+    assert error.strip() == "shaper: error: line 2: delay=5: a duration has its unit (us, ms, s), as in delay=20ms"
+    assert shaper.status()[1].keys() == {"node-2"}
+
+
+def test_the_nodes_own_user_is_not_heard(nodes: Nodes, shaper: Shaper) -> None:
+    shaper.apply({"node-2": "delay=5ms"})
+    status, error = nodes.agent(RECEIVER, STOP).answer()
+    assert status == 1
+    assert error.strip() == "shaper: error: only root is heard by the shaper (docker exec --privileged -u 0)"
+    assert shaper.exit_status() == 0

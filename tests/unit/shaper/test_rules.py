@@ -1,0 +1,36 @@
+"""What is given to iptables-restore."""
+
+from __future__ import annotations
+
+import pytest
+
+from torrentnet.shaper.rules import input_rules, queue_of
+
+
+def test_each_address_goes_to_its_queue() -> None:
+    assert (
+        input_rules({"198.18.0.4": 4, "198.18.1.5": 261})
+        == """\
+*mangle
+:TORRENTNET-DELAY - [0:0]
+-F INPUT
+-A INPUT -j TORRENTNET-DELAY
+-A TORRENTNET-DELAY -s 198.18.0.4/32 ! -i lo -j NFQUEUE --queue-num 4
+-A TORRENTNET-DELAY -s 198.18.1.5/32 ! -i lo -j NFQUEUE --queue-num 261
+COMMIT
+"""
+    )
+
+
+def test_a_queue_without_a_listener_drops() -> None:
+    assert "bypass" not in input_rules({"198.18.0.4": 4})
+
+
+@pytest.mark.parametrize("queues", [{"198.18.0.4 -j ACCEPT": 4}, {"leecher-1": 4}, {"::1": 4}, {"198.18.0.4": 65536}])
+def test_what_is_no_address_or_queue_is_refused(queues: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        input_rules(queues)
+
+
+def test_queues_tell_the_nodes_of_a_lab_apart() -> None:
+    assert [queue_of(address) for address in ("198.18.0.4", "198.18.1.4", "198.18.255.255")] == [4, 260, 65535]

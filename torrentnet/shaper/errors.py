@@ -1,0 +1,27 @@
+"""What can go wrong, in words that a user can act on."""
+
+
+class ShaperError(Exception):
+    """Base of all errors that this program tells its user, with the exit status that goes with it."""
+
+    status = 1
+
+
+class StateRefused(ShaperError):
+    """The text of a desired state is wrong; the state before it stays in force."""
+
+    status = 2
+
+
+class KernelRefused(ShaperError):
+    """The kernel lacks something or does not allow it."""
+
+
+class NameTaken(ShaperError):
+    """Another daemon runs in this network namespace already."""
+
+
+class NobodyAnswers(ShaperError):
+    """No daemon runs in this network namespace, or it does not answer in time."""
+
+    status = 3

@@ -1,0 +1,180 @@
+"""NFQUEUE messages of netlink: bytes <-> meaning. No socket here.
+
+Source of all layouts: linux/netlink.h, linux/netfilter/nfnetlink.h and linux/netfilter/nfnetlink_queue.h. Headers are
+in the machine's byte order, what belongs to netfilter is in network byte order.
+"""
+
+import errno
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+NETLINK_NETFILTER = 12
+AF_INET = 2
+NLM_F_REQUEST = 1
+NLM_F_ACK = 4
+NLMSG_ERROR = 2
+MAX_MESSAGE = 1 << 17
+"""More than a packet of 64 KiB with all its attributes."""
+
+_MESSAGE = struct.Struct("=IHHII")
+_FAMILY = struct.Struct("!BBH")
+_ATTRIBUTE = struct.Struct("=HH")
+_TYPE_MASK = 0x3FFF
+_PACKET_HEADER = struct.Struct("!IHB")
+_TIMESTAMP = struct.Struct("!QQ")
+_NUMBER = struct.Struct("!I")
+_ERROR = struct.Struct("=i")
+_PARAMETERS = struct.Struct("!IB")
+_VERDICT = struct.Struct("!II")
+_COMMAND = struct.Struct("!BBH")
+_HEADERS = _MESSAGE.size + _FAMILY.size
+
+
+class _Type(IntEnum):
+    PACKET = 3 << 8
+    VERDICT = 3 << 8 | 1
+    CONFIG = 3 << 8 | 2
+
+
+class _Attribute(IntEnum):
+    PACKET_HEADER = 1
+    VERDICT_HEADER = 2
+    TIMESTAMP = 4
+    PAYLOAD = 10
+
+
+class _Setting(IntEnum):
+    COMMAND = 1
+    PARAMETERS = 2
+    MAX_LENGTH = 3
+    MASK = 4
+    FLAGS = 5
+
+
+class Verdict(IntEnum):
+    """What becomes of a packet."""
+
+    DROP = 0
+    ACCEPT = 1
+
+
+class NetlinkMalformed(ValueError):
+    """Bytes that are no netlink message of the kinds that the kernel sends to us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A packet that the kernel keeps until its verdict."""
+
+    queue: int
+    number: int
+    """The kernel's name for it within its queue."""
+    received_ns: int | None
+    """When the interface received it, in ns of CLOCK_REALTIME (in steps of 1 us); None when the kernel took no time."""
+    payload: bytes | None
+    """The whole packet from its IP header on; None when the queue does not copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The kernel's answer to a request: 0, or an errno."""
+
+    error: int
+    sequence: int
+
+
+def bind_queue(queue: int, sequence: int, *, copy: bool, max_waiting: int) -> bytes:
+    """The request that opens a queue (0 to 65535) with its settings, all in one message.
+
+    `copy`: the packets' bytes come along, each segment of TCP by itself. Without it only their numbers come, and what
+    a sending kernel handed over as one large segment stays one. `max_waiting`: packets beyond it are dropped by the
+    kernel, and counted.
+    """
+    return _config(queue, sequence, _COMMAND.pack(1, 0, AF_INET), copy=copy, max_waiting=max_waiting)
+
+
+def change_queue(queue: int, sequence: int, *, copy: bool, max_waiting: int) -> bytes:
+    """The request that gives a queue of ours other settings; see `bind_queue`."""
+    return _config(queue, sequence, None, copy=copy, max_waiting=max_waiting)
+
+
+def verdict(packet_queue: int, number: int, decision: Verdict, payload: bytes | None = None) -> bytes:
+    """The message that lets a packet go on, or `payload` in its place, or nothing. Several may be joined."""
+    body = _attribute(_Attribute.VERDICT_HEADER, _VERDICT.pack(decision, number))
+    if payload is not None:
+        body += _attribute(_Attribute.PAYLOAD, payload)
+    return _message(_Type.VERDICT, packet_queue, body, NLM_F_REQUEST, 0)
+
+
+def decode(data: bytes | bytearray | memoryview) -> Iterator[Packet | Answer]:
+    """The messages in what one receive gave. Other kinds are left out. Raises NetlinkMalformed."""
+    at = 0
+    while at + _MESSAGE.size <= len(data):
+        length, kind, _, sequence, _ = _MESSAGE.unpack_from(data, at)
+        if length < _MESSAGE.size or at + length > len(data):
+            raise NetlinkMalformed(f"a message of {length} bytes where {len(data) - at} are left")
+        if kind == _Type.PACKET:
+            yield _packet(data, at, at + length)
+        elif kind == NLMSG_ERROR:
+            if length < _MESSAGE.size + _ERROR.size:
+                raise NetlinkMalformed("an answer without its error number")
+            yield Answer(error=-_ERROR.unpack_from(data, at + _MESSAGE.size)[0], sequence=sequence)
+        at += length + 3 & ~3
+
+
+def describe(error: int) -> str:
+    """What an errno means when it is the answer to `bind_queue`."""
+    if error == errno.EBUSY:
+        return "another program has this queue already"
+    if error == errno.EPERM:
+        return "not permitted: it needs CAP_NET_ADMIN (docker exec --privileged -u 0)"
+    if error in {errno.EINVAL, errno.ENOENT, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}:
+        return "the kernel has no NFQUEUE (nfnetlink_queue)"
+    return errno.errorcode.get(error, str(error))
+
+
+def _config(queue: int, sequence: int, command: bytes | None, *, copy: bool, max_waiting: int) -> bytes:
+    segments_whole = 4  # NFQA_CFG_F_GSO. Of all flags the only one: fail-open would let packets pass unshaped.
+    body = b"" if command is None else _attribute(_Setting.COMMAND, command)
+    body += _attribute(_Setting.PARAMETERS, _PARAMETERS.pack(0xFFFF if copy else 0, 2 if copy else 1))
+    body += _attribute(_Setting.MAX_LENGTH, _NUMBER.pack(max_waiting))
+    body += _attribute(_Setting.MASK, _NUMBER.pack(segments_whole))
+    body += _attribute(_Setting.FLAGS, _NUMBER.pack(0 if copy else segments_whole))
+    return _message(_Type.CONFIG, queue, body, NLM_F_REQUEST | NLM_F_ACK, sequence)
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    length = _ATTRIBUTE.size + len(value)
+    return _ATTRIBUTE.pack(length, kind) + value + bytes(-length % 4)
+
+
+def _message(kind: int, queue: int, body: bytes, flags: int, sequence: int) -> bytes:
+    return _MESSAGE.pack(_HEADERS + len(body), kind, flags, sequence, 0) + _FAMILY.pack(0, 0, queue) + body
+
+
+def _packet(data: bytes | bytearray | memoryview, start: int, end: int) -> Packet:
+    if start + _HEADERS > end:
+        raise NetlinkMalformed("a packet's message without its queue")
+    queue = data[start + _HEADERS - 2] << 8 | data[start + _HEADERS - 1]
+    number = received_ns = payload = None
+    at = start + _HEADERS
+    while at + _ATTRIBUTE.size <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
+        value = at + _ATTRIBUTE.size
+        size = length - _ATTRIBUTE.size
+        if size < 0 or at + length > end:
+            raise NetlinkMalformed(f"an attribute of {length} bytes where {end - at} are left")
+        kind &= _TYPE_MASK
+        if kind == _Attribute.PACKET_HEADER and size >= _PACKET_HEADER.size:
+            number = _NUMBER.unpack_from(data, value)[0]
+        elif kind == _Attribute.TIMESTAMP and size >= _TIMESTAMP.size:
+            seconds, micro = _TIMESTAMP.unpack_from(data, value)
+            received_ns = seconds * 1_000_000_000 + micro * 1_000
+        elif kind == _Attribute.PAYLOAD:
+            payload = bytes(data[value : value + size])
+        at += length + 3 & ~3
+    if number is None:
+        raise NetlinkMalformed("a packet without a number")
+    return Packet(queue, number, received_ns, payload)

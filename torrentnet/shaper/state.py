@@ -1,0 +1,164 @@
+"""The desired state: what is done to the packets of each queue, as lines of text.
+
+    seed 7
+    queue 4 delay=20ms jitter=5ms
+    queue 5 delay=100ms corruption=1% duplication=0.5% reordering=2%
+
+A queue that is not named passes everything at once.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from torrentnet.shaper.errors import StateRefused
+
+MAX_DELAY_NS = 5_000_000_000
+"""Kept packets cost memory: 5 s at 20 Mbit/s are some 8,500 packets."""
+MAX_PATIENCE_NS = 1_000_000
+MAX_QUEUES = 4096
+MAX_QUEUE_NUMBER = 65535
+MAX_STATE_BYTES = 512 * 1024
+_UNITS_NS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+_AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(us|ms|s|%)", re.ASCII)
+_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """What is done to each packet of a queue, in netem's sense."""
+
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    """Each packet's delay is drawn evenly from delay - jitter to delay + jitter, not below 0: some overtake."""
+    corruption: float = 0.0
+    """Share (0 to 1) of packets in which one bit behind the IP header is flipped; the receiver's checksum finds it."""
+    duplication: float = 0.0
+    """Share of packets that arrive a second time; the copy has a delay of its own."""
+    reordering: float = 0.0
+    """Share of packets that overtake: they are not delayed at all."""
+
+    @property
+    def needs_bytes(self) -> bool:
+        """Whether the packets' bytes are needed, not only their arrival."""
+        return self.corruption > 0 or self.duplication > 0
+
+
+NOTHING = Impairment()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that is asked of a node's shaper."""
+
+    queues: Mapping[int, Impairment] = field(default_factory=dict)
+    seed: int = 0
+    """All random choices follow from it and from the packets' order."""
+
+    @property
+    def patience_ns(self) -> int:
+        """How long after its arrival a packet may be looked at, without any being late for it."""
+        soonest = min((0 if i.reordering else i.delay_ns - i.jitter_ns for i in self.queues.values()), default=0)
+        return max(0, min(MAX_PATIENCE_NS, soonest // 2))
+
+
+def parse_state(text: str) -> State:
+    """The state that a text asks for. Raises StateRefused with the line's number."""
+    queues: dict[int, Impairment] = {}
+    seed = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        if words[0] == "seed" and len(words) == 2:
+            seed = _integer(words[1], (1 << 63) - 1, number)
+        elif words[0] == "queue" and len(words) >= 2:
+            queue = _integer(words[1], MAX_QUEUE_NUMBER, number)
+            if queue in queues:
+                raise StateRefused(f"line {number}: queue {queue} is there already")
+            if len(queues) == MAX_QUEUES:
+                raise StateRefused(f"line {number}: more than {MAX_QUEUES} queues")
+            queues[queue] = _impairment(words[2:], number)
+        else:
+            raise StateRefused(
+                f"line {number}: expected `queue NUMBER delay=20ms ...` or `seed NUMBER`, not {line.strip()[:60]!r}"
+            )
+    return State(queues, seed)
+
+
+def format_state(state: State) -> str:
+    """The text that `parse_state` reads, one queue a line in the order of their numbers."""
+    lines = [f"seed {state.seed}"]
+    lines += [f"queue {queue} {format_impairment(state.queues[queue])}".rstrip() for queue in sorted(state.queues)]
+    return "\n".join(lines) + "\n"
+
+
+def format_impairment(impairment: Impairment) -> str:
+    """An impairment in words: `delay=20ms jitter=5ms`; empty when nothing is done."""
+    words = [
+        f"{name}={_decimal(Fraction(value, 1_000_000))}ms"
+        for name, value in (("delay", impairment.delay_ns), ("jitter", impairment.jitter_ns))
+        if value
+    ]
+    words += [
+        f"{name}={_decimal(Fraction(repr(float(share))) * 100)}%"
+        for name, share in (
+            ("corruption", impairment.corruption),
+            ("duplication", impairment.duplication),
+            ("reordering", impairment.reordering),
+        )
+        if share
+    ]
+    return " ".join(words)
+
+
+def _impairment(words: list[str], line: int) -> Impairment:
+    times: dict[str, int] = {}
+    shares: dict[str, float] = {}
+    for word in words:
+        name, _, amount = word.partition("=")
+        if name in times or name in shares:
+            raise StateRefused(f"line {line}: {name} is there twice")
+        if name in {"delay", "jitter"}:
+            times[name] = _duration(name, amount, line)
+        elif name in {"corruption", "duplication", "reordering"}:
+            shares[name] = _share(name, amount, line)
+        else:
+            raise StateRefused(
+                f"line {line}: {word[:40]!r} is none of delay, jitter, corruption, duplication, reordering"
+            )
+    return Impairment(
+        delay_ns=times.get("delay", 0),
+        jitter_ns=times.get("jitter", 0),
+        corruption=shares.get("corruption", 0.0),
+        duplication=shares.get("duplication", 0.0),
+        reordering=shares.get("reordering", 0.0),
+    )
+
+
+def _integer(word: str, largest: int, line: int) -> int:
+    if not _NUMBER.fullmatch(word) or int(word) > largest:
+        raise StateRefused(f"line {line}: {word[:40]!r} is not a whole number from 0 to {largest}")
+    return int(word)
+
+
+def _duration(name: str, amount: str, line: int) -> int:
+    match = _AMOUNT.fullmatch(amount)
+    if match is None or match[2] == "%":
+        raise StateRefused(f"line {line}: {name}={amount[:40]}: a duration has its unit (us, ms, s), as in {name}=20ms")
+    value = int(Fraction(match[1]) * _UNITS_NS[match[2]])
+    if value > MAX_DELAY_NS:
+        raise StateRefused(f"line {line}: {name}={amount}: more than {MAX_DELAY_NS // 1_000_000_000} s cannot be kept")
+    return value
+
+
+def _share(name: str, amount: str, line: int) -> float:
+    match = _AMOUNT.fullmatch(amount)
+    if match is None or match[2] != "%" or Fraction(match[1]) > 100:
+        raise StateRefused(f"line {line}: {name}={amount[:40]}: a share is written from 0% to 100%")
+    return float(Fraction(match[1]) / 100)
+
+
+def _decimal(value: Fraction) -> str:
+    return f"{float(value):.9f}".rstrip("0").rstrip(".")
