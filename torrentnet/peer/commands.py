@@ -34,10 +34,13 @@ def make_commands(name: str, peer: Callable[[], Peer], log: RequestLog, on_quit:
             _LOGS,
             "every response received on the way to a piece",
             lambda words: _logs(words, log),
+            complete=lambda words, word: ("--json", "--last"),
             details="--last N   only the newest N responses\n--json     one JSON object a line",
         )
     )
-    commands.add(Command(("status",), "status", "what this peer has, and who it serves", lambda words: _status(peer())))
+    commands.add(
+        Command(("status",), "status", "what this peer has, and who it serves", lambda words: _status(words, peer()))
+    )
     return commands
 
 
@@ -92,7 +95,13 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _status(peer: Peer) -> Iterator[str]:
+def _status(words: list[str], peer: Peer) -> Iterable[str]:
+    if words:
+        raise CommandError("status takes no words", 2)
+    return _told_of(peer)
+
+
+def _told_of(peer: Peer) -> Iterator[str]:
     download, store = peer.download, peer.store
     yield f"state        {peer.state}"
     yield f"listens on   {peer.endpoint}"
@@ -105,5 +114,5 @@ def _status(peer: Peer) -> Iterator[str]:
         yield f"download     {download.phase.value}"
         if download.source is not None:
             yield f"source       {download.source.name} {download.source.endpoint}"
-    yield f"serving      {peer.connections} connections"
+    yield f"serving      {peer.connections} connection{'' if peer.connections == 1 else 's'}"
     yield f"uploaded     {format_size(peer.uploaded)}"

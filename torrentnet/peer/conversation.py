@@ -82,6 +82,7 @@ class Conversation:
         self.waiting = 0
         """Bytes in :attr:`output`."""
         self.received_bytes = 0
+        self.sent_bytes = 0
         if initiator:
             self._greet()
 
@@ -162,6 +163,7 @@ class Conversation:
     def sent(self, count: int) -> None:
         """The shell has sent ``count`` bytes of what was in :attr:`output` and taken them out."""
         self.waiting -= count
+        self.sent_bytes += count
 
     def _meet(self, other: Handshake) -> Handshake:
         if other.info_hash != self._info_hash:

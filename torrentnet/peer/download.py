@@ -16,7 +16,7 @@ from torrentnet.peer.picker import Candidates
 from torrentnet.peer.session import Joined, LookupDone, Membership, Refused, Silence
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.extension import Outcome, Result
-from torrentnet.wire.info import DEFAULT_PIECE_LENGTH, piece_count
+from torrentnet.wire.info import piece_count
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ class Host(Protocol):
         """Close that connection, if there is one; nothing of it is heard any more."""
 
     def open_existing(self, piece_length: int) -> None:
-        """Hash the file that is there under the final name: ``existing_opened`` or ``storage_failed`` follows."""
+        """Hash the file that is there under the final name: ``existing_opened`` or ``storage_failed`` follows.
+
+        ``piece_length`` 0: the one that sharing the file would take.
+        """
 
     def open_part(self, info: Info) -> None:
         """Open the file's part and check it: ``part_opened`` or ``storage_failed`` follows."""
@@ -174,7 +177,9 @@ class Download:
         if self.phase is not Phase.ASKING:
             return
         if found.found:
-            self._obstacle = f"nobody who has {self.name!r} whole could be used"
+            # Where there are some, what was wrong with the last one tells more.
+            if not done.holders:
+                self._obstacle = f"nobody has {self.name!r} whole now"
             if self._found is None:
                 self._join(found, now)
             self._found = found
@@ -183,7 +188,7 @@ class Download:
         if self._exists:
             self._exists = False
             self.phase = Phase.CHECKING
-            self._host.open_existing(found.piece_length or DEFAULT_PIECE_LENGTH)
+            self._host.open_existing(found.piece_length)
             return
         self._candidates.named(done.holders if found.found else ())
         self._next_source(now)
@@ -191,7 +196,7 @@ class Download:
     def _join(self, found: Found, now: float) -> None:
         # Standard clients do not tell their piece length: one piece stands for the file until its info is here.
         pieces = piece_count(found.size, found.piece_length) if found.piece_length else 1
-        member = Membership(found.info_hash, self.name, found.size, found.piece_length or max(found.size, 1))
+        member = Membership(found.info_hash, self.name, found.size, found.piece_length)
         self._session.join(member, PieceSet(max(pieces, 1)), now)
 
     # Which source

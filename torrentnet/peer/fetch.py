@@ -104,6 +104,7 @@ class Fetch:
     _early: list[int] = field(default_factory=list)
     _theirs: PieceSet | None = None
     _choked: bool = True
+    _unchoke_counts: bool = True
     _metadata: dict[int, bytes] = field(default_factory=dict)
     _metadata_asked: int = 0
     _metadata_since: float | None = None
@@ -128,7 +129,10 @@ class Fetch:
         """React to what the source said. Raises :class:`SourceFailed` and :class:`PeerProtocolError`."""
         if isinstance(event, Block):
             yield from self._take_block(event, now)
-        elif isinstance(event, Handshake):
+            return
+        # Nothing but data counts as data: a source that only says that it is alive has stalled all the same.
+        self._heard_bytes = self.conversation.received_bytes
+        if isinstance(event, Handshake):
             self.useful_at = now
             # A downloader of the single strategy offers nothing on the connection that it downloads from.
             self.conversation.send_introduction(None, 0)
@@ -141,7 +145,10 @@ class Fetch:
             yield from self._take_metadata(event, now)
         elif isinstance(event, Unchoke):
             self._choked = False
-            self.useful_at = now
+            if self._unchoke_counts:
+                # Once, until data comes: choking and unchoking in turns is no service.
+                self._unchoke_counts = False
+                self.useful_at = now
             self.refill(now)
         elif isinstance(event, Choke):
             self._choked = True
@@ -213,8 +220,10 @@ class Fetch:
 
     def due(self) -> float:
         """When :meth:`check` and :meth:`slow` are to be called next."""
-        rate_at = self._rate_since[0] + RATE_WINDOW if self._rate_since else self.useful_at + RATE_WINDOW
-        return min(self.useful_at + self.stall, rate_at)
+        stalled_at = self.useful_at + self.stall
+        if self._rate_since is not None:
+            return min(stalled_at, self._rate_since[0] + RATE_WINDOW)
+        return min(stalled_at, self.spoke_at + RATE_WINDOW) if self._asked else stalled_at
 
     def _unfinished(self) -> int | None:
         # Only the newest piece can have blocks that were not asked for yet, but for a choke in between.
@@ -234,6 +243,7 @@ class Fetch:
         if length != len(block.data):
             raise SourceFailed(f"sent a block of {len(block.data)} bytes where {length} were asked for")
         self.useful_at = now
+        self._unchoke_counts = True
         self._in_flight -= length
         partial = self._partials[block.piece]
         partial.data[block.begin : block.begin + length] = block.data
@@ -280,6 +290,7 @@ class Fetch:
                 if len(self._early) >= 1 << 20:
                     raise SourceFailed("announces more pieces than a file can have")
                 self._early.append(event.piece)
+                self._settle_possession()
             elif event.piece >= self._theirs.size:
                 raise PeerProtocolError(f"has piece {event.piece} of {self._theirs.size}")
             else:

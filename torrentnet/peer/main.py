@@ -153,6 +153,10 @@ def _unit(parse: Callable[[str], float]) -> Callable[[str], float]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.mode == "get":
+        for given, word in ((options.torrent, "--torrent"), (options.piece_length, "--piece-length")):
+            if given is not None:
+                raise UsageError(f"{word} goes with share: with get, the file is what others share")
     path = _path(options)
     piece_length = None if options.piece_length is None else int(options.piece_length)
     if piece_length is not None and (

@@ -179,10 +179,9 @@ class Peer:
                 self._events.emit("hashing", file=path.name, bytes=done, size=size, percent=100 * done // size)
 
         def job() -> FileStore:
-            length = self._settings.piece_length or choose_piece_length(
-                os.path.getsize(path) if os.path.isfile(path) else 0
+            store = open_whole(
+                path, self._settings.piece_length or _piece_length(path), progress, self._worker.cancelled
             )
-            store = open_whole(path, length, progress, self._worker.cancelled)
             return corrupted(store) if self._settings.corrupt else store
 
         self._worker.submit(job, self._shared_opened)
@@ -295,7 +294,9 @@ class Peer:
         """See :class:`~torrentnet.peer.download.Host`."""
         path = self._settings.path
         self._worker.submit(
-            lambda: open_whole(path, piece_length, lambda done, size: None, self._worker.cancelled),
+            lambda: open_whole(
+                path, piece_length or _piece_length(path), lambda done, size: None, self._worker.cancelled
+            ),
             lambda result: self._stored(result, lambda it, store: it.existing_opened(store, time.monotonic())),
         )
 
@@ -388,7 +389,7 @@ class Peer:
         self._leave_until = now + seconds
         if self.download is not None and self.download.phase is not Phase.FAILED:
             self._download_do(lambda it: it.abandon("the peer was stopped", now))
-        self._session.leave(now)
+        self._session.leave(now, seconds)
         if self._session.settled:
             self._leave_until = now
 
@@ -404,6 +405,10 @@ class Peer:
         self._selector.close()
         for sock in (self._udp, self._wake_in, self._wake_out):
             sock.close()
+
+
+def _piece_length(path: Path) -> int:
+    return choose_piece_length(os.path.getsize(path) if os.path.isfile(path) else 0)
 
 
 def _tracker_socket(listen_ip: str, tracker: Endpoint) -> socket.socket:

@@ -19,6 +19,8 @@ FIRST_TIMEOUT = 0.5
 MAX_TIMEOUT = 15.0
 JITTER = 0.1
 """Part of a pause by which a repeat may come earlier."""
+RECONNECT = 1.0
+"""Seconds that a connection id is kept at least, where the keep-alive interval is not shorter."""
 SILENT_AFTER = 3
 """Unanswered tries after which the tracker counts as silent."""
 _ID_REFUSED = "connection id refused"
@@ -155,11 +157,13 @@ class Requests:
 
     def _take_error(self, pending: _Pending, message: str, now: float) -> Refusal | None:
         if message.startswith(_ID_REFUSED) or message.lower().startswith("connection id"):
-            # A tracker that was restarted has another secret. Once a second is enough: one that refuses
+            # A tracker that was restarted has another secret. Once an interval is enough: one that refuses
             # each new id must not draw us into an endless exchange.
-            if self._connection_id is not None and now - self._connected_at >= 1.0:
-                self._connection_id = None
-                pending.due = now
+            if self._connection_id is not None:
+                again = self._connected_at + min(RECONNECT, self.slowest)
+                if now >= again:
+                    self._connection_id = None
+                pending.due = min(pending.due, max(now, again))
             return None
         self._tries = 0
         del self._pending[pending.kind]
@@ -174,7 +178,9 @@ class Requests:
             # Earlier by chance, so that many peers spread, and never later: ``slowest`` is a promise.
             pending.due = now + pause * self.rng.uniform(1 - JITTER, 1)
             pending.tries = min(pending.tries + 1, 8)
-            self._tries = max(self._tries, pending.tries - 1)
+            # A tracker without the extension may never answer reports; the announces tell whether it lives.
+            if pending.kind is not Kind.POSSESSION:
+                self._tries = max(self._tries, pending.tries - 1)
             sent.append(pending.build(connection_id, pending.transaction_id))
         return sent
 

@@ -42,6 +42,7 @@ class Membership:
     name: str
     size: int
     piece_length: int
+    """0 while nobody has told it: nothing can be said of pieces then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class TrackerSession:
         self._requests = requests
         self._member: Membership | None = None
         self._held: PieceSet | None = None
-        self._keepalive = DEFAULT_KEEPALIVE
+        self._keepalive = requests.slowest = DEFAULT_KEEPALIVE
         self._next_keepalive: float | None = None
         self._joined = False
         self._ever_joined = False
@@ -116,6 +117,9 @@ class TrackerSession:
         self._windows: list[tuple[int, int]] = []
         self._was_silent = False
         self._leaving = False
+        self._goodbye_by: float | None = None
+        self._published_at: float | None = None
+        self._extension_known = False
         self._extension_silence = 0
         self.extended = True
         """False once the tracker has turned out to speak plain BEP 15 only."""
@@ -139,9 +143,12 @@ class TrackerSession:
 
     def hold(self, member: Membership, held: PieceSet) -> None:
         """What is held of the file, known better now than when we joined; reported at once."""
+        told = self._member
         self._member, self._held = member, held
         self._reported = -1
         self._report_at = 0.0
+        if told is not None and told.piece_length != member.piece_length and self._next_keepalive is not None:
+            self._next_keepalive = 0.0
 
     def completed(self, now: float) -> None:
         """Announce that the last piece is there."""
@@ -156,25 +163,31 @@ class TrackerSession:
             now,
         )
 
-    def leave(self, now: float) -> None:
-        """Say good-bye; :class:`Departed` follows when the tracker has heard it."""
+    def leave(self, now: float, patience: float) -> None:
+        """Say good-bye; :class:`Departed` follows when the tracker has heard it.
+
+        A good-bye ends the requests that are open, so an outcome under way goes first: the good-bye waits for it, at
+        most half of the ``patience`` (seconds) that the caller has.
+        """
         self._leaving = True
-        self._requests.forget(Kind.LOOKUP)
-        self._requests.forget(Kind.POSSESSION)
+        for kind in (Kind.LOOKUP, Kind.POSSESSION, Kind.ANNOUNCE):
+            self._requests.forget(kind)
         if self._member:
-            self._announce(udp.Event.STOPPED, now)
+            self._goodbye_by = now + patience / 2
         self._next_keepalive = None
 
     @property
     def settled(self) -> bool:
-        """Whether everything that was said has been answered."""
-        return not any(self._requests.busy(kind) for kind in Kind)
+        """Whether everything that was to be said has been said, and answered."""
+        return self._goodbye_by is None and not any(self._requests.busy(kind) for kind in Kind)
 
     def due(self, now: float) -> float | None:
         """When to call :meth:`datagrams` next."""
         times = [time for time in (self._requests.due(), self._next_keepalive) if time is not None]
         if self._wants_report():
             times.append(max(self._report_at, now))
+        if self._goodbye_by is not None:
+            times.append(self._goodbye_by if self._requests.busy(Kind.OUTCOME) else now)
         return min(times, default=None)
 
     def datagrams(self, now: float) -> list[bytes]:
@@ -185,6 +198,10 @@ class TrackerSession:
                 self._announce(udp.Event.NONE if self._joined else udp.Event.STARTED, now)
         if self._wants_report() and now >= self._report_at:
             self._report(now)
+        if self._goodbye_by is not None and (now >= self._goodbye_by or not self._requests.busy(Kind.OUTCOME)):
+            self._goodbye_by = None
+            self._announce(udp.Event.STOPPED, now)
+            self._next_keepalive = None
         return self._requests.datagrams(now)
 
     def receive(self, data: bytes, now: float) -> list[SessionEvent]:
@@ -209,6 +226,7 @@ class TrackerSession:
         return [Silence(self._was_silent)]
 
     def _take_answer(self, answer: Answer, now: float, events: list[SessionEvent]) -> None:
+        self._extension_known |= answer.kind is not Kind.ANNOUNCE
         if answer.kind is Kind.LOOKUP:
             assert isinstance(answer.tag, _Lookup)
             self._take_found(extension.parse_found(answer.reply), answer.tag, now, events)
@@ -217,7 +235,6 @@ class TrackerSession:
         elif answer.kind is Kind.POSSESSION:
             possessed = extension.parse_possessed(answer.reply)
             self._set_keepalive(possessed.keepalive_ms, now)
-            self._extension_silence = 0
             if self._windows:
                 self._ask_window(now)
         else:
@@ -229,7 +246,7 @@ class TrackerSession:
             self._joined = False
             events.append(Departed())
             return
-        if self._requests.busy(Kind.POSSESSION):
+        if self._requests.busy(Kind.POSSESSION) and not self._extension_known:
             self._extension_silence += 1
             if self._extension_silence >= _PLAIN_AFTER and not self._leaving:
                 self.extended = False
@@ -244,17 +261,19 @@ class TrackerSession:
             self._ever_joined = True
 
     def _take_refusal(self, refusal: Refusal, now: float, events: list[SessionEvent]) -> None:
-        if refusal.message.startswith(_UNKNOWN_PEER):
-            # It was restarted, or we were silent for too long: publish again, nothing needs a human.
-            if self._member and not self._leaving:
-                self._joined = False
-                self._announce(udp.Event.STARTED, now)
-            return
-        if refusal.kind is Kind.POSSESSION:
-            self.extended = False
-            return
         if refusal.tag is udp.Event.STOPPED:
             events.append(Departed())
+            return
+        if refusal.message.startswith(_UNKNOWN_PEER):
+            # It was restarted, or we were silent for too long: publish again, nothing needs a human. At once, or
+            # with the next keep-alive where that was done just now: one that knows nobody must not be flooded.
+            if self._member and not self._leaving:
+                self._joined = False
+                if self._published_at is None or now - self._published_at >= self._keepalive:
+                    self._announce(udp.Event.STARTED, now)
+            return
+        if refusal.kind is Kind.POSSESSION:
+            self.extended = self._extension_known
             return
         events.append(Refused(refusal.kind, refusal.message))
 
@@ -297,7 +316,8 @@ class TrackerSession:
 
         def build(connection_id: int, transaction_id: int) -> bytes:
             left = 0 if held.is_full else max(1, member.size - len(held) * member.piece_length)
-            publication = Publication(member.name, member.size, member.piece_length, identity.name, extended=True)
+            piece_length = member.piece_length or None
+            publication = Publication(member.name, member.size, piece_length, identity.name, extended=True)
             return udp.pack_announce(
                 udp.Announce(
                     connection_id,
@@ -318,6 +338,8 @@ class TrackerSession:
 
         self._requests.ask(Kind.ANNOUNCE, build, now, event)
         self._next_keepalive = now + self._keepalive
+        if event is udp.Event.STARTED:
+            self._published_at = now
 
     def _wants_report(self) -> bool:
         return (
@@ -325,6 +347,8 @@ class TrackerSession:
             and self.extended
             and not self._leaving
             and self._held is not None
+            and self._member is not None
+            and self._member.piece_length > 0
             and len(self._held) != self._reported
             and not self._requests.busy(Kind.POSSESSION)
         )
@@ -355,5 +379,6 @@ class TrackerSession:
             return
         self._keepalive = keepalive
         self._requests.slowest = keepalive
+        self._report_at = min(self._report_at, now + keepalive)
         if self._next_keepalive is not None:
             self._next_keepalive = min(self._next_keepalive, now + keepalive)

@@ -47,7 +47,7 @@ class Upload:
         self._refused = 0
         self._heard = now
         self._drained = now
-        self._last_waiting = 0
+        self._sent_before = 0
         self.sent_blocks = 0
         self.queued_bytes = 0
         """Bytes of blocks handed to the conversation so far."""
@@ -96,8 +96,9 @@ class Upload:
     def expired(self, now: float) -> str | None:
         """Why the connection is to be closed by now, if it is."""
         waiting = self._conversation.waiting
-        if waiting != self._last_waiting or not waiting:
-            self._last_waiting, self._drained = waiting, now
+        sent = self._conversation.sent_bytes
+        if sent != self._sent_before or not waiting:
+            self._sent_before, self._drained = sent, now
         if self._conversation.other is None and now - self._heard > HANDSHAKE_TIMEOUT:
             return "no handshake"
         if now - self._heard > IDLE_TIMEOUT and not waiting:

@@ -1,0 +1,179 @@
+"""A swarm of containers, ours and other people's clients, on a network of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import secrets
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docker.types import IPAMConfig, IPAMPool
+
+from tests.loopback.programs import Watched
+from torrentnet.lab.engines.base import Mode
+from torrentnet.lab.engines.docker import cleanup, labels
+from torrentnet.lab.engines.docker.network import assign, choose, taken
+from torrentnet.lab.owner import Owner, pid_namespace
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address
+
+    import docker
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = "torrentnet-clients"
+BUILD_S = 600
+NODES = ("tracker", "seed", "aria", "leecher", "other")
+TRACKER_PORT, PEER_PORT, DHT_PORT = 6771, 6881, 6882
+ARIA = (
+    "aria2c",
+    "--no-conf",
+    "--enable-peer-exchange=false",
+    "--bt-enable-lpd=false",
+    "--enable-dht=true",  # else aria2 asks no UDP tracker; it knows no node, and the info is private
+    "--enable-dht6=false",
+    "--dht-file-path=/tmp/dht.dat",
+    f"--dht-listen-port={DHT_PORT}",
+    f"--listen-port={PEER_PORT}",
+    "--file-allocation=none",
+    "--bt-tracker-interval=5",
+    "--summary-interval=0",
+    "--dir=/data",
+)
+
+
+def build_image() -> str:
+    """The image with other people's clients; layers that are there already cost a second."""
+    base = subprocess.run([ROOT / "scripts/base-image.sh"], capture_output=True, text=True, timeout=BUILD_S, check=True)
+    command = ["docker", "build", "--quiet", "--target", "clients", "--tag", IMAGE]
+    subprocess.run(
+        [*command, "--build-arg", f"BASE_IMAGE={base.stdout.strip()}", str(ROOT)],
+        capture_output=True,
+        text=True,
+        timeout=BUILD_S,
+        check=True,
+    )
+    return IMAGE
+
+
+class Container(Watched):
+    """One running container; its output is watched."""
+
+    def __init__(self, client: docker.DockerClient, name: str, identity: str, address: IPv4Address) -> None:
+        self._api = client.api
+        self._identity = identity
+        self.name = name
+        self.endpoint = f"{address}:{PEER_PORT}"
+        super().__init__(name, ["docker", "logs", "--follow", identity])
+
+    def ended(self, timeout: int = 60) -> int:
+        """Its exit status."""
+        return int(self._api.wait(self._identity, timeout=timeout)["StatusCode"])
+
+    def interrupt(self) -> None:
+        """SIGINT, as by Ctrl-C, and wait for the end. aria2 says no good-bye for a SIGTERM."""
+        self._api.kill(self._identity, "SIGINT")
+        self.ended()
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+        chunks, _ = self._api.get_archive(self._identity, path)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            member = archive.extractfile(archive.getmembers()[0])
+            assert member is not None
+            return member.read()
+
+    def digest(self, path: str) -> str:
+        """SHA-256 of a file."""
+        return hashlib.sha256(self.read(path)).hexdigest()
+
+    def until_output(self, text: str) -> str:
+        """Wait for a line with ``text`` on standard output."""
+        return self.until_line(lambda line: text in line, repr(text), deadline=60.0)
+
+
+class Swarm:
+    """Containers by name, each at its own address; everything goes at the end, whatever happened."""
+
+    def __init__(self, client: docker.DockerClient, image: str) -> None:
+        self._client = client
+        self._image = image
+        self.project = f"torrentnet-interop-{secrets.token_hex(3)}"
+        self._labels = {
+            labels.LAB: self.project,
+            labels.OWNER: str(Owner.myself()),
+            labels.PID_NAMESPACE: pid_namespace(),
+            labels.MODE: Mode.RUN.value,
+            labels.HOME: str(ROOT),
+        }
+        self._containers: list[Container] = []
+        subnet = choose(len(NODES), taken(client))
+        self._addresses = assign(subnet, NODES)
+        self._network = client.api.create_network(
+            self.project,
+            driver="bridge",
+            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
+            internal=True,  # nobody out there is asked for anything
+            labels=self._labels,
+        )["Id"]
+
+    @property
+    def tracker_address(self) -> str:
+        return f"{self._addresses['tracker']}:{TRACKER_PORT}"
+
+    def listen_address(self, node: str) -> str:
+        """Where the peer in that container is to listen."""
+        return f"{self._addresses[node]}:{PEER_PORT}"
+
+    def run(self, node: str, *command: str, files: dict[str, bytes] | None = None) -> Container:
+        """Start a container; ``files`` are put into its /data."""
+        api = self._client.api
+        address = self._addresses[node]
+        endpoint = api.create_endpoint_config(ipv4_address=str(address))
+        made = api.create_container(
+            self._image,
+            list(command),
+            name=f"{self.project}-{node}",
+            hostname=node,
+            labels={**self._labels, labels.NODE: node},
+            host_config=api.create_host_config(
+                network_mode=self.project,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                init=True,
+            ),
+            networking_config=api.create_networking_config({self.project: endpoint}),  # type: ignore[arg-type]  # as its docs have it
+        )["Id"]
+        if files:
+            api.put_archive(made, "/data", _archive(files))
+        api.start(made)
+        container = Container(self._client, node, made, address)
+        self._containers.append(container)
+        return container
+
+    def tracker(self) -> Container:
+        """tracker.py, listening."""
+        container = self.run("tracker", "tracker.py", self.tracker_address, "--keepalive", "500ms", "--timeout", "2s")
+        container.until("listening")
+        return container
+
+    def close(self) -> None:
+        """Remove all of it."""
+        try:
+            cleanup.remove(self._client, self.project)
+        finally:
+            for container in self._containers:
+                container.end()
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.uid, member.gid, member.mode = len(content), 10_001, 10_001, 0o644
+            archive.addfile(member, io.BytesIO(content))
+    return memory.getvalue()

@@ -1,0 +1,265 @@
+"""Both ends of a peer connection over a fake stream that hands the bytes on in any pieces."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections import deque
+from typing import TYPE_CHECKING
+
+from torrentnet.peer.conversation import Conversation, FileSpan
+from torrentnet.peer.fetch import Fetch, FetchEvent, InfoArrived, PieceArrived
+from torrentnet.peer.storage import FileStore, open_whole
+from torrentnet.peer.upload import Upload
+from torrentnet.wire.extended import METADATA_ID, ExtensionHandshake, pack_extension_handshake
+from torrentnet.wire.handshake import Handshake, pack_handshake
+from torrentnet.wire.info import Info, make_info
+from torrentnet.wire.messages import Extended, Message, MessageReader, pack, pack_block_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from torrentnet.peer.conversation import ConversationEvent
+    from torrentnet.wire.pieces import PieceSet
+
+SEED_ID = b"-NL0100-the-seeder--"
+LEECH_ID = b"-NL0100-the-leecher-"
+PIECE = 32 * 1024
+BULK = 256 * 1024
+
+Chunks = "Callable[[bytes], Iterable[bytes]]"
+
+
+def content(size: int, seed: int = 1) -> bytes:
+    """``size`` bytes that are the same for the same ``seed``."""
+    return random.Random(seed).randbytes(size)
+
+
+def info_of(data: bytes, piece_length: int = PIECE, name: str = "myfile.txt") -> Info:
+    """The info dictionary of ``data``."""
+    hashes = b"".join(
+        hashlib.sha1(data[start : start + piece_length], usedforsecurity=False).digest()
+        for start in range(0, len(data), piece_length)
+    )
+    return make_info(name, len(data), piece_length, hashes)
+
+
+def make_store(path: Path, data: bytes, piece_length: int = PIECE) -> FileStore:
+    """``data`` in a file, open for sharing."""
+    path.write_bytes(data)
+    return open_whole(path, piece_length, lambda done, size: None, lambda: False)
+
+
+def whole(data: bytes) -> Iterator[bytes]:
+    """In one piece."""
+    yield data
+
+
+def bytewise(data: bytes) -> Iterator[bytes]:
+    """Byte by byte."""
+    for start in range(len(data)):
+        yield data[start : start + 1]
+
+
+def cut_at(position: int) -> Callable[[bytes], Iterator[bytes]]:
+    """In two, cut at ``position``."""
+
+    def chunks(data: bytes) -> Iterator[bytes]:
+        yield from (part for part in (data[:position], data[position:]) if part)
+
+    return chunks
+
+
+def at_random(seed: int) -> Callable[[bytes], Iterator[bytes]]:
+    """In pieces of any size, small ones often."""
+    rng = random.Random(seed)
+
+    def chunks(data: bytes) -> Iterator[bytes]:
+        start = 0
+        while start < len(data):
+            size = int(10 ** rng.uniform(0, 5))
+            yield data[start : start + size]
+            start += size
+
+    return chunks
+
+
+def drained(conversation: Conversation) -> bytes:
+    """All that waits to be sent, as the kernel would send it."""
+    parts: list[bytes] = []
+    while conversation.output:
+        head = conversation.output.popleft()
+        parts.append(os.pread(head.descriptor, head.length, head.offset) if isinstance(head, FileSpan) else head)
+    data = b"".join(parts)
+    conversation.sent(len(data))
+    assert conversation.waiting == 0
+    return data
+
+
+def pour(conversation: Conversation, data: bytes) -> Iterator[ConversationEvent]:
+    """Receive ``data`` the way a socket does: into the conversation's own buffer."""
+    while data:
+        room = conversation.buffer()
+        count = min(len(room), len(data))
+        room[:count] = data[:count]
+        data = data[count:]
+        yield from conversation.received(count)
+
+
+class Seed:
+    """The serving end."""
+
+    def __init__(self, store: FileStore, now: float = 0.0, peer_id: bytes = SEED_ID) -> None:
+        info = store.info
+        self.conversation = Conversation(info.info_hash, peer_id, initiator=False, pieces=info.pieces)
+        self.upload = Upload(self.conversation, store, now)
+
+    def receive(self, data: bytes, now: float = 0.0) -> None:
+        for event in pour(self.conversation, data):
+            self.upload.take(event, now)
+        self.upload.pump()
+
+    def output(self) -> bytes:
+        """What it says until it has nothing more to say."""
+        said = b""
+        while self.conversation.output:
+            said += drained(self.conversation)
+            self.upload.pump()
+        return said
+
+
+class Leech:
+    """The downloading end; opens its file at once, keeps the pieces in memory and checks their hashes."""
+
+    def __init__(
+        self,
+        info_hash: bytes,
+        pieces: Iterable[int] | None = None,
+        *,
+        info: Info | None = None,
+        stall: float = 15.0,
+        now: float = 0.0,
+        opens: bool = True,
+    ) -> None:
+        self.conversation = Conversation(info_hash, LEECH_ID, initiator=True, bulk=BULK)
+        self.fetch = Fetch(self.conversation, info_hash, info, self._next, stall, now, now)
+        self.todo: deque[int] | None = None if pieces is None else deque(pieces)
+        self.got: dict[int, bytes] = {}
+        self.bad: list[int] = []
+        self.info: Info | None = None
+        self._opens = opens
+        if info is not None:
+            self.open(info, now)
+
+    def open(self, info: Info, now: float = 0.0) -> None:
+        self.info = info
+        if self.todo is None:
+            self.todo = deque(range(info.pieces))
+        self.fetch.opened(info, now)
+
+    def _next(self, theirs: PieceSet) -> int | None:
+        assert self.todo is not None
+        for piece in self.todo:
+            if piece in theirs:
+                self.todo.remove(piece)
+                return piece
+        return None
+
+    def receive(self, data: bytes, now: float = 0.0) -> None:
+        for event in pour(self.conversation, data):
+            for result in self.fetch.take(event, now):
+                self._keep(result, now)
+
+    def _keep(self, result: FetchEvent, now: float) -> None:
+        if isinstance(result, InfoArrived):
+            if self._opens:
+                self.open(result.info, now)
+            return
+        assert isinstance(result, PieceArrived)
+        assert self.info is not None
+        assert result.piece not in self.got
+        data = bytes(result.data)
+        if hashlib.sha1(data, usedforsecurity=False).digest() == self.info.piece_hash(result.piece):
+            self.got[result.piece] = data
+        else:
+            self.bad.append(result.piece)
+
+    def output(self) -> bytes:
+        return drained(self.conversation)
+
+    @property
+    def data(self) -> bytes:
+        """The pieces that came, joined."""
+        return b"".join(self.got[piece] for piece in sorted(self.got))
+
+
+def converse(leech: Leech, seed: Seed, chunks: Callable[[bytes], Iterable[bytes]] = whole, now: float = 0.0) -> None:
+    """Carry bytes in both directions until nobody has anything more to say."""
+    while True:
+        there, back = leech.output(), seed.output()
+        if not there and not back:
+            return
+        for chunk in chunks(there):
+            seed.receive(chunk, now)
+        for chunk in chunks(back):
+            leech.receive(chunk, now)
+
+
+class Script:
+    """A source that says exactly what the test wants, and understands what it is asked."""
+
+    def __init__(
+        self,
+        leech: Leech,
+        info: Info,
+        *,
+        fast: bool = True,
+        extended: bool = True,
+        peer_id: bytes = SEED_ID,
+        greet: bool = True,
+    ) -> None:
+        self.leech = leech
+        self.info = info
+        self.fast = fast
+        self._reader = MessageReader(1 << 20)
+        self._greeting = b""
+        self.heard: list[Message] = []
+        self.now = 0.0
+        self.listen()
+        if greet:
+            self.raw(pack_handshake(Handshake(info.info_hash, peer_id, extended=extended, fast=fast)))
+
+    def raw(self, data: bytes) -> None:
+        """Say these bytes, then listen."""
+        self.leech.receive(data, self.now)
+        self.listen()
+
+    def say(self, *messages: Message) -> None:
+        """Say messages, one after the other."""
+        for message in messages:
+            self.raw(pack(message))
+
+    def offer(self, metadata_size: int | None = None, *, metadata_id: int = METADATA_ID, block: int = 16_384) -> None:
+        """Send the extension handshake."""
+        size = len(self.info.raw) if metadata_size is None else metadata_size
+        handshake = ExtensionHandshake(metadata_id, size, "script", 250, block)
+        self.say(Extended(0, pack_extension_handshake(handshake)))
+
+    def block(self, piece: int, begin: int, data: bytes) -> None:
+        """Send a block."""
+        self.raw(pack_block_head(piece, begin, len(data)) + data)
+
+    def listen(self) -> None:
+        data = self.leech.output()
+        if len(self._greeting) < 68:
+            missing = 68 - len(self._greeting)
+            self._greeting += data[:missing]
+            data = data[missing:]
+        # Copies: what a reader hands out is valid until it is fed again.
+        self.heard.extend(self._reader.feed(data))
+
+    def of(self, kind: type) -> list[Message]:
+        """What was heard of one kind."""
+        return [message for message in self.heard if isinstance(message, kind)]

@@ -1,0 +1,258 @@
+"""A peer's tracker session in virtual time, and who it talks to: the real tracker's core, or a scripted one."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from torrentnet.peer.requests import Requests
+from torrentnet.peer.session import Identity, Membership, SessionEvent, TrackerSession
+from torrentnet.tracker.core import Core
+from torrentnet.tracker.settings import Settings
+from torrentnet.wire import extension, udp
+from torrentnet.wire.connection_id import ConnectionIds
+from torrentnet.wire.extension import Found, Holder, Lookup, Outcome, Possession
+from torrentnet.wire.udp import Action, Announce, Endpoint
+from torrentnet.wire.urldata import parse_publication
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.unit.peer.simulation import Simulation, UdpLink
+    from torrentnet.tracker.records import Record
+
+ENDPOINT = Endpoint("198.18.0.4", 6881)
+EPOCH = 1_795_436_951.0
+"""2026-11-23T12:29:11Z: the time of day at virtual second 0."""
+HASH = bytes(range(20))
+SIZE, PIECE = 8 * 1024 * 1024, 256 * 1024
+PIECES = SIZE // PIECE
+MEMBER = Membership(HASH, "myfile.txt", SIZE, PIECE)
+UNKNOWN = "unknown peer: announce with the event started"
+
+
+class Tracker(Protocol):
+    """Whatever answers datagrams."""
+
+    def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event line of the tracker."""
+
+    time: float
+    name: str
+    fields: dict[str, object]
+
+
+class RealTracker:
+    """The tracker's core with its own clock for expiry; ``restart`` makes it lose its memory and its secret."""
+
+    def __init__(self, simulation: Simulation, keepalive: float = 0.5, timeout: float = 2.0, seed: int = 0) -> None:
+        self._simulation = simulation
+        self._settings = Settings(keepalive, timeout)
+        self._seed = seed
+        self._lives = 0
+        self.down = False
+        self.records: list[Record] = []
+        self.events: list[Event] = []
+        self.core = self._make()
+        self._watch()
+
+    def _make(self) -> Core:
+        self._lives += 1
+        return Core(
+            self._settings,
+            ConnectionIds(f"secret of life {self._lives:8}".encode(), self._simulation.now),
+            emit=self._emit,
+            write=self.records.append,
+            wall=lambda: EPOCH + self._simulation.now,
+            random=random.Random(self._seed),
+            first_request=100 * self._lives,
+        )
+
+    def restart(self) -> None:
+        """Come back without any memory of peers."""
+        self.core = self._make()
+        self.down = False
+
+    def _emit(self, event: str, /, **fields: object) -> None:
+        kept = {key.rstrip("_"): value for key, value in fields.items() if value is not None}
+        self.events.append(Event(self._simulation.now, event, kept))
+
+    def _watch(self) -> None:
+        if not self.down and self.core.next_expiry <= self._simulation.now:
+            self.core.expire(self._simulation.now)
+        self._simulation.after(0.01, self._watch)
+
+    def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
+        """What the core answers; nothing while it is down."""
+        return None if self.down else self.core.handle(data, source, now)
+
+    def named(self, *names: str) -> list[Event]:
+        """The events of these names."""
+        return [event for event in self.events if event.name in names]
+
+    def of(self, kind: type) -> list[Record]:
+        """The journal records of one kind."""
+        return [record for record in self.records if isinstance(record, kind)]
+
+
+@dataclass
+class ScriptedTracker:
+    """Answers as it is told, and keeps what it was asked: (time, parsed request), first sendings and repeats."""
+
+    keepalive_ms: int = 500
+    interval: int = 5
+    extended: bool = True
+    """Whether it speaks the extension; else it answers ``unknown action``."""
+    deaf: bool = False
+    deaf_to: set[int] = field(default_factory=set)
+    """Actions that it never answers."""
+    refuse: dict[int, str] = field(default_factory=dict)
+    """Actions that it answers with this error."""
+    holders: list[Holder] = field(default_factory=list)
+    piece_length: int = PIECE
+    page: int = 30
+    connects: int = 0
+    asked: list[tuple[float, Announce | Lookup | Possession | Outcome]] = field(default_factory=list)
+    ids: int = 0x1000
+
+    def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
+        head = udp.parse_head(data)
+        if self.deaf or head.action in self.deaf_to:
+            return None
+        tid = head.transaction_id
+        if head.action == Action.CONNECT:
+            self.connects += 1
+            return udp.pack_connected(tid, self.ids)
+        if head.connection_id != self.ids:
+            return udp.pack_error(tid, "connection id refused: connect again")
+        if head.action != Action.ANNOUNCE and not self.extended:
+            return udp.pack_error(tid, f"unknown action {head.action}")
+        self.asked.append((now, _parse(data, head.action)))
+        if head.action in self.refuse:
+            return udp.pack_error(tid, self.refuse[head.action])
+        return self._answer(self.asked[-1][1], tid)
+
+    def _answer(self, request: Announce | Lookup | Possession | Outcome, tid: int) -> bytes:
+        if isinstance(request, Announce):
+            return udp.pack_announced(tid, self.interval, 0, 1, b"")
+        if isinstance(request, Possession):
+            return extension.pack_possessed(extension.Possessed(tid, self.keepalive_ms, 2_000, len(request.window)))
+        if isinstance(request, Outcome):
+            return extension.pack_noted(tid, request.request)
+        page = tuple(self.holders[request.first : request.first + self.page])
+        known = bool(self.holders)
+        return extension.pack_found(
+            Found(
+                tid,
+                known,
+                request.request or 7,
+                self.keepalive_ms,
+                2_000,
+                HASH if known else bytes(20),
+                SIZE if known else 0,
+                self.piece_length if known else 0,
+                len(self.holders),
+                0,
+                request.first,
+                page,
+            )
+        )
+
+    def requests(self, kind: type) -> list[tuple[float, Announce | Lookup | Possession | Outcome]]:
+        """What it was asked of one kind, with the times."""
+        return [entry for entry in self.asked if isinstance(entry[1], kind)]
+
+    def announces(self) -> list[tuple[float, udp.Event]]:
+        """The announces: time and event."""
+        return [(time, udp.Event(request.event)) for time, request in self.asked if isinstance(request, Announce)]
+
+
+def _parse(data: bytes, action: int) -> Announce | Lookup | Possession | Outcome:
+    if action == Action.ANNOUNCE:
+        announce = udp.parse_announce(data)
+        parse_publication(announce.options)
+        return announce
+    if action == Action.LOOKUP:
+        return extension.parse_lookup(data)
+    if action == Action.POSSESSION:
+        return extension.parse_possession(data)
+    assert action == Action.OUTCOME
+    return extension.parse_outcome(data)
+
+
+class Member:
+    """One peer's session as its loop would drive it, with a link of its own to ``tracker``."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        link: UdpLink,
+        tracker: Tracker,
+        *,
+        name: str = "peer-1",
+        endpoint: Endpoint = ENDPOINT,
+        seed: int = 1,
+    ) -> None:
+        rng = random.Random(seed)
+        self.simulation = simulation
+        self.link = link
+        self.tracker = tracker
+        self.endpoint = endpoint
+        self.identity = Identity(name, b"-NL0100-" + rng.randbytes(12), endpoint.port, rng.getrandbits(32))
+        self.requests = Requests(rng)
+        self.session = TrackerSession(self.identity, self.requests)
+        self.events: list[tuple[float, SessionEvent]] = []
+        self.heard: Callable[[SessionEvent], None] = lambda event: None
+        self.alive = True
+        self.sent = 0
+        self._source = (endpoint.ip, 40_000 + seed)
+        self._wake_at: float | None = None
+
+    def poll(self) -> None:
+        """What the loop does at each turn: send what is due, and wake up again when the session asks for it."""
+        now = self.simulation.now
+        if not self.alive:
+            return
+        for data in self.session.datagrams(now):
+            self.sent += 1
+            self.link.send(data, self._arrive)
+        self._take(self.session.silence())
+        due = self.session.due(now)
+        if due is not None and (self._wake_at is None or due < self._wake_at or self._wake_at <= now):
+            self._wake_at = due
+            self.simulation.at(due, self._wake)
+
+    def _wake(self) -> None:
+        if self._wake_at is not None and self.simulation.now >= self._wake_at:
+            self._wake_at = None
+        self.poll()
+
+    def _arrive(self, data: bytes) -> None:
+        answer = self.tracker.handle(data, self._source, self.simulation.now)
+        if answer is not None:
+            self.link.send(answer, self.receive)
+
+    def receive(self, data: bytes) -> None:
+        """A datagram from the tracker, or from whoever pretends to be it."""
+        if self.alive:
+            self._take(self.session.receive(data, self.simulation.now))
+            self.poll()
+
+    def _take(self, events: list[SessionEvent]) -> None:
+        for event in events:
+            self.events.append((self.simulation.now, event))
+            self.heard(event)
+
+    def of(self, kind: type) -> list[tuple[float, SessionEvent]]:
+        """The session's events of one kind, with the times."""
+        return [entry for entry in self.events if isinstance(entry[1], kind)]
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass, beginning with a turn of the loop."""
+        self.poll()
+        return self.simulation.run(seconds, until)
