@@ -150,8 +150,9 @@ class FilePlan:
     """One file that the lab makes before the nodes start."""
 
     name: str
-    """Where it is made, relative to the lab's folder of files: ``myfile.txt``, or ``fake/myfile.txt`` where the scenario
-    gives it out under another file's name; a folder there has to be made first. Content follows this whole name."""
+    """Where it is made, relative to the lab's folder of files: ``myfile.txt``, or ``fake/myfile.txt`` where the
+    scenario gives it out under another file's name; that folder has to be made first. Content
+    follows this whole name."""
     size: int | None
     """Bytes of content made from the scenario's seed; None where ``source`` is given."""
     source: Path | None
@@ -212,8 +213,8 @@ class EventPlan:
     """HEAL: the indices of the lasting events that it ends, those of them that are in force: their patches are removed,
     their nodes resumed. At least one must be in force."""
     command: str | None = None
-    """RUN: given to ``sh -c`` in each node, as the node's own user. CONSOLE: the words for the node's command line, to be
-    split as a shell would."""
+    """RUN: given to ``sh -c`` in each node, as the node's own user. CONSOLE: the words for the node's command line, to
+    be split as a shell would."""
     name: str = ""
     """The scenario's own name for it; empty where it has none."""
 

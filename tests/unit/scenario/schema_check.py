@@ -34,6 +34,8 @@ def _holds(key: str, rule: Any, value: Any, schema: dict[str, Any], root: dict[s
             return any(fits(value, one, root) for one in rule)
         case "oneOf":
             return sum(fits(value, one, root) for one in rule) == 1
+        case "allOf":
+            return all(fits(value, one, root) for one in rule)
         case "pattern":
             return not isinstance(value, str) or re.search(rule, value) is not None
         case "minLength" | "maxLength":

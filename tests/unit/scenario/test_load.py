@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torrentnet.lab.errors import LabError, ScenarioError
 from torrentnet.lab.plan import Plan, Role
 from torrentnet.lab.scenario import list_scenarios, load_plan
+from torrentnet.lab.scenario.parameters import put_parameters
 from torrentnet.lab.scenario.parse import parse_document
 from torrentnet.lab.scenario.read import read_draft
 from torrentnet.lab.scenario.resolve import resolve
@@ -18,12 +19,30 @@ from torrentnet.lab.scenario.resolve import resolve
 from .files import HEAD, ROOT, SCENARIOS
 from .test_plan import EXPECTED
 
-OURS = ["keepalive", "killed_seed", "many_leechers", "three_seeders", "tracker_restart"]
+OURS = [
+    "bad_seed",
+    "churn",
+    "flash_crowd",
+    "full_disk",
+    "keepalive",
+    "killed_seed",
+    "lossy_udp",
+    "many_leechers",
+    "name_clash",
+    "one_way_cut",
+    "partition_heals",
+    "paused_seed",
+    "slow_seed",
+    "three_seeders",
+    "tracker_dies_mid_transfer",
+    "tracker_restart",
+]
 
 
 def test_the_projects_scenarios_are_listed_with_their_about_line() -> None:
     listed = {name: (about, path) for name, about, path in list_scenarios(SCENARIOS)}
     assert set(OURS) <= set(listed)
+    assert all((SCENARIOS / f"{name}.yaml").read_text("utf-8").count("\n# ") >= 2 for name in OURS), "tell the story"
     for name, (about, path) in listed.items():
         plan = load_plan(path)
         assert about == plan.about
@@ -70,6 +89,8 @@ def judge(text: str) -> Plan | ScenarioError:
     """What becomes of a text: a plan, or the one error that is documented."""
     try:
         document, problems = parse_document(text, "x.yaml")
+        document, unset, _ = put_parameters(document, {"size": "9MiB"})
+        problems += unset
         draft, wrong = read_draft(document)
         problems += wrong
         plan = resolve(draft, Path("x.yaml"), problems) if draft is not None else None
@@ -80,9 +101,47 @@ def judge(text: str) -> Plan | ScenarioError:
     return plan
 
 
-LINES = (EXPECTED + HEAD).splitlines(keepends=True)
+MORE = """\
+parameters: {size: 2MiB, leechers: 3}
+about: $size for $leechers.
+links:
+  - {between: all, delay: 20ms, jitter: 5ms}
+  - {from: [seeder, tracker], to: leecher, rate: 8mbit, loss: 1%}
+"""
+NETWORK = """\
+  - {at: 8s, partition: [[tracker, seeder], [leecher]], for: 10s, name: cable-cut}
+  - {when: leecher-1 has 50% of myfile.txt, isolate: 1 of leecher, until: 40s}
+  - {when: 2s after cable-cut, impair: {between: [seeder, leecher], loss: 5%}, for: rest}
+  - {at: 12s, heal: [cable-cut]}
+  - {every: 5s, from: 21s, until: 31s, run: ls $$HOME, node: leecher-2}
+"""
+EXPECTED_TOO = """\
+  - {node: tracker, knows: 4 to 6, always: 5s, after: cable-cut}
+  - {node: leecher, log: {event: picked, peer: seeder-1}, times: at least 2, level: warning, fail: never}
+  - {node: leecher, bytes: {received: at most 9MiB}, always: rest}
+"""
+LINES = (MORE + EXPECTED.replace("expect:\n", NETWORK + "expect:\n") + EXPECTED_TOO + HEAD).splitlines(keepends=True)
 CRUMBS = st.sampled_from(
-    [*"{}[]:,-&*!|>'\"#%@ \n\t?~", "0", "5", "s", "seeder", "node", "&a ", "*a", "<<: ", "- ", "null", "ü"]
+    [
+        *"{}[]:,-&*!|>'\"#%@ \n\t?~",
+        "0",
+        "5",
+        "s",
+        "seeder",
+        "node",
+        "&a ",
+        "*a",
+        "<<: ",
+        "- ",
+        "null",
+        "ü",
+        "$",
+        "${",
+        "$size",
+        "of ",
+        "after ",
+        "all",
+    ]
 )
 
 
@@ -104,7 +163,21 @@ def test_a_damaged_file_is_a_plan_or_an_error_in_words(begin: int, length: int, 
             st.lists(inner, max_size=3)
             | st.dictionaries(
                 st.sampled_from(
-                    ["files", "nodes", "timeline", "expect", "at", "kill", "pause", "node", "has", "tracker", "share"]
+                    [
+                        *("files", "nodes", "timeline", "expect", "at", "kill", "pause", "node", "has", "tracker"),
+                        *(
+                            "share",
+                            "when",
+                            "every",
+                            "partition",
+                            "isolate",
+                            "impair",
+                            "between",
+                            "heal",
+                            "log",
+                            "bytes",
+                        ),
+                    ]
                 ),
                 inner,
                 max_size=4,
@@ -116,7 +189,18 @@ def test_a_damaged_file_is_a_plan_or_an_error_in_words(begin: int, length: int, 
 def test_any_structure_is_a_plan_or_an_error_in_words(value: object) -> None:
     import json
 
-    judged = judge(json.dumps({"nodes": value, "timeline": value, "expect": [value], "files": {"a": value}}))
+    judged = judge(
+        json.dumps(
+            {
+                "nodes": value,
+                "timeline": value,
+                "expect": [value],
+                "files": {"a": value},
+                "links": [value],
+                "parameters": {"a": value},
+            }
+        )
+    )
     assert isinstance(judged, ScenarioError)
     assert judged.problems
 

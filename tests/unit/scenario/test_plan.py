@@ -130,7 +130,7 @@ timeline:
     assert [(event.index, event.at, event.verb, event.text, event.lasts) for event in plan.events] == [
         (0, 5.0, Verb.KILL, "kill seeder-1", None),
         (1, 6.0, Verb.PAUSE, "pause seeder-2, leecher-1 for 1.5s", 1.5),
-        (2, 7.0, Verb.RESTART, "restart 2 of leecher", None),
+        (2, 7.0, Verb.RESTART, f"restart 2 of leecher ({', '.join(plan.events[2].nodes)})", None),
         (3, 8.0, Verb.PAUSE, "pause seeder-3 for 12s", 12.0),
         (4, 9.0, Verb.START, "start seeder-1", None),
         (5, 10.0, Verb.PAUSE, "pause tracker for the rest", None),

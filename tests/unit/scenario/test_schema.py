@@ -12,6 +12,7 @@ from torrentnet.lab.scenario.schema import schema_text
 
 from .files import HEAD, ROOT, SCENARIOS
 from .schema_check import fits
+from .test_docs import PARTS
 
 FILE = ROOT / "docs" / "scenario.schema.json"
 SCHEMA: dict[str, Any] = json.loads(schema_text())
@@ -40,6 +41,28 @@ def test_every_scenario_of_the_project_is_accepted(path: Any) -> None:
     assert accepted(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_every_example_of_the_reference_is_accepted(part: str) -> None:
+    assert fits({"nodes": {}} | yaml.safe_load(part), SCHEMA, SCHEMA)
+
+
+def test_a_parameter_may_stand_for_any_value() -> None:
+    assert accepted(
+        HEAD + "  more: {get: a, count: $many, start: $late, upload: $rate}\nlinks: [{between: all, loss: $x}]\n"
+    )
+    assert not accepted(HEAD + "  more: {get: a, count: many}\n")
+
+
+def test_a_validator_of_draft_07_agrees() -> None:
+    """Another reader of the schema than our own few lines, where there is one."""
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    validator = jsonschema.Draft7Validator(SCHEMA)
+    for path in SCENARIOS.glob("*.yaml"):
+        assert list(validator.iter_errors(yaml.safe_load(path.read_text(encoding="utf-8")))) == []
+    assert not validator.is_valid(yaml.safe_load(HEAD + "timeline: [{at: 5s, impair: {loss: 5%}, for: 5s}]\n"))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -60,6 +83,19 @@ def test_every_scenario_of_the_project_is_accepted(path: Any) -> None:
         HEAD + "timeline: [{at: 5s, kill: leecher, for: 5s}]\n",
         HEAD + "timeline: [{at: 5s, partition: [[seeder], [leecher]]}]\n",
         HEAD + "timeline: [{at: 5s, kill: }]\n",
+        HEAD + "timeline: [{at: 5s, when: leecher is seed, kill: seeder}]\n",
+        HEAD + "timeline: [{at: 5s, isolate: {}, for: 5s}]\n",
+        HEAD + "timeline: [{at: 5s, impair: {between: all}, for: 5s}]\n",
+        HEAD + "timeline: [{at: 5s, impair: {loss: 5%}, for: 5s}]\n",
+        HEAD + "timeline: [{at: 5s, impair: {between: all, loss: 0.05}, for: 5s}]\n",
+        HEAD + "timeline: [{at: 5s, partition: [[seeder]], for: 5s}]\n",
+        HEAD + "timeline: [{at: 5s, run: ls}]\n",
+        HEAD + "links: [{between: all}]\n",
+        HEAD + "links: [{between: all, loss: 5}]\n",
+        HEAD + "expect: [{node: leecher, exit: 256}]\n",
+        HEAD + "expect: [{node: tracker, knows: many}]\n",
+        HEAD + "expect: [{node: leecher, bytes: {received: at most 5}, at: 5s}]\n",
+        HEAD + "expect: [{node: leecher, has: myfile.txt, level: error}]\n",
         HEAD + "expect: [{has: myfile.txt}]\n",
         HEAD + "expect: [{node: leecher, becomes: leecher}]\n",
         HEAD + "expect: [{node: leecher, state: dead, at: 5s}]\n",

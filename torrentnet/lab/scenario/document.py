@@ -27,6 +27,8 @@ class Scalar:
     text: str | None
     """None where nothing (or ``null``) was written."""
     weight: int = 1
+    because: str = ""
+    """Where the text is not what was written: which parameter made it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class Document:
     root: Mapping
     dropped: frozenset[Loc] = frozenset()
     """The mappings in which a key had to be left out; what seems to be missing there may have been in it."""
+    broken: frozenset[Loc] = frozenset()
+    """The values of which it has been said already that nobody knows what they are."""
 
     def find(self, loc: Loc) -> tuple[Mark, Tree | None]:
         """The place of what ``loc`` names: of the key in a mapping, of the item in a list.
@@ -113,6 +117,8 @@ class Document:
         mark, tree = self.find(loc)
         if at_value and tree is not None:
             mark = tree.mark
+        if isinstance(tree, Scalar) and tree.because:
+            hint = f"{hint}; {tree.because}" if hint else tree.because
         return Problem(self.file, mark.line, mark.column, format_path(loc), text, hint)
 
     def where(self, loc: Loc) -> str:

@@ -14,13 +14,22 @@ from pydantic import Discriminator
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TAGS = ("content:", "role:", "verb:", "check:")
+TAGS = ("content:", "role:", "verb:", "check:", "as:")
 """What begins a tag; no key of the language holds a colon."""
 
 
 def is_tag(step: str | int) -> bool:
     """Whether a step of a reported place is a tag and stands for nothing in the file."""
     return isinstance(step, str) and step.startswith(TAGS)
+
+
+def by_shape(prefix: str = "as:") -> Discriminator:
+    """Choose between a mapping and whatever else may stand in its place: the tags are ``map`` and ``other``."""
+
+    def choose(item: Any) -> str:
+        return prefix + ("map" if isinstance(item, dict) else "other")
+
+    return Discriminator(choose)
 
 
 def by_key(prefix: str, keys: Iterable[str]) -> Discriminator:

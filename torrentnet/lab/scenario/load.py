@@ -6,33 +6,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.errors import ScenarioError
+from torrentnet.lab.scenario.parameters import put_parameters
 from torrentnet.lab.scenario.parse import read_document
 from torrentnet.lab.scenario.read import read_draft
 from torrentnet.lab.scenario.resolve import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torrentnet.lab.plan import Plan
 
 SUFFIXES = (".yaml", ".yml")
 
 
-def load_plan(path: Path | str, shown_as: str = "") -> Plan:
+def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, str] | None = None) -> Plan:
     """Read a scenario file and resolve it.
 
     Args:
         path: the file.
         shown_as: its name in messages and in the plan's ``where``; as given in ``path`` by default.
+        settings: values for the scenario's parameters, by name, in place of their defaults.
 
     Raises:
         ScenarioError: the file cannot be used; it carries everything that is wrong with it.
     """
     path = Path(path)
     document, problems = read_document(path, shown_as)
+    document, unset, values = put_parameters(document, settings or {})
+    problems += unset
     draft, wrong = read_draft(document)
     problems += wrong
-    plan = resolve(draft, path, problems) if draft is not None else None
+    plan = resolve(draft, path, problems, values) if draft is not None else None
     if problems or plan is None:
-        raise ScenarioError(problems)
+        # One mistake in a repeated event is met at each repetition.
+        raise ScenarioError(list(dict.fromkeys(problems)))
     return plan
 
 

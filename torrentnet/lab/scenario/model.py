@@ -6,9 +6,10 @@ from pydantic import Field, Tag
 
 from torrentnet.lab.scenario.expectations import Expectation
 from torrentnet.lab.scenario.keyed import by_key
+from torrentnet.lab.scenario.links import Link
 from torrentnet.lab.scenario.nodes import Node
 from torrentnet.lab.scenario.timeline import Event
-from torrentnet.lab.scenario.types import About, Duration, Line, Part, ScenarioName, Seed, Size
+from torrentnet.lab.scenario.types import About, Duration, FileName, Line, Part, ScenarioName, Seed, Size, Value
 from torrentnet.lab.scenario.units import format_duration
 
 DEFAULT_TIME_LIMIT = 60.0
@@ -19,12 +20,14 @@ class MadeFile(Part):
     """A file whose content is made from the scenario's seed."""
 
     size: Size = Field(description="0B makes an empty file")
+    as_: FileName | None = Field(None, alias="as", description="another file's name, under which this one goes out")
 
 
 class SourceFile(Part):
     """A file that is there already."""
 
     source: Line = Field(description="where it is, relative to the scenario file")
+    as_: FileName | None = Field(None, alias="as", description="another file's name, under which this one goes out")
 
 
 FILES: dict[str, type[Part]] = {"size": MadeFile, "source": SourceFile}
@@ -46,7 +49,11 @@ class Scenario(Part):
         description="past it the run is over; what has not come true has failed",
         json_schema_extra={"default": format_duration(DEFAULT_TIME_LIMIT)},
     )
+    parameters: dict[str, Value] = Field(
+        default_factory=dict, description="values with their defaults that the command line can set; used as `$name`"
+    )
     files: dict[str, File] = Field(default_factory=dict, description="the files that are shared, by name")
     nodes: dict[str, Node] = Field(description="the tracker and the groups of peers, by name")
+    links: list[Link] = Field(default_factory=list, description="the state of the network at t = 0")
     timeline: list[Event] = Field(default_factory=list, description="what happens when")
     expect: list[Expectation] = Field(default_factory=list, description="what must be true")

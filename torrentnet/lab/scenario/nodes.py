@@ -5,7 +5,18 @@ from typing import Annotated
 from pydantic import Field, Tag
 
 from torrentnet.lab.scenario.keyed import by_key
-from torrentnet.lab.scenario.types import Count, Duration, FileName, Part, PieceLength, Time, UploadRate, choice
+from torrentnet.lab.scenario.types import (
+    Count,
+    Duration,
+    FileName,
+    Flag,
+    Part,
+    PieceLength,
+    Size,
+    Time,
+    UploadRate,
+    choice,
+)
 
 
 class TrackerOptions(Part):
@@ -41,6 +52,7 @@ class ShareNode(Peers):
 
     share: FileName
     piece_length: PieceLength | None = Field(None, description="a power of two; chosen by size if left out")
+    corrupt: Flag | None = Field(None, description="whether it sends every piece with a byte changed")
 
 
 class GetNode(Peers):
@@ -49,6 +61,10 @@ class GetNode(Peers):
     get: FileName
     timeout: Duration | None = Field(None, description="silence of a seed after which another one is asked")
     give_up: Duration | None = Field(None, description="how long without a new piece before the download has failed")
+    min_rate: UploadRate | None = Field(
+        None, description="a source that is slower is left while there is another one to try"
+    )
+    disk: Size | None = Field(None, description="the size of the node's own file system; no limit if left out")
     strategy: Annotated[str, choice("single", later=("swarm",))] | None = Field(
         None, json_schema_extra={"enum": ["single"]}
     )

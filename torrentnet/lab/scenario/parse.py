@@ -139,6 +139,8 @@ def _no_yaml(file: str, text: str, error: yaml.MarkedYAMLError) -> ScenarioError
         hint = 'a text that holds a colon and a blank needs quotes: `about: "three seeders: one dies"`'
     elif mark and mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
         hint = "indent with blanks, not with tabs"
+    elif mark and mark.line < len(lines) and "${" in lines[mark.line]:
+        hint = "inside of `{}` and `[]` write a parameter without braces, `$name`, or put it in quotes"
     elif error.context:
         hint = error.context + (f" of line {error.context_mark.line + 1}" if error.context_mark else "")
     return ScenarioError([Problem(file, line, column, "", f"not YAML: {error.problem}", hint)])

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from torrentnet.lab.scenario.document import Document, Listing, Loc, Mapping, Tree, plain
-from torrentnet.lab.scenario.expectations import CHECKS, Expected
+from torrentnet.lab.scenario.expectations import CHECKS, Expected, LogEvent, Traffic
 from torrentnet.lab.scenario.keyed import is_tag
+from torrentnet.lab.scenario.links import Impairment, Way
 from torrentnet.lab.scenario.model import FILES, Scenario
 from torrentnet.lab.scenario.nodes import NODES, TrackerOptions
+from torrentnet.lab.scenario.parameters import SECTION
 from torrentnet.lab.scenario.timeline import VERBS, Timed
 from torrentnet.lab.scenario.types import WRONG, Part
-from torrentnet.lab.scenario.vocabulary import LATER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Mapping as Dict
 
     from pydantic_core import ErrorDetails
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, Dict[str, type[Part]]] = {"files": FILES, "nodes": NODES, "timeline": VERBS, "expect": CHECKS}
 """Section to key to the kind of item that the key makes."""
+ITEMS = frozenset({*KINDS, "links"})
+"""Sections of items that can be wrong one by one."""
+_INNER: dict[str, type[Part]] = {
+    "tracker": TrackerOptions,
+    "impair": Impairment,
+    "isolate": Way,
+    "partition": Way,
+    "bytes": Traffic,
+    "log": LogEvent,
+}
+"""Key of an item to the mapping behind it."""
 _COMMON: dict[str, type[Part]] = {"files": Part, "nodes": Part, "timeline": Timed, "expect": Expected}
 """What can be said about an item even if its kind is unknown."""
 _NO_KIND = {
@@ -43,17 +55,36 @@ _ITEM = {
     "nodes": "`{share: myfile.txt}`",
     "timeline": "`{at: 5s, kill: seeder-1}`",
     "expect": "`{node: leecher, has: myfile.txt}`",
+    "links": "`{between: all, loss: 1%}`",
 }
 _MISSING = {
     "nodes": "a scenario needs at least `nodes: {tracker: {tracker: {}}}` and some peers",
-    "at": "say when it happens: `at: 5s`",
     "node": "say who is meant: `node: leecher`",
+    "event": "say which: `log: {event: bad_piece}`",
 }
 _SECTION_SHAPE = {
+    "parameters": "for example `parameters: {leechers: 30}`",
+    "links": "each item begins with `- `",
     "files": "for example `files: {myfile.txt: {size: 8MiB}}`",
     "nodes": "a mapping of names: `seeder: {share: myfile.txt, count: 3}`",
     "timeline": "each item begins with `- `",
     "expect": "each item begins with `- `",
+}
+
+
+_ELSEWHERE = {
+    "one_way": "directions are words: `partition: {from: seeder, to: leecher}`",
+    "cut": "`partition` and `isolate` cut",
+    "bandwidth": "did you mean `rate`?",
+    "latency": "did you mean `delay`?",
+    "drop": "did you mean `loss`?",
+    "duration": "did you mean `for`?",
+}
+"""Words for something that the language says otherwise."""
+_INNER_SHAPE = {
+    "tracker": "for the defaults write `{}`",
+    "impair": "for example `impair: {between: [seeder, leecher], loss: 5%}`",
+    "bytes": "for example `bytes: {received: at most 10MiB}`",
 }
 
 
@@ -70,12 +101,12 @@ def translate(error: ErrorDetails, document: Document) -> Iterator[Problem]:
         context: dict[str, Any] = error.get("ctx", {})
         if context["item"] is not None:
             loc = (*loc, context["item"])
-        yield document.problem(loc, context["text"], context["hint"], at_value=True)
+        hint = context["hint"] or _wrong_shape(loc, context["text"])
+        yield document.problem(loc, context["text"], hint, at_value=True)
     elif kind == "missing":
         yield from _missing(loc, document)
     elif kind == "extra_forbidden":
-        if not _explained_by_another(loc, document):
-            yield _unknown_key(loc, document)
+        yield _unknown_key(loc, document)
     elif kind in {"union_tag_not_found", "union_tag_invalid"}:
         yield from _no_kind(loc, document)
     elif kind == "list_type":
@@ -85,10 +116,27 @@ def translate(error: ErrorDetails, document: Document) -> Iterator[Problem]:
         )
     elif kind in {"dict_type", "model_type", "model_attributes_type"}:
         _, tree = document.find(loc)
-        hint = "for the defaults write `{}`" if loc[-1:] == ("tracker",) else _SECTION_SHAPE.get(str(loc[-1]), "")
+        hint = _SECTION_SHAPE.get(str(loc[-1]), "")
+        if len(loc) == 3:
+            hint = _INNER_SHAPE.get(str(loc[-1]), "")
+        elif len(loc) == 2 and loc[0] == "links":
+            hint = f"for example {_ITEM['links']}"
         yield document.problem(loc, f"expected a mapping, found {describe(tree)}", hint, at_value=True)
     else:
         yield document.problem(loc, error["msg"], at_value=True)
+
+
+def _wrong_shape(loc: Loc, text: str) -> str:
+    """A hint where something stands that is no text."""
+    if not text.startswith("expected") or len(loc) < 2:
+        return ""
+    if loc[0] == SECTION:
+        return "a parameter is its default: `leechers: 30`"
+    if loc[0] == "timeline" and loc[-1] in {"run", "console"}:
+        return f"for example `{{at: 5s, {loc[-1]}: {'ls /data' if loc[-1] == 'run' else 'status'}, node: leecher-1}}`"
+    if loc[0] == "expect" and loc[-1] == "log":
+        return "for example `log: completed`, or `log: {event: bad_piece}`"
+    return ""
 
 
 def describe(tree: Tree | None) -> str:
@@ -109,60 +157,46 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "allowed here
     return f"{otherwise}: " + ", ".join(f"`{name}`" for name in words)
 
 
+def either(words: Sequence[str]) -> str:
+    """`` `pause`, `isolate` or `impair` ``."""
+    *first, last = [f"`{word}`" for word in words]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def keys_of(model: type[BaseModel]) -> list[str]:
     """A model's keys as they are written in the file."""
     return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def not_supported_yet(section: str, word: str) -> tuple[str, str] | None:
-    """Text and hint for a word that the language has and this version does not do; None for every other word."""
-    purpose = LATER.get(section, {}).get(word)
-    if purpose is None:
-        return None
-    return f"`{word}` is not supported yet", f"the word is kept for {purpose}; this version cannot do it"
 
 
 def _missing(loc: Loc, document: Document) -> Iterator[Problem]:
     *parent, field = loc
     if tuple(parent) in document.dropped:
         return
-    _, item = document.find(tuple(parent))
-    if field == "at" and isinstance(item, Mapping) and any(key in LATER["timeline"] for key in item.keys()):  # noqa: SIM118
-        return
     yield document.problem(tuple(parent), f"`{field}` is missing", _MISSING.get(str(field), ""))
-
-
-def _explained_by_another(loc: Loc, document: Document) -> bool:
-    """Whether the key belongs to a word of the same item that is not supported yet."""
-    _, item = document.find(loc[:2])
-    later = LATER.get(str(loc[0]), {})
-    return isinstance(item, Mapping) and loc[-1] not in later and any(key in later for key in item.keys())  # noqa: SIM118
 
 
 def _unknown_key(loc: Loc, document: Document) -> Problem:
     key = str(loc[-1])
     section = str(loc[0])
     if len(loc) == 1:
-        later = not_supported_yet("scenario", key)
-        text, hint = later or (f"unknown key `{key}`", did_you_mean(key, keys_of(Scenario)))
-        return document.problem(loc, text, hint)
-    if len(loc) > 3:
-        return document.problem(loc, f"unknown key `{key}`", did_you_mean(key, keys_of(TrackerOptions)))
+        return document.problem(loc, f"unknown key `{key}`", did_you_mean(key, keys_of(Scenario)))
+    if len(loc) > 3 or section == "links":
+        model = Impairment if section == "links" else _INNER[str(loc[2])]
+        return document.problem(loc, f"unknown key `{key}`", _ELSEWHERE.get(key) or did_you_mean(key, keys_of(model)))
     kinds = KINDS[section]
     _, item = document.find(loc[:2])
     assert isinstance(item, Mapping)
     chosen = next(name for name in item.keys() if name in kinds)  # noqa: SIM118
     if key in kinds:
         text, hint = f"`{chosen}` and `{key}` exclude each other", _split_hint(section)
-    elif later := not_supported_yet(section, key):
-        text, hint = later
     else:
         owners = [name for name, model in kinds.items() if key in keys_of(model)]
         if owners:
-            text = f"`{key}` goes with {' or '.join(f'`{owner}`' for owner in owners)}, not with `{chosen}`"
+            text = f"`{key}` goes with {either(owners)}, not with `{chosen}`"
             hint = "allowed here: " + ", ".join(f"`{name}`" for name in keys_of(kinds[chosen]))
         else:
-            text, hint = f"unknown key `{key}`", did_you_mean(key, keys_of(kinds[chosen]))
+            text = f"unknown key `{key}`"
+            hint = _ELSEWHERE.get(key) or did_you_mean(key, keys_of(kinds[chosen]))
     return document.problem(loc, text, hint)
 
 
@@ -188,10 +222,7 @@ def _no_kind(loc: Loc, document: Document) -> Iterator[Problem]:
     known = {key for model in kinds.values() for key in keys_of(model)}
     explained = loc in document.dropped
     for key in item.keys():  # noqa: SIM118
-        if later := not_supported_yet(section, key):
-            explained = True
-            yield document.problem((*loc, key), *later)
-        elif key not in known and not any(other in LATER.get(section, {}) for other in item.keys()):  # noqa: SIM118
+        if key not in known:
             hint = did_you_mean(key, [*kinds, *sorted(known - set(kinds))])
             explained = explained or any(f"`{kind}`?" in hint for kind in kinds)
             yield document.problem((*loc, key), f"unknown key `{key}`", hint)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from torrentnet.lab.scenario.document import Document, Loc, empty_values, plain
 from torrentnet.lab.scenario.model import Scenario
-from torrentnet.lab.scenario.problems import KINDS, place, translate
+from torrentnet.lab.scenario.problems import ITEMS, place, translate
 from torrentnet.lab.scenario.shape import check_shape
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Draft:
     """For each event of the model its index in the file."""
     expect: tuple[int, ...]
     """For each expectation of the model its index in the file."""
+    links: tuple[int, ...]
+    """For each link of the model its index in the file."""
     aside: frozenset[Loc]
     """The items, and the single values at the top, that could not be read."""
 
@@ -52,16 +54,16 @@ def read_draft(document: Document) -> tuple[Draft | None, list[Problem]]:
     ]
     problems.extend(check_shape(document))
     data = plain(document.root)
-    aside = {_unit(loc) for loc in empty}
+    aside = {_unit(loc) for loc in empty | document.broken}
     for error in _errors(data):
         loc = place(error["loc"])
         aside.add(_unit(loc))
-        if loc not in empty:
+        if loc not in empty and not _broken(loc, document):
             problems.extend(translate(error, document))
-    timeline, expect = _set_aside(data, aside)
+    kept = _set_aside(data, aside)
     if _errors(data):
         return None, problems
-    return Draft(document, Scenario.model_validate(data), timeline, expect, frozenset(aside)), problems
+    return Draft(document, Scenario.model_validate(data), *kept, frozenset(aside)), problems
 
 
 def _errors(data: dict[str, Any]) -> list[ErrorDetails]:
@@ -74,19 +76,24 @@ def _errors(data: dict[str, Any]) -> list[ErrorDetails]:
 
 def _unit(loc: Loc) -> Loc:
     """What has to be set aside when ``loc`` is wrong: the item around it, or the key at the top."""
-    return loc[:2] if loc[0] in KINDS else loc[:1]
+    return loc[:2] if loc[0] in ITEMS else loc[:1]
 
 
-def _set_aside(data: dict[str, Any], aside: set[Loc]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Take the items out of ``data``; the indices that stay in the timeline and in the expectations."""
+def _broken(loc: Loc, document: Document) -> bool:
+    """Whether what is wrong there has been told already: a list is judged as a whole."""
+    return any(broken[: len(loc)] == loc for broken in document.broken)
+
+
+def _set_aside(data: dict[str, Any], aside: set[Loc]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Take the items out of ``data``; the indices that stay in the timeline, the expectations and the links."""
     for loc in aside:
         if len(loc) == 1:
             data.pop(str(loc[0]), None)
     kept: list[tuple[int, ...]] = []
-    for section in ("timeline", "expect"):
+    for section in ("timeline", "expect", "links"):
         items = data.get(section, [])
         kept.append(tuple(index for index in range(len(items)) if (section, index) not in aside))
         data[section] = [items[index] for index in kept[-1]]
     for section in ("files", "nodes"):
         data[section] = {key: item for key, item in data.get(section, {}).items() if (section, key) not in aside}
-    return kept[0], kept[1]
+    return kept[0], kept[1], kept[2]

@@ -9,22 +9,24 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.plan import FilePlan, NodePlan, Plan, Role
-from torrentnet.lab.scenario.model import MadeFile, SourceFile
+from torrentnet.lab.scenario.context import Context
+from torrentnet.lab.scenario.model import SourceFile
 from torrentnet.lab.scenario.nodes import GetNode, Peers, ShareNode, TrackerNode
-from torrentnet.lab.scenario.problems import did_you_mean
 from torrentnet.lab.scenario.resolve_expect import resolve_expectations
+from torrentnet.lab.scenario.resolve_links import resolve_links
 from torrentnet.lab.scenario.resolve_timeline import resolve_timeline
 from torrentnet.lab.scenario.resolve_unread import check_unread
-from torrentnet.lab.scenario.selectors import Directory, Selector, SelectorError, resolve_selector
+from torrentnet.lab.scenario.selectors import Directory
 from torrentnet.lab.scenario.types import MAX_COUNT, file_name, node_name, scenario_name
 from torrentnet.lab.scenario.units import UnitError, format_duration, format_size, show_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torrentnet.lab.errors import Problem
     from torrentnet.lab.scenario.document import Loc
     from torrentnet.lab.scenario.nodes import Node
@@ -34,49 +36,6 @@ MAX_NODES = 500
 """Nodes of one lab, the tracker included."""
 TRACKER = "tracker"
 """The tracker's name: what every lab has is in docker-compose.yml under that name."""
-
-
-@dataclass(slots=True)
-class Context:
-    """What the parts of the resolution share."""
-
-    draft: Draft
-    problems: list[Problem]
-    limit: float
-    """Seconds; endless where the time limit could not be read."""
-    nodes: dict[str, NodePlan] = field(default_factory=dict)
-    directory: Directory = field(default_factory=lambda: Directory({}))
-
-    def note(self, loc: Loc, text: str, hint: str = "", *, at_value: bool = True) -> None:
-        """Record a problem at that place."""
-        self.problems.append(self.draft.document.problem(loc, text, hint, at_value=at_value))
-
-    def select(self, selector: Selector, loc: Loc) -> tuple[str, ...]:
-        """The nodes that are meant; none, with the problem recorded, where that cannot be said."""
-        place = self.draft.document.problem(loc, "").path
-        try:
-            return resolve_selector(selector, self.directory, self.draft.scenario.seed, place)
-        except SelectorError as error:
-            self.note(loc if error.item is None else (*loc, error.item), error.text, error.hint)
-            return ()
-
-    def file_known(self, loc: Loc, name: str) -> None:
-        """Record a problem if no file of that name is defined."""
-        if ("files",) in self.draft.aside:
-            return
-        known = [*self.draft.scenario.files, *sorted(self.draft.unread("files"))]
-        if name not in known:
-            hint = did_you_mean(name, known, "there are") if known else f"add `files: {{{name}: {{size: 8MiB}}}}`"
-            self.note(loc, f"there is no file `{name}` under `files`", hint)
-
-    def past_limit(self, loc: Loc, time: float, what: str) -> None:
-        """Record a problem if that time is past the time limit."""
-        if time > self.limit:
-            self.note(
-                loc,
-                f"{what} is past the time limit of {show_duration(self.limit)}",
-                "raise `time_limit` or come earlier",
-            )
 
 
 def derive_seed(seed: int, name: str) -> int:
@@ -93,11 +52,29 @@ def resolve_files(context: Context, folder: Path) -> tuple[FilePlan, ...]:
         except UnitError as error:
             context.note(("files", name), error.text, error.hint, at_value=False)
             continue
-        if isinstance(model, MadeFile):
-            plans.append(FilePlan(name, model.size, None))
-        elif isinstance(model, SourceFile):
-            plans.append(FilePlan(name, None, _source(context, ("files", name, "source"), folder, model.source)))
+        if model.as_ is not None:
+            _check_as(context, name, model.as_)
+        made = made_as(context, name)
+        if isinstance(model, SourceFile):
+            plans.append(FilePlan(made, None, _source(context, ("files", name, "source"), folder, model.source)))
+        else:
+            plans.append(FilePlan(made, model.size, None))
     return tuple(plans)
+
+
+def _check_as(context: Context, name: str, other: str) -> None:
+    loc: Loc = ("files", name, "as")
+    context.file_known(loc, other)
+    if other == name:
+        context.note(loc, f"`{name}` has that name already", "take `as` out, or name another file")
+    elif (model := context.draft.scenario.files.get(other)) is not None and model.as_ is not None:
+        context.note(loc, f"`{other}` goes out under the name `{model.as_}` itself", f"write `as: {model.as_}`")
+
+
+def made_as(context: Context, name: str) -> str:
+    """Where a file is made: under its own name, or in a folder of its own where it goes out under another."""
+    model = context.draft.scenario.files.get(name)
+    return name if model is None or model.as_ is None else f"{name}/{model.as_}"
 
 
 def _source(context: Context, loc: Loc, folder: Path, text: str) -> Path:
@@ -174,12 +151,16 @@ def _check_role(context: Context, loc: Loc, group: str, model: Node) -> None:
         )
     key, name = ("share", model.share) if isinstance(model, ShareNode) else ("get", model.get)
     context.file_known((*loc, key), name)
+    file = context.draft.scenario.files.get(name)
+    if key == "get" and file is not None and file.as_ is not None:
+        context.note((*loc, key), f"`{name}` goes out under the name `{file.as_}`", f"write `get: {file.as_}`")
 
 
 def _nodes_of(context: Context, loc: Loc, group: str, model: Node) -> list[NodePlan]:
     if isinstance(model, TrackerNode):
         return [NodePlan(group, group, Role.TRACKER, None, 0.0, _arguments(context, group, model))]
-    role, file = (Role.SHARE, model.share) if isinstance(model, ShareNode) else (Role.GET, model.get)
+    role, file = (Role.SHARE, made_as(context, model.share)) if isinstance(model, ShareNode) else (Role.GET, model.get)
+    disk = model.disk if isinstance(model, GetNode) else None
     count = model.count or 1
     start, stagger = model.start or 0.0, model.stagger or 0.0
     if model.stagger is not None and count == 1:
@@ -193,7 +174,7 @@ def _nodes_of(context: Context, loc: Loc, group: str, model: Node) -> list[NodeP
         context.past_limit((*loc, "stagger"), last, f"the start of the last one at {show_duration(last)}")
     names = [group] if model.count is None else [f"{group}-{index}" for index in range(1, min(count, MAX_COUNT) + 1)]
     return [
-        NodePlan(name, group, role, file, round(start + index * stagger, 3), _arguments(context, name, model))
+        NodePlan(name, group, role, file, round(start + index * stagger, 3), _arguments(context, name, model), disk)
         for index, name in enumerate(names)
     ]
 
@@ -213,13 +194,17 @@ def _arguments(context: Context, name: str, model: Node) -> tuple[str, ...]:
     if isinstance(model, GetNode):
         options += [
             ("--timeout", format_duration(model.timeout) if model.timeout else None),
+            ("--min-rate", model.min_rate.text if model.min_rate else None),
             ("--give-up", format_duration(model.give_up) if model.give_up else None),
             ("--strategy", model.strategy),
         ]
-    return tuple(part for option, value in options if value is not None for part in (option, value))
+    words = [part for option, value in options if value is not None for part in (option, value)]
+    if isinstance(model, ShareNode) and model.corrupt:
+        words.append("--corrupt-uploads")
+    return tuple(words)
 
 
-def resolve(draft: Draft, path: Path, problems: list[Problem]) -> Plan:
+def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mapping[str, str] | None = None) -> Plan:
     """The plan of a draft; ``problems`` grows by whatever keeps it from being one."""
     scenario = draft.scenario
     limit = math.inf if ("time_limit",) in draft.aside else scenario.time_limit
@@ -227,6 +212,7 @@ def resolve(draft: Draft, path: Path, problems: list[Problem]) -> Plan:
     files = resolve_files(context, path.parent)
     resolve_nodes(context)
     check_unread(context)
+    links = resolve_links(context)
     events = resolve_timeline(context)
     return Plan(
         name=_name(context, path),
@@ -236,8 +222,10 @@ def resolve(draft: Draft, path: Path, problems: list[Problem]) -> Plan:
         time_limit=scenario.time_limit,
         files=files,
         nodes=tuple(context.nodes.values()),
-        events=events,
+        events=tuple(said.event for said in events),
         expectations=resolve_expectations(context, events),
+        links=links,
+        parameters=tuple((parameters or {}).items()),
     )
 
 

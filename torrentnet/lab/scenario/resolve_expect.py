@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.plan import Check, EventPlan, ExpectationPlan, Role
-from torrentnet.lab.scenario.expectations import Becomes, Console, Forgets, Has, State
-from torrentnet.lab.scenario.problems import did_you_mean
-from torrentnet.lab.scenario.resolve_timeline import event_texts, normal
+from torrentnet.lab.plan import Check, ExpectationPlan, Level
+from torrentnet.lab.scenario.resolve_check import people, what
+from torrentnet.lab.scenario.said import find_one, normal
+from torrentnet.lab.scenario.types import REST
 from torrentnet.lab.scenario.units import show_duration
 
 if TYPE_CHECKING:
+    from torrentnet.lab.plan import EventPlan
+    from torrentnet.lab.scenario.context import Context
     from torrentnet.lab.scenario.document import Loc
     from torrentnet.lab.scenario.expectations import AnyExpectation
-    from torrentnet.lab.scenario.resolve import Context
+    from torrentnet.lab.scenario.said import Said
 
-_FEW = 4
-"""Nodes that are listed by name; more are counted."""
-_EVERY = "every "
+_GROWING = frozenset({Check.LOG, Check.BYTES})
+"""What is counted there never becomes less."""
 
 
-def resolve_expectations(context: Context, events: tuple[EventPlan, ...]) -> tuple[ExpectationPlan, ...]:
+def resolve_expectations(context: Context, events: tuple[Said, ...]) -> tuple[ExpectationPlan, ...]:
     """The expectations in the order of the file."""
     plans: list[ExpectationPlan] = []
     for position, model in zip(context.draft.expect, context.draft.scenario.expect, strict=True):
         loc: Loc = ("expect", position)
         nodes = context.select(model.node, (*loc, "node"))
-        after = _after(context, loc, model.after, events)
+        after = find_one(context, (*loc, "after"), model.after, events) if model.after is not None else None
         plan = ExpectationPlan(
             index=len(plans),
             check=Check.HAS,
@@ -37,110 +39,78 @@ def resolve_expectations(context: Context, events: tuple[EventPlan, ...]) -> tup
             within=_within(context, loc, model, after),
             at=model.at,
             after=None if after is None else after.index,
+            always=_always(context, loc, model, after),
+            level=Level(model.level) if model.level is not None else Level.FAILURE,
+            pass_text=model.pass_ or "",
+            fail_text=model.fail or "",
         )
-        plan, said = _what(context, loc, plan, model)
-        plans.append(replace(plan, text=f"{_people(context, nodes)} {said} {_when(plan, model)}"))
+        plan, said = what(context, loc, plan, model)
+        _check_bounds(context, loc, plan)
+        plans.append(replace(plan, text=f"{people(context, nodes)} {said} {_when(plan, model)}"))
     return tuple(plans)
 
 
-def _after(context: Context, loc: Loc, text: str | None, events: tuple[EventPlan, ...]) -> EventPlan | None:
-    if text is None:
-        return None
-    wanted = normal(text)
-    found = [event for event in events if wanted in {normal(name) for name in event_texts(event)}]
-    if len(found) == 1:
-        return found[0]
-    place = (*loc, "after")
-    if found:
-        names = " or ".join(f"`after: {event_texts(event)[2]}`" for event in found[:3])
-        context.note(place, f"`{text}` happens {len(found)} times", f"write {names}")
-    elif not any(aside[0] == "timeline" for aside in context.draft.aside):
-        texts = [event_texts(event)[0] for event in events]
-        hint = did_you_mean(text, texts, "there are") if texts else "there is no timeline"
-        context.note(place, f"no event of the timeline is `{text}`", hint)
-    return None
+def _begin(model: AnyExpectation, after: EventPlan | None) -> float:
+    """The earliest second from which time counts."""
+    return model.at or 0.0 if after is None else after.at
 
 
 def _within(context: Context, loc: Loc, model: AnyExpectation, after: EventPlan | None) -> float | None:
-    begin = 0.0 if after is None else after.at
+    begin = _begin(model, after)
     if model.at is not None:
         context.past_limit((*loc, "at"), model.at, show_duration(model.at))
         return None
+    if model.always is not None:
+        return None
     if model.within is not None:
-        past = begin + model.within
-        context.past_limit(
-            (*loc, "within"),
-            past,
-            f"{show_duration(model.within)}" + (f" after {show_duration(begin)}" if after is not None else ""),
-        )
+        _past(context, (*loc, "within"), begin, model.within, after)
         return model.within
+    if after is not None and after.when is not None:
+        return None
     return max(0.0, round(context.draft.scenario.time_limit - begin, 3))
 
 
-def _when(plan: ExpectationPlan, model: AnyExpectation) -> str:
-    if plan.at is not None:
-        return f"at {show_duration(plan.at)}"
-    since = "" if model.after is None else f"after {normal(model.after)}"
-    if model.within is None:
-        return f"{since}, before the end" if since else "before the end"
-    return f"within {show_duration(model.within)} {since}".rstrip()
+def _always(context: Context, loc: Loc, model: AnyExpectation, after: EventPlan | None) -> float | None:
+    if model.always is None or model.always == REST or isinstance(model.always, str):
+        return None if model.always is None else math.inf
+    _past(context, (*loc, "always"), _begin(model, after), model.always, after)
+    return model.always
 
 
-def _what(context: Context, loc: Loc, plan: ExpectationPlan, model: AnyExpectation) -> tuple[ExpectationPlan, str]:
-    """The plan with what is asked, and the same in words."""
-    many = len(plan.nodes) > 1 and not _people(context, plan.nodes).startswith(_EVERY)
-    if isinstance(model, Has):
-        _peers_only(context, loc, plan.nodes, "has a file")
-        for name in plan.nodes:
-            file = context.nodes[name].file
-            if file is not None and file != model.has:
-                verb = "shares" if context.nodes[name].role is Role.SHARE else "gets"
-                context.note(
-                    (*loc, "has"),
-                    f"`{name}` {verb} `{file}`, not `{model.has}`",
-                    did_you_mean(model.has, [file], "it can be"),
-                )
-                break
-        return replace(plan, check=Check.HAS, file=model.has), f"{'have' if many else 'has'} {model.has}"
-    if isinstance(model, Becomes):
-        _peers_only(context, loc, plan.nodes, "becomes a seed")
-        said = "become seeds" if many else "becomes a seed"
-        return replace(plan, check=Check.BECOMES, state=model.becomes), said
-    if isinstance(model, Forgets):
-        for name in plan.nodes:
-            if context.nodes[name].role is not Role.TRACKER:
-                context.note(
-                    (*loc, "node"), f"`{name}` is a peer; it is the tracker that forgets", "write `node: tracker`"
-                )
-                break
-        forgotten = context.select(model.forgets, (*loc, "forgets"))
-        if any(context.nodes[name].role is Role.TRACKER for name in forgotten):
-            context.note((*loc, "forgets"), "the tracker does not know itself", "name peers")
-        return replace(plan, check=Check.FORGETS, forgotten=forgotten), f"forgets {_people(context, forgotten)}"
-    if isinstance(model, Console):
-        contains, lacks = model.contains or (), model.lacks or ()
-        for index, text in enumerate(lacks):
-            if text in contains:
-                item = (index,) if len(lacks) > 1 else ()
-                context.note((*loc, "lacks", *item), f"`{text}` stands under `contains` too", "it cannot be both")
-        parts = [f"{word} {', '.join(texts)}" for word, texts in (("contains", contains), ("lacks", lacks)) if texts]
-        said = f"answer{'' if many else 's'} `{model.console}` with a text that {' and '.join(parts)}"
-        return replace(plan, check=Check.CONSOLE, command=model.console, contains=contains, lacks=lacks), said
-    assert isinstance(model, State)
-    return replace(plan, check=Check.STATE, state=model.state), f"{'are' if many else 'is'} {model.state}"
+def _past(context: Context, loc: Loc, begin: float, lasts: float, after: EventPlan | None) -> None:
+    since = f" after {show_duration(begin)}" if after is not None or begin else ""
+    context.past_limit(loc, begin + lasts, f"{show_duration(lasts)}{since}")
 
 
-def _peers_only(context: Context, loc: Loc, nodes: tuple[str, ...], what: str) -> None:
-    for name in nodes:
-        if context.nodes[name].role is Role.TRACKER:
-            context.note((*loc, "node"), f"the tracker is no peer: it never {what}", "name peers or their groups")
+def _check_bounds(context: Context, loc: Loc, plan: ExpectationPlan) -> None:
+    """What only says "at most" of something that grows holds before anything has happened."""
+    if plan.check not in _GROWING or plan.at is not None or plan.always is not None:
+        return
+    bounds = {
+        ("times",): plan.bound,
+        ("bytes", "sent"): plan.sent,
+        ("bytes", "received"): plan.received,
+    }
+    for where, bound in bounds.items():
+        if bound is not None and not bound.least:
+            context.note(
+                (*loc, *where),
+                "that holds before anything has happened",
+                "add `at: 10s`, or `always: rest` to see that it never becomes more",
+            )
             return
 
 
-def _people(context: Context, names: tuple[str, ...]) -> str:
-    if len(names) <= _FEW:
-        return ", ".join(names)
-    for group, members in context.directory.groups.items():
-        if tuple(members) == names:
-            return f"{_EVERY}{group} ({len(names)})"
-    return f"{names[0]} to {names[-1]} ({len(names)} nodes)"
+def _when(plan: ExpectationPlan, model: AnyExpectation) -> str:
+    since = "" if model.after is None else f"after {normal(model.after)}"
+    if plan.always is not None:
+        if plan.at is not None:
+            since = f"from {show_duration(plan.at)} on"
+        if plan.always == math.inf:
+            return f"all the time {since or 'from the start'}, to the end"
+        return f"all the time for {show_duration(plan.always)} {since or 'from the start'}"
+    if plan.at is not None:
+        return f"at {show_duration(plan.at)}"
+    if model.within is None:
+        return f"{since}, before the end" if since else "before the end"
+    return f"within {show_duration(model.within)} {since}".rstrip()

@@ -1,118 +1,245 @@
-"""The timeline: who is hit by each event, and whether there will be something to hit."""
+"""The timeline: when each event happens, whom it meets, and whether there will be something to meet."""
 
 from __future__ import annotations
 
-import re
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.plan import EventPlan, Verb
+from torrentnet.lab.quality import Patch, Qualities
+from torrentnet.lab.scenario.links import Way
+from torrentnet.lab.scenario.resolve_after import resolve_references
+from torrentnet.lab.scenario.resolve_links import (
+    alone,
+    describe,
+    describe_sides,
+    describe_way,
+    met_by,
+    parted,
+    qualities_of,
+    way_pairs,
+)
+from torrentnet.lab.scenario.resolve_state import CHANGES_LIFE, Lives
+from torrentnet.lab.scenario.said import Said
 from torrentnet.lab.scenario.selectors import Selector
-from torrentnet.lab.scenario.timeline import VERBS, Pause
-from torrentnet.lab.scenario.types import REST
+from torrentnet.lab.scenario.timeline import VERBS, Heal, Impair, InNodes, Isolate, Lasting, Partition
 from torrentnet.lab.scenario.units import show_duration
 
 if TYPE_CHECKING:
+    from torrentnet.lab.quality import Pair
+    from torrentnet.lab.scenario.context import Context
     from torrentnet.lab.scenario.document import Loc
-    from torrentnet.lab.scenario.resolve import Context
+    from torrentnet.lab.scenario.resolve_links import Select
     from torrentnet.lab.scenario.timeline import AnyEvent
 
-_ENDS = {Verb.KILL: "killed", Verb.STOP: "stopped"}
-_DONE = {**_ENDS, Verb.PAUSE: "paused", Verb.RESTART: "restarted", Verb.START: "started"}
+MAX_EVENTS = 1000
+"""Events of a scenario, each repetition counted."""
+_NOUN = {
+    Verb.PAUSE: "the pause",
+    Verb.PARTITION: "the partition",
+    Verb.ISOLATE: "the isolation",
+    Verb.IMPAIR: "the impairment",
+}
 
 
-def resolve_timeline(context: Context) -> tuple[EventPlan, ...]:
-    """The events in the order in which they happen; an event's index is its place in that order."""
-    drafts = sorted(
-        zip(context.draft.timeline, context.draft.scenario.timeline, strict=True),
-        key=lambda draft: (draft[1].at, draft[0]),
-    )
-    down: dict[str, EventPlan] = {}
-    events: list[EventPlan] = []
-    for position, model in drafts:
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """An item of the timeline, or one of its repetitions."""
+
+    position: int
+    model: AnyEvent
+    at: float | None
+    """None where it waits for something."""
+    number: int = 0
+    """Of the repetition, from 0."""
+
+    @property
+    def loc(self) -> Loc:
+        return ("timeline", self.position)
+
+
+def resolve_timeline(context: Context) -> tuple[Said, ...]:
+    """The events: by time those that have one, then those that wait for something, in the order of the file."""
+    turns = _turns(context)
+    _check_names(context)
+    timed = sorted((turn for turn in turns if turn.at is not None), key=lambda turn: (turn.at, turn.position))
+    waiting = [turn for turn in turns if turn.at is None]
+    later = [_say(context, turn, len(timed) + index, None) for index, turn in enumerate(waiting)]
+    unsure = {name for said in later if said.event.verb in CHANGES_LIFE for name in said.event.nodes}
+    healed = any(isinstance(model, Heal) for model in context.draft.scenario.timeline)
+    lives = Lives(context, unsure, healed=healed)
+    events: list[Said] = []
+    for turn in timed:
+        said = _say(context, turn, len(events), lives)
+        lives.take(turn.loc, said.event)
+        events.append(said)
+    models = dict(zip(context.draft.timeline, context.draft.scenario.timeline, strict=True))
+    return resolve_references(context, (*events, *later), models)
+
+
+# ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _turns(context: Context) -> list[_Turn]:
+    turns: list[_Turn] = []
+    for position, model in zip(context.draft.timeline, context.draft.scenario.timeline, strict=True):
         loc: Loc = ("timeline", position)
-        event = _event(context, loc, len(events), model)
-        _check_times(context, loc, event, model)
-        _check_state(context, loc, event, down)
-        events.append(event)
-    return tuple(events)
+        if model.every is not None:
+            turns += [_Turn(position, model, at, number) for number, at in enumerate(_times(context, loc, model))]
+        elif model.at is not None:
+            context.past_limit((*loc, "at"), model.at, show_duration(model.at))
+            turns.append(_Turn(position, model, model.at))
+        elif model.when is not None:
+            turns.append(_Turn(position, model, None))
+    if len(turns) > MAX_EVENTS:
+        context.note(
+            ("timeline",), f"{len(turns)} events, repetitions included, are more than {MAX_EVENTS}", at_value=False
+        )
+    return turns
 
 
-def verb_of(model: AnyEvent) -> tuple[Verb, Selector]:
-    """What the event does, and to whom."""
-    name = next(name for name, kind in VERBS.items() if isinstance(model, kind))
-    selector = getattr(model, name)
-    assert isinstance(selector, Selector)
-    return Verb(name), selector
-
-
-def normal(text: str) -> str:
-    """An event's text as it is compared: ``kill [a,  b]`` is ``kill a, b``."""
-    text = re.sub(r"[\[\]]", " ", text)
-    return re.sub(r"\s*,\s*", ", ", " ".join(text.split()))
-
-
-def event_texts(event: EventPlan) -> tuple[str, str, str]:
-    """The texts by which an expectation may refer to an event, from the shortest to the most exact."""
-    short = event.text.removesuffix(_lasting(event.lasts)) if event.verb is Verb.PAUSE else event.text
-    return short, event.text, f"{short} at {show_duration(event.at)}"
-
-
-def _event(context: Context, loc: Loc, index: int, model: AnyEvent) -> EventPlan:
-    verb, selector = verb_of(model)
-    lasts: float | None = None
-    text = f"{verb} {selector}"
-    if isinstance(model, Pause):
-        if model.until is not None:
-            lasts = round(model.until - model.at, 3)
-        elif model.for_ != REST and model.for_ is not None:
-            lasts = float(model.for_)
-        text += _lasting(lasts)
-    return EventPlan(
-        index=index,
-        at=model.at,
-        verb=verb,
-        nodes=context.select(selector, (*loc, str(verb))),
-        lasts=lasts,
-        text=text,
-        where=context.draft.document.where(loc),
-    )
-
-
-def _lasting(lasts: float | None) -> str:
-    return " for the rest" if lasts is None else f" for {show_duration(lasts)}"
-
-
-def _check_times(context: Context, loc: Loc, event: EventPlan, model: AnyEvent) -> None:
-    context.past_limit((*loc, "at"), event.at, show_duration(event.at))
-    if isinstance(model, Pause) and model.until is not None:
+def _times(context: Context, loc: Loc, model: AnyEvent) -> list[float]:
+    """The seconds of an event that is repeated."""
+    every = model.every or 0.0
+    first = every if model.from_ is None else model.from_
+    context.past_limit((*loc, "every" if model.from_ is None else "from"), first, f"the first time, {first:g}s,")
+    last = context.limit
+    if model.until is not None:
         context.past_limit((*loc, "until"), model.until, show_duration(model.until))
-        if model.until <= event.at:
+        last = model.until
+        if last < first:
             context.note(
                 (*loc, "until"),
-                f"the pause would end at {show_duration(model.until)}, before it begins at {show_duration(event.at)}",
+                f"the repetitions would end at {show_duration(last)}, before the first at {show_duration(first)}",
+                "`from` is the first time" if model.from_ is not None else "without `from` it is one interval",
+            )
+            return []
+    lasts = model.for_ if isinstance(model, Lasting) else None
+    if isinstance(lasts, str) or (lasts is not None and lasts >= every):
+        how_long = "for the rest" if isinstance(lasts, str) else show_duration(lasts)
+        context.note(
+            (*loc, "for"),
+            f"it lasts {how_long} and begins again every {show_duration(every)}: the next begins before one has ended",
+            "make it shorter than `every`",
+        )
+    if last == math.inf:
+        return [first]
+    # At the time limit itself nothing would follow from it, unless the file says so.
+    count = math.floor(round((last - first) / every, 9)) + 1
+    times = [round(first + number * every, 3) for number in range(min(count, MAX_EVENTS + 1))]
+    return times if model.until is not None or len(times) < 2 else [at for at in times if at < last]
+
+
+def _end(context: Context, loc: Loc, model: AnyEvent, verb: Verb, at: float | None) -> tuple[float | None, str]:
+    """How long the event lasts, in seconds, and the same in words."""
+    if not isinstance(model, Lasting):
+        return None, ""
+    if model.until is not None and model.every is None:
+        context.past_limit((*loc, "until"), model.until, show_duration(model.until))
+        if at is None:
+            return None, f" until {show_duration(model.until)}"
+        if model.until <= at:
+            context.note(
+                (*loc, "until"),
+                f"{_NOUN[verb]} would end at {show_duration(model.until)}, before it begins at {show_duration(at)}",
                 "`until` counts from t = 0; `for` counts from the event",
             )
+        lasts = round(model.until - at, 3)
+        return lasts, f" for {show_duration(lasts)}"
+    if model.for_ is None or isinstance(model.for_, str):
+        return None, " for the rest"
+    return model.for_, f" for {show_duration(model.for_)}"
 
 
-def _check_state(context: Context, loc: Loc, event: EventPlan, down: dict[str, EventPlan]) -> None:
-    """An event that cannot change anything would fail the run; what is certain before it is said before it."""
-    place = (*loc, str(event.verb))
-    for name in event.nodes:
-        node = context.nodes[name]
-        if event.at < node.start:
-            context.note(
-                place,
-                f"`{name}` starts at {show_duration(node.start)}, which is later: there is nothing to {event.verb}",
+# ── what ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _say(context: Context, turn: _Turn, index: int, lives: Lives | None) -> Said:
+    model, loc = turn.model, turn.loc
+    verb = next(Verb(name) for name, kind in VERBS.items() if isinstance(model, kind))
+    at = 0.0 if turn.at is None else turn.at
+    salt = f"/{turn.number}" if turn.number else ""
+    able = None if lives is None else lambda name: lives.able(verb, name, at)
+    chosen: list[str] = []
+
+    def select(selector: Selector, place: Loc) -> tuple[str, ...]:
+        nodes = context.select(selector, place, salt=salt, able=able)
+        if selector.random:
+            chosen.extend(nodes)
+        return nodes
+
+    lasts, lasting = _end(context, loc, model, verb, turn.at)
+    event = EventPlan(
+        index=index,
+        at=at,
+        verb=verb,
+        nodes=(),
+        lasts=lasts,
+        text="",
+        where=context.draft.document.where(loc),
+        until=model.until if turn.at is None and isinstance(model, Lasting) else None,
+        name=model.name or "",
+    )
+    place = (*loc, str(verb))
+    texts: tuple[str, ...]
+    match model:
+        case Heal():
+            texts = (f"heal {', '.join(model.heal)}",)
+        case InNodes():
+            command = getattr(model, str(verb))
+            texts = (f"{verb} {command}", f"{verb} {command} in {model.node}")
+            event = replace(event, command=command, nodes=select(model.node, (*loc, "node")))
+        case Partition() | Isolate() | Impair():
+            pairs, qualities, texts = _patch(context, place, model, select)
+            met = met_by(pairs)
+            event = replace(
+                event,
+                patch=Patch(pairs, qualities, texts[-1]),
+                nodes=tuple(name for name in context.directory.nodes if name in met),
             )
-            continue
-        ended = down.get(name)
-        if event.verb in {Verb.START, Verb.RESTART}:
-            down.pop(name, None)
-        elif ended is not None:
+        case _:
+            selector = getattr(model, str(verb))
+            assert isinstance(selector, Selector)
+            texts = (f"{verb} {selector}",)
+            event = replace(event, nodes=select(selector, place))
+    # Nobody knows from the file alone whom chance has chosen.
+    text = texts[-1] + (f" ({', '.join(dict.fromkeys(chosen))})" if chosen else "") + lasting
+    moment = f"at {show_duration(at)}" if turn.at is not None else f"when {model.when}"
+    named = (model.name,) if model.name else ()
+    every = dict.fromkeys((*named, *texts, texts[-1] + lasting, *(f"{one} {moment}" for one in (*named, *texts[:1]))))
+    return Said(replace(event, text=text), tuple(every), turn.position)
+
+
+def _patch(
+    context: Context, place: Loc, model: Partition | Isolate | Impair, select: Select
+) -> tuple[frozenset[Pair], Qualities, tuple[str, ...]]:
+    """The directed pairs, what is done to them, and the event's texts."""
+    cut = Qualities(cut=True)
+    match model:
+        case Impair():
+            way = model.impair
+            texts = (f"impair {describe_way(way)}", f"impair {describe(way)}")
+            return way_pairs(context, place, way, select), qualities_of(context, place, way), texts
+        case Isolate(isolate=Way() as way) | Partition(partition=Way() as way):
+            verb = "isolate" if isinstance(model, Isolate) else "partition"
+            return way_pairs(context, place, way, select), cut, (f"{verb} {describe_way(way)}",)
+        case Isolate():
+            assert isinstance(model.isolate, Selector)
+            pairs = alone(context, select(model.isolate, place))
+            return pairs, cut, (f"isolate {model.isolate}",)
+        case _:
+            assert isinstance(model.partition, tuple)
+            text = f"partition {describe_sides(model.partition)}"
+            return parted(context, place, model.partition, select), cut, (text,)
+
+
+def _check_names(context: Context) -> None:
+    seen: dict[str, int] = {}
+    for position, model in zip(context.draft.timeline, context.draft.scenario.timeline, strict=True):
+        if model.name is not None and seen.setdefault(model.name, position) != position:
             context.note(
-                place,
-                f"`{name}` was {_DONE[ended.verb]} at {show_duration(ended.at)} already",
-                f"`start: {name}` in between would bring it back",
+                ("timeline", position, "name"),
+                f"the name `{model.name}` is taken by timeline[{seen[model.name]}]",
+                "choose another one",
             )
-        elif event.verb in _ENDS:
-            down[name] = event

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.document import Mapping, Scalar, plain
 from torrentnet.lab.scenario.selectors import SelectorError, parse_selector
-from torrentnet.lab.scenario.timeline import VERBS
 
 if TYPE_CHECKING:
+    from torrentnet.lab.scenario.context import Context
     from torrentnet.lab.scenario.document import Loc
-    from torrentnet.lab.scenario.resolve import Context
 
-_SELECTORS = {"timeline": tuple(VERBS), "expect": ("node", "forgets")}
+_SELECTORS = {
+    "timeline": ("kill", "stop", "pause", "restart", "start", "isolate", "node"),
+    "expect": ("node", "forgets"),
+    "links": ("from", "to"),
+}
+_SIDES = {"timeline": ("partition",), "links": ("between",)}
+_WAYS = {"timeline": ("partition", "isolate", "impair")}
 _FILES = ("share", "get")
 
 
@@ -23,17 +28,37 @@ def check_unread(context: Context) -> None:
     """Record the names in set-aside items that refer to nothing."""
     for loc in sorted(context.draft.aside, key=str):
         _, item = context.draft.document.find(loc)
-        if len(loc) < 2 or not isinstance(item, Mapping):
-            continue
-        for entry in item.entries:
-            place: Loc = (*loc, entry.key)
-            if entry.key in _SELECTORS.get(str(loc[0]), ()):
-                _check_nodes(context, place, plain(entry.value))
-            elif loc[0] == "nodes" and entry.key in _FILES and isinstance(entry.value, Scalar) and entry.value.text:
-                context.file_known(place, entry.value.text)
+        if len(loc) == 2 and isinstance(item, Mapping):
+            _check_item(context, str(loc[0]), loc, item)
+
+
+def _check_item(context: Context, section: str, loc: Loc, item: Mapping) -> None:
+    for entry in item.entries:
+        place: Loc = (*loc, entry.key)
+        if isinstance(entry.value, Mapping):
+            if entry.key in _WAYS.get(section, ()):
+                _check_item(context, "links", place, entry.value)
+        elif entry.key in _SELECTORS.get(section, ()):
+            _check_nodes(context, place, plain(entry.value))
+        elif entry.key in _SIDES.get(section, ()):
+            sides = plain(entry.value)
+            if isinstance(sides, list):
+                for index, side in enumerate(sides):
+                    _check_nodes(context, (*place, index), side)
+            else:
+                _check_nodes(context, place, sides)
+        elif section == "nodes" and entry.key in _FILES and isinstance(entry.value, Scalar):
+            _check_file(context, place, entry.value)
+
+
+def _check_file(context: Context, loc: Loc, written: Scalar) -> None:
+    if written.text and loc not in context.draft.document.broken:
+        context.file_known(loc, written.text)
 
 
 def _check_nodes(context: Context, loc: Loc, written: object) -> None:
+    if any(broken[: len(loc)] == loc for broken in context.draft.document.broken):
+        return  # told already, when the parameters were put in place
     try:
         selector = parse_selector(written)
     except SelectorError:

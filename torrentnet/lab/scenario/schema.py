@@ -12,10 +12,13 @@ from typing import Any
 
 from torrentnet.lab.scenario.model import Scenario
 
+PARAMETER = r"\$[a-z{]"
+"""A text with a parameter in it."""
+
 
 def scenario_schema() -> dict[str, Any]:
     """The schema, as JSON has it."""
-    schema = _without_null(Scenario.model_json_schema())
+    schema = _or_parameter(_without_null(Scenario.model_json_schema()))
     assert isinstance(schema, dict)
     return {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": "torrentnet scenario"}
 
@@ -41,6 +44,21 @@ def _without_null(part: Any) -> Any:
             found = {**rest[0], **found}
         else:
             found["anyOf"] = rest
+    return found
+
+
+def _or_parameter(part: Any) -> Any:
+    """Wherever a number or a text of a certain form stands, a parameter may stand: ``count: $leechers``."""
+    if isinstance(part, list):
+        return [_or_parameter(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    found = {key: _or_parameter(value) for key, value in part.items()}
+    if found.get("type") == "string" and "pattern" in found:
+        found["pattern"] = f"{PARAMETER}|{found['pattern']}"
+    elif found.get("type") in {"integer", "boolean"}:
+        kind = {key: found.pop(key) for key in ("type", "minimum", "maximum") if key in found}
+        found["anyOf"] = [kind, {"type": "string", "pattern": PARAMETER}]
     return found
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 ALL = "all"
 MAX_TERMS = 200
@@ -51,6 +51,11 @@ class Selector:
     terms: tuple[Term, ...]
     listed: bool = False
     """Whether it was written as a list, so that messages can point at the item."""
+
+    @property
+    def random(self) -> bool:
+        """Whether chance chooses some of them."""
+        return any(term.kind is not Amount.EVERY for term in self.terms)
 
     def __str__(self) -> str:
         return ", ".join(str(term) for term in self.terms)
@@ -123,7 +128,13 @@ def parse_selector(value: object) -> Selector:
     return Selector(tuple(terms), listed=True)
 
 
-def resolve_selector(selector: Selector, directory: Directory, seed: int, place: str) -> tuple[str, ...]:
+def resolve_selector(
+    selector: Selector,
+    directory: Directory,
+    seed: int,
+    place: str,
+    able: Callable[[str], bool] | None = None,
+) -> tuple[str, ...]:
     """The nodes that are meant, each once, in the order in which the scenario defines them.
 
     Args:
@@ -131,6 +142,7 @@ def resolve_selector(selector: Selector, directory: Directory, seed: int, place:
         directory: which nodes there are.
         seed: the scenario's, for random choices.
         place: where the selector stands (``timeline[3].kill``), so that two random choices do not follow each other.
+        able: which nodes a random choice is made among; all of them where it is left out.
 
     Raises:
         SelectorError: a name that no node or group has, or a count that is larger than the group.
@@ -152,6 +164,11 @@ def resolve_selector(selector: Selector, directory: Directory, seed: int, place:
             raise SelectorError(
                 f"`{term}`: there are only {len(candidates)}", f"at most `{len(candidates)} of {term.name}`", item
             )
+        if able is not None and term.kind is not Amount.EVERY:
+            candidates = tuple(node for node in candidates if able(node))
+            if wanted > len(candidates):
+                met = f"only {len(candidates)} of them" if candidates else "none of them"
+                raise SelectorError(f"`{term}`: {met} can be met then", "the others do not run, or do already", item)
         chosen.update(_draw(candidates, wanted, f"{seed}/{place}/{index}"))
     return tuple(node for node in directory.nodes if node in chosen)
 

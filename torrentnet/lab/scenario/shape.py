@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.document import Document, Listing, Mapping
-from torrentnet.lab.scenario.vocabulary import LATER
+from torrentnet.lab.scenario.links import QUALITIES, WAYS
+from torrentnet.lab.scenario.timeline import LASTING, TIME_KEYS, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,45 +17,117 @@ if TYPE_CHECKING:
     from torrentnet.lab.errors import Problem
     from torrentnet.lab.scenario.document import Loc
 
+_NOUN = {"pause": "a pause", "partition": "a partition", "isolate": "an isolation", "impair": "an impairment"}
+_MOMENTS = ("becomes", "forgets", "exit")
+"""Checks of something that happens, once; nothing is so all the time."""
+
 
 def check_shape(document: Document) -> Iterator[Problem]:
-    """What is wrong with the combination of keys in the timeline's and the expectations' items."""
-    for loc, keys in _items(document, "timeline"):
-        yield from _event(document, loc, keys)
-    for loc, keys in _items(document, "expect"):
-        yield from _expectation(document, loc, keys)
+    """What is wrong with the combination of keys in the items of the lists."""
+    for loc, item in _items(document, "links"):
+        yield from _way(document, loc, item, "links")
+    for loc, item in _items(document, "timeline"):
+        yield from _when(document, loc, item)
+        yield from _end(document, loc, item)
+        for key in ("impair", "isolate", "partition"):
+            entry = item.get(key)
+            if entry is not None and isinstance(entry.value, Mapping):
+                yield from _way(document, (*loc, key), entry.value, key)
+    for loc, item in _items(document, "expect"):
+        yield from _expectation(document, loc, item)
 
 
-def _items(document: Document, section: str) -> Iterator[tuple[Loc, frozenset[str]]]:
+def _items(document: Document, section: str) -> Iterator[tuple[Loc, Mapping]]:
     entry = document.root.get(section)
     if entry is None or not isinstance(entry.value, Listing):
         return
     for index, item in enumerate(entry.value.items):
-        if isinstance(item, Mapping) and not any(key in LATER[section] for key in item.keys()):  # noqa: SIM118
-            yield (section, index), frozenset(item.keys())
+        if isinstance(item, Mapping):
+            yield (section, index), item
 
 
-def _event(document: Document, loc: Loc, keys: frozenset[str]) -> Iterator[Problem]:
-    if "pause" not in keys:
+def _verb(item: Mapping) -> str | None:
+    return next((entry.key for entry in item.entries if entry.key in VERBS), None)
+
+
+# ── timeline ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _when(document: Document, loc: Loc, item: Mapping) -> Iterator[Problem]:
+    keys = item.keys()
+    times = [key for key in keys if key in TIME_KEYS]
+    if not times and loc not in document.dropped:
+        yield document.problem(
+            loc, "it is not said when it happens", "add `at: 5s`, `when: leecher is seed` or `every: 10s`"
+        )
+    for other in times[1:]:
+        yield document.problem((*loc, other), f"`{times[0]}` and `{other}` exclude each other", "keep one of them")
+    if "from" in keys and "every" not in keys:
+        verb = _verb(item)
+        direction = f"; a direction stands inside: `{verb}: {{from: seeder}}`" if verb in {"isolate", "impair"} else ""
+        yield document.problem((*loc, "from"), "`from` goes with `every`", f"`at` says when it happens{direction}")
+
+
+def _end(document: Document, loc: Loc, item: Mapping) -> Iterator[Problem]:
+    keys, verb = item.keys(), _verb(item)
+    if verb is None:
         return
-    if {"for", "until"} <= keys:
+    if verb not in LASTING:
+        if "until" in keys and "every" not in keys:
+            yield document.problem(
+                (*loc, "until"),
+                f"`until` goes with `every`, or with an event that lasts; `{verb}` does not",
+                "`start` brings back who was ended" if verb in {"kill", "stop"} else "",
+            )
+        return
+    noun = _NOUN[verb]
+    if "every" in keys:
+        if "for" not in keys:
+            yield document.problem(
+                loc, f"{noun} that is repeated needs `for`", "`until` is the end of the repetitions: add `for: 3s`"
+            )
+    elif "for" in keys and "until" in keys:
         yield document.problem((*loc, "until"), "`for` and `until` exclude each other", "keep one of them")
-    elif not keys & {"for", "until"}:
+    elif "for" not in keys and "until" not in keys:
         yield document.problem(
-            loc, "a pause needs an end", "add `for: 3s`, `until: 10s` or, to the end of the run, `for: rest`"
+            loc, f"{noun} needs an end", "add `for: 3s`, `until: 10s` or, to the end of the run, `for: rest`"
         )
 
 
-def _expectation(document: Document, loc: Loc, keys: frozenset[str]) -> Iterator[Problem]:
-    if {"within", "at"} <= keys:
+# ── ways through the network ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _way(document: Document, loc: Loc, way: Mapping, what: str) -> Iterator[Problem]:
+    keys = way.keys()
+    if "between" in keys and ("from" in keys or "to" in keys):
+        other = next(key for key in keys if key in {"from", "to"})
         yield document.problem(
-            (*loc, "at"), "`within` and `at` exclude each other", "`within`: by then; `at`: just then"
+            (*loc, other), f"`between` and `{other}` exclude each other", "`between` is both directions"
         )
-    elif {"after", "at"} <= keys:
+    elif what == "partition" and not {"from", "to"} <= set(keys):
         yield document.problem(
-            (*loc, "after"), "`after` goes with `within`, not with `at`", "`at` always counts from t = 0"
+            loc,
+            "a partition in one direction needs `from` and `to`",
+            "both directions are `[[tracker, seeder], [leecher]]`; `isolate: {from: seeder}` cuts off from everybody",
         )
-    timed = bool(keys & {"at", "after"})
+    elif not any(key in WAYS for key in keys) and loc not in document.dropped:
+        yield document.problem(
+            loc, "it is not said which ways are meant", "add `between: all`, `from: seeder`, or `to: leecher`"
+        )
+    if what in {"links", "impair"}:
+        unknown = [key for key in keys if key not in WAYS and key not in QUALITIES]
+        if not unknown and not any(key in QUALITIES for key in keys) and loc not in document.dropped:
+            names = ", ".join(f"`{name}`" for name in QUALITIES)
+            yield document.problem(loc, "nothing is asked of these ways", f"add one of {names}")
+
+
+# ── expectations ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _expectation(document: Document, loc: Loc, item: Mapping) -> Iterator[Problem]:
+    keys = frozenset(item.keys())
+    yield from _time_words(document, loc, keys)
+    timed = bool(keys & {"at", "after", "always"})
     if "forgets" in keys and not timed:
         yield document.problem(
             loc,
@@ -63,7 +136,9 @@ def _expectation(document: Document, loc: Loc, keys: frozenset[str]) -> Iterator
         )
     if "state" in keys and not timed and "within" not in keys:
         yield document.problem(
-            loc, "`state` needs a time", "add `at: 10s`, or `within: 5s` with `after: kill seeder-1`"
+            loc,
+            "`state` needs a time",
+            "add `at: 10s`, `always: rest`, or `within: 5s` with `after: kill seeder-1`",
         )
     if "console" in keys:
         if not keys & {"contains", "lacks"}:
@@ -72,5 +147,33 @@ def _expectation(document: Document, loc: Loc, keys: frozenset[str]) -> Iterator
             yield document.problem(
                 loc,
                 "`lacks` alone holds before anything has happened",
-                "add `at: 10s`, or `after:` an event, or a text that it `contains`",
+                "add `at: 10s`, `always: rest`, or `after:` an event, or a text that it `contains`",
             )
+    traffic = item.get("bytes")
+    if traffic is not None and isinstance(traffic.value, Mapping) and not traffic.value.entries:
+        yield document.problem(
+            (*loc, "bytes"), "nothing is expected of the bytes", "add `sent:` or `received:`, as `at most 10MiB`"
+        )
+
+
+def _time_words(document: Document, loc: Loc, keys: frozenset[str]) -> Iterator[Problem]:
+    if {"within", "at"} <= keys:
+        yield document.problem(
+            (*loc, "at"), "`within` and `at` exclude each other", "`within`: by then; `at`: just then"
+        )
+    elif {"after", "at"} <= keys:
+        yield document.problem(
+            (*loc, "after"), "`after` goes with `within` and `always`, not with `at`", "`at` always counts from t = 0"
+        )
+    if {"within", "always"} <= keys:
+        yield document.problem(
+            (*loc, "always"),
+            "`within` and `always` exclude each other",
+            "`always: 5s` begins at t = 0, with `at: 10s` then, with `after: ...` at that event",
+        )
+    elif "always" in keys:
+        for key in _MOMENTS:
+            if key in keys:
+                yield document.problem(
+                    (*loc, "always"), f"`always` does not go with `{key}`: that happens once", "write `within`"
+                )

@@ -55,7 +55,7 @@ def wrong(text: str, hint: str = "", item: int | None = None) -> PydanticCustomE
     return PydanticCustomError(WRONG, "{text}", {"text": text, "hint": hint, "item": item})
 
 
-def _text(parse: Callable[[str], T], what: str) -> PlainValidator:
+def text_type(parse: Callable[[str], T], what: str) -> PlainValidator:
     """A validator that takes a text only and hands it to ``parse``."""
 
     def validate(value: object) -> T:
@@ -98,6 +98,28 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise UnitError(f"`{text}` is neither `true` nor `false`")
+    return text == "true"
+
+
+def _always(text: str) -> float | str:
+    if text in {"true", "yes"}:
+        raise UnitError(f"`{text}` does not say for how long", "write `always: 10s`, or `always: rest` to the end")
+    return _span(text)
+
+
+def _event_name(text: str) -> str:
+    if not _NODE_NAME.fullmatch(text):
+        raise UnitError(
+            f"`{text}` cannot be the name of an event", "small letters, digits and `-`, a letter first: `cable-cut`"
+        )
+    if text in {"all", "rest"}:
+        raise UnitError(f"`{text}` has a meaning of its own", "choose another name")
+    return text
 
 
 def scenario_name(text: str) -> str:
@@ -209,50 +231,72 @@ def choice(*allowed: str, later: tuple[str, ...] = ()) -> PlainValidator:
             )
         return text
 
-    return _text(parse, "a word")
+    return text_type(parse, "a word")
 
 
-_DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["500ms", "5s", "1m"]}
-_SIZE_SCHEMA = {"type": "string", "pattern": SIZE_PATTERN, "examples": ["256KiB", "8MiB"]}
+DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["500ms", "5s", "1m"]}
+RATE_SCHEMA = {"type": "string", "pattern": RATE_PATTERN, "examples": ["8mbit", "1MiB/s"]}
+SIZE_SCHEMA = {"type": "string", "pattern": SIZE_PATTERN, "examples": ["256KiB", "8MiB"]}
 
-Time = Annotated[float, _text(parse_duration, "a time"), WithJsonSchema(_DURATION_SCHEMA)]
+Time = Annotated[float, text_type(parse_duration, "a time"), WithJsonSchema(DURATION_SCHEMA)]
 """Seconds after t = 0."""
-Duration = Annotated[float, _text(_positive_duration, "a duration"), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[float, text_type(_positive_duration, "a duration"), WithJsonSchema(DURATION_SCHEMA)]
 """Seconds, more than none."""
 Span = Annotated[
     float | str,
-    _text(_span, "a duration"),
-    WithJsonSchema({"anyOf": [_DURATION_SCHEMA, {"const": REST}]}),
+    text_type(_span, "a duration"),
+    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": REST}]}),
 ]
 """Seconds, or ``rest`` for the rest of the run."""
-Size = Annotated[int, _text(parse_size, "a size"), WithJsonSchema(_SIZE_SCHEMA)]
+Steady = Annotated[
+    float | str,
+    text_type(_always, "a duration"),
+    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": REST}]}),
+]
+"""Seconds, or ``rest``: for how long something holds."""
+Flag = Annotated[bool, text_type(_flag, "`true` or `false`"), WithJsonSchema({"type": "boolean"})]
+EventName = Annotated[
+    str, text_type(_event_name, "a name"), WithJsonSchema({"type": "string", "pattern": f"^{_NODE_NAME.pattern}$"})
+]
+ExitStatus = Annotated[
+    int,
+    text_type(_whole(0, 255), "a number"),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 255}),
+]
+Size = Annotated[int, text_type(parse_size, "a size"), WithJsonSchema(SIZE_SCHEMA)]
 """Bytes."""
-PieceLength = Annotated[int, _text(_piece_length, "a size"), WithJsonSchema(_SIZE_SCHEMA)]
+PieceLength = Annotated[int, text_type(_piece_length, "a size"), WithJsonSchema(SIZE_SCHEMA)]
 """Bytes; a power of two."""
 UploadRate = Annotated[
     Rate,
-    _text(parse_rate, "a rate"),
-    WithJsonSchema({"type": "string", "pattern": RATE_PATTERN, "examples": ["8mbit", "1MiB/s"]}),
+    text_type(parse_rate, "a rate"),
+    WithJsonSchema(RATE_SCHEMA),
 ]
 Count = Annotated[
     int,
-    _text(_whole(1, MAX_COUNT), "a number"),
+    text_type(_whole(1, MAX_COUNT), "a number"),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_COUNT}),
 ]
-Seed = Annotated[int, _text(_whole(0, MAX_SEED), "a number"), WithJsonSchema({"type": "integer", "minimum": 0})]
+Seed = Annotated[int, text_type(_whole(0, MAX_SEED), "a number"), WithJsonSchema({"type": "integer", "minimum": 0})]
 ScenarioName = Annotated[
     str,
-    _text(scenario_name, "a name"),
+    text_type(scenario_name, "a name"),
     WithJsonSchema({"type": "string", "pattern": f"^{_SCENARIO_NAME.pattern}$"}),
 ]
 FileName = Annotated[
     str,
-    _text(file_name, "the name of a file"),
+    text_type(file_name, "the name of a file"),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_FILE_NAME}),
 ]
-Command = Annotated[str, _text(_command, "a command"), WithJsonSchema({"type": "string", "minLength": 1})]
-Line = Annotated[str, _text(_one_line, "a text"), WithJsonSchema({"type": "string", "minLength": 1})]
-About = Annotated[str, _text(_about, "a text"), WithJsonSchema({"type": "string"})]
+Command = Annotated[str, text_type(_command, "a command"), WithJsonSchema({"type": "string", "minLength": 1})]
+Line = Annotated[str, text_type(_one_line, "a text"), WithJsonSchema({"type": "string", "minLength": 1})]
+About = Annotated[str, text_type(_about, "a text"), WithJsonSchema({"type": "string"})]
+Value = Annotated[
+    str,
+    text_type(_one_line, "a text"),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer"}, {"type": "boolean"}]}),
+]
+"""A text that an editor may take for a number."""
 Texts = Annotated[
     tuple[str, ...],
     PlainValidator(_texts),

@@ -53,6 +53,7 @@ _MEANT = {
 
 DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"
 SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB|KB|MB|GB)$"
+SHARE_PATTERN = r"^[0-9]+(\.[0-9]+)?%$"
 RATE_PATTERN = r"^[0-9]+(\.[0-9]+)?(bit|kbit|mbit|gbit|(B|KiB|MiB|GiB|KB|MB|GB)/s)$"
 
 
@@ -147,6 +148,35 @@ def parse_rate(text: str) -> Rate:
     return Rate(int(bits), f"{int(bits) // 1000}kbit" if bits % 1000 == 0 else f"{int(bits)}bit")
 
 
+def show_rate(bits: float) -> str:
+    """For people and for the language: ``8000000`` as ``8mbit``."""
+    for unit in ("gbit", "mbit", "kbit"):
+        if bits >= RATES[unit]:
+            return f"{bits / RATES[unit]:g}{unit}"
+    return f"{bits:g}bit"
+
+
+def parse_share(text: str) -> float:
+    """A share, 0 to 1, from ``5%`` or ``0.5%``.
+
+    Raises:
+        UnitError: no per cent sign, or more than all.
+    """
+    if re.fullmatch(r"0?\.[0-9]{1,9}", text):
+        raise UnitError(f"`{text}` has no unit", f"write `{show_share(float(text))}`")
+    if text.startswith("-"):
+        raise UnitError(f"`{text}` is less than nothing", "a share is from `0%` to `100%`")
+    percent = _amount(text, {"%": 1}, "share", ("5%", "0.5%"))
+    if percent > 100:
+        raise UnitError(f"`{text}` is more than all", "a share is at most `100%`")
+    return float(percent / 100)
+
+
+def show_share(share: float) -> str:
+    """``0.05`` as ``5%``."""
+    return f"{share * 100:.6g}%"
+
+
 def _amount(text: str, units: dict[str, int], kind: str, examples: tuple[str, str]) -> Decimal:
     match = _QUANTITY.fullmatch(text)
     if match is None:
@@ -155,13 +185,14 @@ def _amount(text: str, units: dict[str, int], kind: str, examples: tuple[str, st
         )
     number, blank, unit = match.groups()
     names = ", ".join(f"`{name}`" for name in units)
+    listed = f"units of a {kind}: {names}"
     if not unit:
-        fitting = " or ".join(f"`{number}{example.lstrip('0123456789')}`" for example in examples)
-        raise UnitError(f"`{text}` has no unit", f"write {fitting}; units of a {kind}: {names}")
+        fitting = " or ".join(dict.fromkeys(f"`{number}{example.lstrip('0123456789.')}`" for example in examples))
+        raise UnitError(f"`{text}` has no unit", f"write {fitting}; {listed}" if len(units) > 1 else f"write {fitting}")
     if unit not in units:
         lower = {name.lower(): name for name in units}
         meant = lower.get(unit.lower()) or _meant(unit, units)
-        hint = f"did you mean `{number}{meant}`?" if meant else f"units of a {kind}: {names}"
+        hint = f"did you mean `{number}{meant}`?" if meant else listed
         raise UnitError(f"`{unit}` is no unit of a {kind}", hint)
     if blank:
         raise UnitError(f"`{text}` has a blank before its unit", f"write `{number}{unit}`")
