@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 FIRST_PAUSE = 0.25
 MAX_PAUSE = 5.0
 """Seconds between look-ups while nobody has the file; doubled each time, and never longer than the keep-alive."""
+MAX_SLOW_PAUSE = 60.0
+"""Seconds between look-ups for a faster source; they begin with :data:`MAX_PAUSE` and double."""
 MAX_VERIFYING = 4 * 1024 * 1024
 """Bytes of pieces that may wait to be hashed and written; past it nothing new is asked for."""
 
@@ -143,6 +145,8 @@ class Download:
         self._advanced = now
         self._pause = FIRST_PAUSE
         self._wake = now
+        self._ask_again_at = now
+        self._ask_again_pause = MAX_PAUSE
         self._obstacle = "the tracker does not answer"
         session.lookup(name, 0, now)
 
@@ -174,6 +178,9 @@ class Download:
         found = done.found
         self._request = found.request
         self._report.lookup(found, done.holders)
+        if self.phase is Phase.FETCHING and self.source is not None and found.info_hash == self.info_hash:
+            current = self.source.endpoint
+            self._candidates.newly_named(holder for holder in done.holders if holder.endpoint != current)
         if self.phase is not Phase.ASKING:
             return
         if found.found:
@@ -437,5 +444,15 @@ class Download:
         if fetch.idle and self._work is not None and self._work.todo and not self._work.verifying:
             raise SourceFailed("lacks the pieces that are missing here")
         rate = fetch.slow(self._patience.min_rate, now)
-        if rate is not None and self._candidates.any_left:
+        if rate is None:
+            return
+        if not self._candidates.any_left:
+            self._look_for_a_faster_one(now)
+        else:
             raise SourceFailed(f"slow: {rate / 1024:.1f} KiB/s where {self._patience.min_rate / 1024:g} are expected")
+
+    def _look_for_a_faster_one(self, now: float) -> None:
+        if now >= self._ask_again_at:
+            self._ask_again_at = now + self._ask_again_pause
+            self._ask_again_pause = min(self._ask_again_pause * 2, MAX_SLOW_PAUSE)
+            self._session.lookup(self.name, self._request, now)

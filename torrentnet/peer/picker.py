@@ -36,6 +36,10 @@ class Candidates:
             key=lambda holder: (holder.name, holder.endpoint),
         )
 
+    def newly_named(self, holders: Iterable[Holder]) -> None:
+        """The tracker was asked again while a source is still in use: only who was not tried yet is a candidate."""
+        self.named(holder for holder in holders if not self._failures.get(holder.endpoint))
+
     def pick(self) -> tuple[Holder, int] | None:
         """One of the candidates at random, and among how many; None when all were tried."""
         if not self._open:

@@ -176,6 +176,24 @@ def test_the_only_seed_may_crawl(tmp_path: Path) -> None:
     world.close()
 
 
+def test_a_crawling_seed_is_left_for_one_that_came_later(tmp_path: Path) -> None:
+    world = World(tmp_path, size=64 * PIECE)
+    crawling = world.source()
+    crawling.rate = 2_000.0
+    getter = world.getter()
+    assert getter.run(60.0, lambda: bool(getter.named("picked")))
+    later = world.source()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    ((peer, reason),) = lost(getter)
+    assert (peer, str(reason).startswith("slow: ")) == (crawling.name, True)
+    assert [event["peer"] for event in getter.named("picked")] == [crawling.name, later.name]
+    # It was looked for now and then, in the same row of the tracker's log.
+    assert len(getter.named("lookup")) < 8
+    assert len(world.tracker.of(RequestBegan)) == 1
+    world.close()
+
+
 def test_a_seed_that_refuses_connections_is_passed_over(world: World) -> None:
     for _ in range(4):
         world.source().refuses = True
