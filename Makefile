@@ -9,21 +9,25 @@ INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up run down attach logs status scenarios doctor test lint engine image clean
+.PHONY: help up run down attach logs status watch scenarios explain doctor test lint engine image clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list what there is
-	@echo "usage: make TARGET [scenario=NAME] [node=NAME]"
+	@echo 'usage: make TARGET [scenario=NAME] [set="NAME=VALUE ..."] [engine=docker|local] [node=NAME]'
 	@echo
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
 # ── the lab ──────────────────────────────────────────────────────────────────────────────────────
 
+SET = $(foreach one,$(set),--set '$(one)')
+# Docker where it answers, else processes of this machine; engine=docker and engine=local force one.
+ENGINE = $(if $(strip $(engine)),--engine '$(strip $(engine))')
+
 up: $(VENV)/.lab | need-scenario ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders
-	@$(LAB) up '$(scenario)' $(args)
+	@$(LAB) up '$(scenario)' $(SET) $(ENGINE) $(args)
 
 run: $(VENV)/.lab | need-scenario ## bring a scenario up, judge it, take it down: make run scenario=keepalive
-	@$(LAB) run '$(scenario)' $(args)
+	@$(LAB) run '$(scenario)' $(SET) $(ENGINE) $(args)
 
 down: $(VENV)/.lab ## take down what `up` left
 	@$(LAB) down
@@ -37,11 +41,17 @@ logs: $(VENV)/.lab ## what the nodes say, as it comes; one node with node=leeche
 status: $(VENV)/.lab ## the nodes of the lab that is up
 	@$(LAB) status
 
+watch: $(VENV)/.lab ## the same, as it changes; Ctrl-C ends it
+	@$(LAB) status --watch
+
+explain: $(VENV)/.lab | need-scenario ## what a scenario will do, with every command: make explain scenario=three_seeders
+	@$(LAB) explain '$(scenario)' $(SET) $(ENGINE) $(args)
+
 scenarios: $(VENV)/.lab ## list the scenarios
 	@$(LAB) scenarios
 
 doctor: $(VENV)/.lab ## what this machine has, what is missing and how to mend it
-	@$(LAB) doctor
+	@$(LAB) doctor $(ENGINE)
 
 .PHONY: need-scenario need-node
 need-scenario:
@@ -66,7 +76,8 @@ clean: ## remove the lab that is up, the environment and the caches; runs/ stays
 # ── tests ────────────────────────────────────────────────────────────────────────────────────────
 
 test: lint ## lint and all tests; those that need Docker are skipped without it
-	@$(BIN)/python -m pytest $(args)
+	@$(BIN)/python -m pytest -q -m "not calibration" --numprocesses 3 --dist loadfile $(args)
+	@$(BIN)/python -m pytest -q -m calibration $(args) || [ $$? = 5 ] # 5: args chose none of these
 
 lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .

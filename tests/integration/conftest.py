@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     import docker
 
 REQUIRE = "TORRENTNET_REQUIRE_DOCKER"
+WITHOUT_DOCKER = {"test_local_engine.py"}
+"""What runs on the engine `local`; what of it needs Docker beside that is marked there."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these tests need an engine."""
+    """All of these tests need Docker, but for those of the other engine."""
     for item in items:
-        if "integration" in item.path.parts:
+        if "integration" in item.path.parts and item.path.name not in WITHOUT_DOCKER:
             item.add_marker(pytest.mark.docker)
 
 

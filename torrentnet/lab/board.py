@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.base import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.events import Event, parse
+from torrentnet.lab.tally import Count, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from torrentnet.lab.plan import LogPattern
 
 EVENTS_KEPT = 1024
 """Of each kind and node."""
 KINDS_KEPT = 64
 """Kinds of event of one node; the programs have some twenty."""
+ENDS_KEPT = 256
+"""Of each node: how often its program has ended."""
 LINES_KEPT = 20
 """Of each node: for the message when something fails."""
 
@@ -49,6 +54,8 @@ class Board:
         self._lines: dict[str, deque[str]] = {node: deque(maxlen=LINES_KEPT) for node in self._views}
         self._events: dict[tuple[str, str], deque[Event]] = {}
         self._kinds: dict[str, int] = dict.fromkeys(self._views, 0)
+        self._ends: dict[str, deque[StateChange]] = {node: deque(maxlen=ENDS_KEPT) for node in self._views}
+        self._tallies: dict[str, dict[LogPattern, Tally]] = {node: {} for node in self._views}
         self._record = record
         self._listeners: list[Callable[[Event | StateChange], None]] = []
         self._version = 0
@@ -66,6 +73,8 @@ class Board:
             self._record(line, event)
         with self._changed:
             self._lines[line.node].append(line.text)
+            for tally in self._tallies[line.node].values():
+                tally.take(line, event)
             if event is not None:
                 self._keep(event)
             self._version += 1
@@ -81,6 +90,8 @@ class Board:
                 view.starts += 1
                 view.doing, view.source = "", ""
             view.state = change.state
+            if change.state.status is NodeStatus.EXITED:
+                self._ends[change.node].append(change)
             self._version += 1
             self._changed.notify_all()
         self._tell(change)
@@ -103,6 +114,10 @@ class Board:
             view.source = event.fields.get("peer", "")
         if event.name in {"progress", "resumed"}:
             view.have, view.pieces = event.number("have") or 0, event.number("pieces") or 0
+        elif event.name == "published":
+            view.have = view.pieces = event.number("pieces") or view.pieces
+        elif event.name == "completed":
+            view.have = view.pieces
         if event.name == "progress":
             return
         kept = self._events.get((event.node, event.name))
@@ -112,6 +127,11 @@ class Board:
             self._kinds[event.node] += 1
             kept = self._events[event.node, event.name] = deque(maxlen=EVENTS_KEPT)
         kept.append(event)
+
+    def follow(self, node: str, pattern: LogPattern) -> None:
+        """Count the lines of a node that match, from now on; a pattern that is counted already goes on."""
+        with self._changed:
+            self._tallies[node].setdefault(pattern, Tally(pattern))
 
     # ── what is asked ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -131,6 +151,21 @@ class Board:
         """The last lines that a node printed."""
         with self._changed:
             return list(self._lines[node])
+
+    def ends(self, node: str) -> list[StateChange]:
+        """When a node's program has ended and with which status, oldest first."""
+        with self._changed:
+            return list(self._ends[node])
+
+    def count(self, node: str, pattern: LogPattern, since: float, until: float) -> Count:
+        """How many of a node's lines match, from one time of the epoch to another. See :meth:`follow`."""
+        with self._changed:
+            return self._tallies[node][pattern].count(since, until)
+
+    def nth(self, node: str, pattern: LogPattern, number: int, since: float) -> float | None:
+        """When the so many-th line that matches was printed; None where there are fewer."""
+        with self._changed:
+            return self._tallies[node][pattern].nth(number, since)
 
     def events(self, node: str, name: str, **wanted: str) -> list[Event]:
         """A node's events of a kind whose fields have these values, oldest first."""

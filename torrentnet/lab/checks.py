@@ -2,102 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import LIVING, Engine, NodeStatus
-from torrentnet.lab.plan import Check, ExpectationPlan, NodePlan
+from torrentnet.lab.counting import Bytes, Exit, Knows, Log
+from torrentnet.lab.engines.base import LIVING, NodeStatus
+from torrentnet.lab.looking import SHOWN, Holds, Looker, short
+from torrentnet.lab.plan import Check
 from torrentnet.lab.programs import file_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torrentnet.lab.board import Board
-    from torrentnet.lab.clock import Clock
-
 HASH_TIMEOUT_S = 60.0
-SHOWN = 160
-"""Characters of a console's answer in a report."""
-
-
-class TimelineFacts(Protocol):
-    """What expectations ask of the timeline."""
-
-    def began(self, index: int) -> float | None:
-        """When an event began to be applied."""
-
-    def never(self, index: int) -> bool:
-        """Whether it was tried in vain."""
-
-    def revives(self, node: str) -> bool:
-        """Whether the node will be started again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What is being judged."""
-
-    engine: Engine
-    board: Board
-    clock: Clock
-    timeline: TimelineFacts
-    nodes: Mapping[str, NodePlan]
-    hashes: Mapping[str, str]
-    """SHA-256 of each file's source."""
-    events: Mapping[int, str]
-    """The text of each event, by index."""
-    time_limit: float
-
-
-@dataclass(frozen=True, slots=True)
-class Holds:
-    """What one look has found."""
-
-    yes: bool
-    measured: str
-    time: float | None = None
-    """When it began to be so, in seconds after t = 0; None where only this moment was looked at."""
-    asked: bool = True
-    """Whether the engine or the node was asked, which costs something; what the board knows costs nothing."""
-
-
-class Looker(ABC):
-    """Looks at one node for one expectation."""
-
-    def __init__(self, plan: ExpectationPlan, node: str, stage: Stage) -> None:
-        self.plan = plan
-        self.node = node
-        self.stage = stage
-
-    @abstractmethod
-    def look(self, base: float) -> Holds:
-        """Whether it holds now, or did at some time after ``base`` (seconds after t = 0)."""
-
-    @abstractmethod
-    def where_to_look(self) -> str:
-        """The command with which a person sees it."""
-
-    def since(self, base: float) -> float:
-        """The epoch from which events count: all there were, unless the expectation says after what."""
-        return self.stage.clock.epoch + base if self.plan.after is not None else 0.0
-
-    def show(self, time: float, base: float) -> str:
-        """A time as a person reads it: after what it counts."""
-        after = self.stage.events.get(self.plan.after, "") if self.plan.after is not None else ""
-        return f"{time - base:.1f} s after {after}" if after else f"at {max(0.0, time):.1f} s"
 
 
 class HasFile(Looker):
     """The node has the file whole: it says so, and the bytes in the node have the source's SHA-256."""
 
-    def look(self, base: float) -> Holds:
+    pause = 2.0
+
+    def look(self, base: float, until: float = math.inf) -> Holds:
         """See :meth:`Looker.look`."""
         board, file = self.stage.board, self.plan.file or ""
         said = board.first(self.node, "completed", since=self.since(base), file=file)
         said = said or board.first(self.node, "state", since=self.since(base), file=file, state="seed")
-        if said is None and self.plan.at is None:
+        if said is None and not self.at_once:
             return Holds(yes=False, measured=self._progress(), asked=False)
         node = self.stage.nodes[self.node]
         path = file_path(node, self.stage.engine.places[self.node])
@@ -129,11 +60,11 @@ class HasFile(Looker):
 class Becomes(Looker):
     """The node says that it is in a state of the peer program."""
 
-    def look(self, base: float) -> Holds:
+    def look(self, base: float, until: float = math.inf) -> Holds:
         """See :meth:`Looker.look`."""
         board, wanted = self.stage.board, self.plan.state or ""
         view = board.view(self.node)
-        if self.plan.at is not None:
+        if self.at_once:
             yes = view.doing == wanted and view.state.status in LIVING
             return Holds(yes=yes, measured=f"is {view.doing or view.state}")
         said = board.first(self.node, "state", since=self.since(base), state=wanted)
@@ -150,7 +81,7 @@ class Becomes(Looker):
 class Forgets(Looker):
     """The tracker says of each node named that it left or was forgotten."""
 
-    def look(self, base: float) -> Holds:
+    def look(self, base: float, until: float = math.inf) -> Holds:
         """See :meth:`Looker.look`."""
         times: dict[str, float] = {}
         for peer in self.plan.forgotten:
@@ -169,7 +100,7 @@ class Forgets(Looker):
 class Console(Looker):
     """The answer to a command at the node's command line holds some texts and lacks others."""
 
-    def look(self, base: float) -> Holds:
+    def look(self, base: float, until: float = math.inf) -> Holds:
         """See :meth:`Looker.look`."""
         answer = self.stage.engine.exec(self.node, ["console", *shlex.split(self.plan.command or "")])
         text = answer.output
@@ -177,7 +108,7 @@ class Console(Looker):
         surplus = [unwanted for unwanted in self.plan.lacks if unwanted in text]
         if missing or surplus:
             wrong = [f"no `{one}`" for one in missing] + [f"there is `{one}`" for one in surplus]
-            return Holds(yes=False, measured=f"{', '.join(wrong)} in: {_short(text)}")
+            return Holds(yes=False, measured=f"{', '.join(wrong)} in: {short(text)}")
         return Holds(yes=True, measured=f"so {self.show(self.stage.clock.now(), base)}")
 
     def where_to_look(self) -> str:
@@ -188,7 +119,7 @@ class Console(Looker):
 class State(Looker):
     """The engine says how the node lives."""
 
-    def look(self, base: float) -> Holds:
+    def look(self, base: float, until: float = math.inf) -> Holds:
         """See :meth:`Looker.look`."""
         state = self.stage.engine.state(self.node)
         return Holds(yes=str(state.status) == self.plan.state, measured=f"{state} at {self.stage.clock.now():.1f} s")
@@ -204,9 +135,8 @@ CHECKS: Mapping[Check, type[Looker]] = {
     Check.FORGETS: Forgets,
     Check.CONSOLE: Console,
     Check.STATE: State,
+    Check.KNOWS: Knows,
+    Check.LOG: Log,
+    Check.EXIT: Exit,
+    Check.BYTES: Bytes,
 }
-
-
-def _short(text: str) -> str:
-    flat = " / ".join(text.split("\n"))
-    return flat if len(flat) <= SHOWN else f"{flat[:SHOWN]} ..."

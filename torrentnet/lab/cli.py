@@ -6,16 +6,18 @@ import importlib.metadata
 import logging
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from torrentnet.lab import commands
-from torrentnet.lab.engines import DEFAULT, NAMES
+from torrentnet.lab import commands, standing
+from torrentnet.lab.engines import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.base import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_INTERRUPTED, LabError, ScenarioError
 from torrentnet.lab.interrupt import Interrupted, Interrupts
+from torrentnet.lab.output import print_json
 from torrentnet.lab.view import printable
 
 EPILOG = (
@@ -35,9 +37,39 @@ app = typer.Typer(
 )
 
 Scenario = Annotated[str, typer.Argument(help="A scenario's name (`torrentnet scenarios`), or the path of its file.")]
-EngineName = Annotated[str, typer.Option("--engine", help=f"What runs the nodes: {', '.join(NAMES)}.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help=f"What runs the nodes: {', '.join(NAMES)}; auto is what {ENVIRONMENT} names, or the first that is there.",
+    ),
+]
 Runs = Annotated[Path | None, typer.Option("--runs", help="Where runs are recorded (default: runs/ in the checkout).")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output; progress goes to standard error.")]
+
+
+class _Wants:
+    """What has to be known before a command begins, for the case that it fails."""
+
+    json = False
+
+
+def _wants_json(wanted: bool) -> bool:
+    _Wants.json = wanted
+    return wanted
+
+
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        callback=_wants_json,
+        help="Print one JSON document on standard output; progress goes to standard error.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the scenario; may be given several times."),
+]
 
 
 def _version(wanted: bool) -> None:
@@ -56,21 +88,29 @@ def _all(
 
 
 @app.command(epilog=EPILOG)
-def up(scenario: Scenario, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False) -> None:
+def up(
+    scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
+) -> None:
     """Bring a scenario up, let it happen, judge it, and leave it up."""
-    raise typer.Exit(commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json))
+    raise typer.Exit(
+        commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
+    )
 
 
 @app.command(epilog=EPILOG)
-def run(scenario: Scenario, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False) -> None:
+def run(
+    scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
+) -> None:
     """Bring a scenario up, let it happen, judge it, and remove it."""
-    raise typer.Exit(commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json))
+    raise typer.Exit(
+        commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
+    )
 
 
 @app.command()
-def down(engine: EngineName = DEFAULT) -> None:
+def down(engine: EngineName = DEFAULT, json: Json = False) -> None:
     """Remove what `up` left, and what dead labs left behind."""
-    raise typer.Exit(commands.down(engine))
+    raise typer.Exit(commands.down(engine, as_json=json))
 
 
 @app.command()
@@ -82,10 +122,31 @@ def scenarios(json: Json = False) -> None:
 @app.command()
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Scenario files.")],
+    settings: Settings = None,
     json: Json = False,
 ) -> None:
     """Say everything that is wrong with scenario files."""
-    raise typer.Exit(commands.validate(files, as_json=json))
+    raise typer.Exit(commands.validate(files, as_json=json, settings=settings or []))
+
+
+@app.command()
+def explain(
+    scenario: Scenario,
+    settings: Settings = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the commands of every node, not only of the first ones.")
+    ] = False,
+    engine: EngineName = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Tell what a scenario will do, with every command.
+
+    Who is there, what happens when and what must be true, with the docker, tc and iptables commands that do it. Nothing
+    of it is run.
+    """
+    raise typer.Exit(
+        commands.explain(scenario, engine_name=engine, settings=settings or [], everything=everything, as_json=json)
+    )
 
 
 @app.command()
@@ -95,9 +156,9 @@ def doctor(engine: EngineName = DEFAULT, json: Json = False) -> None:
 
 
 @app.command()
-def image(engine: EngineName = DEFAULT) -> None:
+def image(engine: EngineName = DEFAULT, json: Json = False) -> None:
     """Build the nodes' image, if its sources have changed."""
-    raise typer.Exit(commands.image(engine))
+    raise typer.Exit(commands.image(engine, as_json=json))
 
 
 # What follows the node is the node's: `-all` is no option of ours.
@@ -105,30 +166,44 @@ def image(engine: EngineName = DEFAULT) -> None:
 def attach(
     node: Annotated[str, typer.Argument(help="A node that is up.")],
     words: Annotated[list[str] | None, typer.Argument(help="One command, instead of a prompt.")] = None,
+    json: Json = False,
 ) -> None:
-    """Open a node's command line, or give it one command."""
-    raise typer.Exit(commands.attach(node, words or []))
+    """Open a node's command line, or give it one command.
+
+    What follows the node is the node's: options of `attach` itself come before it.
+    """
+    raise typer.Exit(standing.attach(node, words or [], as_json=json))
 
 
 @app.command()
 def logs(
     nodes: Annotated[list[str] | None, typer.Argument(help="Nodes; all of them by default.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they say more.")] = False,
+    json: Json = False,
 ) -> None:
     """Print what the nodes that are up have said."""
-    raise typer.Exit(commands.logs(nodes or [], follow=follow))
+    raise typer.Exit(standing.logs(nodes or [], follow=follow, as_json=json))
 
 
 @app.command()
-def status(json: Json = False) -> None:
-    """Show the nodes that are up."""
-    raise typer.Exit(commands.status(as_json=json))
+def status(
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on until the lab is gone, or Ctrl-C; in a pipe, a line a change.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show the nodes that are up, and active faults.
+
+    Address, state and progress of every node, and what the network suffers from: also while a scenario happens.
+    """
+    raise typer.Exit(standing.status(watch=watch, as_json=json))
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit with its status. Shows every failure that a person can mend in a few lines."""
     logging.basicConfig(level=logging.WARNING, format="torrentnet: %(message)s")
     interrupts = Interrupts(lambda line: print(line, file=sys.stderr))
+    _Wants.json = False
     try:
         with interrupts.installed():
             app(argv, prog_name="torrentnet")
@@ -141,8 +216,22 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{prefix}{printable(error.message)}", file=sys.stderr)
         if error.hint:
             print(f"    {printable(error.hint)}", file=sys.stderr)
+        if _Wants.json:
+            print_json(_as_json(error))
         sys.exit(error.exit_code)
     except Exception:  # the exit codes promise that 1 is a verdict
         traceback.print_exc()
         print("torrentnet: this is a mistake in torrentnet itself; the lines above say where", file=sys.stderr)
         sys.exit(EXIT_ENGINE)
+
+
+def _as_json(error: LabError) -> dict[str, object]:
+    """A failure as the document that was asked for."""
+    document: dict[str, object] = {
+        "error": error.message,
+        "hint": error.hint or None,
+        "exit_code": error.exit_code,
+    }
+    if isinstance(error, ScenarioError):
+        document["problems"] = [asdict(problem) for problem in error.problems]
+    return document

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from torrentnet.lab import abilities
+from torrentnet.lab.engines import AUTO, NAMES, Choice, choose, make_engine
 from torrentnet.lab.engines.base import Finding
+from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.base import Engine
@@ -19,7 +24,30 @@ LIBRARIES = ("docker", "pydantic", "PyYAML", "rich", "typer")
 
 def findings(engine: Engine) -> list[Finding]:
     """All rows of ``doctor``."""
-    return [_python(), _libraries(), _machine(), *engine.examine()]
+    rows = [_python(), _libraries(), _machine(), *engine.examine()]
+    if all(row.ok or row.optional for row in rows):
+        rows += abilities.findings(engine)
+    return rows
+
+
+def examine(engine_name: str) -> tuple[list[Finding], list[Finding]]:
+    """All rows for the engine of this name, with which one it is and why; and those of the engine not chosen.
+
+    The second is empty where the name leaves nothing to choose.
+    """
+    try:
+        choice = choose(engine_name)
+    except EngineError:
+        # Nothing can be chosen: what is missing for the first one is what helps most.
+        choice = Choice(make_engine(NAMES[0]), "no engine is there")
+    with contextlib.closing(choice.engine):
+        rows = [Finding("engine", True, f"{choice.engine.name}: {choice.reason}"), *findings(choice.engine)]
+        others = []
+        for name in NAMES:
+            if engine_name == AUTO and name != choice.engine.name:
+                with contextlib.closing(make_engine(name)) as other:
+                    others += [replace(row, optional=True) for row in other.examine()]
+    return rows, others
 
 
 def _python() -> Finding:

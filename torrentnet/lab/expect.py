@@ -1,20 +1,24 @@
 """Whether what had to hold did hold.
 
 An expectation is asked of each of its nodes by itself (a :class:`Question`), again whenever something has changed,
-until it holds or its time is up. What it measured on the way is part of the answer.
+until it holds or its time is up. What must hold always is looked at until it does not, or its time is over. What was
+measured on the way is part of the answer.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.checks import CHECKS, Holds, Stage
+from torrentnet.lab.checks import CHECKS
 from torrentnet.lab.engines.base import NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.plan import Check
+from torrentnet.lab.looking import Holds
+from torrentnet.lab.plan import Check, Level
 
 if TYPE_CHECKING:
+    from torrentnet.lab.looking import Stage
     from torrentnet.lab.plan import ExpectationPlan
 
 LINES_LATE_S = 0.5
@@ -54,6 +58,21 @@ class Judgement:
         return all(answer.passed for answer in self.answers)
 
     @property
+    def failed(self) -> bool:
+        """Whether the run has failed by it."""
+        return not self.passed and self.plan.level is Level.FAILURE
+
+    @property
+    def warns(self) -> bool:
+        """Whether it does not hold and is only told."""
+        return not self.passed and self.plan.level is Level.WARNING
+
+    @property
+    def sentence(self) -> str:
+        """What to say of it: the scenario's own words, where it has some."""
+        return (self.plan.pass_text if self.passed else self.plan.fail_text) or self.plan.text
+
+    @property
     def telling(self) -> Answer:
         """The answer to show where there is room for one: the first that failed, else the latest."""
         failed = next((answer for answer in self.answers if not answer.passed), None)
@@ -74,12 +93,27 @@ class Question:
         self._dead_since: float | None = None
         self._seen = ""
         self._failures = 0
+        self._looks = 0
+        self._holding = False
+        """Whether it was so at the last look."""
 
     def due(self) -> float:
         """When to ask again if nothing changes, in seconds after t = 0."""
         if self.plan.at is not None:
-            return max(self.plan.at, self._next)
+            # What is counted in lines is looked at once the lines have come.
+            late = LINES_LATE_S if self.plan.check is Check.LOG and self.plan.always is None else 0.0
+            return max(self.plan.at + late, self._next)
         return self._next
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether it waits for nothing but the end of the run: :meth:`finish` decides it then."""
+        if self.answer is not None or (base := self._base()) is None:
+            return False
+        if self.plan.always is not None:
+            return self.plan.always == math.inf and self._looks > 0
+        late = self._deadline(base) >= self._stage.time_limit
+        return self._check.capped and self._holding and self.plan.at is None and late
 
     def ask(self) -> None:
         """Look whether it holds; sets ``answer`` once that is decided. Raises EngineError where the engine fails."""
@@ -89,47 +123,95 @@ class Question:
         base = self._base()
         if base is None:
             self._without_base(now)
-            return
+        elif self.plan.always is not None:
+            self._ask_always(base, now)
+        else:
+            self._ask_once(base, now)
+
+    def _ask_once(self, base: float, now: float) -> None:
         deadline = self._deadline(base)
-        holds = self._look(base)
-        self._seen = holds.measured
-        if holds.yes and (holds.time is None or holds.time <= deadline or self.plan.at is not None):
-            self._settle(passed=True, measured=holds.measured, time=holds.time if holds.time is not None else now)
-        elif self.plan.at is not None:
+        holds = self._look(base, deadline if self.plan.at is None else self.plan.at)
+        in_time = holds.time is None or holds.time <= deadline
+        if self.plan.at is not None:
+            self._settle(passed=holds.yes, measured=holds.measured, time=holds.time if holds.time is not None else now)
+        elif holds.hopeless:
             self._settle(passed=False, measured=holds.measured, time=now)
+        elif holds.yes and self._check.capped:
+            # It must not grow beyond its bound before time is up.
+            if now > deadline + LINES_LATE_S:
+                self._settle(passed=in_time, measured=holds.measured, time=holds.time)
+        elif holds.yes and in_time:
+            self._settle(passed=True, measured=holds.measured, time=holds.time if holds.time is not None else now)
         elif holds.yes:
             self._settle(passed=False, measured=f"{holds.measured}: too late", time=holds.time)
         elif now > deadline + LINES_LATE_S:
             self._settle(passed=False, measured=holds.measured, time=None)
         elif self._is_dead(now):
-            self._settle(passed=False, measured=f"{holds.measured}; {self._last_words()}", time=None)
+            self._settle(passed=False, measured=self._with_last_words(holds.measured), time=None)
         if holds.asked:
             self._next = now + self._pause
             self._pause = min(RETRY_MOST_S, self._pause * RETRY_GROWTH)
+
+    def _ask_always(self, begin: float, now: float) -> None:
+        end = begin + (self.plan.always or 0.0)
+        holds = self._look(begin, end)
+        if not holds.known:
+            self._next = now + RETRY_FIRST_S
+            return
+        self._looks += 1
+        if not holds.yes:
+            before = "" if self._looks == 1 else f"; it had held for {now - begin:.1f} s"
+            self._settle(passed=False, measured=holds.measured + before, time=now)
+        elif now >= end + (LINES_LATE_S if self.plan.check is Check.LOG else 0.0):
+            self._settle(passed=True, measured=self._held(holds.measured, end - begin), time=end)
+        elif holds.asked:
+            self._next = now + self._check.pause if now >= end else min(end, now + self._check.pause)
+
+    def _held(self, measured: str, seconds: float) -> str:
+        looks = f"looked at {self._looks} times" if self._looks > 1 else "looked at once"
+        return f"{measured}; held for {seconds:.1f} s, {looks}"
+
+    def finish(self) -> None:
+        """The run has ended in time: decide what was :attr:`open_ended`, by a last look."""
+        base = self._base()
+        if self.answer is not None or base is None:
+            return
+        now = self._stage.clock.now()
+        holds = self._look(base, math.inf)
+        if self.plan.always is None:
+            self._settle(passed=holds.yes, measured=holds.measured, time=holds.time if holds.time is not None else now)
+            return
+        self._looks += holds.known
+        # A node that cannot be asked just now has been asked before; else this would not be open-ended.
+        yes = holds.yes or not holds.known
+        self._settle(passed=yes, measured=self._held(holds.measured, now - base) if yes else holds.measured, time=now)
 
     def give_up(self, why: str) -> None:
         """The run is over: what has not held until now has failed."""
         if self.answer is None:
             self._settle(passed=False, measured=f"{self._seen}; {why}" if self._seen else why, time=None)
 
-    def _look(self, base: float) -> Holds:
+    def _look(self, base: float, until: float) -> Holds:
         try:
-            holds = self._check.look(base)
+            holds = self._check.look(base, until)
         except EngineError as error:
             # A node that is down cannot be asked: that is an answer, and it may be up again in time. It may have
             # come up since we asked, so that only an engine that fails again and again has failed.
-            if self._stage.engine.state(self.node).status is NodeStatus.RUNNING:
+            known = self._stage.engine.state(self.node).status is not NodeStatus.RUNNING
+            if not known:
                 self._failures += 1
                 if self._failures == FAILURES_MOST:
                     raise
-            return Holds(yes=False, measured=error.message)
-        self._failures = 0
+            holds = Holds(yes=False, measured=error.message, known=known)
+        else:
+            self._failures = 0
+        self._seen, self._holding = holds.measured, holds.yes
         return holds
 
     def _base(self) -> float | None:
-        """The time from which ``within`` counts; None while that has not come."""
+        """The time from which ``within`` and ``always`` count; None while that has not come."""
         if self.plan.after is None:
-            return 0.0
+            return self.plan.at or 0.0 if self.plan.always is not None else 0.0
         return self._stage.timeline.began(self.plan.after)
 
     def _without_base(self, now: float) -> None:
@@ -153,6 +235,9 @@ class Question:
         if self._dead_since is None:
             self._dead_since = now
         return now - self._dead_since >= DEAD_S
+
+    def _with_last_words(self, measured: str) -> str:
+        return measured if self.plan.check is Check.EXIT else f"{measured}; {self._last_words()}"
 
     def _last_words(self) -> str:
         state = self._stage.board.view(self.node).state

@@ -33,6 +33,8 @@ def make_files(files: tuple[FilePlan, ...], seed: int, directory: Path) -> dict[
 def _make(file: FilePlan, seed: int, path: Path) -> str:
     digest = hashlib.sha256()
     try:
+        path.parent.mkdir(exist_ok=True)
+        path.parent.chmod(0o755)
         with path.open("wb") as out:
             for chunk in _read(file.source) if file.source else _random(file.size or 0, f"{seed}/{file.name}"):
                 digest.update(chunk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from torrentnet.lab.expect import LINES_LATE_S, Judgement, Question
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torrentnet.lab.checks import Stage
+    from torrentnet.lab.looking import Stage
     from torrentnet.lab.plan import Plan
     from torrentnet.lab.timeline import Timeline
 
@@ -25,9 +26,11 @@ def judge(plan: Plan, stage: Stage, timeline: Timeline) -> tuple[Judgement, ...]
     """Wait until all is decided and the timeline is over. Raises EngineError where the engine fails.
 
     The wait ends with whatever comes in from a node; the longest pause only bounds how late a deadline is noticed.
+    What has to hold to the end keeps nobody waiting: it is decided when all else is.
     """
     questions = [[Question(expected, node, stage) for node in expected.nodes] for expected in plan.expectations]
     flat = [question for of_one in questions for question in of_one]
+    decided: float | None = None
     with ThreadPoolExecutor(PARALLEL, "judge") as hands:
         while True:
             version = stage.board.version
@@ -36,19 +39,28 @@ def judge(plan: Plan, stage: Stage, timeline: Timeline) -> tuple[Judgement, ...]
             now = stage.clock.now()
             due = [question for question in flat if question.answer is None and question.due() <= now]
             list(hands.map(Question.ask, due))
-            open_questions = [question for question in flat if question.answer is None]
-            if not open_questions and timeline.over:
+            still = [question for question in flat if question.answer is None]
+            now = stage.clock.now()
+            if not timeline.over or not all(question.open_ended for question in still):
+                decided = None
+            elif decided is None:
+                decided = now
+            # The last lines of what has happened may be on their way.
+            if decided is not None and (not still or now >= decided + LINES_LATE_S):
+                list(hands.map(Question.finish, still))
                 break
-            if stage.clock.now() > plan.time_limit + LATE_S:
-                for question in open_questions:
+            if now > plan.time_limit + LATE_S:
+                list(hands.map(Question.finish, [question for question in still if question.open_ended]))
+                for question in still:
                     question.give_up(f"the time limit of {plan.time_limit:g} s is over")
                 break
-            stage.board.wait_change(version, _pause(open_questions, stage.clock.now()))
+            stage.board.wait_change(version, _pause(still, now))
     return tuple(_judgement(of_one) for of_one in questions)
 
 
 def _pause(open_questions: Sequence[Question], now: float) -> float:
-    next_due = min((question.due() for question in open_questions), default=now + LONGEST_WAIT_S)
+    """Until the next question may be asked that nothing but time lets be asked again."""
+    next_due = min((due for question in open_questions if (due := question.due()) > now), default=math.inf)
     return min(LONGEST_WAIT_S, max(SHORTEST_WAIT_S, next_due - now))
 
 

@@ -22,23 +22,24 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 
-from torrentnet.lab import report, state
+from torrentnet.lab import abilities, report, state
 from torrentnet.lab.board import Board
-from torrentnet.lab.checks import Stage
 from torrentnet.lab.clock import Clock
 from torrentnet.lab.engines.base import LabSpec, Mode, NodeStatus, StateChange
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
 from torrentnet.lab.events import show_time
+from torrentnet.lab.faults import Faults
 from torrentnet.lab.files import make_files
 from torrentnet.lab.interrupt import Interrupted, Interrupts
 from torrentnet.lab.judge import judge
 from torrentnet.lab.leftovers import remove_orphans
+from torrentnet.lab.looking import Stage
+from torrentnet.lab.netverbs import NetworkVerbs
 from torrentnet.lab.outcome import Outcome, Verdict
 from torrentnet.lab.plan import NodePlan, Plan, Role
 from torrentnet.lab.programs import command_lines, node_specs
 from torrentnet.lab.record import Recorder, make_run_directory
 from torrentnet.lab.timeline import PARALLEL, Applied, Timeline, is_late
-from torrentnet.lab.verbs import Verbs
 from torrentnet.lab.view import View
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.base import Engine
     from torrentnet.lab.expect import Judgement
+    from torrentnet.lab.network.probe import Offer
+    from torrentnet.lab.verbs import Undo
 
 START_S = 30.0
 """For the tracker, and for the first seeds together, to say that they are up."""
@@ -65,7 +68,7 @@ class NotUp(LabError):
         self.nodes = tuple(nodes)
 
 
-class Lab(Verbs):
+class Lab(NetworkVerbs):
     """A lab for one plan on one engine. See the module for how it is used."""
 
     def __init__(
@@ -91,7 +94,15 @@ class Lab(Verbs):
         self._view = view or View(Console(quiet=True))
         self._interrupts = interrupts or Interrupts(self._view.say)
         self._recorder = Recorder(self.directory, self._nodes)
+        self.faults = Faults(engine, self._offered, on_change=self._take_faults)
+        self._offer: Offer | None = None
+        self._by_hand: list[Undo] = []
         self.board = Board(self._nodes, self._recorder.take)
+        for expected in plan.expectations:
+            if expected.log is not None:
+                # Before the first line is printed: lines count from the node's first start on.
+                for node in expected.nodes:
+                    self.board.follow(node, expected.log)
         self.clock: Clock | None = None
         self._began = time.time()
         self._timeline: Timeline | None = None
@@ -142,9 +153,14 @@ class Lab(Verbs):
             self.engine.check()
             remove_orphans(self.engine, self.home, say)
             self.engine.prepare(say)
+            abilities.require_counters(self.plan, self.engine)
+            asked = abilities.asked_by(self.plan)
+            if asked:
+                self._offered().require(asked)
         with self._phase("create"):
             self._created = True
             folder = state.make_lab_directory(self.home, self.project)
+            state.write_going(self.home, self._as_up())
             files = folder / "files"
             self.hashes = make_files(self.plan.files, self.plan.seed, files)
             spec = LabSpec(
@@ -158,7 +174,10 @@ class Lab(Verbs):
                 commands=command_lines(self.plan),
             )
             self.engine.create(spec, say)
-            if self.mode is Mode.UP:
+            self.engine.follow(self.faults)
+            if asked:
+                self.faults.begin(self.plan.links)
+            if self.mode is Mode.UP and self.engine.has_compose:
                 state.set_env(
                     self.home, self.project, [state.root() / "docker-compose.yml", self.directory / "compose.yaml"]
                 )
@@ -167,6 +186,7 @@ class Lab(Verbs):
             self._view.begin(self.plan, self.board)
             self.engine.watch(self.board.take_line, self._take_state)
             self._start_first()
+            self.faults.warm()
             self.clock = Clock()
             self._recorder.begin(self.clock.epoch)
             self._recorder.lab("zero")
@@ -203,8 +223,11 @@ class Lab(Verbs):
     def keep(self) -> None:
         """Leave the lab up when it is closed: ``down`` removes it then."""
         with self._interrupts.shield():
-            state.write_up(self.home, state.UpLab(self.project, self.plan.name, self.engine.name, str(self.directory)))
+            state.write_up(self.home, self._as_up())
             self._kept = True
+
+    def _as_up(self) -> state.UpLab:
+        return state.UpLab(self.project, self.plan.name, self.engine.name, str(self.directory))
 
     def close(self) -> None:
         """End what goes on and, unless the lab is kept, remove it. Signals are put off meanwhile."""
@@ -212,6 +235,8 @@ class Lab(Verbs):
             self._view.end()
             with contextlib.suppress(EngineError):
                 self._end_timeline()
+            self.engine.follow(None)
+            self.faults.close()
             self.engine.unwatch()
             self._recorder.close()
             try:
@@ -247,10 +272,17 @@ class Lab(Verbs):
         self._recorder.lab("node", of=change.node, state=str(change.state), at=show_time(change.time))
         self.board.take_state(change)
 
+    def _offered(self) -> Offer:
+        """What the engine can give; found out when it is asked for first."""
+        if self._offer is None:
+            self._offer = abilities.find_offer(self.engine, self.plan.seed)
+        return self._offer
+
+    def _take_faults(self, active: list[state.ActiveFault]) -> None:
+        state.write_faults(self.home, self.project, active)
+
     def _take_applied(self, applied: Applied) -> None:
-        fields = {"planned": applied.planned, "began": round(applied.began, 3), "applied": round(applied.applied, 3)}
-        trouble = {"error": applied.error} if applied.error else {}
-        self._recorder.lab("applied", text=applied.text, nodes=list(applied.nodes), **fields, **trouble)
+        self._recorder.lab("applied", **{key: value for key, value in applied.row().items() if value is not None})
         self._view.applied(applied)
         # Expectations count from it.
         self.board.poke()
@@ -260,7 +292,9 @@ class Lab(Verbs):
     def play(self) -> Outcome:
         """Let the scenario's timeline happen, and judge its expectations. Writes ``result.json`` and ``junit.xml``."""
         clock = self._zeroed()
-        timeline = self._timeline = Timeline(self.plan, self.engine, clock, self._take_applied)
+        timeline = self._timeline = Timeline(
+            self.plan, self.engine, clock, self._take_applied, board=self.board, faults=self.faults
+        )
         stage = Stage(
             engine=self.engine,
             board=self.board,
@@ -275,11 +309,12 @@ class Lab(Verbs):
             timeline.begin()
             judgements = judge(self.plan, stage, timeline)
             self._end_timeline()
+            timeline.conclude()
         self._view.end()
-        failed = [one.node for judged in judgements for one in judged.answers if not one.passed]
+        failed = [one.node for judged in judgements if judged.failed for one in judged.answers if not one.passed]
         failed += [node for applied in timeline.applied if applied.error for node in applied.nodes]
         self.ended = self._outcome(
-            Verdict.FAIL if failed else Verdict.PASS,
+            Verdict.FAIL if failed or any(applied.error for applied in timeline.applied) else Verdict.PASS,
             judgements=judgements,
             timeline=tuple(timeline.applied),
             about=failed,

@@ -5,22 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torrentnet.lab import state
+from torrentnet.lab.engines.local import registry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.engines.base import Engine, Say
 
+LOCAL = "local"
 
-def remove_orphans(engine: Engine, home: Path, say: Say) -> None:
-    """Remove everything of labs whose owner was killed before it could."""
-    for project in engine.sweep():
+
+def remove_orphans(engine: Engine, home: Path, say: Say) -> list[str]:
+    """Remove everything of labs whose owner was killed before it could; answers with their projects."""
+    swept = engine.sweep()
+    if engine.name != LOCAL:
+        # Files of processes that have ended: to look for them takes nothing, whatever runs the nodes today.
+        swept += registry.sweep()
+    for project in swept:
         say(f"removed what {project} left behind")
         state.remove_lab_directory(home, project)
         state.forget_up(home, project)
     for project in list(state.orphans(home)):
         state.remove_lab_directory(home, project)
         state.forget_up(home, project)
+    return swept
 
 
 def take_down(engine: Engine, home: Path, say: Say) -> state.UpLab | None:

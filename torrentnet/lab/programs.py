@@ -16,7 +16,7 @@ PEER_PORT = 6881
 
 def node_specs(plan: Plan) -> tuple[NodeSpec, ...]:
     """What an engine has to know of each node."""
-    return tuple(NodeSpec(node.name, str(node.role), node.role is Role.SHARE) for node in plan.nodes)
+    return tuple(NodeSpec(node.name, str(node.role), node.role is Role.SHARE, node.disk) for node in plan.nodes)
 
 
 def command_lines(plan: Plan) -> CommandLines:
@@ -34,12 +34,12 @@ def _command(node: NodePlan, place: Place, tracker: str) -> tuple[str, ...]:
     if node.role is Role.TRACKER:
         return ("tracker.py", tracker, "--name", node.name, "--state", place.data, *node.arguments)
     listen = f"{place.address}:{PEER_PORT}"
-    directory = place.files if node.role is Role.SHARE else place.data
+    directory, _, file = file_path(node, place).rpartition("/")
     own = ("--name", node.name, "--dir", directory, *node.arguments)
-    return ("peer.py", str(node.role), node.file or "", tracker, listen, *own)
+    return ("peer.py", str(node.role), file, tracker, listen, *own)
 
 
 def file_path(node: NodePlan, place: Place) -> str:
-    """Where a peer keeps its file, as the node sees it."""
+    """Where a peer keeps its file, as the node sees it. The last part of the path is the file's name on the network."""
     directory = place.files if node.role is Role.SHARE else place.data
     return f"{directory}/{node.file}"

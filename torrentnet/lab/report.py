@@ -60,10 +60,13 @@ def verdict_lines(outcome: Outcome, home: Path, hint: str = "") -> Iterator[str]
 def headline(outcome: Outcome) -> str:
     """The verdict in one line."""
     held = sum(judgement.passed for judgement in outcome.judgements)
+    warned = sum(judgement.warns for judgement in outcome.judgements)
     total = len(outcome.plan.expectations)
     text = HEADLINES[outcome.verdict]
     if outcome.verdict in {Verdict.PASS, Verdict.FAIL} and not outcome.error:
         text += f", {held} of {total} expectations hold" if total else ", nothing was expected"
+        if warned:
+            text += f", {warned} only warn{'s' if warned == 1 else ''}"
         if outcome.in_vain:
             text += f", {len(outcome.in_vain)} of {len(outcome.plan.events)} events changed nothing"
     times = [f"{outcome.seconds[name]:.1f} s {what}" for name, what in PHASES if name in outcome.seconds]
@@ -75,7 +78,9 @@ PHASES = (("image", "image"), ("create", "to create"), ("start", "to start"), ("
 
 def _judgement_lines(judgement: Judgement) -> Iterator[str]:
     telling = judgement.telling
-    yield f"  {'ok  ' if judgement.passed else 'FAIL'}  {judgement.plan.text}"
+    word = "ok  " if judgement.passed else "WARN" if judgement.warns else "FAIL"
+    yield f"  {word}  {judgement.sentence}"
+    own = judgement.sentence != judgement.plan.text
     if judgement.passed:
         last = "" if len(judgement.answers) == 1 else f"{telling.node} last: "
         yield f"        {last}{telling.measured}"
@@ -85,6 +90,8 @@ def _judgement_lines(judgement: Judgement) -> Iterator[str]:
         yield f"        {answer.node}: {answer.measured}"
     if len(failed) > NODES_SHOWN:
         yield f"        and {len(failed) - NODES_SHOWN} more nodes"
+    if own:
+        yield f"        expected: {judgement.plan.text}"
     yield f"        expected in {judgement.plan.where}; to look: {telling.look}"
 
 
@@ -108,6 +115,7 @@ def result(outcome: Outcome) -> dict[str, object]:
         "began": show_time(outcome.began),
         "seconds": {name: round(value, 3) for name, value in outcome.seconds.items()},
         "seed": plan.seed,
+        "parameters": dict(plan.parameters),
         "time_limit": plan.time_limit,
         "project": outcome.project,
         "environment": outcome.environment,
@@ -122,18 +130,7 @@ def result(outcome: Outcome) -> dict[str, object]:
             }
             for node in plan.nodes
         ],
-        "timeline": [
-            {
-                "text": applied.text,
-                "nodes": list(applied.nodes),
-                "planned": applied.planned,
-                "began": round(applied.began, 3),
-                "applied": round(applied.applied, 3),
-                "event": applied.index,
-                "error": applied.error or None,
-            }
-            for applied in outcome.timeline
-        ],
+        "timeline": [applied.row() for applied in outcome.timeline],
         "expectations": [_judgement(judgement) for judgement in outcome.judgements],
     }
 
@@ -141,7 +138,9 @@ def result(outcome: Outcome) -> dict[str, object]:
 def _judgement(judgement: Judgement) -> dict[str, object]:
     return {
         "text": judgement.plan.text,
+        "says": judgement.sentence,
         "where": judgement.plan.where,
+        "level": str(judgement.plan.level),
         "passed": judgement.passed,
         "answers": [_answer(answer) for answer in judgement.answers],
     }
@@ -167,10 +166,15 @@ def junit(outcome: Outcome) -> str:
     for judgement in outcome.judgements:
         case = ET.SubElement(suite, "testcase", classname=name, name=judgement.plan.text)
         case.set("time", f"{max(0.0, judgement.telling.time or 0.0):.3f}")
-        if not judgement.passed:
+        measured = "\n".join(f"{one.node}: {one.measured}" for one in judgement.answers if not one.passed)
+        own = f"{judgement.sentence}: " if judgement.sentence != judgement.plan.text else ""
+        if judgement.failed:
             failures += 1
-            measured = "\n".join(f"{one.node}: {one.measured}" for one in judgement.answers if not one.passed)
-            ET.SubElement(case, "failure", message=_xml(judgement.telling.measured)).text = _xml(measured)
+            message = f"{own}{judgement.telling.measured}"
+            ET.SubElement(case, "failure", message=_xml(message)).text = _xml(measured)
+        elif judgement.warns:
+            # JUnit's format has no warning: the case passes, and says so in its output.
+            ET.SubElement(case, "system-out").text = _xml(f"warning: {own}{measured}")
     for applied in outcome.in_vain:
         failures += 1
         case = ET.SubElement(suite, "testcase", classname=name, name=f"{applied.text} changes something")

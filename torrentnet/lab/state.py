@@ -1,7 +1,7 @@
 """What a lab leaves in its home directory while it is up.
 
 ``.torrentnet/lab.json``      the lab that ``make up`` left running; written last, when all went well
-``.torrentnet/labs/PROJECT/`` the files that a lab's nodes share, and who its owner is
+``.torrentnet/labs/PROJECT/`` the files that a lab's nodes share, who its owner is, and what its network suffers from
 ``.env``                      a marked block that makes plain ``docker compose`` commands find the lab; the lines
                               around it are the user's
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FOLDER = ".torrentnet"
 LAB_FILE = "lab.json"
 OWNER_FILE = "owner"
+FAULTS_FILE = "faults.json"
 ENV_FILE = ".env"
 ENV_BEGIN = "# >>> torrentnet: written by `make up`, removed by `make down`"
 ENV_END = "# <<< torrentnet"
@@ -38,6 +39,18 @@ class UpLab:
     engine: str
     record: str
     """The run's directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFault:
+    """Something that is asked of a lab's network now."""
+
+    text: str
+    """As the scenario says it."""
+    since: float
+    """Seconds since the epoch."""
+    link: bool
+    """Whether it is the scenario's own network, which nothing heals, and no fault."""
 
 
 def root() -> Path:
@@ -55,16 +68,37 @@ def home() -> Path:
 
 def write_up(directory: Path, lab: UpLab) -> None:
     """Say that a lab is up. Its owner may end from now on."""
-    _replace(directory / FOLDER / LAB_FILE, json.dumps(asdict(lab), indent=2) + "\n")
+    replace_file(directory / FOLDER / LAB_FILE, json.dumps(asdict(lab), indent=2) + "\n")
 
 
 def read_up(directory: Path) -> UpLab | None:
     """The lab that is up; None where there is none, or the file is not one of ours."""
+    return _read_lab(directory / FOLDER / LAB_FILE)
+
+
+def _read_lab(path: Path) -> UpLab | None:
     try:
-        fields = json.loads((directory / FOLDER / LAB_FILE).read_text(encoding="utf-8"))
+        fields = json.loads(path.read_text(encoding="utf-8"))
         return UpLab(**{name: str(fields[name]) for name in UpLab.__dataclass_fields__})
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def write_going(directory: Path, lab: UpLab) -> None:
+    """Say, in the lab's own directory, which lab it is: for who looks at it while its scenario happens."""
+    replace_file(directory / FOLDER / "labs" / lab.project / LAB_FILE, json.dumps(asdict(lab), indent=2) + "\n")
+
+
+def find_lab(directory: Path) -> UpLab | None:
+    """The lab to look at: the newest whose scenario happens just now, else the one that is up."""
+    going: list[tuple[float, UpLab]] = []
+    with contextlib.suppress(FileNotFoundError):
+        for path in (directory / FOLDER / "labs").iterdir():
+            lab, owner = _read_lab(path / LAB_FILE), _owner(path)
+            if lab is not None and owner is not None and lives(owner):
+                with contextlib.suppress(FileNotFoundError):
+                    going.append(((path / LAB_FILE).stat().st_mtime, lab))
+    return max(going, key=lambda entry: entry[0])[1] if going else read_up(directory)
 
 
 def is_finished(directory: Path, project: str) -> bool:
@@ -103,17 +137,37 @@ def remove_lab_directory(directory: Path, project: str) -> None:
             folder.rmdir()
 
 
+def write_faults(directory: Path, project: str, faults: list[ActiveFault]) -> None:
+    """Say what is asked of a lab's network at this moment."""
+    path = directory / FOLDER / "labs" / project / FAULTS_FILE
+    replace_file(path, json.dumps([asdict(fault) for fault in faults], indent=2) + "\n")
+
+
+def read_faults(directory: Path, project: str) -> list[ActiveFault]:
+    """What is asked of a lab's network at this moment, oldest first; nothing where there is no such lab."""
+    path = directory / FOLDER / "labs" / project / FAULTS_FILE
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return [ActiveFault(str(row["text"]), float(row["since"]), bool(row["link"])) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def orphans(directory: Path) -> Iterator[str]:
     """The labs that have a directory here and whose owner is dead, but for the one that is up."""
     up = read_up(directory)
     with contextlib.suppress(FileNotFoundError):
         for path in sorted((directory / FOLDER / "labs").iterdir()):
-            try:
-                owner = Owner.parse((path / OWNER_FILE).read_text(encoding="ascii"))
-            except (OSError, ValueError):
-                owner = None
+            owner = _owner(path)
             if (up is None or up.project != path.name) and (owner is None or not lives(owner)):
                 yield path.name
+
+
+def _owner(path: Path) -> Owner | None:
+    try:
+        return Owner.parse((path / OWNER_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 # ── .env ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -127,7 +181,7 @@ def set_env(directory: Path, project: str, compose_files: list[Path]) -> None:
     block = [ENV_BEGIN, f"COMPOSE_PROJECT_NAME={project}", f"COMPOSE_FILE='{os.pathsep.join(names)}'", ENV_END]
     kept = _without_block(_env_lines(directory))
     # A last line without an end must not swallow our first.
-    _replace(directory / ENV_FILE, "\n".join([*kept, *block]) + "\n")
+    replace_file(directory / ENV_FILE, "\n".join([*kept, *block]) + "\n")
 
 
 def unset_env(directory: Path, project: str | None = None) -> None:
@@ -137,7 +191,7 @@ def unset_env(directory: Path, project: str | None = None) -> None:
     if kept == lines or (project is not None and f"COMPOSE_PROJECT_NAME={project}" not in lines):
         return
     if any(line.strip() for line in kept):
-        _replace(directory / ENV_FILE, "\n".join(kept) + "\n")
+        replace_file(directory / ENV_FILE, "\n".join(kept) + "\n")
     else:
         (directory / ENV_FILE).unlink(missing_ok=True)
 
@@ -173,7 +227,7 @@ def _without_block(lines: list[str]) -> list[str]:
     return lines[:begin] + lines[end + 1 :]
 
 
-def _replace(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str) -> None:
     """Write a file so that there is either the old or the new one, whatever happens."""
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else None

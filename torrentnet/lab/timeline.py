@@ -1,8 +1,9 @@
-"""Everything that happens to the nodes at a planned time: late starts, the scenario's events, and their undoing.
+"""Everything that happens to the nodes: late starts, the scenario's events at their time, and their undoing.
 
 Items that meet the same node happen one after the other, in the order of the plan; items that do not, happen side by
-side, so that a slow one does not make the others late. Each is recorded with the time that was planned and the times at
-which it began and had been applied.
+side, so that a slow one does not make the others late. Changes of the network happen one after the other, beside what
+happens to nodes; a command in a node keeps nothing waiting that comes later.
+Each item is recorded with the time that was planned and the times at which it began and had been applied.
 """
 
 from __future__ import annotations
@@ -11,44 +12,36 @@ import heapq
 import itertools
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import NothingChanged
-from torrentnet.lab.errors import EngineError, LabError
-from torrentnet.lab.plan import Role, Verb
+from torrentnet.lab.acts import PARALLEL, VAIN, Acts, Done, Ended
+from torrentnet.lab.applied import Applied
+from torrentnet.lab.errors import EngineError
+from torrentnet.lab.plan import Cause, Role, Verb
+from torrentnet.lab.triggers import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from torrentnet.lab.board import Board
     from torrentnet.lab.clock import Clock
-    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.engines.base import Engine, StateChange
+    from torrentnet.lab.events import Event
+    from torrentnet.lab.faults import Faults
     from torrentnet.lab.plan import EventPlan, NodePlan, Plan
 
-PARALLEL = 4
-"""Nodes that are started, or hit by one event, at the same time: more only makes each slower."""
-EVENTS_PARALLEL = 8
-RESUME = "resume"
+EVENTS_PARALLEL = 32
+"""Most of them wait: for the node, for a command to end."""
+UNDO = "undo"
+EXPIRE = "expire"
 REVIVING = {Verb.START, Verb.RESTART}
+COMMANDS = {Verb.RUN, Verb.CONSOLE}
+NETWORK_LANE = "network"
+COMMAND_LEAST_S = 5.0
+"""For a command in a node, however little time the run has left."""
 
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What came of one item of the timeline. Times are seconds after t = 0."""
-
-    text: str
-    """As the scenario says it; ``resume seeder-2`` for an undoing."""
-    verb: str
-    nodes: tuple[str, ...]
-    planned: float
-    began: float
-    applied: float
-    index: int | None = None
-    """Of the scenario's event; None for a start that the plan has, and for an undoing."""
-    where: str = ""
-    error: str = ""
-    """Why it changed nothing, or why the engine could not do it."""
-    hint: str = ""
+__all__ = ["PARALLEL", "Applied", "Timeline", "is_late"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,6 +52,19 @@ class _Item:
     nodes: tuple[str, ...] = field(compare=False)
     text: str = field(compare=False)
     event: EventPlan | None = field(compare=False, default=None)
+    """With UNDO and EXPIRE, the one that is meant."""
+
+    def lanes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What it waits for, and what later items wait for because of it."""
+        if self.event is not None and self.event.patch is not None:
+            return (NETWORK_LANE,), (NETWORK_LANE,)
+        if self.verb == Verb.HEAL:
+            both = (NETWORK_LANE, *self.nodes)
+            return both, both
+        if self.verb in COMMANDS:
+            own = tuple(f"{node} command" for node in self.nodes)
+            return (*self.nodes, *own), own
+        return self.nodes, self.nodes
 
 
 class Timeline:
@@ -71,23 +77,35 @@ class Timeline:
         clock: Clock,
         on_applied: Callable[[Applied], None],
         *,
+        board: Board | None = None,
+        faults: Faults | None = None,
         executors: tuple[Executor, Executor] | None = None,
     ) -> None:
-        self._engine = engine
+        """``board``: what ``when`` looks at. ``faults``: the network. Both are left out where no event needs them."""
+        self._plan = plan
+        self._acts = Acts(engine, faults)
         self._clock = clock
         self._on_applied = on_applied
+        self._board = board
+        self._roles = {node.name: node.role for node in plan.nodes}
         self._lock = threading.Condition()
         self._order = itertools.count()
         self._items = [self._start_item(node) for node in plan.nodes if is_late(node)]
+        self._items += [self._item(event, event.at) for event in plan.events if event.when is None]
+        self._waiting = {event.index: event for event in plan.events if event.when is not None}
+        """Events whose time is not known yet."""
         self._items += [
-            _Item(event.at, next(self._order), str(event.verb), event.nodes, event.text, event) for event in plan.events
+            _Item(event.until, next(self._order), EXPIRE, (), event.text, event)
+            for event in self._waiting.values()
+            if event.until is not None
         ]
         heapq.heapify(self._items)
         self._last: dict[str, Future[None]] = {}
         self._running: dict[Future[None], _Item] = {}
-        self._paused: set[str] = set()
         self._applied: list[Applied] = []
         self._stopping = False
+        self._left: list[tuple[EventPlan, str]] = []
+        """The events that :meth:`stop` has kept from happening, and why they had not happened before."""
         self._broken: EngineError | None = None
         self._own_executors = executors is None
         self._starts, self._events = executors or (
@@ -99,17 +117,23 @@ class Timeline:
     def _start_item(self, node: NodePlan) -> _Item:
         return _Item(node.start, next(self._order), str(Verb.START), (node.name,), f"start {node.name}")
 
+    def _item(self, event: EventPlan, at: float) -> _Item:
+        return _Item(at, next(self._order), str(event.verb), event.nodes, event.text, event)
+
     # ── for who waits ────────────────────────────────────────────────────────────────────────────────────────
 
     def begin(self) -> None:
         """Let time run."""
+        if self._board is not None and self._waiting:
+            self._board.listen(self.look)
+            self.look()
         self._thread.start()
 
     @property
     def over(self) -> bool:
         """Whether everything has happened, undoings included."""
         with self._lock:
-            return not self._items and not self._running
+            return not self._items and not self._running and not self._waiting
 
     @property
     def broken(self) -> EngineError | None:
@@ -138,13 +162,23 @@ class Timeline:
         """Whether something is still to come that starts the node."""
         with self._lock:
             pending: Iterable[_Item] = itertools.chain(self._items, self._running.values())
-            return any(node in item.nodes and item.verb in REVIVING for item in pending)
+            if any(node in item.nodes and item.verb in REVIVING for item in pending):
+                return True
+            return any(node in event.nodes and event.verb in REVIVING for event in self._waiting.values())
 
     def stop(self) -> None:
-        """End it early and undo what lasts. Returns when nothing happens any more."""
+        """End it early. Returns when nothing happens any more."""
         with self._lock:
-            self._stopping = True
+            if not self._stopping:
+                self._stopping = True
+                self._left = [(event, "has not come true") for event in self._waiting.values()]
+                self._left += [
+                    (item.event, "has come true, but the run was over before its time")
+                    for item in self._items
+                    if item.event is not None and item.verb not in {UNDO, EXPIRE}
+                ]
             self._items.clear()
+            self._waiting.clear()
             running = list(self._running)
             self._lock.notify_all()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
@@ -155,19 +189,76 @@ class Timeline:
             self._events.shutdown(cancel_futures=True)
 
     def heal(self) -> None:
-        """Resume what an event has paused and time did not come to resume."""
-        with self._lock:
-            nodes, self._paused = sorted(self._paused), set()
-        for node in nodes:
-            self._resume(node)
+        """Undo what lasts and time did not come to undo."""
+        now = self._clock.now()
+        for ended in self._acts.undo_all():
+            event = self._plan.events[ended.index]
+            if ended.measured is not None:
+                self._note(self._end_of(event, ended, now, now))
 
-    def _resume(self, node: str) -> bool:
-        try:
-            self._engine.resume(node)
-        except NothingChanged:
-            # It was killed, stopped or restarted meanwhile; there is nothing to undo.
-            return False
-        return True
+    def conclude(self) -> None:
+        """The run is over: an event that has not happened by now has changed nothing."""
+        left, self._left = self._left, []
+        now = self._clock.now()
+        for event, why in left:
+            self._note(self._in_vain(event, why, now))
+
+    # ── when ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def look(self, news: Event | StateChange | None = None) -> None:
+        """Something is known now that was not: whether an event waits for it."""
+        board = self._board
+        with self._lock:
+            if self._stopping or board is None:
+                return
+            for event in list(self._waiting.values()):
+                when = event.when
+                concerned = when is not None and (news is None or news.node in when.nodes)
+                if when is not None and concerned and is_true(when, board, self._roles):
+                    self._fire(event, self._clock.now())
+
+    def _fire(self, event: EventPlan, moment: float) -> None:
+        """What it waits for has come true then. The caller has the lock."""
+        if self._waiting.pop(event.index, None) is None or event.when is None:
+            return
+        self._items = [item for item in self._items if not (item.verb == EXPIRE and item.event is event)]
+        self._items.append(self._item(event, moment + event.when.delay))
+        heapq.heapify(self._items)
+        self._lock.notify_all()
+
+    def _after(self, result: Applied) -> None:
+        """An event has been applied, or has changed nothing: those that wait for it come, or never will."""
+        if result.index is None:
+            return
+        with self._lock:
+            following = [
+                event
+                for event in self._waiting.values()
+                if event.when is not None and event.when.cause is Cause.AFTER and event.when.after == result.index
+            ]
+            for event in following:
+                if result.error:
+                    del self._waiting[event.index]
+                else:
+                    self._fire(event, result.began)
+        if result.error:
+            for event in following:
+                self._note(self._in_vain(event, f"cannot come true, since `{result.text}` failed", result.began))
+
+    def _in_vain(self, event: EventPlan, why: str, now: float) -> Applied:
+        what = f"`{event.when.text}` {why}" if event.when is not None else "the run was over before its time"
+        return Applied(
+            text=event.text,
+            verb=str(event.verb),
+            nodes=event.nodes,
+            planned=event.at,
+            began=now,
+            applied=now,
+            index=event.index,
+            where=event.where,
+            error=f"{event.text} has not happened: {what}",
+            hint="`when` must come true in every run; move it, or raise `time_limit`" if event.when else VAIN,
+        )
 
     # ── the thread ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -175,31 +266,32 @@ class Timeline:
         while True:
             with self._lock:
                 while not self._stopping and not (self._items and self._items[0].at <= self._clock.now()):
-                    if not self._items and not self._running:
+                    if not self._items and not self._running and not self._waiting:
                         return
                     self._clock.wait(self._lock, self._items[0].at if self._items else None)
                 if self._stopping:
                     return
                 item = heapq.heappop(self._items)
-            self._submit(item)
+                done = self._enter(item)
+            self._submit(item, *done)
 
-    def _submit(self, item: _Item) -> None:
-        before = [self._last[node] for node in item.nodes if node in self._last]
+    def _enter(self, item: _Item) -> tuple[list[Future[None]], Future[None]]:
+        """Put it into its lanes; answers with what it waits for, and its own end. The caller has the lock."""
+        waits, holds = item.lanes()
+        before = [self._last[lane] for lane in waits if lane in self._last]
         done: Future[None] = Future()
-        with self._lock:
-            self._running[done] = item
-            self._last.update(dict.fromkeys(item.nodes, done))
-        executor = self._events if item.event or item.verb == RESUME else self._starts
+        self._running[done] = item
+        self._last.update(dict.fromkeys(holds, done))
+        return before, done
+
+    def _submit(self, item: _Item, before: list[Future[None]], done: Future[None]) -> None:
+        executor = self._events if item.event else self._starts
         executor.submit(self._do, item, before, done)
 
     def _do(self, item: _Item, before: list[Future[None]], done: Future[None]) -> None:
         try:
             wait(before)
-            result = self._apply(item)
-            if result is not None:
-                with self._lock:
-                    self._applied.append(result)
-                self._on_applied(result)
+            self._apply(item)
         except EngineError as error:
             with self._lock:
                 self._broken = self._broken or error
@@ -209,20 +301,36 @@ class Timeline:
                 self._lock.notify_all()
             done.set_result(None)
 
-    def _apply(self, item: _Item) -> Applied | None:
+    def _apply(self, item: _Item) -> None:
         began = self._clock.now()
-        if item.verb == RESUME:
-            return self._undo(item, began)
-        verb = getattr(self._engine, item.verb)
-        failed = self._each(item.nodes, verb)
         event = item.event
-        if event is not None and event.verb is Verb.PAUSE:
-            paused = [node for node in item.nodes if node not in failed]
+        if event is None:
+            self._note(self._record(item, began, self._acts.start(item.nodes)))
+        elif item.verb == EXPIRE:
             with self._lock:
-                self._paused.update(paused)
-            if event.lasts is not None and paused:
-                self._plan_resume(began + event.lasts, tuple(paused))
-        first = next(iter(failed.values()), None)
+                late = self._waiting.pop(event.index, None) is not None
+            if late:
+                self._note(self._in_vain(event, "had not come true when it would have been undone", began))
+        elif item.verb == UNDO:
+            for ended in self._acts.undo([event.index]):
+                self._note(self._end_of(event, ended, item.at, began))
+        elif event.until is not None and began >= event.until:
+            self._note(self._in_vain(event, "has come true when it would have been undone already", began))
+        else:
+            self._happen(item, event, began)
+
+    def _happen(self, item: _Item, event: EventPlan, began: float) -> None:
+        done = self._acts.do(event, max(COMMAND_LEAST_S, self._plan.time_limit - began))
+        result = self._record(item, began, done)
+        end = event.until if event.until is not None else None if event.lasts is None else began + event.lasts
+        if end is not None and (done.patch is not None or event.verb is Verb.PAUSE):
+            self._plan_undo(event, end)
+        self._note(result)
+        for ended in done.ended:
+            self._note(self._end_of(self._plan.events[ended.index], ended, item.at, began))
+        self._acts.count_from_here(done)
+
+    def _record(self, item: _Item, began: float, done: Done) -> Applied:
         return Applied(
             text=item.text,
             verb=item.verb,
@@ -230,43 +338,43 @@ class Timeline:
             planned=item.at,
             began=began,
             applied=self._clock.now(),
-            index=event.index if event else None,
-            where=event.where if event else "",
-            error="; ".join(error.message for error in failed.values()),
-            hint=first.hint if first else "",
+            index=item.event.index if item.event else None,
+            where=item.event.where if item.event else "",
+            error=done.error,
+            hint=done.hint,
+            set_in=done.set_in,
+            outputs=done.outputs,
         )
 
-    def _each(self, nodes: tuple[str, ...], verb: Callable[[str], None]) -> dict[str, LabError]:
-        """Do it to every node; what changed nothing, by node. Raises EngineError where the engine failed."""
-
-        def attempt(node: str) -> LabError | None:
-            try:
-                verb(node)
-            except NothingChanged as error:
-                return error
-            return None
-
-        if len(nodes) == 1:
-            answers = [attempt(nodes[0])]
-        else:
-            with ThreadPoolExecutor(PARALLEL, "node") as hands:
-                answers = list(hands.map(attempt, nodes))
-        return {node: answer for node, answer in zip(nodes, answers, strict=True) if answer is not None}
-
-    def _plan_resume(self, at: float, nodes: tuple[str, ...]) -> None:
+    def _plan_undo(self, event: EventPlan, at: float) -> None:
         with self._lock:
             if not self._stopping:
-                heapq.heappush(self._items, _Item(at, next(self._order), RESUME, nodes, f"resume {', '.join(nodes)}"))
+                heapq.heappush(self._items, _Item(at, next(self._order), UNDO, event.nodes, event.text, event))
                 self._lock.notify_all()
 
-    def _undo(self, item: _Item, began: float) -> Applied | None:
+    def _end_of(self, event: EventPlan, ended: Ended, planned: float, began: float) -> Applied:
+        """The record of an undoing; what was measured is also the event's own."""
+        if ended.measured is not None:
+            with self._lock:
+                self._applied = [
+                    replace(one, measured=ended.measured) if one.index == ended.index else one for one in self._applied
+                ]
+        resumed = bool(ended.resumed)
+        return Applied(
+            text=f"resume {', '.join(ended.resumed)}" if resumed else f"end of {event.text}",
+            verb="resume" if resumed else str(Verb.HEAL),
+            nodes=ended.resumed if resumed else event.nodes,
+            planned=planned,
+            began=began,
+            applied=self._clock.now(),
+            measured=ended.measured,
+        )
+
+    def _note(self, result: Applied) -> None:
         with self._lock:
-            nodes = [node for node in item.nodes if node in self._paused]
-            self._paused.difference_update(nodes)
-        resumed = tuple(node for node in nodes if self._resume(node))
-        if not resumed:
-            return None
-        return Applied(f"resume {', '.join(resumed)}", RESUME, resumed, item.at, began, self._clock.now())
+            self._applied.append(result)
+        self._on_applied(result)
+        self._after(result)
 
 
 def is_late(node: NodePlan) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from torrentnet.lab.engines.base import NodeState, NothingChanged
 from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
@@ -36,10 +37,19 @@ class WaitedInVain(LabError, TimeoutError):
 
 
 class Undo:
-    """Something that lasts until the ``with`` block ends, or for good where there is none."""
+    """Something that lasts until the ``with`` block ends, until ``lab.heal()``, or as long as the lab."""
 
     def __init__(self, undo: Callable[[], None]) -> None:
         self._undo = undo
+        self._lock = threading.Lock()
+        self._done = False
+
+    def end(self) -> None:
+        """Undo it, if it has not been undone yet."""
+        with self._lock:
+            if not self._done:
+                self._done = True
+                self._undo()
 
     def __enter__(self) -> Self:
         return self
@@ -47,7 +57,10 @@ class Undo:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._undo()
+        self.end()
+
+
+U = TypeVar("U", bound=Undo)
 
 
 class Verbs:
@@ -57,6 +70,8 @@ class Verbs:
     board: Board
     _nodes: dict[str, NodePlan]
     _recorder: Recorder
+    _by_hand: list[Undo]
+    """What can be undone."""
 
     # ── verbs ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -79,7 +94,11 @@ class Verbs:
     def pause(self, *who: str) -> Undo:
         """Freeze nodes. ``with lab.pause("seeder-1"):`` lets them go on at the block's end."""
         self._do(Verb.PAUSE, self.engine.pause, who)
-        return Undo(lambda: self._thaw(who))
+        return self._undone_later(Undo(lambda: self._thaw(who)))
+
+    def _undone_later(self, undo: U) -> U:
+        self._by_hand.append(undo)
+        return undo
 
     def resume(self, *who: str) -> None:
         """Let frozen nodes go on."""

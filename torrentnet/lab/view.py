@@ -30,6 +30,7 @@ PLAIN_EVERY_S = 2.0
 PLAIN_NODES = 6
 """Named in such a line; more are counted."""
 PASS_WORDS = r"^  ok(?= )|(?<=: )PASSED"
+WARN_WORDS = r"^  WARN(?= )"
 FAIL_WORDS = r"^  FAIL(?= )|(?<=: )(FAILED|INTERRUPTED|NOT JUDGED)"
 TOLD = {
     "published",
@@ -61,6 +62,7 @@ class View:
         """Tell one line."""
         text = Text(printable(line))
         text.highlight_regex(PASS_WORDS, "bold green")
+        text.highlight_regex(WARN_WORDS, "bold yellow")
         text.highlight_regex(FAIL_WORDS, "bold red")
         self.console.print(text, soft_wrap=True)
 
@@ -78,7 +80,7 @@ class View:
 
     def applied(self, applied: Applied) -> None:
         """Something of the timeline has happened."""
-        self._tell(applied.began, applied.error or applied.text)
+        self._tell(applied.began, applied.line())
 
     def news(self, news: Event | StateChange) -> None:
         """A node has said something, or begun or ceased to live."""

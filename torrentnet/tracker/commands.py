@@ -27,6 +27,7 @@ COMPLETION_S: Final = 0.2
 """How long completion waits for what happened a moment ago; nobody holds a key down for longer."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUEST_LOGS: Final = "request logs [--last N] [--file NAME] [--json]"
+_PEERS: Final = "peers [--json]"
 _FILE_LOGS: Final = "file_logs -all | file_logs NAME"
 
 
@@ -78,7 +79,16 @@ def add_commands(commands: Commands, desk: Desk) -> None:
             details="-all  every file that was ever known here\nTimes are UTC. Pieces are numbered from 0.",
         )
     )
-    commands.add(Command(("peers",), "peers", "the peers that are there now", lambda args: _peers(desk, args)))
+    commands.add(
+        Command(
+            ("peers",),
+            _PEERS,
+            "the peers that are there now",
+            lambda args: _peers(desk, args),
+            complete=lambda _words, word: [option for option in ("--json",) if option.startswith(word)],
+            details="--json  one JSON object a line (times in milliseconds since 1970)",
+        )
+    )
     commands.add(Command(("status",), "status", "how this tracker stands", lambda args: _status(desk, args)))
 
 
@@ -249,12 +259,32 @@ def _state(row: queries.HolderRow) -> str:
 
 
 def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
-    _no_words("peers", args)
+    as_json = args == ["--json"]
+    if args and not as_json:
+        unknown = next((word for word in args if word != "--json"), args[-1])
+        raise CommandError(f"unknown word {_quoted(unknown)}: {_PEERS}", WRONG_WORDS)
     holders = desk.core.registry.holders()
-    if not holders:
-        return iter(["no peer is here"])
     now = desk.clock()
     today = desk.wall()
+    rows = ((holder, round((today - (now - holder.since)) * 1000), max(0.0, now - holder.seen)) for holder in holders)
+    if as_json:
+        return (
+            json.dumps(
+                {
+                    "peer": holder.name,
+                    "address": str(holder.endpoint),
+                    "file": holder.swarm.label,
+                    "pieces": holder.holds(),
+                    "complete": holder.complete,
+                    "since_ms": since_ms,
+                    "silent_ms": round(silent * 1000),
+                },
+                ensure_ascii=False,
+            )
+            for holder, since_ms, silent in rows
+        )
+    if not holders:
+        return iter(["no peer is here"])
     return table(
         ("PEER", "ADDRESS", "FILE", "PIECES", "SINCE", "HEARD"),
         (
@@ -263,10 +293,10 @@ def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
                 holder.endpoint,
                 _quoted(holder.swarm.label),
                 holder.holds(),
-                format_time(round((today - (now - holder.since)) * 1000)),
-                f"{format_duration(max(0.0, now - holder.seen))} ago",
+                format_time(since_ms),
+                f"{format_duration(silent)} ago",
             )
-            for holder in holders
+            for holder, since_ms, silent in rows
         ),
     )
 

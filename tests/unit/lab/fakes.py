@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +23,12 @@ from torrentnet.lab.plan import EventPlan, ExpectationPlan, FilePlan, NodePlan, 
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torrentnet.lab.engines.base import Say
 
 EPOCH = 1_000_000.0
+WAIT_S = 30.0
 
 
 def make_plan(
@@ -75,9 +77,11 @@ class FakeClock:
         return epoch - self.epoch
 
     def wait(self, condition: threading.Condition, until: float | None) -> None:
-        """Be there at once."""
+        """Be there at once; what nothing but the test brings about is waited for."""
         if until is not None:
             self.time = max(self.time, until)
+        else:
+            condition.wait(WAIT_S)
 
 
 class SameThread(Executor):
@@ -101,6 +105,11 @@ class FakeEngine(Engine):
         self.answers: dict[tuple[str, ...], ExecResult] = {}
         self.asked: list[tuple[str, ...]] = []
         self.failing: str = ""
+        self.scripts: list[tuple[str, str]] = []
+        """What was run in whose network."""
+        self.rooted: dict[str, ExecResult] = {}
+        """What such a script answers, by node; nothing where there is none."""
+        self.scratched = 0
 
     def check(self) -> None: ...
 
@@ -141,6 +150,20 @@ class FakeEngine(Engine):
         if self.failing:
             raise EngineError(self.failing)
         return self.answers.get((node, *argv), ExecResult(127, "", "unknown command"))
+
+    def fingerprint(self) -> str | None:
+        return "fake 1"
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[str]:
+        self.scratched += 1
+        yield "scratch"
+
+    def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
+        self.scripts.append((node, stdin))
+        if node != "scratch" and self.states[node].status is not NodeStatus.RUNNING:
+            raise EngineError(f"{node} is not running")
+        return self.rooted.get(node, ExecResult(0, "", ""))
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
         return [node, *argv]

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab import golden
-from torrentnet.lab import commands, state
+from torrentnet.lab import state
 from torrentnet.lab.cli import main
+from torrentnet.lab.find import read_settings, scenarios_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+COMMANDS = ("up", "run", "down", "scenarios", "validate", "explain", "doctor", "image", "attach", "logs", "status")
 NOWHERE = "unix:///nonexistent/docker.sock"
 
 
@@ -23,6 +25,7 @@ NOWHERE = "unix:///nonexistent/docker.sock"
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    monkeypatch.setenv("TORRENTNET_ENGINE", "docker")
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -52,13 +55,20 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
         ("logs_without_a_lab", ["logs"], 2),
         ("down_without_an_engine", ["down"], 3),
         ("wrong_scenario", ["run", "wrong.yaml"], 2),
+        ("set_nothing", ["run", "three_seeders", "--set", "leechers"], 2),
+        ("set_twice", ["run", "three_seeders", "--set", "leechers=5", "--set", "leechers=6"], 2),
+        ("set_unknown", ["validate", "plain.yaml", "--set", "leechers=5"], 2),
+        ("watch_as_json", ["status", "--watch", "--json"], 2),
+        ("follow_as_json", ["logs", "--follow", "--json"], 2),
+        ("prompt_as_json", ["attach", "--json", "tracker"], 2),
     ],
 )
 def test_wrong_use(name: str, words: list[str], code: int, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "wrong.yaml").write_text("time_limit: 5\nnodes: {tracker: {tracker: {}}}\nexpct: []\n", encoding="utf-8")
-    status, _, err = run(capsys, *words)
+    (home / "plain.yaml").write_text("nodes: {tracker: {tracker: {}}}\n", encoding="utf-8")
+    status, out, err = run(capsys, *words)
     assert status == code
-    golden.check(f"error_{name}.txt", err)
+    golden.check(f"error_{name}.txt", err or out)
 
 
 def test_help(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,10 +78,43 @@ def test_help(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_command_has_help(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("up", "run", "down", "scenarios", "validate", "doctor", "image", "attach", "logs", "status"):
+    for name in COMMANDS:
         status, out, err = run(capsys, name, "--help")
         assert (status, err) == (0, "")
         assert f"Usage: torrentnet {name}" in out
+        assert "--json" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["run", "three_seders"], 2, "there is no scenario `three_seders`"),
+        (["up", "three_seeders"], 3, "no Docker Engine answers"),
+        (["status"], 2, "no lab is up here"),
+        (["attach", "tracker", "status"], 2, "no lab is up here"),
+        (["logs"], 2, "no lab is up here"),
+        (["down"], 3, "no Docker Engine answers"),
+        (["image"], 3, "no Docker Engine answers"),
+    ],
+)
+def test_a_failure_is_a_document_too(
+    words: list[str], code: int, error: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(capsys, words[0], "--json", *words[1:])
+    assert status == code
+    document = json.loads(out)
+    assert error in document["error"]
+    assert error in err
+    assert (document["exit_code"], bool(document["hint"])) == (code, True)
+    # What one command wants does not stay for the next.
+    assert "{" not in run(capsys, *words)[1]
+
+
+def test_the_problems_of_a_scenario_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "wrong.yaml").write_text("time_limit: 5\nnodes: {tracker: {tracker: {}}}\n", encoding="utf-8")
+    status, out, _ = run(capsys, "run", "wrong.yaml", "--json")
+    assert status == 2
+    assert [problem["line"] for problem in json.loads(out)["problems"]] == [1]
 
 
 def test_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,7 +131,7 @@ def test_scenarios_are_listed_with_what_they_are_about(home: Path, capsys: pytes
 
 
 def test_validate(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = str(commands.scenarios_folder() / "three_seeders.yaml")
+    good = str(scenarios_folder() / "three_seeders.yaml")
     (home / "wrong.yaml").write_text("nodes: {}\n", encoding="utf-8")
     status, out, _ = run(capsys, "validate", good)
     assert (status, out.count("\n")) == (0, 1)
@@ -98,6 +141,39 @@ def test_validate(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "validate", "--json", good, "wrong.yaml")
     assert status == 2
     assert [row["valid"] for row in json.loads(out)] == [True, False]
+
+
+LINKS = """\
+about: A slow link that is cut for a while.
+nodes:
+  tracker: {tracker: {}}
+  peer: {share: a.txt}
+files: {a.txt: {size: 1KiB}}
+links: [{between: all, rate: 8mbit}]
+timeline: [{at: 2s, isolate: peer, for: 3s}]
+"""
+
+
+def test_explain_without_an_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "links.yaml").write_text(LINKS, encoding="utf-8")
+    status, out, err = run(capsys, "explain", "links.yaml")
+    assert (status, err) == (0, "")
+    assert "docker exec --privileged" in out
+    assert "rate 8" in out
+    assert "iptables-restore" in out
+    assert out.splitlines()[-2].startswith(f"no Docker Engine answers at {NOWHERE}")
+    assert out.splitlines()[-1] == "The commands are those of a kernel that can do all of it (netem)."
+    status, shown, _ = run(capsys, "explain", "links.yaml", "--json", "--all")
+    document = json.loads(shown)
+    assert (status, document["scenario"]) == (0, "links")
+    assert set(out.splitlines()[:-3]) <= set(document["lines"])
+
+
+def test_explain_needs_no_engine_where_no_network_is_set(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "explain", "three_seeders")
+    assert (status, err) == (0, "")
+    assert "docker compose kill --signal SIGKILL seeder-1" in out
+    assert "no Docker Engine" not in out
 
 
 def test_doctor_names_what_is_missing_and_the_remedy(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,3 +214,21 @@ def test_the_reader_of_a_pipe_may_go(home: Path) -> None:
     )
     assert answer.stderr == ""
     assert answer.stdout.count("\n") == 1
+
+
+def test_settings() -> None:
+    assert read_settings(["leechers=50", "file=a b.txt", " loss = 5% "]) == {
+        "leechers": "50",
+        "file": "a b.txt",
+        "loss": "5%",
+    }
+
+
+def test_make_hands_settings_on() -> None:
+    shown = subprocess.run(
+        ["make", "-C", str(state.root()), "-n", "run", "scenario=x", "set=leechers=50  loss=5%"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "torrentnet run 'x' --set 'leechers=50' --set 'loss=5%'" in shown.stdout

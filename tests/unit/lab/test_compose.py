@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,14 @@ class Loader(yaml.SafeLoader):
 
 
 Loader.add_constructor("!reset", lambda _loader, _node: "reset")
+
+
+def _override(loader: yaml.SafeLoader, node: yaml.nodes.Node) -> list[Any]:
+    assert isinstance(node, yaml.nodes.SequenceNode)
+    return ["override", *loader.construct_sequence(node, deep=True)]
+
+
+Loader.add_constructor("!override", _override)
 
 
 def rendered(plan: Plan, files: str = "/home/.torrentnet/labs/p/files") -> tuple[str, dict[str, Any]]:
@@ -172,3 +181,20 @@ def test_routes_of_the_machine() -> None:
     )
     assert network.host_routes(table) == [IPv4Network("192.0.2.0/24"), IPv4Network("198.18.0.0/15")]
     assert network.host_routes("") == []
+
+
+def test_a_small_disk_takes_the_place_of_the_volume() -> None:
+    plan = make_plan(nodes=(replace(seeder(), disk=2**20), replace(leecher(), disk=4096)))
+    _, document = rendered(plan)
+    services = document["services"]
+    assert services["leecher-1"]["volumes"] == ["override"]
+    assert services["leecher-1"]["tmpfs"] == ["/data:uid=10001,gid=10001,mode=0755,size=4096"]
+    assert [mount["target"] for mount in services["seeder-1"]["volumes"][1:]] == ["/files"]
+    assert "tmpfs" not in services["tracker"]
+
+
+def test_a_file_in_a_folder_is_shared_from_there_under_its_last_name() -> None:
+    _, document = rendered(make_plan(nodes=(replace(seeder(), file="fake/a.txt"),)))
+    words = document["services"]["seeder-1"]["command"]
+    assert words[:3] == ["peer.py", "share", "a.txt"]
+    assert words[words.index("--dir") + 1] == "/files/fake"

@@ -8,11 +8,11 @@ import pytest
 
 from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, leecher, make_plan, seeder
 from torrentnet.lab.board import Board
-from torrentnet.lab.checks import Stage
 from torrentnet.lab.engines.base import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.events import show_time
 from torrentnet.lab.expect import Answer, Judgement, Question
+from torrentnet.lab.looking import Stage
 from torrentnet.lab.plan import Check, ExpectationPlan
 
 HASH = "ab" * 32

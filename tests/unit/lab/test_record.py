@@ -83,3 +83,10 @@ def test_a_source_is_taken_as_it_is(tmp_path: Path) -> None:
     source.unlink()
     with pytest.raises(LabError, match="the file a cannot be made: No such file or directory"):
         make_files((FilePlan("a", None, source),), 7, tmp_path / "y")
+
+
+def test_a_file_in_a_folder_is_made_there_for_all_to_read(tmp_path: Path) -> None:
+    hashes = make_files((FilePlan("a", 100, None), FilePlan("fake/a", 100, None)), 7, tmp_path / "x")
+    assert hashes["fake/a"] != hashes["a"]
+    assert (tmp_path / "x/fake/a").stat().st_size == 100
+    assert (tmp_path / "x/fake").stat().st_mode & 0o777 == 0o755

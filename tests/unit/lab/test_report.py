@@ -17,7 +17,7 @@ from torrentnet.lab.board import Board
 from torrentnet.lab.engines.base import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.expect import Answer, Judgement
 from torrentnet.lab.outcome import Outcome, Verdict
-from torrentnet.lab.plan import Check, ExpectationPlan, Verb
+from torrentnet.lab.plan import Check, ExpectationPlan, Level, Verb
 from torrentnet.lab.timeline import Applied
 from torrentnet.lab.view import LiveView, View, make_view
 
@@ -100,6 +100,37 @@ def test_a_run_that_failed() -> None:
 
     said = {"leecher-2": [f"line {index}" for index in range(20)]}
     golden.check("verdict_failed.txt", lines(replace(FAILED, last_lines=said)))
+
+
+def warned() -> Outcome:
+    from dataclasses import replace
+
+    warning = replace(
+        STATE, level=Level.WARNING, pass_text="the seeder is dead", fail_text="the seeder has survived <the kill>"
+    )
+    own = replace(HAS, pass_text="everybody has it", fail_text="somebody lacks it")
+    alive = Judgement(warning, (Answer("seeder-1", False, "running at 5.0 s", 5.0, "torrentnet status"),))
+    return outcome(Verdict.PASS, (replace(GOOD, plan=own), alive))
+
+
+def test_a_warning_and_own_words() -> None:
+    golden.check("verdict_warned.txt", lines(warned()))
+    golden.check("junit_warned.xml", report.junit(warned()))
+    rows = json.loads(json.dumps(report.result(warned())))["expectations"]
+    assert [(row["level"], row["passed"], row["says"]) for row in rows] == [
+        ("failure", True, "everybody has it"),
+        ("warning", False, "the seeder has survived <the kill>"),
+    ]
+
+
+def test_own_words_for_a_failure() -> None:
+    from dataclasses import replace
+
+    own = replace(BAD, plan=replace(HAS, fail_text="somebody lacks it"))
+    shown = lines(outcome(Verdict.FAIL, (own,)))
+    assert "  FAIL  somebody lacks it\n        leecher-2: 3 of 12 pieces" in shown
+    assert "        expected: leecher-1, leecher-2 have a.txt within 9s\n" in shown
+    assert 'message="somebody lacks it: 3 of 12' in report.junit(outcome(Verdict.FAIL, (own,)))
 
 
 def test_a_run_that_could_not_be_judged() -> None:
@@ -198,7 +229,7 @@ def test_on_a_terminal_there_is_a_table() -> None:
     assert isinstance(view, LiveView)
     play(view)
     shown = out.getvalue()
-    assert "leecher-1  downloading    4/12" in shown
+    assert "leecher-1  downloading   12/12" in shown
     assert "seeder-1" in shown
     assert "\x1b[31m" not in shown
     # The cursor is back, and the table has made room for what follows.

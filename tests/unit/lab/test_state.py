@@ -112,3 +112,20 @@ def test_the_home_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert state.home() == state.root()
     monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path))
     assert state.home() == tmp_path
+
+
+def test_what_the_network_suffers_from_is_kept_with_the_lab(tmp_path: Path) -> None:
+    state.make_lab_directory(tmp_path, UP.project)
+    assert state.read_faults(tmp_path, UP.project) == []
+    faults = [state.ActiveFault("to leecher: rate 8mbit", 12.5, True), state.ActiveFault("isolate x", 13.0, False)]
+    state.write_faults(tmp_path, UP.project, faults)
+    assert state.read_faults(tmp_path, UP.project) == faults
+    state.remove_lab_directory(tmp_path, UP.project)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '[{"text": "x"}]'])
+def test_a_broken_list_of_faults_is_none(tmp_path: Path, text: str) -> None:
+    folder = state.make_lab_directory(tmp_path, UP.project)
+    (folder / "faults.json").write_text(text, encoding="utf-8")
+    assert state.read_faults(tmp_path, UP.project) == []

@@ -232,7 +232,8 @@ def test_holders_of_a_former_life_are_not_heard_yet(node: Node) -> None:
         ("request logs --last 0", 2, "--last needs a number from 1 on, not 0"),
         ("request logs --last many", 2, "--last needs a number from 1 on, not many"),
         ("request logs now", 2, "unknown word now: request logs [--last N] [--file NAME] [--json]"),
-        ("peers all", 2, "peers takes no words: all"),
+        ("peers all", 2, "unknown word all: peers [--json]"),
+        ("peers --json all", 2, "unknown word all: peers [--json]"),
         ("status all", 2, "status takes no words: all"),
     ],
 )
@@ -259,6 +260,24 @@ def test_nothing_yet(node: Node) -> None:
     assert node.answer("request logs --file a") == "no request for a yet"
     assert node.answer("file_logs -all") == "no file yet"
     assert node.answer("peers") == "no peer is here"
+    assert node.answer("peers --json") == ""
+
+
+def test_peers_as_json(node: Node) -> None:
+    play(node)
+    node.world.pass_time(0.25)
+    rows = [json.loads(line) for line in node.answer("peers --json").splitlines()]
+    assert [row["peer"] for row in rows] == ["seeder-2", "leecher-1", "leecher-4"]
+    assert rows[2] == {
+        "peer": "leecher-4",
+        "address": "10.0.2.4:6881",
+        "file": "myfile.txt",
+        "pieces": "0-4, 9 (6 of 32)",
+        "complete": False,
+        "since_ms": rows[2]["since_ms"],
+        "silent_ms": 250,
+    }
+    assert rows[2]["since_ms"] - rows[1]["since_ms"] == 2977
 
 
 def test_peers(node: Node) -> None:

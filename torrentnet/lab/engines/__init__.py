@@ -2,22 +2,72 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.errors import UsageError
+from torrentnet.lab.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.base import Engine
 
-NAMES = ("docker",)
-DEFAULT = "docker"
+NAMES = ("docker", "local")
+AUTO = "auto"
+"""Docker where it answers, else local."""
+DEFAULT = AUTO
+ENVIRONMENT = "TORRENTNET_ENGINE"
+"""Names the engine where the command line does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An engine, and why it is this one."""
+
+    engine: Engine
+    reason: str
+
+    def __str__(self) -> str:
+        return f"engine: {self.engine.name} ({self.reason})"
 
 
 def make_engine(name: str) -> Engine:
     """A new engine, for one lab. Raises UsageError for a name that there is not."""
-    from torrentnet.lab.engines.docker.engine import DockerEngine
+    return choose(name).engine
+
+
+def choose(name: str) -> Choice:
+    """The engine of this name; for ``auto`` what the environment names, else what this machine has.
+
+    Raises UsageError for a name that there is not, EngineError where there is nothing to choose from.
+    """
+    wanted, source = name, f"`--engine {name}`"
+    if name == AUTO and (named := os.environ.get(ENVIRONMENT, AUTO)) not in {"", AUTO}:
+        wanted, source = named, f"{ENVIRONMENT}={named}"
+    if wanted != AUTO:
+        return Choice(_make(wanted), source)
+    docker = _make("docker")
+    try:
+        docker.check()
+    except EngineError as missing:
+        docker.close()
+        local = _make("local")
+        try:
+            local.check()
+        except EngineError as error:
+            raise EngineError(f"{missing.message}; {error.message}", hint=missing.hint) from error
+        return Choice(local, missing.message)
+    return Choice(docker, "it answers")
+
+
+def _make(name: str) -> Engine:
     from torrentnet.lab.state import root
 
-    if name != DockerEngine.name:
-        raise UsageError(f"there is no engine `{name}`", hint=f"there are: {', '.join(NAMES)}")
-    return DockerEngine(root())
+    if name == "docker":
+        from torrentnet.lab.engines.docker.engine import DockerEngine
+
+        return DockerEngine(root())
+    if name == "local":
+        from torrentnet.lab.engines.local.engine import LocalEngine
+
+        return LocalEngine(root())
+    raise UsageError(f"there is no engine `{name}`", hint=f"there are: {', '.join((*NAMES, AUTO))}")

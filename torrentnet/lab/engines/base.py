@@ -6,7 +6,7 @@ engine (processes on the loopback interface, Docker Swarm) is another subclass, 
 
 An engine serves one lab. The order of calls is ``check``, ``sweep``, ``prepare``, ``create``, ``watch``, then the
 verbs in any order and from any thread, then ``destroy`` and ``close``. ``adopt`` takes the place of everything up to
-``create`` where the lab is up already.
+``create`` where the lab is up already. ``fingerprint`` and ``scratch`` work from ``prepare`` on.
 
 The public verbs decide from the node's state whether there is anything to do, and raise :class:`NothingChanged`
 when there is not: a fault that hits nothing must fail a run, whatever the engine.
@@ -18,12 +18,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from torrentnet.lab.network.together import RunMany
 
 
 class Mode(StrEnum):
@@ -82,6 +85,8 @@ class NodeSpec:
     """``tracker``, ``share`` or ``get``."""
     wants_files: bool
     """Whether it sees the lab's files."""
+    disk: int | None = None
+    """Bytes of the node's own directory, which then is in memory and empty at each start; None for an ordinary one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,8 @@ class Finding:
     ok: bool
     found: str
     remedy: str = ""
+    optional: bool = False
+    """Whether most labs can do without it."""
 
 
 class NothingChanged(LabError):
@@ -157,7 +164,27 @@ class NothingChanged(LabError):
         )
 
 
+class NoNetwork(EngineError):
+    """This engine has no means to set the network of its nodes; ``remedy`` says what would give it one."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why, hint=remedy)
+
+
 LIVING = (NodeStatus.RUNNING, NodeStatus.PAUSED)
+
+
+class Follower(Protocol):
+    """Hears of every verb at once and on the caller's thread, so that what it does is part of the verb."""
+
+    def up(self, node: str) -> None:
+        """A node has just been started, its network is as new."""
+
+    def away(self, node: str) -> None:
+        """A node is about to end or to be paused: no command can be run in it from now on."""
+
+    def back(self, node: str) -> None:
+        """A node that was paused goes on."""
 
 
 class Engine(ABC):
@@ -165,6 +192,13 @@ class Engine(ABC):
 
     name: str
     """As on the command line: ``docker``."""
+    has_compose: bool = True
+    """Whether plain ``docker compose`` commands reach the nodes once ``.env`` names the lab."""
+    _follower: Follower | None = None
+
+    def follow(self, follower: Follower | None) -> None:
+        """Let ``follower`` hear of every verb from now on; None ends that."""
+        self._follower = follower
 
     # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
 
@@ -187,6 +221,34 @@ class Engine(ABC):
     @abstractmethod
     def environment(self) -> dict[str, str]:
         """What the nodes run on, for the record: versions, kernel, processors."""
+
+    # ── the network between the nodes ────────────────────────────────────────────────────────────────────────
+
+    def fingerprint(self) -> str | None:
+        """Names everything that decides what :meth:`scratch` can do; None where nodes cannot be made yet."""
+        return None
+
+    def scratch(self) -> AbstractContextManager[str]:
+        """A node of no lab for the ``with`` block, to be given to :meth:`exec_root`: to find out what works here.
+
+        Raises NoNetwork where this engine cannot set its nodes' network.
+        """
+        raise EngineError(f"the engine `{self.name}` cannot set the network of its nodes")
+
+    def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
+        """Run a command in a node as root with all capabilities, whatever the node itself may do."""
+        raise EngineError(f"the engine `{self.name}` cannot set the network of its nodes")
+
+    def why_no_counters(self) -> str:
+        """Why nobody can tell what a node's interface alone has carried; empty where ``/proc/net/dev`` says it."""
+        return ""
+
+    def together(self) -> RunMany | None:
+        """A way to run scripts in the networks of many nodes by one command, made ready now; None where there is none.
+
+        It lasts as long as the lab.
+        """
+        return None
 
     # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -248,33 +310,49 @@ class Engine(ABC):
         """Start a node that does not run."""
         self._need("start", node, NodeStatus.CREATED, NodeStatus.EXITED)
         self._start(node)
+        self._up(node)
 
     def kill(self, node: str) -> None:
         """End a node's program with SIGKILL."""
         self._need("kill", node, *LIVING)
+        self._away(node)
         self._kill(node)
 
     def stop(self, node: str) -> None:
         """End a node's program with SIGTERM, so that it says good-bye."""
         self._need("stop", node, *LIVING)
+        self._away(node)
         self._stop(node)
 
     def pause(self, node: str) -> None:
         """Freeze a node's program."""
         self._need("pause", node, NodeStatus.RUNNING)
+        self._away(node)
         self._pause(node)
 
     def resume(self, node: str) -> None:
         """Let a frozen program go on."""
         self._need("resume", node, NodeStatus.PAUSED)
         self._resume(node)
+        if self._follower is not None:
+            self._follower.back(node)
 
     def restart(self, node: str) -> None:
         """Start a node again: one that lives is stopped first, one that has ended is just started."""
         state = self._need("restart", node, NodeStatus.EXITED, *LIVING)
+        self._away(node)
         if state.status in LIVING:
             self._stop(node)
         self._start(node)
+        self._up(node)
+
+    def _up(self, node: str) -> None:
+        if self._follower is not None:
+            self._follower.up(node)
+
+    def _away(self, node: str) -> None:
+        if self._follower is not None:
+            self._follower.away(node)
 
     def _need(self, verb: str, node: str, *statuses: NodeStatus) -> NodeState:
         state = self.state(node)

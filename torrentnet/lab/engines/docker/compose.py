@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FILES = "/files"
 DATA = "/data"
 NETWORK = "lab"
+USER = 10001
+"""The nodes' user, and its group."""
 TEMPLATE = {"tracker": "tracker", "share": "_peer", "get": "_peer"}
 """The service of ``docker-compose.yml`` that a role inherits from."""
 
@@ -48,7 +50,16 @@ def _represent_reset(dumper: yaml.SafeDumper, _: _Reset) -> yaml.Node:
     return dumper.represent_sequence("!reset", [])
 
 
+class _Override(list[object]):
+    """Takes the place of an inherited list (Compose's ``!override``) instead of adding to it."""
+
+
+def _represent_override(dumper: yaml.SafeDumper, items: _Override) -> yaml.Node:
+    return dumper.represent_sequence("!override", items)
+
+
 _Dumper.add_representer(_Reset, _represent_reset)
+_Dumper.add_representer(_Override, _represent_override)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +96,15 @@ def render(spec: LabSpec, topology: Topology) -> str:
         service["command"] = [escape(word) for word in commands[node.name]]
         service["labels"] = {**common, labels.NODE: node.name, labels.ROLE: node.role}
         service["networks"] = {NETWORK: {"ipv4_address": topology.places[node.name].address}}
+        volumes: list[object] = []
         if node.wants_files:
-            service["volumes"] = [
-                {"type": "bind", "source": escape(str(spec.files)), "target": FILES, "read_only": True}
-            ]
+            volumes.append({"type": "bind", "source": escape(str(spec.files)), "target": FILES, "read_only": True})
+        if node.disk is not None:
+            # In place of the inherited volume; two mounts on one directory are refused.
+            service["volumes"] = _Override(volumes)
+            service["tmpfs"] = [f"{DATA}:uid={USER},gid={USER},mode=0755,size={node.disk}"]
+        elif volumes:
+            service["volumes"] = volumes
         services[node.name] = service
     document = {
         "name": spec.project,

@@ -27,15 +27,17 @@ from torrentnet.lab.engines.base import (
     Say,
     StateChange,
 )
-from torrentnet.lab.engines.docker import cleanup, compose, examine, execs, image, labels, network
+from torrentnet.lab.engines.docker import cleanup, compose, examine, execs, helpers, image, labels, network
 from torrentnet.lab.engines.docker.streams import Streams
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.owner import Owner, pid_namespace
+from torrentnet.lab.owner import boot_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from ipaddress import IPv4Network
     from pathlib import Path
+
+    from torrentnet.lab.network.together import Result, RunMany
 
 POOL = 256
 """Connections to the engine that are kept: one a log stream, and some to work with."""
@@ -74,6 +76,11 @@ class DockerEngine(base.Engine):
         self._streams: Streams | None = None
         self._dying: set[str] = set()
         """Nodes that were sent a SIGKILL and have not been looked at since."""
+        self._pids: dict[str, int] = {}
+        """Of the nodes' programs, as long as they live."""
+        self._marks: dict[str, str] = {}
+        """The labels of everything in the lab."""
+        self._helper: helpers.Helper | None = None
 
     # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
 
@@ -133,17 +140,59 @@ class DockerEngine(base.Engine):
             "image": self._image,
         }
 
+    # ── the network between the nodes ────────────────────────────────────────────────────────────────────────
+
+    def fingerprint(self) -> str | None:
+        """See :meth:`base.Engine.fingerprint`."""
+        tag = self._image or f"{image.REPOSITORY}:{image.source_hash(self._root)}"
+        with _explained("asking the engine for its version"):
+            info = self.client.info()
+            try:
+                self.client.images.get(tag)
+            except docker.errors.ImageNotFound:
+                return None
+        self._image = tag
+        return f"{self.name} {info.get('ID', '?')} {info.get('KernelVersion', '?')} {boot_id()} {tag}"
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[str]:
+        """See :meth:`base.Engine.scratch`."""
+        with _explained("trying out what the nodes' network can do"), contextlib.ExitStack() as stack:
+            name = f"a trial of {self._image}"
+            self._ids[name] = stack.enter_context(helpers.scratch(self.client, self._image, state.home()))
+            stack.callback(self._ids.pop, name)
+            yield name
+
+    def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
+        """See :meth:`base.Engine.exec_root`."""
+        with _explained(f"setting the network of {node}"):
+            return execs.run(self.client, self._id(node), argv, timeout=timeout, stdin=stdin, user="0", privileged=True)
+
+    def together(self) -> RunMany | None:
+        """See :meth:`base.Engine.together`."""
+        if self._helper is None:
+            with _explained("making the helper that sets the nodes' network"):
+                self._helper = helpers.Helper(self.client, self._image, self._marks, self._pid)
+        return self._run_together
+
+    def _run_together(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
+        if self._helper is None:
+            raise EngineError("the helper that sets the nodes' network is gone")
+        with _explained("setting the network of the nodes"):
+            return self._helper(scripts)
+
+    def _pid(self, node: str) -> int:
+        if node not in self._pids:
+            self._pids[node] = self.client.api.inspect_container(self._id(node))["State"]["Pid"]
+        return self._pids[node]
+
     # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def create(self, spec: LabSpec, say: Say) -> None:
         """See :meth:`base.Engine.create`."""
         self._project = spec.project
-        owner = {
-            labels.OWNER: str(Owner.myself()),
-            labels.PID_NAMESPACE: pid_namespace(),
-            labels.MODE: str(spec.mode),
-            labels.HOME: str(spec.home),
-        }
+        owner = helpers.owner_labels(spec.mode, spec.home)
+        self._marks = {labels.LAB: spec.project, **owner}
         names = [node.name for node in spec.nodes]
         refused: list[IPv4Network] = []
         for _ in range(SUBNET_ATTEMPTS):
@@ -203,7 +252,9 @@ class DockerEngine(base.Engine):
 
     def _find_containers(self) -> None:
         for row in self.client.api.containers(all=True, filters={"label": f"{labels.LAB}={self._project}"}):
-            node = row["Labels"][labels.NODE]
+            node = row["Labels"].get(labels.NODE)
+            if node is None:
+                continue  # a helper
             self._ids[node] = row["Id"]
             if node not in self._places:
                 configured = self.client.api.inspect_container(row["Id"])["NetworkSettings"]["Networks"].values()
@@ -237,6 +288,10 @@ class DockerEngine(base.Engine):
         """See :meth:`base.Engine.close`."""
         self.unwatch()
         if self._docker is not None:
+            if self._helper is not None:
+                with contextlib.suppress(docker.errors.DockerException, requests.RequestException):
+                    self._helper.remove()
+                self._helper = None
             self._docker.close()
             self._docker = None
 
@@ -288,6 +343,7 @@ class DockerEngine(base.Engine):
             raise EngineError(f"the lab {self._project} has no node {node}") from None
 
     def _start(self, node: str) -> None:
+        self._pids.pop(node, None)
         with _explained(f"start {node}"):
             self.client.api.start(self._id(node))
 

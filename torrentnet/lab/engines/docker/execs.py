@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import selectors
 import socket
 import struct
 import time
@@ -32,20 +33,28 @@ EXIT_PAUSE_S = 0.01
 
 
 def run(
-    client: docker.DockerClient, container: str, argv: Sequence[str], *, timeout: float, privileged: bool = False
+    client: docker.DockerClient,
+    container: str,
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: str | None = None,
+    user: str = "",
+    privileged: bool = False,
 ) -> ExecResult:
     """Run ``argv`` in a container and wait for its end, ``timeout`` seconds at most.
 
+    ``user``: another than the container's own. ``privileged``: with all capabilities, whatever the container has.
     Raises EngineError when time is up; ``docker.errors.APIError`` when the engine refuses.
     """
     deadline = time.monotonic() + timeout
     api = client.api
-    ident = api.exec_create(container, list(argv), stdin=False, privileged=privileged)["Id"]
+    ident = api.exec_create(container, list(argv), stdin=stdin is not None, privileged=privileged, user=user)["Id"]
     raw = api.exec_start(ident, socket=True)
     # Over a Unix socket this is a file object around the socket; over TCP it may be the socket itself.
     connection: socket.socket = getattr(raw, "_sock", None) or raw  # type: ignore[assignment]
     try:
-        out, err = _read(connection, deadline)
+        out, err = _talk(connection, None if stdin is None else stdin.encode(), deadline)
     except TimeoutError:
         raise EngineError(f"`{' '.join(argv)}` did not end within {timeout:g} s") from None
     finally:
@@ -60,30 +69,61 @@ def run(
     return ExecResult(_exit_status(client, ident), out, err)
 
 
-def _read(connection: socket.socket, deadline: float) -> tuple[str, str]:
+def _talk(connection: socket.socket, stdin: bytes | None, deadline: float) -> tuple[str, str]:
+    """Hand the command its input while reading what it prints: it may print more than fits before it has read all."""
     decoders = {key: codecs.getincrementaldecoder("utf-8")("replace") for key in (1, STDERR)}
     texts: dict[int, list[str]] = {1: [], STDERR: []}
     kept = 0
     buffer = bytearray()
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        connection.settimeout(left)
-        data = connection.recv(RECEIVE)
-        if not data:
-            return "".join(texts[1]), "".join(texts[STDERR])
-        buffer += data
-        while len(buffer) >= HEADER.size:
-            kind, length = HEADER.unpack_from(buffer)
-            if len(buffer) < HEADER.size + length:
-                break
-            payload = bytes(buffer[HEADER.size : HEADER.size + length])
-            del buffer[: HEADER.size + length]
-            if kept < OUTPUT_LIMIT:
-                key = STDERR if kind == STDERR else 1
-                texts[key].append(decoders[key].decode(payload))
-                kept += length
+    connection.setblocking(False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(
+            connection, selectors.EVENT_READ if stdin is None else selectors.EVENT_READ | selectors.EVENT_WRITE
+        )
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            ready = next((events for _, events in selector.select(left)), 0)
+            if ready & selectors.EVENT_WRITE and stdin is not None:
+                stdin = _send(connection, stdin)
+                if stdin is None:
+                    selector.modify(connection, selectors.EVENT_READ)
+            if not ready & selectors.EVENT_READ:
+                continue
+            try:
+                data = connection.recv(RECEIVE)
+            except BlockingIOError:
+                continue
+            if not data:
+                return "".join(texts[1]), "".join(texts[STDERR])
+            buffer += data
+            while len(buffer) >= HEADER.size:
+                kind, length = HEADER.unpack_from(buffer)
+                if len(buffer) < HEADER.size + length:
+                    break
+                payload = bytes(buffer[HEADER.size : HEADER.size + length])
+                del buffer[: HEADER.size + length]
+                if kept < OUTPUT_LIMIT:
+                    key = STDERR if kind == STDERR else 1
+                    texts[key].append(decoders[key].decode(payload))
+                    kept += length
+
+
+def _send(connection: socket.socket, stdin: bytes) -> bytes | None:
+    """Send what can be sent now; answers with the rest, None once the command's input has ended."""
+    try:
+        rest = stdin[connection.send(stdin) :] if stdin else b""
+    except BlockingIOError:
+        return stdin
+    except (BrokenPipeError, ConnectionResetError):
+        # The command has ended without reading all of it; its status tells why.
+        return None
+    if rest:
+        return rest
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+    return None
 
 
 def _exit_status(client: docker.DockerClient, ident: str) -> int:

@@ -1,0 +1,298 @@
+"""Faults of the network in a real lab: what they do to real programs, how they end, and what is left of them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.helpers import ROOT, SCENARIOS, environment, left_over, torrentnet, wait_nothing_left
+from torrentnet.lab import abilities
+from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.engines.docker.engine import DockerEngine
+from torrentnet.lab.errors import EngineError, UsageError
+from torrentnet.lab.faults import NoLinkChanged
+from torrentnet.lab.lab import Lab
+from torrentnet.lab.network.probe import FACTS, offer_of
+from torrentnet.lab.outcome import Verdict
+from torrentnet.lab.plan import Cause, Check, EventPlan, ExpectationPlan, FilePlan, NodePlan, Role, Trigger, Verb
+from torrentnet.lab.quality import Patch, Qualities
+from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.state import read_faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import docker
+    from torrentnet.lab.plan import Plan
+
+ASK_TRACKER = """
+import socket, struct, sys
+host, count, wait = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+answered = 0
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    for number in range(count):
+        sock.sendto(struct.pack(">QII", 0x41727101980, 0, number), (host, 6771))
+    sock.settimeout(wait)
+    try:
+        while answered < count and sock.recv(100):
+            answered += 1
+    except TimeoutError:
+        pass
+print(answered)
+"""
+"""Sends so many connect requests (BEP 15) and counts the answers."""
+CALL = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], 6881), timeout=float(sys.argv[2])).close()
+    print("connected")
+except TimeoutError:
+    print("silence")
+except OSError as error:
+    print(error)
+"""
+
+
+def answers(lab: Lab, node: str, count: int = 3, wait: float = 0.5) -> int:
+    """How many of so many questions the tracker answers."""
+    said = lab.exec(node, "python3", "-c", ASK_TRACKER, lab.engine.places["tracker"].address, str(count), str(wait))
+    return int(said.stdout)
+
+
+def call(lab: Lab, caller: str, called: str, wait: float = 0.5) -> str:
+    """What comes of a TCP connection."""
+    said = lab.exec(caller, "python3", "-c", CALL, lab.engine.places[called].address, str(wait))
+    return said.stdout.strip()
+
+
+def test_a_partition_is_silent_and_heals(small: Lab) -> None:
+    assert call(small, "other", "seeder-1") == "connected"
+    with small.partition(["tracker", "seeder"], "other") as cut:
+        assert set(cut.set_in) == {"tracker", "seeder-1", "seeder-2", "other"}
+        assert call(small, "other", "seeder-1") == "silence"
+        assert call(small, "seeder-2", "other") == "silence"
+        assert answers(small, "other") == 0
+        # On one side all goes on.
+        assert call(small, "seeder-1", "seeder-2") == "connected"
+        assert answers(small, "seeder-1") == 3
+        assert [fault.text for fault in small.faults.active()] == ["partition tracker, seeder | other"]
+        assert [fault.text for fault in read_faults(small.home, small.project)] == ["partition tracker, seeder | other"]
+    assert call(small, "other", "seeder-1") == "connected"
+    assert answers(small, "other") == 3
+    assert cut.measured is not None
+    assert cut.measured.counters.lost >= 5
+    assert "packets stopped" in cut.measured.text()
+    assert small.faults.active() == []
+
+
+def test_one_way_the_seed_is_heard_and_hears_nothing(small: Lab) -> None:
+    small.restart("other")
+    began = time.time()
+    small.wait_event("other", "published", since=began)
+    with small.partition("tracker", "other", one_way=True) as cut:
+        silent = small.wait_event("other", "tracker_silent", since=began)
+        # What it says arrives: the tracker has not missed it.
+        assert small.board.first("tracker", "forgotten", since=began, peer="other") is None
+        assert "other" in small.console("tracker", "peers").output
+    small.wait_event("other", "tracker_back", since=silent.time)
+    assert cut.measured is not None
+    assert cut.measured.counters.lost > 0
+
+
+def test_loss_loses_its_share(small: Lab) -> None:
+    with small.impair(to="tracker", loss="50%") as fault:
+        got = answers(small, "seeder-1", count=200, wait=1.0)
+    # Beyond six standard deviations on both sides.
+    assert 57 <= got <= 143
+    assert fault.measured is not None
+    assert fault.measured.counters.arrived >= 200
+    assert "lost (" in fault.measured.text()
+
+
+def test_a_rate_limits_a_download_and_a_restarted_node_has_its_rules_again(small: Lab) -> None:
+    with small.impair(to="leecher", rate="4mbit") as fault, small.partition("leecher-1", "seeder-2"):
+        small.start("leecher-1")
+        assert call(small, "leecher-1", "seeder-2") == "silence"
+        small.kill("leecher-1")
+        small.restart("leecher-1")
+        assert call(small, "leecher-1", "seeder-2") == "silence"
+        small.wait_event("leecher-1", "listening")
+        done = small.wait_event("leecher-1", "completed")
+        assert "seeder-2" not in done.fields["sources"]
+        # 1 MiB at 4 Mbit/s; what was loaded before the kill counts too.
+        assert small.measure()["seeder-1", "leecher-1"].sent_bytes > 2**20
+        took = done.number("ms") or 0
+        assert took > 500
+    assert fault.measured is not None
+    assert "sent" in fault.measured.text()
+    assert call(small, "leecher-1", "seeder-2") == "connected"
+
+
+def test_delay_is_a_way_of_its_own_for_each_direction(small: Lab) -> None:
+    if not small._offered().delay.ok:
+        pytest.skip(f"this engine cannot give delay: {small._offered().delay.why_not}")
+    with small.impair(from_="tracker", to="other", delay="400ms"):
+        assert answers(small, "other", wait=0.2) == 0
+        assert answers(small, "other", wait=2.0) == 3
+        assert answers(small, "seeder-1", wait=0.2) == 3
+    assert answers(small, "other", wait=0.2) == 3
+
+
+def test_a_paused_node_gets_what_came_meanwhile(small: Lab) -> None:
+    with small.pause("seeder-2"):
+        cut = small.isolate("seeder-2")
+    assert call(small, "seeder-2", "seeder-1") == "silence"
+    small.heal()
+    assert call(small, "seeder-2", "seeder-1") == "connected"
+    assert cut.measured is not None
+
+
+def test_what_changes_nothing_or_makes_no_sense_is_said(small: Lab) -> None:
+    with small.isolate("seeder-1"), pytest.raises(NoLinkChanged, match=r"partition seeder-1 \| tracker changed"):
+        small.partition("seeder-1", "tracker")
+    with pytest.raises(UsageError, match="seeder-1 would be on both sides"):
+        small.partition("seeder-1", "seeder")
+    with pytest.raises(UsageError, match="no quality is named"):
+        small.impair(to="seeder")
+    with pytest.raises(UsageError, match="`5` is no share"):
+        small.impair(to="seeder", loss="5")
+    assert small.faults.active() == []
+
+
+def test_a_quality_that_cannot_be_had_is_refused_before_anything_is_made(
+    home: Path, client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = {fact: "no such kind" if fact.startswith("netem") else "" for fact in FACTS}
+    monkeypatch.setattr(abilities, "find_offer", lambda *_: offer_of(facts, None))
+    plan = load_plan(SCENARIOS / "quick.yaml")
+    link = Patch(frozenset({("seeder", "leecher")}), Qualities(delay=0.02), "to leecher: delay 20ms")
+    with pytest.raises(EngineError, match="this engine cannot give delay") as refused:
+        Lab(replace(plan, links=(link,)), DockerEngine(ROOT), home=home).__enter__()
+    assert "kernel with netem" in refused.value.hint
+    assert not left_over(client, home)
+
+
+# ── a scenario's own ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cut(*sides: tuple[str, ...]) -> Patch:
+    """Two sides that do not hear each other."""
+    pairs = {pair for a in sides[0] for b in sides[1] for pair in ((a, b), (b, a))}
+    return Patch(frozenset(pairs), Qualities(cut=True), "partition")
+
+
+def faulty_plan() -> Plan:
+    """Eight nodes, so that the helper is used; the download takes two seconds, and is cut off on the way."""
+    base = load_plan(SCENARIOS / "small.yaml")
+    files = (*base.files, FilePlan("aside/spare.txt", 2**20, None))
+    fast = ("--piece-length", "64KiB")
+    nodes = (
+        base.nodes[0],
+        *(NodePlan(f"seeder-{number}", "seeder", Role.SHARE, "myfile.txt", 0.0, fast) for number in (1, 2, 3)),
+        NodePlan("faker", "faker", Role.SHARE, "aside/spare.txt", 60.0, fast),
+        *(
+            NodePlan(f"leecher-{number}", "leecher", Role.GET, "myfile.txt", 0.0, ("--timeout", "1s"), disk=4 * 2**20)
+            for number in (1, 2, 3)
+        ),
+    )
+    slow = Patch(
+        frozenset((f"seeder-{a}", f"leecher-{b}") for a in (1, 2, 3) for b in (1, 2, 3)),
+        Qualities(rate=4e6),
+        "to leecher: rate 4mbit",
+    )
+    seeds, leechers = ("seeder-1", "seeder-2", "seeder-3"), ("leecher-1", "leecher-2", "leecher-3")
+    half = Trigger(Cause.HAS, "leecher-1 has 25% of myfile.txt", ("leecher-1",), "myfile.txt", 0.25)
+    seed = Trigger(Cause.SEED, "leecher is seed", leechers)
+    never = Trigger(Cause.DOWN, "seeder-2 is down", ("seeder-2",))
+
+    def event(index: int, verb: Verb, nodes: tuple[str, ...], text: str, **more: object) -> EventPlan:
+        return replace(EventPlan(index, 0.0, verb, nodes, None, text, f"trial.yaml:{index}:1"), **more)  # type: ignore[arg-type]
+
+    after_cut = Trigger(Cause.AFTER, "500ms after partition", after=1, delay=0.5)
+    return replace(
+        base,
+        name="faulty",
+        time_limit=9.0,
+        files=files,
+        nodes=nodes,
+        links=(slow,),
+        events=(
+            event(0, Verb.RUN, seeds, "run: id", at=0.2, command="test -r /files/myfile.txt && echo $((6 * 7))"),
+            event(1, Verb.PARTITION, (*seeds, *leechers), "partition", when=half, patch=cut(seeds, leechers)),
+            event(2, Verb.HEAL, (*seeds, *leechers), "heal partition", when=after_cut, heals=(1,)),
+            event(3, Verb.CONSOLE, ("tracker",), "console", when=seed, command="file_logs myfile.txt"),
+            event(4, Verb.RUN, ("leecher-2",), "run: false", when=seed, command="echo oops >&2; exit 3"),
+            event(5, Verb.KILL, ("seeder-3",), "kill seeder-3", when=never),
+        ),
+        expectations=(
+            ExpectationPlan(0, Check.HAS, leechers, "leechers have it", "trial.yaml:9:1", 8.0, file="myfile.txt"),
+        ),
+    )
+
+
+def test_a_whole_scenario_with_faults(home: Path, client: docker.DockerClient) -> None:
+    with Lab(faulty_plan(), DockerEngine(ROOT), home=home) as lab:
+        assert [fault.text for fault in read_faults(home, lab.project)] == ["to leecher: rate 4mbit"]
+        outcome = lab.play()
+        disk = lab.exec("leecher-1", "sh", "-c", "stat -c %u:%g /data; df -B1 --output=size,fstype /data | tail -1")
+        assert disk.stdout.split() == ["10001:10001", str(4 * 2**20), "tmpfs"]
+        lab.start("faker")
+        lab.wait_event("faker", "published", file="spare.txt")
+        assert lab.sha256("faker") == lab.hashes["aside/spare.txt"]
+    assert outcome.verdict is Verdict.FAIL
+    result = json.loads((lab.directory / "result.json").read_text(encoding="utf-8"))
+    rows = {row["event"]: row for row in result["timeline"] if row["event"] is not None}
+    assert all(one["passed"] for one in result["expectations"])
+    assert [row["error"] is None for _, row in sorted(rows.items())] == [True, True, True, True, False, False]
+    assert [one["text"] for one in rows[0]["outputs"]] == ["42"] * 3
+    assert rows[1]["measured"]["lost"] > 0
+    assert "packet" in rows[1]["measured"]["text"]
+    assert 0.4 < rows[2]["began"] - rows[1]["began"] < 1.5
+    assert "leecher-3" in rows[3]["outputs"][0]["text"]
+    assert rows[4]["error"] == "`echo oops >&2; exit 3` in leecher-2 ended with status 3: oops"
+    assert rows[5]["error"] == "kill seeder-3 has not happened: `seeder-2 is down` has not come true"
+    recorded = (lab.directory / "events.jsonl").read_text(encoding="utf-8")
+    assert '"event": "applied"' in recorded and "end of partition" in recorded
+    assert not left_over(client, home)
+
+
+PLAY = """
+import sys
+from pathlib import Path
+from tests.integration.test_faults import faulty_plan
+from torrentnet.lab.engines.docker.engine import DockerEngine
+from torrentnet.lab.lab import Lab
+with Lab(faulty_plan(), DockerEngine(Path(sys.argv[1])), home=Path(sys.argv[2])) as lab:
+    with lab.isolate("seeder-3"):
+        print("cut", flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_kill_9_in_the_middle_of_a_fault_leaves_nothing_after_the_next_start(
+    home: Path, client: docker.DockerClient
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PLAY, str(ROOT), str(home)],
+        cwd=ROOT,
+        env=environment(home),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as lab:
+        assert lab.stdout is not None
+        assert lab.stdout.readline() == "cut\n"
+        mine = {"label": f"{labels.HOME}={home}"}
+        # Eight nodes and the helper.
+        assert len(client.api.containers(all=True, filters=mine)) == 9
+        lab.send_signal(signal.SIGKILL)
+    assert left_over(client, home)
+    assert torrentnet(home, "down").returncode == 0
+    wait_nothing_left(client, home)

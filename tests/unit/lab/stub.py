@@ -1,0 +1,66 @@
+"""An engine whose nodes are up at once and say what real ones would: for tests of what brings labs up."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tests.unit.lab.fakes import FakeEngine
+from torrentnet.lab.engines.base import ExecResult, LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.events import show_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torrentnet.lab.engines.base import LabSpec, Say
+
+SCENARIO = """\
+about: A tracker, some seeders and a leecher.
+parameters: {seeders: 2}
+files: {a.txt: {size: 1KiB}}
+nodes:
+  tracker: {tracker: {}}
+  seeder: {share: a.txt, count: $seeders}
+  leecher: {get: a.txt}
+"""
+
+
+class StubEngine(FakeEngine):
+    """Knows what was done with it: ``done`` has ``destroy`` and ``close`` too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._roles: dict[str, str] = {}
+        self._on_line: Callable[[LogLine], None] | None = None
+        self._on_state: Callable[[StateChange], None] | None = None
+
+    def create(self, spec: LabSpec, say: Say) -> None:
+        self._roles = {node.name: node.role for node in spec.nodes}
+        self.states = dict.fromkeys(self._roles, NodeState(NodeStatus.CREATED))
+
+    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
+        self._on_line, self._on_state = on_line, on_state
+
+    def say(self, node: str, text: str) -> None:
+        """Let a node print an event line."""
+        now = time.time()
+        if self._on_line is not None:
+            self._on_line(LogLine(node, now, f"{show_time(now)} {text}"))
+
+    def _do(self, verb: str, node: str, status: NodeStatus, code: int | None = None) -> None:
+        super()._do(verb, node, status, code)
+        if self._on_state is not None:
+            self._on_state(StateChange(node, time.time(), self.states[node]))
+        if verb == "start":
+            self.say(node, f"listening program=x name={node} address=198.18.0.2:1")
+            if self._roles[node] == "share":
+                self.say(node, "published file=a.txt size=1024 pieces=1 info_hash=00")
+
+    def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
+        return ExecResult(0, f"{' '.join(argv)} in {node}\n", "")
+
+    def destroy(self, say: Say) -> None:
+        self.done.append("destroy")
+
+    def close(self) -> None:
+        self.done.append("close")

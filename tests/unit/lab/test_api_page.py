@@ -1,0 +1,51 @@
+"""The page about the Python API names what there is. Its examples are run by tests/integration/test_api_page.py."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+
+import pytest
+
+from torrentnet.lab import cli, state
+from torrentnet.lab.board import Board, NodeView
+from torrentnet.lab.engines.base import ExecResult, NodeState
+from torrentnet.lab.lab import Lab
+from torrentnet.lab.opening import open_lab
+
+TEXT = (state.root() / "docs" / "api.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python[^\n]*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+ON_INSTANCES = {"board", "plan", "directory", "hashes"}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_examples_are_python(block: str) -> None:
+    ast.parse(block)
+
+
+def test_every_call_that_is_named_is_there() -> None:
+    names = set(re.findall(r"\blab\.([a-z_0-9]+)", TEXT)) - {"open", "lab"}
+    assert {"kill", "pause", "impair", "wait_event", "play", "console"} <= names
+    assert {name for name in names if not hasattr(Lab, name)} == ON_INSTANCES
+    assert {name for name in re.findall(r"lab\.board\.([a-z_]+)", TEXT) if not hasattr(Board, name)} == set()
+
+
+def test_what_answers_have_is_there() -> None:
+    kinds: dict[str, type] = {"lab.console": ExecResult, "lab.state": NodeState, "lab.board.view": NodeView}
+    for call, kind in kinds.items():
+        (row,) = re.findall(rf"^\| `{re.escape(call)}\([^|]*\| ([^|]*)\|", TEXT, re.MULTILINE)
+        named = re.findall(r"`\.([a-z_]+)`", row)
+        assert named
+        assert [name for name in named if name not in inspect.get_annotations(kind) and not hasattr(kind, name)] == []
+
+
+def test_the_arguments_of_open_are_there() -> None:
+    (words,) = re.findall(r"`open\(scenario, \*, ([^)]*)\)`", TEXT)
+    named = [word.strip().rstrip("=") for word in words.split(",")]
+    assert named == [name for name in inspect.signature(open_lab).parameters if name != "scenario"]
+
+
+def test_the_commands_are_there() -> None:
+    there = {command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+    assert set(re.findall(r"^\$ torrentnet ([a-z]+)", TEXT, re.MULTILINE)) <= there

@@ -1,0 +1,121 @@
+"""Which qualities of a link this engine can give: found out once a machine's boot and image, and kept.
+
+A scenario that asks for more is refused before anything is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines.base import Finding, NoNetwork
+from torrentnet.lab.errors import EngineError, LabError
+from torrentnet.lab.network.backend import Division
+from torrentnet.lab.network.probe import FACTS, USERSPACE, Offer, Way, offer_of, probe, read_facts
+from torrentnet.lab.network.userspace import Shaper
+from torrentnet.lab.plan import Check
+from torrentnet.lab.quality import QUALITY_NAMES
+from torrentnet.lab.state import FOLDER, replace_file, root
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.network.backend import UserspacePath
+    from torrentnet.lab.network.together import Result
+    from torrentnet.lab.plan import Plan
+
+KEPT = "abilities.json"
+
+
+def asked_by(plan: Plan) -> frozenset[str]:
+    """The qualities that a scenario asks for, at its beginning or at any time."""
+    patches = [*plan.links, *(event.patch for event in plan.events if event.patch is not None)]
+    return frozenset(name for patch in patches for name in patch.qualities.effective().asked())
+
+
+def require_counters(plan: Plan, engine: Engine) -> None:
+    """Raise EngineError where a scenario asks what an interface has carried, and this engine's nodes have none."""
+    counted = [expected for expected in plan.expectations if expected.check is Check.BYTES]
+    if counted and (why := engine.why_no_counters()):
+        raise EngineError(
+            f"this engine cannot count the bytes of a node, which `{counted[0].text}` asks for: {why}",
+            hint="run the lab with Docker or where nodes can have network namespaces (`make doctor`)",
+        )
+
+
+def user_space(seed: int) -> UserspacePath:
+    """What delays packets where the kernel cannot, for a run with this seed."""
+    return Shaper(seed)
+
+
+def find_offer(engine: Engine, seed: int = 0, keep: Path | None = None) -> Offer:
+    """What this engine can give. ``keep``: the file that remembers it; the checkout's by default.
+
+    Raises EngineError where the engine cannot set its nodes' network at all.
+    """
+    path = user_space(seed)
+    keep = keep or root() / FOLDER / KEPT
+    fingerprint = engine.fingerprint()
+    facts = _remembered(keep, fingerprint, (*FACTS, USERSPACE))
+    if facts is not None:
+        return offer_of(facts, path)
+    said: list[str] = []
+
+    def run(node: str, argv: Sequence[str], stdin: str) -> Result:
+        answer = engine.exec_root(node, argv, stdin)
+        said.append(answer.stdout)
+        return answer.status, answer.stdout, answer.stderr
+
+    try:
+        with engine.scratch() as node:
+            offer = probe(run, node, path)
+    except NoNetwork as refusal:
+        return no_offer(refusal)
+    if fingerprint is not None:
+        # Where nothing can be kept it is found out again.
+        with contextlib.suppress(OSError):
+            replace_file(keep, json.dumps({"of": fingerprint, "facts": read_facts(said[0])}, indent=2) + "\n")
+    return offer
+
+
+def no_offer(refusal: NoNetwork) -> Offer:
+    """The offer of an engine that can do nothing to its nodes' network: a scenario is told which quality it lacks."""
+    ways = {name: Way(name, "", refusal.message, refusal.hint) for name in QUALITY_NAMES}
+    return Offer(**ways, division=Division(frozenset(), frozenset(), None))
+
+
+def _remembered(keep: Path, fingerprint: str | None, wanted: Sequence[str]) -> dict[str, str] | None:
+    try:
+        kept = json.loads(keep.read_text(encoding="utf-8"))
+        if fingerprint is None or kept["of"] != fingerprint:
+            return None
+        return {fact: str(kept["facts"][fact]) for fact in wanted}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def findings(engine: Engine) -> list[Finding]:
+    """The rows of ``doctor``: qualities that are given, or refused, in the same way are one row."""
+    try:
+        if engine.fingerprint() is None:
+            return [Finding("network", True, "is tried out once the image is built")]
+        offer = find_offer(engine)
+    except LabError as error:
+        return [Finding("network", False, error.message, error.hint, optional=True)]
+    rows: dict[tuple[str, str], list[Way]] = {}
+    for way in offer.ways:
+        rows.setdefault((way.way, _without(way.why_not, way.quality)), []).append(way)
+    return [_finding(ways) for ways in rows.values()]
+
+
+def _without(text: str, quality: str) -> str:
+    return text.replace(quality, "it")
+
+
+def _finding(ways: list[Way]) -> Finding:
+    first, names = ways[0], ", ".join(way.quality for way in ways)
+    remedy = first.remedy.replace(first.quality, names)
+    return Finding(f"network: {names}", first.ok, first.way or f"cannot be had: {first.why_not}", remedy, optional=True)
