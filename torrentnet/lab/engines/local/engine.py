@@ -1,0 +1,448 @@
+"""The local engine: every node is a process of this machine, with an address and a directory of its own."""
+
+from __future__ import annotations
+
+import compileall
+import contextlib
+import ipaddress
+import os
+import platform
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torrentnet.lab import state
+from torrentnet.lab.engines import base
+from torrentnet.lab.engines.base import (
+    ExecResult,
+    Finding,
+    LabSpec,
+    LogLine,
+    Mode,
+    NodeState,
+    NodeStatus,
+    NoNetwork,
+    Place,
+    Say,
+    StateChange,
+)
+from torrentnet.lab.engines.docker import network as subnets
+from torrentnet.lab.engines.local import addresses, examine, protocol, registry, spawn
+from torrentnet.lab.engines.local.client import Client, Follower, KeeperGone
+from torrentnet.lab.engines.local.protocol import KeptLab, KeptNode
+from torrentnet.lab.errors import EngineError
+from torrentnet.lab.owner import Owner, boot_id
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+READY_S = 20.0
+COMMANDS = ("tracker.py", "peer.py", "console", "request", "file_logs")
+LAUNCH = """\
+#!/bin/sh
+# Every command of a node is a link to this file; its own name says which one is meant.
+name=${0##*/}
+case $name in
+tracker.py | peer.py) exec {python} -S {root}/"$name" "$@" ;;
+*) exec {python} -S -m torrentnet.console "$name" "$@" ;;
+esac
+"""
+IN_NODES = ("wire", "tracker", "peer", "console", "shaper")
+"""Our packages that nodes run."""
+NODES_FILE = "nodes.json"
+"""In the run's record: every node with its command line."""
+TRIAL = "trial"
+TRIAL_S = "600"
+"""For the trial's node to live, at most."""
+
+
+class LocalEngine(base.Engine):
+    """Runs one lab as processes. ``root`` is the checkout."""
+
+    name = "local"
+    has_compose = False
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._way: examine.Way | None = None
+        self._lab: KeptLab | None = None
+        self._project = ""
+        self._mode = Mode.RUN
+        self._directory: Path | None = None
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
+        self._places: dict[str, Place] = {}
+        self._follower_of_journal: Follower | None = None
+        self._trial: LocalEngine | None = None
+        """Keeps the node of :meth:`scratch`."""
+
+    # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def way(self) -> examine.Way:
+        """How nodes are connected on this machine; tried at its first use. Raises EngineError."""
+        if self._way is None:
+            self._way = examine.find_way(self._root)
+        return self._way
+
+    def check(self) -> None:
+        """See :meth:`base.Engine.check`."""
+        if platform.system() != examine.SYSTEM:
+            raise EngineError(f"the engine `local` does not run on {platform.system()}", hint=examine.NEEDS_LINUX)
+        registry.base()
+
+    def examine(self) -> list[Finding]:
+        """See :meth:`base.Engine.examine`."""
+        return examine.findings(self._root)
+
+    def sweep(self) -> list[str]:
+        """See :meth:`base.Engine.sweep`."""
+        return registry.sweep()
+
+    def prepare(self, say: Say) -> None:
+        """See :meth:`base.Engine.prepare`."""
+        del say
+        # Once for all nodes. Where nothing can be written each of them does it for itself, in memory.
+        for name in IN_NODES:
+            compileall.compile_dir(self._root / "torrentnet" / name, quiet=2)
+
+    def environment(self) -> dict[str, str]:
+        """See :meth:`base.Engine.environment`."""
+        network = self._lab.network if self._lab is not None else self.way.network
+        return {
+            "engine": f"local ({network}), Python {platform.python_version()}",
+            "system": _system(),
+            "kernel": platform.release(),
+            "processors": str(os.cpu_count() or "?"),
+            "storage": "directories",
+            "image": "none",
+        }
+
+    # ── the network between the nodes ────────────────────────────────────────────────────────────────────────
+
+    def fingerprint(self) -> str | None:
+        """See :meth:`base.Engine.fingerprint`."""
+        return f"{self.name} {platform.release()} {boot_id()} {os.getuid()} {self.way.network} {self.way.why}"
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[str]:
+        """See :meth:`base.Engine.scratch`."""
+        if self.way.network != protocol.NAMESPACES:
+            raise NoNetwork(
+                f"the nodes are processes on the loopback interface ({self.way.why})",
+                f"{self.way.remedy}; or use Docker",
+            )
+        trial = LocalEngine(self._root)
+        trial._way = self.way
+        project = f"{TRIAL}-{secrets.token_hex(3)}"
+        try:
+            trial._make(
+                project, state.home(), (base.NodeSpec(TRIAL, "", False),), lambda _: {TRIAL: ("sleep", TRIAL_S)}
+            )
+            trial.start(TRIAL)
+            self._trial = trial
+            yield TRIAL
+        finally:
+            self._trial = None
+            trial.destroy(lambda _: None)
+            trial.close()
+
+    def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
+        """See :meth:`base.Engine.exec_root`."""
+        if self._trial is not None and node == TRIAL:
+            return self._trial.exec_root(node, argv, stdin, timeout=timeout)
+        if self._lab is None or self._lab.network != protocol.NAMESPACES:
+            return super().exec_root(node, argv, stdin, timeout=timeout)
+        with _explained(f"setting the network of {node}"):
+            return self._client().run(self._known(node), argv, timeout=timeout, stdin=stdin, root=True)
+
+    def why_no_counters(self) -> str:
+        """See :meth:`base.Engine.why_no_counters`."""
+        if self.way.network == protocol.NAMESPACES:
+            return ""
+        return f"the nodes share the loopback interface ({self.way.why})"
+
+    # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def create(self, spec: LabSpec, say: Say) -> None:
+        """See :meth:`base.Engine.create`."""
+        self._mode = spec.mode
+        small = [node.name for node in spec.nodes if node.disk is not None]
+        if small and self.way.network != protocol.NAMESPACES:
+            raise EngineError(
+                f"this engine cannot give {small[0]} a disk of limited size: {self.way.why}",
+                hint=f"{self.way.remedy}; or use Docker",
+            )
+        self._make(spec.project, spec.home, spec.nodes, spec.commands, spec.files, say)
+        assert self._lab is not None
+        (spec.record / NODES_FILE).write_text(self._lab.dumps(), encoding="utf-8")
+
+    def _make(
+        self,
+        project: str,
+        home: Path,
+        nodes: Sequence[base.NodeSpec],
+        commands: base.CommandLines,
+        files: Path | None = None,
+        say: Say = lambda _: None,
+    ) -> None:
+        self._project = project
+        names = [node.name for node in nodes]
+        held: list[socket.socket] = []
+        try:
+            with registry.locked() as path:
+                self._directory = registry.new_directory(path, project)
+                if self.way.network == protocol.NAMESPACES:
+                    others = [ipaddress.IPv4Network(one.lab.subnet) for one in registry.labs(path) if one.lab]
+                    subnet = addresses.own_subnet(len(names), others)
+                else:
+                    subnet, held = addresses.claim(len(names))
+                say(f"creating {len(names)} nodes on {subnet} ({self.way.network})")
+                own = files.parent if files is not None else self._directory / "own"
+                given = subnets.assign(subnet, names)
+                self._places = {
+                    name: self._place(str(given[name]), files or own, own / "nodes" / name) for name in names
+                }
+                lines = commands(self._places)
+                self._lab = KeptLab(
+                    project=project,
+                    owner=str(Owner.myself()),
+                    home=str(home),
+                    network=self.way.network,
+                    subnet=str(subnet),
+                    root=str(self._root),
+                    python=sys.executable,
+                    bin=str(own / "bin"),
+                    files=str(files or ""),
+                    path=os.environ.get("PATH", os.defpath),
+                    nodes=tuple(
+                        KeptNode(
+                            node.name,
+                            str(given[node.name]),
+                            tuple(lines[node.name]),
+                            str(own / "nodes" / node.name),
+                            node.disk,
+                        )
+                        for node in nodes
+                    ),
+                )
+                (self._directory / protocol.LAB_FILE).write_text(self._lab.dumps(), encoding="utf-8")
+            _write_commands(own / "bin", self._root)
+            for node in self._lab.nodes:
+                Path(node.data).mkdir(parents=True, exist_ok=True)
+            self._start_keeper([one.fileno() for one in held])
+        except OSError as error:
+            raise EngineError(f"the lab cannot be made: {error}") from error
+        finally:
+            for one in held:
+                one.close()
+
+    def _place(self, address: str, files: Path, data: Path) -> Place:
+        if self.way.network == protocol.NAMESPACES:
+            return Place(address, spawn.FILES, spawn.DATA)
+        return Place(address, str(files), str(data))
+
+    def _start_keeper(self, held: Sequence[int]) -> None:
+        """Start the keeper and wait until it listens. It keeps the descriptors ``held`` open as long as it lives."""
+        assert self._directory is not None
+        (self._directory / protocol.ROOT).mkdir()
+        lifeline, self._lifeline = os.pipe()
+        heard, ready = os.pipe()
+        log = self._directory / protocol.KEEPER_LOG
+        try:
+            with log.open("wb") as output:
+                self._keeper = subprocess.Popen(
+                    [
+                        *examine.python(),
+                        "torrentnet.lab.engines.local.keeper",
+                        str(self._directory),
+                        str(lifeline),
+                        str(ready),
+                    ],
+                    cwd="/",
+                    env={"PYTHONPATH": str(self._root), "PATH": os.environ.get("PATH", os.defpath)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=[lifeline, ready, *held],
+                    # A Ctrl-C at the terminal reaches the lab alone.
+                    start_new_session=True,
+                )
+        finally:
+            os.close(lifeline)
+            os.close(ready)
+        with os.fdopen(heard, encoding="utf-8", errors="replace") as answer:
+            said = answer.readline().strip()
+        if said != protocol.READY:
+            why = said or (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it ended"])[-1]
+            raise EngineError(f"the process that keeps the nodes could not be started: {why}")
+
+    def adopt(self, project: str, *, missing_ok: bool = False) -> None:
+        """See :meth:`base.Engine.adopt`."""
+        self._project = project
+        found = registry.find(project)
+        if found is None or found.lab is None or (not missing_ok and not found.kept):
+            if missing_ok:
+                return
+            raise EngineError(
+                f"the lab {project} is gone: its nodes ended with the process that kept them",
+                hint="`make down` removes what is left of it; `make up scenario=NAME` makes a new one",
+            )
+        self._lab, self._directory = found.lab, found.path
+        self._way = examine.Way(found.lab.network)
+        files = Path(found.lab.files)
+        self._places = {node.name: self._place(node.address, files, Path(node.data)) for node in found.lab.nodes}
+
+    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
+        """See :meth:`base.Engine.watch`."""
+        self._follower_of_journal = Follower(self._client(), self._places, on_line, on_state)
+
+    def unwatch(self) -> None:
+        """See :meth:`base.Engine.unwatch`."""
+        if self._follower_of_journal is not None:
+            self._follower_of_journal.close()
+            self._follower_of_journal = None
+
+    def destroy(self, say: Say) -> None:
+        """See :meth:`base.Engine.destroy`."""
+        del say
+        self.unwatch()
+        if self._directory is None:
+            return
+        with contextlib.suppress(EngineError):
+            Client(self._directory).ask("end")
+        self._let_go()
+        registry.remove(registry.Registered(self._directory, self._lab))
+        self._directory = None
+
+    def _let_go(self) -> None:
+        if self._lifeline >= 0:
+            os.close(self._lifeline)
+            self._lifeline = -1
+        if self._keeper is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._keeper.wait(registry.END_S)
+            if self._keeper.poll() is None:
+                self._keeper.kill()
+                self._keeper.wait()
+            self._keeper = None
+
+    def close(self) -> None:
+        """See :meth:`base.Engine.close`."""
+        self.unwatch()
+        if self._lifeline >= 0 and self._mode is Mode.UP and self._keeper is not None:
+            # What was not destroyed until now is meant to stay.
+            with contextlib.suppress(EngineError):
+                self._client().ask("release")
+            os.close(self._lifeline)
+            self._lifeline = -1
+            # It is nobody's child from now on; Popen would complain that it still runs.
+            self._keeper.returncode = 0
+            self._keeper = None
+        self._let_go()
+
+    # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """See :attr:`base.Engine.places`."""
+        return self._places
+
+    def state(self, node: str) -> NodeState:
+        """See :meth:`base.Engine.state`."""
+        try:
+            return self._client().states()[self._known(node)]
+        except KeeperGone:
+            return NodeState(NodeStatus.GONE)
+
+    def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
+        """See :meth:`base.Engine.exec`."""
+        with _explained(f"`{' '.join(argv)}` in {node}"):
+            return self._client().run(self._known(node), argv, timeout=timeout)
+
+    def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
+        """See :meth:`base.Engine.attach_command`. A console is a socket: its own program need not be in the node."""
+        del terminal
+        assert self._lab is not None
+        console = f"{self._directory}/{self._known(node)}/{protocol.CONSOLE}"
+        settings = [f"TORRENTNET_CONSOLE={console}", f"PYTHONPATH={self._root}", "PYTHONSAFEPATH=1"]
+        return ["env", *settings, f"{self._lab.bin}/{argv[0]}", *argv[1:]]
+
+    def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
+        """See :meth:`base.Engine.logs_command`."""
+        return [
+            *("env", f"PYTHONPATH={self._root}", *examine.python(), "torrentnet.lab.engines.local.logs"),
+            *(["--follow"] if follow else []),
+            str(self._directory),
+            *nodes,
+        ]
+
+    def look(self, node: str, words: str) -> str:
+        """See :meth:`base.Engine.look`."""
+        return f".venv/bin/torrentnet attach {node} {words}".rstrip()
+
+    def _known(self, node: str) -> str:
+        if node not in self._places:
+            raise EngineError(f"the lab {self._project} has no node {node}")
+        return node
+
+    def _client(self) -> Client:
+        if self._directory is None:
+            raise KeeperGone
+        return Client(self._directory)
+
+    def _do(self, verb: str, node: str) -> None:
+        with _explained(f"{verb} {node}"):
+            self._client().ask(verb, node=self._known(node))
+
+    def _start(self, node: str) -> None:
+        self._do("start", node)
+
+    def _kill(self, node: str) -> None:
+        self._do("kill", node)
+
+    def _stop(self, node: str) -> None:
+        self._do("stop", node)
+
+    def _pause(self, node: str) -> None:
+        self._do("pause", node)
+
+    def _resume(self, node: str) -> None:
+        self._do("resume", node)
+
+
+@contextlib.contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Say what was being done when the keeper refused."""
+    try:
+        yield
+    except KeeperGone:
+        raise
+    except EngineError as error:
+        if what.startswith("`") and error.message.startswith(what.split(" in ", maxsplit=1)[0]):
+            raise
+        raise EngineError(f"{what}: {error.message}", hint=error.hint) from error
+
+
+def _write_commands(directory: Path, root: Path) -> None:
+    """The commands that every node has on its PATH."""
+    directory.mkdir(parents=True)
+    launch = directory / "launch"
+    text = LAUNCH.replace("{python}", _quoted(sys.executable)).replace("{root}", _quoted(str(root)))
+    launch.write_text(text, encoding="utf-8")
+    launch.chmod(0o755)
+    for name in COMMANDS:
+        (directory / name).symlink_to(launch.name)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _system() -> str:
+    with contextlib.suppress(OSError):
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    return platform.system()

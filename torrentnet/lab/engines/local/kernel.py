@@ -1,0 +1,101 @@
+"""System calls of Linux that Python 3.11 does not have, each as a function that raises OSError.
+
+See unshare(2), setns(2), mount(2), mount_setattr(2), prctl(2), capabilities(7).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+NEW_MOUNTS = 0x00020000
+NEW_NAMES = 0x04000000
+NEW_USERS = 0x10000000
+NEW_PROCESSES = 0x20000000
+NEW_NETWORK = 0x40000000
+
+READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC = 1, 2, 4, 8
+BIND, RECURSIVE, SLAVE = 1 << 12, 1 << 14, 1 << 19
+
+_MOUNT_SETATTR = 442
+"""The same number on every architecture, as of all system calls since Linux 5.1."""
+_AT_RECURSIVE = 0x8000
+_AT_FDCWD = -100
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+_KEPT_CAPABILITIES = {1, 2}
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root reads a checkout that is somebody else's."""
+_MOST_CAPABILITIES = 64
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "users")]
+
+
+def _call(name: str, *arguments: object) -> None:
+    if getattr(_libc, name)(*arguments) == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    """New namespaces for this process; of processes, for its children."""
+    _call("unshare", flags)
+
+
+def setns(descriptor: int, kind: int = 0) -> None:
+    """Enter a namespace; of processes, for the children."""
+    _call("setns", descriptor, kind)
+
+
+def become_root() -> None:
+    """Enter a new user namespace in which this user is root; needs a single thread."""
+    user, group = os.geteuid(), os.getegid()
+    unshare(NEW_USERS)
+    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
+    Path("/proc/self/uid_map").write_text(f"0 {user} 1", encoding="ascii")
+    Path("/proc/self/gid_map").write_text(f"0 {group} 1", encoding="ascii")
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount a file system, or with BIND a directory."""
+    words = [os.fsencode(word) or None for word in (source, target, kind)]
+    _call("mount", *words, ctypes.c_ulong(flags), os.fsencode(options) or None)
+
+
+def make_read_only(target: str) -> None:
+    """Let nobody write below a mount, whatever is mounted there. Needs Linux 5.12."""
+    wanted = _MountAttributes(set=READ_ONLY)
+    _call(
+        "syscall",
+        ctypes.c_long(_MOUNT_SETATTR),
+        ctypes.c_int(_AT_FDCWD),
+        os.fsencode(target),
+        ctypes.c_uint(_AT_RECURSIVE),
+        ctypes.byref(wanted),
+        ctypes.c_size_t(ctypes.sizeof(wanted)),
+    )
+
+
+def set_host_name(name: str) -> None:
+    """Name this machine, in its namespace of names."""
+    _call("sethostname", name.encode(), ctypes.c_size_t(len(name.encode())))
+
+
+def die_with_parent() -> None:
+    """Be killed when the parent ends. It may have ended already: look for that afterwards."""
+    _call("prctl", _PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+
+
+def drop_privileges() -> None:
+    """Let no program that this process becomes change the network, mount, or trace, not even as root."""
+    _call("prctl", _PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    for capability in sorted(set(range(_MOST_CAPABILITIES)) - _KEPT_CAPABILITIES):
+        try:
+            _call("prctl", _PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)
+        except OSError:
+            # EPERM: an ordinary user has none to drop. EINVAL: the kernel knows no more of them.
+            return

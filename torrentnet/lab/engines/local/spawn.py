@@ -1,0 +1,241 @@
+"""A process in a node: its view of files, processes and network, its streams, and that it ends with the keeper.
+
+A node with namespaces sees ``/data``, ``/files`` and ``/run/torrentnet`` as a node in a container does, and everything
+else of the machine as it is, but for reading only. A node on the loopback interface sees the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines.local import kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+DATA, FILES, RUN = "/data", "/files", "/run/torrentnet"
+OWN = {"data", "files", "run", "proc"}
+"""What a node does not see of the machine's root."""
+NOT_STARTED = 127
+ERROR_LIMIT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    streams: tuple[int, int, int]
+    """Descriptors of its standard input, output and error."""
+    root: bool = False
+    """Whether it keeps all capabilities that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a node's own program sees. Everything is None or empty on the loopback interface."""
+
+    directory: str
+    """Where it works, as itself sees it."""
+    root: str = ""
+    """Where its file system has been put together."""
+    binds: Mapping[str, str] = field(default_factory=dict)
+    """What is seen where in it."""
+    read_only: tuple[str, ...] = ()
+    disk: int | None = None
+    """Bytes of a file system in memory at :data:`DATA`."""
+    host_name: str = ""
+    network: int | None = None
+    """Descriptor of its network namespace."""
+
+
+class Spawner:
+    """Makes processes that end with this one. Needs a single thread."""
+
+    def __init__(self) -> None:
+        # Its writing end is open as long as this process lives, and nobody else keeps it.
+        self._alive, self._hold = os.pipe()
+        self._processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+    def node(self, program: Program, view: View) -> int:
+        """Start a node's program; answers with its process id. Raises OSError where it cannot be run."""
+
+        def enter() -> None:
+            if view.root:
+                _see(view)
+            if view.network is not None:
+                kernel.setns(view.network, kernel.NEW_NETWORK)
+
+        if not view.root:
+            return self._fork(program, view.directory, enter)
+        kernel.unshare(kernel.NEW_PROCESSES)
+        try:
+            return self._fork(program, view.directory, enter)
+        finally:
+            kernel.setns(self._processes, kernel.NEW_PROCESSES)
+
+    def beside(self, program: Program, node: int, view: View) -> int:
+        """Start a program in the node whose own program has this process id. Raises OSError."""
+        if not view.root:
+            return self._fork(program, view.directory, lambda: None)
+        spaces = {
+            kind: os.open(f"/proc/{node}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            for name, kind in (
+                ("pid", kernel.NEW_PROCESSES),
+                ("mnt", kernel.NEW_MOUNTS),
+                ("uts", kernel.NEW_NAMES),
+                ("net", kernel.NEW_NETWORK),
+            )
+        }
+
+        def enter() -> None:
+            for kind in (kernel.NEW_NETWORK, kernel.NEW_NAMES, kernel.NEW_MOUNTS):
+                kernel.setns(spaces[kind], kind)
+            os.chroot(view.root)
+
+        try:
+            kernel.setns(spaces[kernel.NEW_PROCESSES], kernel.NEW_PROCESSES)
+            return self._fork(program, view.directory, enter)
+        finally:
+            kernel.setns(self._processes, kernel.NEW_PROCESSES)
+            for descriptor in spaces.values():
+                os.close(descriptor)
+
+    def _fork(self, program: Program, directory: str, enter: Callable[[], None]) -> int:
+        """Fork, and answer once the program has taken the child's place."""
+        heard, tell = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                self._become(program, directory, enter)
+            except BaseException as error:
+                with contextlib.suppress(OSError):
+                    os.write(tell, str(error).encode()[:ERROR_LIMIT])
+            finally:
+                os._exit(NOT_STARTED)
+        os.close(tell)
+        with os.fdopen(heard, "rb") as answer:
+            said = answer.read(ERROR_LIMIT)
+        if said:
+            os.waitpid(child, 0)
+            raise OSError(said.decode("utf-8", "replace"))
+        return child
+
+    def _become(self, program: Program, directory: str, enter: Callable[[], None]) -> None:
+        os.close(self._hold)
+        os.setsid()
+        kernel.die_with_parent()
+        if any(event & select.POLLHUP for _, event in _poll(self._alive)):
+            os._exit(NOT_STARTED)
+        enter()
+        os.chdir(directory)
+        # First out of the way of one another.
+        streams = [os.dup(descriptor) for descriptor in program.streams]
+        for number, descriptor in enumerate(streams):
+            os.dup2(descriptor, number, inheritable=True)
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals():
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        if not program.root:
+            kernel.drop_privileges()
+        os.execvpe(program.argv[0], list(program.argv), dict(program.environment))
+
+
+def _poll(descriptor: int) -> list[tuple[int, int]]:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return poll.poll(0)
+
+
+def enter_namespaces(work: Callable[[], int]) -> int:
+    """Do the work as root, and as the first process of a process namespace; answers with its exit status.
+
+    An ordinary user becomes root in a user namespace. Whatever the work has started ends with it, and it ends with
+    this process. Raises OSError where that is not allowed.
+    """
+    if os.geteuid() != 0:
+        kernel.become_root()
+    kernel.unshare(kernel.NEW_PROCESSES)
+    alive, hold = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(hold)
+        kernel.die_with_parent()
+        if any(event & select.POLLHUP for _, event in _poll(alive)):
+            os._exit(NOT_STARTED)
+        return work()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    # Whoever waits for the work to close what it was given waits for the work alone.
+    os.closerange(3, hold)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(status if status >= 0 else 128 - status)
+
+
+def lay_root(root: str) -> None:
+    """Put together, in a mount namespace of this process's own, what all nodes see.
+
+    Raises OSError where that is not allowed.
+    """
+    kernel.unshare(kernel.NEW_MOUNTS)
+    # Slave: what the machine unmounts later goes here too, and is not held.
+    kernel.mount("", "/", flags=kernel.SLAVE | kernel.RECURSIVE)
+    kernel.mount("torrentnet", root, "tmpfs", kernel.NO_SUID | kernel.NO_DEVICES, "size=1m,mode=0755")
+    for name in ("data", "files", "run", "proc"):
+        Path(root, name).mkdir()
+    # The part that holds this very root comes first, while there is nothing in it to be mounted twice.
+    mine = Path(root).parts[1]
+    for name in sorted(set(os.listdir("/")) - OWN, key=lambda name: (name != mine, name)):
+        _mirror(f"/{name}", f"{root}/{name}")
+    for name in sorted(set(os.listdir("/run")) - {Path(RUN).name}):
+        _mirror(f"/run/{name}", f"{root}/run/{name}")
+    Path(root + RUN).mkdir()
+    # With the numbers that processes have here.
+    kernel.mount("proc", "/proc", "proc", kernel.NO_SUID | kernel.NO_DEVICES | kernel.NO_EXEC)
+
+
+def _mirror(source: str, target: str) -> None:
+    if Path(source).is_symlink():
+        Path(target).symlink_to(Path(source).readlink())
+    elif Path(source).is_dir():
+        # A directory that this user may not see, another may not either.
+        with contextlib.suppress(OSError):
+            Path(target).mkdir()
+            kernel.mount(source, target, flags=kernel.BIND | kernel.RECURSIVE)
+            with contextlib.suppress(OSError):
+                kernel.make_read_only(target)
+
+
+def _see(view: View) -> None:
+    """Enter the node's own view of files, as its first process."""
+    kernel.unshare(kernel.NEW_MOUNTS | kernel.NEW_NAMES)
+    kernel.set_host_name(view.host_name)
+    for target, source in view.binds.items():
+        kernel.mount(source, view.root + target, flags=kernel.BIND)
+        if target in view.read_only:
+            with contextlib.suppress(OSError):
+                kernel.make_read_only(view.root + target)
+    if view.disk is not None:
+        kernel.mount(
+            "torrentnet",
+            view.root + DATA,
+            "tmpfs",
+            kernel.NO_SUID | kernel.NO_DEVICES,
+            f"size={view.disk},mode=0755",
+        )
+    try:
+        kernel.mount("proc", f"{view.root}/proc", "proc", kernel.NO_SUID | kernel.NO_DEVICES | kernel.NO_EXEC)
+    except OSError:
+        # In a container whose own /proc is covered in parts: the machine's serves as well.
+        kernel.mount("/proc", f"{view.root}/proc", flags=kernel.BIND | kernel.RECURSIVE)
+    os.chroot(view.root)
