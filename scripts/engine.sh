@@ -229,6 +229,22 @@ install_venv() {
     say "Python $version has venv now"
 }
 
+# The engine `local` hurts its network with the machine's own tools. A lab on Docker does without them, so that their
+# lack is no failure here; `make doctor` tells of it.
+local_tools_work() {
+    local tool
+    for tool in ip tc iptables ethtool; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "$tool" >/dev/null || return 1
+    done
+}
+
+install_local_tools() {
+    refresh_lists
+    say "installing iproute2, iptables and ethtool, for network faults without Docker"
+    apt_quietly install --no-install-recommends iproute2 iptables ethtool ||
+        say "they could not be installed; faults then need Docker"
+}
+
 # ---------------------------------------------------------------- the engine
 
 systemd_runs() { [ -d /run/systemd/system ]; }
@@ -326,6 +342,10 @@ case ${1:-} in
     exit 2
     ;;
 esac
+
+if ! local_tools_work && command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }; then
+    install_local_tools
+fi
 
 if engine_answers && compose_works && buildx_works && venv_works; then
     say "ready, nothing to do: $(versions)"

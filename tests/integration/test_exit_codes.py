@@ -77,7 +77,9 @@ def test_2_when_the_scenario_is_wrong(home: Path, tmp_path: Path) -> None:
 
 
 def test_3_when_no_engine_answers(home: Path) -> None:
-    answer = torrentnet(home, "run", "three_seeders", DOCKER_HOST="unix:///nonexistent/docker.sock")
+    answer = torrentnet(
+        home, "run", "three_seeders", "--engine", "docker", DOCKER_HOST="unix:///nonexistent/docker.sock"
+    )
     assert answer.returncode == 3
     assert "no Docker Engine answers" in answer.stdout + answer.stderr
     assert "make engine" in answer.stdout + answer.stderr

@@ -7,7 +7,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,17 +65,17 @@ def find_way(root: Path) -> Way:
 
 def _try_namespaces(root: Path) -> str:
     """Why they cannot be had; empty where they can."""
-    with tempfile.TemporaryDirectory(prefix="torrentnet-trial-") as directory:
-        done = subprocess.run(
-            [*python(), "torrentnet.lab.engines.local.trial", directory],
-            env={"PYTHONPATH": str(root), "PATH": os.environ.get("PATH", os.defpath)},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TRIAL_S,
-            check=False,
-        )
+    done = subprocess.run(
+        # A place to mount upon, in namespaces of the trial's own: what is there stays as it is.
+        [*python(), "torrentnet.lab.engines.local.trial", str(registry.base())],
+        env={"PYTHONPATH": str(root), "PATH": os.environ.get("PATH", os.defpath)},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TRIAL_S,
+        check=False,
+    )
     if done.returncode == 0:
         return ""
     said = (done.stdout or done.stderr).strip().splitlines()
