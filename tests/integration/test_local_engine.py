@@ -36,6 +36,8 @@ SHIPPED = (
     ("keepalive", protocol.LOOPBACK),
     ("tracker_restart", protocol.NAMESPACES),
     ("full_disk", protocol.NAMESPACES),
+    ("slow_seed", protocol.NAMESPACES),
+    ("partition_heals", protocol.NAMESPACES),
 )
 END_S = 20.0
 AT_ONCE_S = 2.0

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from torrentnet.lab import report, state
 from torrentnet.lab.abilities import asked_by, find_offer
-from torrentnet.lab.engines import choose, make_engine
+from torrentnet.lab.engines import choose, load, make_engine
 from torrentnet.lab.engines.base import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, LabError, ScenarioError
 from torrentnet.lab.find import find_plan, read_plan, read_settings, scenarios_folder
@@ -44,6 +44,8 @@ def play(
     interrupts = Interrupts(view.say)
     with interrupts.installed():
         view.say(f"{plan.name}: {plan.about}")
+        with interrupts.shield(saying=""):
+            load()
         choice = choose(engine_name)
         engine = choice.engine
         view.say(str(choice))

@@ -34,6 +34,7 @@ class Interrupts:
         self._depth = 0
         self._raised = False
         self._pending: int | None = None
+        self._saying = "still cleaning up ..."
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[Interrupts]:
@@ -53,13 +54,18 @@ class Interrupts:
                 signal.signal(number, handler)
 
     @contextlib.contextmanager
-    def shield(self) -> Iterator[None]:
-        """Put off signals until the block's end: for what must not be cut off half way."""
+    def shield(self, saying: str = "still cleaning up ...") -> Iterator[None]:
+        """Put off signals until the block's end: for what must not be cut off half way.
+
+        ``saying`` answers a signal that comes meanwhile; empty for what takes no time that a person would notice.
+        """
         self._depth += 1
+        before, self._saying = self._saying, saying
         try:
             yield
         finally:
             self._depth -= 1
+            self._saying = before
             if self._depth == 0 and self._pending is not None and not self._raised:
                 self._raised = True
                 raise Interrupted(self._pending)
@@ -67,7 +73,8 @@ class Interrupts:
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self._raised or self._depth:
             self._pending = number
-            self._say("still cleaning up ...")
+            if self._saying:
+                self._say(self._saying)
             return
         self._raised = True
         raise Interrupted(number)

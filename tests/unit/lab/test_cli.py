@@ -158,7 +158,7 @@ def test_explain_without_an_engine(home: Path, capsys: pytest.CaptureFixture[str
     (home / "links.yaml").write_text(LINKS, encoding="utf-8")
     status, out, err = run(capsys, "explain", "links.yaml")
     assert (status, err) == (0, "")
-    assert "docker exec --privileged" in out
+    assert "docker compose exec -T --privileged" in out
     assert "rate 8" in out
     assert "iptables-restore" in out
     assert out.splitlines()[-2].startswith(f"no Docker Engine answers at {NOWHERE}")

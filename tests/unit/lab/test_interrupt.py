@@ -75,3 +75,18 @@ def test_an_interrupt_that_was_raised_is_not_raised_again_by_the_clean_up(interr
                 steps.append("cleaned")
             steps.append("told")
     assert steps == ["cleaned", "told"]
+
+
+def test_a_shield_may_say_nothing(interrupts: Interrupts, said: list[str]) -> None:
+    steps: list[str] = []
+
+    def work() -> None:
+        with interrupts.installed():
+            with interrupts.shield(saying=""):
+                interrupt()
+                steps.append("whole")
+            steps.append("after")
+
+    with pytest.raises(Interrupted):
+        work()
+    assert (steps, said) == (["whole"], [])

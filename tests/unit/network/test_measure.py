@@ -77,3 +77,20 @@ def test_sums_and_differences() -> None:
     one, other = Counters(1, 2, 3, 4, 5, 6, 7), Counters(10, 20, 30, 40, 50, 60, 70)
     assert one + other == Counters(11, 22, 33, 44, 55, 66, 77)
     assert (one + other).since(one) == other
+
+
+def test_classes_of_an_older_tc_that_knows_no_json_of_htb() -> None:
+    text = """\
+== classes
+class htb 746e:2 root leaf 2: prio 0 rate 20Mbit ceil 20Mbit burst 15000b cburst 15000b\x20
+ Sent 15140 bytes 10 pkt (dropped 3, overlimits 1 requeues 0)\x20
+ backlog 0b 0p requeues 0
+ lended: 10 borrowed: 0 giants: 0
+ tokens: 200000 ctokens: 200000
+
+class htb 746e:77 root leaf 77: prio 0 rate 20Mbit ceil 20Mbit burst 15000b cburst 15000b\x20
+ Sent 1 bytes 1 pkt (dropped 1, overlimits 0 requeues 0)\x20
+
+== end
+"""
+    assert parse(text, settings(LINKS)) == {("a", "b"): Counters(sent=10, sent_bytes=15140, overflowed=3)}

@@ -50,7 +50,7 @@ def fresh(node: str) -> Settings:
 def test_the_script_of_a_node_that_has_just_started() -> None:
     assert explain(of("leecher-1", LINKS), fresh("leecher-1"), KERNEL) == (
         """\
-docker exec --privileged -u 0 -i leecher-1 sh -s <<'SCRIPT'
+docker compose exec -T --privileged --user 0 leecher-1 sh -s <<'SCRIPT'
 set -eu
 device=$(set -- $(ip -o -4 address show to 198.18.0.4/32); echo "${2-}")
 if [ -z "$device" ]; then echo "no interface has the address 198.18.0.4" >&2; exit 4; fi

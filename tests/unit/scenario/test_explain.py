@@ -113,7 +113,7 @@ def test_the_networks_commands_are_those_of_the_renderer(tmp_path: Path) -> None
     assert event.patch is not None
     cut = list(network_commands(plan)((), (event.patch,)))
     # The receiver drops what the sender sends; the third and the sixth address of the subnet's nodes.
-    assert "docker exec --privileged -u 0 -i leecher-2 sh -s <<'SCRIPT'" in cut
+    assert "docker compose exec -T --privileged --user 0 leecher-2 sh -s <<'SCRIPT'" in cut
     assert "-A TORRENTNET -s 198.18.0.3/32 -j DROP" in cut
     assert not any("seeder-1 sh" in line for line in cut)
     healed = list(network_commands(plan)((event.patch,), ()))
@@ -128,10 +128,10 @@ def test_of_many_nodes_some_are_shown_and_the_others_counted(tmp_path: Path) -> 
     patch = plan.events[0].patch
     assert patch is not None
     short = list(network_commands(plan)((), (patch,)))
-    assert sum(line.startswith("docker exec") for line in short) == 3
+    assert sum(line.startswith("docker compose exec -T --privileged") for line in short) == 3
     assert short[-1] == "# ... and the like in 6 more nodes"
     whole = list(network_commands(plan, most=None)((), (patch,)))
-    assert sum(line.startswith("docker exec") for line in whole) == 9
+    assert sum(line.startswith("docker compose exec -T --privileged") for line in whole) == 9
 
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yaml")), ids=lambda path: Path(path).stem)

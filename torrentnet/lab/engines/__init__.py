@@ -30,6 +30,12 @@ class Choice:
         return f"engine: {self.engine.name} ({self.reason})"
 
 
+def load() -> None:
+    """Import the engines, as :func:`choose` does else: a signal in the middle of an import leaves it half done."""
+    import torrentnet.lab.engines.docker.engine
+    import torrentnet.lab.engines.local.engine  # noqa: F401
+
+
 def make_engine(name: str) -> Engine:
     """A new engine, for one lab. Raises UsageError for a name that there is not."""
     return choose(name).engine

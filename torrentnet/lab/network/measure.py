@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from torrentnet.lab.network import rules, shaping
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torrentnet.lab.network.settings import Settings
     from torrentnet.lab.quality import Pair
 
@@ -108,15 +110,30 @@ def parse(output: str, settings: Settings) -> dict[Pair, Counters]:
             part = lost
         counted[pair] = counted.get(pair, Counters()) + part
     destinations = {f"{shaping.ROOT:x}:{way.number:x}": way for way in settings.outgoing}
-    text = "\n".join(found[CLASSES]).strip()
-    for row in json.loads(text) if text else []:
-        out = destinations.get(row.get("handle", ""))
+    for handle, sent, sent_bytes, overflowed in _classes("\n".join(found[CLASSES]).strip()):
+        out = destinations.get(handle)
         if out is None:
             continue
-        stats = row.get("stats", {})
-        part = Counters(
-            sent=stats.get("packets", 0), sent_bytes=stats.get("bytes", 0), overflowed=stats.get("drops", 0)
-        )
+        part = Counters(sent=sent, sent_bytes=sent_bytes, overflowed=overflowed)
         pair = (settings.node, out.destination)
         counted[pair] = counted.get(pair, Counters()) + part
     return counted
+
+
+_CLASS = re.compile(
+    r"^class htb (?P<handle>[0-9a-f]+:[0-9a-f]+) .*\n"
+    r"\s*Sent (?P<bytes>\d+) bytes (?P<packets>\d+) pkt \(dropped (?P<drops>\d+),",
+    re.MULTILINE,
+)
+
+
+def _classes(text: str) -> Iterator[tuple[str, int, int, int]]:
+    """Each class with its packets, bytes and drops: as JSON, or as the text that older versions of tc print of htb
+    although they are asked for JSON (iproute2 6.1 does, 6.15 does not)."""
+    if not text.startswith("["):
+        for found in _CLASS.finditer(text):
+            yield found["handle"], int(found["packets"]), int(found["bytes"]), int(found["drops"])
+        return
+    for row in json.loads(text):
+        stats = row.get("stats", {})
+        yield row.get("handle", ""), stats.get("packets", 0), stats.get("bytes", 0), stats.get("drops", 0)

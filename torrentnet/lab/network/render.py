@@ -103,7 +103,7 @@ def _rules(settings: Settings, before: Settings | None) -> str:
 
 def command(node: str) -> str:
     """What a person types to run a node's script, given on standard input, in Docker."""
-    return f"docker exec --privileged -u 0 -i {node} {' '.join(SHELL)}"
+    return f"docker compose exec -T --privileged --user 0 {node} {' '.join(SHELL)}"
 
 
 def explain(settings: Settings, before: Settings | None, division: Division) -> str:
