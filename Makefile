@@ -76,8 +76,8 @@ clean: ## remove the lab that is up, the environment and the caches; runs/ stays
 # ── tests ────────────────────────────────────────────────────────────────────────────────────────
 
 test: lint ## lint and all tests; those that need Docker are skipped without it
-	@$(BIN)/python -m pytest -q -m "not calibration" --numprocesses 3 --dist loadfile $(args)
-	@$(BIN)/python -m pytest -q -m calibration $(args) || [ $$? = 5 ] # 5: args chose none of these
+	@$(BIN)/python -m pytest -q -m "not alone" --numprocesses 3 --dist loadfile $(args)
+	@$(BIN)/python -m pytest -q -m alone $(args) || [ $$? = 5 ] # 5: args chose none of these
 
 lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -53,6 +53,8 @@ def test_a_second_ctrl_c_does_not_break_the_clean_up(home: Path, client: docker.
     assert not left_over(client, home)
 
 
+# The next start of any lab on the machine removes it, another test's too.
+@pytest.mark.alone
 @pytest.mark.parametrize("mode", ["run", "up"])
 @pytest.mark.parametrize("moment", [CREATING, DOWNLOADED])
 def test_the_next_start_removes_what_kill_9_left(

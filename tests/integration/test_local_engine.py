@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -132,14 +133,20 @@ def processes(home: Path) -> dict[Owner, str]:
     for entry in registry.labs():
         if entry.lab is not None and Path(entry.lab.home) == home and (keeper := entry.keeper) is not None:
             for pid in [keeper.pid, *_below(keeper.pid)]:
-                if (started := started_at(pid)) is not None:
+                started = started_at(pid)
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     line = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
-                    found[Owner(boot_id(), pid, started)] = line
+                    if started is not None:
+                        found[Owner(boot_id(), pid, started)] = line
     return found
 
 
 def _below(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except (FileNotFoundError, ProcessLookupError):
+        # A command in a node, which has ended meanwhile.
+        return []
     return [one for child in map(int, children) for one in (child, *_below(child))]
 
 

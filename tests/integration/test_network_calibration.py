@@ -27,7 +27,7 @@ from torrentnet.lab.quality import Pair, Patch, Qualities
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-pytestmark = [pytest.mark.docker, pytest.mark.calibration]
+pytestmark = [pytest.mark.docker, pytest.mark.alone]
 
 COUNT = 10
 SECONDS = 10.0

@@ -20,7 +20,7 @@ from torrentnet.shaper import rules
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-pytestmark = [pytest.mark.docker, pytest.mark.calibration]
+pytestmark = [pytest.mark.docker, pytest.mark.alone]
 
 RECEIVER = "node-1"
 PORT = 9000
