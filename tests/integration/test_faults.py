@@ -276,6 +276,7 @@ with Lab(faulty_plan(), DockerEngine(Path(sys.argv[1])), home=Path(sys.argv[2]))
 """
 
 
+@pytest.mark.alone
 def test_kill_9_in_the_middle_of_a_fault_leaves_nothing_after_the_next_start(
     home: Path, client: docker.DockerClient
 ) -> None:
