@@ -7,6 +7,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from torrentnet.console.threads import block_signals
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -61,6 +63,7 @@ class Worker:
             self._thread.join(timeout)
 
     def _run(self) -> None:
+        block_signals()
         while (task := self._jobs.get()) is not None and not self._stopping.is_set():
             job, then = task
             # Whatever it is, it is told to a person in the loop; the thread goes on.

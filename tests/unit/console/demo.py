@@ -18,6 +18,7 @@ from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.events import EventLog
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
+from torrentnet.console.threads import block_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +87,7 @@ def main() -> int:
 
 
 def _tick(path: str, log: EventLog) -> None:
+    block_signals()
     with open(path, encoding="utf-8") as ticks:
         for line in ticks:
             log.emit("tick", text=line.rstrip("\n"))
