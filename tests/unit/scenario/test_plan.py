@@ -51,7 +51,7 @@ files: {a.bin: {size: 1MiB}}
 nodes:
   tracker: {tracker: {keepalive: 500ms, timeout: 1.5s}}
   seeder: {share: a.bin, piece_length: 64KiB, upload: 8mbit}
-  leecher: {get: a.bin, timeout: 3s, give_up: 90s, strategy: single, upload: 1MiB/s}
+  leecher: {get: a.bin, timeout: 3s, give_up: 90s, strategy: swarm, upload: 1MiB/s}
   plain: {get: a.bin}
 """,
     )
@@ -60,7 +60,7 @@ nodes:
     assert said == {
         "tracker": {"--keepalive": "500ms", "--timeout": "1500ms"},
         "seeder": {"--piece-length": "64KiB", "--upload-rate": "8mbit"},
-        "leecher": {"--timeout": "3s", "--give-up": "90s", "--strategy": "single", "--upload-rate": "1MiB/s"},
+        "leecher": {"--timeout": "3s", "--give-up": "90s", "--strategy": "swarm", "--upload-rate": "1MiB/s"},
         "plain": {},
     }
 

@@ -74,7 +74,7 @@ def test_a_validator_of_draft_07_agrees() -> None:
         HEAD + "  more: {count: 3}\n",
         HEAD + "  more: {share: a, get: a}\n",
         HEAD + "  more: {share: a, give_up: 5s}\n",
-        HEAD + "  more: {get: a, strategy: swarm}\n",
+        HEAD + "  more: {get: a, strategy: rarest}\n",
         HEAD + "  more: {get: a, count: 0}\n",
         HEAD + "timeline: {at: 5s, kill: leecher}\n",
         HEAD + "timeline: [{kill: leecher}]\n",

@@ -65,8 +65,8 @@ class GetNode(Peers):
         None, description="a source that is slower is left while there is another one to try"
     )
     disk: Size | None = Field(None, description="the size of the node's own file system; no limit if left out")
-    strategy: Annotated[str, choice("single", later=("swarm",))] | None = Field(
-        None, json_schema_extra={"enum": ["single"]}
+    strategy: Annotated[str, choice("single", "swarm")] | None = Field(
+        None, json_schema_extra={"enum": ["single", "swarm"]}
     )
 
 

@@ -216,14 +216,10 @@ def _selector(value: object) -> Selector:
         raise wrong(error.text, error.hint, error.item) from None
 
 
-def choice(*allowed: str, later: tuple[str, ...] = ()) -> PlainValidator:
-    """A validator for one word out of a few; those in ``later`` are words that this version does not do yet."""
+def choice(*allowed: str) -> PlainValidator:
+    """A validator for one word out of a few."""
 
     def parse(text: str) -> str:
-        if text in later:
-            raise UnitError(
-                f"`{text}` is not supported yet", "this version can do " + ", ".join(f"`{name}`" for name in allowed)
-            )
         if text not in allowed:
             names = ", ".join(f"`{name}`" for name in allowed)
             raise UnitError(
