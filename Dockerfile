@@ -46,11 +46,18 @@ COPY torrentnet /opt/torrentnet/torrentnet
 # Nothing writes below a read-only root, so that .pyc files need no look at their source's time.
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /opt/torrentnet && chmod -R a+rX /opt/torrentnet
 
-# For tests with other people's clients: docker build --target clients.
+# Other people's clients and tracker, for nodes with `client:` or `program:`: docker build --target clients.
+# A service is what none of them is to be: the packages' own start scripts are kept from running.
 FROM system AS clients-system
-RUN apt-get update -q >/dev/null \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends aria2 >/dev/null \
-    && rm -rf /var/lib/apt/lists/*
+RUN set -eu; { \
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; \
+        apt-get update -q; \
+        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+            aria2 transmission-daemon python3-libtorrent opentracker; \
+        rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d; \
+    } >/dev/null; \
+    /usr/bin/python3 -c 'import libtorrent'; \
+    for name in aria2c transmission-daemon opentracker; do command -v "$name"; done
 
 FROM clients-system AS clients
 LABEL org.torrentnet.image=clients

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.interop.swarm import ROOT, Swarm, build_image
-from torrentnet.lab.engines.docker import cleanup
+from tests.interop.swarm import ROOT, Swarm
+from torrentnet.lab.engines.docker import cleanup, image
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.errors import LabError
 
@@ -47,14 +46,13 @@ def interop_client() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def clients_image(interop_client: docker.DockerClient) -> str:
-    """The image with aria2. Where it cannot be built (no package archive answers): as without an engine."""
+    """The image with other people's clients. Where it cannot be built (no archive answers): as without an engine."""
     try:
-        return build_image()
-    except subprocess.SubprocessError as error:
-        told = getattr(error, "stderr", "") or str(error)
+        return image.ensure(interop_client, ROOT, print, image.CLIENTS)
+    except LabError as error:
         if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{REQUIRE}=1, but the image with aria2 cannot be built:\n{told[-2000:]}", pytrace=False)
-        pytest.skip(f"the image with aria2 cannot be built: {told.strip().splitlines()[-1][:200]}")
+            pytest.fail(f"{REQUIRE}=1, but {error.message}", pytrace=False)
+        pytest.skip(error.message.splitlines()[0])
 
 
 @pytest.fixture

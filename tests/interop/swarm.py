@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
-import subprocess
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     import docker
 
 ROOT = Path(__file__).resolve().parents[2]
-IMAGE = "torrentnet-clients"
-BUILD_S = 600
 NODES = ("tracker", "seed", "aria", "leecher", "other")
 TRACKER_PORT, PEER_PORT, DHT_PORT = 6771, 6881, 6882
 ARIA = (
@@ -43,20 +40,6 @@ ARIA = (
     "--summary-interval=0",
     "--dir=/data",
 )
-
-
-def build_image() -> str:
-    """The image with other people's clients; layers that are there already cost a second."""
-    base = subprocess.run([ROOT / "scripts/base-image.sh"], capture_output=True, text=True, timeout=BUILD_S, check=True)
-    command = ["docker", "build", "--quiet", "--target", "clients", "--tag", IMAGE]
-    subprocess.run(
-        [*command, "--build-arg", f"BASE_IMAGE={base.stdout.strip()}", str(ROOT)],
-        capture_output=True,
-        text=True,
-        timeout=BUILD_S,
-        check=True,
-    )
-    return IMAGE
 
 
 class Container(Watched):

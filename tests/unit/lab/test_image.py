@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from torrentnet.lab.engines.docker.image import SOURCES, source_hash, sources
+from torrentnet.lab.engines.docker.image import REPOSITORIES, SOURCES, source_hash, sources, tag_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,3 +53,10 @@ def test_all_that_the_dockerfile_copies_counts() -> None:
     assert names
     assert all(name.split("/")[0] in SOURCES for name in names)
     assert not [path for path in sources(ROOT) if "lab" in path.relative_to(ROOT).parts]
+
+
+def test_each_target_of_the_dockerfile_has_a_repository_of_its_own() -> None:
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(REPOSITORIES) <= targets
+    tags = {tag_of(ROOT, target) for target in REPOSITORIES}
+    assert tags == {f"torrentnet:{source_hash(ROOT)}", f"torrentnet-clients:{source_hash(ROOT)}"}

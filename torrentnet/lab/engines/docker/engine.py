@@ -144,7 +144,7 @@ class DockerEngine(base.Engine):
 
     def fingerprint(self) -> str | None:
         """See :meth:`base.Engine.fingerprint`."""
-        tag = self._image or f"{image.REPOSITORY}:{image.source_hash(self._root)}"
+        tag = self._image or image.tag_of(self._root)
         with _explained("asking the engine for its version"):
             info = self.client.info()
             try:

@@ -74,7 +74,7 @@ def examine(root: Path, connect: Callable[[], docker.DockerClient]) -> list[Find
 
 
 def _image(client: docker.DockerClient, root: Path) -> Finding:
-    tag = f"{image.REPOSITORY}:{image.source_hash(root)}"
+    tag = image.tag_of(root)
     try:
         client.images.get(tag)
     except docker.errors.ImageNotFound:

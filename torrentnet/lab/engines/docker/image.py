@@ -1,6 +1,6 @@
-"""The image that all nodes run: built when the sources have changed, and only then.
+"""The images that nodes run: built when the sources have changed, and only then.
 
-Its tag is a hash of everything that goes into it, so that "is it up to date" is one look-up by name.
+A tag is a hash of everything that goes into the image, so that "is it up to date" is one look-up by name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.base import Say
 
+NODE = "node"
+"""The Dockerfile's target that holds our own programs."""
+CLIENTS = "clients"
+"""The target that holds other people's clients and tracker beside them; built when a scenario has one of them."""
 REPOSITORY = "torrentnet"
+REPOSITORIES = {NODE: REPOSITORY, CLIENTS: f"{REPOSITORY}-clients"}
 SOURCES = ("Dockerfile", ".dockerignore", "docker", "scripts/base-image.sh", "tracker.py", "peer.py", "torrentnet")
 """What the Dockerfile copies, and what it is built with."""
 HOST_SIDE = "torrentnet/lab"
@@ -65,8 +70,13 @@ def source_hash(root: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def ensure(client: docker.DockerClient, root: Path, say: Say) -> str:
-    """Name the image of the sources below ``root``, after building it where it is not there yet.
+def tag_of(root: Path, target: str = NODE) -> str:
+    """The name of a target's image, made from the sources below ``root``, whether it is there or not."""
+    return f"{REPOSITORIES[target]}:{source_hash(root)}"
+
+
+def ensure(client: docker.DockerClient, root: Path, say: Say, target: str = NODE) -> str:
+    """Name a target's image of the sources below ``root``, after building it where it is not there yet.
 
     Raises EngineError with the last lines of the build where it fails.
     """
@@ -74,23 +84,23 @@ def ensure(client: docker.DockerClient, root: Path, say: Say) -> str:
         raise EngineError(
             f"there is no Dockerfile in {root}", hint="the lab is run from a checkout: git clone, then make up"
         )
-    digest = source_hash(root)
-    tag = f"{REPOSITORY}:{digest}"
+    tag = tag_of(root, target)
+    repository, _, digest = tag.partition(":")
     with contextlib.suppress(docker.errors.ImageNotFound):
         client.images.get(tag)
         return tag
     began = time.monotonic()
     base = _base_image(root, say)
-    say("building the image")
+    say(f"building the image {repository}")
     result = run_child(
         [
-            *("docker", "build", "--progress", "plain", "--build-arg", f"BASE_IMAGE={base}"),
-            *("--label", f"{labels.IMAGE}={digest}", "--tag", tag, "--tag", f"{REPOSITORY}:latest", "."),
+            *("docker", "build", "--progress", "plain", "--build-arg", f"BASE_IMAGE={base}", "--target", target),
+            *("--label", f"{labels.IMAGE}={digest}", "--tag", tag, "--tag", f"{repository}:latest", "."),
         ],
         cwd=root,
         on_line=lambda line: _tell_step(line, say),
     )
-    _require(result, "the image could not be built")
+    _require(result, f"the image {repository} could not be built")
     say(f"the image {tag} is built ({time.monotonic() - began:.0f} s)")
     prune(client, keep=tag)
     return tag
@@ -123,12 +133,13 @@ def _tell_step(line: str, say: Say) -> None:
 
 
 def prune(client: docker.DockerClient, *, keep: str) -> None:
-    """Remove images of ours that sources of long ago made, unless a container still runs from one."""
+    """Remove images of the same target that sources of long ago made, unless a container still runs from one."""
+    repository = keep.partition(":")[0]
     tagged = [
         (image.attrs.get("Created", ""), tag)
-        for image in client.images.list(REPOSITORY, filters={"label": labels.IMAGE})
+        for image in client.images.list(repository, filters={"label": labels.IMAGE})
         for tag in image.tags
-        if re.fullmatch(rf"{REPOSITORY}:[0-9a-f]{{12}}", tag)
+        if re.fullmatch(rf"{repository}:[0-9a-f]{{12}}", tag)
     ]
     for _, tag in sorted(tagged, reverse=True)[KEPT_IMAGES:]:
         if tag != keep:
