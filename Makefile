@@ -9,7 +9,7 @@ INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up run down attach logs status watch scenarios explain doctor test lint engine image clean
+.PHONY: help up run down attach logs status watch scenarios explain doctor test lint bench engine image clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list what there is
@@ -84,6 +84,9 @@ lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
+bench: $(VENV)/.bench ## measure side by side with other programs: make bench [quick=1] [only=bytes] [runs=5]
+	@$(BIN)/python -m tests.bench $(if $(quick),--quick) $(if $(only),--only '$(only)') $(if $(runs),--runs '$(runs)') $(if $(write),--write)
+
 # ── the virtual environment ──────────────────────────────────────────────────────────────────────
 
 $(VENV)/.made:
@@ -98,6 +101,11 @@ $(VENV)/.lab: pyproject.toml | $(VENV)/.made
 	@echo "installing the lab's libraries"
 	@$(INSTALL) --editable '.[lab]'
 	@touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.made
+	@echo "installing the lab's and the benchmark's libraries"
+	@$(INSTALL) --editable '.[lab,bench]'
+	@touch $@ $(VENV)/.lab
 
 $(VENV)/.test: pyproject.toml | $(VENV)/.made
 	@echo "installing the lab's and the tests' libraries"

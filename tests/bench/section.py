@@ -34,6 +34,8 @@ class Answer:
     """Pictures that the section wrote below ``Context.pictures``."""
     raw: dict[str, Any] = field(default_factory=dict)
     """Every single figure, for JSON."""
+    notes: str = ""
+    """What a reader of the page is to know besides, in Markdown: what was timed and how, where the time goes."""
 
 
 @dataclass(frozen=True, slots=True)
