@@ -180,6 +180,25 @@ def test_rates_to_two_destinations_and_losses(
         )
 
 
+def test_one_uplink_is_shared_by_all_destinations_and_wholly_had_by_one_alone(
+    network: Network, nodes: Nodes, table: list[tuple[str, str, str, str]]
+) -> None:
+    uplink = 20e6
+    others = [node for node in nodes.addresses if node != "node-1"]
+    ask(network, patch(Qualities(uplink=uplink), *(("node-1", other) for other in others)))
+    alone = wire_rates(nodes, {("node-1", "node-2"): uplink})
+    off = check_rates(alone, {("node-1", "node-2"): uplink})
+    table.append(("uplink, one destination", "20 Mbit/s", f"{sum(alone.values()) / 1e6:.2f} Mbit/s", f"{off:+.2%}"))
+    found = wire_rates(nodes, {("node-1", other): uplink / 4 for other in others[:4]}, 7200)
+    off = sum(found.values()) / uplink - 1
+    # Congestion control leaves a part of its turns to others now and then; the whole is never exceeded, nor left idle.
+    assert abs(off) <= TOLERANCE
+    assert min(found.values()) > 0.75 * uplink / 4
+    table.append(("uplink, four at once", "20 Mbit/s", f"{sum(found.values()) / 1e6:.2f} Mbit/s", f"{off:+.2%}"))
+    ask(network, patch(Qualities(uplink=uplink / 2), *(("node-1", other) for other in others)))
+    check_rates(wire_rates(nodes, {("node-1", "node-2"): 0.0}, 7210), {("node-1", "node-2"): uplink / 2})
+
+
 @pytest.mark.parametrize("rates", [(5e6, 20e6), (100e6,)], ids=["5 and 20 Mbit/s", "100 Mbit/s"])
 def test_rates_of_ten_nodes_at_once(
     rates: tuple[float, ...], network: Network, nodes: Nodes, table: list[tuple[str, str, str, str]]

@@ -321,7 +321,7 @@ class Faults:
 
     def _shapes(self, patch: Patch) -> bool:
         asked = patch.qualities.effective()
-        return bool(asked.rate or self._offer().division.at_sender(asked))
+        return bool(asked.rate or asked.uplink or self._offer().division.at_sender(asked))
 
     def _measured(self, entry: _InForce, dropped: Mapping[Pair, Counters], shaped: Mapping[Pair, Counters]) -> Measured:
         asked = entry.patch.qualities.effective()

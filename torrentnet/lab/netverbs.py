@@ -58,6 +58,7 @@ class NetworkVerbs(Verbs):
         from_: Who | None = None,
         to: Who | None = None,
         rate: float | str | None = None,
+        uplink: float | str | None = None,
         delay: float | str | None = None,
         jitter: float | str | None = None,
         loss: float | str | None = None,
@@ -77,6 +78,7 @@ class NetworkVerbs(Verbs):
         try:
             asked = Qualities(
                 rate=_number(rate, lambda text: float(parse_rate(text).bits)),
+                uplink=_number(uplink, lambda text: float(parse_rate(text).bits)),
                 delay=_number(delay, parse_duration),
                 jitter=_number(jitter, parse_duration),
                 loss=_number(loss, _share),
@@ -90,6 +92,11 @@ class NetworkVerbs(Verbs):
             raise UsageError(str(error)) from None
         if not asked.asked():
             raise UsageError("impair: no quality is named", hint="`loss=0.05`, `rate='8mbit'`, ...")
+        if uplink is not None and (from_ is None or to is not None):
+            raise UsageError(
+                "impair: an uplink is what a node sends to all others together",
+                hint="`from_='leecher'` without `to`; `rate` is for the way to somebody",
+            )
         where, pairs = self._links(between, from_, to)
         words = ", ".join(f"{name} {getattr(asked, name):g}" for name in asked.asked())
         return self._lay(Patch(pairs, asked, f"impair {where}: {words}"))

@@ -15,13 +15,15 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Qualities:
-    """What is asked of a link; None leaves a quality as it is. A zero (no limit for ``rate``: infinity) asks for none.
+    """What is asked of a link; None leaves a quality as it is. A zero (no limit: infinity) asks for none.
 
     Raises ValueError for a value that no link can have.
     """
 
     rate: float | None = None
     """Bits a second at most."""
+    uplink: float | None = None
+    """Bits a second at most of all that the source sends, to everybody together: asked of all its links alike."""
     delay: float | None = None
     """Seconds, one way."""
     jitter: float | None = None
@@ -38,8 +40,10 @@ class Qualities:
     """Whether nothing passes, silently."""
 
     def __post_init__(self) -> None:
-        if self.rate is not None and not self.rate > 0:
-            raise ValueError(f"a rate of {self.rate:g} bit/s: it must be more than 0; a link without any is a cut")
+        for name in ("rate", "uplink"):
+            bits = getattr(self, name)
+            if bits is not None and not bits > 0:
+                raise ValueError(f"a {name} of {bits:g} bit/s: it must be more than 0; a link without any is a cut")
         for name in ("delay", "jitter"):
             seconds = getattr(self, name)
             if seconds is not None and not 0 <= seconds < math.inf:

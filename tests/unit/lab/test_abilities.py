@@ -75,7 +75,7 @@ def test_doctor_has_a_row_for_what_is_given_in_the_same_way(monkeypatch: pytest.
     monkeypatch.setattr(abilities, "root", lambda: tmp_path)
     rows = abilities.findings(engine())
     assert [(row.what, row.ok, row.optional) for row in rows] == [
-        ("network: rate", True, True),
+        ("network: rate, uplink", True, True),
         ("network: delay, jitter, corruption, duplication, reordering", False, True),
         ("network: loss, cut", True, True),
     ]

@@ -25,6 +25,7 @@ def ways(facts: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
 def test_a_kernel_with_everything() -> None:
     assert ways(EVERYTHING, Path()) == {
         "rate": "htb",
+        "uplink": "htb",
         "delay": "netem",
         "jitter": "netem",
         "loss": "iptables",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torrentnet.lab.network.backend import IMPAIRMENTS, Division, Impairment
-from torrentnet.lab.network.render import explain, render
+from torrentnet.lab.network.render import ending, explain, render
 from torrentnet.lab.network.settings import MAX_NODES, Outgoing, Settings, settings_of
 from torrentnet.lab.network.shaping import FRAME, describe, queue_bytes, queue_packets
 from torrentnet.lab.quality import Qualities
@@ -102,6 +102,38 @@ def test_one_link_is_changed_without_touching_the_others() -> None:
     script = render(of("tracker", {("tracker", "seeder-1"): Qualities(rate=1e6)}), before, KERNEL)
     assert re.findall(r"^(?:filter|class|qdisc) \w+ .*(?:800::|746e:)(\w+)", script, re.MULTILINE) == ["3", "3"]
     assert script.index("filter del") < script.index("class del")
+
+
+UPLINK = {("seeder-1", other): Qualities(uplink=4e6) for other in ("tracker", "leecher-1")}
+
+
+def test_an_uplink_is_one_class_above_those_of_all_destinations() -> None:
+    slow = {**UPLINK, ("seeder-1", "leecher-1"): Qualities(uplink=4e6, rate=1e6)}
+    script = render(of("seeder-1", slow), fresh("seeder-1"), KERNEL)
+    classes = re.findall(
+        r"^class replace .* parent (\S+) classid 746e:(\w+) htb rate (\S+) (?:ceil (\S+))?", script, re.M
+    )
+    # Everybody has an equal part for its own, may take the rest while others are silent, and keeps to its own rate.
+    assert classes == [
+        ("746e:", "2000", "4000000bit", ""),
+        ("746e:2000", "1", "2000000bit", "4000000bit"),
+        ("746e:2000", "3", "1000000bit", "1000000bit"),
+    ]
+    assert "# to tracker: one of 2 that share 4 Mbit/s" in script and "tso off" in script
+
+
+def test_an_uplink_is_changed_in_place_and_begins_and_ends_with_a_new_tree() -> None:
+    before = of("seeder-1", UPLINK)
+    faster = {pair: Qualities(uplink=8e6) for pair in UPLINK}
+    script = render(of("seeder-1", faster), before, KERNEL)
+    assert "classid 746e:2000 htb rate 8000000bit" in script and "qdisc del" not in script and "qdisc add" not in script
+    rates = {pair: Qualities(rate=1e6) for pair in UPLINK}
+    for new, old in ((rates, UPLINK), (UPLINK, rates)):
+        script = render(of("seeder-1", new), of("seeder-1", old), KERNEL)
+        assert script.index("qdisc del") < script.index("qdisc add") < script.index("class replace")
+        # What the old classes have counted is printed before they go.
+        assert script.index("tc -s") < script.index("qdisc del")
+        assert ending(of("seeder-1", new), of("seeder-1", old)).outgoing == of("seeder-1", old).outgoing
 
 
 def test_the_last_shaped_link_takes_the_root_queue_away() -> None:

@@ -76,10 +76,11 @@ TOOLS = {"tc": "iproute2", "iptables": "iptables", "ethtool": "ethtool"}
 """Tools with their Debian packages."""
 NEEDS = {
     "rate": ("tc", "ethtool", "htb", "u32"),
+    "uplink": ("tc", "ethtool", "htb", "u32"),
     "loss": ("iptables", "ethtool", "drop", "statistic"),
     "cut": ("iptables", "drop"),
 }
-WAY = {"rate": "htb", "loss": "iptables", "cut": "iptables"}
+WAY = {"rate": "htb", "uplink": "htb", "loss": "iptables", "cut": "iptables"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Offer:
     """Every quality of a link with the way that this engine has for it."""
 
     rate: Way
+    uplink: Way
     delay: Way
     jitter: Way
     loss: Way

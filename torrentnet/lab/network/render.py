@@ -61,7 +61,7 @@ def ending(settings: Settings, before: Settings) -> Settings:
 
     The chain is always made anew; a class that is changed goes on counting.
     """
-    numbers = {way.number for way in settings.outgoing}
+    numbers = {way.number for way in settings.outgoing} if _same_tree(settings, before) else set()
     return replace(
         before,
         incoming=before.incoming if before.dropping != settings.dropping else (),
@@ -81,9 +81,20 @@ def _shaping(settings: Settings, before: Settings | None) -> str:
         return ""
     if not settings.outgoing:
         return FORGET_SHAPING
+    forget = ""
+    if before is not None and old and not _same_tree(settings, before):
+        # htb does not move a class below another one.
+        forget, old = FORGET_SHAPING, ()
     batch = [] if old else [shaping.begin("$device")]
+    if settings.uplink and (not old or before is None or before.uplink != settings.uplink):
+        batch.append(shaping.uplink_line(settings.uplink, "$device"))
     batch += shaping.lines(settings.outgoing, old, "$device")
-    return "\n".join(["tc -batch - <<END", *batch, "END", ""])
+    return "\n".join([f"{forget}tc -batch - <<END", *batch, "END", ""])
+
+
+def _same_tree(settings: Settings, before: Settings) -> bool:
+    """Whether the classes stay in place: below the uplink's, or not."""
+    return bool(settings.uplink) == bool(before.uplink)
 
 
 def _path(settings: Settings, before: Settings | None, division: Division) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,10 @@ class Outgoing:
     """Bits a second."""
     impairment: Impairment
     """What netem does."""
+    uplink: float | None = None
+    """Bits a second of all that the node sends together; None for no limit."""
+    sharers: int = 1
+    """How many destinations have that in common, each with an equal right to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ class Settings:
     def empty(self) -> bool:
         """Whether nothing is set."""
         return not (self.incoming or self.outgoing or self.single_packets)
+
+    @property
+    def uplink(self) -> float | None:
+        """Bits a second of all that the node sends together; None for no limit."""
+        return min((way.uplink for way in self.outgoing if way.uplink), default=None)
 
     @property
     def impaired(self) -> dict[str, Impairment]:
@@ -87,6 +96,9 @@ def settings_of(links: Mapping[Pair, Qualities], nodes: Mapping[str, str], divis
     incoming: defaultdict[str, list[Incoming]] = defaultdict(list)
     outgoing: defaultdict[str, list[Outgoing]] = defaultdict(list)
     single: set[str] = set()
+    sharers = Counter(
+        source for (source, destination), asked in links.items() if asked.uplink and source != destination
+    )
     for pair in sorted(links, key=lambda pair: (numbers[pair[0]], numbers[pair[1]])):
         source, destination = pair
         if source == destination:
@@ -95,9 +107,12 @@ def settings_of(links: Mapping[Pair, Qualities], nodes: Mapping[str, str], divis
         received, sent = division.at_receiver(asked), division.at_sender(asked)
         if asked.cut or asked.loss or received:
             incoming[destination].append(Incoming(source, nodes[source], bool(asked.cut), asked.loss or 0.0, received))
-        if asked.rate or sent:
-            outgoing[source].append(Outgoing(destination, nodes[destination], numbers[destination], asked.rate, sent))
-        if asked.rate or asked.loss or received or sent:
+        if asked.rate or asked.uplink or sent:
+            shared = (asked.uplink, sharers[source]) if asked.uplink else ()
+            outgoing[source].append(
+                Outgoing(destination, nodes[destination], numbers[destination], asked.rate, sent, *shared)
+            )
+        if asked.rate or asked.uplink or asked.loss or received or sent:
             single.add(source)
     return {
         node: Settings(node, address, tuple(incoming[node]), tuple(outgoing[node]), node in single)

@@ -3,6 +3,9 @@
 A rate counts bytes on the Ethernet: IP packet and 14 bytes of Ethernet header, without preamble, checksum and gap. Of
 8 Mbit/s, a TCP transfer with full packets (1,448 bytes of content in 1,514 on the wire) carries 7.65 Mbit/s of content.
 
+An uplink is one class more, above those of the destinations: each has an equal part of it for its own, and what some
+leave over the others take in turns, packet by packet.
+
 What matches no filter goes by unshaped, ahead of the classes. Each class and its filter have the destination's number,
 so that a change of one link replaces them in place and leaves the queues of all other links alone.
 """
@@ -23,6 +26,8 @@ NETEM = 0x1000
 """Added to the number of a leaf queue that is netem: tc does not turn one kind of queue into another."""
 FRAME = 1514
 """Bytes of a full packet on the Ethernet."""
+UPLINK = 0x2000
+"""The minor number of the class that all destinations have above them where the node's uplink is limited."""
 UNLIMITED = 100e9
 """Bits a second of a class that only delays."""
 BURST_S = 0.005
@@ -46,8 +51,16 @@ def begin(device: str) -> str:
     return f"qdisc add dev {device} root handle {ROOT:x}: htb default 0"
 
 
+def uplink_line(rate: float, device: str) -> str:
+    """The class above those of the destinations; it has to be there before them."""
+    return (
+        f"class replace dev {device} parent {ROOT:x}: classid {ROOT:x}:{UPLINK:x} "
+        f"htb rate {round(rate)}bit burst {_burst(rate)}b cburst {_burst(rate)}b quantum {FRAME}"
+    )
+
+
 def lines(outgoing: Sequence[Outgoing], before: Sequence[Outgoing], device: str) -> Iterator[str]:
-    """What makes the classes of ``before`` those of ``outgoing``; the root queue is there."""
+    """What makes the classes of ``before`` those of ``outgoing``; the root queue and the uplink's class are there."""
     known = {way.number: way for way in before}
     wanted = {way.number for way in outgoing}
     for way in before:
@@ -70,14 +83,23 @@ def lines(outgoing: Sequence[Outgoing], before: Sequence[Outgoing], device: str)
 
 def _class(way: Outgoing, device: str) -> Iterable[str]:
     minor = f"{ROOT:x}:{way.number:x}"
-    rate = max(8, round(way.rate)) if way.rate else round(UNLIMITED)
-    burst = max(2 * FRAME, round((way.rate or UNLIMITED_NETEM) / 8 * BURST_S))
-    yield (
-        f"class replace dev {device} parent {ROOT:x}: classid {minor} "
-        f"htb rate {rate}bit burst {burst}b cburst {burst}b quantum {FRAME}"
-    )
+    if way.uplink:
+        ceil = max(8, round(min(way.rate or way.uplink, way.uplink)))
+        rate = max(8, min(ceil, round(way.uplink / way.sharers)))
+        yield (
+            f"class replace dev {device} parent {ROOT:x}:{UPLINK:x} classid {minor} "
+            f"htb rate {rate}bit ceil {ceil}bit burst {_burst(rate)}b cburst {_burst(ceil)}b quantum {FRAME}"
+        )
+    else:
+        rate = ceil = max(8, round(way.rate)) if way.rate else round(UNLIMITED)
+        burst = _burst(way.rate or UNLIMITED_NETEM)
+        yield (
+            f"class replace dev {device} parent {ROOT:x}: classid {minor} "
+            f"htb rate {rate}bit burst {burst}b cburst {burst}b quantum {FRAME}"
+        )
     if not way.impairment:
-        yield f"qdisc replace dev {device} parent {minor} handle {way.number:x}: bfifo limit {queue_bytes(rate)}b"
+        limit = queue_bytes(ceil)
+        yield f"qdisc replace dev {device} parent {minor} handle {way.number:x}: bfifo limit {limit}b"
         return
     given = way.impairment
     # All of it each time: netem keeps what a change does not mention.
@@ -87,6 +109,10 @@ def _class(way: Outgoing, device: str) -> Iterable[str]:
         f"delay {_us(given.delay)} {_us(given.jitter)} duplicate {_percent(given.duplication)} "
         f"corrupt {_percent(given.corruption)} reorder {_percent(given.reordering)}"
     )
+
+
+def _burst(rate: float) -> int:
+    return max(2 * FRAME, round(rate / 8 * BURST_S))
 
 
 def _us(seconds: float) -> str:
@@ -107,9 +133,10 @@ def queue_packets(way: Outgoing) -> int:
 
     netem's own 1000 would drop the tail where delay times rate is more.
     """
-    waits = way.impairment.delay + way.impairment.jitter + (QUEUE_S if way.rate else 0.0)
-    packets = math.ceil((way.rate or UNLIMITED_NETEM) / 8 * waits / SMALL_FRAME)
-    return min(MAX_PACKETS, max(MIN_PACKETS if way.rate is None else QUEUE_FRAMES, packets))
+    rate = min((bits for bits in (way.rate, way.uplink) if bits), default=None)
+    waits = way.impairment.delay + way.impairment.jitter + (QUEUE_S if rate else 0.0)
+    packets = math.ceil((rate or UNLIMITED_NETEM) / 8 * waits / SMALL_FRAME)
+    return min(MAX_PACKETS, max(MIN_PACKETS if rate is None else QUEUE_FRAMES, packets))
 
 
 def describe(way: Outgoing) -> str:
@@ -118,6 +145,8 @@ def describe(way: Outgoing) -> str:
     words = []
     if way.rate:
         words.append(show_rate(way.rate))
+    if way.uplink:
+        words.append(f"one of {way.sharers} that share {show_rate(way.uplink)}")
     if given.delay or given.jitter:
         words.append(
             f"{given.delay * 1e3:g} ms later" + (f" give or take {given.jitter * 1e3:g} ms" if given.jitter else "")

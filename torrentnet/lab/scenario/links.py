@@ -71,7 +71,7 @@ Share = Annotated[
 """0 to 1."""
 
 
-QUALITIES = ("rate", "delay", "jitter", "loss", "corruption", "duplication", "reordering")
+QUALITIES = ("rate", "uplink", "delay", "jitter", "loss", "corruption", "duplication", "reordering")
 WAYS = ("from", "to", "between")
 _A_WAY: dict[str, JsonValue] = {"anyOf": [{"required": [key]} for key in WAYS]}
 _A_QUALITY: dict[str, JsonValue] = {"anyOf": [{"required": [key]} for key in QUALITIES]}
@@ -95,6 +95,9 @@ class Impairment(Way):
     model_config = ConfigDict(json_schema_extra={"allOf": [_A_WAY, _A_QUALITY]})
 
     rate: LinkRate | None = Field(None, description="the most that passes, for each directed pair of nodes by itself")
+    uplink: LinkRate | None = Field(
+        None, description="the most that one of these nodes sends to all others together; goes with `from` alone"
+    )
     delay: Time | None = Field(None, description="how much later everything arrives, one way")
     jitter: Time | None = Field(None, description="how much the delay varies, to both sides")
     loss: Share | None = Field(None, description="share of packets that do not arrive")

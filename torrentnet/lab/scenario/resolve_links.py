@@ -112,6 +112,13 @@ def _across(sides: tuple[tuple[str, ...], ...]) -> frozenset[Pair]:
 
 def qualities_of(context: Context, loc: Loc, model: Impairment) -> Qualities:
     """What is asked, checked for what cannot be."""
+    if model.uplink is not None and (model.from_ is None or model.to is not None):
+        context.note(
+            (*loc, "uplink"),
+            "an uplink is what a node sends to all others together",
+            "write `from: leecher` without `to`; `rate` is for the way to somebody",
+            at_value=False,
+        )
     if model.jitter and model.delay is not None and model.jitter > model.delay:
         context.note(
             (*loc, "jitter"),
@@ -157,6 +164,6 @@ def describe(model: Impairment) -> str:
 
 
 def _show(name: str, value: float) -> str:
-    if name == "rate":
+    if name in {"rate", "uplink"}:
         return UNLIMITED if value == math.inf else show_rate(value)
     return show_duration(value) if name in {"delay", "jitter"} else show_share(value)
