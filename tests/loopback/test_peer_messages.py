@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from tests.loopback.programs import ANYWHERE, DEADLINE_S, PEER, make_file
+from torrentnet.wire.info import make_info
+from torrentnet.wire.metainfo import torrent_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,10 +113,34 @@ CASES = [
         "peer.py: error: --piece-length goes with share: with get, the file is what others share",
     ),
     Case(
-        "get-with-torrent",
+        "get-with-a-torrent-that-is-not-there",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --torrent x.torrent",
+        1,
+        "peer.py: error: cannot read x.torrent: no such file or directory",
+    ),
+    Case(
+        "get-with-a-torrent-that-is-none",
+        f"get myfile.txt {NOWHERE} {ANYWHERE} --torrent myfile.txt",
+        1,
+        "peer.py: error: myfile.txt: no .torrent file: number without an end at offset 0",
+    ),
+    Case(
+        "get-with-the-torrent-of-another-file",
+        f"get other.txt {NOWHERE} {ANYWHERE} --torrent it.torrent",
         2,
-        "peer.py: error: --torrent goes with share: with get, the file is what others share",
+        "peer.py: error: it.torrent is the .torrent of 'myfile.txt', not of 'other.txt'",
+    ),
+    Case(
+        "get-with-a-magnet-link-and-a-torrent",
+        f"get magnet:?xt=urn:btih:{'00' * 20}&dn=a {NOWHERE} {ANYWHERE} --torrent it.torrent",
+        2,
+        "peer.py: error: a magnet link and --torrent say the same\n  hint: give one of them",
+    ),
+    Case(
+        "get-with-half-a-magnet-link",
+        f"get magnet:?dn=a {NOWHERE} {ANYWHERE}",
+        2,
+        "peer.py: error: the magnet link has no info-hash (xt=urn:btih:...)",
     ),
     Case(
         "piece-length-no-power-of-two",
@@ -343,6 +369,7 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "dangling").symlink_to("nothing")
     os.mkfifo(tmp_path / "fifo")
     make_file(tmp_path / "odd\x07name", 1)
+    (tmp_path / "it.torrent").write_bytes(torrent_with(make_info("myfile.txt", 100, 16384, bytes(20)), None))
     return tmp_path
 
 

@@ -105,7 +105,8 @@ class _Work:
 class Download:
     """Drives one ``get``. ``now`` is any clock that does not jump; every call may change :attr:`phase`.
 
-    ``exists`` says whether something is there under the file's name when it begins.
+    ``exists`` says whether something is there under the file's name when it begins. ``info`` is the info dictionary
+    where it is known from the start, by a .torrent.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class Download:
         now: float,
         *,
         exists: bool,
+        info: Info | None = None,
     ) -> None:
         self.name = name
         self.phase = Phase.ASKING
@@ -127,7 +129,8 @@ class Download:
         """Why it failed, for a person; empty unless :attr:`phase` is FAILED."""
         self.hint = ""
         self.store: FileStore | None = None
-        self.info: Info | None = None
+        self.info = info
+        self._opening = False
         self.source: Holder | None = None
         """Who the pieces come from now."""
         self._identity = identity
@@ -238,6 +241,13 @@ class Download:
         )
         if self.store is not None:
             self._fetch.opened(self.store.info, now)
+        elif self.info is not None:
+            self._open_part(self.info)
+
+    def _open_part(self, info: Info) -> None:
+        if not self._opening:
+            self._opening = True
+            self._host.open_part(info)
 
     def take(self, event: ConversationEvent, now: float) -> None:
         """The source said something. Whatever it does wrong ends in the next source."""
@@ -274,7 +284,7 @@ class Download:
             if isinstance(result, InfoArrived):
                 self.info = result.info
                 self._report.info_arrived(self.source, result.info, result.elapsed)
-                self._host.open_part(result.info)
+                self._open_part(result.info)
             else:
                 assert self._work is not None
                 self._work.verifying[result.piece] = _Verifying(self.source, result.elapsed)
@@ -346,7 +356,7 @@ class Download:
             self._done(now)
             return
         store.close()
-        if store.info.length != found.size:
+        if store.info.length != found.size and (found.size or found.piece_length):
             reason = f"{store.path} is there already with another content, and is left as it is"
             self._fail(reason, now, hint="move it away, or get the file into another directory with --dir")
             return
@@ -383,6 +393,13 @@ class Download:
         self._send_outcome(Result.SUCCEEDED, "", now)
 
     def _give_up(self, now: float) -> None:
+        if self._found is None and self._session.knows_no_names:
+            self._fail(
+                f"the tracker speaks BEP 15 but does not answer when asked for {self.name!r} by name",
+                now,
+                hint="give get a magnet link in the place of the name, or a --torrent; `share` makes both",
+            )
+            return
         self._fail(f"{self._obstacle}; gave up after {self._patience.give_up:g} s without a new piece", now)
 
     def _fail(self, reason: str, now: float, *, hint: str = "") -> None:

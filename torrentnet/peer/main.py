@@ -23,10 +23,11 @@ from torrentnet.peer.commands import make_commands
 from torrentnet.peer.download import Patience
 from torrentnet.peer.node import Peer, Settings
 from torrentnet.peer.requestlog import RequestLog
+from torrentnet.peer.session import Membership
 from torrentnet.peer.storage import explain
-from torrentnet.wire.errors import LocalError, NameRefused
+from torrentnet.wire.errors import LocalError, MetainfoError, NameRefused
 from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH
-from torrentnet.wire.metainfo import magnet_link, torrent_file
+from torrentnet.wire.metainfo import magnet_link, parse_magnet, parse_torrent, torrent_file
 from torrentnet.wire.names import check_file_name, check_peer_name
 from torrentnet.wire.udp import Endpoint
 
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
 
     from torrentnet.console.commands import Commands
     from torrentnet.peer.storage import FileStore
+    from torrentnet.wire.info import Info
 
 _ABOUT = """\
 A peer of a simple torrent network. `share` offers a file that is here; `get` asks the tracker who has a file of that
 name whole, downloads it from one of those peers, picked at random, and then stays as a seed.
+
+Other people's trackers know no names: with one of them, give `get` a magnet link instead of the name, or a --torrent.
 
 The terminal is the peer's command line too: type `request logs`, `status`, `help` or `quit`.
 """
@@ -46,6 +50,7 @@ _EXAMPLES = """\
 examples:
   peer.py share myfile.txt 127.0.0.1:6771 127.0.0.1:52611
   peer.py get myfile.txt 127.0.0.1:6771 127.0.0.1:52612 --dir downloads
+  peer.py get 'magnet:?xt=urn:btih:...&dn=myfile.txt' 127.0.0.1:6969 127.0.0.1:52613
 
 exit status: 0 orderly end, 1 the file could not be shared or had, 2 wrong command line
 """
@@ -90,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("mode", choices=("share", "get"), help="share a file that is here, or get it by its name")
-    add("filename", metavar="FILENAME", help="the file's name; with share, a path to it is fine too")
+    add("filename", metavar="FILENAME", help="the file's name; or with share its path, with get a magnet link")
     add("tracker", metavar="TRACKER_ADDRESS", help="the tracker's HOST:PORT (UDP)")
     add("listen", metavar="LISTEN_ADDRESS", help="HOST:PORT to listen on for other peers (TCP); port 0 is any free one")
     add("--name", help="this peer's name in lists and logs (default: peer-PORT)")
@@ -124,7 +129,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a source slower than this is left while there is another one to try (default: 16KiB/s)",
     )
     add("--upload-rate", metavar="RATE", type=_unit(parse_rate), help="send at most this, as in 1MiB/s or 8mbit")
-    add("--torrent", metavar="FILE", type=Path, help="with share: write a .torrent, so that any client can join")
+    add(
+        "--torrent",
+        metavar="FILE",
+        type=Path,
+        help="with share: write a .torrent, so that any client can join; with get: read one, for a plain tracker",
+    )
     add(
         "--corrupt-uploads",
         action="store_true",
@@ -153,10 +163,9 @@ def _unit(parse: Callable[[str], float]) -> Callable[[str], float]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.mode == "get":
-        for given, word in ((options.torrent, "--torrent"), (options.piece_length, "--piece-length")):
-            if given is not None:
-                raise UsageError(f"{word} goes with share: with get, the file is what others share")
+    if options.mode == "get" and options.piece_length is not None:
+        raise UsageError("--piece-length goes with share: with get, the file is what others share")
+    known, info = _known(options) if options.mode == "get" else (None, None)
     path = _path(options)
     piece_length = None if options.piece_length is None else int(options.piece_length)
     if piece_length is not None and (
@@ -188,6 +197,8 @@ def _run(options: argparse.Namespace) -> int:
         piece_length=piece_length,
         upload_rate=options.upload_rate,
         patience=Patience(options.timeout, options.give_up, options.min_rate),
+        known=known,
+        info=info,
         corrupt=options.corrupt_uploads,
     )
 
@@ -218,6 +229,31 @@ def _run(options: argparse.Namespace) -> int:
         if server is not None:
             server.stop()
         terminal.stop()
+
+
+def _known(options: argparse.Namespace) -> tuple[Membership | None, Info | None]:
+    """What a magnet link or a .torrent says of the file to get; a link's place is taken by the name that is in it."""
+    given: str = options.filename
+    if given.startswith("magnet:"):
+        if options.torrent is not None:
+            raise UsageError("a magnet link and --torrent say the same", hint="give one of them")
+        try:
+            magnet = parse_magnet(given)
+        except MetainfoError as error:
+            raise UsageError(error.message) from None
+        options.filename = magnet.name
+        return Membership(magnet.info_hash, magnet.name, 0, 0), None
+    if options.torrent is None:
+        return None, None
+    try:
+        info = parse_torrent(options.torrent.read_bytes())
+    except OSError as error:
+        raise LocalError(f"cannot read {options.torrent}: {os.strerror(error.errno or 0).lower()}") from None
+    except MetainfoError as error:
+        raise LocalError(f"{options.torrent}: {error.message}") from None
+    if info.name != given:
+        raise UsageError(f"{options.torrent} is the .torrent of {info.name!r}, not of {given!r}")
+    return Membership(info.info_hash, info.name, info.length, info.piece_length), info
 
 
 def _path(options: argparse.Namespace) -> Path:

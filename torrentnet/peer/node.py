@@ -57,6 +57,10 @@ class Settings:
     upload_rate: float | None
     """Bytes a second; None is no limit."""
     patience: Patience
+    known: Membership | None = None
+    """With get: what a magnet link or a .torrent says of the file; None asks the tracker for it by name."""
+    info: Info | None = None
+    """With get: the info dictionary, from a .torrent."""
     corrupt: bool = False
     """Whether each piece is sent with a byte changed: for tests of others."""
 
@@ -90,7 +94,7 @@ class Peer:
             settings.name, make_peer_id(unique.randbytes(12)), self.endpoint.port, unique.getrandbits(32)
         )
         self._identity = identity
-        self._session = TrackerSession(identity, Requests(unique))
+        self._session = TrackerSession(identity, Requests(unique), settings.known, self.endpoint)
         self._rng = rng
         now = self._made = time.monotonic()
         self._uploads = Uploads(
@@ -209,6 +213,7 @@ class Peer:
             Report(settings.path.name, self._events.emit, self._log),
             now,
             exists=os.path.lexists(settings.path),
+            info=settings.info,
         )
 
     def _due(self, now: float) -> float | None:

@@ -92,6 +92,11 @@ class Requests:
         """Whether a request of this kind is under way."""
         return kind in self._pending
 
+    def unanswered(self, kind: Kind) -> bool:
+        """Whether a request of this kind was sent several times in vain, by the connection id that is in force."""
+        pending = self._pending.get(kind)
+        return self._connection_id is not None and pending is not None and pending.tries > SILENT_AFTER
+
     def ask(self, kind: Kind, build: Callable[[int, int], bytes], now: float, tag: object = None) -> None:
         """Put a request under way, at once; one of the same kind that was not answered is given up."""
         self._pending[kind] = _Pending(kind, build, tag, self._transaction_id(), now)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from torrentnet.peer.requests import Answer, Kind, Refusal, Requests
 from torrentnet.wire import extension, udp
 from torrentnet.wire.errors import PacketError
+from torrentnet.wire.info import piece_count
+from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.urldata import Publication, pack_publication
-
-if TYPE_CHECKING:
-    from torrentnet.wire.pieces import PieceSet
 
 DEFAULT_KEEPALIVE = 5.0
 MIN_KEEPALIVE, MAX_KEEPALIVE = 0.05, 3600.0
@@ -101,11 +100,24 @@ class TrackerSession:
 
     Feed it datagrams (:meth:`receive`), send what :meth:`datagrams` hands out, and call both again no later than
     :meth:`due`. ``now`` is any clock that does not jump, in seconds.
+
+    ``known`` is what the peer was told of its file by a magnet link or a .torrent: nothing is asked by name then, and
+    the peers are those that an announce lists, as any tracker of BEP 15 does. ``own`` is the peer's own address, which
+    some trackers list too.
     """
 
-    def __init__(self, identity: Identity, requests: Requests) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        requests: Requests,
+        known: Membership | None = None,
+        own: udp.Endpoint | None = None,
+    ) -> None:
         self._identity = identity
         self._requests = requests
+        self._known = known
+        self._own = own
+        self._wants_peers = False
         self._member: Membership | None = None
         self._held: PieceSet | None = None
         self._keepalive = requests.slowest = DEFAULT_KEEPALIVE
@@ -132,11 +144,20 @@ class TrackerSession:
         return self._keepalive
 
     def lookup(self, name: str, request: int, now: float) -> None:
-        """Ask who has the file ``name`` whole; ``request`` 0 begins a new row in the tracker's log."""
+        """Ask who has the file ``name`` whole; ``request`` 0 begins a new row in the tracker's log.
+
+        Where the file is known, ask for its peers: they may lack pieces, and nothing is logged.
+        """
+        if self._known is not None:
+            self._ask_peers(self._known, now)
+            return
         self._ask_lookup(_Lookup(name, request), now)
 
     def join(self, member: Membership, held: PieceSet, now: float) -> None:
         """Announce that we hold ``held`` (kept and looked at again) of a file, and keep doing so."""
+        if self._known is not None and self._joined:
+            self.hold(member, held)
+            return
         self._member, self._held = member, held
         self._joined = False
         self._announce(udp.Event.STARTED, now)
@@ -175,6 +196,11 @@ class TrackerSession:
         if self._member:
             self._goodbye_by = now + patience / 2
         self._next_keepalive = None
+
+    @property
+    def knows_no_names(self) -> bool:
+        """Whether the tracker has given us a connection id and then left several look-ups unanswered."""
+        return self._requests.unanswered(Kind.LOOKUP)
 
     @property
     def settled(self) -> bool:
@@ -259,6 +285,9 @@ class TrackerSession:
             self._report_at = now
             events.append(Joined(again=self._ever_joined))
             self._ever_joined = True
+        if self._wants_peers and self._known is not None:
+            self._wants_peers = False
+            events.append(_named(self._known, announced, self._own))
 
     def _take_refusal(self, refusal: Refusal, now: float, events: list[SessionEvent]) -> None:
         if refusal.tag is udp.Event.STOPPED:
@@ -289,6 +318,14 @@ class TrackerSession:
         unique = {holder.endpoint: holder for holder in lookup.holders}
         events.append(LookupDone(found, tuple(unique.values())))
 
+    def _ask_peers(self, known: Membership, now: float) -> None:
+        if self._member is None:
+            # One piece stands for a file of which nothing but the info-hash is known.
+            pieces = piece_count(known.size, known.piece_length) if known.piece_length else 1
+            self._member, self._held = known, PieceSet(max(pieces, 1))
+        self._wants_peers = True
+        self._announce(udp.Event.NONE if self._joined else udp.Event.STARTED, now)
+
     def _ask_lookup(self, lookup: _Lookup, now: float) -> None:
         first = len(lookup.holders)
         identity = self._identity
@@ -317,7 +354,8 @@ class TrackerSession:
         def build(connection_id: int, transaction_id: int) -> bytes:
             left = 0 if held.is_full else max(1, member.size - len(held) * member.piece_length)
             piece_length = member.piece_length or None
-            publication = Publication(member.name, member.size, piece_length, identity.name, extended=True)
+            size = member.size if member.size or piece_length else None
+            publication = Publication(member.name, size, piece_length, identity.name, extended=True)
             return udp.pack_announce(
                 udp.Announce(
                     connection_id,
@@ -330,7 +368,7 @@ class TrackerSession:
                     event,
                     0,
                     identity.key,
-                    0,
+                    udp.DEFAULT_WANT if self._wants_peers else 0,
                     identity.port,
                     pack_publication(publication),
                 )
@@ -382,3 +420,23 @@ class TrackerSession:
         self._report_at = min(self._report_at, now + keepalive)
         if self._next_keepalive is not None:
             self._next_keepalive = min(self._next_keepalive, now + keepalive)
+
+
+def _named(known: Membership, announced: udp.Announced, own: udp.Endpoint | None) -> LookupDone:
+    """The peers that an announce lists, as a look-up names them: by their addresses, for nobody told their names."""
+    holders = tuple(extension.Holder(endpoint, str(endpoint)) for endpoint in announced.peers if endpoint != own)
+    found = extension.Found(
+        transaction_id=announced.transaction_id,
+        found=True,
+        request=0,
+        keepalive_ms=0,
+        timeout_ms=0,
+        info_hash=known.info_hash,
+        size=known.size,
+        piece_length=known.piece_length,
+        complete=announced.seeders,
+        incomplete=announced.leechers,
+        first=0,
+        holders=holders,
+    )
+    return LookupDone(found, holders)

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from torrentnet.wire import bencode
+from torrentnet.wire.errors import BencodeError, MetainfoError, NameRefused
+from torrentnet.wire.info import HASH_SIZE, Info, parse_info
+from torrentnet.wire.names import check_file_name
 
 if TYPE_CHECKING:
-    from torrentnet.wire.info import Info
     from torrentnet.wire.udp import Endpoint
+
+_BTIH = "urn:btih:"
+_MAX_FIELDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Magnet:
+    """What a magnet link says of a file."""
+
+    info_hash: bytes
+    name: str
 
 
 def announce_url(tracker: str, info: Info) -> str:
@@ -29,5 +45,56 @@ def magnet_link(info: Info, tracker: str, seed: Endpoint | None = None) -> str:
 
 def torrent_file(info: Info, tracker: str) -> bytes:
     """The bytes of a .torrent file; the info dictionary goes in exactly as it was hashed."""
-    url = announce_url(tracker, info).encode("ascii")
-    return b"d8:announce" + bencode.encode(url) + b"4:info" + info.raw + b"e"
+    return torrent_with(info, announce_url(tracker, info))
+
+
+def torrent_with(info: Info, url: str | None) -> bytes:
+    """The bytes of a .torrent file with this announce URL, or without any: whoever gets it has to name a tracker."""
+    announce = b"" if url is None else b"8:announce" + bencode.encode(url.encode("ascii"))
+    return b"d" + announce + b"4:info" + info.raw + b"e"
+
+
+def parse_torrent(data: bytes) -> Info:
+    """What a .torrent file says of its file; its trackers are not looked at. Raises :class:`MetainfoError`."""
+    try:
+        value = bencode.decode(data)
+    except BencodeError as error:
+        raise MetainfoError(f"no .torrent file: {error.message}") from None
+    info = value.get(b"info") if isinstance(value, dict) else None
+    if not isinstance(info, dict):
+        raise MetainfoError("no .torrent file: there is no info dictionary in it")
+    raw = bencode.encode(info)
+    # The hash is over the bytes as they stand there (BEP 3), and only a canonical dictionary encodes to the same.
+    if b"4:info" + raw not in data:
+        raise MetainfoError("the info dictionary of this .torrent file is not canonical")
+    return parse_info(raw)
+
+
+def parse_magnet(link: str) -> Magnet:
+    """What a magnet link (BEP 9) says: ``xt=urn:btih:`` with 40 hexadecimal or 32 base32 digits, and ``dn``.
+
+    Its trackers and peers are not looked at. Raises :class:`MetainfoError`.
+    """
+    parts = urlsplit(link)
+    if parts.scheme != "magnet":
+        raise MetainfoError("a magnet link begins with magnet:?")
+    try:
+        fields = parse_qsl(parts.query, max_num_fields=_MAX_FIELDS, errors="strict")
+    except ValueError:
+        raise MetainfoError("the magnet link cannot be read") from None
+    digits = next((text.removeprefix(_BTIH) for key, text in fields if key == "xt" and text.startswith(_BTIH)), None)
+    if digits is None:
+        raise MetainfoError("the magnet link has no info-hash (xt=urn:btih:...)")
+    try:
+        info_hash = bytes.fromhex(digits) if len(digits) == 2 * HASH_SIZE else base64.b32decode(digits.upper())
+    except (ValueError, binascii.Error):
+        info_hash = b""
+    if len(info_hash) != HASH_SIZE:
+        raise MetainfoError(f"the magnet link's info-hash is no hash: {digits[:44]!r}")
+    name = next((text for key, text in fields if key == "dn"), None)
+    if name is None:
+        raise MetainfoError("the magnet link does not say what the file is called (dn=...)")
+    try:
+        return Magnet(info_hash, check_file_name(name))
+    except NameRefused as error:
+        raise MetainfoError(f"the magnet link: {error.message}") from None

@@ -197,6 +197,7 @@ class Member:
         name: str = "peer-1",
         endpoint: Endpoint = ENDPOINT,
         seed: int = 1,
+        known: Membership | None = None,
     ) -> None:
         rng = random.Random(seed)
         self.simulation = simulation
@@ -205,7 +206,7 @@ class Member:
         self.endpoint = endpoint
         self.identity = Identity(name, b"-NL0100-" + rng.randbytes(12), endpoint.port, rng.getrandbits(32))
         self.requests = Requests(rng)
-        self.session = TrackerSession(self.identity, self.requests)
+        self.session = TrackerSession(self.identity, self.requests, known, endpoint)
         self.events: list[tuple[float, SessionEvent]] = []
         self.heard: Callable[[SessionEvent], None] = lambda event: None
         self.alive = True

@@ -212,6 +212,8 @@ class Getter(Member):
         patience: Patience | None = None,
         peer: str = "leecher",
         ip: str = "198.18.0.200",
+        known: Membership | None = None,
+        info: Info | None = None,
     ) -> None:
         super().__init__(
             world.simulation,
@@ -221,6 +223,7 @@ class Getter(Member):
             endpoint=Endpoint(ip, 6881),
             # Not the download's: two lives with the same choices are two peers all the same.
             seed=500 + len(world.getters),
+            known=known,
         )
         self.world = world
         self.path = directory / name
@@ -246,6 +249,7 @@ class Getter(Member):
             Report(name, self._emit, self.log),
             self.simulation.now,
             exists=os.path.lexists(self.path),
+            info=info,
         )
         self.poll()
 

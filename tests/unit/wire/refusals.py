@@ -6,7 +6,19 @@ import struct
 from typing import TYPE_CHECKING
 
 from tests.unit.wire import page
-from torrentnet.wire import bencode, extended, extension, handshake, info, messages, names, pieces, udp, urldata
+from torrentnet.wire import (
+    bencode,
+    extended,
+    extension,
+    handshake,
+    info,
+    messages,
+    metainfo,
+    names,
+    pieces,
+    udp,
+    urldata,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +54,12 @@ def _message(identifier: int, payload: bytes) -> bytes:
 def _read(stream: bytes) -> list[messages.Message]:
     return list(messages.MessageReader(1024).feed(stream))
 
+
+def _magnet(fields: str) -> metainfo.Magnet:
+    return metainfo.parse_magnet(f"magnet:?{fields}")
+
+
+_UNSORTED = b"d6:pieces20:" + b"h" * 20 + b"12:piece lengthi9e4:name1:a6:lengthi5ee"
 
 REFUSALS: dict[str, Callable[[], object]] = {
     "file name: empty": lambda: names.check_file_name(""),
@@ -135,4 +153,13 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "bencode: string longer than its text": lambda: bencode.decode(b"5:abc"),
     "bencode: leading zero": lambda: bencode.decode(b"i01e"),
     "bencode: number without an end": lambda: bencode.decode(b"i1"),
+    "torrent: not bencoded": lambda: metainfo.parse_torrent(b"hello"),
+    "torrent: no info": lambda: metainfo.parse_torrent(b"d8:announce3:udpe"),
+    "torrent: not canonical": lambda: metainfo.parse_torrent(b"d4:info" + _UNSORTED + b"e"),
+    "magnet: another scheme": lambda: metainfo.parse_magnet("http://localhost/?xt=urn:btih:00"),
+    "magnet: no UTF-8": lambda: _magnet("dn=%ff"),
+    "magnet: no hash": lambda: _magnet("dn=a&xt=urn:sha1:00"),
+    "magnet: a short hash": lambda: _magnet("dn=a&xt=urn:btih:0123"),
+    "magnet: no name": lambda: _magnet(f"xt=urn:btih:{'00' * 20}"),
+    "magnet: a path": lambda: _magnet(f"xt=urn:btih:{'00' * 20}&dn=../a"),
 }

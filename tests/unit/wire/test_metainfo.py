@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -49,3 +50,25 @@ def test_a_torrent_file_holds_the_dictionary_as_it_was_hashed(name: str) -> None
     assert raw.endswith(b"4:info" + made.raw + b"e")
     # Canonical: another client that encodes it anew gets the same bytes, and the same hash.
     assert bencode.encode(value) == raw
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_we_write_we_read(name: str) -> None:
+    made = _info(name)
+    for url in (metainfo.announce_url("198.18.0.2:6771", made), None):
+        assert metainfo.parse_torrent(metainfo.torrent_with(made, url)) == made
+    link = metainfo.magnet_link(made, "198.18.0.2:6771", Endpoint("198.18.0.4", 6881))
+    assert metainfo.parse_magnet(link) == metainfo.Magnet(made.info_hash, name)
+
+
+def test_other_clients_torrents_have_more_in_them() -> None:
+    made = _info("a")
+    raw = b"d8:announce3:udp10:created by3:tn!4:info" + made.raw + b"8:url-list0:e"
+    assert metainfo.parse_torrent(raw) == made
+
+
+def test_a_magnet_link_may_have_its_hash_in_base32() -> None:
+    made = _info("a")
+    digits = base64.b32encode(made.info_hash).decode()
+    for text in (digits, digits.lower()):
+        assert metainfo.parse_magnet(f"magnet:?xt=urn:btih:{text}&dn=a") == metainfo.Magnet(made.info_hash, "a")
