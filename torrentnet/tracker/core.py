@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from torrentnet.tracker.records import Record, RequestBegan
     from torrentnet.tracker.settings import Settings
     from torrentnet.wire.connection_id import ConnectionIds
+    from torrentnet.wire.info import Info
 
 ID_REFUSED: Final = "connection id refused: connect again"
 _CONNECT = int(Action.CONNECT)
@@ -43,6 +44,7 @@ class Core:
 
     ``now`` is always the same clock's reading in seconds, never going back; ``wall`` gives the time of day for the
     log. ``emit`` writes event lines, ``write`` takes journal records. ``random`` chooses which peers an announce lists.
+    ``given`` are files whose names are known beforehand.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class Core:
         random: Random,
         first_request: int = 1,
         limits: Limits | None = None,
+        given: Iterable[Info] = (),
     ) -> None:
         self.settings = settings
         limits = limits or Limits()
-        self.registry = Registry(settings.timeout, limits)
+        self.registry = Registry(settings.timeout, limits, given)
         self.requests = Requests(settings.timeout, first_request, limits)
         self.refusals = Refusals(emit)
         self.received = 0

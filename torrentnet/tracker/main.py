@@ -25,11 +25,14 @@ from torrentnet.tracker.journal import Journal
 from torrentnet.tracker.server import Server, bind
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire.connection_id import ConnectionIds
-from torrentnet.wire.errors import LocalError, NameRefused
+from torrentnet.wire.errors import LocalError, MetainfoError, NameRefused
+from torrentnet.wire.metainfo import parse_torrent
 from torrentnet.wire.names import check_peer_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from torrentnet.wire.info import Info
 
 PROGRAM: Final = "tracker.py"
 CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
@@ -60,6 +63,7 @@ class Options:
     seed: int | None
     console: Path | None
     log_level: str
+    torrents: tuple[Info, ...] = ()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -111,6 +115,14 @@ def parse_options(arguments: list[str]) -> Options:
     parser.add_argument(
         "--state", metavar="DIR", type=Path, help="keep the journal there; without it, it ends with the program"
     )
+    parser.add_argument(
+        "--torrent",
+        metavar="FILE",
+        type=_typed(_torrent),
+        action="append",
+        default=[],
+        help="a .torrent whose file is known by name from the start, for clients that tell none; may be repeated",
+    )
     parser.add_argument("--seed", metavar="N", type=_typed(_seed), help="makes the choice of listed peers repeatable")
     parser.add_argument(
         "--console",
@@ -140,6 +152,7 @@ def parse_options(arguments: list[str]) -> Options:
         name=parsed.name,
         state=parsed.state,
         seed=parsed.seed,
+        torrents=tuple(parsed.torrent),
         console=Path(parsed.console) if parsed.console else None,
         log_level=parsed.log_level,
     )
@@ -182,6 +195,7 @@ def _run(options: Options) -> int:
         wall=time.time,
         random=random.Random(options.seed),
         first_request=journal.next_request,
+        given=options.torrents,
     )
     core.load(journal.waiting(), clock())
     address = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}"
@@ -246,6 +260,15 @@ def _name(text: str) -> str:
         return check_peer_name(text)
     except NameRefused as error:
         raise ValueError(error.message.replace("peer name", "name")) from None
+
+
+def _torrent(text: str) -> Info:
+    try:
+        return parse_torrent(Path(text).read_bytes())
+    except OSError as error:
+        raise ValueError(f"{text} cannot be read: {(error.strerror or str(error)).lower()}") from None
+    except MetainfoError as error:
+        raise ValueError(f"{text}: {error.message}") from None
 
 
 def _seed(text: str) -> int:

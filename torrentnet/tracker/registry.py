@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torrentnet.tracker.deadlines import Deadlines
@@ -14,17 +15,24 @@ from torrentnet.wire.handshake import client_name
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from torrentnet.wire.extension import Possession
+    from torrentnet.wire.info import Info
     from torrentnet.wire.udp import Announce
     from torrentnet.wire.urldata import Publication
 
 
 class Registry:
-    """All swarms. ``timeout`` (seconds) is the silence after which a peer with the extension is forgotten."""
+    """All swarms. ``timeout`` (seconds) is the silence after which a peer with the extension is forgotten.
 
-    def __init__(self, timeout: float, limits: Limits | None = None) -> None:
+    ``given`` are files whose .torrent the tracker was given: their names are theirs, whoever shares them first, also
+    where those who share them never say a name.
+    """
+
+    def __init__(self, timeout: float, limits: Limits | None = None, given: Iterable[Info] = ()) -> None:
+        self._given = {info.info_hash: info for info in given}
+        self._given_names = {info.name: info.info_hash for info in self._given.values()}
         self.timeout = timeout
         self.limits = limits or Limits()
         self._swarms: dict[bytes, Swarm] = {}
@@ -67,6 +75,9 @@ class Registry:
     def join(self, announce: Announce, publication: Publication, ip: str, now: float) -> Holder:
         """Let a peer into a swarm, which is made if need be. Raises :class:`Refused`, and then nothing has changed."""
         self._check_room(announce.info_hash, ip)
+        known = self._given.get(announce.info_hash)
+        if known is not None:
+            publication = replace(publication, name=known.name, size=known.length, piece_length=known.piece_length)
         swarm = self._swarms.get(announce.info_hash)
         self._check_name(swarm, announce.info_hash, publication.name)
         if swarm is None:
@@ -173,6 +184,13 @@ class Registry:
         # An info-hash keeps its first name, so another name for it binds nothing and clashes with nobody.
         if name is None or (swarm is not None and swarm.name is not None):
             return
+        given = self._given_names.get(name)
+        if given is not None and given != info_hash:
+            raise Refused(
+                Reason.NAME_TAKEN,
+                f"name taken: {name} is another file here, whose .torrent the tracker was given;"
+                " share yours under another name",
+            )
         other = self._names.get(name)
         if other is not None and other.info_hash != info_hash:
             holder = next(iter(other.complete.values()), None) or next(iter(other.members.values()))

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.tracker.world import HASH, KEEPALIVE, OTHER_HASH, SIZE, TIMEOUT, Client, TrackerError, World, seeds
+from tests.unit.tracker.world import (
+    HASH,
+    KEEPALIVE,
+    OTHER_HASH,
+    PIECE,
+    SIZE,
+    TIMEOUT,
+    Client,
+    TrackerError,
+    World,
+    seeds,
+)
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire import extension, udp
+from torrentnet.wire.info import make_info
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Endpoint, Event, Swarm
 from torrentnet.wire.urldata import Publication, pack_publication
@@ -229,6 +241,32 @@ def test_second_content_under_a_name_is_refused_and_names_the_holder() -> None:
     )
     assert len(world.core.registry) == 1
     assert world.told("refused")[0].startswith("refused what=announce address=10.0.0.9:40881 reason=name taken: ")
+
+
+GIVEN = make_info("given.txt", SIZE, PIECE, bytes(20) * 32)
+
+
+def test_a_file_whose_torrent_was_given_has_its_name_whoever_shares_it() -> None:
+    """A standard client says nothing but the info-hash."""
+    world = World(given=(GIVEN,))
+    client = Client(world, "A2", ip="10.0.0.9", extended=False)
+    client.announce(Event.STARTED, info_hash=GIVEN.info_hash, options=b"")
+    assert world.told("published")[0].startswith("published file=given.txt peer=")
+    found = Client(world, "leecher").lookup("given.txt")
+    assert (found.info_hash, found.size, found.piece_length) == (GIVEN.info_hash, SIZE, PIECE)
+    assert [str(holder.endpoint) for holder in found.holders] == ["10.0.0.9:6881"]
+
+
+def test_no_other_content_takes_the_name_of_a_torrent_that_was_given() -> None:
+    world = World(given=(GIVEN,))
+    options = pack_publication(Publication("given.txt", SIZE, PIECE, "seeder-9", extended=True))
+    with pytest.raises(TrackerError) as caught:
+        Client(world, "seeder-9").announce(Event.STARTED, info_hash=OTHER_HASH, options=options)
+    assert str(caught.value) == (
+        "name taken: given.txt is another file here, whose .torrent the tracker was given;"
+        " share yours under another name"
+    )
+    assert len(world.core.registry) == 0
 
 
 def test_name_is_free_when_the_last_holder_is_gone() -> None:

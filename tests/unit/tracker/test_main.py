@@ -11,6 +11,8 @@ from torrentnet.tracker.main import Options, main, parse_options
 from torrentnet.tracker.server import bind
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire.errors import LocalError
+from torrentnet.wire.info import make_info
+from torrentnet.wire.metainfo import torrent_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +58,14 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
             ["a:1", "--log-level", "loud"],
             "argument --log-level: invalid choice: 'loud' (choose from debug, info, warning, error)",
         ),
+        (
+            ["a:1", "--torrent", "/no/such.torrent"],
+            "argument --torrent: /no/such.torrent cannot be read: no such file or directory",
+        ),
+        (
+            ["a:1", "--torrent", "/dev/null"],
+            "argument --torrent: /dev/null: no .torrent file: value ends too early",
+        ),
         (["a:1", "--what"], "unrecognized arguments: --what"),
     ],
 )
@@ -82,6 +92,15 @@ def test_defaults_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (options.name, options.state, options.seed, options.log_level) == ("t", tmp_path, 7, "debug")
     assert str(options.console) == "/run/from.environment"
     assert str(parse_options(["a:1", "--console", "/tmp/c"]).console) == "/tmp/c"
+
+
+def test_torrents_are_read(tmp_path: Path) -> None:
+    infos = tuple(make_info(name, 5, 16384, bytes(20)) for name in ("a", "b"))
+    words = ["127.0.0.1:0"]
+    for info in infos:
+        (tmp_path / info.name).write_bytes(torrent_with(info, None))
+        words += ["--torrent", str(tmp_path / info.name)]
+    assert parse_options(words).torrents == infos
 
 
 def test_help_names_units_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from torrentnet.tracker.limits import Limits
     from torrentnet.tracker.records import Record
+    from torrentnet.wire.info import Info
     from torrentnet.wire.pieces import PieceSet
 
 KEEPALIVE, TIMEOUT = 0.5, 2.0
@@ -53,6 +54,7 @@ class World:
     write: Callable[[Record], None] | None = None
     now: float = 1000.0
     first_request: int = 1
+    given: tuple[Info, ...] = ()
 
     def __post_init__(self) -> None:
         self.events: list[Seen] = []
@@ -67,6 +69,7 @@ class World:
             random=random.Random(7),
             first_request=self.first_request,
             limits=self.limits,
+            given=self.given,
         )
 
     def emit(self, event: str, /, **fields: object) -> None:
