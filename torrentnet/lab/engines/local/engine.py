@@ -31,6 +31,7 @@ from torrentnet.lab.engines.base import (
 from torrentnet.lab.engines.docker import network as subnets
 from torrentnet.lab.engines.local import addresses, examine, protocol, registry, spawn
 from torrentnet.lab.engines.local.client import Client, Follower, KeeperGone
+from torrentnet.lab.engines.local.programs import write_commands
 from torrentnet.lab.engines.local.protocol import KeptLab, KeptNode
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.owner import Owner, boot_id
@@ -40,16 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 READY_S = 20.0
-COMMANDS = ("tracker.py", "peer.py", "console", "request", "file_logs")
-LAUNCH = """\
-#!/bin/sh
-# Every command of a node is a link to this file; its own name says which one is meant.
-name=${0##*/}
-case $name in
-tracker.py | peer.py) exec {python} -S {root}/"$name" "$@" ;;
-*) exec {python} -S -m torrentnet.console "$name" "$@" ;;
-esac
-"""
 IN_NODES = ("wire", "tracker", "peer", "console", "shaper")
 """Our packages that nodes run."""
 NODES_FILE = "nodes.json"
@@ -230,7 +221,7 @@ class LocalEngine(base.Engine):
                     ),
                 )
                 (self._directory / protocol.LAB_FILE).write_text(self._lab.dumps(), encoding="utf-8")
-            _write_commands(own / "bin", self._root)
+            write_commands(own / "bin", self._root)
             for node in self._lab.nodes:
                 Path(node.data).mkdir(parents=True, exist_ok=True)
             self._start_keeper([one.fileno() for one in held])
@@ -263,7 +254,12 @@ class LocalEngine(base.Engine):
                         str(ready),
                     ],
                     cwd="/",
-                    env={"PYTHONPATH": str(self._root), "PATH": os.environ.get("PATH", os.defpath)},
+                    env={
+                        "PYTHONPATH": str(self._root),
+                        "PATH": os.environ.get("PATH", os.defpath),
+                        # As its nodes have it, some of which are forks of it.
+                        "LANG": spawn.LANGUAGE,
+                    },
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -425,21 +421,6 @@ def _explained(what: str) -> Iterator[None]:
         if what.startswith("`") and error.message.startswith(what.split(" in ", maxsplit=1)[0]):
             raise
         raise EngineError(f"{what}: {error.message}", hint=error.hint) from error
-
-
-def _write_commands(directory: Path, root: Path) -> None:
-    """The commands that every node has on its PATH."""
-    directory.mkdir(parents=True)
-    launch = directory / "launch"
-    text = LAUNCH.replace("{python}", _quoted(sys.executable)).replace("{root}", _quoted(str(root)))
-    launch.write_text(text, encoding="utf-8")
-    launch.chmod(0o755)
-    for name in COMMANDS:
-        (directory / name).symlink_to(launch.name)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _system() -> str:

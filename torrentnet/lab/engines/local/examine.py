@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from torrentnet.lab.engines.base import Finding
 from torrentnet.lab.engines.local import addresses, protocol, registry
 from torrentnet.lab.engines.local.hub import SBIN, find_ip
+from torrentnet.lab.engines.local.programs import PYTHON_OPTIONS
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _try_namespaces(root: Path) -> str:
 
 def python() -> list[str]:
     """How our own modules are run in a process of their own: with no site packages, which they do not need."""
-    return [sys.executable, "-S", "-P", "-m"]
+    return [sys.executable, *PYTHON_OPTIONS, "-m"]
 
 
 def findings(root: Path) -> list[Finding]:

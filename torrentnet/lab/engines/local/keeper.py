@@ -27,12 +27,23 @@ from typing import TYPE_CHECKING, Any, TextIO
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.hub import SBIN, Hub, Port
 from torrentnet.lab.engines.local.journal import Entry, Journal, LineCutter
+from torrentnet.lab.engines.local.programs import load
 from torrentnet.lab.engines.local.protocol import KeptLab, KeptNode
-from torrentnet.lab.engines.local.spawn import DATA, FILES, RUN, Program, Spawner, View, enter_namespaces, lay_root
+from torrentnet.lab.engines.local.spawn import (
+    DATA,
+    FILES,
+    LANGUAGE,
+    RUN,
+    Program,
+    Spawner,
+    View,
+    enter_namespaces,
+    lay_root,
+)
 from torrentnet.lab.owner import Owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 STOP_GRACE_S = 5.0
 """As in docker-compose.yml."""
@@ -104,6 +115,7 @@ class Keeper:
             lay_root(self._root)
             self._hub = Hub(int(lab.subnet.partition("/")[2]))
         self._spawner = Spawner()
+        self._loaded = load(Path(lab.root))
         self._journal = Journal(str(directory / protocol.JOURNAL))
         for node in lab.nodes:
             (directory / node.name).mkdir(MODE, exist_ok=True)
@@ -121,7 +133,7 @@ class Keeper:
         return {
             "PATH": os.pathsep.join([self._lab.bin, self._lab.path, SBIN]),
             "HOME": DATA if self._root else node.data,
-            "LANG": "C.UTF-8",
+            "LANG": LANGUAGE,
             "PYTHONPATH": self._lab.root,
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
@@ -281,7 +293,7 @@ class Keeper:
         nothing = os.open(os.devnull, os.O_RDONLY)
         began = time.time()
         try:
-            pid = self._spawner.node(Program(node.kept.argv, node.environment, (nothing, tell, tell)), view)
+            pid = self._spawner.node(self._program(node, node.kept.argv, (nothing, tell, tell)), view)
         except BaseException:
             os.close(heard)
             if port is not None and self._hub is not None:
@@ -295,6 +307,11 @@ class Keeper:
         node.lines = LineCutter()
         self._change(node, RUNNING, began)
         self._select.register(heard, selectors.EVENT_READ, lambda _: self._read(node))
+
+    def _program(
+        self, node: _Node, argv: Sequence[str], streams: tuple[int, int, int], *, root: bool = False
+    ) -> Program:
+        return Program(argv, node.environment, streams, root, self._loaded.get(argv[0]) if argv else None)
 
     def _view(self, node: _Node, port: Port | None) -> View:
         if port is None:
@@ -343,7 +360,8 @@ class Keeper:
         if node.status not in LIVING or node.view is None:
             raise Refused("the node is not running")
         argv = [str(word) for word in asked["argv"]]
-        program = Program(argv, node.environment, (descriptors[0], descriptors[1], descriptors[2]), bool(asked["root"]))
+        streams = (descriptors[0], descriptors[1], descriptors[2])
+        program = self._program(node, argv, streams, root=bool(asked["root"]))
         try:
             caller.command = self._spawner.beside(program, node.pid, node.view)
         except FileNotFoundError:

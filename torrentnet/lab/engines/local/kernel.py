@@ -1,6 +1,6 @@
 """System calls of Linux that Python 3.11 does not have, each as a function that raises OSError.
 
-See unshare(2), setns(2), mount(2), mount_setattr(2), prctl(2), capabilities(7).
+See unshare(2), setns(2), mount(2), mount_setattr(2), prctl(2), capset(2), capabilities(7).
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ import ctypes
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NEW_MOUNTS = 0x00020000
 NEW_NAMES = 0x04000000
@@ -23,7 +27,8 @@ _MOUNT_SETATTR = 442
 """The same number on every architecture, as of all system calls since Linux 5.1."""
 _AT_RECURSIVE = 0x8000
 _AT_FDCWD = -100
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 15, 24, 38
+_CAPABILITY_VERSION = 0x20080522
 _KEPT_CAPABILITIES = {1, 2}
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root reads a checkout that is somebody else's."""
 _MOST_CAPABILITIES = 64
@@ -91,11 +96,34 @@ def die_with_parent() -> None:
 
 
 def drop_privileges() -> None:
-    """Let no program that this process becomes change the network, mount, or trace, not even as root."""
+    """Let no program that this process is or becomes change the network, mount, or trace, not even as root."""
     _call("prctl", _PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
     for capability in sorted(set(range(_MOST_CAPABILITIES)) - _KEPT_CAPABILITIES):
         try:
             _call("prctl", _PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)
         except OSError:
             # EPERM: an ordinary user has none to drop. EINVAL: the kernel knows no more of them.
-            return
+            break
+    # What a program that is run afterwards would have is all that this process keeps, too.
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    held = (ctypes.c_uint32 * 6)()
+    _call("capget", header, held)
+    kept = sum(1 << capability for capability in _KEPT_CAPABILITIES)
+    effective, permitted = held[0] & kept, held[1] & kept
+    _call("capset", header, (ctypes.c_uint32 * 6)(effective, permitted, 0, 0, 0, 0))
+
+
+def set_title(words: Sequence[str]) -> None:
+    """Show these words as the command line of this process (ps(1)), as far as there is room where its own were."""
+    _call("prctl", _PR_SET_NAME, os.fsencode(words[0])[:15], 0, 0, 0)
+    # proc(5): of all fields of the file these are the 48th to the 51st; the first two end with the parenthesis.
+    fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    start, end, next_start, next_end = map(int, fields[45:49])
+    if not 0 < start < end:
+        return
+    title = b"".join(os.fsencode(word) + b"\0" for word in words)
+    if len(title) > end - start:
+        # As setproctitle(3) does it: a last byte that is not 0 tells the kernel that the line goes on behind its place.
+        most = (next_end if next_start == end else end) - start
+        title = title[:-1].replace(b"\0", b" ")[: most - 1] + b"\0"
+    ctypes.memmove(start, title.ljust(end - start, b"\0"), max(len(title), end - start))

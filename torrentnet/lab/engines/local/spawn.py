@@ -19,9 +19,12 @@ from torrentnet.lab.engines.local import kernel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from torrentnet.lab.engines.local.programs import Loaded
+
 DATA, FILES, RUN = "/data", "/files", "/run/torrentnet"
 OWN = {"data", "files", "run", "proc"}
 """What a node does not see of the machine's root."""
+LANGUAGE = "C.UTF-8"
 NOT_STARTED = 127
 ERROR_LIMIT = 4096
 
@@ -36,6 +39,8 @@ class Program:
     """Descriptors of its standard input, output and error."""
     root: bool = False
     """Whether it keeps all capabilities that there are."""
+    loaded: Loaded | None = None
+    """The program itself, where this process has it already: then nothing is read from the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class Spawner:
         child = os.fork()
         if child == 0:
             try:
-                self._become(program, directory, enter)
+                self._become(program, directory, enter, tell)
             except BaseException as error:
                 with contextlib.suppress(OSError):
                     os.write(tell, str(error).encode()[:ERROR_LIMIT])
@@ -128,7 +133,7 @@ class Spawner:
             raise OSError(said.decode("utf-8", "replace"))
         return child
 
-    def _become(self, program: Program, directory: str, enter: Callable[[], None]) -> None:
+    def _become(self, program: Program, directory: str, enter: Callable[[], None], tell: int) -> None:
         os.close(self._hold)
         os.setsid()
         kernel.die_with_parent()
@@ -147,6 +152,8 @@ class Spawner:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         if not program.root:
             kernel.drop_privileges()
+        if program.loaded is not None:
+            program.loaded.become(program.argv, program.environment, tell)
         os.execvpe(program.argv[0], list(program.argv), dict(program.environment))
 
 
