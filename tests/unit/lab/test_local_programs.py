@@ -18,7 +18,8 @@ KEEP = """
 import os, sys
 from pathlib import Path
 from torrentnet.lab.engines.local.programs import load
-from torrentnet.lab.engines.local.spawn import Program, Spawner, View
+from torrentnet.lab.engines.local.spawn import Program, Spawner
+from torrentnet.lab.engines.local.view import View
 root, count, *argv = sys.argv[1:]
 loaded = load(Path(root))
 spawner = Spawner()

@@ -8,7 +8,6 @@ import ipaddress
 import os
 import platform
 import secrets
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +28,9 @@ from torrentnet.lab.engines.base import (
     StateChange,
 )
 from torrentnet.lab.engines.docker import network as subnets
-from torrentnet.lab.engines.local import addresses, examine, protocol, registry, spawn
+from torrentnet.lab.engines.local import addresses, examine, protocol, registry, view
 from torrentnet.lab.engines.local.client import Client, Follower, KeeperGone
+from torrentnet.lab.engines.local.hold import Hold
 from torrentnet.lab.engines.local.programs import write_commands
 from torrentnet.lab.engines.local.protocol import KeptLab, KeptNode
 from torrentnet.lab.errors import EngineError
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-READY_S = 20.0
 IN_NODES = ("wire", "tracker", "peer", "console", "shaper")
 """Our packages that nodes run."""
 NODES_FILE = "nodes.json"
@@ -63,8 +62,7 @@ class LocalEngine(base.Engine):
         self._project = ""
         self._mode = Mode.RUN
         self._directory: Path | None = None
-        self._keeper: subprocess.Popen[bytes] | None = None
-        self._lifeline = -1
+        self._hold: Hold | None = None
         self._places: dict[str, Place] = {}
         self._follower_of_journal: Follower | None = None
         self._trial: LocalEngine | None = None
@@ -224,7 +222,7 @@ class LocalEngine(base.Engine):
             write_commands(own / "bin", self._root)
             for node in self._lab.nodes:
                 Path(node.data).mkdir(parents=True, exist_ok=True)
-            self._start_keeper([one.fileno() for one in held])
+            self._hold = Hold(self._directory, self._root, [one.fileno() for one in held])
         except OSError as error:
             raise EngineError(f"the lab cannot be made: {error}") from error
         finally:
@@ -233,48 +231,8 @@ class LocalEngine(base.Engine):
 
     def _place(self, address: str, files: Path, data: Path) -> Place:
         if self.way.network == protocol.NAMESPACES:
-            return Place(address, spawn.FILES, spawn.DATA)
+            return Place(address, view.FILES, view.DATA)
         return Place(address, str(files), str(data))
-
-    def _start_keeper(self, held: Sequence[int]) -> None:
-        """Start the keeper and wait until it listens. It keeps the descriptors ``held`` open as long as it lives."""
-        assert self._directory is not None
-        (self._directory / protocol.ROOT).mkdir()
-        lifeline, self._lifeline = os.pipe()
-        heard, ready = os.pipe()
-        log = self._directory / protocol.KEEPER_LOG
-        try:
-            with log.open("wb") as output:
-                self._keeper = subprocess.Popen(
-                    [
-                        *examine.python(),
-                        "torrentnet.lab.engines.local.keeper",
-                        str(self._directory),
-                        str(lifeline),
-                        str(ready),
-                    ],
-                    cwd="/",
-                    env={
-                        "PYTHONPATH": str(self._root),
-                        "PATH": os.environ.get("PATH", os.defpath),
-                        # As its nodes have it, some of which are forks of it.
-                        "LANG": spawn.LANGUAGE,
-                    },
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=[lifeline, ready, *held],
-                    # A Ctrl-C at the terminal reaches the lab alone.
-                    start_new_session=True,
-                )
-        finally:
-            os.close(lifeline)
-            os.close(ready)
-        with os.fdopen(heard, encoding="utf-8", errors="replace") as answer:
-            said = answer.readline().strip()
-        if said != protocol.READY:
-            why = said or (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it ended"])[-1]
-            raise EngineError(f"the process that keeps the nodes could not be started: {why}")
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
         """See :meth:`base.Engine.adopt`."""
@@ -310,35 +268,22 @@ class LocalEngine(base.Engine):
             return
         with contextlib.suppress(EngineError):
             Client(self._directory).ask("end")
-        self._let_go()
+        if self._hold is not None:
+            self._hold.let_go()
+            self._hold = None
         registry.remove(registry.Registered(self._directory, self._lab))
         self._directory = None
-
-    def _let_go(self) -> None:
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
-        if self._keeper is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._keeper.wait(registry.END_S)
-            if self._keeper.poll() is None:
-                self._keeper.kill()
-                self._keeper.wait()
-            self._keeper = None
 
     def close(self) -> None:
         """See :meth:`base.Engine.close`."""
         self.unwatch()
-        if self._lifeline >= 0 and self._mode is Mode.UP and self._keeper is not None:
-            # What was not destroyed until now is meant to stay.
-            with contextlib.suppress(EngineError):
-                self._client().ask("release")
-            os.close(self._lifeline)
-            self._lifeline = -1
-            # It is nobody's child from now on; Popen would complain that it still runs.
-            self._keeper.returncode = 0
-            self._keeper = None
-        self._let_go()
+        if self._hold is not None:
+            if self._mode is Mode.UP:
+                # What was not destroyed until now is meant to stay.
+                self._hold.release()
+            else:
+                self._hold.let_go()
+            self._hold = None
 
     # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
 

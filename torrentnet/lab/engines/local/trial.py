@@ -9,7 +9,8 @@ import os
 import sys
 
 from torrentnet.lab.engines.local.hub import Hub
-from torrentnet.lab.engines.local.spawn import Program, Spawner, View, enter_namespaces, lay_root
+from torrentnet.lab.engines.local.spawn import Program, Spawner, enter_namespaces
+from torrentnet.lab.engines.local.view import View, lay_root
 
 ADDRESS = "198.18.0.2"
 PREFIX = 24
