@@ -79,10 +79,10 @@ class AnnounceDesk:
             holder is not None
             and not announce.event
             and announce.left == holder.left
-            and announce.options == holder.options
+            and hash(announce.options) == holder.options
             and announce.peer_id == holder.peer_id
         ):
-            holder.heard(now)
+            self._registry.heard(holder.row, now)
             return self._answer(announce, holder)
         return self._news(announce, key_of(data, source), holder, now)
 
@@ -103,7 +103,7 @@ class AnnounceDesk:
         holder = self._registry.find(report.info_hash, ip, report.port)
         if holder is None or holder.peer_id != report.peer_id:
             raise Refused(Reason.UNKNOWN_PEER, _UNKNOWN_POSSESSION)
-        holder.heard(now)
+        self._registry.heard(holder.row, now)
         self._requests.heard(ip, report.peer_id, now)
         key = key_of(data, source)
         known = self._answered.find(key, now)
@@ -124,7 +124,7 @@ class AnnounceDesk:
             known = self._answered.find(key, now)
             if known is not None:
                 if holder is not None and holder.peer_id == announce.peer_id:
-                    holder.heard(now)
+                    self._registry.heard(holder.row, now)
                 return known
         if announce.event == _STOPPED:
             answer = self._stopped(announce, ip, holder)
@@ -149,7 +149,7 @@ class AnnounceDesk:
 
     def _taken_in(self, announce: Announce, ip: str, holder: Holder | None, now: float) -> Holder:
         same = holder is not None and holder.peer_id == announce.peer_id
-        if holder is not None and same and holder.options == announce.options:
+        if holder is not None and same and holder.options == hash(announce.options):
             self._updated(announce, holder, now)
             return holder
         publication = parse_publication(announce.options)
@@ -177,11 +177,10 @@ class AnnounceDesk:
             self._chronicle.outcome(row, Result.LOST, reason="the peer was started anew")
 
     def _updated(self, announce: Announce, holder: Holder, now: float) -> None:
-        holder.heard(now)
+        self._registry.heard(holder.row, now)
         complete = not announce.left
         if complete and not holder.complete:
-            holder.left = 0
-            self._registry.set_complete(holder, complete=True)
+            self._registry.set_left(holder, 0)
             if announce.event == _COMPLETED:
                 holder.swarm.downloads += 1
             self._chronicle.completed(holder)
@@ -189,12 +188,11 @@ class AnnounceDesk:
             if holder.extended and announce.event != _STARTED:
                 # Its own late datagram from before it was complete; a peer that really lost pieces starts anew.
                 return
-            holder.left = announce.left
-            self._registry.set_complete(holder, complete=False)
+            self._registry.set_left(holder, announce.left)
             self._chronicle.came(holder)
         elif announce.left != holder.left:
             before = holder.percent()
-            holder.left = announce.left
+            self._registry.set_left(holder, announce.left)
             if holder.pieces is None and holder.percent() != before:
                 self._chronicle.holds(holder)
 
@@ -210,5 +208,5 @@ class AnnounceDesk:
             self._interval,
             len(swarm.members) - len(swarm.complete),
             len(swarm.complete),
-            swarm.sample(holder, want, self._random),
+            swarm.sample(holder.row, want, self._random),
         )

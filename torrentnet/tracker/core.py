@@ -12,6 +12,7 @@ from torrentnet.tracker.answered import Answered
 from torrentnet.tracker.chronicle import Chronicle
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.lookups import LookupDesk
+from torrentnet.tracker.quick import Quick
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Emit, Reason, Refusals, Refused
 from torrentnet.tracker.registry import Registry
@@ -67,13 +68,15 @@ class Core:
         self.refusals = Refusals(emit)
         self.received = 0
         """Datagrams taken in."""
-        self._ids = ids
+        self.ids = ids
         self._chronicle = Chronicle(emit, write, wall)
         announces = AnnounceDesk(
             settings, self.registry, self.requests, self._chronicle, self.refusals, _answered(limits), random
         )
         # Answers of their own, so that a wave of announces does not push out what keeps a row from being written twice.
         lookups = LookupDesk(settings, self.registry, self.requests, self._chronicle, self.refusals, _answered(limits))
+        self.quick = Quick(settings, ids, self.registry, self.requests, random)
+        """A short way for most datagrams; what it does not answer goes to :meth:`handle`."""
         self._desks: dict[int, Callable[[bytes, tuple[str, int], float], bytes]] = {
             int(Action.ANNOUNCE): announces.announce,
             int(Action.SCRAPE): announces.scrape,
@@ -96,8 +99,8 @@ class Core:
             return None
         connection_id, action, transaction_id = parse_head(data)
         if action == _CONNECT and connection_id == PROTOCOL_ID:
-            return pack_connected(transaction_id, self._ids.issue(source[0], now))
-        if not self._ids.accepts(connection_id, source[0], now):
+            return pack_connected(transaction_id, self.ids.issue(source[0], now))
+        if not self.ids.accepts(connection_id, source[0], now):
             self.refusals.tell(Reason.CONNECTION_ID, _what(action), source, ID_REFUSED, now)
             answer = pack_error(transaction_id, ID_REFUSED)
             return answer if len(answer) <= len(data) else None

@@ -10,6 +10,7 @@ from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason
 from torrentnet.tracker.requests import Question
 from torrentnet.wire import extension
+from torrentnet.wire.udp import endpoint_at, place_of
 
 if TYPE_CHECKING:
     from torrentnet.tracker.answered import Answered
@@ -115,8 +116,8 @@ class LookupDesk:
     def _holders(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None) -> tuple[int, tuple[str, ...]]:
         if swarm is None:
             return 0, ()
-        total, holders = swarm.seeds_without(ip, lookup.port, lookup.peer_id)
-        return total, tuple(holder.name for holder in islice(holders, self._registry.limits.named_holders))
+        total, rows = swarm.seeds_without(ip, lookup.port, lookup.peer_id)
+        return total, swarm.first_names(rows, self._registry.limits.named_holders)
 
     def _found(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, row: Row) -> extension.Found:
         settings = self._settings
@@ -135,8 +136,9 @@ class LookupDesk:
                 lookup.first,
                 (),
             )
-        total, holders = swarm.seeds_without(ip, lookup.port, lookup.peer_id)
-        own = swarm.members.get((ip, lookup.port))
+        total, rows = swarm.seeds_without(ip, lookup.port, lookup.peer_id)
+        own = swarm.members.get(place_of(ip, lookup.port))
+        place, name_of = self._registry.roll.place, swarm.name_of
         return extension.Found(
             lookup.transaction_id,
             True,
@@ -147,10 +149,10 @@ class LookupDesk:
             swarm.size or 0,
             swarm.piece_length or 0,
             total,
-            swarm.leechers - (own is not None and not own.complete),
+            swarm.leechers - (own is not None and own not in swarm.complete),
             lookup.first,
             tuple(
-                extension.Holder(holder.endpoint, holder.name)
-                for holder in islice(holders, lookup.first, lookup.first + _PAGE)
+                extension.Holder(endpoint_at(place[row]), name_of(row))
+                for row in islice(rows, lookup.first, lookup.first + _PAGE)
             ),
         )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from torrentnet.tracker.deadlines import Deadlines
-from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.limits import MAX_GAP_S, STANDARD_GAPS, STANDARD_SILENCE_S, Limits
 from torrentnet.tracker.refusals import Reason, Refused
+from torrentnet.tracker.roll import EXTENDED, Roll
 from torrentnet.tracker.swarm import Holder, Swarm
-from torrentnet.wire.handshake import client_name
+from torrentnet.tracker.watch import Watch
 from torrentnet.wire.pieces import PieceSet
+from torrentnet.wire.udp import endpoint_at, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp import Announce
     from torrentnet.wire.urldata import Publication
+
+_BUCKETS: Final = 32
+"""Into how many parts the watch divides the time-out, or the silence of standard clients where that is shorter."""
+_LEAST_WIDTH_S: Final = 0.05
+_AT_ONCE: Final = 200
+"""Members that another thread is told of at once: the loop waits for no more."""
 
 
 class Registry:
@@ -35,42 +43,64 @@ class Registry:
         self._given_names = {info.name: info.info_hash for info in self._given.values()}
         self.timeout = timeout
         self.limits = limits or Limits()
-        self._swarms: dict[bytes, Swarm] = {}
+        self.roll = Roll()
+        self.by_hash: dict[bytes, Swarm] = {}
+        """The swarms that have a member."""
         self._names: dict[str, Swarm] = {}
-        self._holders: dict[tuple[bytes, str, int], Holder] = {}
+        self._count = 0
         self._per_ip: Counter[str] = Counter()
         self._swarms_per_ip: Counter[str] = Counter()
         self._piece_bytes = 0
-        self._late: Deadlines[Holder] = Deadlines(self._due)
+        width = max(_LEAST_WIDTH_S, min(timeout, STANDARD_SILENCE_S) / _BUCKETS)
+        self._watch = Watch(width, self.roll.watch, self._due)
+        # Rows are used again; who looks at them from another thread holds this, and none changes its peer meanwhile.
+        self._steady = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._holders)
+        return self._count
 
     @property
     def swarms(self) -> int:
         """How many swarms have a member."""
-        return len(self._swarms)
+        return len(self.by_hash)
 
     @property
     def next_expiry(self) -> float:
         """Nobody is to be forgotten before this moment."""
-        return self._late.next
+        return self._watch.next
 
     def find(self, info_hash: bytes, ip: str, port: int) -> Holder | None:
         """The member of that swarm at that address."""
-        return self._holders.get((info_hash, ip, port))
+        swarm = self.by_hash.get(info_hash)
+        row = None if swarm is None else swarm.members.get(place_of(ip, port))
+        return None if swarm is None or row is None else swarm.holder(row)
 
     def swarm(self, info_hash: bytes) -> Swarm | None:
         """The swarm of an info-hash."""
-        return self._swarms.get(info_hash)
+        return self.by_hash.get(info_hash)
 
     def named(self, name: str) -> Swarm | None:
         """The swarm that a file name stands for."""
         return self._names.get(name)
 
     def holders(self) -> list[Holder]:
-        """All members of all swarms at this moment, in the order of their coming. Safe from other threads."""
-        return list(self._holders.values())
+        """All members, swarm by swarm, each in the order of their coming. Safe from other threads."""
+        found: list[Holder] = []
+        for swarm in list(self.by_hash.values()):
+            places = list(swarm.members)
+            for start in range(0, len(places), _AT_ONCE):
+                with self._steady:
+                    rows = map(swarm.members.get, places[start : start + _AT_ONCE])
+                    found += [swarm.holder(row) for row in rows if row is not None]
+        return found
+
+    def heard(self, row: int, now: float) -> None:
+        """A member has said something."""
+        roll = self.roll
+        gap = now - roll.seen[row]
+        if gap > roll.gap[row]:
+            roll.gap[row] = min(gap, MAX_GAP_S)
+        roll.seen[row] = now
 
     def join(self, announce: Announce, publication: Publication, ip: str, now: float) -> Holder:
         """Let a peer into a swarm, which is made if need be. Raises :class:`Refused`, and then nothing has changed."""
@@ -78,30 +108,25 @@ class Registry:
         known = self._given.get(announce.info_hash)
         if known is not None:
             publication = replace(publication, name=known.name, size=known.length, piece_length=known.piece_length)
-        swarm = self._swarms.get(announce.info_hash)
+        swarm = self.by_hash.get(announce.info_hash)
         self._check_name(swarm, announce.info_hash, publication.name)
         if swarm is None:
-            swarm = self._swarms[announce.info_hash] = Swarm(announce.info_hash, opened_by=ip)
+            swarm = self.by_hash[announce.info_hash] = Swarm(self.roll, announce.info_hash, opened_by=ip)
             self._swarms_per_ip[ip] += 1
-        holder = Holder(
-            swarm=swarm,
-            ip=ip,
-            port=announce.port,
-            peer_id=announce.peer_id,
-            name=publication.peer or f"{client_name(announce.peer_id)}@{ip}:{announce.port}",
-            extended=publication.extended,
-            left=announce.left,
-            since=now,
-            seen=now,
-            options=announce.options,
-        )
-        self._holders[announce.info_hash, ip, announce.port] = holder
+        place = place_of(ip, announce.port)
+        with self._steady:
+            row = self.roll.add(swarm, place, announce.peer_id, announce.left, announce.options, now)
+            if publication.peer is not None:
+                self.roll.names[row] = publication.peer
+            swarm.add(row)
+            if publication.extended:
+                swarm.set_extended(row)
+        self._count += 1
         self._per_ip[ip] += 1
-        swarm.add(holder)
-        self._late.add(holder)
+        self._watch.add(row)
         self._bind(swarm, publication)
-        swarm.set_complete(holder, complete=not announce.left)
-        return holder
+        swarm.set_complete(row, complete=not announce.left)
+        return swarm.holder(row)
 
     def republish(self, holder: Holder, announce: Announce, publication: Publication) -> bool:
         """Take over what a member says of itself and its file now. True when something about the file was new.
@@ -109,17 +134,21 @@ class Registry:
         Its own name it keeps: the log knows it by that. Raises :class:`Refused`, and then nothing has changed.
         """
         self._check_name(holder.swarm, announce.info_hash, publication.name)
-        holder.options = announce.options
+        holder.options = self.roll.options[holder.row] = hash(announce.options)
         if publication.extended and not holder.extended:
             holder.extended = True
-            self._late.add(holder)
+            holder.swarm.set_extended(holder.row)
+            self._watch.add(holder.row)
         return self._bind(holder.swarm, publication)
 
-    def set_complete(self, holder: Holder, *, complete: bool) -> None:
-        """Note whether ``holder`` has the whole file."""
-        holder.swarm.set_complete(holder, complete=complete)
-        if complete:
-            self._drop_pieces(holder)
+    def set_left(self, holder: Holder, left: int) -> None:
+        """Note what a member lacks, and with it whether it has the whole file; ``holder`` shows it."""
+        holder.left = self.roll.left[holder.row] = left
+        holder.complete = not left
+        holder.swarm.set_complete(holder.row, complete=holder.complete)
+        if holder.complete:
+            self._drop_pieces(holder.row)
+            holder.pieces = None
 
     def set_pieces(self, holder: Holder, possession: Possession) -> int:
         """Take over a possession report; gives how many pieces the peer is known to hold.
@@ -141,36 +170,42 @@ class Registry:
             if after > self.limits.piece_bytes:
                 raise Refused(Reason.LIMIT, "the tracker is full: no more room for possession reports")
             self._piece_bytes = after
-            pieces = holder.pieces = PieceSet(possession.pieces)
+            pieces = PieceSet(possession.pieces)
         if possession.first == 0 and possession.window.size == pieces.size:
-            holder.pieces = possession.window
-            return len(possession.window)
-        pieces.replace_window(possession.first, possession.window)
+            pieces = possession.window
+        else:
+            pieces.replace_window(possession.first, possession.window)
+        holder.pieces = self.roll.pieces[holder.row] = pieces
         return len(pieces)
 
     def remove(self, holder: Holder) -> None:
-        """Let ``holder`` go; with the last one goes the swarm, and its name is free."""
-        swarm = holder.swarm
-        holder.gone = True
-        complete = holder.complete
-        swarm.remove(holder)
-        holder.complete = complete  # what it held when it went, for the log
-        self._drop_pieces(holder, keep=True)
-        del self._holders[swarm.info_hash, holder.ip, holder.port]
+        """Let a member go; with the last one goes the swarm, and its name is free. ``holder`` still shows it."""
+        swarm, row = holder.swarm, holder.row
+        self._watch.remove(row)
+        self._drop_pieces(row)
+        with self._steady:
+            swarm.remove(row)
+            self.roll.drop(row)
+        self._count -= 1
         _decrement(self._per_ip, holder.ip)
-        self._late.discard()
         if not swarm.members:
-            del self._swarms[swarm.info_hash]
+            del self.by_hash[swarm.info_hash]
             _decrement(self._swarms_per_ip, swarm.opened_by)
             if swarm.name is not None:
                 del self._names[swarm.name]
 
     def late(self, now: float) -> Iterator[Holder]:
         """Those that have been silent for too long; the caller removes each."""
-        return self._late.late(now)
+        for row in self._watch.late(now):
+            swarm = self.roll.swarm[row]
+            if swarm is not None:
+                yield swarm.holder(row)
 
-    def _due(self, holder: Holder) -> float | None:
-        return None if holder.gone else holder.late_at(self.timeout)
+    def _due(self, row: int) -> float:
+        roll = self.roll
+        if roll.flags[row] & EXTENDED:
+            return roll.seen[row] + self.timeout
+        return roll.seen[row] + max(STANDARD_SILENCE_S, STANDARD_GAPS * roll.gap[row])
 
     def _bind(self, swarm: Swarm, publication: Publication) -> bool:
         learned = swarm.learn(publication.size, publication.piece_length)
@@ -193,35 +228,35 @@ class Registry:
             )
         other = self._names.get(name)
         if other is not None and other.info_hash != info_hash:
-            holder = next(iter(other.complete.values()), None) or next(iter(other.members.values()))
+            row = next(iter(other.complete or other.members.values()))
             raise Refused(
                 Reason.NAME_TAKEN,
-                f"name taken: {name} is another file here, held by {holder.name} ({holder.endpoint});"
+                f"name taken: {name} is another file here,"
+                f" held by {other.name_of(row)} ({endpoint_at(self.roll.place[row])});"
                 " share yours under another name",
             )
 
     def _check_room(self, info_hash: bytes, ip: str) -> None:
         limits = self.limits
-        swarm = self._swarms.get(info_hash)
+        swarm = self.by_hash.get(info_hash)
         full = ""
-        if len(self._holders) >= limits.holders:
+        if self._count >= limits.holders:
             full = f"{limits.holders} peers are registered, which is the most it takes"
         elif self._per_ip[ip] >= limits.holders_per_ip:
             full = f"{limits.holders_per_ip} peers are registered from {ip}, which is the most for one address"
         elif swarm is not None and len(swarm.members) >= limits.holders_per_swarm:
             full = f"{limits.holders_per_swarm} peers have joined {swarm.label}, which is the most for one file"
-        elif swarm is None and len(self._swarms) >= limits.swarms:
+        elif swarm is None and len(self.by_hash) >= limits.swarms:
             full = f"{limits.swarms} files are registered, which is the most it takes"
         elif swarm is None and self._swarms_per_ip[ip] >= limits.swarms_per_ip:
             full = f"{limits.swarms_per_ip} files are registered from {ip}, which is the most for one address"
         if full:
             raise Refused(Reason.LIMIT, f"the tracker is full: {full}")
 
-    def _drop_pieces(self, holder: Holder, *, keep: bool = False) -> None:
-        if holder.pieces is not None:
-            self._piece_bytes -= _bitfield_size(holder.pieces.size)
-            if not keep:
-                holder.pieces = None
+    def _drop_pieces(self, row: int) -> None:
+        pieces = self.roll.pieces.pop(row, None)
+        if pieces is not None:
+            self._piece_bytes -= _bitfield_size(pieces.size)
 
 
 def _bitfield_size(pieces: int) -> int:

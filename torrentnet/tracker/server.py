@@ -9,8 +9,10 @@ import select
 import socket
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.tracker.batch import MOST, Batch, available
 from torrentnet.tracker.refusals import Reason
 from torrentnet.wire.errors import LocalError
+from torrentnet.wire.udp import ANNOUNCE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,7 @@ class Server:
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._waker.setblocking(False)
+        self._batch = Batch(sock) if available() else None
         self._reason = ""
         self.unsent = 0
         """Answers that the kernel did not take."""
@@ -88,23 +91,63 @@ class Server:
             one.close()
 
     def _drain(self) -> None:
-        receive, send, handle, clock = self._socket.recvfrom, self._socket.sendto, self._core.handle, self._clock
+        if self._batch is None:
+            self._drain_singly()
+            return
+        batch, quick, oldest_id, clock = self._batch, self._core.quick.answer, self._core.ids.oldest, self._clock
+        for _ in range(DRAIN // MOST):
+            count = batch.receive()
+            if not count:
+                return
+            now = clock()
+            oldest = oldest_id(now)
+            short = 0
+            for index, fields in enumerate(batch.fields()):
+                size = batch.sizes[index]
+                try:
+                    options = b"" if size <= ANNOUNCE_SIZE else batch.options(index)
+                    answer = quick(fields, size, options, oldest, now)
+                    if answer is not None:
+                        short += 1
+                    else:
+                        answer = self._core.handle(batch.data(index), batch.source(index), now)
+                except Exception as error:  # a bug that one datagram meets must not end the service for all
+                    self._bug(size, error)
+                    answer = None
+                if answer is None:
+                    batch.silence(index)
+                elif len(answer) > RECEIVE_BYTES:
+                    batch.silence(index)
+                    self.unsent += 1
+                else:
+                    batch.answer(index, answer)
+            self._core.received += short
+            self.unsent += batch.send()
+            if count < MOST:
+                return
+
+    def _drain_singly(self) -> None:
+        """The same where the system cannot receive many at once."""
+        receive, send, clock = self._socket.recvfrom, self._socket.sendto, self._clock
         for _ in range(DRAIN):
             try:
                 data, source = receive(RECEIVE_BYTES)
             except BlockingIOError:
                 return
             try:
-                answer = handle(data, source, clock())
-            except Exception as error:  # a bug that one datagram meets must not end the service for all
-                self._core.refusals.count(Reason.INTERNAL)
-                self._trouble(f"a datagram of {len(data)} bytes: {type(error).__name__}: {error}")
+                answer = self._core.handle(data, source, clock())
+            except Exception as error:
+                self._bug(len(data), error)
                 continue
             if answer is not None:
                 try:
                     send(answer, source)
                 except OSError:
                     self.unsent += 1
+
+    def _bug(self, size: int, error: Exception) -> None:
+        self._core.refusals.count(Reason.INTERNAL)
+        self._trouble(f"a datagram of {size} bytes: {type(error).__name__}: {error}")
 
 
 def bind(host: str, port: int) -> socket.socket:

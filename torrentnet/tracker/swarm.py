@@ -1,14 +1,17 @@
-"""One swarm and the peers in it."""
+"""One swarm, the peers in it, and what is told of one of them."""
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from torrentnet.tracker.limits import MAX_GAP_S, STANDARD_GAPS, STANDARD_SILENCE_S
+from torrentnet.tracker.roll import COMPLETE, EXTENDED, PEER_ID, Roll
+from torrentnet.wire.handshake import client_name
 from torrentnet.wire.info import piece_count
-from torrentnet.wire.udp import Endpoint, pack_endpoint
+from torrentnet.wire.udp import Endpoint, compact_place, endpoint_at, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,48 +24,36 @@ _COMPACT = 6
 
 @dataclass(slots=True, eq=False)
 class Holder:
-    """One peer in one swarm. Times are seconds of the caller's clock."""
+    """One peer in one swarm, as it stood when it was asked for: what is changed here does not change the peer."""
 
+    row: int
     swarm: Swarm
-    ip: str
-    port: int
+    endpoint: Endpoint
+    """Where it listens."""
     peer_id: bytes
     name: str
     """The peer's own name, or one made from its peer id and address."""
     extended: bool
     """Whether it keeps this project's extension, and with it the tracker's time-out exactly."""
+    complete: bool
     left: int
     """Bytes that it lacks, as it announced last."""
     since: float
     seen: float
-    options: bytes
-    """The announce options that ``name`` and ``extended`` were read from."""
-    complete: bool = False
-    pieces: PieceSet | None = None
+    options: int
+    """Hash of its announce options."""
+    pieces: PieceSet | None
     """What it holds, where it has reported that; None for complete peers and standard clients."""
-    gap: float = 0.0
-    """Longest time between two announces so far."""
-    slot: int = -1
-    """Its place in the swarm's compact list."""
-    gone: bool = False
 
     @property
-    def endpoint(self) -> Endpoint:
-        """Where it listens."""
-        return Endpoint(self.ip, self.port)
+    def ip(self) -> str:
+        """Its address."""
+        return self.endpoint.ip
 
-    def heard(self, now: float) -> None:
-        """It has said something."""
-        gap = now - self.seen
-        if gap > self.gap:
-            self.gap = min(gap, MAX_GAP_S)
-        self.seen = now
-
-    def late_at(self, timeout: float) -> float:
-        """When it is to be forgotten if nothing more is heard; ``timeout`` holds for peers with the extension."""
-        if self.extended:
-            return self.seen + timeout
-        return self.seen + max(STANDARD_SILENCE_S, STANDARD_GAPS * self.gap)
+    @property
+    def port(self) -> int:
+        """Its TCP port."""
+        return self.endpoint.port
 
     def holds(self) -> str:
         """What it holds, as a person reads it: ``all 32``, ``0-4, 9 (6 of 32)``, ``62 %``, ``some of it``."""
@@ -85,8 +76,9 @@ class Holder:
 
 @dataclass(slots=True, eq=False)
 class Swarm:
-    """The peers of one info-hash, in the order of their coming."""
+    """The peers of one info-hash, in the order of their coming; they are rows of ``roll``."""
 
+    roll: Roll
     info_hash: bytes
     opened_by: str
     """Address whose announce made it."""
@@ -96,12 +88,15 @@ class Swarm:
     pieces: int | None = None
     downloads: int = 0
     """``completed`` events (BEP 48)."""
-    members: dict[tuple[str, int], Holder] = field(default_factory=dict)
-    complete: dict[tuple[str, int], Holder] = field(default_factory=dict)
-    """Those that have the whole file, in the order in which they had it; a later one never moves an earlier one."""
+    members: dict[int, int] = field(default_factory=dict)
+    """The row of each address and port."""
+    complete: dict[int, None] = field(default_factory=dict)
+    """Rows that have the whole file, in the order in which they had it; a later one never moves an earlier one."""
+    compact: bytearray = field(default_factory=bytearray)
+    """All members in compact form (BEP 23), in no order."""
+    _slots: array[int] = field(default_factory=lambda: array("I"))
     _complete_ids: Counter[bytes] = field(default_factory=Counter)
-    _compact: bytearray = field(default_factory=bytearray)
-    _slots: list[Holder] = field(default_factory=list)
+    """Of complete members with the extension: only such peers look anything up."""
 
     @property
     def label(self) -> str:
@@ -118,6 +113,30 @@ class Swarm:
         """How many lack something."""
         return len(self.members) - len(self.complete)
 
+    def holder(self, row: int) -> Holder:
+        """What is known of a member."""
+        roll = self.roll
+        flags = roll.flags[row]
+        return Holder(
+            row=row,
+            swarm=self,
+            endpoint=endpoint_at(roll.place[row]),
+            peer_id=roll.peer_id(row),
+            name=self.name_of(row),
+            extended=bool(flags & EXTENDED),
+            complete=bool(flags & COMPLETE),
+            left=roll.left[row],
+            since=roll.since[row],
+            seen=roll.seen[row],
+            options=roll.options[row],
+            pieces=roll.pieces.get(row),
+        )
+
+    def name_of(self, row: int) -> str:
+        """A member's own name, or one made from its peer id and address."""
+        roll = self.roll
+        return roll.names.get(row) or f"{client_name(roll.peer_id(row))}@{endpoint_at(roll.place[row])}"
+
     def learn(self, size: int | None, piece_length: int | None) -> bool:
         """Take over the file's measures that are not known yet; the first word counts. True when something was new."""
         learned = False
@@ -129,81 +148,110 @@ class Swarm:
             self.pieces = piece_count(self.size, self.piece_length)
         return learned
 
-    def add(self, holder: Holder) -> None:
-        """Let ``holder`` in; it is incomplete until :meth:`set_complete` says otherwise."""
-        self.members[holder.ip, holder.port] = holder
-        holder.slot = len(self._slots)
-        self._slots.append(holder)
-        self._compact += pack_endpoint(holder.endpoint)
+    def add(self, row: int) -> None:
+        """Let a row in; it is incomplete until :meth:`set_complete` says otherwise."""
+        roll = self.roll
+        place = roll.place[row]
+        self.members[place] = row
+        roll.slot[row] = len(self._slots)
+        self._slots.append(row)
+        self.compact += compact_place(place)
 
-    def remove(self, holder: Holder) -> None:
-        """Let ``holder`` go."""
-        self.set_complete(holder, complete=False)
-        del self.members[holder.ip, holder.port]
+    def remove(self, row: int) -> None:
+        """Let a member go."""
+        roll = self.roll
+        self.set_complete(row, complete=False)
+        del self.members[roll.place[row]]
         last = self._slots.pop()
-        entry = self._compact[-_COMPACT:]
-        del self._compact[-_COMPACT:]
-        if last is not holder:
+        entry = self.compact[-_COMPACT:]
+        del self.compact[-_COMPACT:]
+        if last != row:
             # The last one moves into the gap, so that the list stays joined.
-            start = holder.slot * _COMPACT
-            self._slots[holder.slot] = last
-            self._compact[start : start + _COMPACT] = entry
-            last.slot = holder.slot
-        holder.slot = -1
+            slot = roll.slot[row]
+            self._slots[slot] = last
+            self.compact[slot * _COMPACT : (slot + 1) * _COMPACT] = entry
+            roll.slot[last] = slot
 
-    def set_complete(self, holder: Holder, *, complete: bool) -> None:
-        """Note whether ``holder`` has the whole file now."""
-        if complete == holder.complete:
+    def set_complete(self, row: int, *, complete: bool) -> None:
+        """Note whether a member has the whole file now."""
+        roll = self.roll
+        flags = roll.flags[row]
+        if complete == bool(flags & COMPLETE):
             return
-        holder.complete = complete
+        roll.flags[row] = flags ^ COMPLETE
         if complete:
-            self.complete[holder.ip, holder.port] = holder
-            self._complete_ids[holder.peer_id] += 1
-            return
-        del self.complete[holder.ip, holder.port]
-        self._complete_ids[holder.peer_id] -= 1
-        if not self._complete_ids[holder.peer_id]:
-            del self._complete_ids[holder.peer_id]
+            self.complete[row] = None
+        else:
+            del self.complete[row]
+        if flags & EXTENDED:
+            self._count_id(roll.peer_id(row), 1 if complete else -1)
 
-    def sample(self, asker: Holder | None, most: int, random: Random) -> bytes:
-        """Up to ``most`` members in compact form (BEP 23), never ``asker``.
+    def set_extended(self, row: int) -> None:
+        """Note that a member keeps the extension."""
+        roll = self.roll
+        flags = roll.flags[row]
+        if not flags & EXTENDED:
+            roll.flags[row] = flags | EXTENDED
+            if flags & COMPLETE:
+                self._count_id(roll.peer_id(row), 1)
+
+    def sample(self, asker: int, most: int, random: Random) -> bytearray:
+        """Up to ``most`` members in compact form (BEP 23), never the member ``asker`` (a row).
 
         A run of the joined list from a random place on: each member is as likely as any other, at the cost of a copy.
         """
-        total = len(self._slots)
-        others = total if asker is None else total - 1
-        if most <= 0 or others <= 0:
-            return b""
-        compact = self._compact
-        if others <= most:
-            if asker is None:
-                return bytes(compact)
-            own = asker.slot * _COMPACT
-            return bytes(compact[:own] + compact[own + _COMPACT :])
+        compact = self.compact
+        total = len(self.members)
+        if most <= 0:
+            return bytearray()
+        if total - 1 <= most:
+            own = self.roll.slot[asker] * _COMPACT
+            return compact[:own] + compact[own + _COMPACT :]
         first = int(random.random() * total)
-        taken = most + 1  # one to spare, for the asker
-        end = first + taken
+        place = self.roll.slot[asker] - first
+        if place < 0:
+            place += total
+        if place >= most:
+            end = first + most
+            run = compact[first * _COMPACT : end * _COMPACT]
+            if end > total:
+                run += compact[: (end - total) * _COMPACT]
+            return run
+        # The asker is among them: one more, and without it.
+        end = first + most + 1
         run = compact[first * _COMPACT : end * _COMPACT]
         if end > total:
             run += compact[: (end - total) * _COMPACT]
-        if asker is not None:
-            place = asker.slot - first
-            if place < 0:
-                place += total
-            if place < taken:
-                del run[place * _COMPACT : (place + 1) * _COMPACT]
-                return bytes(run)
-        del run[most * _COMPACT :]
-        return bytes(run)
+        del run[place * _COMPACT : (place + 1) * _COMPACT]
+        return run
 
-    def seeds_without(self, ip: str, port: int, peer_id: bytes) -> tuple[int, Iterator[Holder]]:
-        """How many complete members there are besides the asker, and these in their lasting order.
+    def seeds_without(self, ip: str, port: int, peer_id: bytes) -> tuple[int, Iterator[int]]:
+        """How many complete members there are besides the asker, and these (rows) in their lasting order.
 
         The asker is known by its address or by its peer id.
         """
-        at_address = self.complete.get((ip, port))
+        roll = self.roll
+        at_address = self.members.get(place_of(ip, port), -1)
+        at_address = at_address if at_address in self.complete else -1
         own = self._complete_ids.get(peer_id, 0)
-        if at_address is not None and at_address.peer_id != peer_id:
+        if not own:
+            if at_address < 0:
+                return len(self.complete), iter(self.complete)
+            return len(self.complete) - 1, (row for row in self.complete if row != at_address)
+
+        def same(row: int) -> bool:
+            return bool(roll.flags[row] & EXTENDED) and roll.peer_ids.startswith(peer_id, row * PEER_ID)
+
+        if at_address >= 0 and not same(at_address):
             own += 1
-        others = (holder for holder in self.complete.values() if holder is not at_address and holder.peer_id != peer_id)
+        others = (row for row in self.complete if row != at_address and not same(row))
         return len(self.complete) - own, others
+
+    def first_names(self, rows: Iterator[int], most: int) -> tuple[str, ...]:
+        """The names of the first ``most`` of these rows."""
+        return tuple(map(self.name_of, islice(rows, most)))
+
+    def _count_id(self, peer_id: bytes, more: int) -> None:
+        self._complete_ids[peer_id] += more
+        if not self._complete_ids[peer_id]:
+            del self._complete_ids[peer_id]

@@ -29,17 +29,23 @@ class ConnectionIds:
 
     def issue(self, ip: str, now: float) -> int:
         """The id (64 bits) that the host ``ip`` is to echo."""
-        tick = (int(now - self._started) + _FIRST_TICK) & 0xFFFFFFFF
+        tick = self._tick(now) & 0xFFFFFFFF
         return tick << 32 | self._mac(tick, ip)
 
     def accepts(self, connection_id: int, ip: str, now: float) -> bool:
         """Whether ``connection_id`` was issued to ``ip`` by us within the last two minutes, and not in the future."""
         tick = connection_id >> 32
-        age = int(now - self._started) + _FIRST_TICK - tick
-        if not 0 <= age <= LIFETIME:
+        if not 0 <= self._tick(now) - tick <= LIFETIME:
             return False
         sent = (connection_id & 0xFFFFFFFF).to_bytes(4, "big")
         return hmac.compare_digest(sent, self._mac(tick, ip).to_bytes(4, "big"))
+
+    def oldest(self, now: float) -> int:
+        """The least id that is not too old: one that was accepted earlier is accepted ``now`` if it is no less."""
+        return (self._tick(now) - int(LIFETIME)) << 32
+
+    def _tick(self, now: float) -> int:
+        return int(now - self._started) + _FIRST_TICK
 
     def _mac(self, tick: int, ip: str) -> int:
         message = tick.to_bytes(4, "big") + ip.encode("ascii", "replace")

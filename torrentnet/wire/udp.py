@@ -61,6 +61,9 @@ _PEER = struct.Struct(">4sH")
 
 REQUEST_HEAD = _HEAD.size
 ANNOUNCE_SIZE = _ANNOUNCE.size
+ANNOUNCE_FIELDS = "QII20s20s8xQ8xII4xiH"
+"""What a tracker needs of an announce, for ``struct``: connection id, action, transaction id, info-hash, peer id, left,
+event, ip, want, port. It is as long as :data:`ANNOUNCE_SIZE` says."""
 
 
 class RequestHead(NamedTuple):
@@ -132,6 +135,26 @@ def unpack_endpoint(raw: bytes) -> Endpoint:
     return Endpoint(socket.inet_ntoa(address), port)
 
 
+def address_text(ip: int) -> str:
+    """An IPv4 address, given as a number, in the usual form."""
+    return socket.inet_ntoa(ip.to_bytes(4, "big"))
+
+
+def place_of(ip: str, port: int) -> int:
+    """An IPv4 address (text) and a port as one number of 48 bits, in the order of the compact form."""
+    return int.from_bytes(socket.inet_aton(ip), "big") << 16 | port
+
+
+def endpoint_at(place: int) -> Endpoint:
+    """The inverse of :func:`place_of`."""
+    return Endpoint(address_text(place >> 16), place & 0xFFFF)
+
+
+def compact_place(place: int) -> bytes:
+    """Compact form (BEP 23) of what :func:`place_of` gives."""
+    return place.to_bytes(_PEER.size, "big")
+
+
 def parse_head(data: bytes) -> RequestHead:
     """The first 16 bytes of a request. Raises :class:`PacketError` when it is shorter."""
     if len(data) < _HEAD.size:
@@ -184,7 +207,7 @@ def parse_announce(data: bytes) -> Announce:
     return announce
 
 
-def pack_announced(transaction_id: int, interval: int, leechers: int, seeders: int, peers: bytes) -> bytes:
+def pack_announced(transaction_id: int, interval: int, leechers: int, seeders: int, peers: bytes | bytearray) -> bytes:
     """The answer to an announce; ``peers`` in compact form, 6 bytes each.
 
     ``interval`` is in seconds and must not be 1 or 2: Wireshark would take the answer for a request.

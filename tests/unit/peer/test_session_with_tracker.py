@@ -236,7 +236,7 @@ def test_a_name_is_refused_to_other_content_while_anybody_holds_it() -> None:
     assert not lab.tracker.named("forgotten")
     named = lab.tracker.core.registry.named("myfile.txt")
     assert named is not None
-    assert [holder.name for holder in named.members.values()] == ["seeder"]
+    assert [holder.name for holder in lab.tracker.core.registry.holders()] == ["seeder"]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -262,7 +262,7 @@ def test_the_measures_of_a_file_that_only_a_standard_client_holds_are_learnt() -
     leecher.session.hold(MEMBER, held)
     leecher.run(2.0)
     assert swarm.pieces == PIECES
-    (member,) = swarm.members.values()
+    (member,) = lab.tracker.core.registry.holders()
     assert member.pieces == held
     assert leecher.session.extended
     assert leecher.session.keepalive == 0.5
