@@ -7,6 +7,7 @@ import random
 import socket
 import threading
 import time
+from array import array
 from dataclasses import dataclass
 
 from tests.unit.tracker.world import Client, World
@@ -14,6 +15,7 @@ from torrentnet.tracker.answered import Answered, key_of
 from torrentnet.tracker.deadlines import Deadlines
 from torrentnet.tracker.refusals import Reason
 from torrentnet.tracker.server import Server, bind
+from torrentnet.tracker.watch import Watch
 from torrentnet.wire import udp
 from torrentnet.wire.udp import Event
 
@@ -51,6 +53,53 @@ def test_deadlines_agree_with_looking_at_everybody() -> None:
             found.append(item)
         assert sorted(map(id, found)) == sorted(map(id, late))
         assert len(deadlines) <= 3 * len(items) + 200
+
+
+def test_watch_agrees_with_looking_at_everybody() -> None:
+    """Rows are used again, as the roll does it; deadlines move on without a word, and once in a while come nearer."""
+    chance = random.Random(6)
+    where, seen, silence = array("Q", [0] * 64), [0.0] * 64, [10.0] * 64
+    watch = Watch(0.7, where, lambda row: seen[row] + silence[row])
+    there: set[int] = set()
+    now = 0.0
+    for _ in range(20_000):
+        now += chance.random() / 2
+        row = chance.randrange(64)
+        if row not in there:
+            there.add(row)
+            seen[row], silence[row] = now, chance.choice([3.0, 10.0, 40.0])
+            watch.add(row)
+        elif chance.random() < 0.2:
+            there.remove(row)
+            watch.remove(row)
+        elif chance.random() < 0.1:
+            silence[row] = 3.0
+            watch.add(row)
+        else:
+            seen[row] = now
+        late = {one for one in there if seen[one] + silence[one] <= now}
+        assert watch.next <= now or not late
+        found = list(watch.late(now))
+        assert len(found) == len(set(found))
+        assert set(found) == late
+        there -= late
+        assert len(watch) <= 3 * len(there) + 200
+        assert (watch.next == math.inf) == (not there)
+
+
+def test_watch_wakes_nobody_long_before_anything_is_due() -> None:
+    where = array("Q", [0])
+    watch = Watch(0.5, where, lambda _row: 100.0)
+    watch.add(0)
+    wakes = 0
+    now = 0.0
+    while watch.next < 100.0:
+        now = watch.next
+        assert list(watch.late(now)) == []
+        wakes += 1
+    assert wakes <= 1
+    assert watch.next == 100.0
+    assert list(watch.late(100.0)) == [0]
 
 
 def test_nobody_is_late_when_nobody_is_there() -> None:

@@ -1,0 +1,207 @@
+"""The short way for periodic announces answers what the long way would, and leaves the tracker as that would."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, World
+from torrentnet.tracker import quick as short_way
+from torrentnet.tracker.settings import Settings
+from torrentnet.wire import udp
+from torrentnet.wire.udp import ANNOUNCE_FIELDS, ANNOUNCE_SIZE, Announce, Event
+
+_FIELDS = struct.Struct(f">{ANNOUNCE_FIELDS}")
+ADDRESSES = ("10.0.0.1", "10.0.0.2", "10.255.255.255")
+
+
+class Short(World):
+    """A world whose datagrams go the way that the server sends them: the short one first."""
+
+    taken = 0
+
+    def send(self, data: bytes, source: tuple[str, int]) -> bytes | None:
+        ip = int.from_bytes(socket.inet_aton(source[0]), "big")
+        # What is behind a short datagram is left over from earlier ones.
+        fields = (ip, *_FIELDS.unpack(data[:ANNOUNCE_SIZE].ljust(ANNOUNCE_SIZE, b"\x01")))
+        oldest = self.core.ids.oldest(self.now)
+        answer = self.core.quick.answer(fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now)
+        if answer is None:
+            return super().send(data, source)
+        self.taken += 1
+        self.core.received += 1
+        return bytes(answer)
+
+
+def state(world: World) -> tuple[object, ...]:
+    core = world.core
+    roll = core.registry.roll
+    return (
+        [(replace(one, swarm=one.swarm.info_hash), roll.gap[one.row]) for one in core.registry.holders()],  # type: ignore[arg-type]
+        [(one.info_hash, one.name, one.downloads, bytes(one.compact)) for one in core.registry.by_hash.values()],
+        core.refusals.counts,
+        core.received,
+        len(core.requests),
+        [str(seen) for seen in world.events],
+        world.records,
+    )
+
+
+waits = st.sampled_from([0.0, 0.0, 0.3, 1.9, 100.0, 121.0, 601.0])
+plain = st.fixed_dictionaries({"who": st.integers(0, 5), "wait": waits})
+wild = st.fixed_dictionaries(
+    {
+        "who": st.integers(0, 5),
+        "event": st.sampled_from([0, 0, 1, 2, 3, 4]),
+        "left": st.sampled_from([0, SIZE, SIZE // 2]),
+        "want": st.sampled_from([-1, 0, 1, 3, 50, 200, 201, -7]),
+        "ip": st.sampled_from([0, 0, 0, 77]),
+        "hash": st.sampled_from([HASH, HASH, OTHER_HASH]),
+        "tail": st.sampled_from([None, None, None, b"", b"\0\0", b"\x02\xff"]),
+        "cut": st.sampled_from([0, 0, 0, 0, 1, 60]),
+        "connection": st.sampled_from(["good", "good", "good", "flipped", "stranger's"]),
+        "wait": waits,
+    }
+)
+
+
+def play(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None], str]:
+    """What the world answers to the script, and how it stands then."""
+    # Six peers at four addresses and ports; every other one keeps the extension.
+    clients = [
+        Client(world, f"peer-{number}", ip=ADDRESSES[number % 2], port=6881 + number % 4 // 2, extended=number % 3 == 0)
+        for number in range(6)
+    ]
+    lefts = [SIZE] * 6
+    for client in clients:
+        client.tid = 0  # the same in every world
+        client.connect()
+        client.announce(Event.STARTED, left=SIZE)
+    answers: list[bytes | None] = []
+    for step in script:
+        who = step["who"]
+        client = clients[who]
+        assert client.connection is not None
+        connection = client.connection
+        if step.get("connection") == "flipped":
+            connection ^= 1 << 33
+        elif step.get("connection") == "stranger's":
+            connection = clients[(who + 1) % 6].connection or 0
+        left = lefts[who] = step.get("left", lefts[who])
+        tail = client.publication() if step.get("tail") is None else step["tail"]
+        announce = Announce(
+            connection,
+            len(answers),
+            step.get("hash", HASH),
+            client.peer_id,
+            5,
+            left,
+            7,
+            step.get("event", 0),
+            step.get("ip", 0),
+            9,
+            step.get("want", -1),
+            client.port,
+            tail,
+        )
+        packet = udp.pack_announce(announce)
+        answers.append(world.send(packet[: len(packet) - step.get("cut", 0)], client.source))
+        world.pass_time(step["wait"])
+        if step["wait"] > 60:
+            client.connect()
+    return answers, repr(state(world))
+
+
+@given(script=st.lists(plain | wild, min_size=1, max_size=40))
+@settings(max_examples=400, deadline=None)
+def test_both_ways_answer_the_same_and_leave_the_same(script: list[dict[str, Any]]) -> None:
+    assert play(World(), script) == play(Short(), script)
+
+
+@pytest.mark.parametrize("want", [-1, 0, 1, 49, 50, 51, 200, 201, 2**31 - 1])
+def test_both_ways_list_as_many(want: int) -> None:
+    answers = []
+    for world in (World(), Short()):
+        crowd = [Client(world, f"peer-{number}", ip=f"10.0.1.{number}", extended=False) for number in range(1, 251)]
+        for client in crowd:
+            client.tid = 0
+            client.announce(Event.STARTED)
+        packets = [client.packet(want=want) for client in crowd]
+        answers.append([world.send(packet, client.source) for packet, client in zip(packets, crowd, strict=True)])
+        assert not isinstance(world, Short) or world.taken == len(crowd)
+    assert answers[0] == answers[1]
+
+
+def test_it_is_the_periodic_announce_that_goes_the_short_way() -> None:
+    world = Short(settings=Settings(5.0, 15.0))
+    own, standard = Client(world, "own"), Client(world, "standard", ip="10.0.0.2", extended=False)
+    for client in (own, standard):
+        client.announce(Event.STARTED, left=5)
+        assert world.taken == 0
+    for client in (own, standard):
+        before = world.taken
+        for _ in range(3):
+            assert client.announce(left=5).leechers == 2
+        assert world.taken == before + 3
+    own.announce(left=4)
+    assert world.taken == 6, "news goes the long way"
+    own.announce(left=4)
+    assert world.taken == 7
+
+
+def test_an_id_that_was_good_a_moment_ago_is_refused_when_it_is_too_old() -> None:
+    world = Short()
+    client = Client(world, "standard", extended=False)
+    client.announce(Event.STARTED)
+    world.now += 119
+    client.announce()
+    assert world.taken == 1
+    world.now += 3
+    answer = world.send(client.packet(), client.source)
+    assert answer is not None
+    assert udp.parse_reply(answer).action == udp.Action.ERROR
+
+
+def test_an_id_that_was_proved_by_one_address_is_no_good_for_another() -> None:
+    world = Short()
+    client = Client(world, "standard", extended=False)
+    other = Client(world, "other", ip="10.0.0.2", extended=False)
+    for one in (client, other):
+        one.announce(Event.STARTED)
+        one.announce()
+    stolen = world.send(client.packet(), other.source)
+    assert stolen is not None
+    assert udp.parse_reply(stolen).action == udp.Action.ERROR
+
+
+def test_proved_ids_are_kept_in_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(short_way, "MOST_PROVED", 20)
+    world = Short()
+    client = Client(world, "standard", extended=False)
+    client.announce(Event.STARTED)
+    for number in range(200):
+        assert world.taken == number
+        world.now += 1.1
+        client.connect()
+        client.announce()
+        assert 0 < len(world.core.quick._proved) <= 20
+
+
+def test_a_request_is_kept_alive_by_the_short_way_too() -> None:
+    world = Short()
+    leecher = Client(world, "leecher")
+    leecher.announce(Event.STARTED, left=SIZE)
+    leecher.lookup("other.txt")
+    for _ in range(5):
+        world.pass_time(1.5)
+        leecher.announce(left=SIZE)
+    assert world.taken == 5
+    assert len(world.core.requests) == 1
+    world.pass_time(2.5)
+    assert len(world.core.requests) == 0
