@@ -9,7 +9,7 @@ INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up run down attach logs status watch scenarios explain doctor test lint bench engine image clean
+.PHONY: help up run sweep down attach logs status watch scenarios explain doctor test lint bench engine image clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list what there is
@@ -28,6 +28,9 @@ up: $(VENV)/.lab | need-scenario ## bring a scenario up, judge it, leave it up: 
 
 run: $(VENV)/.lab | need-scenario ## bring a scenario up, judge it, take it down: make run scenario=keepalive
 	@$(LAB) run '$(scenario)' $(SET) $(ENGINE) $(args)
+
+sweep: $(VENV)/.lab | need-scenario ## run it over a grid: make sweep scenario=textbook grid="leechers=1,5,10 strategy=single,swarm" repeat=3
+	@$(LAB) sweep '$(scenario)' $(foreach one,$(grid),--grid '$(one)') $(if $(repeat),--repeat '$(repeat)') $(SET) $(ENGINE) $(args)
 
 down: $(VENV)/.lab ## take down what `up` left
 	@$(LAB) down

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from torrentnet.lab import commands, standing
+from torrentnet.lab import commands, standing, sweep_command
 from torrentnet.lab.engines import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.base import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_INTERRUPTED, LabError, ScenarioError
@@ -104,6 +104,32 @@ def run(
     """Bring a scenario up, let it happen, judge it, and remove it."""
     raise typer.Exit(
         commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
+    )
+
+
+@app.command(epilog=EPILOG)
+def sweep(
+    scenario: Scenario,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="NAME=A,B,C", help="Values for a parameter; several make all combinations."),
+    ] = None,
+    repeat: Annotated[int, typer.Option("--repeat", metavar="N", help="How often each point is run.")] = 1,
+    settings: Settings = None,
+    engine: EngineName = DEFAULT,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Run a scenario over a grid of parameters.
+
+    Each point is a run as `run` makes it. One row a run goes into sweep.csv and sweep.json: the verdict, when the first
+    and the last leecher had the file, the textbook's bounds, what was sent. The rows so far stay when it is
+    interrupted.
+    """
+    raise typer.Exit(
+        sweep_command.run_sweep(
+            scenario, grid or [], repeat=repeat, settings=settings or [], engine_name=engine, runs=runs, as_json=json
+        )
     )
 
 

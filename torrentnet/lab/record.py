@@ -24,7 +24,14 @@ LAB = "lab"
 
 
 def make_run_directory(runs: Path, scenario: str) -> Path:
-    """A new directory ``<runs>/<scenario>/<start time>``, and a link ``latest`` beside it."""
+    """A new directory ``<runs>/<scenario>/<start time>`` for one lab, and a link ``latest`` beside it."""
+    path = make_directory(runs, scenario)
+    (path / "logs").mkdir()
+    return path
+
+
+def make_directory(runs: Path, scenario: str) -> Path:
+    """The same without what a lab needs in it."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     folder = runs / scenario
     try:
@@ -35,7 +42,6 @@ def make_run_directory(runs: Path, scenario: str) -> Path:
                 path.mkdir()
             except FileExistsError:
                 continue
-            (path / "logs").mkdir()
             _link_latest(folder, path.name)
             return path
     except OSError as error:

@@ -17,7 +17,20 @@ from torrentnet.lab.find import read_settings, scenarios_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = ("up", "run", "down", "scenarios", "validate", "explain", "doctor", "image", "attach", "logs", "status")
+COMMANDS = (
+    "up",
+    "run",
+    "sweep",
+    "down",
+    "scenarios",
+    "validate",
+    "explain",
+    "doctor",
+    "image",
+    "attach",
+    "logs",
+    "status",
+)
 NOWHERE = "unix:///nonexistent/docker.sock"
 
 
@@ -58,6 +71,16 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
         ("set_nothing", ["run", "three_seeders", "--set", "leechers"], 2),
         ("set_twice", ["run", "three_seeders", "--set", "leechers=5", "--set", "leechers=6"], 2),
         ("set_unknown", ["validate", "plain.yaml", "--set", "leechers=5"], 2),
+        ("sweep_without_a_grid", ["sweep", "textbook"], 2),
+        ("sweep_grid_without_values", ["sweep", "textbook", "--grid", "leechers="], 2),
+        ("sweep_grid_twice", ["sweep", "textbook", "--grid", "leechers=1", "--grid", "leechers=2"], 2),
+        ("sweep_value_twice", ["sweep", "textbook", "--grid", "leechers=1,2,1"], 2),
+        ("sweep_grid_and_set", ["sweep", "textbook", "--grid", "leechers=1", "--set", "leechers=2"], 2),
+        ("sweep_too_many", ["sweep", "textbook", "--grid", "leechers=" + ",".join(map(str, range(1, 1002)))], 2),
+        ("sweep_unknown_parameter", ["sweep", "columns.yaml", "--grid", "rum=1,2"], 2),
+        ("sweep_repeat", ["sweep", "textbook", "--grid", "leechers=1", "--repeat", "0"], 2),
+        ("sweep_column", ["sweep", "columns.yaml", "--grid", "run=1,2"], 2),
+        ("sweep_without_an_engine", ["sweep", "textbook", "--grid", "leechers=1,2"], 3),
         ("watch_as_json", ["status", "--watch", "--json"], 2),
         ("follow_as_json", ["logs", "--follow", "--json"], 2),
         ("prompt_as_json", ["attach", "--json", "tracker"], 2),
@@ -66,6 +89,9 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
 def test_wrong_use(name: str, words: list[str], code: int, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "wrong.yaml").write_text("time_limit: 5\nnodes: {tracker: {tracker: {}}}\nexpct: []\n", encoding="utf-8")
     (home / "plain.yaml").write_text("nodes: {tracker: {tracker: {}}}\n", encoding="utf-8")
+    (home / "columns.yaml").write_text(
+        "about: $run\nparameters: {run: 1}\nnodes: {tracker: {tracker: {}}}\n", encoding="utf-8"
+    )
     status, out, err = run(capsys, *words)
     assert status == code
     golden.check(f"error_{name}.txt", err or out)

@@ -48,7 +48,7 @@ def _without_null(part: Any) -> Any:
 
 
 def _or_parameter(part: Any) -> Any:
-    """Wherever a number or a text of a certain form stands, a parameter may stand: ``count: $leechers``."""
+    """Where a number, one word of a few or a text of a certain form stands, a parameter may: ``count: $leechers``."""
     if isinstance(part, list):
         return [_or_parameter(item) for item in part]
     if not isinstance(part, dict):
@@ -56,6 +56,8 @@ def _or_parameter(part: Any) -> Any:
     found = {key: _or_parameter(value) for key, value in part.items()}
     if found.get("type") == "string" and "pattern" in found:
         found["pattern"] = f"{PARAMETER}|{found['pattern']}"
+    elif isinstance(found.get("enum"), list):
+        found["anyOf"] = [{"enum": found.pop("enum")}, {"type": "string", "pattern": PARAMETER}]
     elif found.get("type") in {"integer", "boolean"}:
         kind = {key: found.pop(key) for key in ("type", "minimum", "maximum") if key in found}
         found["anyOf"] = [kind, {"type": "string", "pattern": PARAMETER}]

@@ -1,0 +1,48 @@
+"""A sweep runs real labs, and keeps what it has when it is interrupted."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from typing import TYPE_CHECKING
+
+from tests.integration.helpers import Running, torrentnet, wait_nothing_left
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import docker
+
+SMALL = ("--set", "size=512KB", "--set", "rate=8mbit")
+
+
+def rows_of(home: Path) -> list[dict[str, str]]:
+    with (home / "runs" / "sweeps" / "textbook" / "latest" / "sweep.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_point_is_a_run_and_a_row(home: Path) -> None:
+    answer = torrentnet(home, "sweep", "textbook", "--grid", "leechers=1,3", *SMALL)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stderr == ""
+    rows = rows_of(home)
+    assert [(row["leechers"], row["verdict"], row["leechers_done"], row["leechers_late"]) for row in rows] == [
+        ("1", "pass", "1", "0"),
+        ("3", "pass", "3", "0"),
+    ]
+    for row in rows:
+        # Nobody is faster than the bound that holds for everybody, and the seed has sent the file to each of them.
+        assert float(row["bound_p2p_s"]) < float(row["first_s"]) <= float(row["last_s"])
+        assert int(row["seeds_sent_bytes"]) > int(row["leechers"]) * 512_000
+        assert (home / row["record"] / "result.json").is_file()
+
+
+def test_an_interrupt_leaves_the_rows_so_far_and_no_lab(home: Path, client: docker.DockerClient) -> None:
+    with Running(home, "sweep", "textbook", "--grid", "leechers=1,2,3", "--repeat", "5", *SMALL) as sweep:
+        sweep.wait_line("1 of 15")
+        sweep.signal(signal.SIGINT)
+        assert sweep.wait() == 130
+        assert "interrupted; what has been measured stays" in sweep.text
+    rows = rows_of(home)
+    assert 1 <= len(rows) < 15 and rows[0]["verdict"] == "pass"
+    wait_nothing_left(client, home)
