@@ -1,0 +1,143 @@
+"""A client as a node: started, followed, told of in event lines, and ended with a good-bye."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torrentnet.clients.client import ClientError, Standing
+from torrentnet.clients.disk import examine
+
+if TYPE_CHECKING:
+    from torrentnet.clients.client import Client, Job
+    from torrentnet.console.events import EventLog
+
+LOOK_S = 0.05
+"""Seconds between two looks at a client that has work to do."""
+REST_S = 0.5
+"""The same, once it is a seed."""
+PROGRESS_S = 0.25
+FLUSH_S = 15.0
+"""So long after a client calls the file whole its last bytes may reach the disk."""
+GOODBYE_S = 4.0
+
+
+@dataclass(slots=True)
+class _Whole:
+    """The client calls the file whole."""
+
+    since: float
+    next_look: float
+
+
+class ClientNode:
+    """Runs one client. :meth:`run` returns the exit status; :meth:`stop` may be called from anywhere."""
+
+    def __init__(self, name: str, client: Client, job: Job, events: EventLog) -> None:
+        self.name = name
+        self.client = client
+        self.job = job
+        self.standing = Standing(0, whole=False, announced=False)
+        self.state = "seed" if job.seed else "get"
+        self._events = events
+        self._wake_in, self._wake_out = os.pipe()
+        for end in (self._wake_in, self._wake_out):
+            os.set_blocking(end, False)
+        self._reason: str | None = None
+        self._began = 0.0
+        self._progress_at = 0.0
+        self._told = -1
+        self._whole: _Whole | None = None
+        self._settled = False
+
+    def stop(self, reason: str) -> None:
+        """Say good-bye and end; safe from threads and signal handlers."""
+        if self._reason is None:
+            self._reason = reason
+        # Full: it will wake up anyway. Closed: it has ended.
+        with contextlib.suppress(OSError):
+            os.write(self._wake_out, b"\0")
+
+    def running_for(self) -> float:
+        """Seconds since the client was started."""
+        return time.monotonic() - self._began
+
+    def run(self) -> int:
+        """Work until stopped. Raises :class:`ClientError` when the client fails."""
+        client, job = self.client, self.job
+        self._began = time.monotonic()
+        version = client.version()
+        try:
+            client.start()
+            self._events.emit("listening", program=client.name, version=version, name=self.name, address=job.listen)
+            if not job.seed:
+                self._events.emit("state", state="get", file=job.info.name)
+            while self._reason is None:
+                self._look()
+                client.wait(REST_S if self._settled else LOOK_S, self._wake_in)
+        finally:
+            client.stop(GOODBYE_S)
+            os.close(self._wake_in)
+        self._events.emit("closing", reason=self._reason)
+        return 0
+
+    def _look(self) -> None:
+        standing = self.standing = self.client.poll()
+        now = time.monotonic()
+        if not self.job.seed:
+            self._tell_progress(standing, now)
+        if self._settled or not standing.whole or (self.job.seed and not standing.announced):
+            return
+        if self._whole is None:
+            self._whole = _Whole(now, now)
+        if now < self._whole.next_look:
+            return
+        found = examine(self.job.directory / self.job.info.name, self.job.info)
+        if found.wrong:
+            if now - self._whole.since > FLUSH_S:
+                raise ClientError(f"{self.client.name} calls the file whole, but {found.wrong}")
+            self._whole.next_look = now + REST_S
+            return
+        self._settled = True
+        self._settle(found.sha256, self._whole.since)
+
+    def _tell_progress(self, standing: Standing, now: float) -> None:
+        info = self.job.info
+        if standing.have == self._told or (now < self._progress_at and standing.have < info.pieces):
+            return
+        self._told = standing.have
+        self._progress_at = now + PROGRESS_S
+        if standing.have:
+            self._events.emit(
+                "progress",
+                file=info.name,
+                have=standing.have,
+                pieces=info.pieces,
+                bytes=min(info.length, standing.have * info.piece_length),
+                size=info.length,
+            )
+
+    def _settle(self, sha256: str, since: float) -> None:
+        info = self.job.info
+        if self.job.seed:
+            self._events.emit(
+                "published",
+                file=info.name,
+                size=info.length,
+                pieces=info.pieces,
+                info_hash=info.info_hash.hex(),
+                sha256=sha256,
+            )
+        else:
+            self._events.emit(
+                "completed",
+                file=info.name,
+                bytes=self.standing.downloaded,
+                ms=round(1000 * (since - self._began)),
+                sha256=sha256,
+            )
+        self.state = "seed"
+        self._events.emit("state", state="seed", file=info.name)

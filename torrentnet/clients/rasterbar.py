@@ -1,0 +1,127 @@
+"""libtorrent (rasterbar), the library below qBittorrent and Deluge, through its own Python binding.
+
+Settings: https://www.libtorrent.org/reference-Settings.html.
+"""
+
+from __future__ import annotations
+
+import importlib
+import select
+import time
+from typing import TYPE_CHECKING, Any
+
+from torrentnet.clients.client import Client, ClientError, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torrentnet.clients.client import Job
+
+PLAIN = 2
+"""pe_disabled: no encryption."""
+LOOK_S = 0.2
+"""The longest wait: while it waits for the library's alerts, nothing else is heard."""
+
+
+class Libtorrent(Client):
+    """See :class:`Client`."""
+
+    name = "libtorrent"
+
+    def __init__(self, job: Job, said: Callable[[str], None]) -> None:
+        super().__init__(job, said)
+        self._library: Any = None
+        self._session: Any = None
+        self._torrent: Any = None
+        self._announced = False
+        self._left = False
+        self._problem = ""
+
+    def _load(self) -> Any:
+        if self._library is None:
+            try:
+                self._library = importlib.import_module("libtorrent")
+            except ImportError:
+                raise ClientError("this Python has no module libtorrent (Debian package: python3-libtorrent)") from None
+        return self._library
+
+    def version(self) -> str:
+        """See :meth:`Client.version`."""
+        return str(self._load().__version__)
+
+    def start(self) -> None:
+        """See :meth:`Client.start`."""
+        library, job = self._load(), self.job
+        kinds = library.alert.category_t
+        self._session = library.session(
+            {
+                "alert_mask": int(kinds.status_notification | kinds.error_notification)
+                | int(kinds.tracker_notification | kinds.storage_notification | kinds.piece_progress_notification),
+                "allow_multiple_connections_per_ip": True,
+                "enable_dht": False,
+                "enable_lsd": False,
+                "enable_upnp": False,
+                "enable_natpmp": False,
+                "enable_incoming_utp": False,
+                "enable_outgoing_utp": False,
+                "in_enc_policy": PLAIN,
+                "out_enc_policy": PLAIN,
+                "listen_interfaces": str(job.listen),
+                "min_announce_interval": 5,
+                "stop_tracker_timeout": 1,
+            }
+        )
+        parameters = library.add_torrent_params()
+        parameters.ti = library.torrent_info(str(job.torrent))
+        parameters.save_path = str(job.directory)
+        flags = library.torrent_flags
+        parameters.flags &= ~(flags.auto_managed | flags.paused)
+        self._torrent = self._session.add_torrent(parameters)
+        if job.upload_rate is not None:
+            # Of the torrent: the session's own limit spares peers on local networks.
+            self._torrent.set_upload_limit(max(1, round(job.upload_rate)))
+
+    def wait(self, seconds: float, wake: int) -> None:
+        """See :meth:`Client.wait`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or select.select([wake], [], [], 0)[0]:
+                return
+            if self._session.wait_for_alert(int(1000 * min(left, LOOK_S)) + 1) is not None:
+                return
+
+    def _take_alerts(self) -> None:
+        for alert in self._session.pop_alerts():
+            kind = type(alert).__name__
+            if kind == "tracker_reply_alert":
+                self._announced = True
+            elif kind in {"torrent_error_alert", "file_error_alert", "listen_failed_alert"}:
+                self._problem = alert.message()
+            elif kind == "tracker_error_alert":
+                self.said(alert.message())
+
+    def poll(self) -> Standing:
+        """See :meth:`Client.poll`."""
+        self._take_alerts()
+        if self._problem:
+            raise ClientError(f"libtorrent gave up: {self._problem}")
+        status = self._torrent.status()
+        whole = bool(status.is_seeding)
+        return Standing(
+            self.job.info.pieces if whole else status.num_pieces,
+            whole,
+            self._announced,
+            status.total_payload_download,
+            status.total_payload_upload,
+            status.num_peers,
+        )
+
+    def stop(self, seconds: float) -> None:
+        """See :meth:`Client.stop`."""
+        if self._session is None:
+            return
+        # The session's end waits for the good-byes, one second at most.
+        proxy = self._session.abort()
+        self._torrent = self._session = None
+        del proxy
