@@ -113,6 +113,12 @@ CASES = [
         "peer.py: error: --piece-length goes with share: with get, the file is what others share",
     ),
     Case(
+        "get-with-public",
+        f"get myfile.txt {NOWHERE} {ANYWHERE} --public",
+        2,
+        "peer.py: error: --public goes with share: with get, the file is what others share",
+    ),
+    Case(
         "get-with-a-torrent-that-is-not-there",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --torrent x.torrent",
         1,

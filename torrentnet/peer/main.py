@@ -136,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
         help="with share: write a .torrent, so that any client can join; with get: read one, for a plain tracker",
     )
     add(
+        "--public",
+        action="store_true",
+        help="with share: leave out BEP 27's mark `private`, for Transmission and libtorrent give the info dictionary"
+        " of a private file to nobody who has only its name or a magnet link",
+    )
+    add(
         "--corrupt-uploads",
         action="store_true",
         help="send every piece with one byte changed: a bad seed, to test other peers with",
@@ -165,6 +171,8 @@ def _unit(parse: Callable[[str], float]) -> Callable[[str], float]:
 def _run(options: argparse.Namespace) -> int:
     if options.mode == "get" and options.piece_length is not None:
         raise UsageError("--piece-length goes with share: with get, the file is what others share")
+    if options.mode == "get" and options.public:
+        raise UsageError("--public goes with share: with get, the file is what others share")
     known, info = _known(options) if options.mode == "get" else (None, None)
     path = _path(options)
     piece_length = None if options.piece_length is None else int(options.piece_length)
@@ -199,6 +207,7 @@ def _run(options: argparse.Namespace) -> int:
         patience=Patience(options.timeout, options.give_up, options.min_rate),
         known=known,
         info=info,
+        private=not options.public,
         corrupt=options.corrupt_uploads,
     )
 

@@ -61,6 +61,8 @@ class Settings:
     """With get: what a magnet link or a .torrent says of the file; None asks the tracker for it by name."""
     info: Info | None = None
     """With get: the info dictionary, from a .torrent."""
+    private: bool = True
+    """With share: whether the info dictionary says so (BEP 27)."""
     corrupt: bool = False
     """Whether each piece is sent with a byte changed: for tests of others."""
 
@@ -183,10 +185,10 @@ class Peer:
                 self._events.emit("hashing", file=path.name, bytes=done, size=size, percent=100 * done // size)
 
         def job() -> FileStore:
-            store = open_whole(
-                path, self._settings.piece_length or _piece_length(path), progress, self._worker.cancelled
-            )
-            return corrupted(store) if self._settings.corrupt else store
+            settings = self._settings
+            length = settings.piece_length or _piece_length(path)
+            store = open_whole(path, length, progress, self._worker.cancelled, private=settings.private)
+            return corrupted(store) if settings.corrupt else store
 
         self._worker.submit(job, self._shared_opened)
 

@@ -87,7 +87,9 @@ class FileStore:
             self.descriptor = -1
 
 
-def open_whole(path: Path, piece_length: int, progress: Progress, cancelled: Callable[[], bool]) -> FileStore:
+def open_whole(
+    path: Path, piece_length: int, progress: Progress, cancelled: Callable[[], bool], *, private: bool = True
+) -> FileStore:
     """Open a file that is to be shared and hash it, ``piece_length`` bytes a piece.
 
     ``progress`` hears (bytes done, bytes in all). Raises :class:`StorageError` for what cannot be shared, and
@@ -114,7 +116,7 @@ def open_whole(path: Path, piece_length: int, progress: Progress, cancelled: Cal
     except BaseException:
         os.close(descriptor)
         raise
-    info = make_info(path.name, length, piece_length, bytes(hashes))
+    info = make_info(path.name, length, piece_length, bytes(hashes), private=private)
     return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces))
 
 

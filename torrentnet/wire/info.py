@@ -71,21 +71,21 @@ def choose_piece_length(length: int) -> int:
     return size
 
 
-def make_info(name: str, length: int, piece_length: int, hashes: bytes) -> Info:
+def make_info(name: str, length: int, piece_length: int, hashes: bytes, *, private: bool = True) -> Info:
     """The info dictionary of a file that we have.
 
-    ``private`` (BEP 27) is set: the peers of a lab come from its tracker and from nowhere else.
+    ``private`` (BEP 27) is set: the peers of a lab come from its tracker and from nowhere else. Not where other
+    people's clients take part: Transmission and libtorrent give a private file's info dictionary to nobody.
     """
-    raw = bencode.encode(
-        {
-            b"length": length,
-            b"name": name.encode("utf-8"),
-            b"piece length": piece_length,
-            b"pieces": hashes,
-            b"private": 1,
-        }
-    )
-    return Info(name, length, piece_length, hashes, raw)
+    value: dict[bytes, bencode.Value] = {
+        b"length": length,
+        b"name": name.encode("utf-8"),
+        b"piece length": piece_length,
+        b"pieces": hashes,
+    }
+    if private:
+        value[b"private"] = 1
+    return Info(name, length, piece_length, hashes, bencode.encode(value))
 
 
 def parse_info(raw: bytes) -> Info:
