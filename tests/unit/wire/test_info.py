@@ -148,8 +148,8 @@ def test_piece_length_is_chosen_so_that_one_datagram_says_it_all(length: int, pi
 
 
 def test_private_is_a_mark_that_can_be_left_out() -> None:
-    private, public = (make_info("a", 5, 16384, b"h" * 20, private=private) for private in (True, False))
+    private, public = (info.make_info("a", 5, 16384, b"h" * 20, private=private) for private in (True, False))
     assert b"7:privatei1e" in private.raw
     assert b"private" not in public.raw
     assert private.info_hash != public.info_hash
-    assert parse_info(public.raw) == public
+    assert info.parse_info(public.raw) == public
