@@ -9,7 +9,7 @@ INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up run sweep down attach logs status watch scenarios explain doctor test lint bench engine image clean
+.PHONY: help up run sweep down attach logs status watch scenarios explain doctor test lint bench figure engine image clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list what there is
@@ -89,6 +89,9 @@ lint: $(VENV)/.test ## ruff and mypy
 
 bench: $(VENV)/.bench ## measure side by side with other programs: make bench [quick=1] [only=bytes] [runs=5]
 	@$(BIN)/python -m tests.bench $(if $(quick),--quick) $(if $(only),--only '$(only)') $(if $(runs),--runs '$(runs)') $(if $(write),--write)
+
+figure: $(VENV)/.bench ## measure and draw the textbook's figure, 20 minutes: make figure [quick=1] [runs=5] [again=1: only draw]
+	@$(BIN)/python -m tests.bench.figure $(if $(quick),--quick) $(if $(runs),--runs '$(runs)') $(if $(again),--again) $(ENGINE)
 
 # ── the virtual environment ──────────────────────────────────────────────────────────────────────
 
