@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from torrentnet.tracker.answered import key_of
@@ -10,7 +9,7 @@ from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason
 from torrentnet.tracker.requests import Question
 from torrentnet.wire import extension
-from torrentnet.wire.udp import endpoint_at, place_of
+from torrentnet.wire.udp import place_of
 
 if TYPE_CHECKING:
     from torrentnet.tracker.answered import Answered
@@ -19,10 +18,8 @@ if TYPE_CHECKING:
     from torrentnet.tracker.registry import Registry
     from torrentnet.tracker.requests import Requests, Row
     from torrentnet.tracker.settings import Settings
-    from torrentnet.tracker.swarm import Swarm
+    from torrentnet.tracker.swarm import Seeds, Swarm
 
-_PAGE = 180
-"""Holders that could fit into one answer if their names were a letter long; how many do is the wire's to say."""
 _NO_HASH = bytes(20)
 
 
@@ -56,9 +53,11 @@ class LookupDesk:
         known = self._answered.find(key, now)
         if known is not None:
             return known
+        ip = source[0]
         swarm = self._registry.named(lookup.name)
-        row = self._row(lookup, source[0], swarm, now)
-        return self._answered.keep(key, extension.pack_found(self._found(lookup, source[0], swarm, row)), now)
+        seeds = None if swarm is None else swarm.seeds_without(ip, lookup.port, lookup.peer_id)
+        row = self._row(lookup, ip, swarm, seeds, now)
+        return self._answered.keep(key, self._found(lookup, ip, swarm, seeds, row), now)
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """How a request ended. One that is not known any more, or has its outcome, changes nothing."""
@@ -90,9 +89,9 @@ class LookupDesk:
             reason=outcome.reason,
         )
 
-    def _row(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, now: float) -> Row:
+    def _row(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, seeds: Seeds | None, now: float) -> Row:
         info_hash = None if swarm is None else swarm.info_hash
-        total, names = self._holders(lookup, ip, swarm)
+        total = 0 if seeds is None else len(seeds)
         resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
         if resumed is None:
             # Without this, a peer that was started anew under its old peer id would keep its dead request alive.
@@ -100,7 +99,7 @@ class LookupDesk:
                 self._chronicle.outcome(abandoned, Result.FAILED, reason="asked anew")
             question = Question(ip, lookup.port, lookup.peer_id, lookup.peer, lookup.name)
             row = self._requests.open(question, info_hash, total, now)
-            self._chronicle.request(row, names)
+            self._chronicle.request(row, self._names(seeds))
             return row
         row, reopened = resumed
         first_holders = not row.holders and total > 0
@@ -110,49 +109,37 @@ class LookupDesk:
             row.info_hash = info_hash
             reopened = True
         if first_holders or reopened:
-            self._chronicle.request_goes_on(row, names if first_holders else None)
+            self._chronicle.request_goes_on(row, self._names(seeds) if first_holders else None)
         return row
 
-    def _holders(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None) -> tuple[int, tuple[str, ...]]:
-        if swarm is None:
-            return 0, ()
-        total, rows = swarm.seeds_without(ip, lookup.port, lookup.peer_id)
-        return total, swarm.first_names(rows, self._registry.limits.named_holders)
+    def _names(self, seeds: Seeds | None) -> tuple[str, ...]:
+        return () if seeds is None else seeds.names(self._registry.limits.named_holders)
 
-    def _found(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, row: Row) -> extension.Found:
+    def _found(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, seeds: Seeds | None, row: Row) -> bytes:
         settings = self._settings
-        if swarm is None:
-            return extension.Found(
-                lookup.transaction_id,
-                False,
-                row.number,
-                settings.keepalive_ms,
-                settings.timeout_ms,
-                _NO_HASH,
-                0,
-                0,
-                0,
-                0,
-                lookup.first,
-                (),
-            )
-        total, rows = swarm.seeds_without(ip, lookup.port, lookup.peer_id)
-        own = swarm.members.get(place_of(ip, lookup.port))
-        place, name_of = self._registry.roll.place, swarm.name_of
-        return extension.Found(
+        found = extension.Found(
             lookup.transaction_id,
-            True,
+            False,
             row.number,
             settings.keepalive_ms,
             settings.timeout_ms,
-            swarm.info_hash,
-            swarm.size or 0,
-            swarm.piece_length or 0,
-            total,
-            swarm.leechers - (own is not None and own not in swarm.complete),
+            _NO_HASH,
+            0,
+            0,
+            0,
+            0,
             lookup.first,
-            tuple(
-                extension.Holder(endpoint_at(place[row]), name_of(row))
-                for row in islice(rows, lookup.first, lookup.first + _PAGE)
-            ),
+            (),
         )
+        if swarm is None or seeds is None:
+            return extension.pack_found(found)
+        own = swarm.members.get(place_of(ip, lookup.port))
+        found = found._replace(
+            found=True,
+            info_hash=swarm.info_hash,
+            size=swarm.size or 0,
+            piece_length=swarm.piece_length or 0,
+            complete=len(seeds),
+            incomplete=swarm.leechers - (own is not None and own not in swarm.complete),
+        )
+        return extension.pack_found_page(found, seeds.page(lookup.first))

@@ -22,11 +22,11 @@ class Roll:
     """The columns. Times are seconds of the caller's clock; a row says nothing once it was freed."""
 
     __slots__ = (
+        "_names",
         "flags",
         "free",
         "gap",
         "left",
-        "names",
         "options",
         "peer_ids",
         "pieces",
@@ -53,12 +53,12 @@ class Roll:
         """Hash of the announce options that name and flags were read from (Python's, keyed: nobody can aim at it)."""
         self.slot = array("I")
         """Its place in the swarm's compact list."""
-        self.watch = array("Q")
+        self.watch = array("I")
         """The bucket of :class:`~torrentnet.tracker.watch.Watch` that will look at it next."""
         self.flags = bytearray()
         self.swarm: list[Swarm | None] = []
-        self.names: dict[int, str] = {}
-        """Of those that have told theirs."""
+        self._names: list[str | None] = []
+        """Of those that have told theirs; it reaches no further than the last of them."""
         self.pieces: dict[int, PieceSet] = {}
         """Of those that have reported theirs and are not complete."""
         self.free: list[int] = []
@@ -92,10 +92,21 @@ class Roll:
     def drop(self, row: int) -> None:
         """Free a row."""
         self.swarm[row] = None
-        self.names.pop(row, None)
+        if row < len(self._names):
+            self._names[row] = None
         self.pieces.pop(row, None)
         self.free.append(row)
 
     def peer_id(self, row: int) -> bytes:
         """Its peer id (20 bytes)."""
         return bytes(self.peer_ids[row * PEER_ID : (row + 1) * PEER_ID])
+
+    def set_name(self, row: int, name: str) -> None:
+        """Note the name that it has told."""
+        names = self._names
+        names += [None] * (row + 1 - len(names))
+        names[row] = name
+
+    def name(self, row: int) -> str | None:
+        """The name that it has told."""
+        return self._names[row] if row < len(self._names) else None

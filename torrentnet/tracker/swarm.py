@@ -9,17 +9,20 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from torrentnet.tracker.roll import COMPLETE, EXTENDED, PEER_ID, Roll
+from torrentnet.wire.extension import HolderPage
 from torrentnet.wire.handshake import client_name
 from torrentnet.wire.info import piece_count
 from torrentnet.wire.udp import Endpoint, compact_place, endpoint_at, place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from random import Random
 
     from torrentnet.wire.pieces import PieceSet
 
 _COMPACT = 6
+_MOST_PAGES = 16
+"""Pages of seeds that a swarm remembers, 1.4 kB each."""
 
 
 @dataclass(slots=True, eq=False)
@@ -97,6 +100,10 @@ class Swarm:
     _slots: array[int] = field(default_factory=lambda: array("I"))
     _complete_ids: Counter[bytes] = field(default_factory=Counter)
     """Of complete members with the extension: only such peers look anything up."""
+    _seeds: Seeds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._seeds = Seeds(self)
 
     @property
     def label(self) -> str:
@@ -135,7 +142,7 @@ class Swarm:
     def name_of(self, row: int) -> str:
         """A member's own name, or one made from its peer id and address."""
         roll = self.roll
-        return roll.names.get(row) or f"{client_name(roll.peer_id(row))}@{endpoint_at(roll.place[row])}"
+        return roll.name(row) or f"{client_name(roll.peer_id(row))}@{endpoint_at(roll.place[row])}"
 
     def learn(self, size: int | None, piece_length: int | None) -> bool:
         """Take over the file's measures that are not known yet; the first word counts. True when something was new."""
@@ -183,6 +190,7 @@ class Swarm:
             self.complete[row] = None
         else:
             del self.complete[row]
+        self._seeds.forget()
         if flags & EXTENDED:
             self._count_id(roll.peer_id(row), 1 if complete else -1)
 
@@ -225,33 +233,70 @@ class Swarm:
         del run[place * _COMPACT : (place + 1) * _COMPACT]
         return run
 
-    def seeds_without(self, ip: str, port: int, peer_id: bytes) -> tuple[int, Iterator[int]]:
-        """How many complete members there are besides the asker, and these (rows) in their lasting order.
-
-        The asker is known by its address or by its peer id.
-        """
+    def seeds_without(self, ip: str, port: int, peer_id: bytes) -> Seeds:
+        """The complete members besides the asker, who is known by its address or by its peer id."""
         roll = self.roll
         at_address = self.members.get(place_of(ip, port), -1)
         at_address = at_address if at_address in self.complete else -1
         own = self._complete_ids.get(peer_id, 0)
-        if not own:
-            if at_address < 0:
-                return len(self.complete), iter(self.complete)
-            return len(self.complete) - 1, (row for row in self.complete if row != at_address)
+        if not own and at_address < 0:
+            return self._seeds
 
         def same(row: int) -> bool:
             return bool(roll.flags[row] & EXTENDED) and roll.peer_ids.startswith(peer_id, row * PEER_ID)
 
-        if at_address >= 0 and not same(at_address):
+        if at_address >= 0 and not (own and same(at_address)):
             own += 1
-        others = (row for row in self.complete if row != at_address and not same(row))
-        return len(self.complete) - own, others
-
-    def first_names(self, rows: Iterator[int], most: int) -> tuple[str, ...]:
-        """The names of the first ``most`` of these rows."""
-        return tuple(map(self.name_of, islice(rows, most)))
+        return Seeds(self, own, lambda row: row != at_address and not same(row))
 
     def _count_id(self, peer_id: bytes, more: int) -> None:
         self._complete_ids[peer_id] += more
         if not self._complete_ids[peer_id]:
             del self._complete_ids[peer_id]
+
+
+class Seeds:
+    """The complete members of a swarm in their lasting order, less ``without`` that ``others`` tells from the rest.
+
+    What is told of them is remembered until :meth:`forget`, for nearly all who ask are told the same.
+    """
+
+    __slots__ = ("_names", "_others", "_pages", "_swarm", "_without")
+
+    def __init__(self, swarm: Swarm, without: int = 0, others: Callable[[int], bool] | None = None) -> None:
+        self._swarm = swarm
+        self._without = without
+        self._others = others
+        self._names: tuple[str, ...] | None = None
+        self._pages: dict[int, HolderPage] = {}
+
+    def __len__(self) -> int:
+        return len(self._swarm.complete) - self._without
+
+    def forget(self) -> None:
+        """They are others than before."""
+        self._names = None
+        self._pages.clear()
+
+    def names(self, most: int) -> tuple[str, ...]:
+        """The names of the first ``most``, which is the same number each time."""
+        if self._names is None:
+            self._names = tuple(map(self._swarm.name_of, islice(self._rows(), most)))
+        return self._names
+
+    def page(self, first: int) -> HolderPage:
+        """Those from the number ``first`` on, as many as fit into an answer."""
+        page = self._pages.get(first)
+        if page is None:
+            page = HolderPage()
+            place, name_of = self._swarm.roll.place, self._swarm.name_of
+            for row in islice(self._rows(), first, None):
+                if not page.add(compact_place(place[row]), name_of(row)):
+                    break
+            if len(self._pages) >= _MOST_PAGES:
+                self._pages.clear()
+            self._pages[first] = page
+        return page
+
+    def _rows(self) -> Iterator[int]:
+        return iter(self._swarm.complete) if self._others is None else filter(self._others, self._swarm.complete)

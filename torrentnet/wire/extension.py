@@ -174,31 +174,56 @@ def parse_lookup(data: bytes) -> Lookup:
 
 def pack_found(found: Found) -> bytes:
     """The bytes of a look-up's answer; holders that do not fit are left for the next page."""
-    entries: list[bytes] = []
-    room = MAX_DATAGRAM - _FOUND.size
+    page = HolderPage()
     for holder in found.holders:
-        name = holder.name.encode("utf-8")
-        room -= _HOLDER.size + len(name)
-        if room < 0:
+        if not page.add(pack_endpoint(holder.endpoint), holder.name):
             break
-        entries.append(_HOLDER.pack(socket.inet_aton(holder.endpoint.ip), holder.endpoint.port, len(name)) + name)
-    return _FOUND.pack(
-        Action.LOOKUP,
-        found.transaction_id,
-        VERSION,
-        int(found.found),
-        0,
-        found.request,
-        found.keepalive_ms,
-        found.timeout_ms,
-        found.info_hash,
-        found.size,
-        found.piece_length,
-        found.complete,
-        found.incomplete,
-        found.first,
-        len(entries),
-    ) + b"".join(entries)
+    return pack_found_page(found, page)
+
+
+class HolderPage:
+    """The holders of one answer, as bytes: as many as fit into a datagram."""
+
+    __slots__ = ("count", "entries")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.entries = bytearray()
+
+    def add(self, compact: bytes, name: str) -> bool:
+        """One more, its endpoint in compact form (BEP 23); False, and nothing is added, when it does not fit."""
+        text = name.encode("utf-8")
+        if _FOUND.size + len(self.entries) + len(compact) + 1 + len(text) > MAX_DATAGRAM:
+            return False
+        self.entries += compact
+        self.entries.append(len(text))
+        self.entries += text
+        self.count += 1
+        return True
+
+
+def pack_found_page(found: Found, page: HolderPage) -> bytes:
+    """The bytes of a look-up's answer with the holders of ``page``; ``found.holders`` is not looked at."""
+    return (
+        _FOUND.pack(
+            Action.LOOKUP,
+            found.transaction_id,
+            VERSION,
+            int(found.found),
+            0,
+            found.request,
+            found.keepalive_ms,
+            found.timeout_ms,
+            found.info_hash,
+            found.size,
+            found.piece_length,
+            found.complete,
+            found.incomplete,
+            found.first,
+            page.count,
+        )
+        + page.entries
+    )
 
 
 def parse_found(reply: Reply) -> Found:

@@ -58,7 +58,7 @@ def test_deadlines_agree_with_looking_at_everybody() -> None:
 def test_watch_agrees_with_looking_at_everybody() -> None:
     """Rows are used again, as the roll does it; deadlines move on without a word, and once in a while come nearer."""
     chance = random.Random(6)
-    where, seen, silence = array("Q", [0] * 64), [0.0] * 64, [10.0] * 64
+    where, seen, silence = array("I", [0] * 64), [0.0] * 64, [10.0] * 64
     watch = Watch(0.7, where, lambda row: seen[row] + silence[row])
     there: set[int] = set()
     now = 0.0
@@ -88,7 +88,7 @@ def test_watch_agrees_with_looking_at_everybody() -> None:
 
 
 def test_watch_wakes_nobody_long_before_anything_is_due() -> None:
-    where = array("Q", [0])
+    where = array("I", [0])
     watch = Watch(0.5, where, lambda _row: 100.0)
     watch.add(0)
     wakes = 0
