@@ -11,7 +11,8 @@
  *   load --host 198.18.0.2 --port 6771 --peers 2000 --swarms 1 --want 50 --window 64 --seconds 2 [--kind announce]
  *
  * Kinds: announce (keep-alives), fill (every peer announces itself once: --seconds does not count), lookup (a name is
- * looked up again under the number of its request), request (a name is looked up anew, and the outcome reported).
+ * looked up again under the number of its request), request (a name is looked up anew, and the outcome reported); leechers look up.
+ * --named 1: peers say their names and the file's. --fill 0: they have announced themselves in an earlier run.
  *
  * Build: gcc -O2 -static -o load load.c
  */
@@ -46,8 +47,8 @@ static struct {
     const char *kind;
     uint32_t first_source, sources, peers, swarms, want, window;
     double seconds, most_seconds;
-    int named;
-} options = {"announce", 0, 1, 2000, 1, 50, 64, 2.0, 60.0, 0};
+    int named, fill;
+} options = {"announce", 0, 1, 2000, 1, 50, 64, 2.0, 60.0, 0, 1};
 
 static Flight flights[MOST_WINDOW];
 static uint32_t free_slots[MOST_WINDOW], free_count;
@@ -100,6 +101,9 @@ static uint32_t source_of(uint32_t peer) { return peer / options.swarms % option
 /* Peers of one source and swarm have ports of their own. */
 static uint32_t port_of(uint32_t peer) { return 1024 + peer / options.swarms / options.sources % 64000; }
 
+/* Every other one of a swarm. Those that look a file up are not. */
+static int is_seed(uint32_t peer) { return peer / options.swarms % 2 == 0; }
+
 static void peer_id(uint32_t peer, unsigned char *at) {
     memcpy(at, "-LG0100-", 8);
     put32(at + 8, peer * 2654435761u);
@@ -142,7 +146,7 @@ static size_t compose(uint32_t peer, uint32_t action, uint32_t tid, uint32_t eve
         memset(p + 16, 0, 82);
         info_hash(swarm, p + 16);
         peer_id(peer, p + 36);
-        put64(p + 64, peer % 2 ? 1048576 : 0); /* every other one is a seed */
+        put64(p + 64, is_seed(peer) ? 0 : 1048576);
         put32(p + 80, event);
         put32(p + 88, peer);
         put32(p + 92, options.want);
@@ -294,10 +298,9 @@ static void go_round(uint32_t event, uint64_t count, uint64_t until, int measure
         if (begun >= count || now >= until) break;
         while (free_count && begun < count) {
             uint32_t action = looking_up || asking ? LOOKUP : ANNOUNCE;
-            if (asking && requests[peer]) action = OUTCOME;
-            begin(peer, action, event, now);
-            begun++;
             /* The outcome follows the look-up of the same peer in the next round. */
+            if (asking && requests[peer]) action = OUTCOME;
+            if (action == ANNOUNCE || !is_seed(peer)) begin(peer, action, event, now), begun++;
             if (++peer == options.peers) peer = 0;
         }
         flush_out();
@@ -350,6 +353,7 @@ static void read_options(int count, char **words) {
         else if (!strcmp(name, "--want")) options.want = number(value, 200);
         else if (!strcmp(name, "--window")) options.window = number(value, MOST_WINDOW);
         else if (!strcmp(name, "--named")) options.named = (int)number(value, 1);
+        else if (!strcmp(name, "--fill")) options.fill = (int)number(value, 1);
         else if (!strcmp(name, "--seconds")) options.seconds = atof(value);
         else if (!strcmp(name, "--most-seconds")) options.most_seconds = atof(value);
         else if (!strcmp(name, "--kind") && strchr("aflr", value[0])) options.kind = value;
@@ -359,8 +363,8 @@ static void read_options(int count, char **words) {
         }
     }
     if (!tracker.sin_port || !tracker.sin_addr.s_addr || !options.sources || !options.peers || !options.swarms ||
-        !options.window || options.seconds > options.most_seconds || options.most_seconds > 600) {
-        fprintf(stderr, "load: --host and --port are needed; nothing may be 0; --most-seconds is 600 at most\n");
+        !options.window || (strchr("lr", options.kind[0]) && options.peers < 2 * options.swarms) || options.seconds > options.most_seconds || options.most_seconds > 600) {
+        fprintf(stderr, "load: --host and --port are needed; nothing may be 0; look-ups need a leecher in each swarm; --most-seconds is 600 at most\n");
         exit(2);
     }
 }
@@ -389,7 +393,7 @@ int main(int count, char **words) {
 
     uint64_t start = now_ns(), end = start + (uint64_t)(options.most_seconds * 1e9);
     connect_all();
-    go_round(2, options.peers, end, 0);
+    if (options.fill) go_round(2, options.peers, end, 0);
     settle();
     double fill_seconds = (double)(now_ns() - start) / 1e9;
     uint64_t fill_answered = answered, fill_lost = lost, fill_wrong = wrong, fill_errors = errors;
