@@ -34,7 +34,7 @@ from torrentnet.wire.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torrentnet.wire.pieces import PieceSet
 
@@ -61,7 +61,7 @@ ConversationEvent: TypeAlias = Handshake | ExtensionHandshake | Metadata | Messa
 class Conversation:
     """Both ends of BEP 3's connection.
 
-    The shell receives into :meth:`buffer`, calls :meth:`received`, and sends what is in :attr:`output`, in order.
+    The shell receives into :meth:`buffers`, calls :meth:`received`, and sends what is in :attr:`output`, in order.
     What comes is handed out as events: the other side's :class:`Handshake` first, its
     :class:`ExtensionHandshake` and :class:`Metadata` messages decoded, everything else as it is.
     ``bulk`` is how many bytes the reader takes at once, for the side that downloads.
@@ -91,12 +91,16 @@ class Conversation:
         """Whether both sides speak BEP 6 (we always do)."""
         return self.other is not None and self.other.fast
 
-    def buffer(self) -> memoryview:
-        """Where the next bytes from the other side go."""
-        return self._reader.buffer()
+    def place_blocks(self, place: Callable[[int, int, int], memoryview | None]) -> None:
+        """Let ``place`` name the memory for the data of large blocks; see :attr:`MessageReader.place`."""
+        self._reader.place = place
+
+    def buffers(self) -> tuple[memoryview, ...]:
+        """Where the next bytes from the other side go, in order; the first is never empty."""
+        return self._reader.buffers()
 
     def received(self, count: int) -> Iterator[ConversationEvent]:
-        """``count`` bytes were put into :meth:`buffer`. Exhaust it before receiving again.
+        """``count`` bytes were put into :meth:`buffers`. Exhaust it before receiving again.
 
         Raises :class:`PeerProtocolError` for whatever makes going on senseless.
         """
@@ -104,11 +108,11 @@ class Conversation:
         if self.other is not None:
             yield from map(self._open, self._reader.advance(count))
             return
-        data = bytes(self._reader.buffer()[:count])
+        data = bytes(self._reader.buffers()[0][:count])
         yield from self.feed(data, counted=True)
 
     def feed(self, data: bytes, *, counted: bool = False) -> Iterator[ConversationEvent]:
-        """Like :meth:`buffer` and :meth:`received` in one, for bytes that are somewhere else."""
+        """Like :meth:`buffers` and :meth:`received` in one, for bytes that are somewhere else."""
         if not counted:
             self.received_bytes += len(data)
         if self.other is None:

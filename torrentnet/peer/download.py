@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.peer.fetch import Fetch, InfoArrived, PieceArrived, SourceFailed
+from torrentnet.peer.memory import PieceMemory
 from torrentnet.peer.picker import Candidates
 from torrentnet.peer.session import Joined, LookupDone, Membership, Refused, Silence
 from torrentnet.wire.errors import RemoteError
@@ -94,6 +95,7 @@ class Patience:
 class _Verifying:
     source: Holder
     elapsed: float
+    data: bytearray
 
 
 @dataclass(slots=True)
@@ -143,6 +145,7 @@ class Download:
         self._found: Found | None = None
         self._fetch: Fetch | None = None
         self._work: _Work | None = None
+        self._memory = PieceMemory()
         self._request = 0
         self._started = now
         self._advanced = now
@@ -237,7 +240,14 @@ class Download:
         assert self._found is not None
         self.phase = Phase.FETCHING
         self._fetch = Fetch(
-            conversation, self._found.info_hash, self.info, self._next_piece, self._patience.stall, now, now
+            conversation,
+            self._found.info_hash,
+            self.info,
+            self._next_piece,
+            self._patience.stall,
+            now,
+            now,
+            self._memory,
         )
         if self.store is not None:
             self._fetch.opened(self.store.info, now)
@@ -287,7 +297,7 @@ class Download:
                 self._open_part(result.info)
             else:
                 assert self._work is not None
-                self._work.verifying[result.piece] = _Verifying(self.source, result.elapsed)
+                self._work.verifying[result.piece] = _Verifying(self.source, result.elapsed, result.data)
                 self._host.write_piece(result.piece, result.data)
 
     def part_opened(self, store: FileStore, now: float) -> None:
@@ -310,6 +320,7 @@ class Download:
         if self._work is None or self.store is None or self.phase is Phase.FAILED:
             return
         work, info = self._work.verifying.pop(piece), self.store.info
+        self._memory.give(work.data)
         if not verified:
             self._report.piece_thrown_away(work.source, piece, info.piece_size(piece), work.elapsed)
             self._work.todo.appendleft(piece)

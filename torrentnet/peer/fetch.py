@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from torrentnet.peer.memory import PieceMemory
 from torrentnet.wire.errors import MetainfoError, PeerProtocolError, RemoteError
 from torrentnet.wire.extended import (
     METADATA_PIECE,
@@ -74,10 +75,12 @@ FetchEvent: TypeAlias = InfoArrived | PieceArrived
 
 @dataclass(slots=True)
 class _Partial:
-    data: bytearray
+    size: int
     asked_at: float
     missing: int
     unasked: int = 0
+    data: bytearray | None = None
+    """Once something of it comes: a piece that is only asked for needs no memory."""
 
 
 @dataclass(slots=True)
@@ -97,6 +100,8 @@ class Fetch:
     useful_at: float
     """When the last useful thing happened; the connection's beginning at first."""
     spoke_at: float = 0.0
+    memory: PieceMemory = field(default_factory=PieceMemory)
+    """What pieces are received into."""
     ready: bool = False
     """Whether pieces may be asked for: the file on disk is open."""
     _raw_bitfield: bytes | None = None
@@ -114,6 +119,9 @@ class Fetch:
     _stray: int = 0
     _heard_bytes: int = 0
     _rate_since: tuple[float, int] | None = None
+
+    def __post_init__(self) -> None:
+        self.conversation.place_blocks(self._place)
 
     @property
     def pieces(self) -> list[int]:
@@ -181,9 +189,9 @@ class Fetch:
                 if partial_piece is None:
                     break
                 size = self.info.piece_size(partial_piece)
-                self._partials[partial_piece] = _Partial(bytearray(size), now, size)
+                self._partials[partial_piece] = _Partial(size, now, size)
             partial = self._partials[partial_piece]
-            length = min(block, len(partial.data) - partial.unasked)
+            length = min(block, partial.size - partial.unasked)
             self.conversation.send(Request(partial_piece, partial.unasked, length))
             self._asked[partial_piece, partial.unasked] = length
             partial.unasked += length
@@ -229,7 +237,7 @@ class Fetch:
         # Only the newest piece can have blocks that were not asked for yet, but for a choke in between.
         for piece in reversed(self._partials):
             partial = self._partials[piece]
-            if partial.unasked < len(partial.data):
+            if partial.unasked < partial.size:
                 return piece
         return None
 
@@ -246,12 +254,25 @@ class Fetch:
         self._unchoke_counts = True
         self._in_flight -= length
         partial = self._partials[block.piece]
-        partial.data[block.begin : block.begin + length] = block.data
+        data = self._data(partial)
+        if block.data.obj is not data:
+            data[block.begin : block.begin + length] = block.data
         partial.missing -= length
         if not partial.missing:
             del self._partials[block.piece]
-            yield PieceArrived(block.piece, partial.data, now - partial.asked_at)
+            yield PieceArrived(block.piece, data, now - partial.asked_at)
         self.refill(now)
+
+    def _place(self, piece: int, begin: int, length: int) -> memoryview | None:
+        # The piece is this connection's alone, and not whole before this block is: nobody looks at it meanwhile.
+        if self._asked.get((piece, begin)) != length:
+            return None
+        return memoryview(self._data(self._partials[piece]))[begin : begin + length]
+
+    def _data(self, partial: _Partial) -> bytearray:
+        if partial.data is None:
+            partial.data = self.memory.take(partial.size)
+        return partial.data
 
     def _take_reject(self, reject: Reject, now: float) -> None:
         length = self._asked.pop((reject.piece, reject.begin), None)
@@ -274,7 +295,7 @@ class Fetch:
         for key in [key for key in self._asked if key[0] == piece]:
             self._in_flight -= self._asked.pop(key)
         partial.unasked = 0
-        partial.missing = len(partial.data)
+        partial.missing = partial.size
 
     def _take_possession(self, event: ConversationEvent) -> None:
         if isinstance(event, HaveAll):

@@ -29,14 +29,23 @@ class Link:
         self.conversation = conversation
         self.sent = 0
         """Bytes sent so far."""
+        self.full = False
+        """Whether the socket took less than there was, the last time."""
+        self.drained = False
+        """Whether the socket had less than there was room for, the last time: the next has most likely yet to come."""
 
     def receive(self) -> int | None:
-        """Receive once into the conversation's buffer: the count, 0 at the end, None when nothing is there.
+        """Receive once into the conversation's buffers: the count, 0 at the end, None when nothing is there.
 
         Raises :class:`OSError` when the connection is broken.
         """
         try:
-            return self.sock.recv_into(self.conversation.buffer())
+            buffers = self.conversation.buffers()
+            if len(buffers) > 1:
+                return self.sock.recvmsg_into(buffers)[0]
+            count = self.sock.recv_into(buffers[0])
+            self.drained = count < len(buffers[0])
+            return count
         except (BlockingIOError, InterruptedError):
             return None
 
@@ -47,6 +56,7 @@ class Link:
         """
         output = self.conversation.output
         total = 0
+        self.full = False
         try:
             while output and total < budget:
                 head = output[0]
@@ -65,7 +75,7 @@ class Link:
                 total += count
                 self.conversation.sent(count)
         except (BlockingIOError, InterruptedError):
-            pass
+            self.full = True
         self.sent += total
         return total
 

@@ -130,6 +130,8 @@ class Uploads:
                         return
                     for event in served.link.conversation.received(count):
                         served.upload.take(event, now)
+                    if served.link.drained:
+                        break
             except (RemoteError, OSError) as error:
                 self._close(served, error.message if isinstance(error, PeerProtocolError) else str(error))
                 return
@@ -151,12 +153,19 @@ class Uploads:
     def _send(self, served: _Served, now: float, share: int = 1) -> None:
         if served.link.sock not in self._served:
             return
-        served.upload.pump()
         budget = self._limit.budget(now)
         if share > 1:
             budget = max(1024, budget // share) if budget else 0
+        count = 0
         try:
-            count = served.link.flush(budget) if budget else 0
+            served.upload.pump()
+            # Until the socket takes no more, the budget is used up, or nothing waits.
+            while count < budget and served.link.conversation.waiting:
+                sent = served.link.flush(budget - count)
+                count += sent
+                served.upload.pump()
+                if not sent or served.link.full:
+                    break
         except SourceChanged as error:
             self._close(served, error.message)
             self._told("changed", served.link.endpoint, served.link.sent, error.message)

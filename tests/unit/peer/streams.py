@@ -101,7 +101,7 @@ def drained(conversation: Conversation) -> bytes:
 def pour(conversation: Conversation, data: bytes) -> Iterator[ConversationEvent]:
     """Receive ``data`` the way a socket does: into the conversation's own buffer."""
     while data:
-        room = conversation.buffer()
+        room = conversation.buffers()[0]
         count = min(len(room), len(data))
         room[:count] = data[:count]
         data = data[count:]

@@ -37,6 +37,7 @@ from torrentnet.wire.messages import (
     Request,
     Suggest,
     Unchoke,
+    pack_block_head,
 )
 from torrentnet.wire.pieces import PieceSet
 
@@ -225,6 +226,24 @@ def test_a_block_that_nobody_asked_for_is_thrown_away() -> None:
     requests = asked(script)
     answer(script, requests[0], requests[0], *requests[1:])
     assert script.leech.data == DATA
+
+
+def test_a_large_block_is_received_where_its_piece_is_put_together() -> None:
+    info = info_of(bytes(256 * 1024), 256 * 1024)
+    leech = Leech(info.info_hash, info=info)
+    script = Script(leech, info)
+    script.say(HaveAll())
+    script.offer(block=128 * 1024)
+    script.say(Unchoke())
+    wanted = asked(script)
+    assert len(wanted) == 2
+    place = leech.conversation.buffers
+    script.raw(pack_block_head(0, 128 * 1024, 128 * 1024) + b"x" * 1000)
+    room, ahead = place()
+    assert (len(room), len(ahead) > 13) == (127 * 1024 + 24, True)
+    # The head of one that nobody asked for is given no place in any piece.
+    script.raw(b"x" * (127 * 1024 + 24) + pack_block_head(0, 1, 128 * 1024) + b"y" * 1000)
+    assert len(place()) == 1
 
 
 def test_too_many_of_them_end_it() -> None:
@@ -587,4 +606,4 @@ def test_large_blocks_are_agreed_on_between_our_own(tmp_path: Path) -> None:
     converse(leech, seed)
     store.close()
     assert leech.data == data
-    assert seed.upload.sent_blocks == 8
+    assert seed.upload.sent_blocks == 4

@@ -109,7 +109,7 @@ def test_what_is_no_dictionary_is_refused(payload: bytes) -> None:
 
 def test_tn_block_is_only_said_where_it_says_something() -> None:
     assert b"tn_block" not in extended.pack_extension_handshake(ExtensionHandshake())
-    assert b"8:tn_blocki131072e" in extended.pack_extension_handshake(ExtensionHandshake(block=MAX_BLOCK))
+    assert b"8:tn_blocki262144e" in extended.pack_extension_handshake(ExtensionHandshake(block=MAX_BLOCK))
 
 
 @pytest.mark.parametrize(

@@ -144,13 +144,13 @@ def test_the_largest_block(size: int, fits: bool) -> None:
         assert isinstance(message, m.Block)
         assert (message.piece, message.begin, len(message.data)) == (1, 2, size)
     else:
-        with pytest.raises(PeerProtocolError, match="Block with 131081 bytes of payload"):
+        with pytest.raises(PeerProtocolError, match=f"Block with {m.MAX_BLOCK + 9} bytes of payload"):
             list(reader.feed(stream))
 
 
 def test_blocks_are_handed_out_where_they_were_received() -> None:
     reader = m.MessageReader(m.MAX_BLOCK + 9)
-    room = reader.buffer()
+    room = reader.buffers()[0]
     stream = m.pack_block_head(7, 0, 5) + b"hello" + m.pack(m.Have(1))[:3]
     room[: len(stream)] = stream
     (message,) = reader.advance(len(stream))
@@ -158,17 +158,75 @@ def test_blocks_are_handed_out_where_they_were_received() -> None:
     assert message.data.obj is room.obj
     assert bytes(message.data) == b"hello"
     # The three bytes of the next message have moved to the front; there is always room for more.
-    assert len(reader.buffer()) == len(room) - 3
+    assert len(reader.buffers()[0]) == len(room) - 3
     assert list(reader.feed(m.pack(m.Have(1))[3:])) == [m.Have(1)]
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    sizes=st.lists(st.sampled_from([1, m.BLOCK, 40_000, 100_000, m.MAX_BLOCK]), min_size=1, max_size=4),
+    steps=st.lists(st.sampled_from([13, 500, 4096, 40_000, 300_000]), min_size=1, max_size=4),
+    named=st.booleans(),
+)
+def test_large_blocks_go_to_the_place_that_is_named(sizes: list[int], steps: list[int], named: bool) -> None:
+    memory = [bytearray(size) for size in sizes]
+    asked: set[int] = set()
+
+    def place(piece: int, begin: int, length: int) -> memoryview | None:
+        assert (begin, length) == (7, sizes[piece])
+        asked.add(piece)
+        return memoryview(memory[piece]) if named else None
+
+    contents = [(bytes(range(index, 251)) * (size // 200 + 1))[:size] for index, size in enumerate(sizes)]
+    packed = [m.pack_block_head(index, 7, size) + contents[index] for index, size in enumerate(sizes)]
+    stream = m.pack(m.Have(0)).join(packed) + m.pack(m.Unchoke())
+    reader = m.MessageReader(m.MAX_BLOCK + m.BLOCK_HEAD, 1 << 20)
+    reader.place = place
+    blocks: list[int] = []
+    others = 0
+    position, turn = 0, 0
+    while position < len(stream):
+        # As a scattering receive does it: the first buffer is full before the second gets anything.
+        left, count = steps[turn % len(steps)], 0
+        for room in reader.buffers():
+            some = min(left - count, len(room), len(stream) - position)
+            room[:some] = stream[position : position + some]
+            position, count = position + some, count + some
+        for message in reader.advance(count):
+            if isinstance(message, m.Block):
+                assert bytes(message.data) == contents[message.piece]
+                assert message.piece not in asked or not named or message.data.obj is memory[message.piece]
+                blocks.append(message.piece)
+            else:
+                others += 1
+        turn += 1
+    assert (blocks, others) == (list(range(len(sizes))), len(sizes))
+    if max(steps) <= 500:
+        # Nothing large arrives whole at once: each of them was asked about.
+        assert asked == {index for index, size in enumerate(sizes) if size >= 40_000}
+
+
+def test_memory_of_another_size_is_the_callers_mistake() -> None:
+    reader = m.MessageReader(m.MAX_BLOCK + m.BLOCK_HEAD)
+    reader.place = lambda piece, begin, length: memoryview(bytearray(length - 1))
+    with pytest.raises(ValueError, match="39999 bytes of memory for a block of 40000"):
+        list(reader.feed(m.pack_block_head(0, 0, 40_000)))
+
+
+def test_a_block_that_is_too_large_is_placed_nowhere() -> None:
+    reader = m.MessageReader(2 * m.MAX_BLOCK)
+    reader.place = lambda piece, begin, length: pytest.fail("asked where it is to be")
+    with pytest.raises(PeerProtocolError, match="Block with"):
+        list(reader.feed(m.pack_block_head(0, 0, m.MAX_BLOCK + 1) + bytes(m.MAX_BLOCK + 1)))
 
 
 def test_there_is_always_room_even_for_the_last_byte_of_the_longest_message() -> None:
     reader = m.MessageReader(16)
     stream = struct.pack(">IB", 16, 20) + bytes(15)
     for byte in stream[:-1]:
-        assert len(reader.buffer()) > 0
+        assert len(reader.buffers()[0]) > 0
         assert list(reader.feed(bytes((byte,)))) == []
-    assert len(reader.buffer()) == 1
+    assert len(reader.buffers()[0]) == 1
     assert len(list(reader.feed(stream[-1:]))) == 1
 
 

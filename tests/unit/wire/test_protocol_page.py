@@ -202,7 +202,9 @@ def _piece(e: page.Example) -> bytes:
 
 
 def _extension_handshake(e: page.Example) -> bytes:
-    offered = extended.ExtensionHandshake(extended.METADATA_ID, len(INFO.raw), "torrentnet 0.1.0", block=128 * 1024)
+    offered = extended.ExtensionHandshake(
+        extended.METADATA_ID, len(INFO.raw), "torrentnet 0.1.0", block=messages.MAX_BLOCK
+    )
     payload = extended.pack_extension_handshake(offered)
     assert payload == e.octets("dictionary")
     assert extended.parse_extension_handshake(payload) == offered
