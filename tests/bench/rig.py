@@ -174,6 +174,10 @@ class Rig:
         """The image with our own programs, built where the sources have changed."""
         return image.ensure(self.client, root(), self._say)
 
+    def clients_image(self) -> str:
+        """The image with our own programs and other people's: aria2, Transmission, libtorrent, opentracker."""
+        return image.ensure(self.client, root(), self._say, image.CLIENTS)
+
     def address(self) -> IPv4Address:
         """One more address on the bridge, for a program that has to know it before its container is there."""
         self._used += 1
