@@ -75,6 +75,7 @@ class Pair:
 
     def _seed(self, program: str) -> Box:
         file = f"{self._folder}/{FILES[program]}"
+        words: tuple[str, ...]
         if program == OURS:
             box = self._start("seed-ours", "peer.py", "share", file, self._at, f"{{ip}}:{PEER_PORT}")
             box.until("state", state="seed", deadline=TRANSFER_S)
@@ -96,6 +97,7 @@ class Pair:
     def _leecher(self, program: str, target: str) -> Box:
         seed = self._seeds[program].ip
         file = f"{self._folder}/{FILES[program]}"
+        words: tuple[str, ...]
         if program == OURS:
             words = ("peer.py", "get", FILES[program], self._at, f"{{ip}}:{PEER_PORT}", "--dir", target)
             return self._start("leecher-ours", *words)
