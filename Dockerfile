@@ -57,8 +57,8 @@ RUN set -eu; { \
         rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d; \
     } >/dev/null; \
     /usr/bin/python3 -c 'import libtorrent'; \
-    for name in aria2c transmission-daemon opentracker; do command -v "$name"; done; \
-    ln -s /opt/torrentnet/bin/launch /usr/local/bin/client
+    for name in aria2c transmission-daemon opentracker; do command -v "$name"; done
+RUN ln -s /opt/torrentnet/bin/launch /usr/local/bin/client
 
 FROM clients-system AS clients
 LABEL org.torrentnet.image=clients

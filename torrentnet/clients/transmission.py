@@ -41,8 +41,8 @@ LOCAL_ERROR = 3
 """Of a torrent: something with the file, not with the tracker."""
 SESSION = "X-Transmission-Session-Id"
 KILOBYTE = 1000
-NOISE = re.compile(r"queue\.json|in IPv6:")
-"""Complaints about what is not there at a first start, and about what is not used here."""
+NOISE = re.compile(r"queue\.json")
+"""A complaint about what is not there at a first start."""
 
 
 class Transmission(Client):
@@ -67,7 +67,7 @@ class Transmission(Client):
         job = self.job
         settings = job.state / "settings.json"
         settings.write_text(json.dumps(self._settings(), indent=4), encoding="utf-8")
-        argv = [installed(COMMAND, PACKAGE), "--foreground", "--config-dir", str(job.state), "--log-level", "warn"]
+        argv = [installed(COMMAND, PACKAGE), "--foreground", "--config-dir", str(job.state), "--log-level", "error"]
         self._child = Child(argv, job.state, self._heard)
         deadline = time.monotonic() + START_S
         while True:
@@ -112,7 +112,7 @@ class Transmission(Client):
             "rpc-host-whitelist-enabled": False,
             "rpc-whitelist-enabled": False,
             # Whole kilobytes of 1,000 bytes a second.
-            "speed-limit-up": max(1, round(rate / KILOBYTE)) if rate is not None else 0,
+            "speed-limit-up": max(1, int(rate / KILOBYTE)) if rate is not None else 0,
             "speed-limit-up-enabled": rate is not None,
             "torrent-added-verify-mode": "full",
             "utp-enabled": False,

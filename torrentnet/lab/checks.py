@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from torrentnet.lab.counting import Bytes, Exit, Knows, Log
 from torrentnet.lab.engines.base import LIVING, NodeStatus
 from torrentnet.lab.looking import SHOWN, Holds, Looker, short
-from torrentnet.lab.plan import Check
-from torrentnet.lab.programs import file_path
+from torrentnet.lab.plan import Check, Program
+from torrentnet.lab.programs import PEER_PORT, file_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,11 @@ class Forgets(Looker):
         """See :meth:`Looker.look`."""
         times: dict[str, float] = {}
         for peer in self.plan.forgotten:
-            said = self.stage.board.first(self.node, "forgotten", "left", since=self.since(base), peer=peer)
+            wanted = {"peer": peer}
+            if self.stage.nodes[peer].program is not Program.OURS:
+                # The tracker knows most clients by no name of ours.
+                wanted = {"address": f"{self.stage.engine.places[peer].address}:{PEER_PORT}"}
+            said = self.stage.board.first(self.node, "forgotten", "left", since=self.since(base), **wanted)
             if said is None:
                 return Holds(yes=False, measured=f"{peer} is still known", asked=False)
             times[peer] = self.stage.clock.of(said.time)

@@ -17,7 +17,7 @@ from torrentnet.lab.network import render
 from torrentnet.lab.network.backend import IMPAIRMENTS, Division
 from torrentnet.lab.network.settings import settings_of
 from torrentnet.lab.network.state import NetworkState
-from torrentnet.lab.plan import NETWORK_VERBS, Level, NodePlan, Plan, Role, Verb
+from torrentnet.lab.plan import NETWORK_VERBS, Level, NodePlan, Plan, Program, Role, Verb
 from torrentnet.lab.quality import Patch
 from torrentnet.lab.scenario.units import format_size, show_duration
 
@@ -108,6 +108,7 @@ def _groups(plan: Plan) -> Iterator[list[NodePlan]]:
 def _nodes(plan: Plan) -> Iterator[str]:
     for group in _groups(plan):
         first, last = group[0], group[-1]
+        whose = "" if first.program is Program.OURS else f" ({first.program})"
         does = "is the tracker" if first.role is Role.TRACKER else f"{first.role}{_s(group)} {first.file}"
         if first.role is not Role.GET and first.start == 0:
             when = "up before t = 0"
@@ -117,7 +118,8 @@ def _nodes(plan: Plan) -> Iterator[str]:
             when = f"from {show_duration(first.start)} on"
         disk = f", on a disk of {format_size(first.disk)}" if first.disk is not None else ""
         options = shlex.join(_common_options(group))
-        yield f"  {people([node.name for node in group])} {does}, {when}{disk}" + (f"   {options}" if options else "")
+        who = people([node.name for node in group]) + whose
+        yield f"  {who} {does}, {when}{disk}" + (f"   {options}" if options else "")
 
 
 def _s(group: Sequence[object]) -> str:

@@ -34,6 +34,7 @@ from torrentnet.lab.interrupt import Interrupted, Interrupts
 from torrentnet.lab.judge import judge
 from torrentnet.lab.leftovers import remove_orphans
 from torrentnet.lab.looking import Stage
+from torrentnet.lab.metainfo import make_torrents
 from torrentnet.lab.netverbs import NetworkVerbs
 from torrentnet.lab.outcome import Outcome, Verdict
 from torrentnet.lab.plan import NodePlan, Plan, Role
@@ -153,6 +154,8 @@ class Lab(NetworkVerbs):
             self.engine.check()
             remove_orphans(self.engine, self.home, say)
             self.engine.prepare(say)
+            if self.plan.foreign:
+                self.engine.prepare_programs(self.plan.foreign, say)
             abilities.require_counters(self.plan, self.engine)
             asked = abilities.asked_by(self.plan)
             if asked:
@@ -163,6 +166,7 @@ class Lab(NetworkVerbs):
             state.write_going(self.home, self._as_up())
             files = folder / "files"
             self.hashes = make_files(self.plan.files, self.plan.seed, files)
+            make_torrents(self.plan.torrents, files)
             spec = LabSpec(
                 project=self.project,
                 scenario=self.plan.name,

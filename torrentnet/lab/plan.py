@@ -28,6 +28,16 @@ class Role(StrEnum):
     GET = "get"
 
 
+class Program(StrEnum):
+    """What runs in a node, whatever its role."""
+
+    OURS = "torrentnet"
+    ARIA2 = "aria2"
+    TRANSMISSION = "transmission"
+    LIBTORRENT = "libtorrent"
+    OPENTRACKER = "opentracker"
+
+
 class Verb(StrEnum):
     """What a timeline event does."""
 
@@ -159,6 +169,18 @@ class FilePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class TorrentPlan:
+    """A .torrent that the lab makes, for programs that cannot ask for a file by its name. It names no tracker."""
+
+    file: str
+    """The :attr:`FilePlan.name` that it describes, and its own name too."""
+    piece_length: int | None
+    """Bytes; None is what our own peers would choose."""
+    private: bool
+    """BEP 27. Transmission and libtorrent give a private file's info dictionary to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodePlan:
     """One node: a Compose service of its own."""
 
@@ -175,6 +197,10 @@ class NodePlan:
     disk: int | None = None
     """Bytes of the node's own directory (``/data``), which is then a file system in memory of that size; None for the
     usual volume. What is in it is gone when the node's program ends."""
+    program: Program = Program.OURS
+    """Whose program it runs."""
+    torrents: tuple[str, ...] = ()
+    """The :attr:`TorrentPlan.file` of each .torrent that its program is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,3 +314,9 @@ class Plan:
     """The network's state at t = 0, oldest first: patches that lie under those of all events and that nothing heals."""
     parameters: tuple[tuple[str, str], ...] = ()
     """The scenario's parameters with the values that are in force, in the order of the file."""
+    torrents: tuple[TorrentPlan, ...] = ()
+
+    @property
+    def foreign(self) -> tuple[Program, ...]:
+        """Other people's programs that nodes run, each once."""
+        return tuple(dict.fromkeys(node.program for node in self.nodes if node.program is not Program.OURS))

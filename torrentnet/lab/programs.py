@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.base import CommandLines, NodeSpec, Place
-from torrentnet.lab.plan import NodePlan, Plan, Role
+from torrentnet.lab.metainfo import torrent_path
+from torrentnet.lab.plan import NodePlan, Plan, Program, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,17 @@ PEER_PORT = 6881
 
 def node_specs(plan: Plan) -> tuple[NodeSpec, ...]:
     """What an engine has to know of each node."""
-    return tuple(NodeSpec(node.name, str(node.role), node.role is Role.SHARE, node.disk) for node in plan.nodes)
+    return tuple(
+        NodeSpec(
+            node.name,
+            str(node.role),
+            wants_files=node.role is Role.SHARE,
+            disk=node.disk,
+            wants_torrents=bool(node.torrents),
+            program="" if node.program is Program.OURS else str(node.program),
+        )
+        for node in plan.nodes
+    )
 
 
 def command_lines(plan: Plan) -> CommandLines:
@@ -31,12 +42,17 @@ def command_lines(plan: Plan) -> CommandLines:
 
 
 def _command(node: NodePlan, place: Place, tracker: str) -> tuple[str, ...]:
+    """``client PROGRAM`` takes the words of our own programs."""
+    given = [word for file in node.torrents for word in ("--torrent", f"{place.files}/{torrent_path(file)}")]
+    own = ("--name", node.name, *given, *node.arguments)
+    foreign = node.program is not Program.OURS
+    program = ("client", str(node.program)) if foreign else ("tracker.py" if node.role is Role.TRACKER else "peer.py",)
+    state = ("--state", f"{place.data}/.{node.program}") if foreign else ()
     if node.role is Role.TRACKER:
-        return ("tracker.py", tracker, "--name", node.name, "--state", place.data, *node.arguments)
+        return (*program, tracker, *(state or ("--state", place.data)), *own)
     listen = f"{place.address}:{PEER_PORT}"
     directory, _, file = file_path(node, place).rpartition("/")
-    own = ("--name", node.name, "--dir", directory, *node.arguments)
-    return ("peer.py", str(node.role), file, tracker, listen, *own)
+    return (*program, str(node.role), file, tracker, listen, "--dir", directory, *state, *own)
 
 
 def file_path(node: NodePlan, place: Place) -> str:

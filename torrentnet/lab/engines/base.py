@@ -87,6 +87,10 @@ class NodeSpec:
     """Whether it sees the lab's files."""
     disk: int | None = None
     """Bytes of the node's own directory, which then is in memory and empty at each start; None for an ordinary one."""
+    wants_torrents: bool = False
+    """Whether it sees the lab's .torrents; whoever sees the files does anyway."""
+    program: str = ""
+    """Whose program it runs, where it is not ours: ``aria2``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +221,14 @@ class Engine(ABC):
     @abstractmethod
     def prepare(self, say: Say) -> None:
         """Make ready what all labs need (an image, say); quick when nothing has changed."""
+
+    def prepare_programs(self, programs: Sequence[str], say: Say) -> None:
+        """Make ready what nodes with other people's programs need: ``aria2``, ``transmission``, and so on.
+
+        Called after :meth:`prepare`, and only where there are such nodes. Raises EngineError with a remedy where one
+        of them cannot be had.
+        """
+        raise EngineError(f"the engine `{self.name}` has no {programs[0]}", hint="take out `client` or `program`")
 
     @abstractmethod
     def environment(self) -> dict[str, str]:

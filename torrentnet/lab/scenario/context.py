@@ -28,6 +28,8 @@ class Context:
     """Seconds; endless where the time limit could not be read."""
     nodes: dict[str, NodePlan] = field(default_factory=dict)
     directory: Directory = field(default_factory=lambda: Directory({}))
+    stopped: set[str] = field(default_factory=set)
+    """Nodes that an event lets end with a good-bye."""
 
     def note(self, loc: Loc, text: str, hint: str = "", *, at_value: bool = True) -> None:
         """Record a problem at that place."""

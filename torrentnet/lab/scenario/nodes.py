@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, Tag
 
+from torrentnet.lab.plan import Program
 from torrentnet.lab.scenario.keyed import by_key
 from torrentnet.lab.scenario.types import (
     Count,
@@ -18,9 +19,18 @@ from torrentnet.lab.scenario.types import (
     choice,
 )
 
+CLIENTS = (Program.OURS, Program.ARIA2, Program.TRANSMISSION, Program.LIBTORRENT)
+TRACKERS = (Program.OURS, Program.OPENTRACKER)
+
 
 class TrackerOptions(Part):
-    """How the tracker counts its peers' keep-alives."""
+    """Which tracker, and how it counts its peers' keep-alives."""
+
+    program: Annotated[str, choice(*TRACKERS)] | None = Field(
+        None,
+        description="whose tracker it is; opentracker knows no names, and our peers get a .torrent",
+        json_schema_extra={"enum": [*TRACKERS]},
+    )
 
     keepalive: Duration = Field(
         5.0, description="how often a peer says that it is alive", json_schema_extra={"default": "5s"}
@@ -45,6 +55,9 @@ class Peers(Part):
     start: Time | None = Field(None, description="when the first one starts, after t = 0")
     stagger: Duration | None = Field(None, description="how much later each further one starts")
     upload: UploadRate | None = Field(None, description="the most that one node sends")
+    client: Annotated[str, choice(*CLIENTS)] | None = Field(
+        None, description="whose program it is", json_schema_extra={"enum": [*CLIENTS]}
+    )
 
 
 class ShareNode(Peers):

@@ -12,12 +12,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.plan import FilePlan, NodePlan, Plan, Role
+from torrentnet.lab.plan import FilePlan, NodePlan, Plan, Program, Role
 from torrentnet.lab.scenario.context import Context
 from torrentnet.lab.scenario.model import SourceFile
 from torrentnet.lab.scenario.nodes import GetNode, Peers, ShareNode, TrackerNode
 from torrentnet.lab.scenario.resolve_expect import resolve_expectations
 from torrentnet.lab.scenario.resolve_links import resolve_links
+from torrentnet.lab.scenario.resolve_programs import (
+    check_program,
+    foreign_arguments,
+    give_torrents,
+    note_goodbyes,
+    program_of,
+)
 from torrentnet.lab.scenario.resolve_timeline import resolve_timeline
 from torrentnet.lab.scenario.resolve_unread import check_unread
 from torrentnet.lab.scenario.selectors import Directory
@@ -106,6 +113,7 @@ def resolve_nodes(context: Context) -> None:
         except UnitError as error:
             context.note(loc, error.text, error.hint, at_value=False)
         _check_role(context, loc, group, model)
+        check_program(context, loc, model)
         names: list[str] = []
         for plan in _nodes_of(context, loc, group, model):
             if plan.name in context.nodes:
@@ -158,7 +166,8 @@ def _check_role(context: Context, loc: Loc, group: str, model: Node) -> None:
 
 def _nodes_of(context: Context, loc: Loc, group: str, model: Node) -> list[NodePlan]:
     if isinstance(model, TrackerNode):
-        return [NodePlan(group, group, Role.TRACKER, None, 0.0, _arguments(context, group, model))]
+        own = _arguments(context, group, model)
+        return [NodePlan(group, group, Role.TRACKER, None, 0.0, own, program=program_of(model))]
     role, file = (Role.SHARE, made_as(context, model.share)) if isinstance(model, ShareNode) else (Role.GET, model.get)
     disk = model.disk if isinstance(model, GetNode) else None
     count = model.count or 1
@@ -174,13 +183,24 @@ def _nodes_of(context: Context, loc: Loc, group: str, model: Node) -> list[NodeP
         context.past_limit((*loc, "stagger"), last, f"the start of the last one at {show_duration(last)}")
     names = [group] if model.count is None else [f"{group}-{index}" for index in range(1, min(count, MAX_COUNT) + 1)]
     return [
-        NodePlan(name, group, role, file, round(start + index * stagger, 3), _arguments(context, name, model), disk)
+        NodePlan(
+            name,
+            group,
+            role,
+            file,
+            round(start + index * stagger, 3),
+            _arguments(context, name, model),
+            disk,
+            program_of(model),
+        )
         for index, name in enumerate(names)
     ]
 
 
 def _arguments(context: Context, name: str, model: Node) -> tuple[str, ...]:
     """The command line's options, all in units that the programs read."""
+    if program_of(model) is not Program.OURS:
+        return foreign_arguments(model)
     options: list[tuple[str, str | None]] = [("--seed", str(derive_seed(context.draft.scenario.seed, name)))]
     if isinstance(model, TrackerNode):
         options += [
@@ -212,8 +232,10 @@ def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mappi
     files = resolve_files(context, path.parent)
     resolve_nodes(context)
     check_unread(context)
+    torrents = give_torrents(context)
     links = resolve_links(context)
     events = resolve_timeline(context)
+    note_goodbyes(context, events)
     return Plan(
         name=_name(context, path),
         about=scenario.about,
@@ -226,6 +248,7 @@ def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mappi
         expectations=resolve_expectations(context, events),
         links=links,
         parameters=tuple((parameters or {}).items()),
+        torrents=torrents,
     )
 
 

@@ -20,6 +20,7 @@ from torrentnet.lab.scenario.expectations import (
     State,
 )
 from torrentnet.lab.scenario.problems import did_you_mean
+from torrentnet.lab.scenario.resolve_programs import check_console, check_forgotten, check_knowing
 
 if TYPE_CHECKING:
     from torrentnet.lab.plan import ExpectationPlan
@@ -47,12 +48,15 @@ def what(context: Context, loc: Loc, plan: ExpectationPlan, model: AnyExpectatio
             return replace(plan, check=Check.BECOMES, state=model.becomes), said
         case Forgets():
             _tracker_only(context, loc, plan.nodes, "forgets")
+            check_knowing(context, (*loc, "forgets"), "whom it has forgotten")
             forgotten = context.select(model.forgets, (*loc, "forgets"))
             if any(context.nodes[name].role is Role.TRACKER for name in forgotten):
                 context.note((*loc, "forgets"), "the tracker does not know itself", "name peers")
+            check_forgotten(context, (*loc, "forgets"), forgotten)
             return replace(plan, check=Check.FORGETS, forgotten=forgotten), f"forgets {people(context, forgotten)}"
         case Knows():
             _tracker_only(context, loc, plan.nodes, "knows all peers")
+            check_knowing(context, (*loc, "knows"), "how many peers it knows")
             return replace(plan, check=Check.KNOWS, bound=model.knows), f"knows {_counted(model.knows, 'peer')}"
         case Console():
             return _console(context, loc, plan, model, s)
@@ -72,6 +76,7 @@ def what(context: Context, loc: Loc, plan: ExpectationPlan, model: AnyExpectatio
 
 def _console(context: Context, loc: Loc, plan: ExpectationPlan, model: Console, s: str) -> tuple[ExpectationPlan, str]:
     contains, lacks = model.contains or (), model.lacks or ()
+    check_console(context, (*loc, "console"), plan.nodes, model.console)
     for index, text in enumerate(lacks):
         if text in contains:
             item = (index,) if len(lacks) > 1 else ()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.metainfo import FOLDER as TORRENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,11 +74,17 @@ class Topology:
     places: Mapping[str, Place]
     owner: Mapping[str, str]
     """Labels that say whose lab it is."""
+    clients_image: str = ""
+    """For nodes that run other people's programs."""
 
 
 def escape(text: str) -> str:
     """Text that Compose must take as it is: it would put a variable's value in place of ``$NAME``."""
     return text.replace("$", "$$")
+
+
+def _given(source: Path, target: str) -> dict[str, object]:
+    return {"type": "bind", "source": escape(str(source)), "target": target, "read_only": True}
 
 
 def render(spec: LabSpec, topology: Topology) -> str:
@@ -91,14 +98,16 @@ def render(spec: LabSpec, topology: Topology) -> str:
         if node.name != template:
             service["extends"] = {"file": escape(str(topology.base)), "service": template}
         service["profiles"] = _Reset()
-        service["image"] = topology.image
+        service["image"] = topology.clients_image if node.program else topology.image
         service["hostname"] = node.name
         service["command"] = [escape(word) for word in commands[node.name]]
         service["labels"] = {**common, labels.NODE: node.name, labels.ROLE: node.role}
         service["networks"] = {NETWORK: {"ipv4_address": topology.places[node.name].address}}
         volumes: list[object] = []
         if node.wants_files:
-            volumes.append({"type": "bind", "source": escape(str(spec.files)), "target": FILES, "read_only": True})
+            volumes.append(_given(spec.files, FILES))
+        elif node.wants_torrents:
+            volumes.append(_given(spec.files / TORRENTS, f"{FILES}/{TORRENTS}"))
         if node.disk is not None:
             # In place of the inherited volume; two mounts on one directory are refused.
             service["volumes"] = _Override(volumes)

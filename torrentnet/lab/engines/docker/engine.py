@@ -70,6 +70,8 @@ class DockerEngine(base.Engine):
         self._docker: docker.DockerClient | None = None
         self._checked = False
         self._image = ""
+        self._clients_image = ""
+        """With other people's programs; empty where none is wanted."""
         self._project = ""
         self._ids: dict[str, str] = {}
         self._places: dict[str, Place] = {}
@@ -126,6 +128,11 @@ class DockerEngine(base.Engine):
         """See :meth:`base.Engine.prepare`."""
         with _explained("the image"):
             self._image = image.ensure(self.client, self._root, say)
+
+    def prepare_programs(self, programs: Sequence[str], say: Say) -> None:
+        """See :meth:`base.Engine.prepare_programs`."""
+        with _explained(f"the image with {', '.join(programs)}"):
+            self._clients_image = image.ensure(self.client, self._root, say, image.CLIENTS)
 
     def environment(self) -> dict[str, str]:
         """See :meth:`base.Engine.environment`."""
@@ -201,7 +208,9 @@ class DockerEngine(base.Engine):
             subnet = network.choose(len(names), [*taken, *refused])
             addresses = network.assign(subnet, names)
             self._places = {name: Place(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
-            topology = compose.Topology(self._root / "docker-compose.yml", self._image, subnet, self._places, owner)
+            topology = compose.Topology(
+                self._root / "docker-compose.yml", self._image, subnet, self._places, owner, self._clients_image
+            )
             file = spec.record / "compose.yaml"
             file.write_text(compose.render(spec, topology), encoding="utf-8")
             say(f"creating {len(names)} nodes on {subnet}")

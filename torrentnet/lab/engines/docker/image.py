@@ -135,10 +135,11 @@ def _tell_step(line: str, say: Say) -> None:
 def prune(client: docker.DockerClient, *, keep: str) -> None:
     """Remove images of the same target that sources of long ago made, unless a container still runs from one."""
     repository = keep.partition(":")[0]
+    # The plain list: looking at each image of it would fail where another lab removes one meanwhile.
     tagged = [
-        (image.attrs.get("Created", ""), tag)
-        for image in client.images.list(repository, filters={"label": labels.IMAGE})
-        for tag in image.tags
+        (image.get("Created", 0), tag)
+        for image in client.api.images(repository, filters={"label": labels.IMAGE})
+        for tag in image.get("RepoTags") or ()
         if re.fullmatch(rf"{repository}:[0-9a-f]{{12}}", tag)
     ]
     for _, tag in sorted(tagged, reverse=True)[KEPT_IMAGES:]:
