@@ -54,7 +54,8 @@ class HasFile(Looker):
 
     def where_to_look(self) -> str:
         """See :meth:`Looker.where_to_look`."""
-        return self.stage.engine.look(self.node, "request logs")
+        ours = self.stage.nodes[self.node].program is Program.OURS
+        return self.stage.engine.look(self.node, "request logs" if ours else "status")
 
 
 class Becomes(Looker):

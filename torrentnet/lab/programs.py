@@ -43,16 +43,18 @@ def command_lines(plan: Plan) -> CommandLines:
 
 def _command(node: NodePlan, place: Place, tracker: str) -> tuple[str, ...]:
     """``client PROGRAM`` takes the words of our own programs."""
-    given = [word for file in node.torrents for word in ("--torrent", f"{place.files}/{torrent_path(file)}")]
-    own = ("--name", node.name, *given, *node.arguments)
     foreign = node.program is not Program.OURS
-    program = ("client", str(node.program)) if foreign else ("tracker.py" if node.role is Role.TRACKER else "peer.py",)
+    given = [word for file in node.torrents for word in ("--torrent", f"{place.files}/{torrent_path(file)}")]
     state = ("--state", f"{place.data}/.{node.program}") if foreign else ()
     if node.role is Role.TRACKER:
-        return (*program, tracker, *(state or ("--state", place.data)), *own)
+        program = ("client", str(node.program)) if foreign else ("tracker.py",)
+        own = (*(state or ("--state", place.data)), *given, *node.arguments)
+        return (*program, tracker, "--name", node.name, *own)
+    program = ("client", str(node.program)) if foreign else ("peer.py",)
     listen = f"{place.address}:{PEER_PORT}"
     directory, _, file = file_path(node, place).rpartition("/")
-    return (*program, str(node.role), file, tracker, listen, "--dir", directory, *state, *own)
+    own = ("--name", node.name, "--dir", directory, *state, *given, *node.arguments)
+    return (*program, str(node.role), file, tracker, listen, *own)
 
 
 def file_path(node: NodePlan, place: Place) -> str:

@@ -218,9 +218,11 @@ def _event_text(event: Event, plan: Plan) -> str:
             "left": f"{peer} has left",
         }
         return texts.get(event.name, "")
+    sources = get("sources", "")
     texts = {
         "published": f"{event.node} shares {get('file', '')}",
-        "completed": f"{event.node} has {get('file', '')} whole, from {get('sources', '?')}",
+        # Real clients do not tell from whom.
+        "completed": f"{event.node} has {get('file', '')} whole" + (f", from {sources}" if sources else ""),
         "source_lost": f"{event.node} has lost {peer} ({get('reason', '?')}) with {get('have', '?')} pieces",
         "bad_piece": f"{event.node} got a bad piece {get('piece', '?')} from {peer}",
         "failed": f"{event.node} has failed: {get('reason', '?')}",
