@@ -96,6 +96,7 @@ class Libtorrent(Client):
             kind = type(alert).__name__
             if kind == "tracker_reply_alert":
                 self._announced = True
+                self._left = bool(self._torrent.status().paused)
             elif kind in {"torrent_error_alert", "file_error_alert", "listen_failed_alert"}:
                 self._problem = alert.message()
             elif kind == "tracker_error_alert":
@@ -121,7 +122,12 @@ class Libtorrent(Client):
         """See :meth:`Client.stop`."""
         if self._session is None:
             return
-        # The session's end waits for the good-byes, one second at most.
-        proxy = self._session.abort()
-        self._torrent = self._session = None
-        del proxy
+        # A torrent that is paused says good-bye; the session's own end does not wait for that to arrive.
+        self._torrent.pause()
+        self._left = not self._announced
+        deadline = time.monotonic() + seconds / 2
+        while not self._left and time.monotonic() < deadline:
+            self._session.wait_for_alert(int(1000 * LOOK_S))
+            self._take_alerts()
+        self._torrent = None
+        self._session = None
