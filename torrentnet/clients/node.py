@@ -49,7 +49,7 @@ class ClientNode:
         self._reason: str | None = None
         self._began = 0.0
         self._progress_at = 0.0
-        self._told = -1
+        self._told = 0
         self._whole: _Whole | None = None
         self._settled = False
 
@@ -110,15 +110,14 @@ class ClientNode:
             return
         self._told = standing.have
         self._progress_at = now + PROGRESS_S
-        if standing.have:
-            self._events.emit(
-                "progress",
-                file=info.name,
-                have=standing.have,
-                pieces=info.pieces,
-                bytes=min(info.length, standing.have * info.piece_length),
-                size=info.length,
-            )
+        self._events.emit(
+            "progress",
+            file=info.name,
+            have=standing.have,
+            pieces=info.pieces,
+            bytes=min(info.length, standing.have * info.piece_length),
+            size=info.length,
+        )
 
     def _settle(self, sha256: str, since: float) -> None:
         info = self.job.info

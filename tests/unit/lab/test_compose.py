@@ -15,7 +15,7 @@ from torrentnet.lab.engines.base import LabSpec, Mode, Place
 from torrentnet.lab.engines.docker import network
 from torrentnet.lab.engines.docker.compose import TEMPLATE, Topology, escape, render
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.plan import FilePlan, NodePlan, Plan, Role
+from torrentnet.lab.plan import FilePlan, NodePlan, Plan, Program, Role
 from torrentnet.lab.programs import command_lines, node_specs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -52,7 +52,9 @@ def rendered(plan: Plan, files: str = "/home/.torrentnet/labs/p/files") -> tuple
         command_lines(plan),
     )
     owner = {"org.torrentnet.owner": "boot:1:2", "org.torrentnet.mode": "run"}
-    text = render(spec, Topology(BASE, "torrentnet:0123", IPv4Network("198.18.0.0/24"), places, owner))
+    text = render(
+        spec, Topology(BASE, "torrentnet:0123", IPv4Network("198.18.0.0/24"), places, owner, "torrentnet-clients:0123")
+    )
     return text, yaml.load(text, Loader)
 
 
@@ -198,3 +200,36 @@ def test_a_file_in_a_folder_is_shared_from_there_under_its_last_name() -> None:
     words = document["services"]["seeder-1"]["command"]
     assert words[:3] == ["peer.py", "share", "a.txt"]
     assert words[words.index("--dir") + 1] == "/files/fake"
+
+
+def test_other_peoples_programs_run_from_their_own_image_and_see_the_torrents_alone() -> None:
+    given: dict[str, Any] = {"program": Program.ARIA2, "torrents": ("a.txt",)}
+    plan = make_plan(nodes=(replace(seeder(), **given), replace(leecher(), **given)))
+    plan = replace(plan, nodes=(replace(plan.nodes[0], torrents=("a.txt",)), *plan.nodes[1:]))
+    services = rendered(plan)[1]["services"]
+    images = {name: service["image"] for name, service in services.items()}
+    assert images == {
+        "tracker": "torrentnet:0123",
+        "seeder-1": "torrentnet-clients:0123",
+        "leecher-1": "torrentnet-clients:0123",
+    }
+    torrents = ["--torrent", "/files/.torrents/a.txt.torrent"]
+    assert services["leecher-1"]["command"] == [
+        *("client", "aria2", "get", "a.txt", "198.18.0.2:6771", "198.18.0.4:6881"),
+        *("--name", "leecher-1", "--dir", "/data", "--state", "/data/.aria2", *torrents),
+    ]
+    assert services["seeder-1"]["command"][:4] == ["client", "aria2", "share", "a.txt"]
+    assert services["tracker"]["command"] == [
+        *("tracker.py", "198.18.0.2:6771", "--name", "tracker", "--state", "/data", *torrents),
+    ]
+    seen = {name: [one["target"] for one in service.get("volumes", [])] for name, service in services.items()}
+    # A leecher must not be able to read what it is to get.
+    assert seen == {"tracker": ["/files/.torrents"], "seeder-1": ["/files"], "leecher-1": ["/files/.torrents"]}
+
+
+def test_opentracker_has_a_directory_for_its_settings() -> None:
+    plan = make_plan(nodes=(leecher(),))
+    plan = replace(plan, nodes=(replace(plan.nodes[0], program=Program.OPENTRACKER), *plan.nodes[1:]))
+    assert rendered(plan)[1]["services"]["tracker"]["command"] == [
+        *("client", "opentracker", "198.18.0.2:6771", "--name", "tracker", "--state", "/data/.opentracker"),
+    ]

@@ -228,7 +228,10 @@ class Engine(ABC):
         Called after :meth:`prepare`, and only where there are such nodes. Raises EngineError with a remedy where one
         of them cannot be had.
         """
-        raise EngineError(f"the engine `{self.name}` has no {programs[0]}", hint="take out `client` or `program`")
+        raise EngineError(
+            f"the engine `{self.name}` runs our own programs only, not {' and '.join(programs)}",
+            hint="run it with `--engine docker`, whose image has them; `make engine` installs Docker",
+        )
 
     @abstractmethod
     def environment(self) -> dict[str, str]:

@@ -69,7 +69,13 @@ def examine(root: Path, connect: Callable[[], docker.DockerClient]) -> list[Find
     good = version(found) >= NEED_ENGINE
     need = ".".join(map(str, NEED_ENGINE))
     findings.append(Finding("Docker Engine", good, found, f"{need} or newer is needed: {INSTALL}"))
-    findings += [_image(client, root), _disk(str(info.get("DockerRootDir", "/"))), _subnet(client), _labs(client)]
+    findings += [
+        _image(client, root),
+        _clients(client, root),
+        _disk(str(info.get("DockerRootDir", "/"))),
+        _subnet(client),
+        _labs(client),
+    ]
     return findings
 
 
@@ -80,6 +86,15 @@ def _image(client: docker.DockerClient, root: Path) -> Finding:
     except docker.errors.ImageNotFound:
         return Finding("image", True, f"{tag} is not built yet; the first `make up` builds it")
     return Finding("image", True, f"{tag} is up to date")
+
+
+def _clients(client: docker.DockerClient, root: Path) -> Finding:
+    tag = image.tag_of(root, image.CLIENTS)
+    try:
+        client.images.get(tag)
+    except docker.errors.ImageNotFound:
+        return Finding("real clients", True, f"{tag} is not built yet; the first scenario with `client` builds it")
+    return Finding("real clients", True, f"{tag} is up to date: aria2, Transmission, libtorrent, opentracker")
 
 
 def _disk(directory: str) -> Finding:
