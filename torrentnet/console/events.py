@@ -16,6 +16,7 @@ import re
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from torrentnet.console.text import escaped
@@ -107,16 +108,13 @@ def format_event(time_s: float, event: str, fields: Mapping[str, object]) -> str
     without exponent, anything else by ``str()``; None leaves its field out. Raises ValueError for a name or key of the
     wrong form, or a time beyond the year 9999.
     """
-    if not _NAME.fullmatch(event):
+    if not _is_name(event):
         raise ValueError(f"{event!r} is not an event's name: small letters and underscores only")
     parts = [f"{_format_time(time_s)} {event}"]
     for key, value in fields.items():
         if value is None:
             continue
-        name = key.removesuffix("_")
-        if not _KEY.fullmatch(name):
-            raise ValueError(f"{key!r} is not a field's name: small letters, digits and underscores only")
-        parts.append(f"{name}={_format_value(value)}")
+        parts.append(f"{_key(key)}={_format_value(value)}")
     return " ".join(parts)
 
 
@@ -147,12 +145,32 @@ def parse_event(line: str) -> ParsedEvent | None:
     return ParsedEvent((moment - _EPOCH) / timedelta(seconds=1), head[2], fields)
 
 
-def _format_time(time_s: float) -> str:
+# A program has few names and keys, and writes many lines within a second: what they look like is remembered.
+@lru_cache(256)
+def _is_name(event: str) -> bool:
+    return _NAME.fullmatch(event) is not None
+
+
+@lru_cache(256)
+def _key(key: str) -> str:
+    name = key.removesuffix("_")
+    if not _KEY.fullmatch(name):
+        raise ValueError(f"{key!r} is not a field's name: small letters, digits and underscores only")
+    return name
+
+
+@lru_cache(4)
+def _format_second(time_s: int) -> str:
     try:
-        moment = _EPOCH + timedelta(milliseconds=round(time_s * 1000))
+        moment = _EPOCH + timedelta(seconds=time_s)
     except OverflowError:
         raise ValueError(f"{time_s!r} is not a time of our calendar") from None
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def _format_time(time_s: float) -> str:
+    second, millisecond = divmod(round(time_s * 1000), 1000)
+    return f"{_format_second(second)}.{millisecond:03}Z"
 
 
 def _format_value(value: object) -> str:
@@ -160,6 +178,8 @@ def _format_value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return _format_float(value)
+    if isinstance(value, int):
+        return str(value)
     text = str(value)
     if len(text) > MAX_VALUE_CHARS:
         text = text[: MAX_VALUE_CHARS - 1] + "…"

@@ -28,6 +28,8 @@ _STRIDE: Final = 2048
 """Bytes between two datagrams' places: the address, and more than any datagram that comes unfragmented."""
 _FIELDS: Final = struct.Struct(f">4xI8x{ANNOUNCE_FIELDS}{_STRIDE - _ADDRESS - ANNOUNCE_SIZE}x")
 
+_SOURCE: Final = struct.Struct(">2xH4s")
+
 
 class _Iovec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
@@ -128,9 +130,8 @@ class Batch:
 
     def source(self, index: int) -> tuple[str, int]:
         """Where a datagram came from."""
-        start = index * _STRIDE
-        port = int.from_bytes(self._in_view[start + 2 : start + 4], "big")
-        return socket.inet_ntoa(self._in_view[start + 4 : start + 8]), port
+        port, address = _SOURCE.unpack_from(self._in, index * _STRIDE)
+        return socket.inet_ntoa(address), port
 
     def answer(self, index: int, answer: bytes | bytearray) -> None:
         """Put down the answer to a datagram, one at most to each. Raises ValueError when it is too long."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.console.units import format_size
 from torrentnet.tracker.records import (
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+Event: TypeAlias = tuple[bytes, int, str, str, str]
+"""A row of the table of events, as it goes into the database."""
 MAX_HOLDS: Final = 1_000
 """Characters of a list of pieces that are kept; the count behind it always is."""
 
@@ -48,25 +51,33 @@ def coalesce(records: Iterable[Record]) -> list[Record]:
     return kept
 
 
-def apply(database: sqlite3.Connection, record: Record) -> None:
-    """Write one record. Raises what sqlite3 raises."""
+def apply_all(database: sqlite3.Connection, records: Iterable[Record]) -> None:
+    """Write records, in their order. Raises what sqlite3 raises."""
+    events: list[Event] = []
+    for record in records:
+        _apply(database, record, events)
+    # Nothing else looks at this table, so its rows may come last, all at once.
+    database.executemany("INSERT INTO events (info_hash, time_ms, kind, peer, detail) VALUES (?, ?, ?, ?, ?)", events)
+
+
+def _apply(database: sqlite3.Connection, record: Record, events: list[Event]) -> None:
     match record:
         case FileKnown():
             _file_known(database, record)
         case HolderCame():
-            _came(database, record)
+            _came(database, record, events)
         case HolderHolds():
             _holds(database, record)
         case HolderCompleted():
-            _completed(database, record)
+            _completed(database, record, events)
         case HolderWent():
-            _went(database, record)
+            _went(database, record, events)
         case RequestBegan():
-            _request(database, record)
+            _request(database, record, events)
         case RequestSeesHolders():
             _sees_holders(database, record)
         case RequestEnded():
-            _ended(database, record)
+            _ended(database, record, events)
 
 
 def describe_outcome(result: str, names: list[str], transferred: int, elapsed_ms: int, reason: str) -> str:
@@ -93,7 +104,7 @@ def _file_known(database: sqlite3.Connection, record: FileKnown) -> None:
     )
 
 
-def _came(database: sqlite3.Connection, record: HolderCame) -> None:
+def _came(database: sqlite3.Connection, record: HolderCame, events: list[Event]) -> None:
     place = record.place
     database.execute(
         "UPDATE holdings SET state = ?, gone_ms = ?, why = 'another peer has its address'"
@@ -125,7 +136,7 @@ def _came(database: sqlite3.Connection, record: HolderCame) -> None:
             (record.time_ms, place.peer, f"{place.ip}:{place.port}", place.info_hash),
         )
     kind = Kind.PUBLISHED if record.complete else Kind.JOINED
-    _event(database, place.info_hash, record.time_ms, kind, place.peer, f"{place.ip}:{place.port}")
+    _event(events, place.info_hash, record.time_ms, kind, place.peer, f"{place.ip}:{place.port}")
 
 
 def _holds(database: sqlite3.Connection, record: HolderHolds) -> None:
@@ -133,16 +144,16 @@ def _holds(database: sqlite3.Connection, record: HolderHolds) -> None:
     _update(database, record.place, "holds = ?", _short(text))
 
 
-def _completed(database: sqlite3.Connection, record: HolderCompleted) -> None:
+def _completed(database: sqlite3.Connection, record: HolderCompleted, events: list[Event]) -> None:
     place = record.place
     _update(database, place, "complete = 1, holds = ?", record.holds)
-    _event(database, place.info_hash, record.time_ms, Kind.COMPLETED, place.peer, f"{place.ip}:{place.port}")
+    _event(events, place.info_hash, record.time_ms, Kind.COMPLETED, place.peer, f"{place.ip}:{place.port}")
 
 
-def _went(database: sqlite3.Connection, record: HolderWent) -> None:
+def _went(database: sqlite3.Connection, record: HolderWent, events: list[Event]) -> None:
     place = record.place
     _update(database, place, "state = ?, gone_ms = ?, why = ?", GONE, record.time_ms, record.why)
-    _event(database, place.info_hash, record.time_ms, record.kind, place.peer, record.why)
+    _event(events, place.info_hash, record.time_ms, record.kind, place.peer, record.why)
 
 
 def _update(database: sqlite3.Connection, place: Place, what: str, *values: object) -> None:
@@ -152,7 +163,7 @@ def _update(database: sqlite3.Connection, place: Place, what: str, *values: obje
     )
 
 
-def _request(database: sqlite3.Connection, record: RequestBegan) -> None:
+def _request(database: sqlite3.Connection, record: RequestBegan, events: list[Event]) -> None:
     database.execute(
         "INSERT OR REPLACE INTO requests"
         " (id, time_ms, peer, ip, port, peer_id, file, info_hash, holders, total, result)"
@@ -166,14 +177,14 @@ def _request(database: sqlite3.Connection, record: RequestBegan) -> None:
             record.peer_id,
             record.file,
             record.info_hash,
-            json.dumps(record.holders, ensure_ascii=False),
+            _json(record.holders),
             record.total,
             Result.WAITING.value,
         ),
     )
     if record.info_hash is not None:
         have = "nobody has it whole" if not record.total else f"{record.total} have it whole"
-        _event(database, record.info_hash, record.time_ms, Kind.REQUESTED, record.peer, have)
+        _event(events, record.info_hash, record.time_ms, Kind.REQUESTED, record.peer, have)
 
 
 def _sees_holders(database: sqlite3.Connection, record: RequestSeesHolders) -> None:
@@ -184,11 +195,11 @@ def _sees_holders(database: sqlite3.Connection, record: RequestSeesHolders) -> N
     if record.holders is not None:
         database.execute(
             "UPDATE requests SET holders = ?, total = ? WHERE id = ?",
-            (json.dumps(record.holders, ensure_ascii=False), record.total, record.number),
+            (_json(record.holders), record.total, record.number),
         )
 
 
-def _ended(database: sqlite3.Connection, record: RequestEnded) -> None:
+def _ended(database: sqlite3.Connection, record: RequestEnded, events: list[Event]) -> None:
     database.execute(
         "UPDATE requests SET result = ?, sources = ?, transferred = ?, elapsed_ms = ?, reason = ?, ended_ms = ?,"
         " info_hash = coalesce(?, info_hash) WHERE id = ?",
@@ -209,14 +220,17 @@ def _ended(database: sqlite3.Connection, record: RequestEnded) -> None:
     text = describe_outcome(record.result.value, names, record.transferred, record.elapsed_ms, record.reason)
     kind = Kind(record.result.value)
     detail = text.removeprefix(kind.value).removeprefix(":").strip() if kind is not Kind.LOST else record.reason
-    _event(database, record.info_hash, record.time_ms, kind, record.peer, detail)
+    _event(events, record.info_hash, record.time_ms, kind, record.peer, detail)
 
 
-def _event(database: sqlite3.Connection, info_hash: bytes, time_ms: int, kind: Kind, peer: str, detail: str) -> None:
-    database.execute(
-        "INSERT INTO events (info_hash, time_ms, kind, peer, detail) VALUES (?, ?, ?, ?, ?)",
-        (info_hash, time_ms, kind.value, peer, detail),
-    )
+def _event(events: list[Event], info_hash: bytes, time_ms: int, kind: Kind, peer: str, detail: str) -> None:
+    events.append((info_hash, time_ms, kind.value, peer, detail))
+
+
+@lru_cache(64)
+def _json(names: tuple[str, ...]) -> str:
+    """The same holders stand in many requests' rows."""
+    return json.dumps(names, ensure_ascii=False)
 
 
 def _short(holds: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.threads import block_signals
 from torrentnet.tracker import schema
-from torrentnet.tracker.entries import apply, coalesce
+from torrentnet.tracker.entries import apply_all, coalesce
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.records import RequestBegan, Result
 
@@ -192,8 +192,7 @@ class Journal:
         with self._access:
             self._database.execute("BEGIN")
             try:
-                for record in records:
-                    apply(self._database, record)
+                apply_all(self._database, records)
                 self._database.execute("COMMIT")
             except BaseException:
                 if self._database.in_transaction:

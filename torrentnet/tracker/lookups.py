@@ -38,7 +38,7 @@ class LookupDesk:
         refusals: Refusals,
         answered: Answered,
     ) -> None:
-        self._settings = settings
+        self._times = settings.keepalive_ms, settings.timeout_ms
         self._registry = registry
         self._requests = requests
         self._chronicle = chronicle
@@ -55,9 +55,10 @@ class LookupDesk:
             return known
         ip = source[0]
         swarm = self._registry.named(lookup.name)
-        seeds = None if swarm is None else swarm.seeds_without(ip, lookup.port, lookup.peer_id)
+        place = place_of(ip, lookup.port)
+        seeds = None if swarm is None else swarm.seeds_without(place, lookup.peer_id)
         row = self._row(lookup, ip, swarm, seeds, now)
-        return self._answered.keep(key, self._found(lookup, ip, swarm, seeds, row), now)
+        return self._answered.keep(key, self._found(lookup, place, swarm, seeds, row), now)
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """How a request ended. One that is not known any more, or has its outcome, changes nothing."""
@@ -115,31 +116,28 @@ class LookupDesk:
     def _names(self, seeds: Seeds | None) -> tuple[str, ...]:
         return () if seeds is None else seeds.names(self._registry.limits.named_holders)
 
-    def _found(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, seeds: Seeds | None, row: Row) -> bytes:
-        settings = self._settings
+    def _found(self, lookup: extension.Lookup, place: int, swarm: Swarm | None, seeds: Seeds | None, row: Row) -> bytes:
+        tid, number, first = lookup.transaction_id, row.number, lookup.first
+        keepalive_ms, timeout_ms = self._times
+        if swarm is None or seeds is None:
+            nothing = extension.Found(tid, False, number, keepalive_ms, timeout_ms, _NO_HASH, 0, 0, 0, 0, first, ())
+            return extension.pack_found(nothing)
+        own = swarm.members.get(place)
+        incomplete = len(swarm.members) - len(swarm.complete)
+        if own is not None and own not in swarm.complete:
+            incomplete -= 1
         found = extension.Found(
-            lookup.transaction_id,
-            False,
-            row.number,
-            settings.keepalive_ms,
-            settings.timeout_ms,
-            _NO_HASH,
-            0,
-            0,
-            0,
-            0,
-            lookup.first,
+            tid,
+            True,
+            number,
+            keepalive_ms,
+            timeout_ms,
+            swarm.info_hash,
+            swarm.size or 0,
+            swarm.piece_length or 0,
+            len(seeds),
+            incomplete,
+            first,
             (),
         )
-        if swarm is None or seeds is None:
-            return extension.pack_found(found)
-        own = swarm.members.get(place_of(ip, lookup.port))
-        found = found._replace(
-            found=True,
-            info_hash=swarm.info_hash,
-            size=swarm.size or 0,
-            piece_length=swarm.piece_length or 0,
-            complete=len(seeds),
-            incomplete=swarm.leechers - (own is not None and own not in swarm.complete),
-        )
-        return extension.pack_found_page(found, seeds.page(lookup.first))
+        return extension.pack_found_page(found, seeds.page(first))

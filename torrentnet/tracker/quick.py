@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.tracker.limits import DEFAULT_WANT, MAX_GAP_S
 from torrentnet.tracker.roll import PEER_ID
+from torrentnet.wire.connection_id import MOST_PROVED
 from torrentnet.wire.udp import ANNOUNCE_SIZE, MAX_PEERS, Action, address_text
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from torrentnet.tracker.settings import Settings
     from torrentnet.wire.connection_id import ConnectionIds
 
-MOST_PROVED: Final = 65_536
-"""Connection ids that are remembered as good, so that their hash is not computed for each datagram: 12 MB at most."""
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
 _HEAD: Final = struct.Struct(">IIIII")
 

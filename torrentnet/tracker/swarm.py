@@ -12,7 +12,7 @@ from torrentnet.tracker.roll import COMPLETE, EXTENDED, PEER_ID, Roll
 from torrentnet.wire.extension import HolderPage
 from torrentnet.wire.handshake import client_name
 from torrentnet.wire.info import piece_count
-from torrentnet.wire.udp import Endpoint, compact_place, endpoint_at, place_of
+from torrentnet.wire.udp import Endpoint, compact_place, endpoint_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -233,10 +233,10 @@ class Swarm:
         del run[place * _COMPACT : (place + 1) * _COMPACT]
         return run
 
-    def seeds_without(self, ip: str, port: int, peer_id: bytes) -> Seeds:
+    def seeds_without(self, place: int, peer_id: bytes) -> Seeds:
         """The complete members besides the asker, who is known by its address or by its peer id."""
         roll = self.roll
-        at_address = self.members.get(place_of(ip, port), -1)
+        at_address = self.members.get(place, -1)
         at_address = at_address if at_address in self.complete else -1
         own = self._complete_ids.get(peer_id, 0)
         if not own and at_address < 0:

@@ -30,6 +30,7 @@ _POSSESSED = struct.Struct(">IIBBHIII")
 _OUTCOME = struct.Struct(">QIIBBH20s20sIQIBBH")
 _SOURCE = struct.Struct(">4sHIB")
 _NOTED = struct.Struct(">IIBBHI")
+_LOOKUP_ACTION = int(Action.LOOKUP)
 
 
 class Result(IntEnum):
@@ -37,6 +38,9 @@ class Result(IntEnum):
 
     SUCCEEDED = 1
     FAILED = 2
+
+
+_RESULTS = {int(result): result for result in Result}
 
 
 class Lookup(NamedTuple):
@@ -155,16 +159,18 @@ def pack_lookup(lookup: Lookup) -> bytes:
 
 def parse_lookup(data: bytes) -> Lookup:
     """Read a look-up. Raises :class:`PacketError` (sendable)."""
-    connection_id, _, tid, version, _, first, request, peer_id, port, name_size, peer_size = _unpack(
-        _LOOKUP, data, "look-up"
-    )
-    _check_version(version)
-    tail = data[_LOOKUP.size :]
-    if len(tail) < name_size + peer_size:
+    if len(data) < _LOOKUP.size:
+        raise PacketError(f"look-up of {len(data)} bytes, the shortest has {_LOOKUP.size}", sendable=True)
+    connection_id, _, tid, version, _, first, request, peer_id, port, name_size, peer_size = _LOOKUP.unpack_from(data)
+    if version != VERSION:
+        _check_version(version)
+    middle = _LOOKUP.size + name_size
+    end = middle + peer_size
+    if len(data) < end:
         raise PacketError("look-up: a name runs past the end of the packet", sendable=True)
     try:
-        name = decode_file_name(tail[:name_size])
-        peer = decode_peer_name(tail[name_size : name_size + peer_size])
+        name = decode_file_name(data[_LOOKUP.size : middle])
+        peer = decode_peer_name(data[middle:end])
     except NameRefused as error:
         raise PacketError(error.message, sendable=True) from None
     if not port:
@@ -204,22 +210,23 @@ class HolderPage:
 
 def pack_found_page(found: Found, page: HolderPage) -> bytes:
     """The bytes of a look-up's answer with the holders of ``page``; ``found.holders`` is not looked at."""
+    tid, there, request, keepalive_ms, timeout_ms, info_hash, size, piece_length, complete, incomplete, first, _ = found
     return (
         _FOUND.pack(
-            Action.LOOKUP,
-            found.transaction_id,
+            _LOOKUP_ACTION,
+            tid,
             VERSION,
-            int(found.found),
+            there,
             0,
-            found.request,
-            found.keepalive_ms,
-            found.timeout_ms,
-            found.info_hash,
-            found.size,
-            found.piece_length,
-            found.complete,
-            found.incomplete,
-            found.first,
+            request,
+            keepalive_ms,
+            timeout_ms,
+            info_hash,
+            size,
+            piece_length,
+            complete,
+            incomplete,
+            first,
             page.count,
         )
         + page.entries
@@ -365,7 +372,7 @@ def parse_outcome(data: bytes) -> Outcome:
     )[:11]
     count, reason_size, _ = _OUTCOME.unpack_from(data)[11:]
     _check_version(version)
-    if result not in set(Result) or count > MAX_SOURCES:
+    if result not in _RESULTS or count > MAX_SOURCES:
         raise PacketError(f"outcome: result {result} with {count} sources", sendable=True)
     sources: list[Source] = []
     position = _OUTCOME.size
@@ -383,7 +390,7 @@ def parse_outcome(data: bytes) -> Outcome:
     return Outcome(
         connection_id,
         tid,
-        Result(result),
+        _RESULTS[result],
         port,
         info_hash,
         peer_id,

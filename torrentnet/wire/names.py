@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from torrentnet.wire.errors import NameRefused
 
@@ -11,6 +12,8 @@ MAX_FILE_NAME = 255
 MAX_PEER_NAME = 64
 """Bytes of UTF-8. A DNS label has 63."""
 
+_REMEMBERED = 2_048
+"""Names that were found good lately; the same ones come again and again."""
 _FORBIDDEN = frozenset("/\\\0")
 
 
@@ -32,11 +35,13 @@ def check_peer_name(name: str) -> str:
     return name
 
 
+@lru_cache(_REMEMBERED)
 def decode_file_name(raw: bytes) -> str:
     """The file name in ``raw`` (UTF-8 from the network). Raises :class:`NameRefused`."""
     return check_file_name(_decode(raw, "file name"))
 
 
+@lru_cache(_REMEMBERED)
 def decode_peer_name(raw: bytes) -> str:
     """The peer name in ``raw`` (UTF-8 from the network). Raises :class:`NameRefused`."""
     return check_peer_name(_decode(raw, "peer name"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from torrentnet.wire.errors import PacketError
@@ -58,6 +59,9 @@ _ANNOUNCED = struct.Struct(">IIIII")
 _REPLY = struct.Struct(">II")
 _SCRAPED = struct.Struct(">III")
 _PEER = struct.Struct(">4sH")
+
+_REMEMBERED = 4_096
+"""Addresses whose other form is remembered."""
 
 REQUEST_HEAD = _HEAD.size
 ANNOUNCE_SIZE = _ANNOUNCE.size
@@ -140,9 +144,14 @@ def address_text(ip: int) -> str:
     return socket.inet_ntoa(ip.to_bytes(4, "big"))
 
 
+@lru_cache(_REMEMBERED)
+def _address_number(ip: str) -> int:
+    return int.from_bytes(socket.inet_aton(ip), "big")
+
+
 def place_of(ip: str, port: int) -> int:
     """An IPv4 address (text) and a port as one number of 48 bits, in the order of the compact form."""
-    return int.from_bytes(socket.inet_aton(ip), "big") << 16 | port
+    return _address_number(ip) << 16 | port
 
 
 def endpoint_at(place: int) -> Endpoint:

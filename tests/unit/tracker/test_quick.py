@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, World
 from torrentnet.tracker import quick as short_way
 from torrentnet.tracker.settings import Settings
-from torrentnet.wire import udp
+from torrentnet.wire import connection_id, udp
 from torrentnet.wire.udp import ANNOUNCE_FIELDS, ANNOUNCE_SIZE, Announce, Event
 
 _FIELDS = struct.Struct(f">{ANNOUNCE_FIELDS}")
@@ -182,6 +182,7 @@ def test_an_id_that_was_proved_by_one_address_is_no_good_for_another() -> None:
 
 def test_proved_ids_are_kept_in_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(short_way, "MOST_PROVED", 20)
+    monkeypatch.setattr(connection_id, "MOST_PROVED", 20)
     world = Short()
     client = Client(world, "standard", extended=False)
     client.announce(Event.STARTED)
@@ -191,6 +192,7 @@ def test_proved_ids_are_kept_in_bounded_number(monkeypatch: pytest.MonkeyPatch) 
         client.connect()
         client.announce()
         assert 0 < len(world.core.quick._proved) <= 20
+        assert 0 < len(world.core.ids._proved) <= 20
 
 
 def test_a_request_is_kept_alive_by_the_short_way_too() -> None:
