@@ -5,6 +5,8 @@ Nothing before a valid connection id changes anything, or gets back more bytes t
 
 from __future__ import annotations
 
+import math
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.tracker.announces import AnnounceDesk
@@ -22,8 +24,10 @@ from torrentnet.wire.udp import (
     PROTOCOL_ID,
     REQUEST_HEAD,
     Action,
+    Event,
     pack_connected,
     pack_error,
+    parse_announce,
     parse_head,
 )
 
@@ -37,7 +41,12 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
 
 ID_REFUSED: Final = "connection id refused: connect again"
-_CONNECT = int(Action.CONNECT)
+FORGET_AT_ONCE: Final = 200
+"""Peers that are forgotten before the next datagrams are looked at: all may fall silent at once."""
+CATCH_UP_S: Final = 0.05
+"""How long forgetting waits when the log is behind."""
+_CONNECT, _ANNOUNCE, _LOOKUP = int(Action.CONNECT), int(Action.ANNOUNCE), int(Action.LOOKUP)
+_STARTED, _STOPPED = int(Event.STARTED), int(Event.STOPPED)
 
 
 class Core:
@@ -45,7 +54,8 @@ class Core:
 
     ``now`` is always the same clock's reading in seconds, never going back; ``wall`` gives the time of day for the
     log. ``emit`` writes event lines, ``write`` takes journal records. ``random`` chooses which peers an announce lists.
-    ``given`` are files whose names are known beforehand.
+    ``given`` are files whose names are known beforehand. While ``behind()``, what makes the log longer is left
+    unanswered, so that it comes again at a better time: look-ups, and peers that are new.
     """
 
     def __init__(
@@ -60,12 +70,15 @@ class Core:
         first_request: int = 1,
         limits: Limits | None = None,
         given: Iterable[Info] = (),
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         limits = limits or Limits()
         self.registry = Registry(settings.timeout, limits, given)
         self.requests = Requests(settings.timeout, first_request, limits)
         self.refusals = Refusals(emit)
+        self._behind = behind
+        self._not_before = -math.inf
         self.received = 0
         """Datagrams taken in."""
         self.ids = ids
@@ -109,6 +122,9 @@ class Core:
             text = f"unknown action {action}"
             self.refusals.tell(Reason.UNKNOWN_ACTION, "packet", source, text, now)
             return pack_error(transaction_id, text)
+        if self._behind() and self._is_new_work(action, data, source):
+            self.refusals.count(Reason.BEHIND)
+            return None
         try:
             return desk(data, source, now)
         except PacketError as error:
@@ -121,16 +137,32 @@ class Core:
     @property
     def next_expiry(self) -> float:
         """:meth:`expire` has nothing to do before this moment; infinity when nobody is known."""
-        return min(self.registry.next_expiry, self.requests.next_expiry)
+        return max(min(self.registry.next_expiry, self.requests.next_expiry), self._not_before)
 
     def expire(self, now: float) -> None:
-        """Forget those who have been silent for too long, and end their requests."""
-        for holder in self.registry.late(now):
+        """Forget those who have been silent for too long, some of them at a time, and end their requests."""
+        if self._behind():
+            self._not_before = now + CATCH_UP_S
+            return
+        for holder in islice(self.registry.late(now), FORGET_AT_ONCE):
             self.registry.remove(holder)
             self._chronicle.forgotten(holder, now - holder.seen)
         for row in self.requests.late(now):
             silent = now - row.asker.seen
             self._chronicle.outcome(row, Result.LOST, reason=f"the peer was silent for {silent:.1f} s")
+
+    def _is_new_work(self, action: int, data: bytes, source: tuple[str, int]) -> bool:
+        if action == _LOOKUP:
+            return True
+        if action != _ANNOUNCE:
+            return False
+        try:
+            announce = parse_announce(data)
+        except PacketError:
+            return False
+        if announce.event == _STOPPED:
+            return False
+        return announce.event == _STARTED or not self.registry.find(announce.info_hash, source[0], announce.port)
 
 
 def _answered(limits: Limits) -> Answered:

@@ -1,7 +1,8 @@
 """The tracker's memory: what was published, who held it, what was asked and how it ended, in SQLite.
 
 Records are handed over on the packet loop and written by a thread of the journal's own, many in one transaction. The
-loop waits only when the thread is far behind. A tracker that is killed loses no more than :data:`GATHER_S` seconds.
+loop never waits for it: when the thread is far behind, the tracker takes no new work (:attr:`Journal.behind`) until it
+has caught up. A tracker that is killed loses no more than :data:`GATHER_S` seconds, or what waits in the queue.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ GATHER_S: Final = 0.05
 BATCH: Final = 2_000
 """Records of one transaction at most, so that a reader never waits long."""
 MAX_QUEUED: Final = 20_000
-"""Records that may wait to be written; past it the packet loop is held back."""
+"""Records that may wait to be written before no new work is taken."""
+MOST_QUEUED: Final = 200_000
+"""Records that may wait at the very most: also work that is under way, and peers that leave, make some."""
 RETRY_S: Final = 1.0
 """How long to wait when the database cannot be written (disk full) before the next try."""
 PRUNE_EVERY: Final = 1_000
@@ -109,14 +112,17 @@ class Journal:
             for time_ms, number, peer, ip, port, peer_id, file, info_hash, total in reversed(rows)
         ]
 
+    @property
+    def behind(self) -> bool:
+        """Whether so much waits to be written that new work had better wait. Not while the database takes nothing."""
+        return len(self._queue) >= MAX_QUEUED and not self._failing
+
     def write(self, record: Record) -> None:
-        """Take one record. Waits while too many wait; while the database cannot be written, one too many is lost."""
+        """Take one record, at once. One too many is lost: of few while the database cannot be written, else of many."""
         with self._lock:
-            while len(self._queue) >= MAX_QUEUED:
-                if self._failing or self._closing or self._thread is None or not self._thread.is_alive():
-                    self.lost += 1
-                    return
-                self._done.wait(RETRY_S)
+            if len(self._queue) >= (MAX_QUEUED if self._failing or self._closing else MOST_QUEUED):
+                self.lost += 1
+                return
             self._queue.append(record)
             self._handed_over += 1
             if len(self._queue) in {1, BATCH}:

@@ -27,6 +27,7 @@ class Reason(Enum):
     CONTRADICTION = "contradiction"
     FOREIGN_OUTCOME = "foreign outcome"
     ADDRESS_FIELD = "address field ignored"
+    BEHIND = "left for later: the journal is behind"
     INTERNAL = "internal error"
 
 

@@ -196,7 +196,9 @@ def test_empty_file_is_taken_as_new(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_writer_far_behind_holds_the_loop_back_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_far_behind_asks_for_no_new_work_holds_nobody_back_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     journal = Journal()
     held = threading.Event()
     real = journal._transact
@@ -207,25 +209,26 @@ def test_writer_far_behind_holds_the_loop_back_and_loses_nothing(monkeypatch: py
 
     monkeypatch.setattr(journal, "_transact", slow)
     journal.start()
-    done = threading.Event()
-
-    def pour() -> None:
-        for number in range(1, MAX_QUEUED + 5_001):
-            journal.write(began(number))
-        done.set()
-
-    thread = threading.Thread(target=pour)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while len(journal._queue) < MAX_QUEUED and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert len(journal._queue) == MAX_QUEUED
-    assert not done.is_set()
+    for number in range(1, MAX_QUEUED):
+        journal.write(began(number))
+    assert not journal.behind
+    for number in range(MAX_QUEUED, MAX_QUEUED + 5_001):
+        journal.write(began(number))
+    assert journal.behind
     held.set()
-    thread.join(20)
     assert journal.flush(20)
+    assert not journal.behind
     assert journal.lost == 0
     assert journal.next_request == MAX_QUEUED + 5_001
+    journal.close()
+
+
+def test_queue_is_bounded_and_what_is_lost_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torrentnet.tracker.journal.MOST_QUEUED", 100)
+    journal = Journal()  # nobody writes, for it was not started
+    for number in range(1, 151):
+        journal.write(began(number))
+    assert journal.lost == 50
     journal.close()
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.tracker.world import HASH, Client, World, seeds
-from torrentnet.tracker.core import ID_REFUSED
+from tests.unit.tracker.world import HASH, SIZE, TIMEOUT, Client, World, seeds
+from torrentnet.tracker.core import FORGET_AT_ONCE, ID_REFUSED
 from torrentnet.tracker.refusals import Reason
+from torrentnet.tracker.settings import Settings
 from torrentnet.wire import udp
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Action, Event
@@ -235,3 +236,51 @@ def test_start_and_stop_flood_leaves_nothing_behind() -> None:
     assert (len(registry), registry.swarms) == (0, 0)
     world.pass_time(700)
     assert registry.next_expiry == float("inf")
+
+
+def test_while_the_journal_is_behind_new_work_waits_and_all_else_goes_on() -> None:
+    world = World(settings=Settings(5.0, 15.0))
+    seed = seeds(world, 1)[0]
+    leecher, late = Client(world, "leecher-1"), Client(world, "late", ip="10.0.0.9")
+    leecher.announce(Event.STARTED, left=SIZE)
+    number = leecher.lookup().request
+    late.connect()
+    world.behind = True
+    packets = [late.packet(Event.STARTED), late.lookup_packet(), leecher.lookup_packet(request=number)]
+    records = len(world.records)
+    assert [world.send(packet, late.source) for packet in packets[:2]] == [None, None]
+    assert world.send(packets[2], leecher.source) is None
+    assert len(world.records) == records
+    assert world.core.refusals.counts[Reason.BEHIND] == 3
+    # Those who are there already are heard, and requests take their outcome.
+    assert seed.announce().seeders == 1
+    assert leecher.announce(left=SIZE // 2).leechers == 1
+    assert leecher.possess(PieceSet(32, [1])).held == 1
+    assert leecher.outcome(number) == number
+    world.behind = False
+    answers = [world.send(packet, late.source) for packet in packets[:2]]
+    assert [None if answer is None else answer[3] for answer in answers] == [Action.ANNOUNCE, Action.LOOKUP & 255]
+    assert len(world.told("request")) == 2
+
+
+def test_nobody_is_forgotten_while_the_journal_is_behind_and_all_are_afterwards() -> None:
+    world = World()
+    seeds(world, 1)
+    world.behind = True
+    world.pass_time(TIMEOUT + 1)
+    assert world.told("forgotten") == []
+    world.behind = False
+    world.pass_time(0.1)
+    assert len(world.told("forgotten")) == 1
+
+
+def test_when_all_fall_silent_at_once_the_network_is_not_kept_waiting() -> None:
+    world = World()
+    for number in range(FORGET_AT_ONCE + 5):
+        Client(world, f"peer-{number}", port=1024 + number).announce(Event.STARTED)
+    world.now += TIMEOUT
+    world.core.expire(world.now)
+    assert len(world.core.registry) == 5
+    assert world.core.next_expiry <= world.now
+    world.core.expire(world.now)
+    assert len(world.core.registry) == 0

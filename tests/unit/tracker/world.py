@@ -55,6 +55,7 @@ class World:
     now: float = 1000.0
     first_request: int = 1
     given: tuple[Info, ...] = ()
+    behind: bool = False
 
     def __post_init__(self) -> None:
         self.events: list[Seen] = []
@@ -70,6 +71,7 @@ class World:
             first_request=self.first_request,
             limits=self.limits,
             given=self.given,
+            behind=lambda: self.behind,
         )
 
     def emit(self, event: str, /, **fields: object) -> None:
