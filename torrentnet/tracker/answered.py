@@ -24,6 +24,7 @@ class Answered:
         self._most_bytes = most_bytes
         self._lifetime = lifetime
         self._bytes = 0
+        self._none_before = 0.0
         self._answers: OrderedDict[Key, tuple[float, bytes]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -36,16 +37,27 @@ class Answered:
 
     def keep(self, key: Key, answer: bytes, now: float) -> bytes:
         """Remember ``answer`` and give it back."""
-        replaced = self._answers.pop(key, None)
+        answers = self._answers
+        replaced = answers.pop(key, None)
         if replaced is not None:
             self._bytes -= len(key[1]) + len(replaced[1])
-        self._answers[key] = (now, answer)
+        if not answers:
+            self._none_before = now
+        answers[key] = (now, answer)
         self._bytes += len(key[1]) + len(answer)
-        while (
-            len(self._answers) > self._most
-            or self._bytes > self._most_bytes
-            or now - next(iter(self._answers.values()))[0] >= self._lifetime
-        ):
-            (_, request), (_, oldest) = self._answers.popitem(last=False)
-            self._bytes -= len(request) + len(oldest)
+        if len(answers) > self._most or self._bytes > self._most_bytes or now - self._none_before >= self._lifetime:
+            self._let_go(now)
         return answer
+
+    def _let_go(self, now: float) -> None:
+        answers = self._answers
+        while True:
+            self._none_before = next(iter(answers.values()))[0] if answers else now
+            if (
+                len(answers) <= self._most
+                and self._bytes <= self._most_bytes
+                and now - self._none_before < self._lifetime
+            ):
+                return
+            (_, request), (_, oldest) = answers.popitem(last=False)
+            self._bytes -= len(request) + len(oldest)

@@ -28,7 +28,7 @@ from torrentnet.wire.udp import (
     pack_connected,
     pack_error,
     parse_announce,
-    parse_head,
+    unpack_head,
 )
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Core:
         if len(data) < REQUEST_HEAD:
             self.refusals.count(Reason.SHORT)
             return None
-        connection_id, action, transaction_id = parse_head(data)
+        connection_id, action, transaction_id = unpack_head(data)
         if action == _CONNECT and connection_id == PROTOCOL_ID:
             return pack_connected(transaction_id, self.ids.issue(source[0], now))
         if not self.ids.accepts(connection_id, source[0], now):

@@ -37,11 +37,11 @@ class ConnectionIds:
 
     def accepts(self, connection_id: int, ip: str, now: float) -> bool:
         """Whether ``connection_id`` was issued to ``ip`` by us within the last two minutes, and not in the future."""
-        if self._proved.get(connection_id) == ip and connection_id >= self.oldest(now):
-            return True
         tick = connection_id >> 32
-        if not 0 <= self._tick(now) - tick <= LIFETIME:
+        if not 0 <= int(now - self._started) + _FIRST_TICK - tick <= LIFETIME:
             return False
+        if self._proved.get(connection_id) == ip:
+            return True
         sent = (connection_id & 0xFFFFFFFF).to_bytes(4, "big")
         if not hmac.compare_digest(sent, self._mac(tick, ip).to_bytes(4, "big")):
             return False

@@ -64,6 +64,8 @@ _REMEMBERED = 4_096
 """Addresses whose other form is remembered."""
 
 REQUEST_HEAD = _HEAD.size
+unpack_head = _HEAD.unpack_from
+"""Connection id, action and transaction id of a datagram that is known to be long enough."""
 ANNOUNCE_SIZE = _ANNOUNCE.size
 ANNOUNCE_FIELDS = "QII20s20s8xQ8xII4xiH"
 """What a tracker needs of an announce, for ``struct``: connection id, action, transaction id, info-hash, peer id, left,
