@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.commands import WRONG_WORDS, Command, CommandError, Commands
@@ -263,10 +264,12 @@ def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
     if args and not as_json:
         unknown = next((word for word in args if word != "--json"), args[-1])
         raise CommandError(f"unknown word {_quoted(unknown)}: {_PEERS}", WRONG_WORDS)
-    holders = desk.core.registry.holders()
     now = desk.clock()
     today = desk.wall()
-    rows = ((holder, round((today - (now - holder.since)) * 1000), max(0.0, now - holder.seen)) for holder in holders)
+    rows = (
+        (holder, round((today - (now - holder.since)) * 1000), max(0.0, now - holder.seen))
+        for holder in desk.core.registry.holders()
+    )
     if as_json:
         return (
             json.dumps(
@@ -283,7 +286,8 @@ def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
             )
             for holder, since_ms, silent in rows
         )
-    if not holders:
+    first = next(rows, None)
+    if first is None:
         return iter(["no peer is here"])
     return table(
         ("PEER", "ADDRESS", "FILE", "PIECES", "SINCE", "HEARD"),
@@ -296,7 +300,7 @@ def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
                 format_time(since_ms),
                 f"{format_duration(silent)} ago",
             )
-            for holder, since_ms, silent in rows
+            for holder, since_ms, silent in chain([first], rows)
         ),
     )
 

@@ -19,13 +19,13 @@ DEFAULT_WANT: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds. The defaults hold a few hundred MB of state at the very worst."""
+    """Upper bounds. The defaults hold a few hundred MB of state at the very worst, and as much in the journal."""
 
-    holders: int = 100_000
+    holders: int = 1_000_000
     """Entries (one peer in one swarm) altogether."""
     holders_per_ip: int = 20_000
     """Entries of one address: a load generator, or a school behind one router."""
-    holders_per_swarm: int = 10_000
+    holders_per_swarm: int = 1_000_000
     swarms: int = 20_000
     swarms_per_ip: int = 5_000
     """Swarms that one address may have opened."""

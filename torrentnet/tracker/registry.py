@@ -83,16 +83,18 @@ class Registry:
         """The swarm that a file name stands for."""
         return self._names.get(name)
 
-    def holders(self) -> list[Holder]:
-        """All members, swarm by swarm, each in the order of their coming. Safe from other threads."""
-        found: list[Holder] = []
+    def holders(self) -> Iterator[Holder]:
+        """All members, swarm by swarm, each in the order of their coming. For other threads too.
+
+        Who comes or goes meanwhile may be among them or not.
+        """
         for swarm in list(self.by_hash.values()):
             places = list(swarm.members)
             for start in range(0, len(places), _AT_ONCE):
                 with self._steady:
                     rows = map(swarm.members.get, places[start : start + _AT_ONCE])
-                    found += [swarm.holder(row) for row in rows if row is not None]
-        return found
+                    some = [swarm.holder(row) for row in rows if row is not None]
+                yield from some
 
     def heard(self, row: int, now: float) -> None:
         """A member has said something."""
