@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from torrentnet.peer.corrupt import corrupted
 from torrentnet.peer.download import Download, Patience, Phase
+from torrentnet.peer.hashing import Cancelled
 from torrentnet.peer.ratelimit import RateLimit
 from torrentnet.peer.report import Report
 from torrentnet.peer.requests import Requests
 from torrentnet.peer.session import Identity, Joined, Membership, Refused, Silence, TrackerSession
 from torrentnet.peer.sourcelink import SourceLink
-from torrentnet.peer.storage import Cancelled, FileStore, StorageError, open_part, open_whole
+from torrentnet.peer.storage import FileStore, StorageError, open_part, open_whole
 from torrentnet.peer.uploads import Uploads
 from torrentnet.peer.worker import Failure, Worker
 from torrentnet.wire.errors import LocalError

@@ -9,8 +9,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, TypeAlias
 
+from torrentnet.peer.hashing import NOT_HASHED, hash_pieces
 from torrentnet.wire.errors import LocalError
-from torrentnet.wire.info import HASH_SIZE, Info, make_info, piece_count
+from torrentnet.wire.info import HASH_SIZE, Info, make_info
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ Progress: TypeAlias = "Callable[[int, int], None]"
 
 class StorageError(LocalError):
     """The file system refused, or holds what must not be touched."""
-
-
-class Cancelled(Exception):
-    """Work on a file was given up because the program ends."""
 
 
 class FileStore:
@@ -98,18 +95,9 @@ def open_whole(
     descriptor = _open_regular(path, os.O_RDONLY)
     try:
         length = os.fstat(descriptor).st_size
-        hashes = bytearray()
-        buffer = memoryview(bytearray(min(piece_length, max(length, 1))))
-        done = 0
-        while done < length:
-            if cancelled():
-                raise Cancelled
-            count = _read_full(descriptor, buffer[: min(piece_length, length - done)], done)
-            if not count:
-                raise StorageError(f"{path} became shorter while it was hashed")
-            hashes += hashlib.sha1(buffer[:count], usedforsecurity=False).digest()
-            done += count
-            progress(done, length)
+        hashes = hash_pieces(descriptor, length, piece_length, progress, cancelled)
+        if os.fstat(descriptor).st_size < length:
+            raise StorageError(f"{path} became shorter while it was hashed")
     except OSError as error:
         os.close(descriptor)
         raise explain(error, path) from error
@@ -162,19 +150,17 @@ def open_part(final: Path, info: Info, progress: Progress, cancelled: Callable[[
 def _check_pieces(
     descriptor: int, info: Info, held: PieceSet, progress: Progress, cancelled: Callable[[], bool]
 ) -> None:
-    buffer = memoryview(bytearray(min(info.piece_length, max(info.length, 1))))
     end = os.fstat(descriptor).st_size
-    for piece in range(piece_count(info.length, info.piece_length)):
-        if cancelled():
-            raise Cancelled
-        offset, size = piece * info.piece_length, info.piece_size(piece)
-        if offset + size > end or _is_hole(descriptor, offset, size):
-            continue
-        count = _read_full(descriptor, buffer[:size], offset)
-        wanted = info.hashes[piece * HASH_SIZE : (piece + 1) * HASH_SIZE]
-        if count == size and hashlib.sha1(buffer[:size], usedforsecurity=False).digest() == wanted:
+
+    def skip(offset: int, size: int) -> bool:
+        return offset + size > end or _is_hole(descriptor, offset, size)
+
+    hashes = hash_pieces(descriptor, info.length, info.piece_length, progress, cancelled, skip=skip)
+    for piece in range(info.pieces):
+        digest = hashes[piece * HASH_SIZE : (piece + 1) * HASH_SIZE]
+        # Whoever wrote the info dictionary may have put zeros there.
+        if digest == info.piece_hash(piece) and digest != NOT_HASHED:
             held.add(piece)
-        progress(offset + size, info.length)
 
 
 def _is_hole(descriptor: int, offset: int, size: int) -> bool:
@@ -183,16 +169,6 @@ def _is_hole(descriptor: int, offset: int, size: int) -> bool:
         return os.lseek(descriptor, offset, os.SEEK_DATA) >= offset + size
     except OSError as error:
         return error.errno == errno.ENXIO
-
-
-def _read_full(descriptor: int, buffer: memoryview, offset: int) -> int:
-    done = 0
-    while done < len(buffer):
-        count = os.preadv(descriptor, [buffer[done:]], offset + done)
-        if not count:
-            break
-        done += count
-    return done
 
 
 def _exists(path: Path) -> bool:

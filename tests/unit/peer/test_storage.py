@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.peer.streams import PIECE, content, info_of
-from torrentnet.peer.storage import Cancelled, FileStore, StorageError, explain, open_part, open_whole
+from torrentnet.peer.hashing import Cancelled
+from torrentnet.peer.storage import FileStore, StorageError, explain, open_part, open_whole
 from torrentnet.wire.info import make_info
 from torrentnet.wire.pieces import PieceSet
 
