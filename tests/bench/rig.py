@@ -267,10 +267,13 @@ class Sampler:
 
     def __enter__(self) -> Self:
         self._before = {box.name: received_bytes(box.pid) for box in self._boxes}
+        self.seconds = -time.monotonic()
+        """How long it has looked, once it has ended."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.seconds += time.monotonic()
         self._end.set()
         self._thread.join()
 

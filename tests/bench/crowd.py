@@ -1,0 +1,108 @@
+"""One seed of ours with many leechers at once; and a large file that is shared."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from tests.bench.pair import MIB, PEER_PORT, TRACKER_PORT, TRANSFER_S
+from tests.bench.rig import MEMORY, Sampler
+
+if TYPE_CHECKING:
+    from tests.bench.pair import Field
+
+LEECHERS = 50
+CROWD_SIZE = 32 * MIB
+FIRST_PORT = 7000
+SHA1SUM = ("sh", "-c", "sha1sum {} >/dev/null")
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """How one seed served many."""
+
+    size: int
+    times: tuple[tuple[float, float], ...]
+    """When each leecher picked the seed and when it had the file, seconds after the first one's pick."""
+    seconds: float
+    """From the first one's beginning to the last one's end."""
+    seed_cpu_s: float
+    seed_own: int
+    leecher_own: int
+    """The largest leecher's."""
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """MB/s of each leecher, from its own beginning to its own end."""
+        return tuple(self.size / (end - begin) / 1e6 for begin, end in self.times)
+
+    def fields(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def crowd(field: Field, run: int) -> Crowd:
+    """Let :data:`LEECHERS` leechers, all waiting, find the seed as soon as it is there."""
+    folder = f"{MEMORY}/crowd"
+    tracker = field.tracker(f"tracker-crowd-{run}", "250ms")
+    at = f"{tracker.ip}:{TRACKER_PORT}"
+    field.prepare(folder, CROWD_SIZE, at, "crowd.bin")
+    words = ("crowd.py", str(LEECHERS), "crowd.bin", at, "{ip}", str(FIRST_PORT), f"{folder}/got")
+    leechers = field.start(f"crowd-{run}", "python3", *words, program=words[0])
+    leechers.until_text("ready", TRANSFER_S)
+    seed = field.start(f"seed-crowd-{run}", "peer.py", "share", f"{folder}/crowd.bin", at, f"{{ip}}:{PEER_PORT}")
+    with Sampler([seed]) as sampler:
+        rows = json.loads(leechers.until_text('{"begin"', TRANSFER_S))["begin"]
+    used = seed.usage().cpu_s
+    first = min(begin for begin, _, _ in rows)
+    for number in range(LEECHERS):
+        field.files.run("cmp", f"{folder}/crowd.bin", f"{folder}/got/{number}/crowd.bin")
+    for box in (leechers, seed, tracker):
+        box.remove()
+    field.files.run("rm", "-r", folder)
+    return Crowd(
+        size=CROWD_SIZE,
+        times=tuple((begin - first, end - first) for begin, end, _ in rows),
+        seconds=max(end for _, end, _ in rows) - first,
+        seed_cpu_s=used,
+        seed_own=sampler.own_bytes[seed.name],
+        leecher_own=max(own for _, _, own in rows),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How a large file was hashed to be shared, beside sha1sum on one core."""
+
+    size: int
+    seconds: float
+    """From the program's start to its being a seed."""
+    sha1sum_s: float
+    progress_events: int
+    own: int
+
+    def fields(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+
+def share(field: Field, size: int) -> Share:
+    """Share a sparse file of ``size`` bytes: reading it costs as if there were something in it, and no memory."""
+    file = f"{MEMORY}/large.bin"
+    field.files.run("truncate", "--size", str(size), file)
+    began = time.monotonic()
+    field.files.run(*(word.format(file) for word in SHA1SUM))
+    sha1sum_s = time.monotonic() - began
+    tracker = field.tracker("tracker-large", "500ms")
+    began = time.monotonic()
+    seed = field.start("seed-large", "peer.py", "share", file, f"{tracker.ip}:{TRACKER_PORT}", f"{{ip}}:{PEER_PORT}")
+    with Sampler([seed]) as sampler:
+        seed.until("state", state="seed", deadline=TRANSFER_S)
+    seconds = time.monotonic() - began
+    told = len(seed.named("hashing"))
+    seed.remove()
+    tracker.remove()
+    field.files.run("rm", file)
+    return Share(size, seconds, sha1sum_s, told, sampler.own_bytes["seed-large"])
