@@ -10,7 +10,7 @@ from pathlib import Path
 from torrentnet.shaper.clocks import Clocks
 from torrentnet.shaper.control import Request, Server
 from torrentnet.shaper.errors import ShaperError
-from torrentnet.shaper.queues import COUNTERS, Queues, kernel_drops
+from torrentnet.shaper.queues import Queues
 from torrentnet.shaper.schedule import Schedule
 from torrentnet.shaper.state import NOTHING, State, format_impairment, parse_state
 
@@ -95,10 +95,7 @@ class Daemon:
             f"priority={self._priority} queues={len(self._queues)} waiting={len(self._schedule)} "
             f"failed_copies={self._queues.failed_copies}"
         )
-        try:
-            drops = kernel_drops(COUNTERS.read_text(encoding="ascii"))
-        except OSError:
-            drops = {}
+        drops = self._queues.drops()
         for number, tally in sorted(self._schedule.tallies.items()):
             asked = format_impairment(self._schedule.state.queues.get(number, NOTHING))
             dropped = tally.dropped + drops.get(number, 0)

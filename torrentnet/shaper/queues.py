@@ -1,6 +1,8 @@
 """The kernel's side: the netlink socket on which packets' numbers come in and verdicts go out."""
 
+import contextlib
 import errno
+import os
 import select
 import socket
 import struct
@@ -21,7 +23,7 @@ from torrentnet.shaper.netlink import (
     describe,
     verdict,
 )
-from torrentnet.shaper.schedule import Release
+from torrentnet.shaper.schedule import MAX_WAITING, Release
 
 KERNEL_KEEPS = 16384
 """Packets that the kernel keeps in one queue; at 5 s of delay that is 39 Mbit/s of full packets."""
@@ -42,7 +44,11 @@ class Queues:
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
             self._socket.bind((0, 0))
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            except PermissionError:
+                # In a user namespace, where nobody may go beyond net.core.rmem_max: the kernel gives as much as that.
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         except OSError as error:
             raise KernelRefused(f"netlink: {describe(error.errno or 0)}") from error
         # What does not fit is counted by the kernel either way; this only spares us the error at the next receive.
@@ -57,6 +63,12 @@ class Queues:
         self._buffer = bytearray(MAX_MESSAGE)
         self._early: list[Packet] = []
         self.failed_copies = 0
+        self._told = os.access(COUNTERS, os.R_OK)
+        """Whether the kernel tells what it has dropped; not in a user namespace, whose root does not own that file."""
+        # Untold: our own limit, which is counted, has to come before the kernel's.
+        self._kernel_keeps = KERNEL_KEEPS if self._told else 2 * MAX_WAITING
+        self._latest: dict[int, int] = {}
+        self._missed: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._copying)
@@ -79,7 +91,7 @@ class Queues:
         self._sequence += 1
         make = bind_queue if known is None else change_queue
         try:
-            self._socket.send(make(queue, self._sequence, copy=copy, max_waiting=KERNEL_KEEPS))
+            self._socket.send(make(queue, self._sequence, copy=copy, max_waiting=self._kernel_keeps))
             error = self._answer()
         except OSError as failed:
             error = failed.errno or errno.ETIMEDOUT
@@ -101,7 +113,22 @@ class Queues:
             for message in decode(view[:size]):
                 # An answer here is about a packet that the kernel dropped meanwhile (its interface went down).
                 if isinstance(message, Packet):
+                    self._count(message)
                     yield message
+
+    def drops(self) -> dict[int, int]:
+        """Packets that never reached us for want of room, by queue."""
+        if self._told:
+            with contextlib.suppress(OSError):
+                return kernel_drops(COUNTERS.read_text(encoding="ascii"))
+        return dict(self._missed)
+
+    def _count(self, packet: Packet) -> None:
+        # The kernel numbers what it hands over, from 1 on in each queue: a gap is what the socket had no room for.
+        missed = packet.number - self._latest.get(packet.queue, 0) - 1
+        if missed > 0:
+            self._missed[packet.queue] = self._missed.get(packet.queue, 0) + missed
+        self._latest[packet.queue] = packet.number
 
     def drop(self, packet: Packet) -> None:
         """Gives a packet up."""
@@ -135,6 +162,7 @@ class Queues:
         while select.select([self._socket], [], [], ANSWER_S)[0]:
             for message in decode(self._socket.recv(MAX_MESSAGE)):
                 if isinstance(message, Packet):
+                    self._count(message)
                     self._early.append(message)
                 elif isinstance(message, Answer) and message.sequence == self._sequence:
                     return message.error
