@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ FAULTS_FILE = "faults.json"
 ENV_FILE = ".env"
 ENV_BEGIN = "# >>> torrentnet: written by `make up`, removed by `make down`"
 ENV_END = "# <<< torrentnet"
+MAKE_TRIES = 100
+OWNERLESS_S = 10.0
+"""A lab's directory that says nobody's name for so long is nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,14 @@ def forget_up(directory: Path, project: str) -> None:
 def make_lab_directory(directory: Path, project: str) -> Path:
     """A new directory for one lab's files."""
     path = directory / FOLDER / "labs" / project
-    path.mkdir(parents=True)
+    for attempt in range(MAKE_TRIES):
+        try:
+            path.mkdir(parents=True)
+            break
+        except (FileNotFoundError, FileExistsError):
+            # Another lab that ends at this moment has taken away the folders above, which were empty.
+            if attempt + 1 == MAKE_TRIES:
+                raise
     (path / OWNER_FILE).write_text(str(Owner.myself()), encoding="ascii")
     return path
 
@@ -159,8 +170,17 @@ def orphans(directory: Path) -> Iterator[str]:
     with contextlib.suppress(FileNotFoundError):
         for path in sorted((directory / FOLDER / "labs").iterdir()):
             owner = _owner(path)
-            if (up is None or up.project != path.name) and (owner is None or not lives(owner)):
+            gone = _is_old(path) if owner is None else not lives(owner)
+            if gone and (up is None or up.project != path.name):
                 yield path.name
+
+
+def _is_old(path: Path) -> bool:
+    """Whether a directory without an owner has been left; in a new one the owner is just being written down."""
+    try:
+        return time.time() - path.stat().st_mtime > OWNERLESS_S
+    except FileNotFoundError:
+        return False
 
 
 def _owner(path: Path) -> Owner | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,10 +103,27 @@ def test_directories_of_dead_labs_are_found(tmp_path: Path) -> None:
     (kept / "owner").write_text("another boot:1:2", encoding="ascii")
     state.write_up(tmp_path, UP)
     (tmp_path / ".torrentnet/labs/odd").mkdir()
+    long_ago = time.time() - 60
+    os.utime(tmp_path / ".torrentnet/labs/odd", (long_ago, long_ago))
+    # Of a lab that is just being made.
+    (tmp_path / ".torrentnet/labs/new").mkdir()
     assert list(state.orphans(tmp_path)) == ["dead", "odd"]
-    for name in ("mine", "dead", "odd", UP.project):
+    for name in ("mine", "dead", "odd", "new", UP.project):
         state.remove_lab_directory(tmp_path, name)
     state.forget_up(tmp_path, UP.project)
+    assert not list(tmp_path.iterdir())
+
+
+def test_labs_that_come_and_go_at_once_do_not_take_away_each_others_folder(tmp_path: Path) -> None:
+    def come_and_go(number: int) -> None:
+        for _ in range(50):
+            made = state.make_lab_directory(tmp_path, f"lab-{number}")
+            assert (made / "owner").is_file()
+            assert list(state.orphans(tmp_path)) == []
+            state.remove_lab_directory(tmp_path, f"lab-{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
     assert not list(tmp_path.iterdir())
 
 
