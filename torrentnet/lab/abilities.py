@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.network.together import Result
     from torrentnet.lab.plan import Plan
 
-KEPT = "abilities.json"
+KEPT = "abilities-{engine}.json"
 
 
 def asked_by(plan: Plan) -> frozenset[str]:
@@ -57,7 +57,7 @@ def find_offer(engine: Engine, seed: int = 0, keep: Path | None = None) -> Offer
     Raises EngineError where the engine cannot set its nodes' network at all.
     """
     path = user_space(seed)
-    keep = keep or root() / FOLDER / KEPT
+    keep = keep or root() / FOLDER / KEPT.format(engine=engine.name)
     fingerprint = engine.fingerprint()
     facts = _remembered(keep, fingerprint, (*FACTS, USERSPACE))
     if facts is not None:
