@@ -79,7 +79,7 @@ clean: ## remove the lab that is up, the environment and the caches; runs/ stays
 # ── tests ────────────────────────────────────────────────────────────────────────────────────────
 
 test: lint ## lint and all tests; those that need Docker are skipped without it
-	@$(BIN)/python -m pytest -q -m "not alone" --numprocesses 3 --dist loadfile $(args)
+	@$(BIN)/python -m pytest -q -m "not alone" --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(args)
 	@$(BIN)/python -m pytest -q -m alone $(args) || [ $$? = 5 ] # 5: args chose none of these
 
 lint: $(VENV)/.test ## ruff and mypy

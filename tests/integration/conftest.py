@@ -1,15 +1,15 @@
-"""Labs for the integration tests: real containers on a real Docker Engine."""
+"""Labs for the integration tests: real ones, on every engine that the machine has (see ``engines``)."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.helpers import ROOT, SCENARIOS, left_over
+from tests.integration.engines import DOCKER, EVERY, RUNTIME, Kind, need
+from tests.integration.helpers import ROOT, SCENARIOS
 from torrentnet.lab.engines.docker.engine import DockerEngine
-from torrentnet.lab.errors import LabError
+from torrentnet.lab.engines.local import registry
 from torrentnet.lab.lab import Lab
 from torrentnet.lab.scenario import load_plan
 
@@ -19,54 +19,53 @@ if TYPE_CHECKING:
 
     import docker
 
-REQUIRE = "TORRENTNET_REQUIRE_DOCKER"
-WITHOUT_DOCKER = {"test_local_engine.py"}
-"""What runs on the engine `local`; what of it needs Docker beside that is marked there."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these tests need Docker, but for those of the other engine."""
-    for item in items:
-        if "integration" in item.path.parts and item.path.name not in WITHOUT_DOCKER:
-            item.add_marker(pytest.mark.docker)
-
 
 @pytest.fixture(scope="session", autouse=True)
-def engine_answers() -> None:
-    """Skip all of these tests, by name, where no engine answers; fail where one was promised."""
-    engine = DockerEngine(ROOT)
-    try:
-        engine.check()
-        engine.prepare(print)
-    except LabError as error:
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{REQUIRE}=1, but {error.message}", pytrace=False)
-        pytest.skip(f"needs a Docker Engine: {error.message}")
-    finally:
-        engine.close()
+def runtime() -> Iterator[Path]:
+    """Where the engine local keeps the labs of these tests; empty at the end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(registry.ENVIRONMENT, str(RUNTIME))
+        yield RUNTIME
+    left = [entry.name for entry in RUNTIME.iterdir() if entry.name != registry.LOCK] if RUNTIME.exists() else []
+    (RUNTIME / registry.LOCK).unlink(missing_ok=True)
+    if RUNTIME.exists() and not left:
+        RUNTIME.rmdir()
+    assert not left
+
+
+@pytest.fixture(scope="module", params=EVERY)
+def engine(request: pytest.FixtureRequest) -> Iterator[Kind]:
+    """The engine that a test runs on; the environment makes the command line take it, too."""
+    kind: Kind = request.param
+    need(kind)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in kind.settings.items():
+            patch.setenv(name, value)
+        yield kind
 
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[docker.DockerClient]:
     """The SDK's client, to look from outside."""
+    need(DOCKER)
     engine = DockerEngine(ROOT)
     yield engine.client
     engine.close()
 
 
 @pytest.fixture
-def home(tmp_path: Path, client: docker.DockerClient) -> Iterator[Path]:
+def home(tmp_path: Path, engine: Kind) -> Iterator[Path]:
     """A home directory for labs; nothing of them is left at the test's end."""
     path = tmp_path / "home"
     path.mkdir()
     yield path
-    assert not left_over(client, path)
+    assert not engine.left_over(path)
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[Lab]:
+def small(tmp_path_factory: pytest.TempPathFactory, engine: Kind) -> Iterator[Lab]:
     """A lab with the tracker and three seeders up, for the tests of one module to drive by hand."""
     path = tmp_path_factory.mktemp("home")
-    with Lab(load_plan(SCENARIOS / "small.yaml"), DockerEngine(ROOT), home=path) as lab:
+    with Lab(load_plan(SCENARIOS / "small.yaml"), engine.make(), home=path) as lab:
         yield lab
-    assert not left_over(client, path)
+    assert not engine.left_over(path)

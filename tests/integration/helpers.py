@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,13 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.docker import labels
-
 if TYPE_CHECKING:
-    import signal
-    from collections.abc import Mapping
-
-    import docker
+    from collections.abc import Callable, Mapping
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,20 +55,26 @@ def compose(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 class Running:
     """The command line as a process in a group of its own, whose lines are read as they come."""
 
-    def __init__(self, home: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, home: Path, *argv: str, env: Mapping[str, str] | None = None, apart: bool = False) -> None:
+        """``apart``: what comes on standard error is kept in :attr:`errors`, and no part of the text."""
         self._process = subprocess.Popen(
             command(*argv),
             env=environment(home, **(env or {})),
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE if apart else subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
+        self.errors = ""
+        """All that came on standard error, once it has ended."""
         self._changed = threading.Condition()
         self._lines: list[str] = []
         self._ended = False
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._readers = [threading.Thread(target=self._read, daemon=True)]
+        if apart:
+            self._readers.append(threading.Thread(target=self._read_errors, daemon=True))
+        for reader in self._readers:
+            reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -84,6 +86,11 @@ class Running:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    def _read_errors(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as stream:
+            self.errors = stream.read()
 
     @property
     def text(self) -> str:
@@ -97,15 +104,25 @@ class Running:
             self._changed.wait_for(lambda: self._ended or any(wanted in line for line in self._lines), END_S)
         assert wanted in self.text, f"no line with {wanted!r} in:\n{self.text}"
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: int) -> None:
         """Send a signal to the whole group, as a terminal does."""
         os.killpg(self._process.pid, number)
 
     def wait(self) -> int:
         """Wait for the end; answers with the exit status."""
         status = self._process.wait(END_S)
-        self._reader.join(END_S)
+        self._join()
         return status
+
+    def _join(self) -> None:
+        for reader in self._readers:
+            reader.join(END_S)
+
+    def interrupt(self) -> None:
+        """End it in order, if it goes on."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGINT)
+            self._process.wait(END_S)
 
     def __enter__(self) -> Running:
         return self
@@ -114,17 +131,7 @@ class Running:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        self._reader.join(END_S)
-
-
-def left_over(client: docker.DockerClient, home: Path) -> list[str]:
-    """Everything that labs of ``home`` have left: containers, networks, volumes, files."""
-    mine = {"label": f"{labels.HOME}={home}"}
-    found = [f"container {row['Names']}" for row in client.api.containers(all=True, filters=mine)]
-    found += [f"network {row['Name']}" for row in client.api.networks(filters=mine)]
-    found += [f"volume {row['Name']}" for row in client.api.volumes(filters=mine)["Volumes"] or []]
-    found += [f"file {path.relative_to(home)}" for path in home.rglob("*") if not is_record(path, home)]
-    return found
+        self._join()
 
 
 def is_record(path: Path, home: Path) -> bool:
@@ -132,9 +139,11 @@ def is_record(path: Path, home: Path) -> bool:
     return path.relative_to(home).parts[0] == "runs"
 
 
-def wait_nothing_left(client: docker.DockerClient, home: Path, timeout: float = 20.0) -> None:
-    """A container that is being removed is listed for a moment longer."""
-    deadline = time.monotonic() + timeout
-    while (left := left_over(client, home)) and time.monotonic() < deadline:
-        threading.Event().wait(0.1)
-    assert not left
+def wait(true: Callable[[], bool], seconds: float = END_S) -> bool:
+    """Whether something becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        threading.Event().wait(0.02)
+    return True

@@ -1,4 +1,4 @@
-"""Bare nodes on a network of their own, for tests of the fault engine: containers that only wait."""
+"""Bare nodes on a network of their own, for tests of the fault engine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,10 +25,10 @@ from torrentnet.lab.network import together
 from torrentnet.lab.owner import Owner, pid_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from torrentnet.lab.network.together import Result
+    from torrentnet.lab.network.together import Result, RunMany
 
 ROOT = Path(__file__).resolve().parents[2]
 EXEC_TIMEOUT_S = 30.0
@@ -64,31 +65,84 @@ class Agent:
         return json.loads(out.splitlines()[-1])
 
 
-@dataclass
-class Nodes:
-    """``count`` containers ``node-1``, ``node-2``, ...; gone with the end of the ``with`` block."""
+class Nodes(ABC):
+    """``count`` nodes ``node-1``, ``node-2``, ...; gone with the end of the ``with`` block."""
 
-    count: int
-    project: str = field(default_factory=lambda: f"torrentnet-calibration-{secrets.token_hex(3)}")
-    addresses: dict[str, str] = field(default_factory=dict)
-    _agents: list[Agent] = field(default_factory=list)
-    _pids: dict[str, int] = field(default_factory=dict)
-    _once: threading.Lock = field(default_factory=threading.Lock)
-    _has_helper: bool = False
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.addresses: dict[str, str] = {}
+        self.run_many: RunMany | None = None
+        """How scripts are run in many of them by one command, where that is possible."""
+        self.seconds = 10.0
+        """For a test to measure something in."""
+        self._agents: list[Agent] = []
 
     def __enter__(self) -> Self:
-        self.client = docker.from_env()
         try:
-            self._create()
+            self._make()
         except BaseException:
             self._remove()
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for agent in self._agents:
+            if agent.process.poll() is None:
+                agent.process.kill()
+            agent.process.wait()
+            for stream in (agent.process.stdin, agent.process.stdout, agent.process.stderr):
+                if stream is not None:
+                    with contextlib.suppress(OSError):
+                        stream.close()
         self._remove()
 
-    def _create(self) -> None:
+    @abstractmethod
+    def _make(self) -> None: ...
+
+    @abstractmethod
+    def _remove(self) -> None: ...
+
+    @abstractmethod
+    def restart(self, node: str) -> None:
+        """Kill a node and start it again: a new network namespace."""
+
+    @abstractmethod
+    def paused(self, node: str) -> contextlib.AbstractContextManager[None]:
+        """Freeze a node for the ``with`` block."""
+
+    @abstractmethod
+    def root(self, node: str, argv: Sequence[str], stdin: str) -> Result:
+        """Run a command with all rights in a node's network: what the fault engine is given."""
+
+    @abstractmethod
+    def agent(self, node: str, program: str, *arguments: object) -> Agent:
+        """Start a Python program in a node, as the node's own user."""
+
+    def show(self, node: str, script: str) -> str:
+        """What a shell script run as root in a node prints."""
+        status, out, err = self.root(node, ["sh", "-s"], script)
+        assert status == 0, err
+        return out
+
+    def _started(self, node: str, process: subprocess.Popen[str]) -> Agent:
+        agent = Agent(node, process)
+        self._agents.append(agent)
+        return agent
+
+
+class DockerNodes(Nodes):
+    """Containers that only wait."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.project = f"torrentnet-calibration-{secrets.token_hex(3)}"
+        self.run_many = self.all_at_once
+        self.client = docker.from_env()
+        self._pids: dict[str, int] = {}
+        self._once = threading.Lock()
+        self._has_helper = False
+
+    def _make(self) -> None:
         tag = image.ensure(self.client, ROOT, say)
         self._tag = tag
         self._marks = marks = {
@@ -130,14 +184,6 @@ class Nodes:
         )
 
     def _remove(self) -> None:
-        for agent in self._agents:
-            if agent.process.poll() is None:
-                agent.process.kill()
-            agent.process.wait()
-            for stream in (agent.process.stdin, agent.process.stdout, agent.process.stderr):
-                if stream is not None:
-                    with contextlib.suppress(OSError):
-                        stream.close()
         cleanup.remove(self.client, self.project)
         self.client.close()
 
@@ -145,15 +191,21 @@ class Nodes:
         return f"{self.project}-{node}"
 
     def restart(self, node: str) -> None:
-        """Kill a node's container and start it again: a new network namespace."""
         container = self.client.containers.get(self.container(node))
         container.kill()
         container.wait()
         container.start()
         self._pids.pop(node, None)
 
+    @contextlib.contextmanager
+    def paused(self, node: str) -> Iterator[None]:
+        self.client.api.pause(self.container(node))
+        try:
+            yield
+        finally:
+            self.client.api.unpause(self.container(node))
+
     def root(self, node: str, argv: Sequence[str], stdin: str) -> Result:
-        """Run a command with a privileged exec: what the fault engine is given."""
         return self._exec(self.container(node), argv, stdin, privileged=True)
 
     def all_at_once(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
@@ -198,18 +250,9 @@ class Nodes:
             del data[: 8 + size]
         return api.exec_inspect(ident)["ExitCode"], streams[1].decode(), streams[2].decode()
 
-    def show(self, node: str, script: str) -> str:
-        """What a shell script run as root in a node prints."""
-        status, out, err = self.root(node, ["sh", "-s"], script)
-        assert status == 0, err
-        return out
-
     def agent(self, node: str, program: str, *arguments: object) -> Agent:
-        """Start a Python program in a node, as the node's own user."""
         words = ["docker", "exec", "-i", self.container(node), "python3", "-c", program, *map(str, arguments)]
-        process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        return self._started(
+            node,
+            subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True),
         )
-        agent = Agent(node, process)
-        self._agents.append(agent)
-        return agent

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.helpers import ROOT, SCENARIOS, environment, left_over, torrentnet, wait_nothing_left
+from tests.integration.engines import DOCKER, LOCAL, leaves_a_dead_lab
+from tests.integration.helpers import ROOT, SCENARIOS, environment, torrentnet, wait
 from torrentnet.lab import abilities
-from torrentnet.lab.engines.docker import labels
-from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.errors import EngineError, UsageError
 from torrentnet.lab.faults import NoLinkChanged
 from torrentnet.lab.lab import Lab
@@ -29,7 +28,7 @@ from torrentnet.lab.state import read_faults
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import docker
+    from tests.integration.engines import Kind
     from torrentnet.lab.plan import Plan
 
 ASK_TRACKER = """
@@ -167,16 +166,16 @@ def test_what_changes_nothing_or_makes_no_sense_is_said(small: Lab) -> None:
 
 
 def test_a_quality_that_cannot_be_had_is_refused_before_anything_is_made(
-    home: Path, client: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+    home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = {fact: "no such kind" if fact.startswith("netem") else "" for fact in FACTS}
     monkeypatch.setattr(abilities, "find_offer", lambda *_: offer_of(facts, None))
     plan = load_plan(SCENARIOS / "quick.yaml")
     link = Patch(frozenset({("seeder", "leecher")}), Qualities(delay=0.02), "to leecher: delay 20ms")
     with pytest.raises(EngineError, match="this engine cannot give delay") as refused:
-        Lab(replace(plan, links=(link,)), DockerEngine(ROOT), home=home).__enter__()
+        Lab(replace(plan, links=(link,)), engine.make(), home=home).__enter__()
     assert "kernel with netem" in refused.value.hint
-    assert not left_over(client, home)
+    assert not engine.left_over(home)
 
 
 # ── a scenario's own ─────────────────────────────────────────────────────────────────────────────────────────
@@ -237,12 +236,12 @@ def faulty_plan() -> Plan:
     )
 
 
-def test_a_whole_scenario_with_faults(home: Path, client: docker.DockerClient) -> None:
-    with Lab(faulty_plan(), DockerEngine(ROOT), home=home) as lab:
+def test_a_whole_scenario_with_faults(home: Path, engine: Kind) -> None:
+    with Lab(faulty_plan(), engine.make(), home=home) as lab:
         assert [fault.text for fault in read_faults(home, lab.project)] == ["to leecher: rate 4mbit"]
         outcome = lab.play()
         disk = lab.exec("leecher-1", "sh", "-c", "stat -c %u:%g /data; df -B1 --output=size,fstype /data | tail -1")
-        assert disk.stdout.split() == ["10001:10001", str(4 * 2**20), "tmpfs"]
+        assert disk.stdout.split() == [engine.user, str(4 * 2**20), "tmpfs"]
         lab.start("faker")
         lab.wait_event("faker", "published", file="spare.txt")
         assert lab.sha256("faker") == lab.hashes["aside/spare.txt"]
@@ -260,28 +259,26 @@ def test_a_whole_scenario_with_faults(home: Path, client: docker.DockerClient) -
     assert rows[5]["error"] == "kill seeder-3 has not happened: `seeder-2 is down` has not come true"
     recorded = (lab.directory / "events.jsonl").read_text(encoding="utf-8")
     assert '"event": "applied"' in recorded and "end of partition" in recorded
-    assert not left_over(client, home)
+    assert not engine.left_over(home)
 
 
 PLAY = """
 import sys
 from pathlib import Path
 from tests.integration.test_faults import faulty_plan
-from torrentnet.lab.engines.docker.engine import DockerEngine
+from torrentnet.lab.engines import DEFAULT, make_engine
 from torrentnet.lab.lab import Lab
-with Lab(faulty_plan(), DockerEngine(Path(sys.argv[1])), home=Path(sys.argv[2])) as lab:
+with Lab(faulty_plan(), make_engine(DEFAULT), home=Path(sys.argv[1])) as lab:
     with lab.isolate("seeder-3"):
         print("cut", flush=True)
         sys.stdin.read()
 """
 
 
-@pytest.mark.alone
-def test_kill_9_in_the_middle_of_a_fault_leaves_nothing_after_the_next_start(
-    home: Path, client: docker.DockerClient
-) -> None:
+@leaves_a_dead_lab(DOCKER, LOCAL)
+def test_kill_9_in_the_middle_of_a_fault_leaves_nothing_after_the_next_start(home: Path, engine: Kind) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PLAY, str(ROOT), str(home)],
+        [sys.executable, "-c", PLAY, str(home)],
         cwd=ROOT,
         env=environment(home),
         stdin=subprocess.PIPE,
@@ -290,10 +287,10 @@ def test_kill_9_in_the_middle_of_a_fault_leaves_nothing_after_the_next_start(
     ) as lab:
         assert lab.stdout is not None
         assert lab.stdout.readline() == "cut\n"
-        mine = {"label": f"{labels.HOME}={home}"}
-        # Eight nodes and the helper.
-        assert len(client.api.containers(all=True, filters=mine)) == 9
+        if engine is DOCKER:
+            # Eight nodes and the helper.
+            assert sum(one.startswith("container ") for one in engine.left_over(home)) == 9
         lab.send_signal(signal.SIGKILL)
-    assert left_over(client, home)
+    assert engine.left_over(home)
     assert torrentnet(home, "down").returncode == 0
-    wait_nothing_left(client, home)
+    assert wait(lambda: not engine.left_over(home))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.helpers import SCENARIOS, Running, left_over, torrentnet, wait_nothing_left
-from torrentnet.lab.engines.docker import labels
+from tests.integration.engines import DOCKER, LOCAL, LOOPBACK, leaves_a_dead_lab, on_all
+from tests.integration.helpers import SCENARIOS, Running, torrentnet, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import docker
+    from tests.integration.engines import Kind
 
 LONG = str(SCENARIOS / "long.yaml")
 QUICK = str(SCENARIOS / "quick.yaml")
@@ -22,26 +23,27 @@ STARTED = "start leecher-1"
 DOWNLOADED = "has myfile.txt whole"
 
 
+@on_all
 @pytest.mark.parametrize("mode", ["run", "up"])
 @pytest.mark.parametrize("moment", ["long: ", CREATING, STARTED, DOWNLOADED])
-def test_ctrl_c_cleans_up(home: Path, client: docker.DockerClient, mode: str, moment: str) -> None:
+def test_ctrl_c_cleans_up(home: Path, engine: Kind, mode: str, moment: str) -> None:
     with Running(home, mode, LONG) as lab:
         lab.wait_line(moment)
         lab.signal(signal.SIGINT)
         assert lab.wait() == 130, lab.text
     assert "Traceback" not in lab.text
-    assert not left_over(client, home)
+    assert not engine.left_over(home)
 
 
-def test_sigterm_cleans_up_too(home: Path, client: docker.DockerClient) -> None:
+def test_sigterm_cleans_up_too(home: Path, engine: Kind) -> None:
     with Running(home, "run", LONG) as lab:
         lab.wait_line(STARTED)
         lab.signal(signal.SIGTERM)
         assert lab.wait() == 130, lab.text
-    assert not left_over(client, home)
+    assert not engine.left_over(home)
 
 
-def test_a_second_ctrl_c_does_not_break_the_clean_up(home: Path, client: docker.DockerClient) -> None:
+def test_a_second_ctrl_c_does_not_break_the_clean_up(home: Path, engine: Kind) -> None:
     with Running(home, "run", LONG) as lab:
         lab.wait_line(STARTED)
         lab.signal(signal.SIGINT)
@@ -50,41 +52,38 @@ def test_a_second_ctrl_c_does_not_break_the_clean_up(home: Path, client: docker.
         lab.signal(signal.SIGINT)
         assert lab.wait() == 130, lab.text
     assert "Traceback" not in lab.text
-    assert not left_over(client, home)
+    assert not engine.left_over(home)
 
 
-# The next start of any lab on the machine removes it, another test's too.
-@pytest.mark.alone
+@leaves_a_dead_lab(DOCKER, LOCAL, LOOPBACK)
 @pytest.mark.parametrize("mode", ["run", "up"])
 @pytest.mark.parametrize("moment", [CREATING, DOWNLOADED])
-def test_the_next_start_removes_what_kill_9_left(
-    home: Path, client: docker.DockerClient, mode: str, moment: str
-) -> None:
+def test_the_next_start_removes_what_kill_9_left(home: Path, engine: Kind, mode: str, moment: str) -> None:
     with Running(home, mode, LONG) as lab:
         lab.wait_line(moment)
         lab.signal(signal.SIGKILL)
         assert lab.wait() == -signal.SIGKILL
     if moment == DOWNLOADED:
-        assert left_over(client, home)
+        assert engine.left_over(home)
     answer = torrentnet(home, "run", QUICK)
     assert answer.returncode == 0, answer.stdout
     if moment == DOWNLOADED:
         assert "removed what torrentnet-long-" in answer.stdout
     # A container that Compose was just making when it lost its parent comes to light a moment later.
-    if left_over(client, home):
+    if engine.left_over(home):
         torrentnet(home, "down")
-    wait_nothing_left(client, home)
+    assert wait(lambda: not engine.left_over(home))
 
 
-def test_a_lab_that_is_up_is_left_alone(home: Path, tmp_path: Path, client: docker.DockerClient) -> None:
+def test_a_lab_that_is_up_is_left_alone(home: Path, tmp_path: Path, engine: Kind) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     try:
         assert torrentnet(home, "up", QUICK).returncode == 0
         assert torrentnet(elsewhere, "run", QUICK).returncode == 0
-        mine = {"label": f"{labels.HOME}={home}"}
-        assert {row["State"] for row in client.api.containers(all=True, filters=mine)} == {"running"}
+        rows = json.loads(torrentnet(home, "status", "--json").stdout)["nodes"]
+        assert {row["node"]: row["state"] for row in rows} == dict.fromkeys(("tracker", "seeder", "leecher"), "running")
     finally:
         down = torrentnet(home, "down")
     assert down.returncode == 0, down.stdout + down.stderr
-    assert not left_over(client, elsewhere)
+    assert not engine.left_over(elsewhere)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.network_nodes import Agent, Nodes
+from tests.integration.engines import DOCKER, LOCAL, Kind, on
+from tests.integration.local_nodes import LocalNodes
+from tests.integration.network_nodes import Agent, DockerNodes, Nodes
 from tests.integration.network_programs import ECHO, EVERYBODY, PING, TCP_SINK, TCP_SOURCE, UDP_SINK, UDP_SOURCE
 from torrentnet.lab.network.apply import Network
 from torrentnet.lab.network.measure import Counters
@@ -27,10 +29,11 @@ from torrentnet.lab.quality import Pair, Patch, Qualities
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-pytestmark = [pytest.mark.docker, pytest.mark.alone]
+pytestmark = pytest.mark.alone
 
 COUNT = 10
-SECONDS = 10.0
+SECONDS = {DOCKER: 10.0, LOCAL: 4.0}
+"""For a rate to be measured in. The rules are the same on each engine, and so is the kernel."""
 WARM_UP = 1.0
 HEADERS = 66
 TOLERANCE = 0.05
@@ -51,8 +54,10 @@ exit 0
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    with Nodes(COUNT) as made:
+def nodes(engine: Kind) -> Iterator[Nodes]:
+    kind = DockerNodes if engine is DOCKER else LocalNodes
+    with kind(COUNT) as made:
+        made.seconds = SECONDS[engine]
         yield made
 
 
@@ -63,7 +68,7 @@ def offer(nodes: Nodes) -> Offer:
 
 @pytest.fixture(scope="module")
 def everywhere(nodes: Nodes, offer: Offer) -> Iterator[Network]:
-    with Network(nodes.addresses, nodes.root, offer.division, run_many=nodes.all_at_once) as network:
+    with Network(nodes.addresses, nodes.root, offer.division, run_many=nodes.run_many) as network:
         for node in nodes.addresses:
             assert network.up(node) is None
         yield network
@@ -74,8 +79,7 @@ def network(everywhere: Network, nodes: Nodes) -> Iterator[Network]:
     """Without any fault; what a test asks for is taken away after it, and nothing is left."""
     yield everywhere
     assert [done.problem for done in everywhere.clear() if done.problem] == []
-    left = nodes.all_at_once(dict.fromkeys(nodes.addresses, LIST_OURS))
-    assert left == dict.fromkeys(nodes.addresses, (0, "", ""))
+    assert {node: nodes.show(node, LIST_OURS) for node in nodes.addresses} == dict.fromkeys(nodes.addresses, "")
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +111,7 @@ def wire_rates(nodes: Nodes, pairs: Mapping[Pair, float], port: int = 7100) -> d
     """Bits a second on the wire, of full-speed TCP over each of these pairs at the same time."""
     sinks: dict[Pair, tuple[int, Agent]] = {}
     for number, pair in enumerate(pairs):
-        sinks[pair] = (port + number, nodes.agent(pair[1], TCP_SINK, port + number, WARM_UP, SECONDS))
+        sinks[pair] = (port + number, nodes.agent(pair[1], TCP_SINK, port + number, WARM_UP, nodes.seconds))
     assert all(sink.line() == "ready" for _, sink in sinks.values())
     for (source, destination), (number, _) in sinks.items():
         nodes.agent(source, TCP_SOURCE, nodes.addresses[destination], number)
@@ -295,6 +299,7 @@ def test_delay(network: Network, nodes: Nodes, offer: Offer, table: list[tuple[s
         table.append((what, f"{delay * 1e3:g} ms", f"{found * 1e3:.2f} ms", f"{off * 1e3:+.2f} ms"))
 
 
+@on(DOCKER)
 def test_one_command_for_all_does_what_one_for_each_does(
     network: Network, nodes: Nodes, offer: Offer, table: list[tuple[str, str, str, str]]
 ) -> None:
@@ -302,11 +307,8 @@ def test_one_command_for_all_does_what_one_for_each_does(
     names = list(nodes.addresses)
     halves = {(a, b) for a in names[:5] for b in names[5:]} | {(b, a) for a in names[:5] for b in names[5:]}
     wanted = (patch(Qualities(cut=True), *halves), patch(Qualities(rate=1e6, loss=0.1), *ALL_WAYS))
-    nodes.client.api.pause(nodes.container("node-9"))
-    try:
+    with nodes.paused("node-9"):
         ask(network, *wanted)
-    finally:
-        nodes.client.api.unpause(nodes.container("node-9"))
     together = {node: nodes.show(node, LIST_OURS) for node in names}
     counted = network.measure()
     assert counted.keys() >= halves | ALL_WAYS
@@ -328,7 +330,7 @@ def test_one_command_for_all_does_what_one_for_each_does(
 
 def test_change_of_one_link_leaves_the_others_alone(network: Network, nodes: Nodes) -> None:
     steady, other = ("node-1", "node-2"), ("node-1", "node-3")
-    show = 'tc -s class show dev "$(ls /sys/class/net | grep -v lo)" classid 746e:2'
+    show = "tc -s class show dev eth0 classid 746e:2"
     ask(network, patch(Qualities(rate=50e6), steady), patch(Qualities(rate=1e6), other))
     lost_packets(nodes, steady, 7500)
     before = nodes.show("node-1", show)
@@ -375,8 +377,8 @@ def test_node_that_was_tampered_with_is_set_from_the_ground_up(network: Network,
     pair = ("node-1", "node-2")
     ask(network, patch(Qualities(rate=1e6, loss=0.5), pair))
     nodes.show("node-2", "iptables -F INPUT; iptables -F TORRENTNET; iptables -X TORRENTNET")
-    nodes.show("node-1", 'tc qdisc del dev "$(ls /sys/class/net | grep -v lo)" root')
+    nodes.show("node-1", "tc qdisc del dev eth0 root")
     ask(network, patch(Qualities(rate=2e6, loss=0.25), pair))
     assert "--probability 0.25" in nodes.show("node-2", LIST_OURS)
     assert "-j TORRENTNET" in nodes.show("node-2", "iptables-save")
-    assert "rate 2Mbit" in nodes.show("node-1", 'tc class show dev "$(ls /sys/class/net | grep -v lo)"')
+    assert "rate 2Mbit" in nodes.show("node-1", "tc class show dev eth0")

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.network_nodes import Nodes
+from tests.integration.engines import DOCKER, Kind, on
+from tests.integration.local_nodes import LocalNodes
+from tests.integration.network_nodes import DockerNodes, Nodes
 from tests.integration.network_programs import TCP_SINK, TCP_SOURCE
 from torrentnet.shaper import rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-pytestmark = [pytest.mark.docker, pytest.mark.alone]
+pytestmark = pytest.mark.alone
 
 RECEIVER = "node-1"
 PORT = 9000
@@ -81,8 +83,9 @@ print(json.dumps([status, error.getvalue()]))
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[Nodes]:
-    with Nodes(3) as made:
+def nodes(engine: Kind) -> Iterator[Nodes]:
+    kind = DockerNodes if engine is DOCKER else LocalNodes
+    with kind(3) as made:
         status, _, error = made.root(RECEIVER, rules.PROBE, "")
         if status:
             pytest.skip(f"delay in user space: {error.strip()}")
@@ -264,6 +267,8 @@ def test_a_wrong_state_changes_nothing(nodes: Nodes, shaper: Shaper) -> None:
     assert shaper.status()[1].keys() == {"node-2"}
 
 
+# A node of the engine local has no other user than the shaper: it is told apart by its capabilities alone.
+@on(DOCKER)
 def test_the_nodes_own_user_is_not_heard(nodes: Nodes, shaper: Shaper) -> None:
     shaper.apply({"node-2": "delay=5ms"})
     status, error = nodes.agent(RECEIVER, STOP).answer()

@@ -6,12 +6,12 @@ import csv
 import signal
 from typing import TYPE_CHECKING
 
-from tests.integration.helpers import Running, torrentnet, wait_nothing_left
+from tests.integration.helpers import Running, torrentnet, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import docker
+    from tests.integration.engines import Kind
 
 SMALL = ("--set", "size=512KB", "--set", "rate=8mbit")
 
@@ -37,7 +37,7 @@ def test_every_point_is_a_run_and_a_row(home: Path) -> None:
         assert (home / row["record"] / "result.json").is_file()
 
 
-def test_an_interrupt_leaves_the_rows_so_far_and_no_lab(home: Path, client: docker.DockerClient) -> None:
+def test_an_interrupt_leaves_the_rows_so_far_and_no_lab(home: Path, engine: Kind) -> None:
     with Running(home, "sweep", "textbook", "--grid", "leechers=1,2,3", "--repeat", "5", *SMALL) as sweep:
         sweep.wait_line("1 of 15")
         sweep.signal(signal.SIGINT)
@@ -45,4 +45,4 @@ def test_an_interrupt_leaves_the_rows_so_far_and_no_lab(home: Path, client: dock
         assert "interrupted; what has been measured stays" in sweep.text
     rows = rows_of(home)
     assert 1 <= len(rows) < 15 and rows[0]["verdict"] == "pass"
-    wait_nothing_left(client, home)
+    assert wait(lambda: not engine.left_over(home))

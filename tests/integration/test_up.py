@@ -7,47 +7,49 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.helpers import END_S, SCENARIOS, compose, environment, left_over, torrentnet
+from tests.integration.engines import DOCKER, on, on_all
+from tests.integration.helpers import END_S, SCENARIOS, Running, command, compose, environment, torrentnet
+from torrentnet.lab.engines.docker import labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     import docker
+    from tests.integration.engines import Kind
 
 USERS_LINE = "MY_OWN=setting"
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[Path]:
+def up(tmp_path_factory: pytest.TempPathFactory, engine: Kind) -> Iterator[Path]:
     """The home of the scenario three_seeders, up."""
     home = tmp_path_factory.mktemp("home")
     (home / ".env").write_text(USERS_LINE, encoding="utf-8")
     answer = torrentnet(home, "up", "three_seeders")
     try:
         assert answer.returncode == 0, answer.stdout + answer.stderr
-        for hint in ("docker compose ps", "make attach node=", "make down"):
+        for hint in engine.hints:
             assert hint in answer.stdout
+        assert ("docker compose" in answer.stdout) == (engine is DOCKER)
         yield home
     finally:
-        rows = client.api.containers(all=True, filters={"label": f"org.torrentnet.home={home}"})
-        volumes = {mount["Name"] for row in rows for mount in row["Mounts"] if mount["Type"] == "volume"}
         down = torrentnet(home, "down")
     assert down.returncode == 0, down.stdout + down.stderr
-    # The user's own line is all that stays.
-    assert (home / ".env").read_text(encoding="utf-8") == USERS_LINE + "\n"
+    # The user's own line is all that stays, with a line's end after it where something stood behind it meanwhile.
+    assert (home / ".env").read_text(encoding="utf-8").rstrip("\n") == USERS_LINE
     (home / ".env").unlink()
-    assert not left_over(client, home)
-    assert volumes
-    assert not volumes & {row["Name"] for row in client.api.volumes()["Volumes"] or []}
+    assert not engine.left_over(home)
 
 
+@on(DOCKER)
 def test_ps_lists_every_node(up: Path) -> None:
     answer = compose(up, "ps", "--all", "--format", "json")
     rows = [json.loads(line) for line in answer.stdout.splitlines()]
@@ -57,6 +59,7 @@ def test_ps_lists_every_node(up: Path) -> None:
     assert set(states.values()) == {"running"}
 
 
+@on(DOCKER)
 def test_nodes_become_healthy(up: Path) -> None:
     deadline = time.monotonic() + END_S
     while True:
@@ -67,12 +70,14 @@ def test_nodes_become_healthy(up: Path) -> None:
     assert set(health.values()) == {"healthy"}
 
 
+@on(DOCKER)
 def test_logs_of_one_node(up: Path) -> None:
     answer = compose(up, "logs", "--no-log-prefix", "leecher-1")
     assert answer.returncode == 0
     assert " completed file=myfile.txt " in answer.stdout
 
 
+@on(DOCKER)
 def test_logs_can_be_followed(up: Path) -> None:
     with subprocess.Popen(
         ["docker", "compose", "logs", "-f", "leecher-1"],
@@ -86,6 +91,7 @@ def test_logs_can_be_followed(up: Path) -> None:
         following.terminate()
 
 
+@on(DOCKER)
 def test_tracker_request_logs(up: Path) -> None:
     answer = compose(up, "exec", "tracker", "request", "logs")
     assert answer.returncode == 0
@@ -93,6 +99,7 @@ def test_tracker_request_logs(up: Path) -> None:
     assert "succeeded" in answer.stdout
 
 
+@on(DOCKER)
 def test_tracker_file_logs(up: Path) -> None:
     for words in (["-all"], ["myfile.txt"]):
         answer = compose(up, "exec", "tracker", "file_logs", *words)
@@ -100,18 +107,21 @@ def test_tracker_file_logs(up: Path) -> None:
         assert "myfile.txt" in answer.stdout
 
 
+@on(DOCKER)
 def test_tracker_file_logs_of_an_unknown_file(up: Path) -> None:
     answer = compose(up, "exec", "tracker", "file_logs", "nope.txt")
     assert answer.returncode == 1
     assert "nope.txt" in answer.stderr
 
 
+@on(DOCKER)
 def test_peer_request_logs(up: Path) -> None:
     answer = compose(up, "exec", "leecher-1", "request", "logs")
     assert answer.returncode == 0
     assert "seeder-" in answer.stdout
 
 
+@on(DOCKER)
 def test_console_is_a_prompt(up: Path) -> None:
     with _Terminal(["docker", "compose", "exec", "tracker", "console"], up) as terminal:
         terminal.wait("tracker>")
@@ -125,11 +135,9 @@ def test_console_is_a_prompt(up: Path) -> None:
         assert terminal.end() == 0
 
 
+@on_all
 def test_attach_is_the_same(up: Path) -> None:
-    argv = ["torrentnet", "attach", "leecher-1"]
-    from tests.integration.helpers import command
-
-    with _Terminal(command(*argv[1:]), up) as terminal:
+    with _Terminal(command("attach", "leecher-1"), up) as terminal:
         terminal.wait("leecher-1>")
         terminal.type("status\r")
         terminal.wait("myfile.txt")
@@ -137,6 +145,7 @@ def test_attach_is_the_same(up: Path) -> None:
         assert terminal.end() == 0
 
 
+@on_all
 def test_attach_with_words(up: Path) -> None:
     answer = torrentnet(up, "attach", "tracker", "file_logs", "-all")
     assert answer.returncode == 0
@@ -145,27 +154,52 @@ def test_attach_with_words(up: Path) -> None:
     assert answer.returncode == 1
 
 
+@on_all
 def test_attach_to_an_unknown_node(up: Path) -> None:
     answer = torrentnet(up, "attach", "leecher-11")
     assert answer.returncode == 2
     assert "did you mean `leecher-1`?" in answer.stderr
 
 
-def test_status(up: Path) -> None:
+@on_all
+def test_status(up: Path, engine: Kind) -> None:
+    address = r"198\.1[89]\.\d+\.\d+" if engine.isolates else r"127\.\d+\.\d+\.\d+"
     answer = torrentnet(up, "status")
     assert answer.returncode == 0
-    assert re.search(r"tracker +198\.1[89]\.\d+\.\d+ +running", answer.stdout)
+    assert re.search(rf"tracker +{address} +running", answer.stdout)
     assert re.search(r"seeder-1 .* exited \(137\)", answer.stdout)
     rows = json.loads(torrentnet(up, "status", "--json").stdout)["nodes"]
     assert rows[0]["node"] == "tracker"
 
 
+@on_all
 def test_logs_command(up: Path) -> None:
     answer = torrentnet(up, "logs", "leecher-1")
     assert answer.returncode == 0
     assert " completed file=myfile.txt " in answer.stdout
+    # Each line says whose it is; Compose steers the cursor before it.
+    assert all("leecher-1" in line.partition("|")[0] for line in answer.stdout.splitlines())
 
 
+@on_all
+def test_logs_command_follows(up: Path) -> None:
+    with Running(up, "logs", "--follow", "leecher-1") as following:
+        following.wait_line(" completed file=myfile.txt ")
+        following.signal(signal.SIGINT)
+        assert following.wait() == 130
+
+
+@on(DOCKER)
+def test_down_removes_the_volumes(home: Path, client: docker.DockerClient) -> None:
+    assert torrentnet(home, "up", str(SCENARIOS / "quick.yaml")).returncode == 0
+    rows = client.api.containers(all=True, filters={"label": f"{labels.HOME}={home}"})
+    volumes = {mount["Name"] for row in rows for mount in row["Mounts"] if mount["Type"] == "volume"}
+    assert torrentnet(home, "down").returncode == 0
+    assert volumes
+    assert not volumes & {row["Name"] for row in client.api.volumes()["Volumes"] or []}
+
+
+@on_all
 def test_up_takes_down_what_is_up(home: Path) -> None:
     quick = str(SCENARIOS / "quick.yaml")
     try:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.integration.engines import on_all
 from torrentnet.lab.engines.base import NodeStatus, NothingChanged
 from torrentnet.lab.errors import EngineError, UsageError
 from torrentnet.lab.verbs import WaitedInVain
 
 if TYPE_CHECKING:
     from torrentnet.lab.lab import Lab
+
+pytestmark = on_all
 
 
 def test_a_started_leecher_gets_the_file(small: Lab) -> None:
@@ -101,14 +104,3 @@ def test_names_that_there_are_not(small: Lab) -> None:
 def test_waiting_in_vain_shows_the_last_lines(small: Lab) -> None:
     with pytest.raises(WaitedInVain, match=r"(?s)reader says no_such_event.*the last lines of reader:.*state=seed"):
         small.wait_event("reader", "no_such_event", timeout=0.2)
-
-
-def test_nodes_have_no_privilege(small: Lab) -> None:
-    status = small.exec("seeder-1", "cat", "/proc/self/status").stdout
-    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert fields["Uid"].split()[0] == "10001"
-    assert int(fields["CapBnd"], 16) == int(fields["CapEff"], 16) == 0
-    assert fields["NoNewPrivs"] == "1"
-    assert small.exec("seeder-1", "touch", "/usr/bin/x").status != 0
-    assert small.exec("seeder-1", "touch", "/files/x").status != 0
-    assert small.exec("seeder-1", "touch", "/data/x").status == 0

@@ -1,0 +1,80 @@
+"""The engine local where this user is root in a user namespace only, as ordinary users are: faults work there, too."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.engines import LOCAL, Kind, on
+from tests.integration.helpers import END_S, ROOT, SCENARIOS, command, environment
+from torrentnet.lab.engines.local import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = on(LOCAL)
+ENTER = ["unshare", "--user", "--map-root-user"]
+"""Afterwards no capability counts for what belongs to the machine itself."""
+TESTS = "local and not test_delays and (test_delay or test_partition or corruption or without_the_shaper)"
+
+
+@pytest.fixture(autouse=True)
+def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A place for labs that are made there."""
+    entered = subprocess.run([*ENTER, "true"], capture_output=True, text=True, check=False)
+    if entered.returncode != 0:
+        pytest.skip(f"needs user namespaces: {entered.stderr.strip()}")
+    place = f"/tmp/tu-{os.getpid()}"
+    monkeypatch.setenv(registry.ENVIRONMENT, place)
+    yield
+    shutil.rmtree(place, ignore_errors=True)
+
+
+DELAYED = """\
+links:
+  - {to: leecher, delay: 20ms, loss: 1%, rate: 20mbit}
+"""
+
+
+def test_a_lab_with_faults_of_every_kind(home: Path, engine: Kind) -> None:
+    scenario = home / "runs" / "delayed.yaml"
+    scenario.parent.mkdir()
+    scenario.write_text((SCENARIOS / "quick.yaml").read_text(encoding="utf-8") + DELAYED, encoding="utf-8")
+    answer = subprocess.run(
+        [*ENTER, *command("run", str(scenario))],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=END_S,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "delayed: PASSED" in answer.stdout
+
+
+@pytest.mark.alone
+def test_what_is_asked_for_is_what_packets_meet(home: Path) -> None:
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", TESTS]
+    answer = subprocess.run(
+        [
+            *ENTER,
+            *words,
+            "tests/integration/test_network_calibration.py",
+            "tests/integration/test_shaper_calibration.py",
+        ],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=END_S,
+        check=False,
+    )
+    print(answer.stdout)
+    assert answer.returncode == 0
+    assert "5 passed" in answer.stdout
