@@ -112,7 +112,7 @@ def _told_of(peer: Peer) -> Iterator[str]:
         yield f"info-hash    {store.info.info_hash.hex()}"
     if download is not None:
         yield f"download     {download.phase.value}"
-        if download.source is not None:
-            yield f"source       {download.source.name} {download.source.endpoint}"
+        if download.sources:
+            yield f"source       {download.sources}"
     yield f"serving      {peer.connections} connection{'' if peer.connections == 1 else 's'}"
     yield f"uploaded     {format_size(peer.uploaded)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from torrentnet.wire.errors import PeerProtocolError
@@ -10,6 +11,7 @@ from torrentnet.wire.extended import (
     HANDSHAKE_ID,
     MAX_REQUESTS,
     METADATA_ID,
+    OFFER_ID,
     ExtensionHandshake,
     Metadata,
     pack_extension_handshake,
@@ -51,11 +53,26 @@ class FileSpan(NamedTuple):
     length: int
 
 
+class Offer(NamedTuple):
+    """The other side will serve one more piece, now (our own extension, ``tn_offer``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfUs:
+    """What we tell of ourselves besides the pieces that we hold."""
+
+    name: str = ""
+    port: int = 0
+    """The TCP port that we listen on; 0 says nothing."""
+    offers: bool = False
+    """Whether we ask for a piece only after an offer, from those who make them."""
+
+
 class Self(PeerProtocolError):
     """The other end is this very peer."""
 
 
-ConversationEvent: TypeAlias = Handshake | ExtensionHandshake | Metadata | Message
+ConversationEvent: TypeAlias = Handshake | ExtensionHandshake | Metadata | Offer | Message
 
 
 class Conversation:
@@ -67,10 +84,21 @@ class Conversation:
     ``bulk`` is how many bytes the reader takes at once, for the side that downloads.
     """
 
-    def __init__(self, info_hash: bytes, peer_id: bytes, *, initiator: bool, pieces: int = 0, bulk: int = 0) -> None:
+    def __init__(
+        self,
+        info_hash: bytes,
+        peer_id: bytes,
+        *,
+        initiator: bool,
+        pieces: int = 0,
+        bulk: int = 0,
+        of_us: OfUs | None = None,
+    ) -> None:
+        self._of_us = of_us or OfUs()
+        self.initiator = initiator
+        """Whether it was us who opened the connection."""
         self._info_hash = info_hash
         self._peer_id = peer_id
-        self._initiator = initiator
         limit = max(_SMALL_LIMIT, pieces // 8 + 2, MAX_BLOCK + BLOCK_HEAD if bulk else 0)
         self._reader = MessageReader(limit, max(bulk, 0))
         self._greeting = bytearray()
@@ -152,13 +180,39 @@ class Conversation:
         elif held is not None and len(held):
             self.send(Bitfield(held.bitfield()))
         if other.extended:
-            ours = ExtensionHandshake(METADATA_ID, metadata_size, CLIENT, MAX_REQUESTS, MAX_BLOCK)
+            of_us = self._of_us
+            ours = ExtensionHandshake(
+                METADATA_ID,
+                metadata_size,
+                CLIENT,
+                MAX_REQUESTS,
+                MAX_BLOCK,
+                OFFER_ID if of_us.offers else 0,
+                True,
+                of_us.name,
+                of_us.port,
+            )
             self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(ours)))
 
     def send_metadata(self, metadata: Metadata) -> None:
         """Queue a BEP 9 message, if the other side takes them."""
         if self.extension and self.extension.metadata_id:
             self.send(Extended(self.extension.metadata_id, pack_metadata(metadata)))
+
+    @property
+    def takes_offers(self) -> bool:
+        """Whether the other side asks for pieces only after :meth:`send_offer`."""
+        return self.extension is not None and self.extension.offer_id > 0
+
+    @property
+    def waits_for_offers(self) -> bool:
+        """Whether we ask the other side for pieces only after its offers."""
+        return self._of_us.offers and self.extension is not None and self.extension.makes_offers
+
+    def send_offer(self) -> None:
+        """Tell the other side that it may ask for one more piece."""
+        assert self.extension is not None
+        self.send(Extended(self.extension.offer_id, b""))
 
     def largest_block(self) -> int:
         """The largest block (bytes) that may be asked for: 16 KiB unless the other side said otherwise."""
@@ -175,7 +229,7 @@ class Conversation:
         if other.peer_id == self._peer_id:
             raise Self("the other end is this peer itself")
         self.other = other
-        if not self._initiator:
+        if not self.initiator:
             self._greet()
         return other
 
@@ -194,4 +248,6 @@ class Conversation:
             return self.extension
         if message.id == METADATA_ID:
             return parse_metadata(message.payload) or message
+        if message.id == OFFER_ID and self._of_us.offers:
+            return Offer()
         return message

@@ -6,8 +6,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from torrentnet.peer.conversation import Offer
 from torrentnet.peer.memory import PieceMemory
-from torrentnet.wire.errors import MetainfoError, PeerProtocolError, RemoteError
+from torrentnet.peer.possession import Possession
+from torrentnet.wire.errors import MetainfoError, RemoteError
 from torrentnet.wire.extended import (
     METADATA_PIECE,
     ExtensionHandshake,
@@ -17,24 +19,26 @@ from torrentnet.wire.extended import (
 from torrentnet.wire.handshake import Handshake
 from torrentnet.wire.info import Info, parse_info
 from torrentnet.wire.messages import (
+    BLOCK,
     Bitfield,
     Block,
+    Cancel,
     Choke,
     Have,
     HaveAll,
-    HaveNone,
     Interested,
     KeepAlive,
+    NotInterested,
     Reject,
     Request,
     Unchoke,
 )
-from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torrentnet.peer.conversation import Conversation, ConversationEvent
+    from torrentnet.wire.pieces import PieceSet
 
 WINDOW = 4 * 1024 * 1024
 """Bytes asked for and not yet here: more than bandwidth times delay of any lab, little enough memory."""
@@ -43,6 +47,12 @@ RATE_WINDOW = 3.0
 MAX_METADATA_REQUESTS = 8
 MAX_STRAY_BLOCKS = 1_000
 """Blocks that nobody asked for before the sender counts as broken; a choke leaves a window of them on their way."""
+EXCHANGE_WINDOW = 128 * 1024
+"""Bytes with which :data:`WINDOW` begins where others could send the same pieces; it follows the rate from there."""
+WINDOW_SECONDS = 1.5
+METER_SECONDS = 0.25
+MAX_CREDITS = 256
+MAX_CANCELLED = 4_096
 KEEPALIVE = 60.0
 """Seconds of saying nothing after which a keep-alive is due; clients drop those who send them often."""
 
@@ -70,6 +80,9 @@ class PieceArrived:
     """Seconds since its first block was asked for."""
 
 
+NOT_NOW = -1
+"""What ``next_piece`` answers when there is work, but no room for it at the moment."""
+
 FetchEvent: TypeAlias = InfoArrived | PieceArrived
 
 
@@ -87,9 +100,10 @@ class _Partial:
 class Fetch:
     """The downloading side of one conversation.
 
-    ``next_piece`` hands out the piece to fetch next (None: nothing more for now); a piece that was handed out is
-    this connection's until it arrives or the connection ends. ``stall`` is how many seconds may pass without
-    anything useful before the source counts as stalled.
+    ``next_piece`` hands out the piece to fetch next (None: nothing more; :data:`NOT_NOW`); a piece that was handed out
+    is this connection's until it arrives, is cancelled, or the connection ends. In an ``exchange`` the serving side of
+    the same connection introduces us and keeps ``possession``, and many connections share the work. ``stall`` is how
+    many seconds may pass without anything useful before the source counts as stalled.
     """
 
     conversation: Conversation
@@ -102,12 +116,11 @@ class Fetch:
     spoke_at: float = 0.0
     memory: PieceMemory = field(default_factory=PieceMemory)
     """What pieces are received into."""
+    possession: Possession = field(default_factory=Possession)
+    """What the source holds."""
+    exchange: bool = False
     ready: bool = False
     """Whether pieces may be asked for: the file on disk is open."""
-    _raw_bitfield: bytes | None = None
-    _all: bool = False
-    _early: list[int] = field(default_factory=list)
-    _theirs: PieceSet | None = None
     _choked: bool = True
     _unchoke_counts: bool = True
     _metadata: dict[int, bytes] = field(default_factory=dict)
@@ -117,8 +130,23 @@ class Fetch:
     _asked: dict[tuple[int, int], int] = field(default_factory=dict)
     _in_flight: int = 0
     _stray: int = 0
+    _credits: int = 0
+    _interested: bool = False
+    _cancelled: set[tuple[int, int]] = field(default_factory=set)
+    rate: float = 0.0
+    """Bytes a second that came of late while something was asked for; in an exchange only."""
+    _meter: tuple[float, int] | None = None
     _heard_bytes: int = 0
     _rate_since: tuple[float, int] | None = None
+
+    def since(self, piece: int) -> float:
+        """When the first block of one of :attr:`pieces` was asked for."""
+        return self._partials[piece].asked_at
+
+    @property
+    def asks_metadata(self) -> bool:
+        """Whether the info dictionary was asked for and has not come."""
+        return self._metadata_since is not None and self.info is None
 
     def __post_init__(self) -> None:
         self.conversation.place_blocks(self._place)
@@ -131,7 +159,9 @@ class Fetch:
     @property
     def idle(self) -> bool:
         """Whether the source waits for us: it would serve, and nothing is asked of it."""
-        return self.ready and not self._choked and self._theirs is not None and not self._asked
+        if self.exchange:
+            return not self._asked and self._metadata_since is None
+        return self.ready and not self._choked and self.possession.held is not None and not self._asked
 
     def take(self, event: ConversationEvent, now: float) -> Iterator[FetchEvent]:
         """React to what the source said. Raises :class:`SourceFailed` and :class:`PeerProtocolError`."""
@@ -142,13 +172,20 @@ class Fetch:
         self._heard_bytes = self.conversation.received_bytes
         if isinstance(event, Handshake):
             self.useful_at = now
+            if self.exchange:
+                self.want()
+                return
             # A downloader of the single strategy offers nothing on the connection that it downloads from.
             self.conversation.send_introduction(None, 0)
             self.conversation.send(Interested())
             if self.info is None and not event.extended:
                 raise SourceFailed("cannot send the info dictionary: it does not speak BEP 10")
         elif isinstance(event, ExtensionHandshake):
-            self._ask_metadata(now)
+            if not self.exchange:
+                self.ask_metadata(now)
+        elif isinstance(event, Offer):
+            self._credits = min(self._credits + 1, MAX_CREDITS)
+            self.refill(now)
         elif isinstance(event, Metadata):
             yield from self._take_metadata(event, now)
         elif isinstance(event, Unchoke):
@@ -160,43 +197,103 @@ class Fetch:
             self.refill(now)
         elif isinstance(event, Choke):
             self._choked = True
-            if not self.conversation.fast:
+            if not self.conversation.fast and not self.exchange:
                 self._forget_requests()
         elif isinstance(event, Reject):
             self._take_reject(event, now)
-        else:
-            self._take_possession(event)
+        elif self.exchange:
+            # The serving side has read it already.
+            if isinstance(event, (Have, HaveAll, Bitfield)):
+                self.refill(now)
+        elif self.possession.take(event):
             self.refill(now)
 
     def opened(self, info: Info, now: float) -> None:
         """The file on disk is open, its pieces are known: ask for what is missing."""
         self.info = info
         self.ready = True
-        self._settle_possession()
+        self.possession.settle(info.pieces)
         self.refill(now)
 
     def refill(self, now: float) -> None:
         """Keep the window full of requests. Raises :class:`SourceFailed` when it has nothing that we lack."""
-        if not self.ready or self._choked or self._theirs is None or self.info is None:
+        if not self.ready or self._choked or self.possession.held is None or self.info is None:
             return
-        block = self.conversation.largest_block()
+        block = self._block()
         extension = self.conversation.extension
         most = extension.requests if extension else 250
-        while self._in_flight < WINDOW and len(self._asked) < most:
+        window = self._window()
+        while self._in_flight < window and len(self._asked) < most:
             partial_piece = self._unfinished()
             if partial_piece is None:
-                partial_piece = self.next_piece(self._theirs)
+                partial_piece = self._begin_piece(now)
                 if partial_piece is None:
                     break
-                size = self.info.piece_size(partial_piece)
-                self._partials[partial_piece] = _Partial(size, now, size)
             partial = self._partials[partial_piece]
             length = min(block, partial.size - partial.unasked)
             self.conversation.send(Request(partial_piece, partial.unasked, length))
+            if not self._asked:
+                self._meter = (now, self.conversation.received_bytes)
             self._asked[partial_piece, partial.unasked] = length
             partial.unasked += length
             self._in_flight += length
             self.spoke_at = now
+
+    def _begin_piece(self, now: float) -> int | None:
+        by_offer = self.conversation.waits_for_offers
+        if by_offer and not self._credits:
+            return None
+        held = self.possession.held
+        assert held is not None
+        assert self.info is not None
+        piece = self.next_piece(held)
+        if piece == NOT_NOW:
+            return None
+        if piece is None:
+            if by_offer:
+                # Whoever offers is told that there is nothing to ask for, and offers to others.
+                self._credits = 0
+                self.want(wanted=False)
+            return None
+        self._credits = max(0, self._credits - 1)
+        size = self.info.piece_size(piece)
+        self._partials[piece] = _Partial(size, now, size)
+        return piece
+
+    def _block(self) -> int:
+        largest = self.conversation.largest_block()
+        if not self.exchange:
+            return largest
+        # What we say in between waits behind a block that is on its way: as long as a block takes, at most.
+        return min(largest, BLOCK if self.rate < 1e6 else 4 * BLOCK if self.rate < 2e7 else largest)
+
+    def _window(self) -> int:
+        if not self.exchange or self.conversation.waits_for_offers:
+            return WINDOW
+        return round(min(max(self.rate * WINDOW_SECONDS, EXCHANGE_WINDOW), WINDOW))
+
+    def want(self, *, wanted: bool = True) -> None:
+        """Say whether anything is wanted of the other side, where that is news."""
+        if self._interested != wanted and self.conversation.other is not None:
+            self._interested = wanted
+            self.conversation.send(Interested() if wanted else NotInterested())
+
+    @property
+    def interested(self) -> bool:
+        """Whether the other side has been told that something is wanted of it."""
+        return self._interested
+
+    def cancel(self, piece: int, now: float) -> None:
+        """The piece has come from somebody else, or is to come from somebody else."""
+        if self._partials.pop(piece, None) is None:
+            return
+        for key in [key for key in self._asked if key[0] == piece]:
+            length = self._asked.pop(key)
+            self._in_flight -= length
+            self.conversation.send(Cancel(*key, length))
+            if len(self._cancelled) < MAX_CANCELLED:
+                self._cancelled.add(key)
+        self.refill(now)
 
     def check(self, now: float) -> None:
         """Look at the clock. Raises :class:`SourceFailed` when the source has stalled."""
@@ -220,7 +317,8 @@ class Fetch:
             self._rate_since = (now, self.conversation.received_bytes)
             return None
         since, bytes_then = self._rate_since
-        if now - since < RATE_WINDOW:
+        # Not "now - since": when it is due, rounding must not say that it is not.
+        if now < since + RATE_WINDOW:
             return None
         rate = (self.conversation.received_bytes - bytes_then) / (now - since)
         self._rate_since = (now, self.conversation.received_bytes)
@@ -244,6 +342,9 @@ class Fetch:
     def _take_block(self, block: Block, now: float) -> Iterator[FetchEvent]:
         length = self._asked.pop((block.piece, block.begin), None)
         if length is None:
+            if (block.piece, block.begin) in self._cancelled:
+                self._cancelled.discard((block.piece, block.begin))
+                return
             self._stray += 1
             if self._stray > MAX_STRAY_BLOCKS:
                 raise SourceFailed(f"sent {self._stray} blocks that nobody asked for")
@@ -258,6 +359,8 @@ class Fetch:
         if block.data.obj is not data:
             data[block.begin : block.begin + length] = block.data
         partial.missing -= length
+        if self.exchange:
+            self._measure(now)
         if not partial.missing:
             del self._partials[block.piece]
             yield PieceArrived(block.piece, data, now - partial.asked_at)
@@ -274,7 +377,17 @@ class Fetch:
             partial.data = self.memory.take(partial.size)
         return partial.data
 
+    def _measure(self, now: float) -> None:
+        assert self._meter is not None
+        since, then = self._meter
+        if now - since < METER_SECONDS:
+            return
+        seen = (self.conversation.received_bytes - then) / (now - since)
+        self.rate = seen if not self.rate else (self.rate + seen) / 2
+        self._meter = (now, self.conversation.received_bytes)
+
     def _take_reject(self, reject: Reject, now: float) -> None:
+        self._cancelled.discard((reject.piece, reject.begin))
         length = self._asked.pop((reject.piece, reject.begin), None)
         if length is None:
             return
@@ -297,48 +410,8 @@ class Fetch:
         partial.unasked = 0
         partial.missing = partial.size
 
-    def _take_possession(self, event: ConversationEvent) -> None:
-        if isinstance(event, HaveAll):
-            self._all = True
-        elif isinstance(event, HaveNone):
-            self._raw_bitfield, self._all = None, False
-            if self.info:
-                self._theirs = PieceSet(self.info.pieces)
-        elif isinstance(event, Bitfield):
-            self._raw_bitfield = event.bits
-        elif isinstance(event, Have):
-            if self._theirs is None:
-                if len(self._early) >= 1 << 20:
-                    raise SourceFailed("announces more pieces than a file can have")
-                self._early.append(event.piece)
-                self._settle_possession()
-            elif event.piece >= self._theirs.size:
-                raise PeerProtocolError(f"has piece {event.piece} of {self._theirs.size}")
-            else:
-                self._theirs.add(event.piece)
-            return
-        else:
-            return
-        self._settle_possession()
-
-    def _settle_possession(self) -> None:
-        if self.info is None:
-            return
-        pieces = self.info.pieces
-        if self._all:
-            self._theirs = PieceSet.full(pieces)
-        elif self._raw_bitfield is not None:
-            self._theirs = PieceSet.from_bitfield(pieces, self._raw_bitfield)
-        elif self._early and self._theirs is None:
-            self._theirs = PieceSet(pieces)
-        for piece in self._early:
-            if piece >= pieces:
-                raise PeerProtocolError(f"has piece {piece} of {pieces}")
-            assert self._theirs is not None
-            self._theirs.add(piece)
-        self._early.clear()
-
-    def _ask_metadata(self, now: float) -> None:
+    def ask_metadata(self, now: float) -> None:
+        """Ask for the info dictionary, unless it is known. Raises :class:`SourceFailed` where the source has none."""
         if self.info is not None:
             return
         extension = self.conversation.extension
@@ -355,9 +428,14 @@ class Fetch:
 
     def _take_metadata(self, metadata: Metadata, now: float) -> Iterator[FetchEvent]:
         if metadata.kind is MetadataKind.REQUEST:
-            self.conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
+            if not self.exchange:
+                self.conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
             return
         if self.info is not None or self._metadata_since is None or metadata.piece >= self._metadata_asked:
+            return
+        if metadata.kind is MetadataKind.REJECT and self.exchange:
+            self._metadata.clear()
+            self._metadata_asked, self._metadata_since = 0, None
             return
         if metadata.kind is MetadataKind.REJECT:
             raise SourceFailed("refused to send the info dictionary")
@@ -370,7 +448,7 @@ class Fetch:
         self._metadata[metadata.piece] = metadata.data
         self.useful_at = now
         if len(self._metadata) * METADATA_PIECE < size:
-            self._ask_metadata(now)
+            self.ask_metadata(now)
             return
         raw = b"".join(self._metadata[part] for part in sorted(self._metadata))
         self._metadata.clear()

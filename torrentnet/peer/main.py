@@ -20,7 +20,7 @@ from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import parse_duration, parse_rate, parse_size
 from torrentnet.peer.commands import make_commands
-from torrentnet.peer.download import Patience
+from torrentnet.peer.getting import Patience
 from torrentnet.peer.node import Peer, Settings
 from torrentnet.peer.requestlog import RequestLog
 from torrentnet.peer.session import Membership
@@ -146,7 +146,13 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="send every piece with one byte changed: a bad seed, to test other peers with",
     )
-    add("--strategy", choices=("single",), default="single", help="how pieces are fetched (default: single)")
+    add(
+        "--strategy",
+        choices=("single", "swarm"),
+        default="single",
+        help="with get: all pieces from one peer that has the file whole, or from everybody who has some "
+        "(default: single)",
+    )
     add(
         "--console",
         metavar="PATH",
@@ -208,6 +214,7 @@ def _run(options: argparse.Namespace) -> int:
         known=known,
         info=info,
         private=not options.public,
+        strategy=options.strategy,
         corrupt=options.corrupt_uploads,
     )
 

@@ -11,8 +11,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torrentnet.peer.connection import Connection
+from torrentnet.peer.conversation import OfUs
 from torrentnet.peer.corrupt import corrupted
-from torrentnet.peer.download import Download, Patience, Phase
+from torrentnet.peer.dialer import Dialer
+from torrentnet.peer.download import Download
+from torrentnet.peer.getting import Getting, Patience, Phase
 from torrentnet.peer.hashing import Cancelled
 from torrentnet.peer.ratelimit import RateLimit
 from torrentnet.peer.report import Report
@@ -20,6 +24,7 @@ from torrentnet.peer.requests import Requests
 from torrentnet.peer.session import Identity, Joined, Membership, Refused, Silence, TrackerSession
 from torrentnet.peer.sourcelink import SourceLink
 from torrentnet.peer.storage import FileStore, StorageError, open_part, open_whole
+from torrentnet.peer.swarm import Swarm, Wire
 from torrentnet.peer.uploads import Uploads
 from torrentnet.peer.worker import Failure, Worker
 from torrentnet.wire.errors import LocalError
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.console.events import EventLog
+    from torrentnet.peer.conversation import ConversationEvent
     from torrentnet.peer.requestlog import RequestLog
     from torrentnet.peer.session import SessionEvent
     from torrentnet.wire.info import Info
@@ -64,6 +70,8 @@ class Settings:
     """With get: the info dictionary, from a .torrent."""
     private: bool = True
     """With share: whether the info dictionary says so (BEP 27)."""
+    strategy: str = "single"
+    """``single`` or ``swarm``."""
     corrupt: bool = False
     """Whether each piece is sent with a byte changed: for tests of others."""
 
@@ -101,17 +109,30 @@ class Peer:
         self._rng = rng
         now = self._made = time.monotonic()
         self._uploads = Uploads(
-            listener, self._selector, identity.peer_id, RateLimit(settings.upload_rate, now), self._told
+            listener,
+            self._selector,
+            identity.peer_id,
+            RateLimit(settings.upload_rate, now),
+            self._told,
+            OfUs(settings.name, self.endpoint.port, offers=not settings.share and settings.strategy == "swarm"),
+            rng,
+            now,
+        )
+        self._dialer = Dialer(
+            self._selector,
+            self.endpoint.ip,
+            opened=self._dialled,
+            failed=lambda endpoint, reason, at: self._swarm_do(lambda it: it.unreachable(endpoint, reason, at)),
         )
         self._source = SourceLink(
             self._selector,
             self.endpoint.ip,
             identity.peer_id,
-            connected=lambda conversation, at: self._download_do(lambda it: it.connected(conversation, at)),
-            heard=lambda event, at: self._download_do(lambda it: it.take(event, at)),
-            failed=lambda reason, at: self._download_do(lambda it: it.source_failed(reason, at)),
+            connected=lambda conversation, at: self._single_do(lambda it: it.connected(conversation, at)),
+            heard=lambda event, at: self._single_do(lambda it: it.take(event, at)),
+            failed=lambda reason, at: self._single_do(lambda it: it.source_failed(reason, at)),
         )
-        self.download: Download | None = None
+        self.download: Getting | None = None
         self.store: FileStore | None = None
         self._stop_reason: str | None = None
         self._leave_until: float | None = None
@@ -206,21 +227,18 @@ class Peer:
         settings = self._settings
         self._events.emit("state", state="get", file=settings.path.name)
         now = time.monotonic()
-        self.download = Download(
-            settings.path.name,
-            self._identity,
-            self._session,
-            self,
-            self._rng,
-            settings.patience,
-            Report(settings.path.name, self._events.emit, self._log),
-            now,
-            exists=os.path.lexists(settings.path),
-            info=settings.info,
-        )
+        exists, info = os.path.lexists(settings.path), settings.info
+        report = Report(settings.path.name, self._events.emit, self._log)
+        common = settings.path.name, self._identity, self._session, self, self._rng, settings.patience, report, now
+        if settings.strategy == "single":
+            self.download = Download(*common, exists=exists, info=info)
+            return
+        self.download = Swarm(*common, own=self.endpoint, exists=exists, info=info)
+        self._uploads.taker = _Ears(self, self.download)
 
     def _due(self, now: float) -> float | None:
-        times = [self._session.due(now), self._uploads.due(), self._source.due(), self._leave_until]
+        times = [self._session.due(now), self._uploads.due(now), self._source.due(), self._leave_until]
+        times.append(self._dialer.due(now))
         if self.download is not None:
             times.append(self.download.due())
         return min((at for at in times if at is not None), default=None)
@@ -230,7 +248,10 @@ class Peer:
             self._leave(GOODBYE, now)
         self._uploads.tick(now)
         self._source.tick(now)
+        self._dialer.tick(now)
         self._download_do(lambda it: it.tick(now))
+        if isinstance(self.download, Swarm):
+            self._uploads.flush_all(now)
         self._session.uploaded = self._uploads.total
         for data in self._session.datagrams(now):
             # Unreachable for now, or the tracker's port is closed: it is repeated like a lost one.
@@ -294,6 +315,21 @@ class Peer:
         assert self.download is not None
         self._source.open(endpoint, self.download.info_hash, self._settings.patience.stall, time.monotonic())
 
+    def dial(self, endpoint: Endpoint) -> None:
+        """See :class:`~torrentnet.peer.swarm.Host`."""
+        self._dialer.dial(endpoint, time.monotonic())
+
+    def hang_up(self, wire: Wire, reason: str) -> None:
+        """See :class:`~torrentnet.peer.swarm.Host`."""
+        assert isinstance(wire, Connection)
+        self._uploads.close_one(wire, reason, time.monotonic())
+
+    def _dialled(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
+        if self._uploads.taker is None or not self._uploads.taker.info_hash:
+            sock.close()
+            return
+        self._uploads.adopt(sock, endpoint, initiator=True, now=now)
+
     def disconnect(self) -> None:
         """See :class:`~torrentnet.peer.download.Host`."""
         self._source.close()
@@ -346,7 +382,7 @@ class Peer:
 
         self._worker.submit(store.finish, then)
 
-    def _stored(self, result: FileStore | Failure[FileStore], then: Callable[[Download, FileStore], None]) -> None:
+    def _stored(self, result: FileStore | Failure[FileStore], then: Callable[[Getting, FileStore], None]) -> None:
         if isinstance(result, Failure):
             self._storage_failed(result.error)
             return
@@ -360,7 +396,17 @@ class Peer:
         else:
             self._fail(error)
 
-    def _download_do(self, step: Callable[[Download], None]) -> None:
+    def _single_do(self, step: Callable[[Download], None]) -> None:
+        download = self.download
+        if isinstance(download, Download):
+            self._download_do(lambda _: step(download))
+
+    def _swarm_do(self, step: Callable[[Swarm], None]) -> None:
+        download = self.download
+        if isinstance(download, Swarm):
+            self._download_do(lambda _: step(download))
+
+    def _download_do(self, step: Callable[[Getting], None]) -> None:
         download = self.download
         if download is None:
             return
@@ -406,6 +452,7 @@ class Peer:
 
     def _close(self) -> None:
         self._source.close()
+        self._dialer.close()
         self._uploads.close()
         self._worker.stop(0.3)
         if self.store is not None:
@@ -413,6 +460,24 @@ class Peer:
         self._selector.close()
         for sock in (self._udp, self._wake_in, self._wake_out):
             sock.close()
+
+
+class _Ears:
+    """What is heard on any connection goes to the download, whose phase may change by it."""
+
+    def __init__(self, peer: Peer, swarm: Swarm) -> None:
+        self._peer = peer
+        self._swarm = swarm
+
+    @property
+    def info_hash(self) -> bytes:
+        return self._swarm.info_hash if self._swarm.known else b""
+
+    def take(self, connection: Connection, event: ConversationEvent, now: float) -> None:
+        self._peer._swarm_do(lambda it: it.take(connection, event, now))
+
+    def gone(self, connection: Connection, reason: str, now: float) -> None:
+        self._peer._swarm_do(lambda it: it.gone(connection, reason, now))
 
 
 def _piece_length(path: Path) -> int:

@@ -84,7 +84,14 @@ class Silence:
     silent: bool
 
 
-SessionEvent: TypeAlias = LookupDone | Joined | Refused | OutcomeNoted | Departed | Silence
+@dataclass(frozen=True, slots=True)
+class PeersListed:
+    """The tracker has listed peers of the swarm, whole or not."""
+
+    peers: tuple[udp.Endpoint, ...]
+
+
+SessionEvent: TypeAlias = LookupDone | PeersListed | Joined | Refused | OutcomeNoted | Departed | Silence
 
 
 @dataclass(slots=True)
@@ -118,6 +125,8 @@ class TrackerSession:
         self._known = known
         self._own = own
         self._wants_peers = False
+        self.want_peers = False
+        """Whether every announce asks for peers of the swarm; :class:`PeersListed` tells them."""
         self._member: Membership | None = None
         self._held: PieceSet | None = None
         self._keepalive = requests.slowest = DEFAULT_KEEPALIVE
@@ -170,6 +179,11 @@ class TrackerSession:
         self._report_at = 0.0
         if told is not None and told.piece_length != member.piece_length and self._next_keepalive is not None:
             self._next_keepalive = 0.0
+
+    def announce_soon(self, now: float) -> None:
+        """Let the next keep-alive come now, for what the tracker tells in its answer."""
+        if self._next_keepalive is not None:
+            self._next_keepalive = now
 
     def completed(self, now: float) -> None:
         """Announce that the last piece is there."""
@@ -285,6 +299,8 @@ class TrackerSession:
             self._report_at = now
             events.append(Joined(again=self._ever_joined))
             self._ever_joined = True
+        if self.want_peers and announced.peers:
+            events.append(PeersListed(announced.peers))
         if self._wants_peers and self._known is not None:
             self._wants_peers = False
             events.append(_named(self._known, announced, self._own))
@@ -368,7 +384,7 @@ class TrackerSession:
                     event,
                     0,
                     identity.key,
-                    udp.DEFAULT_WANT if self._wants_peers else 0,
+                    udp.DEFAULT_WANT if self._wants_peers or self.want_peers else 0,
                     identity.port,
                     pack_publication(publication),
                 )

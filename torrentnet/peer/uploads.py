@@ -1,20 +1,24 @@
-"""All connections that others opened to us: accepted, served in turns, and closed when they end or misbehave."""
+"""All connections with other peers: accepted or taken over, served in turns, and closed when they end or misbehave."""
 
 from __future__ import annotations
 
+import random
 import selectors
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from torrentnet.peer.conversation import Conversation
-from torrentnet.peer.link import Link, SourceChanged
-from torrentnet.peer.upload import Upload
+from torrentnet.peer.connection import Connection
+from torrentnet.peer.conversation import Conversation, OfUs
+from torrentnet.peer.link import SourceChanged
+from torrentnet.peer.turns import Pace, choose
 from torrentnet.wire.errors import PeerProtocolError, RemoteError
+from torrentnet.wire.extended import ExtensionHandshake
 from torrentnet.wire.udp import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torrentnet.peer.conversation import ConversationEvent
     from torrentnet.peer.ratelimit import RateLimit
     from torrentnet.peer.storage import FileStore
 
@@ -23,15 +27,28 @@ MAX_PER_IP = 100
 """A lab on loopback has all its peers on one address."""
 RECEIVES_A_TURN = 4
 CHECK_EVERY = 1.0
+ACTIVE = 2
+"""Peers that are sent pieces at the same time where turns are taken: more would make each piece late for everybody."""
+SOON, LATER = 0.03, 0.25
+"""Seconds for which news of pieces is gathered. At the beginning and at the end every one of them matters at once."""
+FEW = 8
+"""Pieces that count as the beginning or the end."""
+EXCHANGE_BUFFER = 256 * 1024
+"""Bytes that are received at once from a peer that serves us too."""
 
 
-class _Served:
-    __slots__ = ("link", "upload", "writing")
+class Taker(Protocol):
+    """Whoever downloads over the same connections. What it raises as :class:`RemoteError` closes the connection."""
 
-    def __init__(self, link: Link, upload: Upload) -> None:
-        self.link = link
-        self.upload = upload
-        self.writing = False
+    @property
+    def info_hash(self) -> bytes:
+        """The swarm's, before there is anything to serve; empty while it is not known."""
+
+    def take(self, connection: Connection, event: ConversationEvent, now: float) -> None:
+        """The other side has said something."""
+
+    def gone(self, connection: Connection, reason: str, now: float) -> None:
+        """The connection is closed."""
 
 
 class Uploads:
@@ -44,16 +61,27 @@ class Uploads:
         peer_id: bytes,
         limit: RateLimit,
         told: Callable[[str, Endpoint, int, str], None],
+        of_us: OfUs | None = None,
+        rng: random.Random | None = None,
+        now: float = 0.0,
     ) -> None:
         self._listener = listener
         self._selector = selector
         self._peer_id = peer_id
         self._limit = limit
         self._told = told
-        self._served: dict[socket.socket, _Served] = {}
+        self._of_us = of_us or OfUs()
+        self._rng = rng or random.SystemRandom()
+        self._connections: dict[socket.socket, Connection] = {}
+        self._line: dict[Connection, None] = {}
+        self._in_turns = False
+        self._pace = Pace(now)
         self._check_at = 0.0
         self._turn_at: float | None = None
-        self.store: FileStore | None = None
+        self._haves_at: float | None = None
+        self._store: FileStore | None = None
+        self.taker: Taker | None = None
+        """Who downloads over the same connections, if anybody does."""
         self.total = 0
         """Bytes of blocks sent to all peers so far."""
         self.refused = 0
@@ -61,38 +89,75 @@ class Uploads:
         selector.register(listener, selectors.EVENT_READ, self._accept)
 
     def __len__(self) -> int:
-        return len(self._served)
+        return len(self._connections)
 
-    def due(self) -> float | None:
+    @property
+    def store(self) -> FileStore | None:
+        """What is served."""
+        return self._store
+
+    @store.setter
+    def store(self, store: FileStore | None) -> None:
+        if store is self._store or store is None:
+            return
+        self._store = store
+        for connection in list(self._connections.values()):
+            try:
+                connection.upload.open(store)
+            except PeerProtocolError as error:
+                self.close_one(connection, error.message, 0.0)
+
+    def due(self, now: float) -> float | None:
         """When :meth:`tick` is to be called next."""
-        times = [self._check_at] if self._served else []
-        if self._turn_at is not None:
-            times.append(self._turn_at)
+        times = [self._check_at] if self._connections else []
+        times += [at for at in (self._turn_at, self._haves_at) if at is not None]
+        if self._in_turns:
+            times.append(now + LATER)
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
-        """Look at the clock: close those who are silent, go on where the limit made us wait."""
+        """Look at the clock: close those who are silent, go on where the limit made us wait, give turns."""
         if self._turn_at is not None and now >= self._turn_at:
             self._turn_at = None
             self._send_all(now)
+        if self._haves_at is not None and now >= self._haves_at:
+            self._haves_at = None
+            for connection in self._connections.values():
+                connection.upload.say_haves()
+            self.flush_all(now)
         if now >= self._check_at:
             self._check_at = now + CHECK_EVERY
-            for served in list(self._served.values()):
-                if reason := served.upload.expired(now):
-                    self._close(served, reason)
+            for connection in list(self._connections.values()):
+                if reason := connection.upload.expired(now):
+                    self.close_one(connection, reason, now)
+        if self._in_turns:
+            self._give_turns(now)
 
     def announce(self, piece: int, now: float) -> None:
-        """Tell everybody of a piece that is here now."""
-        for served in list(self._served.values()):
-            served.upload.announce(piece)
-            self._send(served, now)
+        """Tell everybody of a piece that is here now: soon, and together with those that come meanwhile."""
+        store = self._store
+        if store is None or not self._connections:
+            return
+        for connection in self._connections.values():
+            connection.upload.announce(piece)
+        have, pieces = len(store.held), store.held.size
+        at = now + (SOON if have <= FEW or pieces - have <= max(FEW, pieces // 12) else LATER)
+        self._haves_at = at if self._haves_at is None else min(self._haves_at, at)
+
+    def flush_all(self, now: float) -> None:
+        """Send what others have queued on the connections."""
+        for connection in list(self._connections.values()):
+            if connection.conversation.waiting and not connection.writing:
+                self.flush(connection, now)
 
     def close(self) -> None:
         """Close all connections and the listener."""
-        for served in list(self._served.values()):
-            self._close(served, "closing")
+        for connection in list(self._connections.values()):
+            self.close_one(connection, "closing", 0.0)
         self._selector.unregister(self._listener)
         self._listener.close()
+
+    # Connections
 
     def _accept(self, _: int, now: float) -> None:
         for _ in range(MAX_CONNECTIONS):
@@ -104,97 +169,185 @@ class Uploads:
                 # Out of descriptors, or the client is gone again: the next round tries anew.
                 return
             endpoint = Endpoint(address[0], address[1])
-            store = self.store
-            same = sum(served.link.endpoint.ip == endpoint.ip for served in self._served.values())
-            if store is None or len(self._served) >= MAX_CONNECTIONS or same >= MAX_PER_IP:
+            same = sum(connection.endpoint.ip == endpoint.ip for connection in self._connections.values())
+            nothing = self._store is None and not (self.taker is not None and self.taker.info_hash)
+            if nothing or len(self._connections) >= MAX_CONNECTIONS or same >= MAX_PER_IP:
                 self.refused += 1
                 sock.close()
                 continue
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            info = store.info
-            conversation = Conversation(info.info_hash, self._peer_id, initiator=False, pieces=info.pieces)
-            served = _Served(Link(sock, endpoint, conversation), Upload(conversation, store, now))
-            self._served[sock] = served
-            self._selector.register(sock, selectors.EVENT_READ, lambda mask, at, s=served: self._ready(s, mask, at))
+            self.adopt(sock, endpoint, initiator=False, now=now)
 
-    def _ready(self, served: _Served, mask: int, now: float) -> None:
+    def adopt(self, sock: socket.socket, endpoint: Endpoint, *, initiator: bool, now: float) -> Connection:
+        """Speak over a connected socket, ours from now on; there is a store or a taker."""
+        store = self._store
+        info_hash = store.info.info_hash if store is not None else self.taker.info_hash if self.taker else b""
+        conversation = Conversation(
+            info_hash,
+            self._peer_id,
+            initiator=initiator,
+            pieces=store.info.pieces if store is not None else 0,
+            bulk=EXCHANGE_BUFFER if self.taker is not None else 0,
+            of_us=self._of_us,
+        )
+        connection = Connection(sock, endpoint, conversation, store, now)
+        connection.upload.in_turns = self._in_turns
+        self._connections[sock] = connection
+        self._selector.register(sock, selectors.EVENT_READ, lambda mask, at: self._ready(connection, mask, at))
+        if conversation.waiting:
+            self.flush(connection, now)
+        return connection
+
+    def close_one(self, connection: Connection, reason: str, now: float) -> None:
+        """Close a connection; nothing happens where it is closed already."""
+        if self._connections.pop(connection.link.sock, None) is None:
+            return
+        self._line.pop(connection, None)
+        self._selector.unregister(connection.link.sock)
+        connection.link.close()
+        if self.taker is not None:
+            self.taker.gone(connection, reason, now)
+        if connection.upload.sent_blocks:
+            self._told("upload", connection.endpoint, connection.upload.queued_bytes, reason)
+
+    def _ready(self, connection: Connection, mask: int, now: float) -> None:
         if mask & selectors.EVENT_READ:
             try:
                 for _ in range(RECEIVES_A_TURN):
-                    count = served.link.receive()
+                    count = connection.link.receive()
                     if count is None:
                         break
                     if not count:
-                        self._close(served, "closed by the other side")
+                        self.close_one(connection, "closed by the other side", now)
                         return
-                    for event in served.link.conversation.received(count):
-                        served.upload.take(event, now)
-                    if served.link.drained:
+                    for event in connection.conversation.received(count):
+                        self._take(connection, event, now)
+                        if connection.link.sock not in self._connections:
+                            return
+                    if connection.link.drained:
                         break
             except (RemoteError, OSError) as error:
-                self._close(served, error.message if isinstance(error, PeerProtocolError) else str(error))
+                self.close_one(connection, error.message if isinstance(error, RemoteError) else str(error), now)
                 return
-        self._send(served, now)
+        self.flush(connection, now)
 
-    def _send_all(self, now: float) -> None:
-        waiting = [
-            served
-            for served in self._served.values()
-            if served.link.conversation.waiting or served.upload.wants_to_send
-        ]
-        for served in waiting:
-            self._send(served, now, share=max(1, len(waiting)))
-        # Whoever was served last in this round comes first in the next.
-        for served in waiting[: len(waiting) // 2]:
-            if served.link.sock in self._served:
-                self._served[served.link.sock] = self._served.pop(served.link.sock)
+    def _take(self, connection: Connection, event: ConversationEvent, now: float) -> None:
+        connection.upload.take(event, now)
+        if isinstance(event, ExtensionHandshake) and connection.conversation.takes_offers:
+            self._begin_turns()
+        if self.taker is not None:
+            self.taker.take(connection, event, now)
 
-    def _send(self, served: _Served, now: float, share: int = 1) -> None:
-        if served.link.sock not in self._served:
+    # Sending
+
+    def flush(self, connection: Connection, now: float, share: int = 1) -> None:
+        """Send what waits for this one, as far as its turn, the limit and the kernel let it."""
+        if connection.link.sock not in self._connections:
             return
+        upload, conversation = connection.upload, connection.conversation
         budget = self._limit.budget(now)
         if share > 1:
             budget = max(1024, budget // share) if budget else 0
         count = 0
         try:
-            served.upload.pump()
+            self._pump(connection, now)
             # Until the socket takes no more, the budget is used up, or nothing waits.
-            while count < budget and served.link.conversation.waiting:
-                sent = served.link.flush(budget - count)
+            while count < budget and conversation.waiting:
+                sent = connection.link.flush(budget - count)
                 count += sent
-                served.upload.pump()
-                if not sent or served.link.full:
+                self._pump(connection, now)
+                if not sent or connection.link.full:
                     break
         except SourceChanged as error:
-            self._close(served, error.message)
-            self._told("changed", served.link.endpoint, served.link.sent, error.message)
+            self.close_one(connection, error.message, now)
+            self._told("changed", connection.endpoint, connection.link.sent, error.message)
             return
         except OSError as error:
-            self._close(served, str(error))
+            self.close_one(connection, str(error), now)
             return
+        if count or not conversation.waiting:
+            connection.moved_at = now
         self.total += count
         self._limit.spend(count)
-        waits = served.link.conversation.waiting > 0 or served.upload.wants_to_send
+        self._pace.sent(count)
+        waits = conversation.waiting > 0 or (upload.wants_to_send and self._may_send(connection, now))
         if waits and count >= budget and self._limit.pause():
             # Out of tokens: the clock says when to go on, not the socket.
             self._turn_at = min(self._turn_at or now + 60, now + self._limit.pause())
-            served.writing = False
-            self._interest(served, selectors.EVENT_READ)
+            connection.writing = False
+            self._interest(connection, selectors.EVENT_READ)
             return
-        if waits != served.writing:
-            served.writing = waits
-            self._interest(served, selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0))
+        if waits != connection.writing:
+            connection.writing = waits
+            self._interest(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0))
 
-    def _interest(self, served: _Served, events: int) -> None:
-        key = self._selector.get_key(served.link.sock)
+    def _pump(self, connection: Connection, now: float) -> None:
+        if connection.upload.wants_to_send and self._may_send(connection, now):
+            connection.upload.pump()
+
+    def _send_all(self, now: float) -> None:
+        waiting = [
+            connection
+            for connection in self._connections.values()
+            if connection.conversation.waiting or (connection.upload.wants_to_send and self._may_send(connection, now))
+        ]
+        for connection in waiting:
+            self.flush(connection, now, share=max(1, len(waiting)))
+        # Whoever was served last in this round comes first in the next.
+        for connection in waiting[: len(waiting) // 2]:
+            if connection.link.sock in self._connections:
+                self._connections[connection.link.sock] = self._connections.pop(connection.link.sock)
+
+    def _interest(self, connection: Connection, events: int) -> None:
+        key = self._selector.get_key(connection.link.sock)
         if key.events != events:
-            self._selector.modify(served.link.sock, events, key.data)
+            self._selector.modify(connection.link.sock, events, key.data)
 
-    def _close(self, served: _Served, reason: str) -> None:
-        if self._served.pop(served.link.sock, None) is None:
+    # Turns
+
+    def _begin_turns(self) -> None:
+        if self._in_turns:
             return
-        self._selector.unregister(served.link.sock)
-        served.link.close()
-        if served.upload.sent_blocks:
-            self._told("upload", served.link.endpoint, served.upload.queued_bytes, reason)
+        self._in_turns = True
+        for connection in self._connections.values():
+            connection.upload.in_turns = True
+
+    def _may_send(self, connection: Connection, now: float) -> bool:
+        """Whether it is among the first in line; those that are stuck do not hold up the others."""
+        if not self._in_turns:
+            return True
+        if not connection.upload.may_serve:
+            return False
+        self._line.setdefault(connection)
+        ahead = 0
+        for one in list(self._line):
+            if one is connection:
+                return True
+            waiting = one.conversation.waiting > 0
+            if not one.upload.has_requests and not waiting:
+                del self._line[one]
+            elif (waiting or one.upload.may_serve) and not one.stalled(now):
+                ahead += 1
+                if ahead >= ACTIVE:
+                    return False
+        return True
+
+    def _give_turns(self, now: float) -> None:
+        everybody = list(self._connections.values())
+        backlog = sum(connection.upload.backlog for connection in everybody)
+        self._pace.look(now, busy=backlog > 0)
+        backlog += sum(connection.upload.promised(now) for connection in everybody)
+        ahead = self._pace.ahead()
+        given: list[Connection] = []
+        while backlog < ahead:
+            waiting = [connection for connection in everybody if connection.upload.wants_turn(now)]
+            connection = choose(waiting, self._rng, now)
+            if connection is None:
+                break
+            backlog += connection.upload.give_turn(now)
+            given.append(connection)
+        for connection in (*given, *self._line):
+            connection.keep_queues_short(self._pace.rate)
+            if not connection.writing:
+                self.flush(connection, now)

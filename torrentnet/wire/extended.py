@@ -7,13 +7,16 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from torrentnet.wire import bencode
-from torrentnet.wire.errors import BencodeError, PeerProtocolError
+from torrentnet.wire.errors import BencodeError, NameRefused, PeerProtocolError
 from torrentnet.wire.info import MAX_INFO_SIZE
 from torrentnet.wire.messages import BLOCK, MAX_BLOCK
+from torrentnet.wire.names import decode_peer_name
 
 HANDSHAKE_ID = 0
 METADATA_ID = 1
 """The id under which we want ``ut_metadata`` to be sent to us."""
+OFFER_ID = 2
+"""The id under which we want ``tn_offer`` to be sent to us, where we take offers."""
 METADATA_PIECE = 16 * 1024
 MAX_REQUESTS = 250
 """Requests that we let wait at once (``reqq``)."""
@@ -34,12 +37,23 @@ class ExtensionHandshake:
     """Requests that it lets wait at once."""
     block: int = BLOCK
     """The largest block (bytes) that it serves: our own key, ``tn_block``; 16 KiB where it is missing."""
+    offer_id: int = 0
+    """The id that it wants ``tn_offer`` under; 0 where it asks for pieces without waiting for offers."""
+    makes_offers: bool = False
+    """Whether it serves those who take offers only after one: our own key, ``tn_turns``."""
+    name: str = ""
+    """What people call it: our own key, ``tn_name``."""
+    port: int = 0
+    """The TCP port that it listens on (BEP 10's ``p``); 0 where it does not say."""
 
 
 def pack_extension_handshake(handshake: ExtensionHandshake) -> bytes:
     """The bencoded payload behind extended id 0."""
+    understood: dict[bytes, bencode.Value] = {b"ut_metadata": handshake.metadata_id}
+    if handshake.offer_id:
+        understood[b"tn_offer"] = handshake.offer_id
     value: dict[bytes, bencode.Value] = {
-        b"m": {b"ut_metadata": handshake.metadata_id},
+        b"m": understood,
         b"reqq": handshake.requests,
         b"v": handshake.client.encode("utf-8"),
     }
@@ -47,6 +61,12 @@ def pack_extension_handshake(handshake: ExtensionHandshake) -> bytes:
         value[b"metadata_size"] = handshake.metadata_size
     if handshake.block != BLOCK:
         value[b"tn_block"] = handshake.block
+    if handshake.makes_offers:
+        value[b"tn_turns"] = 1
+    if handshake.name:
+        value[b"tn_name"] = handshake.name.encode("utf-8")
+    if handshake.port:
+        value[b"p"] = handshake.port
     return bencode.encode(value)
 
 
@@ -58,15 +78,19 @@ def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
     if len(payload) > MAX_HANDSHAKE:
         raise PeerProtocolError(f"extension handshake of {len(payload)} bytes")
     value = _dictionary(payload)
-    offered = value.get(b"m")
-    metadata_id = offered.get(b"ut_metadata") if isinstance(offered, dict) else None
+    understood = value.get(b"m")
+    ids = understood if isinstance(understood, dict) else {}
     client = value.get(b"v")
     return ExtensionHandshake(
-        metadata_id=_bounded(metadata_id, 0, 255, 0),
+        metadata_id=_bounded(ids.get(b"ut_metadata"), 0, 255, 0),
         metadata_size=_bounded(value.get(b"metadata_size"), 0, MAX_INFO_SIZE, 0),
         client=_printable(client) if isinstance(client, bytes) else "",
         requests=_bounded(value.get(b"reqq"), _LEAST_REQUESTS, _MOST_REQUESTS, MAX_REQUESTS),
         block=_bounded(value.get(b"tn_block"), BLOCK, MAX_BLOCK, BLOCK),
+        offer_id=_bounded(ids.get(b"tn_offer"), 0, 255, 0),
+        makes_offers=value.get(b"tn_turns") == 1,
+        name=_peer_name(value.get(b"tn_name")),
+        port=_bounded(value.get(b"p"), 0, 65_535, 0),
     )
 
 
@@ -125,6 +149,15 @@ def _dictionary(payload: bytes) -> dict[bytes, bencode.Value]:
 
 def _bounded(value: object, least: int, most: int, otherwise: int) -> int:
     return value if isinstance(value, int) and least <= value <= most else otherwise
+
+
+def _peer_name(value: object) -> str:
+    if not isinstance(value, bytes):
+        return ""
+    try:
+        return decode_peer_name(value)
+    except NameRefused:
+        return ""
 
 
 def _printable(raw: bytes) -> str:

@@ -101,6 +101,13 @@ class PieceSet:
                 self._bits[piece >> 3] ^= mask
                 self._held -= 1
 
+    def beyond(self, *others: PieceSet) -> bool:
+        """Whether a piece is held here that none of ``others`` (of the same size) holds."""
+        theirs = 0
+        for other in others:
+            theirs |= int.from_bytes(other._bits, "big")
+        return int.from_bytes(self._bits, "big") & ~theirs != 0
+
     def missing(self) -> Iterator[int]:
         """The pieces that are not held, in order."""
         for piece in range(self.size):

@@ -10,9 +10,8 @@ import pytest
 
 from tests.unit.peer.streams import PIECE, content, make_store
 from torrentnet.peer.commands import make_commands
-from torrentnet.peer.download import Phase
+from torrentnet.peer.getting import Phase
 from torrentnet.peer.requestlog import RequestLog
-from torrentnet.wire.extension import Holder
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Endpoint
 
@@ -31,7 +30,7 @@ NOON = 1_795_435_200.0
 @dataclass
 class FakeDownload:
     phase: Phase = Phase.FETCHING
-    source: Holder | None = None
+    sources: str = ""
 
 
 @dataclass
@@ -224,7 +223,7 @@ def store(tmp_path: Path) -> Iterator[FileStore]:
 
 def test_status_in_mid_download(console: Console, store: FileStore) -> None:
     store.held = PieceSet(5, [0, 1, 4])
-    source = Holder(Endpoint("127.0.0.1", 52_611), "seeder-1")
+    source = "seeder-1 127.0.0.1:52611"
     console.peer = FakePeer(store, FakeDownload(Phase.FETCHING, source), connections=2, uploaded=3 * 1024 * 1024)
     assert console.run("status") == (
         0,

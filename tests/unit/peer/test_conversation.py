@@ -166,7 +166,9 @@ def test_introduction(held: PieceSet | None, fast: bool, expected: list[object],
     reader = opened(initiator=True)
     said = list(pour(reader, drained(conversation)))
     if extended:
-        assert said.pop() == ExtensionHandshake(METADATA_ID, 1234, "torrentnet 0.1.0", 250, MAX_BLOCK)
+        assert said.pop() == ExtensionHandshake(
+            METADATA_ID, 1234, "torrentnet 0.1.0", 250, MAX_BLOCK, makes_offers=True
+        )
     assert said == expected
 
 

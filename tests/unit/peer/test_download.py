@@ -13,7 +13,7 @@ import pytest
 from tests.unit.peer.simulation import Trouble
 from tests.unit.peer.streams import PIECE, content, info_of
 from tests.unit.peer.world import NAME, Getter, Source, World
-from torrentnet.peer.download import MAX_PAUSE, Patience, Phase
+from torrentnet.peer.getting import MAX_PAUSE, Patience, Phase
 from torrentnet.tracker.records import RequestBegan, RequestEnded, Result
 from torrentnet.wire.info import make_info
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.peer.streams import PIECE
-from torrentnet.peer.download import Patience, Phase
+from torrentnet.peer.getting import Patience, Phase
 from torrentnet.peer.session import Membership
 from torrentnet.wire import udp
 from torrentnet.wire.errors import PacketError

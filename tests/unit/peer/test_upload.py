@@ -157,6 +157,7 @@ def test_pieces_that_are_not_here_are_rejected_until_they_are(store: FileStore) 
     assert [type(event) for event in client.say(Request(2, 0, BLOCK))] == [Block]
     store.held.add(1)
     client.seed.upload.announce(1)
+    client.seed.upload.say_haves()
     assert client.listen() == [Have(1)]
     assert [type(event) for event in client.say(Request(1, 0, BLOCK))] == [Block]
 
@@ -220,8 +221,13 @@ def test_not_interested_takes_back_what_was_asked(store: FileStore) -> None:
 
 def test_messages_that_do_not_concern_an_uploader_are_taken(store: FileStore) -> None:
     client = Client(store)
-    assert client.say(KeepAlive(), Choke(), Unchoke(), Have(3), Have(0xFFFFFFFF), Reject(1, 2, 3)) == []
+    assert client.say(KeepAlive(), Choke(), Unchoke(), Have(3), Reject(1, 2, 3)) == []
     assert len(client.say(Request(0, 0, 1))) == 1
+
+
+def test_a_piece_that_does_not_exist_ends_it(store: FileStore) -> None:
+    with pytest.raises(PeerProtocolError, match="has piece 4294967295 of 41"):
+        Client(store).say(Have(0xFFFFFFFF))
 
 
 # The info dictionary

@@ -10,7 +10,8 @@ from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
 from tests.unit.peer.streams import BULK, PIECE, Seed, content, drained, pour
 from tests.unit.peer.trackers import EPOCH, Event, Member, RealTracker
 from torrentnet.peer.conversation import Conversation
-from torrentnet.peer.download import Download, Patience, Phase
+from torrentnet.peer.download import Download
+from torrentnet.peer.getting import Patience, Phase
 from torrentnet.peer.report import Report
 from torrentnet.peer.requestlog import RequestLog
 from torrentnet.peer.session import Membership

@@ -47,7 +47,7 @@ def test_a_real_clients_dictionary() -> None:
         upload_only=0,
         e=1,
     )
-    assert parsed == ExtensionHandshake(3, 31235, "Transmission 3.00", 512, BLOCK)
+    assert parsed == ExtensionHandshake(3, 31235, "Transmission 3.00", 512, BLOCK, port=6881)
 
 
 def test_keys_in_the_wrong_order_are_taken() -> None:

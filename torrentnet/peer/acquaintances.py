@@ -1,0 +1,78 @@
+"""The addresses of a swarm's other peers: whom to connect to next, and after which pause again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from torrentnet.wire.udp import Endpoint
+
+MAX_KNOWN = 1_000
+FIRST_RETRY, MAX_RETRY = 1.0, 30.0
+"""Seconds until an address that failed is tried again; doubled each time."""
+
+
+@dataclass(slots=True)
+class _Known:
+    busy: bool = False
+    retry_at: float = 0.0
+    pause: float = FIRST_RETRY
+    never: bool = False
+
+
+class Acquaintances:
+    """Endpoints that peers listen on. Bounded; those of one's own and of banned peers are kept out."""
+
+    def __init__(self, own: Endpoint) -> None:
+        self._known: dict[Endpoint, _Known] = {}
+        self.never(own)
+
+    def heard_of(self, endpoints: Iterable[Endpoint]) -> None:
+        """Somebody has named these."""
+        for endpoint in endpoints:
+            if endpoint not in self._known and len(self._known) < MAX_KNOWN:
+                self._known[endpoint] = _Known()
+
+    def next(self, most: int, now: float) -> Iterator[Endpoint]:
+        """At most ``most`` endpoints to connect to now; each counts as busy from here on."""
+        for endpoint, known in self._known.items():
+            if most <= 0:
+                return
+            if not known.busy and not known.never and now >= known.retry_at:
+                known.busy = True
+                most -= 1
+                yield endpoint
+
+    def due(self) -> float | None:
+        """When the next one can be tried."""
+        return min((k.retry_at for k in self._known.values() if not k.busy and not k.never), default=None)
+
+    def connected(self, endpoint: Endpoint) -> None:
+        """There is a connection with this one, whoever opened it."""
+        known = self._known.get(endpoint)
+        if known is None:
+            if len(self._known) >= MAX_KNOWN:
+                return
+            known = self._known[endpoint] = _Known()
+        known.busy = True
+
+    def served(self, endpoint: Endpoint) -> None:
+        """It is of use: should it fail, it is tried again soon."""
+        if endpoint in self._known:
+            self._known[endpoint].pause = FIRST_RETRY
+
+    def lost(self, endpoint: Endpoint, now: float) -> None:
+        """No connection, or none any more."""
+        known = self._known.get(endpoint)
+        if known is not None:
+            known.busy = False
+            known.retry_at = now + known.pause
+            known.pause = min(known.pause * 2, MAX_RETRY)
+
+    def never(self, endpoint: Endpoint) -> None:
+        """Not this one, ever."""
+        known = self._known.setdefault(endpoint, _Known())
+        known.never = True

@@ -1,0 +1,342 @@
+"""``get``: from a file's name to a seed of it. What all strategies have in common, as a state machine without I/O."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+from torrentnet.peer.session import Joined, LookupDone, Membership, Refused, Silence
+from torrentnet.wire.extension import Outcome, Result
+from torrentnet.wire.info import piece_count
+from torrentnet.wire.pieces import PieceSet
+
+if TYPE_CHECKING:
+    from torrentnet.peer.report import Report
+    from torrentnet.peer.session import Identity, SessionEvent, TrackerSession
+    from torrentnet.peer.storage import FileStore, StorageError
+    from torrentnet.wire.extension import Found, Holder
+    from torrentnet.wire.info import Info
+
+FIRST_PAUSE = 0.25
+MAX_PAUSE = 5.0
+"""Seconds between look-ups while nobody has the file; doubled each time, and never longer than the keep-alive."""
+MAX_VERIFYING = 4 * 1024 * 1024
+"""Bytes of pieces that may wait to be hashed and written; past it nothing new is asked for."""
+
+
+class Disk(Protocol):
+    """What a download asks of the file system; each answer comes back by a call on :class:`Getting`, later."""
+
+    def open_existing(self, piece_length: int) -> None:
+        """Hash the file that is there under the final name: ``existing_opened`` or ``storage_failed`` follows.
+
+        ``piece_length`` 0: the one that sharing the file would take.
+        """
+
+    def open_part(self, info: Info) -> None:
+        """Open the file's part and check it: ``part_opened`` or ``storage_failed`` follows."""
+
+    def write_piece(self, piece: int, data: bytearray) -> None:
+        """Verify and write a piece: ``piece_written`` or ``storage_failed`` follows."""
+
+    def finish(self) -> None:
+        """Give the file its name: ``finished`` or ``storage_failed`` follows."""
+
+
+class Phase(Enum):
+    """Where a download stands."""
+
+    ASKING = "asking the tracker"
+    CHECKING = "checking the file that is here"
+    CONNECTING = "connecting"
+    FETCHING = "fetching"
+    PAUSING = "waiting to ask the tracker again"
+    FINISHING = "finishing"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a download waits for whom, in seconds."""
+
+    stall: float = 15.0
+    """Without anything useful from the source, before the next one is picked."""
+    give_up: float = 60.0
+    """Without a new piece, before the download fails."""
+    min_rate: float = 16 * 1024.0
+    """Bytes a second below which a source is left, if there is another one to try."""
+
+
+class Getting(ABC):
+    """Drives one ``get``. ``now`` is any clock that does not jump; every call may change :attr:`phase`.
+
+    ``exists`` says whether something is there under the file's name when it begins. ``info`` is the info dictionary
+    where it is known from the start, by a .torrent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        identity: Identity,
+        session: TrackerSession,
+        disk: Disk,
+        patience: Patience,
+        report: Report,
+        now: float,
+        *,
+        exists: bool,
+        info: Info | None = None,
+    ) -> None:
+        self.name = name
+        self.phase = Phase.ASKING
+        self.failure = ""
+        """Why it failed, for a person; empty unless :attr:`phase` is FAILED."""
+        self.hint = ""
+        self.store: FileStore | None = None
+        self.info = info
+        self._opening = False
+        self._identity = identity
+        self._session = session
+        self._disk = disk
+        self._patience = patience
+        self._report = report
+        self._exists = exists
+        self._found: Found | None = None
+        self._request = 0
+        self._started = now
+        self._advanced = now
+        self._pause = FIRST_PAUSE
+        self._wake = now
+        self._obstacle = "the tracker does not answer"
+        session.lookup(name, 0, now)
+
+    # What strategies differ in
+
+    @property
+    @abstractmethod
+    def sources(self) -> str:
+        """Who the pieces come from now, for a person; empty where they come from nobody."""
+
+    @abstractmethod
+    def _named(self, holders: tuple[Holder, ...], now: float) -> None:
+        """The tracker has answered the look-up that was waited for: these have the file whole."""
+
+    @abstractmethod
+    def _named_meanwhile(self, done: LookupDone, now: float) -> None:
+        """The tracker has answered a look-up that nobody waited for."""
+
+    @abstractmethod
+    def _opened(self, now: float) -> None:
+        """:attr:`store` is open, what it held was checked, and pieces are missing."""
+
+    @abstractmethod
+    def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
+        """A piece was hashed, and written if it was right."""
+
+    @abstractmethod
+    def _let_go(self, now: float) -> None:
+        """Nothing more is asked of anybody."""
+
+    @abstractmethod
+    def due(self) -> float | None:
+        """When :meth:`tick` is to be called next."""
+
+    @abstractmethod
+    def tick(self, now: float) -> None:
+        """Look at the clock."""
+
+    # What the tracker says
+
+    @property
+    def info_hash(self) -> bytes:
+        """What the swarm is called (20 bytes); known once the tracker has named it."""
+        assert self._found is not None
+        return self._found.info_hash
+
+    @property
+    def known(self) -> bool:
+        """Whether the tracker has named the swarm."""
+        return self._found is not None
+
+    def abandon(self, reason: str, now: float) -> None:
+        """End it from outside; nothing happens when it has ended already."""
+        self._fail(reason, now)
+
+    def take_session(self, event: SessionEvent, now: float) -> None:
+        """React to what the tracker session reports."""
+        if isinstance(event, LookupDone):
+            self._take_lookup(event, now)
+        elif isinstance(event, Refused):
+            self._report.tracker_refused(event.kind.name.lower(), event.message)
+            self._fail(f"the tracker refused: {event.message}", now)
+        elif isinstance(event, Silence):
+            self._report.tracker_silence(silent=event.silent)
+        elif isinstance(event, Joined) and event.again:
+            self._report.known_again()
+
+    def _take_lookup(self, done: LookupDone, now: float) -> None:
+        found = done.found
+        self._request = found.request
+        self._report.lookup(found, done.holders)
+        if self.phase is not Phase.ASKING:
+            self._named_meanwhile(done, now)
+            return
+        if found.found:
+            # Where there are some, what was wrong with the last one tells more.
+            if not done.holders:
+                self._obstacle = f"nobody has {self.name!r} whole now"
+            if self._found is None:
+                self._join(found, now)
+            self._found = found
+        else:
+            self._obstacle = f"the tracker knows no file named {self.name!r}"
+        if self._exists:
+            self._exists = False
+            self.phase = Phase.CHECKING
+            self._disk.open_existing(found.piece_length)
+            return
+        self._named(done.holders if found.found else (), now)
+
+    def _join(self, found: Found, now: float) -> None:
+        # Standard clients do not tell their piece length: one piece stands for the file until its info is here.
+        pieces = piece_count(found.size, found.piece_length) if found.piece_length else 1
+        member = Membership(found.info_hash, self.name, found.size, found.piece_length)
+        self._session.join(member, PieceSet(max(pieces, 1)), now)
+
+    def _rest(self, now: float) -> None:
+        if now - self._advanced >= self._patience.give_up:
+            self._give_up(now)
+            return
+        self.phase = Phase.PAUSING
+        # A look-up is also what keeps a request alive for which there is no swarm to announce to yet.
+        self._wake = now + min(self._pause, self._session.keepalive)
+        self._pause = min(self._pause * 2, MAX_PAUSE)
+
+    def _ask_again(self, now: float) -> None:
+        self.phase = Phase.ASKING
+        self._session.lookup(self.name, self._request, now)
+
+    # The file
+
+    def _open_part(self, info: Info) -> None:
+        if not self._opening:
+            self._opening = True
+            self._disk.open_part(info)
+
+    def part_opened(self, store: FileStore, now: float) -> None:
+        """The part is open, and what it held was checked."""
+        self.store = store
+        if self.phase is Phase.FAILED:
+            return
+        info = store.info
+        self.info = info
+        self._session.hold(Membership(info.info_hash, self.name, info.length, info.piece_length), store.held)
+        self._report.resumed(store.held)
+        self._advanced = now
+        if store.held.is_full:
+            self._finish(now)
+        else:
+            self._opened(now)
+
+    def _verified(self, source: Holder, piece: int, elapsed: float, now: float) -> None:
+        """A piece is right and on disk; the file may be whole with it."""
+        assert self.store is not None
+        info, held = self.store.info, self.store.held
+        held.add(piece)
+        self._report.piece_verified(source, piece, info.piece_size(piece), elapsed)
+        self._report.progress(held, info.length, now)
+        self._session.downloaded = self._report.transferred
+        self._advanced = now
+        self._pause = FIRST_PAUSE
+        if held.is_full:
+            self._finish(now)
+
+    def existing_opened(self, store: FileStore, now: float) -> None:
+        """The file that was here under the final name is hashed."""
+        found = self._found
+        if found is None or store.info.info_hash == found.info_hash:
+            self.store, self.info = store, store.info
+            self._done(now)
+            return
+        store.close()
+        if store.info.length != found.size and (found.size or found.piece_length):
+            reason = f"{store.path} is there already with another content, and is left as it is"
+            self._fail(reason, now, hint="move it away, or get the file into another directory with --dir")
+            return
+        # Another client may have described the same bytes in its own way, with another info-hash. Its info
+        # dictionary will tell; opening the part refuses what does not match it.
+        self._ask_again(now)
+
+    def storage_failed(self, error: StorageError, now: float) -> None:
+        """The file system refused."""
+        self._fail(error.message, now, hint=error.hint)
+
+    # The end
+
+    def _finish(self, now: float) -> None:
+        self._let_go(now)
+        self.phase = Phase.FINISHING
+        self._disk.finish()
+
+    def finished(self, now: float) -> None:
+        """The file has its name."""
+        self._done(now)
+
+    def _done(self, now: float) -> None:
+        assert self.store is not None
+        info = self.store.info
+        self.phase = Phase.DONE
+        self._report.completed(info.length, self._elapsed_ms(now))
+        member = Membership(info.info_hash, self.name, info.length, info.piece_length)
+        if self._found is None:
+            # Nobody shared it when we asked, but here it is: publish it as `share` would.
+            self._session.join(member, self.store.held, now)
+        else:
+            self._session.hold(member, self.store.held)
+            self._session.completed(now)
+        self._send_outcome(Result.SUCCEEDED, "", now)
+
+    def _give_up(self, now: float) -> None:
+        if self._found is None and self._session.knows_no_names:
+            self._fail(
+                f"the tracker speaks BEP 15 but does not answer when asked for {self.name!r} by name",
+                now,
+                hint="give get a magnet link in the place of the name, or a --torrent; `share` makes both",
+            )
+            return
+        self._fail(f"{self._obstacle}; gave up after {self._patience.give_up:g} s without a new piece", now)
+
+    def _fail(self, reason: str, now: float, *, hint: str = "") -> None:
+        if self.phase in {Phase.FAILED, Phase.DONE}:
+            return
+        self._let_go(now)
+        self.phase = Phase.FAILED
+        self.failure, self.hint = reason, hint
+        self._report.failed(reason)
+        self._send_outcome(Result.FAILED, reason, now)
+
+    def _send_outcome(self, result: Result, reason: str, now: float) -> None:
+        if not self._request:
+            return
+        self._session.outcome(
+            Outcome(
+                0,
+                0,
+                result,
+                self._identity.port,
+                self._found.info_hash if self._found else bytes(20),
+                self._identity.peer_id,
+                self._request,
+                self._report.transferred,
+                self._elapsed_ms(now),
+                self._report.sources(),
+                reason,
+            ),
+            now,
+        )
+
+    def _elapsed_ms(self, now: float) -> int:
+        return round((now - self._started) * 1000)

@@ -1,0 +1,144 @@
+"""Which piece next, when many peers give: rarest first, each piece from one of them, and the last ones from two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterable, Iterator
+
+    from torrentnet.wire.pieces import PieceSet
+
+MAX_LOOKED_AT = 512
+"""Missing pieces that are compared for one choice: a sample is as good, and a file may have a million."""
+LATE_TIMES = 2.0
+LEAST_LATE = 0.5
+"""A piece is late after so many times what pieces took of late, and at least so many seconds."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Under(Generic[T]):
+    since: float
+    givers: list[T] = field(default_factory=list)
+
+
+class Work(Generic[T]):
+    """The pieces that are missing: still to be asked for, or asked of somebody (a ``T``: whatever stands for a peer).
+
+    Rarest first is by what the peers that we are connected to hold (BEP 3 leaves the choice open; Legout et al. 2006).
+    """
+
+    def __init__(self, held: PieceSet, rng: random.Random) -> None:
+        self._rng = rng
+        self._todo = list(held.missing())
+        self._at = {piece: index for index, piece in enumerate(self._todo)}
+        self._under: dict[int, _Under[T]] = {}
+        self._holders = [0] * held.size
+        self._typical = 0.0
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether every missing piece is asked for."""
+        return not self._todo
+
+    @property
+    def asked(self) -> int:
+        """How many pieces are asked for."""
+        return len(self._under)
+
+    def lacks(self, piece: int) -> bool:
+        """Whether nobody was asked for it yet."""
+        return piece in self._at
+
+    def known(self, pieces: Iterable[int]) -> None:
+        """One more peer holds each of these."""
+        for piece in pieces:
+            self._holders[piece] += 1
+
+    def forgotten(self, pieces: Iterable[int]) -> None:
+        """One peer less holds each of these."""
+        for piece in pieces:
+            self._holders[piece] -= 1
+
+    def any_for(self, theirs: PieceSet) -> bool:
+        """Whether a peer that holds ``theirs`` has a piece that nobody was asked for."""
+        if theirs.is_full or len(self._todo) > MAX_LOOKED_AT:
+            return bool(self._todo) and len(theirs) > 0
+        return any(piece in theirs for piece in self._todo)
+
+    def take(self, theirs: PieceSet, giver: T, now: float) -> int | None:
+        """The piece to ask ``giver`` for, who holds ``theirs``; None where there is none."""
+        candidates = [piece for piece in self._some() if piece in theirs]
+        if not candidates:
+            return None
+        least = min(self._holders[piece] for piece in candidates)
+        piece = self._rng.choice([piece for piece in candidates if self._holders[piece] == least])
+        self._remove(piece)
+        self._under[piece] = _Under(now, [giver])
+        return piece
+
+    def late(self, theirs: PieceSet, giver: T, now: float) -> int | None:
+        """The piece that is asked of one other peer for longest, if that is too long; None where none is late."""
+        limit = max(LATE_TIMES * self._typical, LEAST_LATE)
+        late = [
+            (under.since, piece)
+            for piece, under in self._under.items()
+            if len(under.givers) == 1 and giver not in under.givers and now - under.since >= limit and piece in theirs
+        ]
+        return min(late)[1] if late else None
+
+    def join(self, piece: int, giver: T) -> None:
+        """One more is asked for a piece."""
+        self._under[piece].givers.append(giver)
+
+    def arrived(self, piece: int, elapsed: float) -> list[T]:
+        """All of a piece is here, ``elapsed`` seconds after it was asked for. Returns all who were asked for it."""
+        under = self._under.pop(piece, None)
+        self._typical = elapsed if not self._typical else 0.8 * self._typical + 0.2 * elapsed
+        return under.givers if under is not None else []
+
+    def awaited(self, piece: int) -> bool:
+        """Whether it is asked for and has not arrived."""
+        return piece in self._under
+
+    def again(self, piece: int) -> None:
+        """What arrived was no good: it is missing still."""
+        if piece not in self._at:
+            self._at[piece] = len(self._todo)
+            self._todo.append(piece)
+
+    def given_up(self, pieces: Iterable[int], giver: T) -> Iterator[int]:
+        """``giver`` will not send these. Yields those that nobody is asked for any more."""
+        for piece in pieces:
+            under = self._under.get(piece)
+            if under is None or giver not in under.givers:
+                continue
+            under.givers.remove(giver)
+            if not under.givers:
+                del self._under[piece]
+                self.again(piece)
+                yield piece
+
+    def _some(self) -> list[int]:
+        if len(self._todo) <= MAX_LOOKED_AT:
+            return self._todo
+        return [self._todo[self._rng.randrange(len(self._todo))] for _ in range(MAX_LOOKED_AT)]
+
+    def _remove(self, piece: int) -> None:
+        index = self._at.pop(piece)
+        last = self._todo.pop()
+        if last != piece:
+            self._todo[index] = last
+            self._at[last] = index
+
+
+def gained(counted: PieceSet, held: PieceSet) -> list[int]:
+    """The pieces of ``held`` that ``counted`` lacks, after which it has them too."""
+    new = [piece for first, count in held.ranges() for piece in range(first, first + count) if piece not in counted]
+    for piece in new:
+        counted.add(piece)
+    return new
