@@ -37,8 +37,9 @@ class Run:
 
     def program(self, node: str) -> str:
         """What runs in a node, as it says itself."""
-        (up,) = [one for one in self.events if one["node"] == node and one["event"] == "listening"]
-        return str(up["fields"]["program"])
+        up = [one["fields"]["program"] for one in self.events if one["node"] == node and one["event"] == "listening"]
+        assert len(up) == 1, self.said
+        return str(up[0])
 
 
 @pytest.fixture(scope="module")
