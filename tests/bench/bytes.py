@@ -134,9 +134,8 @@ def _crowd_table(crowds: list[Crowd], single: float, size: int) -> Table:
     )
     note = (
         f"One after the other: what {LEECHERS} times {mib(CROWD_SIZE)} take at the rate of one leecher with "
-        f"{mib(size)} ({number(single)} MB/s). The {LEECHERS} are processes in one container that were waiting for the "
-        "file; each is timed from its own choice of the seed, which they make within a quarter of a second of one "
-        "another. The seed's CPU time includes its start and the hashing of its file."
+        f"{mib(size)} ({number(single)} MB/s). The {LEECHERS} are processes in one container; they connect to a seed "
+        "that stands still, and all are timed from the moment when it goes on."
     )
     return Table(f"One seed, {LEECHERS} leechers at once, {mib(CROWD_SIZE)} each", columns, tuple(rows), note)
 

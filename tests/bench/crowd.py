@@ -24,10 +24,8 @@ class Crowd:
     """How one seed served many."""
 
     size: int
-    times: tuple[tuple[float, float], ...]
-    """When each leecher picked the seed and when it had the file, seconds after the first one's pick."""
-    seconds: float
-    """From the first one's beginning to the last one's end."""
+    ends: tuple[float, ...]
+    """When each leecher had the file, seconds after the seed began to serve."""
     seed_cpu_s: float
     seed_own: int
     leecher_own: int
@@ -35,8 +33,13 @@ class Crowd:
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """MB/s of each leecher, from its own beginning to its own end."""
-        return tuple(self.size / (end - begin) / 1e6 for begin, end in self.times)
+        """MB/s of each leecher."""
+        return tuple(self.size / end / 1e6 for end in self.ends)
+
+    @property
+    def seconds(self) -> float:
+        """Until the last one had the file."""
+        return max(self.ends)
 
     def fields(self) -> dict[str, object]:
         """For JSON."""
@@ -44,19 +47,26 @@ class Crowd:
 
 
 def crowd(field: Field, run: int) -> Crowd:
-    """Let :data:`LEECHERS` leechers, all waiting, find the seed as soon as it is there."""
+    """Let :data:`LEECHERS` leechers find a seed that stands still, and then let it go on: they all begin at once.
+
+    The kernel takes their connections meanwhile.
+    """
     folder = f"{MEMORY}/crowd"
-    tracker = field.tracker(f"tracker-crowd-{run}", "250ms")
+    tracker = field.tracker(f"tracker-crowd-{run}", "1s")
     at = f"{tracker.ip}:{TRACKER_PORT}"
     field.prepare(folder, CROWD_SIZE, at, "crowd.bin")
+    seed = field.start(f"seed-crowd-{run}", "peer.py", "share", f"{folder}/crowd.bin", at, f"{{ip}}:{PEER_PORT}")
+    seed.until("state", state="seed", deadline=TRANSFER_S)
+    seed.pause()
     words = ("crowd.py", str(LEECHERS), "crowd.bin", at, "{ip}", str(FIRST_PORT), f"{folder}/got")
     leechers = field.start(f"crowd-{run}", "python3", *words, program=words[0])
     leechers.until_text("ready", TRANSFER_S)
-    seed = field.start(f"seed-crowd-{run}", "peer.py", "share", f"{folder}/crowd.bin", at, f"{{ip}}:{PEER_PORT}")
+    before = seed.usage().cpu_s
+    begin = time.time()
+    seed.go_on()
     with Sampler([seed]) as sampler:
-        rows = json.loads(leechers.until_text('{"begin"', TRANSFER_S))["begin"]
-    used = seed.usage().cpu_s
-    first = min(begin for begin, _, _ in rows)
+        rows = json.loads(leechers.until_text('{"ends"', TRANSFER_S))["ends"]
+    used = seed.usage().cpu_s - before
     for number in range(LEECHERS):
         field.files.run("cmp", f"{folder}/crowd.bin", f"{folder}/got/{number}/crowd.bin")
     for box in (leechers, seed, tracker):
@@ -64,11 +74,10 @@ def crowd(field: Field, run: int) -> Crowd:
     field.files.run("rm", "-r", folder)
     return Crowd(
         size=CROWD_SIZE,
-        times=tuple((begin - first, end - first) for begin, end, _ in rows),
-        seconds=max(end for _, end, _ in rows) - first,
+        ends=tuple(end - begin for end, _ in rows),
         seed_cpu_s=used,
         seed_own=sampler.own_bytes[seed.name],
-        leecher_own=max(own for _, _, own in rows),
+        leecher_own=max(own for _, own in rows),
     )
 
 

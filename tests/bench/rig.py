@@ -106,6 +106,14 @@ class Box(Watched):
         """Wait for a line that holds ``text``; gives it. Raises NotSeen with all that the program said instead."""
         return self.until_line(lambda line: text in line, repr(text), deadline)
 
+    def pause(self) -> None:
+        """Let it stand still, wherever it is."""
+        self._client.api.pause(self.ident)
+
+    def go_on(self) -> None:
+        """After :meth:`pause`."""
+        self._client.api.unpause(self.ident)
+
     def ended(self, timeout: int) -> int:
         """Wait for its end; gives its exit status."""
         return int(self._client.api.wait(self.ident, timeout=timeout)["StatusCode"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from torrentnet.peer.connection import Connection
 from torrentnet.peer.conversation import Conversation, OfUs
 from torrentnet.peer.link import SourceChanged
+from torrentnet.peer.ratelimit import UNLIMITED
 from torrentnet.peer.turns import Pace, choose
 from torrentnet.wire.errors import PeerProtocolError, RemoteError
 from torrentnet.wire.extended import ExtensionHandshake
@@ -26,6 +27,8 @@ MAX_CONNECTIONS = 400
 MAX_PER_IP = 100
 """A lab on loopback has all its peers on one address."""
 RECEIVES_A_TURN = 4
+LEAST_TURN = 128 * 1024
+"""Bytes that one of many is sent at a time: whoever is quick to take them gets little more than the others."""
 CHECK_EVERY = 1.0
 ACTIVE = 2
 """Peers that are sent pieces at the same time where turns are taken: more would make each piece late for everybody."""
@@ -249,6 +252,8 @@ class Uploads:
         budget = self._limit.budget(now)
         if share > 1:
             budget = max(1024, budget // share) if budget else 0
+        elif len(self._connections) > 1 and not self._limit.pause():
+            budget = min(budget, max(LEAST_TURN, UNLIMITED // len(self._connections)))
         count = 0
         try:
             self._pump(connection, now)

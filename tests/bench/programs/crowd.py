@@ -1,7 +1,7 @@
 """Many leechers of ours at once: ``crowd.py COUNT FILE TRACKER IP FIRST_PORT DIRECTORY``.
 
-Starts them, says ``ready`` when all of them ask the tracker, and prints a line of JSON when all have the file: when
-(seconds since the epoch) each had picked its seed and when it had the file, and what it had of memory of its own then.
+Starts them, says ``ready`` when all of them have picked their seed, and prints a line of JSON when all have the file:
+when (seconds since the epoch) each had it, and what it had of memory of its own then.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
         assert peer.stdout is not None
         os.set_blocking(peer.stdout.fileno(), False)
         chooser.register(peer.stdout, selectors.EVENT_READ, number)
-    seen: dict[str, dict[int, float]] = {"state": {}, "picked": {}, "completed": {}}
+    seen: dict[str, dict[int, float]] = {"picked": {}, "completed": {}}
     memory: dict[int, int] = {}
     while len(seen["completed"]) < len(peers):
         for key, _ in chooser.select():
@@ -51,10 +51,9 @@ def main() -> None:
                 seen[event][number] = datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
                 if event == "completed":
                     memory[number] = own_memory(peers[number].pid)
-                if event == "state" and len(seen[event]) == len(peers):
+                if event == "picked" and len(seen[event]) == len(peers):
                     print("ready", flush=True)
-    rows = [[seen["picked"][number], seen["completed"][number], memory[number]] for number in range(len(peers))]
-    print(json.dumps({"begin": rows}), flush=True)
+    print(json.dumps({"ends": [[seen["completed"][number], memory[number]] for number in memory]}), flush=True)
     signal.pause()
 
 

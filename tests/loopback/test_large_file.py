@@ -1,0 +1,123 @@
+"""The end of a file of 16 GiB crosses a real connection: offsets beyond 32 bits, and memory that does not grow."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import selectors
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.bench.cgroup import own_memory
+from torrentnet.peer.fetch import Fetch, InfoArrived
+from torrentnet.peer.memory import PieceMemory
+from torrentnet.peer.ratelimit import RateLimit
+from torrentnet.peer.sourcelink import SourceLink
+from torrentnet.peer.storage import FileStore, open_part
+from torrentnet.peer.uploads import Uploads
+from torrentnet.wire.info import Info, choose_piece_length, make_info
+from torrentnet.wire.pieces import PieceSet
+from torrentnet.wire.udp import Endpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torrentnet.peer.conversation import Conversation, ConversationEvent
+
+GIB = 1 << 30
+SIZE = 16 * GIB
+LAST = 48
+"""Pieces at the end that are fetched; the others count as here."""
+DEADLINE_S = 60.0
+MOST_GROWTH = 24 * 1024 * 1024
+"""Bytes of own memory that seed and leecher together may take for it: windows and buffers, whatever the file's size."""
+
+
+def sparse_store(path: Path) -> FileStore:
+    """A seed's file with a hole for all but its last pieces, whose content is random."""
+    piece_length = choose_piece_length(SIZE)
+    pieces = SIZE // piece_length
+    hashes = bytearray(hashlib.sha1(bytes(piece_length), usedforsecurity=False).digest() * pieces)
+    rng = random.Random(16)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    os.ftruncate(descriptor, SIZE)
+    for piece in range(pieces - LAST, pieces):
+        data = rng.randbytes(piece_length)
+        os.pwrite(descriptor, data, piece * piece_length)
+        hashes[piece * 20 : piece * 20 + 20] = hashlib.sha1(data, usedforsecurity=False).digest()
+    info = make_info(path.name, SIZE, piece_length, bytes(hashes))
+    return FileStore(path, path, descriptor, info, PieceSet.full(pieces))
+
+
+class Leecher:
+    """The parts of a download that carry bytes, without a tracker and without a thread."""
+
+    def __init__(self, selector: selectors.BaseSelector, part: FileStore, seed: Endpoint, info: Info) -> None:
+        self.part = part
+        self.todo = list(part.held.missing())
+        self._info = info
+        self._memory = PieceMemory()
+        self._fetch: Fetch | None = None
+        self.link = SourceLink(
+            selector, "127.0.0.1", b"-TN0000-leecherleech", self._connected, self._heard, self._failed
+        )
+        self.link.open(seed, info.info_hash, 10.0, time.monotonic())
+
+    def _connected(self, conversation: Conversation, now: float) -> None:
+        self._fetch = Fetch(
+            conversation, self._info.info_hash, self._info, self._next, 30.0, now, now, memory=self._memory
+        )
+        self._fetch.opened(self._info, now)
+
+    def _failed(self, reason: str, now: float) -> None:
+        pytest.fail(reason)
+
+    def _next(self, theirs: PieceSet) -> int | None:
+        return self.todo.pop() if self.todo else None
+
+    def _heard(self, event: ConversationEvent, now: float) -> None:
+        assert self._fetch is not None
+        for result in self._fetch.take(event, now):
+            assert not isinstance(result, InfoArrived)
+            assert self.part.write_piece(result.piece, result.data)
+            self.part.held.add(result.piece)
+            self._memory.give(result.data)
+
+
+def test_the_end_of_a_file_of_16_gib_arrives_and_memory_does_not_grow(tmp_path: Path) -> None:
+    (tmp_path / "got").mkdir()
+    store = sparse_store(tmp_path / "large.bin")
+    part = open_part(tmp_path / "got" / "large.bin", store.info, lambda done, size: None, lambda: False)
+    assert os.fstat(part.descriptor).st_size == SIZE
+    for piece in range(store.info.pieces - LAST):
+        part.held.add(piece)
+    selector = selectors.DefaultSelector()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    now = time.monotonic()
+    uploads = Uploads(listener, selector, b"-TN0000-seedseedseed", RateLimit(None, now), lambda *told: None)
+    uploads.store = store
+    before = own_memory([os.getpid()])
+    leecher = Leecher(selector, part, Endpoint(*listener.getsockname()), store.info)
+    most = 0
+    try:
+        while not part.held.is_full:
+            assert time.monotonic() < now + DEADLINE_S
+            for key, mask in selector.select(1.0):
+                key.data(mask, time.monotonic())
+            most = max(most, own_memory([os.getpid()]))
+        start = (store.info.pieces - LAST) * store.info.piece_length
+        for offset in range(start, SIZE, store.info.piece_length):
+            wanted = os.pread(store.descriptor, store.info.piece_length, offset)
+            assert os.pread(part.descriptor, store.info.piece_length, offset) == wanted
+    finally:
+        leecher.link.close()
+        uploads.close()
+        selector.close()
+        store.close()
+        part.close()
+    assert most - before < MOST_GROWTH
