@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torrentnet.lab.errors import EngineError
 from torrentnet.lab.events import show_time
 from torrentnet.lab.expect import Answer, Judgement, Question
 from torrentnet.lab.looking import Stage
-from torrentnet.lab.plan import Check, ExpectationPlan
+from torrentnet.lab.plan import Check, ExpectationPlan, Program
 
 HASH = "ab" * 32
 PATH = "/data/a.txt"
@@ -177,6 +178,19 @@ def test_a_good_bye_is_forgetting_too_and_all_named_count(trial: Trial) -> None:
     assert answer is not None
     assert not answer.passed
     assert answer.measured == "leecher-1 is still known"
+
+
+def test_a_real_client_is_known_by_its_address(trial: Trial) -> None:
+    client = replace(trial.stage.nodes["seeder-1"], program=Program.ARIA2)
+    trial.stage = replace(trial.stage, nodes={**trial.stage.nodes, "seeder-1": client})
+    address = f"{trial.engine.places['seeder-1'].address}:6881"
+    question = trial.question(Check.FORGETS, "tracker", forgotten=("seeder-1",), within=5.0)
+    trial.say(1.0, "tracker", "left file=a.txt peer=A2-1-37-0@1.2.3.4:6881 address=1.2.3.4:6881")
+    assert trial.ask(question, 2.0) is None
+    trial.say(2.5, "tracker", f"left file=a.txt peer=A2-1-37-0@{address} address={address}")
+    answer = trial.ask(question, 3.0)
+    assert answer is not None
+    assert answer.passed
 
 
 def test_without_its_event_it_fails(trial: Trial) -> None:

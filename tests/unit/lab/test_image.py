@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
-from torrentnet.lab.engines.docker.image import REPOSITORIES, SOURCES, source_hash, sources, tag_of
+from torrentnet.lab.engines.docker.image import REPOSITORIES, SOURCES, prune, source_hash, sources, tag_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -60,3 +61,35 @@ def test_each_target_of_the_dockerfile_has_a_repository_of_its_own() -> None:
     assert set(REPOSITORIES) <= targets
     tags = {tag_of(ROOT, target) for target in REPOSITORIES}
     assert tags == {f"torrentnet:{source_hash(ROOT)}", f"torrentnet-clients:{source_hash(ROOT)}"}
+
+
+class FakeImages:
+    """An engine with images of these names, each so many seconds old."""
+
+    def __init__(self, **ages: float) -> None:
+        now = time.time()
+        self.listed = [{"RepoTags": [f"torrentnet:{tag}"], "Created": int(now - age)} for tag, age in ages.items()]
+        self.listed.append({"RepoTags": None, "Created": 0})
+        self.removed: list[str] = []
+        self.api = self
+        # As the SDK's client: `client.api.images(...)` lists, `client.images.remove(...)` removes.
+        self.images = _Images(self)
+
+
+class _Images:
+    def __init__(self, owner: FakeImages) -> None:
+        self._owner = owner
+
+    def __call__(self, name: str, filters: dict[str, str]) -> list[dict[str, object]]:
+        assert (name, filters) == ("torrentnet", {"label": "org.torrentnet.image"})
+        return self._owner.listed
+
+    def remove(self, tag: str) -> None:
+        self._owner.removed.append(tag)
+
+
+def test_what_was_built_long_ago_goes_and_nothing_that_a_lab_may_be_about_to_use() -> None:
+    ages = {"a" * 12: 10.0, "b" * 12: 20.0, "c" * 12: 30.0, "d" * 12: 40.0, "e" * 12: 5_000.0, "f" * 12: 9_000.0}
+    client = FakeImages(**ages)
+    prune(client, keep=f"torrentnet:{'f' * 12}")  # type: ignore[arg-type]  # what there is of the SDK's client
+    assert client.removed == [f"torrentnet:{'e' * 12}"]

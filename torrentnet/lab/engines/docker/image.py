@@ -36,6 +36,8 @@ HOST_SIDE = "torrentnet/lab"
 """Not in the image: a change of the lab needs no new one."""
 KEPT_IMAGES = 3
 """Of ours, the newest: going back and forth between two branches builds nothing."""
+YOUNG_S = 900.0
+"""An image that is younger may be another checkout's, whose lab is about to be made from it."""
 TAIL = 15
 STEP_SHOWN = 70
 
@@ -142,8 +144,9 @@ def prune(client: docker.DockerClient, *, keep: str) -> None:
         for tag in image.get("RepoTags") or ()
         if re.fullmatch(rf"{repository}:[0-9a-f]{{12}}", tag)
     ]
-    for _, tag in sorted(tagged, reverse=True)[KEPT_IMAGES:]:
-        if tag != keep:
+    old = time.time() - YOUNG_S
+    for created, tag in sorted(tagged, reverse=True)[KEPT_IMAGES:]:
+        if tag != keep and created < old:
             with contextlib.suppress(docker.errors.APIError):
                 client.images.remove(tag)
 
