@@ -206,7 +206,7 @@ CASES = [
         "strategy",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --strategy fastest",
         2,
-        f"peer.py: error: argument --strategy: invalid choice: 'fastest' (choose from 'single') {USAGE}",
+        f"peer.py: error: argument --strategy: invalid choice: 'fastest' (choose from 'single', 'swarm') {USAGE}",
     ),
     Case(
         "log-level",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 TCP_NOTSENT_LOWAT = 25
 """Linux's number, which Python's socket module does not name."""
 LEAST_UNSENT, MOST_UNSENT = 8 * 1024, 1024 * 1024
+FIRST_UNSENT = 64 * 1024
 UNSENT_SECONDS = 0.02
 SO_MAX_PACING_RATE = 47
 """Linux's number, as above."""
@@ -42,7 +43,7 @@ class Connection:
         """Whether the loop waits for room to write."""
         self.moved_at = now
         """When a byte was last taken off our hands, or nothing waited."""
-        self._paced_for = 0.0
+        self._paced_for = -1.0
 
     @property
     def wealth(self) -> int:
@@ -66,10 +67,10 @@ class Connection:
         when what they send comes piece by piece; a bound on the pacing rate also bounds what waits below the socket
         (TCP small queues). Where the kernel has no such options, decisions are only coarser.
         """
-        if self._paced_for and self._paced_for * 0.8 < rate < self._paced_for * 1.25:
+        if self._paced_for * 0.8 <= rate <= self._paced_for * 1.25:
             return
         self._paced_for = rate
-        unsent = round(min(max(rate * UNSENT_SECONDS, LEAST_UNSENT), MOST_UNSENT))
+        unsent = round(min(max(rate * UNSENT_SECONDS, LEAST_UNSENT), MOST_UNSENT)) if rate else FIRST_UNSENT
         self.upload.high_water = unsent
         with contextlib.suppress(OSError):
             self.link.sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent)

@@ -23,6 +23,8 @@ AHEAD = 0.2
 LEAST_AHEAD = 32 * 1024
 MOST_AHEAD = 8 * 1024 * 1024
 """Bytes."""
+FIRST_AHEAD = 512 * 1024
+"""Bytes that are promised before it is known how fast they leave: a fast uplink must not begin slowly."""
 WINDOW, FIRST_WINDOW = 0.2, 0.05
 """Seconds over which the rate of sending is looked at."""
 
@@ -83,4 +85,6 @@ class Pace:
 
     def ahead(self) -> int:
         """Bytes that may be promised ahead."""
+        if not self.rate:
+            return FIRST_AHEAD
         return round(min(max(self.rate * AHEAD, LEAST_AHEAD), MOST_AHEAD))
