@@ -16,10 +16,12 @@ from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.local import examine, protocol, registry
 from torrentnet.lab.engines.local.engine import LocalEngine
 from torrentnet.lab.errors import LabError
+from torrentnet.lab.plan import Program
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.base import Engine
 
+FOREIGN = (Program.ARIA2, Program.TRANSMISSION, Program.LIBTORRENT, Program.OPENTRACKER)
 NOWHERE = "unix:///nonexistent/docker.sock"
 REQUIRE = "TORRENTNET_REQUIRE_DOCKER"
 RUNTIME = Path(f"/tmp/tn-{os.getpid()}")
@@ -157,3 +159,29 @@ def leaves_a_dead_lab(*kinds: Kind) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(
         "engine", [alone if kind is DOCKER else _PARAMETERS[kind] for kind in kinds], indirect=True
     )
+
+
+@functools.cache
+def why_no_programs() -> str:
+    """Why Docker's image with other people's programs cannot be had; empty where it is there.
+
+    To build it for the first time, from Debian's packages, may take longer than a test waits for a lab.
+    """
+    engine = DockerEngine(ROOT)
+    try:
+        engine.check()
+        engine.prepare_programs([*FOREIGN], print)
+    except LabError as error:
+        return f"needs the image with real clients: {error.message}"
+    finally:
+        engine.close()
+    return ""
+
+
+def need_programs() -> None:
+    """Skip the test, by name, where real clients cannot be had; fail where Docker was promised."""
+    why = why_no_programs()
+    if why and os.environ.get(REQUIRE) == "1":
+        pytest.fail(f"{REQUIRE}=1, but it {why}", pytrace=False)
+    elif why:
+        pytest.skip(why.splitlines()[0])

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.integration.engines import DOCKER, LOCAL, LOOPBACK, Kind, each, need, why_missing
+from tests.integration.engines import DOCKER, LOCAL, LOOPBACK, Kind, each, need, need_programs, why_missing
 from tests.integration.helpers import ROOT, Running
 from torrentnet.lab import abilities
 from torrentnet.lab.plan import Check
@@ -93,8 +93,10 @@ def test_the_tour_is_complete() -> None:
 @each
 def test_scenario(name: str, kind: Kind, played: Play) -> None:
     need(kind)
-    run = played(name, kind)
     plan = load_plan(PATHS[name])
+    if plan.foreign and kind is DOCKER:
+        need_programs()
+    run = played(name, kind)
     wants = (
         bool(abilities.asked_by(plan))
         or any(node.disk is not None for node in plan.nodes)
