@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from torrentnet.lab import spreading, state
+from torrentnet.lab import state
 from torrentnet.lab.engines import choose, load
-from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EngineError, LabError, UsageError
+from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from torrentnet.lab.find import find_plan, read_settings
 from torrentnet.lab.grid import points, read_grid
 from torrentnet.lab.interrupt import Interrupted, Interrupts
-from torrentnet.lab.lab import Lab
 from torrentnet.lab.outcome import Verdict
 from torrentnet.lab.output import print_json
 from torrentnet.lab.record import make_directory
 from torrentnet.lab.sweep import CSV_FILE, JSON_FILE, MEASURED, Point, Sheet, sweep
+from torrentnet.lab.sweep_play import play_once
 from torrentnet.lab.view import View
 
 if TYPE_CHECKING:
@@ -53,18 +53,21 @@ def run_sweep(
     home = state.home()
     view = View(Console(stderr=as_json))
     interrupts = Interrupts(view.say)
-    player = _Player(engine_name, home, runs, interrupts, view)
     with interrupts.installed():
         with interrupts.shield(saying=""):
             load()
-        player.check()
+        engine = _check(engine_name, view)
         name = todo[0].plan.name
         directory = make_directory((runs or home / "runs") / "sweeps", name)
         about = {"scenario": name, "grid": {key: list(values) for key, values in grid.items()}, "settings": given}
         sheet = Sheet(directory, home, about)
         code = EXIT_OK
+
+        def play(plan: Plan) -> tuple[Outcome, Spreading | None]:
+            return play_once(plan, engine, home=home, runs=runs, interrupts=interrupts)
+
         try:
-            for row in sweep(todo, repeat, player.play, sheet, view.say):
+            for row in sweep(todo, repeat, play, sheet, view.say):
                 if row.verdict is not Verdict.PASS:
                     code = EXIT_FAILED
         except Interrupted:
@@ -81,46 +84,14 @@ def run_sweep(
     return code
 
 
-class _Player:
-    """Runs one lab at a time."""
-
-    def __init__(self, engine_name: str, home: Path, runs: Path | None, interrupts: Interrupts, view: View) -> None:
-        self._engine_name = engine_name
-        self._home = home
-        self._runs = runs
-        self._interrupts = interrupts
-        self._view = view
-
-    def check(self) -> None:
-        """Say which engine it will be. Raises EngineError where there is none."""
-        choice = choose(self._engine_name)
-        self._engine_name = choice.engine.name
-        with contextlib.closing(choice.engine):
-            choice.engine.check()
-            self._view.say(str(choice))
-            choice.engine.prepare(self._view.say)
-
-    def play(self, plan: Plan) -> tuple[Outcome, Spreading | None]:
-        """One lab from its first container to its last. Raises EngineError where it could not be judged."""
-        engine = choose(self._engine_name).engine
-        try:
-            # Before anything is written: without an engine there is nothing to record.
-            engine.check()
-        except BaseException:
-            engine.close()
-            raise
-        lab = Lab(plan, engine, home=self._home, runs=self._runs, interrupts=self._interrupts)
-        seen = None
-        try:
-            with lab:
-                lab.play()
-                seen = spreading.look(plan, lab.board, lab.faults.measure)
-        except LabError as error:
-            # A node that did not come up is a verdict; an engine that failed will not do better next time.
-            if lab.ended is None or lab.ended.verdict is not Verdict.FAIL or isinstance(error, EngineError):
-                raise
-        assert lab.ended is not None
-        return lab.ended, seen
+def _check(engine_name: str, view: View) -> str:
+    """Say which engine it will be; answers with its name. Raises EngineError where there is none."""
+    choice = choose(engine_name)
+    with contextlib.closing(choice.engine):
+        choice.engine.check()
+        view.say(str(choice))
+        choice.engine.prepare(view.say)
+    return choice.engine.name
 
 
 def _short(path: Path, home: Path) -> str:

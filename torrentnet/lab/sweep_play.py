@@ -1,0 +1,47 @@
+"""One lab of a sweep or a benchmark, from its first container to its last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torrentnet.lab import spreading
+from torrentnet.lab.engines import make_engine
+from torrentnet.lab.errors import EngineError, LabError
+from torrentnet.lab.lab import Lab
+from torrentnet.lab.outcome import Verdict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torrentnet.lab.interrupt import Interrupts
+    from torrentnet.lab.outcome import Outcome
+    from torrentnet.lab.plan import Plan
+    from torrentnet.lab.spreading import Spreading
+
+
+def play_once(
+    plan: Plan, engine_name: str, *, home: Path, runs: Path | None, interrupts: Interrupts | None = None
+) -> tuple[Outcome, Spreading | None]:
+    """Bring a scenario up, let it happen, judge it, remove it; the outcome, and how the file got around.
+
+    There is no spreading where a node did not come up: that is a verdict. Raises LabError where the engine failed.
+    """
+    engine = make_engine(engine_name)
+    try:
+        # Before anything is written: without an engine there is nothing to record.
+        engine.check()
+    except BaseException:
+        engine.close()
+        raise
+    lab = Lab(plan, engine, home=home, runs=runs, interrupts=interrupts)
+    seen = None
+    try:
+        with lab:
+            lab.play()
+            seen = spreading.look(plan, lab.board, lab.faults.measure)
+    except LabError as error:
+        # An engine that failed will not do better next time.
+        if lab.ended is None or lab.ended.verdict is not Verdict.FAIL or isinstance(error, EngineError):
+            raise
+    assert lab.ended is not None
+    return lab.ended, seen
