@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.integration.engines import Kind
 
-SMALL = ("--set", "size=512KB", "--set", "rate=8mbit")
+SMALL = ("--set", "strategy=single", "--set", "size=512KB", "--set", "rate=8mbit")
 
 
 def rows_of(home: Path) -> list[dict[str, str]]:
