@@ -52,7 +52,8 @@ def crowd(field: Field, run: int) -> Crowd:
     The kernel takes their connections meanwhile.
     """
     folder = f"{MEMORY}/crowd"
-    tracker = field.tracker(f"tracker-crowd-{run}", "1s")
+    # The seed says nothing while it stands still, and is not to be forgotten for it.
+    tracker = field.tracker(f"tracker-crowd-{run}", "1s", "3m")
     at = f"{tracker.ip}:{TRACKER_PORT}"
     field.prepare(folder, CROWD_SIZE, at, "crowd.bin")
     seed = field.start(f"seed-crowd-{run}", "peer.py", "share", f"{folder}/crowd.bin", at, f"{{ip}}:{PEER_PORT}")

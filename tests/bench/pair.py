@@ -79,9 +79,10 @@ class Field:
         command = [word.replace("{ip}", str(where)) for word in words]
         return self._rig.start(name, command, image_name=self.image, address=where, files=files)
 
-    def tracker(self, name: str, keepalive: str) -> Box:
+    def tracker(self, name: str, keepalive: str, timeout: str = "15s") -> Box:
         """tracker.py, listening."""
-        box = self.start(name, "tracker.py", f"{{ip}}:{TRACKER_PORT}", "--keepalive", keepalive)
+        options = ("--keepalive", keepalive, "--timeout", timeout)
+        box = self.start(name, "tracker.py", f"{{ip}}:{TRACKER_PORT}", *options)
         box.until("listening")
         return box
 

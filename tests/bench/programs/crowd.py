@@ -43,6 +43,8 @@ def main() -> None:
     while len(seen["completed"]) < len(peers):
         for key, _ in chooser.select():
             number = key.data
+            if peers[number].poll() is not None:
+                sys.exit(f"leecher-{number + 1} has ended")
             for line in peers[number].stdout or ():
                 stamp, _, rest = line.decode().partition(" ")
                 event = rest.split(" ", 1)[0].strip()
