@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torrentnet.tracker.answered import key_of
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason
-from torrentnet.tracker.requests import Question
+from torrentnet.tracker.requests import Again, Question
 from torrentnet.wire import extension
 from torrentnet.wire.udp import place_of
 
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from torrentnet.tracker.swarm import Seeds, Swarm
 
 _NO_HASH = bytes(20)
+_HEAD_SIZE = 8
+_HEAD = slice(8, 16)
+"""Action and transaction id of a request, which its answer begins with."""
+_ASKED = slice(16, None)
+_REQUEST = slice(20, 24)
+"""The request's number in a look-up (docs/protocol.md)."""
 
 
 class LookupDesk:
@@ -47,18 +53,36 @@ class LookupDesk:
 
     def lookup(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """Who has the file of this name whole? That nobody has is an answer too, and a row of the log."""
-        lookup = extension.parse_lookup(data)
-        self._requests.heard(source[0], lookup.peer_id, now)
+        ip = source[0]
         key = key_of(data, source)
+        row = self._requests.waiting(int.from_bytes(data[_REQUEST], "big"))
+        again = None if row is None else row.again
+        if (
+            row is not None
+            and again is not None
+            and again.moment is again.swarm.moment
+            and again.asked == data[_ASKED]
+            and row.asker.ip == ip
+        ):
+            # The short way of who asks again for a page, or whether there is a seed at last: nothing has changed.
+            row.asker.seen = now
+            known = self._answered.find(key, now)
+            return known or self._answered.keep(key, data[_HEAD] + again.told + again.page.entries, now)
+        lookup = extension.parse_lookup(data)
+        self._requests.heard(ip, lookup.peer_id, now)
         known = self._answered.find(key, now)
         if known is not None:
             return known
-        ip = source[0]
         swarm = self._registry.named(lookup.name)
         place = place_of(ip, lookup.port)
         seeds = None if swarm is None else swarm.seeds_without(place, lookup.peer_id)
         row = self._row(lookup, ip, swarm, seeds, now)
-        return self._answered.keep(key, self._found(lookup, place, swarm, seeds, row), now)
+        answer = self._found(lookup, place, swarm, seeds, row)
+        if swarm is not None and seeds is not None and lookup.request == row.number:
+            page = seeds.page(lookup.first)
+            told = answer[_HEAD_SIZE : len(answer) - len(page.entries)]
+            row.again = Again(swarm, swarm.moment, data[_ASKED], told, page)
+        return self._answered.keep(key, answer, now)
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """How a request ended. One that is not known any more, or has its outcome, changes nothing."""

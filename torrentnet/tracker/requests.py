@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torrentnet.tracker.deadlines import Deadlines
 from torrentnet.tracker.limits import Limits
@@ -12,6 +12,9 @@ from torrentnet.tracker.refusals import Reason, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from torrentnet.tracker.swarm import Swarm
+    from torrentnet.wire.extension import HolderPage
 
 MAX_NUMBER = 0xFFFFFFFF
 """Requests are numbered from 1 in 32 bits (docs/protocol.md)."""
@@ -39,6 +42,19 @@ class Asker:
     rows: dict[int, Row] = field(default_factory=dict)
 
 
+class Again(NamedTuple):
+    """What a look-up of a row was told, in case that the same is asked again and nothing has changed."""
+
+    swarm: Swarm
+    moment: object
+    """The swarm's, then."""
+    asked: bytes
+    """The look-up, from behind its transaction id on."""
+    told: bytes
+    """The answer, from behind its transaction id to the holders."""
+    page: HolderPage
+
+
 @dataclass(slots=True, eq=False)
 class Row:
     """One request for a file."""
@@ -52,6 +68,7 @@ class Row:
     """How many had the file whole, at the moment that the row lists them from."""
     inherited: bool = False
     """Open since an earlier life of the tracker, and not looked up since."""
+    again: Again | None = None
 
 
 class Requests:
@@ -80,6 +97,10 @@ class Requests:
         asker = self._askers.get((ip, peer_id))
         if asker is not None:
             asker.seen = now
+
+    def waiting(self, number: int) -> Row | None:
+        """The open row of that number, whosever it is."""
+        return self._open.get(number)
 
     def open(self, question: Question, info_hash: bytes | None, holders: int, now: float) -> Row:
         """Begin a row. Raises :class:`Refused` when too many wait."""

@@ -95,6 +95,8 @@ class Swarm:
     """The row of each address and port."""
     complete: dict[int, None] = field(default_factory=dict)
     """Rows that have the whole file, in the order in which they had it; a later one never moves an earlier one."""
+    moment: object = field(default_factory=object)
+    """Another one whenever what a look-up is told may have become another: as long as it is the same, so is that."""
     compact: bytearray = field(default_factory=bytearray)
     """All members in compact form (BEP 23), in no order."""
     _slots: array[int] = field(default_factory=lambda: array("I"))
@@ -153,6 +155,8 @@ class Swarm:
             self.piece_length, learned = piece_length, True
         if learned and self.size is not None and self.piece_length:
             self.pieces = piece_count(self.size, self.piece_length)
+        if learned:
+            self.moment = object()
         return learned
 
     def add(self, row: int) -> None:
@@ -160,6 +164,7 @@ class Swarm:
         roll = self.roll
         place = roll.place[row]
         self.members[place] = row
+        self.moment = object()
         roll.slot[row] = len(self._slots)
         self._slots.append(row)
         self.compact += compact_place(place)
@@ -169,6 +174,7 @@ class Swarm:
         roll = self.roll
         self.set_complete(row, complete=False)
         del self.members[roll.place[row]]
+        self.moment = object()
         last = self._slots.pop()
         entry = self.compact[-_COMPACT:]
         del self.compact[-_COMPACT:]
@@ -191,6 +197,7 @@ class Swarm:
         else:
             del self.complete[row]
         self._seeds.forget()
+        self.moment = object()
         if flags & EXTENDED:
             self._count_id(roll.peer_id(row), 1 if complete else -1)
 
@@ -200,6 +207,7 @@ class Swarm:
         flags = roll.flags[row]
         if not flags & EXTENDED:
             roll.flags[row] = flags | EXTENDED
+            self.moment = object()
             if flags & COMPLETE:
                 self._count_id(roll.peer_id(row), 1)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from tests.unit.tracker.world import HASH, KEEPALIVE, OTHER_HASH, SIZE, TIMEOUT, Client, TrackerError, World, seeds
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.records import RequestBegan, RequestSeesHolders
-from torrentnet.wire import extension
+from torrentnet.wire import extension, udp
 from torrentnet.wire.extension import Result, Source
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Endpoint, Event
@@ -388,3 +390,60 @@ def test_lookup_finds_what_the_name_stands_for_now() -> None:
     assert not seed.lookup().found
     Client(world, "s", ip="10.0.0.3").announce(Event.STARTED, info_hash=OTHER_HASH)
     assert seed.lookup().info_hash == OTHER_HASH
+
+
+STEPS = ("look", "look", "look", "page", "come", "seed", "done", "go", "end", "dup", "wait", "foreign", "stolen")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_asks_again_is_told_what_is_true_now(seed: int) -> None:
+    """The short way for the same question, and a tracker that has forgotten what it told, answer alike."""
+    chance = random.Random(seed)
+    script = [(chance.choice(STEPS), chance.randrange(3)) for _ in range(200)]
+    assert play(script, forgetful=False) == play(script, forgetful=True)
+
+
+def play(script: list[tuple[str, int]], *, forgetful: bool) -> list[object]:
+    world = World()
+    peers = [
+        Client(world, f"peer-{number}", ip=f"10.0.0.{number % 2 + 1}", port=7000 + number, extended=number < 2)
+        for number in range(3)
+    ]
+    numbers = [0] * 3
+    sent: list[tuple[bytes, tuple[str, int]]] = []
+    told: list[object] = []
+    for peer in peers:
+        peer.tid = 0  # the same in both worlds
+    seeds(world, 1)
+    for what, who in script:
+        peer = peers[who]
+        if forgetful:
+            for number in range(1, 200):
+                row = world.core.requests.waiting(number)
+                if row is not None:
+                    row.again = None
+        packet = b""
+        if what in {"look", "page"}:
+            packet = peer.lookup_packet(request=numbers[who], first=int(what == "page"))
+        elif what == "foreign":
+            packet = peer.lookup_packet(request=numbers[(who + 1) % 3])
+        elif what == "stolen":
+            other = peers[(who + 1) % 3]
+            connection = other.connect().to_bytes(8, "big")
+            told.append(world.send(connection + peer.lookup_packet(request=numbers[who])[8:], other.source))
+        elif what in {"come", "seed", "done", "go"}:
+            event = {"come": Event.STARTED, "seed": Event.STARTED, "done": Event.COMPLETED, "go": Event.STOPPED}[what]
+            packet = peer.packet(event, left=SIZE if what == "come" else 0)
+        elif what == "end":
+            packet = peer.outcome_packet(numbers[who])
+        elif what == "dup" and sent:
+            told.append(world.send(*sent[-1 - who % len(sent)]))
+        elif what == "wait":
+            world.pass_time(0.9)
+        if packet:
+            sent.append((packet, peer.source))
+            answer = world.send(packet, peer.source)
+            told.append(answer)
+            if what in {"look", "page"} and answer is not None and answer[0] == 0x54:
+                numbers[who] = extension.parse_found(udp.parse_reply(answer)).request
+    return [*told, *map(str, world.events), *world.records]
