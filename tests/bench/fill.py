@@ -45,12 +45,18 @@ def main(peers: int, swarms: int, named: bool) -> None:
     )
     gc.collect()
     before, began = resident(), time.monotonic()
+    ids: dict[str, int] = {}
     for number in range(peers):
         swarm, mate = number % swarms, number // swarms
         ip = socket.inet_ntoa((0x0A000000 + mate // 50_000).to_bytes(4, "big"))
-        publication = Publication(f"file-{swarm:05}.bin", SIZE, PIECE, f"peer-{number:07}", extended=True)
+        options = b""
+        if named:
+            publication = Publication(f"file-{swarm:05}.bin", SIZE, PIECE, f"peer-{number:07}", extended=True)
+            options = pack_publication(publication)
+        if ip not in ids:
+            ids[ip] = core.ids.issue(ip, 0.0)
         announce = Announce(
-            core.ids.issue(ip, 0.0),
+            ids[ip],
             number,
             swarm.to_bytes(20, "big"),
             b"-LG0100-" + number.to_bytes(12, "big"),
@@ -62,7 +68,7 @@ def main(peers: int, swarms: int, named: bool) -> None:
             0,
             0,
             1024 + mate % 50_000,
-            pack_publication(publication) if named else b"",
+            options,
         )
         core.handle(pack_announce(announce), (ip, 40_000), 0.0)
     assert len(core.registry) == peers, core.refusals.counts

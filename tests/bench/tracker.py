@@ -46,6 +46,8 @@ SECONDS, QUICK_SECONDS = 2.0, 1.0
 PEERS, QUICK_PEERS = 1_000_000, 100_000
 """For the memory."""
 READY_S = 20.0
+FILL_S = 400.0
+"""For filling a tracker on a machine that is busy with other things; on a quiet one it takes 10 to 25 s."""
 ASK_EVERY_S = 0.25
 WAIT_S, QUICK_WAIT_S, WAIT_EACH_S = 20.0, 3.0, 4.0
 """For quiet moments of the machine: in all, and before one turn."""
@@ -285,7 +287,7 @@ def _asking(bench: _Bench) -> Iterator[None]:
 
 def _lookups(bench: _Bench, context: Context) -> dict[str, dict[str, Rates]]:
     """Rates of look-ups of ours; opentracker has none, so its announces stand beside them."""
-    seconds = QUICK_SECONDS if context.quick else SECONDS
+    seconds = QUICK_SECONDS
     found: dict[str, dict[str, Rates]] = {}
     for swarms, peers in SWARMS[:1] if context.quick else SWARMS:
         shape = {"swarms": swarms, "peers": peers}
@@ -317,7 +319,7 @@ def _memory(rig: Rig, node: str, clients: str, binary: bytes, context: Context) 
     )
     for title, swarms, named in cases:
         context.say(f"memory: {peers:,} {title}")
-        answer = json.loads(box.run("python3", "/data/fill.py", str(peers), str(swarms), str(named)))
+        answer = json.loads(box.run("python3", "/data/fill.py", str(peers), str(swarms), str(named), timeout=FILL_S))
         found[f"{OURS}, {title}"] = answer["bytes"]
     box.remove()
     for swarms in (1, 100):
@@ -399,32 +401,33 @@ def _raw(found: dict[str, dict[str, Rates]]) -> dict[str, Any]:
 
 
 NOTES = """\
-**What is timed.** The load generator (`tests/bench/load.c`) plays the peers: it connects from each of its addresses,
-announces every peer once, waits until the tracker has written its log, and then goes round the peers with periodic
-announces, as many under way as the table says. Our tracker runs as in a lab, with its log lines, its journal, its
-console, and every connection id checked. The rates are of answers that came and were right. Where others keep the
-machine busy, a rate says little; the ratios are run by run, and "per CPU second" counts only time that the server had.
+**What is timed.** The load generator (`tests/bench/load.c`) plays the peers: it connects from each of its
+addresses, announces every peer once, waits until the tracker has written its log, and then goes round the peers
+with periodic announces, as many under way as the table says. Our tracker runs as in a lab, with its log lines, its
+journal, its console, and every connection id checked. The rates are of answers that came and were right. Where
+others keep the machine busy, a rate says little; the ratios are run by run, and "per CPU second" counts only time
+that the server had.
 
 **Look-ups again** are those of a peer that asks under its request's number for another page, or whether there is a
-seed at last. **New look-ups** begin a row of the request log each, and every second request is the outcome that ends
-it: two event lines and four rows in the journal's database. No other tracker knows these two requests.
+seed at last. **New look-ups** begin a row of the request log each, and every second request is the outcome that
+ends it: two event lines and four rows in the journal's database. No other tracker knows these two requests.
 
 **Where the time goes.** A periodic announce (py-spy, of the time that the loop works): `sendmmsg` 43 %, `recvmmsg`
-12 %, the answer itself 31 % (a third of that is the sample of the swarm), taking the fields apart and copying the answer
-8 %, the rest is the loop. So more than half is the kernel's. A new look-up: half of it is the event lines and the
-records, a quarter the journal's thread.
+12 %, the answer itself 31 % (a third of that is the sample of the swarm), taking the fields apart and copying the
+answer 8 %, the rest is the loop. So more than half is the kernel's. A new look-up: half of it is the event lines
+and the records, a quarter the journal's thread.
 
-**What made it fast.** `recvmmsg` and `sendmmsg` through `ctypes`, up to 32 datagrams a call, all fields of a batch by
-one `struct`; connection ids that were good a moment ago are looked up, not hashed anew; the members of a swarm stay
-joined in compact form and a contiguous run of them is the sample; peers are rows of arrays, so nothing is made for
-a periodic announce but its answer, and the garbage collector has nothing to look through.
+**What made it fast.** `recvmmsg` and `sendmmsg` through `ctypes`, up to 32 datagrams a call, all fields of a batch
+by one `struct`; connection ids that were good a moment ago are looked up, not hashed anew; the members of a swarm
+stay joined in compact form and a contiguous run of them is the sample; peers are rows of arrays, so nothing is made
+for a periodic announce but its answer, and the garbage collector has nothing to look through.
 
-**What did not help.** 64 datagrams a call (the first waits for the last) and 8 (more calls); handing the kernel pointers
-to the answers in place of copying them (`ctypes` takes longer for a pointer than `memcpy` for 320 bytes); a prepared tail
-of the answer for each swarm, joined to the rest (`struct` packs all five numbers in the same time).
+**What did not help.** 64 datagrams a call (the first waits for the last) and 8 (more calls); handing the kernel
+pointers to the answers in place of copying them (`ctypes` takes longer for a pointer than `memcpy` for 320 bytes);
+a prepared tail of the answer for each swarm, joined to the rest (`struct` packs all five numbers in the same time).
 
 **Memory.** A standard client is a row of 81 bytes in arrays and an entry of its swarm's dictionary. An own peer has
 its name besides, and its peer id where it is a seed, because who looks up must not be sent to itself. In memory the
-journal keeps a row for each peer too, which takes as much again; with `--state` it is on the disk. opentracker keeps
-eight bytes for a peer: no peer id, no name, and the time to ten minutes.
+journal keeps a row for each peer too, which takes as much again; with `--state` it is on the disk. opentracker
+keeps eight bytes for a peer: no peer id, no name, and the time to ten minutes.
 """
