@@ -84,6 +84,8 @@ class Streams:
         except DISCONNECTED as error:
             if not self._closing.is_set():
                 log.warning("the engine's event stream broke: %s", error)
+        finally:
+            _release(self._events)
 
     def _handle(self, event: Mapping[str, Any]) -> None:
         node = self._nodes.get(event.get("id", ""))
@@ -165,6 +167,7 @@ class _Follower:
             closing = self._closing
         if closing:
             _close(stream)
+            _release(stream)
             return
         try:
             self._hand_on(stream)
@@ -172,6 +175,7 @@ class _Follower:
             with self._lock:
                 self._stream = None
             _close(stream)
+            _release(stream)
 
     def _hand_on(self, stream: Iterator[bytes]) -> None:
         # The stream begins with the whole second of the last line: skip what was seen, and as many lines of the very
@@ -220,3 +224,14 @@ def _seconds(stamp: str) -> float:
 def _close(stream: Any) -> None:
     with contextlib.suppress(*DISCONNECTED):
         stream.close()
+
+
+def _release(stream: Any) -> None:
+    """Let go of a stream's connection, once nobody reads it any more; until then its socket is only shut down.
+
+    Left to the garbage collector, the socket may be found before what holds it, and be complained of as not closed.
+    """
+    with contextlib.suppress(*DISCONNECTED):
+        stream._response.raw.close()
+    with contextlib.suppress(*DISCONNECTED):
+        stream._response.close()
