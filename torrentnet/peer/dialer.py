@@ -37,7 +37,9 @@ class Dialer:
         self._refused: list[tuple[Endpoint, str]] = []
 
     def dial(self, endpoint: Endpoint, now: float) -> None:
-        """Begin to connect."""
+        """Begin to connect, unless that is under way."""
+        if endpoint in self._dialling:
+            return
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
