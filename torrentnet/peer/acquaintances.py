@@ -74,5 +74,9 @@ class Acquaintances:
 
     def never(self, endpoint: Endpoint) -> None:
         """Not this one, ever."""
-        known = self._known.setdefault(endpoint, _Known())
+        known = self._known.get(endpoint)
+        if known is None:
+            if len(self._known) >= MAX_KNOWN:
+                return
+            known = self._known[endpoint] = _Known()
         known.never = True
