@@ -73,6 +73,9 @@ class Work(Generic[T]):
     def take(self, theirs: PieceSet, giver: T, now: float) -> int | None:
         """The piece to ask ``giver`` for, who holds ``theirs``; None where there is none."""
         candidates = [piece for piece in self._some() if piece in theirs]
+        if not candidates and len(self._todo) > MAX_LOOKED_AT:
+            # A sample may miss the few that they have; "nothing" must be true, for they are told so.
+            candidates = [piece for piece in self._todo if piece in theirs]
         if not candidates:
             return None
         least = min(self._holders[piece] for piece in candidates)
