@@ -340,7 +340,8 @@ class Uploads:
 
     def _give_turns(self, now: float) -> None:
         everybody = list(self._connections.values())
-        backlog = sum(connection.upload.backlog for connection in everybody)
+        # What waits for a peer that takes nothing keeps the uplink from nobody.
+        backlog = sum(connection.upload.backlog for connection in everybody if not connection.stalled(now))
         self._pace.look(now, busy=backlog > 0)
         backlog += sum(connection.upload.promised(now) for connection in everybody)
         ahead = self._pace.ahead()
