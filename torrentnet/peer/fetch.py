@@ -160,7 +160,7 @@ class Fetch:
     def idle(self) -> bool:
         """Whether the source waits for us: it would serve, and nothing is asked of it."""
         if self.exchange:
-            return not self._asked and self._metadata_since is None
+            return not self._asked and not self.asks_metadata
         return self.ready and not self._choked and self.possession.held is not None and not self._asked
 
     def take(self, event: ConversationEvent, now: float) -> Iterator[FetchEvent]:
@@ -387,7 +387,10 @@ class Fetch:
         self._meter = (now, self.conversation.received_bytes)
 
     def _take_reject(self, reject: Reject, now: float) -> None:
-        self._cancelled.discard((reject.piece, reject.begin))
+        if (reject.piece, reject.begin) in self._cancelled:
+            # The answer to what was taken back (BEP 6), though it may have been asked for anew meanwhile.
+            self._cancelled.discard((reject.piece, reject.begin))
+            return
         length = self._asked.pop((reject.piece, reject.begin), None)
         if length is None:
             return
