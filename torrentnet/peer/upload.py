@@ -12,6 +12,7 @@ from torrentnet.wire.extended import MAX_REQUESTS, METADATA_PIECE, ExtensionHand
 from torrentnet.wire.handshake import Handshake
 from torrentnet.wire.messages import (
     MAX_BLOCK,
+    Bitfield,
     Cancel,
     Have,
     Interested,
@@ -89,6 +90,20 @@ class Upload:
         self._store = store
         self._given = PieceSet(store.info.pieces)
         self.possession.settle(store.info.pieces)
+        if self._conversation.other is not None:
+            self._tell_all(store.held)
+
+    def _tell_all(self, held: PieceSet) -> None:
+        # The introduction said that nothing is here; an earlier run may have left some.
+        extension = self._conversation.extension
+        if extension is not None and extension.makes_offers:
+            if len(held):
+                self._conversation.send(Bitfield(held.bitfield()))
+            return
+        # Others take a bitfield only in the beginning (BEP 3).
+        for first, count in held.ranges():
+            for piece in range(first, first + count):
+                self._conversation.send(Have(piece))
 
     @property
     def interested(self) -> bool:
@@ -273,6 +288,9 @@ class Upload:
 
     def _take_cancel(self, cancel: Cancel) -> None:
         request = Request(*cancel)
+        if self._given is not None and cancel.piece < self._given.size:
+            # It may be wanted again, for instance when what came from another peer had a wrong hash.
+            self._given.discard(cancel.piece)
         if request not in self._queue:
             return
         self._queue.remove(request)

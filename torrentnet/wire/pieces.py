@@ -77,6 +77,12 @@ class PieceSet:
             self._bits[piece >> 3] |= mask
             self._held += 1
 
+    def discard(self, piece: int) -> None:
+        """Do not hold ``piece`` any more, if it was held."""
+        if piece in self:
+            self._bits[piece >> 3] ^= 0x80 >> (piece & 7)
+            self._held -= 1
+
     def set_range(self, first: int, count: int) -> None:
         """Hold ``count`` pieces from ``first`` on. Raises :class:`IndexError`, and adds none, if one does not exist."""
         if first < 0 or count < 0 or first + count > self.size:
