@@ -241,13 +241,15 @@ class Swarm(Getting):
             return
         fetch = partner.fetch
         self._heard_at = now
-        if isinstance(event, Choke):
-            self._release(partner, now)
         for result in fetch.take(event, now):
             self._take_result(partner, result, now)
-        if isinstance(event, ExtensionHandshake):
-            partner.holder = self._holder(wire)
-            self._known.connected(partner.holder.endpoint)
+        if isinstance(event, Choke):
+            self._release(partner, now)
+        elif isinstance(event, ExtensionHandshake):
+            if partner.holder.endpoint == wire.endpoint:
+                # Once: whoever names port after port must not fill the list of addresses.
+                partner.holder = self._holder(wire)
+                self._known.connected(partner.holder.endpoint)
             self._ask_metadata(now)
         elif isinstance(event, Have) and self._pieces is not None:
             self._take_have(partner, event.piece)
@@ -298,21 +300,27 @@ class Swarm(Getting):
         waited = [p for p in self._partners.values() if p.fetch.asks_metadata]
         if any(p.metadata_at is not None and now - p.metadata_at < METADATA_PATIENCE for p in waited):
             return
+        able: list[_Partner] = []
         for partner in self._partners.values():
             extension = partner.wire.conversation.extension
-            offers = extension is not None and extension.metadata_id and extension.metadata_size
-            if offers and not partner.fetch.asks_metadata:
-                partner.metadata_at = now
-                partner.fetch.ask_metadata(now)
-                return
+            if extension is not None and extension.metadata_id and extension.metadata_size:
+                able.append(partner)
+        asked = [partner for partner in able if not partner.fetch.asks_metadata]
+        if asked:
+            # Whoever refuses must not be asked again and again while others would give it.
+            chosen = min(asked, key=lambda partner: partner.metadata_at or 0.0)
+            chosen.metadata_at = now
+            chosen.fetch.ask_metadata(now)
 
     def gone(self, wire: Wire, reason: str, now: float) -> None:
         """A connection is closed."""
         partner = self._partners.pop(wire, None)
         if partner is None:
-            if wire.conversation.initiator:
+            # One of two connections with the same peer may go while the other one stays.
+            if wire.conversation.initiator and all(p.holder.endpoint != wire.endpoint for p in self._partners.values()):
                 self._known.lost(wire.endpoint, now)
             return
+        partner.fetch.ready = False
         self._known.lost(partner.holder.endpoint, now)
         if self.phase is not Phase.FETCHING:
             return
@@ -359,6 +367,7 @@ class Swarm(Getting):
         info = self.store.info
 
         def step(fetch: Fetch) -> None:
+            fetch.possession.settle(info.pieces)
             self._count(partner, self._pieces.work)  # type: ignore[union-attr]  # asserted above
             fetch.opened(info, now)
 
@@ -420,6 +429,7 @@ class Swarm(Getting):
         self._session.want_peers = False
         partners, self._partners = self._partners, {}
         for partner in partners.values():
+            partner.fetch.ready = False
             for piece in partner.fetch.pieces:
                 partner.fetch.cancel(piece, now)
             partner.fetch.want(wanted=False)
