@@ -40,15 +40,18 @@ if TYPE_CHECKING:
     from torrentnet.peer.conversation import Conversation, ConversationEvent
     from torrentnet.wire.pieces import PieceSet
 
-WINDOW = 4 * 1024 * 1024
-"""Bytes asked for and not yet here: more than bandwidth times delay of any lab, little enough memory."""
+WINDOW = 12 * 1024 * 1024
+"""Bytes asked for and not yet here. Far more than bandwidth times delay of any lab: on a busy machine both ends wait
+for their turn, and each then finds enough to do. What is asked for takes no memory before it comes."""
+EXCHANGE_MOST = 4 * 1024 * 1024
+"""The same at most where others could send the same pieces."""
 RATE_WINDOW = 3.0
 """Seconds over which a source's rate is looked at."""
 MAX_METADATA_REQUESTS = 8
 MAX_STRAY_BLOCKS = 1_000
 """Blocks that nobody asked for before the sender counts as broken; a choke leaves a window of them on their way."""
 EXCHANGE_WINDOW = 128 * 1024
-"""Bytes with which :data:`WINDOW` begins where others could send the same pieces; it follows the rate from there."""
+"""Bytes with which the window begins where others could send the same pieces; it follows the rate from there."""
 WINDOW_SECONDS = 1.5
 METER_SECONDS = 0.25
 MAX_CREDITS = 256
@@ -270,7 +273,7 @@ class Fetch:
     def _window(self) -> int:
         if not self.exchange or self.conversation.waits_for_offers:
             return WINDOW
-        return round(min(max(self.rate * WINDOW_SECONDS, EXCHANGE_WINDOW), WINDOW))
+        return round(min(max(self.rate * WINDOW_SECONDS, EXCHANGE_WINDOW), EXCHANGE_MOST))
 
     def want(self, *, wanted: bool = True) -> None:
         """Say whether anything is wanted of the other side, where that is news."""
