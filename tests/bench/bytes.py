@@ -179,7 +179,8 @@ interpreter has a fifth.
 **What helped**: blocks of a whole piece between our own peers (half as many messages); a block's data received
 where its piece is put together (the second copy was 11 % of the leecher's time); memory for a piece taken when its
 first byte comes and used again while it is in the caches; sending until the socket is full instead of one span a
-turn; among many leechers, little for each at a turn.
+turn; asking for 12 MiB ahead instead of 4 (a quarter faster on a busy machine, where both ends wait for a
+processor); among many leechers, little for each at a turn.
 
 **What did not**: hashing in the loop's own thread (the same CPU time, a fifth less speed with a core free); asking
 for many blocks at a time instead of one for each that comes; one large buffer instead of a place for each block, or
