@@ -181,7 +181,7 @@ class Upload:
     def take(self, event: ConversationEvent, now: float) -> None:
         """React to what the other side said. Raises :class:`PeerProtocolError` when it abuses us."""
         self._heard = now
-        if self._conversation.waiting > 2 * HIGH_WATER:
+        if self._conversation.waiting > self.high_water + 2 * HIGH_WATER:
             raise PeerProtocolError("asks and asks, and takes none of the answers")
         if isinstance(event, Handshake):
             store = self._store
@@ -304,7 +304,7 @@ class Upload:
             return
         raw = self._store.info.raw if self._store is not None else b""
         start = metadata.piece * METADATA_PIECE
-        if start >= len(raw) or self._conversation.waiting >= HIGH_WATER:
+        if start >= len(raw) or self._conversation.waiting >= self.high_water + HIGH_WATER:
             self._conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
             return
         data = raw[start : start + METADATA_PIECE]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.peer.streams import LEECH_ID, PIECE, Seed, content, drained, make_store, pour
+from torrentnet.peer.connection import MOST_UNSENT
 from torrentnet.peer.conversation import Conversation
 from torrentnet.peer.upload import (
     DRAIN_TIMEOUT,
@@ -189,7 +190,15 @@ def test_who_asks_and_never_takes_is_closed(store: FileStore) -> None:
     with pytest.raises(PeerProtocolError, match="takes none of the answers"):
         for _ in range(1_000):
             client.seed.receive(asked * 100)
-    assert client.seed.conversation.waiting < 3 * HIGH_WATER
+    assert client.seed.conversation.waiting < 4 * HIGH_WATER
+
+
+def test_much_on_its_way_over_a_fast_link_is_no_abuse(store: FileStore) -> None:
+    client = Client(store)
+    client.seed.upload.high_water = MOST_UNSENT
+    client.say(*(Request(piece, 0, PIECE) for piece in range(40)), listen=False)
+    assert client.seed.conversation.waiting > MOST_UNSENT
+    assert [type(event) for event in client.say(KeepAlive(), Interested())] == [Block] * 40
 
 
 @pytest.mark.parametrize("fast", [True, False])
