@@ -1,4 +1,4 @@
-"""``get --strategy swarm`` with the real programs: seed, leechers, a bad seed, one that is killed, one of the old kind."""
+"""``get --strategy swarm`` with the real programs: a bad seed, one killed, one frozen, one of the other strategy."""
 
 from __future__ import annotations
 
