@@ -73,8 +73,9 @@ class Pace:
     def look(self, now: float, *, busy: bool) -> None:
         """Call it often; ``busy`` is whether something waits to be sent now."""
         elapsed = now - self._since
-        if not self.rate and not self._sent:
-            self._since = now
+        if not self.rate and not busy:
+            # What has left at once, an introduction for instance, tells nothing of how fast more would leave.
+            self._since, self._sent = now, 0
         elif elapsed >= (WINDOW if self.rate else FIRST_WINDOW):
             seen = self._sent / elapsed
             # A window with an idle moment in it shows less than what could have been sent. Growth is believed at once.
