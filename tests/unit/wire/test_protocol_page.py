@@ -202,8 +202,16 @@ def _piece(e: page.Example) -> bytes:
 
 
 def _extension_handshake(e: page.Example) -> bytes:
+    takes_offers = "takes offers" in e.title
     offered = extended.ExtensionHandshake(
-        extended.METADATA_ID, len(INFO.raw), "torrentnet 0.1.0", block=messages.MAX_BLOCK
+        extended.METADATA_ID,
+        0 if takes_offers else len(INFO.raw),
+        "torrentnet 0.1.0",
+        block=messages.MAX_BLOCK,
+        offer_id=extended.OFFER_ID if takes_offers else 0,
+        makes_offers=True,
+        name="leecher-1" if takes_offers else "seeder-1",
+        port=6881,
     )
     payload = extended.pack_extension_handshake(offered)
     assert payload == e.octets("dictionary")
@@ -228,6 +236,11 @@ def _metadata_data(e: page.Example) -> bytes:
 
 def _metadata_reject(e: page.Example) -> bytes:
     return _metadata(e, extended.Metadata(extended.MetadataKind.REJECT, 0))
+
+
+def _offer(e: page.Example) -> bytes:
+    assert e.number("extended_id") == extended.OFFER_ID
+    return messages.pack(messages.Extended(extended.OFFER_ID, b""))
 
 
 def _info() -> info.Info:
@@ -262,9 +275,11 @@ PACK: dict[str, Callable[[page.Example], bytes]] = {
     "Request": _request,
     "Piece": _piece,
     "Extension handshake": _extension_handshake,
+    "Extension handshake: of a leecher that takes offers": _extension_handshake,
     "Metadata request": _metadata_request,
     "Metadata data": _metadata_data,
     "Metadata reject": _metadata_reject,
+    "Offer": _offer,
 }
 
 
