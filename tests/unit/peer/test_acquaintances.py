@@ -1,0 +1,96 @@
+"""Whom to connect to, and when again."""
+
+from __future__ import annotations
+
+import pytest
+
+from torrentnet.peer.acquaintances import FIRST_RETRY, MAX_KNOWN, MAX_RETRY, Acquaintances
+from torrentnet.wire.udp import Endpoint
+
+OWN = Endpoint("198.18.0.9", 6881)
+ONE, TWO = Endpoint("198.18.0.10", 6881), Endpoint("198.18.0.11", 6881)
+
+
+@pytest.fixture
+def known() -> Acquaintances:
+    made = Acquaintances(OWN)
+    made.heard_of([ONE, TWO, OWN, ONE])
+    return made
+
+
+def test_each_is_dialled_once_and_never_oneself(known: Acquaintances) -> None:
+    assert list(known.next(9, 0.0)) == [ONE, TWO]
+    assert list(known.next(9, 100.0)) == []
+    known.heard_of([ONE, TWO])
+    assert list(known.next(9, 100.0)) == []
+
+
+def test_no_more_than_there_is_room_for(known: Acquaintances) -> None:
+    assert list(known.next(0, 0.0)) == []
+    assert list(known.next(-3, 0.0)) == []
+    assert list(known.next(1, 0.0)) == [ONE]
+    assert list(known.next(1, 0.0)) == [TWO]
+
+
+def test_one_that_failed_is_tried_again_later_and_later(known: Acquaintances) -> None:
+    now, pauses = 0.0, []
+    for _ in range(8):
+        assert ONE in list(known.next(9, now))
+        known.lost(ONE, now)
+        due = known.due()
+        assert due is not None
+        pauses.append(due - now)
+        assert ONE not in list(known.next(9, due - 0.01))
+        now = due
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    assert (pauses[0], pauses[-1]) == (FIRST_RETRY, MAX_RETRY)
+
+
+def test_one_that_was_of_use_is_tried_again_soon(known: Acquaintances) -> None:
+    for _ in range(5):
+        known.lost(ONE, 0.0)
+    known.served(ONE)
+    known.lost(ONE, 100.0)
+    assert ONE in list(known.next(9, 100.0 + FIRST_RETRY))
+
+
+def test_who_has_come_to_us_is_not_dialled(known: Acquaintances) -> None:
+    known.connected(ONE)
+    stranger = Endpoint("198.18.0.12", 6881)
+    known.connected(stranger)
+    known.heard_of([stranger])
+    assert list(known.next(9, 0.0)) == [TWO]
+    # Gone, it is known.
+    known.lost(stranger, 0.0)
+    assert list(known.next(9, FIRST_RETRY)) == [stranger]
+
+
+def test_never_is_never(known: Acquaintances) -> None:
+    known.never(ONE)
+    known.heard_of([ONE])
+    known.lost(ONE, 0.0)
+    known.served(ONE)
+    assert list(known.next(9, 1_000.0)) == [TWO]
+    known.lost(TWO, 1_000.0)
+    assert known.due() == 1_000.0 + FIRST_RETRY
+
+
+def test_strangers_do_no_harm(known: Acquaintances) -> None:
+    known.lost(Endpoint("1.2.3.4", 5), 0.0)
+    known.served(Endpoint("1.2.3.4", 5))
+    assert list(known.next(9, 0.0)) == [ONE, TWO]
+
+
+def test_nothing_due_while_all_are_busy() -> None:
+    assert Acquaintances(OWN).due() is None
+
+
+def test_it_is_bounded(known: Acquaintances) -> None:
+    many = [Endpoint(f"10.0.{n // 250}.{n % 250}", 1) for n in range(2 * MAX_KNOWN)]
+    known.heard_of(many)
+    for endpoint in many:
+        known.connected(endpoint)
+        known.never(Endpoint(endpoint.ip, 2))
+        known.lost(endpoint, 0.0)
+    assert len(known._known) == MAX_KNOWN
+    assert len(list(known.next(10 * MAX_KNOWN, 1e9))) == MAX_KNOWN - 1
