@@ -291,6 +291,8 @@ class Upload:
         if self._given is not None and cancel.piece < self._given.size:
             # It may be wanted again, for instance when what came from another peer had a wrong hash.
             self._given.discard(cancel.piece)
+            if cancel.piece == self._last_piece:
+                self._last_piece = -1
         if request not in self._queue:
             return
         self._queue.remove(request)
