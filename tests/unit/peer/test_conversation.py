@@ -22,9 +22,17 @@ from tests.unit.peer.streams import (
     pour,
     whole,
 )
-from torrentnet.peer.conversation import Conversation, Self
+from torrentnet.peer.conversation import Conversation, Offer, OfUs, Self
 from torrentnet.wire.errors import PeerProtocolError
-from torrentnet.wire.extended import METADATA_ID, ExtensionHandshake, Metadata, MetadataKind, pack_metadata
+from torrentnet.wire.extended import (
+    METADATA_ID,
+    OFFER_ID,
+    ExtensionHandshake,
+    Metadata,
+    MetadataKind,
+    pack_extension_handshake,
+    pack_metadata,
+)
 from torrentnet.wire.handshake import PROTOCOL, Handshake, pack_handshake
 from torrentnet.wire.messages import (
     MAX_BLOCK,
@@ -231,3 +239,51 @@ def test_blocks_are_16_kib_unless_both_say_otherwise() -> None:
     # Nobody talks us into more than we read.
     list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki1048576ee"))))
     assert conversation.largest_block() == 16_384
+
+
+# Offers
+
+
+def met(*, offers: bool) -> Conversation:
+    """A conversation with one of us, which takes offers or does not."""
+    conversation = Conversation(HASH, LEECH_ID, initiator=True, of_us=OfUs("leecher-1", 6881, offers=offers))
+    theirs = ExtensionHandshake(METADATA_ID, offer_id=9, makes_offers=True)
+    said = pack_handshake(Handshake(HASH, SEED_ID)) + pack(Extended(0, pack_extension_handshake(theirs)))
+    list(pour(conversation, said))
+    drained(conversation)
+    return conversation
+
+
+def test_an_offer_is_one_only_for_those_who_take_them() -> None:
+    said = pack(Extended(OFFER_ID, b""))
+    assert list(pour(met(offers=True), said)) == [Offer()]
+    assert list(pour(met(offers=False), said)) == [Extended(OFFER_ID, b"")]
+    # What a later version may put behind it changes nothing.
+    assert list(pour(met(offers=True), pack(Extended(OFFER_ID, b"de")))) == [Offer()]
+
+
+def test_an_offer_goes_under_the_others_number() -> None:
+    conversation = met(offers=True)
+    conversation.send_offer()
+    assert drained(conversation) == pack(Extended(9, b""))
+    assert drained(conversation) == b""
+
+
+def test_who_waits_for_whose_offers() -> None:
+    assert met(offers=True).waits_for_offers
+    assert not met(offers=False).waits_for_offers
+    assert met(offers=False).takes_offers
+    assert not opened(initiator=True).takes_offers
+    assert not opened(initiator=True).waits_for_offers
+
+
+def test_the_introduction_says_who_we_are_and_whether_we_take_offers() -> None:
+    for offers in (True, False):
+        conversation = met(offers=offers)
+        conversation.send_introduction(None, 0)
+        introduced = drained(conversation)
+        other = Conversation(HASH, SEED_ID, initiator=False)
+        events = list(pour(other, pack_handshake(Handshake(HASH, LEECH_ID)) + introduced))
+        (extension,) = (event for event in events if isinstance(event, ExtensionHandshake))
+        assert (extension.name, extension.port, extension.makes_offers) == ("leecher-1", 6881, True)
+        assert bool(extension.offer_id) == offers

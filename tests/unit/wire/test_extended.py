@@ -19,6 +19,10 @@ handshakes = st.builds(
     st.text(st.characters(categories=("L", "N", "P")), max_size=16),
     st.integers(1, 2000),
     st.integers(BLOCK, MAX_BLOCK),
+    st.integers(0, 255),
+    st.booleans(),
+    st.sampled_from(["", "leecher-1", "x" * 64]),
+    st.integers(0, 65_535),
 )
 
 
@@ -153,3 +157,52 @@ def test_a_type_that_bep_9_does_not_know_is_ignored(kind: int) -> None:
 def test_odd_metadata_is_refused(value: dict[bytes, bencode.Value]) -> None:
     with pytest.raises(PeerProtocolError, match="metadata message"):
         extended.parse_metadata(bencode.encode(value))
+
+
+# Our own keys, and the port
+
+
+def test_our_own_keys_are_only_said_where_they_say_something() -> None:
+    plain = extended.pack_extension_handshake(ExtensionHandshake())
+    assert not [key for key in (b"tn_", b"1:p") if key in plain]
+    full = extended.pack_extension_handshake(
+        ExtensionHandshake(offer_id=2, makes_offers=True, name="leecher-1", port=6881)
+    )
+    for said in (b"8:tn_offeri2e", b"8:tn_turnsi1e", b"7:tn_name9:leecher-1", b"1:pi6881e"):
+        assert said in full
+
+
+@pytest.mark.parametrize("odd", [256, -1, 2**63, b"2", [2], {b"a": 2}])
+def test_an_odd_id_for_offers_counts_as_none(odd: bencode.Value) -> None:
+    assert _parse(m={b"tn_offer": odd}).offer_id == 0
+    # The other ids stay as they are.
+    assert _parse(m={b"tn_offer": odd, b"ut_metadata": 3}).metadata_id == 3
+
+
+@pytest.mark.parametrize("identifier", [0, 1, 2, 255])
+def test_an_id_for_offers_has_one_byte(identifier: int) -> None:
+    assert _parse(m={b"tn_offer": identifier}).offer_id == identifier
+
+
+@pytest.mark.parametrize("odd", [0, 2, -1, b"1", [1], {}])
+def test_only_1_makes_offers(odd: bencode.Value) -> None:
+    assert _parse(tn_turns=1).makes_offers
+    assert not _parse(tn_turns=odd).makes_offers
+
+
+@pytest.mark.parametrize("odd", [65_536, -1, 2**63, b"6881", []])
+def test_an_odd_port_counts_as_none(odd: bencode.Value) -> None:
+    assert _parse(p=odd).port == 0
+    assert _parse(p=65_535).port == 65_535
+    assert _parse(p=1).port == 1
+
+
+@pytest.mark.parametrize("odd", [b"", b"x" * 65, b"a\x1b[2J", b"a\nb", b"\xff\xfe", b"a b", 7, [b"x"]])
+def test_an_odd_name_counts_as_none(odd: bencode.Value) -> None:
+    """It goes into logs and event lines."""
+    assert _parse(tn_name=odd).name == ""
+
+
+def test_a_name() -> None:
+    assert _parse(tn_name=b"leecher-1").name == "leecher-1"
+    assert _parse(tn_name=b"x" * 64).name == "x" * 64
