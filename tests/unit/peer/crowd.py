@@ -21,7 +21,14 @@ from torrentnet.peer.swarm import Swarm
 from torrentnet.peer.turns import Pace, choose
 from torrentnet.peer.upload import Upload
 from torrentnet.wire.errors import RemoteError
-from torrentnet.wire.extended import HANDSHAKE_ID, METADATA_ID, ExtensionHandshake, pack_extension_handshake
+from torrentnet.wire.extended import (
+    HANDSHAKE_ID,
+    METADATA_ID,
+    ExtensionHandshake,
+    Metadata,
+    MetadataKind,
+    pack_extension_handshake,
+)
 from torrentnet.wire.messages import Bitfield, Block, Choke, Extended, HaveAll, HaveNone, Message, Request
 from torrentnet.wire.udp import Endpoint
 
@@ -54,6 +61,13 @@ class _Foreign(Conversation):
         self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(ours)))
 
 
+class _Stingy(Upload):
+    """Says that it has the info dictionary, and refuses to send it."""
+
+    def _take_metadata(self, metadata: Metadata) -> None:
+        self._conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
+
+
 class End:
     """One end of a connection."""
 
@@ -71,7 +85,8 @@ class End:
             bulk=BULK,
             of_us=OfUs(owner.identity.name, owner.endpoint.port, offers=owner.swarm is not None),
         )
-        self.upload = Upload(self.conversation, owner.store, owner.simulation.now)
+        serving = _Stingy if owner.stingy else Upload
+        self.upload = serving(self.conversation, owner.store, owner.simulation.now)
         self.upload.in_turns = True
         self.open = True
         self.heard: list[ConversationEvent] = []
@@ -118,7 +133,16 @@ class End:
 class Peer(Member):
     """A seed, or with a :class:`Swarm` a leecher; ``rate`` is its uplink's, bytes a second (None: at once)."""
 
-    def __init__(self, crowd: Crowd, name: str, directory: Path, rate: float | None, *, foreign: bool = False) -> None:
+    def __init__(
+        self,
+        crowd: Crowd,
+        name: str,
+        directory: Path,
+        rate: float | None,
+        *,
+        foreign: bool = False,
+        stingy: bool = False,
+    ) -> None:
         number = len(crowd.peers)
         super().__init__(
             crowd.simulation,
@@ -132,6 +156,7 @@ class Peer(Member):
         self.path = directory / NAME
         self.rate = rate
         self.foreign = foreign
+        self.stingy = stingy
         self.ends: list[End] = []
         self.store: FileStore | None = None
         self.swarm: Swarm | None = None
@@ -442,9 +467,10 @@ class Crowd:
         rate: float | None = 1e6,
         corrupt: tuple[int, ...] = (),
         foreign: bool = False,
+        stingy: bool = False,
     ) -> Peer:
         """A seed more, which the tracker knows; ``corrupt`` are pieces that it sends with a byte changed."""
-        peer = Peer(self, name, self.place(name), rate, foreign=foreign)
+        peer = Peer(self, name, self.place(name), rate, foreign=foreign, stingy=stingy)
         peer.path.write_bytes(self.data)
         store = open_whole(peer.path, PIECE, nothing, never)
         if corrupt:
@@ -475,8 +501,14 @@ class Crowd:
         return peer
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        """Let time pass."""
-        return self.simulation.run(seconds, until)
+        """Let time pass; every now and then, look whether the books of all agree."""
+        end = self.simulation.now + seconds
+        while self.simulation.now < end:
+            if self.simulation.run(min(0.1, end - self.simulation.now), until):
+                return True
+            for peer in self.peers:
+                check(peer)
+        return until()
 
     def until_ended(self, *peers: Peer, seconds: float = 600.0) -> None:
         """Let time pass until these have the file, or have failed."""
@@ -510,6 +542,32 @@ def take(conversation: Conversation, most: int) -> bytes:
     joined = b"".join(parts)
     conversation.sent(len(joined))
     return joined
+
+
+def check(peer: Peer) -> None:
+    """Every piece that is not here is still to be asked for, asked of somebody who is there, or about to be written."""
+    swarm = peer.swarm
+    if swarm is None or swarm._pieces is None or swarm.phase is not Phase.FETCHING or not peer.alive:
+        return
+    assert swarm.store is not None
+    work, verifying = swarm._pieces.work, swarm._pieces.verifying
+    under = {piece: {id(giver) for giver in one.givers} for piece, one in work._under.items()}
+    theirs: dict[int, set[int]] = {}
+    for partner in swarm._partners.values():
+        for piece in partner.fetch.pieces:
+            theirs.setdefault(piece, set()).add(id(partner))
+    assert under == theirs
+    parts = [
+        set(work._todo),
+        set(under),
+        set(verifying),
+        {p for p in range(swarm.store.held.size) if p in swarm.store.held},
+    ]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == swarm.store.held.size
+    assert all(end.open for end in peer.ends)
+    assert {id(wire) for wire in swarm._partners} <= {id(end) for end in peer.ends}
+    for piece, count in enumerate(work._holders):
+        assert count == sum(one.counted is not None and piece in one.counted for one in swarm._partners.values())
 
 
 def asked(peer: Peer) -> list[Request]:

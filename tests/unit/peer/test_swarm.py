@@ -10,7 +10,33 @@ import pytest
 from tests.unit.peer.crowd import Crowd, asked
 from tests.unit.peer.streams import PIECE
 from torrentnet.peer.getting import Patience, Phase
-from torrentnet.wire.messages import Choke
+from torrentnet.wire.extended import (
+    HANDSHAKE_ID,
+    METADATA_ID,
+    OFFER_ID,
+    ExtensionHandshake,
+    Metadata,
+    MetadataKind,
+    pack_extension_handshake,
+    pack_metadata,
+)
+from torrentnet.wire.messages import (
+    Bitfield,
+    Cancel,
+    Choke,
+    Extended,
+    Have,
+    HaveAll,
+    HaveNone,
+    Interested,
+    Message,
+    NotInterested,
+    Reject,
+    Request,
+    Unchoke,
+    pack,
+    pack_block_head,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -299,6 +325,9 @@ def test_a_real_client_that_chokes_gives_its_pieces_back(crowd: Crowd) -> None:
     assert crowd.run(20.0, lambda: bool(leecher.heard_of_kind(Choke)))
     crowd.run(0.1)
     before = len(asked(foreign))
+    (end,) = foreign.ends
+    assert leecher.swarm is not None
+    assert leecher.swarm._partners[end.other].fetch.pieces == []
     crowd.until_ended(leecher)
     assert leecher.whole
     # Nothing was asked of it any more, and it was not left for that.
@@ -318,6 +347,92 @@ def test_a_real_client_that_dies_gives_its_pieces_back(crowd: Crowd) -> None:
     crowd.until_ended(leecher)
     assert leecher.whole
     assert crowd.simulation.now - died < 1.3 * left * PIECE / 50_000
+
+
+# Those who lie
+
+
+def test_whoever_refuses_the_info_dictionary_does_not_keep_it_from_us(crowd: Crowd) -> None:
+    crowd.seeder("stingy", stingy=True)
+    crowd.seeder("good")
+    leechers = [crowd.leecher(f"leecher-{n}") for n in range(3)]
+    crowd.until_ended(*leechers)
+    assert all(peer.whole for peer in leechers)
+
+
+def test_port_after_port_does_not_fill_the_list_of_addresses(crowd: Crowd) -> None:
+    crowd.seeder(rate=20_000)
+    leecher, liar = crowd.leecher("leecher"), crowd.leecher("liar")
+    crowd.run(2.0)
+    (end,) = (one for one in liar.ends if one.other.owner is leecher)
+    for port in range(1, 500):
+        said = ExtensionHandshake(METADATA_ID, 0, port=port)
+        end.conversation.send(Extended(HANDSHAKE_ID, pack_extension_handshake(said)))
+    liar.poll()
+    crowd.run(2.0)
+    assert leecher.swarm is not None
+    assert len(leecher.swarm._known._known) <= 5
+
+
+def lie(rng: random.Random) -> bytes:
+    """Anything that fits the framing."""
+    piece, begin = rng.choice([0, 5, 39, 40, 2**32 - 1]), rng.choice([0, 16_384, 100, 2**32 - 1])
+    length = rng.choice([0, 1, 100, 16_384, PIECE, 2**32 - 1])
+    if rng.random() < 0.1:
+        data = bytes(rng.choice([1, 100, 16_384]))
+        return pack_block_head(rng.randrange(40), rng.choice([0, 16_384]), len(data)) + data
+    able = ExtensionHandshake(
+        rng.choice([0, 1, 9]),
+        rng.choice([0, 1, 858, 20_000]),
+        offer_id=rng.choice([0, 2, 5]),
+        makes_offers=rng.random() < 0.5,
+        port=rng.choice([0, 1, 6881]),
+    )
+    data = rng.randbytes(rng.choice([0, 858]))
+    metadata = Metadata(rng.choice(list(MetadataKind)), rng.choice([0, 1, 77]), 858, data)
+    messages: list[Message] = [
+        Choke(),
+        Unchoke(),
+        Unchoke(),
+        Interested(),
+        NotInterested(),
+        Have(piece),
+        HaveAll(),
+        HaveNone(),
+        Bitfield(rng.randbytes(rng.choice([0, 5, 5, 5, 6]))),
+        Request(piece, begin, length),
+        Cancel(piece, begin, length),
+        Reject(piece, begin, length),
+        Extended(HANDSHAKE_ID, pack_extension_handshake(able)),
+        Extended(HANDSHAKE_ID, rng.randbytes(10)),
+        Extended(METADATA_ID, pack_metadata(metadata)),
+        Extended(OFFER_ID, b""),
+        Extended(OFFER_ID, b""),
+        Extended(77, b"?"),
+    ]
+    return pack(rng.choice(messages))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_nothing_that_a_peer_may_say_does_harm(tmp_path: Path, seed: int) -> None:
+    """A liar serves, and says anything at any time, as seed and as leecher; the others get the file all the same."""
+    crowd = Crowd(tmp_path, seed=seed)
+    rng = random.Random(seed)
+    crowd.seeder("good", rate=100_000)
+    liars = [crowd.seeder("liar", rate=200_000, foreign=bool(seed % 2)), crowd.leecher("false", rate=200_000)]
+    leechers = [crowd.leecher(f"leecher-{n}", rate=100_000) for n in range(2)]
+    for _ in range(300):
+        crowd.run(rng.choice([0.0, 0.001, 0.02, 0.1]))
+        for liar in liars:
+            for end in list(liar.ends):
+                if end.conversation.other is not None and rng.random() < 0.3:
+                    end.conversation._put(lie(rng))
+            liar.poll()
+    for liar in liars:
+        liar.die()
+    crowd.until_ended(*leechers)
+    assert all(peer.whole for peer in leechers)
+    crowd.close()
 
 
 # Chance
