@@ -78,6 +78,7 @@ class Uploads:
         self._connections: dict[socket.socket, Connection] = {}
         self._line: dict[Connection, None] = {}
         self._in_turns = False
+        self._turns_go_on = False
         self._pace = Pace(now)
         self._check_at = 0.0
         self._turn_at: float | None = None
@@ -115,7 +116,7 @@ class Uploads:
         times = [self._check_at] if self._connections else []
         times += [at for at in (self._turn_at, self._haves_at) if at is not None]
         if self._in_turns:
-            times.append(now + LATER)
+            times.append(now if self._turns_go_on else now + LATER)
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
@@ -357,3 +358,5 @@ class Uploads:
             connection.keep_queues_short(self._pace.rate)
             if not connection.writing:
                 self.flush(connection, now)
+        # Who has asked for much at once says nothing more that would wake us up for the next turn.
+        self._turns_go_on = bool(given) and any(one.upload.wants_turn(now) for one in self._connections.values())
