@@ -53,7 +53,7 @@ def test_whoever_asks_for_all_at_once_gets_turn_after_turn_without_another_word(
                     key.data(mask, NOW)
                 uploads.tick(NOW)
                 with contextlib.suppress(BlockingIOError):
-                    while True:
-                        received += len(foreign.recv(1 << 20))
+                    while data := foreign.recv(1 << 20):
+                        received += len(data)
             uploads.close()
     store.close()
