@@ -179,20 +179,25 @@ class Conversation:
                 self.send(Bitfield(held.bitfield()))
         elif held is not None and len(held):
             self.send(Bitfield(held.bitfield()))
-        if other.extended:
-            of_us = self._of_us
-            ours = ExtensionHandshake(
-                METADATA_ID,
-                metadata_size,
-                CLIENT,
-                MAX_REQUESTS,
-                MAX_BLOCK,
-                OFFER_ID if of_us.offers else 0,
-                True,
-                of_us.name,
-                of_us.port,
-            )
-            self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(ours)))
+        self.send_abilities(metadata_size)
+
+    def send_abilities(self, metadata_size: int) -> None:
+        """Queue what we can do besides BEP 3, if the other side speaks BEP 10; what is said again takes its place."""
+        if self.other is None or not self.other.extended:
+            return
+        of_us = self._of_us
+        ours = ExtensionHandshake(
+            METADATA_ID,
+            metadata_size,
+            CLIENT,
+            MAX_REQUESTS,
+            MAX_BLOCK,
+            OFFER_ID if of_us.offers else 0,
+            True,
+            of_us.name,
+            of_us.port,
+        )
+        self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(ours)))
 
     def send_metadata(self, metadata: Metadata) -> None:
         """Queue a BEP 9 message, if the other side takes them."""

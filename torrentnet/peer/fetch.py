@@ -432,6 +432,11 @@ class Fetch:
             self._metadata_asked += 1
             self.spoke_at = now
 
+    def forget_metadata(self) -> None:
+        """Wait no longer for the info dictionary: somebody else is asked."""
+        self._metadata.clear()
+        self._metadata_asked, self._metadata_since = 0, None
+
     def _take_metadata(self, metadata: Metadata, now: float) -> Iterator[FetchEvent]:
         if metadata.kind is MetadataKind.REQUEST:
             if not self.exchange:
@@ -440,8 +445,7 @@ class Fetch:
         if self.info is not None or self._metadata_since is None or metadata.piece >= self._metadata_asked:
             return
         if metadata.kind is MetadataKind.REJECT and self.exchange:
-            self._metadata.clear()
-            self._metadata_asked, self._metadata_since = 0, None
+            self.forget_metadata()
             return
         if metadata.kind is MetadataKind.REJECT:
             raise SourceFailed("refused to send the info dictionary")

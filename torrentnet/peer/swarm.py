@@ -42,6 +42,8 @@ MAX_ASKED = 32 * 1024 * 1024
 LOOK_EVERY = 0.25
 PEERS_AGAIN = (0.3, 1.0, 3.0)
 """Seconds after joining when the tracker is asked for peers again: in a flash crowd most come just after us."""
+ENOUGH = 20
+"""Connections with which no more peers are asked for; those who come later find us."""
 METADATA_PATIENCE = 3.0
 
 
@@ -297,18 +299,19 @@ class Swarm(Getting):
     def _ask_metadata(self, now: float) -> None:
         if self.info is not None:
             return
-        waited = [p for p in self._partners.values() if p.fetch.asks_metadata]
-        if any(p.metadata_at is not None and now - p.metadata_at < METADATA_PATIENCE for p in waited):
-            return
+        for partner in self._partners.values():
+            if partner.fetch.asks_metadata:
+                if now - (partner.metadata_at or 0.0) < METADATA_PATIENCE:
+                    return
+                partner.fetch.forget_metadata()
         able: list[_Partner] = []
         for partner in self._partners.values():
             extension = partner.wire.conversation.extension
             if extension is not None and extension.metadata_id and extension.metadata_size:
                 able.append(partner)
-        asked = [partner for partner in able if not partner.fetch.asks_metadata]
-        if asked:
+        if able:
             # Whoever refuses must not be asked again and again while others would give it.
-            chosen = min(asked, key=lambda partner: partner.metadata_at or 0.0)
+            chosen = min(able, key=lambda partner: partner.metadata_at or 0.0)
             chosen.metadata_at = now
             chosen.fetch.ask_metadata(now)
 
@@ -461,6 +464,7 @@ class Swarm(Getting):
         if self._peers_again and now >= self._peers_again[0]:
             self._peers_again.pop(0)
             self._session.announce_soon(now)
+        self._session.want_peers = bool(self._peers_again) or len(self._partners) < ENOUGH
         self._dial(now)
         self._ask_metadata(now)
         pieces = self._pieces

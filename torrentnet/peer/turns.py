@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHOICES = 3
 """Peers that are looked at for one turn."""
-PATIENCE = 2.0
+PATIENCE = 10.0
 """Seconds that a peer waits at most while others get turns; then it comes first, however rich it is."""
 AHEAD = 0.2
 """Seconds of sending that are promised ahead: an offer and its request take a part of it on their way."""

@@ -61,6 +61,7 @@ class Upload:
         """What the other side holds."""
         self._queue: deque[Request] = deque()
         self._queued = 0
+        self._introduced = False
         self._unchoked = False
         self._interested = False
         self._refused = 0
@@ -89,6 +90,9 @@ class Upload:
         """There is something to serve now. Raises :class:`PeerProtocolError` when what the other said does not fit."""
         self._store = store
         self._given = PieceSet(store.info.pieces)
+        if self._introduced:
+            # Whoever lacks the info dictionary may ask for it here from now on.
+            self._conversation.send_abilities(len(store.info.raw))
         self.possession.settle(store.info.pieces)
         if self._conversation.other is not None:
             self._tell_all(store.held)
@@ -154,9 +158,8 @@ class Upload:
         if store is None or given is None or not self._interested or not self._conversation.takes_offers:
             return False
         if self._promised and now - self._offered_at > OFFER_TIMEOUT:
-            # It is not there, or stuck: others get their turns until it says something.
-            self._promised, self._interested = 0, False
-            return False
+            # Not there, or not ready: it is offered something again, but others had their turns meanwhile.
+            self._promised = 0
         late = now - self._offered_at > PROMPT
         if self._promised and (late or (self._promised + 1) * store.info.piece_length > MAX_PROMISED):
             return False
@@ -187,6 +190,7 @@ class Upload:
             store = self._store
             held, size = (store.held, len(store.info.raw)) if store is not None else (None, 0)
             self._conversation.send_introduction(held, size)
+            self._introduced = True
         elif isinstance(event, Request):
             self._take_request(event, now)
         elif isinstance(event, Cancel):

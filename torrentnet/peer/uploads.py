@@ -34,6 +34,10 @@ ACTIVE = 2
 """Peers that are sent pieces at the same time where turns are taken: more would make each piece late for everybody."""
 SOON, LATER = 0.03, 0.25
 """Seconds for which news of pieces is gathered. At the beginning and at the end every one of them matters at once."""
+LATER_EACH, LATEST = 0.03, 1.0
+"""Seconds more for each connection, and at most: a packet and its acknowledgement cost ten times the news in it."""
+UNHURRIED = 2_000_000.0
+"""Bytes a second."""
 FEW = 8
 """Pieces that count as the beginning or the end."""
 EXCHANGE_BUFFER = 256 * 1024
@@ -96,6 +100,11 @@ class Uploads:
         return len(self._connections)
 
     @property
+    def unhurried(self) -> bool:
+        """Whether turns are taken on a slow uplink: a few milliseconds are nothing there."""
+        return self._in_turns and 0 < self._pace.rate < UNHURRIED
+
+    @property
     def store(self) -> FileStore | None:
         """What is served."""
         return self._store
@@ -145,7 +154,8 @@ class Uploads:
         for connection in self._connections.values():
             connection.upload.announce(piece)
         have, pieces = len(store.held), store.held.size
-        at = now + (SOON if have <= FEW or pieces - have <= max(FEW, pieces // 12) else LATER)
+        later = min(max(LATER, LATER_EACH * len(self._connections)), LATEST)
+        at = now + (SOON if have <= FEW or pieces - have <= max(FEW, pieces // 12) else later)
         self._haves_at = at if self._haves_at is None else min(self._haves_at, at)
 
     def flush_all(self, now: float) -> None:
@@ -256,6 +266,9 @@ class Uploads:
         elif len(self._connections) > 1 and not self._limit.pause():
             budget = min(budget, max(LEAST_TURN, UNLIMITED // len(self._connections)))
         count = 0
+        if conversation.waiting and self._in_turns:
+            # It goes along for nothing.
+            upload.say_haves()
         try:
             self._pump(connection, now)
             # Until the socket takes no more, the budget is used up, or nothing waits.

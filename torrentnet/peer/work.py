@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 MAX_LOOKED_AT = 512
 """Missing pieces that are compared for one choice: a sample is as good, and a file may have a million."""
-LATE_TIMES = 1.0
-LEAST_LATE = 0.25
+LATE_TIMES = 2.0
+LEAST_LATE = 0.4
 """A piece is late after so many times what pieces took of late, and at least so many seconds."""
 
 T = TypeVar("T")
