@@ -146,6 +146,11 @@ class Fetch:
         """When the first block of one of :attr:`pieces` was asked for."""
         return self._partials[piece].asked_at
 
+    def begun(self, piece: int) -> bool:
+        """Whether something of one of :attr:`pieces` has come."""
+        partial = self._partials.get(piece)
+        return partial is not None and partial.data is not None
+
     @property
     def asks_metadata(self) -> bool:
         """Whether the info dictionary was asked for and has not come."""

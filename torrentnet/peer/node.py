@@ -49,7 +49,6 @@ LAST_WORDS = 2.0
 MAX_DATAGRAM = 2048
 DATAGRAMS_A_TURN = 64
 HASH_EVENT_EVERY = 2.0
-COALESCE = 0.004
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +190,6 @@ class Peer:
                 timeout = None if due is None else max(0.0, due - time.monotonic())
                 for key, mask in self._selector.select(timeout):
                     key.data(mask, time.monotonic())
-                if self._uploads.unhurried and COALESCE:
-                    time.sleep(COALESCE)
         finally:
             self._close()
         if self._failure is not None:

@@ -39,7 +39,7 @@ MAX_PARTNERS = 60
 MAX_DIALS = 40
 MAX_ASKED = 32 * 1024 * 1024
 """Bytes of pieces that may be asked for at once, but always two pieces."""
-LOOK_EVERY = 0.25
+LOOK_EVERY, LOOK_AT_THE_END = 0.25, 0.05
 PEERS_AGAIN = (0.3, 1.0, 3.0)
 """Seconds after joining when the tracker is asked for peers again: in a flash crowd most come just after us."""
 ENOUGH = 20
@@ -392,10 +392,15 @@ class Swarm(Getting):
         if pieces.work.asked >= 2 and pieces.work.asked * length >= MAX_ASKED:
             return NOT_NOW
         piece = pieces.work.take(held, partner, now)
-        if piece is None and pieces.work.nothing_left:
-            piece = pieces.work.late(held, partner, now)
-            if piece is not None:
-                pieces.work.join(piece, partner)
+        if piece is not None or not pieces.work.nothing_left:
+            return piece
+        piece = pieces.work.waiting(held, partner, now, _begun)
+        if piece is not None:
+            pieces.work.move(piece, partner, now).fetch.cancel(piece, now)
+            return piece
+        piece = pieces.work.late(held, partner, now)
+        if piece is not None:
+            pieces.work.join(piece, partner)
         return piece
 
     def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
@@ -469,6 +474,7 @@ class Swarm(Getting):
         self._ask_metadata(now)
         pieces = self._pieces
         if pieces is not None and pieces.work.nothing_left:
+            self._look_at = now + LOOK_AT_THE_END
             self._look_at_the_late(pieces.work, now)
         flowing = any(partner.fetch.pieces for partner in self._partners.values())
         if now - self._advanced >= self._patience.give_up and not flowing:
@@ -477,9 +483,15 @@ class Swarm(Getting):
     def _look_at_the_late(self, work: Work[_Partner], now: float) -> None:
         for partner in list(self._partners.values()):
             held = partner.fetch.possession.held
-            if held is None or work.late(held, partner, now) is None:
+            if held is None:
+                continue
+            if work.waiting(held, partner, now, _begun) is None and work.late(held, partner, now) is None:
                 continue
             if partner.wire.conversation.waits_for_offers:
                 partner.fetch.want()
             else:
                 self._go_on(partner, lambda fetch: fetch.refill(now), now)
+
+
+def _begun(partner: _Partner, piece: int) -> bool:
+    return partner.fetch.begun(piece)

@@ -133,8 +133,11 @@ class Upload:
 
     @property
     def wealth(self) -> int:
-        """Pieces that the other side holds or was promised."""
-        return (len(self.possession.held) if self.possession.held is not None else 0) + self._promised
+        """Pieces that the other side holds, has been or is being sent from here, or was promised."""
+        held, given = self.possession.held, self._given
+        if given is None:
+            return self._promised
+        return (given.together(held) if held is not None else len(given)) + self._promised
 
     @property
     def wants_to_send(self) -> bool:

@@ -36,8 +36,6 @@ SOON, LATER = 0.03, 0.25
 """Seconds for which news of pieces is gathered. At the beginning and at the end every one of them matters at once."""
 LATER_EACH, LATEST = 0.03, 1.0
 """Seconds more for each connection, and at most: a packet and its acknowledgement cost ten times the news in it."""
-UNHURRIED = 2_000_000.0
-"""Bytes a second."""
 FEW = 8
 """Pieces that count as the beginning or the end."""
 EXCHANGE_BUFFER = 256 * 1024
@@ -98,11 +96,6 @@ class Uploads:
 
     def __len__(self) -> int:
         return len(self._connections)
-
-    @property
-    def unhurried(self) -> bool:
-        """Whether turns are taken on a slow uplink: a few milliseconds are nothing there."""
-        return self._in_turns and 0 < self._pace.rate < UNHURRIED
 
     @property
     def store(self) -> FileStore | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from torrentnet.wire.pieces import PieceSet
 
@@ -16,6 +16,8 @@ MAX_LOOKED_AT = 512
 LATE_TIMES = 2.0
 LEAST_LATE = 0.4
 """A piece is late after so many times what pieces took of late, and at least so many seconds."""
+LEAST_WAIT = 0.1
+"""Seconds that a piece waits in one peer's queue before, at the end, another one is asked in its place."""
 
 T = TypeVar("T")
 
@@ -93,6 +95,29 @@ class Work(Generic[T]):
             if len(under.givers) == 1 and giver not in under.givers and now - under.since >= limit and piece in theirs
         ]
         return min(late)[1] if late else None
+
+    def waiting(self, theirs: PieceSet, giver: T, now: float, begun: Callable[[T, int], bool]) -> int | None:
+        """The piece that waits for longest at one other peer, which has not ``begun`` to send it; None where none does.
+
+        At the end a piece in one uplink's queue would be there sooner from another that is idle.
+        """
+        waiting = [
+            (under.since, piece)
+            for piece, under in self._under.items()
+            if len(under.givers) == 1
+            and giver not in under.givers
+            and now - under.since >= LEAST_WAIT
+            and piece in theirs
+            and not begun(under.givers[0], piece)
+        ]
+        return min(waiting)[1] if waiting else None
+
+    def move(self, piece: int, giver: T, now: float) -> T:
+        """``giver`` is asked for a piece in the place of the one who was, and is returned."""
+        under = self._under[piece]
+        (before,) = under.givers
+        under.givers[0], under.since = giver, now
+        return before
 
     def join(self, piece: int, giver: T) -> None:
         """One more is asked for a piece."""

@@ -114,6 +114,10 @@ class PieceSet:
             theirs |= int.from_bytes(other._bits, "big")
         return int.from_bytes(self._bits, "big") & ~theirs != 0
 
+    def together(self, other: PieceSet) -> int:
+        """How many pieces are held here or by ``other`` (of the same size)."""
+        return (int.from_bytes(self._bits, "big") | int.from_bytes(other._bits, "big")).bit_count()
+
     def missing(self) -> Iterator[int]:
         """The pieces that are not held, in order."""
         for piece in range(self.size):
