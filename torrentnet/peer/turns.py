@@ -18,7 +18,7 @@ CHOICES = 3
 """Peers that are looked at for one turn."""
 PATIENCE = 10.0
 """Seconds that a peer waits at most while others get turns; then it comes first, however rich it is."""
-AHEAD = 0.25
+AHEAD = 0.2
 """Seconds of sending that are promised ahead: an offer and its request take a part of it on their way."""
 LEAST_AHEAD = 32 * 1024
 MOST_AHEAD = 8 * 1024 * 1024

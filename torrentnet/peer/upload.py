@@ -135,8 +135,9 @@ class Upload:
     def wealth(self) -> int:
         """Pieces that the other side holds, has been or is being sent from here, or was promised."""
         held, given = self.possession.held, self._given
-        if given is None:
-            return self._promised
+        if given is None or not self._conversation.takes_offers:
+            # A real client asks for far more at once than it is being sent.
+            return (len(held) if held is not None else 0) + self._promised
         return (given.together(held) if held is not None else len(given)) + self._promised
 
     @property

@@ -26,6 +26,8 @@ T = TypeVar("T")
 class _Under(Generic[T]):
     since: float
     givers: list[T] = field(default_factory=list)
+    patience: float = LEAST_WAIT
+    """Seconds until somebody else may be asked in its place; doubled each time, or it would only change queues."""
 
 
 class Work(Generic[T]):
@@ -106,7 +108,7 @@ class Work(Generic[T]):
             for piece, under in self._under.items()
             if len(under.givers) == 1
             and giver not in under.givers
-            and now - under.since >= LEAST_WAIT
+            and now - under.since >= under.patience
             and piece in theirs
             and not begun(under.givers[0], piece)
         ]
@@ -116,7 +118,7 @@ class Work(Generic[T]):
         """``giver`` is asked for a piece in the place of the one who was, and is returned."""
         under = self._under[piece]
         (before,) = under.givers
-        under.givers[0], under.since = giver, now
+        under.givers[0], under.since, under.patience = giver, now, 2 * under.patience
         return before
 
     def join(self, piece: int, giver: T) -> None:
