@@ -142,10 +142,6 @@ class Fetch:
     _heard_bytes: int = 0
     _rate_since: tuple[float, int] | None = None
 
-    def since(self, piece: int) -> float:
-        """When the first block of one of :attr:`pieces` was asked for."""
-        return self._partials[piece].asked_at
-
     def begun(self, piece: int) -> bool:
         """Whether something of one of :attr:`pieces` has come."""
         partial = self._partials.get(piece)
