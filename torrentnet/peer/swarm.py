@@ -80,7 +80,7 @@ class _Partner:
     holder: Holder
     counted: PieceSet | None = None
     gave: int = 0
-    metadata_at: float | None = None
+    metadata_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -301,7 +301,7 @@ class Swarm(Getting):
             return
         for partner in self._partners.values():
             if partner.fetch.asks_metadata:
-                if now - (partner.metadata_at or 0.0) < METADATA_PATIENCE:
+                if now - partner.metadata_at < METADATA_PATIENCE:
                     return
                 partner.fetch.forget_metadata()
         able: list[_Partner] = []
@@ -311,7 +311,7 @@ class Swarm(Getting):
                 able.append(partner)
         if able:
             # Whoever refuses must not be asked again and again while others would give it.
-            chosen = min(able, key=lambda partner: partner.metadata_at or 0.0)
+            chosen = min(able, key=lambda partner: partner.metadata_at)
             chosen.metadata_at = now
             chosen.fetch.ask_metadata(now)
 
@@ -332,8 +332,7 @@ class Swarm(Getting):
             self._report.source_lost(partner.holder, reason, len(self.store.held) if self.store else 0)
         self._release(partner, now)
         if self._pieces is not None and partner.counted is not None:
-            counted = partner.counted
-            self._pieces.work.forgotten(p for first, count in counted.ranges() for p in range(first, first + count))
+            self._pieces.work.forgotten(partner.counted)
 
     def _release(self, partner: _Partner, now: float) -> None:
         """Nothing more is expected of this one for now: others may be asked for its pieces."""

@@ -52,12 +52,10 @@ class Upload:
     each; who does not is served what it asks for, and where turns are taken (:attr:`in_turns`), a piece's worth a turn.
     """
 
-    def __init__(
-        self, conversation: Conversation, store: FileStore | None, now: float, possession: Possession | None = None
-    ) -> None:
+    def __init__(self, conversation: Conversation, store: FileStore | None, now: float) -> None:
         self._conversation = conversation
         self._store: FileStore | None = None
-        self.possession = possession or Possession()
+        self.possession = Possession()
         """What the other side holds."""
         self._queue: deque[Request] = deque()
         self._queued = 0
@@ -105,9 +103,8 @@ class Upload:
                 self._conversation.send(Bitfield(held.bitfield()))
             return
         # Others take a bitfield only in the beginning (BEP 3).
-        for first, count in held.ranges():
-            for piece in range(first, first + count):
-                self._conversation.send(Have(piece))
+        for piece in held:
+            self._conversation.send(Have(piece))
 
     @property
     def interested(self) -> bool:

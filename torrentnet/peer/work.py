@@ -168,7 +168,7 @@ class Work(Generic[T]):
 
 def gained(counted: PieceSet, held: PieceSet) -> list[int]:
     """The pieces of ``held`` that ``counted`` lacks, after which it has them too."""
-    new = [piece for first, count in held.ranges() for piece in range(first, first + count) if piece not in counted]
+    new = [piece for piece in held if piece not in counted]
     for piece in new:
         counted.add(piece)
     return new

@@ -55,6 +55,10 @@ class PieceSet:
     def __contains__(self, piece: int) -> bool:
         return 0 <= piece < self.size and bool(self._bits[piece >> 3] & (0x80 >> (piece & 7)))
 
+    def __iter__(self) -> Iterator[int]:
+        for first, count in self.ranges():
+            yield from range(first, first + count)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PieceSet) and self.size == other.size and self._bits == other._bits
 
