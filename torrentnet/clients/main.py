@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from torrentnet.clients.aria2 import Aria2
@@ -18,6 +17,7 @@ from torrentnet.clients.opentracker import Opentracker
 from torrentnet.clients.rasterbar import Libtorrent
 from torrentnet.clients.transmission import Transmission
 from torrentnet.console.events import LEVELS, EventLog
+from torrentnet.console.options import Parser, content_of, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import parse_rate
@@ -27,6 +27,7 @@ from torrentnet.wire.names import check_peer_name
 from torrentnet.wire.udp import Endpoint
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from torrentnet.clients.client import Client
@@ -37,13 +38,6 @@ CLIENTS: dict[str, type[Client]] = {"aria2": Aria2, "transmission": Transmission
 PROGRAM = "client"
 MAX_URL_DATA = 255
 """Bytes of an announce URL's path and query that libtorrent sends (one BEP 41 option)."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """One line for a mistake, where argparse would print the whole usage first."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (try {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,30 +51,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description="Other people's clients and tracker as nodes of a lab.")
-    programs = parser.add_subparsers(dest="program", required=True, metavar="PROGRAM", parser_class=_Parser)
+    parser = Parser(prog=PROGRAM, description="Other people's clients and tracker as nodes of a lab.")
+    programs = parser.add_subparsers(dest="program", required=True, metavar="PROGRAM", parser_class=Parser)
     for name in CLIENTS:
         add = programs.add_parser(name, help=f"a peer that is {name}", allow_abbrev=False).add_argument
         add("mode", choices=("share", "get"), help="share a file that is here, or get it")
         add("filename", metavar="FILENAME", help="the file's name")
-        add("tracker", metavar="TRACKER_ADDRESS", type=_typed(_endpoint), help="the tracker's IP:PORT (UDP)")
-        add("listen", metavar="LISTEN_ADDRESS", type=_typed(_endpoint), help="IP:PORT for other peers (TCP)")
+        add("tracker", metavar="TRACKER_ADDRESS", type=typed(_endpoint), help="the tracker's IP:PORT (UDP)")
+        add("listen", metavar="LISTEN_ADDRESS", type=typed(_endpoint), help="IP:PORT for other peers (TCP)")
         add(
             "--torrent",
             metavar="FILE",
-            type=_typed(_torrent),
+            type=typed(content_of(parse_torrent, MetainfoError)),
             required=True,
             help="its .torrent; trackers in it are not asked",
         )
         add("--dir", type=Path, default=Path(), help="directory of the file (default: the current one)")
-        add("--upload-rate", metavar="RATE", type=_typed(parse_rate), help="send at most this, as in 1MiB/s or 8mbit")
+        add("--upload-rate", metavar="RATE", type=typed(parse_rate), help="send at most this, as in 1MiB/s or 8mbit")
         _common(add, "client")
     add = programs.add_parser("opentracker", help="the tracker opentracker", allow_abbrev=False).add_argument
-    add("listen", metavar="LISTEN_ADDRESS", type=_typed(_endpoint), help="IP:PORT to listen on (UDP)")
+    add("listen", metavar="LISTEN_ADDRESS", type=typed(_endpoint), help="IP:PORT to listen on (UDP)")
     add(
         "--torrent",
         metavar="FILE",
-        type=_typed(_torrent),
+        type=typed(content_of(parse_torrent, MetainfoError)),
         action="append",
         default=[],
         help="a .torrent whose info-hash it serves; may be repeated",
@@ -90,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _common(add: Callable[..., object], name: str) -> None:
-    add("--name", type=_typed(_name), default=name, help=f"this node's name (default: {name})")
+    add("--name", type=typed(_name), default=name, help=f"this node's name (default: {name})")
     add("--state", type=Path, help="directory for the program's own files (default: .torrentnet-NAME)")
     add(
         "--console",
@@ -101,30 +95,11 @@ def _common(add: Callable[..., object], name: str) -> None:
     add("--log-level", choices=LEVELS, default="info", help="event lines of this level and above (default: info)")
 
 
-def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
-    def typed(text: str) -> object:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return typed
-
-
 def _endpoint(text: str) -> Endpoint:
     host, _, port = text.rpartition(":")
     if not host or not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65_535):
         raise ValueError(f"{text!r} is not IP:PORT, as in 127.0.0.1:6771")
     return Endpoint(host, int(port))
-
-
-def _torrent(text: str) -> Info:
-    try:
-        return parse_torrent(Path(text).read_bytes())
-    except OSError as error:
-        raise ValueError(f"{text} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    except MetainfoError as error:
-        raise ValueError(f"{text}: {error.message}") from None
 
 
 def _name(text: str) -> str:

@@ -12,10 +12,12 @@ import stat
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from torrentnet import __version__
+from torrentnet.console.commands import WRONG_WORDS
 from torrentnet.console.events import LEVELS, EventLog
+from torrentnet.console.options import Parser, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import parse_duration, parse_rate, parse_size
@@ -66,13 +68,6 @@ class UsageError(LocalError):
     """The command line makes no sense."""
 
 
-class _Parser(argparse.ArgumentParser):
-    """One line for a mistake, where argparse would print the whole usage first."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message} (try {self.prog} --help)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a peer until it is told to stop; returns the exit status."""
     options = _parser().parse_args(argv)
@@ -82,11 +77,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"peer.py: error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
-        return 2 if isinstance(error, (UsageError, NameRefused)) else 1
+        return WRONG_WORDS if isinstance(error, (UsageError, NameRefused)) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="peer.py",
         description=_ABOUT,
         epilog=_EXAMPLES,
@@ -104,31 +99,31 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--piece-length",
         metavar="SIZE",
-        type=_unit(parse_size),
+        type=typed(parse_size),
         help="piece length for sharing, a power of two, 16KiB to 64MiB (default: 256KiB, more for large files)",
     )
     add(
         "--timeout",
         metavar="DURATION",
-        type=_unit(parse_duration),
+        type=typed(parse_duration),
         default=15.0,
         help="a source that sends nothing for this long is given up for the next one (default: 15s)",
     )
     add(
         "--give-up",
         metavar="DURATION",
-        type=_unit(parse_duration),
+        type=typed(parse_duration),
         default=60.0,
         help="without a new piece for this long the download fails (default: 60s)",
     )
     add(
         "--min-rate",
         metavar="RATE",
-        type=_unit(parse_rate),
+        type=typed(parse_rate),
         default=16 * 1024.0,
         help="a source slower than this is left while there is another one to try (default: 16KiB/s)",
     )
-    add("--upload-rate", metavar="RATE", type=_unit(parse_rate), help="send at most this, as in 1MiB/s or 8mbit")
+    add("--upload-rate", metavar="RATE", type=typed(parse_rate), help="send at most this, as in 1MiB/s or 8mbit")
     add(
         "--torrent",
         metavar="FILE",
@@ -162,16 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-level", choices=LEVELS, default="info", help="event lines of this level and above (default: info)")
     add("--version", action="version", version=f"torrentnet {__version__}")
     return parser
-
-
-def _unit(parse: Callable[[str], float]) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return read
 
 
 def _run(options: argparse.Namespace) -> int:

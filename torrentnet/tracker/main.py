@@ -12,10 +12,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.commands import Commands
 from torrentnet.console.events import LEVELS, EventLog
+from torrentnet.console.options import Parser, content_of, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import format_duration, parse_duration
@@ -30,14 +31,11 @@ from torrentnet.wire.metainfo import parse_torrent
 from torrentnet.wire.names import check_peer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torrentnet.wire.info import Info
 
 PROGRAM: Final = "tracker.py"
 CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
 FAILED: Final = 1
-WRONG_WORDS: Final = 2
 MIN_KEEPALIVE_S: Final = 0.05
 MAX_TIMEOUT_S: Final = 24 * 3600.0
 
@@ -66,13 +64,6 @@ class Options:
     torrents: tuple[Info, ...] = ()
 
 
-class _Parser(argparse.ArgumentParser):
-    """One line for a mistake, where argparse would print the whole usage first."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_WORDS, f"{PROGRAM}: error: {message} (try {PROGRAM} --help)\n")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the tracker until it is told to end; gives the exit status. Exits with 2 for a wrong command line."""
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
@@ -86,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parse_options(arguments: list[str]) -> Options:
     """Read the command line; ends the program with status 2, and one line that says why, when it is wrong."""
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         description="A BitTorrent tracker over UDP that finds files by their names and keeps a log of what was asked.",
         epilog=_EPILOG,
@@ -94,36 +85,36 @@ def parse_options(arguments: list[str]) -> Options:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "address", metavar="IP:PORT", type=_typed(_address), help="IPv4 address or host name; port 0: any free port"
+        "address", metavar="IP:PORT", type=typed(_address), help="IPv4 address or host name; port 0: any free port"
     )
     defaults = Settings()
     parser.add_argument(
         "--keepalive",
         metavar="TIME",
-        type=_typed(parse_duration),
+        type=typed(parse_duration),
         default=defaults.keepalive,
         help=f"how often peers report: 500ms, 2s, 1m (default {format_duration(defaults.keepalive)})",
     )
     parser.add_argument(
         "--timeout",
         metavar="TIME",
-        type=_typed(parse_duration),
+        type=typed(parse_duration),
         default=defaults.timeout,
         help=f"silence after which a peer is forgotten (default {format_duration(defaults.timeout)})",
     )
-    parser.add_argument("--name", type=_typed(_name), default="tracker", help="shown in the log (default tracker)")
+    parser.add_argument("--name", type=typed(_name), default="tracker", help="shown in the log (default tracker)")
     parser.add_argument(
         "--state", metavar="DIR", type=Path, help="keep the journal there; without it, it ends with the program"
     )
     parser.add_argument(
         "--torrent",
         metavar="FILE",
-        type=_typed(_torrent),
+        type=typed(content_of(parse_torrent, MetainfoError)),
         action="append",
         default=[],
         help="a .torrent whose file is known by name from the start, for clients that tell none; may be repeated",
     )
-    parser.add_argument("--seed", metavar="N", type=_typed(_seed), help="makes the choice of listed peers repeatable")
+    parser.add_argument("--seed", metavar="N", type=typed(_seed), help="makes the choice of listed peers repeatable")
     parser.add_argument(
         "--console",
         metavar="PATH",
@@ -233,18 +224,6 @@ def _run(options: Options) -> int:
     return 0
 
 
-def _typed(parse: Callable[[str], object]) -> Callable[[str], object]:
-    """argparse shows the text of this error alone, and hides that of a ValueError."""
-
-    def typed(text: str) -> object:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return typed
-
-
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port:
@@ -261,15 +240,6 @@ def _name(text: str) -> str:
         return check_peer_name(text)
     except NameRefused as error:
         raise ValueError(error.message.replace("peer name", "name")) from None
-
-
-def _torrent(text: str) -> Info:
-    try:
-        return parse_torrent(Path(text).read_bytes())
-    except OSError as error:
-        raise ValueError(f"{text} cannot be read: {(error.strerror or str(error)).lower()}") from None
-    except MetainfoError as error:
-        raise ValueError(f"{text}: {error.message}") from None
 
 
 def _seed(text: str) -> int:
