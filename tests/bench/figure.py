@@ -170,16 +170,11 @@ def draw(measured: Measured, size: Size) -> Any:
     for strategy in STRATEGIES:
         at = [bounds.p2p if strategy.name == "swarm" else bounds.client_server for bounds in curves.values()]
         axes.plot(list(curves), at, strategy.line, color=strategy.colour, linewidth=1.6, label=strategy.curve)
-        points = {count: Spread.of(seconds) for count, seconds in sorted(measured.get(strategy.name, {}).items())}
-        if points:
-            reach = [
-                [one.median - one.least for one in points.values()],
-                [one.most - one.median for one in points.values()],
-            ]
-            axes.errorbar(
-                list(points),
-                [one.median for one in points.values()],
-                yerr=reach,
+        spreads = {count: Spread.of(seconds) for count, seconds in sorted(measured.get(strategy.name, {}).items())}
+        if spreads:
+            pictures.points(
+                axes,
+                spreads,
                 fmt=strategy.mark,
                 markersize=7,
                 markerfacecolor="white",

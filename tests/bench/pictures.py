@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.bench.spread import Spread
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 COLOURS = ("#1f5fa8", "#e08a1e", "#4c9a52", "#9a5fb4", "#8a8a8a", "#c2453f")
@@ -49,6 +51,12 @@ def save(drawn: Any, directory: Path, name: str) -> Path:
     return path
 
 
+def points(axes: Any, measured: Mapping[int, Spread], **style: Any) -> None:
+    """A series of medians, each with the least and the most, at these places of the axis; in Matplotlib's ``style``."""
+    medians = [spread.median for spread in measured.values()]
+    axes.errorbar(list(measured), medians, yerr=_reach(measured.values()), **style)
+
+
 def bars(
     directory: Path, name: str, unit: str, groups: Sequence[str], values: Mapping[str, Sequence[Sequence[float]]]
 ) -> Path:
@@ -56,19 +64,16 @@ def bars(
 
     ``values``: for each program, for each group, what its runs measured.
     """
-    from tests.bench.spread import Spread
-
     drawn, axes = figure()
     width = 0.8 / max(len(values), 1)
     for index, (program, measured) in enumerate(values.items()):
         spreads = [Spread.of(runs) for runs in measured]
         at = [group + (index - (len(values) - 1) / 2) * width for group in range(len(groups))]
-        reach = [[one.median - one.least for one in spreads], [one.most - one.median for one in spreads]]
         axes.bar(
             at,
             [one.median for one in spreads],
             width * 0.92,
-            yerr=reach,
+            yerr=_reach(spreads),
             capsize=2,
             label=program,
             color=COLOURS[index % len(COLOURS)],
@@ -79,3 +84,9 @@ def bars(
     axes.grid(visible=False, axis="x")
     axes.legend(frameon=False, ncols=min(len(values), 4), loc="upper center", bbox_to_anchor=(0.5, 1.17))
     return save(drawn, directory, name)
+
+
+def _reach(spreads: Iterable[Spread]) -> list[list[float]]:
+    """How far the error bars of the medians go down, and up."""
+    spreads = list(spreads)
+    return [[one.median - one.least for one in spreads], [one.most - one.median for one in spreads]]

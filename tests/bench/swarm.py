@@ -265,15 +265,9 @@ def _others_table(others: Sequence[Measured]) -> Table:
 def _plot(folder: Path, found: Mapping[str, Mapping[int, Sequence[Measured]]]) -> Path:
     drawn, axes = pictures.figure()
     for index, (program, by_count) in enumerate(found.items()):
-        points = {count: Spread.of(good) for count, many in by_count.items() if (good := _ratios(many))}
-        reach = [
-            [one.median - one.least for one in points.values()],
-            [one.most - one.median for one in points.values()],
-        ]
-        axes.errorbar(
-            list(points),
-            [one.median for one in points.values()],
-            yerr=reach,
+        pictures.points(
+            axes,
+            {count: Spread.of(good) for count, many in by_count.items() if (good := _ratios(many))},
             marker="os^"[index],
             linestyle=("-", "--", ":")[index],
             color=pictures.COLOURS[index],
