@@ -367,12 +367,15 @@ def test_without_input(ticks: tuple[str, IO[str]], stdin: str) -> None:
         stderr=subprocess.PIPE,
         bufsize=0,
     ) as process:
-        assert " listening " in line_of(process)
-        print("one", file=fifo)
-        assert line_of(process).endswith(" tick text=one")
-        out, err = end(process)
-        assert " closing " in out
-        assert err == ""
+        try:
+            assert " listening " in line_of(process)
+            print("one", file=fifo)
+            assert line_of(process).endswith(" tick text=one")
+            out, err = end(process)
+            assert " closing " in out
+            assert err == ""
+        finally:
+            process.kill()
 
 
 def test_a_program_outlives_the_reader_of_its_output(ticks: tuple[str, IO[str]], tmp_path: Path) -> None:

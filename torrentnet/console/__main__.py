@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.client import NOBODY, ConsoleClient, NobodyAnswersError
@@ -199,22 +198,29 @@ class _Remote:
 def _prompt(client: ConsoleClient) -> int:
     """The prompt. Ctrl-C breaks off an answer or drops a line, at an empty prompt it leaves."""
     # Only here, because a health check every few seconds on every node should load as little as it can.
+    from queue import SimpleQueue
+
     from torrentnet.console.terminal import Terminal
 
     name = client.ping()
-    left = threading.Event()
-    terminal = Terminal(_Remote(client, name, left.set), sys.stdin, sys.stdout)
+    # Unlike an event, a simple queue may be used by the handler of a signal that struck while it was being waited on.
+    left: SimpleQueue[None] = SimpleQueue()
+
+    def leave() -> None:
+        left.put(None)
+
+    terminal = Terminal(_Remote(client, name, leave), sys.stdin, sys.stdout)
 
     def interrupt(_number: int, _frame: object) -> None:
         if not client.cancel() and not terminal.discard_line():
-            left.set()
+            leave()
 
     signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGTERM, lambda *_: left.set())
+    signal.signal(signal.SIGTERM, lambda *_: leave())
     terminal.write_line(f"console of {escape_controls(name)}: help lists the commands, quit or Ctrl-D leaves")
     terminal.start()
     try:
-        left.wait()
+        left.get()
     finally:
         terminal.stop()
     return 0

@@ -12,6 +12,7 @@ import argparse
 import signal
 import sys
 import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from torrentnet.console.commands import Command, CommandError, Commands
@@ -31,12 +32,11 @@ def main() -> int:
     parser.add_argument("--ticks")
     parser.add_argument("--handlers", action="store_true")
     options = parser.parse_args()
-    ended = threading.Event()
-    reasons: list[str] = []
+    # Not an event: a signal's handler that sets one deadlocks where the signal strikes as the wait begins.
+    ended: SimpleQueue[str] = SimpleQueue()
 
     def quit_(reason: str = "asked to") -> None:
-        reasons.append(reason)
-        ended.set()
+        ended.put(reason)
 
     def file_logs(args: list[str]) -> Iterator[str]:
         if not args:
@@ -78,8 +78,8 @@ def main() -> int:
     terminal.start()
     if options.ticks:
         threading.Thread(target=_tick, args=(options.ticks, log), daemon=True).start()
-    ended.wait()
-    log.emit("closing", reason=reasons[0])
+    reason = ended.get()
+    log.emit("closing", reason=reason)
     if server is not None:
         server.stop()
     terminal.stop()
