@@ -23,9 +23,10 @@ from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import parse_duration, parse_rate, parse_size
 from torrentnet.peer.commands import make_commands
 from torrentnet.peer.getting import Patience
-from torrentnet.peer.node import Peer, Settings
+from torrentnet.peer.node import Peer
 from torrentnet.peer.requestlog import RequestLog
 from torrentnet.peer.session import Membership
+from torrentnet.peer.settings import Settings
 from torrentnet.peer.storage import explain
 from torrentnet.wire.errors import LocalError, MetainfoError, NameRefused
 from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from torrentnet.peer.hashing import NOT_HASHED, hash_pieces
 from torrentnet.wire.errors import LocalError
-from torrentnet.wire.info import HASH_SIZE, Info, make_info
+from torrentnet.wire.info import HASH_SIZE, Info, choose_piece_length, make_info
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ class FileStore:
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
+
+
+def usual_piece_length(path: Path) -> int:
+    """Bytes a piece where nobody has asked for another size: by the file's size, if it is there."""
+    return choose_piece_length(os.path.getsize(path) if os.path.isfile(path) else 0)
 
 
 def open_whole(
