@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from torrentnet.peer.holdings import Holdings
 from torrentnet.peer.requests import Answer, Kind, Refusal, Requests
 from torrentnet.wire import extension, udp
 from torrentnet.wire.errors import PacketError
@@ -17,8 +18,6 @@ MIN_KEEPALIVE, MAX_KEEPALIVE = 0.05, 3600.0
 MAX_PAGES = 16
 """Pages of holders that one look-up asks for: several hundred peers are enough to choose among."""
 _UNKNOWN_PEER = "unknown peer"
-_PLAIN_AFTER = 4
-"""Keep-alives answered while a possession report was not: this tracker does not speak the extension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,23 +126,14 @@ class TrackerSession:
         self._wants_peers = False
         self.want_peers = False
         """Whether every announce asks for peers of the swarm; :class:`PeersListed` tells them."""
-        self._member: Membership | None = None
-        self._held: PieceSet | None = None
+        self._holdings = Holdings(identity, requests)
         self._keepalive = requests.slowest = DEFAULT_KEEPALIVE
         self._next_keepalive: float | None = None
-        self._joined = False
         self._ever_joined = False
-        self._reported = -1
-        self._report_at = 0.0
-        self._windows: list[tuple[int, int]] = []
         self._was_silent = False
         self._leaving = False
         self._goodbye_by: float | None = None
         self._published_at: float | None = None
-        self._extension_known = False
-        self._extension_silence = 0
-        self.extended = True
-        """False once the tracker has turned out to speak plain BEP 15 only."""
         self.uploaded = 0
         self.downloaded = 0
 
@@ -151,6 +141,11 @@ class TrackerSession:
     def keepalive(self) -> float:
         """Seconds between two keep-alives, as the tracker last said."""
         return self._keepalive
+
+    @property
+    def extended(self) -> bool:
+        """False once the tracker has turned out to speak plain BEP 15 only."""
+        return self._holdings.extended
 
     def lookup(self, name: str, request: int, now: float) -> None:
         """Ask who has the file ``name`` whole; ``request`` 0 begins a new row in the tracker's log.
@@ -164,19 +159,20 @@ class TrackerSession:
 
     def join(self, member: Membership, held: PieceSet, now: float) -> None:
         """Announce that we hold ``held`` (kept and looked at again) of a file, and keep doing so."""
-        if self._known is not None and self._joined:
+        holdings = self._holdings
+        if self._known is not None and holdings.joined:
             self.hold(member, held)
             return
-        self._member, self._held = member, held
-        self._joined = False
+        holdings.member, holdings.held = member, held
+        holdings.joined = False
         self._announce(udp.Event.STARTED, now)
 
     def hold(self, member: Membership, held: PieceSet) -> None:
         """What is held of the file, known better now than when we joined; reported at once."""
-        told = self._member
-        self._member, self._held = member, held
-        self._reported = -1
-        self._report_at = 0.0
+        holdings = self._holdings
+        told = holdings.member
+        holdings.member, holdings.held = member, held
+        holdings.again(0.0)
         if told is not None and told.piece_length != member.piece_length and self._next_keepalive is not None:
             self._next_keepalive = 0.0
 
@@ -188,7 +184,7 @@ class TrackerSession:
     def completed(self, now: float) -> None:
         """Announce that the last piece is there."""
         self._announce(udp.Event.COMPLETED, now)
-        self._report_at = now
+        self._holdings.soon(now)
 
     def outcome(self, outcome: extension.Outcome, now: float) -> None:
         """Report how the request ended, until the tracker has noted it."""
@@ -207,7 +203,7 @@ class TrackerSession:
         self._leaving = True
         for kind in (Kind.LOOKUP, Kind.POSSESSION, Kind.ANNOUNCE):
             self._requests.forget(kind)
-        if self._member:
+        if self._holdings.member:
             self._goodbye_by = now + patience / 2
         self._next_keepalive = None
 
@@ -223,21 +219,21 @@ class TrackerSession:
 
     def due(self, now: float) -> float | None:
         """When to call :meth:`datagrams` next."""
-        times = [time for time in (self._requests.due(), self._next_keepalive) if time is not None]
-        if self._wants_report():
-            times.append(max(self._report_at, now))
+        times = [self._requests.due(), self._next_keepalive]
+        if not self._leaving:
+            times.append(self._holdings.due(now))
         if self._goodbye_by is not None:
             times.append(self._goodbye_by if self._requests.busy(Kind.OUTCOME) else now)
-        return min(times, default=None)
+        return min((time for time in times if time is not None), default=None)
 
     def datagrams(self, now: float) -> list[bytes]:
         """What to send to the tracker now."""
         if self._next_keepalive is not None and now >= self._next_keepalive:
             self._next_keepalive = now + self._keepalive
             if not self._requests.busy(Kind.ANNOUNCE):
-                self._announce(udp.Event.NONE if self._joined else udp.Event.STARTED, now)
-        if self._wants_report() and now >= self._report_at:
-            self._report(now)
+                self._announce(udp.Event.NONE if self._holdings.joined else udp.Event.STARTED, now)
+        if not self._leaving:
+            self._holdings.tick(now, self._keepalive)
         if self._goodbye_by is not None and (now >= self._goodbye_by or not self._requests.busy(Kind.OUTCOME)):
             self._goodbye_by = None
             self._announce(udp.Event.STOPPED, now)
@@ -266,7 +262,8 @@ class TrackerSession:
         return [Silence(self._was_silent)]
 
     def _take_answer(self, answer: Answer, now: float, events: list[SessionEvent]) -> None:
-        self._extension_known |= answer.kind is not Kind.ANNOUNCE
+        if answer.kind is not Kind.ANNOUNCE:
+            self._holdings.speaks_extension()
         if answer.kind is Kind.LOOKUP:
             assert isinstance(answer.tag, _Lookup)
             self._take_found(extension.parse_found(answer.reply), answer.tag, now, events)
@@ -275,28 +272,23 @@ class TrackerSession:
         elif answer.kind is Kind.POSSESSION:
             possessed = extension.parse_possessed(answer.reply)
             self._set_keepalive(possessed.keepalive_ms, now)
-            if self._windows:
-                self._ask_window(now)
+            self._holdings.answered(now)
         else:
             extension.parse_noted(answer.reply)
             events.append(OutcomeNoted())
 
     def _take_announced(self, announced: udp.Announced, tag: object, now: float, events: list[SessionEvent]) -> None:
+        holdings = self._holdings
         if tag is udp.Event.STOPPED:
-            self._joined = False
+            holdings.joined = False
             events.append(Departed())
             return
-        if self._requests.busy(Kind.POSSESSION) and not self._extension_known:
-            self._extension_silence += 1
-            if self._extension_silence >= _PLAIN_AFTER and not self._leaving:
-                self.extended = False
-                self._requests.forget(Kind.POSSESSION)
-        if not self.extended:
+        holdings.announce_answered()
+        if not holdings.extended:
             self._set_keepalive(announced.interval * 1000, now)
-        if not self._joined:
-            self._joined = True
-            self._reported = -1
-            self._report_at = now
+        if not holdings.joined:
+            holdings.joined = True
+            holdings.again(now)
             events.append(Joined(again=self._ever_joined))
             self._ever_joined = True
         if self.want_peers and announced.peers:
@@ -312,13 +304,13 @@ class TrackerSession:
         if refusal.message.startswith(_UNKNOWN_PEER):
             # It was restarted, or we were silent for too long: publish again, nothing needs a human. At once, or
             # with the next keep-alive where that was done just now: one that knows nobody must not be flooded.
-            if self._member and not self._leaving:
-                self._joined = False
+            if self._holdings.member and not self._leaving:
+                self._holdings.joined = False
                 if self._published_at is None or now - self._published_at >= self._keepalive:
                     self._announce(udp.Event.STARTED, now)
             return
         if refusal.kind is Kind.POSSESSION:
-            self.extended = self._extension_known
+            self._holdings.refused()
             return
         events.append(Refused(refusal.kind, refusal.message))
 
@@ -335,12 +327,13 @@ class TrackerSession:
         events.append(LookupDone(found, tuple(unique.values())))
 
     def _ask_peers(self, known: Membership, now: float) -> None:
-        if self._member is None:
+        holdings = self._holdings
+        if holdings.member is None:
             # One piece stands for a file of which nothing but the info-hash is known.
             pieces = piece_count(known.size, known.piece_length) if known.piece_length else 1
-            self._member, self._held = known, PieceSet(max(pieces, 1))
+            holdings.member, holdings.held = known, PieceSet(max(pieces, 1))
         self._wants_peers = True
-        self._announce(udp.Event.NONE if self._joined else udp.Event.STARTED, now)
+        self._announce(udp.Event.NONE if holdings.joined else udp.Event.STARTED, now)
 
     def _ask_lookup(self, lookup: _Lookup, now: float) -> None:
         first = len(lookup.holders)
@@ -363,9 +356,8 @@ class TrackerSession:
         self._requests.ask(Kind.LOOKUP, build, now, lookup)
 
     def _announce(self, event: udp.Event, now: float) -> None:
-        member, identity = self._member, self._identity
-        assert member is not None and self._held is not None
-        held = self._held
+        member, held, identity = self._holdings.member, self._holdings.held, self._identity
+        assert member is not None and held is not None
 
         def build(connection_id: int, transaction_id: int) -> bytes:
             left = 0 if held.is_full else max(1, member.size - len(held) * member.piece_length)
@@ -395,45 +387,13 @@ class TrackerSession:
         if event is udp.Event.STARTED:
             self._published_at = now
 
-    def _wants_report(self) -> bool:
-        return (
-            self._joined
-            and self.extended
-            and not self._leaving
-            and self._held is not None
-            and self._member is not None
-            and self._member.piece_length > 0
-            and len(self._held) != self._reported
-            and not self._requests.busy(Kind.POSSESSION)
-        )
-
-    def _report(self, now: float) -> None:
-        assert self._held is not None
-        self._reported = len(self._held)
-        # One report a keep-alive: what a person or the log wants to know, not a flood on a fast link.
-        self._report_at = now + self._keepalive
-        self._windows = extension.windows(self._held.size)
-        self._ask_window(now)
-
-    def _ask_window(self, now: float) -> None:
-        member, held, identity = self._member, self._held, self._identity
-        assert member is not None and held is not None
-        first, count = self._windows.pop(0)
-        self._requests.ask(
-            Kind.POSSESSION,
-            lambda cid, tid: extension.pack_possession(
-                cid, tid, identity.port, member.info_hash, identity.peer_id, held, first, count
-            ),
-            now,
-        )
-
     def _set_keepalive(self, milliseconds: int, now: float) -> None:
         keepalive = min(max(milliseconds / 1000, MIN_KEEPALIVE), MAX_KEEPALIVE)
         if keepalive == self._keepalive:
             return
         self._keepalive = keepalive
         self._requests.slowest = keepalive
-        self._report_at = min(self._report_at, now + keepalive)
+        self._holdings.soon(now + keepalive)
         if self._next_keepalive is not None:
             self._next_keepalive = min(self._next_keepalive, now + keepalive)
 
