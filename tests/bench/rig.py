@@ -21,11 +21,11 @@ from tests.bench.cgroup import Group, Usage, own_memory
 from tests.bench.section import CannotMeasure
 from tests.loopback.programs import Watched
 from torrentnet.lab import leftovers
-from torrentnet.lab.engines.base import Mode
 from torrentnet.lab.engines.docker import cleanup, execs, image, labels
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.docker.helpers import owner_labels
 from torrentnet.lab.engines.docker.network import choose, taken
+from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.owner import Owner
 from torrentnet.lab.state import root

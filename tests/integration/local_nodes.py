@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from tests.integration.helpers import ROOT
 from tests.integration.network_nodes import Agent, Nodes
-from torrentnet.lab.engines.base import LabSpec, Mode, NodeSpec
 from torrentnet.lab.engines.local import registry
 from torrentnet.lab.engines.local.engine import LocalEngine
+from torrentnet.lab.engines.values import LabSpec, Mode, NodeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.engines import on_all
-from torrentnet.lab.engines.base import NodeStatus, NothingChanged
+from torrentnet.lab.engines.values import NodeStatus, NothingChanged
 from torrentnet.lab.errors import EngineError, UsageError
 from torrentnet.lab.verbs import WaitedInVain
 

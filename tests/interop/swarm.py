@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from docker.types import IPAMConfig, IPAMPool
 
 from tests.loopback.programs import Watched
-from torrentnet.lab.engines.base import Mode
 from torrentnet.lab.engines.docker import cleanup, labels
 from torrentnet.lab.engines.docker.network import assign, choose, taken
+from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.owner import Owner, pid_namespace
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import Finding, NoNetwork
+from torrentnet.lab.engines.values import Finding, NoNetwork
 from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.network.backend import Division
 from torrentnet.lab.network.probe import FACTS, USERSPACE, Offer, Way, offer_of, probe, read_facts

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from torrentnet.lab.applied import Output
-from torrentnet.lab.engines.base import NodeStatus, NothingChanged
+from torrentnet.lab.engines.values import NodeStatus, NothingChanged
 from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.faults import NoLinkChanged
 from torrentnet.lab.plan import Verb

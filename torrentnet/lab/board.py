@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.values import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.events import Event, parse
 from torrentnet.lab.tally import Count, Tally
 

@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.counting import Bytes, Exit, Knows, Log
-from torrentnet.lab.engines.base import LIVING, NodeStatus
+from torrentnet.lab.engines.values import LIVING, NodeStatus
 from torrentnet.lab.looking import SHOWN, Holds, Looker, short
 from torrentnet.lab.plan import Check, Program
 from torrentnet.lab.programs import PEER_PORT, file_path

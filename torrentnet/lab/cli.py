@@ -14,7 +14,7 @@ import typer
 
 from torrentnet.lab import commands, standing, sweep_command
 from torrentnet.lab.engines import DEFAULT, ENVIRONMENT, NAMES
-from torrentnet.lab.engines.base import Mode
+from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_INTERRUPTED, LabError, ScenarioError
 from torrentnet.lab.interrupt import Interrupted, Interrupts
 from torrentnet.lab.output import print_json

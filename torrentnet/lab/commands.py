@@ -12,7 +12,7 @@ from rich.text import Text
 from torrentnet.lab import report, state
 from torrentnet.lab.abilities import asked_by, find_offer
 from torrentnet.lab.engines import choose, load, make_engine
-from torrentnet.lab.engines.base import Mode
+from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, LabError, ScenarioError
 from torrentnet.lab.find import find_plan, read_plan, read_settings, scenarios_folder
 from torrentnet.lab.interrupt import Interrupted, Interrupts

@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import NodeStatus
+from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.looking import Holds, Looker, bound_text, short
 from torrentnet.lab.plan import Bound, ExpectationPlan, LogPattern
 from torrentnet.lab.tally import describe

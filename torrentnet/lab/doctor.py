@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab import abilities
 from torrentnet.lab.engines import AUTO, NAMES, Choice, choose, make_engine
-from torrentnet.lab.engines.base import Finding
+from torrentnet.lab.engines.values import Finding
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.checks import CHECKS
-from torrentnet.lab.engines.base import NodeStatus
+from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.looking import Holds
 from torrentnet.lab.plan import Check, Level

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import NodeStatus
+from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
 from torrentnet.lab.network.apply import PARALLEL, Network
 from torrentnet.lab.network.measure import Counters

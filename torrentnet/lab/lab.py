@@ -25,7 +25,7 @@ from rich.console import Console
 from torrentnet.lab import abilities, report, state
 from torrentnet.lab.board import Board
 from torrentnet.lab.clock import Clock
-from torrentnet.lab.engines.base import LabSpec, Mode, NodeStatus, StateChange
+from torrentnet.lab.engines.values import LabSpec, Mode, NodeStatus, StateChange
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
 from torrentnet.lab.events import show_time
 from torrentnet.lab.faults import Faults

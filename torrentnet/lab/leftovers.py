@@ -10,7 +10,8 @@ from torrentnet.lab.engines.local import registry
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.lab.engines.base import Engine, Say
+    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.engines.values import Say
 
 LOCAL = "local"
 

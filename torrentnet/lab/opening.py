@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab import state
 from torrentnet.lab.engines import DEFAULT, make_engine
-from torrentnet.lab.engines.base import Engine, Mode
+from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.find import find_plan
 from torrentnet.lab.lab import Lab
 from torrentnet.lab.leftovers import take_down
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from torrentnet.lab.engines.base import Engine
     from torrentnet.lab.view import View
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import CommandLines, NodeSpec, Place
+from torrentnet.lab.engines.values import CommandLines, NodeSpec, Place
 from torrentnet.lab.metainfo import torrent_path
 from torrentnet.lab.plan import NodePlan, Plan, Program, Role
 

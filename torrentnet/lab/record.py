@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from torrentnet.lab.engines.base import LogLine
+    from torrentnet.lab.engines.values import LogLine
 
 LATEST = "latest"
 SAME_SECOND = 100

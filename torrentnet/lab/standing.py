@@ -23,7 +23,8 @@ from torrentnet.lab.view import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torrentnet.lab.engines.base import Engine, LogLine
+    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.engines.values import LogLine
 
 
 def _adopted() -> tuple[state.UpLab, Engine]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from torrentnet.lab import state
 from torrentnet.lab.board import Board
-from torrentnet.lab.engines.base import NodeStatus, StateChange
+from torrentnet.lab.engines.values import NodeStatus, StateChange
 from torrentnet.lab.view import BAR_WIDTH, REFRESH_PER_S, printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from torrentnet.lab.board import NodeView
-    from torrentnet.lab.engines.base import Engine, LogLine
+    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.engines.values import LogLine
     from torrentnet.lab.state import ActiveFault, UpLab
 
 TRACKER = "tracker"

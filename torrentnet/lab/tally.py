@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torrentnet.lab.engines.base import LogLine
+    from torrentnet.lab.engines.values import LogLine
     from torrentnet.lab.events import Event
     from torrentnet.lab.plan import LogPattern
 

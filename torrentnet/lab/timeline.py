@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.board import Board
     from torrentnet.lab.clock import Clock
-    from torrentnet.lab.engines.base import Engine, StateChange
+    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.engines.values import StateChange
     from torrentnet.lab.events import Event
     from torrentnet.lab.faults import Faults
     from torrentnet.lab.plan import EventPlan, NodePlan, Plan

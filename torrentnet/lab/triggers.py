@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import NodeStatus
+from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.plan import Cause, Role
 
 if TYPE_CHECKING:

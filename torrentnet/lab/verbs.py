@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from torrentnet.lab.engines.base import NodeState, NothingChanged
+from torrentnet.lab.engines.values import NodeState, NothingChanged
 from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
 from torrentnet.lab.plan import Verb
 from torrentnet.lab.programs import file_path
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from torrentnet.lab.board import Board
-    from torrentnet.lab.engines.base import Engine, ExecResult
+    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.engines.values import ExecResult
     from torrentnet.lab.events import Event
     from torrentnet.lab.plan import NodePlan
     from torrentnet.lab.record import Recorder

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from torrentnet.lab.engines.base import NodeStatus, StateChange
+from torrentnet.lab.engines.values import NodeStatus, StateChange
 from torrentnet.lab.plan import Role
 
 if TYPE_CHECKING:

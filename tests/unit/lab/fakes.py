@@ -7,8 +7,8 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torrentnet.lab.engines.base import (
-    Engine,
+from torrentnet.lab.engines.base import Engine
+from torrentnet.lab.engines.values import (
     ExecResult,
     Finding,
     LabSpec,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torrentnet.lab.engines.base import Say
+    from torrentnet.lab.engines.values import Say
 
 EPOCH = 1_000_000.0
 WAIT_S = 30.0

@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.unit.lab.fakes import FakeEngine
-from torrentnet.lab.engines.base import ExecResult, LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.values import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.events import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torrentnet.lab.engines.base import LabSpec, Say
+    from torrentnet.lab.engines.values import LabSpec, Say
 
 SCENARIO = """\
 about: A tracker, some seeders and a leecher.

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.lab.fakes import FakeEngine, event, make_plan, seeder
 from torrentnet.lab import abilities
-from torrentnet.lab.engines.base import ExecResult
+from torrentnet.lab.engines.values import ExecResult
 from torrentnet.lab.errors import EXIT_ENGINE, EngineError
 from torrentnet.lab.network.probe import FACTS, USERSPACE
 from torrentnet.lab.plan import Verb

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.lab.fakes import make_plan
 from tests.unit.lab.test_counting import BAD, peers
 from tests.unit.lab.test_expect import Trial
-from torrentnet.lab.engines.base import NodeStatus
+from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.judge import judge
 from torrentnet.lab.plan import Bound, Check, ExpectationPlan

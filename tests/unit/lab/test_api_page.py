@@ -10,7 +10,7 @@ import pytest
 
 from torrentnet.lab import cli, state
 from torrentnet.lab.board import Board, NodeView
-from torrentnet.lab.engines.base import ExecResult, NodeState
+from torrentnet.lab.engines.values import ExecResult, NodeState
 from torrentnet.lab.lab import Lab
 from torrentnet.lab.opening import open_lab
 

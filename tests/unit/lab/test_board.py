@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from torrentnet.lab.board import EVENTS_KEPT, KINDS_KEPT, LINES_KEPT, Board
-from torrentnet.lab.engines.base import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.values import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.events import Event
 
 TIME = "2026-11-23T12:29:11.123Z"

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from tests.unit.lab.fakes import leecher, make_plan, seeder
-from torrentnet.lab.engines.base import LabSpec, Mode, Place
 from torrentnet.lab.engines.docker import network
 from torrentnet.lab.engines.docker.compose import TEMPLATE, Topology, escape, render
+from torrentnet.lab.engines.values import LabSpec, Mode, Place
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.plan import FilePlan, NodePlan, Plan, Program, Role
 from torrentnet.lab.programs import command_lines, node_specs

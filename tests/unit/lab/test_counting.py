@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.lab.test_expect import Trial
 from torrentnet.lab.counting import interface_bytes, peer_names, show_bytes
-from torrentnet.lab.engines.base import ExecResult, NodeStatus
+from torrentnet.lab.engines.values import ExecResult, NodeStatus
 from torrentnet.lab.looking import bound_text
 from torrentnet.lab.plan import Bound, Check, LogPattern
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, leecher, make_plan, seeder
 from torrentnet.lab.board import Board
-from torrentnet.lab.engines.base import ExecResult, LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.values import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.events import show_time
 from torrentnet.lab.expect import Answer, Judgement, Question

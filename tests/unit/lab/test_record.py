@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.lab.engines.base import LogLine
+from torrentnet.lab.engines.values import LogLine
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.events import Event
 from torrentnet.lab.files import CHUNK, make_files

@@ -14,7 +14,7 @@ from tests.unit.lab import golden
 from tests.unit.lab.fakes import EPOCH, FakeClock, event, leecher, make_plan, seeder
 from torrentnet.lab import report
 from torrentnet.lab.board import Board
-from torrentnet.lab.engines.base import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.values import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.expect import Answer, Judgement
 from torrentnet.lab.outcome import Outcome, Verdict
 from torrentnet.lab.plan import Check, ExpectationPlan, Level, Verb

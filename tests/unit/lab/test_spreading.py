@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.unit.lab.fakes import leecher, make_plan, seeder
 from torrentnet.lab.board import Board
-from torrentnet.lab.engines.base import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.values import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.events import show_time
 from torrentnet.lab.network.measure import Counters
 from torrentnet.lab.spreading import Spreading, look

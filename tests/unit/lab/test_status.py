@@ -14,7 +14,7 @@ from tests.unit.lab import golden
 from tests.unit.lab.stub import SCENARIO, StubEngine
 from tests.unit.lab.test_cli import run
 from torrentnet.lab import standing, state
-from torrentnet.lab.engines.base import NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.values import NodeState, NodeStatus, StateChange
 from torrentnet.lab.owner import Owner
 from torrentnet.lab.state import ActiveFault, UpLab
 from torrentnet.lab.status import Watch, fault_lines, natural, plain_lines, show_live
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from torrentnet.lab.engines.base import LogLine
+    from torrentnet.lab.engines.values import LogLine
 
 UP = UpLab("torrentnet-x-abc123", "x", "stub", "/record")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from torrentnet.lab.engines.base import LogLine, NodeStatus, StateChange
 from torrentnet.lab.engines.docker.streams import LINE_LIMIT, Streams, _lines
+from torrentnet.lab.engines.values import LogLine, NodeStatus, StateChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

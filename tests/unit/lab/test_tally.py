@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from torrentnet.lab import tally
-from torrentnet.lab.engines.base import LogLine
+from torrentnet.lab.engines.values import LogLine
 from torrentnet.lab.events import parse
 from torrentnet.lab.plan import LogPattern
 from torrentnet.lab.tally import Tally, describe, matches

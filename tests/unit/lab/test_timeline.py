@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.fakes import FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
-from torrentnet.lab.engines.base import NodeStatus
+from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.plan import Verb
 from torrentnet.lab.timeline import Applied, Timeline
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.fakes import FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
-from torrentnet.lab.engines.base import ExecResult, NodeState, NodeStatus
+from torrentnet.lab.engines.values import ExecResult, NodeState, NodeStatus
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.faults import Faults
 from torrentnet.lab.network.probe import FACTS, Offer, offer_of

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
 from torrentnet.lab.board import Board
-from torrentnet.lab.engines.base import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.values import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.events import show_time
 from torrentnet.lab.plan import Cause, EventPlan, Role, Trigger, Verb
 from torrentnet.lab.timeline import Timeline

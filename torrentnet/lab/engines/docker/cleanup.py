@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import docker.errors
 
 import docker
-from torrentnet.lab.engines.base import Mode
 from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.owner import Owner, boot_id, lives, pid_namespace
 

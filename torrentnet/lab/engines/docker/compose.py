@@ -1,4 +1,4 @@
-"""The generated Compose file: one service a node.
+"""The generated Compose file, one service a node, and the command that makes containers of it.
 
 ``docker-compose.yml`` at the top of the repository holds what all nodes have in common; each service here inherits
 from it and adds a name, an address and a command line. The two files together are an ordinary Compose project, for a
@@ -7,12 +7,15 @@ person as for the lab.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
 
+from torrentnet.lab.child import run_child
 from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.errors import EngineError
 from torrentnet.lab.metainfo import FOLDER as TORRENTS
 
 if TYPE_CHECKING:
@@ -20,11 +23,14 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
     from pathlib import Path
 
-    from torrentnet.lab.engines.base import LabSpec, Place
+    from torrentnet.lab.engines.values import LabSpec, Place
 
 FILES = "/files"
 DATA = "/data"
 NETWORK = "lab"
+CREATE_PARALLEL = "4"
+OVERLAP = "Pool overlaps"
+"""What Compose says where another network has the subnet."""
 USER = 10001
 """The nodes' user, and its group."""
 TEMPLATE = {"tracker": "tracker", "share": "_peer", "get": "_peer"}
@@ -122,3 +128,26 @@ def render(spec: LabSpec, topology: Topology) -> str:
     }
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return HEADER.format(scenario=spec.scenario) + text
+
+
+def create(root: Path, project: str, file: Path) -> bool:
+    """Create the containers that ``file`` describes; False where another network came first to the subnet.
+
+    ``root`` is the directory of ``docker-compose.yml``. Raises EngineError with what the command said last.
+    """
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
+    environment["COMPOSE_PARALLEL_LIMIT"] = CREATE_PARALLEL
+    result = run_child(
+        [
+            *("docker", "compose", "--ansi", "never", "--progress", "quiet", "--project-name", project),
+            *("--project-directory", str(root), "-f", str(root / "docker-compose.yml"), "-f", str(file), "create"),
+        ],
+        cwd=root,
+        env=environment,
+    )
+    if result.status == 0:
+        return True
+    if any(OVERLAP in line for line in result.tail):
+        return False
+    lines = "\n".join(f"    {line}" for line in result.tail[-10:])
+    raise EngineError(f"docker compose create failed (exit status {result.status}):\n{lines}")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import socket
 from typing import TYPE_CHECKING
 
 import docker.errors
 import requests
-from docker.context import ContextAPI
 
 import docker
 from torrentnet.lab import state
-from torrentnet.lab.child import run_child
 from torrentnet.lab.engines import base
-from torrentnet.lab.engines.base import (
+from torrentnet.lab.engines.docker import cleanup, compose, examine, execs, helpers, image, labels, network
+from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, explained, reason
+from torrentnet.lab.engines.docker.streams import Streams
+from torrentnet.lab.engines.values import (
     ExecResult,
     Finding,
     LabSpec,
@@ -27,8 +26,6 @@ from torrentnet.lab.engines.base import (
     Say,
     StateChange,
 )
-from torrentnet.lab.engines.docker import cleanup, compose, examine, execs, helpers, image, labels, network
-from torrentnet.lab.engines.docker.streams import Streams
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.owner import boot_id
 
@@ -39,15 +36,8 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.network.together import Result, RunMany
 
-POOL = 256
-"""Connections to the engine that are kept: one a log stream, and some to work with."""
-TIMEOUT_S = 60
 SUBNET_ATTEMPTS = 8
 STOP_GRACE_S = 5
-KNOCK_S = 5.0
-DEFAULT_HOST = "unix:///var/run/docker.sock"
-OVERLAP = "Pool overlaps"
-CREATE_PARALLEL = "4"
 STATUSES = {
     "created": NodeStatus.CREATED,
     "running": NodeStatus.RUNNING,
@@ -57,7 +47,6 @@ STATUSES = {
     "dead": NodeStatus.EXITED,
     "removing": NodeStatus.GONE,
 }
-NO_ENGINE_HINT = "`make engine` installs and starts Docker on Debian and Ubuntu; `make doctor` shows what is missing"
 
 
 class DockerEngine(base.Engine):
@@ -90,16 +79,7 @@ class DockerEngine(base.Engine):
     def client(self) -> docker.DockerClient:
         """The SDK's client; connects at its first use. Raises EngineError where no engine answers."""
         if self._docker is None:
-            where = _endpoint()
-            try:
-                # The SDK leaves a socket open behind it when nobody answers there.
-                _knock(where)
-                environment = {**os.environ, "DOCKER_HOST": where}
-                self._docker = docker.from_env(timeout=TIMEOUT_S, max_pool_size=POOL, environment=environment)
-            except (docker.errors.DockerException, OSError) as error:
-                raise EngineError(
-                    f"no Docker Engine answers at {where}: {_reason(error)}", hint=NO_ENGINE_HINT
-                ) from error
+            self._docker = connect()
         return self._docker
 
     def check(self) -> None:
@@ -108,7 +88,7 @@ class DockerEngine(base.Engine):
             return
         if shutil.which("docker") is None:
             raise EngineError("the command `docker` is not installed", hint=NO_ENGINE_HINT)
-        with _explained("no Docker Engine answers"):
+        with explained("no Docker Engine answers"):
             self.client.ping()
         missing = next((finding for finding in examine.compose_findings(self._root) if not finding.ok), None)
         if missing:
@@ -121,22 +101,22 @@ class DockerEngine(base.Engine):
 
     def sweep(self) -> list[str]:
         """See :meth:`base.Engine.sweep`."""
-        with _explained("looking for what dead labs left behind"):
+        with explained("looking for what dead labs left behind"):
             return cleanup.sweep(self.client, state.is_finished)
 
     def prepare(self, say: Say) -> None:
         """See :meth:`base.Engine.prepare`."""
-        with _explained("the image"):
+        with explained("the image"):
             self._image = image.ensure(self.client, self._root, say)
 
     def prepare_programs(self, programs: Sequence[str], say: Say) -> None:
         """See :meth:`base.Engine.prepare_programs`."""
-        with _explained(f"the image with {', '.join(programs)}"):
+        with explained(f"the image with {', '.join(programs)}"):
             self._clients_image = image.ensure(self.client, self._root, say, image.CLIENTS)
 
     def environment(self) -> dict[str, str]:
         """See :meth:`base.Engine.environment`."""
-        with _explained("asking the engine for its version"):
+        with explained("asking the engine for its version"):
             info = self.client.info()
         return {
             "engine": f"docker {info.get('ServerVersion', '?')}",
@@ -152,7 +132,7 @@ class DockerEngine(base.Engine):
     def fingerprint(self) -> str | None:
         """See :meth:`base.Engine.fingerprint`."""
         tag = self._image or image.tag_of(self._root)
-        with _explained("asking the engine for its version"):
+        with explained("asking the engine for its version"):
             info = self.client.info()
             try:
                 self.client.images.get(tag)
@@ -164,7 +144,7 @@ class DockerEngine(base.Engine):
     @contextlib.contextmanager
     def scratch(self) -> Iterator[str]:
         """See :meth:`base.Engine.scratch`."""
-        with _explained("trying out what the nodes' network can do"), contextlib.ExitStack() as stack:
+        with explained("trying out what the nodes' network can do"), contextlib.ExitStack() as stack:
             name = f"a trial of {self._image}"
             self._ids[name] = stack.enter_context(helpers.scratch(self.client, self._image, state.home()))
             stack.callback(self._ids.pop, name)
@@ -172,20 +152,20 @@ class DockerEngine(base.Engine):
 
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
         """See :meth:`base.Engine.exec_root`."""
-        with _explained(f"setting the network of {node}"):
+        with explained(f"setting the network of {node}"):
             return execs.run(self.client, self._id(node), argv, timeout=timeout, stdin=stdin, user="0", privileged=True)
 
     def together(self) -> RunMany | None:
         """See :meth:`base.Engine.together`."""
         if self._helper is None:
-            with _explained("making the helper that sets the nodes' network"):
+            with explained("making the helper that sets the nodes' network"):
                 self._helper = helpers.Helper(self.client, self._image, self._marks, self._pid)
         return self._run_together
 
     def _run_together(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
         if self._helper is None:
             raise EngineError("the helper that sets the nodes' network is gone")
-        with _explained("setting the network of the nodes"):
+        with explained("setting the network of the nodes"):
             return self._helper(scripts)
 
     def _pid(self, node: str) -> int:
@@ -203,7 +183,7 @@ class DockerEngine(base.Engine):
         names = [node.name for node in spec.nodes]
         refused: list[IPv4Network] = []
         for _ in range(SUBNET_ATTEMPTS):
-            with _explained("looking for a free subnet"):
+            with explained("looking for a free subnet"):
                 taken = network.taken(self.client)
             subnet = network.choose(len(names), [*taken, *refused])
             addresses = network.assign(subnet, names)
@@ -214,39 +194,12 @@ class DockerEngine(base.Engine):
             file = spec.record / "compose.yaml"
             file.write_text(compose.render(spec, topology), encoding="utf-8")
             say(f"creating {len(names)} nodes on {subnet}")
-            if self._compose_create(file):
+            if compose.create(self._root, spec.project, file):
                 break
             refused.append(subnet)
         else:
             raise EngineError("every subnet that looked free was taken", hint="see `docker network ls`")
         self._find_nodes()
-
-    def _compose_create(self, file: Path) -> bool:
-        """Create the containers; False where another network came first to the subnet."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
-        environment["COMPOSE_PARALLEL_LIMIT"] = CREATE_PARALLEL
-        result = run_child(
-            [
-                *("docker", "compose", "--ansi", "never", "--progress", "quiet", "--project-name", self._project),
-                *(
-                    "--project-directory",
-                    str(self._root),
-                    "-f",
-                    str(self._root / "docker-compose.yml"),
-                    "-f",
-                    str(file),
-                ),
-                "create",
-            ],
-            cwd=self._root,
-            env=environment,
-        )
-        if result.status == 0:
-            return True
-        if any(OVERLAP in line for line in result.tail):
-            return False
-        lines = "\n".join(f"    {line}" for line in result.tail[-10:])
-        raise EngineError(f"docker compose create failed (exit status {result.status}):\n{lines}")
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
         """See :meth:`base.Engine.adopt`."""
@@ -256,7 +209,7 @@ class DockerEngine(base.Engine):
             raise EngineError(f"the lab {project} is gone", hint="`make up scenario=NAME` makes a new one")
 
     def _find_nodes(self) -> None:
-        with _explained("looking for the lab's nodes"):
+        with explained("looking for the lab's nodes"):
             self._find_containers()
 
     def _find_containers(self) -> None:
@@ -274,7 +227,7 @@ class DockerEngine(base.Engine):
 
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
         """See :meth:`base.Engine.watch`."""
-        with _explained("following the nodes"):
+        with explained("following the nodes"):
             self._streams = Streams(self.client, self._project, self._ids, on_line, on_state)
         for node in self._ids:
             if self.state(node).status is not NodeStatus.CREATED:
@@ -289,7 +242,7 @@ class DockerEngine(base.Engine):
     def destroy(self, say: Say) -> None:
         """See :meth:`base.Engine.destroy`."""
         if self._project:
-            with _explained("removing the lab"):
+            with explained("removing the lab"):
                 cleanup.remove(self.client, self._project)
             self._ids.clear()
 
@@ -322,13 +275,13 @@ class DockerEngine(base.Engine):
         except docker.errors.NotFound:
             return NodeState(NodeStatus.GONE)
         except (docker.errors.DockerException, requests.RequestException) as error:
-            raise EngineError(f"the state of {node}: {_reason(error)}") from error
+            raise EngineError(f"the state of {node}: {reason(error)}") from error
         status = STATUSES.get(found["Status"], NodeStatus.GONE)
         return NodeState(status, int(found["ExitCode"]) if status is NodeStatus.EXITED else None)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         """See :meth:`base.Engine.exec`."""
-        with _explained(f"`{' '.join(argv)}` in {node}"):
+        with explained(f"`{' '.join(argv)}` in {node}"):
             return execs.run(self.client, self._id(node), argv, timeout=timeout)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
@@ -353,64 +306,22 @@ class DockerEngine(base.Engine):
 
     def _start(self, node: str) -> None:
         self._pids.pop(node, None)
-        with _explained(f"start {node}"):
+        with explained(f"start {node}"):
             self.client.api.start(self._id(node))
 
     def _kill(self, node: str) -> None:
-        with _explained(f"kill {node}"):
+        with explained(f"kill {node}"):
             self._dying.add(node)
             self.client.api.kill(self._id(node), "SIGKILL")
 
     def _stop(self, node: str) -> None:
-        with _explained(f"stop {node}"):
+        with explained(f"stop {node}"):
             self.client.api.stop(self._id(node), timeout=STOP_GRACE_S)
 
     def _pause(self, node: str) -> None:
-        with _explained(f"pause {node}"):
+        with explained(f"pause {node}"):
             self.client.api.pause(self._id(node))
 
     def _resume(self, node: str) -> None:
-        with _explained(f"resume {node}"):
+        with explained(f"resume {node}"):
             self.client.api.unpause(self._id(node))
-
-
-@contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn the SDK's exceptions into the lab's."""
-    try:
-        yield
-    except docker.errors.NotFound as error:
-        raise EngineError(f"{what}: the node is gone ({_reason(error)})") from error
-    except (docker.errors.DockerException, requests.RequestException) as error:
-        raise EngineError(f"{what}: {_reason(error)}", hint=NO_ENGINE_HINT) from error
-
-
-def _endpoint() -> str:
-    """Where the engine listens that the command ``docker`` would speak to: the SDK by itself knows of no contexts."""
-    if host := os.environ.get("DOCKER_HOST"):
-        return host
-    with contextlib.suppress(Exception):  # whatever is wrong with the user's settings, the command itself will tell
-        if context := ContextAPI.get_current_context():
-            return str(context.Host or DEFAULT_HOST)
-    return DEFAULT_HOST
-
-
-def _knock(where: str) -> None:
-    """Raise OSError where nobody listens at a Unix socket."""
-    scheme, _, path = where.partition("://")
-    if scheme == "unix":
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(KNOCK_S)
-            probe.connect(path)
-
-
-def _reason(error: BaseException) -> str:
-    """The engine's own words or the machine's, without the wrapping of the SDK and of what is below it."""
-    if isinstance(error, docker.errors.APIError) and error.explanation:
-        return str(error.explanation)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return str(error)

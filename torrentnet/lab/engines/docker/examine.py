@@ -11,8 +11,8 @@ import docker.errors
 import requests
 
 import docker
-from torrentnet.lab.engines.base import Finding
 from torrentnet.lab.engines.docker import cleanup, image, network
+from torrentnet.lab.engines.values import Finding
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:

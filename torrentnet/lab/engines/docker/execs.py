@@ -15,7 +15,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import ExecResult
+from torrentnet.lab.engines.values import ExecResult
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import docker.errors
 
 import docker
-from torrentnet.lab.engines.base import Mode
 from torrentnet.lab.engines.docker import execs, labels
+from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.network import together
 from torrentnet.lab.owner import Owner, pid_namespace
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from torrentnet.lab.engines.base import Say
+    from torrentnet.lab.engines.values import Say
 
 NODE = "node"
 """The Dockerfile's target that holds our own programs."""

@@ -17,8 +17,8 @@ import requests
 import urllib3
 
 import docker
-from torrentnet.lab.engines.base import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.engines.values import LogLine, NodeState, NodeStatus, StateChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -10,9 +10,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from torrentnet.lab.engines.base import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.journal import Entry
+from torrentnet.lab.engines.values import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:

@@ -15,12 +15,19 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab import state
 from torrentnet.lab.engines import base
-from torrentnet.lab.engines.base import (
+from torrentnet.lab.engines.docker import network as subnets
+from torrentnet.lab.engines.local import addresses, examine, protocol, registry, view
+from torrentnet.lab.engines.local.client import Client, Follower, KeeperGone
+from torrentnet.lab.engines.local.hold import Hold
+from torrentnet.lab.engines.local.programs import write_commands
+from torrentnet.lab.engines.local.protocol import KeptLab, KeptNode
+from torrentnet.lab.engines.values import (
     ExecResult,
     Finding,
     LabSpec,
     LogLine,
     Mode,
+    NodeSpec,
     NodeState,
     NodeStatus,
     NoNetwork,
@@ -28,18 +35,14 @@ from torrentnet.lab.engines.base import (
     Say,
     StateChange,
 )
-from torrentnet.lab.engines.docker import network as subnets
-from torrentnet.lab.engines.local import addresses, examine, protocol, registry, view
-from torrentnet.lab.engines.local.client import Client, Follower, KeeperGone
-from torrentnet.lab.engines.local.hold import Hold
-from torrentnet.lab.engines.local.programs import write_commands
-from torrentnet.lab.engines.local.protocol import KeptLab, KeptNode
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.owner import Owner, boot_id
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torrentnet.lab.engines.values import CommandLines
 
 IN_NODES = ("wire", "tracker", "peer", "console", "shaper")
 """Our packages that nodes run."""
@@ -134,9 +137,7 @@ class LocalEngine(base.Engine):
         trial._way = self.way
         project = f"{TRIAL}-{secrets.token_hex(3)}"
         try:
-            trial._make(
-                project, state.home(), (base.NodeSpec(TRIAL, "", False),), lambda _: {TRIAL: ("sleep", TRIAL_S)}
-            )
+            trial._make(project, state.home(), (NodeSpec(TRIAL, "", False),), lambda _: {TRIAL: ("sleep", TRIAL_S)})
             trial.start(TRIAL)
             self._trial = trial
             yield TRIAL
@@ -179,8 +180,8 @@ class LocalEngine(base.Engine):
         self,
         project: str,
         home: Path,
-        nodes: Sequence[base.NodeSpec],
-        commands: base.CommandLines,
+        nodes: Sequence[NodeSpec],
+        commands: CommandLines,
         files: Path | None = None,
         say: Say = lambda _: None,
     ) -> None:

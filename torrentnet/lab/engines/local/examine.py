@@ -10,10 +10,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.base import Finding
 from torrentnet.lab.engines.local import addresses, protocol, registry
 from torrentnet.lab.engines.local.hub import SBIN, find_ip
 from torrentnet.lab.engines.local.programs import PYTHON_OPTIONS
+from torrentnet.lab.engines.values import Finding
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:

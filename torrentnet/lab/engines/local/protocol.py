@@ -59,7 +59,7 @@ class KeptNode:
     data: str
     """Its own directory, as this machine sees it."""
     disk: int | None
-    """See :attr:`torrentnet.lab.engines.base.NodeSpec.disk`."""
+    """See :attr:`torrentnet.lab.engines.values.NodeSpec.disk`."""
 
 
 @dataclass(frozen=True, slots=True)
