@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from torrentnet.lab.engines.base import Engine
-    from torrentnet.lab.faults import Faults, Measured
+    from torrentnet.lab.faults import Faults
+    from torrentnet.lab.measured import Measured
     from torrentnet.lab.plan import EventPlan
 
 T = TypeVar("T")

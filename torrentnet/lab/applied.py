@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torrentnet.lab.faults import Measured
+    from torrentnet.lab.measured import Measured
 
 
 @dataclass(frozen=True, slots=True)

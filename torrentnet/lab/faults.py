@@ -6,22 +6,20 @@ that ends or is paused is left alone until it is back.
 
 from __future__ import annotations
 
-import shlex
 import threading
 import time
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
-from torrentnet.lab.network.apply import PARALLEL, Network
+from torrentnet.lab.measured import Measured
+from torrentnet.lab.network.apply import Network
 from torrentnet.lab.network.measure import Counters
-from torrentnet.lab.network.render import SHELL
 from torrentnet.lab.network.state import NetworkState, changed_pairs
+from torrentnet.lab.reach import Reach
 from torrentnet.lab.state import ActiveFault
-from torrentnet.shaper import rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,16 +27,10 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.base import Engine
     from torrentnet.lab.network.apply import Applied
     from torrentnet.lab.network.probe import Offer
-    from torrentnet.lab.network.together import Result, RunMany
     from torrentnet.lab.quality import Pair, Patch
 
 MANY = 8
 """From so many nodes on it pays to have a way that reaches all of them by one command."""
-NO_PACKET = "no packet met it"
-STAYS = shlex.join(rules.APPLY)
-"""A script with this command leaves a program behind."""
-NOT_RUN = 125
-"""In place of the exit status of a script that could not be run."""
 
 
 class NoLinkChanged(LabError):
@@ -61,45 +53,6 @@ class Laid:
     """Those whose rules have changed at once."""
     problems: tuple[str, ...]
     """Why it is not in force in a node that lives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What was counted of a patch's pairs while it was in force."""
-
-    counters: Counters
-    cuts: bool
-    loses: bool
-    shapes: bool
-    missing: tuple[str, ...] = ()
-    """Nodes whose counters have gone with them."""
-
-    def text(self) -> str:
-        """For a person; empty where nothing can be counted (what a program in the node does, say)."""
-        seen, parts = self.counters, []
-        if self.cuts:
-            parts.append(f"{_packets(seen.lost)} stopped" if seen.lost else NO_PACKET)
-        elif self.loses:
-            parts.append(_lost(seen) if seen.arrived else NO_PACKET)
-        if self.shapes and (seen.sent or seen.overflowed):
-            parts.append(f"{_packets(seen.sent)} sent, {seen.overflowed} dropped by a full queue")
-        elif self.shapes and NO_PACKET not in parts:
-            parts.append(NO_PACKET)
-        if parts and self.missing:
-            parts.append(f"not counted in {', '.join(self.missing)}")
-        return "; ".join(parts)
-
-    def row(self) -> dict[str, object]:
-        """As ``result.json`` has it."""
-        seen = self.counters
-        row: dict[str, object] = {"text": self.text()}
-        if self.cuts or self.loses:
-            row |= {"arrived": seen.arrived, "lost": seen.lost, "lost_bytes": seen.lost_bytes}
-        if self.shapes:
-            row |= {"sent": seen.sent, "sent_bytes": seen.sent_bytes, "overflowed": seen.overflowed}
-        if self.missing:
-            row["missing"] = list(self.missing)
-        return row
 
 
 @dataclass(slots=True)
@@ -139,8 +92,7 @@ class Faults:
         self._network: Network | None = None
         self._starts: Counter[str] = Counter()
         self._alive: set[str] = set()
-        self._hand = ThreadPoolExecutor(1, "helper")
-        self._helper: Future[RunMany | None] | None = None
+        self._reach = Reach(engine)
 
     # ── nodes come and go ────────────────────────────────────────────────────────────────────────────────────
 
@@ -203,11 +155,8 @@ class Faults:
     def warm(self) -> None:
         """Reach all nodes that live once, in the background, so that the first fault is no later than the others."""
         with self._guard:
-            alive = dict.fromkeys(self._alive, ":\n")
-            helper = self._helper
-        if helper is not None and alive:
-            # Where it does not work, the first fault finds another way.
-            self._hand.submit(lambda: self._run_many(alive))
+            alive = list(self._alive)
+        self._reach.warm(alive)
 
     def lay(self, patch: Patch) -> Laid:
         """Bring a patch into force in every node that lives.
@@ -269,7 +218,7 @@ class Faults:
 
     def close(self) -> None:
         """Let go of the threads. What is in force stays so."""
-        self._hand.shutdown(cancel_futures=True)
+        self._reach.close()
         if self._network is not None:
             self._network.close()
 
@@ -287,37 +236,15 @@ class Faults:
             addresses = {node: place.address for node, place in self._engine.places.items()}
             many = len(addresses) >= MANY
             if many:
-                self._helper = self._hand.submit(self._engine.together)
+                self._reach.prepare_many()
+            reach = self._reach
             self._network = network = Network(
-                addresses, self._run, offer.division, run_many=self._run_many if many else None
+                addresses, reach.run, offer.division, run_many=reach.run_many if many else None
             )
             alive = list(self._alive)
         for node in alive:
             network.up(node)
         return network
-
-    def _run(self, node: str, argv: Sequence[str], stdin: str) -> Result:
-        answer = self._engine.exec_root(node, argv, stdin)
-        return answer.status, answer.stdout, answer.stderr
-
-    def _run_many(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
-        run = self._helper.result() if self._helper is not None else None
-        if run is None:
-            raise EngineError("the engine has no way to reach many nodes by one command")
-        # A program that stays must live and end with its node, not with the helper.
-        stay = {node: script for node, script in scripts.items() if STAYS in script}
-        others = {node: script for node, script in scripts.items() if node not in stay}
-        results = dict(run(others)) if others else {}
-        if stay:
-            with ThreadPoolExecutor(PARALLEL, "node") as hands:
-                results |= zip(stay, hands.map(self._run_alone, stay, stay.values()), strict=True)
-        return results
-
-    def _run_alone(self, node: str, script: str) -> Result:
-        try:
-            return self._run(node, SHELL, script)
-        except LabError as error:
-            return NOT_RUN, "", error.message
 
     def _shapes(self, patch: Patch) -> bool:
         asked = patch.qualities.effective()
@@ -356,11 +283,3 @@ class Faults:
 
 def _of(patch: Patch, counted: Mapping[Pair, Counters]) -> dict[Pair, Counters]:
     return {pair: counters for pair, counters in counted.items() if pair in patch.pairs}
-
-
-def _packets(number: int) -> str:
-    return "1 packet" if number == 1 else f"{number} packets"
-
-
-def _lost(seen: Counters) -> str:
-    return f"{seen.lost} of {_packets(seen.arrived)} lost ({100 * seen.lost / seen.arrived:.1f} %)"

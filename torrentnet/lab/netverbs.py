@@ -19,7 +19,8 @@ from torrentnet.lab.verbs import Undo, Verbs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from torrentnet.lab.faults import Faults, Laid, Measured
+    from torrentnet.lab.faults import Faults, Laid
+    from torrentnet.lab.measured import Measured
     from torrentnet.lab.network.measure import Counters
     from torrentnet.lab.quality import Pair
 

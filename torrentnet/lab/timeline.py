@@ -12,18 +12,20 @@ import heapq
 import itertools
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.acts import PARALLEL, VAIN, Acts, Done, Ended
+from torrentnet.lab.acts import PARALLEL, Acts
 from torrentnet.lab.applied import Applied
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.items import EXPIRE, UNDO, Item, end_of, in_vain
 from torrentnet.lab.plan import Cause, Role, Verb
 from torrentnet.lab.triggers import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from torrentnet.lab.acts import Ended
     from torrentnet.lab.board import Board
     from torrentnet.lab.clock import Clock
     from torrentnet.lab.engines.base import Engine
@@ -34,38 +36,11 @@ if TYPE_CHECKING:
 
 EVENTS_PARALLEL = 32
 """Most of them wait: for the node, for a command to end."""
-UNDO = "undo"
-EXPIRE = "expire"
 REVIVING = {Verb.START, Verb.RESTART}
-COMMANDS = {Verb.RUN, Verb.CONSOLE}
-NETWORK_LANE = "network"
 COMMAND_LEAST_S = 5.0
 """For a command in a node, however little time the run has left."""
 
 __all__ = ["PARALLEL", "Applied", "Timeline", "is_late"]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Item:
-    at: float
-    order: int
-    verb: str = field(compare=False)
-    nodes: tuple[str, ...] = field(compare=False)
-    text: str = field(compare=False)
-    event: EventPlan | None = field(compare=False, default=None)
-    """With UNDO and EXPIRE, the one that is meant."""
-
-    def lanes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What it waits for, and what later items wait for because of it."""
-        if self.event is not None and self.event.patch is not None:
-            return (NETWORK_LANE,), (NETWORK_LANE,)
-        if self.verb == Verb.HEAL:
-            both = (NETWORK_LANE, *self.nodes)
-            return both, both
-        if self.verb in COMMANDS:
-            own = tuple(f"{node} command" for node in self.nodes)
-            return (*self.nodes, *own), own
-        return self.nodes, self.nodes
 
 
 class Timeline:
@@ -96,13 +71,13 @@ class Timeline:
         self._waiting = {event.index: event for event in plan.events if event.when is not None}
         """Events whose time is not known yet."""
         self._items += [
-            _Item(event.until, next(self._order), EXPIRE, (), event.text, event)
+            Item(event.until, next(self._order), EXPIRE, (), event.text, event)
             for event in self._waiting.values()
             if event.until is not None
         ]
         heapq.heapify(self._items)
         self._last: dict[str, Future[None]] = {}
-        self._running: dict[Future[None], _Item] = {}
+        self._running: dict[Future[None], Item] = {}
         self._applied: list[Applied] = []
         self._stopping = False
         self._left: list[tuple[EventPlan, str]] = []
@@ -115,11 +90,11 @@ class Timeline:
         )
         self._thread = threading.Thread(target=self._run, name="timeline", daemon=True)
 
-    def _start_item(self, node: NodePlan) -> _Item:
-        return _Item(node.start, next(self._order), str(Verb.START), (node.name,), f"start {node.name}")
+    def _start_item(self, node: NodePlan) -> Item:
+        return Item(node.start, next(self._order), str(Verb.START), (node.name,), f"start {node.name}")
 
-    def _item(self, event: EventPlan, at: float) -> _Item:
-        return _Item(at, next(self._order), str(event.verb), event.nodes, event.text, event)
+    def _item(self, event: EventPlan, at: float) -> Item:
+        return Item(at, next(self._order), str(event.verb), event.nodes, event.text, event)
 
     # ── for who waits ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -162,7 +137,7 @@ class Timeline:
     def revives(self, node: str) -> bool:
         """Whether something is still to come that starts the node."""
         with self._lock:
-            pending: Iterable[_Item] = itertools.chain(self._items, self._running.values())
+            pending: Iterable[Item] = itertools.chain(self._items, self._running.values())
             if any(node in item.nodes and item.verb in REVIVING for item in pending):
                 return True
             return any(node in event.nodes and event.verb in REVIVING for event in self._waiting.values())
@@ -202,7 +177,7 @@ class Timeline:
         left, self._left = self._left, []
         now = self._clock.now()
         for event, why in left:
-            self._note(self._in_vain(event, why, now))
+            self._note(in_vain(event, why, now))
 
     # ── when ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -244,22 +219,7 @@ class Timeline:
                     self._fire(event, result.began)
         if result.error:
             for event in following:
-                self._note(self._in_vain(event, f"cannot come true, since `{result.text}` failed", result.began))
-
-    def _in_vain(self, event: EventPlan, why: str, now: float) -> Applied:
-        what = f"`{event.when.text}` {why}" if event.when is not None else "the run was over before its time"
-        return Applied(
-            text=event.text,
-            verb=str(event.verb),
-            nodes=event.nodes,
-            planned=event.at,
-            began=now,
-            applied=now,
-            index=event.index,
-            where=event.where,
-            error=f"{event.text} has not happened: {what}",
-            hint="`when` must come true in every run; move it, or raise `time_limit`" if event.when else VAIN,
-        )
+                self._note(in_vain(event, f"cannot come true, since `{result.text}` failed", result.began))
 
     # ── the thread ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -276,7 +236,7 @@ class Timeline:
                 done = self._enter(item)
             self._submit(item, *done)
 
-    def _enter(self, item: _Item) -> tuple[list[Future[None]], Future[None]]:
+    def _enter(self, item: Item) -> tuple[list[Future[None]], Future[None]]:
         """Put it into its lanes; answers with what it waits for, and its own end. The caller has the lock."""
         waits, holds = item.lanes()
         before = [self._last[lane] for lane in waits if lane in self._last]
@@ -285,11 +245,11 @@ class Timeline:
         self._last.update(dict.fromkeys(holds, done))
         return before, done
 
-    def _submit(self, item: _Item, before: list[Future[None]], done: Future[None]) -> None:
+    def _submit(self, item: Item, before: list[Future[None]], done: Future[None]) -> None:
         executor = self._events if item.event else self._starts
         executor.submit(self._do, item, before, done)
 
-    def _do(self, item: _Item, before: list[Future[None]], done: Future[None]) -> None:
+    def _do(self, item: Item, before: list[Future[None]], done: Future[None]) -> None:
         try:
             wait(before)
             self._apply(item)
@@ -302,27 +262,27 @@ class Timeline:
                 self._lock.notify_all()
             done.set_result(None)
 
-    def _apply(self, item: _Item) -> None:
+    def _apply(self, item: Item) -> None:
         began = self._clock.now()
         event = item.event
         if event is None:
-            self._note(self._record(item, began, self._acts.start(item.nodes)))
+            self._note(item.record(self._acts.start(item.nodes), began, self._clock.now()))
         elif item.verb == EXPIRE:
             with self._lock:
                 late = self._waiting.pop(event.index, None) is not None
             if late:
-                self._note(self._in_vain(event, "had not come true when it would have been undone", began))
+                self._note(in_vain(event, "had not come true when it would have been undone", began))
         elif item.verb == UNDO:
             for ended in self._acts.undo([event.index]):
                 self._note(self._end_of(event, ended, item.at, began))
         elif event.until is not None and began >= event.until:
-            self._note(self._in_vain(event, "has come true when it would have been undone already", began))
+            self._note(in_vain(event, "has come true when it would have been undone already", began))
         else:
             self._happen(item, event, began)
 
-    def _happen(self, item: _Item, event: EventPlan, began: float) -> None:
+    def _happen(self, item: Item, event: EventPlan, began: float) -> None:
         done = self._acts.do(event, max(COMMAND_LEAST_S, self._plan.time_limit - began))
-        result = self._record(item, began, done)
+        result = item.record(done, began, self._clock.now())
         end = event.until if event.until is not None else None if event.lasts is None else began + event.lasts
         if end is not None and (done.patch is not None or event.verb is Verb.PAUSE):
             self._plan_undo(event, end)
@@ -331,26 +291,10 @@ class Timeline:
             self._note(self._end_of(self._plan.events[ended.index], ended, item.at, began))
         self._acts.count_from_here(done)
 
-    def _record(self, item: _Item, began: float, done: Done) -> Applied:
-        return Applied(
-            text=item.text,
-            verb=item.verb,
-            nodes=item.nodes,
-            planned=item.at,
-            began=began,
-            applied=self._clock.now(),
-            index=item.event.index if item.event else None,
-            where=item.event.where if item.event else "",
-            error=done.error,
-            hint=done.hint,
-            set_in=done.set_in,
-            outputs=done.outputs,
-        )
-
     def _plan_undo(self, event: EventPlan, at: float) -> None:
         with self._lock:
             if not self._stopping:
-                heapq.heappush(self._items, _Item(at, next(self._order), UNDO, event.nodes, event.text, event))
+                heapq.heappush(self._items, Item(at, next(self._order), UNDO, event.nodes, event.text, event))
                 self._lock.notify_all()
 
     def _end_of(self, event: EventPlan, ended: Ended, planned: float, began: float) -> Applied:
@@ -360,16 +304,7 @@ class Timeline:
                 self._applied = [
                     replace(one, measured=ended.measured) if one.index == ended.index else one for one in self._applied
                 ]
-        resumed = bool(ended.resumed)
-        return Applied(
-            text=f"resume {', '.join(ended.resumed)}" if resumed else f"end of {event.text}",
-            verb="resume" if resumed else str(Verb.HEAL),
-            nodes=ended.resumed if resumed else event.nodes,
-            planned=planned,
-            began=began,
-            applied=self._clock.now(),
-            measured=ended.measured,
-        )
+        return end_of(event, ended, planned, began, self._clock.now())
 
     def _note(self, result: Applied) -> None:
         with self._lock:
