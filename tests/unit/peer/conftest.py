@@ -6,16 +6,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.peer.downloader import NAME
+from tests.unit.peer.streams import make_store
 from tests.unit.peer.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from torrentnet.peer.storage import FileStore
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """A world without a peer yet."""
     made = World(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileStore]:
+    """The test file's ``DATA`` as a file that is shared whole."""
+    made = make_store(tmp_path / NAME, request.module.DATA)
     yield made
     made.close()

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING
 
+from tests.unit.peer.downloader import DELAY, NAME, Downloader, never, nothing
+from tests.unit.peer.ends import CHUNK, HASH_OF_NOBODY, End, take
 from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
-from tests.unit.peer.streams import BULK, PIECE, content, pour
-from tests.unit.peer.trackers import EPOCH, Event, Member, RealTracker
-from tests.unit.peer.world import DELAY, DISK, NAME, never, nothing
-from torrentnet.peer.conversation import Conversation, FileSpan, OfUs
+from tests.unit.peer.streams import PIECE, content
+from tests.unit.peer.trackers import RealTracker
 from torrentnet.peer.corrupt import corrupted
 from torrentnet.peer.getting import Patience, Phase
-from torrentnet.peer.report import Report
-from torrentnet.peer.requestlog import RequestLog
 from torrentnet.peer.session import Membership
-from torrentnet.peer.storage import FileStore, StorageError, open_part, open_whole
+from torrentnet.peer.storage import FileStore, open_whole
 from torrentnet.peer.swarm import Swarm
 from torrentnet.peer.turns import Pace, choose
-from torrentnet.peer.upload import Upload
 from torrentnet.wire.errors import RemoteError
-from torrentnet.wire.extended import (
-    HANDSHAKE_ID,
-    METADATA_ID,
-    ExtensionHandshake,
-    Metadata,
-    MetadataKind,
-    pack_extension_handshake,
-)
-from torrentnet.wire.messages import Bitfield, Block, Choke, Extended, HaveAll, HaveNone, Message, Request
+from torrentnet.wire.messages import Choke, Message, Request
 from torrentnet.wire.udp import Endpoint
 
 if TYPE_CHECKING:
@@ -39,98 +27,13 @@ if TYPE_CHECKING:
     from torrentnet.peer.conversation import ConversationEvent
     from torrentnet.peer.swarm import Wire
     from torrentnet.wire.info import Info
-    from torrentnet.wire.pieces import PieceSet
 
 LOOK = 0.02
 """Seconds between two looks at whose turn it is."""
 SOON = 0.03
-CHUNK = 16 * 1024
-"""Bytes that an uplink sends before another connection may have it."""
-HASH_OF_NOBODY = bytes(20)
 
 
-class _Foreign(Conversation):
-    """The end of a real client: it knows nothing of offers."""
-
-    def send_introduction(self, held: PieceSet | None, metadata_size: int) -> None:
-        if held is None or not len(held):
-            self.send(HaveNone())
-        else:
-            self.send(HaveAll() if held.is_full else Bitfield(held.bitfield()))
-        ours = ExtensionHandshake(METADATA_ID, metadata_size, "another client 1.0")
-        self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(ours)))
-
-
-class _Stingy(Upload):
-    """Says that it has the info dictionary, and refuses to send it."""
-
-    def _take_metadata(self, metadata: Metadata) -> None:
-        self._conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
-
-
-class End:
-    """One end of a connection."""
-
-    def __init__(self, owner: Peer, endpoint: Endpoint, *, initiator: bool) -> None:
-        kind = _Foreign if owner.foreign else Conversation
-        info_hash = owner.info_hash
-        self.owner = owner
-        self.endpoint = endpoint
-        """The other end's address, as a socket tells it."""
-        self.conversation = kind(
-            info_hash,
-            owner.identity.peer_id,
-            initiator=initiator,
-            pieces=owner.store.info.pieces if owner.store is not None else 0,
-            bulk=BULK,
-            of_us=OfUs(owner.identity.name, owner.endpoint.port, offers=owner.swarm is not None),
-        )
-        serving = _Stingy if owner.stingy else Upload
-        self.upload = serving(self.conversation, owner.store, owner.simulation.now)
-        self.upload.in_turns = True
-        self.open = True
-        self.heard: list[ConversationEvent] = []
-        """What came but for the data of blocks."""
-        self.other: End
-
-    @property
-    def wealth(self) -> int:
-        return self.upload.wealth
-
-    @property
-    def waits_since(self) -> float:
-        return self.upload.waits_since
-
-    def hear(self, data: bytes) -> None:
-        """Bytes from the other end."""
-        owner, now = self.owner, self.owner.simulation.now
-        if not self.open or not owner.alive:
-            return
-        try:
-            for event in pour(self.conversation, data):
-                self.heard.append(event._replace(data=memoryview(b"")) if isinstance(event, Block) else event)
-                self.upload.take(event, now)
-                if owner.swarm is not None:
-                    owner.swarm.take(self, event, now)
-                if not self.open:
-                    return
-        except RemoteError as error:
-            self.close(error.message)
-        owner.poll()
-
-    def close(self, reason: str) -> None:
-        """This side closes; the other one hears of it."""
-        if not self.open:
-            return
-        self.open = False
-        owner, other = self.owner, self.other
-        owner.ends.remove(self)
-        if owner.swarm is not None and owner.alive:
-            owner.swarm.gone(self, reason, owner.simulation.now)
-        owner.simulation.after(DELAY, lambda: other.close("closed by the other side"))
-
-
-class Peer(Member):
+class Peer(Downloader):
     """A seed, or with a :class:`Swarm` a leecher; ``rate`` is its uplink's, bytes a second (None: at once)."""
 
     def __init__(
@@ -148,20 +51,18 @@ class Peer(Member):
             crowd.simulation,
             UdpLink(crowd.simulation, crowd.rng, crowd.trouble),
             crowd.tracker,
+            directory / NAME,
             name=name,
             endpoint=Endpoint(f"198.18.0.{10 + number}", 6881),
             seed=crowd.seed * 1_000 + number,
         )
         self.crowd = crowd
-        self.path = directory / NAME
         self.rate = rate
         self.foreign = foreign
         self.stingy = stingy
         self.ends: list[End] = []
         self.store: FileStore | None = None
         self.swarm: Swarm | None = None
-        self.told: list[Event] = []
-        self.log = RequestLog(lambda: EPOCH + self.simulation.now)
         self.dialled: list[Endpoint] = []
         self.hung_up: list[tuple[str, str]] = []
         """Who was hung up on, by its connection's address, and why."""
@@ -174,7 +75,6 @@ class Peer(Member):
         self._rng = random.Random(number)
         self._sending = False
         self._news_at: float | None = None
-        self._tick_at: float | None = None
 
     # What it is
 
@@ -188,8 +88,7 @@ class Peer(Member):
 
     def get(self, patience: Patience | None = None, info: Info | None = None) -> None:
         """A leecher from now on."""
-        self.heard = self._heard
-        report = Report(NAME, self._emit, self.log)
+        self.listen()
         self.swarm = Swarm(
             NAME,
             self.identity,
@@ -197,18 +96,19 @@ class Peer(Member):
             self,
             random.Random(int(self.endpoint.ip.rpartition(".")[2])),
             patience or Patience(),
-            report,
+            self.report,
             self.now,
             own=self.endpoint,
-            exists=os.path.lexists(self.path),
+            exists=self.exists,
             info=info,
         )
         self.poll()
         self._look()
 
     @property
-    def now(self) -> float:
-        return self.simulation.now
+    def getting(self) -> Swarm:
+        assert self.swarm is not None
+        return self.swarm
 
     @property
     def info_hash(self) -> bytes:
@@ -217,22 +117,9 @@ class Peer(Member):
         return self.swarm.info_hash if self.swarm is not None and self.swarm.known else HASH_OF_NOBODY
 
     @property
-    def phase(self) -> Phase:
-        assert self.swarm is not None
-        return self.swarm.phase
-
-    @property
-    def ended(self) -> bool:
-        return self.phase in {Phase.DONE, Phase.FAILED}
-
-    @property
     def whole(self) -> bool:
         """Whether the file is here under its name, with every byte as it is to be."""
         return self.path.exists() and self.path.read_bytes() == self.crowd.data
-
-    def named(self, event: str) -> list[dict[str, object]]:
-        """The fields of the events of that name."""
-        return [one.fields for one in self.told if one.name == event]
 
     def gave(self) -> dict[str, int]:
         """Pieces by who gave them, from the last event."""
@@ -243,13 +130,6 @@ class Peer(Member):
     def heard_of_kind(self, kind: type[Message]) -> list[ConversationEvent]:
         """All events of one kind, on the connections that are open."""
         return [event for end in self.ends for event in end.heard if isinstance(event, kind)]
-
-    def _emit(self, event: str, /, **fields: object) -> None:
-        self.told.append(Event(self.now, event, fields))
-
-    def _heard(self, event: object) -> None:
-        if self.swarm is not None:
-            self.swarm.take_session(event, self.now)  # type: ignore[arg-type]  # a SessionEvent
 
     # Misfortunes
 
@@ -274,19 +154,13 @@ class Peer(Member):
             return
         if self.swarm is not None:
             self.swarm.tick(self.now)
-            self._keep(self.swarm.store)
+            self._serve(self.swarm.store)
         super().poll()
         self._send()
-        due = self.swarm.due() if self.swarm is not None else None
-        if due is not None and (self._tick_at is None or due < self._tick_at or self._tick_at <= self.now):
-            self._tick_at = due
-            self.simulation.at(due, self._ticked)
+        if self.swarm is not None:
+            self.come_back_at(self.swarm.due())
 
-    def _ticked(self) -> None:
-        self._tick_at = None
-        self.poll()
-
-    def _keep(self, store: FileStore | None) -> None:
+    def _serve(self, store: FileStore | None) -> None:
         if store is None or store is self.store:
             return
         self.store = store
@@ -366,50 +240,10 @@ class Peer(Member):
         self.hung_up.append((str(wire.endpoint), reason))
         wire.close(reason)
 
-    def _later(self, job: Callable[[Swarm], Callable[[], None]]) -> None:
-        swarm = self.swarm
-        assert swarm is not None
-
-        def run() -> None:
-            if not self.alive:
-                return
-            try:
-                then = job(swarm)
-            except StorageError as error:
-                swarm.storage_failed(error, self.now)
-            else:
-                then()
-            self.poll()
-
-        self.simulation.after(DISK, run)
-
-    def open_existing(self, piece_length: int) -> None:
-        def job(swarm: Swarm) -> Callable[[], None]:
-            store = self.crowd.keep(open_whole(self.path, piece_length, nothing, never))
-            return lambda: swarm.existing_opened(store, self.now)
-
-        self._later(job)
-
-    def open_part(self, info: Info) -> None:
-        def job(swarm: Swarm) -> Callable[[], None]:
-            store = self.crowd.keep(open_part(self.path, info, nothing, never))
-            return lambda: swarm.part_opened(store, self.now)
-
-        self._later(job)
-
-    def write_piece(self, piece: int, data: bytearray) -> None:
-        def job(swarm: Swarm) -> Callable[[], None]:
-            assert swarm.store is not None
-            verified = swarm.store.write_piece(piece, data)
-
-            def then() -> None:
-                swarm.piece_written(piece, self.now, verified=verified)
-                if verified:
-                    self._announce(piece)
-
-            return then
-
-        self._later(job)
+    def written(self, piece: int, *, verified: bool) -> None:
+        super().written(piece, verified=verified)
+        if verified:
+            self._announce(piece)
 
     def _announce(self, piece: int) -> None:
         for end in self.ends:
@@ -423,14 +257,6 @@ class Peer(Member):
         for end in self.ends:
             end.upload.say_haves()
         self._send()
-
-    def finish(self) -> None:
-        def job(swarm: Swarm) -> Callable[[], None]:
-            assert swarm.store is not None
-            swarm.store.finish()
-            return lambda: swarm.finished(self.now)
-
-        self._later(job)
 
 
 class Crowd:
@@ -447,18 +273,12 @@ class Crowd:
         self.data = content((pieces - 1) * PIECE + 100, 1)
         self.peers: list[Peer] = []
         self.connections = 0
-        self._stores: list[FileStore] = []
 
     def place(self, name: str) -> Path:
         """The directory of a peer."""
         directory = self.directory / name
         directory.mkdir(exist_ok=True)
         return directory
-
-    def keep(self, store: FileStore) -> FileStore:
-        """Close it in the end."""
-        self._stores.append(store)
-        return store
 
     def seeder(
         self,
@@ -476,7 +296,7 @@ class Crowd:
         if corrupt:
             store = corrupted(store, corrupt)
         self.peers.append(peer)
-        peer.share(self.keep(store))
+        peer.share(peer.keep(store))
         self.simulation.run(0.3)
         return peer
 
@@ -518,30 +338,9 @@ class Crowd:
 
     def close(self) -> None:
         """Close all files."""
-        for store in self._stores:
-            store.close()
-
-
-def take(conversation: Conversation, most: int) -> bytes:
-    """At most ``most`` bytes of what waits, as a socket would take them."""
-    parts: list[bytes] = []
-    room = most
-    while conversation.output and room:
-        head = conversation.output.popleft()
-        if isinstance(head, FileSpan):
-            data = os.pread(head.descriptor, min(room, head.length), head.offset)
-            if head.length > room:
-                rest = FileSpan(head.descriptor, head.offset + room, head.length - room)
-                conversation.output.appendleft(rest)
-        else:
-            data = head[:room]
-            if len(head) > room:
-                conversation.output.appendleft(head[room:])
-        parts.append(data)
-        room -= len(data)
-    joined = b"".join(parts)
-    conversation.sent(len(joined))
-    return joined
+        for peer in self.peers:
+            for store in peer.stores:
+                store.close()
 
 
 def check(peer: Peer) -> None:

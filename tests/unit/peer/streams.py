@@ -15,7 +15,7 @@ from torrentnet.peer.upload import Upload
 from torrentnet.wire.extended import METADATA_ID, ExtensionHandshake, pack_extension_handshake
 from torrentnet.wire.handshake import Handshake, pack_handshake
 from torrentnet.wire.info import Info, make_info
-from torrentnet.wire.messages import Extended, Message, MessageReader, pack, pack_block_head
+from torrentnet.wire.messages import Block, Extended, Message, MessageReader, pack, pack_block_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -128,6 +128,28 @@ class Seed:
             said += drained(self.conversation)
             self.upload.pump()
         return said
+
+
+class Asking:
+    """The other side of a :class:`Seed`: it says what a test wants, and reads what comes."""
+
+    def __init__(self, store: FileStore, *, fast: bool = True) -> None:
+        info_hash = store.info.info_hash
+        self.seed = Seed(store)
+        self._reader = Conversation(info_hash, LEECH_ID, initiator=True, bulk=BULK)
+        drained(self._reader)
+        self.seed.receive(pack_handshake(Handshake(info_hash, LEECH_ID, fast=fast)))
+
+    def tell(self, *messages: Message, now: float = 0.0) -> None:
+        """Say messages, all at once."""
+        self.seed.receive(b"".join(map(pack, messages)), now)
+
+    def listen(self) -> list[ConversationEvent]:
+        """What has come since; blocks are copies, so that they can be kept."""
+        return [
+            event._replace(data=memoryview(bytes(event.data))) if isinstance(event, Block) else event
+            for event in pour(self._reader, self.seed.output())
+        ]
 
 
 class Leech:

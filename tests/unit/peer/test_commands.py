@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.unit.peer.streams import PIECE, content, make_store
+from tests.unit.peer.streams import PIECE, content
 from torrentnet.peer.commands import make_commands
 from torrentnet.peer.getting import Phase
 from torrentnet.peer.requestlog import RequestLog
@@ -16,8 +16,7 @@ from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from torrentnet.console.commands import Commands
     from torrentnet.peer.node import Peer
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 ENDPOINT = Endpoint("127.0.0.1", 52_612)
 NOON = 1_795_435_200.0
+DATA = content(5 * PIECE)
 
 
 @dataclass
@@ -212,13 +212,6 @@ def test_status_before_anything_is_known(console: Console) -> None:
         ],
         [],
     )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[FileStore]:
-    made = make_store(tmp_path / "myfile.txt", content(5 * PIECE))
-    yield made
-    made.close()
 
 
 def test_status_in_mid_download(console: Console, store: FileStore) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.peer.downloader import NAME
 from tests.unit.peer.simulation import Trouble
 from tests.unit.peer.streams import PIECE, content, info_of
-from tests.unit.peer.world import NAME, Getter, Source, World
+from tests.unit.peer.world import Getter, Source, World
 from torrentnet.peer.getting import MAX_PAUSE, Patience, Phase
 from torrentnet.tracker.records import RequestBegan, RequestEnded, Result
 from torrentnet.wire.info import make_info

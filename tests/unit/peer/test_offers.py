@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.peer.streams import LEECH_ID, PIECE, Seed, content, drained, make_store, pour
+from tests.unit.peer.streams import LEECH_ID, PIECE, Asking, content, drained, pour
 from torrentnet.peer.conversation import Conversation
 from torrentnet.peer.upload import MAX_PROMISED, OFFER_TIMEOUT, PROMPT, Upload
 from torrentnet.wire.errors import PeerProtocolError
@@ -30,9 +30,6 @@ from torrentnet.wire.messages import (
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from torrentnet.peer.conversation import ConversationEvent
     from torrentnet.peer.storage import FileStore
 
@@ -41,23 +38,13 @@ OFFER = Extended(7, b"")
 """As the other side has numbered it."""
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[FileStore]:
-    made = make_store(tmp_path / "myfile.txt", DATA)
-    yield made
-    made.close()
-
-
-class Asker:
+class Asker(Asking):
     """The other side of an upload that serves in turns."""
 
     def __init__(self, store: FileStore, *, offers: bool = True, interested: bool = True, held: bytes = b"") -> None:
-        self.seed = Seed(store)
+        super().__init__(store)
         self.upload = self.seed.upload
         self.upload.in_turns = True
-        self._reader = Conversation(store.info.info_hash, LEECH_ID, initiator=True, bulk=1 << 18)
-        drained(self._reader)
-        self.seed.receive(pack_handshake(Handshake(store.info.info_hash, LEECH_ID)))
         handshake = ExtensionHandshake(METADATA_ID, offer_id=7 if offers else 0)
         self.say(Extended(0, pack_extension_handshake(handshake)))
         self.say(Bitfield(held) if held else HaveNone())
@@ -66,13 +53,7 @@ class Asker:
         self.listen()
 
     def say(self, *messages: Message, now: float = 0.0) -> None:
-        self.seed.receive(b"".join(map(pack, messages)), now)
-
-    def listen(self) -> list[ConversationEvent]:
-        return [
-            event._replace(data=memoryview(bytes(event.data))) if isinstance(event, Block) else event
-            for event in pour(self._reader, self.seed.output())
-        ]
+        self.tell(*messages, now=now)
 
 
 def test_an_offer_a_request_a_block(store: FileStore) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.peer.downloader import never, nothing
 from tests.unit.peer.streams import PIECE, content, info_of
 from torrentnet.peer.hashing import Cancelled
 from torrentnet.peer.storage import FileStore, StorageError, explain, open_part, open_whole
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
 
 NAME = "myfile.txt"
-
-
-def nothing(done: int, size: int) -> None: ...
-
-
-def never() -> bool:
-    return False
 
 
 def part(directory: Path, info: Info) -> FileStore:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.peer.streams import LEECH_ID, PIECE, Seed, content, drained, make_store, pour
+from tests.unit.peer.streams import LEECH_ID, PIECE, Asking, Seed, content, make_store
 from torrentnet.peer.connection import MOST_UNSENT
-from torrentnet.peer.conversation import Conversation
 from torrentnet.peer.upload import (
     DRAIN_TIMEOUT,
     HANDSHAKE_TIMEOUT,
@@ -51,7 +50,6 @@ from torrentnet.wire.messages import (
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from torrentnet.peer.conversation import ConversationEvent
@@ -61,21 +59,11 @@ DATA = content(40 * PIECE + 100)
 BLOCK = 16 * 1024
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[FileStore]:
-    made = make_store(tmp_path / "myfile.txt", DATA)
-    yield made
-    made.close()
-
-
-class Client:
-    """Asks, and reads what comes. Blocks are kept as bytes."""
+class Client(Asking):
+    """Keeps what it has heard."""
 
     def __init__(self, store: FileStore, *, fast: bool = True, interested: bool = True) -> None:
-        self.seed = Seed(store)
-        self._reader = Conversation(store.info.info_hash, LEECH_ID, initiator=True, bulk=1 << 18)
-        drained(self._reader)
-        self.seed.receive(pack_handshake(Handshake(store.info.info_hash, LEECH_ID, fast=fast)))
+        super().__init__(store, fast=fast)
         self.heard: list[ConversationEvent] = []
         self.listen()
         if interested:
@@ -83,14 +71,11 @@ class Client:
 
     def say(self, *messages: Message, listen: bool = True) -> list[ConversationEvent]:
         """Say messages; gives what came back."""
-        self.seed.receive(b"".join(map(pack, messages)))
+        self.tell(*messages)
         return self.listen() if listen else []
 
     def listen(self) -> list[ConversationEvent]:
-        new = [
-            event._replace(data=memoryview(bytes(event.data))) if isinstance(event, Block) else event
-            for event in pour(self._reader, self.seed.output())
-        ]
+        new = super().listen()
         self.heard += new
         return new
 

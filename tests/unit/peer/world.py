@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import TYPE_CHECKING
 
+from tests.unit.peer.downloader import DELAY, NAME, Downloader, never, nothing
 from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
 from tests.unit.peer.streams import BULK, PIECE, Seed, content, drained, pour
-from tests.unit.peer.trackers import EPOCH, Event, Member, RealTracker
+from tests.unit.peer.trackers import Member, RealTracker
 from torrentnet.peer.conversation import Conversation
 from torrentnet.peer.download import Download
 from torrentnet.peer.getting import Patience, Phase
-from torrentnet.peer.report import Report
-from torrentnet.peer.requestlog import RequestLog
 from torrentnet.peer.session import Membership
-from torrentnet.peer.storage import FileStore, StorageError, open_part, open_whole
+from torrentnet.peer.storage import FileStore, StorageError, open_whole
 from torrentnet.wire.errors import RemoteError
-from torrentnet.wire.info import choose_piece_length
 from torrentnet.wire.messages import Request
 from torrentnet.wire.udp import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from torrentnet.wire.info import Info
 
-DELAY = 0.001
-DISK = 0.004
 QUANTUM = 0.01
 """Seconds between two portions of a source with a rate."""
-NAME = "myfile.txt"
-
-
-def nothing(done: int, size: int) -> None:
-    """Progress that nobody looks at."""
-
-
-def never() -> bool:
-    """Nobody cancels."""
-    return False
 
 
 class Source:
@@ -200,7 +184,7 @@ class Stream:
                 getter.lost_stream = self
 
 
-class Getter(Member):
+class Getter(Downloader):
     """The peer that downloads: session, :class:`Download`, and its host with real files in ``directory``."""
 
     def __init__(
@@ -220,6 +204,7 @@ class Getter(Member):
             world.simulation,
             UdpLink(world.simulation, world.rng, world.trouble),
             world.tracker,
+            directory / name,
             name=peer,
             endpoint=Endpoint(ip, 6881),
             # Not the download's: two lives with the same choices are two peers all the same.
@@ -227,19 +212,13 @@ class Getter(Member):
             known=known,
         )
         self.world = world
-        self.path = directory / name
-        self.told: list[Event] = []
-        self.log = RequestLog(lambda: EPOCH + self.simulation.now)
         self.stream: Stream | None = None
         self.lost_stream: Stream | None = None
         self.verified: dict[int, float] = {}
         self.disk_full_after: int | None = None
         """Pieces after which writing fails for want of space."""
-        self.stores: list[FileStore] = []
         self._connecting: object = None
-        self._tick_at: float | None = None
-        self.opened_with: int | None = None
-        self.heard = self._heard
+        self.listen()
         self.download = Download(
             name,
             self.identity,
@@ -247,39 +226,25 @@ class Getter(Member):
             self,
             random.Random(seed),
             patience or Patience(),
-            Report(name, self._emit, self.log),
-            self.simulation.now,
-            exists=os.path.lexists(self.path),
+            self.report,
+            self.now,
+            exists=self.exists,
             info=info,
         )
         self.poll()
 
-    def _emit(self, event: str, /, **fields: object) -> None:
-        self.told.append(Event(self.simulation.now, event, fields))
-
-    def named(self, event: str) -> list[dict[str, object]]:
-        """The fields of the events of that name."""
-        return [one.fields for one in self.told if one.name == event]
-
-    def _heard(self, event: object) -> None:
-        self.download.take_session(event, self.simulation.now)  # type: ignore[arg-type]  # a SessionEvent
+    @property
+    def getting(self) -> Download:
+        return self.download
 
     def poll(self) -> None:
         if not self.alive:
             return
-        now = self.simulation.now
-        self.download.tick(now)
+        self.download.tick(self.now)
         if self.stream is not None:
             self.stream.flush()
         super().poll()
-        due = self.download.due()
-        if due is not None and (self._tick_at is None or due < self._tick_at or self._tick_at <= now):
-            self._tick_at = due
-            self.simulation.at(due, self._ticked)
-
-    def _ticked(self) -> None:
-        self._tick_at = None
-        self.poll()
+        self.come_back_at(self.download.due())
 
     # Host
 
@@ -320,70 +285,16 @@ class Getter(Member):
             self.download.source_failed(reason, self.simulation.now)
             self.poll()
 
-    def _later(self, job: Callable[[], Callable[[], None]]) -> None:
-        def run() -> None:
-            if not self.alive:
-                return
-            try:
-                then = job()
-            except StorageError as error:
-                failure = error
-                then = lambda: self.download.storage_failed(failure, self.simulation.now)  # noqa: E731
-            then()
-            self.poll()
-
-        self.simulation.after(DISK, run)
-
-    def _keep(self, store: FileStore) -> FileStore:
-        self.stores.append(store)
-        return store
-
-    def open_existing(self, piece_length: int) -> None:
-        self.opened_with = piece_length
-
-        def job() -> Callable[[], None]:
-            length = piece_length or choose_piece_length(self.path.stat().st_size)
-            store = self._keep(open_whole(self.path, length, nothing, never))
-            return lambda: self.download.existing_opened(store, self.simulation.now)
-
-        self._later(job)
-
-    def open_part(self, info: Info) -> None:
-        def job() -> Callable[[], None]:
-            store = self._keep(open_part(self.path, info, nothing, never))
-            return lambda: self.download.part_opened(store, self.simulation.now)
-
-        self._later(job)
-
-    def write_piece(self, piece: int, data: bytearray | memoryview) -> None:
-        def job() -> Callable[[], None]:
-            if self.disk_full_after is not None and len(self.verified) >= self.disk_full_after:
-                raise StorageError("no space left for the part", hint="free some space and start again")
-            store = self.download.store
-            assert store is not None
-            verified = store.write_piece(piece, data)
-            if verified:
-                assert piece not in self.verified
-                self.verified[piece] = self.simulation.now
-            return lambda: self.download.piece_written(piece, self.simulation.now, verified=verified)
-
-        self._later(job)
-
-    def finish(self) -> None:
-        def job() -> Callable[[], None]:
-            store = self.download.store
-            assert store is not None
-            store.finish()
-            return lambda: self.download.finished(self.simulation.now)
-
-        self._later(job)
+    def put(self, piece: int, data: bytearray) -> bool:
+        if self.disk_full_after is not None and len(self.verified) >= self.disk_full_after:
+            raise StorageError("no space left for the part", hint="free some space and start again")
+        verified = super().put(piece, data)
+        if verified:
+            assert piece not in self.verified
+            self.verified[piece] = self.now
+        return verified
 
     # What tests ask
-
-    @property
-    def ended(self) -> bool:
-        """Whether the download is done or has failed."""
-        return self.download.phase in {Phase.DONE, Phase.FAILED}
 
     def until_ended(self, seconds: float = 600.0) -> Phase:
         """Let time pass until the download has ended; a moment more, for the tracker to hear of it."""
