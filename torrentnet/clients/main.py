@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -16,8 +15,8 @@ from torrentnet.clients.node import ClientNode
 from torrentnet.clients.opentracker import Opentracker
 from torrentnet.clients.rasterbar import Libtorrent
 from torrentnet.clients.transmission import Transmission
-from torrentnet.console.events import LEVELS, EventLog
-from torrentnet.console.options import Parser, content_of, typed
+from torrentnet.console.events import EventLog
+from torrentnet.console.options import Parser, add_console_options, content_of, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import parse_rate
@@ -86,13 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 def _common(add: Callable[..., object], name: str) -> None:
     add("--name", type=typed(_name), default=name, help=f"this node's name (default: {name})")
     add("--state", type=Path, help="directory for the program's own files (default: .torrentnet-NAME)")
-    add(
-        "--console",
-        metavar="PATH",
-        default=os.environ.get("TORRENTNET_CONSOLE"),
-        help="answer commands at this Unix socket too (default: $TORRENTNET_CONSOLE, or none)",
-    )
-    add("--log-level", choices=LEVELS, default="info", help="event lines of this level and above (default: info)")
+    add_console_options(add)
 
 
 def _endpoint(text: str) -> Endpoint:

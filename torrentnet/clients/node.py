@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torrentnet.clients.client import ClientError, Standing
 from torrentnet.clients.disk import examine
+from torrentnet.clients.ending import Ending
 
 if TYPE_CHECKING:
     from torrentnet.clients.client import Client, Job
@@ -44,10 +43,7 @@ class ClientNode:
         self.standing = Standing(0, whole=False, announced=False)
         self.state = "seed" if job.seed else "get"
         self._events = events
-        self._wake_in, self._wake_out = os.pipe()
-        for end in (self._wake_in, self._wake_out):
-            os.set_blocking(end, False)
-        self._reason: str | None = None
+        self._ending = Ending()
         self._began = 0.0
         self._progress_at = 0.0
         self._told = 0
@@ -56,11 +52,7 @@ class ClientNode:
 
     def stop(self, reason: str) -> None:
         """Say good-bye and end; safe from threads and signal handlers."""
-        if self._reason is None:
-            self._reason = reason
-        # Full: it will wake up anyway. Closed: it has ended.
-        with contextlib.suppress(OSError):
-            os.write(self._wake_out, b"\0")
+        self._ending.ask(reason)
 
     def running_for(self) -> float:
         """Seconds since the client was started."""
@@ -76,13 +68,13 @@ class ClientNode:
             self._events.emit("listening", program=client.name, version=version, name=self.name, address=job.listen)
             if not job.seed:
                 self._events.emit("state", state="get", file=job.info.name)
-            while self._reason is None:
+            while self._ending.reason is None:
                 self._look()
-                client.wait(REST_S if self._settled else LOOK_S, self._wake_in)
+                client.wait(REST_S if self._settled else LOOK_S, self._ending.asked)
         finally:
             client.stop(GOODBYE_S)
-            os.close(self._wake_in)
-        self._events.emit("closing", reason=self._reason)
+            self._ending.close()
+        self._events.emit("closing", reason=self._ending.reason)
         return 0
 
     def _look(self) -> None:

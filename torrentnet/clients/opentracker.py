@@ -5,8 +5,6 @@ Debian's opentracker serves the info-hashes of its whitelist and no others; so t
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
 import select
 import signal
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.clients.child import Child, installed
 from torrentnet.clients.client import ClientError
+from torrentnet.clients.ending import Ending
 from torrentnet.wire import udp
 from torrentnet.wire.errors import PacketError
 
@@ -44,17 +43,11 @@ class Opentracker:
         self.files = files
         self._state = state
         self._events = events
-        self._reason: str | None = None
-        self._wake_in, self._wake_out = os.pipe()
-        os.set_blocking(self._wake_out, False)
+        self._ending = Ending()
 
     def stop(self, reason: str) -> None:
         """End; safe from threads and signal handlers."""
-        if self._reason is None:
-            self._reason = reason
-        # Full: it will wake up anyway. Closed: it has ended.
-        with contextlib.suppress(OSError):
-            os.write(self._wake_out, b"\0")
+        self._ending.ask(reason)
 
     def run(self, said: Callable[[str], None]) -> int:
         """Work until stopped. Raises :class:`ClientError` when it fails."""
@@ -67,18 +60,18 @@ class Opentracker:
         try:
             self._await(child)
             self._events.emit("listening", program="opentracker", name=self.name, address=self.listen)
-            while self._reason is None:
+            while self._ending.reason is None:
                 child.check()
-                select.select([self._wake_in], [], [], LOOK_S)
+                select.select([self._ending.asked], [], [], LOOK_S)
         finally:
             child.end(signal.SIGTERM, END_S)
-            os.close(self._wake_in)
-        self._events.emit("closing", reason=self._reason)
+            self._ending.close()
+        self._events.emit("closing", reason=self._ending.reason)
         return 0
 
     def _await(self, child: Child) -> None:
         deadline = time.monotonic() + START_S
-        while self._reason is None:
+        while self._ending.reason is None:
             child.check()
             if self.connect(ANSWER_S) is not None:
                 return

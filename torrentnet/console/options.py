@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from torrentnet.console.commands import WRONG_WORDS
+from torrentnet.console.events import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
+"""Environment variable with the path of a program's console, where none is given."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,6 +23,17 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_WORDS, f"{self.prog}: error: {message} (try {self.prog} --help)\n")
+
+
+def add_console_options(add: Callable[..., object]) -> None:
+    """The options of every program with a console, by a parser's ``add_argument``."""
+    add(
+        "--console",
+        metavar="PATH",
+        default=os.environ.get(CONSOLE_VARIABLE),
+        help=f"answer commands at this Unix socket too (default: ${CONSOLE_VARIABLE}, or none)",
+    )
+    add("--log-level", choices=LEVELS, default="info", help="event lines of this level and above (default: info)")
 
 
 def typed(parse: Callable[[str], T]) -> Callable[[str], T]:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from torrentnet.lab import report, state
 from torrentnet.lab.abilities import asked_by, find_offer
-from torrentnet.lab.engines import choose, load, make_engine
+from torrentnet.lab.engines import choose, load, make_engine, require
 from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, LabError, ScenarioError
 from torrentnet.lab.find import find_plan, read_plan, read_settings, scenarios_folder
@@ -47,14 +47,9 @@ def play(
         with interrupts.shield(saying=""):
             load()
         choice = choose(engine_name)
-        engine = choice.engine
         view.say(str(choice))
-        try:
-            # Before anything is written: without an engine there is nothing to record.
-            engine.check()
-        except BaseException:
-            engine.close()
-            raise
+        # Before anything is written: without an engine there is nothing to record.
+        engine = require(choice.engine)
         if mode is Mode.UP:
             _take_down_first(engine_name, home, view)
         lab = Lab(plan, engine, mode=mode, home=home, runs=runs, view=view, interrupts=interrupts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torrentnet.lab import spreading
-from torrentnet.lab.engines import make_engine
+from torrentnet.lab.engines import make_engine, require
 from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.lab import Lab
 from torrentnet.lab.outcome import Verdict
@@ -26,13 +26,8 @@ def play_once(
 
     There is no spreading where a node did not come up: that is a verdict. Raises LabError where the engine failed.
     """
-    engine = make_engine(engine_name)
-    try:
-        # Before anything is written: without an engine there is nothing to record.
-        engine.check()
-    except BaseException:
-        engine.close()
-        raise
+    # Before anything is written: without an engine there is nothing to record.
+    engine = require(make_engine(engine_name))
     lab = Lab(plan, engine, home=home, runs=runs, interrupts=interrupts)
     seen = None
     try:

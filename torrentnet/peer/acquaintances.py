@@ -33,8 +33,7 @@ class Acquaintances:
     def heard_of(self, endpoints: Iterable[Endpoint]) -> None:
         """Somebody has named these."""
         for endpoint in endpoints:
-            if endpoint not in self._known and len(self._known) < MAX_KNOWN:
-                self._known[endpoint] = _Known()
+            self._get(endpoint)
 
     def next(self, most: int, now: float) -> Iterator[Endpoint]:
         """At most ``most`` endpoints to connect to now; each counts as busy from here on."""
@@ -52,12 +51,9 @@ class Acquaintances:
 
     def connected(self, endpoint: Endpoint) -> None:
         """There is a connection with this one, whoever opened it."""
-        known = self._known.get(endpoint)
-        if known is None:
-            if len(self._known) >= MAX_KNOWN:
-                return
-            known = self._known[endpoint] = _Known()
-        known.busy = True
+        known = self._get(endpoint)
+        if known is not None:
+            known.busy = True
 
     def served(self, endpoint: Endpoint) -> None:
         """It is of use: should it fail, it is tried again soon."""
@@ -74,9 +70,12 @@ class Acquaintances:
 
     def never(self, endpoint: Endpoint) -> None:
         """Not this one, ever."""
-        known = self._known.get(endpoint)
-        if known is None:
-            if len(self._known) >= MAX_KNOWN:
-                return
-            known = self._known[endpoint] = _Known()
-        known.never = True
+        known = self._get(endpoint)
+        if known is not None:
+            known.never = True
+
+    def _get(self, endpoint: Endpoint) -> _Known | None:
+        """Made where it is new; None where that would be too many."""
+        if endpoint not in self._known and len(self._known) < MAX_KNOWN:
+            self._known[endpoint] = _Known()
+        return self._known.get(endpoint)

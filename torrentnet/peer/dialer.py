@@ -40,18 +40,10 @@ class Dialer:
         """Begin to connect, unless that is under way."""
         if endpoint in self._dialling:
             return
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            # The address that the tracker lists us under, so that both ends and their logs name the same peer.
-            sock.bind((self._bind_ip, 0))
-            code = sock.connect_ex(tuple(endpoint))
-        except OSError as error:
-            code = error.errno or errno.EIO
-        if code not in {0, errno.EINPROGRESS}:
+        sock, problem = begin_connect(self._bind_ip, endpoint)
+        if problem:
             sock.close()
-            self._refused.append((endpoint, os.strerror(code).lower()))
+            self._refused.append((endpoint, problem))
             return
         self._dialling[endpoint] = sock, now + CONNECT_TIMEOUT
         self._selector.register(sock, selectors.EVENT_WRITE, lambda mask, at: self._ready(endpoint, at))
@@ -90,3 +82,17 @@ class Dialer:
         del self._dialling[endpoint]
         self._selector.unregister(sock)
         self._opened(sock, endpoint, now)
+
+
+def begin_connect(bind_ip: str, endpoint: Endpoint) -> tuple[socket.socket, str]:
+    """A non-blocking TCP socket that is connecting, and what was wrong with that at once (empty for nothing)."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        # The address that the tracker lists us under, so that both ends and their logs name the same peer.
+        sock.bind((bind_ip, 0))
+        code = sock.connect_ex(tuple(endpoint))
+    except OSError as error:
+        code = error.errno or errno.EIO
+    return sock, "" if code in {0, errno.EINPROGRESS} else os.strerror(code).lower()

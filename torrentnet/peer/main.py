@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from torrentnet import __version__
 from torrentnet.console.commands import WRONG_WORDS
-from torrentnet.console.events import LEVELS, EventLog
-from torrentnet.console.options import Parser, typed
+from torrentnet.console.events import EventLog
+from torrentnet.console.options import Parser, add_console_options, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import parse_duration, parse_rate, parse_size
@@ -149,13 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         help="with get: all pieces from one peer that has the file whole, or from everybody who has some "
         "(default: single)",
     )
-    add(
-        "--console",
-        metavar="PATH",
-        default=os.environ.get("TORRENTNET_CONSOLE"),
-        help="answer commands at this Unix socket too (default: $TORRENTNET_CONSOLE, or none)",
-    )
-    add("--log-level", choices=LEVELS, default="info", help="event lines of this level and above (default: info)")
+    add_console_options(add)
     add("--version", action="version", version=f"torrentnet {__version__}")
     return parser
 

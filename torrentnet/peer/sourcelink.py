@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import selectors
 import socket
 from typing import TYPE_CHECKING
 
 from torrentnet.peer.conversation import Conversation
+from torrentnet.peer.dialer import CONNECT_TIMEOUT, begin_connect
 from torrentnet.peer.link import Link
 from torrentnet.wire.errors import RemoteError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 BULK = 1024 * 1024
 """Bytes of the buffer that is received into."""
-CONNECT_TIMEOUT = 5.0
 RECEIVES_A_TURN = 8
 _EVERYTHING = 1 << 30
 
@@ -60,21 +59,12 @@ class SourceLink:
         self.close()
         self._endpoint, self._info_hash = endpoint, info_hash
         self._deadline = now + min(timeout, CONNECT_TIMEOUT)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._sock = sock
-        try:
-            # The address that the tracker lists us under, so that both ends and their logs name the same peer.
-            sock.bind((self._bind_ip, 0))
-            code = sock.connect_ex(tuple(endpoint))
-        except OSError as error:
-            code = error.errno or errno.EIO
-        if code not in {0, errno.EINPROGRESS}:
-            self._problem = os.strerror(code).lower()
+        self._sock, problem = begin_connect(self._bind_ip, endpoint)
+        if problem:
+            self._problem = problem
             self._deadline = now
             return
-        self._selector.register(sock, selectors.EVENT_WRITE, self._opened)
+        self._selector.register(self._sock, selectors.EVENT_WRITE, self._opened)
 
     def close(self) -> None:
         """Close the connection, if there is one."""

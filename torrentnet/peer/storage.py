@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -15,7 +16,7 @@ from torrentnet.wire.info import HASH_SIZE, Info, choose_piece_length, make_info
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PART_SUFFIX = ".part"
@@ -98,17 +99,11 @@ def open_whole(
     :class:`Cancelled`.
     """
     descriptor = _open_regular(path, os.O_RDONLY)
-    try:
+    with _closed_on_failure(descriptor, path):
         length = os.fstat(descriptor).st_size
         hashes = hash_pieces(descriptor, length, piece_length, progress, cancelled)
         if os.fstat(descriptor).st_size < length:
             raise StorageError(f"{path} became shorter while it was hashed")
-    except OSError as error:
-        os.close(descriptor)
-        raise explain(error, path) from error
-    except BaseException:
-        os.close(descriptor)
-        raise
     info = make_info(path.name, length, piece_length, bytes(hashes), private=private)
     return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces))
 
@@ -137,19 +132,25 @@ def open_part(final: Path, info: Info, progress: Progress, cancelled: Callable[[
         return FileStore(final, final, descriptor, info, held)
     path = final.with_name(final.name + PART_SUFFIX)
     descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT)
-    try:
+    with _closed_on_failure(descriptor, path):
         _lock(descriptor, path)
         held = PieceSet(info.pieces)
         if os.fstat(descriptor).st_size:
             _check_pieces(descriptor, info, held, progress, cancelled)
         os.ftruncate(descriptor, info.length)
-    except OSError as error:
-        os.close(descriptor)
-        raise explain(error, path) from error
-    except BaseException:
-        os.close(descriptor)
-        raise
     return FileStore(path, final, descriptor, info, held)
+
+
+@contextlib.contextmanager
+def _closed_on_failure(descriptor: int, path: Path) -> Iterator[None]:
+    """Close it when the block fails, and say in a person's words what the file system had against ``path``."""
+    try:
+        yield
+    except BaseException as error:
+        os.close(descriptor)
+        if isinstance(error, OSError):
+            raise explain(error, path) from error
+        raise
 
 
 def _check_pieces(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import random
 import secrets
 import signal
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.commands import Commands
-from torrentnet.console.events import LEVELS, EventLog
-from torrentnet.console.options import Parser, content_of, typed
+from torrentnet.console.events import EventLog
+from torrentnet.console.options import Parser, add_console_options, content_of, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import format_duration, parse_duration
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
 
 PROGRAM: Final = "tracker.py"
-CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
 FAILED: Final = 1
 MIN_KEEPALIVE_S: Final = 0.05
 MAX_TIMEOUT_S: Final = 24 * 3600.0
@@ -115,16 +113,7 @@ def parse_options(arguments: list[str]) -> Options:
         help="a .torrent whose file is known by name from the start, for clients that tell none; may be repeated",
     )
     parser.add_argument("--seed", metavar="N", type=typed(_seed), help="makes the choice of listed peers repeatable")
-    parser.add_argument(
-        "--console",
-        metavar="PATH",
-        type=Path,
-        default=os.environ.get(CONSOLE_VARIABLE) or None,
-        help=f"answer commands on a Unix socket (default: ${CONSOLE_VARIABLE}, else none)",
-    )
-    parser.add_argument(
-        "--log-level", choices=LEVELS, default="info", help="least important event shown (default info)"
-    )
+    add_console_options(parser.add_argument)
     parsed = parser.parse_args(arguments)
     if parsed.keepalive < MIN_KEEPALIVE_S:
         parser.error(f"--keepalive {format_duration(parsed.keepalive)} is too short: at least 50ms")

@@ -77,3 +77,13 @@ def _make(name: str) -> Engine:
 
         return LocalEngine(root())
     raise UsageError(f"there is no engine `{name}`", hint=f"there are: {', '.join((*NAMES, AUTO))}")
+
+
+def require(engine: Engine) -> Engine:
+    """The engine, which can work on this machine. Lets go of it and raises EngineError where it cannot."""
+    try:
+        engine.check()
+    except BaseException:
+        engine.close()
+        raise
+    return engine
