@@ -13,7 +13,7 @@ from torrentnet.console.table import table
 from torrentnet.console.units import format_duration, format_size
 from torrentnet.console.words import join_words
 from torrentnet.tracker import queries
-from torrentnet.tracker.entries import describe_outcome
+from torrentnet.tracker.request_rows import describe_outcome
 from torrentnet.tracker.schema import ALIVE, UNHEARD
 
 if TYPE_CHECKING:

@@ -1,12 +1,10 @@
-"""Records into rows: each kind of record is one small function on an open transaction."""
+"""Records into rows, on an open transaction: files and who holds them here, requests in ``request_rows``."""
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-from torrentnet.console.units import format_size
+from torrentnet.tracker.bulk import Bulk
 from torrentnet.tracker.records import (
     FileKnown,
     HolderCame,
@@ -19,8 +17,8 @@ from torrentnet.tracker.records import (
     RequestBegan,
     RequestEnded,
     RequestSeesHolders,
-    Result,
 )
+from torrentnet.tracker.request_rows import RequestRows
 from torrentnet.tracker.schema import ALIVE, GONE
 from torrentnet.wire.pieces import PieceSet
 
@@ -28,8 +26,10 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-Event: TypeAlias = tuple[bytes, int, str, str, str]
-"""A row of the table of events, as it goes into the database."""
+    from torrentnet.tracker.request_rows import Event
+
+_EVENTS: Final = Bulk("INSERT INTO events (info_hash, time_ms, kind, peer, detail)", 5)
+_OF_HOLDERS: Final = HolderCame, HolderCompleted, HolderWent
 MAX_HOLDS: Final = 1_000
 """Characters of a list of pieces that are kept; the count behind it always is."""
 
@@ -45,7 +45,7 @@ def coalesce(records: Iterable[Record]) -> list[Record]:
                 kept[before] = record
                 continue
             last[record.place] = len(kept)
-        elif isinstance(record, HolderCame | HolderCompleted | HolderWent):
+        elif isinstance(record, _OF_HOLDERS):
             last.pop(record.place, None)
         kept.append(record)
     return kept
@@ -54,13 +54,26 @@ def coalesce(records: Iterable[Record]) -> list[Record]:
 def apply_all(database: sqlite3.Connection, records: Iterable[Record]) -> None:
     """Write records, in their order. Raises what sqlite3 raises."""
     events: list[Event] = []
+    requests = RequestRows(database, events)
     for record in records:
-        _apply(database, record, events)
-    # Nothing else looks at this table, so its rows may come last, all at once.
-    database.executemany("INSERT INTO events (info_hash, time_ms, kind, peer, detail) VALUES (?, ?, ?, ?, ?)", events)
+        if isinstance(record, RequestBegan):
+            requests.began(record)
+        elif isinstance(record, RequestEnded):
+            requests.ended(record)
+        elif isinstance(record, RequestSeesHolders):
+            requests.sees_holders(record)
+        else:
+            _apply(database, record, events)
+    # Nothing else looks at these tables, so their rows may come last, all at once.
+    requests.write()
+    _EVENTS.run(database, events)
 
 
-def _apply(database: sqlite3.Connection, record: Record, events: list[Event]) -> None:
+def _apply(
+    database: sqlite3.Connection,
+    record: FileKnown | HolderCame | HolderHolds | HolderCompleted | HolderWent,
+    events: list[Event],
+) -> None:
     match record:
         case FileKnown():
             _file_known(database, record)
@@ -72,26 +85,6 @@ def _apply(database: sqlite3.Connection, record: Record, events: list[Event]) ->
             _completed(database, record, events)
         case HolderWent():
             _went(database, record, events)
-        case RequestBegan():
-            _request(database, record, events)
-        case RequestSeesHolders():
-            _sees_holders(database, record)
-        case RequestEnded():
-            _ended(database, record, events)
-
-
-def describe_outcome(result: str, names: list[str], transferred: int, elapsed_ms: int, reason: str) -> str:
-    """An outcome as a person reads it: ``succeeded from seeder-2 (8 MiB in 0.12 s)``, ``lost with the peer``."""
-    amount = f"{format_size(transferred)} in {elapsed_ms / 1000:.2f} s"
-    from_whom = ", ".join(names)
-    if result == Result.WAITING.value:
-        return "waiting"
-    if result == Result.LOST.value:
-        return "lost with the peer"
-    if result == Result.SUCCEEDED.value:
-        return f"succeeded from {from_whom} ({amount})" if from_whom else f"succeeded ({amount})"
-    text = f"failed: {reason}" if reason else "failed"
-    return f"{text} ({format_size(transferred)} from {from_whom})" if from_whom else text
 
 
 def _file_known(database: sqlite3.Connection, record: FileKnown) -> None:
@@ -163,74 +156,8 @@ def _update(database: sqlite3.Connection, place: Place, what: str, *values: obje
     )
 
 
-def _request(database: sqlite3.Connection, record: RequestBegan, events: list[Event]) -> None:
-    database.execute(
-        "INSERT OR REPLACE INTO requests"
-        " (id, time_ms, peer, ip, port, peer_id, file, info_hash, holders, total, result)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            record.number,
-            record.time_ms,
-            record.peer,
-            record.ip,
-            record.port,
-            record.peer_id,
-            record.file,
-            record.info_hash,
-            _json(record.holders),
-            record.total,
-            Result.WAITING.value,
-        ),
-    )
-    if record.info_hash is not None:
-        have = "nobody has it whole" if not record.total else f"{record.total} have it whole"
-        _event(events, record.info_hash, record.time_ms, Kind.REQUESTED, record.peer, have)
-
-
-def _sees_holders(database: sqlite3.Connection, record: RequestSeesHolders) -> None:
-    database.execute(
-        "UPDATE requests SET info_hash = ?, result = ?, ended_ms = NULL, reason = NULL WHERE id = ?",
-        (record.info_hash, Result.WAITING.value, record.number),
-    )
-    if record.holders is not None:
-        database.execute(
-            "UPDATE requests SET holders = ?, total = ? WHERE id = ?",
-            (_json(record.holders), record.total, record.number),
-        )
-
-
-def _ended(database: sqlite3.Connection, record: RequestEnded, events: list[Event]) -> None:
-    database.execute(
-        "UPDATE requests SET result = ?, sources = ?, transferred = ?, elapsed_ms = ?, reason = ?, ended_ms = ?,"
-        " info_hash = coalesce(?, info_hash) WHERE id = ?",
-        (
-            record.result.value,
-            json.dumps(record.sources, ensure_ascii=False),
-            record.transferred,
-            record.elapsed_ms,
-            record.reason,
-            record.time_ms,
-            record.info_hash,
-            record.number,
-        ),
-    )
-    if record.info_hash is None:
-        return
-    names = [name for name, _ in record.sources]
-    text = describe_outcome(record.result.value, names, record.transferred, record.elapsed_ms, record.reason)
-    kind = Kind(record.result.value)
-    detail = text.removeprefix(kind.value).removeprefix(":").strip() if kind is not Kind.LOST else record.reason
-    _event(events, record.info_hash, record.time_ms, kind, record.peer, detail)
-
-
 def _event(events: list[Event], info_hash: bytes, time_ms: int, kind: Kind, peer: str, detail: str) -> None:
     events.append((info_hash, time_ms, kind.value, peer, detail))
-
-
-@lru_cache(64)
-def _json(names: tuple[str, ...]) -> str:
-    """The same holders stand in many requests' rows."""
-    return json.dumps(names, ensure_ascii=False)
 
 
 def _short(holds: str) -> str:

@@ -1,10 +1,9 @@
-"""What the journal is told: one frozen record for each thing that happened. Times are milliseconds since the epoch."""
+"""What the journal is told: one tuple for each thing that happened. Times are milliseconds since the epoch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
 class Kind(Enum):
@@ -30,8 +29,7 @@ class Result(Enum):
     LOST = "lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One peer in one swarm, as the journal knows it."""
 
     info_hash: bytes
@@ -41,8 +39,7 @@ class Place:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class FileKnown:
+class FileKnown(NamedTuple):
     """What is known of a file; None where nobody has told yet."""
 
     time_ms: int
@@ -53,8 +50,7 @@ class FileKnown:
     pieces: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class HolderCame:
+class HolderCame(NamedTuple):
     """A peer is in a swarm from now on."""
 
     time_ms: int
@@ -64,8 +60,7 @@ class HolderCame:
     """What it has, as a person reads it."""
 
 
-@dataclass(frozen=True, slots=True)
-class HolderHolds:
+class HolderHolds(NamedTuple):
     """What a peer has changed; of several in a row only the last one matters."""
 
     place: Place
@@ -77,8 +72,7 @@ class HolderHolds:
     """Its pieces (BEP 3's bitfield), which the journal's own thread puts into words."""
 
 
-@dataclass(frozen=True, slots=True)
-class HolderCompleted:
+class HolderCompleted(NamedTuple):
     """A peer has the whole file now."""
 
     time_ms: int
@@ -86,8 +80,7 @@ class HolderCompleted:
     holds: str
 
 
-@dataclass(frozen=True, slots=True)
-class HolderWent:
+class HolderWent(NamedTuple):
     """A peer is in a swarm no longer."""
 
     time_ms: int
@@ -97,8 +90,7 @@ class HolderWent:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class RequestBegan:
+class RequestBegan(NamedTuple):
     """A new row of the request log."""
 
     time_ms: int
@@ -115,8 +107,7 @@ class RequestBegan:
     """How many had it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSeesHolders:
+class RequestSeesHolders(NamedTuple):
     """A waiting request that nobody could serve has found holders, or waits again after it had been given up."""
 
     number: int
@@ -126,8 +117,7 @@ class RequestSeesHolders:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class RequestEnded:
+class RequestEnded(NamedTuple):
     """A row's outcome."""
 
     time_ms: int
