@@ -29,6 +29,9 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 MAX_VALUE_CHARS: Final = 4096
 """Longer values are cut and end in ``…``: an event is a line to be read, whatever a peer put into a name."""
 
+_KNOWN: Final = 2_048
+_KNOWN_CHARS: Final = 64
+"""Texts whose form is remembered: so many, and none longer."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = re.compile(r"[a-z_]+")
 _KEY: Final = re.compile(r"[a-z_][a-z0-9_]*")
@@ -110,12 +113,11 @@ def format_event(time_s: float, event: str, fields: Mapping[str, object]) -> str
     """
     if not _is_name(event):
         raise ValueError(f"{event!r} is not an event's name: small letters and underscores only")
-    parts = [f"{_format_time(time_s)} {event}"]
+    line = f"{_format_time(round(time_s * 1000))} {event}"
     for key, value in fields.items():
-        if value is None:
-            continue
-        parts.append(f"{_key(key)}={_format_value(value)}")
-    return " ".join(parts)
+        if value is not None:
+            line += f" {_key(key)}={_format_value(value)}"
+    return line
 
 
 def parse_event(line: str) -> ParsedEvent | None:
@@ -168,25 +170,37 @@ def _format_second(time_s: int) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def _format_time(time_s: float) -> str:
-    second, millisecond = divmod(round(time_s * 1000), 1000)
+@lru_cache(4)
+def _format_time(time_ms: int) -> str:
+    second, millisecond = divmod(time_ms, 1000)
     return f"{_format_second(second)}.{millisecond:03}Z"
 
 
-def _format_value(value: object) -> str:
+def _format_value(value: object) -> object:
+    """What stands for *value* in the line; integers stand for themselves."""
+    kind = type(value)
+    if kind is int:
+        return value
+    if kind is str:
+        return _format_known(value) if len(value) <= _KNOWN_CHARS else _format_text(value)  # type: ignore[arg-type]
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return _format_float(value)
-    if isinstance(value, int):
-        return str(value)
-    text = str(value)
+    return _format_text(str(value))
+
+
+def _format_text(text: str) -> str:
     if len(text) > MAX_VALUE_CHARS:
         text = text[: MAX_VALUE_CHARS - 1] + "…"
     if text.isprintable():
         return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(char if char.isprintable() else escaped(char) for char in quoted)
+
+
+# The same names come again and again.
+_format_known = lru_cache(_KNOWN)(_format_text)
 
 
 def _format_float(value: float) -> str:

@@ -44,6 +44,9 @@ STOP_TIMEOUT_S: Final = 0.5
 """How long stopping waits for lines that standard output does not take."""
 SCREEN_TIMEOUT_S: Final = 0.3
 """How long Ctrl-Z waits for a write that does not end, before it stops the process all the same."""
+MANY_LINES: Final = 8
+GATHER_S: Final = 0.02
+"""After so many lines at once, how long more are gathered before they are written."""
 BATCH_CHARS: Final = 8 * 1024
 BATCH_S: Final = 0.1
 WIPE: Final = "\r\x1b[K"
@@ -179,7 +182,9 @@ class Terminal:
         try:
             while not self._stopping.is_set():
                 reading = self._sync()
-                self._flush()
+                if self._flush() >= MANY_LINES:
+                    # Lines come faster than one by one can be written at no cost: the next ones go together.
+                    self._stopping.wait(GATHER_S)
                 self._draw()
                 if self._poll(reading=reading):
                     self._read()
@@ -230,10 +235,12 @@ class Terminal:
             self._editor.width = terminal_width(self._output.fd)
         return self._editor.render()
 
-    def _flush(self) -> None:
+    def _flush(self) -> int:
+        """Writes the lines that are waiting; gives how many they were."""
         lines = self._outbox.take()
         if lines:
             self._show(lines)
+        return len(lines)
 
     def _show(self, lines: list[str]) -> None:
         """Writes lines, above the prompt where there is one."""
