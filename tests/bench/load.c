@@ -11,7 +11,7 @@
  *   load --host 198.18.0.2 --port 6771 --peers 2000 --swarms 1 --want 50 --window 64 --seconds 2 [--kind announce]
  *
  * Kinds: announce (keep-alives), fill (every peer announces itself once: --seconds does not count), lookup (a name is
- * looked up again under the number of its request), request (a name is looked up anew, and the outcome reported); leechers look up.
+ * looked up again under the number of its request, which each peer has from a first look-up that is not measured), request (a name is looked up anew, and the outcome reported); leechers look up.
  * --named 1: peers say their names and the file's. --fill 0: they have announced themselves in an earlier run.
  *
  * Build: gcc -O2 -static -o load load.c
@@ -288,9 +288,9 @@ static void settle(void) {
     drop_lost(now_ns() + LOST_AFTER);
 }
 
-/* Go round the peers until `count` requests were begun or `until` has come. */
-static void go_round(uint32_t event, uint64_t count, uint64_t until, int measured) {
-    int looking_up = measured && options.kind[0] == 'l', asking = measured && options.kind[0] == 'r';
+/* Go round the peers until `count` requests were begun or `until` has come. Of what `kind`: the first letter of its name. */
+static void go_round(char kind, uint32_t event, uint64_t count, uint64_t until, int measured) {
+    int looking_up = kind == 'l', asking = kind == 'r';
     uint32_t peer = 0;
     uint64_t begun = 0, last = answered, silent_since = now_ns(), checked = silent_since;
     for (;;) {
@@ -391,9 +391,13 @@ int main(int count, char **words) {
     }
     for (uint32_t slot = 0; slot < options.window; slot++) free_slots[free_count++] = slot;
 
+    uint32_t leechers = 0;
+    for (uint32_t peer = 0; peer < options.peers; peer++) leechers += !is_seed(peer);
+
     uint64_t start = now_ns(), end = start + (uint64_t)(options.most_seconds * 1e9);
     connect_all();
-    if (options.fill) go_round(2, options.peers, end, 0);
+    if (options.fill) go_round('a', 2, options.peers, end, 0);
+    if (options.kind[0] == 'l') go_round('l', 0, leechers, end, 0);
     settle();
     double fill_seconds = (double)(now_ns() - start) / 1e9;
     uint64_t fill_answered = answered, fill_lost = lost, fill_wrong = wrong, fill_errors = errors;
@@ -403,7 +407,7 @@ int main(int count, char **words) {
         answered = lost = wrong = errors = late = listed = sent_count = bytes_in = 0;
         getrusage(RUSAGE_SELF, &before);
         uint64_t from = now_ns(), until = from + (uint64_t)(options.seconds * 1e9);
-        go_round(0, UINT64_MAX, until < end ? until : end, 1);
+        go_round(options.kind[0], 0, UINT64_MAX, until < end ? until : end, 1);
         seconds = (double)(now_ns() - from) / 1e9;
         getrusage(RUSAGE_SELF, &after);
     } else {

@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 
 _NO_HASH = bytes(20)
 _HEAD_SIZE = 8
-_HEAD = slice(8, 16)
-"""Action and transaction id of a request, which its answer begins with."""
+"""Action and transaction id, which an answer begins with."""
 _ASKED = slice(16, None)
-_REQUEST = slice(20, 24)
-"""The request's number in a look-up (docs/protocol.md)."""
+"""A look-up from behind its transaction id on."""
 
 
 class LookupDesk:
@@ -52,55 +50,52 @@ class LookupDesk:
         self._answered = answered
 
     def lookup(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
-        """Who has the file of this name whole? That nobody has is an answer too, and a row of the log."""
-        ip = source[0]
-        key = key_of(data, source)
-        row = self._requests.waiting(int.from_bytes(data[_REQUEST], "big"))
-        again = None if row is None else row.again
-        if (
-            row is not None
-            and again is not None
-            and again.moment is again.swarm.moment
-            and again.asked == data[_ASKED]
-            and row.asker.ip == ip
-        ):
-            # The short way of who asks again for a page, or whether there is a seed at last: nothing has changed.
-            row.asker.seen = now
-            known = self._answered.find(key, now)
-            return known or self._answered.keep(key, data[_HEAD] + again.told + again.page.entries, now)
+        """Who has the file of this name whole? That nobody has is an answer too, and a row of the log.
+
+        One under the number of an open row of the asker's own makes none, however often it comes, so that its answer
+        need not be kept.
+        """
         lookup = extension.parse_lookup(data)
+        ip, tid, number = source[0], lookup.transaction_id, lookup.request
         self._requests.heard(ip, lookup.peer_id, now)
-        known = self._answered.find(key, now)
-        if known is not None:
-            return known
+        row = self._requests.own(number, ip, lookup.peer_id, lookup.name) if number else None
+        key = None
+        if row is None:
+            key = key_of(data, source)
+            known = self._answered.find(key, now)
+            if known is not None:
+                return known
         swarm = self._registry.named(lookup.name)
         place = place_of(ip, lookup.port)
         seeds = None if swarm is None else swarm.seeds_without(place, lookup.peer_id)
-        row = self._row(lookup, ip, swarm, seeds, now)
-        answer = self._found(lookup, place, swarm, seeds, row)
-        if swarm is not None and seeds is not None and lookup.request == row.number:
+        if row is not None:
+            self._goes_on(row, swarm, seeds)
+        elif number and self._requests.is_repeat(number, tid, ip):
+            return self._found(lookup, place, swarm, seeds, number)
+        else:
+            row = self._row(lookup, ip, swarm, seeds, now)
+        answer = self._found(lookup, place, swarm, seeds, row.number)
+        if number != row.number:
+            return answer if key is None else self._answered.keep(key, answer, now)
+        row.note(tid)
+        if swarm is not None and seeds is not None:
             page = seeds.page(lookup.first)
             told = answer[_HEAD_SIZE : len(answer) - len(page.entries)]
-            row.again = Again(swarm, swarm.moment, data[_ASKED], told, page)
-        return self._answered.keep(key, answer, now)
+            row.again = Again(place >> 16, swarm, swarm.moment, data[_ASKED], told, page)
+        return answer
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """How a request ended. One that is not known any more, or has its outcome, changes nothing."""
         outcome = extension.parse_outcome(data)
-        ip = source[0]
+        ip, number = source[0], outcome.request
         self._requests.heard(ip, outcome.peer_id, now)
-        key = key_of(data, source)
-        known = self._answered.find(key, now)
-        if known is not None:
-            return known
+        if self._requests.is_foreign(number, ip, outcome.peer_id):
+            self._refusals.tell(Reason.FOREIGN_OUTCOME, "outcome", source, f"request {number} is another peer's", now)
         succeeded = outcome.result is extension.Result.SUCCEEDED
-        if self._requests.is_foreign(outcome.request, ip, outcome.peer_id):
-            text = f"request {outcome.request} is another peer's"
-            self._refusals.tell(Reason.FOREIGN_OUTCOME, "outcome", source, text, now)
-        row = self._requests.close(outcome.request, ip, outcome.peer_id, succeeded=succeeded)
+        row = self._requests.close(number, ip, outcome.peer_id, succeeded=succeeded)
         if row is not None:
             self._close(row, outcome)
-        return self._answered.keep(key, extension.pack_noted(outcome.transaction_id, outcome.request), now)
+        return extension.pack_noted(outcome.transaction_id, number)
 
     def _close(self, row: Row, outcome: extension.Outcome) -> None:
         if row.info_hash is None and outcome.info_hash != _NO_HASH:
@@ -115,18 +110,22 @@ class LookupDesk:
         )
 
     def _row(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, seeds: Seeds | None, now: float) -> Row:
+        resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
+        if resumed is not None:
+            row, reopened = resumed
+            self._goes_on(row, swarm, seeds, reopened=reopened)
+            return row
+        # Without this, a peer that was started anew under its old peer id would keep its dead request alive.
+        for abandoned in self._requests.give_up(ip, lookup.peer_id, file=lookup.name):
+            self._chronicle.outcome(abandoned, Result.FAILED, reason="asked anew")
+        question = Question(ip, lookup.port, lookup.peer_id, lookup.peer, lookup.name)
+        row = self._requests.open(question, None if swarm is None else swarm.info_hash, len(seeds or ()), now)
+        self._chronicle.request(row, self._names(seeds))
+        return row
+
+    def _goes_on(self, row: Row, swarm: Swarm | None, seeds: Seeds | None, *, reopened: bool = False) -> None:
         info_hash = None if swarm is None else swarm.info_hash
         total = 0 if seeds is None else len(seeds)
-        resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
-        if resumed is None:
-            # Without this, a peer that was started anew under its old peer id would keep its dead request alive.
-            for abandoned in self._requests.give_up(ip, lookup.peer_id, file=lookup.name):
-                self._chronicle.outcome(abandoned, Result.FAILED, reason="asked anew")
-            question = Question(ip, lookup.port, lookup.peer_id, lookup.peer, lookup.name)
-            row = self._requests.open(question, info_hash, total, now)
-            self._chronicle.request(row, self._names(seeds))
-            return row
-        row, reopened = resumed
         first_holders = not row.holders and total > 0
         if first_holders:
             row.holders = total
@@ -135,13 +134,14 @@ class LookupDesk:
             reopened = True
         if first_holders or reopened:
             self._chronicle.request_goes_on(row, self._names(seeds) if first_holders else None)
-        return row
 
     def _names(self, seeds: Seeds | None) -> tuple[str, ...]:
         return () if seeds is None else seeds.names(self._registry.limits.named_holders)
 
-    def _found(self, lookup: extension.Lookup, place: int, swarm: Swarm | None, seeds: Seeds | None, row: Row) -> bytes:
-        tid, number, first = lookup.transaction_id, row.number, lookup.first
+    def _found(
+        self, lookup: extension.Lookup, place: int, swarm: Swarm | None, seeds: Seeds | None, number: int
+    ) -> bytes:
+        tid, first = lookup.transaction_id, lookup.first
         keepalive_ms, timeout_ms = self._times
         if swarm is None or seeds is None:
             nothing = extension.Found(tid, False, number, keepalive_ms, timeout_ms, _NO_HASH, 0, 0, 0, 0, first, ())

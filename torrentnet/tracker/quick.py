@@ -1,8 +1,9 @@
-"""The short way for the datagram that nearly all are: the periodic announce of a peer that has nothing new to say.
+"""The short way for the datagrams that nearly all are: what a peer says or asks again while nothing has changed.
 
-It answers what :class:`~torrentnet.tracker.core.Core` would answer, byte for byte, or says that the datagram is not
-for it and has changed nothing; a test holds the two against each other. It takes fields that are unpacked already and
-writes to the columns of :class:`~torrentnet.tracker.roll.Roll` without an object in between.
+These are its periodic announces, and look-ups under its request's number. It answers what
+:class:`~torrentnet.tracker.core.Core` would answer, byte for byte, or says that the datagram is not for it and has
+changed nothing; a test holds the two against each other. It takes fields that are unpacked already and writes to the
+columns of :class:`~torrentnet.tracker.roll.Roll` without an object in between.
 """
 
 from __future__ import annotations
@@ -24,11 +25,17 @@ if TYPE_CHECKING:
     from torrentnet.wire.connection_id import ConnectionIds
 
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
+_LOOKUP: Final = int(Action.LOOKUP)
 _HEAD: Final = struct.Struct(">IIIII")
+_LOOKUP_HEAD: Final = struct.Struct(">II")
+_NUMBER: Final = slice(4, 8)
+"""Where a look-up has its request's number in the bytes that are the info-hash of an announce."""
+_ASKED: Final = 16
+"""Where a look-up goes on behind its transaction id."""
 
 
 class Quick:
-    """Answers periodic announces. The parts are those of the core, which sees to everything else."""
+    """Answers periodic announces, and look-ups that come again. The parts are the core's, which sees to all else."""
 
     def __init__(
         self, settings: Settings, ids: ConnectionIds, registry: Registry, requests: Requests, random: Random
@@ -41,6 +48,7 @@ class Quick:
         self._proved: dict[int, int] = {}
         # The registry keeps these as long as it lives.
         self._swarms = registry.by_hash
+        self._rows = requests.open_rows
         roll = registry.roll
         self._peer_ids = roll.peer_ids
         self._left = roll.left
@@ -51,7 +59,7 @@ class Quick:
     def answer(
         self, fields: tuple[Any, ...], size: int, options: bytes, oldest: int, now: float
     ) -> bytes | bytearray | None:
-        """The answer to a datagram of ``size`` bytes, or None when the core is to answer it.
+        """The answer to an announce of ``size`` bytes, or None when the core is to answer it.
 
         ``fields``: the sender's address as a number and :data:`~torrentnet.wire.udp.ANNOUNCE_FIELDS`, of which only
         those that ``size`` covers are looked at. ``options``: what stands behind them. ``oldest``: the least connection
@@ -59,8 +67,8 @@ class Quick:
         """
         if size < ANNOUNCE_SIZE:
             return None
-        ip, connection, action, tid, info_hash, peer_id, left, event, ip_field, want, port = fields
-        if action != _ANNOUNCE or event or ip_field:
+        ip, connection, _, tid, info_hash, peer_id, left, event, ip_field, want, port = fields
+        if event or ip_field:
             return None
         if (self._proved.get(connection) != ip or connection < oldest) and not self._prove(connection, ip, now):
             return None
@@ -90,6 +98,29 @@ class Quick:
         return _HEAD.pack(_ANNOUNCE, tid, self._interval, len(swarm.members) - seeders, seeders) + swarm.sample(
             row, want, self._random
         )
+
+    def answer_again(self, fields: tuple[Any, ...], data: bytes, oldest: int, now: float) -> bytes | None:
+        """The same for a datagram that is no announce; ``fields`` are its bytes, and rubbish behind them."""
+        ip, connection, action, tid, middle = fields[:5]
+        if action != _LOOKUP:
+            return None
+        row = self._rows.get(int.from_bytes(middle[_NUMBER], "big"))
+        if row is None:
+            return None
+        again = row.again
+        if (
+            again is None
+            or again.ip != ip
+            or again.moment is not again.swarm.moment
+            or not data.endswith(again.asked)
+            or len(data) != len(again.asked) + _ASKED
+        ):
+            return None
+        if (self._proved.get(connection) != ip or connection < oldest) and not self._prove(connection, ip, now):
+            return None
+        row.asker.seen = now
+        row.note(tid)
+        return _LOOKUP_HEAD.pack(_LOOKUP, tid) + again.told + again.page.entries
 
     def _prove(self, connection: int, ip: int, now: float) -> bool:
         if not self._ids.accepts(connection, address_text(ip), now):

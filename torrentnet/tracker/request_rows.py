@@ -32,7 +32,7 @@ _ENDS: Final = Bulk(
     " elapsed_ms = ended.elapsed_ms, reason = ended.reason, ended_ms = ended.ended_ms,"
     " info_hash = coalesce(ended.info_hash, requests.info_hash) FROM ended WHERE requests.id = ended.id",
 )
-_KEPT_TEXTS: Final = 64
+_KEPT_TEXTS: Final = 512
 _WAITING: Final = Result.WAITING.value
 _SUCCEEDED, _LOST = Result.SUCCEEDED.value, Result.LOST.value
 _REQUESTED: Final = Kind.REQUESTED.value

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 MAX_NUMBER = 0xFFFFFFFF
 """Requests are numbered from 1 in 32 bits (docs/protocol.md)."""
 
+_REPEATABLE = 8
+"""Last look-ups of a row whose repeats are known as such when it is closed."""
 
-@dataclass(frozen=True, slots=True)
-class Question:
+
+class Question(NamedTuple):
     """Who asks for what."""
 
     ip: str
@@ -45,6 +47,8 @@ class Asker:
 class Again(NamedTuple):
     """What a look-up of a row was told, in case that the same is asked again and nothing has changed."""
 
+    ip: int
+    """The requester's address as a number."""
     swarm: Swarm
     moment: object
     """The swarm's, then."""
@@ -69,6 +73,17 @@ class Row:
     inherited: bool = False
     """Open since an earlier life of the tracker, and not looked up since."""
     again: Again | None = None
+    repeatable: list[int] | None = None
+    """Transaction ids of its last look-ups under its number."""
+
+    def note(self, transaction_id: int) -> None:
+        """A look-up has gone on with it."""
+        if self.repeatable is None:
+            self.repeatable = [transaction_id]
+            return
+        self.repeatable.append(transaction_id)
+        if len(self.repeatable) > 2 * _REPEATABLE:
+            del self.repeatable[:-_REPEATABLE]
 
 
 class Requests:
@@ -79,13 +94,15 @@ class Requests:
         self.limits = limits or Limits()
         self._next = first_number
         self._askers: dict[tuple[str, bytes], Asker] = {}
-        self._open: dict[int, Row] = {}
+        self.open_rows: dict[int, Row] = {}
+        """By number; it is the same dictionary as long as this lives."""
         self._per_ip: Counter[str] = Counter()
         self._given_up: OrderedDict[int, Row] = OrderedDict()
+        self._repeatable: OrderedDict[tuple[int, int], str] = OrderedDict()
         self._late: Deadlines[Asker] = Deadlines(self._due)
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self.open_rows)
 
     @property
     def next_expiry(self) -> float:
@@ -98,14 +115,10 @@ class Requests:
         if asker is not None:
             asker.seen = now
 
-    def waiting(self, number: int) -> Row | None:
-        """The open row of that number, whosever it is."""
-        return self._open.get(number)
-
     def open(self, question: Question, info_hash: bytes | None, holders: int, now: float) -> Row:
         """Begin a row. Raises :class:`Refused` when too many wait."""
-        if len(self._open) >= self.limits.open_requests:
-            raise Refused(Reason.LIMIT, f"the tracker is full: {len(self._open)} requests wait for their outcome")
+        if len(self.open_rows) >= self.limits.open_requests:
+            raise Refused(Reason.LIMIT, f"the tracker is full: {len(self.open_rows)} requests wait for their outcome")
         waiting = self._per_ip[question.ip]
         if waiting >= self.limits.open_requests_per_ip:
             raise Refused(
@@ -118,11 +131,23 @@ class Requests:
         """A row that an earlier life of the tracker left open; its requester has the time-out to be heard of."""
         self._wait(number, question, info_hash, holders, now).inherited = True
 
-    def resume(self, number: int, ip: str, peer_id: bytes, file: str, now: float) -> tuple[Row, bool] | None:
-        """The requester's own row of that number, and whether it had been given up and is open again now.
+    def own(self, number: int, ip: str, peer_id: bytes, file: str) -> Row | None:
+        """The requester's own open row of that number, if that is for this file."""
+        row = self.open_rows.get(number)
+        if row is None or not _owns(row, ip, peer_id) or row.question.file != file:
+            return None
+        row.inherited = False
+        return row
 
-        None when there is none, when it is somebody else's or for another file, or when it has its outcome. Number 0
-        means a row that an earlier life of the tracker began: its answer was lost together with that life.
+    def is_repeat(self, number: int, transaction_id: int, ip: str) -> bool:
+        """Whether this is a late repeat of one of the last look-ups under the number of a row that is closed now."""
+        return self._repeatable.get((number, transaction_id)) == ip
+
+    def resume(self, number: int, ip: str, peer_id: bytes, file: str, now: float) -> tuple[Row, bool] | None:
+        """The requester's own row for that file which is not open under that number, and whether it was given up.
+
+        None when there is none, or when it has its outcome. Number 0 means a row that an earlier life of the tracker
+        began: its answer was lost together with that life.
         """
         if not number:
             asker = self._askers.get((ip, peer_id))
@@ -131,16 +156,10 @@ class Requests:
                     waiting.inherited = False
                     return waiting, False
             return None
-        row = self._open.get(number)
-        if row is not None:
-            if not _owns(row, ip, peer_id) or row.question.file != file:
-                return None
-            row.inherited = False
-            return row, False
         row = self._given_up.get(number)
         if row is None or not _owns(row, ip, peer_id) or row.question.file != file:
             return None
-        if len(self._open) >= self.limits.open_requests or self._per_ip[ip] >= self.limits.open_requests_per_ip:
+        if len(self.open_rows) >= self.limits.open_requests or self._per_ip[ip] >= self.limits.open_requests_per_ip:
             return None
         del self._given_up[number]
         return self._wait(number, row.question, row.info_hash, row.holders, now), True
@@ -150,7 +169,7 @@ class Requests:
 
         A row that had been given up takes a success, for that shows that it was only cut off.
         """
-        row = self._open.get(number)
+        row = self.open_rows.get(number)
         if row is not None and _owns(row, ip, peer_id):
             self._take(row)
             return row
@@ -162,7 +181,7 @@ class Requests:
 
     def is_foreign(self, number: int, ip: str, peer_id: bytes) -> bool:
         """Whether that row is open and somebody else's."""
-        row = self._open.get(number)
+        row = self.open_rows.get(number)
         return row is not None and not _owns(row, ip, peer_id)
 
     def give_up(self, ip: str, peer_id: bytes, info_hash: bytes | None = None, *, file: str | None = None) -> list[Row]:
@@ -198,7 +217,7 @@ class Requests:
         asker.seen = now
         row = Row(number, question, asker, info_hash, holders)
         asker.rows[number] = row
-        self._open[number] = row
+        self.open_rows[number] = row
         self._per_ip[asker.ip] += 1
         if len(asker.rows) == 1:
             self._late.add(asker)
@@ -206,7 +225,11 @@ class Requests:
 
     def _take(self, row: Row) -> None:
         asker = row.asker
-        del self._open[row.number]
+        for transaction_id in row.repeatable or ():
+            self._repeatable[row.number, transaction_id] = asker.ip
+        while len(self._repeatable) > self.limits.answers:
+            self._repeatable.popitem(last=False)
+        del self.open_rows[row.number]
         del asker.rows[row.number]
         self._per_ip[asker.ip] -= 1
         if not self._per_ip[asker.ip]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.tracker.batch import MOST, Batch, available
 from torrentnet.tracker.refusals import Reason
 from torrentnet.wire.errors import LocalError
-from torrentnet.wire.udp import ANNOUNCE_SIZE
+from torrentnet.wire.udp import ANNOUNCE_SIZE, Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ DRAIN: Final = 256
 LONGEST_WAIT_S: Final = 60.0
 MAX_ERRORS: Final = 1_000
 """Failed receives without a good one in between, after which the socket is taken for broken."""
+_ANNOUNCE: Final = int(Action.ANNOUNCE)
 _BIND_HINTS: Final = {
     "EADDRINUSE": "another program listens there; choose another port, or 0 for any free one",
     "EADDRNOTAVAIL": "this machine does not have that address",
@@ -94,7 +95,8 @@ class Server:
         if self._batch is None:
             self._drain_singly()
             return
-        batch, quick, oldest_id, clock = self._batch, self._core.quick.answer, self._core.ids.oldest, self._clock
+        batch, clock = self._batch, self._clock
+        quick, quick_again, oldest_id = self._core.quick.answer, self._core.quick.answer_again, self._core.ids.oldest
         for _ in range(DRAIN // MOST):
             count = batch.receive()
             if not count:
@@ -105,12 +107,17 @@ class Server:
             for index, fields in enumerate(batch.fields()):
                 size = batch.sizes[index]
                 try:
-                    options = b"" if size <= ANNOUNCE_SIZE else batch.options(index)
-                    answer = quick(fields, size, options, oldest, now)
+                    if fields[2] == _ANNOUNCE:
+                        options = b"" if size <= ANNOUNCE_SIZE else batch.options(index)
+                        answer = quick(fields, size, options, oldest, now)
+                        data = batch.data(index) if answer is None else b""
+                    else:
+                        data = batch.data(index)
+                        answer = quick_again(fields, data, oldest, now)
                     if answer is not None:
                         short += 1
                     else:
-                        answer = self._core.handle(batch.data(index), batch.source(index), now)
+                        answer = self._core.handle(data, batch.source(index), now)
                 except Exception as error:  # a bug that one datagram meets must not end the service for all
                     self._bug(size, error)
                     answer = None

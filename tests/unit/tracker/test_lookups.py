@@ -419,7 +419,7 @@ def play(script: list[tuple[str, int]], *, forgetful: bool) -> list[object]:
         peer = peers[who]
         if forgetful:
             for number in range(1, 200):
-                row = world.core.requests.waiting(number)
+                row = world.core.requests.open_rows.get(number)
                 if row is not None:
                     row.again = None
         packet = b""

@@ -31,7 +31,10 @@ class Short(World):
         # What is behind a short datagram is left over from earlier ones.
         fields = (ip, *_FIELDS.unpack(data[:ANNOUNCE_SIZE].ljust(ANNOUNCE_SIZE, b"\x01")))
         oldest = self.core.ids.oldest(self.now)
-        answer = self.core.quick.answer(fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now)
+        if fields[2] == udp.Action.ANNOUNCE:
+            answer = self.core.quick.answer(fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now)
+        else:
+            answer = self.core.quick.answer_again(fields, data, oldest, self.now)
         if answer is None:
             return super().send(data, source)
         self.taken += 1
