@@ -116,7 +116,13 @@ def format_event(time_s: float, event: str, fields: Mapping[str, object]) -> str
     line = f"{_format_time(round(time_s * 1000))} {event}"
     for key, value in fields.items():
         if value is not None:
-            line += f" {_key(key)}={_format_value(value)}"
+            kind = type(value)
+            if kind is int:
+                line += f" {_key(key)}={value}"
+            elif kind is str and len(value) <= _KNOWN_CHARS:  # type: ignore[arg-type]
+                line += f" {_key(key)}={_format_known(value)}"
+            else:
+                line += f" {_key(key)}={_format_value(value)}"
     return line
 
 
@@ -176,13 +182,7 @@ def _format_time(time_ms: int) -> str:
     return f"{_format_second(second)}.{millisecond:03}Z"
 
 
-def _format_value(value: object) -> object:
-    """What stands for *value* in the line; integers stand for themselves."""
-    kind = type(value)
-    if kind is int:
-        return value
-    if kind is str:
-        return _format_known(value) if len(value) <= _KNOWN_CHARS else _format_text(value)  # type: ignore[arg-type]
+def _format_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):

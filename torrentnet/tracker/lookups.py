@@ -9,6 +9,7 @@ from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason
 from torrentnet.tracker.requests import Again, Question
 from torrentnet.wire import extension
+from torrentnet.wire.extension import Found, HolderPage, found_tail, pack_found_page
 from torrentnet.wire.udp import place_of
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from torrentnet.tracker.swarm import Seeds, Swarm
 
 _NO_HASH = bytes(20)
-_HEAD_SIZE = 8
-"""Action and transaction id, which an answer begins with."""
+_MOST_TOLD = 4
+"""Answers that a swarm remembers as long as they are true, 1.5 kB each."""
 _ASKED = slice(16, None)
 """A look-up from behind its transaction id on."""
 
@@ -56,32 +57,32 @@ class LookupDesk:
         need not be kept.
         """
         lookup = extension.parse_lookup(data)
-        ip, tid, number = source[0], lookup.transaction_id, lookup.request
-        self._requests.heard(ip, lookup.peer_id, now)
-        row = self._requests.own(number, ip, lookup.peer_id, lookup.name) if number else None
+        _, tid, first, number, peer_id, port, name, _ = lookup
+        ip = source[0]
+        waits = self._requests.heard(ip, peer_id, now)
+        row = self._requests.own(number, ip, peer_id, name) if number and waits else None
         key = None
         if row is None:
             key = key_of(data, source)
             known = self._answered.find(key, now)
             if known is not None:
                 return known
-        swarm = self._registry.named(lookup.name)
-        place = place_of(ip, lookup.port)
-        seeds = None if swarm is None else swarm.seeds_without(place, lookup.peer_id)
+        swarm = self._registry.named(name)
+        place = place_of(ip, port)
+        seeds = None if swarm is None else swarm.seeds_without(place, peer_id)
         if row is not None:
             self._goes_on(row, swarm, seeds)
-        elif number and self._requests.is_repeat(number, tid, ip):
-            return self._found(lookup, place, swarm, seeds, number)
-        else:
-            row = self._row(lookup, ip, swarm, seeds, now)
-        answer = self._found(lookup, place, swarm, seeds, row.number)
+        elif not number or not self._requests.is_repeat(number, tid, ip):
+            row = self._row(lookup, ip, swarm, seeds, waits=waits, now=now)
+        tail = self._tail(first, place, swarm, seeds)
+        answer = extension.pack_found_tail(tid, swarm is not None, number if row is None else row.number, tail)
+        if row is None:
+            return answer
         if number != row.number:
             return answer if key is None else self._answered.keep(key, answer, now)
         row.note(tid)
-        if swarm is not None and seeds is not None:
-            page = seeds.page(lookup.first)
-            told = answer[_HEAD_SIZE : len(answer) - len(page.entries)]
-            row.again = Again(place >> 16, swarm, swarm.moment, data[_ASKED], told, page)
+        if swarm is not None:
+            row.again = Again(place >> 16, swarm, swarm.moment, data[_ASKED], tail)
         return answer
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
@@ -89,12 +90,12 @@ class LookupDesk:
         outcome = extension.parse_outcome(data)
         ip, number = source[0], outcome.request
         self._requests.heard(ip, outcome.peer_id, now)
-        if self._requests.is_foreign(number, ip, outcome.peer_id):
-            self._refusals.tell(Reason.FOREIGN_OUTCOME, "outcome", source, f"request {number} is another peer's", now)
         succeeded = outcome.result is extension.Result.SUCCEEDED
         row = self._requests.close(number, ip, outcome.peer_id, succeeded=succeeded)
         if row is not None:
             self._close(row, outcome)
+        elif self._requests.is_foreign(number, ip, outcome.peer_id):
+            self._refusals.tell(Reason.FOREIGN_OUTCOME, "outcome", source, f"request {number} is another peer's", now)
         return extension.pack_noted(outcome.transaction_id, number)
 
     def _close(self, row: Row, outcome: extension.Outcome) -> None:
@@ -109,15 +110,19 @@ class LookupDesk:
             reason=outcome.reason,
         )
 
-    def _row(self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, seeds: Seeds | None, now: float) -> Row:
-        resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
-        if resumed is not None:
-            row, reopened = resumed
-            self._goes_on(row, swarm, seeds, reopened=reopened)
-            return row
-        # Without this, a peer that was started anew under its old peer id would keep its dead request alive.
-        for abandoned in self._requests.give_up(ip, lookup.peer_id, file=lookup.name):
-            self._chronicle.outcome(abandoned, Result.FAILED, reason="asked anew")
+    def _row(
+        self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, seeds: Seeds | None, *, waits: bool, now: float
+    ) -> Row:
+        if waits or lookup.request:
+            resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
+            if resumed is not None:
+                row, reopened = resumed
+                self._goes_on(row, swarm, seeds, reopened=reopened)
+                return row
+        if waits:
+            # Without this, a peer that was started anew under its old peer id would keep its dead request alive.
+            for abandoned in self._requests.give_up(ip, lookup.peer_id, file=lookup.name):
+                self._chronicle.outcome(abandoned, Result.FAILED, reason="asked anew")
         question = Question(ip, lookup.port, lookup.peer_id, lookup.peer, lookup.name)
         row = self._requests.open(question, None if swarm is None else swarm.info_hash, len(seeds or ()), now)
         self._chronicle.request(row, self._names(seeds))
@@ -138,30 +143,24 @@ class LookupDesk:
     def _names(self, seeds: Seeds | None) -> tuple[str, ...]:
         return () if seeds is None else seeds.names(self._registry.limits.named_holders)
 
-    def _found(
-        self, lookup: extension.Lookup, place: int, swarm: Swarm | None, seeds: Seeds | None, number: int
-    ) -> bytes:
-        tid, first = lookup.transaction_id, lookup.first
-        keepalive_ms, timeout_ms = self._times
+    def _tail(self, first: int, place: int, swarm: Swarm | None, seeds: Seeds | None) -> bytes:
+        """The answer from behind the request's number on."""
         if swarm is None or seeds is None:
-            nothing = extension.Found(tid, False, number, keepalive_ms, timeout_ms, _NO_HASH, 0, 0, 0, 0, first, ())
-            return extension.pack_found(nothing)
+            return self._pack(Found(0, False, 0, *self._times, _NO_HASH, 0, 0, 0, 0, first, ()), HolderPage())
         own = swarm.members.get(place)
         incomplete = len(swarm.members) - len(swarm.complete)
         if own is not None and own not in swarm.complete:
             incomplete -= 1
-        found = extension.Found(
-            tid,
-            True,
-            number,
-            keepalive_ms,
-            timeout_ms,
-            swarm.info_hash,
-            swarm.size or 0,
-            swarm.piece_length or 0,
-            len(seeds),
-            incomplete,
-            first,
-            (),
-        )
-        return extension.pack_found_page(found, seeds.page(first))
+        known = swarm.told.get((first, incomplete)) if seeds.all_there_are else None
+        if known is not None:
+            return known
+        size, piece_length = swarm.size or 0, swarm.piece_length or 0
+        found = Found(0, True, 0, *self._times, swarm.info_hash, size, piece_length, len(seeds), incomplete, first, ())
+        tail = self._pack(found, seeds.page(first))
+        if seeds.all_there_are and len(swarm.told) < _MOST_TOLD:
+            swarm.told[first, incomplete] = tail
+        return tail
+
+    @staticmethod
+    def _pack(found: Found, page: HolderPage) -> bytes:
+        return found_tail(pack_found_page(found, page))

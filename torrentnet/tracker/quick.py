@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from torrentnet.tracker.limits import DEFAULT_WANT, MAX_GAP_S
 from torrentnet.tracker.roll import PEER_ID
 from torrentnet.wire.connection_id import MOST_PROVED
+from torrentnet.wire.extension import pack_found_tail
 from torrentnet.wire.udp import ANNOUNCE_SIZE, MAX_PEERS, Action, address_text
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
 _LOOKUP: Final = int(Action.LOOKUP)
 _HEAD: Final = struct.Struct(">IIIII")
-_LOOKUP_HEAD: Final = struct.Struct(">II")
 _NUMBER: Final = slice(4, 8)
 """Where a look-up has its request's number in the bytes that are the info-hash of an announce."""
 _ASKED: Final = 16
@@ -120,7 +120,7 @@ class Quick:
             return None
         row.asker.seen = now
         row.note(tid)
-        return _LOOKUP_HEAD.pack(_LOOKUP, tid) + again.told + again.page.entries
+        return pack_found_tail(tid, True, row.number, again.tail)
 
     def _prove(self, connection: int, ip: int, now: float) -> bool:
         if not self._ids.accepts(connection, address_text(ip), now):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torrentnet.tracker.swarm import Swarm
-    from torrentnet.wire.extension import HolderPage
 
 MAX_NUMBER = 0xFFFFFFFF
 """Requests are numbered from 1 in 32 bits (docs/protocol.md)."""
@@ -54,9 +53,8 @@ class Again(NamedTuple):
     """The swarm's, then."""
     asked: bytes
     """The look-up, from behind its transaction id on."""
-    told: bytes
-    """The answer, from behind its transaction id to the holders."""
-    page: HolderPage
+    tail: bytes
+    """The answer, from behind the request's number on."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +94,7 @@ class Requests:
         self._askers: dict[tuple[str, bytes], Asker] = {}
         self.open_rows: dict[int, Row] = {}
         """By number; it is the same dictionary as long as this lives."""
-        self._per_ip: Counter[str] = Counter()
+        self._per_ip: dict[str, int] = {}
         self._given_up: OrderedDict[int, Row] = OrderedDict()
         self._repeatable: OrderedDict[tuple[int, int], str] = OrderedDict()
         self._late: Deadlines[Asker] = Deadlines(self._due)
@@ -109,17 +107,19 @@ class Requests:
         """No requester is lost before this moment."""
         return self._late.next
 
-    def heard(self, ip: str, peer_id: bytes, now: float) -> None:
-        """A peer has said something, whatever it was."""
+    def heard(self, ip: str, peer_id: bytes, now: float) -> bool:
+        """A peer has said something, whatever it was. Gives whether it has a request open."""
         asker = self._askers.get((ip, peer_id))
-        if asker is not None:
-            asker.seen = now
+        if asker is None:
+            return False
+        asker.seen = now
+        return True
 
     def open(self, question: Question, info_hash: bytes | None, holders: int, now: float) -> Row:
         """Begin a row. Raises :class:`Refused` when too many wait."""
         if len(self.open_rows) >= self.limits.open_requests:
             raise Refused(Reason.LIMIT, f"the tracker is full: {len(self.open_rows)} requests wait for their outcome")
-        waiting = self._per_ip[question.ip]
+        waiting = self._per_ip.get(question.ip, 0)
         if waiting >= self.limits.open_requests_per_ip:
             raise Refused(
                 Reason.LIMIT, f"the tracker is full: {waiting} requests from {question.ip} wait for their outcome"
@@ -159,7 +159,8 @@ class Requests:
         row = self._given_up.get(number)
         if row is None or not _owns(row, ip, peer_id) or row.question.file != file:
             return None
-        if len(self.open_rows) >= self.limits.open_requests or self._per_ip[ip] >= self.limits.open_requests_per_ip:
+        limits = self.limits
+        if len(self.open_rows) >= limits.open_requests or self._per_ip.get(ip, 0) >= limits.open_requests_per_ip:
             return None
         del self._given_up[number]
         return self._wait(number, row.question, row.info_hash, row.holders, now), True
@@ -218,21 +219,24 @@ class Requests:
         row = Row(number, question, asker, info_hash, holders)
         asker.rows[number] = row
         self.open_rows[number] = row
-        self._per_ip[asker.ip] += 1
+        self._per_ip[asker.ip] = self._per_ip.get(asker.ip, 0) + 1
         if len(asker.rows) == 1:
             self._late.add(asker)
         return row
 
     def _take(self, row: Row) -> None:
         asker = row.asker
-        for transaction_id in row.repeatable or ():
-            self._repeatable[row.number, transaction_id] = asker.ip
-        while len(self._repeatable) > self.limits.answers:
-            self._repeatable.popitem(last=False)
+        if row.repeatable is not None:
+            for transaction_id in row.repeatable:
+                self._repeatable[row.number, transaction_id] = asker.ip
+            while len(self._repeatable) > self.limits.answers:
+                self._repeatable.popitem(last=False)
         del self.open_rows[row.number]
         del asker.rows[row.number]
-        self._per_ip[asker.ip] -= 1
-        if not self._per_ip[asker.ip]:
+        waiting = self._per_ip[asker.ip] - 1
+        if waiting:
+            self._per_ip[asker.ip] = waiting
+        else:
             del self._per_ip[asker.ip]
         if not asker.rows:
             del self._askers[asker.ip, asker.peer_id]

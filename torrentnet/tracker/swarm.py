@@ -97,6 +97,8 @@ class Swarm:
     """Rows that have the whole file, in the order in which they had it; a later one never moves an earlier one."""
     moment: object = field(default_factory=object)
     """Another one whenever what a look-up is told may have become another: as long as it is the same, so is that."""
+    told: dict[tuple[int, int], bytes] = field(default_factory=dict)
+    """Answers of look-ups that are true at this moment, by their page and the number of incomplete peers in them."""
     compact: bytearray = field(default_factory=bytearray)
     """All members in compact form (BEP 23), in no order."""
     _slots: array[int] = field(default_factory=lambda: array("I"))
@@ -156,7 +158,7 @@ class Swarm:
         if learned and self.size is not None and self.piece_length:
             self.pieces = piece_count(self.size, self.piece_length)
         if learned:
-            self.moment = object()
+            self._changed()
         return learned
 
     def add(self, row: int) -> None:
@@ -164,7 +166,7 @@ class Swarm:
         roll = self.roll
         place = roll.place[row]
         self.members[place] = row
-        self.moment = object()
+        self._changed()
         roll.slot[row] = len(self._slots)
         self._slots.append(row)
         self.compact += compact_place(place)
@@ -174,7 +176,7 @@ class Swarm:
         roll = self.roll
         self.set_complete(row, complete=False)
         del self.members[roll.place[row]]
-        self.moment = object()
+        self._changed()
         last = self._slots.pop()
         entry = self.compact[-_COMPACT:]
         del self.compact[-_COMPACT:]
@@ -197,7 +199,7 @@ class Swarm:
         else:
             del self.complete[row]
         self._seeds.forget()
-        self.moment = object()
+        self._changed()
         if flags & EXTENDED:
             self._count_id(roll.peer_id(row), 1 if complete else -1)
 
@@ -207,7 +209,7 @@ class Swarm:
         flags = roll.flags[row]
         if not flags & EXTENDED:
             roll.flags[row] = flags | EXTENDED
-            self.moment = object()
+            self._changed()
             if flags & COMPLETE:
                 self._count_id(roll.peer_id(row), 1)
 
@@ -257,6 +259,11 @@ class Swarm:
             own += 1
         return Seeds(self, own, lambda row: row != at_address and not same(row))
 
+    def _changed(self) -> None:
+        self.moment = object()
+        if self.told:
+            self.told = {}
+
     def _count_id(self, peer_id: bytes, more: int) -> None:
         self._complete_ids[peer_id] += more
         if not self._complete_ids[peer_id]:
@@ -280,6 +287,11 @@ class Seeds:
 
     def __len__(self) -> int:
         return len(self._swarm.complete) - self._without
+
+    @property
+    def all_there_are(self) -> bool:
+        """Whether nobody is left out."""
+        return self._others is None
 
     def forget(self) -> None:
         """They are others than before."""

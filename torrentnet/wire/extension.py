@@ -24,6 +24,7 @@ MAX_REASON = 255
 
 _LOOKUP = struct.Struct(">QIIBBHI20sHBB")
 _FOUND = struct.Struct(">IIBBHIII20sQIIIHH")
+_FOUND_HEAD = struct.Struct(">IIBBHI")
 _HOLDER = struct.Struct(">4sHB")
 _POSSESSION = struct.Struct(">QIIBBH20s20sIII")
 _POSSESSED = struct.Struct(">IIBBHIII")
@@ -233,6 +234,16 @@ def pack_found_page(found: Found, page: HolderPage) -> bytes:
     )
 
 
+def found_tail(answer: bytes) -> bytes:
+    """A look-up's answer from behind the request's number on: what all are told who ask for the same page."""
+    return answer[_FOUND_HEAD.size :]
+
+
+def pack_found_tail(transaction_id: int, there: bool, request: int, tail: bytes) -> bytes:
+    """The bytes of a look-up's answer (:class:`Found`) with what :func:`found_tail` gave."""
+    return _FOUND_HEAD.pack(_LOOKUP_ACTION, transaction_id, VERSION, there, 0, request) + tail
+
+
 def parse_found(reply: Reply) -> Found:
     """Read the body of a look-up's answer. Raises :class:`PacketError`."""
     data = _restore(reply)
@@ -367,11 +378,11 @@ def pack_outcome(outcome: Outcome) -> bytes:
 
 def parse_outcome(data: bytes) -> Outcome:
     """Read an outcome. Raises :class:`PacketError` (sendable)."""
-    (connection_id, _, tid, version, result, port, info_hash, peer_id, request, transferred, elapsed) = _unpack(
-        _OUTCOME, data, "outcome"
-    )[:11]
-    count, reason_size, _ = _OUTCOME.unpack_from(data)[11:]
-    _check_version(version)
+    fields = _unpack(_OUTCOME, data, "outcome")
+    connection_id, _, tid, version, result, port, info_hash, peer_id, request, transferred, elapsed = fields[:11]
+    count, reason_size, _ = fields[11:]
+    if version != VERSION:
+        _check_version(version)
     if result not in _RESULTS or count > MAX_SOURCES:
         raise PacketError(f"outcome: result {result} with {count} sources", sendable=True)
     sources: list[Source] = []
@@ -387,6 +398,8 @@ def parse_outcome(data: bytes) -> Outcome:
     if position + reason_size > len(data):
         raise PacketError("outcome: the reason runs past the end of the packet", sendable=True)
     reason = data[position : position + reason_size].decode("utf-8", "replace")
+    if not reason.isprintable():
+        reason = "".join(character if character.isprintable() else "?" for character in reason)
     return Outcome(
         connection_id,
         tid,
@@ -398,7 +411,7 @@ def parse_outcome(data: bytes) -> Outcome:
         transferred,
         elapsed,
         tuple(sources),
-        "".join(character if character.isprintable() else "?" for character in reason),
+        reason,
     )
 
 
