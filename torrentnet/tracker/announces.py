@@ -55,7 +55,7 @@ class AnnounceDesk:
         requests: Requests,
         chronicle: Chronicle,
         refusals: Refusals,
-        answered: Answered,
+        answered: Answered[bytes],
         random: Random,
     ) -> None:
         self._settings = settings
@@ -115,7 +115,8 @@ class AnnounceDesk:
             self._chronicle.holds(holder)
         settings = self._settings
         answer = Possessed(report.transaction_id, settings.keepalive_ms, settings.timeout_ms, held)
-        return self._answered.keep(key, pack_possessed(answer), now)
+        packed = pack_possessed(answer)
+        return self._answered.keep(key, packed, len(packed), now)
 
     def _news(self, announce: Announce, key: Key, holder: Holder | None, now: float) -> bytes:
         ip = key[0][0]
@@ -131,7 +132,7 @@ class AnnounceDesk:
         else:
             holder = self._taken_in(announce, ip, holder, now)
             answer = self._answer(announce, holder)
-        return self._answered.keep(key, answer, now) if announce.event else answer
+        return self._answered.keep(key, answer, len(answer), now) if announce.event else answer
 
     def _stopped(self, announce: Announce, ip: str, holder: Holder | None) -> bytes:
         if announce.left:

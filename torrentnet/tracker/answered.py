@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 Key: TypeAlias = tuple[tuple[str, int], bytes]
 """Source address, and the datagram without its connection id: what makes two datagrams one request."""
 
+T = TypeVar("T")
 _ID_SIZE = 8
 
 
@@ -16,8 +17,11 @@ def key_of(data: bytes, source: tuple[str, int]) -> Key:
     return source, data[_ID_SIZE:]
 
 
-class Answered:
-    """The last answers: at most ``most``, ``most_bytes`` with their requests, none older than ``lifetime`` seconds."""
+class Answered(Generic[T]):
+    """The last answers: at most ``most``, ``most_bytes`` with their requests, none older than ``lifetime`` seconds.
+
+    ``T`` is an answer, or what it can be made of again.
+    """
 
     def __init__(self, most: int, most_bytes: int, lifetime: float) -> None:
         self._most = most
@@ -25,26 +29,27 @@ class Answered:
         self._lifetime = lifetime
         self._bytes = 0
         self._none_before = 0.0
-        self._answers: OrderedDict[Key, tuple[float, bytes]] = OrderedDict()
+        self._answers: OrderedDict[Key, tuple[float, T, int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def find(self, key: Key, now: float) -> bytes | None:
+    def find(self, key: Key, now: float) -> T | None:
         """The answer that this very request has had, if it is remembered."""
         kept = self._answers.get(key)
         return kept[1] if kept is not None and now - kept[0] < self._lifetime else None
 
-    def keep(self, key: Key, answer: bytes, now: float) -> bytes:
-        """Remember ``answer`` and give it back."""
+    def keep(self, key: Key, answer: T, size: int, now: float) -> T:
+        """Remember ``answer``, which is ``size`` bytes as a datagram, and give it back."""
         answers = self._answers
         replaced = answers.pop(key, None)
         if replaced is not None:
-            self._bytes -= len(key[1]) + len(replaced[1])
+            self._bytes -= replaced[2]
         if not answers:
             self._none_before = now
-        answers[key] = (now, answer)
-        self._bytes += len(key[1]) + len(answer)
+        size += len(key[1])
+        answers[key] = (now, answer, size)
+        self._bytes += size
         if len(answers) > self._most or self._bytes > self._most_bytes or now - self._none_before >= self._lifetime:
             self._let_go(now)
         return answer
@@ -59,5 +64,4 @@ class Answered:
                 and now - self._none_before < self._lifetime
             ):
                 return
-            (_, request), (_, oldest) = answers.popitem(last=False)
-            self._bytes -= len(request) + len(oldest)
+            self._bytes -= answers.popitem(last=False)[1][2]

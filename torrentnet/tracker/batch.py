@@ -15,7 +15,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from torrentnet.wire.udp import ANNOUNCE_FIELDS, ANNOUNCE_SIZE
+from torrentnet.wire.udp import ANNOUNCE_FIELDS, ANNOUNCE_SIZE, address_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _STRIDE: Final = 2048
 """Bytes between two datagrams' places: the address, and more than any datagram that comes unfragmented."""
 _FIELDS: Final = struct.Struct(f">4xI8x{ANNOUNCE_FIELDS}{_STRIDE - _ADDRESS - ANNOUNCE_SIZE}x")
 
-_SOURCE: Final = struct.Struct(">2xH4s")
+_SOURCE: Final = struct.Struct(">2xHI")
 
 
 class _Iovec(ctypes.Structure):
@@ -131,7 +131,7 @@ class Batch:
     def source(self, index: int) -> tuple[str, int]:
         """Where a datagram came from."""
         port, address = _SOURCE.unpack_from(self._in, index * _STRIDE)
-        return socket.inet_ntoa(address), port
+        return address_text(address), port
 
     def answer(self, index: int, answer: bytes | bytearray) -> None:
         """Put down the answer to a datagram, one at most to each. Raises ValueError when it is too long."""

@@ -92,9 +92,10 @@ class Chronicle:
         """A new row; ``names`` are those that have the file now."""
         asked = row.question
         self._emit("request", id=row.number, peer=asked.peer, file=asked.file, holders=row.holders)
+        time_ms = round(self._wall() * 1000)
         self._write(
             RequestBegan(
-                self._now(),
+                time_ms,
                 row.number,
                 asked.peer,
                 asked.ip,
@@ -123,28 +124,23 @@ class Chronicle:
     ) -> None:
         """A row has ended."""
         told = result is not Result.LOST
+        asked = row.question
         self._emit(
             "outcome",
             id=row.number,
-            peer=row.question.peer,
-            file=row.question.file,
+            peer=asked.peer,
+            file=asked.file,
             result=result.value,
-            from_=",".join(name for name, _ in sources) or None,
+            from_=",".join([name for name, _ in sources]) if sources else None,
             bytes=transferred if told else None,
             ms=elapsed_ms if told else None,
             reason=reason or None,
         )
+        transferred = min(transferred, _MOST)
+        time_ms = round(self._wall() * 1000)
         self._write(
             RequestEnded(
-                self._now(),
-                row.number,
-                row.question.peer,
-                row.info_hash,
-                result,
-                sources,
-                min(transferred, _MOST),
-                elapsed_ms,
-                reason,
+                time_ms, row.number, asked.peer, row.info_hash, result, sources, transferred, elapsed_ms, reason
             )
         )
 

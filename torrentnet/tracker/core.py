@@ -83,11 +83,18 @@ class Core:
         """Datagrams taken in."""
         self.ids = ids
         self._chronicle = Chronicle(emit, write, wall)
+        kept = limits.answers, limits.answer_bytes, limits.answer_s
         announces = AnnounceDesk(
-            settings, self.registry, self.requests, self._chronicle, self.refusals, _answered(limits), random
+            settings,
+            self.registry,
+            self.requests,
+            self._chronicle,
+            self.refusals,
+            Answered(*kept),
+            random,
         )
         # Answers of their own, so that a wave of announces does not push out what keeps a row from being written twice.
-        lookups = LookupDesk(settings, self.registry, self.requests, self._chronicle, self.refusals, _answered(limits))
+        lookups = LookupDesk(settings, self.registry, self.requests, self._chronicle, self.refusals, Answered(*kept))
         self.quick = Quick(settings, ids, self.registry, self.requests, random)
         """A short way for most datagrams; what it does not answer goes to :meth:`handle`."""
         self._desks: dict[int, Callable[[bytes, tuple[str, int], float], bytes]] = {
@@ -163,10 +170,6 @@ class Core:
         if announce.event == _STOPPED:
             return False
         return announce.event == _STARTED or not self.registry.find(announce.info_hash, source[0], announce.port)
-
-
-def _answered(limits: Limits) -> Answered:
-    return Answered(limits.answers, limits.answer_bytes, limits.answer_s)
 
 
 def _what(action: int) -> str:

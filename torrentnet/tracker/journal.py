@@ -39,6 +39,9 @@ RETRY_S: Final = 1.0
 PRUNE_EVERY: Final = 1_000
 """Records between two looks at whether old rows must go."""
 
+_NEWS: Final = 1, BATCH
+"""Records in the queue at which the journal's thread is woken: there is work, and a batch is full."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retention:
@@ -118,14 +121,18 @@ class Journal:
         return len(self._queue) >= MAX_QUEUED and not self._failing
 
     def write(self, record: Record) -> None:
-        """Take one record, at once. One too many is lost: of few while the database cannot be written, else of many."""
-        with self._lock:
-            if len(self._queue) >= (MAX_QUEUED if self._failing or self._closing else MOST_QUEUED):
-                self.lost += 1
-                return
-            self._queue.append(record)
-            self._handed_over += 1
-            if len(self._queue) in {1, BATCH}:
+        """Take one record, at once; for one thread only.
+
+        One too many is lost: of few while the database cannot be written, else of many.
+        """
+        queue = self._queue
+        if len(queue) >= (MAX_QUEUED if self._failing or self._closing else MOST_QUEUED):
+            self.lost += 1
+            return
+        queue.append(record)
+        self._handed_over += 1
+        if len(queue) in _NEWS:
+            with self._lock:
                 self._work.notify()
 
     def flush(self, timeout: float = 5.0) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from torrentnet.tracker.answered import key_of
 from torrentnet.tracker.records import Result
@@ -28,6 +28,10 @@ _ASKED = slice(16, None)
 """A look-up from behind its transaction id on."""
 
 
+Told: TypeAlias = tuple[bool, int, bytes]
+"""What an answer is made of besides its transaction id; the last and longest part is the same for many."""
+
+
 class LookupDesk:
     """Answers these two. Each method takes a datagram behind a valid connection id, its source and the time.
 
@@ -41,7 +45,7 @@ class LookupDesk:
         requests: Requests,
         chronicle: Chronicle,
         refusals: Refusals,
-        answered: Answered,
+        answered: Answered[Told],
     ) -> None:
         self._times = settings.keepalive_ms, settings.timeout_ms
         self._registry = registry
@@ -66,7 +70,7 @@ class LookupDesk:
             key = key_of(data, source)
             known = self._answered.find(key, now)
             if known is not None:
-                return known
+                return extension.pack_found_tail(tid, *known)
         swarm = self._registry.named(name)
         place = place_of(ip, port)
         seeds = None if swarm is None else swarm.seeds_without(place, peer_id)
@@ -75,14 +79,14 @@ class LookupDesk:
         elif not number or not self._requests.is_repeat(number, tid, ip):
             row = self._row(lookup, ip, swarm, seeds, waits=waits, now=now)
         tail = self._tail(first, place, swarm, seeds)
-        answer = extension.pack_found_tail(tid, swarm is not None, number if row is None else row.number, tail)
-        if row is None:
-            return answer
-        if number != row.number:
-            return answer if key is None else self._answered.keep(key, answer, now)
-        row.note(tid)
-        if swarm is not None:
-            row.again = Again(place >> 16, swarm, swarm.moment, data[_ASKED], tail)
+        told = swarm is not None, number if row is None else row.number, tail
+        answer = extension.pack_found_tail(tid, *told)
+        if row is not None and number == row.number:
+            row.note(tid)
+            if swarm is not None:
+                row.again = Again(place >> 16, swarm, swarm.moment, data[_ASKED], tail)
+        elif row is not None and key is not None:
+            self._answered.keep(key, told, len(answer), now)
         return answer
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import random
 import secrets
 import signal
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "tracker.py"
 FAILED: Final = 1
+GC_THRESHOLD: Final = 50_000
 MIN_KEEPALIVE_S: Final = 0.05
 MAX_TIMEOUT_S: Final = 24 * 3600.0
 
@@ -188,6 +190,8 @@ def _run(options: Options) -> int:
         stack.callback(server.close)
         stack.callback(journal.close)
         journal.start()
+        # What is kept for peers and requests has no cycles: to look for some, over and over, costs more than it gives.
+        gc.set_threshold(GC_THRESHOLD)
         if options.console is not None:
             console = ConsoleServer(options.console, commands)
             console.start()

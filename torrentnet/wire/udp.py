@@ -141,6 +141,7 @@ def unpack_endpoint(raw: bytes) -> Endpoint:
     return Endpoint(socket.inet_ntoa(address), port)
 
 
+@lru_cache(_REMEMBERED)
 def address_text(ip: int) -> str:
     """An IPv4 address, given as a number, in the usual form."""
     return socket.inet_ntoa(ip.to_bytes(4, "big"))

@@ -6,7 +6,18 @@ import random
 
 import pytest
 
-from tests.unit.tracker.world import HASH, KEEPALIVE, OTHER_HASH, SIZE, TIMEOUT, Client, TrackerError, World, seeds
+from tests.unit.tracker.world import (
+    HASH,
+    KEEPALIVE,
+    OTHER_HASH,
+    SIZE,
+    TIMEOUT,
+    Client,
+    Short,
+    TrackerError,
+    World,
+    seeds,
+)
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.records import RequestBegan, RequestSeesHolders
 from torrentnet.wire import extension, udp
@@ -300,6 +311,26 @@ def test_retransmission_under_a_newer_connection_id_is_the_same_request() -> Non
     assert len(rows(world)) == 1
 
 
+@pytest.mark.parametrize("end", ["outcome", "lost"])
+def test_late_repeat_of_a_lookup_under_a_number_that_is_closed_begins_and_opens_nothing(end: str) -> None:
+    world = World()
+    seeds(world, 1)
+    asker, other = Client(world, "leecher-1"), Client(world, "leecher-2", ip="10.0.0.2")
+    number = asker.lookup().request
+    packets = [asker.lookup_packet(request=number) for _ in range(3)]
+    answers = [world.send(packet, asker.source) for packet in packets]
+    if end == "outcome":
+        asker.outcome(number)
+    else:
+        world.pass_time(TIMEOUT)
+        seeds(world, 1)
+    assert [world.send(packet, asker.source) for packet in packets] == answers
+    assert len(rows(world)) == 1
+    assert len(world.core.requests) == 0
+    other.lookup(request=number)
+    assert len(rows(world)) == 2
+
+
 def test_answers_are_kept_in_bounded_number() -> None:
     world = World(limits=Limits(answers=3))
     asker = Client(world, "leecher-1")
@@ -397,14 +428,16 @@ STEPS = ("look", "look", "look", "page", "come", "seed", "done", "go", "end", "d
 
 @pytest.mark.parametrize("seed", range(20))
 def test_who_asks_again_is_told_what_is_true_now(seed: int) -> None:
-    """The short way for the same question, and a tracker that has forgotten what it told, answer alike."""
+    """The short way for the same question, the long one, and a tracker that has forgotten what it told are alike."""
     chance = random.Random(seed)
     script = [(chance.choice(STEPS), chance.randrange(3)) for _ in range(200)]
-    assert play(script, forgetful=False) == play(script, forgetful=True)
+    short = Short()
+    answers = play(short, script)
+    assert short.taken
+    assert answers == play(World(), script) == play(World(), script, forgetful=True)
 
 
-def play(script: list[tuple[str, int]], *, forgetful: bool) -> list[object]:
-    world = World()
+def play(world: World, script: list[tuple[str, int]], *, forgetful: bool = False) -> list[object]:
     peers = [
         Client(world, f"peer-{number}", ip=f"10.0.0.{number % 2 + 1}", port=7000 + number, extended=number < 2)
         for number in range(3)
@@ -422,6 +455,8 @@ def play(script: list[tuple[str, int]], *, forgetful: bool) -> list[object]:
                 row = world.core.requests.open_rows.get(number)
                 if row is not None:
                     row.again = None
+            for swarm in world.core.registry.by_hash.values():
+                swarm.told.clear()
         packet = b""
         if what in {"look", "page"}:
             packet = peer.lookup_packet(request=numbers[who], first=int(what == "page"))

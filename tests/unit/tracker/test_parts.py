@@ -110,15 +110,15 @@ def test_nobody_is_late_when_nobody_is_there() -> None:
 
 def test_answers_are_bounded_by_number_bytes_and_age() -> None:
     source = ("10.0.0.1", 1)
-    answered = Answered(most=3, most_bytes=1_000, lifetime=120)
+    answered: Answered[bytes] = Answered(most=3, most_bytes=1_000, lifetime=120)
     keys = [key_of(bytes(8) + bytes([number]), source) for number in range(5)]
     for key in keys:
-        answered.keep(key, b"a", 0.0)
+        answered.keep(key, b"a", 1, 0.0)
     assert [answered.find(key, 1.0) for key in keys] == [None, None, b"a", b"a", b"a"]
     assert answered.find(keys[4], 120.0) is None
-    answered.keep(keys[0], bytes(999), 130.0)
+    answered.keep(keys[0], bytes(999), 999, 130.0)
     assert len(answered) == 1
-    answered.keep(keys[1], bytes(5), 131.0)
+    answered.keep(keys[1], bytes(5), 5, 131.0)
     assert (answered.find(keys[0], 131.0), answered.find(keys[1], 131.0)) == (None, bytes(5))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 from dataclasses import replace
 from typing import Any
 
@@ -11,35 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, World
+from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, Short, World
 from torrentnet.tracker import quick as short_way
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire import connection_id, udp
-from torrentnet.wire.udp import ANNOUNCE_FIELDS, ANNOUNCE_SIZE, Announce, Event
+from torrentnet.wire.udp import Announce, Event
 
-_FIELDS = struct.Struct(f">{ANNOUNCE_FIELDS}")
 ADDRESSES = ("10.0.0.1", "10.0.0.2", "10.255.255.255")
-
-
-class Short(World):
-    """A world whose datagrams go the way that the server sends them: the short one first."""
-
-    taken = 0
-
-    def send(self, data: bytes, source: tuple[str, int]) -> bytes | None:
-        ip = int.from_bytes(socket.inet_aton(source[0]), "big")
-        # What is behind a short datagram is left over from earlier ones.
-        fields = (ip, *_FIELDS.unpack(data[:ANNOUNCE_SIZE].ljust(ANNOUNCE_SIZE, b"\x01")))
-        oldest = self.core.ids.oldest(self.now)
-        if fields[2] == udp.Action.ANNOUNCE:
-            answer = self.core.quick.answer(fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now)
-        else:
-            answer = self.core.quick.answer_again(fields, data, oldest, self.now)
-        if answer is None:
-            return super().send(data, source)
-        self.taken += 1
-        self.core.received += 1
-        return bytes(answer)
 
 
 def state(world: World) -> tuple[object, ...]:
@@ -210,3 +186,54 @@ def test_a_request_is_kept_alive_by_the_short_way_too() -> None:
     assert len(world.core.requests) == 1
     world.pass_time(2.5)
     assert len(world.core.requests) == 0
+
+
+def test_it_is_the_look_up_under_an_own_open_number_that_goes_the_short_way() -> None:
+    world = Short()
+    seed, leecher = Client(world, "seeder-1"), Client(world, "leecher-1", ip="10.0.0.2")
+    seed.announce(Event.STARTED)
+    number = leecher.lookup().request
+    first = leecher.lookup(request=number)
+    assert world.taken == 0
+    again = [leecher.lookup(request=number) for _ in range(3)]
+    assert world.taken == 3
+    assert [found._replace(transaction_id=0) for found in again] == [first._replace(transaction_id=0)] * 3
+    Client(world, "seeder-2", ip="10.0.0.3").announce(Event.STARTED)
+    assert leecher.lookup(request=number).complete == 2, "what has changed is told"
+    assert world.taken == 3
+    leecher.lookup(request=number)
+    assert world.taken == 4
+    assert len([record for record in world.records if type(record).__name__ == "RequestBegan"]) == 1
+
+
+def test_a_look_up_the_short_way_keeps_its_request_alive() -> None:
+    world = Short()
+    Client(world, "seeder-1", extended=False).announce(Event.STARTED)
+    leecher = Client(world, "leecher-1", ip="10.0.0.2")
+    number = leecher.lookup().request
+    for _ in range(6):
+        world.pass_time(1.5)
+        leecher.lookup(request=number)
+    assert world.taken == 5
+    assert len(world.core.requests) == 1
+
+
+@pytest.mark.parametrize("wrong", ["another's id", "too old", "another's number", "a byte more", "a byte less"])
+def test_a_look_up_that_is_not_quite_the_same_takes_the_long_way(wrong: str) -> None:
+    world = Short()
+    Client(world, "seeder-1", extended=False).announce(Event.STARTED)
+    leecher, other = Client(world, "leecher-1", ip="10.0.0.2"), Client(world, "leecher-2", ip="10.0.0.3")
+    number = leecher.lookup().request
+    other.lookup()
+    leecher.lookup(request=number)
+    packet = leecher.lookup_packet(request=number)
+    if wrong == "another's id":
+        packet = other.connect().to_bytes(8, "big") + packet[8:]
+    elif wrong == "too old":
+        world.now += 121
+    elif wrong == "another's number":
+        packet = leecher.lookup_packet(request=number + 1)
+    else:
+        packet = packet + b"x" if wrong == "a byte more" else packet[:-1]
+    world.send(packet, leecher.source)
+    assert world.taken == 0
