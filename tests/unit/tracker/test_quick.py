@@ -208,20 +208,22 @@ def test_it_is_the_look_up_under_an_own_open_number_that_goes_the_short_way() ->
 
 def test_a_look_up_the_short_way_keeps_its_request_alive() -> None:
     world = Short()
-    Client(world, "seeder-1", extended=False).announce(Event.STARTED)
-    leecher = Client(world, "leecher-1", ip="10.0.0.2")
+    seed, leecher = Client(world, "seeder-1"), Client(world, "leecher-1", ip="10.0.0.2")
+    seed.announce(Event.STARTED)
     number = leecher.lookup().request
-    for _ in range(6):
+    leecher.lookup(request=number)
+    for _ in range(5):
         world.pass_time(1.5)
+        seed.announce()
         leecher.lookup(request=number)
-    assert world.taken == 5
+    assert world.taken == 10
     assert len(world.core.requests) == 1
 
 
 @pytest.mark.parametrize("wrong", ["another's id", "too old", "another's number", "a byte more", "a byte less"])
 def test_a_look_up_that_is_not_quite_the_same_takes_the_long_way(wrong: str) -> None:
     world = Short()
-    Client(world, "seeder-1", extended=False).announce(Event.STARTED)
+    Client(world, "seeder-1").announce(Event.STARTED)
     leecher, other = Client(world, "leecher-1", ip="10.0.0.2"), Client(world, "leecher-2", ip="10.0.0.3")
     number = leecher.lookup().request
     other.lookup()
