@@ -119,7 +119,7 @@ class Registry:
         with self._steady:
             row = self.roll.add(swarm, place, announce.peer_id, announce.left, announce.options, now)
             if publication.peer is not None:
-                self.roll.set_name(row, publication.peer)
+                self.roll.names[row] = publication.peer
             swarm.add(row)
             if publication.extended:
                 swarm.set_extended(row)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+from torrentnet.tracker.texts import Texts
+
 if TYPE_CHECKING:
     from torrentnet.tracker.swarm import Swarm
     from torrentnet.wire.pieces import PieceSet
@@ -22,11 +24,12 @@ class Roll:
     """The columns. Times are seconds of the caller's clock; a row says nothing once it was freed."""
 
     __slots__ = (
-        "_names",
+        "after",
         "flags",
         "free",
         "gap",
         "left",
+        "names",
         "options",
         "peer_ids",
         "pieces",
@@ -57,8 +60,10 @@ class Roll:
         """The bucket of :class:`~torrentnet.tracker.watch.Watch` that will look at it next."""
         self.flags = bytearray()
         self.swarm: list[Swarm | None] = []
-        self._names: list[str | None] = []
-        """Of those that have told theirs; it reaches no further than the last of them."""
+        self.names = Texts()
+        """Of those that have told theirs."""
+        self.after = array("I")
+        """For the :class:`~torrentnet.tracker.finder.Finder` of its swarm."""
         self.pieces: dict[int, PieceSet] = {}
         """Of those that have reported theirs and are not complete."""
         self.free: list[int] = []
@@ -92,8 +97,7 @@ class Roll:
     def drop(self, row: int) -> None:
         """Free a row."""
         self.swarm[row] = None
-        if row < len(self._names):
-            self._names[row] = None
+        del self.names[row]
         self.pieces.pop(row, None)
         self.free.append(row)
 
@@ -101,12 +105,6 @@ class Roll:
         """Its peer id (20 bytes)."""
         return bytes(self.peer_ids[row * PEER_ID : (row + 1) * PEER_ID])
 
-    def set_name(self, row: int, name: str) -> None:
-        """Note the name that it has told."""
-        names = self._names
-        names += [None] * (row + 1 - len(names))
-        names[row] = name
-
-    def name(self, row: int) -> str | None:
-        """The name that it has told."""
-        return self._names[row] if row < len(self._names) else None
+    def id_hash(self, row: int) -> int:
+        """The hash of its peer id (Python's, keyed: nobody can aim at it)."""
+        return hash(bytes(self.peer_ids[row * PEER_ID : (row + 1) * PEER_ID]))

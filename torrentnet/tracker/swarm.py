@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from torrentnet.tracker.finder import Finder
 from torrentnet.tracker.roll import COMPLETE, EXTENDED, PEER_ID, Roll
 from torrentnet.wire.extension import HolderPage
 from torrentnet.wire.handshake import client_name
@@ -15,7 +15,7 @@ from torrentnet.wire.info import piece_count
 from torrentnet.wire.udp import Endpoint, compact_place, endpoint_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Collection, Iterator
     from random import Random
 
     from torrentnet.wire.pieces import PieceSet
@@ -102,12 +102,13 @@ class Swarm:
     compact: bytearray = field(default_factory=bytearray)
     """All members in compact form (BEP 23), in no order."""
     _slots: array[int] = field(default_factory=lambda: array("I"))
-    _complete_ids: Counter[bytes] = field(default_factory=Counter)
-    """Of complete members with the extension: only such peers look anything up."""
+    _askers: Finder = field(init=False)
+    """Complete members with the extension by their peer id: only such peers look anything up."""
     _seeds: Seeds = field(init=False)
 
     def __post_init__(self) -> None:
         self._seeds = Seeds(self)
+        self._askers = Finder(self.roll.after, self.roll.id_hash)
 
     @property
     def label(self) -> str:
@@ -146,7 +147,7 @@ class Swarm:
     def name_of(self, row: int) -> str:
         """A member's own name, or one made from its peer id and address."""
         roll = self.roll
-        return roll.name(row) or f"{client_name(roll.peer_id(row))}@{endpoint_at(roll.place[row])}"
+        return roll.names[row] or f"{client_name(roll.peer_id(row))}@{endpoint_at(roll.place[row])}"
 
     def learn(self, size: int | None, piece_length: int | None) -> bool:
         """Take over the file's measures that are not known yet; the first word counts. True when something was new."""
@@ -201,7 +202,7 @@ class Swarm:
         self._seeds.forget()
         self._changed()
         if flags & EXTENDED:
-            self._count_id(roll.peer_id(row), 1 if complete else -1)
+            (self._askers.add if complete else self._askers.remove)(row)
 
     def set_extended(self, row: int) -> None:
         """Note that a member keeps the extension."""
@@ -211,7 +212,7 @@ class Swarm:
             roll.flags[row] = flags | EXTENDED
             self._changed()
             if flags & COMPLETE:
-                self._count_id(roll.peer_id(row), 1)
+                self._askers.add(row)
 
     def sample(self, asker: int, most: int, random: Random) -> bytearray:
         """Up to ``most`` members in compact form (BEP 23), never the member ``asker`` (a row).
@@ -245,53 +246,44 @@ class Swarm:
 
     def seeds_without(self, place: int, peer_id: bytes) -> Seeds:
         """The complete members besides the asker, who is known by its address or by its peer id."""
-        roll = self.roll
+        own = self._complete_with(peer_id)
         at_address = self.members.get(place, -1)
-        at_address = at_address if at_address in self.complete else -1
-        own = self._complete_ids.get(peer_id, 0)
-        if not own and at_address < 0:
-            return self._seeds
+        if at_address in self.complete and at_address not in own:
+            own.append(at_address)
+        return Seeds(self, own) if own else self._seeds
 
-        def same(row: int) -> bool:
-            return bool(roll.flags[row] & EXTENDED) and roll.peer_ids.startswith(peer_id, row * PEER_ID)
-
-        if at_address >= 0 and not (own and same(at_address)):
-            own += 1
-        return Seeds(self, own, lambda row: row != at_address and not same(row))
+    def _complete_with(self, peer_id: bytes) -> list[int]:
+        starts = self.roll.peer_ids.startswith
+        rows = self._askers.rows(hash(peer_id))
+        return [row for row in rows if starts(peer_id, row * PEER_ID)] if rows else rows
 
     def _changed(self) -> None:
         self.moment = object()
         if self.told:
             self.told = {}
 
-    def _count_id(self, peer_id: bytes, more: int) -> None:
-        self._complete_ids[peer_id] += more
-        if not self._complete_ids[peer_id]:
-            del self._complete_ids[peer_id]
-
 
 class Seeds:
-    """The complete members of a swarm in their lasting order, less ``without`` that ``others`` tells from the rest.
+    """The complete members of a swarm in their lasting order, without those in ``without``.
 
     What is told of them is remembered until :meth:`forget`, for nearly all who ask are told the same.
     """
 
-    __slots__ = ("_names", "_others", "_pages", "_swarm", "_without")
+    __slots__ = ("_names", "_pages", "_swarm", "_without")
 
-    def __init__(self, swarm: Swarm, without: int = 0, others: Callable[[int], bool] | None = None) -> None:
+    def __init__(self, swarm: Swarm, without: Collection[int] = ()) -> None:
         self._swarm = swarm
         self._without = without
-        self._others = others
         self._names: tuple[str, ...] | None = None
         self._pages: dict[int, HolderPage] = {}
 
     def __len__(self) -> int:
-        return len(self._swarm.complete) - self._without
+        return len(self._swarm.complete) - len(self._without)
 
     @property
     def all_there_are(self) -> bool:
         """Whether nobody is left out."""
-        return self._others is None
+        return not self._without
 
     def forget(self) -> None:
         """They are others than before."""
@@ -319,4 +311,5 @@ class Seeds:
         return page
 
     def _rows(self) -> Iterator[int]:
-        return iter(self._swarm.complete) if self._others is None else filter(self._others, self._swarm.complete)
+        complete, without = self._swarm.complete, self._without
+        return (row for row in complete if row not in without) if without else iter(complete)
