@@ -17,6 +17,7 @@ from pathlib import Path
 
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.memory import give_large_blocks_back
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire.connection_id import ConnectionIds
 from torrentnet.wire.udp import Announce, Event, pack_announce
@@ -34,6 +35,7 @@ def resident() -> int:
 def main(peers: int, swarms: int, named: bool) -> None:
     """Fill a core and print what that took."""
     most = 4 * peers
+    give_large_blocks_back()
     core = Core(
         Settings(),
         ConnectionIds(bytes(32), 0.0),

@@ -23,6 +23,7 @@ from torrentnet.console.units import format_duration, parse_duration
 from torrentnet.tracker.commands import Desk, add_commands
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.journal import Journal
+from torrentnet.tracker.memory import give_large_blocks_back
 from torrentnet.tracker.server import Server, bind
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire.connection_id import ConnectionIds
@@ -141,6 +142,7 @@ def parse_options(arguments: list[str]) -> Options:
 
 
 def _run(options: Options) -> int:
+    give_large_blocks_back()
     journal = Journal(options.state)
     try:
         sock = bind(options.host, options.port)
