@@ -7,11 +7,19 @@ concerns one scenario. The plugin's own mark for that has no effect with the pyt
 from __future__ import annotations
 
 import re
+import signal
 
 import pytest
 
 ENGINES = ("docker", "local", "loopback")
 SCENARIOS = "test_scenarios.py"
+
+
+def pytest_configure() -> None:
+    """Let the programs that tests start hear Ctrl-C: whatever a script runs in its background begins without."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)
