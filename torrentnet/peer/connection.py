@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
 import socket
+import struct
+import sys
+import termios
 from typing import TYPE_CHECKING
 
 from torrentnet.peer.link import Link
@@ -14,18 +17,15 @@ if TYPE_CHECKING:
     from torrentnet.peer.storage import FileStore
     from torrentnet.wire.udp import Endpoint
 
-TCP_NOTSENT_LOWAT = 25
-"""Linux's number, which Python's socket module does not name."""
-LEAST_UNSENT, MOST_UNSENT = 8 * 1024, 1024 * 1024
-FIRST_UNSENT = 64 * 1024
-UNSENT_SECONDS = 0.02
-SO_MAX_PACING_RATE = 47
-"""Linux's number, as above."""
-PACING = 2.0
-"""How much faster than its uplink a connection may send: enough to notice a faster one, too little to fill a queue."""
-LEAST_PACING, MAX_PACING = 128 * 1024, 2**31 - 1
 STALLED_AFTER = 0.5
-"""Seconds without a byte taken after which a connection holds up no other one's turn."""
+"""Seconds without a byte acknowledged after which a connection holds up no other one's turn."""
+WORDS_BETWEEN = 16 * 1024
+"""Bytes on their way out past which requests wait where turns are taken: what is said meanwhile comes right after."""
+ROUND_TRIP_FOR = 1.0
+"""Seconds for which a round trip that was looked up is good."""
+_MIN_RTT = struct.Struct("=I")
+_MIN_RTT_AT = 148
+"""Where Linux's ``struct tcp_info`` has the least round trip of a connection, in microseconds."""
 
 
 class Connection:
@@ -41,9 +41,9 @@ class Connection:
         self.upload = Upload(conversation, store, now)
         self.writing = False
         """Whether the loop waits for room to write."""
-        self.moved_at = now
-        """When a byte was last taken off our hands, or nothing waited."""
-        self._paced_for = -1.0
+        self._left = 0
+        self._left_at = self._less_at = now
+        self._round_trip, self._round_trip_at = 0.0, now - ROUND_TRIP_FOR
 
     @property
     def wealth(self) -> int:
@@ -55,25 +55,29 @@ class Connection:
         """See :class:`torrentnet.peer.turns.Waiting`."""
         return self.upload.waits_since
 
+    def begin_turns(self) -> None:
+        """From now on pieces are sent in turns."""
+        self.upload.in_turns = True
+        self.upload.high_water = WORDS_BETWEEN
+
+    def unacknowledged(self, now: float) -> int:
+        """Bytes of what was sent that the other end has not acknowledged (SIOCOUTQ, see tcp(7))."""
+        left = int.from_bytes(fcntl.ioctl(self.link.sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        if left != self._left or not left or now - self._left_at > STALLED_AFTER:
+            # Who was not looked at for long may have had any number of them meanwhile.
+            self._less_at = now
+        self._left, self._left_at = left, now
+        return left
+
     def stalled(self, now: float) -> bool:
-        """Whether it has taken nothing for a while of what waits for it."""
-        return self.conversation.waiting > 0 and now - self.moved_at > STALLED_AFTER
+        """Whether it has taken nothing for a while of what the kernel has for it."""
+        return self.unacknowledged(now) > 0 and now - self._less_at > STALLED_AFTER
 
-    def keep_queues_short(self, rate: float) -> None:
-        """Let the kernel take no more ahead than leaves in a moment: what is decided later can still be said first.
-
-        ``rate`` is what this peer can send, in bytes a second; 0 where it is not known yet. Congestion controls that
-        guess a path's rate from how fast a burst went through (BBR) fill the queue of a slow uplink many times over
-        when what they send comes piece by piece; a bound on the pacing rate also bounds what waits below the socket
-        (TCP small queues). Where the kernel has no such options, decisions are only coarser.
-        """
-        if self._paced_for * 0.8 <= rate <= self._paced_for * 1.25:
-            return
-        self._paced_for = rate
-        unsent = round(min(max(rate * UNSENT_SECONDS, LEAST_UNSENT), MOST_UNSENT)) if rate else FIRST_UNSENT
-        self.upload.high_water = unsent
-        with contextlib.suppress(OSError):
-            self.link.sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent)
-            if rate:
-                pace = round(min(max(rate * PACING, LEAST_PACING), MAX_PACING))
-                self.link.sock.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, pace)
+    def round_trip(self, now: float) -> float:
+        """The least round trip of late, in seconds, without what queues add to it."""
+        if now - self._round_trip_at >= ROUND_TRIP_FOR:
+            self._round_trip_at = now
+            size = _MIN_RTT_AT + _MIN_RTT.size
+            known = self.link.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
+            self._round_trip = _MIN_RTT.unpack_from(known, _MIN_RTT_AT)[0] / 1e6 if len(known) == size else 0.0
+        return self._round_trip

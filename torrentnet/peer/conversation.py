@@ -205,6 +205,11 @@ class Conversation:
             self.send(Extended(self.extension.metadata_id, pack_metadata(metadata)))
 
     @property
+    def has_blocks(self) -> bool:
+        """Whether data of blocks is in :attr:`output`, and not only words."""
+        return any(isinstance(item, FileSpan) for item in self.output)
+
+    @property
     def takes_offers(self) -> bool:
         """Whether the other side asks for pieces only after :meth:`send_offer`."""
         return self.extension is not None and self.extension.offer_id > 0

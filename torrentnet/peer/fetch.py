@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -54,6 +55,8 @@ EXCHANGE_WINDOW = 128 * 1024
 """Bytes with which the window begins where others could send the same pieces; it follows the rate from there."""
 WINDOW_SECONDS = 1.5
 METER_SECONDS = 0.25
+MEANT_S = 0.05
+"""Seconds of a piece's coming that tell how fast it comes."""
 MAX_CREDITS = 256
 MAX_CANCELLED = 4_096
 KEEPALIVE = 60.0
@@ -97,6 +100,8 @@ class _Partial:
     unasked: int = 0
     data: bytearray | None = None
     """Once something of it comes: a piece that is only asked for needs no memory."""
+    begun: tuple[float, int] | None = None
+    """When its first block had come, and how many bytes it lacked then."""
 
 
 @dataclass(slots=True)
@@ -138,6 +143,8 @@ class Fetch:
     _cancelled: set[tuple[int, int]] = field(default_factory=set)
     rate: float = 0.0
     """Bytes a second that came of late while something was asked for; in an exchange only."""
+    speed: float = 0.0
+    """Bytes a second at which the last pieces came, once they had begun to; 0 while none has."""
     _meter: tuple[float, int] | None = None
     _heard_bytes: int = 0
     _rate_since: tuple[float, int] | None = None
@@ -146,6 +153,29 @@ class Fetch:
         """Whether something of one of :attr:`pieces` has come."""
         partial = self._partials.get(piece)
         return partial is not None and partial.data is not None
+
+    def needs(self, piece: int, now: float) -> float:
+        """Seconds until one of :attr:`pieces` is here, if it goes on as it did; infinite where nothing tells."""
+        if piece not in self._partials:
+            # It is just being taken over.
+            return 0.0
+        missing = 0
+        for one, partial in self._partials.items():
+            missing += partial.missing
+            if one == piece:
+                break
+        first = next(iter(self._partials.values()))
+        speed = self.speed
+        if first.begun is not None:
+            since, then = first.begun
+            if now - since > MEANT_S:
+                speed = (then - first.missing) / (now - since)
+        return missing / speed if speed else math.inf
+
+    def would_need(self, size: int) -> float:
+        """Seconds for ``size`` bytes more of it; infinite where nothing tells."""
+        missing = sum(partial.missing for partial in self._partials.values())
+        return (missing + size) / self.speed if self.speed else math.inf
 
     @property
     def asks_metadata(self) -> bool:
@@ -365,6 +395,7 @@ class Fetch:
         partial.missing -= length
         if self.exchange:
             self._measure(now)
+            self._time(partial, now)
         if not partial.missing:
             del self._partials[block.piece]
             yield PieceArrived(block.piece, data, now - partial.asked_at)
@@ -389,6 +420,14 @@ class Fetch:
         seen = (self.conversation.received_bytes - then) / (now - since)
         self.rate = seen if not self.rate else (self.rate + seen) / 2
         self._meter = (now, self.conversation.received_bytes)
+
+    def _time(self, partial: _Partial, now: float) -> None:
+        if partial.begun is None:
+            partial.begun = now, partial.missing
+        elif not partial.missing:
+            since, then = partial.begun
+            seen = then / max(now - since, 1e-6)
+            self.speed = (self.speed + seen) / 2 if self.speed else seen
 
     def _take_reject(self, reject: Reject, now: float) -> None:
         if (reject.piece, reject.begin) in self._cancelled:
@@ -416,6 +455,7 @@ class Fetch:
             self._in_flight -= self._asked.pop(key)
         partial.unasked = 0
         partial.missing = partial.size
+        partial.begun = None
 
     def ask_metadata(self, now: float) -> None:
         """Ask for the info dictionary, unless it is known. Raises :class:`SourceFailed` where the source has none."""

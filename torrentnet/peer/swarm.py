@@ -39,12 +39,14 @@ MAX_PARTNERS = 60
 MAX_DIALS = 40
 MAX_ASKED = 32 * 1024 * 1024
 """Bytes of pieces that may be asked for at once, but always two pieces."""
-LOOK_EVERY, LOOK_AT_THE_END = 0.25, 0.05
+LOOK_EVERY, LOOK_AT_THE_END = 0.25, 0.02
 PEERS_AGAIN = (0.3, 1.0, 3.0)
 """Seconds after joining when the tracker is asked for peers again: in a flash crowd most come just after us."""
 ENOUGH = 20
 """Connections with which no more peers are asked for; those who come later find us."""
 METADATA_PATIENCE = 3.0
+LATE_TIMES, LEAST_LATE = 1.5, 0.03
+"""At the end a piece is asked of a second peer that would need so many times less, and so many seconds besides."""
 
 
 class Wire(Protocol):
@@ -269,7 +271,7 @@ class Swarm(Getting):
         assert pieces is not None
         if not pieces.work.awaited(result.piece):
             return
-        for other in pieces.work.arrived(result.piece, result.elapsed):
+        for other in pieces.work.arrived(result.piece):
             if other is not partner:
                 other.fetch.cancel(result.piece, now)
         pieces.verifying[result.piece] = _Verifying(partner, partner.holder, result.elapsed, result.data)
@@ -397,10 +399,22 @@ class Swarm(Getting):
         if piece is not None:
             pieces.work.move(piece, partner, now).fetch.cancel(piece, now)
             return piece
-        piece = pieces.work.late(held, partner, now)
+        piece = self._late(partner, held, now)
         if piece is not None:
             pieces.work.join(piece, partner)
         return piece
+
+    def _late(self, partner: _Partner, held: PieceSet, now: float) -> int | None:
+        """The piece that would be here much sooner if this one sent it too."""
+        pieces, info = self._pieces, self.info
+        assert pieces is not None
+        assert info is not None
+        found = pieces.work.slowest(held, partner, lambda giver, piece: giver.fetch.needs(piece, now))
+        if found is None:
+            return None
+        seconds, piece = found
+        sooner = partner.fetch.would_need(info.piece_size(piece)) * LATE_TIMES + LEAST_LATE
+        return piece if seconds > sooner else None
 
     def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
         """See :class:`~torrentnet.peer.getting.Getting`."""
@@ -484,7 +498,7 @@ class Swarm(Getting):
             held = partner.fetch.possession.held
             if held is None:
                 continue
-            if work.waiting(held, partner, now, _begun) is None and work.late(held, partner, now) is None:
+            if work.waiting(held, partner, now, _begun) is None and self._late(partner, held, now) is None:
                 continue
             if partner.wire.conversation.waits_for_offers:
                 partner.fetch.want()

@@ -23,7 +23,7 @@ AHEAD = 0.2
 LEAST_AHEAD = 32 * 1024
 MOST_AHEAD = 8 * 1024 * 1024
 """Bytes."""
-FIRST_AHEAD = 512 * 1024
+FIRST_AHEAD = 256 * 1024
 """Bytes that are promised before it is known how fast they leave: a fast uplink must not begin slowly."""
 WINDOW, FIRST_WINDOW = 0.2, 0.05
 """Seconds over which the rate of sending is looked at."""

@@ -37,8 +37,6 @@ IDLE_TIMEOUT = 150.0
 """BEP 3: peers say something about every two minutes."""
 DRAIN_TIMEOUT = 60.0
 """Seconds in which a peer that asked for data must take some of it."""
-MAX_PROMISED = 4 * 1024 * 1024
-"""Bytes that one peer is offered at once, but always one piece."""
 PROMPT = 0.1
 """Seconds for which an offer counts as good as asked for: from then on the next one gets its turn meanwhile."""
 OFFER_TIMEOUT = 5.0
@@ -73,7 +71,7 @@ class Upload:
         self._last_piece = -1
         self._turn_bytes = 0
         self.high_water = HIGH_WATER
-        """Bytes on their way out past which requests wait; less where turns are taken, see :class:`Connection`."""
+        """Bytes on their way out past which requests wait; less where turns are taken."""
         self.in_turns = False
         """Whether requests of a peer that takes no offers wait for :meth:`give_turn` too."""
         self.waits_since = now
@@ -151,8 +149,8 @@ class Upload:
     def _waits_for_turns(self) -> bool:
         return self.in_turns and not self._conversation.takes_offers
 
-    def wants_turn(self, now: float) -> bool:
-        """Whether it is to be considered for the next turn."""
+    def wants_turn(self, now: float, most: int) -> bool:
+        """Whether it is to be considered for the next turn: not while ``most`` bytes are promised or on their way."""
         if self._waits_for_turns:
             return bool(self._queue) and self._turn_bytes <= 0
         store, given = self._store, self._given
@@ -162,7 +160,9 @@ class Upload:
             # Not there, or not ready: it is offered something again, but others had their turns meanwhile.
             self._promised = 0
         late = now - self._offered_at > PROMPT
-        if self._promised and (late or (self._promised + 1) * store.info.piece_length > MAX_PROMISED):
+        if self._promised and (late or self._promised * store.info.piece_length + self.backlog >= most):
+            return False
+        if self.backlog >= most:
             return False
         held = self.possession.held
         return store.held.beyond(given) if held is None else store.held.beyond(given, held)

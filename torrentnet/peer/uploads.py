@@ -11,7 +11,7 @@ from torrentnet.peer.connection import Connection
 from torrentnet.peer.conversation import Conversation, OfUs
 from torrentnet.peer.link import SourceChanged
 from torrentnet.peer.ratelimit import UNLIMITED
-from torrentnet.peer.turns import Pace, choose
+from torrentnet.peer.uplink import Uplink
 from torrentnet.wire.errors import PeerProtocolError, RemoteError
 from torrentnet.wire.extended import ExtensionHandshake
 from torrentnet.wire.udp import Endpoint
@@ -30,8 +30,6 @@ RECEIVES_A_TURN = 4
 LEAST_TURN = 128 * 1024
 """Bytes that one of many is sent at a time: whoever is quick to take them gets little more than the others."""
 CHECK_EVERY = 1.0
-ACTIVE = 2
-"""Peers that are sent pieces at the same time where turns are taken: more would make each piece late for everybody."""
 SOON, LATER = 0.03, 0.25
 """Seconds for which news of pieces is gathered. At the beginning and at the end every one of them matters at once."""
 LATER_EACH, LATEST = 0.03, 1.0
@@ -76,14 +74,11 @@ class Uploads:
         self._limit = limit
         self._told = told
         self._of_us = of_us or OfUs()
-        self._rng = rng or random.SystemRandom()
+        self._uplink = Uplink(rng or random.SystemRandom(), now)
         self._connections: dict[socket.socket, Connection] = {}
-        self._line: dict[Connection, None] = {}
-        self._in_turns = False
-        self._turns_go_on = False
-        self._pace = Pace(now)
         self._check_at = 0.0
         self._turn_at: float | None = None
+        self._room_at: float | None = None
         self._haves_at: float | None = None
         self._store: FileStore | None = None
         self.taker: Taker | None = None
@@ -116,9 +111,9 @@ class Uploads:
     def due(self, now: float) -> float | None:
         """When :meth:`tick` is to be called next."""
         times = [self._check_at] if self._connections else []
-        times += [at for at in (self._turn_at, self._haves_at) if at is not None]
-        if self._in_turns:
-            times.append(now if self._turns_go_on else now + LATER)
+        times += [at for at in (self._turn_at, self._room_at, self._haves_at) if at is not None]
+        if self._uplink.in_turns:
+            times.append(now if self._uplink.turns_go_on else now + LATER)
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
@@ -126,6 +121,10 @@ class Uploads:
         if self._turn_at is not None and now >= self._turn_at:
             self._turn_at = None
             self._send_all(now)
+        if self._room_at is not None and now >= self._room_at:
+            self._room_at = None
+            for connection in self._uplink.line:
+                self.flush(connection, now)
         if self._haves_at is not None and now >= self._haves_at:
             self._haves_at = None
             for connection in self._connections.values():
@@ -136,7 +135,7 @@ class Uploads:
             for connection in list(self._connections.values()):
                 if reason := connection.upload.expired(now):
                     self.close_one(connection, reason, now)
-        if self._in_turns:
+        if self._uplink.in_turns:
             self._give_turns(now)
 
     def announce(self, piece: int, now: float) -> None:
@@ -199,7 +198,8 @@ class Uploads:
             of_us=self._of_us,
         )
         connection = Connection(sock, endpoint, conversation, store, now)
-        connection.upload.in_turns = self._in_turns
+        if self._uplink.in_turns:
+            connection.begin_turns()
         self._connections[sock] = connection
         self._selector.register(sock, selectors.EVENT_READ, lambda mask, at: self._ready(connection, mask, at))
         if conversation.waiting:
@@ -210,7 +210,7 @@ class Uploads:
         """Close a connection; nothing happens where it is closed already."""
         if self._connections.pop(connection.link.sock, None) is None:
             return
-        self._line.pop(connection, None)
+        self._uplink.forget(connection)
         self._selector.unregister(connection.link.sock)
         connection.link.close()
         if self.taker is not None:
@@ -258,8 +258,12 @@ class Uploads:
             budget = max(1024, budget // share) if budget else 0
         elif len(self._connections) > 1 and not self._limit.pause():
             budget = min(budget, max(LEAST_TURN, UNLIMITED // len(self._connections)))
+        room = self._uplink.room(connection, now) if upload.wants_to_send or conversation.has_blocks else None
+        held_back = room is not None and room < budget
+        if room is not None:
+            budget = min(budget, room)
         count = 0
-        if conversation.waiting and self._in_turns:
+        if conversation.waiting and self._uplink.in_turns:
             # It goes along for nothing.
             upload.say_haves()
         try:
@@ -278,31 +282,31 @@ class Uploads:
         except OSError as error:
             self.close_one(connection, str(error), now)
             return
-        if count or not conversation.waiting:
-            connection.moved_at = now
         self.total += count
         self._limit.spend(count)
-        self._pace.sent(count)
-        waits = conversation.waiting > 0 or (upload.wants_to_send and self._may_send(connection, now))
-        if waits and count >= budget and self._limit.pause():
-            # Out of tokens: the clock says when to go on, not the socket.
-            self._turn_at = min(self._turn_at or now + 60, now + self._limit.pause())
-            connection.writing = False
-            self._interest(connection, selectors.EVENT_READ)
-            return
+        self._uplink.sent(connection, count)
+        waits = conversation.waiting > 0 or (upload.wants_to_send and self._uplink.may_send(connection, now))
+        if waits and count >= budget and (held_back or self._limit.pause()):
+            # No room, or no tokens: the clock says when to go on, not the socket.
+            if held_back:
+                self._room_at = min(self._room_at or now + 60, now + self._uplink.step)
+            else:
+                self._turn_at = min(self._turn_at or now + 60, now + self._limit.pause())
+            waits = False
         if waits != connection.writing:
             connection.writing = waits
             self._interest(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0))
 
     def _pump(self, connection: Connection, now: float) -> None:
-        if connection.upload.wants_to_send and self._may_send(connection, now):
+        if connection.upload.wants_to_send and self._uplink.may_send(connection, now):
             connection.upload.pump()
 
     def _send_all(self, now: float) -> None:
         waiting = [
             connection
             for connection in self._connections.values()
-            if connection.conversation.waiting or (connection.upload.wants_to_send and self._may_send(connection, now))
+            if connection.conversation.waiting
+            or (connection.upload.wants_to_send and self._uplink.may_send(connection, now))
         ]
         for connection in waiting:
             self.flush(connection, now, share=max(1, len(waiting)))
@@ -319,50 +323,13 @@ class Uploads:
     # Turns
 
     def _begin_turns(self) -> None:
-        if self._in_turns:
+        if self._uplink.in_turns:
             return
-        self._in_turns = True
+        self._uplink.in_turns = True
         for connection in self._connections.values():
-            connection.upload.in_turns = True
-
-    def _may_send(self, connection: Connection, now: float) -> bool:
-        """Whether it is among the first in line; those that are stuck do not hold up the others."""
-        if not self._in_turns:
-            return True
-        if not connection.upload.may_serve:
-            return False
-        self._line.setdefault(connection)
-        ahead = 0
-        for one in list(self._line):
-            if one is connection:
-                return True
-            waiting = one.conversation.waiting > 0
-            if not one.upload.has_requests and not waiting:
-                del self._line[one]
-            elif (waiting or one.upload.may_serve) and not one.stalled(now):
-                ahead += 1
-                if ahead >= ACTIVE:
-                    return False
-        return True
+            connection.begin_turns()
 
     def _give_turns(self, now: float) -> None:
-        everybody = list(self._connections.values())
-        # What waits for a peer that takes nothing keeps the uplink from nobody.
-        backlog = sum(connection.upload.backlog for connection in everybody if not connection.stalled(now))
-        self._pace.look(now, busy=backlog > 0)
-        backlog += sum(connection.upload.promised(now) for connection in everybody)
-        ahead = self._pace.ahead()
-        given: list[Connection] = []
-        while backlog < ahead:
-            waiting = [connection for connection in everybody if connection.upload.wants_turn(now)]
-            connection = choose(waiting, self._rng, now)
-            if connection is None:
-                break
-            backlog += connection.upload.give_turn(now)
-            given.append(connection)
-        for connection in (*given, *self._line):
-            connection.keep_queues_short(self._pace.rate)
+        for connection in self._uplink.give_turns(self._connections.values(), now):
             if not connection.writing:
                 self.flush(connection, now)
-        # Who has asked for much at once says nothing more that would wake us up for the next turn.
-        self._turns_go_on = bool(given) and any(one.upload.wants_turn(now) for one in self._connections.values())

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
 MAX_LOOKED_AT = 512
 """Missing pieces that are compared for one choice: a sample is as good, and a file may have a million."""
-LATE_TIMES = 2.0
-LEAST_LATE = 0.4
-"""A piece is late after so many times what pieces took of late, and at least so many seconds."""
 LEAST_WAIT = 0.1
 """Seconds that a piece waits in one peer's queue before, at the end, another one is asked in its place."""
 
@@ -42,7 +39,6 @@ class Work(Generic[T]):
         self._at = {piece: index for index, piece in enumerate(self._todo)}
         self._under: dict[int, _Under[T]] = {}
         self._holders = [0] * held.size
-        self._typical = 0.0
 
     @property
     def nothing_left(self) -> bool:
@@ -88,15 +84,17 @@ class Work(Generic[T]):
         self._under[piece] = _Under(now, [giver])
         return piece
 
-    def late(self, theirs: PieceSet, giver: T, now: float) -> int | None:
-        """The piece that is asked of one other peer for longest, if that is too long; None where none is late."""
-        limit = max(LATE_TIMES * self._typical, LEAST_LATE)
-        late = [
-            (under.since, piece)
+    def slowest(self, theirs: PieceSet, giver: T, needs: Callable[[T, int], float]) -> tuple[float, int] | None:
+        """Of what ``theirs`` has too and one other peer is asked for, the piece that will be here last.
+
+        ``needs`` says in how many seconds the one who was asked will have sent it. None where there is none.
+        """
+        slow = [
+            (needs(under.givers[0], piece), piece)
             for piece, under in self._under.items()
-            if len(under.givers) == 1 and giver not in under.givers and now - under.since >= limit and piece in theirs
+            if len(under.givers) == 1 and giver not in under.givers and piece in theirs
         ]
-        return min(late)[1] if late else None
+        return max(slow) if slow else None
 
     def waiting(self, theirs: PieceSet, giver: T, now: float, begun: Callable[[T, int], bool]) -> int | None:
         """The piece that waits for longest at one other peer, which has not ``begun`` to send it; None where none does.
@@ -125,10 +123,9 @@ class Work(Generic[T]):
         """One more is asked for a piece."""
         self._under[piece].givers.append(giver)
 
-    def arrived(self, piece: int, elapsed: float) -> list[T]:
-        """All of a piece is here, ``elapsed`` seconds after it was asked for. Returns all who were asked for it."""
+    def arrived(self, piece: int) -> list[T]:
+        """All of a piece is here. Returns all who were asked for it."""
         under = self._under.pop(piece, None)
-        self._typical = elapsed if not self._typical else 0.8 * self._typical + 0.2 * elapsed
         return under.givers if under is not None else []
 
     def awaited(self, piece: int) -> bool:

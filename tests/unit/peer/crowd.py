@@ -178,8 +178,8 @@ class Peer(Downloader):
             backlog = sum(end.upload.backlog for end in self.ends)
             self._pace.look(now, busy=backlog > 0)
             backlog += sum(end.upload.promised(now) for end in self.ends)
-            while backlog < self._pace.ahead():
-                waiting = [end for end in self.ends if end.upload.wants_turn(now)]
+            while backlog < (ahead := self._pace.ahead()):
+                waiting = [end for end in self.ends if end.upload.wants_turn(now, ahead)]
                 chosen = choose(waiting, self._rng, now)
                 if chosen is None:
                     break

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.peer.streams import LEECH_ID, PIECE, Asking, Seed, content, make_store
-from torrentnet.peer.connection import MOST_UNSENT
+from torrentnet.peer.connection import WORDS_BETWEEN
 from torrentnet.peer.upload import (
     DRAIN_TIMEOUT,
     HANDSHAKE_TIMEOUT,
@@ -178,11 +178,11 @@ def test_who_asks_and_never_takes_is_closed(store: FileStore) -> None:
     assert client.seed.conversation.waiting < 4 * HIGH_WATER
 
 
-def test_much_on_its_way_over_a_fast_link_is_no_abuse(store: FileStore) -> None:
+def test_words_wait_behind_little_where_turns_are_taken(store: FileStore) -> None:
     client = Client(store)
-    client.seed.upload.high_water = MOST_UNSENT
+    client.seed.upload.high_water = WORDS_BETWEEN
     client.say(*(Request(piece, 0, PIECE) for piece in range(40)), listen=False)
-    assert client.seed.conversation.waiting > MOST_UNSENT
+    assert client.seed.conversation.waiting < WORDS_BETWEEN + 2 * PIECE
     assert [type(event) for event in client.say(KeepAlive(), Interested())] == [Block] * 40
 
 

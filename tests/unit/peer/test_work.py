@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from torrentnet.peer.work import LATE_TIMES, LEAST_LATE, MAX_LOOKED_AT, Work, gained
+from torrentnet.peer.work import MAX_LOOKED_AT, Work, gained
 from torrentnet.wire.pieces import PieceSet
 
 ALL = PieceSet.full(10)
@@ -82,45 +82,40 @@ def test_who_was_asked_is_told_when_it_arrives() -> None:
     one = work(size=1)
     one.take(PieceSet.full(1), "a", 0.0)
     one.join(0, "b")
-    assert one.arrived(0, 0.5) == ["a", "b"]
+    assert one.arrived(0) == ["a", "b"]
     assert not one.awaited(0)
     assert not one.lacks(0)
-    assert one.arrived(0, 0.5) == []
+    assert one.arrived(0) == []
 
 
 def test_a_bad_piece_is_missing_again_once() -> None:
     one = work(size=2, held=(1,))
     one.take(PieceSet.full(2), "a", 0.0)
-    one.arrived(0, 0.5)
+    one.arrived(0)
     one.again(0)
     one.again(0)
     assert one.take(PieceSet.full(2), "b", 0.0) == 0
     assert one.take(PieceSet.full(2), "b", 0.0) is None
 
 
-def test_the_piece_that_is_late_for_longest_is_asked_of_one_more() -> None:
+def test_the_piece_that_will_be_here_last_is_asked_of_one_more() -> None:
     one = work(size=3)
     everything = PieceSet.full(3)
-    order = [one.take(everything, "slow", at) for at in (0.0, 0.1, 0.2)]
-    assert one.late(everything, "b", LEAST_LATE - 0.01) is None
-    assert one.late(everything, "b", LEAST_LATE) == order[0]
-    assert one.late(everything, "slow", 9.0) is None
-    assert order[0] is not None
-    one.join(order[0], "b")
-    # Two are enough.
-    assert one.late(everything, "c", 9.0) == order[1]
-    assert one.late(PieceSet(3, [order[0]]), "c", 9.0) is None
-
-
-def test_late_is_by_what_pieces_took_of_late() -> None:
-    one = work(size=4)
-    everything = PieceSet.full(4)
-    first = one.take(everything, "a", 0.0)
+    first, second, third = (one.take(everything, "slow", 0.0) for _ in range(3))
     assert first is not None
-    one.arrived(first, 10.0)
-    one.take(everything, "slow", 10.0)
-    assert one.late(everything, "b", 10.0 + 10.0 * LATE_TIMES - 0.1) is None
-    assert one.late(everything, "b", 10.1 + 10.0 * LATE_TIMES) is not None
+    assert second is not None
+    seconds = {first: 4.0, second: 3.0, third: 2.0}
+
+    def needs(giver: str, piece: int) -> float:
+        assert giver == "slow"
+        return seconds[piece]
+
+    assert one.slowest(everything, "b", needs) == (4.0, first)
+    assert one.slowest(everything, "slow", needs) is None
+    one.join(first, "b")
+    # Two are enough.
+    assert one.slowest(everything, "c", needs) == (3.0, second)
+    assert one.slowest(PieceSet(3, [first]), "c", needs) is None
 
 
 def test_the_one_piece_that_somebody_has_is_found_among_many() -> None:
@@ -175,7 +170,7 @@ def test_no_piece_is_ever_lost_or_given_to_two_by_chance(
             else:
                 assert back == []
         elif step == "a" and piece in asked:
-            assert one.arrived(piece, 1.0) == asked.pop(piece)
+            assert one.arrived(piece) == asked.pop(piece)
             here.add(piece)
         elif step == "j" and len(asked.get(piece, "12")) == 1 and giver not in asked[piece]:
             one.join(piece, giver)

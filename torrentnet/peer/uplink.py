@@ -1,0 +1,137 @@
+"""The uplink below all connections: which piece leaves next, and how little of it waits in the kernel.
+
+What the kernel has taken can be neither reordered nor overtaken, and it divides the uplink among all connections that
+it has something for, which makes every piece late. So while the uplink is known to be slow, a moment's worth is handed
+down at a time, to one or two connections. That also keeps the uplink's own queue short whatever congestion control is
+in force: BBR takes what is sent piece by piece behind a token bucket for a path of Gbit/s, and would fill the queue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torrentnet.peer.turns import Pace, choose
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection
+
+    from torrentnet.peer.connection import Connection
+
+ACTIVE = 2
+"""Peers that are sent pieces at the same time: more would make each piece late for everybody, and one may be slow."""
+BELOW = 0.06
+"""Seconds of sending that wait in the kernel, besides what is on a long way."""
+LEAST_BELOW, FIRST_BELOW = 24 * 1024, 64 * 1024
+"""Bytes; the second until the rate is known."""
+SEGMENT = 1448
+"""Bytes of content in a full packet on an Ethernet."""
+EACH = 2 / 3
+"""The part of it that one connection may take: a slow receiver must leave something to the next one."""
+FAST = 50e6
+"""Bytes a second from which on nothing is held back: queues are short anyway, and looking at them costs time."""
+STEP, FIRST_STEP = 0.01, 0.001
+"""Seconds after which room is looked for again; the second until the rate is known."""
+
+
+class Uplink:
+    """What may go out. Connections that take turns stand in one line for it, in the order of their requests."""
+
+    def __init__(self, rng: random.Random, now: float) -> None:
+        self._rng = rng
+        self._pace = Pace(now)
+        self._line: dict[Connection, None] = {}
+        self._loaded: dict[Connection, None] = {}
+        self.in_turns = False
+        """Whether turns are taken: from the first peer on that takes offers."""
+        self.turns_go_on = False
+        """Whether more turns are due that nothing will wake us up for."""
+
+    @property
+    def line(self) -> list[Connection]:
+        """Who stands in line, the first one first."""
+        return list(self._line)
+
+    def forget(self, connection: Connection) -> None:
+        """It is closed."""
+        self._line.pop(connection, None)
+        self._loaded.pop(connection, None)
+
+    def sent(self, connection: Connection, count: int) -> None:
+        """``count`` bytes were handed to the kernel."""
+        self._pace.sent(count)
+        if count and self.in_turns:
+            self._loaded[connection] = None
+
+    def may_send(self, connection: Connection, now: float) -> bool:
+        """Whether a piece may leave: it is among the first in line. Those that are stuck do not hold up the others."""
+        if not self.in_turns:
+            return True
+        if not connection.upload.may_serve:
+            return False
+        self._line.setdefault(connection)
+        ahead = 0
+        for one in list(self._line):
+            if one is connection:
+                return True
+            waiting = one.conversation.waiting > 0
+            if not one.upload.has_requests and not waiting:
+                del self._line[one]
+            elif (waiting or one.upload.may_serve) and not one.stalled(now):
+                ahead += 1
+                if ahead >= ACTIVE:
+                    return False
+        return True
+
+    # What waits in the kernel
+
+    def room(self, connection: Connection, now: float) -> int | None:
+        """Bytes of pieces that the kernel may be given for a connection now; None: as many as it takes."""
+        rate = self._pace.rate
+        if not self.in_turns or rate >= FAST:
+            return None
+        there, longest = 0, 0.0
+        for one in list(self._loaded):
+            left = one.unacknowledged(now)
+            if not left:
+                del self._loaded[one]
+            elif not one.stalled(now):
+                # What a peer is stuck with keeps the uplink from nobody.
+                there += left
+                longest = max(longest, one.round_trip(now))
+        below = max(rate * (BELOW + longest), LEAST_BELOW) if rate else FIRST_BELOW
+        own = connection.unacknowledged(now)
+        room = int(min(below - there, below * EACH - own))
+        # Whole segments: what goes in bits and pieces costs a header each.
+        return max(0, room - room % SEGMENT)
+
+    @property
+    def step(self) -> float:
+        """Seconds until there can be room again."""
+        return STEP if self._pace.rate else FIRST_STEP
+
+    # Turns
+
+    def give_turns(self, everybody: Collection[Connection], now: float) -> list[Connection]:
+        """Promise as much as can leave soon. Returns to whom something is to be said, or sent."""
+        # What waits for a peer that takes nothing keeps the uplink from nobody.
+        backlog = sum(one.upload.backlog for one in everybody if one.upload.backlog and not one.stalled(now))
+        self._pace.look(now, busy=backlog > 0)
+        backlog += sum(connection.upload.promised(now) for connection in everybody)
+        ahead = self._pace.ahead()
+        given: dict[Connection, None] = {}
+        while backlog < ahead:
+            waiting = self._waiting(everybody, ahead, now)
+            connection = choose(waiting, self._rng, now)
+            if connection is None:
+                break
+            backlog += connection.upload.give_turn(now)
+            given[connection] = None
+        # Who has asked for much at once says nothing more that would wake us up for the next turn.
+        self.turns_go_on = bool(given) and bool(self._waiting(everybody, ahead, now))
+        return [*given, *(one for one in self._line if one not in given)]
+
+    def _waiting(self, everybody: Collection[Connection], ahead: int, now: float) -> list[Connection]:
+        waiting = [one for one in everybody if one.upload.wants_turn(now, ahead)]
+        # Whoever comes first must not be promised what is enough for all.
+        return [one for one in waiting if one.upload.wants_turn(now, ahead // len(waiting))]
