@@ -213,6 +213,53 @@ def test_up_takes_down_what_is_up(home: Path) -> None:
         assert torrentnet(home, "down").returncode == 0
 
 
+LINKS = """\
+about: A leecher behind a slow link.
+files: {a.txt: {size: 64KiB}}
+nodes:
+  tracker: {tracker: {}}
+  seeder: {share: a.txt}
+  leecher: {get: a.txt}
+links:
+  - {to: leecher, rate: 8mbit}
+  - {to: leecher, loss: 1%}
+expect:
+  - {node: leecher, has: a.txt, within: 30s}
+"""
+
+
+@on(DOCKER)
+def test_a_node_that_is_restarted_by_hand_gets_the_rules_of_its_links_again(home: Path, tmp_path: Path) -> None:
+    def rules() -> tuple[bool, bool]:
+        """Whether the seeder sends at a rate, and the leecher loses something."""
+        root = ("exec", "-T", "--privileged", "--user", "0")
+        shaped = compose(home, *root, "seeder", "tc", "qdisc", "show").stdout
+        return "htb" in shaped, compose(home, *root, "leecher", "iptables", "-w", "-L", "TORRENTNET").returncode == 0
+
+    (tmp_path / "slow.yaml").write_text(LINKS, encoding="utf-8")
+    try:
+        answer = torrentnet(home, "up", str(tmp_path / "slow.yaml"))
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        assert rules() == (True, True)
+        assert "by hand" not in torrentnet(home, "status").stdout
+        assert compose(home, "restart", "leecher").returncode == 0
+        assert rules() == (True, False)
+        told = torrentnet(home, "status").stdout
+        assert "leecher was started again by hand, without the rules of its links; they are set again" in told
+        assert "seeder was started" not in told
+        assert rules() == (True, True)
+        assert "by hand" not in torrentnet(home, "status").stdout
+        with Running(home, "status", "--watch") as watching:
+            watching.wait_line("leecher ")
+            assert compose(home, "restart", "seeder").returncode == 0
+            watching.wait_line("seeder was started again by hand")
+            assert rules() == (True, True)
+            watching.signal(signal.SIGINT)
+            assert watching.wait() == 0
+    finally:
+        assert torrentnet(home, "down").returncode == 0
+
+
 def test_down_without_a_lab(home: Path) -> None:
     answer = torrentnet(home, "down")
     assert answer.returncode == 0

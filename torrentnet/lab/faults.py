@@ -212,6 +212,15 @@ class Faults:
         """What is in force, oldest first."""
         return [ActiveFault(entry.patch.text, entry.since, entry.link) for entry in list(self._in_force.values())]
 
+    def scripts(self) -> dict[str, str]:
+        """What sets the rules of each node of which something is asked. See :meth:`Network.scripts`."""
+        return {} if self._network is None else self._network.scripts()
+
+    def starts(self, node: str) -> int:
+        """How often the lab has started a node, and set its rules."""
+        with self._guard:
+            return self._starts[node]
+
     def measure(self) -> dict[Pair, Counters]:
         """What was counted of every pair since the lab began. See :meth:`Network.measure`."""
         return {} if self._network is None else self._network.measure()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 
-from torrentnet.lab import abilities, report, state
+from torrentnet.lab import abilities, kept, report, state
 from torrentnet.lab.board import Board
 from torrentnet.lab.clock import Clock
 from torrentnet.lab.engines.values import LabSpec, Mode, NodeStatus, StateChange
@@ -32,6 +32,7 @@ from torrentnet.lab.faults import Faults
 from torrentnet.lab.files import make_files
 from torrentnet.lab.interrupt import Interrupted, Interrupts
 from torrentnet.lab.judge import judge
+from torrentnet.lab.kept import KeptNode
 from torrentnet.lab.leftovers import remove_orphans
 from torrentnet.lab.looking import Stage
 from torrentnet.lab.metainfo import make_torrents
@@ -239,6 +240,8 @@ class Lab(NetworkVerbs):
             self._view.end()
             with contextlib.suppress(EngineError):
                 self._end_timeline()
+                if self._kept:
+                    kept.keep(self.home, self.project, self._in_force())
             self.engine.follow(None)
             self.faults.close()
             self.engine.unwatch()
@@ -258,6 +261,15 @@ class Lab(NetworkVerbs):
             timeline, self._timeline = self._timeline, None
             timeline.stop()
             timeline.heal()
+
+    def _in_force(self) -> dict[str, KeptNode]:
+        """The rules in the nodes; those of a node that somebody else has started since are not in force."""
+        return {
+            node: KeptNode(
+                self.engine.life(node) if self.board.view(node).starts == self.faults.starts(node) else "", script
+            )
+            for node, script in self.faults.scripts().items()
+        }
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:

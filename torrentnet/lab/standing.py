@@ -17,7 +17,7 @@ from torrentnet.lab.errors import EXIT_OK, EngineError, UsageError
 from torrentnet.lab.events import show_time
 from torrentnet.lab.interrupt import Interrupted
 from torrentnet.lab.output import print_json, print_table
-from torrentnet.lab.status import Watch, fault_lines, natural, plain_lines, show_live
+from torrentnet.lab.status import Watch, fault_lines, natural, plain_lines, rule_lines, show_live
 from torrentnet.lab.view import printable
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def status(*, watch: bool, as_json: bool) -> int:
             following.settle()
             if watch:
                 return _watch(following)
+            following.mend()
             rows, faults = following.rows(), following.faults()
     finally:
         engine.close()
@@ -127,7 +128,7 @@ def status(*, watch: bool, as_json: bool) -> int:
         ("node", "address", "state", "pieces", "from"),
         [(row.node, row.address, row.life, row.progress, row.source) for row in rows],
     )
-    for line in fault_lines(faults, time.time()):
+    for line in (*fault_lines(faults, time.time()), *rule_lines(rows)):
         print(printable(line))
     return EXIT_OK
 

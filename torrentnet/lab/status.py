@@ -13,20 +13,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from torrentnet.lab import state
+from torrentnet.lab import kept, state
 from torrentnet.lab.board import Board
-from torrentnet.lab.engines.values import NodeStatus, StateChange
+from torrentnet.lab.engines.values import LIVING, NodeStatus, StateChange
 from torrentnet.lab.view import BAR_WIDTH, REFRESH_PER_S, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from rich.console import Console, RenderableType
 
     from torrentnet.lab.board import NodeView
     from torrentnet.lab.engines.base import Engine
-    from torrentnet.lab.engines.values import LogLine
+    from torrentnet.lab.engines.values import LogLine, NodeState
     from torrentnet.lab.state import ActiveFault, UpLab
 
 TRACKER = "tracker"
@@ -37,6 +37,7 @@ QUIET_S = 0.25
 READ_S = 3.0
 """... and in no case later: a busy lab is never quiet."""
 PLAIN_EVERY_S = 1.0
+SET_AGAIN, LOST = "set again", "lost: "
 STYLES = {"running": "cyan", "seed": "green", "paused": "yellow", "gone": "red"}
 
 
@@ -55,6 +56,8 @@ class NodeRow:
     """Of the file; 0 where the node has not said how many there are."""
     source: str
     """The peer that it downloads from."""
+    rules: str = ""
+    """What became of its rules where it was started again by hand: SET_AGAIN, or LOST and why."""
 
     @property
     def progress(self) -> str:
@@ -64,7 +67,8 @@ class NodeRow:
     @property
     def life(self) -> str:
         """The state in one word or two, with the peer program's own where it lives."""
-        return self.doing if self.state == "running" and self.doing else self.state
+        life = self.doing if self.state == "running" and self.doing else self.state
+        return f"{life} (rules lost)" if self.rules.startswith(LOST) else life
 
 
 class Watch:
@@ -75,6 +79,9 @@ class Watch:
         self._engine = engine
         self._home = home
         self._nodes = sorted(engine.places, key=natural)
+        self._rules: dict[str, str] = {}
+        self._looked: dict[str, tuple[int, NodeState]] = {}
+        """At which starts and states :meth:`mend` has looked."""
         self._board = Board(self._nodes, None if on_line is None else lambda line, _: on_line(line))
 
     def __enter__(self) -> Watch:
@@ -98,17 +105,36 @@ class Watch:
                 return
             version = later
 
+    def mend(self) -> None:
+        """Give nodes that were started again by hand the rules that the lab was left with; :meth:`rows` tell of it."""
+        views = {node: self._board.view(node) for node in self._nodes}
+        seen = {node: (view.starts, view.state) for node, view in views.items() if view.state.status in LIVING}
+        new = [node for node, now in seen.items() if self._looked.get(node) != now]
+        self._looked = seen
+        if new:
+            for node, problem in kept.mend(self._home, self.up.project, self._engine, new).items():
+                self._rules[node] = f"{LOST}{problem}" if problem else SET_AGAIN
+
     def rows(self) -> list[NodeRow]:
         """All nodes, the tracker first."""
         return [self._row(node, self._board.view(node)) for node in self._nodes]
 
     def _row(self, node: str, view: NodeView) -> NodeRow:
-        living = view.state.status in {NodeStatus.RUNNING, NodeStatus.PAUSED}
+        living = view.state.status in LIVING
         source = view.source if living and view.doing == "get" else ""
         address = self._engine.places[node].address
         # The tracker tells of everybody's pieces and has none.
         have, pieces = (0, 0) if node == TRACKER else (view.have, view.pieces)
-        return NodeRow(node, address, str(view.state), view.doing if living else "", have, pieces, source)
+        return NodeRow(
+            node,
+            address,
+            str(view.state),
+            view.doing if living else "",
+            have,
+            pieces,
+            source,
+            self._rules.get(node, ""),
+        )
 
     def faults(self) -> list[ActiveFault]:
         """What the network suffers from now."""
@@ -136,10 +162,19 @@ def fault_lines(faults: list[ActiveFault], now: float) -> Iterator[str]:
         yield f"link: {fault.text}" if fault.link else f"fault: {fault.text} (for {max(0.0, now - fault.since):.1f} s)"
 
 
+def rule_lines(rows: Iterable[NodeRow]) -> Iterator[str]:
+    """Whose rules were not in force, as lines."""
+    for row in rows:
+        if row.rules:
+            what = "are set again" if row.rules == SET_AGAIN else f"cannot be set: {row.rules.removeprefix(LOST)}"
+            yield f"{row.node} was started again by hand, without the rules of its links; they {what}"
+
+
 def show_live(watch: Watch, console: Console) -> None:
     """Show the lab on a terminal until it is gone."""
     with Live(get_renderable=lambda: _render(watch, console), console=console, refresh_per_second=REFRESH_PER_S):
         while not watch.gone:
+            watch.mend()
             watch.wait(PLAIN_EVERY_S)
 
 
@@ -153,8 +188,11 @@ def plain_lines(watch: Watch) -> Iterator[str]:
         yield from (f"begins: {text}" for text in faults if text not in told_faults)
         yield from (f"is over: {text}" for text in told_faults if text not in faults)
         told_faults = faults
+        watch.mend()
         for row in watch.rows():
             if told.get(row.node) != row:
+                if row.rules and (row.node not in told or told[row.node].rules != row.rules):
+                    yield from rule_lines([row])
                 told[row.node] = row
                 source = f"from {row.source}" if row.source else ""
                 yield " ".join(part for part in (row.node, row.address, row.life, row.progress, source) if part)
@@ -167,7 +205,7 @@ def plain_lines(watch: Watch) -> Iterator[str]:
 
 def _render(watch: Watch, console: Console) -> RenderableType:
     rows = watch.rows()
-    faults = list(fault_lines(watch.faults(), time.time()))
+    faults = [*fault_lines(watch.faults(), time.time()), *rule_lines(rows)]
     table = Table(
         title=Text(watch.up.scenario, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )

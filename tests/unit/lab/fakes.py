@@ -109,6 +109,8 @@ class FakeEngine(Engine):
         """What was run in whose network."""
         self.rooted: dict[str, ExecResult] = {}
         """What such a script answers, by node; nothing where there is none."""
+        self.lives: dict[str, str] = {}
+        """By node; empty where there is none."""
         self.scratched = 0
 
     def check(self) -> None: ...
@@ -142,6 +144,9 @@ class FakeEngine(Engine):
 
     def state(self, node: str) -> NodeState:
         return self.states[node]
+
+    def life(self, node: str) -> str:
+        return self.lives.get(node, "")
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         self.asked.append((node, *argv))

@@ -13,8 +13,9 @@ from rich.console import Console
 from tests.unit.lab import golden
 from tests.unit.lab.stub import SCENARIO, StubEngine
 from tests.unit.lab.test_cli import run
-from torrentnet.lab import standing, state
+from torrentnet.lab import kept, standing, state
 from torrentnet.lab.engines.values import NodeState, NodeStatus, StateChange
+from torrentnet.lab.kept import KeptNode
 from torrentnet.lab.owner import Owner
 from torrentnet.lab.state import ActiveFault, UpLab
 from torrentnet.lab.status import Watch, fault_lines, natural, plain_lines, show_live
@@ -48,6 +49,13 @@ class Standing(StubEngine):
         self.say("leecher-9", "state state=get file=a.txt")
         self.say("leecher-9", "picked peer=seeder-2 address=198.18.0.5:6881 among=1")
         self.say("leecher-9", "progress file=a.txt have=3 pieces=12")
+
+    def start_by_hand(self, node: str, life: str) -> None:
+        """As ``docker restart`` does."""
+        assert self._on_state is not None
+        self.lives[node] = life
+        for status in (NodeStatus.EXITED, NodeStatus.RUNNING):
+            self._on_state(StateChange(node, 0.0, NodeState(status)))
 
     def remove(self) -> None:
         """Take the lab away from outside."""
@@ -99,9 +107,42 @@ def test_as_json(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str
         "have": 3,
         "pieces": 12,
         "source": "seeder-2",
+        "rules": "",
         "progress": "3/12",
     }
     assert document["faults"] == [{"text": "isolate leecher-9", "since": 5.0, "link": False}]
+
+
+def test_who_was_started_again_by_hand_gets_its_rules_again(
+    engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept.keep(home, UP.project, {node: KeptNode("first", f"rules of {node}\n") for node in engine.states})
+    engine.lives = dict.fromkeys(engine.states, "first") | {"leecher-9": "second", "seeder-2": "second"}
+    _, out, _ = run(capsys, "status")
+    golden.check("status_mended.txt", out)
+    assert ("leecher-9", "rules of leecher-9\n") in engine.scripts
+    # The paused one can be told nothing yet; nobody else has lost anything.
+    engine.scripts.clear()
+    engine.states["seeder-2"] = NodeState(NodeStatus.RUNNING)
+    _, out, _ = run(capsys, "status", "--json")
+    assert engine.scripts == [("seeder-2", "rules of seeder-2\n")]
+    rules = {row["node"]: row["rules"] for row in json.loads(out)["nodes"]}
+    assert rules == dict.fromkeys(engine.states, "") | {"seeder-2": "set again"}
+
+
+def test_who_watches_sets_them_at_once(engine: Standing, home: Path) -> None:
+    kept.keep(home, UP.project, {"leecher-9": KeptNode("first", "rules\n")})
+    engine.lives["leecher-9"] = "first"
+    with Watch(UP, engine, home) as watch:
+        lines = plain_lines(watch)
+        assert [next(lines) for _ in range(5)][1] == "leecher-9 198.18.0.3 get 3/12 from seeder-2"
+        engine.start_by_hand("leecher-9", "second")
+        assert next(lines) == (
+            "leecher-9 was started again by hand, without the rules of its links; they are set again"
+        )
+        assert next(lines) == "leecher-9 198.18.0.3 running 3/12"
+        assert engine.scripts == [("leecher-9", "rules\n")]
+        engine.remove()
 
 
 def test_watched_in_a_pipe(engine: Standing, home: Path) -> None:

@@ -113,6 +113,18 @@ def test_a_partition_is_set_at_the_receivers_and_ends_by_itself(world: World) ->
     assert [[fault.text for fault in active] for active in world.active] == [["partition"], []]
 
 
+def test_what_sets_it_all_anew_is_known_as_long_as_something_is_asked(world: World) -> None:
+    assert world.faults.scripts() == {}
+    world.faults.begin([patch(("tracker", "seeder-1"), ("tracker", "leecher-1"))])
+    # Also of a node that has not started yet, and of nobody of whom nothing is asked.
+    assert set(world.faults.scripts()) == {"seeder-1", "leecher-1"}
+    assert CUT.format(2) in world.faults.scripts()["leecher-1"]
+    assert world.faults.starts("leecher-1") == 0
+    world.play(lay(0, 3.0, patch(("seeder-1", "tracker")), lasts=1.0))
+    assert set(world.faults.scripts()) == {"seeder-1", "leecher-1"}
+    assert world.faults.starts("leecher-1") == 1
+
+
 def test_a_node_that_starts_later_gets_what_is_in_force(world: World) -> None:
     timeline = world.play(lay(0, 1.0, patch(("seeder-1", "leecher-1"))))
     assert world.told[0].set_in == ()

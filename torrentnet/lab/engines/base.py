@@ -156,6 +156,13 @@ class Engine(ABC):
     def state(self, node: str) -> NodeState:
         """How the node lives now, asked of the engine."""
 
+    def life(self, node: str) -> str:
+        """Names the life that the node's program has, or had last: another one after each start.
+
+        Empty where nobody but the lab can start a node.
+        """
+        return ""
+
     @abstractmethod
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         """Run a command in a node and wait for it, ``timeout`` seconds at most."""

@@ -143,6 +143,16 @@ class Network:
             self._wanted = wanted
         return self._converge(self._nodes)
 
+    def scripts(self) -> dict[str, str]:
+        """For every node of which something is asked, what sets all of it, whatever is there."""
+        with self._guard:
+            wanted = dict(self._wanted)
+        return {
+            node: render.render(settings, None, self._division)
+            for node, settings in wanted.items()
+            if not settings.empty
+        }
+
     def clear(self) -> tuple[Applied, ...]:
         """Take everything of ours away from every node that can be reached."""
         return self.apply(NetworkState())

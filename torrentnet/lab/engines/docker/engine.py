@@ -279,6 +279,12 @@ class DockerEngine(base.Engine):
         status = STATUSES.get(found["Status"], NodeStatus.GONE)
         return NodeState(status, int(found["ExitCode"]) if status is NodeStatus.EXITED else None)
 
+    def life(self, node: str) -> str:
+        """See :meth:`base.Engine.life`."""
+        with explained(f"the state of {node}"):
+            found = self.client.api.inspect_container(self._id(node))
+        return f"{found['Id']} {found['State']['StartedAt']}"
+
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         """See :meth:`base.Engine.exec`."""
         with explained(f"`{' '.join(argv)}` in {node}"):
