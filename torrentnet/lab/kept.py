@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from torrentnet.lab import state
+from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.network.render import SHELL
 
@@ -74,6 +75,8 @@ def mend(directory: Path, project: str, engine: Engine, nodes: Iterable[str]) ->
 
 def _set(engine: Engine, node: str, script: str) -> str:
     try:
+        if engine.state(node).status is NodeStatus.PAUSED:
+            return "it is paused"
         answer = engine.exec_root(node, SHELL, script)
     except EngineError as error:
         return error.message
