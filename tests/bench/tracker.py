@@ -8,72 +8,49 @@ that the server used, which says the same on a machine that others keep busy too
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import threading
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.bench import pictures
 from tests.bench.cgroup import own_memory
 from tests.bench.load import Patience
-from tests.bench.rig import MEMORY, Rig
-from tests.bench.section import Answer, CannotMeasure, Context, Table
+from tests.bench.rig import Rig
+from tests.bench.section import Answer, Context, Table
 from tests.bench.spread import Spread, big, ratios
+from tests.bench.trackers import (
+    SERVER_CPU,
+    SOURCES,
+    WANT,
+    WINDOW,
+    Bench,
+    Rates,
+    asking,
+    bench,
+    build_load,
+    start_load,
+    start_theirs,
+)
 from torrentnet.lab.engines.docker import image
 from torrentnet.lab.state import root
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from ipaddress import IPv4Address
-
-    from tests.bench.rig import Box
 
 NAME = "tracker"
 TITLE = "Tracker: announces, look-ups, memory"
 OURS, THEIRS = "torrentnet", "opentracker"
-PORT = 6771
-WANT, WINDOW = 50, 64
-SOURCES = 16
-"""Addresses that the simulated peers come from."""
-SERVER_CPU, LOAD_CPU = "0", "1"
 SWARMS = ((1, 2_000), (100, 20_000))
 """Swarms, and peers in all of them together."""
 SECONDS, QUICK_SECONDS = 2.0, 1.0
 PEERS, QUICK_PEERS = 1_000_000, 100_000
 """For the memory."""
-READY_S = 20.0
 FILL_S = 400.0
 """For filling a tracker on a machine that is busy with other things; on a quiet one it takes 10 to 25 s."""
-ASK_EVERY_S = 0.25
 WAIT_S, QUICK_WAIT_S, WAIT_EACH_S = 20.0, 3.0, 4.0
 """For quiet moments of the machine: in all, and before one turn."""
-SETTLE_S, QUIET_S = 20.0, 0.3
 NOTE = (
     "Medians of {runs} runs in turns, with least and most; one processor for the server, another for the load; "
     f"{WINDOW} requests under way, num_want {WANT}, peers from {SOURCES} addresses. Each answer's action, transaction "
     "id and size was checked: {bad} of {all} were wrong, lost or errors. CPU: answers for each second of processor "
     "time that the server's container used."
 )
-
-
-@dataclass
-class Rates:
-    """What the runs of one thing gave."""
-
-    a_second: list[float] = field(default_factory=list)
-    a_cpu_second: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-    answered: int = 0
-    bad: int = 0
-
-    def row(self) -> tuple[str, str, str]:
-        """Cells: rate, rate for each CPU second, the slowest hundredth."""
-        rate, cpu = Spread.of(self.a_second), Spread.of(self.a_cpu_second)
-        return _rate(rate), _rate(cpu), f"{Spread.of(self.p99_ms).median:.1f} ms"
 
 
 def run(context: Context) -> Answer:
@@ -86,11 +63,11 @@ def run(context: Context) -> Answer:
         plots: list[Path] = []
         raw: dict[str, Any] = {}
         patience = Patience(QUICK_WAIT_S if context.quick else WAIT_S, WAIT_EACH_S)
-        with _bench(rig, node, clients, binary, patience) as bench:
-            announces = _announces(bench, context)
+        with bench(rig, node, clients, binary, patience, max(swarms for swarms, _ in SWARMS)) as running:
+            announces = _announces(running, context)
             tables.append(_announce_table(announces, context))
             plots.append(_plot(announces, context))
-            lookups = _lookups(bench, context)
+            lookups = _lookups(running, context)
             tables.append(_lookup_table(lookups, context))
             raw |= {"announces": _raw(announces), "lookups": _raw(lookups)}
         memory = _memory(rig, node, clients, binary, context)
@@ -99,138 +76,7 @@ def run(context: Context) -> Answer:
     return Answer(tuple(tables), tuple(plots), raw, NOTES)
 
 
-def build_load(directory: Path) -> bytes:
-    """The load generator as a program that needs no library. Raises CannotMeasure without a compiler."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        raise CannotMeasure("the load generator is built with gcc, which is not here: apt-get install gcc libc6-dev")
-    program = directory / "load"
-    source = Path(__file__).with_name("load.c")
-    made = subprocess.run(
-        [compiler, "-O2", "-static", "-o", str(program), str(source)], capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        raise CannotMeasure(f"the load generator cannot be built: {made.stderr.strip()}")
-    return program.read_bytes()
-
-
-def whitelist(swarms: int) -> bytes:
-    """The info-hashes of the load generator's swarms, as opentracker reads them; it must agree with ``load.c``."""
-    lines = []
-    for swarm in range(swarms):
-        middle = bytes([0xB5]) * 12
-        lines.append(((swarm * 2654435761 & 0xFFFFFFFF).to_bytes(4, "big") + middle + swarm.to_bytes(4, "big")).hex())
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-@dataclass
-class _Bench:
-    """Both trackers and the load, running."""
-
-    rig: Rig
-    node: str
-    ours: Box
-    theirs: Box
-    load: Box
-    first: IPv4Address
-    patience: Patience
-
-    def shoot(self, box: Box, **options: object) -> dict[str, Any]:
-        """One run of the load generator against a tracker; gives what it printed."""
-        words = {
-            "host": box.ip,
-            "port": PORT,
-            "from": self.first,
-            "sources": SOURCES,
-            "want": WANT,
-            "window": WINDOW,
-            **options,
-        }
-        argv = [part for key, value in words.items() for part in (f"--{key.replace('_', '-')}", str(value))]
-        answer: dict[str, Any] = json.loads(self.load.run("/data/load", *argv))
-        return answer
-
-    def settle(self) -> None:
-        """Wait until our tracker has written what the peers' coming left it to write, or does not come to an end."""
-        deadline = time.monotonic() + SETTLE_S
-        used = self.ours.usage().cpu_s
-        while time.monotonic() < deadline:
-            time.sleep(QUIET_S)
-            before, used = used, self.ours.usage().cpu_s
-            if used - before < QUIET_S / 100:
-                return
-
-    def measure(self, box: Box, rates: Rates, **options: object) -> None:
-        """One measured run, of peers that have announced themselves before."""
-        before = box.usage().cpu_s
-        shot = self.shoot(box, fill=0, **options)
-        used = box.usage().cpu_s - before
-        rates.a_second.append(shot["per_second"])
-        rates.a_cpu_second.append(shot["answered"] / used)
-        rates.p99_ms.append(shot["p99_ms"])
-        rates.answered += shot["answered"]
-        rates.bad += shot["lost"] + shot["wrong"] + shot["errors"]
-
-
-def _start_theirs(rig: Rig, clients: str, swarms: int, name: str = "opentracker", cpuset: str = SERVER_CPU) -> Box:
-    address = rig.address()
-    conf = f"listen.udp {address}:{PORT}\naccess.whitelist /data/whitelist\ntracker.user nobody\n"
-    return rig.start(
-        name,
-        ["opentracker", "-f", "/data/opentracker.conf"],
-        image_name=clients,
-        address=address,
-        cpuset=cpuset,
-        files={"opentracker.conf": conf.encode(), "whitelist": whitelist(swarms)},
-    )
-
-
-def _start_ours(rig: Rig, node: str, *options: str, name: str = "tracker") -> Box:
-    address = rig.address()
-    box = rig.start(
-        name,
-        # Peers that keep the extension would be forgotten in the middle of a run of others.
-        ["tracker.py", f"{address}:{PORT}", "--timeout", "1h", *options],
-        image_name=node,
-        address=address,
-        cpuset=SERVER_CPU,
-    )
-    box.until_text(" listening ", READY_S)
-    return box
-
-
-def _start_load(rig: Rig, node: str, binary: bytes, sources: int) -> tuple[Box, IPv4Address]:
-    """The load's container, with its program and its addresses."""
-    addresses = [rig.address() for _ in range(sources)]
-    load = rig.start(
-        "load",
-        ["sleep", "infinity"],
-        image_name=node,
-        address=addresses[0],
-        cpuset=LOAD_CPU,
-        files={"load": binary},
-        capabilities=["NET_ADMIN"],
-    )
-    load.run("chmod", "755", "/data/load")
-    commands = "\n".join(f"address add {address}/32 dev eth0" for address in addresses[1:])
-    load.run("sh", "-c", f"echo '{commands}' | ip -batch -", user="0")
-    return load, addresses[0]
-
-
-@contextmanager
-def _bench(rig: Rig, node: str, clients: str, binary: bytes, patience: Patience) -> Iterator[_Bench]:
-    rig.memory(node, 1 << 20)
-    load, first = _start_load(rig, node, binary, SOURCES)
-    ours = _start_ours(rig, node, "--console", f"{MEMORY}/console")
-    theirs = _start_theirs(rig, clients, max(swarms for swarms, _ in SWARMS))
-    try:
-        yield _Bench(rig, node, ours, theirs, load, first, patience)
-    finally:
-        for box in (load, ours, theirs):
-            box.remove()
-
-
-def _announces(bench: _Bench, context: Context) -> dict[str, dict[str, Rates]]:
+def _announces(running: Bench, context: Context) -> dict[str, dict[str, Rates]]:
     """Rates of both programs, for each number of swarms, and with the log being read."""
     seconds = QUICK_SECONDS if context.quick else SECONDS
     found: dict[str, dict[str, Rates]] = {}
@@ -239,70 +85,46 @@ def _announces(bench: _Bench, context: Context) -> dict[str, dict[str, Rates]]:
         context.say(f"announces, {title}")
         rates = found[title] = {OURS: Rates(), THEIRS: Rates()}
         shape = {"swarms": swarms, "peers": peers}
-        for box in (bench.ours, bench.theirs):
-            bench.shoot(box, kind="fill", **shape)
-        bench.settle()
+        for box in (running.ours, running.theirs):
+            running.shoot(box, kind="fill", **shape)
+        running.settle()
         for _ in range(context.runs):
-            bench.patience.wait()
-            bench.measure(bench.ours, rates[OURS], seconds=seconds, **shape)
-            bench.measure(bench.theirs, rates[THEIRS], seconds=seconds, **shape)
+            running.patience.wait()
+            running.measure(running.ours, rates[OURS], seconds=seconds, **shape)
+            running.measure(running.theirs, rates[THEIRS], seconds=seconds, **shape)
     if not context.quick:
         title = "the first, while the request log is read"
         context.say(f"announces, {title}")
         rates = found[title] = {OURS: Rates(), THEIRS: Rates()}
         shape = {"swarms": SWARMS[0][0], "peers": SWARMS[0][1]}
-        bench.shoot(bench.ours, kind="request", named=1, seconds=0.5, **shape)
-        bench.settle()
+        running.shoot(running.ours, kind="request", named=1, seconds=0.5, **shape)
+        running.settle()
         for _ in range(context.runs):
-            bench.patience.wait()
-            with _asking(bench):
-                bench.measure(bench.ours, rates[OURS], seconds=seconds, named=1, **shape)
-            bench.measure(bench.theirs, rates[THEIRS], seconds=seconds, **shape)
+            running.patience.wait()
+            with asking(running):
+                running.measure(running.ours, rates[OURS], seconds=seconds, named=1, **shape)
+            running.measure(running.theirs, rates[THEIRS], seconds=seconds, **shape)
     return found
 
 
-@contextmanager
-def _asking(bench: _Bench) -> Iterator[None]:
-    """Somebody types ``request logs`` over and over, in a container on the load's processor."""
-    asker = bench.rig.start(
-        "asker", ["sleep", "infinity"], image_name=bench.node, cpuset=LOAD_CPU,
-        environment={"TORRENTNET_CONSOLE": f"{MEMORY}/console"},
-    )  # fmt: skip
-    end = threading.Event()
-
-    def ask() -> None:
-        while not end.is_set():
-            asker.run("request", "logs")
-            end.wait(ASK_EVERY_S)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield
-    finally:
-        end.set()
-        thread.join()
-        asker.remove()
-
-
-def _lookups(bench: _Bench, context: Context) -> dict[str, dict[str, Rates]]:
+def _lookups(running: Bench, context: Context) -> dict[str, dict[str, Rates]]:
     """Rates of look-ups of ours; opentracker has none, so its announces stand beside them."""
     seconds = QUICK_SECONDS
     found: dict[str, dict[str, Rates]] = {}
     for swarms, peers in SWARMS[:1] if context.quick else SWARMS:
         shape = {"swarms": swarms, "peers": peers}
-        bench.shoot(bench.ours, kind="fill", named=1, **shape)
-        bench.shoot(bench.theirs, kind="fill", **shape)
-        bench.settle()
+        running.shoot(running.ours, kind="fill", named=1, **shape)
+        running.shoot(running.theirs, kind="fill", **shape)
+        running.settle()
         files = "1 file" if swarms == 1 else f"{swarms} files"
         for kind, what in (("lookup", "look-ups again"), ("request", "new look-ups, and outcomes")):
             title = f"{what}, {files}"
             context.say(title)
             rates = found[title] = {OURS: Rates(), THEIRS: Rates()}
             for _ in range(context.runs):
-                bench.patience.wait()
-                bench.measure(bench.ours, rates[OURS], kind=kind, named=1, seconds=seconds, **shape)
-                bench.measure(bench.theirs, rates[THEIRS], seconds=seconds, **shape)
+                running.patience.wait()
+                running.measure(running.ours, rates[OURS], kind=kind, named=1, seconds=seconds, **shape)
+                running.measure(running.theirs, rates[THEIRS], seconds=seconds, **shape)
     return found
 
 
@@ -325,12 +147,12 @@ def _memory(rig: Rig, node: str, clients: str, binary: bytes, context: Context) 
     for swarms in (1, 100):
         title = "1 swarm" if swarms == 1 else f"{swarms} swarms"
         context.say(f"memory: {peers:,} peers at {THEIRS}, {title}")
-        server = _start_theirs(rig, clients, swarms, name=f"opentracker-{swarms}")
-        load, first = _start_load(rig, node, binary, 2 * SOURCES)
-        bench = _Bench(rig, node, server, server, load, first, Patience(0.0, 0.0))
-        bench.shoot(server, kind="fill", swarms=1, peers=1, most_seconds=10, seconds=0)
+        server = start_theirs(rig, clients, swarms, name=f"opentracker-{swarms}")
+        load, first = start_load(rig, node, binary, 2 * SOURCES)
+        running = Bench(rig, node, server, server, load, first, Patience(0.0, 0.0))
+        running.shoot(server, kind="fill", swarms=1, peers=1, most_seconds=10, seconds=0)
         before = own_memory([server.pid])
-        bench.shoot(server, kind="fill", swarms=swarms, peers=peers, sources=2 * SOURCES, seconds=0)
+        running.shoot(server, kind="fill", swarms=swarms, peers=peers, sources=2 * SOURCES, seconds=0)
         found[f"{THEIRS}, {title}"] = (own_memory([server.pid]) - before) / peers
         load.remove()
         server.remove()
@@ -342,7 +164,7 @@ def _announce_table(found: dict[str, dict[str, Rates]], context: Context) -> Tab
     for title, rates in found.items():
         ours, theirs = rates[OURS], rates[THEIRS]
         for program, one in rates.items():
-            rows.append((title, program, *one.row(), "", ""))
+            rows.append((title, program, *_cells(one), "", ""))
         rows[-2] = (
             *rows[-2][:5],
             _ratio(ours.a_second, theirs.a_second),
@@ -356,7 +178,7 @@ def _lookup_table(found: dict[str, dict[str, Rates]], context: Context) -> Table
     rows = tuple(
         (
             title,
-            *rates[OURS].row(),
+            *_cells(rates[OURS]),
             _rate(Spread.of(rates[THEIRS].a_second)),
             _ratio(rates[OURS].a_second, rates[THEIRS].a_second),
             _ratio(rates[OURS].a_cpu_second, rates[THEIRS].a_cpu_second),
@@ -386,6 +208,12 @@ def _note(found: dict[str, dict[str, Rates]], context: Context) -> str:
     every = [one for rates in found.values() for one in rates.values()]
     answered, bad = sum(one.answered for one in every), sum(one.bad for one in every)
     return NOTE.format(runs=context.runs, bad=bad, all=f"{answered + bad:,}")
+
+
+def _cells(rates: Rates) -> tuple[str, str, str]:
+    """Rate, rate for each CPU second, the slowest hundredth."""
+    rate, cpu = Spread.of(rates.a_second), Spread.of(rates.a_cpu_second)
+    return _rate(rate), _rate(cpu), f"{Spread.of(rates.p99_ms).median:.1f} ms"
 
 
 def _rate(spread: Spread) -> str:

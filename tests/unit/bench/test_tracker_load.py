@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.bench.tracker import build_load, whitelist
+from tests.bench.trackers import build_load, whitelist
 from tests.unit.tracker.world import World
 from torrentnet.tracker.server import Server, bind
 from torrentnet.tracker.settings import Settings
