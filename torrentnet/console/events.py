@@ -32,6 +32,7 @@ MAX_VALUE_CHARS: Final = 4096
 _KNOWN: Final = 2_048
 _KNOWN_CHARS: Final = 64
 """Texts whose form is remembered: so many, and none longer."""
+_INFO: Final = LEVELS.index("info")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = re.compile(r"[a-z_]+")
 _KEY: Final = re.compile(r"[a-z_][a-z0-9_]*")
@@ -77,7 +78,8 @@ class EventLog:
 
         Raises ValueError when the event's name or a key is not of the allowed form: that is the caller's bug.
         """
-        self._emit(1, event, fields)
+        if self._threshold <= _INFO:
+            self._tell(event, fields)
 
     info = emit
 
@@ -94,8 +96,10 @@ class EventLog:
         self._emit(3, event, fields)
 
     def _emit(self, level: int, event: str, fields: Mapping[str, object]) -> None:
-        if level < self._threshold:
-            return
+        if level >= self._threshold:
+            self._tell(event, fields)
+
+    def _tell(self, event: str, fields: Mapping[str, object]) -> None:
         with self._lock:
             line = format_event(self._clock(), event, fields)
             try:

@@ -10,6 +10,8 @@ Key: TypeAlias = tuple[tuple[str, int], bytes]
 
 T = TypeVar("T")
 _ID_SIZE = 8
+_SPARE = 8
+"""The part of all that goes when there are too many."""
 
 
 def key_of(data: bytes, source: tuple[str, int]) -> Key:
@@ -55,13 +57,15 @@ class Answered(Generic[T]):
         return answer
 
     def _let_go(self, now: float) -> None:
-        answers = self._answers
+        # Some more than has to go, so that it is not every one that is kept that has to look.
+        answers, most, most_bytes = self._answers, self._most, self._most_bytes
+        if len(answers) > most:
+            most -= most // _SPARE
+        if self._bytes > most_bytes:
+            most_bytes -= most_bytes // _SPARE
         while True:
-            self._none_before = next(iter(answers.values()))[0] if answers else now
-            if (
-                len(answers) <= self._most
-                and self._bytes <= self._most_bytes
-                and now - self._none_before < self._lifetime
-            ):
+            self._none_before = next(iter(answers.values()))[0]
+            too_many = len(answers) > most or self._bytes > most_bytes
+            if len(answers) == 1 or not (too_many or now - self._none_before >= self._lifetime):
                 return
             self._bytes -= answers.popitem(last=False)[1][2]

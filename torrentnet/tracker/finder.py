@@ -6,7 +6,7 @@ from array import array
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 MOST_ALIKE: Final = 8
 """Nobody who gives many rows one value makes everything slow."""
@@ -36,13 +36,16 @@ class Finder:
     def __len__(self) -> int:
         return self._count
 
-    def rows(self, value: int) -> list[int]:
+    def rows(self, value: int) -> Sequence[int]:
         """The rows whose value may have the hash ``value``: all that have it, and some others."""
-        link = self._first[self._bucket(value)]
-        found: list[int] = []
-        while link:
+        size = self._size
+        bucket = value & (size - 1)
+        link = self._first[value & (2 * size - 1) if bucket < self._split else bucket]
+        if not link:
+            return ()
+        found = [link - 1]
+        while link := self._after[link - 1]:
             found.append(link - 1)
-            link = self._after[link - 1]
         return found
 
     def add(self, row: int) -> None:

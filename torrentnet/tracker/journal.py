@@ -1,8 +1,8 @@
 """The tracker's memory: what was published, who held it, what was asked and how it ended, in SQLite.
 
 Records are handed over on the packet loop and written by a thread of the journal's own, many in one transaction. The
-loop never waits for it: when the thread is far behind, the tracker takes no new work (:attr:`Journal.behind`) until it
-has caught up. A tracker that is killed loses no more than :data:`GATHER_S` seconds, or what waits in the queue.
+loop never waits for it: when the thread is far behind, the tracker takes no new work (:meth:`Journal.is_behind`) until
+it has caught up. A tracker that is killed loses no more than :data:`GATHER_S` seconds, or what waits in the queue.
 """
 
 from __future__ import annotations
@@ -115,8 +115,7 @@ class Journal:
             for time_ms, number, peer, ip, port, peer_id, file, info_hash, total in reversed(rows)
         ]
 
-    @property
-    def behind(self) -> bool:
+    def is_behind(self) -> bool:
         """Whether so much waits to be written that new work had better wait. Not while the database takes nothing."""
         return len(self._queue) >= MAX_QUEUED and not self._failing
 

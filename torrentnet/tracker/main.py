@@ -180,7 +180,7 @@ def _run(options: Options) -> int:
         random=random.Random(options.seed),
         first_request=journal.next_request,
         given=options.torrents,
-        behind=lambda: journal.behind,
+        behind=journal.is_behind,
     )
     core.load(journal.waiting(), clock())
     address = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}"

@@ -246,16 +246,12 @@ class Swarm:
 
     def seeds_without(self, place: int, peer_id: bytes) -> Seeds:
         """The complete members besides the asker, who is known by its address or by its peer id."""
-        own = self._complete_with(peer_id)
-        at_address = self.members.get(place, -1)
-        if at_address in self.complete and at_address not in own:
+        starts = self.roll.peer_ids.startswith
+        own = [row for row in self._askers.rows(hash(peer_id)) if starts(peer_id, row * PEER_ID)]
+        at_address = self.members.get(place)
+        if at_address is not None and at_address in self.complete and at_address not in own:
             own.append(at_address)
         return Seeds(self, own) if own else self._seeds
-
-    def _complete_with(self, peer_id: bytes) -> list[int]:
-        starts = self.roll.peer_ids.startswith
-        rows = self._askers.rows(hash(peer_id))
-        return [row for row in rows if starts(peer_id, row * PEER_ID)] if rows else rows
 
     def _changed(self) -> None:
         self.moment = object()

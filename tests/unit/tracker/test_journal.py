@@ -211,13 +211,13 @@ def test_writer_far_behind_asks_for_no_new_work_holds_nobody_back_and_loses_noth
     journal.start()
     for number in range(1, MAX_QUEUED):
         journal.write(began(number))
-    assert not journal.behind
+    assert not journal.is_behind()
     for number in range(MAX_QUEUED, MAX_QUEUED + 5_001):
         journal.write(began(number))
-    assert journal.behind
+    assert journal.is_behind()
     held.set()
     assert journal.flush(20)
-    assert not journal.behind
+    assert not journal.is_behind()
     assert journal.lost == 0
     assert journal.next_request == MAX_QUEUED + 5_001
     journal.close()
