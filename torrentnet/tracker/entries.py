@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from torrentnet.tracker.request_rows import Event
 
-_EVENTS: Final = Bulk("INSERT INTO events (info_hash, time_ms, kind, peer, detail)", 5)
+# OR FAIL: the whole transaction is rolled back by us, so that SQLite need not prepare to undo the one statement.
+_EVENTS: Final = Bulk("INSERT OR FAIL INTO events (info_hash, time_ms, kind, peer, detail)", 5)
 _OF_HOLDERS: Final = HolderCame, HolderCompleted, HolderWent
 MAX_HOLDS: Final = 1_000
 """Characters of a list of pieces that are kept; the count behind it always is."""
