@@ -6,9 +6,12 @@ import contextlib
 import ctypes
 from typing import Final
 
+_M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 """``mallopt(3)``."""
 _LARGE: Final = 1024 * 1024
+_SPARE: Final = 8 * 1024 * 1024
+"""Bytes at the heap's end that stay the program's, so that it does not ask for the same ones over and over."""
 
 
 def give_large_blocks_back() -> None:
@@ -19,4 +22,6 @@ def give_large_blocks_back() -> None:
     Quietly nothing with another C library.
     """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        library.mallopt(_M_TRIM_THRESHOLD, _SPARE)
