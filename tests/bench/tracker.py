@@ -265,6 +265,6 @@ switch interval between Python's threads.
 its name besides, in one buffer with all others, and, where it is a seed, a place in a table of peer ids, because who
 looks up must not be sent to itself. Few peers look more costly than many: the answers kept for requests that come twice
 take up to 4 MiB, however many peers there are. In memory the journal keeps a row for each peer too, which takes as much
-again; with `--state` it is on the disk. opentracker keeps eight bytes for a peer: no peer id, no name, and the time to ten
-minutes.
+again; with `--state` it is on the disk. opentracker keeps eight bytes for a peer: no peer id, no name, and the time to
+ten minutes.
 """
