@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
+    from torrentnet.tracker.holder_lists import HolderLists
     from torrentnet.tracker.request_rows import Event
 
 # OR FAIL: the whole transaction is rolled back by us, so that SQLite need not prepare to undo the one statement.
@@ -52,10 +53,10 @@ def coalesce(records: Iterable[Record]) -> list[Record]:
     return kept
 
 
-def apply_all(database: sqlite3.Connection, records: Iterable[Record]) -> None:
-    """Write records, in their order. Raises what sqlite3 raises."""
+def apply_all(database: sqlite3.Connection, records: Iterable[Record], lists: HolderLists) -> None:
+    """Write records, in their order. Raises what sqlite3 raises, and ``lists`` must then forget."""
     events: list[Event] = []
-    requests = RequestRows(database, events)
+    requests = RequestRows(database, events, lists)
     for record in records:
         if isinstance(record, RequestBegan):
             requests.began(record)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.threads import block_signals
-from torrentnet.tracker import schema
+from torrentnet.tracker import holder_lists, schema
 from torrentnet.tracker.entries import apply_all, coalesce
+from torrentnet.tracker.holder_lists import HolderLists
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.records import RequestBegan, Result
 
@@ -84,6 +85,7 @@ class Journal:
         self._work = threading.Condition(self._lock)
         self._done = threading.Condition(self._lock)
         self._queue: deque[Record] = deque()
+        self._lists = HolderLists()
         self._handed_over = 0
         self._settled = 0
         self._since_prune = 0
@@ -204,9 +206,10 @@ class Journal:
         with self._access:
             self._database.execute("BEGIN")
             try:
-                apply_all(self._database, records)
+                apply_all(self._database, records, self._lists)
                 self._database.execute("COMMIT")
             except BaseException:
+                self._lists.forget()
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
@@ -238,6 +241,8 @@ class Journal:
                 self._database.execute(
                     f"DELETE FROM {table} WHERE {condition} AND id <= (SELECT max(id) FROM {table}) - ?", (most,)
                 )
+            newest = self._database.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()[0]
+            holder_lists.prune(self._database, newest - keep.requests + 1)
             if self._database.execute("SELECT count(*) FROM files").fetchone()[0] > keep.gone:
                 self._database.execute(
                     "DELETE FROM files WHERE NOT EXISTS (SELECT 1 FROM holdings WHERE info_hash = files.info_hash)"

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.tracker.holder_lists import NAMES
 from torrentnet.tracker.schema import ALIVE
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def requests(journal: Journal, *, file: str | None = None, last: int | None = No
         after = newest[0][0] if newest else 0
     for row in _pages(
         journal,
-        "SELECT id, time_ms, peer, ip, port, file, holders, total, result, sources, transferred, elapsed_ms, reason,"
+        f"SELECT id, time_ms, peer, ip, port, file, {NAMES}, total, result, sources, transferred, elapsed_ms, reason,"
         f" ended_ms FROM requests WHERE {condition} AND id > ? ORDER BY id LIMIT {PAGE}",
         values,
         after,

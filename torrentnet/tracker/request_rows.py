@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.console.units import format_size
 from torrentnet.tracker.bulk import Bulk
+from torrentnet.tracker.holder_lists import as_json
 from torrentnet.tracker.records import Kind, Result
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from torrentnet.tracker.holder_lists import HolderLists
     from torrentnet.tracker.records import RequestBegan, RequestEnded, RequestSeesHolders
 
 Event: TypeAlias = tuple[bytes, int, str, str, str]
@@ -25,6 +27,7 @@ _BEGAN: Final = Bulk(
 )
 _INFO_HASH, _HOLDERS, _TOTAL, _RESULT, _REASON, _ENDED = 7, 8, 9, 10, 14, 15
 _OUTCOME: Final = slice(10, 16)
+_NO_OUTCOME: Final = (None,) * 5
 _ENDS: Final = Bulk(
     "WITH ended (result, sources, transferred, elapsed_ms, reason, ended_ms, info_hash, id) AS (",
     8,
@@ -32,30 +35,31 @@ _ENDS: Final = Bulk(
     " elapsed_ms = ended.elapsed_ms, reason = ended.reason, ended_ms = ended.ended_ms,"
     " info_hash = coalesce(ended.info_hash, requests.info_hash) FROM ended WHERE requests.id = ended.id",
 )
-_KEPT_TEXTS: Final = 512
 _WAITING: Final = Result.WAITING.value
 _SUCCEEDED, _LOST = Result.SUCCEEDED.value, Result.LOST.value
 _REQUESTED: Final = Kind.REQUESTED.value
 
 
 class RequestRows:
-    """What a transaction does to the table of requests; events of files are added to ``events``."""
+    """What a transaction does to the table of requests; events of files are added to ``events``.
 
-    def __init__(self, database: sqlite3.Connection, events: list[Event]) -> None:
+    ``lists`` outlives it.
+    """
+
+    def __init__(self, database: sqlite3.Connection, events: list[Event], lists: HolderLists) -> None:
         self._database = database
+        self._lists = lists
         self._events = events
         self._new: dict[int, list[object]] = {}
         self._ends: dict[int, tuple[object, ...]] = {}
-        # By identity, because many requests share one tuple of a hundred names, and to hash that takes as long.
-        self._texts: dict[int, tuple[tuple[str, ...], str]] = {}
 
     def began(self, record: RequestBegan) -> None:
         """A new row."""
         time_ms, number, peer, ip, port, peer_id, file, info_hash, holders, total = record
         self._ends.pop(number, None)
+        shown = self._lists.in_row(holders, number)
         self._new[number] = [
-            number, time_ms, peer, ip, port, peer_id, file, info_hash, self._json(holders), total, _WAITING,
-            None, None, None, None, None,
+            number, time_ms, peer, ip, port, peer_id, file, info_hash, shown, total, _WAITING, *_NO_OUTCOME,
         ]  # fmt: skip
         if info_hash is not None:
             have = f"{total} have it whole" if total else "nobody has it whole"
@@ -68,7 +72,7 @@ class RequestRows:
         if row is not None:
             row[_INFO_HASH], row[_RESULT], row[_REASON], row[_ENDED] = record.info_hash, _WAITING, None, None
             if record.holders is not None:
-                row[_HOLDERS], row[_TOTAL] = self._json(record.holders), record.total
+                row[_HOLDERS], row[_TOTAL] = as_json(record.holders), record.total
             return
         self._end()
         self._database.execute(
@@ -78,7 +82,7 @@ class RequestRows:
         if record.holders is not None:
             self._database.execute(
                 "UPDATE requests SET holders = ?, total = ? WHERE id = ?",
-                (self._json(record.holders), record.total, number),
+                (as_json(record.holders), record.total, number),
             )
 
     def ended(self, record: RequestEnded) -> None:
@@ -102,21 +106,12 @@ class RequestRows:
         """Write all of it. Raises what sqlite3 raises."""
         _BEGAN.run(self._database, sorted(self._new.values(), key=itemgetter(0)))
         self._new.clear()
+        self._lists.write(self._database)
         self._end()
 
     def _end(self) -> None:
         _ENDS.run(self._database, list(self._ends.values()))
         self._ends.clear()
-
-    def _json(self, names: tuple[str, ...]) -> str:
-        known = self._texts.get(id(names))
-        if known is not None:
-            return known[1]
-        if len(self._texts) >= _KEPT_TEXTS:
-            self._texts.clear()
-        text = json.dumps(names, ensure_ascii=False)
-        self._texts[id(names)] = names, text
-        return text
 
 
 def describe_outcome(result: str, names: list[str], transferred: int, elapsed_ms: int, reason: str) -> str:

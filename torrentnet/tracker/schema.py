@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "tracker.sqlite3"
 APPLICATION_ID: Final = 0x544E4554
 """SQLite's mark in the file's header that says whose it is: "TNET"."""
-VERSION: Final = 1
+VERSION: Final = 2
 _MAGIC: Final = b"SQLite format 3\0"
 _EASY_CHECK: Final = 64 * 1024 * 1024
 """Bytes up to which a file is looked through at the start; a longer one would delay it by seconds."""
@@ -49,6 +49,9 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_by_file ON requests (file, id);
 CREATE INDEX requests_waiting ON requests (id) WHERE result = 'waiting';
+"""
+_SINCE_2: Final = """
+CREATE TABLE holder_lists (id INTEGER PRIMARY KEY, names TEXT NOT NULL);
 """
 
 
@@ -120,6 +123,8 @@ def _check_and_create(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA synchronous = NORMAL")
     if not tables:
         _create(database)
+    elif version < VERSION:
+        database.executescript(f"BEGIN EXCLUSIVE; {_SINCE_2} PRAGMA user_version = {VERSION}; COMMIT;")
     else:
         # An exclusive lock is taken with the first write; here is one, so that a second tracker fails at its start.
         database.execute("BEGIN EXCLUSIVE")
@@ -128,7 +133,8 @@ def _check_and_create(database: sqlite3.Connection, path: Path) -> None:
 
 def _create(database: sqlite3.Connection) -> None:
     database.executescript(
-        f"BEGIN EXCLUSIVE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {_TABLES} COMMIT;"
+        f"BEGIN EXCLUSIVE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+        f"{_TABLES} {_SINCE_2} COMMIT;"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ import pytest
 
 from torrentnet.tracker import queries, schema
 from torrentnet.tracker.entries import MAX_HOLDS
+from torrentnet.tracker.holder_lists import SPAN
 from torrentnet.tracker.journal import MAX_QUEUED, Journal, Retention
 from torrentnet.tracker.records import (
     FileKnown,
@@ -159,7 +161,7 @@ def test_newer_format_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(JournalError) as caught:
         Journal(tmp_path)
     assert caught.value.message == (
-        f"{tmp_path / FILE_NAME} was written by a newer tracker (format 9, this one knows 1)"
+        f"{tmp_path / FILE_NAME} was written by a newer tracker (format 9, this one knows {schema.VERSION})"
     )
 
 
@@ -330,6 +332,89 @@ def test_last_rows_are_counted_from_the_end_and_told_oldest_first() -> None:
     assert [row.number for row in queries.requests(journal, file="odd", last=2)] == [1197, 1199]
     assert sum(1 for _ in queries.requests(journal, file="even")) == 600
     assert sum(1 for _ in queries.requests(journal, last=9_999)) == 1_200
+    journal.close()
+
+
+MANY = tuple(f"seeder-{number}" for number in range(100))
+
+
+def asked(number: int, holders: tuple[str, ...] = MANY) -> RequestBegan:
+    return began(number)._replace(holders=holders, total=len(holders))
+
+
+def lists(journal: Journal) -> list[int]:
+    return [row[0] for row in journal.read("SELECT id FROM holder_lists ORDER BY id", ())]
+
+
+def test_long_list_of_holders_is_kept_once_for_all_who_were_told_it(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    others = (*MANY, "late")
+    for number in range(1, 301):
+        journal.write(asked(number, MANY if number % 3 else others if number % 2 else ("seeder-1",)))
+    journal.close()
+    again = open_journal(tmp_path)
+    assert lists(again) == [1, 3]
+    again.write(asked(301))
+    again.flush()
+    assert lists(again) == [1, 3, 301]
+    for row in queries.requests(again):
+        at = row.number
+        assert row.holders == (MANY if at % 3 else others if at % 2 else ("seeder-1",))
+    again.close()
+
+
+def test_list_of_holders_goes_with_the_last_request_that_has_it() -> None:
+    journal = open_journal(retention=Retention(requests=100, events=10, gone=10))
+    for number in range(1, 20_001):
+        # A tuple of its own every thousand requests: who has the file has changed.
+        journal.write(asked(number, MANY if number == 7 else (*MANY, str(number // 1000))))
+        if number != 7:
+            journal.write(ended(number))
+        if not number % 1000:
+            assert journal.flush(20)
+    rows = list(queries.requests(journal))
+    assert (rows[0].number, rows[0].holders) == (7, MANY)
+    assert {row.holders for row in rows[1:]} <= {(*MANY, str(count)) for count in range(10, 21)}
+    assert 7 in lists(journal)
+    assert min(number for number in lists(journal) if number > SPAN) > 20_000 - 100 - SPAN - 2 * 1000
+    assert len(lists(journal)) < 2 * SPAN + 5_000
+    journal.write(ended(7))
+    for number in range(20_001, 23_001):
+        journal.write(asked(number))
+        journal.write(ended(number))
+    journal.flush(20)
+    assert 7 not in lists(journal)
+    journal.close()
+
+
+def test_lists_of_a_transaction_that_came_to_nothing_are_written_by_the_next(tmp_path: Path) -> None:
+    told: list[str] = []
+    journal = Journal(tmp_path, trouble=told.append)
+    journal.write(asked(1))
+    journal.write(FileKnown(1, HASH, "x", 1 << 70, None, None))
+    journal.write(asked(2))
+    journal.start()
+    journal.flush()
+    assert [row.holders for row in queries.requests(journal)] == [MANY, MANY]
+    assert len(told) == 1
+    journal.close()
+
+
+def test_journal_of_the_format_before_is_taken_over(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.write(asked(1, ("seeder-1", "seeder-2")))
+    journal.close()
+    database = sqlite3.connect(tmp_path / FILE_NAME)
+    database.execute("UPDATE requests SET holders = ?", (json.dumps(MANY),))
+    database.execute("DROP TABLE holder_lists")
+    database.execute("PRAGMA user_version = 1")
+    database.commit()
+    database.close()
+    journal = open_journal(tmp_path)
+    journal.write(asked(2))
+    journal.flush()
+    assert [row.holders for row in queries.requests(journal)] == [MANY, MANY]
+    assert journal.read("PRAGMA user_version", ()) == [(2,)]
     journal.close()
 
 

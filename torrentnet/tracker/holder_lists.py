@@ -1,0 +1,74 @@
+"""Who had a file, for the request log: a long list of names is written once for all requests that share it.
+
+A short list stands in the row itself, as JSON. In the place of a long one stands the number of the first request that
+has it; the list is in a table of its own under that number.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.tracker.bulk import Bulk
+
+if TYPE_CHECKING:
+    import sqlite3
+
+LONG: Final = 200
+"""Characters of JSON from which on a list is shared."""
+SPAN: Final = 5_000
+"""No request shares the list of another one that has a number lower by more."""
+NAMES: Final = (
+    "CASE WHEN holders LIKE '[%' THEN holders ELSE"
+    " coalesce((SELECT names FROM holder_lists WHERE id = CAST(requests.holders AS INTEGER)), '[]') END"
+)
+"""An expression on the table of requests: the list, as JSON."""
+_MOST_KNOWN: Final = 512
+_INSERT: Final = Bulk("INSERT OR REPLACE INTO holder_lists (id, names)", 2)
+
+
+class HolderLists:
+    """The lists that requests shared lately, and those that are not written yet."""
+
+    def __init__(self) -> None:
+        # By identity, because many requests share one tuple of a hundred names, and to hash that takes as long.
+        self._known: dict[int, tuple[tuple[str, ...], str, int]] = {}
+        self._new: list[tuple[int, str]] = []
+
+    def in_row(self, names: tuple[str, ...], number: int) -> str:
+        """What stands in the row of the new request ``number``."""
+        known = self._known.get(id(names))
+        if known is not None and 0 <= number - known[2] <= SPAN:
+            return known[1]
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        text = as_json(names)
+        if len(text) >= LONG:
+            self._new.append((number, text))
+            text = str(number)
+        self._known[id(names)] = names, text, number
+        return text
+
+    def write(self, database: sqlite3.Connection) -> None:
+        """Write those that are new. Raises what sqlite3 raises; call :meth:`forget` where that is not committed."""
+        _INSERT.run(database, self._new)
+        self._new.clear()
+
+    def forget(self) -> None:
+        """What was written lately is not there."""
+        self._known.clear()
+        self._new.clear()
+
+
+def as_json(names: tuple[str, ...]) -> str:
+    """A list as it stands in a row of its own."""
+    return json.dumps(names, ensure_ascii=False)
+
+
+def prune(database: sqlite3.Connection, oldest: int) -> None:
+    """Let go of lists that no request has; of those before the number ``oldest`` only waiting ones are there."""
+    database.execute(
+        "DELETE FROM holder_lists WHERE id < ? AND NOT EXISTS (SELECT 1 FROM requests WHERE result = 'waiting'"
+        " AND requests.id BETWEEN holder_lists.id AND holder_lists.id + ?)",
+        (oldest - SPAN, SPAN),
+    )
