@@ -14,6 +14,8 @@ from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.urldata import Publication, pack_publication
 
 DEFAULT_KEEPALIVE = 5.0
+SLOWEST_UNTOLD = 1.0
+"""Seconds between repeats, at most, until the tracker has told its keep-alive: after a few of them it may forget us."""
 MIN_KEEPALIVE, MAX_KEEPALIVE = 0.05, 3600.0
 MAX_PAGES = 16
 """Pages of holders that one look-up asks for: several hundred peers are enough to choose among."""
@@ -127,7 +129,8 @@ class TrackerSession:
         self.want_peers = False
         """Whether every announce asks for peers of the swarm; :class:`PeersListed` tells them."""
         self._holdings = Holdings(identity, requests)
-        self._keepalive = requests.slowest = DEFAULT_KEEPALIVE
+        self._keepalive = DEFAULT_KEEPALIVE
+        requests.slowest = SLOWEST_UNTOLD
         self._next_keepalive: float | None = None
         self._ever_joined = False
         self._was_silent = False
@@ -389,10 +392,10 @@ class TrackerSession:
 
     def _set_keepalive(self, milliseconds: int, now: float) -> None:
         keepalive = min(max(milliseconds / 1000, MIN_KEEPALIVE), MAX_KEEPALIVE)
+        self._requests.slowest = keepalive
         if keepalive == self._keepalive:
             return
         self._keepalive = keepalive
-        self._requests.slowest = keepalive
         self._holdings.soon(now + keepalive)
         if self._next_keepalive is not None:
             self._next_keepalive = min(self._next_keepalive, now + keepalive)

@@ -155,6 +155,17 @@ def test_an_absurd_keepalive_is_bounded() -> None:
         assert member.sent <= 10.0 / 0.05 + 10
 
 
+def test_a_tracker_that_has_not_told_its_keepalive_is_asked_every_second() -> None:
+    """Its first answer may be what is lost: it knows us then, and forgets us after some of its own keep-alives."""
+    member = make()
+    scripted(member).deaf = True
+    member.session.lookup("myfile.txt", 0, member.simulation.now)
+    member.run(4.0)
+    sent = member.sent
+    member.run(10.0)
+    assert 10 <= member.sent - sent <= 13
+
+
 def test_a_lost_keepalive_is_repeated_before_the_next_is_due() -> None:
     member = joined(ScriptedTracker(keepalive_ms=5_000))
     member.run(1.0)
