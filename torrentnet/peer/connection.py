@@ -21,11 +21,13 @@ STALLED_AFTER = 0.5
 """Seconds without a byte acknowledged after which a connection holds up no other one's turn."""
 WORDS_BETWEEN = 16 * 1024
 """Bytes on their way out past which requests wait where turns are taken: what is said meanwhile comes right after."""
-ROUND_TRIP_FOR = 1.0
-"""Seconds for which a round trip that was looked up is good."""
-_MIN_RTT = struct.Struct("=I")
-_MIN_RTT_AT = 148
-"""Where Linux's ``struct tcp_info`` has the least round trip of a connection, in microseconds."""
+SIOCOUTQNSD = 0x894B
+SO_MEMINFO = 55
+"""Linux's numbers, which Python's modules do not name."""
+_MEMINFO = struct.Struct("=9I")
+_WMEM_ALLOC = 2
+"""Where the memory of packets is that have left TCP and not this machine (``SK_MEMINFO_WMEM_ALLOC``)."""
+_NUMBER = bytes(4)
 
 
 class Connection:
@@ -43,7 +45,6 @@ class Connection:
         """Whether the loop waits for room to write."""
         self._left = 0
         self._left_at = self._less_at = now
-        self._round_trip, self._round_trip_at = 0.0, now - ROUND_TRIP_FOR
 
     @property
     def wealth(self) -> int:
@@ -62,22 +63,28 @@ class Connection:
 
     def unacknowledged(self, now: float) -> int:
         """Bytes of what was sent that the other end has not acknowledged (SIOCOUTQ, see tcp(7))."""
-        left = int.from_bytes(fcntl.ioctl(self.link.sock, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        left = self._ask(termios.TIOCOUTQ)
         if left != self._left or not left or now - self._left_at > STALLED_AFTER:
             # Who was not looked at for long may have had any number of them meanwhile.
             self._less_at = now
         self._left, self._left_at = left, now
         return left
 
+    def unsent(self) -> int:
+        """Bytes that wait in the socket because TCP does not let them go yet: its path is the narrow one."""
+        return self._ask(SIOCOUTQNSD)
+
+    def in_queue(self, now: float) -> int:
+        """Bytes, roughly, that TCP has let go and that wait in this machine for the uplink."""
+        known = self.link.sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
+        if len(known) < _MEMINFO.size:
+            return self.unacknowledged(now)
+        below: int = _MEMINFO.unpack(known)[_WMEM_ALLOC]
+        return min(self.unacknowledged(now), below)
+
+    def _ask(self, what: int) -> int:
+        return int.from_bytes(fcntl.ioctl(self.link.sock, what, _NUMBER), sys.byteorder)
+
     def stalled(self, now: float) -> bool:
         """Whether it has taken nothing for a while of what the kernel has for it."""
         return self.unacknowledged(now) > 0 and now - self._less_at > STALLED_AFTER
-
-    def round_trip(self, now: float) -> float:
-        """The least round trip of late, in seconds, without what queues add to it."""
-        if now - self._round_trip_at >= ROUND_TRIP_FOR:
-            self._round_trip_at = now
-            size = _MIN_RTT_AT + _MIN_RTT.size
-            known = self.link.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
-            self._round_trip = _MIN_RTT.unpack_from(known, _MIN_RTT_AT)[0] / 1e6 if len(known) == size else 0.0
-        return self._round_trip

@@ -10,6 +10,7 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from torrentnet.peer.calling import Calls
 from torrentnet.peer.conversation import OfUs
 from torrentnet.peer.corrupt import corrupted
 from torrentnet.peer.download import Download
@@ -19,7 +20,7 @@ from torrentnet.peer.host import Means, SingleHost, SwarmHost
 from torrentnet.peer.ratelimit import RateLimit
 from torrentnet.peer.report import Report
 from torrentnet.peer.requests import Requests
-from torrentnet.peer.session import Identity, Joined, Membership, Refused, Silence, TrackerSession
+from torrentnet.peer.session import Identity, Joined, Membership, PeersListed, Refused, Silence, TrackerSession
 from torrentnet.peer.storage import open_whole, usual_piece_length
 from torrentnet.peer.swarm import Swarm
 from torrentnet.peer.trackerlink import TrackerLink
@@ -90,6 +91,7 @@ class Peer:
             rng,
             now,
         )
+        self._calls = Calls(self._selector, self.endpoint, self._uploads)
         self._host: SingleHost | SwarmHost | None = None
         self._shared: FileStore | None = None
         self._stop_reason: str | None = None
@@ -189,6 +191,7 @@ class Peer:
         self._shared = self._uploads.store = result
         info = result.info
         member = Membership(info.info_hash, info.name, info.length, info.piece_length)
+        self._session.want_peers = True
         self._session.join(member, result.held, time.monotonic())
 
     def _begin_get(self) -> None:
@@ -222,7 +225,7 @@ class Peer:
         self._host = self._uploads.taker = swarm
 
     def _due(self, now: float) -> float | None:
-        times = [self._tracker.due(now), self._uploads.due(now), self._leave_until]
+        times = [self._tracker.due(now), self._uploads.due(now), self._calls.due(now), self._leave_until]
         if self._host is not None:
             times.append(self._host.due(now))
         return min((at for at in times if at is not None), default=None)
@@ -231,6 +234,7 @@ class Peer:
         if self._stop_reason is not None and self._leave_until is None:
             self._leave(GOODBYE, now)
         self._uploads.tick(now)
+        self._calls.tick(now)
         if self._host is not None:
             self._host.tick(now)
         self._session.uploaded = self._uploads.total
@@ -253,7 +257,10 @@ class Peer:
         elif isinstance(event, Silence):
             self._events.emit("tracker_silent" if event.silent else "tracker_back")
             self._log.add("tracker", "does not answer" if event.silent else "answers again")
+        elif isinstance(event, PeersListed):
+            self._calls.call(event.peers, now)
         elif isinstance(event, Joined):
+            self._session.want_peers = False
             self._log.add("tracker", "knows this peer again" if event.again else "published")
         store = self.store
         if isinstance(event, Joined) and not event.again and store is not None and store.held.is_full:
@@ -314,6 +321,7 @@ class Peer:
     def _close(self) -> None:
         if self._host is not None:
             self._host.close()
+        self._calls.close()
         self._uploads.close()
         self._worker.stop(0.3)
         store = self.store

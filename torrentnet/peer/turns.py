@@ -27,6 +27,8 @@ FIRST_AHEAD = 256 * 1024
 """Bytes that are promised before it is known how fast they leave: a fast uplink must not begin slowly."""
 WINDOW, FIRST_WINDOW = 0.2, 0.05
 """Seconds over which the rate of sending is looked at."""
+DOUBT = 0.1
+"""How much of what such a look shows less than before is believed."""
 
 
 class Waiting(Protocol):
@@ -78,8 +80,9 @@ class Pace:
             self._since, self._sent = now, 0
         elif elapsed >= (WINDOW if self.rate else FIRST_WINDOW):
             seen = self._sent / elapsed
-            # A window with an idle moment in it shows less than what could have been sent. Growth is believed at once.
-            self.rate = max(seen, (self.rate + seen) / 2 if self._busy else self.rate)
+            # A window with an idle moment in it shows less than what could have been sent, and so does one in which
+            # slow receivers were served. Growth is believed at once, and less only when it lasts.
+            self.rate = max(seen, self.rate + (seen - self.rate) * DOUBT if self._busy else self.rate)
             self._since, self._sent, self._busy = now, 0, busy
         elif not busy:
             self._busy = False

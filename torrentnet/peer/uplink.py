@@ -2,8 +2,9 @@
 
 What the kernel has taken can be neither reordered nor overtaken, and it divides the uplink among all connections that
 it has something for, which makes every piece late. So while the uplink is known to be slow, a moment's worth is handed
-down at a time, to one or two connections. That also keeps the uplink's own queue short whatever congestion control is
-in force: BBR takes what is sent piece by piece behind a token bucket for a path of Gbit/s, and would fill the queue.
+down at a time, to whoever is first in line and can take it. That also keeps the uplink's own queue short whatever
+congestion control is in force: BBR takes what is sent piece by piece behind a token bucket for a path of Gbit/s, and
+would fill the queue.
 """
 
 from __future__ import annotations
@@ -18,16 +19,15 @@ if TYPE_CHECKING:
 
     from torrentnet.peer.connection import Connection
 
-ACTIVE = 2
-"""Peers that are sent pieces at the same time: more would make each piece late for everybody, and one may be slow."""
 BELOW = 0.06
-"""Seconds of sending that wait in the kernel, besides what is on a long way."""
+"""Seconds of sending that wait in the machine's queue for the uplink."""
 LEAST_BELOW, FIRST_BELOW = 24 * 1024, 64 * 1024
 """Bytes; the second until the rate is known."""
+UNSENT = 0.02
+LEAST_UNSENT = 16 * 1024
+"""Seconds and bytes that wait in one socket for TCP: with more than that the narrow place is not the uplink."""
 SEGMENT = 1448
 """Bytes of content in a full packet on an Ethernet."""
-EACH = 2 / 3
-"""The part of it that one connection may take: a slow receiver must leave something to the next one."""
 FAST = 50e6
 """Bytes a second from which on nothing is held back: queues are short anyway, and looking at them costs time."""
 STEP, FIRST_STEP = 0.01, 0.001
@@ -64,23 +64,20 @@ class Uplink:
             self._loaded[connection] = None
 
     def may_send(self, connection: Connection, now: float) -> bool:
-        """Whether a piece may leave: it is among the first in line. Those that are stuck do not hold up the others."""
+        """Whether a piece may leave: nobody before it in line could go. One with a narrow path holds up nobody."""
         if not self.in_turns:
             return True
         if not connection.upload.may_serve:
             return False
         self._line.setdefault(connection)
-        ahead = 0
         for one in list(self._line):
             if one is connection:
                 return True
             waiting = one.conversation.waiting > 0
             if not one.upload.has_requests and not waiting:
                 del self._line[one]
-            elif (waiting or one.upload.may_serve) and not one.stalled(now):
-                ahead += 1
-                if ahead >= ACTIVE:
-                    return False
+            elif (waiting or one.upload.may_serve) and self._takes(one) and not one.stalled(now):
+                return False
         return True
 
     # What waits in the kernel
@@ -90,20 +87,21 @@ class Uplink:
         rate = self._pace.rate
         if not self.in_turns or rate >= FAST:
             return None
-        there, longest = 0, 0.0
+        there = 0
         for one in list(self._loaded):
-            left = one.unacknowledged(now)
-            if not left:
+            there += one.in_queue(now)
+            if not one.unacknowledged(now):
                 del self._loaded[one]
-            elif not one.stalled(now):
-                # What a peer is stuck with keeps the uplink from nobody.
-                there += left
-                longest = max(longest, one.round_trip(now))
-        below = max(rate * (BELOW + longest), LEAST_BELOW) if rate else FIRST_BELOW
-        own = connection.unacknowledged(now)
-        room = int(min(below - there, below * EACH - own))
-        # Whole segments: what goes in bits and pieces costs a header each.
-        return max(0, room - room % SEGMENT)
+        below = max(rate * BELOW, LEAST_BELOW) if rate else FIRST_BELOW
+        return max(0, _whole(min(below - there, self._unsent - connection.unsent())))
+
+    def _takes(self, connection: Connection) -> bool:
+        """Whether what waits in its socket leaves room for more."""
+        return _whole(self._unsent - connection.unsent()) > 0
+
+    @property
+    def _unsent(self) -> float:
+        return max(self._pace.rate * UNSENT, LEAST_UNSENT)
 
     @property
     def step(self) -> float:
@@ -135,3 +133,8 @@ class Uplink:
         waiting = [one for one in everybody if one.upload.wants_turn(now, ahead)]
         # Whoever comes first must not be promised what is enough for all.
         return [one for one in waiting if one.upload.wants_turn(now, ahead // len(waiting))]
+
+
+def _whole(room: float) -> int:
+    """As many bytes in whole segments: what goes in bits and pieces costs a header each."""
+    return int(room // SEGMENT) * SEGMENT

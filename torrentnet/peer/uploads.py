@@ -258,11 +258,8 @@ class Uploads:
             budget = max(1024, budget // share) if budget else 0
         elif len(self._connections) > 1 and not self._limit.pause():
             budget = min(budget, max(LEAST_TURN, UNLIMITED // len(self._connections)))
-        room = self._uplink.room(connection, now) if upload.wants_to_send or conversation.has_blocks else None
-        held_back = room is not None and room < budget
-        if room is not None:
-            budget = min(budget, room)
         count = 0
+        held_back = False
         if conversation.waiting and self._uplink.in_turns:
             # It goes along for nothing.
             upload.say_haves()
@@ -270,7 +267,12 @@ class Uploads:
             self._pump(connection, now)
             # Until the socket takes no more, the budget is used up, or nothing waits.
             while count < budget and conversation.waiting:
-                sent = connection.link.flush(budget - count)
+                room = self._uplink.room(connection, now) if conversation.has_blocks else None
+                if room is not None and room <= 0:
+                    held_back = True
+                    break
+                sent = connection.link.flush(budget - count if room is None else min(room, budget - count))
+                self._uplink.sent(connection, sent)
                 count += sent
                 self._pump(connection, now)
                 if not sent or connection.link.full:
@@ -284,9 +286,8 @@ class Uploads:
             return
         self.total += count
         self._limit.spend(count)
-        self._uplink.sent(connection, count)
         waits = conversation.waiting > 0 or (upload.wants_to_send and self._uplink.may_send(connection, now))
-        if waits and count >= budget and (held_back or self._limit.pause()):
+        if waits and (held_back or (count >= budget and self._limit.pause())):
             # No room, or no tokens: the clock says when to go on, not the socket.
             if held_back:
                 self._room_at = min(self._room_at or now + 60, now + self._uplink.step)

@@ -118,7 +118,7 @@ def test_idle_moments_do_not_make_an_uplink_look_slow() -> None:
 
 def test_an_uplink_that_becomes_slower_is_noticed() -> None:
     pace = measured(1e6)
-    measured(1e5, 20 * WINDOW, pace=pace, now=3.0)
+    measured(1e5, 40 * WINDOW, pace=pace, now=3.0)
     assert pace.rate == pytest.approx(1e5, rel=0.3)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from torrentnet.peer.connection import STALLED_AFTER, Connection
 from torrentnet.peer.conversation import Conversation
-from torrentnet.peer.uplink import BELOW, EACH, FAST, FIRST_BELOW, LEAST_BELOW, SEGMENT, STEP, Uplink
+from torrentnet.peer.uplink import BELOW, FAST, FIRST_BELOW, LEAST_BELOW, LEAST_UNSENT, SEGMENT, STEP, UNSENT, Uplink
 from torrentnet.wire.udp import Endpoint
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ class Upload:
     backlog: int = 0
     turns: int = 0
     given: int = 0
+    may_serve: bool = True
+    has_requests: bool = True
 
     def promised(self, _: float) -> int:
         return 0
@@ -38,25 +40,33 @@ class Upload:
         return 100_000
 
 
+class Talk:
+    waiting = 1
+
+
 @dataclass(eq=False)
 class Stub:
     """A connection of which only what the kernel has counts."""
 
-    left: int = 0
+    queued: int = 0
+    held: int = 0
     stuck: bool = False
-    far: float = 0.0
     upload: Upload = field(default_factory=Upload)
+    conversation: Talk = field(default_factory=Talk)
     wealth: int = 0
     waits_since: float = 0.0
 
     def unacknowledged(self, _: float) -> int:
-        return self.left
+        return self.queued + self.held
+
+    def in_queue(self, _: float) -> int:
+        return self.queued
+
+    def unsent(self) -> int:
+        return self.held
 
     def stalled(self, _: float) -> bool:
         return self.stuck
-
-    def round_trip(self, _: float) -> float:
-        return self.far
 
 
 def connection(*args: Any, **kwargs: Any) -> Connection:
@@ -77,49 +87,61 @@ def uplink(rate: float = RATE) -> Uplink:
 
 
 def test_a_moments_worth_is_handed_down_in_whole_segments() -> None:
-    one, peer = uplink(), connection()
-    room = one.room(peer, 9.0)
+    one = uplink()
+    room = one.room(connection(), 9.0)
     assert room is not None
     assert room % SEGMENT == 0
-    assert RATE * BELOW * EACH - SEGMENT < room <= RATE * BELOW * EACH
+    assert RATE * UNSENT - SEGMENT < room <= RATE * UNSENT
 
 
-def test_what_is_there_already_counts_whosever_it_is() -> None:
-    one, peer, other = uplink(), connection(), connection(left=round(RATE * BELOW * 0.75))
+def test_what_is_in_the_queue_counts_whosever_it_is() -> None:
+    one, other = uplink(), connection(queued=round(RATE * BELOW) - 3 * SEGMENT - 1)
     one.sent(other, 1)
-    room = one.room(peer, 9.0)
-    assert room is not None
-    assert RATE * BELOW * 0.25 - SEGMENT < room <= RATE * BELOW * 0.25
-    assert one.room(other, 9.0) == 0
+    assert one.room(connection(), 9.0) == 3 * SEGMENT
+    one.sent(connection(queued=3 * SEGMENT), 1)
+    assert one.room(connection(), 9.0) == 0
 
 
-def test_one_that_is_slow_leaves_something_to_the_next() -> None:
-    one, slow, peer = uplink(), connection(left=round(RATE * BELOW * EACH)), connection()
-    one.sent(slow, 1)
-    assert one.room(slow, 9.0) == 0
-    room = one.room(peer, 9.0)
-    assert room is not None
-    assert room > 0
-
-
-def test_what_a_peer_is_stuck_with_keeps_the_uplink_from_nobody() -> None:
-    one, stuck = uplink(), connection(left=10_000_000, stuck=True)
-    one.sent(stuck, 1)
+def test_what_is_gone_counts_no_more() -> None:
+    one, other = uplink(), Stub(queued=round(RATE * BELOW))
+    one.sent(cast("Connection", other), 1)
+    assert one.room(connection(), 9.0) == 0
+    other.queued = 0
     assert one.room(connection(), 9.0)
 
 
-def test_a_long_way_holds_more() -> None:
-    one, far = uplink(), connection(left=SEGMENT, far=0.2)
-    one.sent(far, 1)
-    room = one.room(connection(), 9.0)
-    assert room is not None
-    assert room > RATE * BELOW * 2
+def test_the_first_in_line_goes_first_unless_its_own_path_is_the_narrow_one() -> None:
+    """A socket that cannot get rid of what it has must not leave the uplink idle."""
+    one, first, second = uplink(), Stub(), Stub()
+    assert one.may_send(cast("Connection", first), 9.0)
+    assert not one.may_send(cast("Connection", second), 9.0)
+    # A little less than it may hold, but no whole segment less.
+    first.held = round(RATE * UNSENT) - SEGMENT // 2
+    assert one.room(cast("Connection", first), 9.0) == 0
+    assert one.may_send(cast("Connection", second), 9.0)
+    first.held = 0
+    assert not one.may_send(cast("Connection", second), 9.0)
+    first.stuck = True
+    assert one.may_send(cast("Connection", second), 9.0)
+
+
+def test_who_has_nothing_more_to_send_leaves_the_line() -> None:
+    one, first, second = uplink(), Stub(), Stub()
+    assert one.may_send(cast("Connection", first), 9.0)
+    assert not one.may_send(cast("Connection", second), 9.0)
+    first.upload.has_requests = first.upload.may_serve = False
+    first.conversation.waiting = 0
+    assert one.may_send(cast("Connection", second), 9.0)
+    assert one.line == [cast("Connection", second)]
 
 
 def test_before_the_rate_is_known_and_on_a_slow_uplink() -> None:
-    assert uplink(0).room(connection(), 9.0) == int(FIRST_BELOW * EACH) // SEGMENT * SEGMENT
+    assert uplink(0).room(connection(), 9.0) == LEAST_UNSENT // SEGMENT * SEGMENT
     assert uplink(0).step < STEP == uplink().step
-    assert uplink(1_000).room(connection(), 9.0) == int(LEAST_BELOW * EACH) // SEGMENT * SEGMENT
+    for rate, below in ((0, FIRST_BELOW), (1_000, LEAST_BELOW)):
+        one = uplink(rate)
+        one.sent(connection(queued=below - SEGMENT), 1)
+        assert one.room(connection(), 9.0) == SEGMENT
 
 
 def test_a_fast_uplink_and_one_without_turns_hold_nothing_back() -> None:
@@ -165,6 +187,8 @@ def test_bytes_that_nobody_takes_are_unacknowledged_and_then_a_stall(ends: tuple
             break
     left = one.unacknowledged(1.0)
     assert 0 < left <= sent
+    assert 0 < one.unsent() <= left
+    assert 0 <= one.in_queue(1.0) <= left
     assert not one.stalled(1.0 + STALLED_AFTER / 2)
     assert one.stalled(1.1 + STALLED_AFTER)
     # Looked at anew after a long time it is not taken for one that has stood still meanwhile.
@@ -174,7 +198,3 @@ def test_bytes_that_nobody_takes_are_unacknowledged_and_then_a_stall(ends: tuple
     while received < sent:
         received += len(receiving.recv(1 << 20))
     assert not one.stalled(9.1)
-
-
-def test_the_round_trip_is_the_kernels(ends: tuple[Connection, socket.socket]) -> None:
-    assert 0.0 < ends[0].round_trip(0.0) < 1.0

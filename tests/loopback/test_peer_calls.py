@@ -1,0 +1,72 @@
+"""A new seed calls on those who wait: real clients ask their tracker again only after minutes."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from tests.loopback.programs import make_file
+from torrentnet.wire import udp
+from torrentnet.wire.handshake import SIZE, Handshake, pack_handshake, parse_handshake
+from torrentnet.wire.messages import HaveAll, MessageReader
+from torrentnet.wire.udp import Announce, Event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.loopback.programs import Loopback
+    from torrentnet.wire.messages import Message
+
+DEADLINE_S = 20.0
+WAITING = b"-XX0000-who-waits---"
+
+
+def ask(link: socket.socket, data: bytes) -> udp.Reply:
+    for _ in range(40):
+        link.send(data)
+        try:
+            return udp.parse_reply(link.recv(2048))
+        except TimeoutError:
+            continue
+    raise AssertionError("the tracker does not answer")
+
+
+def exactly(sock: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = sock.recv(count - len(data))
+        assert more, "closed"
+        data += more
+    return data
+
+
+def test_a_real_client_that_waits_is_called_on_by_a_seed_that_comes(loopback: Loopback, tmp_path: Path) -> None:
+    source = make_file(tmp_path / "myfile.txt", 1 << 20)
+    tracker = loopback.tracker("--keepalive", "5s", "--timeout", "20s")
+    before = loopback.share(source, tracker)
+    info_hash = bytes.fromhex(before.until("published")["info_hash"])
+    before.end()
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(type=socket.SOCK_DGRAM) as link:
+        host, port = tracker.address.split(":")
+        link.connect((host, int(port)))
+        link.settimeout(0.5)
+        connection = udp.parse_connected(ask(link, udp.pack_connect(1)))
+        own = listener.getsockname()[1]
+        ask(
+            link,
+            udp.pack_announce(
+                Announce(connection, 2, info_hash, WAITING, 0, 1 << 20, 0, Event.STARTED, 0, 7, 50, own, b"")
+            ),
+        )
+        loopback.share(source, tracker)
+        listener.settimeout(DEADLINE_S)
+        sock, _ = listener.accept()
+        with sock:
+            sock.settimeout(DEADLINE_S)
+            assert parse_handshake(exactly(sock, SIZE)).info_hash == info_hash
+            sock.sendall(pack_handshake(Handshake(info_hash, WAITING)))
+            reader = MessageReader(1 << 20)
+            said: list[Message] = []
+            while not said:
+                said = list(reader.feed(sock.recv(4096)))
+            assert isinstance(said[0], HaveAll)
