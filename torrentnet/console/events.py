@@ -29,7 +29,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 MAX_VALUE_CHARS: Final = 4096
 """Longer values are cut and end in ``…``: an event is a line to be read, whatever a peer put into a name."""
 
-_KNOWN: Final = 2_048
+_KNOWN: Final = 16_384
 _KNOWN_CHARS: Final = 64
 """Texts whose form is remembered: so many, and none longer."""
 _INFO: Final = LEVELS.index("info")

@@ -107,4 +107,4 @@ class Roll:
 
     def id_hash(self, row: int) -> int:
         """The hash of its peer id (Python's, keyed: nobody can aim at it)."""
-        return hash(bytes(self.peer_ids[row * PEER_ID : (row + 1) * PEER_ID]))
+        return hash(self.peer_id(row))

@@ -12,7 +12,7 @@ MAX_FILE_NAME = 255
 MAX_PEER_NAME = 64
 """Bytes of UTF-8. A DNS label has 63."""
 
-_REMEMBERED = 2_048
+_REMEMBERED = 16_384
 """Names that were found good lately; the same ones come again and again."""
 _FORBIDDEN = frozenset("/\\\0")
 
