@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 Event: TypeAlias = tuple[bytes, int, str, str, str]
 """A row of the table of events, as it goes into the database."""
 
-_BEGAN: Final = Bulk(
-    "INSERT OR REPLACE INTO requests (id, time_ms, peer, ip, port, peer_id, file, info_hash, holders, total, result,"
-    " sources, transferred, elapsed_ms, reason, ended_ms)",
-    16,
+_INSERT: Final = (
+    "INSERT OR REPLACE INTO requests (id, time_ms, peer, ip, port, peer_id, file, info_hash, holders, total, result"
 )
-_INFO_HASH, _HOLDERS, _TOTAL, _RESULT, _REASON, _ENDED = 7, 8, 9, 10, 14, 15
-_OUTCOME: Final = slice(10, 16)
-_NO_OUTCOME: Final = (None,) * 5
+_WAITS: Final = Bulk(f"{_INSERT})", 10, constant=", 'waiting'")
+_IS_OVER: Final = Bulk(f"{_INSERT}, sources, transferred, elapsed_ms, reason, ended_ms)", 16)
+_INFO_HASH, _HOLDERS, _TOTAL = 7, 8, 9
+_ASKED: Final = 10
+"""Values of a row before those of its outcome."""
 _ENDS: Final = Bulk(
     "WITH ended (result, sources, transferred, elapsed_ms, reason, ended_ms, info_hash, id) AS (",
     8,
@@ -58,9 +58,7 @@ class RequestRows:
         time_ms, number, peer, ip, port, peer_id, file, info_hash, holders, total = record
         self._ends.pop(number, None)
         shown = self._lists.in_row(holders, number)
-        self._new[number] = [
-            number, time_ms, peer, ip, port, peer_id, file, info_hash, shown, total, _WAITING, *_NO_OUTCOME,
-        ]  # fmt: skip
+        self._new[number] = [number, time_ms, peer, ip, port, peer_id, file, info_hash, shown, total]
         if info_hash is not None:
             have = f"{total} have it whole" if total else "nobody has it whole"
             self._events.append((info_hash, time_ms, _REQUESTED, peer, have))
@@ -70,14 +68,16 @@ class RequestRows:
         number = record.number
         row = self._new.get(number)
         if row is not None:
-            row[_INFO_HASH], row[_RESULT], row[_REASON], row[_ENDED] = record.info_hash, _WAITING, None, None
+            del row[_ASKED:]
+            row[_INFO_HASH] = record.info_hash
             if record.holders is not None:
                 row[_HOLDERS], row[_TOTAL] = as_json(record.holders), record.total
             return
         self._end()
         self._database.execute(
-            "UPDATE requests SET info_hash = ?, result = ?, ended_ms = NULL, reason = NULL WHERE id = ?",
-            (record.info_hash, _WAITING, number),
+            "UPDATE requests SET info_hash = ?, result = 'waiting', sources = NULL, transferred = NULL,"
+            " elapsed_ms = NULL, reason = NULL, ended_ms = NULL WHERE id = ?",
+            (record.info_hash, number),
         )
         if record.holders is not None:
             self._database.execute(
@@ -93,7 +93,7 @@ class RequestRows:
         outcome = word, text, transferred, elapsed_ms, reason, time_ms
         row = self._new.get(number)
         if row is not None:
-            row[_OUTCOME] = outcome
+            row[_ASKED:] = outcome
             row[_INFO_HASH] = info_hash or row[_INFO_HASH]
         else:
             before = self._ends.get(number)
@@ -104,7 +104,9 @@ class RequestRows:
 
     def write(self) -> None:
         """Write all of it. Raises what sqlite3 raises."""
-        _BEGAN.run(self._database, sorted(self._new.values(), key=itemgetter(0)))
+        rows = sorted(self._new.values(), key=itemgetter(0))
+        _WAITS.run(self._database, [row for row in rows if len(row) == _ASKED])
+        _IS_OVER.run(self._database, [row for row in rows if len(row) > _ASKED])
         self._new.clear()
         self._lists.write(self._database)
         self._end()

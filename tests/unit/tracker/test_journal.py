@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,10 +29,14 @@ from torrentnet.tracker.records import (
     Place,
     RequestBegan,
     RequestEnded,
+    RequestSeesHolders,
     Result,
 )
 from torrentnet.tracker.schema import FILE_NAME, JournalError
 from torrentnet.wire.pieces import PieceSet
+
+if TYPE_CHECKING:
+    from torrentnet.tracker.records import Record
 
 HASH = bytes(20)
 ROOT = Path(__file__).parents[3]
@@ -416,6 +422,39 @@ def test_journal_of_the_format_before_is_taken_over(tmp_path: Path) -> None:
     assert [row.holders for row in queries.requests(journal)] == [MANY, MANY]
     assert journal.read("PRAGMA user_version", ()) == [(2,)]
     journal.close()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_written_at_once_is_what_would_be_written_one_by_one(seed: int) -> None:
+    chance = random.Random(seed)
+    records: list[Record] = []
+    for step in range(300):
+        number = chance.randrange(1, 40)
+        kind = chance.choice(["began", "ended", "lost", "failed", "sees", "waits"])
+        known = chance.choice([HASH, None])
+        if kind == "began":
+            holders = chance.choice([(), ("seeder-1",), MANY])
+            records.append(began(number)._replace(time_ms=step, info_hash=known, holders=holders, total=len(holders)))
+        elif kind in {"sees", "waits"}:
+            names = (f"seeder-{step}",) if kind == "sees" else None
+            records.append(RequestSeesHolders(number, known, names, 1))
+        else:
+            result = {"ended": Result.SUCCEEDED, "lost": Result.LOST, "failed": Result.FAILED}[kind]
+            sources = (("seeder-1", step),) if kind != "lost" and step % 2 else ()
+            why = "" if kind == "ended" else f"because {step}"
+            records.append(RequestEnded(step, number, "leecher-1", known, result, sources, step, step, why))
+    told = []
+    for sizes in ([300], [1] * 300, [chance.randrange(1, 60) for _ in range(300)]):
+        journal = Journal()
+        rest = list(records)
+        for size in sizes:
+            journal._settle(rest[:size])
+            rest = rest[size:]
+        assert not rest
+        events = journal.read("SELECT * FROM events ORDER BY id", ())
+        told.append((list(queries.requests(journal)), events))
+        journal.close()
+    assert told[0] == told[1] == told[2]
 
 
 def test_files_come_by_name_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
