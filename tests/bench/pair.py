@@ -155,6 +155,9 @@ class Pair:
         with Sampler([seed, leecher]) as sampler:
             begin, end, driver_cpu_s = _times(program, leecher)
         seed_cpu_s, used, busy_s = seed.usage().cpu_s - seed_before, leecher.usage().cpu_s, busy() - busy_before
+        if program == OURS:
+            # The next one would be sent to it as well as to the seed.
+            leecher.leave()
         leecher.remove()
         files.run("cmp", f"{self._folder}/{FILES[program]}", f"{target}/{FILES[program]}")
         files.run("rm", "-r", target)

@@ -118,6 +118,11 @@ class Box(Watched):
         """Wait for its end; gives its exit status."""
         return int(self._client.api.wait(self.ident, timeout=timeout)["StatusCode"])
 
+    def leave(self, timeout: int = 20) -> None:
+        """Let its program say good-bye, as it does on Ctrl-C, and end: nobody is sent to it any more."""
+        self._client.api.kill(self.ident, "SIGTERM")
+        self.ended(timeout)
+
     def run(self, *argv: str, user: str = "", timeout: float = EXEC_S) -> str:
         """Run a command in it; gives its standard output. Raises CannotMeasure when it fails."""
         answer = execs.run(self._client, self.ident, argv, timeout=timeout, user=user)
