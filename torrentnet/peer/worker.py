@@ -1,13 +1,15 @@
-"""Disk and SHA-1 beside the loop: jobs run one after the other in a thread, results come back into the loop."""
+"""Disk and SHA-1 beside the loop: jobs run in threads, and their results come back into the loop."""
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from torrentnet.console.threads import block_signals
+from torrentnet.peer.hashing import processors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,29 +26,38 @@ class Failure(Generic[T]):
         self.error = error
 
 
-class Worker:
-    """One thread. What is submitted is bounded by those who submit (see ``MAX_VERIFYING``).
+MOST_THREADS = 2
+"""While one writes a piece the other one hashes the next; more only take each other's caches."""
 
-    ``wake`` is called from the thread when a result waits; the loop then calls :meth:`deliver`.
+
+class Worker:
+    """A few threads. What is submitted is bounded by those who submit (see ``MAX_VERIFYING``).
+
+    Jobs begin in order and may end in any: whoever needs one to be over waits for its result. ``wake`` is called from
+    a thread when a result waits; the loop then calls :meth:`deliver`.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], threads: int | None = None) -> None:
         self._wake = wake
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = queue.SimpleQueue()
         self._results: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"disk-{number}", daemon=True)
+            for number in range(threads or min(MOST_THREADS, processors()))
+        ]
 
     def start(self) -> None:
         """Begin to work."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def cancelled(self) -> bool:
         """Whether long jobs are to be given up."""
         return self._stopping.is_set()
 
     def submit(self, job: Callable[[], T], then: Callable[[T | Failure[T]], None]) -> None:
-        """Run ``job`` in the thread, then ``then`` with its result (or :class:`Failure`) in the loop."""
+        """Run ``job`` in a thread, then ``then`` with its result (or :class:`Failure`) in the loop."""
         self._jobs.put((job, then))
 
     def deliver(self) -> None:
@@ -56,17 +67,20 @@ class Worker:
             then(result)
 
     def stop(self, timeout: float) -> None:
-        """Finish the job under way, at most ``timeout`` seconds; the others are dropped."""
+        """Finish the jobs under way, at most ``timeout`` seconds; the others are dropped."""
         self._stopping.set()
-        self._jobs.put(None)
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        for _ in self._threads:
+            self._jobs.put(None)
+        until = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, until - time.monotonic()))
 
     def _run(self) -> None:
         block_signals()
         while (task := self._jobs.get()) is not None and not self._stopping.is_set():
             job, then = task
-            # Whatever it is, it is told to a person in the loop; the thread goes on.
+            # Whatever it is, it is told to a person in the loop; this thread goes on.
             try:
                 result: Any = job()
             except Exception as error:
