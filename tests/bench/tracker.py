@@ -244,8 +244,8 @@ lines and four rows in the journal's database. No other tracker knows these two 
 **Where the time goes.** A periodic announce (py-spy, of the time that the loop works): `sendmmsg` 43 %, `recvmmsg`
 12 %, the answer itself 31 % (a third of that is the sample of the swarm), taking the fields apart and copying the
 answer 8 %, the rest is the loop. So more than half is the kernel's. A look-up that comes again costs as much as an
-announce. A new one, or an outcome, costs five times as much: one part in two for packets and books, one in five for
-its event line, three in ten for the journal's rows (each left out in turn, and the rest measured).
+announce. A new one, or an outcome, costs more than four times as much: half of that for packets and books, a fifth for
+its event line, a quarter for the journal's rows (each left out in turn, and the rest measured).
 
 **What made it fast.** `recvmmsg` and `sendmmsg` through `ctypes`, up to 32 datagrams a call, all fields of a batch
 by one `struct`; connection ids that were good a moment ago are looked up, not hashed anew; the members of a swarm
