@@ -45,7 +45,7 @@ class Size:
     settings: Mapping[str, str]
 
 
-FULL = Size((1, 5, 10, 20, 30), 3, {"size": "7.5MB", "bound": "3m"})
+FULL = Size((1, 5, 10, 20, 30), 3, {"size": "15MB", "bound": "5m"})
 QUICK = Size((1, 5, 10), 1, {"size": "5MB", "bound": "5m"})
 
 
