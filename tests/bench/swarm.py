@@ -35,7 +35,6 @@ STRATEGY = "swarm"
 LEECHERS: Mapping[str, tuple[int, ...]] = {OURS: (1, 5, 10, 20, 30), LIBTORRENT: (1, 5, 10, 20, 30), ARIA2: (10,)}
 QUICK_LEECHERS: Mapping[str, tuple[int, ...]] = {OURS: (5, 10), LIBTORRENT: (5, 10), ARIA2: ()}
 SIZE, QUICK_SIZE = "30MB", "5MB"
-PIECE = {SIZE: "128KiB", QUICK_SIZE: "64KiB"}
 RATE, SEED_RATE = "4mbit", "40mbit"
 ROUND_RUNS = 3
 """A round of all programs and sizes takes minutes: there is one for so many runs that are asked for."""
@@ -130,7 +129,7 @@ def textbook(folder: Path, leechers: Mapping[str, int], size: str) -> Plan:
     text = SCENARIO.format(
         about=", ".join(f"{count} {program}" for program, count in leechers.items()),
         size=size,
-        piece=PIECE[size],
+        piece=piece_length(size),
         seed=next(iter(leechers)),
         groups="\n".join(lines),
         rate=RATE,
@@ -142,6 +141,11 @@ def textbook(folder: Path, leechers: Mapping[str, int], size: str) -> Plan:
     path = folder / "textbook_bench.yaml"
     path.write_text(text, encoding="utf-8")
     return read_plan(path)
+
+
+def piece_length(size: str) -> str:
+    """Some hundred pieces: with fewer, nobody has much to give on, and with more, news of them cost as much as they."""
+    return "128KiB" if parse_size(size) > 10e6 else "64KiB"
 
 
 def _measure(context: Context, setting: str, plan: Plan, bound: float | None = None) -> Measured:
@@ -235,9 +239,9 @@ def _table(found: Mapping[str, Mapping[int, Sequence[Measured]]], size: str, rou
     runs = "one run of each" if rounds == 1 else f"{rounds} runs of each, in turns: median (least-most)"
     note = (
         f"Seconds until the last of N leechers had {size} over max(F/us, N F/(us + N u)); u = {RATE}, "
-        f"us = {SEED_RATE}, {PIECE[size]} pieces, the seed of the same program; uplinks kept by the kernel (htb), whole "
-        f"Ethernet frames counted, so that {number(HEADERS)} is the least there is. Time begins when the seed has "
-        f"announced itself, all leechers being up. {runs.capitalize()}."
+        f"us = {SEED_RATE}, {piece_length(size)} pieces, the seed of the same program; uplinks kept by the kernel "
+        f"(htb), whole Ethernet frames counted, so that {number(HEADERS)} is the least there is. Time begins when the "
+        f"seed has announced itself, all leechers being up. {runs.capitalize()}."
     )
     return Table(
         "The textbook's swarm", ("N", "bound s", OURS, LIBTORRENT, ARIA2, "ours / libtorrent"), tuple(rows), note

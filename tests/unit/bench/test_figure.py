@@ -43,7 +43,7 @@ def test_figures_can_be_drawn_again_without_measuring(folder: Path) -> None:
     pictures.save(figure.draw(figure.measured_of(rows), figure.FULL), folder, "figure")
     words = " ".join(ET.parse(folder / "figure.svg").getroot().itertext())
     assert "client-server: N F / us" in words and "measured, strategy swarm" in words
-    assert "F = 7.5 MB, each leecher sends u = 4 Mbit/s, the seed us = 40 Mbit/s" in words
+    assert "F = 15 MB, each leecher sends u = 4 Mbit/s, the seed us = 40 Mbit/s" in words
     assert (folder / "figure.png").stat().st_size > 10_000
 
 
