@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bench.cgroup import own_memory
-from torrentnet.peer.fetch import Fetch, InfoArrived
+from torrentnet.peer.fetch import Fetch
+from torrentnet.peer.infofetch import InfoArrived
 from torrentnet.peer.memory import PieceMemory
 from torrentnet.peer.ratelimit import RateLimit
 from torrentnet.peer.sourcelink import SourceLink

@@ -9,8 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from torrentnet.peer.fetch import Fetch, InfoArrived, PieceArrived, SourceFailed
+from torrentnet.peer.fetch import Fetch, PieceArrived
 from torrentnet.peer.getting import MAX_PAUSE, MAX_VERIFYING, Disk, Getting, Patience, Phase
+from torrentnet.peer.infofetch import InfoArrived, SourceFailed
 from torrentnet.peer.memory import PieceMemory
 from torrentnet.peer.picker import Candidates
 from torrentnet.wire.errors import RemoteError

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from torrentnet.peer.conversation import Offer
+from torrentnet.peer.infofetch import InfoArrived, InfoFetch, SourceFailed
 from torrentnet.peer.memory import PieceMemory
+from torrentnet.peer.meter import SLOW_WINDOW, Meter
 from torrentnet.peer.possession import Possession
-from torrentnet.wire.errors import MetainfoError, RemoteError
-from torrentnet.wire.extended import (
-    METADATA_PIECE,
-    ExtensionHandshake,
-    Metadata,
-    MetadataKind,
-)
+from torrentnet.wire.extended import ExtensionHandshake, Metadata, MetadataKind
 from torrentnet.wire.handshake import Handshake
-from torrentnet.wire.info import Info, parse_info
 from torrentnet.wire.messages import (
     BLOCK,
     Bitfield,
@@ -39,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torrentnet.peer.conversation import Conversation, ConversationEvent
+    from torrentnet.wire.info import Info
     from torrentnet.wire.pieces import PieceSet
 
 WINDOW = 12 * 1024 * 1024
@@ -46,34 +41,17 @@ WINDOW = 12 * 1024 * 1024
 for their turn, and each then finds enough to do. What is asked for takes no memory before it comes."""
 EXCHANGE_MOST = 4 * 1024 * 1024
 """The same at most where others could send the same pieces."""
-RATE_WINDOW = 3.0
-"""Seconds over which a source's rate is looked at."""
-MAX_METADATA_REQUESTS = 8
 MAX_STRAY_BLOCKS = 1_000
 """Blocks that nobody asked for before the sender counts as broken; a choke leaves a window of them on their way."""
 EXCHANGE_WINDOW = 128 * 1024
 """Bytes with which the window begins where others could send the same pieces; it follows the rate from there."""
 WINDOW_SECONDS = 1.5
-METER_SECONDS = 0.25
 MEANT_S = 0.05
 """Seconds of a piece's coming that tell how fast it comes."""
 MAX_CREDITS = 256
 MAX_CANCELLED = 4_096
 KEEPALIVE = 60.0
 """Seconds of saying nothing after which a keep-alive is due; clients drop those who send them often."""
-
-
-class SourceFailed(RemoteError):
-    """This source is of no use (any more); the message says why, as it goes into the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class InfoArrived:
-    """The info dictionary, checked against the info-hash."""
-
-    info: Info
-    elapsed: float
-    """Seconds since it was first asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +109,7 @@ class Fetch:
     """Whether pieces may be asked for: the file on disk is open."""
     _choked: bool = True
     _unchoke_counts: bool = True
-    _metadata: dict[int, bytes] = field(default_factory=dict)
-    _metadata_asked: int = 0
-    _metadata_since: float | None = None
+    _info_fetch: InfoFetch = field(init=False)
     _partials: dict[int, _Partial] = field(default_factory=dict)
     _asked: dict[tuple[int, int], int] = field(default_factory=dict)
     _in_flight: int = 0
@@ -141,13 +117,8 @@ class Fetch:
     _credits: int = 0
     _interested: bool = False
     _cancelled: set[tuple[int, int]] = field(default_factory=set)
-    rate: float = 0.0
-    """Bytes a second that came of late while something was asked for; in an exchange only."""
-    speed: float = 0.0
-    """Bytes a second at which the last pieces came, once they had begun to; 0 while none has."""
-    _meter: tuple[float, int] | None = None
+    _meter: Meter = field(default_factory=Meter)
     _heard_bytes: int = 0
-    _rate_since: tuple[float, int] | None = None
 
     def begun(self, piece: int) -> bool:
         """Whether something of one of :attr:`pieces` has come."""
@@ -165,7 +136,7 @@ class Fetch:
             if one == piece:
                 break
         first = next(iter(self._partials.values()))
-        speed = self.speed
+        speed = self._meter.speed
         if first.begun is not None:
             since, then = first.begun
             if now - since > MEANT_S:
@@ -175,14 +146,15 @@ class Fetch:
     def would_need(self, size: int) -> float:
         """Seconds for ``size`` bytes more of it; infinite where nothing tells."""
         missing = sum(partial.missing for partial in self._partials.values())
-        return (missing + size) / self.speed if self.speed else math.inf
+        return (missing + size) / self._meter.speed if self._meter.speed else math.inf
 
     @property
     def asks_metadata(self) -> bool:
         """Whether the info dictionary was asked for and has not come."""
-        return self._metadata_since is not None and self.info is None
+        return self._info_fetch.waiting and self.info is None
 
     def __post_init__(self) -> None:
+        self._info_fetch = InfoFetch(self.conversation, self.info_hash)
         self.conversation.place_blocks(self._place)
 
     @property
@@ -267,7 +239,7 @@ class Fetch:
             length = min(block, partial.size - partial.unasked)
             self.conversation.send(Request(partial_piece, partial.unasked, length))
             if not self._asked:
-                self._meter = (now, self.conversation.received_bytes)
+                self._meter.begin(self.conversation.received_bytes, now)
             self._asked[partial_piece, partial.unasked] = length
             partial.unasked += length
             self._in_flight += length
@@ -299,12 +271,12 @@ class Fetch:
         if not self.exchange:
             return largest
         # What we say in between waits behind a block that is on its way: as long as a block takes, at most.
-        return min(largest, BLOCK if self.rate < 1e6 else 4 * BLOCK if self.rate < 2e7 else largest)
+        return min(largest, BLOCK if self._meter.rate < 1e6 else 4 * BLOCK if self._meter.rate < 2e7 else largest)
 
     def _window(self) -> int:
         if not self.exchange or self.conversation.waits_for_offers:
             return WINDOW
-        return round(min(max(self.rate * WINDOW_SECONDS, EXCHANGE_WINDOW), EXCHANGE_MOST))
+        return round(min(max(self._meter.rate * WINDOW_SECONDS, EXCHANGE_WINDOW), EXCHANGE_MOST))
 
     def want(self, *, wanted: bool = True) -> None:
         """Say whether anything is wanted of the other side, where that is news."""
@@ -345,25 +317,17 @@ class Fetch:
     def slow(self, least: float, now: float) -> float | None:
         """Bytes a second over the last seconds, if the source was to send all the time and they are below ``least``."""
         if self.idle or not self._asked:
-            self._rate_since = None
+            self._meter.idle()
             return None
-        if self._rate_since is None:
-            self._rate_since = (now, self.conversation.received_bytes)
-            return None
-        since, bytes_then = self._rate_since
-        # Not "now - since": when it is due, rounding must not say that it is not.
-        if now < since + RATE_WINDOW:
-            return None
-        rate = (self.conversation.received_bytes - bytes_then) / (now - since)
-        self._rate_since = (now, self.conversation.received_bytes)
-        return rate if rate < least else None
+        return self._meter.slow(self.conversation.received_bytes, least, now)
 
     def due(self) -> float:
         """When :meth:`check` and :meth:`slow` are to be called next."""
         stalled_at = self.useful_at + self.stall
-        if self._rate_since is not None:
-            return min(stalled_at, self._rate_since[0] + RATE_WINDOW)
-        return min(stalled_at, self.spoke_at + RATE_WINDOW) if self._asked else stalled_at
+        slow_at = self._meter.slow_due()
+        if slow_at is None and self._asked:
+            slow_at = self.spoke_at + SLOW_WINDOW
+        return stalled_at if slow_at is None else min(stalled_at, slow_at)
 
     def _unfinished(self) -> int | None:
         # Only the newest piece can have blocks that were not asked for yet, but for a choke in between.
@@ -394,7 +358,7 @@ class Fetch:
             data[block.begin : block.begin + length] = block.data
         partial.missing -= length
         if self.exchange:
-            self._measure(now)
+            self._meter.look(self.conversation.received_bytes, now)
             self._time(partial, now)
         if not partial.missing:
             del self._partials[block.piece]
@@ -412,22 +376,12 @@ class Fetch:
             partial.data = self.memory.take(partial.size)
         return partial.data
 
-    def _measure(self, now: float) -> None:
-        assert self._meter is not None
-        since, then = self._meter
-        if now - since < METER_SECONDS:
-            return
-        seen = (self.conversation.received_bytes - then) / (now - since)
-        self.rate = seen if not self.rate else (self.rate + seen) / 2
-        self._meter = (now, self.conversation.received_bytes)
-
     def _time(self, partial: _Partial, now: float) -> None:
         if partial.begun is None:
             partial.begun = now, partial.missing
         elif not partial.missing:
             since, then = partial.begun
-            seen = then / max(now - since, 1e-6)
-            self.speed = (self.speed + seen) / 2 if self.speed else seen
+            self._meter.came(then, now - since)
 
     def _take_reject(self, reject: Reject, now: float) -> None:
         if (reject.piece, reject.begin) in self._cancelled:
@@ -459,54 +413,27 @@ class Fetch:
 
     def ask_metadata(self, now: float) -> None:
         """Ask for the info dictionary, unless it is known. Raises :class:`SourceFailed` where the source has none."""
-        if self.info is not None:
-            return
-        extension = self.conversation.extension
-        assert extension is not None
-        if not extension.metadata_id or not extension.metadata_size:
-            raise SourceFailed("offers no info dictionary")
-        if self._metadata_since is None:
-            self._metadata_since = now
-        parts = -(-extension.metadata_size // METADATA_PIECE)
-        while self._metadata_asked < parts and self._metadata_asked - len(self._metadata) < MAX_METADATA_REQUESTS:
-            self.conversation.send_metadata(Metadata(MetadataKind.REQUEST, self._metadata_asked))
-            self._metadata_asked += 1
+        if self.info is None and self._info_fetch.ask(now):
             self.spoke_at = now
 
     def forget_metadata(self) -> None:
         """Wait no longer for the info dictionary: somebody else is asked."""
-        self._metadata.clear()
-        self._metadata_asked, self._metadata_since = 0, None
+        self._info_fetch.forget()
 
     def _take_metadata(self, metadata: Metadata, now: float) -> Iterator[FetchEvent]:
         if metadata.kind is MetadataKind.REQUEST:
             if not self.exchange:
                 self.conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
             return
-        if self.info is not None or self._metadata_since is None or metadata.piece >= self._metadata_asked:
-            return
-        if metadata.kind is MetadataKind.REJECT and self.exchange:
-            self.forget_metadata()
+        if self.info is not None or not self._info_fetch.awaits(metadata.piece):
             return
         if metadata.kind is MetadataKind.REJECT:
-            raise SourceFailed("refused to send the info dictionary")
-        extension = self.conversation.extension
-        assert extension is not None
-        size = extension.metadata_size
-        start = metadata.piece * METADATA_PIECE
-        if len(metadata.data) != min(METADATA_PIECE, size - start):
-            raise SourceFailed(f"sent {len(metadata.data)} bytes as part {metadata.piece} of the info dictionary")
-        self._metadata[metadata.piece] = metadata.data
-        self.useful_at = now
-        if len(self._metadata) * METADATA_PIECE < size:
-            self.ask_metadata(now)
+            if not self.exchange:
+                raise SourceFailed("refused to send the info dictionary")
+            self.forget_metadata()
             return
-        raw = b"".join(self._metadata[part] for part in sorted(self._metadata))
-        self._metadata.clear()
-        if hashlib.sha1(raw, usedforsecurity=False).digest() != self.info_hash:
-            raise SourceFailed("sent an info dictionary that is not the one asked for")
-        try:
-            self.info = parse_info(raw)
-        except (MetainfoError, RemoteError) as error:
-            raise SourceFailed(error.message) from None
-        yield InfoArrived(self.info, now - self._metadata_since)
+        arrived = self._info_fetch.take(metadata, now)
+        self.useful_at = self.spoke_at = now
+        if arrived is not None:
+            self.info = arrived.info
+            yield arrived

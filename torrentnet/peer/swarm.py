@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.peer.acquaintances import Acquaintances
-from torrentnet.peer.fetch import NOT_NOW, Fetch, InfoArrived, PieceArrived
+from torrentnet.peer.fetch import NOT_NOW, Fetch, PieceArrived
 from torrentnet.peer.getting import MAX_VERIFYING, Disk, Getting, Patience, Phase
+from torrentnet.peer.infofetch import InfoArrived
 from torrentnet.peer.memory import PieceMemory
 from torrentnet.peer.session import LookupDone, PeersListed
 from torrentnet.peer.work import Work, gained

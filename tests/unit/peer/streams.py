@@ -9,7 +9,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from torrentnet.peer.conversation import Conversation, FileSpan
-from torrentnet.peer.fetch import Fetch, FetchEvent, InfoArrived, PieceArrived
+from torrentnet.peer.fetch import Fetch, FetchEvent, PieceArrived
+from torrentnet.peer.infofetch import InfoArrived
 from torrentnet.peer.storage import FileStore, open_whole
 from torrentnet.peer.upload import Upload
 from torrentnet.wire.extended import METADATA_ID, ExtensionHandshake, pack_extension_handshake

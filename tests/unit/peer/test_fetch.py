@@ -13,12 +13,11 @@ import pytest
 from tests.unit.peer.streams import PIECE, Leech, Script, Seed, content, converse, info_of, make_store
 from torrentnet.peer.fetch import (
     KEEPALIVE,
-    MAX_METADATA_REQUESTS,
     MAX_STRAY_BLOCKS,
-    RATE_WINDOW,
     WINDOW,
-    SourceFailed,
 )
+from torrentnet.peer.infofetch import MAX_REQUESTS, SourceFailed
+from torrentnet.peer.meter import SLOW_WINDOW
 from torrentnet.wire.errors import PeerProtocolError, RemoteError
 from torrentnet.wire.extended import METADATA_ID, METADATA_PIECE, Metadata, MetadataKind, pack_metadata, parse_metadata
 from torrentnet.wire.info import MAX_INFO_SIZE
@@ -387,8 +386,8 @@ def test_many_parts_are_asked_for_a_few_at_a_time(tmp_path: Path) -> None:
     script = Script(leech, info)
     script.offer()
     parts = -(-len(info.raw) // METADATA_PIECE)
-    assert parts > MAX_METADATA_REQUESTS
-    assert parts_asked(script) == list(range(MAX_METADATA_REQUESTS))
+    assert parts > MAX_REQUESTS
+    assert parts_asked(script) == list(range(MAX_REQUESTS))
     for part in (*range(1, parts), 0):
         give(script, part, info.raw[part * METADATA_PIECE :][:METADATA_PIECE])
     assert sorted(parts_asked(script)) == list(range(parts))
@@ -419,7 +418,7 @@ def test_a_size_that_cannot_be(size: int) -> None:
 
 def test_the_largest_size_costs_no_memory_before_it_comes() -> None:
     script = wanting(MAX_INFO_SIZE)
-    assert len(parts_asked(script)) == MAX_METADATA_REQUESTS
+    assert len(parts_asked(script)) == MAX_REQUESTS
 
 
 def test_another_size_in_the_middle_does_not_confuse() -> None:
@@ -561,9 +560,9 @@ def test_a_crawl_is_noticed_and_a_pause_of_ours_is_not_one() -> None:
     requests = asked(script)
     assert fetch.slow(1_000.0, 0.0) is None
     script.raw(b"")
-    assert fetch.slow(1_000.0, RATE_WINDOW) == 0.0
+    assert fetch.slow(1_000.0, SLOW_WINDOW) == 0.0
     answer(script, requests[0])
-    assert fetch.slow(1_000.0, 2 * RATE_WINDOW) is None
+    assert fetch.slow(1_000.0, 2 * SLOW_WINDOW) is None
     answer(script, *requests[1:])
     for second in range(10, 30):
         assert fetch.slow(1_000.0, float(second)) is None
