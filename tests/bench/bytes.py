@@ -22,8 +22,9 @@ SIZES, QUICK_SIZES = (256 * MIB, 1024 * MIB), (256 * MIB,)
 CROWD_RUNS = 3
 LARGE, QUICK_LARGE = 10 * 1024 * MIB, 2 * 1024 * MIB
 TMPFS = 6 << 30
-WARM = 3 << 30
-"""Bytes of memory that are touched before anything is timed: a virtual machine's first touch of a page is slow."""
+WARM, QUICK_WARM = 11 << 29, 3 << 30
+"""Bytes of memory, as many as will be in use at once, that are touched before anything is timed: a virtual machine's
+first touch of a page is slow, and whoever is measured first would pay for it."""
 WAIT_S, QUICK_WAIT_S, WAIT_EACH_S = 45.0, 6.0, 4.0
 
 
@@ -34,8 +35,9 @@ def run(context: Context) -> Answer:
     patience = Patience(QUICK_WAIT_S if context.quick else WAIT_S, WAIT_EACH_S)
     with Rig(context.say) as rig:
         field = Field(rig, rig.clients_image(), TMPFS)
-        context.say(f"touching {mib(WARM)} of memory")
-        field.files.run("sh", "-c", f"head -c {WARM} /dev/zero >{MEMORY}/warm && rm {MEMORY}/warm")
+        warm = QUICK_WARM if context.quick else WARM
+        context.say(f"touching {mib(warm)} of memory")
+        field.files.run("sh", "-c", f"head -c {warm} /dev/zero >{MEMORY}/warm && rm {MEMORY}/warm")
         for size in sizes:
             context.say(f"seeds of {', '.join(COMPETITORS)} with {mib(size)}")
             pair = Pair(field, size)

@@ -32,7 +32,7 @@ TITLE = "The swarm: time until the last leecher has the file, over the textbook'
 
 OURS, LIBTORRENT, ARIA2 = "torrentnet", "libtorrent", "aria2"
 STRATEGY = "swarm"
-LEECHERS: Mapping[str, tuple[int, ...]] = {OURS: (1, 5, 10, 20, 30), LIBTORRENT: (1, 5, 10, 20, 30), ARIA2: (10,)}
+LEECHERS: Mapping[str, tuple[int, ...]] = {OURS: (1, 5, 10, 20, 30), LIBTORRENT: (1, 5, 10, 30), ARIA2: (10,)}
 QUICK_LEECHERS: Mapping[str, tuple[int, ...]] = {OURS: (5, 10), LIBTORRENT: (5, 10), ARIA2: ()}
 SIZE, QUICK_SIZE = "30MB", "5MB"
 RATE, SEED_RATE = "4mbit", "40mbit"

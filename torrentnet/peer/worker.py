@@ -37,20 +37,19 @@ class Worker:
     a thread when a result waits; the loop then calls :meth:`deliver`.
     """
 
-    def __init__(self, wake: Callable[[], None], threads: int | None = None) -> None:
+    def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = queue.SimpleQueue()
         self._results: deque[tuple[Callable[[Any], None], Any]] = deque()
         self._stopping = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"disk-{number}", daemon=True)
-            for number in range(threads or min(MOST_THREADS, processors()))
-        ]
+        self._most = min(MOST_THREADS, processors())
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to work."""
-        for thread in self._threads:
-            thread.start()
+        """Begin to work, with one thread; the others follow when there is work for them."""
+        thread = threading.Thread(target=self._run, name=f"disk-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def cancelled(self) -> bool:
         """Whether long jobs are to be given up."""
@@ -59,6 +58,8 @@ class Worker:
     def submit(self, job: Callable[[], T], then: Callable[[T | Failure[T]], None]) -> None:
         """Run ``job`` in a thread, then ``then`` with its result (or :class:`Failure`) in the loop."""
         self._jobs.put((job, then))
+        if self._jobs.qsize() > 1 and 0 < len(self._threads) < self._most and not self._stopping.is_set():
+            self.start()
 
     def deliver(self) -> None:
         """Run what waits for the loop."""
