@@ -182,7 +182,8 @@ interpreter has a fifth.
 where its piece is put together (the second copy was 11 % of the leecher's time); memory for a piece taken when its
 first byte comes and used again while it is in the caches; sending until the socket is full instead of one span a
 turn; asking for 12 MiB ahead instead of 4 (a quarter faster on a busy machine, where both ends wait for a
-processor); among many leechers, little for each at a turn.
+processor); among many leechers, little for each at a turn; two threads that hash and write what has come (with one,
+it set the pace: 770 MB/s instead of 900).
 
 **What did not**: hashing in the loop's own thread (the same CPU time, a fifth less speed with a core free); asking
 for many blocks at a time instead of one for each that comes; one large buffer instead of a place for each block, or

@@ -39,6 +39,13 @@ def test_nobody_can_send_before_he_is_there(leechers: int, apart: float, bound: 
     assert swarm.arrivals_bound(120e6, 40e6, 4e6, leechers, apart) == pytest.approx(bound)
 
 
+def test_whoever_leaves_half_way_sends_no_more() -> None:
+    # The scenario's: 6 stay and 3 leave, 6 MB, u = 4 and us = 8 Mbit/s.
+    assert swarm.leavers_bound(48e6, 8e6, 4e6, 6, 3) == pytest.approx(216 / 44 + 144 / 32)
+    assert swarm.leavers_bound(48e6, 8e6, 4e6, 6, 0) == pytest.approx(6 * 48 / 32)
+    assert swarm.leavers_bound(48e6, 4e6, 40e6, 1, 0) == pytest.approx(12.0)
+
+
 def test_a_failed_run_is_said_and_not_averaged_away() -> None:
     good = swarm.Measured("a", 5, 10.0, 12.0, 11.0, 0, None)
     bad = swarm.Measured("a", 5, 10.0, None, None, 0, None)
