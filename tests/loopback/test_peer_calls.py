@@ -70,3 +70,15 @@ def test_a_real_client_that_waits_is_called_on_by_a_seed_that_comes(loopback: Lo
             while not said:
                 said = list(reader.feed(sock.recv(4096)))
             assert isinstance(said[0], HaveAll)
+
+
+def test_seeds_do_not_call_on_each_other(loopback: Loopback, tmp_path: Path) -> None:
+    source = make_file(tmp_path / "myfile.txt", 1 << 20)
+    tracker = loopback.tracker("--keepalive", "200ms", "--timeout", "20s")
+    first, second = (loopback.share(source, tracker, "--name", name) for name in ("first", "second"))
+    # By the time that somebody else has been served and is gone, they would have met.
+    loopback.get("myfile.txt", tracker, tmp_path / "there", "--name", "leecher").until("completed")
+    for seed in (first, second):
+        status, lines, _ = loopback.ask(seed, "status")
+        assert status == 0
+        assert [line.split()[1] for line in lines if line.startswith("serving")] == ["0"]

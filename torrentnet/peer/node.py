@@ -258,7 +258,9 @@ class Peer:
             self._events.emit("tracker_silent" if event.silent else "tracker_back")
             self._log.add("tracker", "does not answer" if event.silent else "answers again")
         elif isinstance(event, PeersListed):
-            self._calls.call(event.peers, now)
+            if event.leechers:
+                # Where all are seeds nobody waits, and two hundred seeds would only call on each other.
+                self._calls.call(event.peers, now)
         elif isinstance(event, Joined):
             self._session.want_peers = False
             self._log.add("tracker", "knows this peer again" if event.again else "published")

@@ -90,6 +90,8 @@ class PeersListed:
     """The tracker has listed peers of the swarm, whole or not."""
 
     peers: tuple[udp.Endpoint, ...]
+    leechers: int
+    """How many peers of the swarm lack something, whether they are listed or not."""
 
 
 SessionEvent: TypeAlias = LookupDone | PeersListed | Joined | Refused | OutcomeNoted | Departed | Silence
@@ -295,7 +297,7 @@ class TrackerSession:
             events.append(Joined(again=self._ever_joined))
             self._ever_joined = True
         if self.want_peers and announced.peers:
-            events.append(PeersListed(announced.peers))
+            events.append(PeersListed(announced.peers, announced.leechers))
         if self._wants_peers and self._known is not None:
             self._wants_peers = False
             events.append(_named(self._known, announced, self._own))
