@@ -74,13 +74,13 @@ class Connection:
         """Bytes that wait in the socket because TCP does not let them go yet: its path is the narrow one."""
         return self._ask(SIOCOUTQNSD)
 
-    def in_queue(self, now: float) -> int:
-        """Bytes, roughly, that TCP has let go and that wait in this machine for the uplink."""
+    def in_queue(self, left: int) -> int:
+        """Of ``left`` bytes that are unacknowledged those, roughly, that wait in this machine for the uplink."""
         known = self.link.sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
         if len(known) < _MEMINFO.size:
-            return self.unacknowledged(now)
+            return left
         below: int = _MEMINFO.unpack(known)[_WMEM_ALLOC]
-        return min(self.unacknowledged(now), below)
+        return min(left, below)
 
     def _ask(self, what: int) -> int:
         return int.from_bytes(fcntl.ioctl(self.link.sock, what, _NUMBER), sys.byteorder)

@@ -89,8 +89,9 @@ class Uplink:
             return None
         there = 0
         for one in list(self._loaded):
-            there += one.in_queue(now)
-            if not one.unacknowledged(now):
+            if left := one.unacknowledged(now):
+                there += one.in_queue(left)
+            else:
                 del self._loaded[one]
         below = max(rate * BELOW, LEAST_BELOW) if rate else FIRST_BELOW
         return max(0, _whole(min(below - there, self._unsent - connection.unsent())))

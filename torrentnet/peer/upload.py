@@ -159,10 +159,9 @@ class Upload:
         if self._promised and now - self._offered_at > OFFER_TIMEOUT:
             # Not there, or not ready: it is offered something again, but others had their turns meanwhile.
             self._promised = 0
-        late = now - self._offered_at > PROMPT
-        if self._promised and (late or self._promised * store.info.piece_length + self.backlog >= most):
+        if self._promised and now - self._offered_at > PROMPT:
             return False
-        if self.backlog >= most:
+        if self._promised * store.info.piece_length + self.backlog >= most:
             return False
         held = self.possession.held
         return store.held.beyond(given) if held is None else store.held.beyond(given, held)

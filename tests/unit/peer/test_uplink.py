@@ -59,7 +59,7 @@ class Stub:
     def unacknowledged(self, _: float) -> int:
         return self.queued + self.held
 
-    def in_queue(self, _: float) -> int:
+    def in_queue(self, _: int) -> int:
         return self.queued
 
     def unsent(self) -> int:
@@ -188,7 +188,7 @@ def test_bytes_that_nobody_takes_are_unacknowledged_and_then_a_stall(ends: tuple
     left = one.unacknowledged(1.0)
     assert 0 < left <= sent
     assert 0 < one.unsent() <= left
-    assert 0 <= one.in_queue(1.0) <= left
+    assert 0 <= one.in_queue(left) <= left
     assert not one.stalled(1.0 + STALLED_AFTER / 2)
     assert one.stalled(1.1 + STALLED_AFTER)
     # Looked at anew after a long time it is not taken for one that has stood still meanwhile.
