@@ -140,7 +140,30 @@ def test_a_program_that_fails_restores_the_terminal() -> None:
     )
     with Pseudo("-c", code) as pseudo:
         assert pseudo.until_ended() == 1
-        pseudo.until_shown("on purpose")
+        assert pseudo.screen.lines[-2:] == ["RuntimeError: on purpose", ""]
+        assert pseudo.restored
+
+
+def test_the_prompt_is_gone_before_a_failure_is_told() -> None:
+    # Whoever writes the traceback takes its time over it: nothing may be drawn between two pieces of a line.
+    code = (
+        "import sys, termios, time\n"
+        "from torrentnet.console.commands import Commands\n"
+        "from torrentnet.console.terminal import Terminal\n"
+        "def slow(kind, error, at):\n"
+        "    sys.stderr.write('half a line, ')\n"
+        "    terminal.write_line('an event')\n"
+        "    sys.stderr.write('the other half\\n')\n"
+        "sys.excepthook = slow\n"
+        "terminal = Terminal(Commands('demo'), sys.stdin, sys.stdout)\n"
+        "terminal.start()\n"
+        "while termios.tcgetattr(0)[3] & termios.ICANON: time.sleep(0.001)\n"
+        "terminal.write_line('the last event')\n"
+        "raise RuntimeError('on purpose')"
+    )
+    with Pseudo("-c", code) as pseudo:
+        assert pseudo.until_ended() == 1
+        assert pseudo.screen.lines[:2] == ["the last event", "half a line, an event"]
         assert pseudo.restored
 
 

@@ -10,6 +10,7 @@ import atexit
 import errno
 import os
 import select
+import sys
 import threading
 import time
 from enum import Enum
@@ -35,6 +36,7 @@ from torrentnet.console.tty import Tty, terminal_width
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
     from typing import TextIO
 
 READ_BYTES: Final = 4096
@@ -127,6 +129,7 @@ class Terminal:
         self._answer: list[str] = []
         self._answer_chars = 0
         self._answered_at = 0.0
+        self._excepthook = sys.excepthook
 
     @property
     def lost(self) -> int:
@@ -137,6 +140,7 @@ class Terminal:
         """Begins to read and write, on a daemon thread. Call it in the main thread, so that Ctrl-Z is handled."""
         self._signals.install()
         atexit.register(self.stop)
+        self._excepthook, sys.excepthook = sys.excepthook, self._failed
         self._running = True
         self._thread = threading.Thread(target=self._loop, name="terminal", daemon=True)
         self._thread.start()
@@ -156,6 +160,8 @@ class Terminal:
         self._detach()
         self._signals.remove()
         atexit.unregister(self.stop)
+        if sys.excepthook == self._failed:
+            sys.excepthook = self._excepthook
 
     def write_line(self, text: str) -> None:
         """Shows one line, above the line that is being typed. Never blocks while the terminal runs. For any thread.
@@ -176,6 +182,12 @@ class Terminal:
             self._editor.clear()
         self._changed(continued=False)
         return True
+
+    def _failed(self, kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+        # The interpreter writes the traceback in several pieces, before anything of atexit runs: a prompt that is drawn
+        # between two of them would wipe what the line has so far, which is the cause.
+        self.stop()
+        self._excepthook(kind, error, at)
 
     def _loop(self) -> None:
         block_signals()
