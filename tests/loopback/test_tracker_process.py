@@ -15,8 +15,9 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from torrentnet.console.events import ParsedEvent, parse_event
-from torrentnet.wire import extension, udp
-from torrentnet.wire.extension import Found, Lookup, Outcome, Result, Source
+from torrentnet.wire import udp
+from torrentnet.wire.lookup import Found, Lookup, pack_lookup, parse_found
+from torrentnet.wire.outcome import Outcome, Result, Source, pack_outcome, parse_noted
 from torrentnet.wire.udp import Action, Announce, Announced, Endpoint, Event
 from torrentnet.wire.urldata import Publication, pack_publication
 
@@ -152,7 +153,7 @@ class Peer:
     def lookup(self, name: str = "my file.txt", request: int = 0) -> Found:
         self.tid += 1
         packet = Lookup(self.connection, self.tid, 0, request, self.peer_id, self.port, name, self.name)
-        return extension.parse_found(self.ask(extension.pack_lookup(packet)))
+        return parse_found(self.ask(pack_lookup(packet)))
 
     def succeed(self, request: int, source: str) -> None:
         self.tid += 1
@@ -170,7 +171,7 @@ class Peer:
             sources,
             "",
         )
-        extension.parse_noted(self.ask(extension.pack_outcome(outcome)))
+        parse_noted(self.ask(pack_outcome(outcome)))
 
 
 @pytest.fixture

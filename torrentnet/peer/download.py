@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torrentnet.peer.conversation import Conversation, ConversationEvent
     from torrentnet.peer.report import Report
     from torrentnet.peer.session import Identity, LookupDone, TrackerSession
-    from torrentnet.wire.extension import Holder
     from torrentnet.wire.info import Info
+    from torrentnet.wire.lookup import Holder
     from torrentnet.wire.pieces import PieceSet
     from torrentnet.wire.udp import Endpoint
 

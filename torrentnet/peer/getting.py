@@ -8,16 +8,16 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.peer.session import Joined, LookupDone, Membership, Refused, Silence
-from torrentnet.wire.extension import Outcome, Result
 from torrentnet.wire.info import piece_count
+from torrentnet.wire.outcome import Outcome, Result
 from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
     from torrentnet.peer.report import Report
     from torrentnet.peer.session import Identity, SessionEvent, TrackerSession
     from torrentnet.peer.storage import FileStore, StorageError
-    from torrentnet.wire.extension import Found, Holder
     from torrentnet.wire.info import Info
+    from torrentnet.wire.lookup import Found, Holder
 
 FIRST_PAUSE = 0.25
 MAX_PAUSE = 5.0

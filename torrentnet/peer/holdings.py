@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torrentnet.peer.requests import Kind
-from torrentnet.wire import extension
+from torrentnet.wire.possession import pack_possession, windows
 
 if TYPE_CHECKING:
     from torrentnet.peer.requests import Requests
@@ -50,7 +50,7 @@ class Holdings:
         self._reported = len(self.held)
         # One report a keep-alive: what a person or the log wants to know, not a flood on a fast link.
         self._report_at = now + keepalive
-        self._windows = extension.windows(self.held.size)
+        self._windows = windows(self.held.size)
         self._ask_window(now)
 
     def again(self, at: float) -> None:
@@ -100,7 +100,7 @@ class Holdings:
         first, count = self._windows.pop(0)
         self._requests.ask(
             Kind.POSSESSION,
-            lambda cid, tid: extension.pack_possession(
+            lambda cid, tid: pack_possession(
                 cid, tid, identity.port, member.info_hash, identity.peer_id, held, first, count
             ),
             now,

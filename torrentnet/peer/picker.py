@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterable
 
-    from torrentnet.wire.extension import Holder
+    from torrentnet.wire.lookup import Holder
     from torrentnet.wire.udp import Endpoint
 
 MAX_REMEMBERED = 4_096

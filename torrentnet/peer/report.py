@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from torrentnet.wire.extension import MAX_SOURCES, Source
+from torrentnet.wire.outcome import MAX_SOURCES, Source
 
 if TYPE_CHECKING:
     from torrentnet.peer.requestlog import RequestLog
-    from torrentnet.wire.extension import Found, Holder
     from torrentnet.wire.info import Info
+    from torrentnet.wire.lookup import Found, Holder
     from torrentnet.wire.pieces import PieceSet
 
 PROGRESS_EVERY = 0.25

@@ -7,10 +7,13 @@ from typing import TypeAlias
 
 from torrentnet.peer.holdings import Holdings
 from torrentnet.peer.requests import Answer, Kind, Refusal, Requests
-from torrentnet.wire import extension, udp
+from torrentnet.wire import udp
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.info import piece_count
+from torrentnet.wire.lookup import Found, Holder, Lookup, pack_lookup, parse_found
+from torrentnet.wire.outcome import Outcome, pack_outcome, parse_noted
 from torrentnet.wire.pieces import PieceSet
+from torrentnet.wire.possession import parse_possessed
 from torrentnet.wire.urldata import Publication, pack_publication
 
 DEFAULT_KEEPALIVE = 5.0
@@ -49,8 +52,8 @@ class Membership:
 class LookupDone:
     """A look-up is complete: the answer's head, and the holders of all its pages."""
 
-    found: extension.Found
-    holders: tuple[extension.Holder, ...]
+    found: Found
+    holders: tuple[Holder, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class _Lookup:
     name: str
     request: int
     page: int = 0
-    holders: list[extension.Holder] = field(default_factory=list)
+    holders: list[Holder] = field(default_factory=list)
 
 
 class TrackerSession:
@@ -191,11 +194,11 @@ class TrackerSession:
         self._announce(udp.Event.COMPLETED, now)
         self._holdings.soon(now)
 
-    def outcome(self, outcome: extension.Outcome, now: float) -> None:
+    def outcome(self, outcome: Outcome, now: float) -> None:
         """Report how the request ended, until the tracker has noted it."""
         self._requests.ask(
             Kind.OUTCOME,
-            lambda cid, tid: extension.pack_outcome(outcome._replace(connection_id=cid, transaction_id=tid)),
+            lambda cid, tid: pack_outcome(outcome._replace(connection_id=cid, transaction_id=tid)),
             now,
         )
 
@@ -271,15 +274,15 @@ class TrackerSession:
             self._holdings.speaks_extension()
         if answer.kind is Kind.LOOKUP:
             assert isinstance(answer.tag, _Lookup)
-            self._take_found(extension.parse_found(answer.reply), answer.tag, now, events)
+            self._take_found(parse_found(answer.reply), answer.tag, now, events)
         elif answer.kind is Kind.ANNOUNCE:
             self._take_announced(udp.parse_announced(answer.reply), answer.tag, now, events)
         elif answer.kind is Kind.POSSESSION:
-            possessed = extension.parse_possessed(answer.reply)
+            possessed = parse_possessed(answer.reply)
             self._set_keepalive(possessed.keepalive_ms, now)
             self._holdings.answered(now)
         else:
-            extension.parse_noted(answer.reply)
+            parse_noted(answer.reply)
             events.append(OutcomeNoted())
 
     def _take_announced(self, announced: udp.Announced, tag: object, now: float, events: list[SessionEvent]) -> None:
@@ -319,7 +322,7 @@ class TrackerSession:
             return
         events.append(Refused(refusal.kind, refusal.message))
 
-    def _take_found(self, found: extension.Found, lookup: _Lookup, now: float, events: list[SessionEvent]) -> None:
+    def _take_found(self, found: Found, lookup: _Lookup, now: float, events: list[SessionEvent]) -> None:
         lookup.holders.extend(found.holders)
         lookup.page += 1
         self._set_keepalive(found.keepalive_ms, now)
@@ -345,8 +348,8 @@ class TrackerSession:
         identity = self._identity
 
         def build(connection_id: int, transaction_id: int) -> bytes:
-            return extension.pack_lookup(
-                extension.Lookup(
+            return pack_lookup(
+                Lookup(
                     connection_id,
                     transaction_id,
                     first,
@@ -405,8 +408,8 @@ class TrackerSession:
 
 def _named(known: Membership, announced: udp.Announced, own: udp.Endpoint | None) -> LookupDone:
     """The peers that an announce lists, as a look-up names them: by their addresses, for nobody told their names."""
-    holders = tuple(extension.Holder(endpoint, str(endpoint)) for endpoint in announced.peers if endpoint != own)
-    found = extension.Found(
+    holders = tuple(Holder(endpoint, str(endpoint)) for endpoint in announced.peers if endpoint != own)
+    found = Found(
         transaction_id=announced.transaction_id,
         found=True,
         request=0,

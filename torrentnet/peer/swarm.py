@@ -19,8 +19,8 @@ from torrentnet.peer.session import LookupDone, PeersListed
 from torrentnet.peer.work import Work, gained
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.extended import ExtensionHandshake
-from torrentnet.wire.extension import Holder
 from torrentnet.wire.handshake import Handshake
+from torrentnet.wire.lookup import Holder
 from torrentnet.wire.messages import Bitfield, Choke, Have, HaveAll, HaveNone
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Endpoint

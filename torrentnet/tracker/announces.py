@@ -8,7 +8,7 @@ from torrentnet.tracker.answered import key_of
 from torrentnet.tracker.limits import DEFAULT_WANT
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason, Refused
-from torrentnet.wire.extension import Possessed, pack_possessed, parse_possession
+from torrentnet.wire.possession import Possessed, pack_possessed, parse_possession
 from torrentnet.wire.udp import (
     MAX_PEERS,
     Announce,

@@ -8,8 +8,8 @@ from torrentnet.tracker.answered import key_of
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason
 from torrentnet.tracker.requests import Again, Question
-from torrentnet.wire import extension
-from torrentnet.wire.extension import Found, HolderPage, found_tail, pack_found_page
+from torrentnet.wire import outcome as outcomes
+from torrentnet.wire.lookup import Found, HolderPage, Lookup, found_tail, pack_found_page, pack_found_tail, parse_lookup
 from torrentnet.wire.udp import place_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class LookupDesk:
         One under the number of an open row of the asker's own makes none, however often it comes, so that its answer
         need not be kept.
         """
-        lookup = extension.parse_lookup(data)
+        lookup = parse_lookup(data)
         _, tid, first, number, peer_id, port, name, _ = lookup
         ip = source[0]
         waits = self._requests.heard(ip, peer_id, now)
@@ -70,7 +70,7 @@ class LookupDesk:
             key = key_of(data, source)
             known = self._answered.find(key, now)
             if known is not None:
-                return extension.pack_found_tail(tid, *known)
+                return pack_found_tail(tid, *known)
         swarm = self._registry.named(name)
         place = place_of(ip, port)
         seeds = None if swarm is None else swarm.seeds_without(place, peer_id)
@@ -80,7 +80,7 @@ class LookupDesk:
             row = self._row(lookup, ip, swarm, seeds, waits=waits, now=now)
         tail = self._tail(first, place, swarm, seeds)
         told = swarm is not None, number if row is None else row.number, tail
-        answer = extension.pack_found_tail(tid, *told)
+        answer = pack_found_tail(tid, *told)
         if row is not None and number == row.number:
             row.note(tid)
             if swarm is not None:
@@ -91,23 +91,23 @@ class LookupDesk:
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """How a request ended. One that is not known any more, or has its outcome, changes nothing."""
-        outcome = extension.parse_outcome(data)
+        outcome = outcomes.parse_outcome(data)
         ip, number = source[0], outcome.request
         self._requests.heard(ip, outcome.peer_id, now)
-        succeeded = outcome.result is extension.Result.SUCCEEDED
+        succeeded = outcome.result is outcomes.Result.SUCCEEDED
         row = self._requests.close(number, ip, outcome.peer_id, succeeded=succeeded)
         if row is not None:
             self._close(row, outcome)
         elif self._requests.is_foreign(number, ip, outcome.peer_id):
             self._refusals.tell(Reason.FOREIGN_OUTCOME, "outcome", source, f"request {number} is another peer's", now)
-        return extension.pack_noted(outcome.transaction_id, number)
+        return outcomes.pack_noted(outcome.transaction_id, number)
 
-    def _close(self, row: Row, outcome: extension.Outcome) -> None:
+    def _close(self, row: Row, outcome: outcomes.Outcome) -> None:
         if row.info_hash is None and outcome.info_hash != _NO_HASH:
             row.info_hash = outcome.info_hash
         self._chronicle.outcome(
             row,
-            Result.SUCCEEDED if outcome.result is extension.Result.SUCCEEDED else Result.FAILED,
+            Result.SUCCEEDED if outcome.result is outcomes.Result.SUCCEEDED else Result.FAILED,
             sources=tuple((source.name, source.pieces) for source in outcome.sources),
             transferred=outcome.transferred,
             elapsed_ms=outcome.elapsed_ms,
@@ -115,7 +115,7 @@ class LookupDesk:
         )
 
     def _row(
-        self, lookup: extension.Lookup, ip: str, swarm: Swarm | None, seeds: Seeds | None, *, waits: bool, now: float
+        self, lookup: Lookup, ip: str, swarm: Swarm | None, seeds: Seeds | None, *, waits: bool, now: float
     ) -> Row:
         if waits or lookup.request:
             resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)

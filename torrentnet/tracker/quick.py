@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from torrentnet.tracker.limits import DEFAULT_WANT, MAX_GAP_S
 from torrentnet.tracker.roll import PEER_ID
 from torrentnet.wire.connection_id import MOST_PROVED
-from torrentnet.wire.extension import pack_found_tail
+from torrentnet.wire.lookup import pack_found_tail
 from torrentnet.wire.udp import ANNOUNCE_SIZE, MAX_PEERS, Action, address_text
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from torrentnet.wire.udp import endpoint_at, place_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torrentnet.wire.extension import Possession
     from torrentnet.wire.info import Info
+    from torrentnet.wire.possession import Possession
     from torrentnet.wire.udp import Announce
     from torrentnet.wire.urldata import Publication
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from torrentnet.tracker.finder import Finder
 from torrentnet.tracker.roll import COMPLETE, EXTENDED, PEER_ID, Roll
-from torrentnet.wire.extension import HolderPage
 from torrentnet.wire.handshake import client_name
 from torrentnet.wire.info import piece_count
+from torrentnet.wire.lookup import HolderPage
 from torrentnet.wire.udp import Endpoint, compact_place, endpoint_at
 
 if TYPE_CHECKING:

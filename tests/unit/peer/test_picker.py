@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 from torrentnet.peer.picker import MAX_REMEMBERED, Candidates
-from torrentnet.wire.extension import Holder
+from torrentnet.wire.lookup import Holder
 from torrentnet.wire.udp import Endpoint
 
 

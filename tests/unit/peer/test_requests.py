@@ -16,8 +16,9 @@ from torrentnet.peer.requests import (
     Refusal,
     Requests,
 )
-from torrentnet.wire import extension, udp
+from torrentnet.wire import udp
 from torrentnet.wire.connection_id import CLIENT_LIFETIME
+from torrentnet.wire.outcome import pack_noted
 from torrentnet.wire.udp import Action
 
 ID = 0x0123_4567_89AB_CDEF
@@ -137,7 +138,7 @@ def test_an_answer_to_what_was_replaced_is_dropped() -> None:
         udp.pack_connected(99, ID),
         announced(99),
         udp.pack_error(99, "no"),
-        extension.pack_noted(99, 1),
+        pack_noted(99, 1),
         bytes(1472),
     ],
     ids=["empty", "short", "connected", "announced", "error", "noted", "zeros"],
@@ -155,7 +156,7 @@ def test_the_right_transaction_with_the_wrong_action_is_dropped() -> None:
     requests = connected()
     requests.ask(Kind.ANNOUNCE, build, 0.0)
     tid = only(requests, 0.0).transaction_id
-    assert requests.receive(extension.pack_noted(tid, 1), 0.1) is None
+    assert requests.receive(pack_noted(tid, 1), 0.1) is None
     assert requests.dropped == 1
     assert isinstance(requests.receive(announced(tid), 0.2), Answer)
 

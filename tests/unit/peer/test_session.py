@@ -22,8 +22,10 @@ from torrentnet.peer.session import (
     Silence,
 )
 from torrentnet.wire import udp
-from torrentnet.wire.extension import Holder, Lookup, Outcome, Possession, Result
+from torrentnet.wire.lookup import Holder, Lookup
+from torrentnet.wire.outcome import Outcome, Result
 from torrentnet.wire.pieces import MAX_WINDOW, PieceSet
+from torrentnet.wire.possession import Possession
 from torrentnet.wire.udp import Action, Announce, Endpoint
 from torrentnet.wire.urldata import Publication, parse_publication
 

@@ -19,12 +19,12 @@ from torrentnet.tracker.records import (
     RequestEnded,
 )
 from torrentnet.tracker.records import Result as RowResult
-from torrentnet.wire.extension import Outcome, Result, Source
+from torrentnet.wire.outcome import Outcome, Result, Source
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Endpoint
 
 if TYPE_CHECKING:
-    from torrentnet.wire.extension import Found
+    from torrentnet.wire.lookup import Found
 
 SEEDS = range(40)
 BAD = Trouble(loss=0.2, duplicate=0.2, delay=0.001, jitter=0.3)

@@ -10,9 +10,11 @@ from torrentnet.peer.requests import Requests
 from torrentnet.peer.session import Identity, Membership, SessionEvent, TrackerSession
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.settings import Settings
-from torrentnet.wire import extension, udp
+from torrentnet.wire import udp
 from torrentnet.wire.connection_id import ConnectionIds
-from torrentnet.wire.extension import Found, Holder, Lookup, Outcome, Possession
+from torrentnet.wire.lookup import Found, Holder, Lookup, pack_found, parse_lookup
+from torrentnet.wire.outcome import Outcome, pack_noted, parse_outcome
+from torrentnet.wire.possession import Possessed, Possession, pack_possessed, parse_possession
 from torrentnet.wire.udp import Action, Announce, Endpoint
 from torrentnet.wire.urldata import parse_publication
 
@@ -141,12 +143,12 @@ class ScriptedTracker:
         if isinstance(request, Announce):
             return udp.pack_announced(tid, self.interval, 0, 1, b"")
         if isinstance(request, Possession):
-            return extension.pack_possessed(extension.Possessed(tid, self.keepalive_ms, 2_000, len(request.window)))
+            return pack_possessed(Possessed(tid, self.keepalive_ms, 2_000, len(request.window)))
         if isinstance(request, Outcome):
-            return extension.pack_noted(tid, request.request)
+            return pack_noted(tid, request.request)
         page = tuple(self.holders[request.first : request.first + self.page])
         known = bool(self.holders)
-        return extension.pack_found(
+        return pack_found(
             Found(
                 tid,
                 known,
@@ -178,11 +180,11 @@ def _parse(data: bytes, action: int) -> Announce | Lookup | Possession | Outcome
         parse_publication(announce.options)
         return announce
     if action == Action.LOOKUP:
-        return extension.parse_lookup(data)
+        return parse_lookup(data)
     if action == Action.POSSESSION:
-        return extension.parse_possession(data)
+        return parse_possession(data)
     assert action == Action.OUTCOME
-    return extension.parse_outcome(data)
+    return parse_outcome(data)
 
 
 class Member:

@@ -10,9 +10,11 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tests.unit.tracker.world import HASH, KEEPALIVE, PIECE, SIZE, World
-from torrentnet.wire import extension, udp
-from torrentnet.wire.extension import Lookup, Outcome, Result, Source
+from torrentnet.wire import udp
+from torrentnet.wire.lookup import Holder, Lookup, pack_lookup, parse_found
+from torrentnet.wire.outcome import Outcome, Result, Source, pack_outcome
 from torrentnet.wire.pieces import PieceSet
+from torrentnet.wire.possession import pack_possession
 from torrentnet.wire.udp import Action, Announce, Endpoint, Event
 from torrentnet.wire.urldata import Publication, pack_publication
 
@@ -100,11 +102,11 @@ class Peer:
 
     def _leech(self, fate: Fate) -> Generator[Callable[[int], bytes] | Pause, udp.Reply | None]:
         request = 0
-        holders: tuple[extension.Holder, ...] = ()
+        holders: tuple[Holder, ...] = ()
         while not holders:
             reply = yield self._lookup(request)
             assert reply is not None
-            found = extension.parse_found(reply)
+            found = parse_found(reply)
             request, holders = found.request, found.holders
             yield Pause(0.1)
         yield from self._say(Event.STARTED)
@@ -139,9 +141,7 @@ class Peer:
     def _possess(self) -> Generator[Callable[[int], bytes] | Pause, udp.Reply | None]:
         held = PieceSet.from_bitfield(PIECES, self._held.bitfield())
         while True:
-            reply = yield lambda tid: extension.pack_possession(
-                self.connection, tid, 6881, HASH, self.peer_id, held, 0, PIECES
-            )
+            reply = yield lambda tid: pack_possession(self.connection, tid, 6881, HASH, self.peer_id, held, 0, PIECES)
             if reply is None or reply.action != Action.ERROR:
                 return
             yield self._announce(Event.STARTED)
@@ -154,13 +154,13 @@ class Peer:
         )
 
     def _lookup(self, request: int) -> Callable[[int], bytes]:
-        return lambda tid: extension.pack_lookup(
+        return lambda tid: pack_lookup(
             Lookup(self.connection, tid, 0, request, self.peer_id, 6881, "myfile.txt", self.name)
         )
 
-    def _outcome(self, request: int, result: Result, holder: extension.Holder) -> Callable[[int], bytes]:
+    def _outcome(self, request: int, result: Result, holder: Holder) -> Callable[[int], bytes]:
         source = Source(Endpoint(holder.endpoint.ip, holder.endpoint.port), len(self._held), holder.name)
-        return lambda tid: extension.pack_outcome(
+        return lambda tid: pack_outcome(
             Outcome(
                 self.connection,
                 tid,

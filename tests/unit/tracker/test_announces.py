@@ -18,9 +18,10 @@ from tests.unit.tracker.world import (
 )
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.settings import Settings
-from torrentnet.wire import extension, udp
+from torrentnet.wire import udp
 from torrentnet.wire.info import make_info
 from torrentnet.wire.pieces import PieceSet
+from torrentnet.wire.possession import pack_possession
 from torrentnet.wire.udp import Endpoint, Event, Swarm
 from torrentnet.wire.urldata import Publication, pack_publication
 
@@ -469,7 +470,7 @@ def test_retransmitted_possession_gets_the_same_answer() -> None:
     leecher = Client(world, "leecher-1")
     leecher.announce(Event.STARTED, left=SIZE)
     connection, tid = leecher.head()
-    packet = extension.pack_possession(connection, tid, leecher.port, HASH, leecher.peer_id, PieceSet(32, [3]), 0, 32)
+    packet = pack_possession(connection, tid, leecher.port, HASH, leecher.peer_id, PieceSet(32, [3]), 0, 32)
     first = world.send(packet, leecher.source)
     leecher.possess(PieceSet(32, [3, 4]))
     assert world.send(packet, leecher.source) == first

@@ -13,7 +13,7 @@ from torrentnet.console.commands import Commands
 from torrentnet.tracker.commands import Desk, add_commands
 from torrentnet.tracker.journal import Journal
 from torrentnet.tracker.limits import Limits
-from torrentnet.wire.extension import Result, Source
+from torrentnet.wire.outcome import Result, Source
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Endpoint, Event
 

@@ -20,8 +20,9 @@ from tests.unit.tracker.world import (
 )
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.records import RequestBegan, RequestSeesHolders
-from torrentnet.wire import extension, udp
-from torrentnet.wire.extension import Result, Source
+from torrentnet.wire import udp
+from torrentnet.wire.lookup import parse_found
+from torrentnet.wire.outcome import Result, Source
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.udp import Endpoint, Event
 
@@ -402,7 +403,7 @@ def test_lookup_whose_answer_died_with_the_tracker_is_still_one_row() -> None:
     world.core.load(rows(old), world.now)
     asker.world = world
     renewed = asker.connect().to_bytes(8, "big") + packet[8:]
-    assert extension.parse_found(asker.ask(renewed)).request == 1
+    assert parse_found(asker.ask(renewed)).request == 1
     assert rows(world) == []
     assert asker.lookup().request == 2
 
@@ -480,5 +481,5 @@ def play(world: World, script: list[tuple[str, int]], *, forgetful: bool = False
             answer = world.send(packet, peer.source)
             told.append(answer)
             if what in {"look", "page"} and answer is not None and answer[0] == 0x54:
-                numbers[who] = extension.parse_found(udp.parse_reply(answer)).request
+                numbers[who] = parse_found(udp.parse_reply(answer)).request
     return [*told, *map(str, world.events), *world.records]

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.settings import Settings
-from torrentnet.wire import extension, udp
+from torrentnet.wire import udp
 from torrentnet.wire.connection_id import ConnectionIds
-from torrentnet.wire.extension import Found, Lookup, Outcome, Possessed, Result, Source, windows
+from torrentnet.wire.lookup import Found, Lookup, pack_lookup, parse_found
+from torrentnet.wire.outcome import Outcome, Result, Source, pack_outcome, parse_noted
+from torrentnet.wire.possession import Possessed, pack_possession, parse_possessed, windows
 from torrentnet.wire.udp import ANNOUNCE_FIELDS, ANNOUNCE_SIZE, Action, Announce, Announced, Event
 from torrentnet.wire.urldata import Publication, pack_publication
 
@@ -206,17 +208,17 @@ class Client:
 
     def lookup_packet(self, name: str = "myfile.txt", *, request: int = 0, first: int = 0) -> bytes:
         connection, tid = self.head()
-        return extension.pack_lookup(Lookup(connection, tid, first, request, self.peer_id, self.port, name, self.name))
+        return pack_lookup(Lookup(connection, tid, first, request, self.peer_id, self.port, name, self.name))
 
     def lookup(self, name: str = "myfile.txt", *, request: int = 0, first: int = 0) -> Found:
-        return extension.parse_found(self.ask(self.lookup_packet(name, request=request, first=first)))
+        return parse_found(self.ask(self.lookup_packet(name, request=request, first=first)))
 
     def possess(self, held: PieceSet, *, info_hash: bytes = HASH) -> Possessed:
         answer: Possessed | None = None
         for first, count in windows(held.size):
             connection, tid = self.head()
-            packet = extension.pack_possession(connection, tid, self.port, info_hash, self.peer_id, held, first, count)
-            answer = extension.parse_possessed(self.ask(packet))
+            packet = pack_possession(connection, tid, self.port, info_hash, self.peer_id, held, first, count)
+            answer = parse_possessed(self.ask(packet))
         assert answer is not None
         return answer
 
@@ -225,7 +227,7 @@ class Client:
     ) -> bytes:
         connection, tid = self.head()
         done = result is Result.SUCCEEDED
-        return extension.pack_outcome(
+        return pack_outcome(
             Outcome(
                 connection,
                 tid,
@@ -244,7 +246,7 @@ class Client:
     def outcome(
         self, request: int, result: Result = Result.SUCCEEDED, *, sources: tuple[Source, ...] = (), reason: str = ""
     ) -> int:
-        return extension.parse_noted(self.ask(self.outcome_packet(request, result, sources=sources, reason=reason)))
+        return parse_noted(self.ask(self.outcome_packet(request, result, sources=sources, reason=reason)))
 
 
 def seeds(world: World, count: int, *, first: int = 1) -> list[Client]:

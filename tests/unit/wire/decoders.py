@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.unit.wire import page
-from torrentnet.wire import bencode, extended, extension, handshake, info, names, pieces, udp, urldata
+from torrentnet.wire import bencode, extended, handshake, info, lookup, names, outcome, pieces, possession, udp, urldata
 from torrentnet.wire.errors import BencodeError, MetainfoError, NameRefused, PacketError, PeerProtocolError
 
 if TYPE_CHECKING:
@@ -61,24 +61,24 @@ DECODERS = (
     Decoder("udp.parse_announced", _answer(udp.parse_announced), PacketError, (_sample("Announce answer", (20, 26)),)),
     Decoder("udp.parse_scraped", _answer(udp.parse_scraped), PacketError, (_sample("Scrape answer", (8,)),)),
     Decoder("udp.parse_error", _answer(udp.parse_error), PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)),
-    Decoder("extension.parse_lookup", extension.parse_lookup, PacketError, (_sample("Look-up request"),)),
+    Decoder("lookup.parse_lookup", lookup.parse_lookup, PacketError, (_sample("Look-up request"),)),
     Decoder(
-        "extension.parse_found",
-        _answer(extension.parse_found),
+        "lookup.parse_found",
+        _answer(lookup.parse_found),
         PacketError,
         (_sample("Look-up answer"), _sample("Look-up answer: no such name")),
     ),
     Decoder(
-        "extension.parse_possession",
-        extension.parse_possession,
+        "possession.parse_possession",
+        possession.parse_possession,
         PacketError,
         (_sample("Possession report"), _sample("Possession report: ranges", (72, 80))),
     ),
     Decoder(
-        "extension.parse_possessed", _answer(extension.parse_possessed), PacketError, (_sample("Possession answer"),)
+        "possession.parse_possessed", _answer(possession.parse_possessed), PacketError, (_sample("Possession answer"),)
     ),
-    Decoder("extension.parse_outcome", extension.parse_outcome, PacketError, (_sample("Outcome"),)),
-    Decoder("extension.parse_noted", _answer(extension.parse_noted), PacketError, (_sample("Outcome answer"),)),
+    Decoder("outcome.parse_outcome", outcome.parse_outcome, PacketError, (_sample("Outcome"),)),
+    Decoder("outcome.parse_noted", _answer(outcome.parse_noted), PacketError, (_sample("Outcome answer"),)),
     Decoder("urldata.parse_url_data", urldata.parse_url_data, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
     Decoder("urldata.parse_publication", urldata.parse_publication, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
     Decoder("handshake.parse_handshake", handshake.parse_handshake, PeerProtocolError, (_sample("Handshake"),)),

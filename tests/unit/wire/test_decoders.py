@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.wire.decoders import DECODERS, Decoder
-from torrentnet.wire import bencode, extended, extension, handshake, info, names, udp, urldata
+from torrentnet.wire import bencode, extended, handshake, info, lookup, names, outcome, possession, udp, urldata
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -67,7 +67,9 @@ def test_every_byte_can_be_any_other(decoder: Decoder) -> None:
                 _parses(decoder, sample[:at] + bytes((byte,)) + sample[at + 1 :])
 
 
-@pytest.mark.parametrize("module", [bencode, extended, extension, handshake, info, names, udp, urldata])
+@pytest.mark.parametrize(
+    "module", [bencode, extended, handshake, info, lookup, names, outcome, possession, udp, urldata]
+)
 def test_no_decoder_is_forgotten(module: ModuleType) -> None:
     room = module.__name__.rsplit(".", maxsplit=1)[-1]
     found = {

@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from torrentnet.wire import pieces
 from torrentnet.wire.errors import PacketError, PeerProtocolError
-from torrentnet.wire.extension import pack_possession, parse_possession, windows
 from torrentnet.wire.pieces import MAX_WINDOW, RANGES, RAW, PieceSet, decode_window, encode_window
+from torrentnet.wire.possession import pack_possession, parse_possession, windows
 from torrentnet.wire.udp import MAX_DATAGRAM
 
 

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.wire import page
-from torrentnet.wire import connection_id, extended, extension, handshake, info, messages, metainfo, udp, urldata
+from torrentnet.wire import connection_id, extended, handshake, info, messages, metainfo, udp, urldata
+from torrentnet.wire.lookup import Found, Holder, Lookup, pack_found, pack_lookup, parse_found, parse_lookup
+from torrentnet.wire.outcome import Outcome, Result, Source, pack_noted, pack_outcome, parse_noted, parse_outcome
 from torrentnet.wire.pieces import PieceSet
+from torrentnet.wire.possession import Possessed, pack_possessed, pack_possession, parse_possessed, parse_possession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +88,7 @@ def _error(e: page.Example) -> bytes:
 
 
 def _lookup(e: page.Example) -> bytes:
-    lookup = extension.Lookup(
+    lookup = Lookup(
         e.number("connection_id"),
         e.number("transaction_id"),
         e.number("first"),
@@ -95,19 +98,17 @@ def _lookup(e: page.Example) -> bytes:
         e.text("name"),
         e.text("peer"),
     )
-    packet = extension.pack_lookup(lookup)
-    assert extension.parse_lookup(packet) == lookup
+    packet = pack_lookup(lookup)
+    assert parse_lookup(packet) == lookup
     return packet
 
 
 def _found(e: page.Example) -> bytes:
     holders = tuple(
-        extension.Holder(
-            udp.Endpoint(e.text(f"holder[{n}].address"), e.number(f"holder[{n}].port")), e.text(f"holder[{n}].name")
-        )
+        Holder(udp.Endpoint(e.text(f"holder[{n}].address"), e.number(f"holder[{n}].port")), e.text(f"holder[{n}].name"))
         for n in range(e.number("count"))
     )
-    found = extension.Found(
+    found = Found(
         e.number("transaction_id"),
         e.number("flags") == 1,
         e.number("request"),
@@ -121,8 +122,8 @@ def _found(e: page.Example) -> bytes:
         e.number("first"),
         holders,
     )
-    packet = extension.pack_found(found)
-    assert extension.parse_found(udp.parse_reply(packet)) == found
+    packet = pack_found(found)
+    assert parse_found(udp.parse_reply(packet)) == found
     return packet
 
 
@@ -133,7 +134,7 @@ def _possession(e: page.Example) -> bytes:
     else:
         held.set_range(e.number("range[0].first"), e.number("range[0].count"))
         held.set_range(e.number("range[1].first"), e.number("range[1].count"))
-    packet = extension.pack_possession(
+    packet = pack_possession(
         e.number("connection_id"),
         e.number("transaction_id"),
         e.number("port"),
@@ -143,28 +144,28 @@ def _possession(e: page.Example) -> bytes:
         e.number("first"),
         e.number("count"),
     )
-    assert extension.parse_possession(packet).window == held
+    assert parse_possession(packet).window == held
     return packet
 
 
 def _possessed(e: page.Example) -> bytes:
     fields = ("transaction_id", "keepalive_ms", "timeout_ms", "held")
-    possessed = extension.Possessed(*(e.number(field) for field in fields))
-    packet = extension.pack_possessed(possessed)
-    assert extension.parse_possessed(udp.parse_reply(packet)) == possessed
+    possessed = Possessed(*(e.number(field) for field in fields))
+    packet = pack_possessed(possessed)
+    assert parse_possessed(udp.parse_reply(packet)) == possessed
     return packet
 
 
 def _outcome(e: page.Example) -> bytes:
-    source = extension.Source(
+    source = Source(
         udp.Endpoint(e.text("source[0].address"), e.number("source[0].port")),
         e.number("source[0].pieces"),
         e.text("source[0].name"),
     )
-    outcome = extension.Outcome(
+    outcome = Outcome(
         e.number("connection_id"),
         e.number("transaction_id"),
-        extension.Result(e.number("result")),
+        Result(e.number("result")),
         e.number("port"),
         e.octets("info_hash"),
         e.octets("peer_id"),
@@ -174,14 +175,14 @@ def _outcome(e: page.Example) -> bytes:
         (source,),
         e.text("reason"),
     )
-    packet = extension.pack_outcome(outcome)
-    assert extension.parse_outcome(packet) == outcome
+    packet = pack_outcome(outcome)
+    assert parse_outcome(packet) == outcome
     return packet
 
 
 def _noted(e: page.Example) -> bytes:
-    packet = extension.pack_noted(e.number("transaction_id"), e.number("request"))
-    assert extension.parse_noted(udp.parse_reply(packet)) == e.number("request")
+    packet = pack_noted(e.number("transaction_id"), e.number("request"))
+    assert parse_noted(udp.parse_reply(packet)) == e.number("request")
     return packet
 
 

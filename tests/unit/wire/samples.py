@@ -1,0 +1,53 @@
+"""Look-ups, possession reports and outcomes for tests to begin with, and every one that there can be."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import strategies as st
+
+from torrentnet.wire.lookup import Found, Holder, Lookup
+from torrentnet.wire.outcome import Outcome, Result, Source
+from torrentnet.wire.pieces import PieceSet
+from torrentnet.wire.possession import Possessed, pack_possession
+from torrentnet.wire.udp import Endpoint
+
+HASH, PEER = b"H" * 20, b"-NL0100-abcdefghijkl"
+
+u16, u32, u64 = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
+ports = st.integers(1, 65535)
+hashes = st.binary(min_size=20, max_size=20)
+words = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=16)
+endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), ports)
+holders = st.lists(st.builds(Holder, endpoints, words), max_size=15).map(tuple)
+lookups = st.builds(Lookup, u64, u32, u16, u32, hashes, ports, words, words)
+founds = st.builds(Found, u32, st.booleans(), u32, u32, u32, hashes, u64, u32, u32, u32, u16, holders)
+sources = st.lists(st.builds(Source, endpoints, u32, words), max_size=8).map(tuple)
+outcomes = st.builds(
+    Outcome, u64, u32, st.sampled_from(Result), u16, hashes, hashes, u32, u64, u32, sources, words | st.just("")
+)
+possesseds = st.builds(Possessed, u32, u32, u32, u32)
+
+
+def a_lookup(**changed: object) -> Lookup:
+    return Lookup(1 << 48, 7, 0, 0, PEER, 6881, "myfile.txt", "leecher-1")._replace(**changed)  # type: ignore[arg-type]
+
+
+def an_answer(*who: Holder) -> Found:
+    return Found(7, True, 1, 500, 2000, HASH, 8 << 20, 262144, len(who), 0, 0, who)
+
+
+def an_outcome(**changed: object) -> Outcome:
+    outcome = Outcome(1 << 48, 7, Result.SUCCEEDED, 6881, HASH, PEER, 1, 8 << 20, 400, (), "")
+    return outcome._replace(**changed)  # type: ignore[arg-type]
+
+
+def a_holder(number: int, name: str) -> Holder:
+    return Holder(Endpoint(f"10.0.{number >> 8}.{number & 255}", 6881), name)
+
+
+def a_report(**changed: int) -> bytes:
+    values = {"pieces": 24, "first": 0, "count": 24, **changed}
+    packet = bytearray(pack_possession(1 << 48, 7, 6881, HASH, PEER, PieceSet(24, range(0, 24, 2)), 0, 24))
+    struct.pack_into(">III", packet, 60, values["pieces"], values["first"], values["count"])
+    return bytes(packet)
