@@ -1,14 +1,17 @@
-"""The addresses of a swarm's other peers: whom to connect to next, and after which pause again."""
+"""The other peers of a swarm as we know them: where they listen, how they are called, and whom to connect to next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torrentnet.wire.lookup import Holder
+from torrentnet.wire.udp import Endpoint
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torrentnet.wire.udp import Endpoint
+    from torrentnet.peer.partner import Wire
 
 MAX_KNOWN = 1_000
 FIRST_RETRY, MAX_RETRY = 1.0, 30.0
@@ -24,16 +27,37 @@ class _Known:
 
 
 class Acquaintances:
-    """Endpoints that peers listen on. Bounded; those of one's own and of banned peers are kept out."""
+    """Endpoints that peers listen on, and their names. Bounded; those of one's own and of banned peers are kept out."""
 
     def __init__(self, own: Endpoint) -> None:
         self._known: dict[Endpoint, _Known] = {}
+        self._names: dict[Endpoint, str] = {}
+        self._banned: set[bytes] = set()
         self.never(own)
 
     def heard_of(self, endpoints: Iterable[Endpoint]) -> None:
         """Somebody has named these."""
         for endpoint in endpoints:
             self._get(endpoint)
+
+    def introduced(self, holders: Iterable[Holder]) -> None:
+        """The tracker has named these, and has told how they are called."""
+        for holder in holders:
+            self._names[holder.endpoint] = holder.name
+            self._get(holder.endpoint)
+
+    def name(self, endpoint: Endpoint) -> str:
+        """What a peer is called; its address where nobody has told."""
+        return self._names.get(endpoint, str(endpoint))
+
+    def holder(self, wire: Wire) -> Holder:
+        """Who is at the other end of a connection, as far as it has said who it is."""
+        extension = wire.conversation.extension
+        endpoint = wire.endpoint
+        if not wire.conversation.initiator and extension is not None and extension.port:
+            endpoint = Endpoint(endpoint.ip, extension.port)
+        name = self._names.get(endpoint) or (extension.name if extension is not None else "")
+        return Holder(endpoint, name or str(endpoint))
 
     def next(self, most: int, now: float) -> Iterator[Endpoint]:
         """At most ``most`` endpoints to connect to now; each counts as busy from here on."""
@@ -73,6 +97,17 @@ class Acquaintances:
         known = self._get(endpoint)
         if known is not None:
             known.never = True
+
+    def ban(self, endpoint: Endpoint, wire: Wire) -> None:
+        """Neither this endpoint nor whoever is at the other end of this connection, under any address."""
+        self.never(endpoint)
+        met = wire.conversation.other
+        if met is not None:
+            self._banned.add(met.peer_id)
+
+    def is_banned(self, peer_id: bytes) -> bool:
+        """Whether it was said that this one is to be kept out."""
+        return peer_id in self._banned
 
     def _get(self, endpoint: Endpoint) -> _Known | None:
         """Made where it is new; None where that would be too many."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.peer.conversation import ConversationEvent
-    from torrentnet.peer.swarm import Wire
+    from torrentnet.peer.partner import Wire
     from torrentnet.peer.uploads import Uploads
     from torrentnet.peer.worker import Worker
     from torrentnet.wire.info import Info

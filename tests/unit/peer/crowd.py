@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.peer.conversation import ConversationEvent
-    from torrentnet.peer.swarm import Wire
+    from torrentnet.peer.partner import Wire
     from torrentnet.wire.info import Info
 
 LOOK = 0.02
@@ -346,10 +346,10 @@ class Crowd:
 def check(peer: Peer) -> None:
     """Every piece that is not here is still to be asked for, asked of somebody who is there, or about to be written."""
     swarm = peer.swarm
-    if swarm is None or swarm._pieces is None or swarm.phase is not Phase.FETCHING or not peer.alive:
+    if swarm is None or swarm._assignment is None or swarm.phase is not Phase.FETCHING or not peer.alive:
         return
     assert swarm.store is not None
-    work, verifying = swarm._pieces.work, swarm._pieces.verifying
+    work, verifying = swarm._assignment._work, swarm._assignment._verifying
     under = {piece: {id(giver) for giver in one.givers} for piece, one in work._under.items()}
     theirs: dict[int, set[int]] = {}
     for partner in swarm._partners.values():

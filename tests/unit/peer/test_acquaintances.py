@@ -1,10 +1,17 @@
-"""Whom to connect to, and when again."""
+"""Who is who, whom to connect to, and when again."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import pytest
 
 from torrentnet.peer.acquaintances import FIRST_RETRY, MAX_KNOWN, MAX_RETRY, Acquaintances
+from torrentnet.peer.conversation import Conversation
+from torrentnet.peer.upload import Upload
+from torrentnet.wire.extended import ExtensionHandshake
+from torrentnet.wire.handshake import Handshake
+from torrentnet.wire.lookup import Holder
 from torrentnet.wire.udp import Endpoint
 
 OWN = Endpoint("198.18.0.9", 6881)
@@ -94,3 +101,52 @@ def test_it_is_bounded(known: Acquaintances) -> None:
         known.lost(endpoint, 0.0)
     assert len(known._known) == MAX_KNOWN
     assert len(list(known.next(10 * MAX_KNOWN, 1e9))) == MAX_KNOWN - 1
+
+
+class Line(NamedTuple):
+    """A connection."""
+
+    endpoint: Endpoint
+    conversation: Conversation
+    upload: Upload
+
+
+def wire(endpoint: Endpoint, *, initiator: bool, peer_id: bytes = b"") -> Line:
+    """A connection, where the other side has said its peer id or nothing yet."""
+    conversation = Conversation(bytes(20), b"o" * 20, initiator=initiator)
+    if peer_id:
+        conversation.other = Handshake(bytes(20), peer_id)
+    return Line(endpoint, conversation, Upload(conversation, None, 0.0))
+
+
+def test_whoever_we_dialled_is_where_we_dialled() -> None:
+    known = Acquaintances(OWN)
+    assert known.name(ONE) == "198.18.0.10:6881"
+    known.introduced([Holder(ONE, "seeder-1")])
+    assert known.name(ONE) == "seeder-1"
+    assert list(known.next(9, 0.0)) == [ONE]
+    end = wire(ONE, initiator=True)
+    assert known.holder(end) == Holder(ONE, "seeder-1")
+    end.conversation.extension = ExtensionHandshake(name="another", port=1)
+    assert known.holder(end) == Holder(ONE, "seeder-1")
+    assert known.holder(wire(TWO, initiator=True)) == Holder(TWO, "198.18.0.11:6881")
+
+
+def test_whoever_dialled_us_is_where_it_says_that_it_listens() -> None:
+    known = Acquaintances(OWN)
+    known.introduced([Holder(ONE, "seeder-1")])
+    end = wire(Endpoint(ONE.ip, 40_001), initiator=False)
+    assert known.holder(end) == Holder(Endpoint(ONE.ip, 40_001), f"{ONE.ip}:40001")
+    end.conversation.extension = ExtensionHandshake(name="leecher-1", port=7000)
+    assert known.holder(end) == Holder(Endpoint(ONE.ip, 7000), "leecher-1")
+    # What the tracker calls it comes before what it calls itself.
+    end.conversation.extension = ExtensionHandshake(name="leecher-1", port=ONE.port)
+    assert known.holder(end) == Holder(ONE, "seeder-1")
+
+
+def test_whoever_is_banned_is_so_under_any_address(known: Acquaintances) -> None:
+    known.ban(ONE, wire(ONE, initiator=True, peer_id=b"p" * 20))
+    known.ban(TWO, wire(TWO, initiator=True))
+    assert list(known.next(9, 1_000.0)) == []
+    assert known.is_banned(b"p" * 20)
+    assert not known.is_banned(b"q" * 20)

@@ -1,0 +1,166 @@
+"""Who is asked for which piece of a file that many give, until it is verified. A state machine without I/O.
+
+Each piece is asked of one partner, and at the end of whoever would have it here sooner; which one is next,
+:mod:`torrentnet.peer.work` knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torrentnet.peer.fetch import NOT_NOW
+from torrentnet.peer.getting import MAX_VERIFYING
+from torrentnet.peer.work import Work, gained
+from torrentnet.wire.pieces import PieceSet
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterator, Mapping
+
+    from torrentnet.peer.fetch import PieceArrived
+    from torrentnet.peer.partner import Partner, Wire
+    from torrentnet.wire.info import Info
+    from torrentnet.wire.lookup import Holder
+
+MAX_ASKED = 32 * 1024 * 1024
+"""Bytes of pieces that may be asked for at once, but always two pieces."""
+LATE_TIMES, LEAST_LATE = 1.5, 0.03
+"""At the end a piece is asked of a second peer that would need so many times less, and so many seconds besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verifying:
+    """A piece that is here, and waits to be hashed and written."""
+
+    partner: Partner
+    holder: Holder
+    """Who the partner was then."""
+    elapsed: float
+    data: bytearray
+
+
+class Assignment:
+    """The pieces of one file that are missing, and ``partners``, who come and go, as the givers.
+
+    ``held`` is what is here when it begins.
+    """
+
+    def __init__(self, info: Info, held: PieceSet, partners: Mapping[Wire, Partner], rng: random.Random) -> None:
+        self._info = info
+        self._partners = partners
+        self._work: Work[Partner] = Work(held, rng)
+        self._verifying: dict[int, Verifying] = {}
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether every missing piece is asked for."""
+        return self._work.nothing_left
+
+    # What partners hold
+
+    def count(self, partner: Partner) -> None:
+        """A partner has said what it holds."""
+        held = partner.fetch.possession.held
+        if held is None:
+            return
+        if partner.counted is None:
+            partner.counted = PieceSet(held.size)
+        self._work.known(gained(partner.counted, held))
+        if self._work.any_for(held):
+            partner.fetch.want()
+
+    def count_one(self, partner: Partner, piece: int) -> None:
+        """A partner has one more piece."""
+        if partner.counted is None:
+            self.count(partner)
+        elif piece not in partner.counted:
+            partner.counted.add(piece)
+            self._work.known((piece,))
+        if self._work.lacks(piece):
+            partner.fetch.want()
+
+    def forget(self, partner: Partner) -> None:
+        """A partner is gone, and what it held with it."""
+        if partner.counted is not None:
+            self._work.forgotten(partner.counted)
+
+    # Who is asked
+
+    def next_piece(self, partner: Partner, held: PieceSet, now: float) -> int | None:
+        """The piece to ask a partner for, who holds ``held``; see :attr:`~torrentnet.peer.fetch.Fetch.next_piece`."""
+        work, length = self._work, self._info.piece_length
+        if self._verifying and len(self._verifying) * length >= MAX_VERIFYING:
+            return NOT_NOW
+        if work.asked >= 2 and work.asked * length >= MAX_ASKED:
+            return NOT_NOW
+        piece = work.take(held, partner, now)
+        if piece is not None or not work.nothing_left:
+            return piece
+        piece = work.waiting(held, partner, now, _begun)
+        if piece is not None:
+            work.move(piece, partner, now).fetch.cancel(piece, now)
+            return piece
+        piece = self._late(partner, held, now)
+        if piece is not None:
+            work.join(piece, partner)
+        return piece
+
+    def sooner(self, now: float) -> Iterator[Partner]:
+        """The partners that would send sooner what others were asked for; each may be asked before the next one."""
+        for partner in list(self._partners.values()):
+            held = partner.fetch.possession.held
+            if held is None:
+                continue
+            if self._work.waiting(held, partner, now, _begun) is None and self._late(partner, held, now) is None:
+                continue
+            yield partner
+
+    def _late(self, partner: Partner, held: PieceSet, now: float) -> int | None:
+        """The piece that would be here much sooner if this one sent it too."""
+        found = self._work.slowest(held, partner, lambda giver, piece: giver.fetch.needs(piece, now))
+        if found is None:
+            return None
+        seconds, piece = found
+        sooner = partner.fetch.would_need(self._info.piece_size(piece)) * LATE_TIMES + LEAST_LATE
+        return piece if seconds > sooner else None
+
+    def release(self, partner: Partner, now: float) -> None:
+        """Nothing more is expected of this one for now: others may be asked for its pieces."""
+        mine = partner.fetch.pieces
+        back = list(self._work.given_up(mine, partner))
+        for piece in mine:
+            partner.fetch.cancel(piece, now)
+        if back:
+            self.want_again()
+
+    def want_again(self) -> None:
+        """Pieces are to be asked for again: those who have them are told that they are wanted."""
+        for partner in self._partners.values():
+            held = partner.fetch.possession.held
+            if not partner.fetch.interested and held is not None and self._work.any_for(held):
+                partner.fetch.want()
+
+    # What has come
+
+    def arrived(self, partner: Partner, piece: PieceArrived, now: float) -> bool:
+        """All of a piece is here, from a partner; False where nobody waits for it any more."""
+        if not self._work.awaited(piece.piece):
+            return False
+        for other in self._work.arrived(piece.piece):
+            if other is not partner:
+                other.fetch.cancel(piece.piece, now)
+        self._verifying[piece.piece] = Verifying(partner, partner.holder, piece.elapsed, piece.data)
+        return True
+
+    def written(self, piece: int) -> Verifying:
+        """A piece that has arrived was hashed, and written if it was right."""
+        return self._verifying.pop(piece)
+
+    def again(self, piece: int) -> None:
+        """What was hashed is no good: the piece is missing still."""
+        self._work.again(piece)
+
+
+def _begun(partner: Partner, piece: int) -> bool:
+    return partner.fetch.begun(piece)
