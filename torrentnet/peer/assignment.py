@@ -118,11 +118,11 @@ class Assignment:
 
     def _late(self, partner: Partner, held: PieceSet, now: float) -> int | None:
         """The piece that would be here much sooner if this one sent it too."""
-        found = self._work.slowest(held, partner, lambda giver, piece: giver.fetch.needs(piece, now))
+        found = self._work.slowest(held, partner, lambda giver, piece: giver.fetch.pipeline.needs(piece, now))
         if found is None:
             return None
         seconds, piece = found
-        sooner = partner.fetch.would_need(self._info.piece_size(piece)) * LATE_TIMES + LEAST_LATE
+        sooner = partner.fetch.pipeline.would_need(self._info.piece_size(piece)) * LATE_TIMES + LEAST_LATE
         return piece if seconds > sooner else None
 
     def release(self, partner: Partner, now: float) -> None:
@@ -163,4 +163,4 @@ class Assignment:
 
 
 def _begun(partner: Partner, piece: int) -> bool:
-    return partner.fetch.begun(piece)
+    return partner.fetch.pipeline.begun(piece)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -10,6 +9,7 @@ from torrentnet.peer.conversation import Offer
 from torrentnet.peer.infofetch import InfoArrived, InfoFetch, SourceFailed
 from torrentnet.peer.memory import PieceMemory
 from torrentnet.peer.meter import SLOW_WINDOW, Meter
+from torrentnet.peer.pipeline import Pipeline
 from torrentnet.peer.possession import Possession
 from torrentnet.wire.extended import ExtensionHandshake, Metadata, MetadataKind
 from torrentnet.wire.handshake import Handshake
@@ -17,7 +17,6 @@ from torrentnet.wire.messages import (
     BLOCK,
     Bitfield,
     Block,
-    Cancel,
     Choke,
     Have,
     HaveAll,
@@ -25,7 +24,6 @@ from torrentnet.wire.messages import (
     KeepAlive,
     NotInterested,
     Reject,
-    Request,
     Unchoke,
 )
 
@@ -41,15 +39,10 @@ WINDOW = 12 * 1024 * 1024
 for their turn, and each then finds enough to do. What is asked for takes no memory before it comes."""
 EXCHANGE_MOST = 4 * 1024 * 1024
 """The same at most where others could send the same pieces."""
-MAX_STRAY_BLOCKS = 1_000
-"""Blocks that nobody asked for before the sender counts as broken; a choke leaves a window of them on their way."""
 EXCHANGE_WINDOW = 128 * 1024
 """Bytes with which the window begins where others could send the same pieces; it follows the rate from there."""
 WINDOW_SECONDS = 1.5
-MEANT_S = 0.05
-"""Seconds of a piece's coming that tell how fast it comes."""
 MAX_CREDITS = 256
-MAX_CANCELLED = 4_096
 KEEPALIVE = 60.0
 """Seconds of saying nothing after which a keep-alive is due; clients drop those who send them often."""
 
@@ -68,18 +61,6 @@ NOT_NOW = -1
 """What ``next_piece`` answers when there is work, but no room for it at the moment."""
 
 FetchEvent: TypeAlias = InfoArrived | PieceArrived
-
-
-@dataclass(slots=True)
-class _Partial:
-    size: int
-    asked_at: float
-    missing: int
-    unasked: int = 0
-    data: bytearray | None = None
-    """Once something of it comes: a piece that is only asked for needs no memory."""
-    begun: tuple[float, int] | None = None
-    """When its first block had come, and how many bytes it lacked then."""
 
 
 @dataclass(slots=True)
@@ -107,67 +88,37 @@ class Fetch:
     exchange: bool = False
     ready: bool = False
     """Whether pieces may be asked for: the file on disk is open."""
+    pipeline: Pipeline = field(init=False)
+    """What the source is asked for."""
     _choked: bool = True
     _unchoke_counts: bool = True
     _info_fetch: InfoFetch = field(init=False)
-    _partials: dict[int, _Partial] = field(default_factory=dict)
-    _asked: dict[tuple[int, int], int] = field(default_factory=dict)
-    _in_flight: int = 0
-    _stray: int = 0
     _credits: int = 0
     _interested: bool = False
-    _cancelled: set[tuple[int, int]] = field(default_factory=set)
     _meter: Meter = field(default_factory=Meter)
     _heard_bytes: int = 0
 
-    def begun(self, piece: int) -> bool:
-        """Whether something of one of :attr:`pieces` has come."""
-        partial = self._partials.get(piece)
-        return partial is not None and partial.data is not None
-
-    def needs(self, piece: int, now: float) -> float:
-        """Seconds until one of :attr:`pieces` is here, if it goes on as it did; infinite where nothing tells."""
-        if piece not in self._partials:
-            # It is just being taken over.
-            return 0.0
-        missing = 0
-        for one, partial in self._partials.items():
-            missing += partial.missing
-            if one == piece:
-                break
-        first = next(iter(self._partials.values()))
-        speed = self._meter.speed
-        if first.begun is not None:
-            since, then = first.begun
-            if now - since > MEANT_S:
-                speed = (then - first.missing) / (now - since)
-        return missing / speed if speed else math.inf
-
-    def would_need(self, size: int) -> float:
-        """Seconds for ``size`` bytes more of it; infinite where nothing tells."""
-        missing = sum(partial.missing for partial in self._partials.values())
-        return (missing + size) / self._meter.speed if self._meter.speed else math.inf
+    def __post_init__(self) -> None:
+        self._info_fetch = InfoFetch(self.conversation, self.info_hash)
+        self.pipeline = Pipeline(self.memory, self._meter)
+        self.conversation.place_blocks(self.pipeline.place)
 
     @property
     def asks_metadata(self) -> bool:
         """Whether the info dictionary was asked for and has not come."""
         return self._info_fetch.waiting and self.info is None
 
-    def __post_init__(self) -> None:
-        self._info_fetch = InfoFetch(self.conversation, self.info_hash)
-        self.conversation.place_blocks(self._place)
-
     @property
     def pieces(self) -> list[int]:
         """The pieces that are this connection's: asked for, not here yet."""
-        return list(self._partials)
+        return self.pipeline.pieces
 
     @property
     def idle(self) -> bool:
         """Whether the source waits for us: it would serve, and nothing is asked of it."""
         if self.exchange:
-            return not self._asked and not self.asks_metadata
-        return self.ready and not self._choked and self.possession.held is not None and not self._asked
+            return not self.pipeline.asked and not self.asks_metadata
+        return self.ready and not self._choked and self.possession.held is not None and not self.pipeline.asked
 
     def take(self, event: ConversationEvent, now: float) -> Iterator[FetchEvent]:
         """React to what the source said. Raises :class:`SourceFailed` and :class:`PeerProtocolError`."""
@@ -204,9 +155,10 @@ class Fetch:
         elif isinstance(event, Choke):
             self._choked = True
             if not self.conversation.fast and not self.exchange:
-                self._forget_requests()
+                # BEP 3: a choke drops what was asked for; blocks on their way still count when they come.
+                self.pipeline.restart_all()
         elif isinstance(event, Reject):
-            self._take_reject(event, now)
+            self._take_reject(event)
         elif self.exchange:
             # The serving side has read it already.
             if isinstance(event, (Have, HaveAll, Bitfield)):
@@ -229,42 +181,38 @@ class Fetch:
         extension = self.conversation.extension
         most = extension.requests if extension else 250
         window = self._window()
-        while self._in_flight < window and len(self._asked) < most:
-            partial_piece = self._unfinished()
-            if partial_piece is None:
-                partial_piece = self._begin_piece(now)
-                if partial_piece is None:
-                    break
-            partial = self._partials[partial_piece]
-            length = min(block, partial.size - partial.unasked)
-            self.conversation.send(Request(partial_piece, partial.unasked, length))
-            if not self._asked:
+        pipeline = self.pipeline
+        while pipeline.in_flight < window and len(pipeline.asked) < most:
+            request = pipeline.request(block)
+            if request is None and self._begin_piece(now):
+                request = pipeline.request(block)
+            if request is None:
+                break
+            self.conversation.send(request)
+            if len(pipeline.asked) == 1:
+                # Nothing was under way before.
                 self._meter.begin(self.conversation.received_bytes, now)
-            self._asked[partial_piece, partial.unasked] = length
-            partial.unasked += length
-            self._in_flight += length
             self.spoke_at = now
 
-    def _begin_piece(self, now: float) -> int | None:
+    def _begin_piece(self, now: float) -> bool:
         by_offer = self.conversation.waits_for_offers
         if by_offer and not self._credits:
-            return None
+            return False
         held = self.possession.held
         assert held is not None
         assert self.info is not None
         piece = self.next_piece(held)
         if piece == NOT_NOW:
-            return None
+            return False
         if piece is None:
             if by_offer:
                 # Whoever offers is told that there is nothing to ask for, and offers to others.
                 self._credits = 0
                 self.want(wanted=False)
-            return None
+            return False
         self._credits = max(0, self._credits - 1)
-        size = self.info.piece_size(piece)
-        self._partials[piece] = _Partial(size, now, size)
-        return piece
+        self.pipeline.begin(piece, self.info.piece_size(piece), now)
+        return True
 
     def _block(self) -> int:
         largest = self.conversation.largest_block()
@@ -291,14 +239,10 @@ class Fetch:
 
     def cancel(self, piece: int, now: float) -> None:
         """The piece has come from somebody else, or is to come from somebody else."""
-        if self._partials.pop(piece, None) is None:
+        if piece not in self.pipeline:
             return
-        for key in [key for key in self._asked if key[0] == piece]:
-            length = self._asked.pop(key)
-            self._in_flight -= length
-            self.conversation.send(Cancel(*key, length))
-            if len(self._cancelled) < MAX_CANCELLED:
-                self._cancelled.add(key)
+        for message in self.pipeline.cancel(piece):
+            self.conversation.send(message)
         self.refill(now)
 
     def check(self, now: float) -> None:
@@ -308,7 +252,8 @@ class Fetch:
             self._heard_bytes = self.conversation.received_bytes
             self.useful_at = max(self.useful_at, now)
         if now - self.useful_at >= self.stall:
-            what = "no data" if self._asked else "no answer" if self.conversation.other is None else "not served"
+            met = self.conversation.other is not None
+            what = "no data" if self.pipeline.asked else "not served" if met else "no answer"
             raise SourceFailed(f"stalled: {what} for {self.stall:g} s")
         if now - self.spoke_at >= KEEPALIVE and self.conversation.other is not None:
             self.spoke_at = now
@@ -316,7 +261,7 @@ class Fetch:
 
     def slow(self, least: float, now: float) -> float | None:
         """Bytes a second over the last seconds, if the source was to send all the time and they are below ``least``."""
-        if self.idle or not self._asked:
+        if self.idle or not self.pipeline.asked:
             self._meter.idle()
             return None
         return self._meter.slow(self.conversation.received_bytes, least, now)
@@ -325,91 +270,30 @@ class Fetch:
         """When :meth:`check` and :meth:`slow` are to be called next."""
         stalled_at = self.useful_at + self.stall
         slow_at = self._meter.slow_due()
-        if slow_at is None and self._asked:
+        if slow_at is None and self.pipeline.asked:
             slow_at = self.spoke_at + SLOW_WINDOW
         return stalled_at if slow_at is None else min(stalled_at, slow_at)
 
-    def _unfinished(self) -> int | None:
-        # Only the newest piece can have blocks that were not asked for yet, but for a choke in between.
-        for piece in reversed(self._partials):
-            partial = self._partials[piece]
-            if partial.unasked < partial.size:
-                return piece
-        return None
-
     def _take_block(self, block: Block, now: float) -> Iterator[FetchEvent]:
-        length = self._asked.pop((block.piece, block.begin), None)
-        if length is None:
-            if (block.piece, block.begin) in self._cancelled:
-                self._cancelled.discard((block.piece, block.begin))
-                return
-            self._stray += 1
-            if self._stray > MAX_STRAY_BLOCKS:
-                raise SourceFailed(f"sent {self._stray} blocks that nobody asked for")
+        partial = self.pipeline.take(block)
+        if partial is None:
             return
-        if length != len(block.data):
-            raise SourceFailed(f"sent a block of {len(block.data)} bytes where {length} were asked for")
         self.useful_at = now
         self._unchoke_counts = True
-        self._in_flight -= length
-        partial = self._partials[block.piece]
-        data = self._data(partial)
-        if block.data.obj is not data:
-            data[block.begin : block.begin + length] = block.data
-        partial.missing -= length
         if self.exchange:
             self._meter.look(self.conversation.received_bytes, now)
-            self._time(partial, now)
+            self.pipeline.time(partial, now)
         if not partial.missing:
-            del self._partials[block.piece]
-            yield PieceArrived(block.piece, data, now - partial.asked_at)
+            assert partial.data is not None
+            yield PieceArrived(block.piece, partial.data, now - partial.asked_at)
         self.refill(now)
 
-    def _place(self, piece: int, begin: int, length: int) -> memoryview | None:
-        # The piece is this connection's alone, and not whole before this block is: nobody looks at it meanwhile.
-        if self._asked.get((piece, begin)) != length:
-            return None
-        return memoryview(self._data(self._partials[piece]))[begin : begin + length]
-
-    def _data(self, partial: _Partial) -> bytearray:
-        if partial.data is None:
-            partial.data = self.memory.take(partial.size)
-        return partial.data
-
-    def _time(self, partial: _Partial, now: float) -> None:
-        if partial.begun is None:
-            partial.begun = now, partial.missing
-        elif not partial.missing:
-            since, then = partial.begun
-            self._meter.came(then, now - since)
-
-    def _take_reject(self, reject: Reject, now: float) -> None:
-        if (reject.piece, reject.begin) in self._cancelled:
-            # The answer to what was taken back (BEP 6), though it may have been asked for anew meanwhile.
-            self._cancelled.discard((reject.piece, reject.begin))
+    def _take_reject(self, reject: Reject) -> None:
+        if not self.pipeline.take_reject(reject):
             return
-        length = self._asked.pop((reject.piece, reject.begin), None)
-        if length is None:
-            return
-        self._in_flight -= length
         if not self._choked:
             raise SourceFailed(f"refused a block of piece {reject.piece}")
-        self._restart(reject.piece)
-
-    def _forget_requests(self) -> None:
-        # BEP 3: a choke drops what was asked for; blocks on their way still count when they come.
-        self._asked.clear()
-        self._in_flight = 0
-        for piece in list(self._partials):
-            self._restart(piece)
-
-    def _restart(self, piece: int) -> None:
-        partial = self._partials[piece]
-        for key in [key for key in self._asked if key[0] == piece]:
-            self._in_flight -= self._asked.pop(key)
-        partial.unasked = 0
-        partial.missing = partial.size
-        partial.begun = None
+        self.pipeline.restart(reject.piece)
 
     def ask_metadata(self, now: float) -> None:
         """Ask for the info dictionary, unless it is known. Raises :class:`SourceFailed` where the source has none."""

@@ -13,10 +13,17 @@ from torrentnet.peer.fetch import Fetch, FetchEvent, PieceArrived
 from torrentnet.peer.infofetch import InfoArrived
 from torrentnet.peer.storage import FileStore, open_whole
 from torrentnet.peer.upload import Upload
-from torrentnet.wire.extended import METADATA_ID, ExtensionHandshake, pack_extension_handshake
+from torrentnet.wire.extended import (
+    METADATA_ID,
+    ExtensionHandshake,
+    Metadata,
+    MetadataKind,
+    pack_extension_handshake,
+    pack_metadata,
+)
 from torrentnet.wire.handshake import Handshake, pack_handshake
 from torrentnet.wire.info import Info, make_info
-from torrentnet.wire.messages import Block, Extended, Message, MessageReader, pack, pack_block_head
+from torrentnet.wire.messages import Block, Extended, HaveAll, Message, MessageReader, pack, pack_block_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -274,6 +281,10 @@ class Script:
         """Send a block."""
         self.raw(pack_block_head(piece, begin, len(data)) + data)
 
+    def give_info(self, part: int, data: bytes, kind: MetadataKind = MetadataKind.DATA) -> None:
+        """Send a part of the info dictionary, or whatever is to pass for one."""
+        self.say(Extended(METADATA_ID, pack_metadata(Metadata(kind, part, len(self.info.raw), data))))
+
     def listen(self) -> None:
         data = self.leech.output()
         if len(self._greeting) < 68:
@@ -286,3 +297,11 @@ class Script:
     def of(self, kind: type) -> list[Message]:
         """What was heard of one kind."""
         return [message for message in self.heard if isinstance(message, kind)]
+
+
+def wanting(info: Info, metadata_size: int | None = None) -> Script:
+    """A source that was asked for the info dictionary."""
+    script = Script(Leech(info.info_hash), info)
+    script.say(HaveAll())
+    script.offer(metadata_size)
+    return script

@@ -10,16 +10,9 @@ import pytest
 
 from tests.unit.peer.streams import BULK, LEECH_ID, PIECE, SEED_ID, content, drained, info_of, pour
 from torrentnet.peer.conversation import Conversation, OfUs
-from torrentnet.peer.fetch import (
-    EXCHANGE_MOST,
-    EXCHANGE_WINDOW,
-    MAX_CREDITS,
-    MAX_STRAY_BLOCKS,
-    NOT_NOW,
-    Fetch,
-    PieceArrived,
-)
+from torrentnet.peer.fetch import EXCHANGE_MOST, EXCHANGE_WINDOW, MAX_CREDITS, NOT_NOW, Fetch, PieceArrived
 from torrentnet.peer.infofetch import InfoArrived, SourceFailed
+from torrentnet.peer.pipeline import MAX_STRAY_BLOCKS
 from torrentnet.peer.possession import Possession
 from torrentnet.wire.extended import (
     METADATA_ID,
@@ -180,26 +173,26 @@ def test_how_long_a_piece_will_take_is_told_by_how_fast_the_last_ones_came() -> 
     """At the end that decides of whom it is asked as well: queues and slow uplinks look alike until something comes."""
     other = Other()
     first, second = other.say(OFFER)
-    assert other.fetch.needs(0, 5.0) == math.inf
-    assert other.fetch.would_need(PIECE) == math.inf
+    assert other.fetch.pipeline.needs(0, 5.0) == math.inf
+    assert other.fetch.pipeline.would_need(PIECE) == math.inf
     other.now = 10.0
     other.answer(first)
     other.now = 12.0
     other.answer(second)
     # A block in two seconds, once it had begun.
-    assert other.fetch.would_need(BLOCK) == pytest.approx(2.0)
+    assert other.fetch.pipeline.would_need(BLOCK) == pytest.approx(2.0)
     third, _ = other.say(OFFER)
-    assert other.fetch.needs(1, 12.0) == pytest.approx(4.0)
+    assert other.fetch.pipeline.needs(1, 12.0) == pytest.approx(4.0)
     other.say(OFFER)
     # Pieces come one after the other.
-    assert other.fetch.needs(2, 12.0) == pytest.approx(8.0)
-    assert other.fetch.would_need(BLOCK) == pytest.approx(10.0)
+    assert other.fetch.pipeline.needs(2, 12.0) == pytest.approx(8.0)
+    assert other.fetch.pipeline.would_need(BLOCK) == pytest.approx(10.0)
     other.now = 13.0
     other.answer(third)
-    assert other.fetch.needs(1, 13.0) == pytest.approx(2.0)
+    assert other.fetch.pipeline.needs(1, 13.0) == pytest.approx(2.0)
     # Nothing more comes: it looks worse from moment to moment, and from the beginning no better than it was.
-    assert other.fetch.needs(1, 20.0) == math.inf
-    assert other.fetch.needs(9, 20.0) == 0.0
+    assert other.fetch.pipeline.needs(1, 20.0) == math.inf
+    assert other.fetch.pipeline.needs(9, 20.0) == 0.0
 
 
 def test_a_cancelled_piece_is_cancelled_block_by_block_and_its_blocks_are_not_held_against_anybody() -> None:
@@ -212,7 +205,7 @@ def test_a_cancelled_piece_is_cancelled_block_by_block_and_its_blocks_are_not_he
     other.answer(*requests)
     assert other.results == []
     # No stray ones: they were on their way.
-    assert other.fetch._stray == 0
+    assert other.fetch.pipeline._stray == 0
     other.fetch.cancel(0, 1.0)
     assert other.hear() == []
 

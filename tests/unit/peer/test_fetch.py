@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.peer.streams import PIECE, Leech, Script, Seed, content, converse, info_of, make_store
-from torrentnet.peer.fetch import (
-    KEEPALIVE,
-    MAX_STRAY_BLOCKS,
-    WINDOW,
-)
-from torrentnet.peer.infofetch import MAX_REQUESTS, SourceFailed
+from tests.unit.peer.streams import PIECE, Leech, Script, Seed, content, converse, info_of, make_store, wanting
+from torrentnet.peer.fetch import KEEPALIVE, WINDOW
+from torrentnet.peer.infofetch import SourceFailed
 from torrentnet.peer.meter import SLOW_WINDOW
-from torrentnet.wire.errors import PeerProtocolError, RemoteError
-from torrentnet.wire.extended import METADATA_ID, METADATA_PIECE, Metadata, MetadataKind, pack_metadata, parse_metadata
-from torrentnet.wire.info import MAX_INFO_SIZE
+from torrentnet.peer.pipeline import MAX_STRAY_BLOCKS
+from torrentnet.wire.errors import PeerProtocolError
+from torrentnet.wire.extended import METADATA_ID, Metadata, MetadataKind, pack_metadata
 from torrentnet.wire.messages import (
     AllowedFast,
     Bitfield,
@@ -342,122 +338,6 @@ def test_a_reject_of_what_was_not_asked_is_nothing() -> None:
     assert script.leech.data == DATA
 
 
-# The info dictionary
-
-
-def wanting(metadata_size: int | None = None) -> Script:
-    """A source that was asked for the info dictionary."""
-    script = Script(Leech(INFO.info_hash), INFO)
-    script.say(HaveAll())
-    script.offer(metadata_size)
-    return script
-
-
-def parts_asked(script: Script) -> list[int]:
-    parts = []
-    for message in script.of(Extended):
-        if isinstance(message, Extended) and message.id == METADATA_ID:
-            metadata = parse_metadata(message.payload)
-            assert metadata is not None
-            if metadata.kind is MetadataKind.REQUEST:
-                parts.append(metadata.piece)
-    return parts
-
-
-def give(script: Script, part: int, data: bytes, kind: MetadataKind = MetadataKind.DATA) -> None:
-    script.say(Extended(METADATA_ID, pack_metadata(Metadata(kind, part, len(INFO.raw), data))))
-
-
-def test_it_is_fetched_and_checked() -> None:
-    script = wanting()
-    assert parts_asked(script) == [0]
-    give(script, 0, INFO.raw)
-    assert script.leech.info == INFO
-    # Once more is once too often, and harmless.
-    give(script, 0, INFO.raw)
-    script.say(Unchoke())
-    answer(script, *asked(script))
-    assert script.leech.data == DATA
-
-
-def test_many_parts_are_asked_for_a_few_at_a_time(tmp_path: Path) -> None:
-    info = info_of(bytes(16_384 * 12_000), 16_384)
-    leech = Leech(info.info_hash)
-    script = Script(leech, info)
-    script.offer()
-    parts = -(-len(info.raw) // METADATA_PIECE)
-    assert parts > MAX_REQUESTS
-    assert parts_asked(script) == list(range(MAX_REQUESTS))
-    for part in (*range(1, parts), 0):
-        give(script, part, info.raw[part * METADATA_PIECE :][:METADATA_PIECE])
-    assert sorted(parts_asked(script)) == list(range(parts))
-    assert leech.info == info
-
-
-def test_one_that_is_not_the_one_asked_for() -> None:
-    with pytest.raises(SourceFailed, match="an info dictionary that is not the one asked for"):
-        give(wanting(), 0, b"x" * len(INFO.raw))
-
-
-@pytest.mark.parametrize("data", [b"", INFO.raw[:-1], INFO.raw + b"e"], ids=["empty", "short", "long"])
-def test_a_part_of_the_wrong_size(data: bytes) -> None:
-    with pytest.raises(SourceFailed, match=f"sent {len(data)} bytes as part 0 of the info dictionary"):
-        give(wanting(), 0, data)
-
-
-def test_a_refusal() -> None:
-    with pytest.raises(SourceFailed, match="refused to send the info dictionary"):
-        give(wanting(), 0, b"", MetadataKind.REJECT)
-
-
-@pytest.mark.parametrize("size", [0, MAX_INFO_SIZE + 1, 1 << 62], ids=["none", "too-large", "absurd"])
-def test_a_size_that_cannot_be(size: int) -> None:
-    with pytest.raises(SourceFailed, match="offers no info dictionary"):
-        wanting(size)
-
-
-def test_the_largest_size_costs_no_memory_before_it_comes() -> None:
-    script = wanting(MAX_INFO_SIZE)
-    assert len(parts_asked(script)) == MAX_REQUESTS
-
-
-def test_another_size_in_the_middle_does_not_confuse() -> None:
-    """A second extension handshake tells a smaller size than the parts that are asked for already."""
-    script = wanting(3 * METADATA_PIECE)
-    with pytest.raises(RemoteError):
-        give(script, 0, b"x" * METADATA_PIECE)
-        give(script, 1, b"x" * METADATA_PIECE)
-        script.offer(10)
-        give(script, 2, b"x" * METADATA_PIECE)
-
-
-def test_metadata_before_it_was_asked_for_is_ignored() -> None:
-    script = Script(Leech(INFO.info_hash), INFO)
-    give(script, 0, INFO.raw)
-    assert script.leech.info is None
-    script.offer()
-    give(script, 5, INFO.raw)
-    assert script.leech.info is None
-    give(script, 0, INFO.raw)
-    assert script.leech.info == INFO
-
-
-def test_who_asks_us_for_it_is_refused() -> None:
-    script = wanting()
-    script.say(Extended(METADATA_ID, pack_metadata(Metadata(MetadataKind.REQUEST, 0))))
-    last = script.of(Extended)[-1]
-    assert isinstance(last, Extended)
-    assert parse_metadata(last.payload) == Metadata(MetadataKind.REJECT, 0)
-
-
-def test_a_name_that_is_a_path_is_refused_even_with_the_right_hash() -> None:
-    evil = info_of(DATA, name="../../etc/passwd")
-    script = Script(Leech(evil.info_hash), evil)
-    script.offer()
-    with pytest.raises(SourceFailed, match=r"file name '\.\./\.\./etc/passwd' holds '/'"):
-        give(script, 0, evil.raw)
-
-
 # Time
 
 
@@ -495,7 +375,7 @@ def test_keep_alives_alone_do_not_hide_a_stall() -> None:
 
 
 def test_an_info_dictionary_that_never_comes_is_a_stall() -> None:
-    script = wanting()
+    script = wanting(INFO)
     lasts(script, 1.0)
     with pytest.raises(SourceFailed, match="stalled"):
         for second in range(2, 100):
@@ -528,7 +408,7 @@ def test_our_own_slow_disk_is_not_the_sources_fault() -> None:
     script = Script(leech, INFO)
     script.say(HaveAll())
     script.offer()
-    give(script, 0, INFO.raw)
+    script.give_info(0, INFO.raw)
     script.say(Unchoke())
     for second in range(0, 300, 10):
         lasts(script, float(second))
@@ -577,7 +457,7 @@ def test_the_next_look_at_the_clock_is_never_in_the_past(at: str) -> None:
         script = Script(leech := Leech(INFO.info_hash, info=INFO), INFO)
         script.say(HaveAll())
     elif at == "asking-for-info":
-        leech = wanting().leech
+        leech = wanting(INFO).leech
     else:
         script = serving()
         leech = script.leech
