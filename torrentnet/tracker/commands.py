@@ -13,8 +13,8 @@ from torrentnet.console.table import table
 from torrentnet.console.units import format_duration, format_size
 from torrentnet.console.words import join_words
 from torrentnet.tracker import queries
-from torrentnet.tracker.request_rows import describe_outcome
 from torrentnet.tracker.schema import ALIVE, UNHEARD
+from torrentnet.tracker.wording import describe_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,8 +1,8 @@
-"""Records into rows, on an open transaction: files and who holds them here, requests in ``request_rows``."""
+"""Records into rows, on an open transaction: files, and who holds them. Requests are the request log's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.tracker.bulk import Bulk
 from torrentnet.tracker.records import (
@@ -14,11 +14,7 @@ from torrentnet.tracker.records import (
     Kind,
     Place,
     Record,
-    RequestBegan,
-    RequestEnded,
-    RequestSeesHolders,
 )
-from torrentnet.tracker.request_rows import RequestRows
 from torrentnet.tracker.schema import ALIVE, GONE
 from torrentnet.wire.pieces import PieceSet
 
@@ -26,67 +22,62 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
 
-    from torrentnet.tracker.holder_lists import HolderLists
-    from torrentnet.tracker.request_rows import Event
 
+Numbered: TypeAlias = tuple[int, Record]
+"""A record behind its serial."""
+Event: TypeAlias = tuple[bytes, int, str, str, str, int]
+"""A row of the table of events, as it goes into the database."""
 # OR FAIL: the whole transaction is rolled back by us, so that SQLite need not prepare to undo the one statement.
-_EVENTS: Final = Bulk("INSERT OR FAIL INTO events (info_hash, time_ms, kind, peer, detail)", 5)
+_EVENTS: Final = Bulk("INSERT OR FAIL INTO events (info_hash, time_ms, kind, peer, detail, serial)", 6)
 _OF_HOLDERS: Final = HolderCame, HolderCompleted, HolderWent
 MAX_HOLDS: Final = 1_000
 """Characters of a list of pieces that are kept; the count behind it always is."""
 
 
-def coalesce(records: Iterable[Record]) -> list[Record]:
+def coalesce(records: Iterable[Numbered]) -> list[Numbered]:
     """The same records without those that a later one in the batch makes void."""
-    kept: list[Record] = []
+    kept: list[Numbered] = []
     last: dict[Place, int] = {}
-    for record in records:
+    for numbered in records:
+        record = numbered[1]
         if isinstance(record, HolderHolds):
             before = last.get(record.place)
             if before is not None:
-                kept[before] = record
+                kept[before] = numbered
                 continue
             last[record.place] = len(kept)
         elif isinstance(record, _OF_HOLDERS):
             last.pop(record.place, None)
-        kept.append(record)
+        kept.append(numbered)
     return kept
 
 
-def apply_all(database: sqlite3.Connection, records: Iterable[Record], lists: HolderLists) -> None:
-    """Write records, in their order. Raises what sqlite3 raises, and ``lists`` must then forget."""
+def apply_all(database: sqlite3.Connection, records: Iterable[Numbered]) -> None:
+    """Write records that are not about requests, in their order. Raises what sqlite3 raises."""
     events: list[Event] = []
-    requests = RequestRows(database, events, lists)
-    for record in records:
-        if isinstance(record, RequestBegan):
-            requests.began(record)
-        elif isinstance(record, RequestEnded):
-            requests.ended(record)
-        elif isinstance(record, RequestSeesHolders):
-            requests.sees_holders(record)
-        else:
-            _apply(database, record, events)
-    # Nothing else looks at these tables, so their rows may come last, all at once.
-    requests.write()
+    for serial, record in records:
+        _apply(database, serial, record, events)
+    # Nothing else looks at this table, so its rows may come last, all at once.
     _EVENTS.run(database, events)
 
 
 def _apply(
     database: sqlite3.Connection,
-    record: FileKnown | HolderCame | HolderHolds | HolderCompleted | HolderWent,
+    serial: int,
+    record: Record,
     events: list[Event],
 ) -> None:
     match record:
         case FileKnown():
             _file_known(database, record)
         case HolderCame():
-            _came(database, record, events)
+            _came(database, serial, record, events)
         case HolderHolds():
             _holds(database, record)
         case HolderCompleted():
-            _completed(database, record, events)
+            _completed(database, serial, record, events)
         case HolderWent():
-            _went(database, record, events)
+            _went(database, serial, record, events)
 
 
 def _file_known(database: sqlite3.Connection, record: FileKnown) -> None:
@@ -99,7 +90,7 @@ def _file_known(database: sqlite3.Connection, record: FileKnown) -> None:
     )
 
 
-def _came(database: sqlite3.Connection, record: HolderCame, events: list[Event]) -> None:
+def _came(database: sqlite3.Connection, serial: int, record: HolderCame, events: list[Event]) -> None:
     place = record.place
     database.execute(
         "UPDATE holdings SET state = ?, gone_ms = ?, why = 'another peer has its address'"
@@ -131,7 +122,7 @@ def _came(database: sqlite3.Connection, record: HolderCame, events: list[Event])
             (record.time_ms, place.peer, f"{place.ip}:{place.port}", place.info_hash),
         )
     kind = Kind.PUBLISHED if record.complete else Kind.JOINED
-    _event(events, place.info_hash, record.time_ms, kind, place.peer, f"{place.ip}:{place.port}")
+    _event(events, serial, place.info_hash, record.time_ms, kind, place.peer, f"{place.ip}:{place.port}")
 
 
 def _holds(database: sqlite3.Connection, record: HolderHolds) -> None:
@@ -139,16 +130,16 @@ def _holds(database: sqlite3.Connection, record: HolderHolds) -> None:
     _update(database, record.place, "holds = ?", _short(text))
 
 
-def _completed(database: sqlite3.Connection, record: HolderCompleted, events: list[Event]) -> None:
+def _completed(database: sqlite3.Connection, serial: int, record: HolderCompleted, events: list[Event]) -> None:
     place = record.place
     _update(database, place, "complete = 1, holds = ?", record.holds)
-    _event(events, place.info_hash, record.time_ms, Kind.COMPLETED, place.peer, f"{place.ip}:{place.port}")
+    _event(events, serial, place.info_hash, record.time_ms, Kind.COMPLETED, place.peer, f"{place.ip}:{place.port}")
 
 
-def _went(database: sqlite3.Connection, record: HolderWent, events: list[Event]) -> None:
+def _went(database: sqlite3.Connection, serial: int, record: HolderWent, events: list[Event]) -> None:
     place = record.place
     _update(database, place, "state = ?, gone_ms = ?, why = ?", GONE, record.time_ms, record.why)
-    _event(events, place.info_hash, record.time_ms, record.kind, place.peer, record.why)
+    _event(events, serial, place.info_hash, record.time_ms, record.kind, place.peer, record.why)
 
 
 def _update(database: sqlite3.Connection, place: Place, what: str, *values: object) -> None:
@@ -158,8 +149,10 @@ def _update(database: sqlite3.Connection, place: Place, what: str, *values: obje
     )
 
 
-def _event(events: list[Event], info_hash: bytes, time_ms: int, kind: Kind, peer: str, detail: str) -> None:
-    events.append((info_hash, time_ms, kind.value, peer, detail))
+def _event(
+    events: list[Event], serial: int, info_hash: bytes, time_ms: int, kind: Kind, peer: str, detail: str
+) -> None:
+    events.append((info_hash, time_ms, kind.value, peer, detail, serial))
 
 
 def _short(holds: str) -> str:

@@ -18,11 +18,6 @@ LONG: Final = 200
 """Characters of JSON from which on a list is shared."""
 SPAN: Final = 5_000
 """No request shares the list of another one that has a number lower by more."""
-NAMES: Final = (
-    "CASE WHEN holders LIKE '[%' THEN holders ELSE"
-    " coalesce((SELECT names FROM holder_lists WHERE id = CAST(requests.holders AS INTEGER)), '[]') END"
-)
-"""An expression on the table of requests: the list, as JSON."""
 _MOST_KNOWN: Final = 512
 _INSERT: Final = Bulk("INSERT OR REPLACE INTO holder_lists (id, names)", 2)
 
@@ -65,10 +60,14 @@ def as_json(names: tuple[str, ...]) -> str:
     return json.dumps(names, ensure_ascii=False)
 
 
+def find(database: sqlite3.Connection, shown: str) -> str:
+    """The list, as JSON, that a row shows. Raises what sqlite3 raises."""
+    if shown.startswith("["):
+        return shown
+    found = database.execute("SELECT names FROM holder_lists WHERE id = ?", (int(shown),)).fetchone()
+    return str(found[0]) if found else "[]"
+
+
 def prune(database: sqlite3.Connection, oldest: int) -> None:
-    """Let go of lists that no request has; of those before the number ``oldest`` only waiting ones are there."""
-    database.execute(
-        "DELETE FROM holder_lists WHERE id < ? AND NOT EXISTS (SELECT 1 FROM requests WHERE result = 'waiting'"
-        " AND requests.id BETWEEN holder_lists.id AND holder_lists.id + ?)",
-        (oldest - SPAN, SPAN),
-    )
+    """Let go of the lists that no request from the number ``oldest`` on can have."""
+    database.execute("DELETE FROM holder_lists WHERE id < ?", (oldest - SPAN,))

@@ -7,6 +7,7 @@ it has caught up. A tracker that is killed loses no more than :data:`GATHER_S` s
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 from collections import deque
@@ -16,15 +17,16 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.console.threads import block_signals
 from torrentnet.tracker import holder_lists, schema
 from torrentnet.tracker.entries import apply_all, coalesce
-from torrentnet.tracker.holder_lists import HolderLists
 from torrentnet.tracker.limits import Limits
-from torrentnet.tracker.records import RequestBegan, Result
+from torrentnet.tracker.records import RequestBegan
+from torrentnet.tracker.request_log import RequestLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
+    from torrentnet.tracker.entries import Numbered
     from torrentnet.tracker.records import Record
 
 GATHER_S: Final = 0.05
@@ -85,7 +87,12 @@ class Journal:
         self._work = threading.Condition(self._lock)
         self._done = threading.Condition(self._lock)
         self._queue: deque[Record] = deque()
-        self._lists = HolderLists()
+        try:
+            self._requests = RequestLog(self._database)
+            self._serial = self._next_serial()
+        except (ValueError, sqlite3.DatabaseError) as error:
+            self._database.close()
+            raise schema.damaged(self.place, str(error)) from None
         self._handed_over = 0
         self._settled = 0
         self._since_prune = 0
@@ -103,18 +110,27 @@ class Journal:
     @property
     def next_request(self) -> int:
         """The number that the next request gets."""
-        return int(self.read("SELECT coalesce(max(id), 0) + 1 FROM requests", ())[0][0])
+        with self._access:
+            return self._requests.newest + 1
 
     def waiting(self) -> list[RequestBegan]:
         """The requests that an earlier life left without an outcome, oldest first."""
-        rows = self.read(
-            "SELECT time_ms, id, peer, ip, port, peer_id, file, info_hash, total FROM requests WHERE result = ?"
-            " ORDER BY id DESC LIMIT ?",
-            (Result.WAITING.value, self._limits.open_requests),
-        )
+        with self._access:
+            rows = self._requests.waiting(self._limits.open_requests)
         return [
-            RequestBegan(time_ms, number, peer, ip, port, peer_id, file, info_hash, (), total)
-            for time_ms, number, peer, ip, port, peer_id, file, info_hash, total in reversed(rows)
+            RequestBegan(
+                row.began.time_ms,
+                row.began.number,
+                row.began.peer,
+                row.began.ip,
+                row.began.port,
+                row.began.peer_id,
+                row.began.file,
+                row.info_hash,
+                (),
+                row.total,
+            )
+            for row in rows
         ]
 
     def is_behind(self) -> bool:
@@ -136,6 +152,20 @@ class Journal:
             with self._lock:
                 self._work.notify()
 
+    def write_all(self, records: Sequence[Record]) -> None:
+        """Take several records, as :meth:`write` takes one."""
+        queue = self._queue
+        before = len(queue)
+        if before + len(records) >= MAX_QUEUED:
+            for record in records:
+                self.write(record)
+            return
+        queue.extend(records)
+        self._handed_over += len(records)
+        if not before or before < BATCH <= before + len(records):
+            with self._lock:
+                self._work.notify()
+
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until all that was handed over before is written; False when ``timeout`` seconds were not enough."""
         with self._lock:
@@ -147,6 +177,11 @@ class Journal:
         """All rows of a query; long answers are asked for page by page, so that the writer gets its turn."""
         with self._access:
             return self._database.execute(query, values).fetchall()
+
+    def holder_list(self, shown: str) -> str:
+        """The names, as JSON, that a request's row shows or stands for."""
+        with self._access:
+            return holder_lists.find(self._database, shown)
 
     def close(self, timeout: float = 0.7) -> None:
         """Write what is there and let go of the database. Records that come later are lost. May be called twice."""
@@ -179,7 +214,8 @@ class Journal:
         return self._closing or self._wanted > self._settled or len(self._queue) >= BATCH
 
     def _settle(self, batch: list[Record]) -> None:
-        records = coalesce(batch)
+        records = list(enumerate(batch, self._serial))
+        self._serial += len(records)
         while True:
             try:
                 self._transact(records)
@@ -200,27 +236,36 @@ class Journal:
         self._since_prune += len(records)
         if self._since_prune >= PRUNE_EVERY:
             self._since_prune = 0
-            self._prune()
+            with contextlib.suppress(sqlite3.OperationalError):
+                # Where that is a full disk, the next record says so.
+                self._prune()
 
-    def _transact(self, records: list[Record]) -> None:
+    def _transact(self, records: list[Numbered]) -> None:
+        with self._transaction():
+            others = self._requests.write(records)
+            if others:
+                apply_all(self._database, coalesce(others))
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
         with self._access:
             self._database.execute("BEGIN")
             try:
-                apply_all(self._database, records, self._lists)
+                yield
                 self._database.execute("COMMIT")
             except BaseException:
-                self._lists.forget()
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
+                self._requests.forget()
                 raise
 
-    def _one_by_one(self, records: list[Record]) -> None:
+    def _one_by_one(self, records: list[Numbered]) -> None:
         for record in records:
             try:
                 self._transact([record])
             except Exception as error:
                 self.lost += 1
-                self.trouble(f"the journal did not take a {type(record).__name__}: {error}")
+                self.trouble(f"the journal did not take a {type(record[1]).__name__}: {error}")
 
     def _wait_for_better(self, cause: str) -> bool:
         if not self._failing:
@@ -232,22 +277,24 @@ class Journal:
 
     def _prune(self) -> None:
         keep = self._retention
-        with self._access:
+        with self._transaction():
+            self._requests.prune(keep.requests)
             for table, condition, most in (
-                ("requests", "result <> 'waiting'", keep.requests),
                 ("events", "1", keep.events),
                 ("holdings", f"state = '{schema.GONE}'", keep.gone),
             ):
                 self._database.execute(
                     f"DELETE FROM {table} WHERE {condition} AND id <= (SELECT max(id) FROM {table}) - ?", (most,)
                 )
-            newest = self._database.execute("SELECT coalesce(max(id), 0) FROM requests").fetchone()[0]
-            holder_lists.prune(self._database, newest - keep.requests + 1)
             if self._database.execute("SELECT count(*) FROM files").fetchone()[0] > keep.gone:
                 self._database.execute(
                     "DELETE FROM files WHERE NOT EXISTS (SELECT 1 FROM holdings WHERE info_hash = files.info_hash)"
                     " AND NOT EXISTS (SELECT 1 FROM events WHERE info_hash = files.info_hash)"
                 )
+
+    def _next_serial(self) -> int:
+        newest = self._database.execute("SELECT coalesce(serial, id) FROM events ORDER BY id DESC LIMIT 1").fetchone()
+        return 1 + max(self._requests.last, newest[0] if newest else 0)
 
     def _execute(self, statement: str, values: tuple[object, ...]) -> None:
         with self._access:

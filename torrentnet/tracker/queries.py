@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 import json
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.tracker.holder_lists import NAMES
+from torrentnet.tracker.request_log import NAME_END
+from torrentnet.tracker.request_parts import BLOCK_BITS, unpack
+from torrentnet.tracker.request_rows import PARTS, standing
+from torrentnet.tracker.request_rows import events as file_events
 from torrentnet.tracker.schema import ALIVE
 
 if TYPE_CHECKING:
@@ -15,11 +20,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from torrentnet.tracker.journal import Journal
+    from torrentnet.tracker.request_rows import Standing
 
 PAGE: Final = 500
 """Rows that are held at once."""
 SUGGESTIONS: Final = 10
 """Names that an error message lists."""
+_MOST_LISTS: Final = 500
+"""Lists of holders that are remembered, because the next request often has the same."""
 _SEARCHED: Final = 2_000
 """Names among which a similar one is looked for."""
 
@@ -90,38 +98,12 @@ class EventRow:
 
 def requests(journal: Journal, *, file: str | None = None, last: int | None = None) -> Iterator[RequestRow]:
     """The request log, oldest first; of one file only, and only the ``last`` rows, if given."""
-    condition, values = ("file = ?", (file,)) if file is not None else ("1", ())
-    after = 0
-    if last is not None:
-        newest = journal.read(
-            f"SELECT id FROM requests WHERE {condition} ORDER BY id DESC LIMIT 1 OFFSET ?", (*values, last)
-        )
-        after = newest[0][0] if newest else 0
-    for row in _pages(
-        journal,
-        f"SELECT id, time_ms, peer, ip, port, file, {NAMES}, total, result, sources, transferred, elapsed_ms, reason,"
-        f" ended_ms FROM requests WHERE {condition} AND id > ? ORDER BY id LIMIT {PAGE}",
-        values,
-        after,
-    ):
-        number, time_ms, peer, ip, port, asked, holders, total, result, sources, transferred, elapsed, reason, ended = (
-            row
-        )
-        yield RequestRow(
-            number,
-            time_ms,
-            peer,
-            f"{ip}:{port}",
-            asked,
-            tuple(json.loads(holders)),
-            total,
-            result,
-            tuple((name, pieces) for name, pieces in json.loads(sources or "[]")),
-            transferred or 0,
-            elapsed or 0,
-            reason or "",
-            ended,
-        )
+    first = 0 if last is None else _number_from_the_end(journal, file, last)
+    lists: dict[str, tuple[str, ...]] = {}
+    for block in _blocks(journal, file, first >> BLOCK_BITS):
+        for row in _rows(journal, block, file):
+            if row.began.number >= first:
+                yield _request_row(journal, row, lists)
 
 
 def files(journal: Journal, name: str | None = None) -> Iterator[FileRow]:
@@ -182,13 +164,41 @@ def count_holders(journal: Journal, info_hash: bytes) -> tuple[int, int, int]:
 
 def events(journal: Journal, info_hash: bytes) -> Iterator[EventRow]:
     """What happened to a file, in order."""
-    for _, time_ms, kind, peer, detail in _pages(
+    of_holders = (
+        (serial, EventRow(time_ms, kind, peer, detail))
+        for _, time_ms, kind, peer, detail, serial in _pages(
+            journal,
+            "SELECT id, time_ms, kind, peer, detail, coalesce(serial, id) FROM events"
+            f" WHERE info_hash = ? AND id > ? ORDER BY id LIMIT {PAGE}",
+            (info_hash,),
+            0,
+        )
+    )
+    for _, row in heapq.merge(of_holders, _events_of_requests(journal, info_hash), key=itemgetter(0)):
+        yield row
+
+
+def _events_of_requests(journal: Journal, info_hash: bytes) -> Iterator[tuple[int, EventRow]]:
+    # An outcome may come when later requests have begun; none comes before its own, and these are in order.
+    ahead: list[tuple[int, EventRow]] = []
+    for (block,) in _pages(
         journal,
-        f"SELECT id, time_ms, kind, peer, detail FROM events WHERE info_hash = ? AND id > ? ORDER BY id LIMIT {PAGE}",
+        "SELECT DISTINCT block FROM request_parts WHERE instr(hashes, ?) AND told AND block > ?"
+        f" ORDER BY block LIMIT {PAGE}",
         (info_hash,),
-        0,
+        -1,
     ):
-        yield EventRow(time_ms, kind, peer, detail)
+        parts = [unpack(data) for told, data in journal.read(PARTS, (block,)) if told]
+        first = min((entry.serial for part in parts for entry in part.began), default=0)
+        while ahead and ahead[0][0] < first:
+            yield heapq.heappop(ahead)
+        for part in parts:
+            for event in file_events(part):
+                if event.info_hash == info_hash:
+                    row = EventRow(event.time_ms, event.kind, event.peer, event.detail)
+                    heapq.heappush(ahead, (event.serial, row))
+    while ahead:
+        yield heapq.heappop(ahead)
 
 
 def names(journal: Journal, most: int) -> list[str]:
@@ -204,7 +214,7 @@ def similar(journal: Journal, name: str) -> list[str]:
 
 def count(journal: Journal) -> tuple[int, int]:
     """Files and requests in the journal."""
-    found = journal.read("SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM requests)", ())
+    found = journal.read("SELECT (SELECT count(*) FROM files), (SELECT coalesce(sum(began), 0) FROM request_parts)", ())
     return found[0][0], found[0][1]
 
 
@@ -216,3 +226,54 @@ def _pages(journal: Journal, query: str, values: tuple[object, ...], after: int)
         if len(page) < PAGE:
             return
         after = page[-1][0]
+
+
+def _blocks(journal: Journal, file: str | None, first: int, *, backwards: bool = False) -> Iterator[int]:
+    """The blocks from ``first`` on in which a file was asked for; backwards: up to it, from the last one."""
+    condition = ""
+    values: tuple[object, ...] = ()
+    if file is not None:
+        condition, values = "instr(files, ?) AND ", (f"{NAME_END}{file}{NAME_END}",)
+    compare, order = ("<", "DESC") if backwards else (">", "ASC")
+    query = (
+        f"SELECT DISTINCT block FROM request_parts WHERE {condition}block {compare} ?"
+        f" ORDER BY block {order} LIMIT {PAGE}"
+    )
+    for (block,) in _pages(journal, query, values, 1 << 62 if backwards else first - 1):
+        yield block
+
+
+def _rows(journal: Journal, block: int, file: str | None) -> list[Standing]:
+    rows = standing(unpack(data) for _, data in journal.read(PARTS, (block,)))
+    return rows if file is None else [row for row in rows if row.began.file == file]
+
+
+def _number_from_the_end(journal: Journal, file: str | None, last: int) -> int:
+    """From which number on there are ``last`` rows; 0 where there are fewer."""
+    for block in _blocks(journal, file, 0, backwards=True):
+        rows = _rows(journal, block, file)
+        if len(rows) >= last:
+            return rows[-last].began.number
+        last -= len(rows)
+    return 0
+
+
+def _request_row(journal: Journal, row: Standing, lists: dict[str, tuple[str, ...]]) -> RequestRow:
+    began, ended = row.began, row.ended
+    holders = lists.get(row.holders)
+    if holders is None:
+        if len(lists) >= _MOST_LISTS:
+            lists.clear()
+        holders = lists[row.holders] = tuple(json.loads(journal.holder_list(row.holders)))
+    asked = began.number, began.time_ms, began.peer, f"{began.ip}:{began.port}", began.file, holders, row.total
+    if ended is None:
+        return RequestRow(*asked, row.result.value, (), 0, 0, "", None)
+    return RequestRow(
+        *asked,
+        ended.result.value,
+        tuple((name, pieces) for name, pieces in json.loads(ended.sources)),
+        ended.transferred,
+        ended.elapsed_ms,
+        ended.reason,
+        ended.time_ms,
+    )

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.tracker.takeover import take_over
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "tracker.sqlite3"
 APPLICATION_ID: Final = 0x544E4554
 """SQLite's mark in the file's header that says whose it is: "TNET"."""
-VERSION: Final = 2
+VERSION: Final = 3
 _MAGIC: Final = b"SQLite format 3\0"
 _EASY_CHECK: Final = 64 * 1024 * 1024
 """Bytes up to which a file is looked through at the start; a longer one would delay it by seconds."""
@@ -39,24 +40,30 @@ CREATE TABLE holdings (
 CREATE INDEX holdings_by_state ON holdings (state);
 CREATE TABLE events (
     id INTEGER PRIMARY KEY, info_hash BLOB NOT NULL, time_ms INTEGER NOT NULL, kind TEXT NOT NULL, peer TEXT NOT NULL,
-    detail TEXT NOT NULL
+    detail TEXT NOT NULL, serial INTEGER
 );
 CREATE INDEX events_by_file ON events (info_hash, id);
-CREATE TABLE requests (
-    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, peer TEXT NOT NULL, ip TEXT NOT NULL, port INTEGER NOT NULL,
-    peer_id BLOB NOT NULL, file TEXT NOT NULL, info_hash BLOB, holders TEXT NOT NULL, total INTEGER NOT NULL,
-    result TEXT NOT NULL, sources TEXT, transferred INTEGER, elapsed_ms INTEGER, reason TEXT, ended_ms INTEGER
-);
-CREATE INDEX requests_by_file ON requests (file, id);
-CREATE INDEX requests_waiting ON requests (id) WHERE result = 'waiting';
 """
-_SINCE_2: Final = """
+_OF_REQUESTS: Final = """
 CREATE TABLE holder_lists (id INTEGER PRIMARY KEY, names TEXT NOT NULL);
+CREATE TABLE request_parts (
+    id INTEGER PRIMARY KEY, block INTEGER NOT NULL, began INTEGER NOT NULL, told INTEGER NOT NULL,
+    last INTEGER NOT NULL, files TEXT NOT NULL, hashes BLOB NOT NULL, data BLOB NOT NULL
+);
+CREATE INDEX request_parts_by_block ON request_parts (block, began);
+CREATE TABLE waiting_blocks (block INTEGER PRIMARY KEY);
 """
 
 
 class JournalError(LocalError):
     """The journal cannot be kept where it was asked for."""
+
+
+def damaged(path: Path | str, cause: str) -> JournalError:
+    """The file is ours, and cannot be read."""
+    return JournalError(
+        f"{path} is damaged: {cause}", hint="move it away to begin anew, or give --state another directory"
+    )
 
 
 def connect(state: Path | None) -> sqlite3.Connection:
@@ -115,16 +122,14 @@ def _check_and_create(database: sqlite3.Connection, path: Path) -> None:
     if tables and path.stat().st_size <= _EASY_CHECK:
         verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise JournalError(
-                f"{path} is damaged: {verdict}", hint="move it away to begin anew, or give --state another directory"
-            )
+            raise damaged(path, verdict)
     database.execute("PRAGMA journal_mode = WAL")
     # After a crash of the machine the last moments may be missing, after a crash of the tracker nothing is.
     database.execute("PRAGMA synchronous = NORMAL")
     if not tables:
         _create(database)
     elif version < VERSION:
-        database.executescript(f"BEGIN EXCLUSIVE; {_SINCE_2} PRAGMA user_version = {VERSION}; COMMIT;")
+        take_over(database, version, _OF_REQUESTS, VERSION)
     else:
         # An exclusive lock is taken with the first write; here is one, so that a second tracker fails at its start.
         database.execute("BEGIN EXCLUSIVE")
@@ -134,7 +139,7 @@ def _check_and_create(database: sqlite3.Connection, path: Path) -> None:
 def _create(database: sqlite3.Connection) -> None:
     database.executescript(
         f"BEGIN EXCLUSIVE; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
-        f"{_TABLES} {_SINCE_2} COMMIT;"
+        f"{_TABLES} {_OF_REQUESTS} COMMIT;"
     )
 
 
@@ -152,7 +157,5 @@ def _problem(error: sqlite3.Error, path: Path) -> JournalError:
         if not path.stat().st_size:
             path.unlink()
     if "malformed" in text or "not a database" in text or "corrupt" in text:
-        return JournalError(
-            f"{path} is damaged: {text}", hint="move it away to begin anew, or give --state another directory"
-        )
+        return damaged(path, text)
     return JournalError(f"cannot keep the journal in {path}: {text}", hint="give --state another directory")
