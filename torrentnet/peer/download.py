@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torrentnet.peer.conversation import Conversation, ConversationEvent
+    from torrentnet.peer.lookup import LookupDone
+    from torrentnet.peer.membership import Identity
     from torrentnet.peer.report import Report
-    from torrentnet.peer.session import Identity, LookupDone, TrackerSession
+    from torrentnet.peer.session import TrackerSession
     from torrentnet.wire.info import Info
     from torrentnet.wire.lookup import Holder
     from torrentnet.wire.pieces import PieceSet

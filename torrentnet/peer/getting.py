@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from torrentnet.peer.session import Joined, LookupDone, Membership, Refused, Silence
-from torrentnet.wire.info import piece_count
+from torrentnet.peer.lookup import LookupDone
+from torrentnet.peer.membership import Membership
+from torrentnet.peer.session import Joined, Refused, Silence
 from torrentnet.wire.outcome import Outcome, Result
-from torrentnet.wire.pieces import PieceSet
 
 if TYPE_CHECKING:
+    from torrentnet.peer.membership import Identity
     from torrentnet.peer.report import Report
-    from torrentnet.peer.session import Identity, SessionEvent, TrackerSession
+    from torrentnet.peer.session import SessionEvent, TrackerSession
     from torrentnet.peer.storage import FileStore, StorageError
     from torrentnet.wire.info import Info
     from torrentnet.wire.lookup import Found, Holder
@@ -202,9 +203,8 @@ class Getting(ABC):
 
     def _join(self, found: Found, now: float) -> None:
         # Standard clients do not tell their piece length: one piece stands for the file until its info is here.
-        pieces = piece_count(found.size, found.piece_length) if found.piece_length else 1
         member = Membership(found.info_hash, self.name, found.size, found.piece_length)
-        self._session.join(member, PieceSet(max(pieces, 1)), now)
+        self._session.join(member, member.none_held(), now)
 
     def _rest(self, now: float) -> None:
         if now - self._advanced >= self._patience.give_up:
@@ -233,7 +233,7 @@ class Getting(ABC):
             return
         info = store.info
         self.info = info
-        self._session.hold(Membership(info.info_hash, self.name, info.length, info.piece_length), store.held)
+        self._session.hold(Membership.of(info, self.name), store.held)
         self._report.resumed(store.held)
         self._advanced = now
         if store.held.is_full:
@@ -290,7 +290,7 @@ class Getting(ABC):
         info = self.store.info
         self.phase = Phase.DONE
         self._report.completed(info.length, self._elapsed_ms(now))
-        member = Membership(info.info_hash, self.name, info.length, info.piece_length)
+        member = Membership.of(info, self.name)
         if self._found is None:
             # Nobody shared it when we asked, but here it is: publish it as `share` would.
             self._session.join(member, self.store.held, now)

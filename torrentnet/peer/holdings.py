@@ -8,8 +8,8 @@ from torrentnet.peer.requests import Kind
 from torrentnet.wire.possession import pack_possession, windows
 
 if TYPE_CHECKING:
+    from torrentnet.peer.membership import Identity, Membership
     from torrentnet.peer.requests import Requests
-    from torrentnet.peer.session import Identity, Membership
     from torrentnet.wire.pieces import PieceSet
 
 _PLAIN_AFTER = 4

@@ -23,9 +23,9 @@ from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import parse_duration, parse_rate, parse_size
 from torrentnet.peer.commands import make_commands
 from torrentnet.peer.getting import Patience
+from torrentnet.peer.membership import Membership
 from torrentnet.peer.node import Peer
 from torrentnet.peer.requestlog import RequestLog
-from torrentnet.peer.session import Membership
 from torrentnet.peer.settings import Settings
 from torrentnet.peer.storage import explain
 from torrentnet.wire.errors import LocalError, MetainfoError, NameRefused
@@ -249,7 +249,7 @@ def _known(options: argparse.Namespace) -> tuple[Membership | None, Info | None]
         raise LocalError(f"{options.torrent}: {error.message}") from None
     if info.name != given:
         raise UsageError(f"{options.torrent} is the .torrent of {info.name!r}, not of {given!r}")
-    return Membership(info.info_hash, info.name, info.length, info.piece_length), info
+    return Membership.of(info, info.name), info
 
 
 def _path(options: argparse.Namespace) -> Path:

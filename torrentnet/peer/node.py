@@ -17,10 +17,11 @@ from torrentnet.peer.download import Download
 from torrentnet.peer.getting import Phase
 from torrentnet.peer.hashing import Cancelled
 from torrentnet.peer.host import Means, SingleHost, SwarmHost
+from torrentnet.peer.membership import Identity, Membership
 from torrentnet.peer.ratelimit import RateLimit
 from torrentnet.peer.report import Report
 from torrentnet.peer.requests import Requests
-from torrentnet.peer.session import Identity, Joined, Membership, PeersListed, Refused, Silence, TrackerSession
+from torrentnet.peer.session import Joined, PeersListed, Refused, Silence, TrackerSession
 from torrentnet.peer.storage import open_whole, usual_piece_length
 from torrentnet.peer.swarm import Swarm
 from torrentnet.peer.trackerlink import TrackerLink
@@ -190,7 +191,7 @@ class Peer:
             return
         self._shared = self._uploads.store = result
         info = result.info
-        member = Membership(info.info_hash, info.name, info.length, info.piece_length)
+        member = Membership.of(info, info.name)
         self._session.want_peers = True
         self._session.join(member, result.held, time.monotonic())
 

@@ -2,58 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from torrentnet.peer.holdings import Holdings
+from torrentnet.peer.lookup import LookupDone, PagedLookup, as_lookup
+from torrentnet.peer.membership import Identity, Membership, pack_membership
 from torrentnet.peer.requests import Answer, Kind, Refusal, Requests
 from torrentnet.wire import udp
 from torrentnet.wire.errors import PacketError
-from torrentnet.wire.info import piece_count
-from torrentnet.wire.lookup import Found, Holder, Lookup, pack_lookup, parse_found
+from torrentnet.wire.lookup import Found, parse_found
 from torrentnet.wire.outcome import Outcome, pack_outcome, parse_noted
-from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.possession import parse_possessed
-from torrentnet.wire.urldata import Publication, pack_publication
+
+if TYPE_CHECKING:
+    from torrentnet.wire.pieces import PieceSet
 
 DEFAULT_KEEPALIVE = 5.0
 SLOWEST_UNTOLD = 1.0
 """Seconds between repeats, at most, until the tracker has told its keep-alive: after a few of them it may forget us."""
 MIN_KEEPALIVE, MAX_KEEPALIVE = 0.05, 3600.0
-MAX_PAGES = 16
-"""Pages of holders that one look-up asks for: several hundred peers are enough to choose among."""
 _UNKNOWN_PEER = "unknown peer"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who this peer is."""
-
-    name: str
-    peer_id: bytes
-    port: int
-    """The TCP port that it listens on."""
-    key: int
-    """BEP 15: 32 random bits by which a tracker may know us again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """What is announced of a file."""
-
-    info_hash: bytes
-    name: str
-    size: int
-    piece_length: int
-    """0 while nobody has told it: nothing can be said of pieces then."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookupDone:
-    """A look-up is complete: the answer's head, and the holders of all its pages."""
-
-    found: Found
-    holders: tuple[Holder, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +67,6 @@ class PeersListed:
 
 
 SessionEvent: TypeAlias = LookupDone | PeersListed | Joined | Refused | OutcomeNoted | Departed | Silence
-
-
-@dataclass(slots=True)
-class _Lookup:
-    name: str
-    request: int
-    page: int = 0
-    holders: list[Holder] = field(default_factory=list)
 
 
 class TrackerSession:
@@ -163,7 +124,7 @@ class TrackerSession:
         if self._known is not None:
             self._ask_peers(self._known, now)
             return
-        self._ask_lookup(_Lookup(name, request), now)
+        self._ask_lookup(PagedLookup(self._identity, name, request), now)
 
     def join(self, member: Membership, held: PieceSet, now: float) -> None:
         """Announce that we hold ``held`` (kept and looked at again) of a file, and keep doing so."""
@@ -273,7 +234,7 @@ class TrackerSession:
         if answer.kind is not Kind.ANNOUNCE:
             self._holdings.speaks_extension()
         if answer.kind is Kind.LOOKUP:
-            assert isinstance(answer.tag, _Lookup)
+            assert isinstance(answer.tag, PagedLookup)
             self._take_found(parse_found(answer.reply), answer.tag, now, events)
         elif answer.kind is Kind.ANNOUNCE:
             self._take_announced(udp.parse_announced(answer.reply), answer.tag, now, events)
@@ -303,7 +264,7 @@ class TrackerSession:
             events.append(PeersListed(announced.peers, announced.leechers))
         if self._wants_peers and self._known is not None:
             self._wants_peers = False
-            events.append(_named(self._known, announced, self._own))
+            events.append(as_lookup(self._known, announced, self._own))
 
     def _take_refusal(self, refusal: Refusal, now: float, events: list[SessionEvent]) -> None:
         if refusal.tag is udp.Event.STOPPED:
@@ -322,72 +283,39 @@ class TrackerSession:
             return
         events.append(Refused(refusal.kind, refusal.message))
 
-    def _take_found(self, found: Found, lookup: _Lookup, now: float, events: list[SessionEvent]) -> None:
-        lookup.holders.extend(found.holders)
-        lookup.page += 1
+    def _take_found(self, found: Found, lookup: PagedLookup, now: float, events: list[SessionEvent]) -> None:
         self._set_keepalive(found.keepalive_ms, now)
-        more = found.holders and len(lookup.holders) < found.complete and lookup.page < MAX_PAGES
-        if more:
-            lookup.request = found.request
+        done = lookup.take(found)
+        if done is None:
             self._ask_lookup(lookup, now)
-            return
-        unique = {holder.endpoint: holder for holder in lookup.holders}
-        events.append(LookupDone(found, tuple(unique.values())))
+        else:
+            events.append(done)
 
     def _ask_peers(self, known: Membership, now: float) -> None:
         holdings = self._holdings
         if holdings.member is None:
-            # One piece stands for a file of which nothing but the info-hash is known.
-            pieces = piece_count(known.size, known.piece_length) if known.piece_length else 1
-            holdings.member, holdings.held = known, PieceSet(max(pieces, 1))
+            holdings.member, holdings.held = known, known.none_held()
         self._wants_peers = True
         self._announce(udp.Event.NONE if holdings.joined else udp.Event.STARTED, now)
 
-    def _ask_lookup(self, lookup: _Lookup, now: float) -> None:
-        first = len(lookup.holders)
-        identity = self._identity
-
-        def build(connection_id: int, transaction_id: int) -> bytes:
-            return pack_lookup(
-                Lookup(
-                    connection_id,
-                    transaction_id,
-                    first,
-                    lookup.request,
-                    identity.peer_id,
-                    identity.port,
-                    lookup.name,
-                    identity.name,
-                )
-            )
-
-        self._requests.ask(Kind.LOOKUP, build, now, lookup)
+    def _ask_lookup(self, lookup: PagedLookup, now: float) -> None:
+        self._requests.ask(Kind.LOOKUP, lookup.pack, now, lookup)
 
     def _announce(self, event: udp.Event, now: float) -> None:
-        member, held, identity = self._holdings.member, self._holdings.held, self._identity
+        member, held = self._holdings.member, self._holdings.held
         assert member is not None and held is not None
 
         def build(connection_id: int, transaction_id: int) -> bytes:
-            left = 0 if held.is_full else max(1, member.size - len(held) * member.piece_length)
-            piece_length = member.piece_length or None
-            size = member.size if member.size or piece_length else None
-            publication = Publication(member.name, size, piece_length, identity.name, extended=True)
-            return udp.pack_announce(
-                udp.Announce(
-                    connection_id,
-                    transaction_id,
-                    member.info_hash,
-                    identity.peer_id,
-                    self.downloaded,
-                    left,
-                    self.uploaded,
-                    event,
-                    0,
-                    identity.key,
-                    udp.DEFAULT_WANT if self._wants_peers or self.want_peers else 0,
-                    identity.port,
-                    pack_publication(publication),
-                )
+            return pack_membership(
+                connection_id,
+                transaction_id,
+                self._identity,
+                member,
+                held,
+                event,
+                downloaded=self.downloaded,
+                uploaded=self.uploaded,
+                peers=self._wants_peers or self.want_peers,
             )
 
         self._requests.ask(Kind.ANNOUNCE, build, now, event)
@@ -404,23 +332,3 @@ class TrackerSession:
         self._holdings.soon(now + keepalive)
         if self._next_keepalive is not None:
             self._next_keepalive = min(self._next_keepalive, now + keepalive)
-
-
-def _named(known: Membership, announced: udp.Announced, own: udp.Endpoint | None) -> LookupDone:
-    """The peers that an announce lists, as a look-up names them: by their addresses, for nobody told their names."""
-    holders = tuple(Holder(endpoint, str(endpoint)) for endpoint in announced.peers if endpoint != own)
-    found = Found(
-        transaction_id=announced.transaction_id,
-        found=True,
-        request=0,
-        keepalive_ms=0,
-        timeout_ms=0,
-        info_hash=known.info_hash,
-        size=known.size,
-        piece_length=known.piece_length,
-        complete=announced.seeders,
-        incomplete=announced.leechers,
-        first=0,
-        holders=holders,
-    )
-    return LookupDone(found, holders)

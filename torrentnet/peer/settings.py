@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.peer.getting import Patience
-    from torrentnet.peer.session import Membership
+    from torrentnet.peer.membership import Membership
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp import Endpoint
 

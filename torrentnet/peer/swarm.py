@@ -16,7 +16,7 @@ from torrentnet.peer.getting import Disk, Getting, Patience, Phase
 from torrentnet.peer.infofetch import InfoArrived
 from torrentnet.peer.memory import PieceMemory
 from torrentnet.peer.partner import Partner, ask_metadata
-from torrentnet.peer.session import LookupDone, PeersListed
+from torrentnet.peer.session import PeersListed
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.extended import ExtensionHandshake
 from torrentnet.wire.handshake import Handshake
@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from torrentnet.peer.assignment import Verifying
     from torrentnet.peer.conversation import ConversationEvent
     from torrentnet.peer.fetch import PieceArrived
+    from torrentnet.peer.lookup import LookupDone
+    from torrentnet.peer.membership import Identity
     from torrentnet.peer.partner import Wire
     from torrentnet.peer.report import Report
-    from torrentnet.peer.session import Identity, SessionEvent, TrackerSession
+    from torrentnet.peer.session import SessionEvent, TrackerSession
     from torrentnet.wire.info import Info
     from torrentnet.wire.lookup import Holder
     from torrentnet.wire.pieces import PieceSet

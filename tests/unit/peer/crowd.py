@@ -12,7 +12,7 @@ from tests.unit.peer.streams import PIECE, content
 from tests.unit.peer.trackers import RealTracker
 from torrentnet.peer.corrupt import corrupted
 from torrentnet.peer.getting import Patience, Phase
-from torrentnet.peer.session import Membership
+from torrentnet.peer.membership import Membership
 from torrentnet.peer.storage import FileStore, open_whole
 from torrentnet.peer.swarm import Swarm
 from torrentnet.peer.turns import Pace, choose
@@ -82,7 +82,7 @@ class Peer(Downloader):
         """A seed from now on."""
         self.store = store
         info = store.info
-        self.session.join(Membership(info.info_hash, NAME, info.length, info.piece_length), store.held, self.now)
+        self.session.join(Membership.of(info, NAME), store.held, self.now)
         self.poll()
         self._look()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.unit.peer.simulation import Simulation, UdpLink
     from tests.unit.peer.trackers import Tracker
-    from torrentnet.peer.session import Membership
+    from torrentnet.peer.membership import Membership
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp import Endpoint
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.peer.streams import PIECE
 from torrentnet.peer.getting import Patience, Phase
-from torrentnet.peer.session import Membership
+from torrentnet.peer.membership import Membership
 from torrentnet.wire import udp
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.udp import Endpoint
@@ -62,7 +62,7 @@ def plain(world: World) -> PlainTracker:
 
 def by_torrent(source: Source) -> dict[str, Any]:
     info = source.store.info
-    return {"known": Membership(info.info_hash, info.name, info.length, info.piece_length), "info": info}
+    return {"known": Membership.of(info, info.name), "info": info}
 
 
 def by_magnet(source: Source) -> dict[str, Any]:

@@ -10,17 +10,10 @@ import pytest
 
 from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
 from tests.unit.peer.trackers import MEMBER, PIECES, SIZE, UNKNOWN, Member, ScriptedTracker
+from torrentnet.peer.lookup import MAX_PAGES, LookupDone
+from torrentnet.peer.membership import Membership
 from torrentnet.peer.requests import Kind
-from torrentnet.peer.session import (
-    MAX_PAGES,
-    Departed,
-    Joined,
-    LookupDone,
-    Membership,
-    OutcomeNoted,
-    Refused,
-    Silence,
-)
+from torrentnet.peer.session import Departed, Joined, OutcomeNoted, Refused, Silence
 from torrentnet.wire import udp
 from torrentnet.wire.lookup import Holder, Lookup
 from torrentnet.wire.outcome import Outcome, Result

@@ -9,7 +9,9 @@ import pytest
 
 from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
 from tests.unit.peer.trackers import MEMBER, PIECES, SIZE, Member, RealTracker
-from torrentnet.peer.session import Departed, Joined, LookupDone, Membership, OutcomeNoted, Refused
+from torrentnet.peer.lookup import LookupDone
+from torrentnet.peer.membership import Membership
+from torrentnet.peer.session import Departed, Joined, OutcomeNoted, Refused
 from torrentnet.tracker.records import (
     HolderCame,
     HolderCompleted,

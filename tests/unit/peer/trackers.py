@@ -6,8 +6,9 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from torrentnet.peer.membership import Identity, Membership
 from torrentnet.peer.requests import Requests
-from torrentnet.peer.session import Identity, Membership, SessionEvent, TrackerSession
+from torrentnet.peer.session import SessionEvent, TrackerSession
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire import udp

@@ -12,7 +12,7 @@ from tests.unit.peer.trackers import Member, RealTracker
 from torrentnet.peer.conversation import Conversation
 from torrentnet.peer.download import Download
 from torrentnet.peer.getting import Patience, Phase
-from torrentnet.peer.session import Membership
+from torrentnet.peer.membership import Membership
 from torrentnet.peer.storage import FileStore, StorageError, open_whole
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.messages import Request
@@ -64,7 +64,7 @@ class Source:
 
     def publish(self) -> None:
         info = self.store.info
-        membership = Membership(info.info_hash, info.name, info.length, info.piece_length)
+        membership = Membership.of(info, info.name)
         self.member.session.join(membership, self.store.held, self.world.simulation.now)
         self.member.poll()
 
