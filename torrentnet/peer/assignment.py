@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torrentnet.peer.disk import MAX_VERIFYING
 from torrentnet.peer.fetch import NOT_NOW
-from torrentnet.peer.getting import MAX_VERIFYING
 from torrentnet.peer.work import Work, gained
 from torrentnet.wire.pieces import PieceSet
 

@@ -9,8 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from torrentnet.peer.disk import MAX_VERIFYING, Disk
 from torrentnet.peer.fetch import Fetch, PieceArrived
-from torrentnet.peer.getting import MAX_PAUSE, MAX_VERIFYING, Disk, Getting, Patience, Phase
+from torrentnet.peer.getting import MAX_PAUSE, Getting, Phase
 from torrentnet.peer.infofetch import InfoArrived, SourceFailed
 from torrentnet.peer.memory import PieceMemory
 from torrentnet.peer.picker import Candidates
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 
     from torrentnet.peer.conversation import Conversation, ConversationEvent
     from torrentnet.peer.lookup import LookupDone
-    from torrentnet.peer.membership import Identity
-    from torrentnet.peer.report import Report
-    from torrentnet.peer.session import TrackerSession
-    from torrentnet.wire.info import Info
+    from torrentnet.peer.task import Task
     from torrentnet.wire.lookup import Holder
     from torrentnet.wire.pieces import PieceSet
     from torrentnet.wire.udp import Endpoint
@@ -60,21 +58,8 @@ class _Work:
 class Download(Getting):
     """One ``get`` from one source at a time; see :class:`~torrentnet.peer.getting.Getting`."""
 
-    def __init__(
-        self,
-        name: str,
-        identity: Identity,
-        session: TrackerSession,
-        host: Host,
-        rng: random.Random,
-        patience: Patience,
-        report: Report,
-        now: float,
-        *,
-        exists: bool,
-        info: Info | None = None,
-    ) -> None:
-        super().__init__(name, identity, session, host, patience, report, now, exists=exists, info=info)
+    def __init__(self, task: Task, host: Host, rng: random.Random, now: float) -> None:
+        super().__init__(task, host, now)
         self._host = host
         self.source: Holder | None = None
         """Who the pieces come from now."""
@@ -220,24 +205,11 @@ class Download(Getting):
 
     # Time
 
-    def due(self) -> float | None:
-        """See :class:`~torrentnet.peer.getting.Getting`."""
-        if self.phase is Phase.ASKING:
-            return self._advanced + self._patience.give_up
-        if self.phase is Phase.PAUSING:
-            return self._wake
-        if self.phase is Phase.FETCHING and self._fetch is not None:
-            return self._fetch.due()
-        return None
+    def _look_due(self) -> float | None:
+        return self._fetch.due() if self._fetch is not None else None
 
-    def tick(self, now: float) -> None:
-        """See :class:`~torrentnet.peer.getting.Getting`."""
-        if self.phase is Phase.PAUSING and now >= self._wake:
-            self._ask_again(now)
-        elif self.phase is Phase.ASKING and now - self._advanced >= self._patience.give_up:
-            self._give_up(now)
-        elif self.phase is Phase.FETCHING:
-            self._go_on(lambda fetch: self._check(fetch, now), now)
+    def _look(self, now: float) -> None:
+        self._go_on(lambda fetch: self._check(fetch, now), now)
 
     def _check(self, fetch: Fetch, now: float) -> None:
         fetch.check(now)

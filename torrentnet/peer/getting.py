@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from torrentnet.peer.lookup import LookupDone
 from torrentnet.peer.membership import Membership
@@ -13,37 +12,16 @@ from torrentnet.peer.session import Joined, Refused, Silence
 from torrentnet.wire.outcome import Outcome, Result
 
 if TYPE_CHECKING:
-    from torrentnet.peer.membership import Identity
-    from torrentnet.peer.report import Report
-    from torrentnet.peer.session import SessionEvent, TrackerSession
+    from torrentnet.peer.disk import Disk
+    from torrentnet.peer.session import SessionEvent
     from torrentnet.peer.storage import FileStore, StorageError
+    from torrentnet.peer.task import Task
     from torrentnet.wire.info import Info
     from torrentnet.wire.lookup import Found, Holder
 
 FIRST_PAUSE = 0.25
 MAX_PAUSE = 5.0
 """Seconds between look-ups while nobody has the file; doubled each time, and never longer than the keep-alive."""
-MAX_VERIFYING = 4 * 1024 * 1024
-"""Bytes of pieces that may wait to be hashed and written; past it nothing new is asked for."""
-
-
-class Disk(Protocol):
-    """What a download asks of the file system; each answer comes back by a call on :class:`Getting`, later."""
-
-    def open_existing(self, piece_length: int) -> None:
-        """Hash the file that is there under the final name: ``existing_opened`` or ``storage_failed`` follows.
-
-        ``piece_length`` 0: the one that sharing the file would take.
-        """
-
-    def open_part(self, info: Info) -> None:
-        """Open the file's part and check it: ``part_opened`` or ``storage_failed`` follows."""
-
-    def write_piece(self, piece: int, data: bytearray) -> None:
-        """Verify and write a piece: ``piece_written`` or ``storage_failed`` follows."""
-
-    def finish(self) -> None:
-        """Give the file its name: ``finished`` or ``storage_failed`` follows."""
 
 
 class Phase(Enum):
@@ -59,52 +37,24 @@ class Phase(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a download waits for whom, in seconds."""
-
-    stall: float = 15.0
-    """Without anything useful from the source, before the next one is picked."""
-    give_up: float = 60.0
-    """Without a new piece, before the download fails."""
-    min_rate: float = 16 * 1024.0
-    """Bytes a second below which a source is left, if there is another one to try."""
-
-
 class Getting(ABC):
-    """Drives one ``get``. ``now`` is any clock that does not jump; every call may change :attr:`phase`.
+    """Drives one ``get``. ``now`` is any clock that does not jump; every call may change :attr:`phase`."""
 
-    ``exists`` says whether something is there under the file's name when it begins. ``info`` is the info dictionary
-    where it is known from the start, by a .torrent.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        identity: Identity,
-        session: TrackerSession,
-        disk: Disk,
-        patience: Patience,
-        report: Report,
-        now: float,
-        *,
-        exists: bool,
-        info: Info | None = None,
-    ) -> None:
-        self.name = name
+    def __init__(self, task: Task, disk: Disk, now: float) -> None:
+        self.name = task.name
         self.phase = Phase.ASKING
         self.failure = ""
         """Why it failed, for a person; empty unless :attr:`phase` is FAILED."""
         self.hint = ""
         self.store: FileStore | None = None
-        self.info = info
+        self.info = task.info
         self._opening = False
-        self._identity = identity
-        self._session = session
+        self._identity = task.identity
+        self._session = task.session
         self._disk = disk
-        self._patience = patience
-        self._report = report
-        self._exists = exists
+        self._patience = task.patience
+        self._report = task.report
+        self._exists = task.exists
         self._found: Found | None = None
         self._request = 0
         self._started = now
@@ -112,7 +62,7 @@ class Getting(ABC):
         self._pause = FIRST_PAUSE
         self._wake = now
         self._obstacle = "the tracker does not answer"
-        session.lookup(name, 0, now)
+        task.session.lookup(task.name, 0, now)
 
     # What strategies differ in
 
@@ -142,12 +92,31 @@ class Getting(ABC):
         """Nothing more is asked of anybody."""
 
     @abstractmethod
-    def due(self) -> float | None:
-        """When :meth:`tick` is to be called next."""
+    def _look_due(self) -> float | None:
+        """When :meth:`_look` is to be called next."""
 
     @abstractmethod
+    def _look(self, now: float) -> None:
+        """Look at the clock, while pieces are fetched; it may be earlier than it was due."""
+
+    # Time
+
+    def due(self) -> float | None:
+        """When :meth:`tick` is to be called next."""
+        if self.phase is Phase.ASKING:
+            return self._advanced + self._patience.give_up
+        if self.phase is Phase.PAUSING:
+            return self._wake
+        return self._look_due() if self.phase is Phase.FETCHING else None
+
     def tick(self, now: float) -> None:
         """Look at the clock."""
+        if self.phase is Phase.PAUSING and now >= self._wake:
+            self._ask_again(now)
+        elif self.phase is Phase.ASKING and now - self._advanced >= self._patience.give_up:
+            self._give_up(now)
+        elif self.phase is Phase.FETCHING:
+            self._look(now)
 
     # What the tracker says
 

@@ -92,7 +92,7 @@ class Host(ABC, Generic[G]):
     # What the download asks for (Disk)
 
     def open_existing(self, piece_length: int) -> None:
-        """See :class:`~torrentnet.peer.getting.Disk`."""
+        """See :class:`~torrentnet.peer.disk.Disk`."""
         path = self._path
         self._worker.submit(
             lambda: open_whole(
@@ -102,14 +102,14 @@ class Host(ABC, Generic[G]):
         )
 
     def open_part(self, info: Info) -> None:
-        """See :class:`~torrentnet.peer.getting.Disk`."""
+        """See :class:`~torrentnet.peer.disk.Disk`."""
         self._worker.submit(
             lambda: open_part(self._path, info, lambda done, size: None, self._worker.cancelled),
             lambda result: self._opened(result, lambda it, store: it.part_opened(store, time.monotonic())),
         )
 
     def write_piece(self, piece: int, data: bytearray) -> None:
-        """See :class:`~torrentnet.peer.getting.Disk`."""
+        """See :class:`~torrentnet.peer.disk.Disk`."""
         store = self.download.store
         assert store is not None
 
@@ -126,7 +126,7 @@ class Host(ABC, Generic[G]):
         self._worker.submit(lambda: store.write_piece(piece, data), then)
 
     def finish(self) -> None:
-        """See :class:`~torrentnet.peer.getting.Disk`."""
+        """See :class:`~torrentnet.peer.disk.Disk`."""
         store = self.download.store
         assert store is not None
 

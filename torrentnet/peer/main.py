@@ -22,12 +22,12 @@ from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
 from torrentnet.console.units import parse_duration, parse_rate, parse_size
 from torrentnet.peer.commands import make_commands
-from torrentnet.peer.getting import Patience
 from torrentnet.peer.membership import Membership
 from torrentnet.peer.node import Peer
 from torrentnet.peer.requestlog import RequestLog
 from torrentnet.peer.settings import Settings
 from torrentnet.peer.storage import explain
+from torrentnet.peer.task import Patience
 from torrentnet.wire.errors import LocalError, MetainfoError, NameRefused
 from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH
 from torrentnet.wire.metainfo import magnet_link, parse_magnet, parse_torrent, torrent_file

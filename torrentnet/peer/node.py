@@ -24,6 +24,7 @@ from torrentnet.peer.requests import Requests
 from torrentnet.peer.session import Joined, PeersListed, Refused, Silence, TrackerSession
 from torrentnet.peer.storage import open_whole, usual_piece_length
 from torrentnet.peer.swarm import Swarm
+from torrentnet.peer.task import Task
 from torrentnet.peer.trackerlink import TrackerLink
 from torrentnet.peer.uploads import Uploads
 from torrentnet.peer.worker import Failure, Worker
@@ -199,30 +200,19 @@ class Peer:
         settings = self._settings
         self._events.emit("state", state="get", file=settings.path.name)
         now = time.monotonic()
-        exists, info = os.path.lexists(settings.path), settings.info
+        exists = os.path.lexists(settings.path)
         report = Report(settings.path.name, self._events.emit, self._log)
         means = Means(
             settings.path, self._selector, self.endpoint.ip, self._worker, self._uploads, self._turned, self._fail
         )
-        common = self._rng, settings.patience, report, now
+        task = Task(settings.path.name, self._identity, self._session, report, settings.patience, exists, settings.info)
         if settings.strategy == "single":
             single = SingleHost(means, self._identity.peer_id, settings.patience.stall)
-            single.download = Download(
-                settings.path.name, self._identity, self._session, single, *common, exists=exists, info=info
-            )
+            single.download = Download(task, single, self._rng, now)
             self._host = single
             return
         swarm = SwarmHost(means)
-        swarm.download = Swarm(
-            settings.path.name,
-            self._identity,
-            self._session,
-            swarm,
-            *common,
-            own=self.endpoint,
-            exists=exists,
-            info=info,
-        )
+        swarm.download = Swarm(task, swarm, self._rng, now, self.endpoint)
         self._host = self._uploads.taker = swarm
 
     def _due(self, now: float) -> float | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.peer.getting import Patience
     from torrentnet.peer.membership import Membership
+    from torrentnet.peer.task import Patience
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp import Endpoint
 

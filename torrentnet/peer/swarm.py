@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.peer.acquaintances import Acquaintances
 from torrentnet.peer.assignment import Assignment
+from torrentnet.peer.disk import Disk
 from torrentnet.peer.fetch import Fetch
-from torrentnet.peer.getting import Disk, Getting, Patience, Phase
+from torrentnet.peer.getting import Getting, Phase
 from torrentnet.peer.infofetch import InfoArrived
 from torrentnet.peer.memory import PieceMemory
 from torrentnet.peer.partner import Partner, ask_metadata
@@ -30,10 +31,9 @@ if TYPE_CHECKING:
     from torrentnet.peer.conversation import ConversationEvent
     from torrentnet.peer.fetch import PieceArrived
     from torrentnet.peer.lookup import LookupDone
-    from torrentnet.peer.membership import Identity
     from torrentnet.peer.partner import Wire
-    from torrentnet.peer.report import Report
-    from torrentnet.peer.session import SessionEvent, TrackerSession
+    from torrentnet.peer.session import SessionEvent
+    from torrentnet.peer.task import Task
     from torrentnet.wire.info import Info
     from torrentnet.wire.lookup import Holder
     from torrentnet.wire.pieces import PieceSet
@@ -62,25 +62,11 @@ class Host(Disk, Protocol):
 class Swarm(Getting):
     """One ``get`` from everybody at once; see :class:`~torrentnet.peer.getting.Getting`.
 
-    It hears of every connection that the peer has, those that others opened too.
+    It hears of every connection that the peer has, those that others opened too. ``own`` is where this peer listens.
     """
 
-    def __init__(
-        self,
-        name: str,
-        identity: Identity,
-        session: TrackerSession,
-        host: Host,
-        rng: random.Random,
-        patience: Patience,
-        report: Report,
-        now: float,
-        *,
-        own: Endpoint,
-        exists: bool,
-        info: Info | None = None,
-    ) -> None:
-        super().__init__(name, identity, session, host, patience, report, now, exists=exists, info=info)
+    def __init__(self, task: Task, host: Host, rng: random.Random, now: float, own: Endpoint) -> None:
+        super().__init__(task, host, now)
         self._host = host
         self._rng = rng
         self._partners: dict[Wire, Partner] = {}
@@ -90,7 +76,7 @@ class Swarm(Getting):
         self._look_at = now
         self._peers_again: list[float] = []
         self._heard_at = now
-        session.want_peers = True
+        task.session.want_peers = True
 
     @property
     def sources(self) -> str:
@@ -317,25 +303,13 @@ class Swarm(Getting):
 
     # Time
 
-    def due(self) -> float | None:
-        """See :class:`~torrentnet.peer.getting.Getting`."""
-        if self.phase is Phase.ASKING:
-            return self._advanced + self._patience.give_up
-        if self.phase is Phase.PAUSING:
-            return self._wake
-        return self._look_at if self.phase is Phase.FETCHING else None
-
-    def tick(self, now: float) -> None:
-        """See :class:`~torrentnet.peer.getting.Getting`."""
-        if self.phase is Phase.PAUSING and now >= self._wake:
-            self._ask_again(now)
-        elif self.phase is Phase.ASKING and now - self._advanced >= self._patience.give_up:
-            self._give_up(now)
-        elif self.phase is Phase.FETCHING and now >= self._look_at:
-            self._look_at = now + LOOK_EVERY
-            self._look(now)
+    def _look_due(self) -> float | None:
+        return self._look_at
 
     def _look(self, now: float) -> None:
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_EVERY
         self._heard_at = now
         for partner in list(self._partners.values()):
             self._go_on(partner, lambda fetch: fetch.check(now))

@@ -11,10 +11,11 @@ from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
 from tests.unit.peer.streams import PIECE, content
 from tests.unit.peer.trackers import RealTracker
 from torrentnet.peer.corrupt import corrupted
-from torrentnet.peer.getting import Patience, Phase
+from torrentnet.peer.getting import Phase
 from torrentnet.peer.membership import Membership
 from torrentnet.peer.storage import FileStore, open_whole
 from torrentnet.peer.swarm import Swarm
+from torrentnet.peer.task import Patience, Task
 from torrentnet.peer.turns import Pace, choose
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.messages import Choke, Message, Request
@@ -89,19 +90,9 @@ class Peer(Downloader):
     def get(self, patience: Patience | None = None, info: Info | None = None) -> None:
         """A leecher from now on."""
         self.listen()
-        self.swarm = Swarm(
-            NAME,
-            self.identity,
-            self.session,
-            self,
-            random.Random(int(self.endpoint.ip.rpartition(".")[2])),
-            patience or Patience(),
-            self.report,
-            self.now,
-            own=self.endpoint,
-            exists=self.exists,
-            info=info,
-        )
+        task = Task(NAME, self.identity, self.session, self.report, patience or Patience(), self.exists, info)
+        rng = random.Random(int(self.endpoint.ip.rpartition(".")[2]))
+        self.swarm = Swarm(task, self, rng, self.now, self.endpoint)
         self.poll()
         self._look()
 

@@ -14,7 +14,8 @@ from tests.unit.peer.downloader import NAME
 from tests.unit.peer.simulation import Trouble
 from tests.unit.peer.streams import PIECE, content, info_of
 from tests.unit.peer.world import Getter, Source, World
-from torrentnet.peer.getting import MAX_PAUSE, Patience, Phase
+from torrentnet.peer.getting import MAX_PAUSE, Phase
+from torrentnet.peer.task import Patience
 from torrentnet.tracker.records import RequestBegan, RequestEnded, Result
 from torrentnet.wire.info import make_info
 

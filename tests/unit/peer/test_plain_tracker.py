@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.peer.streams import PIECE
-from torrentnet.peer.getting import Patience, Phase
+from torrentnet.peer.getting import Phase
 from torrentnet.peer.membership import Membership
+from torrentnet.peer.task import Patience
 from torrentnet.wire import udp
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.udp import Endpoint

@@ -9,7 +9,8 @@ import pytest
 
 from tests.unit.peer.crowd import Crowd, asked
 from tests.unit.peer.streams import PIECE
-from torrentnet.peer.getting import Patience, Phase
+from torrentnet.peer.getting import Phase
+from torrentnet.peer.task import Patience
 from torrentnet.wire.extended import (
     HANDSHAKE_ID,
     METADATA_ID,

@@ -11,9 +11,9 @@ from tests.unit.peer.streams import BULK, PIECE, Seed, content, drained, pour
 from tests.unit.peer.trackers import Member, RealTracker
 from torrentnet.peer.conversation import Conversation
 from torrentnet.peer.download import Download
-from torrentnet.peer.getting import Patience, Phase
 from torrentnet.peer.membership import Membership
 from torrentnet.peer.storage import FileStore, StorageError, open_whole
+from torrentnet.peer.task import Patience, Task
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.messages import Request
 from torrentnet.wire.udp import Endpoint
@@ -21,6 +21,7 @@ from torrentnet.wire.udp import Endpoint
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torrentnet.peer.getting import Phase
     from torrentnet.wire.info import Info
 
 QUANTUM = 0.01
@@ -219,18 +220,8 @@ class Getter(Downloader):
         """Pieces after which writing fails for want of space."""
         self._connecting: object = None
         self.listen()
-        self.download = Download(
-            name,
-            self.identity,
-            self.session,
-            self,
-            random.Random(seed),
-            patience or Patience(),
-            self.report,
-            self.now,
-            exists=self.exists,
-            info=info,
-        )
+        task = Task(name, self.identity, self.session, self.report, patience or Patience(), self.exists, info)
+        self.download = Download(task, self, random.Random(seed), self.now)
         self.poll()
 
     @property
