@@ -1,4 +1,4 @@
-"""Rows as aligned columns of plain text, while they come."""
+"""Aligned columns of plain text: of rows while they come, and of words."""
 
 from __future__ import annotations
 
@@ -65,3 +65,14 @@ def _line(row: Sequence[object], widths: Sequence[int], to_right: Sequence[bool]
         padding = " " * (widths[column] - text_width(text)) if known else ""
         parts.append(padding + text if known and to_right[column] else text + padding)
     return (indent + GAP.join(parts)).rstrip(" ")
+
+
+def in_columns(words: tuple[str, ...], width: int) -> list[str]:
+    """Words as columns that fit into *width*, read downwards."""
+    shown = [escape_controls(word) for word in words]
+    cell = max(map(text_width, shown)) + 2
+    count = max(1, (width - 1) // cell)
+    rows = -(-len(shown) // count)
+    return [
+        "".join(word + " " * (cell - text_width(word)) for word in shown[row::rows]).rstrip() for row in range(rows)
+    ]

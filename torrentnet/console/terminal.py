@@ -12,10 +12,10 @@ import os
 import select
 import sys
 import threading
-import time
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from torrentnet.console.answer import Answer
 from torrentnet.console.editor import (
     Action,
     Bell,
@@ -29,53 +29,33 @@ from torrentnet.console.editor import (
 )
 from torrentnet.console.input import MAX_LINE_BYTES, LineSplitter
 from torrentnet.console.output import Outbox, Output, Waker
+from torrentnet.console.screen import Screen
 from torrentnet.console.signals import TerminalSignals
-from torrentnet.console.text import escape_controls, text_width
+from torrentnet.console.table import in_columns
 from torrentnet.console.threads import block_signals
-from torrentnet.console.tty import Tty, terminal_width
+from torrentnet.console.tty import Tty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import TextIO
 
+    from torrentnet.console.answer import Runner
+
 READ_BYTES: Final = 4096
 FOREGROUND_POLL_MS: Final = 500
 """How often a process in the background looks whether it was brought to the foreground: no signal says so."""
 STOP_TIMEOUT_S: Final = 0.5
 """How long stopping waits for lines that standard output does not take."""
-SCREEN_TIMEOUT_S: Final = 0.3
-"""How long Ctrl-Z waits for a write that does not end, before it stops the process all the same."""
 MANY_LINES: Final = 8
 GATHER_S: Final = 0.02
 """After so many lines at once, how long more are gathered before they are written."""
-BATCH_CHARS: Final = 8 * 1024
-BATCH_S: Final = 0.1
-WIPE: Final = "\r\x1b[K"
-
-
-class Runner(Protocol):
-    """What a terminal needs of :class:`~torrentnet.console.commands.Commands`."""
-
-    name: str
-
-    def execute(self, line: str, out: Callable[[str], None], err: Callable[[str], None]) -> int:
-        """Carries out one line, gives its status; never raises but what *out* and *err* raise."""
-        ...
-
-    def complete(self, text: str) -> list[str]:
-        """Candidates for the last word of *text*; never raises."""
-        ...
 
 
 class _Mode(Enum):
     SILENT = "no input at all"
     LINES = "whole lines, from a pipe or a plain terminal"
     KEYS = "keys, with a prompt"
-
-
-class _EndedError(Exception):
-    """The terminal stops while a command is answering."""
 
 
 class Terminal:
@@ -103,32 +83,25 @@ class Terminal:
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         """Touches nothing yet. *prompt* is ``NAME> `` where not given."""
-        self._commands = commands
         self._on_quit = on_quit or getattr(commands, "on_quit", None) or (lambda: None)
         self._in_fd = _descriptor(stdin)
         self._output = Output(stdout)
         self._outbox = Outbox()
         self._mode = _mode(self._in_fd, self._output.fd, environ)
-        self._from_tty = self._in_fd is not None and os.isatty(self._in_fd)
-        self._tty = Tty(self._in_fd) if self._in_fd is not None and self._from_tty else None
-        self._editor = LineEditor(commands.complete, prompt=f"{commands.name}> " if prompt is None else prompt)
+        self._screen: Screen | None = None
+        """There where the input is a terminal."""
+        if self._in_fd is not None and os.isatty(self._in_fd):
+            editor = LineEditor(commands.complete, prompt=f"{commands.name}> " if prompt is None else prompt)
+            self._screen = Screen(self._output, Tty(self._in_fd), editor)
         self._splitter = LineSplitter()
         self._signals = TerminalSignals(
             suspend=self._suspend, resume=self._resume, changed=self._changed, quit_=self._on_quit
         )
         self._waker = Waker()
-        # Guards the terminal's mode and what is drawn on it. Re-entrant, because a signal handler takes it too.
-        self._screen = threading.RLock()
-        self._attached = False
-        self._suspended = False
-        self._continued = False
-        self._dirty = False
         self._stopping = threading.Event()
         self._running = False
         self._thread: threading.Thread | None = None
-        self._answer: list[str] = []
-        self._answer_chars = 0
-        self._answered_at = 0.0
+        self._answer = Answer(commands, self._write, self._stopping)
         self._excepthook = sys.excepthook
 
     @property
@@ -176,10 +149,8 @@ class Terminal:
 
     def discard_line(self) -> bool:
         """Empties the line being typed; False when it is empty already. For a Ctrl-C that does not mean quit."""
-        with self._screen:
-            if not self._editor.text:
-                return False
-            self._editor.clear()
+        if self._screen is None or not self._screen.discard():
+            return False
         self._changed(continued=False)
         return True
 
@@ -197,7 +168,8 @@ class Terminal:
                 if self._flush() >= MANY_LINES:
                     # Lines come faster than one by one can be written at no cost: the next ones go together.
                     self._stopping.wait(GATHER_S)
-                self._draw()
+                if self._screen is not None:
+                    self._screen.draw()
                 if self._poll(reading=reading):
                     self._read()
         finally:
@@ -219,33 +191,14 @@ class Terminal:
 
     def _sync(self) -> bool:
         """Brings the terminal's mode in line with what the process may do now; gives whether it may read."""
-        if self._tty is None or self._mode is _Mode.SILENT:
+        if self._mode is _Mode.SILENT or self._screen is None:
             return self._mode is not _Mode.SILENT
-        with self._screen:
-            foreground = self._tty.foreground() and not self._suspended
-            if self._mode is _Mode.LINES:
-                return foreground
-            changed, self._continued = self._continued, False
-            if changed or not foreground:
-                self._attached = False
-            if foreground and not self._attached:
-                if not self._tty.enter_keys():
-                    self._mode = _Mode.SILENT
-                    return False
-                self._attached = self._dirty = True
-            return foreground
-
-    def _draw(self) -> None:
-        """Draws the prompt again where something about it has changed."""
-        with self._screen:
-            if self._attached and self._dirty:
-                self._output.write(self._rendered())
-
-    def _rendered(self) -> str:
-        self._dirty = False
-        if self._output.fd is not None:
-            self._editor.width = terminal_width(self._output.fd)
-        return self._editor.render()
+        if self._mode is _Mode.LINES:
+            return self._screen.may_read()
+        may_read = self._screen.attach()
+        if may_read is None:
+            self._mode = _Mode.SILENT
+        return bool(may_read)
 
     def _flush(self) -> int:
         """Writes the lines that are waiting; gives how many they were."""
@@ -256,12 +209,16 @@ class Terminal:
 
     def _show(self, lines: list[str]) -> None:
         """Writes lines, above the prompt where there is one."""
-        if self._mode is not _Mode.KEYS:
+        if self._screen is not None and self._mode is _Mode.KEYS:
+            self._screen.show(lines)
+        else:
             self._output.write("\n".join(lines) + "\n")
-            return
-        text = "\n".join(map(escape_controls, lines)) + "\n"
-        with self._screen:
-            self._output.write(WIPE + text + self._rendered() if self._attached else text)
+
+    def _write(self, text: str) -> None:
+        if self._screen is not None:
+            self._screen.write(text)
+        else:
+            self._output.write(text)
 
     def _read(self) -> None:
         assert self._in_fd is not None
@@ -271,42 +228,37 @@ class Terminal:
             return
         except OSError as error:
             # EIO with the process in the background is the answer to a blocked SIGTTIN: wait for the foreground.
-            if error.errno == errno.EIO and self._tty is not None and not self._tty.foreground():
+            if error.errno == errno.EIO and self._screen is not None and not self._screen.foreground():
                 return
             # EIO otherwise, and anything else: nothing will ever come from there again.
             data = b""
-        if self._mode is _Mode.KEYS:
-            self._take_keys(data)
+        if self._screen is not None and self._mode is _Mode.KEYS:
+            self._take_keys(self._screen, data)
         else:
             self._take_lines(data)
 
-    def _take_keys(self, data: bytes) -> None:
+    def _take_keys(self, screen: Screen, data: bytes) -> None:
         if not data:
             # A hang-up; Ctrl-D comes as a byte. Whether the program ends with its terminal is SIGHUP's business.
-            self._detach()
+            screen.detach()
             self._mode = _Mode.SILENT
             return
-        with self._screen:
-            actions = self._editor.feed(data)
-        for action in actions:
+        for action in screen.feed(data):
             if self._stopping.is_set():
                 return
-            self._act(action)
+            self._act(screen, action)
 
-    def _act(self, action: Action) -> None:
+    def _act(self, screen: Screen, action: Action) -> None:
         match action:
             case Submit(line):
-                with self._screen:
-                    self._output.write(f"{WIPE}{self._editor.prompt}{line}\n")
-                    self._dirty = True
+                screen.submitted(line)
                 self._execute(line)
             case Redraw():
-                self._dirty = True
+                screen.redraw()
             case ShowCandidates(words):
-                self._show(_in_columns(words, self._editor.width))
+                screen.show(in_columns(words, screen.width))
             case ClearScreen():
-                self._output.write("\x1b[H\x1b[2J")
-                self._dirty = True
+                screen.clear()
             case Bell():
                 self._output.write("\a")
             case Interrupt() | EndOfInput():
@@ -322,56 +274,29 @@ class Terminal:
                 self._execute(line)
         if not data:
             self._mode = _Mode.SILENT
-            if self._from_tty:
+            if self._screen is not None:
                 self._on_quit()
 
     def _execute(self, line: str) -> None:
         self._flush()
-        self._answered_at = time.monotonic()
-        try:
-            self._commands.execute(line, self._add_answer, self._add_answer)
-            self._flush_answer()
-        except _EndedError:
-            pass
-
-    def _add_answer(self, line: str) -> None:
-        if self._stopping.is_set():
-            raise _EndedError
-        self._answer.append(line)
-        self._answer_chars += len(line)
-        if self._answer_chars >= BATCH_CHARS or time.monotonic() - self._answered_at >= BATCH_S:
-            self._flush_answer()
-
-    def _flush_answer(self) -> None:
-        lines, self._answer, self._answer_chars = self._answer, [], 0
-        self._answered_at = time.monotonic()
-        if lines:
-            with self._screen:
-                self._output.write("\n".join(lines) + "\n")
+        self._answer.to(line)
 
     def _detach(self) -> None:
-        if self._screen.acquire(timeout=SCREEN_TIMEOUT_S):
-            try:
-                if self._attached:
-                    self._output.write(WIPE)
-                self._attached = False
-            finally:
-                self._screen.release()
-        # Also when a write that does not end holds the screen: the shell needs its mode back.
-        if self._tty is not None:
-            self._tty.leave()
+        if self._screen is not None:
+            self._screen.detach()
 
     def _suspend(self) -> None:
-        self._suspended = True
-        self._detach()
+        if self._screen is not None:
+            self._screen.suspend()
 
     def _resume(self) -> None:
-        self._suspended = False
-        self._changed(continued=True)
+        if self._screen is not None:
+            self._screen.resume()
+        self._waker.wake()
 
     def _changed(self, continued: bool) -> None:
-        self._continued = self._continued or continued
-        self._dirty = True
+        if self._screen is not None:
+            self._screen.changed(continued=continued)
         self._waker.wake()
 
 
@@ -388,14 +313,3 @@ def _mode(in_fd: int | None, out_fd: int | None, environ: Mapping[str, str]) -> 
     if out_fd is None or not (os.isatty(in_fd) and os.isatty(out_fd)):
         return _Mode.LINES
     return _Mode.LINES if environ.get("TERM", "") in {"", "dumb"} else _Mode.KEYS
-
-
-def _in_columns(words: tuple[str, ...], width: int) -> list[str]:
-    """Words as columns that fit into *width*, read downwards."""
-    shown = [escape_controls(word) for word in words]
-    cell = max(map(text_width, shown)) + 2
-    count = max(1, (width - 1) // cell)
-    rows = -(-len(shown) // count)
-    return [
-        "".join(word + " " * (cell - text_width(word)) for word in shown[row::rows]).rstrip() for row in range(rows)
-    ]

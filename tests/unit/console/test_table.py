@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from torrentnet.console.table import SAMPLE_ROWS, table
+from torrentnet.console.table import SAMPLE_ROWS, in_columns, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,3 +57,10 @@ def test_no_rows_give_the_headers_and_rows_may_be_ragged() -> None:
     assert list(table(("a", "b"), [])) == ["a  b"]
     assert list(table(("a",), [("x", "y"), ("z",)])) == ["a", "x  y", "z"]
     assert list(table((), [])) == []
+
+
+def test_candidatesin_columns() -> None:
+    words = tuple(f"word{number}" for number in range(7))
+    assert in_columns(words, 25) == ["word0  word3  word6", "word1  word4", "word2  word5"]
+    assert in_columns(("a" * 50, "b"), 25) == ["a" * 50, "b"]
+    assert in_columns(("文件", "\x1b"), 80) == ["文件    \\u001b"]

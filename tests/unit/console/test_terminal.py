@@ -10,7 +10,7 @@ import pytest
 
 from torrentnet.console.commands import Command, Commands
 from torrentnet.console.output import MAX_PENDING_CHARS, MAX_PENDING_LINES, Outbox
-from torrentnet.console.terminal import Terminal, _in_columns
+from torrentnet.console.terminal import Terminal
 from torrentnet.console.text import escape_controls, text_width
 
 
@@ -78,13 +78,6 @@ def test_what_the_output_cannot_show_is_escaped() -> None:
         Terminal(Commands("demo"), None, stdout).write_line("ü\udcff")
         stdout.close()
         assert read.read() == b"\\xfc\\udcff\n"
-
-
-def test_candidates_in_columns() -> None:
-    words = tuple(f"word{number}" for number in range(7))
-    assert _in_columns(words, 25) == ["word0  word3  word6", "word1  word4", "word2  word5"]
-    assert _in_columns(("a" * 50, "b"), 25) == ["a" * 50, "b"]
-    assert _in_columns(("文件", "\x1b"), 80) == ["文件    \\u001b"]
 
 
 @pytest.mark.parametrize(
