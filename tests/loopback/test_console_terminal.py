@@ -75,6 +75,17 @@ def test_events_above_leave_the_line_that_is_typed_whole(ticks: tuple[str, IO[st
         assert all(parse_event(line) for line in events)
 
 
+def test_an_answer_has_lines_of_its_own_though_events_waited() -> None:
+    with started() as pseudo:
+        pseudo.type("emit 2\rcount 2\r")
+        pseudo.until_shown("line 1")
+        pseudo.until_line(PROMPT)
+        first = pseudo.screen.lines.index(f"{PROMPT} emit 2") + 1
+        events, rest = pseudo.screen.lines[first : first + 2], pseudo.screen.lines[first + 2 :]
+        assert all(parse_event(line) for line in events)
+        assert rest == [f"{PROMPT} count 2", "line 0", "line 1", PROMPT]
+
+
 def test_completion_history_and_help() -> None:
     with started() as pseudo:
         pseudo.type("re\tlo\t")

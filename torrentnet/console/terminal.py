@@ -251,8 +251,10 @@ class Terminal:
     def _act(self, screen: Screen, action: Action) -> None:
         match action:
             case Submit(line):
+                # Lines that wait go above the line that was entered: below it, they would draw a prompt anew.
+                self._flush()
                 screen.submitted(line)
-                self._execute(line)
+                self._answer.to(line)
             case Redraw():
                 screen.redraw()
             case ShowCandidates(words):
@@ -271,15 +273,12 @@ class Terminal:
             if line is None:
                 self._show([f"error: the line is too long: at most {MAX_LINE_BYTES} bytes are taken"])
             else:
-                self._execute(line)
+                self._flush()
+                self._answer.to(line)
         if not data:
             self._mode = _Mode.SILENT
             if self._screen is not None:
                 self._on_quit()
-
-    def _execute(self, line: str) -> None:
-        self._flush()
-        self._answer.to(line)
 
     def _detach(self) -> None:
         if self._screen is not None:
