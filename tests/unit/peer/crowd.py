@@ -170,11 +170,11 @@ class Peer(Downloader):
             self._pace.look(now, busy=backlog > 0)
             backlog += sum(end.upload.promised(now) for end in self.ends)
             while backlog < (ahead := self._pace.ahead()):
-                waiting = [end for end in self.ends if end.upload.wants_turn(now, ahead)]
+                waiting = [end.upload for end in self.ends if end.upload.wants_turn(now, ahead)]
                 chosen = choose(waiting, self._rng, now)
                 if chosen is None:
                     break
-                backlog += chosen.upload.give_turn(now)
+                backlog += chosen.give_turn(now)
             self._send()
         self.simulation.after(LOOK, self._look)
 

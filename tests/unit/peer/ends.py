@@ -51,7 +51,7 @@ class _Stingy(Upload):
 
 
 class End:
-    """One end of a connection."""
+    """One end of a connection, in the place of a socket's: a :class:`~torrentnet.peer.partner.Wire`."""
 
     def __init__(self, owner: Peer, endpoint: Endpoint, *, initiator: bool) -> None:
         kind = _Foreign if owner.foreign else Conversation
@@ -74,14 +74,6 @@ class End:
         self.heard: list[ConversationEvent] = []
         """What came but for the data of blocks."""
         self.other: End
-
-    @property
-    def wealth(self) -> int:
-        return self.upload.wealth
-
-    @property
-    def waits_since(self) -> float:
-        return self.upload.waits_since
 
     def hear(self, data: bytes) -> None:
         """Bytes from the other end."""
