@@ -40,6 +40,7 @@ def main(peers: int, swarms: int, named: bool) -> None:
         Settings(),
         ConnectionIds(bytes(32), 0.0),
         emit=lambda *_, **__: None,
+        tell=lambda _: None,
         write=lambda _: None,
         wall=time.time,
         random=random.Random(1),

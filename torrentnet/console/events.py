@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from torrentnet.console.text import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 """From the most talkative to the quietest."""
@@ -54,18 +54,25 @@ class ParsedEvent(NamedTuple):
 class EventLog:
     """Writes events of one level and above as lines. Safe to use from threads and from signal handlers.
 
-    *write* is given one line without a newline (``Terminal.write_line``); *clock* gives seconds since the epoch;
-    *level* is one of :data:`LEVELS`. A *write* that raises OSError or ValueError (standard output went away, or is
-    closed) is counted in :attr:`lost` and forgotten: a program does not die because nobody reads it any more.
+    *write* is given one line without a newline (``Terminal.write_line``), *write_all*, where there is one, several of
+    them (``Terminal.write_lines``); *clock* gives seconds since the epoch; *level* is one of :data:`LEVELS`. A *write*
+    that raises OSError or ValueError (standard output went away, or is closed) is counted in :attr:`lost` and
+    forgotten: a program does not die because nobody reads it any more.
     """
 
     def __init__(
-        self, write: Callable[[str], None], clock: Callable[[], float] = time.time, level: str = "info"
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+        level: str = "info",
+        *,
+        write_all: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
         """Raises ValueError when *level* is not one of :data:`LEVELS`."""
         if level not in LEVELS:
             raise ValueError(f"{level!r} is not a log level: the levels are {', '.join(LEVELS)}")
         self._write = write
+        self._write_all = write_all
         self._clock = clock
         self._threshold = LEVELS.index(level)
         # Re-entrant, because a signal handler may emit while the same thread is emitting.
@@ -82,6 +89,20 @@ class EventLog:
             self._tell(event, fields)
 
     info = emit
+
+    def emit_lines(self, lines: Sequence[str]) -> None:
+        """Events at level info that the caller has made lines of, with :func:`stamp` and :func:`shown`."""
+        if self._threshold > _INFO:
+            return
+        with self._lock:
+            try:
+                if self._write_all is not None:
+                    self._write_all(lines)
+                    return
+                for line in lines:
+                    self._write(line)
+            except (OSError, ValueError):
+                self.lost += len(lines)
 
     def debug(self, event: str, /, **fields: object) -> None:
         """As :meth:`emit`, shown at level debug only."""
@@ -128,6 +149,16 @@ def format_event(time_s: float, event: str, fields: Mapping[str, object]) -> str
             else:
                 line += f" {_key(key)}={_format_value(value)}"
     return line
+
+
+def stamp(time_s: float) -> str:
+    """The first word of an event line: the time, which is seconds since the epoch."""
+    return _format_time(round(time_s * 1000))
+
+
+def shown(text: str) -> str:
+    """A text as the value of a field: bare, or quoted and escaped."""
+    return _format_known(text) if len(text) <= _KNOWN_CHARS else _format_text(text)
 
 
 def parse_event(line: str) -> ParsedEvent | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.console.threads import sigttou_blocked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TextIO
 
 MAX_PENDING_LINES: Final = 20_000
@@ -40,6 +41,18 @@ class Outbox:
             self._lines.append(line)
             self._chars += len(line)
             return len(self._lines) == 1
+
+    def put_all(self, lines: Sequence[str]) -> bool:
+        """Adds several lines, as :meth:`put` adds one."""
+        chars = sum(map(len, lines))
+        with self._lock:
+            before = len(self._lines)
+            if before + len(lines) <= MAX_PENDING_LINES and self._chars + chars <= MAX_PENDING_CHARS:
+                self._lines.extend(lines)
+                self._chars += chars
+                return not before and bool(lines)
+        # One by one where they do not all have room.
+        return sum(self.put(line) for line in lines) > 0
 
     def take(self) -> list[str]:
         """All lines, and one that says how many were dropped, where some were."""

@@ -36,7 +36,7 @@ from torrentnet.console.threads import block_signals
 from torrentnet.console.tty import Tty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import TextIO
 
@@ -146,6 +146,14 @@ class Terminal:
                 self._waker.wake()
         elif not self._output.write(text + "\n"):
             raise BrokenPipeError(errno.EPIPE, "standard output is gone")
+
+    def write_lines(self, lines: Sequence[str]) -> None:
+        """Shows several lines, as :meth:`write_line` shows one."""
+        if not self._running:
+            for line in lines:
+                self.write_line(line)
+        elif self._outbox.put_all(lines):
+            self._waker.wake()
 
     def discard_line(self) -> bool:
         """Empties the line being typed; False when it is empty already. For a Ctrl-C that does not mean quit."""

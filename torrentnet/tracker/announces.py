@@ -128,15 +128,15 @@ class AnnounceDesk:
                     self._registry.heard(holder.row, now)
                 return known
         if announce.event == _STOPPED:
-            answer = self._stopped(announce, ip, holder)
+            answer = self._stopped(announce, ip, holder, now)
         else:
             holder = self._taken_in(announce, ip, holder, now)
             answer = self._answer(announce, holder)
         return self._answered.keep(key, answer, len(answer), now) if announce.event else answer
 
-    def _stopped(self, announce: Announce, ip: str, holder: Holder | None) -> bytes:
+    def _stopped(self, announce: Announce, ip: str, holder: Holder | None, now: float) -> bytes:
         if announce.left:
-            self._give_up(ip, announce.peer_id, announce.info_hash)
+            self._give_up(ip, announce.peer_id, announce.info_hash, now)
         if holder is not None and holder.peer_id == announce.peer_id:
             self._registry.remove(holder)
             self._chronicle.left(holder)
@@ -144,9 +144,9 @@ class AnnounceDesk:
         leechers, seeders = (swarm.leechers, swarm.seeders) if swarm else (0, 0)
         return pack_announced(announce.transaction_id, self._interval, leechers, seeders, b"")
 
-    def _give_up(self, ip: str, peer_id: bytes, info_hash: bytes | None) -> None:
+    def _give_up(self, ip: str, peer_id: bytes, info_hash: bytes | None, now: float) -> None:
         for row in self._requests.give_up(ip, peer_id, info_hash):
-            self._chronicle.outcome(row, Result.FAILED, reason="peer left")
+            self._chronicle.outcome(row, Result.FAILED, now, reason="peer left")
 
     def _taken_in(self, announce: Announce, ip: str, holder: Holder | None, now: float) -> Holder:
         same = holder is not None and holder.peer_id == announce.peer_id
@@ -175,7 +175,7 @@ class AnnounceDesk:
         self._registry.remove(holder)
         self._chronicle.forgotten(holder, now - holder.seen, replaced=True)
         for row in self._requests.give_up(holder.ip, holder.peer_id):
-            self._chronicle.outcome(row, Result.LOST, reason="the peer was started anew")
+            self._chronicle.outcome(row, Result.LOST, now, reason="the peer was started anew")
 
     def _updated(self, announce: Announce, holder: Holder, now: float) -> None:
         self._registry.heard(holder.row, now)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Final
 
+from torrentnet.console.events import shown, stamp
 from torrentnet.tracker.records import (
     FileKnown,
     HolderCame,
@@ -20,23 +22,54 @@ from torrentnet.tracker.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torrentnet.tracker.refusals import Emit
     from torrentnet.tracker.requests import Row
     from torrentnet.tracker.swarm import Holder, Swarm
 
-_MOST = (1 << 63) - 1
+_WORDS: Final = Result.FAILED.value, Result.SUCCEEDED.value
+_MOST: Final = (1 << 63) - 1
 """Largest integer that the journal's database keeps; the wire's have 64 bits without a sign."""
 
 
 class Chronicle:
-    """``emit`` writes event lines, ``write`` takes journal records, ``wall`` reads the time of day in seconds."""
+    """``emit`` writes an event, ``tell`` event lines that are put together here, ``write`` takes journal records.
 
-    def __init__(self, emit: Emit, write: Callable[[Record], None], wall: Callable[[], float]) -> None:
-        self._emit = emit
-        self._write = write
+    ``wall`` reads the time of day in seconds. What is told of requests, which may be very many, is gathered until
+    :meth:`flush`; all is told and written in the order in which it happened.
+    """
+
+    def __init__(
+        self,
+        emit: Emit,
+        tell: Callable[[Sequence[str]], None],
+        write: Callable[[Sequence[Record]], None],
+        wall: Callable[[], float],
+    ) -> None:
+        self._emit_one = emit
+        self._tell = tell
+        self._write_all = write
         self._wall = wall
+        self._lines: list[str] = []
+        self._records: list[Record] = []
+        self._moment = math.nan
+        self._time_ms = 0
+        self._stamp = ""
+
+    def flush(self) -> None:
+        """Tell and write what was gathered."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._tell(lines)
+        if self._records:
+            records, self._records = self._records, []
+            self._write_all(records)
+
+    def emit(self, event: str, /, **fields: object) -> None:
+        """Write an event behind those that were gathered."""
+        self.flush()
+        self._emit_one(event, **fields)
 
     def file_known(self, swarm: Swarm) -> None:
         """A swarm is new, or more is known of its file."""
@@ -46,7 +79,7 @@ class Chronicle:
         """A peer is in the swarm: ``published`` when it has the whole file, else ``joined``."""
         swarm = holder.swarm
         if holder.complete:
-            self._emit(
+            self.emit(
                 "published",
                 file=swarm.label,
                 peer=holder.name,
@@ -56,12 +89,12 @@ class Chronicle:
                 info_hash=swarm.info_hash.hex(),
             )
         else:
-            self._emit("joined", file=swarm.label, peer=holder.name, address=holder.endpoint)
+            self.emit("joined", file=swarm.label, peer=holder.name, address=holder.endpoint)
         self._write(HolderCame(self._now(), _place(holder), holder.complete, holder.holds()))
 
     def completed(self, holder: Holder) -> None:
         """A leecher has the whole file now."""
-        self._emit("completed", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
+        self.emit("completed", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
         self._write(HolderCompleted(self._now(), _place(holder), holder.holds()))
 
     def holds(self, holder: Holder) -> None:
@@ -73,12 +106,12 @@ class Chronicle:
 
     def left(self, holder: Holder) -> None:
         """A peer has said good-bye."""
-        self._emit("left", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
+        self.emit("left", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
         self._write(HolderWent(self._now(), _place(holder), Kind.LEFT, "said good-bye"))
 
     def forgotten(self, holder: Holder, silent: float, *, replaced: bool = False) -> None:
         """A peer was silent for ``silent`` seconds, or another one has come up at its address."""
-        self._emit(
+        self.emit(
             "forgotten",
             file=holder.swarm.label,
             peer=holder.name,
@@ -88,25 +121,16 @@ class Chronicle:
         why = "started anew without a good-bye" if replaced else f"silent for {silent:.1f} s"
         self._write(HolderWent(self._now(), _place(holder), Kind.FORGOTTEN, why))
 
-    def request(self, row: Row, names: tuple[str, ...]) -> None:
-        """A new row; ``names`` are those that have the file now."""
-        asked = row.question
-        self._emit("request", id=row.number, peer=asked.peer, file=asked.file, holders=row.holders)
-        time_ms = round(self._wall() * 1000)
-        self._write(
-            RequestBegan(
-                time_ms,
-                row.number,
-                asked.peer,
-                asked.ip,
-                asked.port,
-                asked.peer_id,
-                asked.file,
-                row.info_hash,
-                names,
-                row.holders,
-            )
-        )
+    def request(self, row: Row, names: tuple[str, ...], now: float) -> None:
+        """A new row, at the clock's reading ``now``; ``names`` are those that have the file then."""
+        if now is not self._moment:
+            self._look_at_the_clock(now)
+        number, peer, file, holders = row.number, row.peer, row.file, row.holders
+        row.told = told = f" id={number} peer={shown(peer)} file={shown(file)}"
+        self._lines.append(f"{self._stamp} request{told} holders={holders}")
+        # A named tuple without its own constructor, which takes twice as long.
+        record = self._time_ms, number, peer, row.ip, row.port, row.peer_id, file, row.info_hash, names, holders
+        self._records.append(tuple.__new__(RequestBegan, record))
 
     def request_goes_on(self, row: Row, names: tuple[str, ...] | None) -> None:
         """A row has its first holders, or is open again."""
@@ -116,33 +140,40 @@ class Chronicle:
         self,
         row: Row,
         result: Result,
+        now: float,
         *,
         sources: tuple[tuple[str, int], ...] = (),
         transferred: int = 0,
         elapsed_ms: int = 0,
         reason: str = "",
     ) -> None:
-        """A row has ended."""
-        told = result is not Result.LOST
-        asked = row.question
-        self._emit(
-            "outcome",
-            id=row.number,
-            peer=asked.peer,
-            file=asked.file,
-            result=result.value,
-            from_=",".join([name for name, _ in sources]) if sources else None,
-            bytes=transferred if told else None,
-            ms=elapsed_ms if told else None,
-            reason=reason or None,
-        )
+        """A row has ended at ``now``."""
+        if now is not self._moment:
+            self._look_at_the_clock(now)
+        told = row.told or f" id={row.number} peer={shown(row.peer)} file={shown(row.file)}"
+        if result is Result.LOST:
+            line = f"{self._stamp} outcome{told} result=lost"
+        else:
+            line = f"{self._stamp} outcome{told} result={_WORDS[result is Result.SUCCEEDED]}"
+            if sources:
+                line += f" from={shown(','.join([name for name, _ in sources]))}"
+            line += f" bytes={transferred} ms={elapsed_ms}"
+        if reason:
+            line += f" reason={shown(reason)}"
+        self._lines.append(line)
         transferred = min(transferred, _MOST)
-        time_ms = round(self._wall() * 1000)
-        self._write(
-            RequestEnded(
-                time_ms, row.number, asked.peer, row.info_hash, result, sources, transferred, elapsed_ms, reason
-            )
-        )
+        record = self._time_ms, row.number, row.peer, row.info_hash, result, sources, transferred, elapsed_ms, reason
+        self._records.append(tuple.__new__(RequestEnded, record))
+
+    def _look_at_the_clock(self, now: float) -> None:
+        # Once for all datagrams that came together.
+        self._moment = now
+        wall = self._wall()
+        self._time_ms = round(wall * 1000)
+        self._stamp = stamp(wall)
+
+    def _write(self, record: Record) -> None:
+        self._records.append(record)
 
     def _now(self) -> int:
         return round(self._wall() * 1000)

@@ -18,7 +18,7 @@ from torrentnet.tracker.quick import Quick
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Emit, Reason, Refusals, Refused
 from torrentnet.tracker.registry import Registry
-from torrentnet.tracker.requests import Question, Requests
+from torrentnet.tracker.requests import Requests
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.udp import (
     PROTOCOL_ID,
@@ -32,7 +32,7 @@ from torrentnet.wire.udp import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from random import Random
 
     from torrentnet.tracker.records import Record, RequestBegan
@@ -53,9 +53,10 @@ class Core:
     """All that the tracker does with datagrams and with time.
 
     ``now`` is always the same clock's reading in seconds, never going back; ``wall`` gives the time of day for the
-    log. ``emit`` writes event lines, ``write`` takes journal records. ``random`` chooses which peers an announce lists.
-    ``given`` are files whose names are known beforehand. While ``behind()``, what makes the log longer is left
-    unanswered, so that it comes again at a better time: look-ups, and peers that are new.
+    log. ``emit`` writes an event, ``tell`` event lines that are whole already, ``write`` takes journal records.
+    ``random`` chooses which peers an announce lists. ``given`` are files whose names are known beforehand. While
+    ``behind()``, what makes the log longer is left unanswered, so that it comes again at a better time: look-ups, and
+    peers that are new.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class Core:
         ids: ConnectionIds,
         *,
         emit: Emit,
-        write: Callable[[Record], None],
+        tell: Callable[[Sequence[str]], None],
+        write: Callable[[Sequence[Record]], None],
         wall: Callable[[], float],
         random: Random,
         first_request: int = 1,
@@ -76,13 +78,13 @@ class Core:
         limits = limits or Limits()
         self.registry = Registry(settings.timeout, limits, given)
         self.requests = Requests(settings.timeout, first_request, limits)
-        self.refusals = Refusals(emit)
+        self._chronicle = Chronicle(emit, tell, write, wall)
+        self.refusals = Refusals(self._chronicle.emit)
         self._behind = behind
         self._not_before = -math.inf
         self.received = 0
         """Datagrams taken in."""
         self.ids = ids
-        self._chronicle = Chronicle(emit, write, wall)
         kept = limits.answers, limits.answer_bytes, limits.answer_s
         announces = AnnounceDesk(
             settings,
@@ -108,11 +110,20 @@ class Core:
     def load(self, waiting: Iterable[RequestBegan], now: float) -> None:
         """Take over the requests that an earlier life left open."""
         for record in waiting:
-            question = Question(record.ip, record.port, record.peer_id, record.peer, record.file)
-            self.requests.load(record.number, question, record.info_hash, record.total, now)
+            self.requests.load(record, now)
 
     def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
         """The answer to one datagram, or None for silence. Never raises for what the datagram holds."""
+        try:
+            return self._handle(data, source, now)
+        finally:
+            self._chronicle.flush()
+
+    def flush(self) -> None:
+        """Write to the log and the journal what :attr:`quick` has to say."""
+        self._chronicle.flush()
+
+    def _handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
         self.received += 1
         if len(data) < REQUEST_HEAD:
             self.refusals.count(Reason.SHORT)
@@ -156,7 +167,8 @@ class Core:
             self._chronicle.forgotten(holder, now - holder.seen)
         for row in self.requests.late(now):
             silent = now - row.asker.seen
-            self._chronicle.outcome(row, Result.LOST, reason=f"the peer was silent for {silent:.1f} s")
+            self._chronicle.outcome(row, Result.LOST, now, reason=f"the peer was silent for {silent:.1f} s")
+        self._chronicle.flush()
 
     def _is_new_work(self, action: int, data: bytes, source: tuple[str, int]) -> bool:
         if action == _LOOKUP:

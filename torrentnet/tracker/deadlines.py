@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ _SLACK = 64
 
 
 class Deadlines(Generic[T]):
-    """A heap of deadlines that move on without the heap being told.
+    """A queue of deadlines that move on without the queue being told.
 
     ``due(item)`` gives the moment (seconds) at which ``item`` is late *now*, or None when it is no longer of interest.
     Hearing of somebody costs nothing here: a stale entry is put right when it comes up, once in a time-out at most.
@@ -23,6 +24,8 @@ class Deadlines(Generic[T]):
 
     def __init__(self, due: Callable[[T], float | None]) -> None:
         self._due = due
+        # Most have the same time-out, so they become due in the order of their coming; the heap has the others.
+        self._in_order: deque[tuple[float, T]] = deque()
         self._heap: list[tuple[float, int, T]] = []
         self._serial = 0
         self._dead = 0
@@ -30,29 +33,43 @@ class Deadlines(Generic[T]):
     @property
     def next(self) -> float:
         """When to look again: no item is late before; infinity when there is none."""
-        return self._heap[0][0] if self._heap else math.inf
+        first = self._in_order[0][0] if self._in_order else math.inf
+        return min(first, self._heap[0][0]) if self._heap else first
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._in_order) + len(self._heap)
 
     def add(self, item: T) -> None:
         """Watch ``item`` from now on, or learn that its deadline is nearer than it was."""
         due = self._due(item)
-        if due is not None:
+        if due is None:
+            return
+        in_order = self._in_order
+        if not in_order or in_order[-1][0] <= due:
+            in_order.append((due, item))
+        else:
             self._push(due, item)
 
     def discard(self) -> None:
-        """Some item has become of no interest. Its entry goes when it comes up, or when half of the heap is such."""
+        """Some item has become of no interest. Its entry goes when it comes up, or when half of all are such."""
         self._dead += 1
-        if self._dead > len(self._heap) // 2 + _SLACK:
-            entries = [entry for entry in self._heap if self._due(entry[2]) is not None]
-            heapq.heapify(entries)
-            self._heap, self._dead = entries, 0
+        in_order, due = self._in_order, self._due
+        while in_order and due(in_order[0][1]) is None:
+            in_order.popleft()
+            self._dead -= 1
+        if self._dead > len(self) // 2 + _SLACK:
+            self._in_order = deque(entry for entry in in_order if due(entry[1]) is not None)
+            self._heap = [entry for entry in self._heap if due(entry[2]) is not None]
+            heapq.heapify(self._heap)
+            self._dead = 0
 
     def late(self, now: float) -> Iterator[T]:
         """Those whose deadline has come, each once; the caller lets go of each, with :meth:`discard`."""
-        while self._heap and self._heap[0][0] <= now:
-            _, _, item = heapq.heappop(self._heap)
+        while self.next <= now:
+            if self._in_order and self._in_order[0][0] == self.next:
+                item = self._in_order.popleft()[1]
+            else:
+                item = heapq.heappop(self._heap)[2]
             due = self._due(item)
             if due is None:
                 self._dead -= 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from torrentnet.tracker.answered import key_of
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason
-from torrentnet.tracker.requests import Again, Question
+from torrentnet.tracker.requests import Again
 from torrentnet.wire import outcome as outcomes
 from torrentnet.wire.lookup import Found, HolderPage, Lookup, found_tail, pack_found_page, pack_found_tail, parse_lookup
 from torrentnet.wire.udp import place_of
@@ -97,17 +97,18 @@ class LookupDesk:
         succeeded = outcome.result is outcomes.Result.SUCCEEDED
         row = self._requests.close(number, ip, outcome.peer_id, succeeded=succeeded)
         if row is not None:
-            self._close(row, outcome)
+            self._close(row, outcome, now)
         elif self._requests.is_foreign(number, ip, outcome.peer_id):
             self._refusals.tell(Reason.FOREIGN_OUTCOME, "outcome", source, f"request {number} is another peer's", now)
         return outcomes.pack_noted(outcome.transaction_id, number)
 
-    def _close(self, row: Row, outcome: outcomes.Outcome) -> None:
+    def _close(self, row: Row, outcome: outcomes.Outcome, now: float) -> None:
         if row.info_hash is None and outcome.info_hash != _NO_HASH:
             row.info_hash = outcome.info_hash
         self._chronicle.outcome(
             row,
             Result.SUCCEEDED if outcome.result is outcomes.Result.SUCCEEDED else Result.FAILED,
+            now,
             sources=tuple((source.name, source.pieces) for source in outcome.sources),
             transferred=outcome.transferred,
             elapsed_ms=outcome.elapsed_ms,
@@ -126,10 +127,11 @@ class LookupDesk:
         if waits:
             # Without this, a peer that was started anew under its old peer id would keep its dead request alive.
             for abandoned in self._requests.give_up(ip, lookup.peer_id, file=lookup.name):
-                self._chronicle.outcome(abandoned, Result.FAILED, reason="asked anew")
-        question = Question(ip, lookup.port, lookup.peer_id, lookup.peer, lookup.name)
-        row = self._requests.open(question, None if swarm is None else swarm.info_hash, len(seeds or ()), now)
-        self._chronicle.request(row, self._names(seeds))
+                self._chronicle.outcome(abandoned, Result.FAILED, now, reason="asked anew")
+        info_hash, holders = None if swarm is None else swarm.info_hash, 0 if seeds is None else len(seeds)
+        _, _, _, _, peer_id, port, name, peer = lookup
+        row = self._requests.open(ip, port, peer_id, peer, name, info_hash, holders, now)
+        self._chronicle.request(row, self._names(seeds), now)
         return row
 
     def _goes_on(self, row: Row, swarm: Swarm | None, seeds: Seeds | None, *, reopened: bool = False) -> None:

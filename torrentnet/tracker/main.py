@@ -165,7 +165,7 @@ def _run(options: Options) -> int:
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     terminal = Terminal(commands, sys.stdin, sys.stdout)
-    log = EventLog(terminal.write_line, level=options.log_level)
+    log = EventLog(terminal.write_line, level=options.log_level, write_all=terminal.write_lines)
 
     def trouble(text: str) -> None:
         log.error("error", reason=text)
@@ -175,7 +175,8 @@ def _run(options: Options) -> int:
         options.settings,
         ConnectionIds(secrets.token_bytes(32), clock()),
         emit=log.emit,
-        write=journal.write,
+        tell=log.emit_lines,
+        write=journal.write_all,
         wall=time.time,
         random=random.Random(options.seed),
         first_request=journal.next_request,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from torrentnet.tracker.deadlines import Deadlines
@@ -13,6 +13,7 @@ from torrentnet.tracker.refusals import Reason, Refused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from torrentnet.tracker.records import RequestBegan
     from torrentnet.tracker.swarm import Swarm
 
 MAX_NUMBER = 0xFFFFFFFF
@@ -22,25 +23,17 @@ _REPEATABLE = 8
 """Last look-ups of a row whose repeats are known as such when it is closed."""
 
 
-class Question(NamedTuple):
-    """Who asks for what."""
-
-    ip: str
-    port: int
-    peer_id: bytes
-    peer: str
-    """The requester's name."""
-    file: str
-
-
-@dataclass(slots=True, eq=False)
 class Asker:
     """A peer with open requests; its deadline is that of all of them."""
 
-    ip: str
-    peer_id: bytes
-    seen: float
-    rows: dict[int, Row] = field(default_factory=dict)
+    __slots__ = ("ip", "peer_id", "rows", "seen")
+
+    def __init__(self, ip: str, peer_id: bytes, seen: float) -> None:
+        self.ip = ip
+        self.peer_id = peer_id
+        self.seen = seen
+        self.rows: dict[int, Row] = {}
+        """By number."""
 
 
 class Again(NamedTuple):
@@ -62,12 +55,19 @@ class Row:
     """One request for a file."""
 
     number: int
-    question: Question
     asker: Asker
+    ip: str
+    port: int
+    peer_id: bytes
+    peer: str
+    """The requester's name."""
+    file: str
     info_hash: bytes | None
     """None while the name stands for nothing."""
     holders: int
     """How many had the file whole, at the moment that the row lists them from."""
+    told: str = ""
+    """What each line of the log says of it, once one has."""
     inherited: bool = False
     """Open since an earlier life of the tracker, and not looked up since."""
     again: Again | None = None
@@ -91,7 +91,8 @@ class Requests:
         self.timeout = timeout
         self.limits = limits or Limits()
         self._next = first_number
-        self._askers: dict[tuple[str, bytes], Asker] = {}
+        self.askers: dict[tuple[str, bytes], Asker] = {}
+        """Those who have a request open, by address and peer id; it is the same dictionary as long as this lives."""
         self.open_rows: dict[int, Row] = {}
         """By number; it is the same dictionary as long as this lives."""
         self._per_ip: dict[str, int] = {}
@@ -109,32 +110,45 @@ class Requests:
 
     def heard(self, ip: str, peer_id: bytes, now: float) -> bool:
         """A peer has said something, whatever it was. Gives whether it has a request open."""
-        asker = self._askers.get((ip, peer_id))
+        asker = self.askers.get((ip, peer_id))
         if asker is None:
             return False
         asker.seen = now
         return True
 
-    def open(self, question: Question, info_hash: bytes | None, holders: int, now: float) -> Row:
+    def open(
+        self,
+        ip: str,
+        port: int,
+        peer_id: bytes,
+        peer: str,
+        file: str,
+        info_hash: bytes | None,
+        holders: int,
+        now: float,
+    ) -> Row:
         """Begin a row. Raises :class:`Refused` when too many wait."""
         if len(self.open_rows) >= self.limits.open_requests:
             raise Refused(Reason.LIMIT, f"the tracker is full: {len(self.open_rows)} requests wait for their outcome")
-        waiting = self._per_ip.get(question.ip, 0)
+        waiting = self._per_ip.get(ip, 0)
         if waiting >= self.limits.open_requests_per_ip:
-            raise Refused(
-                Reason.LIMIT, f"the tracker is full: {waiting} requests from {question.ip} wait for their outcome"
-            )
-        number, self._next = self._next, self._next % MAX_NUMBER + 1
-        return self._wait(number, question, info_hash, holders, now)
+            raise Refused(Reason.LIMIT, f"the tracker is full: {waiting} requests from {ip} wait for their outcome")
+        number = self._next
+        self._next = number % MAX_NUMBER + 1
+        row = Row(number, self._asker(ip, peer_id, now), ip, port, peer_id, peer, file, info_hash, holders)
+        self._wait(row)
+        return row
 
-    def load(self, number: int, question: Question, info_hash: bytes | None, holders: int, now: float) -> None:
+    def load(self, record: RequestBegan, now: float) -> None:
         """A row that an earlier life of the tracker left open; its requester has the time-out to be heard of."""
-        self._wait(number, question, info_hash, holders, now).inherited = True
+        asker = self._asker(record.ip, record.peer_id, now)
+        _, number, peer, ip, port, peer_id, file, info_hash, _, total = record
+        self._wait(Row(number, asker, ip, port, peer_id, peer, file, info_hash, total, inherited=True))
 
     def own(self, number: int, ip: str, peer_id: bytes, file: str) -> Row | None:
         """The requester's own open row of that number, if that is for this file."""
         row = self.open_rows.get(number)
-        if row is None or not _owns(row, ip, peer_id) or row.question.file != file:
+        if row is None or not _owns(row, ip, peer_id) or row.file != file:
             return None
         row.inherited = False
         return row
@@ -150,20 +164,22 @@ class Requests:
         began: its answer was lost together with that life.
         """
         if not number:
-            asker = self._askers.get((ip, peer_id))
+            asker = self.askers.get((ip, peer_id))
             for waiting in () if asker is None else asker.rows.values():
-                if waiting.inherited and waiting.question.file == file:
+                if waiting.inherited and waiting.file == file:
                     waiting.inherited = False
                     return waiting, False
             return None
         row = self._given_up.get(number)
-        if row is None or not _owns(row, ip, peer_id) or row.question.file != file:
+        if row is None or not _owns(row, ip, peer_id) or row.file != file:
             return None
         limits = self.limits
         if len(self.open_rows) >= limits.open_requests or self._per_ip.get(ip, 0) >= limits.open_requests_per_ip:
             return None
         del self._given_up[number]
-        return self._wait(number, row.question, row.info_hash, row.holders, now), True
+        row.asker, row.again, row.repeatable = self._asker(ip, peer_id, now), None, None
+        self._wait(row)
+        return row, True
 
     def close(self, number: int, ip: str, peer_id: bytes, *, succeeded: bool) -> Row | None:
         """The requester reports the outcome: the row that takes it, or None when none may.
@@ -187,13 +203,13 @@ class Requests:
 
     def give_up(self, ip: str, peer_id: bytes, info_hash: bytes | None = None, *, file: str | None = None) -> list[Row]:
         """End the open rows of a peer (of one content or file name only, if given) without an outcome; gives them."""
-        asker = self._askers.get((ip, peer_id))
+        asker = self.askers.get((ip, peer_id))
         if asker is None:
             return []
         rows = [
             row
             for row in asker.rows.values()
-            if (info_hash is None or row.info_hash == info_hash) and (file is None or row.question.file == file)
+            if (info_hash is None or row.info_hash == info_hash) and (file is None or row.file == file)
         ]
         for row in rows:
             self._take(row)
@@ -210,19 +226,23 @@ class Requests:
     def _due(self, asker: Asker) -> float | None:
         return asker.seen + self.timeout if asker.rows else None
 
-    def _wait(self, number: int, question: Question, info_hash: bytes | None, holders: int, now: float) -> Row:
-        key = question.ip, question.peer_id
-        asker = self._askers.get(key)
+    def _asker(self, ip: str, peer_id: bytes, now: float) -> Asker:
+        key = ip, peer_id
+        asker = self.askers.get(key)
         if asker is None:
-            asker = self._askers[key] = Asker(question.ip, question.peer_id, now)
-        asker.seen = now
-        row = Row(number, question, asker, info_hash, holders)
-        asker.rows[number] = row
+            asker = self.askers[key] = Asker(ip, peer_id, now)
+        else:
+            asker.seen = now
+        return asker
+
+    def _wait(self, row: Row) -> None:
+        number, ip = row.number, row.ip
+        rows = row.asker.rows
+        rows[number] = row
         self.open_rows[number] = row
-        self._per_ip[asker.ip] = self._per_ip.get(asker.ip, 0) + 1
-        if len(asker.rows) == 1:
-            self._late.add(asker)
-        return row
+        self._per_ip[ip] = self._per_ip.get(ip, 0) + 1
+        if len(rows) == 1:
+            self._late.add(row.asker)
 
     def _take(self, row: Row) -> None:
         asker = row.asker
@@ -239,9 +259,9 @@ class Requests:
         else:
             del self._per_ip[asker.ip]
         if not asker.rows:
-            del self._askers[asker.ip, asker.peer_id]
+            del self.askers[asker.ip, asker.peer_id]
             self._late.discard()
 
 
 def _owns(row: Row, ip: str, peer_id: bytes) -> bool:
-    return row.asker.ip == ip and row.asker.peer_id == peer_id
+    return row.peer_id == peer_id and row.ip == ip

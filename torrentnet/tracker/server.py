@@ -129,6 +129,7 @@ class Server:
                 else:
                     batch.answer(index, answer)
             self._core.received += short
+            self._core.flush()
             self.unsent += batch.send()
             if count < MOST:
                 return

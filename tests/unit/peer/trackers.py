@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from torrentnet.console.events import parse_event
 from torrentnet.peer.membership import Identity, Membership
 from torrentnet.peer.requests import Requests
 from torrentnet.peer.session import SessionEvent, TrackerSession
@@ -20,7 +21,7 @@ from torrentnet.wire.udp import Action, Announce, Endpoint
 from torrentnet.wire.urldata import parse_publication
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.unit.peer.simulation import Simulation, UdpLink
     from torrentnet.tracker.records import Record
@@ -70,7 +71,8 @@ class RealTracker:
             self._settings,
             ConnectionIds(f"secret of life {self._lives:8}".encode(), self._simulation.now),
             emit=self._emit,
-            write=self.records.append,
+            tell=self._tell,
+            write=self.records.extend,
             wall=lambda: EPOCH + self._simulation.now,
             random=random.Random(self._seed),
             first_request=100 * self._lives,
@@ -84,6 +86,12 @@ class RealTracker:
     def _emit(self, event: str, /, **fields: object) -> None:
         kept = {key.rstrip("_"): value for key, value in fields.items() if value is not None}
         self.events.append(Event(self._simulation.now, event, kept))
+
+    def _tell(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            event = parse_event(line)
+            assert event is not None
+            self.events.append(Event(self._simulation.now, event.event, dict(event.fields)))
 
     def _watch(self) -> None:
         if not self.down and self.core.next_expiry <= self._simulation.now:

@@ -27,7 +27,7 @@ class Node:
     def __init__(self, limits: Limits | None = None) -> None:
         self.journal = Journal()
         self.journal.start()
-        self.world = World(write=self.journal.write, limits=limits)
+        self.world = World(write=self.journal.write_all, limits=limits)
         self.commands = Commands("tracker")
         desk = Desk("tracker", "127.0.0.1:6771", self.world.core, self.journal, lambda: self.world.now, self.wall)
         add_commands(self.commands, desk)

@@ -33,7 +33,7 @@ class Played:
         self._state = state
         self.journal = Journal(state)
         self.journal.start()
-        self.world = World(write=self.journal.write)
+        self.world = World(write=self.journal.write_all)
         link = Link(self.world, seed, loss=loss, twice=0.2, delay=0.15)
         seeders = [Peer(link, f"seeder-{number}", f"10.0.1.{number}") for number in (1, 2, 3)]
         leechers = [
@@ -64,7 +64,8 @@ class Played:
             world.settings,
             ConnectionIds(b"another secret of a new life", world.now),
             emit=world.emit,
-            write=self.journal.write,
+            tell=world.tell,
+            write=self.journal.write_all,
             wall=lambda: EPOCH + world.now - world.started,
             random=chance,
             first_request=self.journal.next_request,

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from torrentnet.console.events import parse_event
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire import udp
@@ -20,7 +21,7 @@ from torrentnet.wire.udp import ANNOUNCE_FIELDS, ANNOUNCE_SIZE, Action, Announce
 from torrentnet.wire.urldata import Publication, pack_publication
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torrentnet.tracker.limits import Limits
     from torrentnet.tracker.records import Record
@@ -56,7 +57,7 @@ class World:
 
     limits: Limits | None = None
     settings: Settings = field(default_factory=lambda: Settings(KEEPALIVE, TIMEOUT))
-    write: Callable[[Record], None] | None = None
+    write: Callable[[Sequence[Record]], None] | None = None
     now: float = 1000.0
     first_request: int = 1
     given: tuple[Info, ...] = ()
@@ -70,7 +71,8 @@ class World:
             self.settings,
             ConnectionIds(b"a secret of the tests", self.now),
             emit=self.emit,
-            write=self.write or self.records.append,
+            tell=self.tell,
+            write=self.write or self.records.extend,
             wall=lambda: EPOCH + self.now - self.started,
             random=random.Random(7),
             first_request=self.first_request,
@@ -81,6 +83,12 @@ class World:
 
     def emit(self, event: str, /, **fields: object) -> None:
         self.events.append(Seen(event, {key: value for key, value in fields.items() if value is not None}))
+
+    def tell(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            event = parse_event(line)
+            assert event is not None
+            self.events.append(Seen(event.event, dict(event.fields)))
 
     def send(self, data: bytes, source: tuple[str, int]) -> bytes | None:
         return self.core.handle(data, source, self.now)
