@@ -55,7 +55,7 @@ class AnnounceDesk:
         requests: Requests,
         chronicle: Chronicle,
         refusals: Refusals,
-        answered: Answered[bytes],
+        answered: Answered[Key, bytes],
         random: Random,
     ) -> None:
         self._settings = settings

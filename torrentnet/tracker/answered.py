@@ -8,6 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 Key: TypeAlias = tuple[tuple[str, int], bytes]
 """Source address, and the datagram without its connection id: what makes two datagrams one request."""
 
+K = TypeVar("K", bound=tuple[object, bytes])
 T = TypeVar("T")
 _ID_SIZE = 8
 _SPARE = 8
@@ -19,10 +20,10 @@ def key_of(data: bytes, source: tuple[str, int]) -> Key:
     return source, data[_ID_SIZE:]
 
 
-class Answered(Generic[T]):
+class Answered(Generic[K, T]):
     """The last answers: at most ``most``, ``most_bytes`` with their requests, none older than ``lifetime`` seconds.
 
-    ``T`` is an answer, or what it can be made of again.
+    ``K`` is what makes two datagrams one request, the datagram last. ``T`` is an answer, or what makes it again.
     """
 
     def __init__(self, most: int, most_bytes: int, lifetime: float) -> None:
@@ -31,17 +32,17 @@ class Answered(Generic[T]):
         self._lifetime = lifetime
         self._bytes = 0
         self._none_before = 0.0
-        self._answers: OrderedDict[Key, tuple[float, T, int]] = OrderedDict()
+        self._answers: OrderedDict[K, tuple[float, T, int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def find(self, key: Key, now: float) -> T | None:
+    def find(self, key: K, now: float) -> T | None:
         """The answer that this very request has had, if it is remembered."""
         kept = self._answers.get(key)
         return kept[1] if kept is not None and now - kept[0] < self._lifetime else None
 
-    def keep(self, key: Key, answer: T, size: int, now: float) -> T:
+    def keep(self, key: K, answer: T, size: int, now: float) -> T:
         """Remember ``answer``, which is ``size`` bytes as a datagram, and give it back."""
         answers = self._answers
         replaced = answers.pop(key, None)

@@ -15,6 +15,7 @@ from torrentnet.tracker.chronicle import Chronicle
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.lookups import LookupDesk
 from torrentnet.tracker.quick import Quick
+from torrentnet.tracker.quick_requests import QuickRequests
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Emit, Reason, Refusals, Refused
 from torrentnet.tracker.registry import Registry
@@ -98,7 +99,11 @@ class Core:
         # Answers of their own, so that a wave of announces does not push out what keeps a row from being written twice.
         lookups = LookupDesk(settings, self.registry, self.requests, self._chronicle, self.refusals, Answered(*kept))
         self.quick = Quick(settings, ids, self.registry, self.requests, random)
-        """A short way for most datagrams; what it does not answer goes to :meth:`handle`."""
+        """A short way for most announces; what it does not answer goes to :meth:`handle`."""
+        self.quick_requests = QuickRequests(
+            self.quick.proved, self.quick.prove, self.registry, self.requests, self._chronicle, lookups, behind
+        )
+        """The same for look-ups and outcomes; :meth:`flush` afterwards."""
         self._desks: dict[int, Callable[[bytes, tuple[str, int], float], bytes]] = {
             int(Action.ANNOUNCE): announces.announce,
             int(Action.SCRAPE): announces.scrape,
@@ -120,7 +125,7 @@ class Core:
             self._chronicle.flush()
 
     def flush(self) -> None:
-        """Write to the log and the journal what :attr:`quick` has to say."""
+        """Write to the log and to the journal what the short way has done."""
         self._chronicle.flush()
 
     def _handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from torrentnet.tracker.answered import key_of
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Reason
 from torrentnet.tracker.requests import Again
@@ -26,6 +25,8 @@ _MOST_TOLD = 4
 """Answers that a swarm remembers as long as they are true, 1.5 kB each."""
 _ASKED = slice(16, None)
 """A look-up from behind its transaction id on."""
+_IDENTITY = slice(8, None)
+"""What two datagrams have in common that are the same request: all but the connection id."""
 
 
 Told: TypeAlias = tuple[bool, int, bytes]
@@ -45,14 +46,15 @@ class LookupDesk:
         requests: Requests,
         chronicle: Chronicle,
         refusals: Refusals,
-        answered: Answered[Told],
+        answered: Answered[tuple[str, bytes], Told],
     ) -> None:
         self._times = settings.keepalive_ms, settings.timeout_ms
         self._registry = registry
         self._requests = requests
         self._chronicle = chronicle
         self._refusals = refusals
-        self._answered = answered
+        self.answered = answered
+        """Answers by the asker's address and all of its datagram but the connection id."""
 
     def lookup(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """Who has the file of this name whole? That nobody has is an answer too, and a row of the log.
@@ -67,8 +69,8 @@ class LookupDesk:
         row = self._requests.own(number, ip, peer_id, name) if number and waits else None
         key = None
         if row is None:
-            key = key_of(data, source)
-            known = self._answered.find(key, now)
+            key = (ip, data[_IDENTITY])
+            known = self.answered.find(key, now)
             if known is not None:
                 return pack_found_tail(tid, *known)
         swarm = self._registry.named(name)
@@ -86,7 +88,7 @@ class LookupDesk:
             if swarm is not None:
                 row.again = Again(place >> 16, swarm, swarm.moment, data[_ASKED], tail)
         elif row is not None and key is not None:
-            self._answered.keep(key, told, len(answer), now)
+            self.answered.keep(key, told, len(answer), now)
         return answer
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:

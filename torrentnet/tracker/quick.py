@@ -1,9 +1,8 @@
-"""The short way for the datagrams that nearly all are: what a peer says or asks again while nothing has changed.
+"""The short way for the datagrams that nearly all are: periodic announces of peers that have nothing new to say.
 
-These are its periodic announces, and look-ups under its request's number. It answers what
-:class:`~torrentnet.tracker.core.Core` would answer, byte for byte, or says that the datagram is not for it and has
-changed nothing; a test holds the two against each other. It takes fields that are unpacked already and writes to the
-columns of :class:`~torrentnet.tracker.roll.Roll` without an object in between.
+It answers what :class:`~torrentnet.tracker.core.Core` would answer, byte for byte, or says that the datagram is not for
+it and has changed nothing; a test holds the two against each other. It takes fields that are unpacked already and
+writes to the columns of :class:`~torrentnet.tracker.roll.Roll` without an object in between.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 from torrentnet.tracker.limits import DEFAULT_WANT, MAX_GAP_S
 from torrentnet.tracker.roll import PEER_ID
 from torrentnet.wire.connection_id import MOST_PROVED
-from torrentnet.wire.lookup import pack_found_tail
 from torrentnet.wire.udp import ANNOUNCE_SIZE, MAX_PEERS, Action, address_text
 
 if TYPE_CHECKING:
@@ -26,16 +24,11 @@ if TYPE_CHECKING:
     from torrentnet.wire.connection_id import ConnectionIds
 
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
-_LOOKUP: Final = int(Action.LOOKUP)
 _HEAD: Final = struct.Struct(">IIIII")
-_NUMBER: Final = slice(4, 8)
-"""Where a look-up has its request's number in the bytes that are the info-hash of an announce."""
-_ASKED: Final = 16
-"""Where a look-up goes on behind its transaction id."""
 
 
 class Quick:
-    """Answers periodic announces, and look-ups that come again. The parts are the core's, which sees to all else."""
+    """Answers periodic announces. The parts are the core's, which sees to all else."""
 
     def __init__(
         self, settings: Settings, ids: ConnectionIds, registry: Registry, requests: Requests, random: Random
@@ -45,10 +38,10 @@ class Quick:
         self._requests = requests
         self._random = random
         self._interval = settings.interval
-        self._proved: dict[int, int] = {}
+        self.proved: dict[int, int] = {}
+        """Connection ids that were good a moment ago, each with its address; it is the same dictionary for ever."""
         # The registry keeps these as long as it lives.
         self._swarms = registry.by_hash
-        self._rows = requests.open_rows
         roll = registry.roll
         self._peer_ids = roll.peer_ids
         self._left = roll.left
@@ -70,7 +63,7 @@ class Quick:
         ip, connection, _, tid, info_hash, peer_id, left, event, ip_field, want, port = fields
         if event or ip_field:
             return None
-        if (self._proved.get(connection) != ip or connection < oldest) and not self._prove(connection, ip, now):
+        if (self.proved.get(connection) != ip or connection < oldest) and not self.prove(connection, ip, now):
             return None
         swarm = self._swarms.get(info_hash)
         if swarm is None:
@@ -99,33 +92,11 @@ class Quick:
             row, want, self._random
         )
 
-    def answer_again(self, fields: tuple[Any, ...], data: bytes, oldest: int, now: float) -> bytes | None:
-        """The same for a datagram that is no announce; ``fields`` are its bytes, and rubbish behind them."""
-        ip, connection, action, tid, middle = fields[:5]
-        if action != _LOOKUP:
-            return None
-        row = self._rows.get(int.from_bytes(middle[_NUMBER], "big"))
-        if row is None:
-            return None
-        again = row.again
-        if (
-            again is None
-            or again.ip != ip
-            or again.moment is not again.swarm.moment
-            or not data.endswith(again.asked)
-            or len(data) != len(again.asked) + _ASKED
-        ):
-            return None
-        if (self._proved.get(connection) != ip or connection < oldest) and not self._prove(connection, ip, now):
-            return None
-        row.asker.seen = now
-        row.note(tid)
-        return pack_found_tail(tid, True, row.number, again.tail)
-
-    def _prove(self, connection: int, ip: int, now: float) -> bool:
+    def prove(self, connection: int, ip: int, now: float) -> bool:
+        """Whether a connection id is good that is not among those, or may be too old."""
         if not self._ids.accepts(connection, address_text(ip), now):
             return False
-        if len(self._proved) >= MOST_PROVED:
-            self._proved.clear()
-        self._proved[connection] = ip
+        if len(self.proved) >= MOST_PROVED:
+            self.proved.clear()
+        self.proved[connection] = ip
         return True

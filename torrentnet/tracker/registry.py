@@ -46,7 +46,8 @@ class Registry:
         self.roll = Roll()
         self.by_hash: dict[bytes, Swarm] = {}
         """The swarms that have a member."""
-        self._names: dict[str, Swarm] = {}
+        self.by_name: dict[str, Swarm] = {}
+        """Those of them that have a name; both are the same dictionaries as long as this lives."""
         self._count = 0
         self._per_ip: Counter[str] = Counter()
         self._swarms_per_ip: Counter[str] = Counter()
@@ -81,7 +82,7 @@ class Registry:
 
     def named(self, name: str) -> Swarm | None:
         """The swarm that a file name stands for."""
-        return self._names.get(name)
+        return self.by_name.get(name)
 
     def holders(self) -> Iterator[Holder]:
         """All members, swarm by swarm, each in the order of their coming. For other threads too.
@@ -194,7 +195,7 @@ class Registry:
             del self.by_hash[swarm.info_hash]
             _decrement(self._swarms_per_ip, swarm.opened_by)
             if swarm.name is not None:
-                del self._names[swarm.name]
+                del self.by_name[swarm.name]
 
     def late(self, now: float) -> Iterator[Holder]:
         """Those that have been silent for too long; the caller removes each."""
@@ -213,7 +214,7 @@ class Registry:
         learned = swarm.learn(publication.size, publication.piece_length)
         if swarm.name is None and publication.name is not None:
             swarm.name = publication.name
-            self._names[publication.name] = swarm
+            self.by_name[publication.name] = swarm
             learned = True
         return learned
 
@@ -228,7 +229,7 @@ class Registry:
                 f"name taken: {name} is another file here, whose .torrent the tracker was given;"
                 " share yours under another name",
             )
-        other = self._names.get(name)
+        other = self.by_name.get(name)
         if other is not None and other.info_hash != info_hash:
             row = next(iter(other.complete or other.members.values()))
             raise Refused(

@@ -188,7 +188,7 @@ class Requests:
         """
         row = self.open_rows.get(number)
         if row is not None and _owns(row, ip, peer_id):
-            self._take(row)
+            self.take(row)
             return row
         row = self._given_up.get(number)
         if row is not None and succeeded and _owns(row, ip, peer_id):
@@ -212,7 +212,7 @@ class Requests:
             if (info_hash is None or row.info_hash == info_hash) and (file is None or row.file == file)
         ]
         for row in rows:
-            self._take(row)
+            self.take(row)
             self._given_up[row.number] = row
         while len(self._given_up) > self.limits.closed_requests:
             self._given_up.popitem(last=False)
@@ -244,7 +244,8 @@ class Requests:
         if len(rows) == 1:
             self._late.add(row.asker)
 
-    def _take(self, row: Row) -> None:
+    def take(self, row: Row) -> None:
+        """Close an open row, whose outcome is there."""
         asker = row.asker
         if row.repeatable is not None:
             for transaction_id in row.repeatable:

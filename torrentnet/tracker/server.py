@@ -29,6 +29,8 @@ LONGEST_WAIT_S: Final = 60.0
 MAX_ERRORS: Final = 1_000
 """Failed receives without a good one in between, after which the socket is taken for broken."""
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
+_LOOKUP: Final = int(Action.LOOKUP)
+_OUTCOME: Final = int(Action.OUTCOME)
 _BIND_HINTS: Final = {
     "EADDRINUSE": "another program listens there; choose another port, or 0 for any free one",
     "EADDRNOTAVAIL": "this machine does not have that address",
@@ -96,7 +98,9 @@ class Server:
             self._drain_singly()
             return
         batch, clock = self._batch, self._clock
-        quick, quick_again, oldest_id = self._core.quick.answer, self._core.quick.answer_again, self._core.ids.oldest
+        core = self._core
+        quick, oldest_id = core.quick.answer, core.ids.oldest
+        others = {_LOOKUP: core.quick_requests.lookup, _OUTCOME: core.quick_requests.outcome}
         for _ in range(DRAIN // MOST):
             count = batch.receive()
             if not count:
@@ -113,7 +117,8 @@ class Server:
                         data = batch.data(index) if answer is None else b""
                     else:
                         data = batch.data(index)
-                        answer = quick_again(fields, data, oldest, now)
+                        other = others.get(fields[2])
+                        answer = None if other is None else other(fields, data, oldest, now)
                     if answer is not None:
                         short += 1
                     else:

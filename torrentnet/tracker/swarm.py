@@ -104,10 +104,11 @@ class Swarm:
     _slots: array[int] = field(default_factory=lambda: array("I"))
     _askers: Finder = field(init=False)
     """Complete members with the extension by their peer id: only such peers look anything up."""
-    _seeds: Seeds = field(init=False)
+    seeds: Seeds = field(init=False)
+    """All complete members."""
 
     def __post_init__(self) -> None:
-        self._seeds = Seeds(self)
+        self.seeds = Seeds(self)
         self._askers = Finder(self.roll.after, self.roll.id_hash)
 
     @property
@@ -199,7 +200,7 @@ class Swarm:
             self.complete[row] = None
         else:
             del self.complete[row]
-        self._seeds.forget()
+        self.seeds.forget()
         self._changed()
         if flags & EXTENDED:
             (self._askers.add if complete else self._askers.remove)(row)
@@ -251,7 +252,20 @@ class Swarm:
         at_address = self.members.get(place)
         if at_address is not None and at_address in self.complete and at_address not in own:
             own.append(at_address)
-        return Seeds(self, own) if own else self._seeds
+        return Seeds(self, own) if own else self.seeds
+
+    def told_to(self, place: int, peer_id: bytes, first: int) -> bytes | None:
+        """What others were told at this moment who asked from there on, where this asker is to be told the same."""
+        for row in self._askers.rows(hash(peer_id)):
+            if self.roll.peer_ids.startswith(peer_id, row * PEER_ID):
+                return None
+        incomplete = len(self.members) - len(self.complete)
+        own = self.members.get(place)
+        if own is not None:
+            if own in self.complete:
+                return None
+            incomplete -= 1
+        return self.told.get((first, incomplete))
 
     def _changed(self) -> None:
         self.moment = object()

@@ -11,7 +11,7 @@ from array import array
 from dataclasses import dataclass
 
 from tests.unit.tracker.world import Client, World
-from torrentnet.tracker.answered import Answered, key_of
+from torrentnet.tracker.answered import Answered, Key, key_of
 from torrentnet.tracker.deadlines import Deadlines
 from torrentnet.tracker.refusals import Reason
 from torrentnet.tracker.server import Server, bind
@@ -110,7 +110,7 @@ def test_nobody_is_late_when_nobody_is_there() -> None:
 
 def test_answers_are_bounded_by_number_bytes_and_age() -> None:
     source = ("10.0.0.1", 1)
-    answered: Answered[bytes] = Answered(most=3, most_bytes=1_000, lifetime=120)
+    answered: Answered[Key, bytes] = Answered(most=3, most_bytes=1_000, lifetime=120)
     keys = [key_of(bytes(8) + bytes([number]), source) for number in range(5)]
     for key in keys:
         answered.keep(key, b"a", 1, 0.0)

@@ -117,9 +117,16 @@ class Short(World):
         fields = (ip, *_FIELDS.unpack(data[:ANNOUNCE_SIZE].ljust(ANNOUNCE_SIZE, b"\x01")))
         oldest = self.core.ids.oldest(self.now)
         if fields[2] == udp.Action.ANNOUNCE:
-            answer = self.core.quick.answer(fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now)
+            answer: bytes | bytearray | None = self.core.quick.answer(
+                fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now
+            )
+        elif fields[2] == udp.Action.LOOKUP:
+            answer = self.core.quick_requests.lookup(fields, data, oldest, self.now)
+        elif fields[2] == udp.Action.OUTCOME:
+            answer = self.core.quick_requests.outcome(fields, data, oldest, self.now)
         else:
-            answer = self.core.quick.answer_again(fields, data, oldest, self.now)
+            answer = None
+        self.core.flush()
         if answer is None:
             return super().send(data, source)
         self.taken += 1
