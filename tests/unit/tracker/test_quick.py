@@ -368,3 +368,47 @@ def test_a_look_up_that_is_not_quite_the_same_takes_the_long_way(wrong: str) -> 
     before = world.taken
     world.send(packet, leecher.source)
     assert world.taken == before
+
+
+def served(world: World) -> tuple[Client, int]:
+    """A leecher with an open request, where what all are told is known."""
+    Client(world, "seeder-1").announce(Event.STARTED)
+    Client(world, "leecher-0", ip="10.0.0.9").lookup()
+    leecher = Client(world, "leecher-1", ip="10.0.0.2")
+    return leecher, leecher.lookup().request
+
+
+def test_a_look_up_that_comes_again_after_its_outcome_is_no_other_request() -> None:
+    world = Short()
+    leecher, _ = served(world)
+    leecher.outcome(2)
+    packet = leecher.lookup_packet()
+    first = world.send(packet, leecher.source)
+    leecher.outcome(3)
+    assert world.taken == 4
+    assert world.send(packet, leecher.source) == first
+    assert len(world.told("request")) == 3
+
+
+def test_an_outcome_is_the_requesters_own_the_short_way_too() -> None:
+    world = Short()
+    leecher, number = served(world)
+    Client(world, "twin", ip="10.0.0.3", peer_id=leecher.peer_id).outcome(number)
+    Client(world, "heir", ip=leecher.ip).outcome(number)
+    assert world.told("outcome") == []
+    before = world.taken
+    leecher.outcome(number)
+    assert world.taken == before + 1
+    assert len(world.told("outcome")) == 1
+
+
+def test_an_outcome_the_short_way_keeps_the_peers_other_requests_alive() -> None:
+    world = Short()
+    leecher, number = served(world)
+    leecher.lookup("other.txt")
+    world.pass_time(1.5)
+    before = world.taken
+    leecher.outcome(number)
+    assert world.taken == before + 1
+    world.pass_time(1.5)
+    assert "other.txt" in [row.file for row in world.core.requests.open_rows.values()]
