@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -25,8 +24,8 @@ from rich.console import Console
 from torrentnet.lab import abilities, kept, report, state
 from torrentnet.lab.board import Board
 from torrentnet.lab.clock import Clock
-from torrentnet.lab.engines.values import LabSpec, Mode, NodeStatus, StateChange
-from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
+from torrentnet.lab.engines.values import LabSpec, Mode, StateChange
+from torrentnet.lab.errors import EngineError, LabError, UsageError
 from torrentnet.lab.events import show_time
 from torrentnet.lab.faults import Faults
 from torrentnet.lab.files import make_files
@@ -38,10 +37,10 @@ from torrentnet.lab.looking import Stage
 from torrentnet.lab.metainfo import make_torrents
 from torrentnet.lab.netverbs import NetworkVerbs
 from torrentnet.lab.outcome import Outcome, Verdict
-from torrentnet.lab.plan import NodePlan, Plan, Role
 from torrentnet.lab.programs import command_lines, node_specs
 from torrentnet.lab.record import Recorder, make_run_directory
-from torrentnet.lab.timeline import PARALLEL, Applied, Timeline, is_late
+from torrentnet.lab.starting import NotUp, start_first
+from torrentnet.lab.timeline import Applied, Timeline
 from torrentnet.lab.view import View
 
 if TYPE_CHECKING:
@@ -52,22 +51,11 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.base import Engine
     from torrentnet.lab.expect import Judgement
     from torrentnet.lab.network.probe import Offer
+    from torrentnet.lab.plan import Plan
     from torrentnet.lab.verbs import Undo
 
-START_S = 30.0
-"""For the tracker, and for the first seeds together, to say that they are up."""
-START_EACH_S = 1.0
-"""More for each of the first seeds."""
 LAST_LINES_OF = 4
 """Nodes whose last lines are shown when something failed."""
-
-
-class NotUp(LabError):
-    """A node's program ended, or said nothing, before the lab could begin."""
-
-    def __init__(self, message: str, nodes: Iterable[str]) -> None:
-        super().__init__(message, exit_code=EXIT_FAILED)
-        self.nodes = tuple(nodes)
 
 
 class Lab(NetworkVerbs):
@@ -190,40 +178,12 @@ class Lab(NetworkVerbs):
             self.board.listen(self._view.news)
             self._view.begin(self.plan, self.board)
             self.engine.watch(self.board.take_line, self._take_state)
-            self._start_first()
+            start_first(self.plan, self.engine, self.board)
             self.faults.warm()
             self.clock = Clock()
             self._recorder.begin(self.clock.epoch)
             self._recorder.lab("zero")
             self._view.zero(self.clock)
-
-    def _start_first(self) -> None:
-        tracker = next(node for node in self.plan.nodes if node.role is Role.TRACKER)
-        self.engine.start(tracker.name)
-        self._await_first([tracker], "listening", START_S)
-        seeds = [node for node in self.plan.nodes if node.role is Role.SHARE and not is_late(node)]
-        with ThreadPoolExecutor(PARALLEL, "start") as hands:
-            list(hands.map(self.engine.start, (node.name for node in seeds)))
-        self._await_first(seeds, "published", START_S + START_EACH_S * len(seeds))
-
-    def _await_first(self, nodes: list[NodePlan], event: str, timeout: float) -> None:
-        """Wait until each node has said ``event``. Raises NotUp when one ends before, or time is up."""
-
-        def missing() -> list[str]:
-            return [node.name for node in nodes if not self.board.events(node.name, event)]
-
-        def ended() -> list[str]:
-            return [name for name in missing() if self.board.view(name).state.status is NodeStatus.EXITED]
-
-        self.board.wait_until(lambda: not missing() or bool(ended()), timeout)
-        # The last lines of a node that has ended may come a moment after the news of its end.
-        if ended() and self.board.wait_until(lambda: not missing(), 0.5):
-            return
-        if dead := ended():
-            code = self.board.view(dead[0]).state.exit_code
-            raise NotUp(f"{dead[0]} ended with status {code} before it was up (no event `{event}`)", dead)
-        if late := missing():
-            raise NotUp(f"{', '.join(late[:4])} did not come up within {timeout:g} s (no event `{event}`)", late)
 
     def keep(self) -> None:
         """Leave the lab up when it is closed: ``down`` removes it then."""
