@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 import secrets
-import select
 import signal
 import socket
-import time
 from typing import TYPE_CHECKING, Any
 
-from torrentnet.clients.child import Child, first_line, installed
-from torrentnet.clients.client import Client, ClientError, Standing
-from torrentnet.clients.rpc import NoAnswer, Rpc
+from torrentnet.clients.child import first_line, installed
+from torrentnet.clients.client import ClientError, Standing
+from torrentnet.clients.daemon import Daemon
+from torrentnet.clients.rpc import Rpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,23 +25,23 @@ if TYPE_CHECKING:
 GID = "746f7272656e746e"
 """The download's name in aria2: any 16 hexadecimal digits."""
 KEYS = ("status", "bitfield", "completedLength", "totalLength", "uploadLength", "connections", "errorMessage", "seeder")
-START_S = 20.0
 ANNOUNCED = re.compile(r"UDPT received ANNOUNCE reply .*event=STARTED")
 COMPLAINT = re.compile(r"\[(ERROR|WARN)\]")
 NOISE = re.compile(r"CA certificates|DHT routing table|DHTRoutingTable")
 """Complaints about what is not used here."""
 
 
-class Aria2(Client):
+class Aria2(Daemon):
     """See :class:`Client`."""
 
-    name = "aria2"
+    name = title = "aria2"
+    start_s = 20.0
+    goodbye = signal.SIGINT
+    """For a SIGTERM it says none."""
 
     def __init__(self, job: Job, said: Callable[[str], None]) -> None:
-        super().__init__(job, said)
+        super().__init__(job, said, Rpc(0, ""))
         self._secret = secrets.token_hex(8)
-        self._child: Child | None = None
-        self._rpc = Rpc(0, "")
         self._announced = False
         self._quiet = not job.seed
 
@@ -54,17 +53,10 @@ class Aria2(Client):
         """See :meth:`Client.start`."""
         port = _free_port()
         self._rpc = Rpc(port, "/jsonrpc")
-        self._child = Child([installed("aria2c", "aria2"), *self._options(port)], self.job.state, self._heard)
-        deadline = time.monotonic() + START_S
-        while True:
-            self._child.check()
-            try:
-                self._call("getVersion")
-                return
-            except NoAnswer:
-                if time.monotonic() > deadline:
-                    raise ClientError(f"aria2 does not answer after {START_S:g} s") from None
-                time.sleep(0.05)
+        self._begin([installed("aria2c", "aria2"), *self._options(port)])
+
+    def _hello(self) -> None:
+        self._call("getVersion")
 
     def _options(self, port: int) -> list[str]:
         job = self.job
@@ -124,19 +116,8 @@ class Aria2(Client):
             raise ClientError(f"aria2 refused {method}: {text}")
         return answer["result"]
 
-    def wait(self, seconds: float, wake: int) -> None:
-        """See :meth:`Client.wait`."""
-        select.select([wake], [], [], seconds)
-
-    def poll(self) -> Standing:
-        """See :meth:`Client.poll`."""
-        assert self._child is not None
-        self._child.check()
-        try:
-            told = self._call("tellStatus", GID, KEYS)
-        except NoAnswer as error:
-            self._child.check()
-            raise ClientError(f"aria2 does not answer any more: {error}") from None
+    def _standing(self) -> Standing:
+        told = self._call("tellStatus", GID, KEYS)
         if told["status"] in {"error", "removed"}:
             raise ClientError(f"aria2 gave up: {told.get('errorMessage', '')}")
         done, size = int(told["completedLength"]), int(told["totalLength"])
@@ -154,12 +135,6 @@ class Aria2(Client):
             int(told["uploadLength"]),
             int(told["connections"]),
         )
-
-    def stop(self, seconds: float) -> None:
-        """See :meth:`Client.stop`: for a SIGTERM aria2 says no good-bye, for a SIGINT it does."""
-        if self._child is not None:
-            self._child.end(signal.SIGINT, seconds)
-        self._rpc.close()
 
 
 def _free_port() -> int:

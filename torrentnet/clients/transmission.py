@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import json
 import re
-import select
 import signal
-import time
 from typing import TYPE_CHECKING, Any
 
-from torrentnet.clients.child import Child, first_line, installed
-from torrentnet.clients.client import Client, ClientError, Standing
-from torrentnet.clients.rpc import NoAnswer, Rpc
+from torrentnet.clients.child import first_line, installed
+from torrentnet.clients.client import ClientError, Standing
+from torrentnet.clients.daemon import Daemon
+from torrentnet.clients.rpc import Rpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from torrentnet.clients.client import Job
 
 COMMAND, PACKAGE = "transmission-daemon", "transmission-daemon"
-START_S = 30.0
 SEEDING = 6
 FIELDS = (
     "status",
@@ -45,16 +43,17 @@ NOISE = re.compile(r"queue\.json")
 """A complaint about what is not there at a first start."""
 
 
-class Transmission(Client):
+class Transmission(Daemon):
     """See :class:`Client`."""
 
     name = "transmission"
+    title = "Transmission"
+    start_s = 30.0
+    goodbye = signal.SIGTERM
 
     def __init__(self, job: Job, said: Callable[[str], None]) -> None:
-        super().__init__(job, said)
-        self._child: Child | None = None
         self._socket = str(job.state / "rpc")
-        self._rpc = Rpc(self._socket, "/transmission/rpc")
+        super().__init__(job, said, Rpc(self._socket, "/transmission/rpc"))
         self._session = ""
         self._id = 0
 
@@ -67,18 +66,9 @@ class Transmission(Client):
         job = self.job
         settings = job.state / "settings.json"
         settings.write_text(json.dumps(self._settings(), indent=4), encoding="utf-8")
-        argv = [installed(COMMAND, PACKAGE), "--foreground", "--config-dir", str(job.state), "--log-level", "error"]
-        self._child = Child(argv, job.state, self._heard)
-        deadline = time.monotonic() + START_S
-        while True:
-            self._child.check()
-            try:
-                self._call("session-get", fields=["version"])
-                break
-            except NoAnswer:
-                if time.monotonic() > deadline:
-                    raise ClientError(f"Transmission does not answer after {START_S:g} s") from None
-                time.sleep(0.05)
+        self._begin(
+            [installed(COMMAND, PACKAGE), "--foreground", "--config-dir", str(job.state), "--log-level", "error"]
+        )
         metainfo = base64.b64encode(job.torrent.read_bytes()).decode("ascii")
         added = self._call("torrent-add", metainfo=metainfo, **{"download-dir": str(job.directory), "paused": False})
         # A torrent of an earlier life is there already.
@@ -86,6 +76,9 @@ class Transmission(Client):
         if not torrent:
             raise ClientError("Transmission did not take the .torrent")
         self._id = torrent["id"]
+
+    def _hello(self) -> None:
+        self._call("session-get", fields=["version"])
 
     def _heard(self, line: str) -> None:
         if not NOISE.search(line):
@@ -133,19 +126,8 @@ class Transmission(Client):
             raise ClientError(f"Transmission refused {method}: {answer.get('result') if answer else status}")
         raise ClientError(f"Transmission refused {method}: it takes no session id")
 
-    def wait(self, seconds: float, wake: int) -> None:
-        """See :meth:`Client.wait`."""
-        select.select([wake], [], [], seconds)
-
-    def poll(self) -> Standing:
-        """See :meth:`Client.poll`."""
-        assert self._child is not None
-        self._child.check()
-        try:
-            told = self._call("torrent-get", ids=[self._id], fields=FIELDS)["torrents"]
-        except NoAnswer as error:
-            self._child.check()
-            raise ClientError(f"Transmission does not answer any more: {error}") from None
+    def _standing(self) -> Standing:
+        told = self._call("torrent-get", ids=[self._id], fields=FIELDS)["torrents"]
         if not told:
             raise ClientError("Transmission has lost the torrent")
         torrent = told[0]
@@ -158,9 +140,3 @@ class Transmission(Client):
         return Standing(
             have, whole, announced, torrent["downloadedEver"], torrent["uploadedEver"], torrent["peersConnected"]
         )
-
-    def stop(self, seconds: float) -> None:
-        """See :meth:`Client.stop`."""
-        if self._child is not None:
-            self._child.end(signal.SIGTERM, seconds)
-        self._rpc.close()
