@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tests.unit.lab.fakes import make_plan
-from tests.unit.lab.test_counting import BAD, peers
-from tests.unit.lab.test_expect import Trial
+from tests.unit.lab.trial import BAD, Trial, peers
 from torrentnet.lab.engines.values import NodeStatus
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.judge import judge
@@ -21,18 +20,12 @@ if TYPE_CHECKING:
 PEERS = ("tracker", "console", "peers", "--json")
 
 
-@pytest.fixture
-def trial() -> Trial:
-    return Trial()
-
-
 def test_it_holds_when_its_time_is_over(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
     question = trial.question(Check.KNOWS, "tracker", bound=Bound(1), always=2.0)
     for step in range(20):
         assert trial.ask(question, step / 10) is None
-    answer = trial.ask(question, 2.0)
-    assert answer is not None
+    answer = trial.answer(question, 2.0)
     assert answer.passed
     assert answer.measured == "1 peer (seeder-1), at 2.0 s; held for 2.0 s, looked at 5 times"
     assert len(trial.engine.asked) == 5
@@ -43,8 +36,7 @@ def test_it_fails_at_once(trial: Trial) -> None:
     question = trial.question(Check.KNOWS, "tracker", bound=Bound(1), always=10.0)
     assert trial.ask(question, 0.0) is None
     trial.engine.answers[PEERS] = peers()
-    answer = trial.ask(question, 1.5)
-    assert answer is not None
+    answer = trial.answer(question, 1.5)
     assert (answer.passed, answer.time) == (False, 1.5)
     assert answer.measured == "0 peers, expected at least 1, at 1.5 s; it had held for 1.5 s"
 
@@ -55,8 +47,7 @@ def test_it_begins_at_its_time(trial: Trial) -> None:
     assert trial.ask(question, 4.9) is None
     trial.live("seeder-1", NodeStatus.RUNNING)
     assert trial.ask(question, 5.0) is None
-    answer = trial.ask(question, 7.0)
-    assert answer is not None
+    answer = trial.answer(question, 7.0)
     assert answer.passed
 
 
@@ -68,8 +59,7 @@ def test_it_begins_with_its_event(trial: Trial) -> None:
     trial.timeline.times[0] = 3.0
     assert trial.ask(question, 3.0) is None
     trial.live("seeder-1", NodeStatus.RUNNING)
-    answer = trial.ask(question, 4.0)
-    assert answer is not None
+    answer = trial.answer(question, 4.0)
     assert answer.measured == "running at 4.0 s; it had held for 1.0 s"
 
 
@@ -78,8 +68,7 @@ def test_a_line_that_must_never_come(trial: Trial) -> None:
     assert trial.ask(question, 1.0) is None
     assert question.open_ended
     trial.say(2.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    answer = trial.ask(question, 2.0)
-    assert answer is not None
+    answer = trial.answer(question, 2.0)
     assert not answer.passed
 
 
@@ -110,8 +99,7 @@ def test_a_node_that_is_down_does_not_hold(trial: Trial) -> None:
     question = trial.question(Check.KNOWS, "tracker", bound=Bound(1), always=9.0)
     assert trial.ask(question, 0.0) is None
     trial.live("tracker", NodeStatus.EXITED, 137)
-    answer = trial.ask(question, 1.0)
-    assert answer is not None
+    answer = trial.answer(question, 1.0)
     assert (answer.passed, answer.measured) == (False, "tracker is not running; it had held for 1.0 s")
 
 
@@ -122,8 +110,7 @@ def test_an_engine_that_fails_once_decides_nothing(trial: Trial) -> None:
     assert trial.ask(question, 0.0) is None
     trial.engine.failing = ""
     assert trial.ask(question, 1.0) is None
-    answer = trial.ask(question, 2.0)
-    assert answer is not None
+    answer = trial.answer(question, 2.0)
     assert answer.passed
     trial.engine.failing = "the daemon has gone away"
     question = trial.question(Check.KNOWS, "tracker", bound=Bound(1), always=20.0)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.lab.test_expect import Trial
+from tests.unit.lab.trial import BAD, Trial, peers
 from torrentnet.lab.counting import interface_bytes, peer_names, show_bytes
 from torrentnet.lab.engines.values import ExecResult, NodeStatus
 from torrentnet.lab.looking import bound_text
@@ -20,16 +20,6 @@ Inter-|   Receive                                                |  Transmit
 """  # noqa: E501
 
 
-@pytest.fixture
-def trial() -> Trial:
-    return Trial()
-
-
-def peers(*names: str) -> ExecResult:
-    rows = [json.dumps({"peer": name, "address": f"198.18.0.{index}:6881"}) for index, name in enumerate(names)]
-    return ExecResult(0, "".join(f"{row}\n" for row in rows), "")
-
-
 # ── knows ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -39,8 +29,7 @@ def test_the_tracker_knows_so_many_peers(trial: Trial) -> None:
     trial.engine.answers[key] = peers("seeder-1")
     assert trial.ask(question, 1.0) is None
     trial.engine.answers[key] = peers("seeder-1", "leecher-1")
-    answer = trial.ask(question, 2.0)
-    assert answer is not None
+    answer = trial.answer(question, 2.0)
     assert answer.passed
     assert answer.measured == "2 peers (seeder-1, leecher-1), at 2.0 s"
     assert answer.look == "look tracker peers"
@@ -49,8 +38,7 @@ def test_the_tracker_knows_so_many_peers(trial: Trial) -> None:
 def test_too_many_peers_are_named(trial: Trial) -> None:
     question = trial.question(Check.KNOWS, "tracker", bound=Bound(most=3), at=2.0)
     trial.engine.answers["tracker", "console", "peers", "--json"] = peers(*(f"n-{index}" for index in range(10)))
-    answer = trial.ask(question, 2.0)
-    assert answer is not None
+    answer = trial.answer(question, 2.0)
     assert not answer.passed
     assert answer.measured == (
         "10 peers (n-0, n-1, n-2, n-3, n-4, n-5, n-6, n-7 and 2 more), expected at most 3, at 2.0 s"
@@ -67,8 +55,7 @@ def test_too_many_peers_are_named(trial: Trial) -> None:
 )
 def test_what_the_tracker_answers_instead(trial: Trial, answer: ExecResult, measured: str) -> None:
     trial.engine.answers["tracker", "console", "peers", "--json"] = answer
-    found = trial.ask(trial.question(Check.KNOWS, "tracker", bound=Bound(1, 1), at=1.0), 1.0)
-    assert found is not None
+    found = trial.answer(trial.question(Check.KNOWS, "tracker", bound=Bound(1, 1), at=1.0), 1.0)
     assert (found.passed, found.measured) == (False, measured)
 
 
@@ -80,8 +67,6 @@ def test_a_peer_with_two_files_is_one_peer() -> None:
 
 # ── log ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-BAD = LogPattern(event="bad_piece", fields=(("peer", "seeder-1"),))
-
 
 def test_a_line_of_the_log_is_waited_for(trial: Trial) -> None:
     question = trial.question(Check.LOG, log=BAD, bound=Bound(2), within=5.0)
@@ -89,8 +74,7 @@ def test_a_line_of_the_log_is_waited_for(trial: Trial) -> None:
     trial.say(1.1, "leecher-1", "bad_piece peer=seeder-2 piece=3")
     assert trial.ask(question, 2.0) is None
     trial.say(3.0, "leecher-1", "bad_piece peer=seeder-1 piece=4")
-    answer = trial.ask(question, 3.1)
-    assert answer is not None
+    answer = trial.answer(question, 3.1)
     assert answer.passed
     assert answer.measured == "2 lines with the event bad_piece peer=seeder-1; the last at 3.0 s"
     assert answer.time == pytest.approx(3.0)
@@ -100,8 +84,7 @@ def test_a_line_of_the_log_is_waited_for(trial: Trial) -> None:
 def test_a_line_that_does_not_come(trial: Trial) -> None:
     question = trial.question(Check.LOG, log=LogPattern(text="no seed"), bound=Bound(1), within=5.0)
     assert trial.ask(question, 5.4) is None
-    answer = trial.ask(question, 5.6)
-    assert answer is not None
+    answer = trial.answer(question, 5.6)
     assert (answer.passed, answer.measured) == (False, "no line with the text `no seed`, expected at least 1")
 
 
@@ -109,8 +92,7 @@ def test_a_line_that_comes_too_late(trial: Trial) -> None:
     question = trial.question(Check.LOG, log=BAD, bound=Bound(1), within=5.0)
     trial.say(5.2, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     assert trial.ask(question, 5.3) is None
-    answer = trial.ask(question, 5.6)
-    assert answer is not None
+    answer = trial.answer(question, 5.6)
     assert answer.measured == "no line with the event bad_piece peer=seeder-1, expected at least 1"
 
 
@@ -119,16 +101,14 @@ def test_lines_that_must_not_come_are_waited_for_to_the_end(trial: Trial) -> Non
     assert trial.ask(question, 1.0) is None
     assert not question.open_ended
     assert trial.ask(question, 5.4) is None
-    answer = trial.ask(question, 5.6)
-    assert answer is not None
+    answer = trial.answer(question, 5.6)
     assert (answer.passed, answer.measured) == (True, "no line with the event bad_piece peer=seeder-1")
 
 
 def test_one_that_must_not_come_and_does_is_shown_at_once(trial: Trial) -> None:
     question = trial.question(Check.LOG, log=BAD, bound=Bound(most=0), within=29.0)
     trial.say(1.5, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    answer = trial.ask(question, 2.0)
-    assert answer is not None
+    answer = trial.answer(question, 2.0)
     assert not answer.passed
     assert answer.measured.startswith("1 line with the event bad_piece peer=seeder-1, expected at most 0; at 1.5 s: ")
     assert answer.measured.endswith("bad_piece peer=seeder-1 piece=3")
@@ -159,8 +139,7 @@ def test_lines_before_the_event_do_not_count(trial: Trial) -> None:
     question = trial.question(Check.LOG, log=BAD, bound=Bound(1), within=2.0, after=0)
     assert trial.ask(question, 5.5) is None
     trial.say(6.0, "leecher-1", "bad_piece peer=seeder-1 piece=4")
-    answer = trial.ask(question, 6.1)
-    assert answer is not None
+    answer = trial.answer(question, 6.1)
     assert answer.measured == "1 line with the event bad_piece peer=seeder-1; 1.0 s after kill seeder-1"
 
 
@@ -169,8 +148,7 @@ def test_lines_at_a_time_are_looked_at_when_they_have_come(trial: Trial) -> None
     assert trial.ask(question, 2.1) is None
     trial.say(1.9, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     trial.say(2.2, "leecher-1", "bad_piece peer=seeder-1 piece=4")
-    answer = trial.ask(question, 2.5)
-    assert answer is not None
+    answer = trial.answer(question, 2.5)
     assert answer.passed
 
 
@@ -183,8 +161,7 @@ def test_an_exit_status_counts_also_when_the_node_is_up_again(trial: Trial) -> N
     trial.clock.time = 2.0
     trial.live("seeder-1", NodeStatus.EXITED, 137)
     trial.live("seeder-1", NodeStatus.RUNNING)
-    answer = trial.ask(question, 3.0)
-    assert answer is not None
+    answer = trial.answer(question, 3.0)
     assert (answer.passed, answer.measured) == (True, "ended with status 137 at 2.0 s")
 
 
@@ -193,18 +170,15 @@ def test_another_exit_status(trial: Trial) -> None:
     trial.clock.time = 2.0
     trial.live("leecher-1", NodeStatus.EXITED, 0)
     assert trial.ask(question, 2.1) is None
-    answer = trial.ask(question, 3.2)
-    assert answer is not None
+    answer = trial.answer(question, 3.2)
     assert (answer.passed, answer.measured) == (False, "ended with status 0 at 2.0 s, expected status 1")
 
 
 def test_a_node_that_does_not_end(trial: Trial) -> None:
     trial.live("leecher-1", NodeStatus.RUNNING)
-    answer = trial.ask(trial.question(Check.EXIT, status=0, within=2.0), 2.6)
-    assert answer is not None
+    answer = trial.answer(trial.question(Check.EXIT, status=0, within=2.0), 2.6)
     assert (answer.passed, answer.measured) == (False, "has not ended: running")
-    answer = trial.ask(trial.question(Check.EXIT, status=0, at=3.0), 3.0)
-    assert answer is not None
+    answer = trial.answer(trial.question(Check.EXIT, status=0, at=3.0), 3.0)
     assert (answer.passed, answer.measured) == (False, "has not ended: running at 3.0 s")
 
 
@@ -214,8 +188,7 @@ def test_a_node_that_does_not_end(trial: Trial) -> None:
 def test_the_bytes_of_the_interface(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(0, NET, "")
     question = trial.question(Check.BYTES, sent=Bound(most=200_000), received=Bound(8 << 20), at=2.0)
-    answer = trial.ask(question, 2.0)
-    assert answer is not None
+    answer = trial.answer(question, 2.0)
     assert answer.passed
     assert answer.measured == "sent 120.6 KiB (123456 bytes); received 8.1 MiB (8493465 bytes), at 2.0 s"
     assert answer.look == "/proc/net/dev in leecher-1"
@@ -223,16 +196,14 @@ def test_the_bytes_of_the_interface(trial: Trial) -> None:
 
 def test_too_many_bytes_fail_at_once(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(0, NET, "")
-    answer = trial.ask(trial.question(Check.BYTES, received=Bound(most=8 << 20), within=20.0), 2.0)
-    assert answer is not None
+    answer = trial.answer(trial.question(Check.BYTES, received=Bound(most=8 << 20), within=20.0), 2.0)
     assert not answer.passed
     assert answer.measured == ("received 8.1 MiB (8493465 bytes), expected at most 8.0 MiB (8388608 bytes), at 2.0 s")
 
 
 def test_bytes_that_cannot_be_read(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(1, "", "cat: no such file")
-    answer = trial.ask(trial.question(Check.BYTES, sent=Bound(1), at=1.0), 1.0)
-    assert answer is not None
+    answer = trial.answer(trial.question(Check.BYTES, sent=Bound(1), at=1.0), 1.0)
     assert answer.measured == "/proc/net/dev cannot be read: cat: no such file"
 
 

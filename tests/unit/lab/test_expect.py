@@ -3,84 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, leecher, make_plan, seeder
-from torrentnet.lab.board import Board
-from torrentnet.lab.engines.values import ExecResult, LogLine, NodeState, NodeStatus, StateChange
+from tests.unit.lab.trial import HASH, Trial
+from torrentnet.lab.engines.values import ExecResult, NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.events import show_time
-from torrentnet.lab.expect import Answer, Judgement, Question
-from torrentnet.lab.looking import Stage
+from torrentnet.lab.expect import Answer, Judgement
 from torrentnet.lab.plan import Check, ExpectationPlan, Program
-
-HASH = "ab" * 32
-PATH = "/data/a.txt"
-
-
-class FakeTimeline:
-    """Says of events what a test wants."""
-
-    def __init__(self) -> None:
-        self.times: dict[int, float] = {}
-        self.failed: set[int] = set()
-        self.reviving: set[str] = set()
-
-    def began(self, index: int) -> float | None:
-        return self.times.get(index)
-
-    def never(self, index: int) -> bool:
-        return index in self.failed
-
-    def revives(self, node: str) -> bool:
-        return node in self.reviving
-
-
-class Trial:
-    """A tracker, a seeder and a leecher, of which a test says what they print and how they live."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.engine = FakeEngine("tracker", "seeder-1", "leecher-1")
-        self.board = Board(self.engine.states)
-        self.timeline = FakeTimeline()
-        plan = make_plan(nodes=(seeder(), leecher()))
-        self.stage = Stage(
-            engine=self.engine,
-            board=self.board,
-            clock=self.clock,  # type: ignore[arg-type]
-            timeline=self.timeline,
-            nodes={node.name: node for node in plan.nodes},
-            hashes={"a.txt": HASH},
-            events={0: "kill seeder-1"},
-            time_limit=30.0,
-        )
-
-    def say(self, at: float, node: str, text: str) -> None:
-        self.board.take_line(LogLine(node, EPOCH + at, f"{show_time(EPOCH + at)} {text}"))
-
-    def live(self, node: str, status: NodeStatus, code: int | None = None) -> None:
-        state = NodeState(status, code)
-        self.engine.states[node] = state
-        self.board.take_state(StateChange(node, EPOCH + self.clock.time, state))
-
-    def question(self, check: Check, node: str = "leecher-1", **more: Any) -> Question:
-        return Question(ExpectationPlan(0, check, (node,), "it holds", "trial.yaml:9:5", **more), node, self.stage)
-
-    def ask(self, question: Question, at: float) -> Answer | None:
-        self.clock.time = at
-        question.ask()
-        return question.answer
-
-    def file_is(self, digest: str) -> None:
-        self.engine.answers["leecher-1", "sha256sum", "--", PATH] = ExecResult(0, f"{digest}  {PATH}\n", "")
-
-
-@pytest.fixture
-def trial() -> Trial:
-    return Trial()
 
 
 def test_a_file_is_had_when_it_is_said_and_the_bytes_are_the_sources(trial: Trial) -> None:
@@ -89,8 +19,7 @@ def test_a_file_is_had_when_it_is_said_and_the_bytes_are_the_sources(trial: Tria
     assert trial.engine.asked == []
     trial.say(2.5, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:1")
     trial.file_is(HASH)
-    answer = trial.ask(question, 3.0)
-    assert answer is not None
+    answer = trial.answer(question, 3.0)
     assert answer.passed
     assert answer.measured == "whole at 2.5 s, SHA-256 abababababab..."
     assert answer.time == pytest.approx(2.5)
@@ -102,8 +31,7 @@ def test_other_bytes_are_no_file(trial: Trial) -> None:
     trial.say(2.5, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:1")
     trial.file_is("cd" * 32)
     assert trial.ask(question, 3.0) is None
-    answer = trial.ask(question, 11.0)
-    assert answer is not None
+    answer = trial.answer(question, 11.0)
     assert not answer.passed
     assert answer.measured == "SHA-256 is cdcdcdcdcdcd..., the source's is abababababab..."
 
@@ -114,8 +42,7 @@ def test_an_unfinished_download_tells_how_far_it_came(trial: Trial) -> None:
     trial.say(1.0, "leecher-1", "picked peer=seeder-1 address=198.18.0.3:6881 among=1")
     trial.say(1.0, "leecher-1", "progress file=a.txt have=3 pieces=12 bytes=25 size=100")
     assert trial.ask(question, 10.4) is None
-    answer = trial.ask(question, 10.6)
-    assert answer is not None
+    answer = trial.answer(question, 10.6)
     assert not answer.passed
     assert answer.measured == "3 of 12 pieces (25 %), from seeder-1"
 
@@ -124,16 +51,14 @@ def test_a_line_that_was_late_on_its_way_counts_by_its_own_time(trial: Trial) ->
     question = trial.question(Check.BECOMES, state="seed", within=5.0)
     assert trial.ask(question, 5.1) is None
     trial.say(4.9, "leecher-1", "state state=seed file=a.txt")
-    answer = trial.ask(question, 5.2)
-    assert answer is not None
+    answer = trial.answer(question, 5.2)
     assert answer.passed
 
 
 def test_what_comes_too_late_has_failed_and_says_when_it_came(trial: Trial) -> None:
     question = trial.question(Check.BECOMES, state="seed", within=5.0)
     trial.say(5.3, "leecher-1", "state state=seed file=a.txt")
-    answer = trial.ask(question, 5.3)
-    assert answer is not None
+    answer = trial.answer(question, 5.3)
     assert not answer.passed
     assert answer.measured == "seed at 5.3 s: too late"
 
@@ -143,8 +68,7 @@ def test_a_node_that_has_ended_for_good_is_not_waited_for(trial: Trial) -> None:
     trial.say(1.0, "leecher-1", 'failed file=a.txt reason="no seed is left"')
     trial.live("leecher-1", NodeStatus.EXITED, 1)
     assert trial.ask(question, 2.0) is None
-    answer = trial.ask(question, 3.1)
-    assert answer is not None
+    answer = trial.answer(question, 3.1)
     assert not answer.passed
     assert answer.measured == "has nothing yet; the node ended with status 1: no seed is left"
 
@@ -164,8 +88,7 @@ def test_forgetting_counts_from_the_event(trial: Trial) -> None:
     trial.timeline.times[0] = 5.0
     assert trial.ask(question, 5.5) is None
     trial.say(7.0, "tracker", "forgotten file=a.txt peer=seeder-1 address=198.18.0.3:6881 silent_ms=2000")
-    answer = trial.ask(question, 7.1)
-    assert answer is not None
+    answer = trial.answer(question, 7.1)
     assert answer.passed
     assert answer.measured == "seeder-1 forgotten 2.0 s after kill seeder-1"
 
@@ -174,8 +97,7 @@ def test_a_good_bye_is_forgetting_too_and_all_named_count(trial: Trial) -> None:
     question = trial.question(Check.FORGETS, "tracker", forgotten=("seeder-1", "leecher-1"), within=5.0)
     trial.say(1.0, "tracker", "left file=a.txt peer=seeder-1 address=198.18.0.3:6881")
     assert trial.ask(question, 2.0) is None
-    answer = trial.ask(question, 6.0)
-    assert answer is not None
+    answer = trial.answer(question, 6.0)
     assert not answer.passed
     assert answer.measured == "leecher-1 is still known"
 
@@ -188,16 +110,14 @@ def test_a_real_client_is_known_by_its_address(trial: Trial) -> None:
     trial.say(1.0, "tracker", "left file=a.txt peer=A2-1-37-0@1.2.3.4:6881 address=1.2.3.4:6881")
     assert trial.ask(question, 2.0) is None
     trial.say(2.5, "tracker", f"left file=a.txt peer=A2-1-37-0@{address} address={address}")
-    answer = trial.ask(question, 3.0)
-    assert answer is not None
+    answer = trial.answer(question, 3.0)
     assert answer.passed
 
 
 def test_without_its_event_it_fails(trial: Trial) -> None:
     question = trial.question(Check.FORGETS, "tracker", forgotten=("seeder-1",), within=2.0, after=0)
     trial.timeline.failed.add(0)
-    answer = trial.ask(question, 1.0)
-    assert answer is not None
+    answer = trial.answer(question, 1.0)
     assert answer.measured == "the event that it counts from changed nothing"
 
 
@@ -214,8 +134,7 @@ def test_a_console_answer_holds_some_texts_and_lacks_others(trial: Trial) -> Non
     trial.engine.answers[key] = ExecResult(0, "seeder-1 all\n", "")
     assert trial.ask(question, 1.0) is None
     trial.engine.answers[key] = ExecResult(0, "leecher-1 all\n", "")
-    answer = trial.ask(question, 2.5)
-    assert answer is not None
+    answer = trial.answer(question, 2.5)
     assert answer.passed
     assert answer.measured == "so at 2.5 s"
     assert answer.look == 'look tracker file_logs "a b.txt"'
@@ -228,8 +147,7 @@ def test_a_console_answer_that_is_wrong_says_what_is(trial: Trial) -> None:
     trial.engine.answers["tracker", "console", "peers"] = ExecResult(0, "name\nseeder-1\n", "")
     assert trial.ask(question, 1.9) is None
     assert trial.engine.asked == []
-    answer = trial.ask(question, 2.0)
-    assert answer is not None
+    answer = trial.answer(question, 2.0)
     assert not answer.passed
     assert answer.measured == "no `leecher-1`, there is `seeder-1` in: name / seeder-1"
 
@@ -241,8 +159,7 @@ def test_a_node_that_is_down_cannot_answer_yet(trial: Trial) -> None:
     assert trial.ask(question, 1.0) is None
     trial.live("tracker", NodeStatus.RUNNING)
     trial.engine.answers["tracker", "console", "peers"] = ExecResult(0, "leecher-1\n", "")
-    answer = trial.ask(question, 3.0)
-    assert answer is not None
+    answer = trial.answer(question, 3.0)
     assert answer.passed
 
 
@@ -265,8 +182,7 @@ def test_asking_a_node_pauses_between_two_tries(trial: Trial) -> None:
 @pytest.mark.parametrize(("state", "passed"), [("running", True), ("paused", False), ("exited", False)])
 def test_a_state_is_the_engines(trial: Trial, state: str, passed: bool) -> None:
     question = trial.question(Check.STATE, "seeder-1", state=state, at=4.0)
-    answer = trial.ask(question, 4.0)
-    assert answer is not None
+    answer = trial.answer(question, 4.0)
     assert answer.passed is passed
     assert answer.measured == "running at 4.0 s"
 
