@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
 from tests.unit.peer.trackers import MEMBER, PIECES, SIZE, UNKNOWN, Member, ScriptedTracker
-from torrentnet.peer.lookup import MAX_PAGES, LookupDone
+from torrentnet.peer.lookup import LookupDone
 from torrentnet.peer.membership import Membership
 from torrentnet.peer.requests import Kind
 from torrentnet.peer.session import Departed, Joined, OutcomeNoted, Refused, Silence
@@ -70,28 +70,6 @@ def test_a_join_publishes_name_size_piece_length_and_peer() -> None:
     assert announce.key == member.identity.key
     assert parse_publication(announce.options) == Publication("myfile.txt", SIZE, 256 * 1024, "peer-1", extended=True)
     assert [event for _, event in member.events] == [Joined(again=False)]
-
-
-@pytest.mark.parametrize(
-    ("held", "size", "left"),
-    [
-        (PieceSet(PIECES), SIZE, SIZE),
-        (PieceSet(PIECES, [3]), SIZE, SIZE - 256 * 1024),
-        (PieceSet.full(PIECES), SIZE, 0),
-        (PieceSet(0), 0, 0),
-        # The last piece is short: what is left is never told as nothing while something is missing.
-        (PieceSet(2, [0]), 256 * 1024 + 1, 1),
-        (PieceSet(2, [1]), 256 * 1024 + 1, 1),
-    ],
-    ids=["nothing", "one", "all", "empty-file", "first-of-two", "short-one-of-two"],
-)
-def test_left(held: PieceSet, size: int, left: int) -> None:
-    member = make()
-    member.session.join(Membership(bytes(20), "a", size, 256 * 1024), held, member.simulation.now)
-    member.run(1.0)
-    (_, announce) = scripted(member).requests(Announce)[0]
-    assert isinstance(announce, Announce)
-    assert announce.left == left
 
 
 def test_an_unknown_piece_length_is_not_published_and_no_pieces_are_reported() -> None:
@@ -246,22 +224,6 @@ def test_a_lookup_collects_all_pages_in_one_row(count: int) -> None:
     assert [lookup.request for lookup in asked] == [0] + [7] * (len(asked) - 1)
     assert {lookup.name for lookup in asked} == {"myfile.txt"}
     assert {lookup.peer for lookup in asked} == {"peer-1"}
-
-
-def test_endless_pages_end() -> None:
-    member = make(ScriptedTracker(holders=holders(10_000), page=5))
-    member.session.lookup("myfile.txt", 0, member.simulation.now)
-    assert member.run(60.0, lambda: bool(member.of(LookupDone)))
-    assert len(scripted(member).requests(Lookup)) == MAX_PAGES
-
-
-def test_a_page_that_names_somebody_twice_counts_him_once() -> None:
-    member = make(ScriptedTracker(holders=holders(3) * 2, page=3))
-    member.session.lookup("myfile.txt", 0, member.simulation.now)
-    assert member.run(5.0, lambda: bool(member.of(LookupDone)))
-    ((_, done),) = member.of(LookupDone)
-    assert isinstance(done, LookupDone)
-    assert list(done.holders) == holders(3)
 
 
 # Lost, forgotten, refused
