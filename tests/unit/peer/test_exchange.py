@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -167,32 +166,6 @@ def test_offers_that_wait_are_bounded() -> None:
 
 
 # Taken back
-
-
-def test_how_long_a_piece_will_take_is_told_by_how_fast_the_last_ones_came() -> None:
-    """At the end that decides of whom it is asked as well: queues and slow uplinks look alike until something comes."""
-    other = Other()
-    first, second = other.say(OFFER)
-    assert other.fetch.pipeline.needs(0, 5.0) == math.inf
-    assert other.fetch.pipeline.would_need(PIECE) == math.inf
-    other.now = 10.0
-    other.answer(first)
-    other.now = 12.0
-    other.answer(second)
-    # A block in two seconds, once it had begun.
-    assert other.fetch.pipeline.would_need(BLOCK) == pytest.approx(2.0)
-    third, _ = other.say(OFFER)
-    assert other.fetch.pipeline.needs(1, 12.0) == pytest.approx(4.0)
-    other.say(OFFER)
-    # Pieces come one after the other.
-    assert other.fetch.pipeline.needs(2, 12.0) == pytest.approx(8.0)
-    assert other.fetch.pipeline.would_need(BLOCK) == pytest.approx(10.0)
-    other.now = 13.0
-    other.answer(third)
-    assert other.fetch.pipeline.needs(1, 13.0) == pytest.approx(2.0)
-    # Nothing more comes: it looks worse from moment to moment, and from the beginning no better than it was.
-    assert other.fetch.pipeline.needs(1, 20.0) == math.inf
-    assert other.fetch.pipeline.needs(9, 20.0) == 0.0
 
 
 def test_a_cancelled_piece_is_cancelled_block_by_block_and_its_blocks_are_not_held_against_anybody() -> None:
