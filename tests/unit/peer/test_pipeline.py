@@ -67,7 +67,7 @@ def test_a_block_that_was_received_in_its_place_is_there_already(pipeline: Pipel
     place[:] = b"x" * BLOCK
     partial = pipeline.take(Block(0, BLOCK, place))
     assert partial is not None
-    assert partial.data == bytes(BLOCK) + b"x" * BLOCK
+    assert partial.data == bytearray(BLOCK) + b"x" * BLOCK
 
 
 def test_what_is_cancelled_may_come_and_be_refused_all_the_same(pipeline: Pipeline) -> None:
