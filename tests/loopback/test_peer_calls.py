@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tests.loopback.programs import make_file
 from torrentnet.wire import udp
 from torrentnet.wire.handshake import SIZE, Handshake, pack_handshake, parse_handshake
-from torrentnet.wire.messages import HaveAll, MessageReader
+from torrentnet.wire.messages import HaveAll
+from torrentnet.wire.reader import MessageReader
 from torrentnet.wire.udp import Announce, Event
 
 if TYPE_CHECKING:

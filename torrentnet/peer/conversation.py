@@ -30,10 +30,10 @@ from torrentnet.wire.messages import (
     HaveAll,
     HaveNone,
     Message,
-    MessageReader,
     pack,
     pack_block_head,
 )
+from torrentnet.wire.reader import MessageReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -104,7 +104,7 @@ class Pipeline:
     # What comes
 
     def place(self, piece: int, begin: int, length: int) -> memoryview | None:
-        """Where a block's data is to be; see :attr:`~torrentnet.wire.messages.MessageReader.place`."""
+        """Where a block's data is to be; see :attr:`~torrentnet.wire.reader.MessageReader.place`."""
         # The piece is this connection's alone, and not whole before this block is: nobody looks at it meanwhile.
         if self.asked.get((piece, begin)) != length:
             return None

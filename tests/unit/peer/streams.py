@@ -23,7 +23,8 @@ from torrentnet.wire.extended import (
 )
 from torrentnet.wire.handshake import Handshake, pack_handshake
 from torrentnet.wire.info import Info, make_info
-from torrentnet.wire.messages import Block, Extended, HaveAll, Message, MessageReader, pack, pack_block_head
+from torrentnet.wire.messages import Block, Extended, HaveAll, Message, pack, pack_block_head
+from torrentnet.wire.reader import MessageReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

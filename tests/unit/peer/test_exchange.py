@@ -31,7 +31,6 @@ from torrentnet.wire.messages import (
     HaveAll,
     Interested,
     Message,
-    MessageReader,
     NotInterested,
     Reject,
     Request,
@@ -39,6 +38,7 @@ from torrentnet.wire.messages import (
     pack,
     pack_block_head,
 )
+from torrentnet.wire.reader import MessageReader
 
 if TYPE_CHECKING:
     from torrentnet.wire.info import Info

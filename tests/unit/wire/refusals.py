@@ -21,6 +21,7 @@ from torrentnet.wire import (
     udp,
     urldata,
 )
+from torrentnet.wire.reader import MessageReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ def _message(identifier: int, payload: bytes) -> bytes:
 
 
 def _read(stream: bytes) -> list[messages.Message]:
-    return list(messages.MessageReader(1024).feed(stream))
+    return list(MessageReader(1024).feed(stream))
 
 
 def _magnet(fields: str) -> metainfo.Magnet:

@@ -1,4 +1,4 @@
-"""Look-ups, possession reports and outcomes for tests to begin with, and every one that there can be."""
+"""Packets and messages for tests to begin with, and every one that there can be."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 
 from hypothesis import strategies as st
 
+from torrentnet.wire import messages as m
 from torrentnet.wire.lookup import Found, Holder, Lookup
 from torrentnet.wire.outcome import Outcome, Result, Source
 from torrentnet.wire.pieces import PieceSet
@@ -27,6 +28,21 @@ outcomes = st.builds(
     Outcome, u64, u32, st.sampled_from(Result), u16, hashes, hashes, u32, u64, u32, sources, words | st.just("")
 )
 possesseds = st.builds(Possessed, u32, u32, u32, u32)
+plain_messages = st.one_of(
+    st.sampled_from(
+        [m.KeepAlive(), m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.HaveAll(), m.HaveNone()]
+    ),
+    st.builds(m.Have, u32),
+    st.builds(m.Suggest, u32),
+    st.builds(m.AllowedFast, u32),
+    st.builds(m.Port, u16),
+    st.builds(m.Bitfield, st.binary(max_size=60)),
+    st.builds(m.Request, u32, u32, u32),
+    st.builds(m.Cancel, u32, u32, u32),
+    st.builds(m.Reject, u32, u32, u32),
+    st.builds(m.Extended, st.integers(0, 255), st.binary(max_size=60)),
+)
+"""Peer messages that carry no block."""
 
 
 def a_lookup(**changed: object) -> Lookup:

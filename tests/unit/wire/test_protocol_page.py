@@ -15,6 +15,7 @@ from torrentnet.wire.lookup import Found, Holder, Lookup, pack_found, pack_looku
 from torrentnet.wire.outcome import Outcome, Result, Source, pack_noted, pack_outcome, parse_noted, parse_outcome
 from torrentnet.wire.pieces import PieceSet
 from torrentnet.wire.possession import Possessed, pack_possessed, pack_possession, parse_possessed, parse_possession
+from torrentnet.wire.reader import MessageReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -326,7 +327,7 @@ def test_the_table_of_messages_is_the_codes_table() -> None:
     assert [row[1] for row in rows] == ["KeepAlive", *(row.type.__name__ for row in messages.TABLE)]
     for identifier, name, *_, example, _ in rows:
         raw = bytes.fromhex(example.strip("`"))
-        (message,) = messages.MessageReader(1024).feed(raw)
+        (message,) = MessageReader(1024).feed(raw)
         assert type(message).__name__ == name
         assert not identifier or raw[4] == int(identifier)
         if not isinstance(message, (messages.Block, messages.Unknown)):
