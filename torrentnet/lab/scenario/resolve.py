@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from torrentnet.lab.plan import FilePlan, NodePlan, Plan, Program, Role
 from torrentnet.lab.scenario.context import Context
 from torrentnet.lab.scenario.model import SourceFile
+from torrentnet.lab.scenario.names import file_name, node_name, scenario_name
 from torrentnet.lab.scenario.nodes import GetNode, Peers, ShareNode, TrackerNode
 from torrentnet.lab.scenario.resolve_expect import resolve_expectations
 from torrentnet.lab.scenario.resolve_links import resolve_links
@@ -28,7 +29,7 @@ from torrentnet.lab.scenario.resolve_programs import (
 from torrentnet.lab.scenario.resolve_timeline import resolve_timeline
 from torrentnet.lab.scenario.resolve_unread import check_unread
 from torrentnet.lab.scenario.selectors import Directory
-from torrentnet.lab.scenario.types import MAX_COUNT, file_name, node_name, scenario_name
+from torrentnet.lab.scenario.types import MAX_COUNT
 from torrentnet.lab.scenario.units import UnitError, format_duration, format_size, show_duration
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from torrentnet.lab.scenario.names import MAX_FILE_NAME, NODE_NAME, SCENARIO_NAME, event_name, file_name, scenario_name
 from torrentnet.lab.scenario.selectors import Selector, SelectorError, parse_selector
 from torrentnet.lab.scenario.units import (
     DURATION_PATTERN,
@@ -35,13 +36,9 @@ WRONG = "scenario"
 
 MAX_COUNT = 500
 MAX_SEED = 2**63 - 1
-MAX_FILE_NAME = 255
-"""Bytes in UTF-8, as in any file system."""
 MIN_PIECE = 16 * 2**10
 MAX_PIECE = 64 * 2**20
 REST = "rest"
-_NODE_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
-_SCENARIO_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Part(BaseModel):
@@ -110,64 +107,6 @@ def _always(text: str) -> float | str:
     if text in {"true", "yes"}:
         raise UnitError(f"`{text}` does not say for how long", "write `always: 10s`, or `always: rest` to the end")
     return _span(text)
-
-
-def _event_name(text: str) -> str:
-    if not _NODE_NAME.fullmatch(text):
-        raise UnitError(
-            f"`{text}` cannot be the name of an event", "small letters, digits and `-`, a letter first: `cable-cut`"
-        )
-    if text in {"all", "rest"}:
-        raise UnitError(f"`{text}` has a meaning of its own", "choose another name")
-    return text
-
-
-def scenario_name(text: str) -> str:
-    if not _SCENARIO_NAME.fullmatch(text):
-        raise UnitError(
-            f"`{text}` is no name of a scenario",
-            "small letters, digits and `_`, at most 40, a letter first: `killed_seed`",
-        )
-    return text
-
-
-def node_name(text: str) -> str:
-    """A node's or group's name: it becomes a host name and a Compose service.
-
-    Raises:
-        UnitError: it cannot be one.
-    """
-    if not _NODE_NAME.fullmatch(text):
-        raise UnitError(
-            f"`{text}` cannot be the name of a node",
-            "small letters, digits and `-`, at most 40, a letter first: `seeder`",
-        )
-    if text in {"all", "rest"}:
-        raise UnitError(f"`{text}` has a meaning of its own", "choose another name")
-    return text
-
-
-def file_name(text: str) -> str:
-    """A file's name: a single name, never a path.
-
-    Raises:
-        UnitError: a path, a control character, too long, or one that a command line takes for an option.
-    """
-    if not text or text in {".", ".."}:
-        raise UnitError(f"`{text}` is no name of a file")
-    if "/" in text or "\\" in text:
-        raise UnitError(
-            f"`{text}` is a path", "a file has a name without `/` and `\\`; use `source:` to take it from elsewhere"
-        )
-    if not text.isprintable():
-        raise UnitError(f"`{text}` holds a character that cannot be printed")
-    if text.startswith("-"):
-        raise UnitError(
-            f"`{text}` would be taken for an option of the command line", "let it begin with something else"
-        )
-    if len(text.encode()) > MAX_FILE_NAME:
-        raise UnitError(f"the name is longer than {MAX_FILE_NAME} bytes")
-    return text
 
 
 def _one_line(text: str) -> str:
@@ -252,7 +191,7 @@ Steady = Annotated[
 """Seconds, or ``rest``: for how long something holds."""
 Flag = Annotated[bool, text_type(_flag, "`true` or `false`"), WithJsonSchema({"type": "boolean"})]
 EventName = Annotated[
-    str, text_type(_event_name, "a name"), WithJsonSchema({"type": "string", "pattern": f"^{_NODE_NAME.pattern}$"})
+    str, text_type(event_name, "a name"), WithJsonSchema({"type": "string", "pattern": f"^{NODE_NAME.pattern}$"})
 ]
 ExitStatus = Annotated[
     int,
@@ -277,7 +216,7 @@ Seed = Annotated[int, text_type(_whole(0, MAX_SEED), "a number"), WithJsonSchema
 ScenarioName = Annotated[
     str,
     text_type(scenario_name, "a name"),
-    WithJsonSchema({"type": "string", "pattern": f"^{_SCENARIO_NAME.pattern}$"}),
+    WithJsonSchema({"type": "string", "pattern": f"^{SCENARIO_NAME.pattern}$"}),
 ]
 FileName = Annotated[
     str,
