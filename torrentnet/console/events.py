@@ -158,7 +158,13 @@ def stamp(time_s: float) -> str:
 
 def shown(text: str) -> str:
     """A text as the value of a field: bare, or quoted and escaped."""
-    return _format_known(text) if len(text) <= _KNOWN_CHARS else _format_text(text)
+    return _format_text(text)
+
+
+@lru_cache(_KNOWN)
+def shown_name(name: str) -> str:
+    """The same for a name, which is short and comes again."""
+    return _format_text(name)
 
 
 def parse_event(line: str) -> ParsedEvent | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Generic, TypeAlias, TypeVar
 
 Key: TypeAlias = tuple[tuple[str, int], bytes]
@@ -11,8 +10,6 @@ Key: TypeAlias = tuple[tuple[str, int], bytes]
 K = TypeVar("K", bound=tuple[object, bytes])
 T = TypeVar("T")
 _ID_SIZE = 8
-_SPARE = 8
-"""The part of all that goes when there are too many."""
 
 
 def key_of(data: bytes, source: tuple[str, int]) -> Key:
@@ -27,46 +24,31 @@ class Answered(Generic[K, T]):
     """
 
     def __init__(self, most: int, most_bytes: int, lifetime: float) -> None:
-        self._most = most
-        self._most_bytes = most_bytes
         self._lifetime = lifetime
+        # Two halves: when the younger one is full, the older one goes as a whole.
+        self._most = max(1, most // 2)
+        self._most_bytes = most_bytes // 2
+        self._young: dict[K, tuple[float, T]] = {}
+        self._old: dict[K, tuple[float, T]] = {}
         self._bytes = 0
-        self._none_before = 0.0
-        self._answers: OrderedDict[K, tuple[float, T, int]] = OrderedDict()
+        self._since = 0.0
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._young) + len(self._old)
 
     def find(self, key: K, now: float) -> T | None:
         """The answer that this very request has had, if it is remembered."""
-        kept = self._answers.get(key)
+        kept = self._young.get(key) or self._old.get(key)
         return kept[1] if kept is not None and now - kept[0] < self._lifetime else None
 
     def keep(self, key: K, answer: T, size: int, now: float) -> T:
         """Remember ``answer``, which is ``size`` bytes as a datagram, and give it back."""
-        answers = self._answers
-        replaced = answers.pop(key, None)
-        if replaced is not None:
-            self._bytes -= replaced[2]
-        if not answers:
-            self._none_before = now
+        young = self._young
         size += len(key[1])
-        answers[key] = (now, answer, size)
         self._bytes += size
-        if len(answers) > self._most or self._bytes > self._most_bytes or now - self._none_before >= self._lifetime:
-            self._let_go(now)
+        if len(young) >= self._most or self._bytes > self._most_bytes or now - self._since >= self._lifetime:
+            self._old, self._young = young, {}
+            young = self._young
+            self._bytes, self._since = size, now
+        young[key] = now, answer
         return answer
-
-    def _let_go(self, now: float) -> None:
-        # Some more than has to go, so that it is not every one that is kept that has to look.
-        answers, most, most_bytes = self._answers, self._most, self._most_bytes
-        if len(answers) > most:
-            most -= most // _SPARE
-        if self._bytes > most_bytes:
-            most_bytes -= most_bytes // _SPARE
-        while True:
-            self._none_before = next(iter(answers.values()))[0]
-            too_many = len(answers) > most or self._bytes > most_bytes
-            if len(answers) == 1 or not (too_many or now - self._none_before >= self._lifetime):
-                return
-            self._bytes -= answers.popitem(last=False)[1][2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.console.events import shown, stamp
+from torrentnet.console.events import shown, shown_name, stamp
 from torrentnet.tracker.records import (
     FileKnown,
     HolderCame,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torrentnet.tracker.requests import Row
     from torrentnet.tracker.swarm import Holder, Swarm
 
-_WORDS: Final = Result.FAILED.value, Result.SUCCEEDED.value
+_SUCCEEDED, _LOST = Result.SUCCEEDED, Result.LOST
 _MOST: Final = (1 << 63) - 1
 """Largest integer that the journal's database keeps; the wire's have 64 bits without a sign."""
 
@@ -126,8 +126,9 @@ class Chronicle:
         if now is not self._moment:
             self._look_at_the_clock(now)
         number, peer, file, holders = row.number, row.peer, row.file, row.holders
-        row.told = told = f" id={number} peer={shown(peer)} file={shown(file)}"
-        self._lines.append(f"{self._stamp} request{told} holders={holders}")
+        self._lines.append(
+            f"{self._stamp} request id={number} peer={shown_name(peer)} file={shown_name(file)} holders={holders}"
+        )
         # A named tuple without its own constructor, which takes twice as long.
         record = self._time_ms, number, peer, row.ip, row.port, row.peer_id, file, row.info_hash, names, holders
         self._records.append(tuple.__new__(RequestBegan, record))
@@ -150,19 +151,20 @@ class Chronicle:
         """A row has ended at ``now``."""
         if now is not self._moment:
             self._look_at_the_clock(now)
-        told = row.told or f" id={row.number} peer={shown(row.peer)} file={shown(row.file)}"
-        if result is Result.LOST:
-            line = f"{self._stamp} outcome{told} result=lost"
+        number, peer = row.number, row.peer
+        if result is _LOST:
+            more = "lost"
         else:
-            line = f"{self._stamp} outcome{told} result={_WORDS[result is Result.SUCCEEDED]}"
-            if sources:
-                line += f" from={shown(','.join([name for name, _ in sources]))}"
-            line += f" bytes={transferred} ms={elapsed_ms}"
+            origin = f" from={shown(','.join([name for name, _ in sources]))}" if sources else ""
+            word = "succeeded" if result is _SUCCEEDED else "failed"
+            more = f"{word}{origin} bytes={transferred} ms={elapsed_ms}"
         if reason:
-            line += f" reason={shown(reason)}"
-        self._lines.append(line)
+            more += f" reason={shown(reason)}"
+        self._lines.append(
+            f"{self._stamp} outcome id={number} peer={shown_name(peer)} file={shown_name(row.file)} result={more}"
+        )
         transferred = min(transferred, _MOST)
-        record = self._time_ms, row.number, row.peer, row.info_hash, result, sources, transferred, elapsed_ms, reason
+        record = self._time_ms, number, peer, row.info_hash, result, sources, transferred, elapsed_ms, reason
         self._records.append(tuple.__new__(RequestEnded, record))
 
     def _look_at_the_clock(self, now: float) -> None:

@@ -73,11 +73,12 @@ def _repeated(plain: Column) -> Column:
     """Values of the kind ``plain`` of which many are the same, and some may be None."""
 
     def pack(values: Sequence[Any]) -> bytes:
-        places: dict[Any, int] = {None: 0}
-        found = [places.setdefault(value, len(places)) for value in values]
-        del places[None]
-        different = list(places)
-        return join((_pack_numbers(found, _SIZE), plain.pack(different) if different else b""))
+        different = dict.fromkeys(values)
+        different.pop(None, None)
+        places = dict(zip(different, range(1, len(different) + 1), strict=True))
+        places[None] = 0
+        found = map(places.__getitem__, values)
+        return join((_pack_numbers(found, _SIZE), plain.pack(tuple(different)) if different else b""))
 
     def read(raw: bytes, _count: int) -> list[Any]:
         found, packed = split(raw, 2)

@@ -39,11 +39,8 @@ class Deadlines(Generic[T]):
     def __len__(self) -> int:
         return len(self._in_order) + len(self._heap)
 
-    def add(self, item: T) -> None:
-        """Watch ``item`` from now on, or learn that its deadline is nearer than it was."""
-        due = self._due(item)
-        if due is None:
-            return
+    def add(self, item: T, due: float) -> None:
+        """Watch ``item`` from now on, whose deadline is ``due``, or learn that it is nearer than it was."""
         in_order = self._in_order
         if not in_order or in_order[-1][0] <= due:
             in_order.append((due, item))

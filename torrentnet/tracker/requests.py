@@ -24,16 +24,36 @@ _REPEATABLE = 8
 
 
 class Asker:
-    """A peer with open requests; its deadline is that of all of them."""
+    """A peer with open requests; its deadline is that of all of them. Nearly all have one."""
 
-    __slots__ = ("ip", "peer_id", "rows", "seen")
+    __slots__ = ("more", "row", "seen")
 
-    def __init__(self, ip: str, peer_id: bytes, seen: float) -> None:
-        self.ip = ip
-        self.peer_id = peer_id
+    def __init__(self, seen: float) -> None:
         self.seen = seen
-        self.rows: dict[int, Row] = {}
-        """By number."""
+        self.row: Row | None = None
+        self.more: dict[int, Row] | None = None
+        """Those besides ``row``, by number."""
+
+    def rows(self) -> list[Row]:
+        """All of them."""
+        return [*(() if self.row is None else (self.row,)), *(self.more or {}).values()]
+
+    def add(self, row: Row) -> None:
+        """One more."""
+        if self.more is None:
+            self.more = {row.number: row}
+        else:
+            self.more[row.number] = row
+
+    def remove(self, row: Row) -> None:
+        """One less."""
+        if self.row is not row:
+            assert self.more is not None
+            del self.more[row.number]
+        elif self.more:
+            self.row = self.more.pop(next(iter(self.more)))
+        else:
+            self.row = None
 
 
 class Again(NamedTuple):
@@ -66,8 +86,6 @@ class Row:
     """None while the name stands for nothing."""
     holders: int
     """How many had the file whole, at the moment that the row lists them from."""
-    told: str = ""
-    """What each line of the log says of it, once one has."""
     inherited: bool = False
     """Open since an earlier life of the tracker, and not looked up since."""
     again: Again | None = None
@@ -165,7 +183,7 @@ class Requests:
         """
         if not number:
             asker = self.askers.get((ip, peer_id))
-            for waiting in () if asker is None else asker.rows.values():
+            for waiting in () if asker is None else asker.rows():
                 if waiting.inherited and waiting.file == file:
                     waiting.inherited = False
                     return waiting, False
@@ -208,7 +226,7 @@ class Requests:
             return []
         rows = [
             row
-            for row in asker.rows.values()
+            for row in asker.rows()
             if (info_hash is None or row.info_hash == info_hash) and (file is None or row.file == file)
         ]
         for row in rows:
@@ -221,46 +239,48 @@ class Requests:
     def late(self, now: float) -> Iterator[Row]:
         """The rows of requesters that have been silent for too long; they are given up."""
         for asker in self._late.late(now):
-            yield from self.give_up(asker.ip, asker.peer_id)
+            if asker.row is not None:
+                yield from self.give_up(asker.row.ip, asker.row.peer_id)
 
     def _due(self, asker: Asker) -> float | None:
-        return asker.seen + self.timeout if asker.rows else None
+        return None if asker.row is None else asker.seen + self.timeout
 
     def _asker(self, ip: str, peer_id: bytes, now: float) -> Asker:
         key = ip, peer_id
         asker = self.askers.get(key)
         if asker is None:
-            asker = self.askers[key] = Asker(ip, peer_id, now)
+            asker = self.askers[key] = Asker(now)
         else:
             asker.seen = now
         return asker
 
     def _wait(self, row: Row) -> None:
-        number, ip = row.number, row.ip
-        rows = row.asker.rows
-        rows[number] = row
-        self.open_rows[number] = row
+        asker, ip = row.asker, row.ip
+        if asker.row is None:
+            asker.row = row
+            self._late.add(asker, asker.seen + self.timeout)
+        else:
+            asker.add(row)
+        self.open_rows[row.number] = row
         self._per_ip[ip] = self._per_ip.get(ip, 0) + 1
-        if len(rows) == 1:
-            self._late.add(row.asker)
 
     def take(self, row: Row) -> None:
         """Close an open row, whose outcome is there."""
-        asker = row.asker
+        asker, ip = row.asker, row.ip
         if row.repeatable is not None:
             for transaction_id in row.repeatable:
-                self._repeatable[row.number, transaction_id] = asker.ip
+                self._repeatable[row.number, transaction_id] = ip
             while len(self._repeatable) > self.limits.answers:
                 self._repeatable.popitem(last=False)
         del self.open_rows[row.number]
-        del asker.rows[row.number]
-        waiting = self._per_ip[asker.ip] - 1
+        waiting = self._per_ip[ip] - 1
         if waiting:
-            self._per_ip[asker.ip] = waiting
+            self._per_ip[ip] = waiting
         else:
-            del self._per_ip[asker.ip]
-        if not asker.rows:
-            del self.askers[asker.ip, asker.peer_id]
+            del self._per_ip[ip]
+        asker.remove(row)
+        if asker.row is None:
+            del self.askers[ip, row.peer_id]
             self._late.discard()
 
 

@@ -36,7 +36,7 @@ def test_deadlines_agree_with_looking_at_everybody() -> None:
         what = chance.random()
         if what < 0.4 or not items:
             items.append(Item(now))
-            deadlines.add(items[-1])
+            deadlines.add(items[-1], now + 10)
         elif what < 0.6:
             item = items.pop(chance.randrange(len(items)))
             item.gone = True
@@ -110,16 +110,23 @@ def test_nobody_is_late_when_nobody_is_there() -> None:
 
 def test_answers_are_bounded_by_number_bytes_and_age() -> None:
     source = ("10.0.0.1", 1)
-    answered: Answered[Key, bytes] = Answered(most=3, most_bytes=1_000, lifetime=120)
-    keys = [key_of(bytes(8) + bytes([number]), source) for number in range(5)]
-    for key in keys:
+    answered: Answered[Key, bytes] = Answered(most=6, most_bytes=2_000, lifetime=120)
+    keys = [key_of(bytes(8) + bytes([number]), source) for number in range(10)]
+    for count, key in enumerate(keys, start=1):
         answered.keep(key, b"a", 1, 0.0)
-    assert [answered.find(key, 1.0) for key in keys] == [None, None, b"a", b"a", b"a"]
-    assert answered.find(keys[4], 120.0) is None
-    answered.keep(keys[0], bytes(999), 999, 130.0)
-    assert len(answered) == 1
-    answered.keep(keys[1], bytes(5), 5, 131.0)
-    assert (answered.find(keys[0], 131.0), answered.find(keys[1], 131.0)) == (None, bytes(5))
+        assert len(answered) <= 6
+        # The last three at least.
+        assert [answered.find(one, 1.0) for one in keys[max(0, count - 3) : count]] == [b"a"] * min(3, count)
+    assert answered.find(keys[0], 1.0) is None
+    assert answered.find(keys[9], 119.0) == b"a"
+    assert answered.find(keys[9], 120.0) is None
+    for count, key in enumerate(keys[:4]):
+        answered.keep(key, bytes(900), 900, 130.0)
+        assert len(answered) <= 2 or count == 0
+        assert answered.find(key, 131.0) == bytes(900)
+    answered.keep(keys[4], b"b", 1, 251.0)
+    answered.keep(keys[5], b"b", 1, 372.0)
+    assert len(answered) <= 2, "what is too old goes"
 
 
 def serve(world: World, trouble: list[str]) -> tuple[Server, socket.socket, threading.Thread]:

@@ -189,7 +189,7 @@ def ask(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None],
                 one.connect()
     requests = world.core.requests
     rows = [
-        (row.number, row.peer, row.port, row.file, row.info_hash, row.holders, row.asker.seen, len(row.asker.rows))
+        (row.number, row.peer, row.port, row.file, row.info_hash, row.holders, row.asker.seen, len(row.asker.rows()))
         for row in requests.open_rows.values()
     ]
     return answers, repr((state(world), rows, requests.next_expiry, list(requests.askers)))
