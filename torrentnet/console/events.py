@@ -158,13 +158,7 @@ def stamp(time_s: float) -> str:
 
 def shown(text: str) -> str:
     """A text as the value of a field: bare, or quoted and escaped."""
-    return _format_text(text)
-
-
-@lru_cache(_KNOWN)
-def shown_name(name: str) -> str:
-    """The same for a name, which is short and comes again."""
-    return _format_text(name)
+    return _format_known(text) if len(text) <= _KNOWN_CHARS else _format_text(text)
 
 
 def parse_event(line: str) -> ParsedEvent | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.console.events import shown, shown_name, stamp
+from torrentnet.console.events import shown, stamp
 from torrentnet.tracker.records import (
     FileKnown,
     HolderCame,
@@ -126,9 +126,7 @@ class Chronicle:
         if now is not self._moment:
             self._look_at_the_clock(now)
         number, peer, file, holders = row.number, row.peer, row.file, row.holders
-        self._lines.append(
-            f"{self._stamp} request id={number} peer={shown_name(peer)} file={shown_name(file)} holders={holders}"
-        )
+        self._lines.append(f"{self._stamp} request id={number}{row.told or who(peer, file)} holders={holders}")
         # A named tuple without its own constructor, which takes twice as long.
         record = self._time_ms, number, peer, row.ip, row.port, row.peer_id, file, row.info_hash, names, holders
         self._records.append(tuple.__new__(RequestBegan, record))
@@ -160,9 +158,7 @@ class Chronicle:
             more = f"{word}{origin} bytes={transferred} ms={elapsed_ms}"
         if reason:
             more += f" reason={shown(reason)}"
-        self._lines.append(
-            f"{self._stamp} outcome id={number} peer={shown_name(peer)} file={shown_name(row.file)} result={more}"
-        )
+        self._lines.append(f"{self._stamp} outcome id={number}{row.told or who(peer, row.file)} result={more}")
         transferred = min(transferred, _MOST)
         record = self._time_ms, number, peer, row.info_hash, result, sources, transferred, elapsed_ms, reason
         self._records.append(tuple.__new__(RequestEnded, record))
@@ -179,6 +175,11 @@ class Chronicle:
 
     def _now(self) -> int:
         return round(self._wall() * 1000)
+
+
+def who(peer: str, file: str) -> str:
+    """What each line about a request says of peer and file."""
+    return f" peer={shown(peer)} file={shown(file)}"
 
 
 def _place(holder: Holder) -> Place:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
+from torrentnet.tracker.chronicle import who
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Refused
 from torrentnet.wire.errors import NameRefused, PacketError
@@ -33,6 +34,10 @@ _ASKED: Final = 16
 """Where a look-up goes on behind its transaction id."""
 _IDENTITY: Final = slice(8, None)
 """What two datagrams have in common that are the same request: all but the connection id."""
+_NAMES: Final = slice(46, None)
+"""Where the sizes of its names stand, and then these."""
+_MOST_KNOWN, _KNOWN_BYTES = 16_384, 128
+"""Names that are remembered, and their bytes at most: 10 MB."""
 _NO_HASH: Final = bytes(20)
 _SUCCEEDED: Final = int(Reported.SUCCEEDED)
 _REPORTED: Final = frozenset(map(int, Reported))
@@ -61,6 +66,8 @@ class QuickRequests:
         self._answered = desk.answered
         self._behind = behind
         self._named_holders = registry.limits.named_holders
+        # By the bytes of both names, and before them the size of each.
+        self._known: dict[bytes, tuple[str, str, str]] = {}
         # Registry and requests keep these as long as they live.
         self._names = registry.by_name
         self._rows = requests.open_rows
@@ -79,14 +86,12 @@ class QuickRequests:
             return None
         if number:
             return self._again(ip, tid, number, data, now)
-        middle = _LOOKUP.size + name_size
-        end = middle + peer_size
-        if version != VERSION or not port or len(data) < end or self._behind():
+        if version != VERSION or not port or self._behind():
             return None
-        try:
-            file, peer = decode_file_name(data[_LOOKUP.size : middle]), decode_peer_name(data[middle:end])
-        except NameRefused:
+        names = self._known.get(data[_NAMES]) or self._read_names(data, name_size, peer_size)
+        if names is None:
             return None
+        file, peer, told = names
         address = address_text(ip)
         swarm = self._names.get(file)
         key = address, data[_IDENTITY]
@@ -96,13 +101,32 @@ class QuickRequests:
         if tail is None:
             return None
         try:
-            row = self._requests.open(address, port, peer_id, peer, file, swarm.info_hash, len(swarm.complete), now)
+            row = self._requests.open(
+                address, port, peer_id, peer, file, swarm.info_hash, len(swarm.complete), now, told
+            )
         except Refused:
             return None
         self._chronicle.request(row, swarm.seeds.names(self._named_holders), now)
         answer = pack_found_tail(tid, True, row.number, tail)
         self._answered.keep(key, (True, row.number, tail), len(answer), now)
         return answer
+
+    def _read_names(self, data: bytes, name_size: int, peer_size: int) -> tuple[str, str, str] | None:
+        """File and peer of a look-up, and how the log says them; None where they are no good."""
+        middle = _LOOKUP.size + name_size
+        end = middle + peer_size
+        if len(data) < end:
+            return None
+        try:
+            file, peer = decode_file_name(data[_LOOKUP.size : middle]), decode_peer_name(data[middle:end])
+        except NameRefused:
+            return None
+        names = file, peer, who(peer, file)
+        if len(data) <= _LOOKUP.size + _KNOWN_BYTES:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[data[_NAMES]] = names
+        return names
 
     def _again(self, ip: int, tid: int, number: int, data: bytes, now: float) -> bytes | None:
         """The answer to a look-up under its request's number, where it is still what it was."""

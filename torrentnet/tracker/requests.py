@@ -86,6 +86,8 @@ class Row:
     """None while the name stands for nothing."""
     holders: int
     """How many had the file whole, at the moment that the row lists them from."""
+    told: str = ""
+    """What lines of the log say of peer and file, where that was put together already."""
     inherited: bool = False
     """Open since an earlier life of the tracker, and not looked up since."""
     again: Again | None = None
@@ -144,6 +146,7 @@ class Requests:
         info_hash: bytes | None,
         holders: int,
         now: float,
+        told: str = "",
     ) -> Row:
         """Begin a row. Raises :class:`Refused` when too many wait."""
         if len(self.open_rows) >= self.limits.open_requests:
@@ -153,7 +156,7 @@ class Requests:
             raise Refused(Reason.LIMIT, f"the tracker is full: {waiting} requests from {ip} wait for their outcome")
         number = self._next
         self._next = number % MAX_NUMBER + 1
-        row = Row(number, self._asker(ip, peer_id, now), ip, port, peer_id, peer, file, info_hash, holders)
+        row = Row(number, self._asker(ip, peer_id, now), ip, port, peer_id, peer, file, info_hash, holders, told)
         self._wait(row)
         return row
 
