@@ -149,6 +149,8 @@ def start_ours(rig: Rig, node: str, *options: str, name: str = "tracker") -> Box
         cpuset=SERVER_CPU,
     )
     box.until_text(" listening ", READY_S)
+    # The engine keeps what it goes on to say; to follow that, as nobody has to, would take the load's processor.
+    box.end()
     return box
 
 
