@@ -50,6 +50,8 @@ class Deadlines(Generic[T]):
     def discard(self) -> None:
         """Some item has become of no interest. Its entry goes when it comes up, or when half of all are such."""
         self._dead += 1
+        if self._dead <= _SLACK:
+            return
         in_order, due = self._in_order, self._due
         while in_order and due(in_order[0][1]) is None:
             in_order.popleft()

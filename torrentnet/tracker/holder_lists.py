@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONG: Final = 200
 """Characters of JSON from which on a list is shared."""
-SPAN: Final = 5_000
+SPAN: Final = 10_000
 """No request shares the list of another one that has a number lower by more."""
 _MOST_KNOWN: Final = 512
 _INSERT: Final = Bulk("INSERT OR REPLACE INTO holder_lists (id, names)", 2)

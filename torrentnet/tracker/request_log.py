@@ -111,11 +111,11 @@ class RequestLog:
         for numbered_record in numbered:
             serial, record = numbered_record
             if isinstance(record, RequestEnded):
-                entries = blocks[record.number >> BLOCK_BITS]
+                entries = blocks[record[1] >> BLOCK_BITS]
                 entries.ended_at.append(serial)
                 entries.ended.append(record)
             elif isinstance(record, RequestBegan):
-                entries = blocks[record.number >> BLOCK_BITS]
+                entries = blocks[record[1] >> BLOCK_BITS]
                 entries.began_at.append(serial)
                 entries.began.append(record)
             elif isinstance(record, RequestSeesHolders):

@@ -50,10 +50,9 @@ class Asker:
         if self.row is not row:
             assert self.more is not None
             del self.more[row.number]
-        elif self.more:
-            self.row = self.more.pop(next(iter(self.more)))
         else:
-            self.row = None
+            # The next one in their order.
+            self.row = self.more.pop(next(iter(self.more))) if self.more else None
 
 
 class Again(NamedTuple):
@@ -156,8 +155,20 @@ class Requests:
             raise Refused(Reason.LIMIT, f"the tracker is full: {waiting} requests from {ip} wait for their outcome")
         number = self._next
         self._next = number % MAX_NUMBER + 1
-        row = Row(number, self._asker(ip, peer_id, now), ip, port, peer_id, peer, file, info_hash, holders, told)
-        self._wait(row)
+        # What _asker() and _wait() do, without the calls.
+        key = ip, peer_id
+        asker = self.askers.get(key)
+        if asker is None:
+            asker = self.askers[key] = Asker(now)
+            row = Row(number, asker, ip, port, peer_id, peer, file, info_hash, holders, told)
+            asker.row = row
+            self._late.add(asker, now + self.timeout)
+        else:
+            asker.seen = now
+            row = Row(number, asker, ip, port, peer_id, peer, file, info_hash, holders, told)
+            asker.add(row)
+        self.open_rows[number] = row
+        self._per_ip[ip] = waiting + 1
         return row
 
     def load(self, record: RequestBegan, now: float) -> None:
@@ -281,8 +292,10 @@ class Requests:
             self._per_ip[ip] = waiting
         else:
             del self._per_ip[ip]
-        asker.remove(row)
-        if asker.row is None:
+        if asker.more:
+            asker.remove(row)
+        else:
+            asker.row = None
             del self.askers[ip, row.peer_id]
             self._late.discard()
 
