@@ -193,10 +193,8 @@ def _events_of_requests(journal: Journal, info_hash: bytes) -> Iterator[tuple[in
         while ahead and ahead[0][0] < first:
             yield heapq.heappop(ahead)
         for part in parts:
-            for event in file_events(part):
-                if event.info_hash == info_hash:
-                    row = EventRow(event.time_ms, event.kind, event.peer, event.detail)
-                    heapq.heappush(ahead, (event.serial, row))
+            for serial, time_ms, kind, peer, detail in file_events(part, info_hash):
+                heapq.heappush(ahead, (serial, EventRow(time_ms, kind, peer, detail)))
     while ahead:
         yield heapq.heappop(ahead)
 
@@ -244,8 +242,7 @@ def _blocks(journal: Journal, file: str | None, first: int, *, backwards: bool =
 
 
 def _rows(journal: Journal, block: int, file: str | None) -> list[Standing]:
-    rows = standing(unpack(data) for _, data in journal.read(PARTS, (block,)))
-    return rows if file is None else [row for row in rows if row.began.file == file]
+    return standing((unpack(data) for _, data in journal.read(PARTS, (block,))), file)
 
 
 def _number_from_the_end(journal: Journal, file: str | None, last: int) -> int:

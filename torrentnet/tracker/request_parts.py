@@ -8,7 +8,7 @@ in columns, and not a row with its places in three indexes.
 from __future__ import annotations
 
 import json
-from operator import attrgetter
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from torrentnet.tracker.columns import (
@@ -87,7 +87,7 @@ class Part(NamedTuple):
 
     def in_order(self) -> list[Entry]:
         """All of them, as it happened."""
-        return sorted((*self.began, *self.saw, *self.ended), key=attrgetter("serial"))
+        return sorted((*self.began, *self.saw, *self.ended), key=itemgetter(0))
 
 
 _RESULTS: Final = tuple(Result)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torrentnet.tracker.records import Kind, Result
-from torrentnet.tracker.request_parts import Began, Ended, Entry, Part, unpack
+from torrentnet.tracker.request_parts import Began, Ended, Part, unpack
 from torrentnet.tracker.wording import describe_detail, describe_holders
 
 if TYPE_CHECKING:
@@ -34,25 +34,24 @@ class Standing:
         return Result.WAITING if self.ended is None else self.ended.result
 
 
-@dataclass(frozen=True, slots=True)
-class FileEvent:
+class FileEvent(NamedTuple):
     """Something that a request was for its file."""
 
     serial: int
-    info_hash: bytes
     time_ms: int
     kind: str
     peer: str
     detail: str
 
 
-def standing(parts: Iterable[Part]) -> list[Standing]:
-    """The requests of a block by their number; ``parts`` are all of its, in their order."""
+def standing(parts: Iterable[Part], file: str | None = None) -> list[Standing]:
+    """The requests of a block by their number, of one file only if given; ``parts`` are all of its, in order."""
     found: dict[int, Standing] = {}
     for part in parts:
         for entry in part.in_order():
             if isinstance(entry, Began):
-                found[entry.number] = Standing(entry, entry.info_hash, entry.holders, entry.total)
+                if file is None or entry.file == file:
+                    found[entry.number] = Standing(entry, entry.info_hash, entry.holders, entry.total)
                 continue
             row = found.get(entry.number)
             if row is None:
@@ -67,9 +66,10 @@ def standing(parts: Iterable[Part]) -> list[Standing]:
     return [found[number] for number in sorted(found)]
 
 
-def events(part: Part) -> list[FileEvent]:
-    """What the entries of a part were for their files, as it happened."""
-    return [event for entry in part.in_order() if (event := _event(entry)) is not None]
+def events(part: Part, info_hash: bytes) -> list[FileEvent]:
+    """What the entries of a part were for the file of that info-hash, by their serials."""
+    began = [_began(entry) for entry in part.began if entry.info_hash == info_hash]
+    return began + [_ended(entry) for entry in part.ended if entry.info_hash == info_hash]
 
 
 def read_block(database: sqlite3.Connection, block: int) -> list[Standing]:
@@ -77,13 +77,12 @@ def read_block(database: sqlite3.Connection, block: int) -> list[Standing]:
     return standing(unpack(data) for _, data in database.execute(PARTS, (block,)))
 
 
-def _event(entry: Entry) -> FileEvent | None:
-    if isinstance(entry, Began) and entry.info_hash is not None:
-        detail = describe_holders(entry.total)
-        return FileEvent(entry.serial, entry.info_hash, entry.time_ms, Kind.REQUESTED.value, entry.peer, detail)
-    if isinstance(entry, Ended) and entry.info_hash is not None:
-        names = [name for name, _ in json.loads(entry.sources)]
-        word = entry.result.value
-        detail = describe_detail(word, names, entry.transferred, entry.elapsed_ms, entry.reason)
-        return FileEvent(entry.serial, entry.info_hash, entry.time_ms, word, entry.peer, detail)
-    return None
+def _began(entry: Began) -> FileEvent:
+    return FileEvent(entry.serial, entry.time_ms, Kind.REQUESTED.value, entry.peer, describe_holders(entry.total))
+
+
+def _ended(entry: Ended) -> FileEvent:
+    names = [name for name, _ in json.loads(entry.sources)]
+    word = entry.result.value
+    detail = describe_detail(word, names, entry.transferred, entry.elapsed_ms, entry.reason)
+    return FileEvent(entry.serial, entry.time_ms, word, entry.peer, detail)
