@@ -268,9 +268,9 @@ order of their coming.
 pointers to the answers in place of copying them (`ctypes` takes longer for a pointer than `memcpy` for 320 bytes);
 a prepared tail of the answer for each swarm, joined to the rest (`struct` packs all five numbers in the same time);
 event lines that are put together by the thread that writes them (one processor has to do it all the same); a shorter
-switch interval between Python's threads; no garbage collection at all (a hundredth or two); `lru_cache` for ten
-thousand names in turn, because it keeps a linked list (a dictionary that is emptied when it is full costs half a
-microsecond less for each datagram).
+switch interval between Python's threads; no garbage collection at all (a hundredth or two); remembering what the names
+of ten thousand peers look like, with `lru_cache` or in a dictionary: to look at a plain name anew takes less time than
+to wait for the memory.
 
 **Memory.** A standard client is a row of 81 bytes in arrays and an entry of its swarm's dictionary. An own peer has
 its name besides, in one buffer with all others, and, where it is a seed, a place in a table of peer ids, because who

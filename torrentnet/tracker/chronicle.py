@@ -126,7 +126,7 @@ class Chronicle:
         if now is not self._moment:
             self._look_at_the_clock(now)
         number, peer, file, holders = row.number, row.peer, row.file, row.holders
-        self._lines.append(f"{self._stamp} request id={number}{row.told or who(peer, file)} holders={holders}")
+        self._lines.append(f"{self._stamp} request id={number}{row.told or _who(peer, file)} holders={holders}")
         # A named tuple without its own constructor, which takes twice as long.
         record = self._time_ms, number, peer, row.ip, row.port, row.peer_id, file, row.info_hash, names, holders
         self._records.append(tuple.__new__(RequestBegan, record))
@@ -158,7 +158,7 @@ class Chronicle:
             more = f"{word}{origin} bytes={transferred} ms={elapsed_ms}"
         if reason:
             more += f" reason={shown(reason)}"
-        self._lines.append(f"{self._stamp} outcome id={number}{row.told or who(peer, row.file)} result={more}")
+        self._lines.append(f"{self._stamp} outcome id={number}{row.told or _who(peer, row.file)} result={more}")
         transferred = min(transferred, _MOST)
         record = self._time_ms, number, peer, row.info_hash, result, sources, transferred, elapsed_ms, reason
         self._records.append(tuple.__new__(RequestEnded, record))
@@ -177,7 +177,7 @@ class Chronicle:
         return round(self._wall() * 1000)
 
 
-def who(peer: str, file: str) -> str:
+def _who(peer: str, file: str) -> str:
     """What each line about a request says of peer and file."""
     return f" peer={shown(peer)} file={shown(file)}"
 

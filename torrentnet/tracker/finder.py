@@ -43,9 +43,15 @@ class Finder:
         link = self._first[value & (2 * size - 1) if bucket < self._split else bucket]
         if not link:
             return ()
-        found = [link - 1]
-        while link := self._after[link - 1]:
-            found.append(link - 1)
+        row = link - 1
+        link = self._after[row]
+        if not link:
+            return (row,)
+        found = [row]
+        while link:
+            row = link - 1
+            found.append(row)
+            link = self._after[row]
         return found
 
     def add(self, row: int) -> None:

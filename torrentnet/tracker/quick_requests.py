@@ -6,10 +6,11 @@ would leave, or says that the datagram is not for it and has changed nothing.
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
-from torrentnet.tracker.chronicle import who
+from torrentnet.console.events import shown
 from torrentnet.tracker.records import Result
 from torrentnet.tracker.refusals import Refused
 from torrentnet.wire.errors import NameRefused, PacketError
@@ -34,10 +35,10 @@ _ASKED: Final = 16
 """Where a look-up goes on behind its transaction id."""
 _IDENTITY: Final = slice(8, None)
 """What two datagrams have in common that are the same request: all but the connection id."""
-_NAMES: Final = slice(46, None)
-"""Where the sizes of its names stand, and then these."""
-_MOST_KNOWN, _KNOWN_BYTES = 16_384, 128
-"""Names that are remembered, and their bytes at most: 10 MB."""
+_MOST_FILES: Final = 4_096
+"""Names of files that are remembered. Those of peers are not: they are more, and nearly all are plain."""
+_PLAIN: Final = re.compile(rb"[0-9A-Za-z_-][0-9A-Za-z._-]{0,63}").fullmatch
+"""Names of peers that are good, and are told as they are."""
 _NO_HASH: Final = bytes(20)
 _SUCCEEDED: Final = int(Reported.SUCCEEDED)
 _REPORTED: Final = frozenset(map(int, Reported))
@@ -66,8 +67,7 @@ class QuickRequests:
         self._answered = desk.answered
         self._behind = behind
         self._named_holders = registry.limits.named_holders
-        # By the bytes of both names, and before them the size of each.
-        self._known: dict[bytes, tuple[str, str, str]] = {}
+        self._files: dict[bytes, tuple[str, str]] = {}
         # Registry and requests keep these as long as they live.
         self._names = registry.by_name
         self._rows = requests.open_rows
@@ -84,14 +84,26 @@ class QuickRequests:
         ip, connection, _, tid = fields[:4]
         if (self._proved.get(connection) != ip or connection < oldest) and not self._prove(connection, ip, now):
             return None
+        if self._behind():
+            return None
         if number:
             return self._again(ip, tid, number, data, now)
-        if version != VERSION or not port or self._behind():
+        if version != VERSION or not port:
             return None
-        names = self._known.get(data[_NAMES]) or self._read_names(data, name_size, peer_size)
-        if names is None:
+        middle = _LOOKUP.size + name_size
+        end = middle + peer_size
+        if len(data) < end:
             return None
-        file, peer, told = names
+        try:
+            file, shown_file = self._files.get(data[_LOOKUP.size : middle]) or self._file(data[_LOOKUP.size : middle])
+            if _PLAIN(data, middle, end):
+                shown_peer = peer = data[middle:end].decode("ascii")
+            else:
+                peer = decode_peer_name(data[middle:end])
+                shown_peer = shown(peer)
+        except NameRefused:
+            return None
+        told = f" peer={shown_peer} file={shown_file}"
         address = address_text(ip)
         swarm = self._names.get(file)
         key = address, data[_IDENTITY]
@@ -111,21 +123,12 @@ class QuickRequests:
         self._answered.keep(key, (True, row.number, tail), len(answer), now)
         return answer
 
-    def _read_names(self, data: bytes, name_size: int, peer_size: int) -> tuple[str, str, str] | None:
-        """File and peer of a look-up, and how the log says them; None where they are no good."""
-        middle = _LOOKUP.size + name_size
-        end = middle + peer_size
-        if len(data) < end:
-            return None
-        try:
-            file, peer = decode_file_name(data[_LOOKUP.size : middle]), decode_peer_name(data[middle:end])
-        except NameRefused:
-            return None
-        names = file, peer, who(peer, file)
-        if len(data) <= _LOOKUP.size + _KNOWN_BYTES:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            self._known[data[_NAMES]] = names
+    def _file(self, raw: bytes) -> tuple[str, str]:
+        """A file's name, and how the log says it. Raises NameRefused."""
+        file = decode_file_name(raw)
+        if len(self._files) >= _MOST_FILES:
+            self._files.clear()
+        self._files[raw] = names = file, shown(file)
         return names
 
     def _again(self, ip: int, tid: int, number: int, data: bytes, now: float) -> bytes | None:

@@ -256,15 +256,16 @@ class Swarm:
 
     def told_to(self, place: int, peer_id: bytes, first: int) -> bytes | None:
         """What others were told at this moment who asked from there on, where this asker is to be told the same."""
+        members, complete = self.members, self.complete
+        incomplete = len(members) - len(complete)
+        own = members.get(place)
+        if own is not None:
+            if own in complete:
+                return None
+            incomplete -= 1
         for row in self._askers.rows(hash(peer_id)):
             if self.roll.peer_ids.startswith(peer_id, row * PEER_ID):
                 return None
-        incomplete = len(self.members) - len(self.complete)
-        own = self.members.get(place)
-        if own is not None:
-            if own in self.complete:
-                return None
-            incomplete -= 1
         return self.told.get((first, incomplete))
 
     def _changed(self) -> None:

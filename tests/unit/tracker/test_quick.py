@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, Short, World
+from torrentnet.console.events import shown
 from torrentnet.tracker import quick as short_way
+from torrentnet.tracker import quick_requests
 from torrentnet.tracker.settings import Settings
 from torrentnet.wire import connection_id, udp
+from torrentnet.wire.names import decode_peer_name
 from torrentnet.wire.outcome import Result, Source
 from torrentnet.wire.udp import Announce, Endpoint, Event
 
@@ -412,3 +415,26 @@ def test_an_outcome_the_short_way_keeps_the_peers_other_requests_alive() -> None
     assert world.taken == before + 1
     world.pass_time(1.5)
     assert "other.txt" in [row.file for row in world.core.requests.open_rows.values()]
+
+
+@given(name=st.from_regex(r"\A[0-9A-Za-z_-][0-9A-Za-z._-]{0,63}\Z") | st.text(max_size=70))
+def test_a_name_that_is_taken_for_plain_is_good_and_told_as_it_is(name: str) -> None:
+    raw = name.encode("utf-8", "surrogatepass")
+    if quick_requests._PLAIN(raw) is not None:
+        assert decode_peer_name(raw) == name
+        assert shown(name) == name
+
+
+def test_names_that_are_not_plain_are_told_by_both_ways_alike() -> None:
+    told = []
+    for world in (World(), Short()):
+        name = 'a "b"=c.txt'
+        for number in (1, 2):
+            Client(world, f"seeder-{number}", ip=f"10.0.1.{number}").announce(Event.STARTED, name=name)
+        for number, peer in enumerate(["first", "zweiter=ü", "drit.ter", "..x"]):
+            client = Client(world, peer, ip=f"10.0.2.{number}")
+            client.outcome(client.lookup(name).request)
+        told.append(world.told("request", "outcome"))
+        assert not isinstance(world, Short) or world.taken == 7
+    assert told[0] == told[1]
+    assert "peer=zweiter=ü" in told[0][2]
