@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.lab.trial import HASH, Trial
+from tests.unit.lab.trial import HASH, PATH, Trial
 from torrentnet.lab.engines.values import ExecResult, NodeStatus
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.expect import Answer, Judgement
@@ -34,6 +34,15 @@ def test_other_bytes_are_no_file(trial: Trial) -> None:
     answer = trial.answer(question, 11.0)
     assert not answer.passed
     assert answer.measured == "SHA-256 is cdcdcdcdcdcd..., the source's is abababababab..."
+
+
+def test_an_engine_that_loses_an_answer_is_asked_again(trial: Trial) -> None:
+    question = trial.question(Check.HAS, file="a.txt", within=10.0)
+    trial.say(2.5, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:1")
+    trial.engine.answers["leecher-1", "sha256sum", "--", PATH] = ExecResult(0, "", "")
+    assert trial.ask(question, 3.0) is None
+    trial.file_is(HASH)
+    assert trial.answer(question, 6.0).passed
 
 
 def test_an_unfinished_download_tells_how_far_it_came(trial: Trial) -> None:
