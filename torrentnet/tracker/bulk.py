@@ -17,16 +17,10 @@ _SIZES: Final = (64, 8, 1)
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """A statement with a list of rows (SQL's VALUES) between ``head`` and ``tail``.
-
-    A row has ``width`` values, to hand over which costs as much as all else, and then those that are the same in each
-    (``constant``, SQL that begins with a comma).
-    """
+    """A statement that ends with a list of rows (SQL's VALUES) behind ``head``. A row has ``width`` values."""
 
     head: str
     width: int
-    tail: str = ""
-    constant: str = ""
 
     def run(self, database: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
         """Carry it out for ``rows``, in their order. Raises what sqlite3 raises."""
@@ -40,5 +34,5 @@ class Bulk:
 
 @lru_cache(64)
 def _statement(bulk: Bulk, rows: int) -> str:
-    row = f"({', '.join('?' * bulk.width)}{bulk.constant})"
-    return f"{bulk.head} VALUES {', '.join([row] * rows)}{bulk.tail}"
+    row = f"({', '.join('?' * bulk.width)})"
+    return f"{bulk.head} VALUES {', '.join([row] * rows)}"

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrentnet.console.events import MAX_VALUE_CHARS, EventLog, format_event, parse_event
+from torrentnet.console.events import (
+    MAX_VALUE_CHARS,
+    EventLog,
+    ParsedEvent,
+    format_event,
+    parse_event,
+    shown,
+    stamp,
+)
 
 NOON = 1_795_434_551.123  # 2026-11-23T11:49:11.123Z
 
@@ -134,6 +142,28 @@ def test_levels() -> None:
         for emit in (log.debug, log.emit, log.warning, log.error):
             emit(level)
     assert [line.split()[1] for line in lines] == ["debug"] * 4 + ["info"] * 3 + ["warning"] * 2 + ["error"]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_lines_that_are_put_together_elsewhere_are_events_at_level_info(at_once: bool) -> None:
+    lines: list[str] = []
+    made = [f"{stamp(1.5)} outcome peer={shown(peer)}" for peer in ("leecher-1", 'a "b"', "x" * 70)]
+    for level in ("info", "warning"):
+        log = EventLog(lines.append, level=level, write_all=lines.extend if at_once else None)
+        log.emit_lines(made)
+    assert lines == made
+    assert [parse_event(line) for line in lines] == [
+        ParsedEvent(1.5, "outcome", {"peer": peer}) for peer in ("leecher-1", 'a "b"', "x" * 70)
+    ]
+
+
+def test_lines_that_nobody_reads_are_counted() -> None:
+    def write(_: object) -> None:
+        raise BrokenPipeError
+
+    log = EventLog(write, write_all=write)
+    log.emit_lines(["a", "b"])
+    assert log.lost == 2
 
 
 def test_an_unknown_level_names_the_known_ones() -> None:

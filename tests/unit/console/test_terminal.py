@@ -30,6 +30,24 @@ def test_the_queue_is_bounded_and_says_what_it_lost() -> None:
     assert outbox.put("again")
 
 
+def test_many_lines_at_once_are_bounded_alike_and_wake_once() -> None:
+    outbox = Outbox()
+    assert not outbox.put_all([])
+    assert outbox.put_all(["a", "b"])
+    assert not outbox.put_all(["c"])
+    assert outbox.take() == ["a", "b", "c"]
+    assert outbox.put_all(["x"] * (MAX_PENDING_LINES + 10))
+    taken = outbox.take()
+    assert len(taken) == MAX_PENDING_LINES + 1
+    assert taken[-1] == "(lines missing here: 10; standard output was not read fast enough)"
+    assert outbox.put_all(["first", "x" * MAX_PENDING_CHARS, "last"])
+    assert outbox.take() == [
+        "first",
+        "last",
+        "(lines missing here: 1; standard output was not read fast enough)",
+    ]
+
+
 def test_lines_before_during_and_after_come_in_order() -> None:
     stdout = io.StringIO()
     terminal = Terminal(Commands("demo"), None, stdout)
