@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.bench.pair import Field
 
 LEECHERS = 50
-CROWD_SIZE = 32 * MIB
+CROWD_SIZE = 64 * MIB
 FIRST_PORT = 7000
 SHA1SUM = ("sh", "-c", "sha1sum {} >/dev/null")
 

@@ -64,7 +64,13 @@ class Leecher:
         self._memory = PieceMemory()
         self._fetch: Fetch | None = None
         self.link = SourceLink(
-            selector, "127.0.0.1", b"-TN0000-leecherleech", self._connected, self._heard, self._failed
+            selector,
+            "127.0.0.1",
+            b"-TN0000-leecherleech",
+            self._connected,
+            self._heard,
+            self._failed,
+            lambda: self._fetch.pipeline.in_flight if self._fetch else 0,
         )
         self.link.open(seed, info.info_hash, 10.0, time.monotonic())
 
@@ -108,7 +114,10 @@ def test_the_end_of_a_file_of_16_gib_arrives_and_memory_does_not_grow(tmp_path: 
     try:
         while not part.held.is_full:
             assert time.monotonic() < now + DEADLINE_S
-            for key, mask in selector.select(1.0):
+            leecher.link.tick(time.monotonic())
+            uploads.tick(time.monotonic())
+            times = [at for at in (leecher.link.due(), uploads.due(time.monotonic())) if at is not None]
+            for key, mask in selector.select(max(0.0, min(times, default=now) - time.monotonic())):
                 key.data(mask, time.monotonic())
             most = max(most, own_memory([os.getpid()]))
         start = (store.info.pieces - LAST) * store.info.piece_length

@@ -56,6 +56,11 @@ class Connection:
         """See :class:`torrentnet.peer.turns.Waiting`."""
         return self.upload.waits_since
 
+    @property
+    def served(self) -> int:
+        """See :class:`torrentnet.peer.ready.Served`."""
+        return self.link.sent
+
     def begin_turns(self) -> None:
         """From now on pieces are sent in turns."""
         self.upload.in_turns = True

@@ -205,6 +205,11 @@ class Conversation:
             self.send(Extended(self.extension.metadata_id, pack_metadata(metadata)))
 
     @property
+    def begun(self) -> int:
+        """Bytes that are here of a message that is not wholly here."""
+        return self._reader.begun
+
+    @property
     def has_blocks(self) -> bool:
         """Whether data of blocks is in :attr:`output`, and not only words."""
         return any(isinstance(item, FileSpan) for item in self.output)

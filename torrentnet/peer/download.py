@@ -75,6 +75,11 @@ class Download(Getting):
         """See :class:`~torrentnet.peer.getting.Getting`."""
         return f"{self.source.name} {self.source.endpoint}" if self.source is not None else ""
 
+    @property
+    def expected(self) -> int:
+        """Bytes of blocks that the source was asked for and that are not wholly here."""
+        return 0 if self._fetch is None else self._fetch.pipeline.in_flight
+
     # Which source
 
     def _named(self, holders: tuple[Holder, ...], now: float) -> None:

@@ -85,10 +85,6 @@ class Host(ABC, Generic[G]):
     def close(self) -> None:
         """Give up what is being connected, or was opened for this download alone."""
 
-    @abstractmethod
-    def _flush(self, now: float) -> None:
-        """Send what the step after a job has queued, where nobody else does."""
-
     # What the download asks for (Disk)
 
     def open_existing(self, piece_length: int) -> None:
@@ -121,7 +117,6 @@ class Host(ABC, Generic[G]):
             self.do(lambda it: it.piece_written(piece, now, verified=verified))
             if verified:
                 self._uploads.announce(piece, now)
-            self._flush(now)
 
         self._worker.submit(lambda: store.write_piece(piece, data), then)
 
@@ -143,7 +138,6 @@ class Host(ABC, Generic[G]):
             self._failed(result.error)
             return
         self.do(lambda it: then(it, result))
-        self._flush(time.monotonic())
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, StorageError):
@@ -166,6 +160,7 @@ class SingleHost(Host[Download]):
             connected=lambda conversation, at: self.do(lambda it: it.connected(conversation, at)),
             heard=lambda event, at: self.do(lambda it: it.take(event, at)),
             failed=lambda reason, at: self.do(lambda it: it.source_failed(reason, at)),
+            expected=lambda: self.download.expected,
         )
 
     def due(self, now: float) -> float | None:
@@ -174,15 +169,12 @@ class SingleHost(Host[Download]):
 
     def tick(self, now: float) -> None:
         """See :class:`Host`."""
-        self._source.tick(now)
         self.do(lambda it: it.tick(now))
+        self._source.tick(now)
 
     def close(self) -> None:
         """See :class:`Host`."""
         self._source.close()
-
-    def _flush(self, now: float) -> None:
-        self._source.flush(now)
 
     def connect(self, endpoint: Endpoint) -> None:
         """See :class:`~torrentnet.peer.download.Host`."""
@@ -221,9 +213,6 @@ class SwarmHost(Host[Swarm]):
     def close(self) -> None:
         """See :class:`Host`."""
         self._dialer.close()
-
-    def _flush(self, now: float) -> None:
-        """Nothing to do: :meth:`tick` sends what waits on any connection."""
 
     def dial(self, endpoint: Endpoint) -> None:
         """See :class:`~torrentnet.peer.swarm.Host`."""

@@ -41,10 +41,9 @@ class Link:
         """
         try:
             buffers = self.conversation.buffers()
-            if len(buffers) > 1:
-                return self.sock.recvmsg_into(buffers)[0]
-            count = self.sock.recv_into(buffers[0])
-            self.drained = count < len(buffers[0])
+            one = len(buffers) == 1
+            count = self.sock.recv_into(buffers[0]) if one else self.sock.recvmsg_into(buffers)[0]
+            self.drained = count < sum(map(len, buffers))
             return count
         except (BlockingIOError, InterruptedError):
             return None

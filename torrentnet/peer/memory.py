@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KEPT = 2 * 1024 * 1024
+KEPT = 4 * 1024 * 1024
 """Bytes that are kept for later."""
 
 

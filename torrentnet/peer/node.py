@@ -230,6 +230,7 @@ class Peer:
             self._host.tick(now)
         self._session.uploaded = self._uploads.total
         self._tracker.tick(now)
+        self._worker.hand_over()
 
     def _woken(self, _: int, __: float) -> None:
         with contextlib.suppress(BlockingIOError):

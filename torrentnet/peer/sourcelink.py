@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 BULK = 1024 * 1024
 """Bytes of the buffer that is received into."""
 RECEIVES_A_TURN = 8
+GATHERED = 2 * 1024 * 1024
+"""Bytes that wait for us in the kernel before it wakes us up, where more of them are sure to come."""
+GATHER_S = 0.2
+"""Seconds that anything waits for more at most: a word in between must not wait for ever."""
+MUCH = 64 * 1024
+"""Bytes at a turn from which on it is worth to wait for more."""
 _EVERYTHING = 1 << 30
 
 
@@ -29,7 +35,7 @@ class SourceLink:
     """Connects to one endpoint at a time. The three callbacks are called from the loop.
 
     ``connected(conversation, now)``, ``heard(event, now)``, and ``failed(reason, now)``, after which the connection
-    is closed.
+    is closed. ``expected()`` is how many bytes of blocks have been asked for and are not wholly here.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class SourceLink:
         connected: Callable[[Conversation, float], None],
         heard: Callable[[ConversationEvent, float], None],
         failed: Callable[[str, float], None],
+        expected: Callable[[], int],
     ) -> None:
         self._selector = selector
         self._bind_ip = bind_ip
@@ -47,6 +54,9 @@ class SourceLink:
         self._connected = connected
         self._heard = heard
         self._failed = failed
+        self._expected = expected
+        self._low = 1
+        self._look_at: float | None = None
         self._sock: socket.socket | None = None
         self._link: Link | None = None
         self._endpoint: Endpoint | None = None
@@ -73,27 +83,30 @@ class SourceLink:
         with contextlib.suppress(KeyError):
             self._selector.unregister(self._sock)
         self._sock.close()
-        self._sock = self._link = self._deadline = self._problem = None
+        self._sock = self._link = self._deadline = self._problem = self._look_at = None
+        self._low = 1
 
     def due(self) -> float | None:
         """When :meth:`tick` is to be called next."""
-        return self._deadline
+        return self._look_at if self._deadline is None else self._deadline
 
     def tick(self, now: float) -> None:
-        """Look at the clock."""
+        """Look at the clock, and send what waits."""
         if self._deadline is not None and now >= self._deadline:
             self._break(self._problem or "no connection: it does not answer", now)
+        if self._look_at is not None and now >= self._look_at:
+            self._gather(0, now)
+        if self._link is not None and self._link.conversation.waiting:
+            self._flush(self._link, now)
 
-    def flush(self, now: float) -> None:
-        """Send what waits (requests are small: nearly always all of it)."""
-        if self._link is None or self._sock is None:
-            return
+    def _flush(self, link: Link, now: float) -> None:
+        assert self._sock is not None
         try:
-            self._link.flush(_EVERYTHING)
+            link.flush(_EVERYTHING)
         except OSError as error:
             self._break(_text(error), now)
             return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._link.conversation.waiting else 0)
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.conversation.waiting else 0)
         key = self._selector.get_key(self._sock)
         if key.events != events:
             self._selector.modify(self._sock, events, key.data)
@@ -110,13 +123,17 @@ class SourceLink:
         self._link = Link(self._sock, self._endpoint, conversation)
         self._selector.modify(self._sock, selectors.EVENT_READ, self._ready)
         self._connected(conversation, now)
-        self.flush(now)
 
     def _ready(self, mask: int, now: float) -> None:
         link = self._link
         assert link is not None
+        if mask & selectors.EVENT_WRITE:
+            self._flush(link, now)
+        if not mask & selectors.EVENT_READ:
+            return
+        before = link.conversation.received_bytes
         try:
-            for _ in range(RECEIVES_A_TURN if mask & selectors.EVENT_READ else 0):
+            for _ in range(RECEIVES_A_TURN):
                 count = link.receive()
                 if count is None:
                     break
@@ -127,12 +144,28 @@ class SourceLink:
                     self._heard(event, now)
                     if self._link is not link:
                         return
+                if link.drained:
+                    break
+            self._gather(link.conversation.received_bytes - before, now)
         except RemoteError as error:
             self._break(error.message, now)
         except OSError as error:
             self._break(_text(error), now)
-        else:
-            self.flush(now)
+
+    def _gather(self, count: int, now: float) -> None:
+        """Let the kernel wake us up for much at a time, where ``count`` bytes have come at once.
+
+        Many who wake up for little take the processor and its caches from each other.
+        """
+        assert self._sock is not None
+        assert self._link is not None
+        low = 1
+        if count >= MUCH:
+            low = max(1, min(GATHERED, self._expected() - self._link.conversation.begun))
+        if low != self._low:
+            self._low = low
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low)
+        self._look_at = now + GATHER_S if low > 1 else None
 
     def _break(self, reason: str, now: float) -> None:
         self.close()

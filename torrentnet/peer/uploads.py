@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from torrentnet.peer.connection import Connection
 from torrentnet.peer.conversation import Conversation, OfUs
 from torrentnet.peer.link import SourceChanged
-from torrentnet.peer.ratelimit import UNLIMITED
+from torrentnet.peer.ready import Ready, gather
 from torrentnet.peer.uplink import Uplink
 from torrentnet.wire.errors import PeerProtocolError, RemoteError
 from torrentnet.wire.extended import ExtensionHandshake
@@ -27,8 +27,6 @@ MAX_CONNECTIONS = 400
 MAX_PER_IP = 100
 """A lab on loopback has all its peers on one address."""
 RECEIVES_A_TURN = 4
-LEAST_TURN = 128 * 1024
-"""Bytes that one of many is sent at a time: whoever is quick to take them gets little more than the others."""
 CHECK_EVERY = 1.0
 SOON, LATER = 0.03, 0.25
 """Seconds for which news of pieces is gathered. At the beginning and at the end every one of them matters at once."""
@@ -76,6 +74,7 @@ class Uploads:
         self._of_us = of_us or OfUs()
         self._uplink = Uplink(rng or random.SystemRandom(), now)
         self._connections: dict[socket.socket, Connection] = {}
+        self._ready: Ready[Connection] = Ready()
         self._check_at = 0.0
         self._turn_at: float | None = None
         self._room_at: float | None = None
@@ -111,13 +110,15 @@ class Uploads:
     def due(self, now: float) -> float | None:
         """When :meth:`tick` is to be called next."""
         times = [self._check_at] if self._connections else []
-        times += [at for at in (self._turn_at, self._room_at, self._haves_at) if at is not None]
+        times += [at for at in (self._turn_at, self._room_at, self._haves_at, self._ready.due()) if at is not None]
         if self._uplink.in_turns:
             times.append(now if self._uplink.turns_go_on else now + LATER)
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
         """Look at the clock: close those who are silent, go on where the limit made us wait, give turns."""
+        for connection in self._ready.take_all() if self._uplink.in_turns else self._ready.take(len(self), now):
+            self.flush(connection, now)
         if self._turn_at is not None and now >= self._turn_at:
             self._turn_at = None
             self._send_all(now)
@@ -201,7 +202,7 @@ class Uploads:
         if self._uplink.in_turns:
             connection.begin_turns()
         self._connections[sock] = connection
-        self._selector.register(sock, selectors.EVENT_READ, lambda mask, at: self._ready(connection, mask, at))
+        self._selector.register(sock, selectors.EVENT_READ, lambda mask, at: self._heard(connection, mask, at))
         if conversation.waiting:
             self.flush(connection, now)
         return connection
@@ -211,6 +212,7 @@ class Uploads:
         if self._connections.pop(connection.link.sock, None) is None:
             return
         self._uplink.forget(connection)
+        self._ready.forget(connection)
         self._selector.unregister(connection.link.sock)
         connection.link.close()
         if self.taker is not None:
@@ -218,7 +220,7 @@ class Uploads:
         if connection.upload.sent_blocks:
             self._told("upload", connection.endpoint, connection.upload.queued_bytes, reason)
 
-    def _ready(self, connection: Connection, mask: int, now: float) -> None:
+    def _heard(self, connection: Connection, mask: int, now: float) -> None:
         if mask & selectors.EVENT_READ:
             try:
                 for _ in range(RECEIVES_A_TURN):
@@ -237,7 +239,11 @@ class Uploads:
             except (RemoteError, OSError) as error:
                 self.close_one(connection, error.message if isinstance(error, RemoteError) else str(error), now)
                 return
-        self.flush(connection, now)
+        self._ready.add(connection, len(self), now)
+        if connection.writing and gather(len(self)) and not self._uplink.in_turns:
+            # Else the selector would tell us of it again and again meanwhile.
+            connection.writing = False
+            self._interest(connection, selectors.EVENT_READ)
 
     def _take(self, connection: Connection, event: ConversationEvent, now: float) -> None:
         connection.upload.take(event, now)
@@ -256,8 +262,6 @@ class Uploads:
         budget = self._limit.budget(now)
         if share > 1:
             budget = max(1024, budget // share) if budget else 0
-        elif len(self._connections) > 1 and not self._limit.pause():
-            budget = min(budget, max(LEAST_TURN, UNLIMITED // len(self._connections)))
         count = 0
         held_back = False
         if conversation.waiting and self._uplink.in_turns:

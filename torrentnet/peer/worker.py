@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from torrentnet.console.threads import block_signals
 from torrentnet.peer.hashing import processors
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+Job: TypeAlias = "tuple[Callable[[], Any], Callable[[Any], None]]"
 
 
 class Failure(Generic[T]):
@@ -28,19 +29,23 @@ class Failure(Generic[T]):
 
 MOST_THREADS = 2
 """While one writes a piece the other one hashes the next; more only take each other's caches."""
+MOST_GATHERED = 8
+"""Results that wait for more before the loop is woken up: each time that a loop wakes up costs as much as a result."""
 
 
 class Worker:
     """A few threads. What is submitted is bounded by those who submit (see ``MAX_VERIFYING``).
 
     Jobs begin in order and may end in any: whoever needs one to be over waits for its result. ``wake`` is called from
-    a thread when a result waits; the loop then calls :meth:`deliver`.
+    a thread when no job waits any more, or many results do; the loop then calls :meth:`deliver`.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]] | None] = queue.SimpleQueue()
+        self._fresh: list[Job] = []
+        self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._results: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._woken = False
         self._stopping = threading.Event()
         self._most = min(MOST_THREADS, processors())
         self._threads: list[threading.Thread] = []
@@ -56,13 +61,28 @@ class Worker:
         return self._stopping.is_set()
 
     def submit(self, job: Callable[[], T], then: Callable[[T | Failure[T]], None]) -> None:
-        """Run ``job`` in a thread, then ``then`` with its result (or :class:`Failure`) in the loop."""
-        self._jobs.put((job, then))
+        """Run ``job`` in a thread, then ``then`` with its result (or :class:`Failure`) in the loop.
+
+        It begins with the next :meth:`hand_over`.
+        """
+        self._fresh.append((job, then))
+
+    def hand_over(self) -> None:
+        """Let what was submitted begin: as many lists of jobs as there may be threads."""
+        fresh = self._fresh
+        if not fresh:
+            return
+        self._fresh = []
+        each = -(-len(fresh) // self._most)
+        for first in range(0, len(fresh), each):
+            self._jobs.put(fresh[first : first + each])
         if self._jobs.qsize() > 1 and 0 < len(self._threads) < self._most and not self._stopping.is_set():
             self.start()
 
     def deliver(self) -> None:
         """Run what waits for the loop."""
+        # Before the first look, so that what comes after the last one wakes the loop up again.
+        self._woken = False
         while self._results:
             then, result = self._results.popleft()
             then(result)
@@ -79,12 +99,16 @@ class Worker:
 
     def _run(self) -> None:
         block_signals()
-        while (task := self._jobs.get()) is not None and not self._stopping.is_set():
-            job, then = task
-            # Whatever it is, it is told to a person in the loop; this thread goes on.
-            try:
-                result: Any = job()
-            except Exception as error:
-                result = Failure(error)
-            self._results.append((then, result))
-            self._wake()
+        while (jobs := self._jobs.get()) is not None:
+            for job, then in jobs:
+                if self._stopping.is_set():
+                    return
+                # Whatever it is, it is told to a person in the loop; this thread goes on.
+                try:
+                    result: Any = job()
+                except Exception as error:
+                    result = Failure(error)
+                self._results.append((then, result))
+            if not self._woken and (self._jobs.empty() or len(self._results) >= MOST_GATHERED):
+                self._woken = True
+                self._wake()

@@ -44,6 +44,11 @@ class MessageReader:
         self._large = False
         """Whether the last message was a block that went to its place."""
 
+    @property
+    def begun(self) -> int:
+        """Bytes that are here of a message that is not wholly here."""
+        return self._end - self._start if self._placed is None else self._filled
+
     def buffers(self) -> tuple[memoryview, ...]:
         """Where the next bytes go, in order; the first is never empty.
 
