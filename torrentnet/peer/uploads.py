@@ -239,6 +239,10 @@ class Uploads:
             except (RemoteError, OSError) as error:
                 self.close_one(connection, error.message if isinstance(error, RemoteError) else str(error), now)
                 return
+        if not connection.upload.has_requests and not connection.conversation.has_blocks:
+            # Words wait for nobody: an introduction takes several.
+            self.flush(connection, now)
+            return
         self._ready.add(connection, len(self), now)
         if connection.writing and gather(len(self)) and not self._uplink.in_turns:
             # Else the selector would tell us of it again and again meanwhile.
