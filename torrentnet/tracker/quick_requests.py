@@ -107,11 +107,18 @@ class QuickRequests:
         address = address_text(ip)
         swarm = self._names.get(file)
         key = address, data[_IDENTITY]
-        if swarm is None or (address, peer_id) in self._askers or self._answered.find(key, now) is not None:
+        if swarm is None or self._answered.find(key, now) is not None:
+            return None
+        asker = self._askers.get((address, peer_id))
+        before = None if asker is None else asker.row
+        if asker is not None and (asker.more or before is None or before.inherited):
             return None
         tail = swarm.told_to(ip << 16 | port, peer_id, first)
         if tail is None:
             return None
+        if before is not None and before.file == file:
+            self._requests.abandon(before)
+            self._chronicle.outcome(before, Result.FAILED, now, reason="asked anew")
         try:
             row = self._requests.open(
                 address, port, peer_id, peer, file, swarm.info_hash, len(swarm.complete), now, told

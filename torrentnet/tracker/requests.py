@@ -244,11 +244,15 @@ class Requests:
             if (info_hash is None or row.info_hash == info_hash) and (file is None or row.file == file)
         ]
         for row in rows:
-            self.take(row)
-            self._given_up[row.number] = row
-        while len(self._given_up) > self.limits.closed_requests:
-            self._given_up.popitem(last=False)
+            self.abandon(row)
         return rows
+
+    def abandon(self, row: Row) -> None:
+        """End an open row without an outcome."""
+        self.take(row)
+        self._given_up[row.number] = row
+        if len(self._given_up) > self.limits.closed_requests:
+            self._given_up.popitem(last=False)
 
     def late(self, now: float) -> Iterator[Row]:
         """The rows of requesters that have been silent for too long; they are given up."""

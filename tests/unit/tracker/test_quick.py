@@ -204,7 +204,7 @@ def test_both_ways_answer_who_asks_the_same(script: list[dict[str, Any]]) -> Non
     assert ask(World(), script) == ask(Short(), script)
 
 
-def test_it_is_the_look_up_of_who_waits_for_nothing_else_that_goes_the_short_way_and_its_outcome() -> None:
+def test_it_is_the_look_up_of_who_waits_for_one_file_at_most_that_goes_the_short_way_and_its_outcome() -> None:
     world = Short()
     for number in (1, 2):
         Client(world, f"seeder-{number}", ip=f"10.0.1.{number}").announce(Event.STARTED)
@@ -221,16 +221,24 @@ def test_it_is_the_look_up_of_who_waits_for_nothing_else_that_goes_the_short_way
     assert world.send(asked, first.source) == told, "one that comes twice is one request"
     assert second.lookup().request == found.request + 1
     assert world.taken == 3
+    second.lookup()
+    assert world.taken == 4
     third.lookup("nobody's.txt")
     third.lookup()
-    assert world.taken == 3, "who waits already takes the long way"
+    assert world.taken == 5
+    third.lookup()
+    assert world.taken == 5, "who waits for several files takes the long way"
     assert world.told("request", "outcome") == [
         "request id=1 peer=leecher-1 file=myfile.txt holders=2",
         "request id=2 peer=leecher-2 file=myfile.txt holders=2",
         "outcome id=2 peer=leecher-2 file=myfile.txt result=succeeded from=seeder-1 bytes=8388608 ms=120",
         "request id=3 peer=leecher-2 file=myfile.txt holders=2",
-        "request id=4 peer=leecher-3 file=nobody's.txt holders=0",
-        "request id=5 peer=leecher-3 file=myfile.txt holders=2",
+        "outcome id=3 peer=leecher-2 file=myfile.txt result=failed bytes=0 ms=0 reason=asked anew",
+        "request id=4 peer=leecher-2 file=myfile.txt holders=2",
+        "request id=5 peer=leecher-3 file=nobody's.txt holders=0",
+        "request id=6 peer=leecher-3 file=myfile.txt holders=2",
+        "outcome id=6 peer=leecher-3 file=myfile.txt result=failed bytes=0 ms=0 reason=asked anew",
+        "request id=7 peer=leecher-3 file=myfile.txt holders=2",
     ]
 
 
