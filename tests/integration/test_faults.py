@@ -22,13 +22,16 @@ from torrentnet.lab.network.probe import FACTS, offer_of
 from torrentnet.lab.outcome import Verdict
 from torrentnet.lab.plan import Cause, Check, EventPlan, ExpectationPlan, FilePlan, NodePlan, Role, Trigger, Verb
 from torrentnet.lab.quality import Patch, Qualities
+from torrentnet.lab.reach import Reach
 from torrentnet.lab.scenario import load_plan
 from torrentnet.lab.state import read_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.integration.engines import Kind
+    from torrentnet.lab.network.together import Result
     from torrentnet.lab.plan import Plan
 
 ASK_TRACKER = """
@@ -176,6 +179,21 @@ def test_a_quality_that_cannot_be_had_is_refused_before_anything_is_made(
         Lab(replace(plan, links=(link,)), engine.make(), home=home).__enter__()
     assert "kernel with netem" in refused.value.hint
     assert not engine.left_over(home)
+
+
+def test_who_starts_behind_a_cut_is_cut_off_from_its_first_packet_on(
+    home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Reach.run
+
+    def busy(reach: Reach, node: str, argv: Sequence[str], stdin: str) -> Result:
+        # On a busy machine it takes so long until a node can be told anything; a peer publishes in a tenth of it.
+        time.sleep(1.0)
+        return run(reach, node, argv, stdin)
+
+    monkeypatch.setattr(Reach, "run", busy)
+    with Lab(load_plan(SCENARIOS / "cut_before.yaml"), engine.make(), home=home) as lab:
+        assert lab.play().verdict is Verdict.PASS, lab.ended
 
 
 # ── a scenario's own ─────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from torrentnet.clients.opentracker import Opentracker
 from torrentnet.clients.rasterbar import Libtorrent
 from torrentnet.clients.transmission import Transmission
 from torrentnet.console.events import EventLog
+from torrentnet.console.gate import await_network
 from torrentnet.console.options import Parser, add_console_options, content_of, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a driver until it is told to stop; returns the exit status."""
     options = _parser().parse_args(argv)
     try:
+        await_network()
         return _run_tracker(options) if options.program == "opentracker" else _run_client(options)
     except (ClientError, ConsoleServerError) as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)

@@ -144,7 +144,7 @@ class Faults:
 
     def begin(self, links: Sequence[Patch]) -> None:
         """Make ready for a scenario that asks something of its network, and lay its links; no node is up yet."""
-        self._ready()
+        self._ready(gate=True)
         with self._changing:
             for patch in links:
                 self._state, number = self._state.add(patch)
@@ -233,7 +233,7 @@ class Faults:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _ready(self, asked: Iterable[str] = ()) -> Network:
+    def _ready(self, asked: Iterable[str] = (), *, gate: bool = False) -> Network:
         with self._guard:
             if self._network is not None and not asked:
                 return self._network
@@ -248,7 +248,7 @@ class Faults:
                 self._reach.prepare_many()
             reach = self._reach
             self._network = network = Network(
-                addresses, reach.run, offer.division, run_many=reach.run_many if many else None
+                addresses, reach.run, offer.division, run_many=reach.run_many if many else None, gate=gate
             )
             alive = list(self._alive)
         for node in alive:

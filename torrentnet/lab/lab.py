@@ -36,6 +36,7 @@ from torrentnet.lab.leftovers import remove_orphans
 from torrentnet.lab.looking import Stage
 from torrentnet.lab.metainfo import make_torrents
 from torrentnet.lab.netverbs import NetworkVerbs
+from torrentnet.lab.network.render import GATE
 from torrentnet.lab.outcome import Outcome, Verdict
 from torrentnet.lab.programs import command_lines, node_specs
 from torrentnet.lab.record import Recorder, make_run_directory
@@ -165,6 +166,7 @@ class Lab(NetworkVerbs):
                 record=self.directory,
                 nodes=node_specs(self.plan),
                 commands=command_lines(self.plan),
+                gate=GATE if asked else "",
             )
             self.engine.create(spec, say)
             self.engine.follow(self.faults)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from torrentnet import __version__
 from torrentnet.console.commands import WRONG_WORDS
 from torrentnet.console.events import EventLog
+from torrentnet.console.gate import await_network
 from torrentnet.console.options import Parser, add_console_options, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
@@ -168,6 +169,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError("--piece-length must be a power of two from 16KiB to 64MiB")
     if not (options.timeout > 0 and options.give_up > 0):
         raise UsageError("--timeout and --give-up must be longer than nothing")
+    await_network()
     tracker = resolve(options.tracker, "tracker address", least_port=1)
     listener = listen(resolve(options.listen, "listen address", least_port=0))
     own = Endpoint(*listener.getsockname()[:2])

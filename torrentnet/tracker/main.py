@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.commands import Commands
 from torrentnet.console.events import EventLog
+from torrentnet.console.gate import await_network
 from torrentnet.console.options import Parser, add_console_options, content_of, typed
 from torrentnet.console.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal import Terminal
@@ -143,6 +144,7 @@ def parse_options(arguments: list[str]) -> Options:
 
 def _run(options: Options) -> int:
     give_large_blocks_back()
+    await_network()
     journal = Journal(options.state)
     try:
         sock = bind(options.host, options.port)

@@ -12,6 +12,7 @@ from torrentnet.lab.network import rules
 from torrentnet.lab.network.apply import Network
 from torrentnet.lab.network.backend import Division
 from torrentnet.lab.network.measure import Counters
+from torrentnet.lab.network.render import OPEN_GATE
 from torrentnet.lab.network.state import NetworkState
 from torrentnet.lab.network.together import decode, encode
 from torrentnet.lab.quality import Pair, Patch, Qualities
@@ -228,3 +229,42 @@ def test_the_helpers_answer_is_checked() -> None:
         assert str(caught.value) == (
             f"the helper that sets the nodes' network failed (status {status}): nsenter: not found"
         )
+
+
+def test_a_program_is_let_begin_after_its_rules_and_once_in_each_life(told: Told) -> None:
+    with Network(NODES, told.run, Division(), gate=True) as network:
+        network.apply(cut(AB))
+        assert told.scripts == []
+        for node in ("node-2", "node-3"):
+            assert network.up(node) is not None
+        (_, with_rules), (_, without) = told.scripts
+        assert with_rules.index("iptables-restore") < with_rules.index(OPEN_GATE)
+        assert with_rules.endswith(OPEN_GATE)
+        assert without == OPEN_GATE
+        told.scripts.clear()
+        network.apply(NetworkState())
+        assert [(node, OPEN_GATE in script) for node, script in told.scripts] == [("node-2", False)]
+        told.scripts.clear()
+        network.away("node-3")
+        network.up("node-3")
+        assert told.scripts == [("node-3", OPEN_GATE)]
+
+
+def test_a_program_whose_rules_could_not_be_set_goes_on_waiting(told: Told) -> None:
+    told.answers["node-2"] = [(1, "", "no"), (1, "", "no")]
+    with Network(NODES, told.run, Division(), gate=True) as network:
+        network.apply(cut(AB))
+        row = network.up("node-2")
+        assert row is not None
+        assert row.problem
+        told.scripts.clear()
+        row = network.back("node-2")
+        assert row is not None
+        assert not row.problem
+        assert told.scripts[-1][1].endswith(OPEN_GATE)
+
+
+def test_who_is_started_by_hand_later_is_let_begin_too(told: Told) -> None:
+    with Network(NODES, told.run, Division(), gate=True) as network:
+        network.apply(cut(AB))
+        assert all(script.endswith(OPEN_GATE) for script in network.scripts().values())

@@ -93,6 +93,8 @@ class LabSpec:
     """The run's directory: what the engine was told is written down here."""
     nodes: tuple[NodeSpec, ...]
     commands: CommandLines
+    gate: str = ""
+    """What programs wait for before they begin (``TORRENTNET_GATE``), where rules are to be in force first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,11 +78,14 @@ class Network:
         *,
         run_many: RunMany | None = None,
         parallel: int = PARALLEL,
+        gate: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``nodes``: name to IPv4 address, all there will ever be. ``division``: of the probe's offer.
 
         Where more than a few nodes change at once, ``run_many`` is used if there is one, until it fails for once.
+        ``gate``: the nodes' programs wait until they are told that their network is ready
+        (:mod:`torrentnet.console.gate`).
         """
         self._nodes = dict(nodes)
         self._run = run
@@ -94,6 +97,9 @@ class Network:
         self._turns = {node: threading.Lock() for node in self._nodes}
         self._wanted = settings_of({}, self._nodes, division)
         self._set: dict[str, Settings | None] = dict.fromkeys(self._nodes)
+        self._gate = gate
+        self._closed: set[str] = set()
+        """Nodes whose programs have not been told yet that their network is ready."""
         self._reachable: set[str] = set()
         self._counted: dict[str, dict[Pair, Counters]] = {node: {} for node in self._nodes}
 
@@ -110,7 +116,7 @@ class Network:
     # ── nodes come and go ────────────────────────────────────────────────────────────────────────────────────
 
     def up(self, node: str, *, fresh: bool = True) -> Applied | None:
-        """A node has started: set what is asked for. None where that is nothing.
+        """A node has started: set what is asked for, and let its program begin. None where there was nothing to do.
 
         ``fresh``: it has a new network namespace with nothing of ours in it, as every (re)started container has. Else
         nothing is known about it (a lab that an earlier command has left up), and what is ours is removed first.
@@ -118,6 +124,8 @@ class Network:
         with self._turns[node], self._guard:
             self._set[node] = Settings(node, self._nodes[node]) if fresh else None
             self._reachable.add(node)
+            if fresh and self._gate:
+                self._closed.add(node)
         return next(iter(self._converge([node])), None)
 
     def away(self, node: str) -> None:
@@ -148,7 +156,7 @@ class Network:
         with self._guard:
             wanted = dict(self._wanted)
         return {
-            node: render.render(settings, None, self._division)
+            node: render.render(settings, None, self._division) + (render.OPEN_GATE if self._gate else "")
             for node, settings in wanted.items()
             if not settings.empty
         }
@@ -170,7 +178,7 @@ class Network:
             return self._change(changes)
 
     def _differs(self, node: str) -> bool:
-        return node in self._reachable and self._wanted[node] != self._set[node]
+        return node in self._reachable and (node in self._closed or self._wanted[node] != self._set[node])
 
     @contextlib.contextmanager
     def _turns_of(self, nodes: Iterable[str]) -> Iterator[None]:
@@ -184,7 +192,7 @@ class Network:
 
     def _change(self, changes: Mapping[str, tuple[Settings, Settings | None]]) -> tuple[Applied, ...]:
         """Take nodes to the first from the second of their settings. The caller has their turns."""
-        answers = self._ask({node: render.render(*change, self._division) for node, change in changes.items()})
+        answers = self._ask({node: self._script(node, *change) for node, change in changes.items()})
         again = {}
         for node, (wanted, before) in changes.items():
             result = answers[node].result
@@ -196,15 +204,20 @@ class Network:
             else:
                 # What is there is not what was thought, someone has been at it: everything ends, and is set anew.
                 self._count(output, before)
-                again[node] = render.render(wanted, None, self._division)
+                again[node] = self._script(node, wanted, None)
         answers |= self._ask(again)
         done = []
         for node, (wanted, _) in changes.items():
             problem = _problem(node, answers[node].result)
             with self._guard:
                 self._set[node] = None if problem else wanted
+                if not problem:
+                    self._closed.discard(node)
             done.append(Applied(node, answers[node].at, answers[node].took, problem))
         return tuple(done)
+
+    def _script(self, node: str, wanted: Settings, before: Settings | None) -> str:
+        return render.render(wanted, before, self._division) + (render.OPEN_GATE if node in self._closed else "")
 
     def _ask(self, scripts: Mapping[str, str]) -> dict[str, _Answer]:
         """Run a script in each of these nodes. The caller has their turns."""

@@ -30,6 +30,9 @@ if [ -z "$device" ]; then echo "no interface has the address {address}" >&2; exi
 """
 
 FORGET_SHAPING = f"tc qdisc del dev {DEVICE} root handle {shaping.ROOT:x}: 2>/dev/null || :\n"
+GATE = "1001"
+"""The length of the loopback interface's transmit queue by which a node's program knows that its network is ready."""
+OPEN_GATE = f"ip link set dev lo txqueuelen {GATE}\n"
 WHOLE = f"ethtool -K {DEVICE} tso on gso on\n"
 RESTORE = "iptables-restore --noflush -w <<END\n{}END\n"
 SINGLE = f"ethtool -K {DEVICE} tso off gso off\n"

@@ -109,6 +109,8 @@ def render(spec: LabSpec, topology: Topology) -> str:
         service["command"] = [escape(word) for word in commands[node.name]]
         service["labels"] = {**common, labels.NODE: node.name, labels.ROLE: node.role}
         service["networks"] = {NETWORK: {"ipv4_address": topology.places[node.name].address}}
+        if spec.gate:
+            service["environment"] = {"TORRENTNET_GATE": spec.gate}
         volumes: list[object] = []
         if node.wants_files:
             volumes.append(_given(spec.files, FILES))

@@ -172,7 +172,7 @@ class LocalEngine(base.Engine):
                 f"this engine cannot give {small[0]} a disk of limited size: {self.way.why}",
                 hint=f"{self.way.remedy}; or use Docker",
             )
-        self._make(spec.project, spec.home, spec.nodes, spec.commands, spec.files, say)
+        self._make(spec.project, spec.home, spec.nodes, spec.commands, spec.files, say, spec.gate)
         assert self._lab is not None
         (spec.record / NODES_FILE).write_text(self._lab.dumps(), encoding="utf-8")
 
@@ -184,6 +184,7 @@ class LocalEngine(base.Engine):
         commands: CommandLines,
         files: Path | None = None,
         say: Say = lambda _: None,
+        gate: str = "",
     ) -> None:
         self._project = project
         names = [node.name for node in nodes]
@@ -224,6 +225,7 @@ class LocalEngine(base.Engine):
                         )
                         for node in nodes
                     ),
+                    gate=gate,
                 )
                 (self._directory / protocol.LAB_FILE).write_text(self._lab.dumps(), encoding="utf-8")
             write_commands(own / "bin", self._root)

@@ -86,7 +86,8 @@ class Nodes:
 
     def _environment(self, node: KeptNode) -> dict[str, str]:
         own = RUN if self._root else str(self._directory / node.name)
-        return {
+        gate = {"TORRENTNET_GATE": self._lab.gate} if self._lab.gate else {}
+        return gate | {
             "PATH": os.pathsep.join([self._lab.bin, self._lab.path, SBIN]),
             "HOME": DATA if self._root else node.data,
             "LANG": LANGUAGE,

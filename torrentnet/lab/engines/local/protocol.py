@@ -82,6 +82,8 @@ class KeptLab:
     path: str
     """PATH for what else a node runs."""
     nodes: tuple[KeptNode, ...]
+    gate: str = ""
+    """See :class:`torrentnet.lab.engines.values.LabSpec`."""
 
     def dumps(self) -> str:
         """The text of the lab's file."""
