@@ -15,16 +15,15 @@ import time
 from typing import TYPE_CHECKING, Self
 
 import docker.errors
-from docker.types import IPAMConfig, IPAMPool
 
 from tests.bench.cgroup import Group, Usage, own_memory
 from tests.bench.section import CannotMeasure
 from tests.loopback.programs import Watched
+from tests.networks import make_network
 from torrentnet.lab import leftovers
 from torrentnet.lab.engines.docker import cleanup, execs, image, labels
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.docker.helpers import owner_labels
-from torrentnet.lab.engines.docker.network import choose, taken
 from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.owner import Owner
@@ -156,14 +155,7 @@ class Rig:
         self.client = self._engine.client
         self._labels = {labels.LAB: self.project, **owner_labels(Mode.RUN, root())}
         try:
-            self._subnet = choose(self._nodes, taken(self.client))
-            self.client.api.create_network(
-                self.project,
-                driver="bridge",
-                ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(self._subnet))]),
-                internal=True,  # nobody out there is asked for anything
-                labels=self._labels,
-            )
+            _, self._subnet = make_network(self.client, self.project, self._nodes, self._labels)
         except BaseException:
             self.close()
             raise

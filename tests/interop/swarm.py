@@ -9,11 +9,10 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from docker.types import IPAMConfig, IPAMPool
-
 from tests.loopback.programs import Watched
+from tests.networks import make_network
 from torrentnet.lab.engines.docker import cleanup, labels
-from torrentnet.lab.engines.docker.network import assign, choose, taken
+from torrentnet.lab.engines.docker.network import assign
 from torrentnet.lab.engines.values import Mode
 from torrentnet.lab.owner import Owner, pid_namespace
 
@@ -93,15 +92,8 @@ class Swarm:
             labels.HOME: str(ROOT),
         }
         self._containers: list[Container] = []
-        subnet = choose(len(NODES), taken(client))
+        self._network, subnet = make_network(client, self.project, len(NODES), self._labels)
         self._addresses = assign(subnet, NODES)
-        self._network = client.api.create_network(
-            self.project,
-            driver="bridge",
-            ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
-            internal=True,  # nobody out there is asked for anything
-            labels=self._labels,
-        )["Id"]
 
     @property
     def tracker_address(self) -> str:

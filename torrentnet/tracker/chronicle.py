@@ -58,13 +58,13 @@ class Chronicle:
         self._stamp = ""
 
     def flush(self) -> None:
-        """Tell and write what was gathered."""
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._tell(lines)
+        """Write what was gathered, then tell it: whoever sees an event and asks for the log finds it there."""
         if self._records:
             records, self._records = self._records, []
             self._write_all(records)
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._tell(lines)
 
     def emit(self, event: str, /, **fields: object) -> None:
         """Write an event behind those that were gathered."""
@@ -78,6 +78,7 @@ class Chronicle:
     def came(self, holder: Holder) -> None:
         """A peer is in the swarm: ``published`` when it has the whole file, else ``joined``."""
         swarm = holder.swarm
+        self._write(HolderCame(self._now(), _place(holder), holder.complete, holder.holds()))
         if holder.complete:
             self.emit(
                 "published",
@@ -90,12 +91,11 @@ class Chronicle:
             )
         else:
             self.emit("joined", file=swarm.label, peer=holder.name, address=holder.endpoint)
-        self._write(HolderCame(self._now(), _place(holder), holder.complete, holder.holds()))
 
     def completed(self, holder: Holder) -> None:
         """A leecher has the whole file now."""
-        self.emit("completed", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
         self._write(HolderCompleted(self._now(), _place(holder), holder.holds()))
+        self.emit("completed", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
 
     def holds(self, holder: Holder) -> None:
         """What a leecher has is another than before. No event line: peers tell their progress themselves."""
@@ -106,11 +106,13 @@ class Chronicle:
 
     def left(self, holder: Holder) -> None:
         """A peer has said good-bye."""
-        self.emit("left", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
         self._write(HolderWent(self._now(), _place(holder), Kind.LEFT, "said good-bye"))
+        self.emit("left", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
 
     def forgotten(self, holder: Holder, silent: float, *, replaced: bool = False) -> None:
         """A peer was silent for ``silent`` seconds, or another one has come up at its address."""
+        why = "started anew without a good-bye" if replaced else f"silent for {silent:.1f} s"
+        self._write(HolderWent(self._now(), _place(holder), Kind.FORGOTTEN, why))
         self.emit(
             "forgotten",
             file=holder.swarm.label,
@@ -118,8 +120,6 @@ class Chronicle:
             address=holder.endpoint,
             silent_ms=round(silent * 1000),
         )
-        why = "started anew without a good-bye" if replaced else f"silent for {silent:.1f} s"
-        self._write(HolderWent(self._now(), _place(holder), Kind.FORGOTTEN, why))
 
     def request(self, row: Row, names: tuple[str, ...], now: float) -> None:
         """A new row, at the clock's reading ``now``; ``names`` are those that have the file then."""

@@ -1,0 +1,40 @@
+"""A network of a test's or a benchmark's own, on a subnet that nobody else has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import docker.errors
+from docker.types import IPAMConfig, IPAMPool
+
+import docker
+from torrentnet.lab.engines.docker.compose import OVERLAP
+from torrentnet.lab.engines.docker.network import choose, taken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from ipaddress import IPv4Network
+
+ATTEMPTS: Final = 20
+
+
+def make_network(
+    client: docker.DockerClient, name: str, nodes: int, labels: Mapping[str, str]
+) -> tuple[str, IPv4Network]:
+    """Its id, and its subnet, with room for so many nodes. Another subnet where somebody else came first to the one."""
+    for attempt in range(ATTEMPTS):
+        subnet = choose(nodes, taken(client))
+        try:
+            made = client.api.create_network(
+                name,
+                driver="bridge",
+                ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet))]),
+                internal=True,  # nobody out there is asked for anything
+                labels=dict(labels),
+            )
+        except docker.errors.APIError as error:
+            if OVERLAP not in str(error) or attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return str(made["Id"]), subnet
+    raise AssertionError("unreachable")
