@@ -6,9 +6,11 @@ import json
 import os
 import pty
 import re
+import secrets
 import select
 import signal
 import subprocess
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,10 @@ import pytest
 
 from tests.integration.engines import DOCKER, on, on_all
 from tests.integration.helpers import END_S, SCENARIOS, Running, command, compose, environment, torrentnet
-from torrentnet.lab.engines.docker import labels
+from tests.networks import make_network
+from torrentnet.lab.engines.docker import cleanup, labels
+from torrentnet.lab.engines.docker.helpers import owner_labels
+from torrentnet.lab.engines.values import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -321,3 +326,14 @@ class _Terminal:
     def end(self) -> int:
         """Wait for the command's end; answers with its status."""
         return self._process.wait(END_S)
+
+
+@on(DOCKER)
+def test_what_the_engine_goes_on_making_is_removed_too(home: Path, client: docker.DockerClient) -> None:
+    project = f"torrentnet-cut-off-{secrets.token_hex(3)}"
+    marks = {labels.LAB: project, **owner_labels(Mode.RUN, home)}
+    late = threading.Timer(0.5, lambda: make_network(client, project, 2, marks))
+    late.start()
+    cleanup.remove(client, project, unsettled=True)
+    late.join()
+    assert not cleanup.find(client, project)

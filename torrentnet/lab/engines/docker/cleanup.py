@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PARALLEL = 4
 ATTEMPTS = 20
 ATTEMPT_PAUSE_S = 0.25
+UNSETTLED_LOOKS = 7
+"""Looks in a row that must find nothing where the engine may still be making what it was asked for before a Ctrl-C."""
 LIVING = {"running", "paused", "restarting"}
 
 
@@ -96,17 +98,23 @@ def sweep(client: docker.DockerClient, finished: Callable[[Path, str], bool]) ->
     return swept
 
 
-def remove(client: docker.DockerClient, project: str) -> int:
+def remove(client: docker.DockerClient, project: str, *, unsettled: bool = False) -> int:
     """Remove everything of one lab; answers with the number of containers.
 
-    Looks again until nothing is left: a ``docker compose create`` that was cut off may still have been making some.
+    Looks again until nothing is left. ``unsettled``: a ``docker compose create`` was cut off, and the engine goes on
+    with what it was asked for last, a network for instance, although nobody waits for it any more.
     """
-    removed = 0
+    removed = looks = 0
     last: Exception | None = None
-    for _ in range(ATTEMPTS):
+    for _ in range(ATTEMPTS + UNSETTLED_LOOKS):
         remains = next(iter(find(client, project)), None)
         if remains is None:
-            return removed
+            looks += 1
+            if not unsettled or looks >= UNSETTLED_LOOKS:
+                return removed
+            time.sleep(ATTEMPT_PAUSE_S)
+            continue
+        looks = 0
         removed += len(remains.containers)
         last = _first_failure(remains.containers, lambda name: client.api.remove_container(name, v=True, force=True))
         if last is None:

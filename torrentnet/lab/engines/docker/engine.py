@@ -67,6 +67,8 @@ class DockerEngine(base.Engine):
         self._streams: Streams | None = None
         self._dying: set[str] = set()
         """Nodes that were sent a SIGKILL and have not been looked at since."""
+        self._creating = False
+        """Whether the engine may still be making something for a command that was cut off."""
         self._pids: dict[str, int] = {}
         """Of the nodes' programs, as long as they live."""
         self._marks: dict[str, str] = {}
@@ -182,6 +184,7 @@ class DockerEngine(base.Engine):
         self._marks = {labels.LAB: spec.project, **owner}
         names = [node.name for node in spec.nodes]
         refused: list[IPv4Network] = []
+        self._creating = True
         for _ in range(SUBNET_ATTEMPTS):
             with explained("looking for a free subnet"):
                 taken = network.taken(self.client)
@@ -199,6 +202,7 @@ class DockerEngine(base.Engine):
             refused.append(subnet)
         else:
             raise EngineError("every subnet that looked free was taken", hint="see `docker network ls`")
+        self._creating = False
         self._find_nodes()
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
@@ -243,7 +247,8 @@ class DockerEngine(base.Engine):
         """See :meth:`base.Engine.destroy`."""
         if self._project:
             with explained("removing the lab"):
-                cleanup.remove(self.client, self._project)
+                cleanup.remove(self.client, self._project, unsettled=self._creating)
+            self._creating = False
             self._ids.clear()
 
     def close(self) -> None:
