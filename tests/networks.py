@@ -22,7 +22,8 @@ def make_network(
     client: docker.DockerClient, name: str, nodes: int, labels: Mapping[str, str]
 ) -> tuple[str, IPv4Network]:
     """Its id, and its subnet, with room for so many nodes. Another subnet where somebody else came first to the one."""
-    for attempt in range(ATTEMPTS):
+    attempts = 0
+    while True:
         subnet = choose(nodes, taken(client))
         try:
             made = client.api.create_network(
@@ -33,8 +34,8 @@ def make_network(
                 labels=dict(labels),
             )
         except docker.errors.APIError as error:
-            if OVERLAP not in str(error) or attempt == ATTEMPTS - 1:
+            attempts += 1
+            if OVERLAP not in str(error) or attempts == ATTEMPTS:
                 raise
         else:
             return str(made["Id"]), subnet
-    raise AssertionError("unreachable")
