@@ -88,10 +88,10 @@ lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/mypy
 
 bench: $(VENV)/.bench ## measure side by side with other programs: make bench [quick=1] [only=bytes] [runs=5]
-	@$(BIN)/python -m tests.bench $(if $(quick),--quick) $(if $(only),--only '$(only)') $(if $(runs),--runs '$(runs)') $(if $(write),--write)
+	@$(BIN)/python -m bench $(if $(quick),--quick) $(if $(only),--only '$(only)') $(if $(runs),--runs '$(runs)') $(if $(write),--write)
 
 figure: $(VENV)/.bench ## measure and draw the textbook's figure, 20 minutes: make figure [quick=1] [runs=5] [again=1: only draw]
-	@$(BIN)/python -m tests.bench.figure $(if $(quick),--quick) $(if $(runs),--runs '$(runs)') $(if $(again),--again) $(ENGINE)
+	@$(BIN)/python -m bench.figure $(if $(quick),--quick) $(if $(runs),--runs '$(runs)') $(if $(again),--again) $(ENGINE)
 
 # ── the virtual environment ──────────────────────────────────────────────────────────────────────
 

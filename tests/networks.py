@@ -9,7 +9,7 @@ from docker.types import IPAMConfig, IPAMPool
 
 import docker
 from torrentnet.lab.engines.docker.compose import OVERLAP
-from torrentnet.lab.engines.docker.network import choose, taken
+from torrentnet.lab.engines.subnets import choose_subnet, used_subnets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ def make_network(
     """Its id, and its subnet, with room for so many nodes. Another subnet where somebody else came first to the one."""
     attempts = 0
     while True:
-        subnet = choose(nodes, taken(client))
+        subnet = choose_subnet(nodes, used_subnets(client))
         try:
             made = client.api.create_network(
                 name,

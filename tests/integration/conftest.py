@@ -8,9 +8,9 @@ import pytest
 
 from tests.integration.engines import DOCKER, EVERY, RUNTIME, Kind, need
 from tests.integration.helpers import ROOT, SCENARIOS
+from torrentnet.lab.api import Lab
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.local import registry
-from torrentnet.lab.lab import Lab
 from torrentnet.lab.scenario import load_plan
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ import pytest
 from tests.integration.helpers import ROOT, is_record
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.docker.engine import DockerEngine
-from torrentnet.lab.engines.local import examine, protocol, registry
+from torrentnet.lab.engines.local import diagnosis, protocol, registry
 from torrentnet.lab.engines.local.engine import LocalEngine
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.plan import Program
+from torrentnet.lab.scenario.plan import NodeProgram
 
 if TYPE_CHECKING:
-    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.engines.interface import Engine
 
-FOREIGN = (Program.ARIA2, Program.TRANSMISSION, Program.LIBTORRENT, Program.OPENTRACKER)
+FOREIGN = (NodeProgram.ARIA2, NodeProgram.TRANSMISSION, NodeProgram.LIBTORRENT, NodeProgram.OPENTRACKER)
 NOWHERE = "unix:///nonexistent/docker.sock"
 REQUIRE = "TORRENTNET_REQUIRE_DOCKER"
 RUNTIME = Path(f"/tmp/tn-{os.getpid()}")
@@ -55,7 +55,7 @@ class Kind:
         """The environment that makes the command line take it. Only Docker may look for a Docker Engine."""
         if self.name == "docker":
             return {"TORRENTNET_ENGINE": "docker"}
-        return {"TORRENTNET_ENGINE": "local", examine.NETWORK: self.network, "DOCKER_HOST": NOWHERE}
+        return {"TORRENTNET_ENGINE": "local", diagnosis.NETWORK_VARIABLE: self.network, "DOCKER_HOST": NOWHERE}
 
     def make(self) -> Engine:
         """A new one, for one lab; the settings are in the environment."""
@@ -112,8 +112,8 @@ def why_missing(kind: Kind) -> str:
         LocalEngine(ROOT).check()
         # What forces one of the two ways would be an answer to another question.
         with pytest.MonkeyPatch.context() as patch:
-            patch.delenv(examine.NETWORK, raising=False)
-            way = examine.find_way(ROOT)
+            patch.delenv(diagnosis.NETWORK_VARIABLE, raising=False)
+            way = diagnosis.find_network_mode(ROOT)
     except LabError as error:
         return f"needs the engine local: {error.message}"
     if kind is LOCAL and way.network != protocol.NAMESPACES:

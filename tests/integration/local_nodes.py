@@ -15,12 +15,12 @@ from tests.integration.helpers import ROOT
 from tests.integration.network_nodes import Agent, Nodes
 from torrentnet.lab.engines.local import registry
 from torrentnet.lab.engines.local.engine import LocalEngine
-from torrentnet.lab.engines.values import LabSpec, Mode, NodeSpec
+from torrentnet.lab.engines.types import LabSpec, Mode, NodeSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torrentnet.lab.network.together import Result
+    from torrentnet.lab.engines.docker.batch_exec import Result
 
 
 class LocalNodes(Nodes):

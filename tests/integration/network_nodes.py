@@ -19,16 +19,15 @@ import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
 import docker
-from torrentnet.lab.engines.docker import cleanup, image, labels
-from torrentnet.lab.engines.docker.network import assign, choose, taken
-from torrentnet.lab.network import together
-from torrentnet.lab.owner import Owner, pid_namespace
+from torrentnet.lab.engines.docker import batch_exec, cleanup, images, labels
+from torrentnet.lab.engines.owner import Owner, pid_namespace
+from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet, used_subnets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from torrentnet.lab.network.together import Result, RunMany
+    from torrentnet.lab.engines.docker.batch_exec import BatchExec, Result
 
 ROOT = Path(__file__).resolve().parents[2]
 EXEC_TIMEOUT_S = 30.0
@@ -71,7 +70,7 @@ class Nodes(ABC):
     def __init__(self, count: int) -> None:
         self.count = count
         self.addresses: dict[str, str] = {}
-        self.run_many: RunMany | None = None
+        self.run_many: BatchExec | None = None
         """How scripts are run in many of them by one command, where that is possible."""
         self.seconds = 10.0
         """For a test to measure something in."""
@@ -143,7 +142,7 @@ class DockerNodes(Nodes):
         self._has_helper = False
 
     def _make(self) -> None:
-        tag = image.ensure(self.client, ROOT, say)
+        tag = images.ensure_image(self.client, ROOT, say)
         self._tag = tag
         self._marks = marks = {
             labels.LAB: self.project,
@@ -153,7 +152,7 @@ class DockerNodes(Nodes):
         }
         names = [f"node-{number}" for number in range(1, self.count + 1)]
         for attempt in range(ATTEMPTS):
-            subnet = choose(self.count, taken(self.client))
+            subnet = choose_subnet(self.count, used_subnets(self.client))
             pool = IPAMPool(subnet=str(subnet))
             try:
                 self.client.networks.create(self.project, labels=marks, ipam=IPAMConfig(pool_configs=[pool]))
@@ -161,7 +160,7 @@ class DockerNodes(Nodes):
             except docker.errors.APIError:  # somebody else was quicker with that subnet
                 if attempt == ATTEMPTS - 1:
                     raise
-        self.addresses = {name: str(address) for name, address in assign(subnet, names).items()}
+        self.addresses = {name: str(address) for name, address in assign_addresses(subnet, names).items()}
 
         def start(name: str) -> None:
             self._docker_run(name, "--network", self.project, "--ip", self.addresses[name])
@@ -212,8 +211,8 @@ class DockerNodes(Nodes):
         """Run a script in each of several nodes by one exec in the helper: what the fault engine may be given."""
         self._start_helper()
         work = {node: (self._pid(node), script) for node, script in scripts.items()}
-        result = self._exec(self.container(HELPER), together.command(), together.encode(work), privileged=False)
-        return together.decode(*result, work)
+        result = self._exec(self.container(HELPER), batch_exec.command(), batch_exec.encode(work), privileged=False)
+        return batch_exec.decode(*result, work)
 
     def _pid(self, node: str) -> int:
         if node not in self._pids:
@@ -224,7 +223,7 @@ class DockerNodes(Nodes):
         with self._once:
             if self._has_helper:
                 return
-            rights = [word for name in together.CAPABILITIES for word in ("--cap-add", name)]
+            rights = [word for name in batch_exec.CAPABILITIES for word in ("--cap-add", name)]
             self._docker_run(HELPER, "--network", "none", "--pid", "host", "--user", "0", *rights)
             self._has_helper = True
 

@@ -14,25 +14,35 @@ import pytest
 
 from tests.integration.engines import DOCKER, LOCAL, leaves_a_dead_lab
 from tests.integration.helpers import ROOT, SCENARIOS, environment, torrentnet, wait
-from torrentnet.lab import abilities
+from torrentnet.lab.api import Lab
 from torrentnet.lab.errors import EngineError, UsageError
-from torrentnet.lab.faults import NoLinkChanged
-from torrentnet.lab.lab import Lab
-from torrentnet.lab.network.probe import FACTS, offer_of
-from torrentnet.lab.outcome import Verdict
-from torrentnet.lab.plan import Cause, Check, EventPlan, ExpectationPlan, FilePlan, NodePlan, Role, Trigger, Verb
-from torrentnet.lab.quality import Patch, Qualities
-from torrentnet.lab.reach import Reach
+from torrentnet.lab.home.lab_store import read_faults
+from torrentnet.lab.network import capabilities
+from torrentnet.lab.network.netns_exec import NetnsExec
+from torrentnet.lab.network.probe import FACTS, choose_capabilities
+from torrentnet.lab.run.timeline.network_faults import NoLinkChanged
 from torrentnet.lab.scenario import load_plan
-from torrentnet.lab.state import read_faults
+from torrentnet.lab.scenario.plan import (
+    CheckKind,
+    EventPlan,
+    ExpectationPlan,
+    FilePlan,
+    NodePlan,
+    Role,
+    Trigger,
+    TriggerKind,
+    Verb,
+)
+from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
+from torrentnet.lab.verdict.outcome import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tests.integration.engines import Kind
-    from torrentnet.lab.network.together import Result
-    from torrentnet.lab.plan import Plan
+    from torrentnet.lab.engines.docker.batch_exec import Result
+    from torrentnet.lab.scenario.plan import Plan
 
 ASK_TRACKER = """
 import socket, struct, sys
@@ -172,9 +182,9 @@ def test_a_quality_that_cannot_be_had_is_refused_before_anything_is_made(
     home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = {fact: "no such kind" if fact.startswith("netem") else "" for fact in FACTS}
-    monkeypatch.setattr(abilities, "find_offer", lambda *_: offer_of(facts, None))
+    monkeypatch.setattr(capabilities, "find_capabilities", lambda *_: choose_capabilities(facts, None))
     plan = load_plan(SCENARIOS / "quick.yaml")
-    link = Patch(frozenset({("seeder", "leecher")}), Qualities(delay=0.02), "to leecher: delay 20ms")
+    link = LinkOverride(frozenset({("seeder", "leecher")}), LinkQualities(delay=0.02), "to leecher: delay 20ms")
     with pytest.raises(EngineError, match="this engine cannot give delay") as refused:
         Lab(replace(plan, links=(link,)), engine.make(), home=home).__enter__()
     assert "kernel with netem" in refused.value.hint
@@ -184,14 +194,14 @@ def test_a_quality_that_cannot_be_had_is_refused_before_anything_is_made(
 def test_who_starts_behind_a_cut_is_cut_off_from_its_first_packet_on(
     home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Reach.run
+    run = NetnsExec.run
 
-    def busy(reach: Reach, node: str, argv: Sequence[str], stdin: str) -> Result:
+    def busy(reach: NetnsExec, node: str, argv: Sequence[str], stdin: str) -> Result:
         # On a busy machine it takes so long until a node can be told anything; a peer publishes in a tenth of it.
         time.sleep(1.0)
         return run(reach, node, argv, stdin)
 
-    monkeypatch.setattr(Reach, "run", busy)
+    monkeypatch.setattr(NetnsExec, "run", busy)
     with Lab(load_plan(SCENARIOS / "cut_before.yaml"), engine.make(), home=home) as lab:
         assert lab.play().verdict is Verdict.PASS, lab.ended
 
@@ -199,10 +209,10 @@ def test_who_starts_behind_a_cut_is_cut_off_from_its_first_packet_on(
 # ── a scenario's own ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def cut(*sides: tuple[str, ...]) -> Patch:
+def cut(*sides: tuple[str, ...]) -> LinkOverride:
     """Two sides that do not hear each other."""
     pairs = {pair for a in sides[0] for b in sides[1] for pair in ((a, b), (b, a))}
-    return Patch(frozenset(pairs), Qualities(cut=True), "partition")
+    return LinkOverride(frozenset(pairs), LinkQualities(cut=True), "partition")
 
 
 def faulty_plan() -> Plan:
@@ -219,20 +229,20 @@ def faulty_plan() -> Plan:
             for number in (1, 2, 3)
         ),
     )
-    slow = Patch(
+    slow = LinkOverride(
         frozenset((f"seeder-{a}", f"leecher-{b}") for a in (1, 2, 3) for b in (1, 2, 3)),
-        Qualities(rate=4e6),
+        LinkQualities(rate=4e6),
         "to leecher: rate 4mbit",
     )
     seeds, leechers = ("seeder-1", "seeder-2", "seeder-3"), ("leecher-1", "leecher-2", "leecher-3")
-    half = Trigger(Cause.HAS, "leecher-1 has 25% of myfile.txt", ("leecher-1",), "myfile.txt", 0.25)
-    seed = Trigger(Cause.SEED, "leecher is seed", leechers)
-    never = Trigger(Cause.DOWN, "seeder-2 is down", ("seeder-2",))
+    half = Trigger(TriggerKind.HAS, "leecher-1 has 25% of myfile.txt", ("leecher-1",), "myfile.txt", 0.25)
+    seed = Trigger(TriggerKind.SEED, "leecher is seed", leechers)
+    never = Trigger(TriggerKind.DOWN, "seeder-2 is down", ("seeder-2",))
 
     def event(index: int, verb: Verb, nodes: tuple[str, ...], text: str, **more: object) -> EventPlan:
         return replace(EventPlan(index, 0.0, verb, nodes, None, text, f"trial.yaml:{index}:1"), **more)  # type: ignore[arg-type]
 
-    after_cut = Trigger(Cause.AFTER, "500ms after partition", after=1, delay=0.5)
+    after_cut = Trigger(TriggerKind.AFTER, "500ms after partition", after=1, delay=0.5)
     return replace(
         base,
         name="faulty",
@@ -249,7 +259,7 @@ def faulty_plan() -> Plan:
             event(5, Verb.KILL, ("seeder-3",), "kill seeder-3", when=never),
         ),
         expectations=(
-            ExpectationPlan(0, Check.HAS, leechers, "leechers have it", "trial.yaml:9:1", 8.0, file="myfile.txt"),
+            ExpectationPlan(0, CheckKind.HAS, leechers, "leechers have it", "trial.yaml:9:1", 8.0, file="myfile.txt"),
         ),
     )
 
@@ -285,7 +295,7 @@ import sys
 from pathlib import Path
 from tests.integration.test_faults import faulty_plan
 from torrentnet.lab.engines import DEFAULT, make_engine
-from torrentnet.lab.lab import Lab
+from torrentnet.lab.api import Lab
 with Lab(faulty_plan(), make_engine(DEFAULT), home=Path(sys.argv[1])) as lab:
     with lab.isolate("seeder-3"):
         print("cut", flush=True)

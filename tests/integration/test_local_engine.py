@@ -17,11 +17,11 @@ import pytest
 from tests.integration.engines import LOCAL, LOOPBACK, NOWHERE, Kind, on
 from tests.integration.helpers import SCENARIOS, Running, torrentnet, wait
 from torrentnet.lab.engines.local import registry
+from torrentnet.lab.engines.owner import Owner, boot_id, is_alive, process_start_time
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.owner import Owner, boot_id, lives, started_at
 
 if TYPE_CHECKING:
-    from torrentnet.lab.lab import Lab
+    from torrentnet.lab.api import Lab
 
 each = on(LOCAL, LOOPBACK)
 LONG, QUICK = str(SCENARIOS / "long.yaml"), str(SCENARIOS / "quick.yaml")
@@ -36,7 +36,7 @@ def processes(home: Path) -> dict[Owner, str]:
     for entry in registry.labs():
         if entry.lab is not None and Path(entry.lab.home) == home and (keeper := entry.keeper) is not None:
             for pid in [keeper.pid, *_below(keeper.pid)]:
-                started = started_at(pid)
+                started = process_start_time(pid)
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     line = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
                     if started is not None:
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_every_process(home: Path, mode: str) -> None:
         assert sum("peer.py" in line for line in mine.values()) >= 2
         lab.signal(signal.SIGINT)
         assert lab.wait() == 130, lab.text
-    assert not [line for owner, line in mine.items() if lives(owner)]
+    assert not [line for owner, line in mine.items() if is_alive(owner)]
 
 
 @each
@@ -106,7 +106,9 @@ def test_kill_9_of_the_lab_ends_the_nodes_at_once(home: Path, mode: str, engine:
         assert sum("peer.py" in line for line in mine.values()) == 4
         lab.signal(signal.SIGKILL)
         assert lab.wait() == -signal.SIGKILL
-    assert wait(lambda: not any(map(lives, mine)), AT_ONCE_S), [line for owner, line in mine.items() if lives(owner)]
+    assert wait(lambda: not any(map(is_alive, mine)), AT_ONCE_S), [
+        line for owner, line in mine.items() if is_alive(owner)
+    ]
     assert engine.left_over(home)
     answer = torrentnet(home, "run", QUICK)
     assert answer.returncode == 0, answer.stdout
@@ -120,9 +122,11 @@ def test_the_nodes_of_a_lab_that_is_up_live_and_die_with_their_keeper(home: Path
     keeper = next(entry.keeper for entry in registry.labs() if entry.lab and Path(entry.lab.home) == home)
     assert keeper is not None
     assert len(mine) >= 4
-    assert all(map(lives, mine))
+    assert all(map(is_alive, mine))
     os.kill(keeper.pid, signal.SIGKILL)
-    assert wait(lambda: not any(map(lives, mine)), AT_ONCE_S), [line for owner, line in mine.items() if lives(owner)]
+    assert wait(lambda: not any(map(is_alive, mine)), AT_ONCE_S), [
+        line for owner, line in mine.items() if is_alive(owner)
+    ]
     answer = torrentnet(home, "status")
     assert answer.returncode == 3
     assert "is gone: its nodes ended with the process that kept them" in answer.stderr
@@ -137,7 +141,7 @@ def test_a_command_that_runs_in_a_node_ends_with_it(small: Lab) -> None:
     sleeper = next(owner for owner, line in processes(small.home).items() if line.startswith("sleep 300"))
     small.kill("other")
     done.join(END_S)
-    assert wait(lambda: not lives(sleeper), AT_ONCE_S)
+    assert wait(lambda: not is_alive(sleeper), AT_ONCE_S)
 
 
 # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────────

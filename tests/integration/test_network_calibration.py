@@ -19,12 +19,12 @@ from tests.integration.engines import DOCKER, LOCAL, Kind, on
 from tests.integration.local_nodes import LocalNodes
 from tests.integration.network_nodes import Agent, DockerNodes, Nodes
 from tests.integration.network_programs import ECHO, EVERYBODY, PING, TCP_SINK, TCP_SOURCE, UDP_SINK, UDP_SOURCE
-from torrentnet.lab.network.apply import Network
-from torrentnet.lab.network.measure import Counters
-from torrentnet.lab.network.probe import Offer, probe
-from torrentnet.lab.network.state import NetworkState
-from torrentnet.lab.network.userspace import Shaper
-from torrentnet.lab.quality import Pair, Patch, Qualities
+from torrentnet.lab.network.controller import NetworkController
+from torrentnet.lab.network.counters import Counters
+from torrentnet.lab.network.desired_state import NetworkState
+from torrentnet.lab.network.probe import Capabilities, probe
+from torrentnet.lab.network.userspace import UserspaceShaper
+from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,20 +62,20 @@ def nodes(engine: Kind) -> Iterator[Nodes]:
 
 
 @pytest.fixture(scope="module")
-def offer(nodes: Nodes) -> Offer:
-    return probe(nodes.root, "node-1", Shaper(seed=7))
+def offer(nodes: Nodes) -> Capabilities:
+    return probe(nodes.root, "node-1", UserspaceShaper(seed=7))
 
 
 @pytest.fixture(scope="module")
-def everywhere(nodes: Nodes, offer: Offer) -> Iterator[Network]:
-    with Network(nodes.addresses, nodes.root, offer.division, run_many=nodes.run_many) as network:
+def everywhere(nodes: Nodes, offer: Capabilities) -> Iterator[NetworkController]:
+    with NetworkController(nodes.addresses, nodes.root, offer.division, run_many=nodes.run_many) as network:
         for node in nodes.addresses:
             assert network.up(node) is None
         yield network
 
 
 @pytest.fixture
-def network(everywhere: Network, nodes: Nodes) -> Iterator[Network]:
+def network(everywhere: NetworkController, nodes: Nodes) -> Iterator[NetworkController]:
     """Without any fault; what a test asks for is taken away after it, and nothing is left."""
     yield everywhere
     assert [done.problem for done in everywhere.clear() if done.problem] == []
@@ -97,11 +97,11 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, str, str, 
             print(f"  {what:<46}{asked:>14}{measured:>16}  {off}".rstrip())
 
 
-def patch(qualities: Qualities, *pairs: Pair) -> Patch:
-    return Patch(frozenset(pairs), qualities, "for this test")
+def patch(qualities: LinkQualities, *pairs: Pair) -> LinkOverride:
+    return LinkOverride(frozenset(pairs), qualities, "for this test")
 
 
-def ask(network: Network, *patches: Patch) -> None:
+def ask(network: NetworkController, *patches: LinkOverride) -> None:
     """Make these patches, and no others, the state of the network."""
     state = NetworkState()
     for wanted in patches:
@@ -147,24 +147,26 @@ def is_likely(lost: int, share: float) -> bool:
     return abs(lost - PACKETS * share) <= SURE * math.sqrt(PACKETS * share * (1 - share)) + 0.5
 
 
-def test_rate_of_one_fast_link(network: Network, nodes: Nodes, table: list[tuple[str, str, str, str]]) -> None:
+def test_rate_of_one_fast_link(
+    network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
+) -> None:
     pair = ("node-1", "node-2")
-    ask(network, patch(Qualities(rate=100e6), pair))
+    ask(network, patch(LinkQualities(rate=100e6), pair))
     rates = wire_rates(nodes, {pair: 100e6})
     off = check_rates(rates, {pair: 100e6})
     table.append(("rate, one link", "100 Mbit/s", f"{rates[pair] / 1e6:.2f} Mbit/s", f"{off:+.2%}"))
 
 
 def test_rates_to_two_destinations_and_losses(
-    network: Network, nodes: Nodes, table: list[tuple[str, str, str, str]]
+    network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
     """One sender, another rate to each destination; meanwhile other nodes count their losses."""
     rates = {("node-1", "node-2"): 5e6, ("node-1", "node-3"): 20e6}
     losses = {("node-4", "node-5"): 0.01, ("node-6", "node-7"): 0.05, ("node-8", "node-9"): 0.30}
     ask(
         network,
-        *(patch(Qualities(rate=rate), pair) for pair, rate in rates.items()),
-        *(patch(Qualities(loss=share), pair) for pair, share in losses.items()),
+        *(patch(LinkQualities(rate=rate), pair) for pair, rate in rates.items()),
+        *(patch(LinkQualities(loss=share), pair) for pair, share in losses.items()),
     )
     with ThreadPoolExecutor(2) as pool:
         measured = pool.submit(wire_rates, nodes, rates)
@@ -189,11 +191,11 @@ def test_rates_to_two_destinations_and_losses(
 
 
 def test_one_uplink_is_shared_by_all_destinations_and_wholly_had_by_one_alone(
-    network: Network, nodes: Nodes, table: list[tuple[str, str, str, str]]
+    network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
     uplink = 20e6
     others = [node for node in nodes.addresses if node != "node-1"]
-    ask(network, patch(Qualities(uplink=uplink), *(("node-1", other) for other in others)))
+    ask(network, patch(LinkQualities(uplink=uplink), *(("node-1", other) for other in others)))
     alone = wire_rates(nodes, {("node-1", "node-2"): uplink})
     off = check_rates(alone, {("node-1", "node-2"): uplink})
     table.append(("uplink, one destination", "20 Mbit/s", f"{sum(alone.values()) / 1e6:.2f} Mbit/s", f"{off:+.2%}"))
@@ -203,18 +205,18 @@ def test_one_uplink_is_shared_by_all_destinations_and_wholly_had_by_one_alone(
     assert abs(off) <= TOLERANCE
     assert min(found.values()) > 0.75 * uplink / 4
     table.append(("uplink, four at once", "20 Mbit/s", f"{sum(found.values()) / 1e6:.2f} Mbit/s", f"{off:+.2%}"))
-    ask(network, patch(Qualities(uplink=uplink / 2), *(("node-1", other) for other in others)))
+    ask(network, patch(LinkQualities(uplink=uplink / 2), *(("node-1", other) for other in others)))
     check_rates(wire_rates(nodes, {("node-1", "node-2"): 0.0}, 7210), {("node-1", "node-2"): uplink / 2})
 
 
 @pytest.mark.parametrize("rates", [(5e6, 20e6), (100e6,)], ids=["5 and 20 Mbit/s", "100 Mbit/s"])
 def test_rates_of_ten_nodes_at_once(
-    rates: tuple[float, ...], network: Network, nodes: Nodes, table: list[tuple[str, str, str, str]]
+    rates: tuple[float, ...], network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
     """A ring in which every node sends and receives at the same time."""
     names = list(nodes.addresses)
     ring = {(names[i], names[(i + 1) % COUNT]): rates[i % len(rates)] for i in range(COUNT)}
-    ask(network, *(patch(Qualities(rate=rate), pair) for pair, rate in ring.items()))
+    ask(network, *(patch(LinkQualities(rate=rate), pair) for pair, rate in ring.items()))
     found = wire_rates(nodes, ring)
     check_rates(found, ring)
     for rate in rates:
@@ -255,10 +257,10 @@ ALL_WAYS = {(a, b) for a in THREE for b in THREE if a != b}
     ],
 )
 def test_partition(
-    what: str, cut: set[Pair], network: Network, nodes: Nodes, table: list[tuple[str, str, str, str]]
+    what: str, cut: set[Pair], network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
     """Nothing passes in the cut directions and everything in the others, and nobody is told."""
-    ask(network, patch(Qualities(cut=True), *cut))
+    ask(network, patch(LinkQualities(cut=True), *cut))
     before = network.measure(THREE)
     seen = exchange(nodes, THREE)
     counted = network.measure(THREE)
@@ -283,7 +285,9 @@ def test_partition(
     )
 
 
-def test_delay(network: Network, nodes: Nodes, offer: Offer, table: list[tuple[str, str, str, str]]) -> None:
+def test_delay(
+    network: NetworkController, nodes: Nodes, offer: Capabilities, table: list[tuple[str, str, str, str]]
+) -> None:
     if not offer.delay.ok:
         pytest.skip(f"delay: {offer.delay.why_not}")
     there, back = ("node-1", "node-2"), ("node-2", "node-1")
@@ -295,7 +299,7 @@ def test_delay(network: Network, nodes: Nodes, offer: Offer, table: list[tuple[s
 
     plain = middle(7400)
     for number, delay in enumerate((0.02, 0.1), 1):
-        ask(network, patch(Qualities(delay=delay), there, back))
+        ask(network, patch(LinkQualities(delay=delay), there, back))
         found = (middle(7400 + number) - plain) / 2
         off = found - delay
         assert abs(off) <= 0.001 + 0.02 * delay
@@ -305,12 +309,12 @@ def test_delay(network: Network, nodes: Nodes, offer: Offer, table: list[tuple[s
 
 @on(DOCKER)
 def test_one_command_for_all_does_what_one_for_each_does(
-    network: Network, nodes: Nodes, offer: Offer, table: list[tuple[str, str, str, str]]
+    network: NetworkController, nodes: Nodes, offer: Capabilities, table: list[tuple[str, str, str, str]]
 ) -> None:
     """Also in a node that is paused, where the engine lets nobody run a command."""
     names = list(nodes.addresses)
     halves = {(a, b) for a in names[:5] for b in names[5:]} | {(b, a) for a in names[:5] for b in names[5:]}
-    wanted = (patch(Qualities(cut=True), *halves), patch(Qualities(rate=1e6, loss=0.1), *ALL_WAYS))
+    wanted = (patch(LinkQualities(cut=True), *halves), patch(LinkQualities(rate=1e6, loss=0.1), *ALL_WAYS))
     with nodes.paused("node-9"):
         ask(network, *wanted)
     together = {node: nodes.show(node, LIST_OURS) for node in names}
@@ -319,7 +323,7 @@ def test_one_command_for_all_does_what_one_for_each_does(
     began = time.monotonic()
     done = network.clear()
     table.append((f"{len(done)} nodes healed by one command", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
-    with Network(nodes.addresses, nodes.root, offer.division) as one_by_one:
+    with NetworkController(nodes.addresses, nodes.root, offer.division) as one_by_one:
         for node in names:
             one_by_one.up(node)
         ask(one_by_one, *wanted)
@@ -327,30 +331,30 @@ def test_one_command_for_all_does_what_one_for_each_does(
         began = time.monotonic()
         done = one_by_one.clear()
         table.append((f"{len(done)} nodes healed one by one", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
-        ask(one_by_one, patch(Qualities(loss=0.1), ("node-1", "node-2")))
+        ask(one_by_one, patch(LinkQualities(loss=0.1), ("node-1", "node-2")))
         (done_one,) = (row for row in one_by_one.clear() if row.node == "node-2")
         table.append(("one node healed", "", f"{done_one.took * 1e3:.0f} ms", ""))
 
 
-def test_change_of_one_link_leaves_the_others_alone(network: Network, nodes: Nodes) -> None:
+def test_change_of_one_link_leaves_the_others_alone(network: NetworkController, nodes: Nodes) -> None:
     steady, other = ("node-1", "node-2"), ("node-1", "node-3")
     show = "tc -s class show dev eth0 classid 746e:2"
-    ask(network, patch(Qualities(rate=50e6), steady), patch(Qualities(rate=1e6), other))
+    ask(network, patch(LinkQualities(rate=50e6), steady), patch(LinkQualities(rate=1e6), other))
     lost_packets(nodes, steady, 7500)
     before = nodes.show("node-1", show)
-    ask(network, patch(Qualities(rate=50e6), steady), patch(Qualities(rate=2e6, loss=0.1), other))
+    ask(network, patch(LinkQualities(rate=50e6), steady), patch(LinkQualities(rate=2e6, loss=0.1), other))
     assert nodes.show("node-1", show) == before
     counted = network.measure(steady)[steady]
     assert counted.sent >= PACKETS
-    ask(network, patch(Qualities(loss=0.5), other))
+    ask(network, patch(LinkQualities(loss=0.5), other))
     assert network.measure(steady)[steady] == counted, "what was counted is kept when its class goes"
 
 
-def test_restart_loses_the_rules_and_up_brings_them_back(network: Network, nodes: Nodes) -> None:
+def test_restart_loses_the_rules_and_up_brings_them_back(network: NetworkController, nodes: Nodes) -> None:
     ask(
         network,
-        patch(Qualities(rate=1e6), ("node-2", "node-1")),
-        patch(Qualities(cut=True), ("node-1", "node-2"), ("node-3", "node-2")),
+        patch(LinkQualities(rate=1e6), ("node-2", "node-1")),
+        patch(LinkQualities(cut=True), ("node-1", "node-2"), ("node-3", "node-2")),
     )
     before = nodes.show("node-2", LIST_OURS)
     assert before.count("DROP") == 2 and "bfifo" in before
@@ -362,11 +366,13 @@ def test_restart_loses_the_rules_and_up_brings_them_back(network: Network, nodes
     assert sorted(nodes.show("node-2", LIST_OURS).splitlines()) == sorted(before.splitlines())
 
 
-def test_what_an_earlier_lab_left_is_replaced_and_removed(network: Network, nodes: Nodes, offer: Offer) -> None:
+def test_what_an_earlier_lab_left_is_replaced_and_removed(
+    network: NetworkController, nodes: Nodes, offer: Capabilities
+) -> None:
     pair = ("node-1", "node-2")
-    ask(network, patch(Qualities(rate=3e6, loss=0.5), *ALL_WAYS))
-    with Network(nodes.addresses, nodes.root, offer.division) as other:
-        state, _ = NetworkState().add(patch(Qualities(rate=1e6, loss=0.1), pair))
+    ask(network, patch(LinkQualities(rate=3e6, loss=0.5), *ALL_WAYS))
+    with NetworkController(nodes.addresses, nodes.root, offer.division) as other:
+        state, _ = NetworkState().add(patch(LinkQualities(rate=1e6, loss=0.1), pair))
         other.apply(state)
         for node in THREE:
             done = other.up(node, fresh=False)
@@ -377,12 +383,12 @@ def test_what_an_earlier_lab_left_is_replaced_and_removed(network: Network, node
         assert ours["node-1"].count("bfifo") == 1 and "TORRENTNET" not in ours["node-1"]
 
 
-def test_node_that_was_tampered_with_is_set_from_the_ground_up(network: Network, nodes: Nodes) -> None:
+def test_node_that_was_tampered_with_is_set_from_the_ground_up(network: NetworkController, nodes: Nodes) -> None:
     pair = ("node-1", "node-2")
-    ask(network, patch(Qualities(rate=1e6, loss=0.5), pair))
+    ask(network, patch(LinkQualities(rate=1e6, loss=0.5), pair))
     nodes.show("node-2", "iptables -F INPUT; iptables -F TORRENTNET; iptables -X TORRENTNET")
     nodes.show("node-1", "tc qdisc del dev eth0 root")
-    ask(network, patch(Qualities(rate=2e6, loss=0.25), pair))
+    ask(network, patch(LinkQualities(rate=2e6, loss=0.25), pair))
     assert "--probability 0.25" in nodes.show("node-2", LIST_OURS)
     assert "-j TORRENTNET" in nodes.show("node-2", "iptables-save")
     assert "rate 2Mbit" in nodes.show("node-1", "tc class show dev eth0")

@@ -8,7 +8,7 @@ from tests.integration.engines import DOCKER, LOCAL, on
 from tests.integration.helpers import ROOT
 
 if TYPE_CHECKING:
-    from torrentnet.lab.lab import Lab
+    from torrentnet.lab.api import Lab
 
 
 @on(DOCKER)

@@ -12,9 +12,9 @@ import pytest
 
 from tests.integration.engines import DOCKER, LOCAL, LOOPBACK, Kind, each, need, need_programs, why_missing
 from tests.integration.helpers import ROOT, Running
-from torrentnet.lab import abilities
-from torrentnet.lab.plan import Check
+from torrentnet.lab.network import capabilities
 from torrentnet.lab.scenario import list_scenarios, load_plan
+from torrentnet.lab.scenario.plan import CheckKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,9 +98,9 @@ def test_scenario(name: str, kind: Kind, played: Play) -> None:
         need_programs()
     run = played(name, kind)
     wants = (
-        bool(abilities.asked_by(plan))
+        bool(capabilities.required_qualities(plan))
         or any(node.disk is not None for node in plan.nodes)
-        or any(expected.check is Check.BYTES for expected in plan.expectations)
+        or any(expected.check is CheckKind.BYTES for expected in plan.expectations)
     )
     if (wants and not kind.isolates) or (plan.foreign and kind is not DOCKER):
         # Before any node is made, and by name.

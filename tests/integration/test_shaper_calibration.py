@@ -108,7 +108,7 @@ class Shaper:
 
     def apply(self, asked: Mapping[str, str]) -> None:
         """Impairments in words by node, in force at the return."""
-        queues = {self._nodes.addresses[node]: rules.queue_of(self._nodes.addresses[node]) for node in asked}
+        queues = {self._nodes.addresses[node]: rules.queue_number(self._nodes.addresses[node]) for node in asked}
         state = "seed 1\n" + "".join(
             f"queue {queue} {words}\n" for queue, words in zip(queues.values(), asked.values(), strict=True)
         )
@@ -121,7 +121,7 @@ class Shaper:
             dict(word.partition("=")[::2] for word in shlex.split(line)[1:])
             for line in self._do(shlex.join(rules.STATUS)).splitlines()
         ]
-        names = {str(rules.queue_of(address)): name for name, address in self._nodes.addresses.items()}
+        names = {str(rules.queue_number(address)): name for name, address in self._nodes.addresses.items()}
         return lines[0], {names[line["number"]]: line for line in lines[1:]}
 
     def exit_status(self) -> int:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from tests.integration.engines import DOCKER, on, on_all
 from tests.integration.helpers import SCENARIOS
-from torrentnet.lab.engines.docker import network
-from torrentnet.lab.lab import Lab
-from torrentnet.lab.outcome import Verdict
+from torrentnet.lab.api import Lab
+from torrentnet.lab.engines import subnets
 from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.verdict.outcome import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,13 +50,13 @@ def test_a_subnet_that_another_lab_takes_first_is_given_up(
 ) -> None:
     plan = load_plan(SCENARIOS / "quick.yaml")
     with Lab(plan, engine.make(), home=home) as one:
-        taken = network.taken
+        taken = subnets.used_subnets
 
         def looked_too_early(client: docker.DockerClient) -> list[IPv4Network]:
             mine = IPv4Network(f"{one.engine.places['tracker'].address}/24", strict=False)
             return [subnet for subnet in taken(client) if subnet != mine]
 
-        monkeypatch.setattr(network, "taken", looked_too_early)
+        monkeypatch.setattr(subnets, "used_subnets", looked_too_early)
         with Lab(plan, engine.make(), home=home) as two:
             assert one.engine.places["tracker"].address != two.engine.places["tracker"].address
             assert two.play().verdict is Verdict.PASS

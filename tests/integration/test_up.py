@@ -20,8 +20,8 @@ from tests.integration.engines import DOCKER, on, on_all
 from tests.integration.helpers import END_S, SCENARIOS, Running, command, compose, environment, torrentnet
 from tests.networks import make_network
 from torrentnet.lab.engines.docker import cleanup, labels
-from torrentnet.lab.engines.docker.helpers import owner_labels
-from torrentnet.lab.engines.values import Mode
+from torrentnet.lab.engines.docker.helper_containers import owner_labels
+from torrentnet.lab.engines.types import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.engines import on_all
-from torrentnet.lab.engines.values import NodeStatus, NothingChanged
+from torrentnet.lab.engines.types import NodeStatus, NothingChangedError
 from torrentnet.lab.errors import EngineError, UsageError
-from torrentnet.lab.verbs import WaitedInVain
+from torrentnet.lab.run.node_verbs import WaitTimeoutError
 
 if TYPE_CHECKING:
-    from torrentnet.lab.lab import Lab
+    from torrentnet.lab.api import Lab
 
 pytestmark = on_all
 
@@ -82,11 +82,11 @@ def test_a_log_is_read_on_over_restarts_and_no_line_twice(small: Lab) -> None:
 
 
 def test_verbs_that_change_nothing_say_so(small: Lab) -> None:
-    with pytest.raises(NothingChanged, match="start tracker changed nothing: the node is running"):
+    with pytest.raises(NothingChangedError, match="start tracker changed nothing: the node is running"):
         small.start("tracker")
-    with pytest.raises(NothingChanged, match="resume tracker changed nothing: the node is running"):
+    with pytest.raises(NothingChangedError, match="resume tracker changed nothing: the node is running"):
         small.resume("tracker")
-    with pytest.raises(NothingChanged, match="kill leecher-2 changed nothing: the node is created"):
+    with pytest.raises(NothingChangedError, match="kill leecher-2 changed nothing: the node is created"):
         small.kill("leecher-2")
 
 
@@ -102,5 +102,7 @@ def test_names_that_there_are_not(small: Lab) -> None:
 
 
 def test_waiting_in_vain_shows_the_last_lines(small: Lab) -> None:
-    with pytest.raises(WaitedInVain, match=r"(?s)seeder-2 says no_such_event.*the last lines of seeder-2:.*state=seed"):
+    with pytest.raises(
+        WaitTimeoutError, match=r"(?s)seeder-2 says no_such_event.*the last lines of seeder-2:.*state=seed"
+    ):
         small.wait_event("seeder-2", "no_such_event", timeout=0.2)

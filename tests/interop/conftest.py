@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.interop.swarm import ROOT, Swarm
-from torrentnet.lab.engines.docker import cleanup, image
+from torrentnet.lab.engines.docker import cleanup, images
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.errors import LabError
 
@@ -39,7 +39,7 @@ def interop_client() -> Iterator[docker.DockerClient]:
             pytest.fail(f"{REQUIRE}=1, but {error.message}", pytrace=False)
         pytest.skip(f"needs a Docker Engine: {error.message}")
     # What a killed run of these tests has left.
-    cleanup.sweep(engine.client, lambda home, project: True)
+    cleanup.collect_orphans(engine.client, lambda home, project: True)
     yield engine.client
     engine.close()
 
@@ -48,7 +48,7 @@ def interop_client() -> Iterator[docker.DockerClient]:
 def clients_image(interop_client: docker.DockerClient) -> str:
     """The image with other people's clients. Where it cannot be built (no archive answers): as without an engine."""
     try:
-        return image.ensure(interop_client, ROOT, print, image.CLIENTS)
+        return images.ensure_image(interop_client, ROOT, print, images.CLIENTS)
     except LabError as error:
         if os.environ.get(REQUIRE) == "1":
             pytest.fail(f"{REQUIRE}=1, but {error.message}", pytrace=False)

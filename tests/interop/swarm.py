@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from tests.loopback.programs import Watched
 from tests.networks import make_network
 from torrentnet.lab.engines.docker import cleanup, labels
-from torrentnet.lab.engines.docker.network import assign
-from torrentnet.lab.engines.values import Mode
-from torrentnet.lab.owner import Owner, pid_namespace
+from torrentnet.lab.engines.owner import Owner, pid_namespace
+from torrentnet.lab.engines.subnets import assign_addresses
+from torrentnet.lab.engines.types import Mode
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
@@ -93,7 +93,7 @@ class Swarm:
         }
         self._containers: list[Container] = []
         self._network, subnet = make_network(client, self.project, len(NODES), self._labels)
-        self._addresses = assign(subnet, NODES)
+        self._addresses = assign_addresses(subnet, NODES)
 
     @property
     def tracker_address(self) -> str:

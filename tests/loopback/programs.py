@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from torrentnet.console.client import ConsoleClient
-from torrentnet.console.events import ParsedEvent, parse_event
+from torrentnet.console.remote.client import ConsoleClient
+from torrentnet.runtime.events import ParsedEvent, parse_event
 
 if TYPE_CHECKING:
     import signal

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from tests.unit.console.pseudo import DEADLINE_S, Pseudo
-from torrentnet.console.events import parse_event
+from torrentnet.runtime.events import parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +144,7 @@ def test_a_program_that_fails_restores_the_terminal() -> None:
     code = (
         "import sys, termios, time\n"
         "from torrentnet.console.commands import Commands\n"
-        "from torrentnet.console.terminal import Terminal\n"
+        "from torrentnet.console.terminal.terminal import Terminal\n"
         "Terminal(Commands('demo'), sys.stdin, sys.stdout).start()\n"
         "while termios.tcgetattr(0)[3] & termios.ICANON: time.sleep(0.001)\n"
         "raise RuntimeError('on purpose')"
@@ -160,7 +160,7 @@ def test_the_prompt_is_gone_before_a_failure_is_told() -> None:
     code = (
         "import sys, termios, time\n"
         "from torrentnet.console.commands import Commands\n"
-        "from torrentnet.console.terminal import Terminal\n"
+        "from torrentnet.console.terminal.terminal import Terminal\n"
         "def slow(kind, error, at):\n"
         "    sys.stderr.write('half a line, ')\n"
         "    terminal.write_line('an event')\n"

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench.cgroup import own_memory
-from torrentnet.peer.fetch import Fetch
-from torrentnet.peer.infofetch import InfoArrived
-from torrentnet.peer.memory import PieceMemory
-from torrentnet.peer.ratelimit import RateLimit
-from torrentnet.peer.sourcelink import SourceLink
-from torrentnet.peer.storage import FileStore, open_part
-from torrentnet.peer.uploads import Uploads
+from bench.rig.cgroup import anonymous_memory
+from torrentnet.peer.scheduling.rate_limit import RateLimit
+from torrentnet.peer.storage.buffer_pool import BufferPool
+from torrentnet.peer.storage.file_store import FileStore, open_part
+from torrentnet.peer.transfer.connection_manager import ConnectionManager
+from torrentnet.peer.transfer.fetcher import PieceFetcher
+from torrentnet.peer.transfer.metadata_exchange import MetadataReceived
+from torrentnet.peer.transfer.source_connection import SourceConnection
 from torrentnet.wire.info import Info, choose_piece_length, make_info
-from torrentnet.wire.pieces import PieceSet
-from torrentnet.wire.udp import Endpoint
+from torrentnet.wire.piece_set import PieceSet
+from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.peer.conversation import Conversation, ConversationEvent
+    from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
 
 GIB = 1 << 30
 SIZE = 16 * GIB
@@ -61,9 +61,9 @@ class Leecher:
         self.part = part
         self.todo = list(part.held.missing())
         self._info = info
-        self._memory = PieceMemory()
-        self._fetch: Fetch | None = None
-        self.link = SourceLink(
+        self._memory = BufferPool()
+        self._fetch: PieceFetcher | None = None
+        self.link = SourceConnection(
             selector,
             "127.0.0.1",
             b"-TN0000-leecherleech",
@@ -74,8 +74,8 @@ class Leecher:
         )
         self.link.open(seed, info.info_hash, 10.0, time.monotonic())
 
-    def _connected(self, conversation: Conversation, now: float) -> None:
-        self._fetch = Fetch(
+    def _connected(self, conversation: PeerProtocol, now: float) -> None:
+        self._fetch = PieceFetcher(
             conversation, self._info.info_hash, self._info, self._next, 30.0, now, now, memory=self._memory
         )
         self._fetch.opened(self._info, now)
@@ -86,10 +86,10 @@ class Leecher:
     def _next(self, theirs: PieceSet) -> int | None:
         return self.todo.pop() if self.todo else None
 
-    def _heard(self, event: ConversationEvent, now: float) -> None:
+    def _heard(self, event: PeerProtocolEvent, now: float) -> None:
         assert self._fetch is not None
         for result in self._fetch.take(event, now):
-            assert not isinstance(result, InfoArrived)
+            assert not isinstance(result, MetadataReceived)
             assert self.part.write_piece(result.piece, result.data)
             self.part.held.add(result.piece)
             self._memory.give(result.data)
@@ -106,9 +106,9 @@ def test_the_end_of_a_file_of_16_gib_arrives_and_memory_does_not_grow(tmp_path: 
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     now = time.monotonic()
-    uploads = Uploads(listener, selector, b"-TN0000-seedseedseed", RateLimit(None, now), lambda *told: None)
+    uploads = ConnectionManager(listener, selector, b"-TN0000-seedseedseed", RateLimit(None, now), lambda *told: None)
     uploads.store = store
-    before = own_memory([os.getpid()])
+    before = anonymous_memory([os.getpid()])
     leecher = Leecher(selector, part, Endpoint(*listener.getsockname()), store.info)
     most = 0
     try:
@@ -119,7 +119,7 @@ def test_the_end_of_a_file_of_16_gib_arrives_and_memory_does_not_grow(tmp_path: 
             times = [at for at in (leecher.link.due(), uploads.due(time.monotonic())) if at is not None]
             for key, mask in selector.select(max(0.0, min(times, default=now) - time.monotonic())):
                 key.data(mask, time.monotonic())
-            most = max(most, own_memory([os.getpid()]))
+            most = max(most, anonymous_memory([os.getpid()]))
         start = (store.info.pieces - LAST) * store.info.piece_length
         for offset in range(start, SIZE, store.info.piece_length):
             wanted = os.pread(store.descriptor, store.info.piece_length, offset)

@@ -6,27 +6,27 @@ import socket
 from typing import TYPE_CHECKING
 
 from tests.loopback.programs import make_file
-from torrentnet.wire import udp
-from torrentnet.wire.handshake import SIZE, Handshake, pack_handshake, parse_handshake
-from torrentnet.wire.messages import HaveAll
-from torrentnet.wire.reader import MessageReader
-from torrentnet.wire.udp import Announce, Event
+from torrentnet.wire.peer.handshake import HANDSHAKE_SIZE, Handshake, pack_handshake, parse_handshake
+from torrentnet.wire.peer.message_reader import MessageReader
+from torrentnet.wire.peer.messages import HaveAll
+from torrentnet.wire.udp import packets
+from torrentnet.wire.udp.packets import AnnounceEvent, AnnounceRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.loopback.programs import Loopback
-    from torrentnet.wire.messages import Message
+    from torrentnet.wire.peer.messages import Message
 
 DEADLINE_S = 20.0
 WAITING = b"-XX0000-who-waits---"
 
 
-def ask(link: socket.socket, data: bytes) -> udp.Reply:
+def ask(link: socket.socket, data: bytes) -> packets.ReplyPacket:
     for _ in range(40):
         link.send(data)
         try:
-            return udp.parse_reply(link.recv(2048))
+            return packets.parse_reply(link.recv(2048))
         except TimeoutError:
             continue
     raise AssertionError("the tracker does not answer")
@@ -51,12 +51,14 @@ def test_a_real_client_that_waits_is_called_on_by_a_seed_that_comes(loopback: Lo
         host, port = tracker.address.split(":")
         link.connect((host, int(port)))
         link.settimeout(0.5)
-        connection = udp.parse_connected(ask(link, udp.pack_connect(1)))
+        connection = packets.parse_connect_reply(ask(link, packets.pack_connect(1)))
         own = listener.getsockname()[1]
         ask(
             link,
-            udp.pack_announce(
-                Announce(connection, 2, info_hash, WAITING, 0, 1 << 20, 0, Event.STARTED, 0, 7, 50, own, b"")
+            packets.pack_announce(
+                AnnounceRequest(
+                    connection, 2, info_hash, WAITING, 0, 1 << 20, 0, AnnounceEvent.STARTED, 0, 7, 50, own, b""
+                )
             ),
         )
         loopback.share(source, tracker)
@@ -64,7 +66,7 @@ def test_a_real_client_that_waits_is_called_on_by_a_seed_that_comes(loopback: Lo
         sock, _ = listener.accept()
         with sock:
             sock.settimeout(DEADLINE_S)
-            assert parse_handshake(exactly(sock, SIZE)).info_hash == info_hash
+            assert parse_handshake(exactly(sock, HANDSHAKE_SIZE)).info_hash == info_hash
             sock.sendall(pack_handshake(Handshake(info_hash, WAITING)))
             reader = MessageReader(1 << 20)
             said: list[Message] = []

@@ -15,7 +15,7 @@ import pytest
 
 from tests.loopback.programs import ANYWHERE, DEADLINE_S, PEER, make_file
 from torrentnet.wire.info import make_info
-from torrentnet.wire.metainfo import torrent_with
+from torrentnet.wire.metainfo import torrent_with_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -375,7 +375,7 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "dangling").symlink_to("nothing")
     os.mkfifo(tmp_path / "fifo")
     make_file(tmp_path / "odd\x07name", 1)
-    (tmp_path / "it.torrent").write_bytes(torrent_with(make_info("myfile.txt", 100, 16384, bytes(20)), None))
+    (tmp_path / "it.torrent").write_bytes(torrent_with_url(make_info("myfile.txt", 100, 16384, bytes(20)), None))
     return tmp_path
 
 

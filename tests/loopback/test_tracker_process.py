@@ -14,12 +14,12 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from torrentnet.console.events import ParsedEvent, parse_event
-from torrentnet.wire import udp
-from torrentnet.wire.lookup import Found, Lookup, pack_lookup, parse_found
-from torrentnet.wire.outcome import Outcome, Result, Source, pack_outcome, parse_noted
-from torrentnet.wire.udp import Action, Announce, Announced, Endpoint, Event
-from torrentnet.wire.urldata import Publication, pack_publication
+from torrentnet.runtime.events import ParsedEvent, parse_event
+from torrentnet.wire.udp import packets
+from torrentnet.wire.udp.lookup import LookupReply, LookupRequest, pack_lookup, parse_lookup_reply
+from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource, pack_outcome, parse_outcome_reply
+from torrentnet.wire.udp.packets import Action, AnnounceEvent, AnnounceReply, AnnounceRequest, Endpoint
+from torrentnet.wire.udp.url_data import Publication, pack_publication
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,12 +120,12 @@ class Peer:
         self.tid = int.from_bytes(os.urandom(3), "big")
         self.connection = 0
 
-    def ask(self, data: bytes) -> udp.Reply:
+    def ask(self, data: bytes) -> packets.ReplyPacket:
         self.socket.settimeout(0.5)
         for _ in range(40):
             self.socket.sendto(data, self.tracker)
             try:
-                reply = udp.parse_reply(self.socket.recv(2048))
+                reply = packets.parse_reply(self.socket.recv(2048))
             except TimeoutError:
                 continue
             if reply.transaction_id == int.from_bytes(data[12:16], "big"):
@@ -134,34 +134,36 @@ class Peer:
 
     def connect(self) -> None:
         self.tid += 1
-        self.connection = udp.parse_connected(self.ask(udp.pack_connect(self.tid)))
+        self.connection = packets.parse_connect_reply(self.ask(packets.pack_connect(self.tid)))
 
-    def announce(self, event: Event = Event.NONE, left: int = 0) -> udp.Reply:
+    def announce(self, event: AnnounceEvent = AnnounceEvent.NONE, left: int = 0) -> packets.ReplyPacket:
         self.tid += 1
         options = pack_publication(Publication("my file.txt", 1 << 20, 1 << 18, self.name, extended=True))
         return self.ask(
-            udp.pack_announce(
-                Announce(self.connection, self.tid, HASH, self.peer_id, 0, left, 0, event, 0, 0, -1, self.port, options)
+            packets.pack_announce(
+                AnnounceRequest(
+                    self.connection, self.tid, HASH, self.peer_id, 0, left, 0, event, 0, 0, -1, self.port, options
+                )
             )
         )
 
-    def announced(self, event: Event = Event.NONE, left: int = 0) -> Announced:
+    def announced(self, event: AnnounceEvent = AnnounceEvent.NONE, left: int = 0) -> AnnounceReply:
         reply = self.announce(event, left)
-        assert reply.action == Action.ANNOUNCE, udp.parse_error(reply)
-        return udp.parse_announced(reply)
+        assert reply.action == Action.ANNOUNCE, packets.parse_error(reply)
+        return packets.parse_announce_reply(reply)
 
-    def lookup(self, name: str = "my file.txt", request: int = 0) -> Found:
+    def lookup(self, name: str = "my file.txt", request: int = 0) -> LookupReply:
         self.tid += 1
-        packet = Lookup(self.connection, self.tid, 0, request, self.peer_id, self.port, name, self.name)
-        return parse_found(self.ask(pack_lookup(packet)))
+        packet = LookupRequest(self.connection, self.tid, 0, request, self.peer_id, self.port, name, self.name)
+        return parse_lookup_reply(self.ask(pack_lookup(packet)))
 
     def succeed(self, request: int, source: str) -> None:
         self.tid += 1
-        sources = (Source(Endpoint("127.0.0.1", 6881), 4, source),)
-        outcome = Outcome(
+        sources = (OutcomeSource(Endpoint("127.0.0.1", 6881), 4, source),)
+        outcome = OutcomeReport(
             self.connection,
             self.tid,
-            Result.SUCCEEDED,
+            OutcomeResult.SUCCEEDED,
             self.port,
             HASH,
             self.peer_id,
@@ -171,7 +173,7 @@ class Peer:
             sources,
             "",
         )
-        parse_noted(self.ask(pack_outcome(outcome)))
+        parse_outcome_reply(self.ask(pack_outcome(outcome)))
 
 
 @pytest.fixture
@@ -206,7 +208,7 @@ def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: list[Tracker | P
     assert (listening["program"], listening["name"]) == ("tracker", "the-tracker")
     assert (listening["keepalive_ms"], listening["timeout_ms"]) == ("200", "600")
     seed = join(started, tracker, "seeder-1", 6881)
-    assert seed.announced(Event.STARTED).interval == 5
+    assert seed.announced(AnnounceEvent.STARTED).interval == 5
     assert tracker.event("published").fields["file"] == "my file.txt"
     leecher = join(started, tracker, "leecher-1", 6882)
     found = leecher.lookup()
@@ -230,7 +232,7 @@ def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: list[Tracker | P
 def test_signals_end_it_within_a_second(started: list[Tracker | Peer], number: signal.Signals) -> None:
     tracker = run(started)
     peer = join(started, tracker, "seeder-1", 6881)
-    peer.announced(Event.STARTED)
+    peer.announced(AnnounceEvent.STARTED)
     assert tracker.end(number) < 1.0
     assert tracker.process.returncode == 0
     assert tracker.event("closing").fields == {"reason": number.name}
@@ -244,7 +246,7 @@ def test_signal_in_the_middle_of_a_flood_ends_it(started: list[Tracker | Peer]) 
 
     def flood() -> None:
         while not stop.is_set():
-            peer.socket.sendto(udp.pack_connect(1), tracker.address)
+            peer.socket.sendto(packets.pack_connect(1), tracker.address)
 
     thread = threading.Thread(target=flood)
     thread.start()
@@ -261,7 +263,7 @@ def test_killed_tracker_comes_back_with_its_logs_and_learns_its_peers_again(
 ) -> None:
     first = run(started, "--state", str(tmp_path))
     seed = join(started, first, "seeder-1", 6881)
-    seed.announced(Event.STARTED)
+    seed.announced(AnnounceEvent.STARTED)
     leecher = join(started, first, "leecher-1", 6882)
     done, waiting = leecher.lookup().request, leecher.lookup("other.txt").request
     leecher.succeed(done, "seeder-1")
@@ -273,10 +275,10 @@ def test_killed_tracker_comes_back_with_its_logs_and_learns_its_peers_again(
     again.type("file_logs -all")
     again.wait_line("seeder-1", "not heard since restart")
     refused = seed.announce()
-    assert udp.parse_error(refused) == "connection id refused: connect again"
+    assert packets.parse_error(refused) == "connection id refused: connect again"
     seed.connect()
-    assert udp.parse_error(seed.announce()).startswith("unknown peer:")
-    seed.announced(Event.STARTED)
+    assert packets.parse_error(seed.announce()).startswith("unknown peer:")
+    seed.announced(AnnounceEvent.STARTED)
     again.event("published", peer="seeder-1")
     leecher.connect()
     assert leecher.lookup("other.txt", request=waiting).request == waiting
@@ -326,7 +328,7 @@ def test_commands_are_answered_on_the_console_socket(started: list[Tracker | Pee
 def test_runs_with_nothing_on_standard_input(started: list[Tracker | Peer]) -> None:
     tracker = Tracker(stdin=subprocess.DEVNULL)
     started.append(tracker)
-    join(started, tracker, "seeder-1", 6881).announced(Event.STARTED)
+    join(started, tracker, "seeder-1", 6881).announced(AnnounceEvent.STARTED)
     assert tracker.end(signal.SIGTERM) < 1.0
 
 
@@ -335,6 +337,6 @@ def test_input_that_ends_does_not_end_the_tracker(started: list[Tracker | Peer])
     tracker.event("listening")
     assert tracker.process.stdin is not None
     tracker.process.stdin.close()
-    join(started, tracker, "seeder-1", 6881).announced(Event.STARTED)
+    join(started, tracker, "seeder-1", 6881).announced(AnnounceEvent.STARTED)
     tracker.event("forgotten")
     assert tracker.process.poll() is None

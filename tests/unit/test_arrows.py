@@ -112,7 +112,7 @@ def test_the_reader_of_imports_sees_them_all(tmp_path: Path, monkeypatch: pytest
     source = tmp_path / "torrentnet" / "peer" / "deep" / "x.py"
     source.parent.mkdir(parents=True)
     source.write_text(
-        "import torrentnet.lab.cli\n"
+        "import torrentnet.lab.cli.app\n"
         "from torrentnet import tracker\n"
         "from torrentnet.lab import cli\n"
         "from .. import storage\n"
@@ -122,11 +122,11 @@ def test_the_reader_of_imports_sees_them_all(tmp_path: Path, monkeypatch: pytest
     )
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     assert [name for _, name in sorted(_imports(source))] == [
-        "torrentnet.lab.cli",
+        "torrentnet.lab.cli.app",
         "torrentnet.tracker",
-        "torrentnet.lab.cli",
-        "torrentnet.peer.storage",
-        "torrentnet.lab.plan",
+        "torrentnet.lab.cli.app",
+        "torrentnet.peer.storage.file_store",
+        "torrentnet.lab.scenario.plan",
         "yaml",
         "torrentnet.lab",
     ]

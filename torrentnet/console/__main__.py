@@ -12,22 +12,22 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.console.client import NOBODY, ConsoleClient, NobodyAnswersError
-from torrentnet.console.frames import RequestError
-from torrentnet.console.input import MAX_LINE_BYTES, LineSplitter
-from torrentnet.console.text import escape_controls
+from torrentnet.console.line_splitter import MAX_LINE_BYTES, LineSplitter
+from torrentnet.console.remote.client import EXIT_NO_ANSWER, ConsoleClient, NoAnswerError
+from torrentnet.console.remote.frames import RequestError
 from torrentnet.console.words import split_words
+from torrentnet.runtime.text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-ENVIRONMENT: Final = "TORRENTNET_CONSOLE"
-WRONG_WORDS: Final = 2
-INTERRUPTED: Final = 130
+CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
 """What shells see of a command that Ctrl-C ended."""
-PIPE_CLOSED: Final = 141
+EXIT_PIPE_CLOSED: Final = 141
 """What shells see of a command whose reader went away."""
-LEAVE: Final = (["quit"], ["exit"])
+LEAVE_COMMANDS: Final = (["quit"], ["exit"])
 
 USAGE: Final = """\
 usage: console [--socket PATH]                 a prompt for the node's commands; help lists them
@@ -56,25 +56,25 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     except BrokenPipeError:
         # The reader has what it wanted (| head). Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+        return EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     return status
 
 
 def _main(argv: list[str], environ: Mapping[str, str]) -> int:
     launcher, words, options, problem = _parse(argv)
     if problem:
-        return _fail(f"{problem}; console --help shows how it is used", WRONG_WORDS)
+        return _fail(f"{problem}; console --help shows how it is used", EXIT_USAGE)
     if "--help" in options:
         print(USAGE)
         return 0
-    path = options.get("--socket") or environ.get(ENVIRONMENT, "")
+    path = options.get("--socket") or environ.get(CONSOLE_VARIABLE, "")
     if not path:
         return _fail(
-            f"no console socket is known: give --socket PATH or set {ENVIRONMENT},"
+            f"no console socket is known: give --socket PATH or set {CONSOLE_VARIABLE},"
             " to what the program was started with (--console PATH)",
-            WRONG_WORDS,
+            EXIT_USAGE,
         )
     client = ConsoleClient(path)
     try:
@@ -86,10 +86,10 @@ def _main(argv: list[str], environ: Mapping[str, str]) -> int:
         # console "request logs --last 5": a whole line in one word. A file's name goes through file_logs as it is.
         one_line = launcher == "console" and len(words) == 1 and " " in words[0]
         return _run(client, words[0] if one_line else tuple(words))
-    except NobodyAnswersError as error:
-        return _fail(str(error), NOBODY)
+    except NoAnswerError as error:
+        return _fail(str(error), EXIT_NO_ANSWER)
     except RequestError as error:
-        return _fail(str(error), WRONG_WORDS)
+        return _fail(str(error), EXIT_USAGE)
 
 
 def _parse(argv: list[str]) -> tuple[str, list[str], dict[str, str], str]:
@@ -129,11 +129,11 @@ def _parse(argv: list[str]) -> tuple[str, list[str], dict[str, str], str]:
 
 def _run(client: ConsoleClient, command: str | tuple[str, ...]) -> int:
     words = split_words_or_none(command) if isinstance(command, str) else list(command)
-    if words in LEAVE:
+    if words in LEAVE_COMMANDS:
         return _fail(
             "quit leaves the console's prompt and does not end the node;"
             " end it in its own terminal, or stop its container",
-            WRONG_WORDS,
+            EXIT_USAGE,
         )
     return client.run(command, _write_out, _write_err)
 
@@ -148,15 +148,15 @@ def _script(client: ConsoleClient) -> int:
         ended = not data
         for line in splitter.feed(data) if data else splitter.finish():
             if line is None:
-                status = _fail(f"the line is too long: at most {MAX_LINE_BYTES} bytes are taken", WRONG_WORDS)
-            elif split_words_or_none(line) in LEAVE:
+                status = _fail(f"the line is too long: at most {MAX_LINE_BYTES} bytes are taken", EXIT_USAGE)
+            elif split_words_or_none(line) in LEAVE_COMMANDS:
                 return status
             elif line.strip():
                 status = client.run(line, _write_out, _write_err)
     return status
 
 
-class _Remote:
+class _RemoteCommands:
     """A node's commands as a terminal wants them."""
 
     def __init__(self, client: ConsoleClient, name: str, on_quit: Callable[[], None]) -> None:
@@ -167,7 +167,7 @@ class _Remote:
 
     def execute(self, line: str, out: Callable[[str], None], err: Callable[[str], None]) -> int:
         words = split_words_or_none(line)
-        if words in LEAVE:
+        if words in LEAVE_COMMANDS:
             self.on_quit()
             return 0
         if words == []:
@@ -181,8 +181,8 @@ class _Remote:
 
         try:
             status = self._client.run(line, lines_out, lambda text: err(escape_controls(text.rstrip("\n"))))
-        except (NobodyAnswersError, RequestError) as error:
-            status = NOBODY
+        except (NoAnswerError, RequestError) as error:
+            status = EXIT_NO_ANSWER
             err(escape_controls(f"error: {error}"))
         if self._rest:
             out(escape_controls(self._rest))
@@ -191,7 +191,7 @@ class _Remote:
     def complete(self, text: str) -> list[str]:
         try:
             return self._client.complete(text)
-        except (NobodyAnswersError, RequestError):
+        except (NoAnswerError, RequestError):
             return []
 
 
@@ -200,7 +200,7 @@ def _prompt(client: ConsoleClient) -> int:
     # Only here, because a health check every few seconds on every node should load as little as it can.
     from queue import SimpleQueue
 
-    from torrentnet.console.terminal import Terminal
+    from torrentnet.console.terminal.terminal import Terminal
 
     name = client.ping()
     # Unlike an event, a simple queue may be used by the handler of a signal that struck while it was being waited on.
@@ -209,7 +209,7 @@ def _prompt(client: ConsoleClient) -> int:
     def leave() -> None:
         left.put(None)
 
-    terminal = Terminal(_Remote(client, name, leave), sys.stdin, sys.stdout)
+    terminal = Terminal(_RemoteCommands(client, name, leave), sys.stdin, sys.stdout)
 
     def interrupt(_number: int, _frame: object) -> None:
         if not client.cancel() and not terminal.discard_line():

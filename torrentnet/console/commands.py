@@ -13,13 +13,13 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from torrentnet.console.table import table
-from torrentnet.console.text import escape_controls
 from torrentnet.console.words import join_words, split_partial, split_words
+from torrentnet.runtime.text import escape_controls
 
-OK: Final = 0
-FAILED: Final = 1
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
 """The command was understood and failed: no such file."""
-WRONG_WORDS: Final = 2
+EXIT_USAGE: Final = 2
 """The command was not understood."""
 MAX_COMPLETIONS: Final = 200
 """Candidates that completion offers at most."""
@@ -28,21 +28,21 @@ MAX_SHOWN_WORD: Final = 60
 MIN_LIKENESS: Final = 0.6
 """From 0 to 1: how much of a wrong word must be right before another is suggested."""
 
-Reply: TypeAlias = Iterable[str]
+CommandOutput: TypeAlias = Iterable[str]
 """What a command answers: lines of text without newlines, possibly made while they are read."""
-Run: TypeAlias = Callable[[list[str]], Reply]
+RunCommand: TypeAlias = Callable[[list[str]], CommandOutput]
 """A command's work: the words after its own; raises :class:`CommandError`."""
-Complete: TypeAlias = Callable[[list[str], str], Iterable[str]]
+CompleteArgument: TypeAlias = Callable[[list[str], str], Iterable[str]]
 """Candidates for a word: the complete words between the command's own and it, and the word as far as it is typed."""
 
 
 class CommandError(Exception):
     """A command cannot be carried out. The message is a sentence for the user.
 
-    *status* is what a shell sees: :data:`FAILED` for a failed command, :data:`WRONG_WORDS` for wrong words.
+    *status* is what a shell sees: :data:`EXIT_FAILED` for a failed command, :data:`EXIT_USAGE` for wrong words.
     """
 
-    def __init__(self, message: str, status: int = FAILED) -> None:
+    def __init__(self, message: str, status: int = EXIT_FAILED) -> None:
         """Keeps *message* and *status* as attributes."""
         super().__init__(message)
         self.message = message
@@ -59,8 +59,8 @@ class Command:
     """Those words and what may follow: ``request logs [--last N]``."""
     summary: str
     """What it shows or does, in one line."""
-    run: Run
-    complete: Complete | None = None
+    run: RunCommand
+    complete: CompleteArgument | None = None
     details: str = ""
     """More lines for ``help WORDS``: options, units, an example."""
     own_terminal_only: bool = False
@@ -98,7 +98,7 @@ class Commands:
         *,
         outside: bool = False,
     ) -> int:
-        """Carries out one command and gives its exit status: 0, :data:`FAILED` or :data:`WRONG_WORDS`.
+        """Carries out one command and gives its exit status: 0, :data:`EXIT_FAILED` or :data:`EXIT_USAGE`.
 
         *line* is a line as typed, or its words. The answer goes to *out* line by line, a complaint to *err*, both
         without newlines and without characters that could act on a terminal. *outside* says that the command came over
@@ -113,13 +113,13 @@ class Commands:
                         lines = iter(self._start(line, outside=outside))
                     text = next(lines)
                 except StopIteration:
-                    return OK
+                    return EXIT_OK
                 except CommandError as error:
                     err(escape_controls(f"error: {error.message}"))
                     return error.status
                 except Exception as error:  # a bug in one command must not end the node
                     err(escape_controls(f"error: the command failed inside: {type(error).__name__}: {error}"))
-                    return FAILED
+                    return EXIT_FAILED
                 out(escape_controls(text))
         finally:
             close = getattr(lines, "close", None)
@@ -180,11 +180,11 @@ class Commands:
             }
         )
 
-    def _start(self, line: str | Iterable[str], *, outside: bool) -> Reply:
+    def _start(self, line: str | Iterable[str], *, outside: bool) -> CommandOutput:
         try:
             words = split_words(line) if isinstance(line, str) else list(line)
         except ValueError as error:
-            raise CommandError(f"{error}: {_shown(str(line))}", WRONG_WORDS) from None
+            raise CommandError(f"{error}: {_shown(str(line))}", EXIT_USAGE) from None
         if not words:
             return ()
         asks_help = len(words) > 1 and words[-1] in {"--help", "-h"}
@@ -200,7 +200,7 @@ class Commands:
             raise CommandError(
                 f"{' '.join(command.words)} is taken in the {self.program}'s own terminal only;"
                 f" this {self.program} goes on (from outside, stop its process or its container)",
-                WRONG_WORDS,
+                EXIT_USAGE,
             )
         return command.run(args)
 
@@ -208,12 +208,12 @@ class Commands:
         typed = " ".join(words)
         longer = [" ".join(own) for own in self._all() if own[: len(words)] == tuple(words)]
         if longer:
-            return CommandError(f"{_shown(typed)} is not complete: type {_either(longer)}", WRONG_WORDS)
+            return CommandError(f"{_shown(typed)} is not complete: type {_either(longer)}", EXIT_USAGE)
         # Each command is held against as many of the typed words as it has itself: what follows are arguments.
         likeness = {" ".join(own): _likeness(words[: len(own)], own) for own in self._all()}
         best = max(likeness, key=lambda name: likeness[name])
         hint = f'did you mean "{best}"?' if likeness[best] >= MIN_LIKENESS else "type help for the list"
-        return CommandError(f"unknown command {_shown(typed)}: {hint}", WRONG_WORDS)
+        return CommandError(f"unknown command {_shown(typed)}: {hint}", EXIT_USAGE)
 
     def _help(self, args: list[str], *, outside: bool = False) -> Iterator[str]:
         known = self._all()
@@ -226,9 +226,9 @@ class Commands:
             return
         yield from table((), ((command.usage, _summary(command, outside=outside)) for command in chosen))
 
-    def _quit(self, args: list[str]) -> Reply:
+    def _quit(self, args: list[str]) -> CommandOutput:
         if args:
-            raise CommandError(f"quit takes no words: {_shown(join_words(args))}", WRONG_WORDS)
+            raise CommandError(f"quit takes no words: {_shown(join_words(args))}", EXIT_USAGE)
         if self.on_quit is not None:
             self.on_quit()
         return ()

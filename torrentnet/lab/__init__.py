@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torrentnet.lab.lab import Lab
+    from torrentnet.lab.api import Lab
     from torrentnet.lab.opening import open_lab as open  # noqa: A004
 else:
 
@@ -25,7 +25,7 @@ else:
 
             return open_lab
         if name == "Lab":
-            from torrentnet.lab.lab import Lab
+            from torrentnet.lab.api import Lab
 
             return Lab
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
 """``python -m torrentnet.lab`` is the command ``torrentnet``."""
 
-from torrentnet.lab.cli import main
+from torrentnet.lab.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from torrentnet.lab import state
+from torrentnet.lab.api import Lab
 from torrentnet.lab.engines import DEFAULT, make_engine
-from torrentnet.lab.engines.values import Mode
-from torrentnet.lab.find import find_plan
-from torrentnet.lab.lab import Lab
-from torrentnet.lab.leftovers import take_down
+from torrentnet.lab.engines.types import Mode
+from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.cleanup import take_down
+from torrentnet.lab.scenario.catalog import find_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from torrentnet.lab.engines.base import Engine
-    from torrentnet.lab.view import View
+    from torrentnet.lab.cli.progress import ProgressView
+    from torrentnet.lab.engines.interface import Engine
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def open_lab(
     keep: bool | Callable[[], bool] = False,
     home: Path | None = None,
     runs: Path | None = None,
-    view: View | None = None,
+    view: ProgressView | None = None,
 ) -> Iterator[Lab]:
     """Bring a scenario's tracker and first seeds up for a ``with`` block, and remove everything at its end.
 
@@ -61,7 +61,7 @@ def open_lab(
         made.close()
         raise
     if keep:
-        _make_room(home or state.home(), made.name)
+        _take_down_running_lab(home or lab_store.lab_home(), made.name)
     lab = Lab(plan, made, mode=Mode.UP if keep else Mode.RUN, home=home, runs=runs, view=view)
     with lab:
         try:
@@ -71,8 +71,8 @@ def open_lab(
                 lab.keep()
 
 
-def _make_room(home: Path, engine_name: str) -> None:
-    up = state.read_up(home)
+def _take_down_running_lab(home: Path, engine_name: str) -> None:
+    up = lab_store.read_running_lab(home)
     if up is None:
         return
     engine = make_engine(up.engine or engine_name)

@@ -26,18 +26,18 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from torrentnet.lab.engines.base import Engine
-    from torrentnet.lab.lab import Lab
+    from torrentnet.lab.api import Lab
+    from torrentnet.lab.engines.interface import Engine
 
 KEEP = "--torrentnet-keep"
 MARKER = "torrentnet"
-NODES_SHOWN = 4
+MAX_QUOTED_NODES = 4
 """Whose last lines are shown when a test fails."""
-LINES_SHOWN = 12
+MAX_QUOTED_LINES = 12
 
 
 @dataclass(slots=True)
-class _Test:
+class _TestLabs:
     """What is known of one test that uses labs."""
 
     labs: list[Lab] = field(default_factory=list)
@@ -45,15 +45,15 @@ class _Test:
 
 
 @dataclass(slots=True)
-class _Session:
+class _SessionState:
     """What is known of the run."""
 
     kept: bool = False
     """Whether a lab is left up; there is place for one."""
 
 
-TEST = pytest.StashKey[_Test]()
-SESSION = pytest.StashKey[_Session]()
+TEST = pytest.StashKey[_TestLabs]()
+SESSION = pytest.StashKey[_SessionState]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make our marker known."""
-    config.stash[SESSION] = _Session()
+    config.stash[SESSION] = _SessionState()
     config.addinivalue_line(
         "markers",
         f"{MARKER}(scenario, *, settings={{}}): what the fixture torrentnet_lab brings up, by its name or path",
@@ -88,7 +88,7 @@ def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Eng
     """A function that brings a scenario up, by name or path, with ``settings=``; the test's end removes it."""
     from torrentnet.lab.opening import open_lab
 
-    test = request.node.stash.setdefault(TEST, _Test())
+    test = request.node.stash.setdefault(TEST, _TestLabs())
     session = request.config.stash[SESSION]
     wants_keep = request.config.getoption(KEEP)
     with contextlib.ExitStack() as stack:
@@ -103,7 +103,7 @@ def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Eng
 
             lab = stack.enter_context(
                 open_lab(
-                    _place(scenario, request),
+                    _resolve_scenario(scenario, request),
                     engine=torrentnet_engine,
                     keep=keep if wants_keep and first and not session.kept else False,
                     **settings,
@@ -126,7 +126,7 @@ def torrentnet_lab(request: pytest.FixtureRequest, torrentnet_open: Callable[...
     return torrentnet_open(marker.args[0], **marker.kwargs)
 
 
-def _place(scenario: str | Path, request: pytest.FixtureRequest) -> str | Path:
+def _resolve_scenario(scenario: str | Path, request: pytest.FixtureRequest) -> str | Path:
     """A path beside the test, or below the root of the tests; else as it is: a name, or a path from here."""
     if not (isinstance(scenario, Path) or scenario.endswith((".yaml", ".yml"))):
         return scenario
@@ -150,22 +150,22 @@ def pytest_runtest_makereport(
         return report
     said = report.longreprtext
     for lab in test.labs:
-        for node in concerned(lab, said):
-            lines = lab.board.last_lines(node)[-LINES_SHOWN:] or ["(nothing)"]
+        for node in relevant_nodes(lab, said):
+            lines = lab.board.last_lines(node)[-MAX_QUOTED_LINES:] or ["(nothing)"]
             report.sections.append((f"the last lines of {node}", "\n".join(lines)))
-        report.sections.append(("the lab", "\n".join(_how_to_attach(item, lab, first=lab is test.labs[0]))))
+        report.sections.append(("the lab", "\n".join(_attach_lines(item, lab, first=lab is test.labs[0]))))
     return report
 
 
-def concerned(lab: Lab, said: str) -> list[str]:
+def relevant_nodes(lab: Lab, said: str) -> list[str]:
     """The nodes that a failure is about: those that it names, then those that ended badly, else the tracker."""
     names = [node.name for node in lab.plan.nodes]
     named = [name for name in names if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", said)]
     ended = [name for name in names if lab.board.view(name).state.exit_code not in {0, None}]
-    return list(dict.fromkeys([*named, *ended]))[:NODES_SHOWN] or names[:1]
+    return list(dict.fromkeys([*named, *ended]))[:MAX_QUOTED_NODES] or names[:1]
 
 
-def _how_to_attach(item: pytest.Item, lab: Lab, *, first: bool) -> Iterator[str]:
+def _attach_lines(item: pytest.Item, lab: Lab, *, first: bool) -> Iterator[str]:
     yield f"record: {lab.directory}"
     if not item.config.getoption(KEEP):
         yield f"it is removed; {KEEP} leaves it up"
@@ -173,9 +173,9 @@ def _how_to_attach(item: pytest.Item, lab: Lab, *, first: bool) -> Iterator[str]
     if not first or item.config.stash[SESSION].kept:
         yield "it is removed, since another one is left up"
         return
-    from torrentnet.lab import state
+    from torrentnet.lab.home import lab_store
 
-    home = "" if lab.home == state.home() else f"TORRENTNET_HOME={lab.home} "
+    home = "" if lab.home == lab_store.lab_home() else f"TORRENTNET_HOME={lab.home} "
     node = lab.plan.nodes[-1].name
     yield f"it is left up as {lab.project}:"
     yield f"  {home}torrentnet status"

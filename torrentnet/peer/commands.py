@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, NoReturn
 
 from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.table import table
-from torrentnet.console.units import format_duration, format_size
+from torrentnet.runtime.units import format_duration, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from torrentnet.peer.node import Peer
-    from torrentnet.peer.requestlog import Entry, RequestLog
+    from torrentnet.peer.response_log import ResponseEntry, ResponseLog
 
 _LOGS = "request logs [--last N] [--json]"
 
 
-class _Words(argparse.ArgumentParser):
+class _LogsParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise CommandError(f"{message}; usage: {_LOGS}", 2)
 
 
-def make_commands(name: str, peer: Callable[[], Peer], log: RequestLog, on_quit: Callable[[], None]) -> Commands:
+def make_commands(name: str, peer: Callable[[], Peer], log: ResponseLog, on_quit: Callable[[], None]) -> Commands:
     """The peer's commands. ``peer`` gives the running peer; it is read from other threads and never changed."""
     commands = Commands("peer", name=name, on_quit=on_quit)
     commands.add(
@@ -33,19 +33,21 @@ def make_commands(name: str, peer: Callable[[], Peer], log: RequestLog, on_quit:
             ("request", "logs"),
             _LOGS,
             "every response received on the way to a piece",
-            lambda words: _logs(words, log),
+            lambda words: _log_lines(words, log),
             complete=lambda words, word: ("--json", "--last"),
             details="--last N   only the newest N responses\n--json     one JSON object a line",
         )
     )
     commands.add(
-        Command(("status",), "status", "what this peer has, and who it serves", lambda words: _status(words, peer()))
+        Command(
+            ("status",), "status", "what this peer has, and who it serves", lambda words: _status_lines(words, peer())
+        )
     )
     return commands
 
 
-def _logs(words: list[str], log: RequestLog) -> Iterable[str]:
-    parser = _Words(add_help=False, allow_abbrev=False)
+def _log_lines(words: list[str], log: ResponseLog) -> Iterable[str]:
+    parser = _LogsParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--last", type=int)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
@@ -53,11 +55,11 @@ def _logs(words: list[str], log: RequestLog) -> Iterable[str]:
         raise CommandError("--last takes a number from 1 on", 2)
     entries = log.entries(options.last)
     if options.json:
-        return (_json(entry) for entry in entries)
-    return _told(entries, log.dropped)
+        return (_format_json(entry) for entry in entries)
+    return _format_log(entries, log.dropped)
 
 
-def _told(entries: Iterator[Entry], dropped: int) -> Iterator[str]:
+def _format_log(entries: Iterator[ResponseEntry], dropped: int) -> Iterator[str]:
     first = next(entries, None)
     if first is None:
         yield "no response was received yet"
@@ -66,21 +68,21 @@ def _told(entries: Iterator[Entry], dropped: int) -> Iterator[str]:
         yield f"({dropped} older responses are no longer kept)"
     yield from table(
         ("TIME", "FROM", "RESPONSE", "BYTES", "MS", "RESULT"),
-        _rows(first, entries),
+        _log_rows(first, entries),
         right=("BYTES", "MS"),
     )
 
 
-def _rows(first: Entry, rest: Iterator[Entry]) -> Iterator[tuple[object, ...]]:
+def _log_rows(first: ResponseEntry, rest: Iterator[ResponseEntry]) -> Iterator[tuple[object, ...]]:
     for entry in (first, *rest):
         elapsed = None if entry.elapsed is None else f"{entry.elapsed * 1000:.1f}"
-        yield (_time(entry.time), entry.source, entry.what, entry.size, elapsed, entry.verdict or None)
+        yield (_format_time(entry.time), entry.source, entry.what, entry.size, elapsed, entry.verdict or None)
 
 
-def _json(entry: Entry) -> str:
+def _format_json(entry: ResponseEntry) -> str:
     return json.dumps(
         {
-            "time": _time(entry.time),
+            "time": _format_time(entry.time),
             "from": entry.source,
             "response": entry.what,
             "bytes": entry.size,
@@ -91,17 +93,17 @@ def _json(entry: Entry) -> str:
     )
 
 
-def _time(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _status(words: list[str], peer: Peer) -> Iterable[str]:
+def _status_lines(words: list[str], peer: Peer) -> Iterable[str]:
     if words:
         raise CommandError("status takes no words", 2)
-    return _told_of(peer)
+    return _format_status(peer)
 
 
-def _told_of(peer: Peer) -> Iterator[str]:
+def _format_status(peer: Peer) -> Iterator[str]:
     download, store = peer.download, peer.store
     yield f"state        {peer.state}"
     yield f"listens on   {peer.endpoint}"

@@ -15,31 +15,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torrentnet import __version__
-from torrentnet.console.commands import WRONG_WORDS
-from torrentnet.console.events import EventLog
-from torrentnet.console.gate import await_network
-from torrentnet.console.options import Parser, add_console_options, typed
-from torrentnet.console.server import ConsoleServer, ConsoleServerError
-from torrentnet.console.terminal import Terminal
-from torrentnet.console.units import parse_duration, parse_rate, parse_size
+from torrentnet.console.commands import EXIT_USAGE
+from torrentnet.console.remote.server import ConsoleServer, ConsoleServerError
+from torrentnet.console.terminal.terminal import Terminal
 from torrentnet.peer.commands import make_commands
-from torrentnet.peer.membership import Membership
 from torrentnet.peer.node import Peer
-from torrentnet.peer.requestlog import RequestLog
-from torrentnet.peer.settings import Settings
-from torrentnet.peer.storage import explain
-from torrentnet.peer.task import Patience
-from torrentnet.wire.errors import LocalError, MetainfoError, NameRefused
+from torrentnet.peer.response_log import ResponseLog
+from torrentnet.peer.settings import PeerSettings
+from torrentnet.peer.storage.file_store import storage_error
+from torrentnet.peer.strategies.task import Timeouts
+from torrentnet.peer.tracker_client.membership import Membership
+from torrentnet.runtime.events import EventLog
+from torrentnet.runtime.gate import await_network
+from torrentnet.runtime.options import OptionParser, add_console_options, argument_type
+from torrentnet.runtime.units import parse_duration, parse_rate, parse_size
+from torrentnet.wire.errors import InvalidNameError, LocalError, MetainfoError
 from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH
 from torrentnet.wire.metainfo import magnet_link, parse_magnet, parse_torrent, torrent_file
 from torrentnet.wire.names import check_file_name, check_peer_name
-from torrentnet.wire.udp import Endpoint
+from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torrentnet.console.commands import Commands
-    from torrentnet.peer.storage import FileStore
+    from torrentnet.peer.storage.file_store import FileStore
     from torrentnet.wire.info import Info
 
 _ABOUT = """\
@@ -79,11 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"peer.py: error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
-        return WRONG_WORDS if isinstance(error, (UsageError, NameRefused)) else 1
+        return EXIT_USAGE if isinstance(error, (UsageError, InvalidNameError)) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
+    parser = OptionParser(
         prog="peer.py",
         description=_ABOUT,
         epilog=_EXAMPLES,
@@ -101,31 +101,33 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--piece-length",
         metavar="SIZE",
-        type=typed(parse_size),
+        type=argument_type(parse_size),
         help="piece length for sharing, a power of two, 16KiB to 64MiB (default: 256KiB, more for large files)",
     )
     add(
         "--timeout",
         metavar="DURATION",
-        type=typed(parse_duration),
+        type=argument_type(parse_duration),
         default=15.0,
         help="a source that sends nothing for this long is given up for the next one (default: 15s)",
     )
     add(
         "--give-up",
         metavar="DURATION",
-        type=typed(parse_duration),
+        type=argument_type(parse_duration),
         default=60.0,
         help="without a new piece for this long the download fails (default: 60s)",
     )
     add(
         "--min-rate",
         metavar="RATE",
-        type=typed(parse_rate),
+        type=argument_type(parse_rate),
         default=16 * 1024.0,
         help="a source slower than this is left while there is another one to try (default: 16KiB/s)",
     )
-    add("--upload-rate", metavar="RATE", type=typed(parse_rate), help="send at most this, as in 1MiB/s or 8mbit")
+    add(
+        "--upload-rate", metavar="RATE", type=argument_type(parse_rate), help="send at most this, as in 1MiB/s or 8mbit"
+    )
     add(
         "--torrent",
         metavar="FILE",
@@ -160,8 +162,8 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError("--piece-length goes with share: with get, the file is what others share")
     if options.mode == "get" and options.public:
         raise UsageError("--public goes with share: with get, the file is what others share")
-    known, info = _known(options) if options.mode == "get" else (None, None)
-    path = _path(options)
+    known, info = _parse_target(options) if options.mode == "get" else (None, None)
+    path = _check_path(options)
     piece_length = None if options.piece_length is None else int(options.piece_length)
     if piece_length is not None and (
         not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH or piece_length & (piece_length - 1)
@@ -170,8 +172,8 @@ def _run(options: argparse.Namespace) -> int:
     if not (options.timeout > 0 and options.give_up > 0):
         raise UsageError("--timeout and --give-up must be longer than nothing")
     await_network()
-    tracker = resolve(options.tracker, "tracker address", least_port=1)
-    listener = listen(resolve(options.listen, "listen address", least_port=0))
+    tracker = resolve_address(options.tracker, "tracker address", least_port=1)
+    listener = open_listener(resolve_address(options.listen, "listen address", least_port=0))
     own = Endpoint(*listener.getsockname()[:2])
     name = check_peer_name(options.name or f"peer-{own.port}")
     stopping: list[Callable[[str], None]] = []
@@ -180,19 +182,19 @@ def _run(options: argparse.Namespace) -> int:
         for stop in stopping:
             stop("quit")
 
-    log = RequestLog(time.time)
+    log = ResponseLog(time.time)
     peers: list[Peer] = []
     commands: Commands = make_commands(name, lambda: peers[0], log, on_quit)
     terminal = Terminal(commands, sys.stdin, sys.stdout, on_quit=on_quit)
     events = EventLog(terminal.write_line, level=options.log_level)
-    settings = Settings(
+    settings = PeerSettings(
         share=options.mode == "share",
         path=path,
         tracker=tracker,
         name=name,
         piece_length=piece_length,
         upload_rate=options.upload_rate,
-        patience=Patience(options.timeout, options.give_up, options.min_rate),
+        patience=Timeouts(options.timeout, options.give_up, options.min_rate),
         known=known,
         info=info,
         private=not options.public,
@@ -207,7 +209,7 @@ def _run(options: argparse.Namespace) -> int:
             try:
                 options.torrent.write_bytes(torrent_file(store.info, options.tracker))
             except OSError as error:
-                raise _unwritable(options.torrent, error.errno) from None
+                raise _cannot_write(options.torrent, error.errno) from None
 
     peer = Peer(settings, listener, random.Random(options.seed), events, log, on_shared)
     peers.append(peer)
@@ -229,7 +231,7 @@ def _run(options: argparse.Namespace) -> int:
         terminal.stop()
 
 
-def _known(options: argparse.Namespace) -> tuple[Membership | None, Info | None]:
+def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info | None]:
     """What a magnet link or a .torrent says of the file to get; a link's place is taken by the name that is in it."""
     given: str = options.filename
     if given.startswith("magnet:"):
@@ -254,7 +256,7 @@ def _known(options: argparse.Namespace) -> tuple[Membership | None, Info | None]
     return Membership.of(info, info.name), info
 
 
-def _path(options: argparse.Namespace) -> Path:
+def _check_path(options: argparse.Namespace) -> Path:
     given = Path(options.filename)
     directory: Path = options.dir
     if options.mode == "share":
@@ -262,16 +264,16 @@ def _path(options: argparse.Namespace) -> Path:
         try:
             mode = os.stat(path).st_mode
         except OSError as error:
-            raise explain(error, path) from None
+            raise storage_error(error, path) from None
         if stat.S_ISDIR(mode):
             raise LocalError(f"{path} is a directory; only single files are shared")
         check_file_name(path.name)
         if options.torrent is not None:
             # It is written when the tracker has taken the file; what is wrong at once is said at once.
             if os.path.isdir(options.torrent):
-                raise _unwritable(options.torrent, errno.EISDIR)
+                raise _cannot_write(options.torrent, errno.EISDIR)
             if not os.path.isdir(options.torrent.parent):
-                raise _unwritable(options.torrent, errno.ENOENT)
+                raise _cannot_write(options.torrent, errno.ENOENT)
         return path
     check_file_name(options.filename)
     try:
@@ -279,17 +281,17 @@ def _path(options: argparse.Namespace) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         is_directory = False
     except OSError as error:
-        raise explain(error, directory) from None
+        raise storage_error(error, directory) from None
     if not is_directory:
         raise LocalError(f"{directory} is no directory", hint="make it first, or name another one with --dir")
     return directory / given
 
 
-def _unwritable(path: Path, number: int | None) -> LocalError:
+def _cannot_write(path: Path, number: int | None) -> LocalError:
     return LocalError(f"cannot write {path}: {os.strerror(number or 0).lower()}")
 
 
-def resolve(text: str, what: str, *, least_port: int) -> Endpoint:
+def resolve_address(text: str, what: str, *, least_port: int) -> Endpoint:
     """``HOST:PORT`` as an IPv4 endpoint. Raises :class:`UsageError`, or :class:`LocalError` for a host not found."""
     host, colon, port_text = text.rpartition(":")
     if not colon or not host or not (port_text.isascii() and port_text.isdigit()):
@@ -304,7 +306,7 @@ def resolve(text: str, what: str, *, least_port: int) -> Endpoint:
     return Endpoint(str(found[0][4][0]), port)
 
 
-def listen(endpoint: Endpoint) -> socket.socket:
+def open_listener(endpoint: Endpoint) -> socket.socket:
     """A listening TCP socket. Raises :class:`LocalError` when the address cannot be had."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)

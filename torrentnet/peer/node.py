@@ -10,43 +10,49 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
-from torrentnet.peer.calling import Calls
-from torrentnet.peer.conversation import OfUs
-from torrentnet.peer.corrupt import corrupted
-from torrentnet.peer.download import Download
-from torrentnet.peer.getting import Phase
-from torrentnet.peer.hashing import Cancelled
-from torrentnet.peer.host import Means, SingleHost, SwarmHost
-from torrentnet.peer.membership import Identity, Membership
-from torrentnet.peer.ratelimit import RateLimit
-from torrentnet.peer.report import Report
-from torrentnet.peer.requests import Requests
-from torrentnet.peer.session import Joined, PeersListed, Refused, Silence, TrackerSession
-from torrentnet.peer.storage import open_whole, usual_piece_length
-from torrentnet.peer.swarm import Swarm
-from torrentnet.peer.task import Task
-from torrentnet.peer.trackerlink import TrackerLink
-from torrentnet.peer.uploads import Uploads
-from torrentnet.peer.worker import Failure, Worker
+from torrentnet.peer.download_runner import RunnerContext, SingleRunner, SwarmRunner
+from torrentnet.peer.scheduling.rate_limit import RateLimit
+from torrentnet.peer.storage.corrupt import corrupt_copy
+from torrentnet.peer.storage.file_store import default_piece_length, open_complete
+from torrentnet.peer.storage.hashing import Cancelled
+from torrentnet.peer.storage.worker import JobFailure, Worker
+from torrentnet.peer.strategies.base import Phase
+from torrentnet.peer.strategies.report import DownloadReport
+from torrentnet.peer.strategies.single import SingleDownload
+from torrentnet.peer.strategies.swarm import SwarmDownload
+from torrentnet.peer.strategies.task import DownloadTask
+from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
+from torrentnet.peer.tracker_client.requests import PendingRequests
+from torrentnet.peer.tracker_client.session import (
+    PeersReceived,
+    RequestRefused,
+    SilenceChanged,
+    SwarmJoined,
+    TrackerSession,
+)
+from torrentnet.peer.tracker_client.transport import TrackerTransport
+from torrentnet.peer.transfer.connection_manager import ConnectionManager
+from torrentnet.peer.transfer.protocol import LocalIdentity
+from torrentnet.peer.transfer.seed_dialer import SeedDialer
 from torrentnet.wire.errors import LocalError
-from torrentnet.wire.handshake import make_peer_id
-from torrentnet.wire.udp import Endpoint
+from torrentnet.wire.peer.handshake import make_peer_id
+from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torrentnet.console.events import EventLog
-    from torrentnet.peer.getting import Getting
-    from torrentnet.peer.requestlog import RequestLog
-    from torrentnet.peer.session import SessionEvent
-    from torrentnet.peer.settings import Settings
-    from torrentnet.peer.storage import FileStore
+    from torrentnet.peer.response_log import ResponseLog
+    from torrentnet.peer.settings import PeerSettings
+    from torrentnet.peer.storage.file_store import FileStore
+    from torrentnet.peer.strategies.base import BaseDownload
+    from torrentnet.peer.tracker_client.session import SessionEvent
+    from torrentnet.runtime.events import EventLog
 
-GOODBYE = 0.6
+GOODBYE_TIMEOUT = 0.6
 """Seconds that a stopping peer waits for the tracker to hear its good-bye."""
-LAST_WORDS = 2.0
+FAILURE_REPORT_TIMEOUT = 2.0
 """Seconds that a failed download waits for the tracker to note it."""
-HASH_EVENT_EVERY = 2.0
+HASHING_EVENT_INTERVAL = 2.0
 
 
 class Peer:
@@ -54,11 +60,11 @@ class Peer:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: PeerSettings,
         listener: socket.socket,
         rng: random.Random,
         events: EventLog,
-        log: RequestLog,
+        log: ResponseLog,
         on_shared: Callable[[FileStore], None],
     ) -> None:
         self._settings = settings
@@ -73,28 +79,30 @@ class Peer:
         self._worker = Worker(self._wake)
         # Only the choice of a source may be repeatable: a peer that is started again is another one to the tracker.
         unique = random.SystemRandom()
-        identity = Identity(
+        identity = AnnounceIdentity(
             settings.name, make_peer_id(unique.randbytes(12)), self.endpoint.port, unique.getrandbits(32)
         )
         self._identity = identity
-        self._session = TrackerSession(identity, Requests(unique), settings.known, self.endpoint)
-        self._tracker = TrackerLink(
+        self._session = TrackerSession(identity, PendingRequests(unique), settings.known, self.endpoint)
+        self._tracker = TrackerTransport(
             self._selector, self.endpoint.ip, settings.tracker, self._session, self._take_session
         )
         self._rng = rng
         now = self._made = time.monotonic()
-        self._uploads = Uploads(
+        self._uploads = ConnectionManager(
             listener,
             self._selector,
             identity.peer_id,
             RateLimit(settings.upload_rate, now),
             self._told,
-            OfUs(settings.name, self.endpoint.port, offers=not settings.share and settings.strategy == "swarm"),
+            LocalIdentity(
+                settings.name, self.endpoint.port, offers=not settings.share and settings.strategy == "swarm"
+            ),
             rng,
             now,
         )
-        self._calls = Calls(self._selector, self.endpoint, self._uploads)
-        self._host: SingleHost | SwarmHost | None = None
+        self._calls = SeedDialer(self._selector, self.endpoint, self._uploads)
+        self._host: SingleRunner | SwarmRunner | None = None
         self._shared: FileStore | None = None
         self._stop_reason: str | None = None
         self._leave_until: float | None = None
@@ -128,7 +136,7 @@ class Peer:
         return time.monotonic() - self._made
 
     @property
-    def download(self) -> Getting | None:
+    def download(self) -> BaseDownload | None:
         """With get: how far it is."""
         return None if self._host is None else self._host.download
 
@@ -171,23 +179,23 @@ class Peer:
 
     def _begin_share(self) -> None:
         path = self._settings.path
-        told = [time.monotonic() + HASH_EVENT_EVERY]
+        told = [time.monotonic() + HASHING_EVENT_INTERVAL]
 
         def progress(done: int, size: int) -> None:
             if time.monotonic() >= told[0]:
-                told[0] = time.monotonic() + HASH_EVENT_EVERY
+                told[0] = time.monotonic() + HASHING_EVENT_INTERVAL
                 self._events.emit("hashing", file=path.name, bytes=done, size=size, percent=100 * done // size)
 
         def job() -> FileStore:
             settings = self._settings
-            length = settings.piece_length or usual_piece_length(path)
-            store = open_whole(path, length, progress, self._worker.cancelled, private=settings.private)
-            return corrupted(store) if settings.corrupt else store
+            length = settings.piece_length or default_piece_length(path)
+            store = open_complete(path, length, progress, self._worker.cancelled, private=settings.private)
+            return corrupt_copy(store) if settings.corrupt else store
 
         self._worker.submit(job, self._shared_opened)
 
-    def _shared_opened(self, result: FileStore | Failure[FileStore]) -> None:
-        if isinstance(result, Failure):
+    def _shared_opened(self, result: FileStore | JobFailure[FileStore]) -> None:
+        if isinstance(result, JobFailure):
             self._fail(result.error)
             return
         self._shared = self._uploads.store = result
@@ -201,18 +209,20 @@ class Peer:
         self._events.emit("state", state="get", file=settings.path.name)
         now = time.monotonic()
         exists = os.path.lexists(settings.path)
-        report = Report(settings.path.name, self._events.emit, self._log)
-        means = Means(
+        report = DownloadReport(settings.path.name, self._events.emit, self._log)
+        means = RunnerContext(
             settings.path, self._selector, self.endpoint.ip, self._worker, self._uploads, self._turned, self._fail
         )
-        task = Task(settings.path.name, self._identity, self._session, report, settings.patience, exists, settings.info)
+        task = DownloadTask(
+            settings.path.name, self._identity, self._session, report, settings.patience, exists, settings.info
+        )
         if settings.strategy == "single":
-            single = SingleHost(means, self._identity.peer_id, settings.patience.stall)
-            single.download = Download(task, single, self._rng, now)
+            single = SingleRunner(means, self._identity.peer_id, settings.patience.stall)
+            single.download = SingleDownload(task, single, self._rng, now)
             self._host = single
             return
-        swarm = SwarmHost(means)
-        swarm.download = Swarm(task, swarm, self._rng, now, self.endpoint)
+        swarm = SwarmRunner(means)
+        swarm.download = SwarmDownload(task, swarm, self._rng, now, self.endpoint)
         self._host = self._uploads.taker = swarm
 
     def _due(self, now: float) -> float | None:
@@ -223,7 +233,7 @@ class Peer:
 
     def _tick(self, now: float) -> None:
         if self._stop_reason is not None and self._leave_until is None:
-            self._leave(GOODBYE, now)
+            self._leave(GOODBYE_TIMEOUT, now)
         self._uploads.tick(now)
         self._calls.tick(now)
         if self._host is not None:
@@ -244,20 +254,20 @@ class Peer:
             return
         if self._host is not None:
             self._host.do(lambda it: it.take_session(event, now))
-        elif isinstance(event, Refused):
+        elif isinstance(event, RequestRefused):
             self._fail(LocalError(f"the tracker refused {self._settings.path.name!r}: {event.message}"))
-        elif isinstance(event, Silence):
+        elif isinstance(event, SilenceChanged):
             self._events.emit("tracker_silent" if event.silent else "tracker_back")
             self._log.add("tracker", "does not answer" if event.silent else "answers again")
-        elif isinstance(event, PeersListed):
+        elif isinstance(event, PeersReceived):
             if event.leechers:
                 # Where all are seeds nobody waits, and two hundred seeds would only call on each other.
                 self._calls.call(event.peers, now)
-        elif isinstance(event, Joined):
+        elif isinstance(event, SwarmJoined):
             self._session.want_peers = False
             self._log.add("tracker", "knows this peer again" if event.again else "published")
         store = self.store
-        if isinstance(event, Joined) and not event.again and store is not None and store.held.is_full:
+        if isinstance(event, SwarmJoined) and not event.again and store is not None and store.held.is_full:
             self._published(store)
 
     def _published(self, store: FileStore) -> None:
@@ -277,12 +287,12 @@ class Peer:
                 return
             self._events.emit("state", state="seed", file=info.name)
 
-    def _turned(self, download: Getting) -> None:
+    def _turned(self, download: BaseDownload) -> None:
         if download.phase is Phase.DONE:
             self._events.emit("state", state="seed", file=download.name)
         elif download.phase is Phase.FAILED and self._failure is None and self._leave_until is None:
             self._failure = LocalError(download.failure, hint=download.hint)
-            self._leave(LAST_WORDS, time.monotonic())
+            self._leave(FAILURE_REPORT_TIMEOUT, time.monotonic())
 
     # The end
 
@@ -299,7 +309,7 @@ class Peer:
             raise error
         self._failure = error
         self._events.error("error", reason=error.message)
-        self._leave(LAST_WORDS, time.monotonic())
+        self._leave(FAILURE_REPORT_TIMEOUT, time.monotonic())
 
     def _leave(self, seconds: float, now: float) -> None:
         self._leave_until = now + seconds

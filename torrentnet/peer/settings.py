@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.peer.membership import Membership
-    from torrentnet.peer.task import Patience
+    from torrentnet.peer.strategies.task import Timeouts
+    from torrentnet.peer.tracker_client.membership import Membership
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp import Endpoint
+    from torrentnet.wire.udp.packets import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PeerSettings:
     """The command line, looked up and checked."""
 
     share: bool
@@ -26,7 +26,7 @@ class Settings:
     piece_length: int | None
     upload_rate: float | None
     """Bytes a second; None is no limit."""
-    patience: Patience
+    patience: Timeouts
     known: Membership | None = None
     """With get: what a magnet link or a .torrent says of the file; None asks the tracker for it by name."""
     info: Info | None = None

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from torrentnet.shaper.control import Request, Server, ask
-from torrentnet.shaper.daemon import Daemon, tell_the_node
-from torrentnet.shaper.errors import NameTaken, NobodyAnswers, ShaperError, StateRefused
+from torrentnet.shaper.control import ControlRequest, ControlServer, send_request
+from torrentnet.shaper.daemon import ShaperDaemon, log_to_node
+from torrentnet.shaper.errors import AlreadyRunningError, InvalidStateError, NotRunningError, ShaperError
 from torrentnet.shaper.priority import raise_priority
-from torrentnet.shaper.queues import Queues
+from torrentnet.shaper.queues import NetfilterQueues
 from torrentnet.shaper.state import MAX_STATE_BYTES, parse_state
 
 USAGE = """\
@@ -26,7 +26,7 @@ A state is lines of text:
     queue 4 delay=20ms jitter=5ms corruption=1% duplication=0.5% reordering=2%
 A queue that is not named passes everything at once. Needs CAP_NET_ADMIN and CAP_NET_RAW.
 Exit status: 0 done, 1 the kernel refused, 2 wrong words or a wrong state, 3 no shaper runs here."""
-START_S = 5.0
+START_TIMEOUT = 5.0
 
 
 def main(words: list[str]) -> int:
@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
         if words == ["apply"]:
             status, text = _apply(sys.stdin.read(MAX_STATE_BYTES + 1))
         else:
-            status, text = ask(Request(words[0]))
+            status, text = send_request(ControlRequest(words[0]))
     except ShaperError as error:
         status, text = error.status, str(error)
     except KeyboardInterrupt:
@@ -61,13 +61,13 @@ def main(words: list[str]) -> int:
 
 def _apply(state: str) -> tuple[int, str]:
     if len(state) > MAX_STATE_BYTES - 64:
-        raise StateRefused(f"a state of more than {MAX_STATE_BYTES - 64} bytes")
+        raise InvalidStateError(f"a state of more than {MAX_STATE_BYTES - 64} bytes")
     parse_state(state)
-    deadline = time.monotonic() + START_S
+    deadline = time.monotonic() + START_TIMEOUT
     while True:
         try:
-            return ask(Request("apply", state))
-        except NobodyAnswers as error:
+            return send_request(ControlRequest("apply", state))
+        except NotRunningError as error:
             if time.monotonic() > deadline:
                 raise
             if isinstance(error.__cause__, ConnectionRefusedError):
@@ -78,8 +78,8 @@ def _apply(state: str) -> tuple[int, str]:
 
 
 def _serve(listening: Callable[[], None]) -> None:
-    with closing(Server()) as server, closing(Queues()) as queues:
-        daemon = Daemon(server, queues, raise_priority())
+    with closing(ControlServer()) as server, closing(NetfilterQueues()) as queues:
+        daemon = ShaperDaemon(server, queues, raise_priority())
         listening()
         daemon.run()
 
@@ -113,7 +113,7 @@ def _start() -> None:
             os.dup2(null, stream)
         os.close(null)
         _serve(listening)
-    except NameTaken:
+    except AlreadyRunningError:
         pass  # Somebody else has started one at the same moment, which does as well.
     except BaseException as error:
         status = 1
@@ -121,7 +121,7 @@ def _start() -> None:
         if talks:
             os.write(tell, text.encode())
         else:
-            tell_the_node(text)
+            log_to_node(text)
     os._exit(status)
 
 

@@ -11,28 +11,28 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torrentnet.shaper.errors import NameTaken, NobodyAnswers, ShaperError
+from torrentnet.shaper.errors import AlreadyRunningError, NotRunningError, ShaperError
 from torrentnet.shaper.state import MAX_STATE_BYTES
 
 NAME = "\0torrentnet-shaper"
-WORDS = ("apply", "status", "stop")
-ASK_S = 5.0
-SERVE_S = 0.2
+COMMANDS = ("apply", "status", "stop")
+REPLY_TIMEOUT = 5.0
+REQUEST_TIMEOUT = 0.2
 """A request comes from a program that has it ready; packets wait while it is read."""
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_REPLY_BYTES = 4 * 1024 * 1024
 _CREDENTIALS = struct.Struct("=iII")
 _CHUNK = 65536
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ControlRequest:
     """What is asked of the daemon."""
 
     word: str
     text: str = ""
 
 
-class Server:
+class ControlServer:
     """The daemon's side."""
 
     def __init__(self, name: str = NAME, user: int = 0) -> None:
@@ -44,7 +44,7 @@ class Server:
             self._socket.listen(8)
         except OSError as error:
             self._socket.close()
-            raise NameTaken("another shaper runs here already") from error
+            raise AlreadyRunningError("another shaper runs here already") from error
 
     def fileno(self) -> int:
         """The socket to wait at."""
@@ -54,7 +54,7 @@ class Server:
         """No one is heard any more."""
         self._socket.close()
 
-    def serve(self, answer: Callable[[Request], tuple[int, str]]) -> None:
+    def serve(self, answer: Callable[[ControlRequest], tuple[int, str]]) -> None:
         """Answers one caller. Whatever the caller does wrong concerns nobody else."""
         try:
             caller, _ = self._socket.accept()
@@ -62,40 +62,40 @@ class Server:
             return
         with caller:
             try:
-                if _user_of(caller) != self._user:
+                if _peer_user(caller) != self._user:
                     return
-                caller.settimeout(SERVE_S)
+                caller.settimeout(REQUEST_TIMEOUT)
                 word, _, text = _read_all(caller, MAX_STATE_BYTES).decode("utf-8", "replace").partition("\n")
-                if word not in WORDS:
+                if word not in COMMANDS:
                     status, reply = 2, f"no such request: {word[:40]!r}"
                 else:
-                    status, reply = answer(Request(word, text))
+                    status, reply = answer(ControlRequest(word, text))
                 caller.sendall(f"{status}\n{reply}".encode())
             except (OSError, ValueError):
                 return
 
 
-def ask(request: Request, name: str = NAME, user: int = 0) -> tuple[int, str]:
+def send_request(request: ControlRequest, name: str = NAME, user: int = 0) -> tuple[int, str]:
     """The daemon's exit status and text. Raises NobodyAnswers; `user`: whose daemon is believed."""
     if os.geteuid() != user:
         raise ShaperError("only root is heard by the shaper (docker exec --privileged -u 0)")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(ASK_S)
+        line.settimeout(REPLY_TIMEOUT)
         try:
             line.connect(name)
-            if _user_of(line) != user:
-                raise NobodyAnswers("the name of the shaper's socket is taken by another user's program")
+            if _peer_user(line) != user:
+                raise NotRunningError("the name of the shaper's socket is taken by another user's program")
             line.sendall(f"{request.word}\n{request.text}".encode())
             line.shutdown(socket.SHUT_WR)
-            status, _, text = _read_all(line, MAX_ANSWER_BYTES).decode("utf-8", "replace").partition("\n")
+            status, _, text = _read_all(line, MAX_REPLY_BYTES).decode("utf-8", "replace").partition("\n")
             return int(status), text
         except ConnectionRefusedError as error:
-            raise NobodyAnswers("no shaper runs here") from error
+            raise NotRunningError("no shaper runs here") from error
         except (OSError, ValueError) as error:
-            raise NobodyAnswers(f"the shaper does not answer ({error or type(error).__name__})") from error
+            raise NotRunningError(f"the shaper does not answer ({error or type(error).__name__})") from error
 
 
-def _user_of(line: socket.socket) -> int:
+def _peer_user(line: socket.socket) -> int:
     _, user, _ = _CREDENTIALS.unpack(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return int(user)
 

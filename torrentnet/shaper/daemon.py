@@ -7,34 +7,34 @@ import sys
 import time
 from pathlib import Path
 
-from torrentnet.shaper.clocks import Clocks
-from torrentnet.shaper.control import Request, Server
+from torrentnet.shaper.control import ControlRequest, ControlServer
 from torrentnet.shaper.errors import ShaperError
-from torrentnet.shaper.queues import Queues
-from torrentnet.shaper.schedule import Schedule
-from torrentnet.shaper.state import NOTHING, State, format_impairment, parse_state
+from torrentnet.shaper.packet_clock import PacketClock
+from torrentnet.shaper.queues import NetfilterQueues
+from torrentnet.shaper.schedule import PacketSchedule
+from torrentnet.shaper.state import NO_IMPAIRMENT, ShaperState, format_impairment, parse_state
 
 EARLY_NS = 150_000
 """What is due that soon goes on at once: fewer wake-ups, and the kernel wakes a sleeper some 50 us late anyway."""
 BATCH = 256
-LOOK_NS = 2_000_000_000
+CHECK_INTERVAL_NS = 2_000_000_000
 """How often we look whether the node is still there, where its end would not be ours."""
-DRAIN_NS = 11_000_000_000
+DRAIN_TIMEOUT_NS = 11_000_000_000
 """How long a stopped daemon waits for what is under way: a little more than the longest delay with its jitter."""
 
 
-class Daemon:
+class ShaperDaemon:
     """The shaper of one network namespace."""
 
-    def __init__(self, server: Server, queues: Queues, priority: str) -> None:
+    def __init__(self, server: ControlServer, queues: NetfilterQueues, priority: str) -> None:
         self._server = server
         self._queues = queues
         self._priority = priority
-        self._schedule = Schedule()
-        self._clocks = Clocks()
+        self._schedule = PacketSchedule()
+        self._clocks = PacketClock()
         self._started_ns = time.monotonic_ns()
         self._stop_at_ns: int | None = None
-        self._at_home = at_home()
+        self._at_home = shares_init_namespace()
 
     def run(self) -> None:
         """Works until it is told to stop and nothing waits any more, or until the node is gone."""
@@ -44,7 +44,7 @@ class Daemon:
             if not self._at_home and time.monotonic_ns() >= look_ns:
                 if not has_interfaces():
                     return
-                look_ns = time.monotonic_ns() + LOOK_NS
+                look_ns = time.monotonic_ns() + CHECK_INTERVAL_NS
             wait_ns = self._wait_ns()
             # Who sleeps for so short a time needs no one to wake him for a packet, whose arrival the kernel has noted.
             listens = wait_ns is None or wait_ns > self._schedule.state.patience_ns or not self._clocks.stamped
@@ -59,7 +59,7 @@ class Daemon:
     def _wait_ns(self) -> int | None:
         next_due = self._schedule.next_due()
         if next_due is None:
-            return None if self._at_home else LOOK_NS
+            return None if self._at_home else CHECK_INTERVAL_NS
         return max(0, next_due - EARLY_NS // 2 - time.monotonic_ns())
 
     def _take(self) -> None:
@@ -67,20 +67,20 @@ class Daemon:
             if not self._schedule.arrive(packet, self._clocks.steady(packet.received_ns)):
                 self._queues.drop(packet)
 
-    def _answer(self, request: Request) -> tuple[int, str]:
+    def _answer(self, request: ControlRequest) -> tuple[int, str]:
         try:
             if request.word == "apply":
                 self._apply(parse_state(request.text))
                 return 0, ""
             if request.word == "status":
                 return 0, self._status()
-            self._schedule.replace(State(seed=self._schedule.state.seed))
-            self._stop_at_ns = time.monotonic_ns() + DRAIN_NS
+            self._schedule.replace(ShaperState(seed=self._schedule.state.seed))
+            self._stop_at_ns = time.monotonic_ns() + DRAIN_TIMEOUT_NS
             return 0, ""
         except ShaperError as error:
             return error.status, str(error)
 
-    def _apply(self, state: State) -> None:
+    def _apply(self, state: ShaperState) -> None:
         # A queue stays ours once it was: without a listener the kernel would drop what a rule still sends there.
         for queue, impairment in state.queues.items():
             self._queues.open(queue, copy=impairment.needs_bytes)
@@ -97,7 +97,7 @@ class Daemon:
         )
         drops = self._queues.drops()
         for number, tally in sorted(self._schedule.tallies.items()):
-            asked = format_impairment(self._schedule.state.queues.get(number, NOTHING))
+            asked = format_impairment(self._schedule.state.queues.get(number, NO_IMPAIRMENT))
             dropped = tally.dropped + drops.get(number, 0)
             mean_us = tally.error_ns // max(1, tally.packets) // 1_000
             lines.append(
@@ -108,7 +108,7 @@ class Daemon:
         return "\n".join(lines)
 
 
-def at_home() -> bool:
+def shares_init_namespace() -> bool:
     """Whether the first process that we see is the node's own, so that its end is ours too.
 
     Otherwise we were started from another container that entered the node's network, and have to notice by ourselves.
@@ -124,9 +124,9 @@ def has_interfaces() -> bool:
     return any(name != "lo" for _, name in socket.if_nameindex())
 
 
-def tell_the_node(text: str, path: Path = Path("/proc/1/fd/2")) -> None:
+def log_to_node(text: str, path: Path = Path("/proc/1/fd/2")) -> None:
     """Writes a line where the node's own errors go, so that it is in the node's log; our own output nobody reads."""
-    if not at_home():
+    if not shares_init_namespace():
         return
     moment = time.time()
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f".{int(moment * 1000) % 1000:03d}Z"

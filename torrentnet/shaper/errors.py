@@ -7,21 +7,21 @@ class ShaperError(Exception):
     status = 1
 
 
-class StateRefused(ShaperError):
+class InvalidStateError(ShaperError):
     """The text of a desired state is wrong; the state before it stays in force."""
 
     status = 2
 
 
-class KernelRefused(ShaperError):
+class KernelUnsupportedError(ShaperError):
     """The kernel lacks something or does not allow it."""
 
 
-class NameTaken(ShaperError):
+class AlreadyRunningError(ShaperError):
     """Another daemon runs in this network namespace already."""
 
 
-class NobodyAnswers(ShaperError):
+class NotRunningError(ShaperError):
     """No daemon runs in this network namespace, or it does not answer in time."""
 
     status = 3

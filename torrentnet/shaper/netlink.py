@@ -53,19 +53,19 @@ class _Setting(IntEnum):
     FLAGS = 5
 
 
-class Verdict(IntEnum):
+class PacketVerdict(IntEnum):
     """What becomes of a packet."""
 
     DROP = 0
     ACCEPT = 1
 
 
-class NetlinkMalformed(ValueError):
+class NetlinkFormatError(ValueError):
     """Bytes that are no netlink message of the kinds that the kernel sends to us."""
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class QueuedPacket:
     """A packet that the kernel keeps until its verdict."""
 
     queue: int
@@ -78,7 +78,7 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class NetlinkReply:
     """The kernel's answer to a request: 0, or an errno."""
 
     error: int
@@ -100,7 +100,7 @@ def change_queue(queue: int, sequence: int, *, copy: bool, max_waiting: int) -> 
     return _config(queue, sequence, None, copy=copy, max_waiting=max_waiting)
 
 
-def verdict(packet_queue: int, number: int, decision: Verdict, payload: bytes | None = None) -> bytes:
+def pack_verdict(packet_queue: int, number: int, decision: PacketVerdict, payload: bytes | None = None) -> bytes:
     """The message that lets a packet go on, or `payload` in its place, or nothing. Several may be joined."""
     body = _attribute(_Attribute.VERDICT_HEADER, _VERDICT.pack(decision, number))
     if payload is not None:
@@ -108,23 +108,23 @@ def verdict(packet_queue: int, number: int, decision: Verdict, payload: bytes | 
     return _message(_Type.VERDICT, packet_queue, body, NLM_F_REQUEST, 0)
 
 
-def decode(data: bytes | bytearray | memoryview) -> Iterator[Packet | Answer]:
+def decode(data: bytes | bytearray | memoryview) -> Iterator[QueuedPacket | NetlinkReply]:
     """The messages in what one receive gave. Other kinds are left out. Raises NetlinkMalformed."""
     at = 0
     while at + _MESSAGE.size <= len(data):
         length, kind, _, sequence, _ = _MESSAGE.unpack_from(data, at)
         if length < _MESSAGE.size or at + length > len(data):
-            raise NetlinkMalformed(f"a message of {length} bytes where {len(data) - at} are left")
+            raise NetlinkFormatError(f"a message of {length} bytes where {len(data) - at} are left")
         if kind == _Type.PACKET:
             yield _packet(data, at, at + length)
         elif kind == NLMSG_ERROR:
             if length < _MESSAGE.size + _ERROR.size:
-                raise NetlinkMalformed("an answer without its error number")
-            yield Answer(error=-_ERROR.unpack_from(data, at + _MESSAGE.size)[0], sequence=sequence)
+                raise NetlinkFormatError("an answer without its error number")
+            yield NetlinkReply(error=-_ERROR.unpack_from(data, at + _MESSAGE.size)[0], sequence=sequence)
         at += length + 3 & ~3
 
 
-def describe(error: int) -> str:
+def describe_error(error: int) -> str:
     """What an errno means when it is the answer to `bind_queue`."""
     if error == errno.EBUSY:
         return "another program has this queue already"
@@ -154,9 +154,9 @@ def _message(kind: int, queue: int, body: bytes, flags: int, sequence: int) -> b
     return _MESSAGE.pack(_HEADERS + len(body), kind, flags, sequence, 0) + _FAMILY.pack(0, 0, queue) + body
 
 
-def _packet(data: bytes | bytearray | memoryview, start: int, end: int) -> Packet:
+def _packet(data: bytes | bytearray | memoryview, start: int, end: int) -> QueuedPacket:
     if start + _HEADERS > end:
-        raise NetlinkMalformed("a packet's message without its queue")
+        raise NetlinkFormatError("a packet's message without its queue")
     queue = data[start + _HEADERS - 2] << 8 | data[start + _HEADERS - 1]
     number = received_ns = payload = None
     at = start + _HEADERS
@@ -165,7 +165,7 @@ def _packet(data: bytes | bytearray | memoryview, start: int, end: int) -> Packe
         value = at + _ATTRIBUTE.size
         size = length - _ATTRIBUTE.size
         if size < 0 or at + length > end:
-            raise NetlinkMalformed(f"an attribute of {length} bytes where {end - at} are left")
+            raise NetlinkFormatError(f"an attribute of {length} bytes where {end - at} are left")
         kind &= _TYPE_MASK
         if kind == _Attribute.PACKET_HEADER and size >= _PACKET_HEADER.size:
             number = _NUMBER.unpack_from(data, value)[0]
@@ -176,5 +176,5 @@ def _packet(data: bytes | bytearray | memoryview, start: int, end: int) -> Packe
             payload = bytes(data[value : value + size])
         at += length + 3 & ~3
     if number is None:
-        raise NetlinkMalformed("a packet without a number")
-    return Packet(queue, number, received_ns, payload)
+        raise NetlinkFormatError("a packet without a number")
+    return QueuedPacket(queue, number, received_ns, payload)

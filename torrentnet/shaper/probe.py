@@ -6,22 +6,22 @@ import subprocess
 import time
 from contextlib import closing
 
-from torrentnet.shaper.errors import KernelRefused
-from torrentnet.shaper.queues import Queues
+from torrentnet.shaper.errors import KernelUnsupportedError
+from torrentnet.shaper.queues import NetfilterQueues
 from torrentnet.shaper.rules import RESTORE
-from torrentnet.shaper.schedule import Schedule
-from torrentnet.shaper.state import Impairment, State
+from torrentnet.shaper.schedule import PacketSchedule
+from torrentnet.shaper.state import QueueImpairment, ShaperState
 
 CHAIN = "TORRENTNET-PROBE"
 QUEUE = 65535
 DELAY_NS = 20_000_000
-PATIENCE_S = 5.0
+ARRIVAL_TIMEOUT = 5.0
 
 
 def probe() -> str:
     """A sentence with what was measured. Raises KernelRefused with what is missing. Takes its rules away again."""
     with (
-        closing(Queues()) as queues,
+        closing(NetfilterQueues()) as queues,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
     ):
@@ -38,13 +38,13 @@ def probe() -> str:
         finally:
             _restore(f"-D INPUT -j {CHAIN}\n-F {CHAIN}\n-X {CHAIN}\n")
     if took < DELAY_NS * 0.9:
-        raise KernelRefused(f"a datagram that was to take {DELAY_NS / 1e6:.0f} ms took {took / 1e6:.2f} ms")
+        raise KernelUnsupportedError(f"a datagram that was to take {DELAY_NS / 1e6:.0f} ms took {took / 1e6:.2f} ms")
     return f"NFQUEUE works: asked {DELAY_NS / 1e6:.0f} ms, measured {took / 1e6:.2f} ms"
 
 
-def _deliver(queues: Queues, receiver: socket.socket) -> None:
-    schedule = Schedule(State({QUEUE: Impairment(delay_ns=DELAY_NS)}))
-    deadline = time.monotonic() + PATIENCE_S
+def _deliver(queues: NetfilterQueues, receiver: socket.socket) -> None:
+    schedule = PacketSchedule(ShaperState({QUEUE: QueueImpairment(delay_ns=DELAY_NS)}))
+    deadline = time.monotonic() + ARRIVAL_TIMEOUT
     while time.monotonic() < deadline:
         ready, _, _ = select.select([queues.fileno(), receiver.fileno()], [], [], 0.001)
         if receiver.fileno() in ready:
@@ -53,11 +53,13 @@ def _deliver(queues: Queues, receiver: socket.socket) -> None:
         for packet in queues.receive(16):
             schedule.arrive(packet, now)
         queues.release(schedule.due(now))
-    raise KernelRefused(f"a datagram through NFQUEUE did not arrive within {PATIENCE_S:.0f} s")
+    raise KernelUnsupportedError(f"a datagram through NFQUEUE did not arrive within {ARRIVAL_TIMEOUT:.0f} s")
 
 
 def _restore(lines: str) -> None:
     done = subprocess.run(RESTORE, input=f"*mangle\n{lines}COMMIT\n", text=True, capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines()
-        raise KernelRefused(f"iptables has no NFQUEUE in its table mangle: {said[0] if said else done.returncode}")
+        raise KernelUnsupportedError(
+            f"iptables has no NFQUEUE in its table mangle: {said[0] if said else done.returncode}"
+        )

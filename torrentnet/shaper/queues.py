@@ -9,26 +9,26 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from torrentnet.shaper.damage import destination
-from torrentnet.shaper.errors import KernelRefused
+from torrentnet.shaper.corruption import destination_address
+from torrentnet.shaper.errors import KernelUnsupportedError
 from torrentnet.shaper.netlink import (
     MAX_MESSAGE,
     NETLINK_NETFILTER,
-    Answer,
-    Packet,
-    Verdict,
+    NetlinkReply,
+    PacketVerdict,
+    QueuedPacket,
     bind_queue,
     change_queue,
     decode,
-    describe,
-    verdict,
+    describe_error,
+    pack_verdict,
 )
-from torrentnet.shaper.schedule import MAX_WAITING, Release
+from torrentnet.shaper.schedule import MAX_WAITING, PacketRelease
 
-KERNEL_KEEPS = 16384
+KERNEL_QUEUE_LENGTH = 16384
 """Packets that the kernel keeps in one queue; at 5 s of delay that is 39 Mbit/s of full packets."""
 RECEIVE_BUFFER = 8 * 1024 * 1024
-ANSWER_S = 2.0
+REPLY_TIMEOUT = 2.0
 COUNTERS = Path("/proc/self/net/netfilter/nfnetlink_queue")
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
@@ -36,7 +36,7 @@ _SOL_NETLINK = 270
 _NETLINK_NO_ENOBUFS = 5
 
 
-class Queues:
+class NetfilterQueues:
     """The queues of this network namespace that are ours. Needs CAP_NET_ADMIN, and CAP_NET_RAW for copies."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Queues:
                 # In a user namespace, where nobody may go beyond net.core.rmem_max: the kernel gives as much as that.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         except OSError as error:
-            raise KernelRefused(f"netlink: {describe(error.errno or 0)}") from error
+            raise KernelUnsupportedError(f"netlink: {describe_error(error.errno or 0)}") from error
         # What does not fit is counted by the kernel either way; this only spares us the error at the next receive.
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_NO_ENOBUFS, struct.pack("=i", 1))
         self._socket.setblocking(False)
@@ -61,12 +61,12 @@ class Queues:
         self._copying: dict[int, bool] = {}
         self._sequence = 0
         self._buffer = bytearray(MAX_MESSAGE)
-        self._early: list[Packet] = []
+        self._early: list[QueuedPacket] = []
         self.failed_copies = 0
         self._told = os.access(COUNTERS, os.R_OK)
         """Whether the kernel tells what it has dropped; not in a user namespace, whose root does not own that file."""
         # Untold: our own limit, which is counted, has to come before the kernel's.
-        self._kernel_keeps = KERNEL_KEEPS if self._told else 2 * MAX_WAITING
+        self._kernel_keeps = KERNEL_QUEUE_LENGTH if self._told else 2 * MAX_WAITING
         self._latest: dict[int, int] = {}
         self._missed: dict[int, int] = {}
 
@@ -96,10 +96,10 @@ class Queues:
         except OSError as failed:
             error = failed.errno or errno.ETIMEDOUT
         if error:
-            raise KernelRefused(f"queue {queue}: {describe(error)}")
+            raise KernelUnsupportedError(f"queue {queue}: {describe_error(error)}")
         self._copying[queue] = copy
 
-    def receive(self, most: int) -> Iterator[Packet]:
+    def receive(self, most: int) -> Iterator[QueuedPacket]:
         """The packets that came in, without waiting, from at most `most` messages."""
         if self._early:
             early, self._early = self._early, []
@@ -112,7 +112,7 @@ class Queues:
                 return
             for message in decode(view[:size]):
                 # An answer here is about a packet that the kernel dropped meanwhile (its interface went down).
-                if isinstance(message, Packet):
+                if isinstance(message, QueuedPacket):
                     self._count(message)
                     yield message
 
@@ -123,25 +123,25 @@ class Queues:
                 return kernel_drops(COUNTERS.read_text(encoding="ascii"))
         return dict(self._missed)
 
-    def _count(self, packet: Packet) -> None:
+    def _count(self, packet: QueuedPacket) -> None:
         # The kernel numbers what it hands over, from 1 on in each queue: a gap is what the socket had no room for.
         missed = packet.number - self._latest.get(packet.queue, 0) - 1
         if missed > 0:
             self._missed[packet.queue] = self._missed.get(packet.queue, 0) + missed
         self._latest[packet.queue] = packet.number
 
-    def drop(self, packet: Packet) -> None:
+    def drop(self, packet: QueuedPacket) -> None:
         """Gives a packet up."""
-        self._socket.send(verdict(packet.queue, packet.number, Verdict.DROP))
+        self._socket.send(pack_verdict(packet.queue, packet.number, PacketVerdict.DROP))
 
-    def release(self, due: Iterable[Release]) -> int:
+    def release(self, due: Iterable[PacketRelease]) -> int:
         """Lets packets go on, all in one call to the kernel; returns how many."""
         count = 0
         verdicts = bytearray()
         for release in due:
             count += 1
             if release.number is not None:
-                verdicts += verdict(release.queue, release.number, Verdict.ACCEPT, release.payload)
+                verdicts += pack_verdict(release.queue, release.number, PacketVerdict.ACCEPT, release.payload)
             elif release.payload is not None:
                 self._send_copy(release.payload)
         if verdicts:
@@ -154,17 +154,17 @@ class Queues:
             if self._raw is None:
                 self._raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
                 self._raw.setblocking(False)
-            self._raw.sendto(packet, (destination(packet) or "", 0))
+            self._raw.sendto(packet, (destination_address(packet) or "", 0))
         except OSError:
             self.failed_copies += 1
 
     def _answer(self) -> int:
-        while select.select([self._socket], [], [], ANSWER_S)[0]:
+        while select.select([self._socket], [], [], REPLY_TIMEOUT)[0]:
             for message in decode(self._socket.recv(MAX_MESSAGE)):
-                if isinstance(message, Packet):
+                if isinstance(message, QueuedPacket):
                     self._count(message)
                     self._early.append(message)
-                elif isinstance(message, Answer) and message.sequence == self._sequence:
+                elif isinstance(message, NetlinkReply) and message.sequence == self._sequence:
                     return message.error
         return errno.ETIMEDOUT
 

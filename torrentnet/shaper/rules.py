@@ -21,7 +21,7 @@ STOP = ("python3", "-S", "-m", "torrentnet.shaper", "stop")
 PROBE = ("python3", "-S", "-m", "torrentnet.shaper", "probe")
 
 
-def queue_of(address: str) -> int:
+def queue_number(address: str) -> int:
     """The queue of the packets from an IPv4 address: its last 16 bits. Raises ValueError."""
     return int(ipaddress.IPv4Address(address)) & 0xFFFF
 

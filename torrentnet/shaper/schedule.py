@@ -5,9 +5,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torrentnet.shaper.damage import corrupted
-from torrentnet.shaper.netlink import Packet
-from torrentnet.shaper.state import NOTHING, Impairment, State
+from torrentnet.shaper.corruption import flip_random_bit
+from torrentnet.shaper.netlink import QueuedPacket
+from torrentnet.shaper.state import NO_IMPAIRMENT, QueueImpairment, ShaperState
 
 MAX_WAITING = 65536
 """Packets that may wait in a node, all queues together; the next one is dropped, and counted."""
@@ -17,7 +17,7 @@ ALLOWED_SHARE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class PacketRelease:
     """A packet whose time has come."""
 
     queue: int
@@ -29,7 +29,7 @@ class Release:
 
 
 @dataclass(slots=True)
-class Tally:
+class QueueStatistics:
     """What was done in one queue since it came into being."""
 
     packets: int = 0
@@ -46,48 +46,48 @@ class Tally:
     """Packets for which there was no room in MAX_WAITING."""
 
 
-class Schedule:
+class PacketSchedule:
     """Holds what waits, in the order in which it is due.
 
     Changing the state leaves alone what waits already: it has its time.
     """
 
-    def __init__(self, state: State | None = None, max_waiting: int = MAX_WAITING) -> None:
-        self._state = state or State()
+    def __init__(self, state: ShaperState | None = None, max_waiting: int = MAX_WAITING) -> None:
+        self._state = state or ShaperState()
         self._chance = random.Random(self._state.seed)
         self._max_waiting = max_waiting
         self._order = 0
         self._waiting: list[tuple[int, int, int, int | None, bytes | None, int]] = []
-        self.tallies: dict[int, Tally] = {queue: Tally() for queue in self._state.queues}
+        self.tallies: dict[int, QueueStatistics] = {queue: QueueStatistics() for queue in self._state.queues}
 
     @property
-    def state(self) -> State:
+    def state(self) -> ShaperState:
         """The state in force."""
         return self._state
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def replace(self, state: State) -> None:
+    def replace(self, state: ShaperState) -> None:
         """Puts another state in force, for packets that arrive from now on."""
         if state.seed != self._state.seed:
             self._chance = random.Random(state.seed)
         self._state = state
         for queue in state.queues:
-            self.tallies.setdefault(queue, Tally())
+            self.tallies.setdefault(queue, QueueStatistics())
 
-    def arrive(self, packet: Packet, at_ns: int) -> bool:
+    def arrive(self, packet: QueuedPacket, at_ns: int) -> bool:
         """Takes in a packet that arrived at `at_ns` (ns of any steady clock). False: no room, it is to be dropped."""
         tally = self.tallies.get(packet.queue)
         if tally is None:
-            tally = self.tallies[packet.queue] = Tally()
+            tally = self.tallies[packet.queue] = QueueStatistics()
         if len(self._waiting) >= self._max_waiting:
             tally.dropped += 1
             return False
-        impairment = self._state.queues.get(packet.queue, NOTHING)
+        impairment = self._state.queues.get(packet.queue, NO_IMPAIRMENT)
         payload = None
         if impairment.corruption and packet.payload is not None and self._chance.random() < impairment.corruption:
-            payload = corrupted(packet.payload, self._chance)
+            payload = flip_random_bit(packet.payload, self._chance)
             tally.corrupted += 1
         self._wait(at_ns, self._delay(impairment, tally), packet.queue, packet.number, payload)
         if impairment.duplication and packet.payload is not None and self._chance.random() < impairment.duplication:
@@ -99,7 +99,7 @@ class Schedule:
         """When the next packet has to go on; None when none waits."""
         return self._waiting[0][0] if self._waiting else None
 
-    def due(self, now_ns: int, early_ns: int = 0, most: int = MAX_WAITING) -> Iterator[Release]:
+    def due(self, now_ns: int, early_ns: int = 0, most: int = MAX_WAITING) -> Iterator[PacketRelease]:
         """Takes out what is due by now, at most `most`; with `early_ns` also what would be due so soon after.
 
         Each counts as gone on at `now_ns`.
@@ -116,14 +116,14 @@ class Schedule:
             tally.worst_ns = max(tally.worst_ns, error)
             if error > ALLOWED_NS + delay_ns * ALLOWED_SHARE:
                 tally.late += 1
-            yield Release(queue, number, due_ns, payload)
+            yield PacketRelease(queue, number, due_ns, payload)
 
     def _wait(self, at_ns: int, delay_ns: int, queue: int, number: int | None, payload: bytes | None) -> None:
         # The count keeps those with one due time in the order of their arrival.
         self._order += 1
         heapq.heappush(self._waiting, (at_ns + delay_ns, self._order, queue, number, payload, delay_ns))
 
-    def _delay(self, impairment: Impairment, tally: Tally) -> int:
+    def _delay(self, impairment: QueueImpairment, tally: QueueStatistics) -> int:
         if impairment.reordering and self._chance.random() < impairment.reordering:
             tally.overtaking += 1
             return 0

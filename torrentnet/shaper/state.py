@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from torrentnet.shaper.errors import StateRefused
+from torrentnet.shaper.errors import InvalidStateError
 
 MAX_DELAY_NS = 5_000_000_000
 """Kept packets cost memory: 5 s at 20 Mbit/s are some 8,500 packets."""
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Impairment:
+class QueueImpairment:
     """What is done to each packet of a queue, in netem's sense."""
 
     delay_ns: int = 0
@@ -45,14 +45,14 @@ class Impairment:
         return self.corruption > 0 or self.duplication > 0
 
 
-NOTHING = Impairment()
+NO_IMPAIRMENT = QueueImpairment()
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ShaperState:
     """Everything that is asked of a node's shaper."""
 
-    queues: Mapping[int, Impairment] = field(default_factory=dict)
+    queues: Mapping[int, QueueImpairment] = field(default_factory=dict)
     seed: int = 0
     """All random choices follow from it and from the packets' order."""
 
@@ -63,9 +63,9 @@ class State:
         return max(0, min(MAX_PATIENCE_NS, soonest // 2))
 
 
-def parse_state(text: str) -> State:
+def parse_state(text: str) -> ShaperState:
     """The state that a text asks for. Raises StateRefused with the line's number."""
-    queues: dict[int, Impairment] = {}
+    queues: dict[int, QueueImpairment] = {}
     seed = 0
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
@@ -76,25 +76,25 @@ def parse_state(text: str) -> State:
         elif words[0] == "queue" and len(words) >= 2:
             queue = _integer(words[1], MAX_QUEUE_NUMBER, number)
             if queue in queues:
-                raise StateRefused(f"line {number}: queue {queue} is there already")
+                raise InvalidStateError(f"line {number}: queue {queue} is there already")
             if len(queues) == MAX_QUEUES:
-                raise StateRefused(f"line {number}: more than {MAX_QUEUES} queues")
+                raise InvalidStateError(f"line {number}: more than {MAX_QUEUES} queues")
             queues[queue] = _impairment(words[2:], number)
         else:
-            raise StateRefused(
+            raise InvalidStateError(
                 f"line {number}: expected `queue NUMBER delay=20ms ...` or `seed NUMBER`, not {line.strip()[:60]!r}"
             )
-    return State(queues, seed)
+    return ShaperState(queues, seed)
 
 
-def format_state(state: State) -> str:
+def format_state(state: ShaperState) -> str:
     """The text that `parse_state` reads, one queue a line in the order of their numbers."""
     lines = [f"seed {state.seed}"]
     lines += [f"queue {queue} {format_impairment(state.queues[queue])}".rstrip() for queue in sorted(state.queues)]
     return "\n".join(lines) + "\n"
 
 
-def format_impairment(impairment: Impairment) -> str:
+def format_impairment(impairment: QueueImpairment) -> str:
     """An impairment in words: `delay=20ms jitter=5ms`; empty when nothing is done."""
     words = [
         f"{name}={_decimal(Fraction(value, 1_000_000))}ms"
@@ -113,22 +113,22 @@ def format_impairment(impairment: Impairment) -> str:
     return " ".join(words)
 
 
-def _impairment(words: list[str], line: int) -> Impairment:
+def _impairment(words: list[str], line: int) -> QueueImpairment:
     times: dict[str, int] = {}
     shares: dict[str, float] = {}
     for word in words:
         name, _, amount = word.partition("=")
         if name in times or name in shares:
-            raise StateRefused(f"line {line}: {name} is there twice")
+            raise InvalidStateError(f"line {line}: {name} is there twice")
         if name in {"delay", "jitter"}:
             times[name] = _duration(name, amount, line)
         elif name in {"corruption", "duplication", "reordering"}:
             shares[name] = _share(name, amount, line)
         else:
-            raise StateRefused(
+            raise InvalidStateError(
                 f"line {line}: {word[:40]!r} is none of delay, jitter, corruption, duplication, reordering"
             )
-    return Impairment(
+    return QueueImpairment(
         delay_ns=times.get("delay", 0),
         jitter_ns=times.get("jitter", 0),
         corruption=shares.get("corruption", 0.0),
@@ -139,24 +139,28 @@ def _impairment(words: list[str], line: int) -> Impairment:
 
 def _integer(word: str, largest: int, line: int) -> int:
     if not _NUMBER.fullmatch(word) or int(word) > largest:
-        raise StateRefused(f"line {line}: {word[:40]!r} is not a whole number from 0 to {largest}")
+        raise InvalidStateError(f"line {line}: {word[:40]!r} is not a whole number from 0 to {largest}")
     return int(word)
 
 
 def _duration(name: str, amount: str, line: int) -> int:
     match = _AMOUNT.fullmatch(amount)
     if match is None or match[2] == "%":
-        raise StateRefused(f"line {line}: {name}={amount[:40]}: a duration has its unit (us, ms, s), as in {name}=20ms")
+        raise InvalidStateError(
+            f"line {line}: {name}={amount[:40]}: a duration has its unit (us, ms, s), as in {name}=20ms"
+        )
     value = int(Fraction(match[1]) * _UNITS_NS[match[2]])
     if value > MAX_DELAY_NS:
-        raise StateRefused(f"line {line}: {name}={amount}: more than {MAX_DELAY_NS // 1_000_000_000} s cannot be kept")
+        raise InvalidStateError(
+            f"line {line}: {name}={amount}: more than {MAX_DELAY_NS // 1_000_000_000} s cannot be kept"
+        )
     return value
 
 
 def _share(name: str, amount: str, line: int) -> float:
     match = _AMOUNT.fullmatch(amount)
     if match is None or match[2] != "%" or Fraction(match[1]) > 100:
-        raise StateRefused(f"line {line}: {name}={amount[:40]}: a share is written from 0% to 100%")
+        raise InvalidStateError(f"line {line}: {name}={amount[:40]}: a share is written from 0% to 100%")
     return float(Fraction(match[1]) / 100)
 
 

@@ -8,23 +8,23 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.console.commands import WRONG_WORDS, Command, CommandError, Commands
+from torrentnet.console.commands import EXIT_USAGE, Command, CommandError, Commands
 from torrentnet.console.table import table
-from torrentnet.console.units import format_duration, format_size
 from torrentnet.console.words import join_words
-from torrentnet.tracker import queries
-from torrentnet.tracker.schema import ALIVE, UNHEARD
-from torrentnet.tracker.wording import describe_outcome
+from torrentnet.runtime.units import format_duration, format_size
+from torrentnet.tracker.journal import queries
+from torrentnet.tracker.journal.outcome_text import describe_outcome
+from torrentnet.tracker.journal.schema import ALIVE, UNHEARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from torrentnet.tracker.core import Core
-    from torrentnet.tracker.journal import Journal
+    from torrentnet.tracker.journal.journal import Journal
 
-COMPLETIONS: Final = 1_000
+MAX_COMPLETIONS: Final = 1_000
 """Names that completion chooses from."""
-COMPLETION_S: Final = 0.2
+COMPLETION_TIMEOUT: Final = 0.2
 """How long completion waits for what happened a moment ago; nobody holds a key down for longer."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUEST_LOGS: Final = "request logs [--last N] [--file NAME] [--json]"
@@ -33,7 +33,7 @@ _FILE_LOGS: Final = "file_logs -all | file_logs NAME"
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CommandContext:
     """What the commands look at: ``clock`` is the one whose readings the core is given, ``wall`` the time of day."""
 
     name: str
@@ -44,12 +44,12 @@ class Desk:
     wall: Callable[[], float]
 
 
-def add_commands(commands: Commands, desk: Desk) -> None:
+def add_commands(commands: Commands, desk: CommandContext) -> None:
     """Add the tracker's commands."""
 
     def names() -> list[str]:
-        desk.journal.flush(COMPLETION_S)
-        return queries.names(desk.journal, COMPLETIONS)
+        desk.journal.flush(COMPLETION_TIMEOUT)
+        return queries.file_names(desk.journal, MAX_COMPLETIONS)
 
     def complete_file(_words: list[str], word: str) -> Iterable[str]:
         return [name for name in ["-all", *names()] if name.startswith(word)]
@@ -99,7 +99,7 @@ def format_time(time_ms: int) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def _request_logs(desk: Desk, args: list[str]) -> Iterator[str]:
+def _request_logs(desk: CommandContext, args: list[str]) -> Iterator[str]:
     last, file, as_json = _request_options(args)
     desk.journal.flush()
     rows = queries.requests(desk.journal, file=file, last=last)
@@ -128,15 +128,15 @@ def _request_options(args: list[str]) -> tuple[int | None, str | None, bool]:
         elif word in {"--last", "--file"}:
             value = next(words, None)
             if value is None:
-                raise CommandError(f"{word} needs a value: {_REQUEST_LOGS}", WRONG_WORDS)
+                raise CommandError(f"{word} needs a value: {_REQUEST_LOGS}", EXIT_USAGE)
             if word == "--file":
                 file = value
             elif value.isascii() and value.isdigit() and 0 < len(value) < 9 and int(value) > 0:
                 last = int(value)
             else:
-                raise CommandError(f"--last needs a number from 1 on, not {_quoted(value)}", WRONG_WORDS)
+                raise CommandError(f"--last needs a number from 1 on, not {_quoted(value)}", EXIT_USAGE)
         else:
-            raise CommandError(f"unknown word {_quoted(word)}: {_REQUEST_LOGS}", WRONG_WORDS)
+            raise CommandError(f"unknown word {_quoted(word)}: {_REQUEST_LOGS}", EXIT_USAGE)
     return last, file, as_json
 
 
@@ -174,9 +174,9 @@ def _as_json(row: queries.RequestRow) -> str:
     )
 
 
-def _file_logs(desk: Desk, args: list[str]) -> Iterator[str]:
+def _file_logs(desk: CommandContext, args: list[str]) -> Iterator[str]:
     if len(args) != 1:
-        raise CommandError(f"which file? {_FILE_LOGS} (a name with blanks goes in quotes)", WRONG_WORDS)
+        raise CommandError(f"which file? {_FILE_LOGS} (a name with blanks goes in quotes)", EXIT_USAGE)
     desk.journal.flush()
     everything = args[0] in {"-all", "--all"}
     rows = queries.files(desk.journal, None if everything else args[0])
@@ -189,14 +189,14 @@ def _file_logs(desk: Desk, args: list[str]) -> Iterator[str]:
 
 
 def _unknown_file(journal: Journal, name: str) -> str:
-    known = queries.names(journal, queries.SUGGESTIONS + 1)
+    known = queries.file_names(journal, queries.MAX_SUGGESTIONS + 1)
     if not known:
         return f"no file {_quoted(name)} here: nothing has been published yet"
-    similar = queries.similar(journal, name)
+    similar = queries.similar_names(journal, name)
     if similar:
         return f"no file {_quoted(name)} here: did you mean {' or '.join(map(_quoted, similar))}?"
-    shown = ", ".join(map(_quoted, known[: queries.SUGGESTIONS]))
-    more = ", ..." if len(known) > queries.SUGGESTIONS else ""
+    shown = ", ".join(map(_quoted, known[: queries.MAX_SUGGESTIONS]))
+    more = ", ..." if len(known) > queries.MAX_SUGGESTIONS else ""
     return (
         f"no file {_quoted(name)} here: there are {shown}{more}"
         if len(known) > 1
@@ -259,11 +259,11 @@ def _state(row: queries.HolderRow) -> str:
     return f"gone ({row.why}) at {format_time(row.gone_ms or 0)}"
 
 
-def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
+def _peers(desk: CommandContext, args: list[str]) -> Iterator[str]:
     as_json = args == ["--json"]
     if args and not as_json:
         unknown = next((word for word in args if word != "--json"), args[-1])
-        raise CommandError(f"unknown word {_quoted(unknown)}: {_PEERS}", WRONG_WORDS)
+        raise CommandError(f"unknown word {_quoted(unknown)}: {_PEERS}", EXIT_USAGE)
     now = desk.clock()
     today = desk.wall()
     rows = (
@@ -305,15 +305,15 @@ def _peers(desk: Desk, args: list[str]) -> Iterator[str]:
     )
 
 
-def _status(desk: Desk, args: list[str]) -> Iterator[str]:
+def _status(desk: CommandContext, args: list[str]) -> Iterator[str]:
     _no_words("status", args)
     desk.journal.flush()
     return table((), _status_cells(desk))
 
 
-def _status_cells(desk: Desk) -> Iterator[tuple[str, object]]:
+def _status_cells(desk: CommandContext) -> Iterator[tuple[str, object]]:
     core, settings = desk.core, desk.core.settings
-    files, requests = queries.count(desk.journal)
+    files, requests = queries.count_rows(desk.journal)
     yield "name", desk.name
     yield "address", desk.address
     yield "keep-alive", f"{format_duration(settings.keepalive)}, forgotten after {format_duration(settings.timeout)}"
@@ -329,7 +329,7 @@ def _status_cells(desk: Desk) -> Iterator[tuple[str, object]]:
 
 def _no_words(command: str, args: list[str]) -> None:
     if args:
-        raise CommandError(f"{command} takes no words: {_quoted(args[0])}", WRONG_WORDS)
+        raise CommandError(f"{command} takes no words: {_quoted(args[0])}", EXIT_USAGE)
 
 
 def _quoted(name: str) -> str:

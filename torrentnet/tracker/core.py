@@ -9,24 +9,24 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.tracker.announces import AnnounceDesk
-from torrentnet.tracker.answered import Answered
-from torrentnet.tracker.chronicle import Chronicle
+from torrentnet.tracker.fastpath.fast_announce import FastAnnounce
+from torrentnet.tracker.fastpath.fast_path import FastRequests
+from torrentnet.tracker.handlers.announce import AnnounceHandler
+from torrentnet.tracker.handlers.lookup import LookupHandler
+from torrentnet.tracker.handlers.response_cache import ResponseCache
+from torrentnet.tracker.journal.audit_log import AuditLog
+from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.limits import Limits
-from torrentnet.tracker.lookups import LookupDesk
-from torrentnet.tracker.quick import Quick
-from torrentnet.tracker.quick_requests import QuickRequests
-from torrentnet.tracker.records import Result
-from torrentnet.tracker.refusals import Emit, Reason, Refusals, Refused
-from torrentnet.tracker.registry import Registry
-from torrentnet.tracker.requests import Requests
+from torrentnet.tracker.refusals import Emit, RefusalError, RefusalLog, RefusalReason
+from torrentnet.tracker.swarms.open_requests import OpenRequests
+from torrentnet.tracker.swarms.registry import SwarmRegistry
 from torrentnet.wire.errors import PacketError
-from torrentnet.wire.udp import (
+from torrentnet.wire.udp.packets import (
     PROTOCOL_ID,
     REQUEST_HEAD,
     Action,
-    Event,
-    pack_connected,
+    AnnounceEvent,
+    pack_connect_reply,
     pack_error,
     parse_announce,
     unpack_head,
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from random import Random
 
-    from torrentnet.tracker.records import Record, RequestBegan
-    from torrentnet.tracker.settings import Settings
-    from torrentnet.wire.connection_id import ConnectionIds
+    from torrentnet.tracker.journal.records import Record, RequestOpened
+    from torrentnet.tracker.settings import TrackerSettings
     from torrentnet.wire.info import Info
+    from torrentnet.wire.udp.connection_id import ConnectionIds
 
 ID_REFUSED: Final = "connection id refused: connect again"
-FORGET_AT_ONCE: Final = 200
+MAX_EXPIRED_PER_TURN: Final = 200
 """Peers that are forgotten before the next datagrams are looked at: all may fall silent at once."""
-CATCH_UP_S: Final = 0.05
+CATCH_UP_DELAY: Final = 0.05
 """How long forgetting waits when the log is behind."""
 _CONNECT, _ANNOUNCE, _LOOKUP = int(Action.CONNECT), int(Action.ANNOUNCE), int(Action.LOOKUP)
-_STARTED, _STOPPED = int(Event.STARTED), int(Event.STOPPED)
+_STARTED, _STOPPED = int(AnnounceEvent.STARTED), int(AnnounceEvent.STOPPED)
 
 
 class Core:
@@ -62,7 +62,7 @@ class Core:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: TrackerSettings,
         ids: ConnectionIds,
         *,
         emit: Emit,
@@ -77,30 +77,32 @@ class Core:
     ) -> None:
         self.settings = settings
         limits = limits or Limits()
-        self.registry = Registry(settings.timeout, limits, given)
-        self.requests = Requests(settings.timeout, first_request, limits)
-        self._chronicle = Chronicle(emit, tell, write, wall)
-        self.refusals = Refusals(self._chronicle.emit)
+        self.registry = SwarmRegistry(settings.timeout, limits, given)
+        self.requests = OpenRequests(settings.timeout, first_request, limits)
+        self._chronicle = AuditLog(emit, tell, write, wall)
+        self.refusals = RefusalLog(self._chronicle.emit)
         self._behind = behind
         self._not_before = -math.inf
         self.received = 0
         """Datagrams taken in."""
         self.ids = ids
         kept = limits.answers, limits.answer_bytes, limits.answer_s
-        announces = AnnounceDesk(
+        announces = AnnounceHandler(
             settings,
             self.registry,
             self.requests,
             self._chronicle,
             self.refusals,
-            Answered(*kept),
+            ResponseCache(*kept),
             random,
         )
         # Answers of their own, so that a wave of announces does not push out what keeps a row from being written twice.
-        lookups = LookupDesk(settings, self.registry, self.requests, self._chronicle, self.refusals, Answered(*kept))
-        self.quick = Quick(settings, ids, self.registry, self.requests, random)
+        lookups = LookupHandler(
+            settings, self.registry, self.requests, self._chronicle, self.refusals, ResponseCache(*kept)
+        )
+        self.quick = FastAnnounce(settings, ids, self.registry, self.requests, random)
         """A short way for most announces; what it does not answer goes to :meth:`handle`."""
-        self.quick_requests = QuickRequests(
+        self.quick_requests = FastRequests(
             self.quick.proved, self.quick.prove, self.registry, self.requests, self._chronicle, lookups, behind
         )
         """The same for look-ups and outcomes; :meth:`flush` afterwards."""
@@ -112,7 +114,7 @@ class Core:
             int(Action.OUTCOME): lookups.outcome,
         }
 
-    def load(self, waiting: Iterable[RequestBegan], now: float) -> None:
+    def load(self, waiting: Iterable[RequestOpened], now: float) -> None:
         """Take over the requests that an earlier life left open."""
         for record in waiting:
             self.requests.load(record, now)
@@ -131,29 +133,29 @@ class Core:
     def _handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
         self.received += 1
         if len(data) < REQUEST_HEAD:
-            self.refusals.count(Reason.SHORT)
+            self.refusals.count(RefusalReason.SHORT)
             return None
         connection_id, action, transaction_id = unpack_head(data)
         if action == _CONNECT and connection_id == PROTOCOL_ID:
-            return pack_connected(transaction_id, self.ids.issue(source[0], now))
+            return pack_connect_reply(transaction_id, self.ids.issue(source[0], now))
         if not self.ids.accepts(connection_id, source[0], now):
-            self.refusals.tell(Reason.CONNECTION_ID, _what(action), source, ID_REFUSED, now)
+            self.refusals.tell(RefusalReason.CONNECTION_ID, _what(action), source, ID_REFUSED, now)
             answer = pack_error(transaction_id, ID_REFUSED)
             return answer if len(answer) <= len(data) else None
         desk = self._desks.get(action)
         if desk is None:
             text = f"unknown action {action}"
-            self.refusals.tell(Reason.UNKNOWN_ACTION, "packet", source, text, now)
+            self.refusals.tell(RefusalReason.UNKNOWN_ACTION, "packet", source, text, now)
             return pack_error(transaction_id, text)
         if self._behind() and self._is_new_work(action, data, source):
-            self.refusals.count(Reason.BEHIND)
+            self.refusals.count(RefusalReason.BEHIND)
             return None
         try:
             return desk(data, source, now)
         except PacketError as error:
-            self.refusals.tell(Reason.MALFORMED, _what(action), source, error.message, now)
+            self.refusals.tell(RefusalReason.MALFORMED, _what(action), source, error.message, now)
             return pack_error(transaction_id, error.message) if error.sendable else None
-        except Refused as error:
+        except RefusalError as error:
             self.refusals.tell(error.reason, _what(action), source, error.message, now)
             return pack_error(transaction_id, error.message)
 
@@ -165,14 +167,14 @@ class Core:
     def expire(self, now: float) -> None:
         """Forget those who have been silent for too long, some of them at a time, and end their requests."""
         if self._behind():
-            self._not_before = now + CATCH_UP_S
+            self._not_before = now + CATCH_UP_DELAY
             return
-        for holder in islice(self.registry.late(now), FORGET_AT_ONCE):
+        for holder in islice(self.registry.late(now), MAX_EXPIRED_PER_TURN):
             self.registry.remove(holder)
             self._chronicle.forgotten(holder, now - holder.seen)
         for row in self.requests.late(now):
             silent = now - row.asker.seen
-            self._chronicle.outcome(row, Result.LOST, now, reason=f"the peer was silent for {silent:.1f} s")
+            self._chronicle.outcome(row, RequestState.LOST, now, reason=f"the peer was silent for {silent:.1f} s")
         self._chronicle.flush()
 
     def _is_new_work(self, action: int, data: bytes, source: tuple[str, int]) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-MIN_INTERVAL_S: Final = 5
+MIN_INTERVAL: Final = 5
 """Least interval in an announce answer: 1 and 2 make dissectors take the answer for a request."""
-STANDARD_SILENCE_S: Final = 600.0
+STANDARD_CLIENT_TIMEOUT: Final = 600.0
 """A standard client is not forgotten earlier: libtorrent never announces over UDP more often than every 60 s."""
-STANDARD_GAPS: Final = 2.5
+STANDARD_CLIENT_GAPS: Final = 2.5
 """A standard client may be silent for this many of the gaps that it was seen to keep."""
-MAX_GAP_S: Final = 3600.0
+MAX_GAP: Final = 3600.0
 """Longest gap that is believed to be a habit."""
 DEFAULT_WANT: Final = 50
 """Peers in an announce answer when the client leaves the number to us (num_want -1, BEP 15)."""

@@ -15,22 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.commands import Commands
-from torrentnet.console.events import EventLog
-from torrentnet.console.gate import await_network
-from torrentnet.console.options import Parser, add_console_options, content_of, typed
-from torrentnet.console.server import ConsoleServer, ConsoleServerError
-from torrentnet.console.terminal import Terminal
-from torrentnet.console.units import format_duration, parse_duration
-from torrentnet.tracker.commands import Desk, add_commands
+from torrentnet.console.remote.server import ConsoleServer, ConsoleServerError
+from torrentnet.console.terminal.terminal import Terminal
+from torrentnet.runtime.events import EventLog
+from torrentnet.runtime.gate import await_network
+from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
+from torrentnet.runtime.units import format_duration, parse_duration
+from torrentnet.tracker.allocator import release_large_blocks
+from torrentnet.tracker.commands import CommandContext, add_commands
 from torrentnet.tracker.core import Core
-from torrentnet.tracker.journal import Journal
-from torrentnet.tracker.memory import give_large_blocks_back
-from torrentnet.tracker.server import Server, bind
-from torrentnet.tracker.settings import Settings
-from torrentnet.wire.connection_id import ConnectionIds
-from torrentnet.wire.errors import LocalError, MetainfoError, NameRefused
+from torrentnet.tracker.journal.journal import Journal
+from torrentnet.tracker.server import TrackerServer, bind
+from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.wire.errors import InvalidNameError, LocalError, MetainfoError
 from torrentnet.wire.metainfo import parse_torrent
 from torrentnet.wire.names import check_peer_name
+from torrentnet.wire.udp.connection_id import ConnectionIds
 
 if TYPE_CHECKING:
     from torrentnet.wire.info import Info
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "tracker.py"
 FAILED: Final = 1
 GC_THRESHOLD: Final = 50_000
-MIN_KEEPALIVE_S: Final = 0.05
-MAX_TIMEOUT_S: Final = 24 * 3600.0
+MIN_KEEPALIVE: Final = 0.05
+MAX_TIMEOUT: Final = 24 * 3600.0
 
 _EPILOG: Final = """\
 This terminal is the tracker's command line: type help. Examples:
@@ -52,12 +52,12 @@ Exit status: 0 after quit, SIGINT or SIGTERM; 1 when the work failed; 2 for a wr
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class TrackerOptions:
     """The command line."""
 
     host: str
     port: int
-    settings: Settings
+    settings: TrackerSettings
     name: str
     state: Path | None
     seed: int | None
@@ -77,9 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error))
 
 
-def parse_options(arguments: list[str]) -> Options:
+def parse_options(arguments: list[str]) -> TrackerOptions:
     """Read the command line; ends the program with status 2, and one line that says why, when it is wrong."""
-    parser = Parser(
+    parser = OptionParser(
         prog=PROGRAM,
         description="A BitTorrent tracker over UDP that finds files by their names and keeps a log of what was asked.",
         epilog=_EPILOG,
@@ -87,41 +87,48 @@ def parse_options(arguments: list[str]) -> Options:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "address", metavar="IP:PORT", type=typed(_address), help="IPv4 address or host name; port 0: any free port"
+        "address",
+        metavar="IP:PORT",
+        type=argument_type(_address),
+        help="IPv4 address or host name; port 0: any free port",
     )
-    defaults = Settings()
+    defaults = TrackerSettings()
     parser.add_argument(
         "--keepalive",
         metavar="TIME",
-        type=typed(parse_duration),
+        type=argument_type(parse_duration),
         default=defaults.keepalive,
         help=f"how often peers report: 500ms, 2s, 1m (default {format_duration(defaults.keepalive)})",
     )
     parser.add_argument(
         "--timeout",
         metavar="TIME",
-        type=typed(parse_duration),
+        type=argument_type(parse_duration),
         default=defaults.timeout,
         help=f"silence after which a peer is forgotten (default {format_duration(defaults.timeout)})",
     )
-    parser.add_argument("--name", type=typed(_name), default="tracker", help="shown in the log (default tracker)")
+    parser.add_argument(
+        "--name", type=argument_type(_name), default="tracker", help="shown in the log (default tracker)"
+    )
     parser.add_argument(
         "--state", metavar="DIR", type=Path, help="keep the journal there; without it, it ends with the program"
     )
     parser.add_argument(
         "--torrent",
         metavar="FILE",
-        type=typed(content_of(parse_torrent, MetainfoError)),
+        type=argument_type(file_content(parse_torrent, MetainfoError)),
         action="append",
         default=[],
         help="a .torrent whose file is known by name from the start, for clients that tell none; may be repeated",
     )
-    parser.add_argument("--seed", metavar="N", type=typed(_seed), help="makes the choice of listed peers repeatable")
+    parser.add_argument(
+        "--seed", metavar="N", type=argument_type(_seed), help="makes the choice of listed peers repeatable"
+    )
     add_console_options(parser.add_argument)
     parsed = parser.parse_args(arguments)
-    if parsed.keepalive < MIN_KEEPALIVE_S:
+    if parsed.keepalive < MIN_KEEPALIVE:
         parser.error(f"--keepalive {format_duration(parsed.keepalive)} is too short: at least 50ms")
-    if parsed.timeout > MAX_TIMEOUT_S:
+    if parsed.timeout > MAX_TIMEOUT:
         parser.error(f"--timeout {format_duration(parsed.timeout)} is too long: at most 24h")
     if parsed.timeout <= parsed.keepalive:
         parser.error(
@@ -129,10 +136,10 @@ def parse_options(arguments: list[str]) -> Options:
             f" --keepalive {format_duration(parsed.keepalive)}, best three times as long"
         )
     host, port = parsed.address
-    return Options(
+    return TrackerOptions(
         host=host,
         port=port,
-        settings=Settings(parsed.keepalive, parsed.timeout),
+        settings=TrackerSettings(parsed.keepalive, parsed.timeout),
         name=parsed.name,
         state=parsed.state,
         seed=parsed.seed,
@@ -142,8 +149,8 @@ def parse_options(arguments: list[str]) -> Options:
     )
 
 
-def _run(options: Options) -> int:
-    give_large_blocks_back()
+def _run(options: TrackerOptions) -> int:
+    release_large_blocks()
     await_network()
     journal = Journal(options.state)
     try:
@@ -153,7 +160,7 @@ def _run(options: Options) -> int:
         raise
     clock = time.monotonic
     reasons: list[str] = []
-    server: Server | None = None
+    server: TrackerServer | None = None
 
     def stop(reason: str) -> None:
         reasons.append(reason)
@@ -187,8 +194,8 @@ def _run(options: Options) -> int:
     )
     core.load(journal.waiting(), clock())
     address = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}"
-    add_commands(commands, Desk(options.name, address, core, journal, clock, time.time))
-    server = Server(sock, core, clock, trouble)
+    add_commands(commands, CommandContext(options.name, address, core, journal, clock, time.time))
+    server = TrackerServer(sock, core, clock, trouble)
     with contextlib.ExitStack() as stack:
         for number, handler in before.items():
             stack.callback(signal.signal, number, handler)
@@ -236,7 +243,7 @@ def _address(text: str) -> tuple[str, int]:
 def _name(text: str) -> str:
     try:
         return check_peer_name(text)
-    except NameRefused as error:
+    except InvalidNameError as error:
         raise ValueError(error.message.replace("peer name", "name")) from None
 
 

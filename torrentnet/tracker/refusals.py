@@ -14,7 +14,7 @@ class Emit(Protocol):
         ...
 
 
-class Reason(Enum):
+class RefusalReason(Enum):
     """Why a packet got an error or nothing. The value is the word that ``status`` counts it under."""
 
     SHORT = "too short"
@@ -31,16 +31,16 @@ class Reason(Enum):
     INTERNAL = "internal error"
 
 
-class Refused(Exception):
+class RefusalError(Exception):
     """A request cannot be granted; the message goes to the requester, who has proved its address."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: RefusalReason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
 
 
-class Refusals:
+class RefusalLog:
     """Counts refusals and emits ``refused`` events, at most ``burst`` at once and ``per_second`` in the long run.
 
     A flood thereby costs the log a few lines a second; the next line that is written says how many were left out.
@@ -53,14 +53,14 @@ class Refusals:
         self._tokens = float(burst)
         self._filled_at: float | None = None
         self._left_out = 0
-        self.counts: dict[Reason, int] = dict.fromkeys(Reason, 0)
+        self.counts: dict[RefusalReason, int] = dict.fromkeys(RefusalReason, 0)
         """Packets by reason since the start."""
 
-    def count(self, reason: Reason) -> None:
+    def count(self, reason: RefusalReason) -> None:
         """Count one without telling."""
         self.counts[reason] += 1
 
-    def tell(self, reason: Reason, what: str, source: tuple[str, int], text: str, now: float) -> None:
+    def tell(self, reason: RefusalReason, what: str, source: tuple[str, int], text: str, now: float) -> None:
         """Count one, and emit it if the rate allows; ``what`` is the kind of packet, ``text`` the cause in words."""
         self.counts[reason] += 1
         if self._filled_at is not None:

@@ -9,23 +9,23 @@ import select
 import socket
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.tracker.batch import MOST, Batch, available
-from torrentnet.tracker.refusals import Reason
+from torrentnet.tracker.fastpath.datagram_batch import MAX_BATCH_SIZE, DatagramBatch, is_available
+from torrentnet.tracker.refusals import RefusalReason
 from torrentnet.wire.errors import LocalError
-from torrentnet.wire.udp import ANNOUNCE_SIZE, Action
+from torrentnet.wire.udp.packets import ANNOUNCE_SIZE, Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.tracker.core import Core
 
-RECEIVE_BYTES: Final = 2048
+MAX_DATAGRAM_SIZE: Final = 2048
 """More than any datagram that comes unfragmented."""
-BUFFER_BYTES: Final = 4 * 1024 * 1024
+RECEIVE_BUFFER_SIZE: Final = 4 * 1024 * 1024
 """Asked of the kernel, which gives what it allows: peers that all start at once must not lose their first packet."""
-DRAIN: Final = 256
+MAX_DATAGRAMS_PER_TURN: Final = 256
 """Datagrams that are taken between two looks at the clock for expiry, and at the order to stop."""
-LONGEST_WAIT_S: Final = 60.0
+MAX_WAIT: Final = 60.0
 MAX_ERRORS: Final = 1_000
 """Failed receives without a good one in between, after which the socket is taken for broken."""
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
@@ -38,7 +38,7 @@ _BIND_HINTS: Final = {
 }
 
 
-class Server:
+class TrackerServer:
     """Owns the UDP socket of ``core``; ``clock`` gives the seconds for the core, ``trouble`` hears of bugs."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Server:
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._waker.setblocking(False)
-        self._batch = Batch(sock) if available() else None
+        self._batch = DatagramBatch(sock) if is_available() else None
         self._reason = ""
         self.unsent = 0
         """Answers that the kernel did not take."""
@@ -70,7 +70,7 @@ class Server:
         core, clock = self._core, self._clock
         errors = 0
         while not self._reason:
-            wait = min(core.next_expiry - clock(), LONGEST_WAIT_S)
+            wait = min(core.next_expiry - clock(), MAX_WAIT)
             # Rounded up, or the loop would spin through the last millisecond.
             poller.poll(max(0, math.ceil(wait * 1000)))
             try:
@@ -81,7 +81,7 @@ class Server:
                 errors += 1
                 if errors >= MAX_ERRORS:
                     raise
-                self._core.refusals.count(Reason.INTERNAL)
+                self._core.refusals.count(RefusalReason.INTERNAL)
                 self._trouble(f"receiving failed: {error.strerror or error}")
             now = clock()
             if core.next_expiry <= now:
@@ -101,7 +101,7 @@ class Server:
         core = self._core
         quick, oldest_id = core.quick.answer, core.ids.oldest
         others = {_LOOKUP: core.quick_requests.lookup, _OUTCOME: core.quick_requests.outcome}
-        for _ in range(DRAIN // MOST):
+        for _ in range(MAX_DATAGRAMS_PER_TURN // MAX_BATCH_SIZE):
             count = batch.receive()
             if not count:
                 return
@@ -128,7 +128,7 @@ class Server:
                     answer = None
                 if answer is None:
                     batch.silence(index)
-                elif len(answer) > RECEIVE_BYTES:
+                elif len(answer) > MAX_DATAGRAM_SIZE:
                     batch.silence(index)
                     self.unsent += 1
                 else:
@@ -136,15 +136,15 @@ class Server:
             self._core.received += short
             self._core.flush()
             self.unsent += batch.send()
-            if count < MOST:
+            if count < MAX_BATCH_SIZE:
                 return
 
     def _drain_singly(self) -> None:
         """The same where the system cannot receive many at once."""
         receive, send, clock = self._socket.recvfrom, self._socket.sendto, self._clock
-        for _ in range(DRAIN):
+        for _ in range(MAX_DATAGRAMS_PER_TURN):
             try:
-                data, source = receive(RECEIVE_BYTES)
+                data, source = receive(MAX_DATAGRAM_SIZE)
             except BlockingIOError:
                 return
             try:
@@ -159,7 +159,7 @@ class Server:
                     self.unsent += 1
 
     def _bug(self, size: int, error: Exception) -> None:
-        self._core.refusals.count(Reason.INTERNAL)
+        self._core.refusals.count(RefusalReason.INTERNAL)
         self._trouble(f"a datagram of {size} bytes: {type(error).__name__}: {error}")
 
 
@@ -174,7 +174,7 @@ def bind(host: str, port: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_SIZE)
         sock.setblocking(False)
         sock.bind(found[0][4])
     except OSError as error:

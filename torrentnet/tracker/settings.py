@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from torrentnet.tracker.limits import MIN_INTERVAL_S
+from torrentnet.tracker.limits import MIN_INTERVAL
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrackerSettings:
     """Seconds; ``timeout`` is longer than ``keepalive``."""
 
     keepalive: float = 5.0
@@ -20,7 +20,7 @@ class Settings:
     @property
     def interval(self) -> int:
         """The interval of announce answers: whole seconds, and none that misleads dissectors."""
-        return max(MIN_INTERVAL_S, math.ceil(self.keepalive))
+        return max(MIN_INTERVAL, math.ceil(self.keepalive))
 
     @property
     def keepalive_ms(self) -> int:

@@ -2,7 +2,7 @@
 
 - :class:`TorrentnetError`
     - :class:`LocalError`: we, or the person at the keyboard, asked for what cannot be
-        - :class:`NameRefused`: a file or peer name that must not be used
+        - :class:`InvalidNameError`: a file or peer name that must not be used
     - :class:`RemoteError`: the other side sent what must not be sent
         - :class:`BencodeError`: not bencoded, or past a limit
         - :class:`MetainfoError`: an info dictionary or torrent file that makes no sense
@@ -26,7 +26,7 @@ class LocalError(TorrentnetError):
     """Our own side asked for something that cannot be done."""
 
 
-class NameRefused(LocalError):
+class InvalidNameError(LocalError):
     """A name is no plain file or peer name."""
 
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from torrentnet.wire import bencode
-from torrentnet.wire.errors import BencodeError, MetainfoError, NameRefused
+from torrentnet.wire.errors import BencodeError, InvalidNameError, MetainfoError
 from torrentnet.wire.names import decode_file_name
 
 HASH_SIZE = 20
@@ -109,7 +109,7 @@ def parse_info(raw: bytes) -> Info:
         raise MetainfoError("info dictionary has no name")
     try:
         name = decode_file_name(raw_name)
-    except NameRefused as error:
+    except InvalidNameError as error:
         raise MetainfoError(f"info dictionary: {error.message}") from None
     length = _number(value, b"length", 0, 1 << 62)
     piece_length = _number(value, b"piece length", 1, MAX_PIECE_LENGTH)

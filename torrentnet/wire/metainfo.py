@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from torrentnet.wire import bencode
-from torrentnet.wire.errors import BencodeError, MetainfoError, NameRefused
+from torrentnet.wire.errors import BencodeError, InvalidNameError, MetainfoError
 from torrentnet.wire.info import HASH_SIZE, Info, parse_info
 from torrentnet.wire.names import check_file_name
 
 if TYPE_CHECKING:
-    from torrentnet.wire.udp import Endpoint
+    from torrentnet.wire.udp.packets import Endpoint
 
 _BTIH = "urn:btih:"
 _MAX_FIELDS = 64
@@ -45,10 +45,10 @@ def magnet_link(info: Info, tracker: str, seed: Endpoint | None = None) -> str:
 
 def torrent_file(info: Info, tracker: str) -> bytes:
     """The bytes of a .torrent file; the info dictionary goes in exactly as it was hashed."""
-    return torrent_with(info, announce_url(tracker, info))
+    return torrent_with_url(info, announce_url(tracker, info))
 
 
-def torrent_with(info: Info, url: str | None) -> bytes:
+def torrent_with_url(info: Info, url: str | None) -> bytes:
     """The bytes of a .torrent file with this announce URL, or without any: whoever gets it has to name a tracker."""
     announce = b"" if url is None else b"8:announce" + bencode.encode(url.encode("ascii"))
     return b"d" + announce + b"4:info" + info.raw + b"e"
@@ -96,5 +96,5 @@ def parse_magnet(link: str) -> Magnet:
         raise MetainfoError("the magnet link does not say what the file is called (dn=...)")
     try:
         return Magnet(info_hash, check_file_name(name))
-    except NameRefused as error:
+    except InvalidNameError as error:
         raise MetainfoError(f"the magnet link: {error.message}") from None

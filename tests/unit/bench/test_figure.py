@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.bench import figure, pictures
+from bench import figure, plots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def test_every_strategy_is_held_against_its_own_curve_and_failed_runs_are_left_o
 def test_figures_can_be_drawn_again_without_measuring(folder: Path) -> None:
     pytest.importorskip("matplotlib")
     rows = figure.read_rows(folder / "figure.csv")
-    pictures.save(figure.draw(figure.measured_of(rows), figure.FULL), folder, "figure")
+    plots.save(figure.draw_figure(figure.measured_of(rows), figure.FULL), folder, "figure")
     words = " ".join(ET.parse(folder / "figure.svg").getroot().itertext())
     assert "client-server: N F / us" in words and "measured, strategy swarm" in words
     assert "F = 15 MB, each leecher sends u = 4 Mbit/s, the seed us = 40 Mbit/s" in words

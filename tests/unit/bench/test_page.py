@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.page import Part, parse_parts, render_page, render_part
-from tests.bench.section import Table
+from bench.page import Part, parse_parts, render_page, render_part
+from bench.section import Table
 
 TABLE = Table("Rates", ("program", "MB/s"), (("ours", "600 (590-611)"), ("a|b", "3")), "Three runs.")
 

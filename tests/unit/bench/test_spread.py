@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.spread import Spread, big, mib, number, ratios
+from bench.spread import Spread, format_mib, format_number, ratios, with_prefix
 
 
 def test_the_median_stands_before_the_least_and_the_most() -> None:
@@ -28,9 +28,9 @@ def test_ratios_are_taken_between_neighbours_in_time() -> None:
     ("value", "shown"), [(0, "0"), (0.12345, "0.123"), (12.345, "12.3"), (617.4, "617"), (12345.6, "12346")]
 )
 def test_numbers_have_three_digits_and_no_exponent(value: float, shown: str) -> None:
-    assert number(value) == shown
+    assert format_number(value) == shown
 
 
 def test_large_numbers_have_a_prefix() -> None:
-    assert (big(37_240), big(1.25e6), big(999)) == ("37.2 k", "1.25 M", "999")
-    assert mib(36 * 1048576) == "36 MiB"
+    assert (with_prefix(37_240), with_prefix(1.25e6), with_prefix(999)) == ("37.2 k", "1.25 M", "999")
+    assert format_mib(36 * 1048576) == "36 MiB"

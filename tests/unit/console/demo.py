@@ -16,10 +16,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from torrentnet.console.commands import Command, CommandError, Commands
-from torrentnet.console.events import EventLog
-from torrentnet.console.server import ConsoleServer, ConsoleServerError
-from torrentnet.console.terminal import Terminal
-from torrentnet.console.threads import block_signals
+from torrentnet.console.remote.server import ConsoleServer, ConsoleServerError
+from torrentnet.console.terminal.terminal import Terminal
+from torrentnet.runtime.events import EventLog
+from torrentnet.runtime.signals import block_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from torrentnet.console.text import char_width
+from torrentnet.runtime.text import char_width
 
 _SEQUENCE = re.compile(r"\x1b\[(\d*)([A-Za-z])")
 

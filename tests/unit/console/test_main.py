@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.console.__main__ import ENVIRONMENT, USAGE, main
+from torrentnet.console.__main__ import CONSOLE_VARIABLE, USAGE, main
 from torrentnet.console.commands import Command, CommandError, Commands
-from torrentnet.console.server import ConsoleServer
+from torrentnet.console.remote.server import ConsoleServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ def node(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     commands.add(Command(("file_logs",), "file_logs", "echoes", echo))
     commands.add(Command(("request", "logs"), "request logs", "echoes", echo))
     path = place / "console.sock"
-    monkeypatch.setenv(ENVIRONMENT, str(path))
+    monkeypatch.setenv(CONSOLE_VARIABLE, str(path))
     with ConsoleServer(path, commands):
         yield path
 
@@ -89,7 +89,7 @@ def test_the_socket_can_be_given(node: Path, capsys: pytest.CaptureFixture[str])
         ["file_logs", "--socket", str(node), "a"],
         ["console", f"--socket={node}", "file_logs", "a"],
     ):
-        assert main(argv, {ENVIRONMENT: "/nowhere"}) == 0
+        assert main(argv, {CONSOLE_VARIABLE: "/nowhere"}) == 0
         assert capsys.readouterr() == ("['a']\n", "")
 
 
@@ -103,7 +103,7 @@ def test_messages_without_a_node(place: Path, capsys: pytest.CaptureFixture[str]
         with open(os.devnull, encoding="utf-8") as nothing, pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "stdin", nothing)
             expected = 0 if argv == ["console"] else 3
-            assert main(argv, {ENVIRONMENT: str(place / "c")}) == expected
+            assert main(argv, {CONSOLE_VARIABLE: str(place / "c")}) == expected
         assert ("there is no such socket" in capsys.readouterr().err) == (expected == 3)
 
 

@@ -7,25 +7,25 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torrentnet.lab.engines.base import Engine
-from torrentnet.lab.engines.values import (
+from torrentnet.lab.engines.interface import Engine
+from torrentnet.lab.engines.types import (
     ExecResult,
     Finding,
     LabSpec,
     LogLine,
+    NodeLocation,
     NodeState,
     NodeStatus,
-    Place,
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.plan import EventPlan, ExpectationPlan, FilePlan, NodePlan, Plan, Role, Verb
+from torrentnet.lab.scenario.plan import EventPlan, ExpectationPlan, FilePlan, NodePlan, Plan, Role, Verb
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torrentnet.lab.engines.values import Say
+    from torrentnet.lab.engines.types import ProgressCallback
 
 EPOCH = 1_000_000.0
 WAIT_S = 30.0
@@ -121,12 +121,12 @@ class FakeEngine(Engine):
     def sweep(self) -> list[str]:
         return []
 
-    def prepare(self, say: Say) -> None: ...
+    def prepare(self, say: ProgressCallback) -> None: ...
 
     def environment(self) -> dict[str, str]:
         return {"engine": "fake"}
 
-    def create(self, spec: LabSpec, say: Say) -> None: ...
+    def create(self, spec: LabSpec, say: ProgressCallback) -> None: ...
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None: ...
 
@@ -134,13 +134,13 @@ class FakeEngine(Engine):
 
     def unwatch(self) -> None: ...
 
-    def destroy(self, say: Say) -> None: ...
+    def destroy(self, say: ProgressCallback) -> None: ...
 
     def close(self) -> None: ...
 
     @property
-    def places(self) -> Mapping[str, Place]:
-        return {node: Place(f"198.18.0.{index}", "/files", "/data") for index, node in enumerate(self.states, 2)}
+    def places(self) -> Mapping[str, NodeLocation]:
+        return {node: NodeLocation(f"198.18.0.{index}", "/files", "/data") for index, node in enumerate(self.states, 2)}
 
     def state(self, node: str) -> NodeState:
         return self.states[node]

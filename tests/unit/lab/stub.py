@@ -6,13 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.unit.lab.fakes import FakeEngine
-from torrentnet.lab.engines.values import ExecResult, LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.events import show_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torrentnet.lab.engines.values import LabSpec, Say
+    from torrentnet.lab.engines.types import LabSpec, ProgressCallback
 
 SCENARIO = """\
 about: A tracker, some seeders and a leecher.
@@ -34,7 +34,7 @@ class StubEngine(FakeEngine):
         self._on_line: Callable[[LogLine], None] | None = None
         self._on_state: Callable[[StateChange], None] | None = None
 
-    def create(self, spec: LabSpec, say: Say) -> None:
+    def create(self, spec: LabSpec, say: ProgressCallback) -> None:
         self._roles = {node.name: node.role for node in spec.nodes}
         self.states = dict.fromkeys(self._roles, NodeState(NodeStatus.CREATED))
 
@@ -59,7 +59,7 @@ class StubEngine(FakeEngine):
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         return ExecResult(0, f"{' '.join(argv)} in {node}\n", "")
 
-    def destroy(self, say: Say) -> None:
+    def destroy(self, say: ProgressCallback) -> None:
         self.done.append("destroy")
 
     def close(self) -> None:

@@ -8,13 +8,14 @@ import re
 
 import pytest
 
-from torrentnet.lab import cli, state
-from torrentnet.lab.board import Board, NodeView
-from torrentnet.lab.engines.values import ExecResult, NodeState
-from torrentnet.lab.lab import Lab
+from torrentnet.lab.api import Lab
+from torrentnet.lab.cli import app
+from torrentnet.lab.engines.types import ExecResult, NodeState
+from torrentnet.lab.home import lab_store
 from torrentnet.lab.opening import open_lab
+from torrentnet.lab.run.lab_state import LabState, NodeSnapshot
 
-TEXT = (state.root() / "docs" / "api.md").read_text(encoding="utf-8")
+TEXT = (lab_store.checkout_root() / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python[^\n]*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 ON_INSTANCES = {"board", "plan", "directory", "hashes"}
 
@@ -28,11 +29,11 @@ def test_every_call_that_is_named_is_there() -> None:
     names = set(re.findall(r"\blab\.([a-z_0-9]+)", TEXT)) - {"open", "lab"}
     assert {"kill", "pause", "impair", "wait_event", "play", "console"} <= names
     assert {name for name in names if not hasattr(Lab, name)} == ON_INSTANCES
-    assert {name for name in re.findall(r"lab\.board\.([a-z_]+)", TEXT) if not hasattr(Board, name)} == set()
+    assert {name for name in re.findall(r"lab\.board\.([a-z_]+)", TEXT) if not hasattr(LabState, name)} == set()
 
 
 def test_what_answers_have_is_there() -> None:
-    kinds: dict[str, type] = {"lab.console": ExecResult, "lab.state": NodeState, "lab.board.view": NodeView}
+    kinds: dict[str, type] = {"lab.console": ExecResult, "lab.state": NodeState, "lab.board.view": NodeSnapshot}
     for call, kind in kinds.items():
         (row,) = re.findall(rf"^\| `{re.escape(call)}\([^|]*\| ([^|]*)\|", TEXT, re.MULTILINE)
         named = re.findall(r"`\.([a-z_]+)`", row)
@@ -47,5 +48,5 @@ def test_the_arguments_of_open_are_there() -> None:
 
 
 def test_the_commands_are_there() -> None:
-    there = {command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+    there = {command.callback.__name__ for command in app.app.registered_commands if command.callback}
     assert set(re.findall(r"^\$ torrentnet ([a-z]+)", TEXT, re.MULTILINE)) <= there

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.stub import SCENARIO
-from torrentnet.lab import state
+from torrentnet.lab.home import lab_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def test_the_first_lab_that_fails_is_left_up(pytester: pytest.Pytester, home: Pa
     pytester.makepyfile(test_1=GOOD, test_2=BAD)
     result = run(pytester, "--torrentnet-keep")
     result.assert_outcomes(passed=2, failed=2)
-    up = state.read_up(home)
+    up = lab_store.read_running_lab(home)
     assert up is not None
     result.stdout.fnmatch_lines(
         [

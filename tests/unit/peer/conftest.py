@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.peer.downloader import NAME
+from tests.unit.peer.strategies.world import World
 from tests.unit.peer.streams import make_store
-from tests.unit.peer.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from torrentnet.peer.storage import FileStore
+    from torrentnet.peer.storage.file_store import FileStore
 
 
 @pytest.fixture

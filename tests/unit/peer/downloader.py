@@ -7,10 +7,10 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from tests.unit.peer.trackers import EPOCH, Event, Member
-from torrentnet.peer.getting import Getting, Phase
-from torrentnet.peer.report import Report
-from torrentnet.peer.requestlog import RequestLog
-from torrentnet.peer.storage import FileStore, StorageError, open_part, open_whole, usual_piece_length
+from torrentnet.peer.response_log import ResponseLog
+from torrentnet.peer.storage.file_store import FileStore, StorageError, default_piece_length, open_complete, open_part
+from torrentnet.peer.strategies.base import BaseDownload, Phase
+from torrentnet.peer.strategies.report import DownloadReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from tests.unit.peer.simulation import Simulation, UdpLink
     from tests.unit.peer.trackers import Tracker
-    from torrentnet.peer.membership import Membership
+    from torrentnet.peer.tracker_client.membership import Membership
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp import Endpoint
+    from torrentnet.wire.udp.packets import Endpoint
 
 DELAY = 0.001
 DISK = 0.004
@@ -54,8 +54,8 @@ class Downloader(Member):
         super().__init__(simulation, link, tracker, name=name, endpoint=endpoint, seed=seed, known=known)
         self.path = path
         self.told: list[Event] = []
-        self.log = RequestLog(lambda: EPOCH + self.simulation.now)
-        self.report = Report(path.name, self._emit, self.log)
+        self.log = ResponseLog(lambda: EPOCH + self.simulation.now)
+        self.report = DownloadReport(path.name, self._emit, self.log)
         self.stores: list[FileStore] = []
         """To be closed in the end."""
         self.opened_with: int | None = None
@@ -63,7 +63,7 @@ class Downloader(Member):
 
     @property
     @abstractmethod
-    def getting(self) -> Getting:
+    def getting(self) -> BaseDownload:
         """The download."""
 
     @property
@@ -134,8 +134,8 @@ class Downloader(Member):
         self.opened_with = piece_length
 
         def job() -> Callable[[], None]:
-            length = piece_length or usual_piece_length(self.path)
-            store = self.keep(open_whole(self.path, length, nothing, never))
+            length = piece_length or default_piece_length(self.path)
+            store = self.keep(open_complete(self.path, length, nothing, never))
             return lambda: self.getting.existing_opened(store, self.now)
 
         self.later(job)

@@ -8,12 +8,13 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING
 
-from torrentnet.peer.conversation import Conversation, FileSpan
-from torrentnet.peer.fetch import Fetch, FetchEvent, PieceArrived
-from torrentnet.peer.infofetch import InfoArrived
-from torrentnet.peer.storage import FileStore, open_whole
-from torrentnet.peer.upload import Upload
-from torrentnet.wire.extended import (
+from torrentnet.peer.storage.file_store import FileStore, open_complete
+from torrentnet.peer.transfer.fetcher import FetcherEvent, PieceFetcher, PieceReceived
+from torrentnet.peer.transfer.metadata_exchange import MetadataReceived
+from torrentnet.peer.transfer.protocol import FileSpan, PeerProtocol
+from torrentnet.peer.transfer.upload import Upload
+from torrentnet.wire.info import Info, make_info
+from torrentnet.wire.peer.extension_protocol import (
     METADATA_ID,
     ExtensionHandshake,
     Metadata,
@@ -21,17 +22,16 @@ from torrentnet.wire.extended import (
     pack_extension_handshake,
     pack_metadata,
 )
-from torrentnet.wire.handshake import Handshake, pack_handshake
-from torrentnet.wire.info import Info, make_info
-from torrentnet.wire.messages import Block, Extended, HaveAll, Message, pack, pack_block_head
-from torrentnet.wire.reader import MessageReader
+from torrentnet.wire.peer.handshake import Handshake, pack_handshake
+from torrentnet.wire.peer.message_reader import MessageReader
+from torrentnet.wire.peer.messages import Block, Extended, HaveAll, Message, pack, pack_block_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from torrentnet.peer.conversation import ConversationEvent
-    from torrentnet.wire.pieces import PieceSet
+    from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.wire.piece_set import PieceSet
 
 SEED_ID = b"-NL0100-the-seeder--"
 LEECH_ID = b"-NL0100-the-leecher-"
@@ -58,7 +58,7 @@ def info_of(data: bytes, piece_length: int = PIECE, name: str = "myfile.txt") ->
 def make_store(path: Path, data: bytes, piece_length: int = PIECE) -> FileStore:
     """``data`` in a file, open for sharing."""
     path.write_bytes(data)
-    return open_whole(path, piece_length, lambda done, size: None, lambda: False)
+    return open_complete(path, piece_length, lambda done, size: None, lambda: False)
 
 
 def whole(data: bytes) -> Iterator[bytes]:
@@ -95,7 +95,7 @@ def at_random(seed: int) -> Callable[[bytes], Iterator[bytes]]:
     return chunks
 
 
-def drained(conversation: Conversation) -> bytes:
+def drained(conversation: PeerProtocol) -> bytes:
     """All that waits to be sent, as the kernel would send it."""
     parts: list[bytes] = []
     while conversation.output:
@@ -107,7 +107,7 @@ def drained(conversation: Conversation) -> bytes:
     return data
 
 
-def pour(conversation: Conversation, data: bytes) -> Iterator[ConversationEvent]:
+def pour(conversation: PeerProtocol, data: bytes) -> Iterator[PeerProtocolEvent]:
     """Receive ``data`` the way a socket does: into the conversation's own buffer."""
     while data:
         room = conversation.buffers()[0]
@@ -122,7 +122,7 @@ class Seed:
 
     def __init__(self, store: FileStore, now: float = 0.0, peer_id: bytes = SEED_ID) -> None:
         info = store.info
-        self.conversation = Conversation(info.info_hash, peer_id, initiator=False, pieces=info.pieces)
+        self.conversation = PeerProtocol(info.info_hash, peer_id, initiator=False, pieces=info.pieces)
         self.upload = Upload(self.conversation, store, now)
 
     def receive(self, data: bytes, now: float = 0.0) -> None:
@@ -145,7 +145,7 @@ class Asking:
     def __init__(self, store: FileStore, *, fast: bool = True) -> None:
         info_hash = store.info.info_hash
         self.seed = Seed(store)
-        self._reader = Conversation(info_hash, LEECH_ID, initiator=True, bulk=BULK)
+        self._reader = PeerProtocol(info_hash, LEECH_ID, initiator=True, bulk=BULK)
         drained(self._reader)
         self.seed.receive(pack_handshake(Handshake(info_hash, LEECH_ID, fast=fast)))
 
@@ -153,7 +153,7 @@ class Asking:
         """Say messages, all at once."""
         self.seed.receive(b"".join(map(pack, messages)), now)
 
-    def listen(self) -> list[ConversationEvent]:
+    def listen(self) -> list[PeerProtocolEvent]:
         """What has come since; blocks are copies, so that they can be kept."""
         return [
             event._replace(data=memoryview(bytes(event.data))) if isinstance(event, Block) else event
@@ -174,8 +174,8 @@ class Leech:
         now: float = 0.0,
         opens: bool = True,
     ) -> None:
-        self.conversation = Conversation(info_hash, LEECH_ID, initiator=True, bulk=BULK)
-        self.fetch = Fetch(self.conversation, info_hash, info, self._next, stall, now, now)
+        self.conversation = PeerProtocol(info_hash, LEECH_ID, initiator=True, bulk=BULK)
+        self.fetch = PieceFetcher(self.conversation, info_hash, info, self._next, stall, now, now)
         self.todo: deque[int] | None = None if pieces is None else deque(pieces)
         self.got: dict[int, bytes] = {}
         self.bad: list[int] = []
@@ -203,12 +203,12 @@ class Leech:
             for result in self.fetch.take(event, now):
                 self._keep(result, now)
 
-    def _keep(self, result: FetchEvent, now: float) -> None:
-        if isinstance(result, InfoArrived):
+    def _keep(self, result: FetcherEvent, now: float) -> None:
+        if isinstance(result, MetadataReceived):
             if self._opens:
                 self.open(result.info, now)
             return
-        assert isinstance(result, PieceArrived)
+        assert isinstance(result, PieceReceived)
         assert self.info is not None
         assert result.piece not in self.got
         data = bytes(result.data)

@@ -10,17 +10,17 @@ import pytest
 
 from tests.unit.peer.streams import PIECE, content
 from torrentnet.peer.commands import make_commands
-from torrentnet.peer.getting import Phase
-from torrentnet.peer.requestlog import RequestLog
-from torrentnet.wire.pieces import PieceSet
-from torrentnet.wire.udp import Endpoint
+from torrentnet.peer.response_log import ResponseLog
+from torrentnet.peer.strategies.base import Phase
+from torrentnet.wire.piece_set import PieceSet
+from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.console.commands import Commands
     from torrentnet.peer.node import Peer
-    from torrentnet.peer.storage import FileStore
+    from torrentnet.peer.storage.file_store import FileStore
 
 ENDPOINT = Endpoint("127.0.0.1", 52_612)
 NOON = 1_795_435_200.0
@@ -57,7 +57,7 @@ class Console:
 
     def __post_init__(self) -> None:
         ticks = iter(NOON + number * 0.0125 for number in range(100_000))
-        self.log = RequestLog(lambda: next(ticks), limit=5_000)
+        self.log = ResponseLog(lambda: next(ticks), limit=5_000)
         peer = cast("Callable[[], Peer]", lambda: self.peer)
         self.commands: Commands = make_commands("leecher-1", peer, self.log, lambda: self.quits.append("quit"))
 

@@ -6,25 +6,25 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from torrentnet.console.events import parse_event
-from torrentnet.peer.membership import Identity, Membership
-from torrentnet.peer.requests import Requests
-from torrentnet.peer.session import SessionEvent, TrackerSession
+from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
+from torrentnet.peer.tracker_client.requests import PendingRequests
+from torrentnet.peer.tracker_client.session import SessionEvent, TrackerSession
+from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
-from torrentnet.tracker.settings import Settings
-from torrentnet.wire import udp
-from torrentnet.wire.connection_id import ConnectionIds
-from torrentnet.wire.lookup import Found, Holder, Lookup, pack_found, parse_lookup
-from torrentnet.wire.outcome import Outcome, pack_noted, parse_outcome
-from torrentnet.wire.possession import Possessed, Possession, pack_possessed, parse_possession
-from torrentnet.wire.udp import Action, Announce, Endpoint
-from torrentnet.wire.urldata import parse_publication
+from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.wire.udp import packets
+from torrentnet.wire.udp.connection_id import ConnectionIds
+from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest, pack_lookup_reply, parse_lookup
+from torrentnet.wire.udp.outcome import OutcomeReport, pack_outcome_reply, parse_outcome
+from torrentnet.wire.udp.packets import Action, AnnounceRequest, Endpoint
+from torrentnet.wire.udp.possession import PossessionReply, PossessionReport, pack_possession_reply, parse_possession
+from torrentnet.wire.udp.url_data import parse_publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.unit.peer.simulation import Simulation, UdpLink
-    from torrentnet.tracker.records import Record
+    from torrentnet.tracker.journal.records import Record
 
 ENDPOINT = Endpoint("198.18.0.4", 6881)
 EPOCH = 1_795_436_951.0
@@ -56,7 +56,7 @@ class RealTracker:
 
     def __init__(self, simulation: Simulation, keepalive: float = 0.5, timeout: float = 2.0, seed: int = 0) -> None:
         self._simulation = simulation
-        self._settings = Settings(keepalive, timeout)
+        self._settings = TrackerSettings(keepalive, timeout)
         self._seed = seed
         self._lives = 0
         self.down = False
@@ -124,41 +124,43 @@ class ScriptedTracker:
     """Actions that it never answers."""
     refuse: dict[int, str] = field(default_factory=dict)
     """Actions that it answers with this error."""
-    holders: list[Holder] = field(default_factory=list)
+    holders: list[LookupHolder] = field(default_factory=list)
     piece_length: int = PIECE
     page: int = 30
     connects: int = 0
-    asked: list[tuple[float, Announce | Lookup | Possession | Outcome]] = field(default_factory=list)
+    asked: list[tuple[float, AnnounceRequest | LookupRequest | PossessionReport | OutcomeReport]] = field(
+        default_factory=list
+    )
     ids: int = 0x1000
 
     def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
-        head = udp.parse_head(data)
+        head = packets.parse_head(data)
         if self.deaf or head.action in self.deaf_to:
             return None
         tid = head.transaction_id
         if head.action == Action.CONNECT:
             self.connects += 1
-            return udp.pack_connected(tid, self.ids)
+            return packets.pack_connect_reply(tid, self.ids)
         if head.connection_id != self.ids:
-            return udp.pack_error(tid, "connection id refused: connect again")
+            return packets.pack_error(tid, "connection id refused: connect again")
         if head.action != Action.ANNOUNCE and not self.extended:
-            return udp.pack_error(tid, f"unknown action {head.action}")
+            return packets.pack_error(tid, f"unknown action {head.action}")
         self.asked.append((now, _parse(data, head.action)))
         if head.action in self.refuse:
-            return udp.pack_error(tid, self.refuse[head.action])
+            return packets.pack_error(tid, self.refuse[head.action])
         return self._answer(self.asked[-1][1], tid)
 
-    def _answer(self, request: Announce | Lookup | Possession | Outcome, tid: int) -> bytes:
-        if isinstance(request, Announce):
-            return udp.pack_announced(tid, self.interval, 0, 1, b"")
-        if isinstance(request, Possession):
-            return pack_possessed(Possessed(tid, self.keepalive_ms, 2_000, len(request.window)))
-        if isinstance(request, Outcome):
-            return pack_noted(tid, request.request)
+    def _answer(self, request: AnnounceRequest | LookupRequest | PossessionReport | OutcomeReport, tid: int) -> bytes:
+        if isinstance(request, AnnounceRequest):
+            return packets.pack_announce_reply(tid, self.interval, 0, 1, b"")
+        if isinstance(request, PossessionReport):
+            return pack_possession_reply(PossessionReply(tid, self.keepalive_ms, 2_000, len(request.window)))
+        if isinstance(request, OutcomeReport):
+            return pack_outcome_reply(tid, request.request)
         page = tuple(self.holders[request.first : request.first + self.page])
         known = bool(self.holders)
-        return pack_found(
-            Found(
+        return pack_lookup_reply(
+            LookupReply(
                 tid,
                 known,
                 request.request or 7,
@@ -174,18 +176,24 @@ class ScriptedTracker:
             )
         )
 
-    def requests(self, kind: type) -> list[tuple[float, Announce | Lookup | Possession | Outcome]]:
+    def requests(
+        self, kind: type
+    ) -> list[tuple[float, AnnounceRequest | LookupRequest | PossessionReport | OutcomeReport]]:
         """What it was asked of one kind, with the times."""
         return [entry for entry in self.asked if isinstance(entry[1], kind)]
 
-    def announces(self) -> list[tuple[float, udp.Event]]:
+    def announces(self) -> list[tuple[float, packets.AnnounceEvent]]:
         """The announces: time and event."""
-        return [(time, udp.Event(request.event)) for time, request in self.asked if isinstance(request, Announce)]
+        return [
+            (time, packets.AnnounceEvent(request.event))
+            for time, request in self.asked
+            if isinstance(request, AnnounceRequest)
+        ]
 
 
-def _parse(data: bytes, action: int) -> Announce | Lookup | Possession | Outcome:
+def _parse(data: bytes, action: int) -> AnnounceRequest | LookupRequest | PossessionReport | OutcomeReport:
     if action == Action.ANNOUNCE:
-        announce = udp.parse_announce(data)
+        announce = packets.parse_announce(data)
         parse_publication(announce.options)
         return announce
     if action == Action.LOOKUP:
@@ -215,8 +223,8 @@ class Member:
         self.link = link
         self.tracker = tracker
         self.endpoint = endpoint
-        self.identity = Identity(name, b"-NL0100-" + rng.randbytes(12), endpoint.port, rng.getrandbits(32))
-        self.requests = Requests(rng)
+        self.identity = AnnounceIdentity(name, b"-NL0100-" + rng.randbytes(12), endpoint.port, rng.getrandbits(32))
+        self.requests = PendingRequests(rng)
         self.session = TrackerSession(self.identity, self.requests, known, endpoint)
         self.events: list[tuple[float, SessionEvent]] = []
         self.heard: Callable[[SessionEvent], None] = lambda event: None

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.shaper.control import Request, Server, ask
-from torrentnet.shaper.errors import NameTaken, NobodyAnswers, ShaperError
+from torrentnet.shaper.control import ControlRequest, ControlServer, send_request
+from torrentnet.shaper.errors import AlreadyRunningError, NotRunningError, ShaperError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ def name() -> str:
 
 
 @contextmanager
-def serving(server: Server, answer: Callable[[Request], tuple[int, str]]) -> Iterator[None]:
+def serving(server: ControlServer, answer: Callable[[ControlRequest], tuple[int, str]]) -> Iterator[None]:
     ended, end = socket.socketpair()
 
     def work() -> None:
@@ -51,56 +51,56 @@ def send_too_much(caller: socket.socket, name: str) -> None:
 
 def test_a_long_request_and_a_long_answer(name: str) -> None:
     text = "queue 1 delay=20ms\n" * 20_000
-    with closing(Server(name, ME)) as server, serving(server, lambda asked: (1, asked.word + asked.text)):
-        assert ask(Request("apply", text), name, ME) == (1, "apply" + text)
+    with closing(ControlServer(name, ME)) as server, serving(server, lambda asked: (1, asked.word + asked.text)):
+        assert send_request(ControlRequest("apply", text), name, ME) == (1, "apply" + text)
 
 
 def test_an_unknown_word_is_refused_and_the_next_caller_is_heard(name: str) -> None:
-    with closing(Server(name, ME)) as server, serving(server, lambda asked: (0, asked.word)):
-        assert ask(Request("dance"), name, ME) == (2, "no such request: 'dance'")
-        assert ask(Request("status"), name, ME) == (0, "status")
+    with closing(ControlServer(name, ME)) as server, serving(server, lambda asked: (0, asked.word)):
+        assert send_request(ControlRequest("dance"), name, ME) == (2, "no such request: 'dance'")
+        assert send_request(ControlRequest("status"), name, ME) == (0, "status")
 
 
 def test_another_users_request_is_not_heard(name: str) -> None:
-    heard: list[Request] = []
+    heard: list[ControlRequest] = []
 
-    def answer(asked: Request) -> tuple[int, str]:
+    def answer(asked: ControlRequest) -> tuple[int, str]:
         heard.append(asked)
         return 0, ""
 
     with (
-        closing(Server(name, ME + 1)) as server,
+        closing(ControlServer(name, ME + 1)) as server,
         serving(server, answer),
-        pytest.raises(NobodyAnswers, match="the shaper does not answer"),
+        pytest.raises(NotRunningError, match="the shaper does not answer"),
     ):
-        ask(Request("stop"), name, ME)
+        send_request(ControlRequest("stop"), name, ME)
     assert heard == []
 
 
 def test_a_caller_who_hangs_up_or_sends_too_much_does_no_harm(name: str) -> None:
-    with closing(Server(name, ME)) as server, serving(server, lambda _: (0, "fine")):
+    with closing(ControlServer(name, ME)) as server, serving(server, lambda _: (0, "fine")):
         with socket.socket(socket.AF_UNIX) as caller:
             caller.connect(name)
         with socket.socket(socket.AF_UNIX) as caller, pytest.raises(OSError, match=r".+"):
             send_too_much(caller, name)
         with socket.socket(socket.AF_UNIX) as caller:
             caller.connect(name)  # and says nothing
-            assert ask(Request("status"), name, ME) == (0, "fine")
+            assert send_request(ControlRequest("status"), name, ME) == (0, "fine")
 
 
 def test_nobody_answers(name: str) -> None:
-    with pytest.raises(NobodyAnswers) as error:
-        ask(Request("status"), name, ME)
+    with pytest.raises(NotRunningError) as error:
+        send_request(ControlRequest("status"), name, ME)
     assert (str(error.value), error.value.status) == ("no shaper runs here", 3)
 
 
 def test_an_ordinary_user_is_told_what_is_missing(name: str) -> None:
     with pytest.raises(ShaperError) as error:
-        ask(Request("status"), name, ME + 1)
+        send_request(ControlRequest("status"), name, ME + 1)
     assert str(error.value) == "only root is heard by the shaper (docker exec --privileged -u 0)"
 
 
 def test_there_is_one_shaper_only(name: str) -> None:
-    with closing(Server(name, ME)), pytest.raises(NameTaken) as error:
-        Server(name, ME)
+    with closing(ControlServer(name, ME)), pytest.raises(AlreadyRunningError) as error:
+        ControlServer(name, ME)
     assert str(error.value) == "another shaper runs here already"

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.shaper.netlink import (
-    Answer,
-    NetlinkMalformed,
-    Packet,
-    Verdict,
+    NetlinkFormatError,
+    NetlinkReply,
+    PacketVerdict,
+    QueuedPacket,
     bind_queue,
     change_queue,
     decode,
-    describe,
-    verdict,
+    describe_error,
+    pack_verdict,
 )
 
 
@@ -67,11 +67,11 @@ def test_no_request_asks_the_kernel_to_fail_open() -> None:
 
 def test_verdict() -> None:
     body = struct.pack("!BBH", 0, 0, 7) + attribute(2, struct.pack("!II", 1, 99))
-    assert verdict(7, 99, Verdict.ACCEPT) == struct.pack("=IHHII", 16 + len(body), 0x0301, 1, 0, 0) + body
+    assert pack_verdict(7, 99, PacketVerdict.ACCEPT) == struct.pack("=IHHII", 16 + len(body), 0x0301, 1, 0, 0) + body
 
 
 def test_verdict_with_other_bytes_is_padded() -> None:
-    sent = verdict(7, 99, Verdict.ACCEPT, b"abcde")
+    sent = pack_verdict(7, 99, PacketVerdict.ACCEPT, b"abcde")
     assert sent.endswith(attribute(10, b"abcde"))
     assert len(sent) % 4 == 0
     assert struct.unpack_from("=I", sent)[0] == len(sent)
@@ -86,9 +86,9 @@ def test_packets_and_answers_of_one_receive() -> None:
         + message(3, b"")  # NLMSG_DONE: nothing for us
     )
     assert list(decode(data)) == [
-        Packet(3, 8, 1_700_000_000_000_250_000, None),
-        Packet(65535, 9, None, b"\x45abcd"),
-        Answer(16, 5),
+        QueuedPacket(3, 8, 1_700_000_000_000_250_000, None),
+        QueuedPacket(65535, 9, None, b"\x45abcd"),
+        NetlinkReply(16, 5),
     ]
 
 
@@ -97,14 +97,14 @@ def test_every_truncation_is_refused_or_leaves_out_the_message() -> None:
     for size in range(len(whole)):
         try:
             assert list(decode(whole[:size])) == []
-        except NetlinkMalformed:
+        except NetlinkFormatError:
             assert size >= 16
 
 
 def test_a_packet_without_its_whole_number_is_refused() -> None:
     body = packet(3, 8)[16:]
     for size in range(len(body) - 1):  # the last byte only fills up
-        with pytest.raises(NetlinkMalformed):
+        with pytest.raises(NetlinkFormatError):
             list(decode(message(0x0300, body[:size])))
 
 
@@ -113,7 +113,7 @@ def test_garbage_is_refused_in_one_way_only(garbage: bytes, kind: int) -> None:
     for data in (garbage, message(kind, garbage)):
         try:
             list(decode(data))
-        except NetlinkMalformed:
+        except NetlinkFormatError:
             continue
 
 
@@ -128,4 +128,4 @@ def test_garbage_is_refused_in_one_way_only(garbage: bytes, kind: int) -> None:
     ],
 )
 def test_refusals_in_words(error: int, text: str) -> None:
-    assert describe(error) == text
+    assert describe_error(error) == text

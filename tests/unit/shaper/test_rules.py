@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torrentnet.shaper.rules import input_rules, queue_of
+from torrentnet.shaper.rules import input_rules, queue_number
 
 
 def test_each_address_goes_to_its_queue() -> None:
@@ -33,4 +33,4 @@ def test_what_is_no_address_or_queue_is_refused(queues: dict[str, int]) -> None:
 
 
 def test_queues_tell_the_nodes_of_a_lab_apart() -> None:
-    assert [queue_of(address) for address in ("198.18.0.4", "198.18.1.4", "198.18.255.255")] == [4, 260, 65535]
+    assert [queue_number(address) for address in ("198.18.0.4", "198.18.1.4", "198.18.255.255")] == [4, 260, 65535]

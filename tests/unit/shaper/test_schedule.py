@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from torrentnet.shaper.netlink import Packet
-from torrentnet.shaper.schedule import Release, Schedule, Tally
-from torrentnet.shaper.state import Impairment, State
+from torrentnet.shaper.netlink import QueuedPacket
+from torrentnet.shaper.schedule import PacketRelease, PacketSchedule, QueueStatistics
+from torrentnet.shaper.state import QueueImpairment, ShaperState
 
 MS = 1_000_000
 BYTES = bytes([0x45, *[0] * 19, *range(40)])
 
 
-def arrived(number: int, queue: int = 1, payload: bytes | None = None) -> Packet:
-    return Packet(queue, number, None, payload)
+def arrived(number: int, queue: int = 1, payload: bytes | None = None) -> QueuedPacket:
+    return QueuedPacket(queue, number, None, payload)
 
 
-def numbers(schedule: Schedule, now: int) -> list[int | None]:
+def numbers(schedule: PacketSchedule, now: int) -> list[int | None]:
     return [release.number for release in schedule.due(now)]
 
 
-def drain(schedule: Schedule) -> list[tuple[int, Release]]:
+def drain(schedule: PacketSchedule) -> list[tuple[int, PacketRelease]]:
     """Lets time run; when each packet went on."""
     done = []
     while (now := schedule.next_due()) is not None:
@@ -27,16 +27,16 @@ def drain(schedule: Schedule) -> list[tuple[int, Release]]:
 
 
 def test_a_packet_waits_its_delay_and_no_longer() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=20 * MS)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=20 * MS)}))
     schedule.arrive(arrived(5), 1000)
     assert schedule.next_due() == 1000 + 20 * MS
     assert numbers(schedule, 999 + 20 * MS) == []
-    assert list(schedule.due(1000 + 20 * MS)) == [Release(1, 5, 1000 + 20 * MS, None)]
+    assert list(schedule.due(1000 + 20 * MS)) == [PacketRelease(1, 5, 1000 + 20 * MS, None)]
     assert schedule.next_due() is None
 
 
 def test_queues_have_their_own_delays_and_a_queue_without_one_passes() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=50 * MS), 2: Impairment(delay_ns=20 * MS)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=50 * MS), 2: QueueImpairment(delay_ns=20 * MS)}))
     for queue in (1, 2, 3):
         schedule.arrive(arrived(queue, queue), 0)
     assert numbers(schedule, 0) == [3]
@@ -45,14 +45,14 @@ def test_queues_have_their_own_delays_and_a_queue_without_one_passes() -> None:
 
 
 def test_packets_of_one_delay_keep_their_order() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=MS)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS)}))
     for number in range(100):
         schedule.arrive(arrived(number), 7)
     assert numbers(schedule, 7 + MS) == list(range(100))
 
 
 def test_a_batch_leaves_the_rest_for_the_next() -> None:
-    schedule = Schedule()
+    schedule = PacketSchedule()
     for number in range(5):
         schedule.arrive(arrived(number), 0)
     assert [r.number for r in schedule.due(0, most=3)] == [0, 1, 2]
@@ -60,14 +60,14 @@ def test_a_batch_leaves_the_rest_for_the_next() -> None:
 
 
 def test_what_is_due_soon_goes_on_early_when_asked() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=MS)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS)}))
     schedule.arrive(arrived(1), 0)
     assert list(schedule.due(MS - 101, early_ns=100)) == []
     assert len(list(schedule.due(MS - 100, early_ns=100))) == 1
 
 
 def test_jitter_is_even_over_its_whole_range() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=20 * MS, jitter_ns=5 * MS)}, seed=3))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=20 * MS, jitter_ns=5 * MS)}, seed=3))
     for number in range(20_000):
         schedule.arrive(arrived(number), 0)
     delays = sorted(now for now, _ in drain(schedule))
@@ -78,16 +78,16 @@ def test_jitter_is_even_over_its_whole_range() -> None:
 
 
 def test_jitter_larger_than_the_delay_never_sends_into_the_past() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=MS, jitter_ns=5 * MS)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS, jitter_ns=5 * MS)}))
     for number in range(1000):
         schedule.arrive(arrived(number), 0)
     assert min(now for now, _ in drain(schedule)) == 0
 
 
 def test_the_seed_decides_all_choices() -> None:
-    def run(seed: int) -> list[tuple[int, Release]]:
-        asked = Impairment(delay_ns=20 * MS, jitter_ns=MS, corruption=0.1, duplication=0.1, reordering=0.1)
-        schedule = Schedule(State({1: asked}, seed))
+    def run(seed: int) -> list[tuple[int, PacketRelease]]:
+        asked = QueueImpairment(delay_ns=20 * MS, jitter_ns=MS, corruption=0.1, duplication=0.1, reordering=0.1)
+        schedule = PacketSchedule(ShaperState({1: asked}, seed))
         for number in range(300):
             schedule.arrive(arrived(number, payload=BYTES), number)
         return drain(schedule)
@@ -97,7 +97,7 @@ def test_the_seed_decides_all_choices() -> None:
 
 
 def test_a_share_of_packets_overtakes() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=20 * MS, reordering=0.25)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=20 * MS, reordering=0.25)}))
     for number in range(10_000):
         schedule.arrive(arrived(number), 0)
     at_once = len(numbers(schedule, 0))
@@ -106,7 +106,7 @@ def test_a_share_of_packets_overtakes() -> None:
 
 
 def test_a_share_of_packets_is_corrupted_and_all_others_go_on_as_they_came() -> None:
-    schedule = Schedule(State({1: Impairment(corruption=0.1)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(corruption=0.1)}))
     for number in range(10_000):
         schedule.arrive(arrived(number, payload=BYTES), 0)
     changed = [release.payload for _, release in drain(schedule) if release.payload is not None]
@@ -116,7 +116,7 @@ def test_a_share_of_packets_is_corrupted_and_all_others_go_on_as_they_came() -> 
 
 
 def test_a_share_of_packets_comes_twice_the_second_time_as_a_copy() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=MS, duplication=0.1)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS, duplication=0.1)}))
     for number in range(10_000):
         schedule.arrive(arrived(number, payload=BYTES), 0)
     copies = [release for _, release in drain(schedule) if release.number is None]
@@ -126,33 +126,33 @@ def test_a_share_of_packets_comes_twice_the_second_time_as_a_copy() -> None:
 
 
 def test_another_state_is_for_later_packets_only() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=50 * MS)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=50 * MS)}))
     schedule.arrive(arrived(1), 0)
-    schedule.replace(State())
+    schedule.replace(ShaperState())
     schedule.arrive(arrived(2), 1)
     assert numbers(schedule, 1) == [2]
     assert numbers(schedule, 50 * MS) == [1]
 
 
 def test_no_more_than_its_bound_waits() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=MS)}), max_waiting=3)
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS)}), max_waiting=3)
     assert [schedule.arrive(arrived(number), 0) for number in range(5)] == [True, True, True, False, False]
     assert len(schedule) == 3
     assert schedule.tallies[1].dropped == 2
 
 
 def test_copies_count_for_the_bound() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=MS, duplication=1.0)}), max_waiting=4)
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS, duplication=1.0)}), max_waiting=4)
     for number in range(10):
         schedule.arrive(arrived(number, payload=BYTES), 0)
     assert len(schedule) <= 4
 
 
 def test_it_tells_how_well_the_promise_was_kept() -> None:
-    schedule = Schedule(State({1: Impairment(delay_ns=100 * MS)}))
+    schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=100 * MS)}))
     for number in range(3):
         schedule.arrive(arrived(number), number)
     for now in (100 * MS + 1000, 103 * MS + 1, 103 * MS + 3):
         assert len(list(schedule.due(now, most=1))) == 1
     # 1 ms + 2 % of 100 ms is 3 ms: exactly kept by the second, missed by 1 ns by the third.
-    assert schedule.tallies[1] == Tally(packets=3, late=1, worst_ns=3 * MS + 1, error_ns=6 * MS + 1001)
+    assert schedule.tallies[1] == QueueStatistics(packets=3, late=1, worst_ns=3 * MS + 1, error_ns=6 * MS + 1001)

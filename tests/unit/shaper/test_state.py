@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrentnet.shaper.errors import StateRefused
-from torrentnet.shaper.state import Impairment, State, format_impairment, format_state, parse_state
+from torrentnet.shaper.errors import InvalidStateError
+from torrentnet.shaper.state import QueueImpairment, ShaperState, format_impairment, format_state, parse_state
 
 MS = 1_000_000
 
@@ -23,19 +23,19 @@ def test_a_state_in_all_its_words() -> None:
     queue 0 jitter=250us
     queue 6
     """
-    assert parse_state(text) == State(
+    assert parse_state(text) == ShaperState(
         {
-            4: Impairment(20 * MS, 5 * MS),
-            65535: Impairment(1500 * MS, 0, 0.01, 0.005, 1.0),
-            0: Impairment(0, MS // 4),
-            6: Impairment(),
+            4: QueueImpairment(20 * MS, 5 * MS),
+            65535: QueueImpairment(1500 * MS, 0, 0.01, 0.005, 1.0),
+            0: QueueImpairment(0, MS // 4),
+            6: QueueImpairment(),
         },
         seed=7,
     )
 
 
 def test_no_text_asks_for_nothing() -> None:
-    assert parse_state("") == State()
+    assert parse_state("") == ShaperState()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_no_text_asks_for_nothing() -> None:
     ],
 )
 def test_wrong_states(text: str, error: str) -> None:
-    with pytest.raises(StateRefused) as refused:
+    with pytest.raises(InvalidStateError) as refused:
         parse_state(text)
     assert (str(refused.value), refused.value.status) == (error, 2)
 
@@ -68,9 +68,9 @@ durations = st.integers(0, 5_000_000).map(lambda us: us * 1000)
 shares = st.integers(0, 10_000).map(lambda n: n / 10_000)
 
 
-@given(st.dictionaries(st.integers(0, 65535), st.builds(Impairment, durations, durations, shares, shares, shares)))
-def test_what_is_written_is_read_again(queues: dict[int, Impairment]) -> None:
-    read = parse_state(format_state(State(queues, 5)))
+@given(st.dictionaries(st.integers(0, 65535), st.builds(QueueImpairment, durations, durations, shares, shares, shares)))
+def test_what_is_written_is_read_again(queues: dict[int, QueueImpairment]) -> None:
+    read = parse_state(format_state(ShaperState(queues, 5)))
     assert read.seed == 5
     assert read.queues.keys() == queues.keys()
     for queue, impairment in queues.items():
@@ -82,27 +82,27 @@ def test_what_is_written_is_read_again(queues: dict[int, Impairment]) -> None:
 
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
-    with contextlib.suppress(StateRefused):
+    with contextlib.suppress(InvalidStateError):
         parse_state(text)
 
 
 def test_an_impairment_in_words() -> None:
-    asked = Impairment(20 * MS, MS // 2, 0.01, 0.005, 0.25)
+    asked = QueueImpairment(20 * MS, MS // 2, 0.01, 0.005, 0.25)
     assert format_impairment(asked) == "delay=20ms jitter=0.5ms corruption=1% duplication=0.5% reordering=25%"
-    assert format_impairment(Impairment()) == ""
+    assert format_impairment(QueueImpairment()) == ""
 
 
 @pytest.mark.parametrize(
     ("queues", "patience_ns"),
     [
         ({}, 0),
-        ({1: Impairment(20 * MS)}, MS),
-        ({1: Impairment(20 * MS), 2: Impairment(MS)}, MS // 2),
-        ({1: Impairment(20 * MS, 19 * MS)}, MS // 2),
-        ({1: Impairment(5 * MS, 20 * MS)}, 0),
-        ({1: Impairment(20 * MS, reordering=0.1)}, 0),
-        ({1: Impairment(20 * MS), 2: Impairment(corruption=0.1)}, 0),
+        ({1: QueueImpairment(20 * MS)}, MS),
+        ({1: QueueImpairment(20 * MS), 2: QueueImpairment(MS)}, MS // 2),
+        ({1: QueueImpairment(20 * MS, 19 * MS)}, MS // 2),
+        ({1: QueueImpairment(5 * MS, 20 * MS)}, 0),
+        ({1: QueueImpairment(20 * MS, reordering=0.1)}, 0),
+        ({1: QueueImpairment(20 * MS), 2: QueueImpairment(corruption=0.1)}, 0),
     ],
 )
-def test_nothing_is_looked_at_so_late_that_it_is_overdue(queues: dict[int, Impairment], patience_ns: int) -> None:
-    assert State(queues).patience_ns == patience_ns
+def test_nothing_is_looked_at_so_late_that_it_is_overdue(queues: dict[int, QueueImpairment], patience_ns: int) -> None:
+    assert ShaperState(queues).patience_ns == patience_ns

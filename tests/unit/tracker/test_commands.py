@@ -10,12 +10,12 @@ import pytest
 
 from tests.unit.tracker.world import EPOCH, HASH, OTHER_HASH, SIZE, TIMEOUT, Client, World, seeds
 from torrentnet.console.commands import Commands
-from torrentnet.tracker.commands import Desk, add_commands
-from torrentnet.tracker.journal import Journal
+from torrentnet.tracker.commands import CommandContext, add_commands
+from torrentnet.tracker.journal.journal import Journal
 from torrentnet.tracker.limits import Limits
-from torrentnet.wire.outcome import Result, Source
-from torrentnet.wire.pieces import PieceSet
-from torrentnet.wire.udp import Endpoint, Event
+from torrentnet.wire.piece_set import PieceSet
+from torrentnet.wire.udp.outcome import OutcomeResult, OutcomeSource
+from torrentnet.wire.udp.packets import AnnounceEvent, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,9 @@ class Node:
         self.journal.start()
         self.world = World(write=self.journal.write_all, limits=limits)
         self.commands = Commands("tracker")
-        desk = Desk("tracker", "127.0.0.1:6771", self.world.core, self.journal, lambda: self.world.now, self.wall)
+        desk = CommandContext(
+            "tracker", "127.0.0.1:6771", self.world.core, self.journal, lambda: self.world.now, self.wall
+        )
         add_commands(self.commands, desk)
 
     def wall(self) -> float:
@@ -66,13 +68,13 @@ def play(node: Node) -> None:
     leechers = [Client(world, f"leecher-{number}", ip=f"10.0.2.{number}") for number in range(1, 6)]
     done, failed, lost, waiting, early = leechers
     numbers = [leecher.lookup().request for leecher in (done, failed, lost)]
-    done.announce(Event.STARTED, left=SIZE)
+    done.announce(AnnounceEvent.STARTED, left=SIZE)
     world.pass_time(0.877)
-    done.announce(Event.COMPLETED)
-    seed = Source(Endpoint("10.0.1.2", 6881), 20, "seeder-2")
-    other = Source(Endpoint("10.0.1.3", 6881), 12, "seeder-3")
+    done.announce(AnnounceEvent.COMPLETED)
+    seed = OutcomeSource(Endpoint("10.0.1.2", 6881), 20, "seeder-2")
+    other = OutcomeSource(Endpoint("10.0.1.3", 6881), 12, "seeder-3")
     done.outcome(numbers[0], sources=(seed,))
-    failed.outcome(numbers[1], Result.FAILED, sources=(seed, other), reason="no seed is left")
+    failed.outcome(numbers[1], OutcomeResult.FAILED, sources=(seed, other), reason="no seed is left")
     early.lookup("my other file.txt")
     for _ in range(3):
         world.pass_time(0.7)
@@ -80,9 +82,9 @@ def play(node: Node) -> None:
             client.announce()
         early.outcome(0)
     assert world.told("forgotten")
-    third.announce(Event.STOPPED)
+    third.announce(AnnounceEvent.STOPPED)
     waiting.lookup()
-    waiting.announce(Event.STARTED, left=SIZE)
+    waiting.announce(AnnounceEvent.STARTED, left=SIZE)
     waiting.possess(PieceSet(32, [0, 1, 2, 3, 4, 9]))
     assert first.name == "seeder-1"
 
@@ -173,9 +175,9 @@ def test_file_logs_of_one_file(node: Node) -> None:
 
 
 def test_file_logs_of_all_files(node: Node) -> None:
-    Client(node.world, "s", extended=False, peer_id=b"-LT2080-abcdefghijkl").announce(Event.STARTED, left=5)
+    Client(node.world, "s", extended=False, peer_id=b"-LT2080-abcdefghijkl").announce(AnnounceEvent.STARTED, left=5)
     Client(node.world, "t", ip="10.0.0.2").announce(
-        Event.STARTED, info_hash=OTHER_HASH, options=b"\x02\x1f/announce?tn=1&name=a&size=1000"
+        AnnounceEvent.STARTED, info_hash=OTHER_HASH, options=b"\x02\x1f/announce?tn=1&name=a&size=1000"
     )
     assert node.answer("file_logs -all") == text(
         f"""
@@ -246,7 +248,7 @@ def test_unknown_file_among_many_lists_some(node: Node) -> None:
     assert node.run("file_logs x")[2] == "error: no file x here: nothing has been published yet"
     client = Client(node.world, "s")
     for number in range(12):
-        client.announce(Event.STARTED, info_hash=bytes([number]) * 20, name=f"file {number:02}")
+        client.announce(AnnounceEvent.STARTED, info_hash=bytes([number]) * 20, name=f"file {number:02}")
     assert node.run("file_logs x") == (
         1,
         "",
@@ -332,7 +334,7 @@ def test_words_are_completed(node: Node) -> None:
 def test_names_from_the_network_cannot_act_on_the_terminal(node: Node) -> None:
     asker = Client(node.world, "leecher-1")
     number = asker.lookup().request
-    asker.outcome(number, Result.FAILED, reason="\x1b[2J\nforged line")
+    asker.outcome(number, OutcomeResult.FAILED, reason="\x1b[2J\nforged line")
     answer = node.answer("request logs")
     assert "\x1b" not in answer
     assert len(answer.splitlines()) == 2

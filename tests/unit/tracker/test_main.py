@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.tracker.main import Options, main, parse_options
+from torrentnet.tracker.main import TrackerOptions, main, parse_options
 from torrentnet.tracker.server import bind
-from torrentnet.tracker.settings import Settings
+from torrentnet.tracker.settings import TrackerSettings
 from torrentnet.wire.errors import LocalError
 from torrentnet.wire.info import make_info
-from torrentnet.wire.metainfo import torrent_with
+from torrentnet.wire.metainfo import torrent_with_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,13 +82,13 @@ def test_wrong_command_line_is_one_line_and_status_2(
 
 
 def test_defaults_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert parse_options(["127.0.0.1:6771"]) == Options(
-        "127.0.0.1", 6771, Settings(5.0, 15.0), "tracker", None, None, None, "info"
+    assert parse_options(["127.0.0.1:6771"]) == TrackerOptions(
+        "127.0.0.1", 6771, TrackerSettings(5.0, 15.0), "tracker", None, None, None, "info"
     )
     monkeypatch.setenv("TORRENTNET_CONSOLE", "/run/from.environment")
     words = f"localhost:0 --keepalive 500ms --timeout 2s --name t --state {tmp_path} --seed 7 --log-level debug"
     options = parse_options(words.split())
-    assert (options.host, options.port, options.settings) == ("localhost", 0, Settings(0.5, 2.0))
+    assert (options.host, options.port, options.settings) == ("localhost", 0, TrackerSettings(0.5, 2.0))
     assert (options.name, options.state, options.seed, options.log_level) == ("t", tmp_path, 7, "debug")
     assert str(options.console) == "/run/from.environment"
     assert str(parse_options(["a:1", "--console", "/tmp/c"]).console) == "/tmp/c"
@@ -98,7 +98,7 @@ def test_torrents_are_read(tmp_path: Path) -> None:
     infos = tuple(make_info(name, 5, 16384, bytes(20)) for name in ("a", "b"))
     words = ["127.0.0.1:0"]
     for info in infos:
-        (tmp_path / info.name).write_bytes(torrent_with(info, None))
+        (tmp_path / info.name).write_bytes(torrent_with_url(info, None))
         words += ["--torrent", str(tmp_path / info.name)]
     assert parse_options(words).torrents == infos
 

@@ -9,24 +9,31 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torrentnet.console.events import parse_event
+from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
-from torrentnet.tracker.settings import Settings
-from torrentnet.wire import udp
-from torrentnet.wire.connection_id import ConnectionIds
-from torrentnet.wire.lookup import Found, Lookup, pack_lookup, parse_found
-from torrentnet.wire.outcome import Outcome, Result, Source, pack_outcome, parse_noted
-from torrentnet.wire.possession import Possessed, pack_possession, parse_possessed, windows
-from torrentnet.wire.udp import ANNOUNCE_FIELDS, ANNOUNCE_SIZE, Action, Announce, Announced, Event
-from torrentnet.wire.urldata import Publication, pack_publication
+from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.wire.udp import packets
+from torrentnet.wire.udp.connection_id import ConnectionIds
+from torrentnet.wire.udp.lookup import LookupReply, LookupRequest, pack_lookup, parse_lookup_reply
+from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource, pack_outcome, parse_outcome_reply
+from torrentnet.wire.udp.packets import (
+    ANNOUNCE_FIELDS,
+    ANNOUNCE_SIZE,
+    Action,
+    AnnounceEvent,
+    AnnounceReply,
+    AnnounceRequest,
+)
+from torrentnet.wire.udp.possession import PossessionReply, pack_possession, parse_possession_reply, possession_windows
+from torrentnet.wire.udp.url_data import Publication, pack_publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from torrentnet.tracker.journal.records import Record
     from torrentnet.tracker.limits import Limits
-    from torrentnet.tracker.records import Record
     from torrentnet.wire.info import Info
-    from torrentnet.wire.pieces import PieceSet
+    from torrentnet.wire.piece_set import PieceSet
 
 KEEPALIVE, TIMEOUT = 0.5, 2.0
 EPOCH = 1_795_436_951.0
@@ -56,7 +63,7 @@ class World:
     """A core, its clock, and all that came out of it."""
 
     limits: Limits | None = None
-    settings: Settings = field(default_factory=lambda: Settings(KEEPALIVE, TIMEOUT))
+    settings: TrackerSettings = field(default_factory=lambda: TrackerSettings(KEEPALIVE, TIMEOUT))
     write: Callable[[Sequence[Record]], None] | None = None
     now: float = 1000.0
     first_request: int = 1
@@ -116,13 +123,13 @@ class Short(World):
         # What is behind a short datagram is left over from earlier ones.
         fields = (ip, *_FIELDS.unpack(data[:ANNOUNCE_SIZE].ljust(ANNOUNCE_SIZE, b"\x01")))
         oldest = self.core.ids.oldest(self.now)
-        if fields[2] == udp.Action.ANNOUNCE:
+        if fields[2] == packets.Action.ANNOUNCE:
             answer: bytes | bytearray | None = self.core.quick.answer(
                 fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now
             )
-        elif fields[2] == udp.Action.LOOKUP:
+        elif fields[2] == packets.Action.LOOKUP:
             answer = self.core.quick_requests.lookup(fields, data, oldest, self.now)
-        elif fields[2] == udp.Action.OUTCOME:
+        elif fields[2] == packets.Action.OUTCOME:
             answer = self.core.quick_requests.outcome(fields, data, oldest, self.now)
         else:
             answer = None
@@ -162,23 +169,23 @@ class Client:
 
     def connect(self) -> int:
         self.tid += 1
-        answer = self.world.send(udp.pack_connect(self.tid), self.source)
+        answer = self.world.send(packets.pack_connect(self.tid), self.source)
         assert answer is not None
         assert len(answer) == 16
-        reply = udp.parse_reply(answer)
+        reply = packets.parse_reply(answer)
         assert (reply.action, reply.transaction_id) == (Action.CONNECT, self.tid)
-        self.connection = udp.parse_connected(reply)
+        self.connection = packets.parse_connect_reply(reply)
         return self.connection
 
-    def ask(self, data: bytes) -> udp.Reply:
+    def ask(self, data: bytes) -> packets.ReplyPacket:
         """One request, one answer. Raises :class:`TrackerError`."""
         answer = self.world.send(data, self.source)
         assert answer is not None, "the tracker was silent"
-        assert len(answer) <= udp.MAX_DATAGRAM
-        reply = udp.parse_reply(answer)
+        assert len(answer) <= packets.MAX_DATAGRAM
+        reply = packets.parse_reply(answer)
         assert reply.transaction_id == int.from_bytes(data[12:16], "big")
         if reply.action == Action.ERROR:
-            raise TrackerError(udp.parse_error(reply))
+            raise TrackerError(packets.parse_error(reply))
         assert reply.action == int.from_bytes(data[8:12], "big")
         return reply
 
@@ -194,7 +201,7 @@ class Client:
 
     def packet(
         self,
-        event: Event = Event.NONE,
+        event: AnnounceEvent = AnnounceEvent.NONE,
         *,
         left: int = 0,
         info_hash: bytes = HASH,
@@ -204,46 +211,51 @@ class Client:
     ) -> bytes:
         connection, tid = self.head()
         options = self.publication(name) if options is None else options
-        return udp.pack_announce(
-            Announce(connection, tid, info_hash, self.peer_id, 0, left, 0, event, 0, 0, want, self.port, options)
+        return packets.pack_announce(
+            AnnounceRequest(connection, tid, info_hash, self.peer_id, 0, left, 0, event, 0, 0, want, self.port, options)
         )
 
     def announce(
         self,
-        event: Event = Event.NONE,
+        event: AnnounceEvent = AnnounceEvent.NONE,
         *,
         left: int = 0,
         info_hash: bytes = HASH,
         want: int = -1,
         options: bytes | None = None,
         name: str | None = "myfile.txt",
-    ) -> Announced:
+    ) -> AnnounceReply:
         packet = self.packet(event, left=left, info_hash=info_hash, want=want, options=options, name=name)
-        return udp.parse_announced(self.ask(packet))
+        return packets.parse_announce_reply(self.ask(packet))
 
     def lookup_packet(self, name: str = "myfile.txt", *, request: int = 0, first: int = 0) -> bytes:
         connection, tid = self.head()
-        return pack_lookup(Lookup(connection, tid, first, request, self.peer_id, self.port, name, self.name))
+        return pack_lookup(LookupRequest(connection, tid, first, request, self.peer_id, self.port, name, self.name))
 
-    def lookup(self, name: str = "myfile.txt", *, request: int = 0, first: int = 0) -> Found:
-        return parse_found(self.ask(self.lookup_packet(name, request=request, first=first)))
+    def lookup(self, name: str = "myfile.txt", *, request: int = 0, first: int = 0) -> LookupReply:
+        return parse_lookup_reply(self.ask(self.lookup_packet(name, request=request, first=first)))
 
-    def possess(self, held: PieceSet, *, info_hash: bytes = HASH) -> Possessed:
-        answer: Possessed | None = None
-        for first, count in windows(held.size):
+    def possess(self, held: PieceSet, *, info_hash: bytes = HASH) -> PossessionReply:
+        answer: PossessionReply | None = None
+        for first, count in possession_windows(held.size):
             connection, tid = self.head()
             packet = pack_possession(connection, tid, self.port, info_hash, self.peer_id, held, first, count)
-            answer = parse_possessed(self.ask(packet))
+            answer = parse_possession_reply(self.ask(packet))
         assert answer is not None
         return answer
 
     def outcome_packet(
-        self, request: int, result: Result = Result.SUCCEEDED, *, sources: tuple[Source, ...] = (), reason: str = ""
+        self,
+        request: int,
+        result: OutcomeResult = OutcomeResult.SUCCEEDED,
+        *,
+        sources: tuple[OutcomeSource, ...] = (),
+        reason: str = "",
     ) -> bytes:
         connection, tid = self.head()
-        done = result is Result.SUCCEEDED
+        done = result is OutcomeResult.SUCCEEDED
         return pack_outcome(
-            Outcome(
+            OutcomeReport(
                 connection,
                 tid,
                 result,
@@ -259,14 +271,19 @@ class Client:
         )
 
     def outcome(
-        self, request: int, result: Result = Result.SUCCEEDED, *, sources: tuple[Source, ...] = (), reason: str = ""
+        self,
+        request: int,
+        result: OutcomeResult = OutcomeResult.SUCCEEDED,
+        *,
+        sources: tuple[OutcomeSource, ...] = (),
+        reason: str = "",
     ) -> int:
-        return parse_noted(self.ask(self.outcome_packet(request, result, sources=sources, reason=reason)))
+        return parse_outcome_reply(self.ask(self.outcome_packet(request, result, sources=sources, reason=reason)))
 
 
 def seeds(world: World, count: int, *, first: int = 1) -> list[Client]:
     """That many seeders of myfile.txt at addresses of their own, published."""
     made = [Client(world, f"seeder-{number}", ip=f"10.0.1.{number}") for number in range(first, first + count)]
     for seed in made:
-        seed.announce(Event.STARTED)
+        seed.announce(AnnounceEvent.STARTED)
     return made

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.unit.wire import page
-from torrentnet.wire import bencode, extended, handshake, info, lookup, names, outcome, pieces, possession, udp, urldata
-from torrentnet.wire.errors import BencodeError, MetainfoError, NameRefused, PacketError, PeerProtocolError
+from torrentnet.wire import bencode, info, names, piece_set
+from torrentnet.wire.errors import BencodeError, InvalidNameError, MetainfoError, PacketError, PeerProtocolError
+from torrentnet.wire.peer import extension_protocol, handshake
+from torrentnet.wire.udp import lookup, outcome, packets, possession, url_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +31,8 @@ def _sample(title: str, sizes: tuple[int, ...] | range = (), start: int = 0) -> 
     return EXAMPLES[title].packet[start:], frozenset(sizes)
 
 
-def _answer(parse: Callable[[udp.Reply], object]) -> Callable[[bytes], object]:
-    return lambda data: parse(udp.parse_reply(data))
+def _answer(parse: Callable[[packets.ReplyPacket], object]) -> Callable[[bytes], object]:
+    return lambda data: parse(packets.parse_reply(data))
 
 
 _PUBLISH = EXAMPLES["Announce request: publish"].packet
@@ -48,23 +50,32 @@ DECODERS = (
         BencodeError,
         ((_METADATA, frozenset(range(43, len(_METADATA)))),),
     ),
-    Decoder("udp.parse_reply", udp.parse_reply, PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)),
+    Decoder("udp.parse_reply", packets.parse_reply, PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)),
     Decoder(
         "udp.parse_head",
-        udp.parse_head,
+        packets.parse_head,
         PacketError,
         (_sample("Connect request"), _sample("Scrape request", range(16, 36))),
     ),
-    Decoder("udp.parse_announce", udp.parse_announce, PacketError, ((_PUBLISH, frozenset(range(98, len(_PUBLISH)))),)),
-    Decoder("udp.parse_scrape", udp.parse_scrape, PacketError, (_sample("Scrape request"),)),
-    Decoder("udp.parse_connected", _answer(udp.parse_connected), PacketError, (_sample("Connect answer"),)),
-    Decoder("udp.parse_announced", _answer(udp.parse_announced), PacketError, (_sample("Announce answer", (20, 26)),)),
-    Decoder("udp.parse_scraped", _answer(udp.parse_scraped), PacketError, (_sample("Scrape answer", (8,)),)),
-    Decoder("udp.parse_error", _answer(udp.parse_error), PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)),
+    Decoder(
+        "udp.parse_announce", packets.parse_announce, PacketError, ((_PUBLISH, frozenset(range(98, len(_PUBLISH)))),)
+    ),
+    Decoder("udp.parse_scrape", packets.parse_scrape, PacketError, (_sample("Scrape request"),)),
+    Decoder("udp.parse_connected", _answer(packets.parse_connect_reply), PacketError, (_sample("Connect answer"),)),
+    Decoder(
+        "udp.parse_announced",
+        _answer(packets.parse_announce_reply),
+        PacketError,
+        (_sample("Announce answer", (20, 26)),),
+    ),
+    Decoder("udp.parse_scraped", _answer(packets.parse_scrape_reply), PacketError, (_sample("Scrape answer", (8,)),)),
+    Decoder(
+        "udp.parse_error", _answer(packets.parse_error), PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)
+    ),
     Decoder("lookup.parse_lookup", lookup.parse_lookup, PacketError, (_sample("Look-up request"),)),
     Decoder(
         "lookup.parse_found",
-        _answer(lookup.parse_found),
+        _answer(lookup.parse_lookup_reply),
         PacketError,
         (_sample("Look-up answer"), _sample("Look-up answer: no such name")),
     ),
@@ -75,22 +86,25 @@ DECODERS = (
         (_sample("Possession report"), _sample("Possession report: ranges", (72, 80))),
     ),
     Decoder(
-        "possession.parse_possessed", _answer(possession.parse_possessed), PacketError, (_sample("Possession answer"),)
+        "possession.parse_possessed",
+        _answer(possession.parse_possession_reply),
+        PacketError,
+        (_sample("Possession answer"),),
     ),
     Decoder("outcome.parse_outcome", outcome.parse_outcome, PacketError, (_sample("Outcome"),)),
-    Decoder("outcome.parse_noted", _answer(outcome.parse_noted), PacketError, (_sample("Outcome answer"),)),
-    Decoder("urldata.parse_url_data", urldata.parse_url_data, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
-    Decoder("urldata.parse_publication", urldata.parse_publication, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
+    Decoder("outcome.parse_noted", _answer(outcome.parse_outcome_reply), PacketError, (_sample("Outcome answer"),)),
+    Decoder("urldata.parse_url_data", url_data.parse_url_data, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
+    Decoder("urldata.parse_publication", url_data.parse_publication, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
     Decoder("handshake.parse_handshake", handshake.parse_handshake, PeerProtocolError, (_sample("Handshake"),)),
     Decoder(
         "extended.parse_extension_handshake",
-        extended.parse_extension_handshake,
+        extension_protocol.parse_extension_handshake,
         PeerProtocolError,
         (_sample("Extension handshake", start=6),),
     ),
     Decoder(
         "extended.parse_metadata",
-        extended.parse_metadata,
+        extension_protocol.parse_metadata,
         PeerProtocolError,
         (
             (_METADATA, frozenset(range(43, len(_METADATA)))),
@@ -99,23 +113,27 @@ DECODERS = (
         ),
     ),
     Decoder("info.parse_info", info.parse_info, MetainfoError, ((_INFO, frozenset()),)),
-    Decoder("names.decode_file_name", names.decode_file_name, NameRefused, ((b"myfile.txt", frozenset(range(1, 10))),)),
-    Decoder("names.decode_peer_name", names.decode_peer_name, NameRefused, ((b"seeder-1", frozenset(range(1, 8))),)),
+    Decoder(
+        "names.decode_file_name", names.decode_file_name, InvalidNameError, ((b"myfile.txt", frozenset(range(1, 10))),)
+    ),
+    Decoder(
+        "names.decode_peer_name", names.decode_peer_name, InvalidNameError, ((b"seeder-1", frozenset(range(1, 8))),)
+    ),
     Decoder(
         "pieces.decode_window (bitfield)",
-        lambda data: pieces.decode_window(pieces.RAW, data, 100, 19),
+        lambda data: piece_set.decode_window(piece_set.RAW, data, 100, 19),
         PacketError,
         ((b"\xff\x00\xe0", frozenset()),),
     ),
     Decoder(
         "pieces.decode_window (ranges)",
-        lambda data: pieces.decode_window(pieces.RANGES, data, 100, 900),
+        lambda data: piece_set.decode_window(piece_set.RANGES, data, 100, 900),
         PacketError,
         ((b"\0\0\0\x64\0\0\0\x05\0\0\0\xc8\0\0\x03\x20", frozenset({0, 8})),),
     ),
     Decoder(
         "pieces.PieceSet.from_bitfield",
-        lambda data: pieces.PieceSet.from_bitfield(19, data),
+        lambda data: piece_set.PieceSet.from_bitfield(19, data),
         PeerProtocolError,
         ((b"\xff\x00\xe0", frozenset()),),
     ),

@@ -6,22 +6,10 @@ import struct
 from typing import TYPE_CHECKING
 
 from tests.unit.wire import page
-from torrentnet.wire import (
-    bencode,
-    extended,
-    handshake,
-    info,
-    lookup,
-    messages,
-    metainfo,
-    names,
-    outcome,
-    pieces,
-    possession,
-    udp,
-    urldata,
-)
-from torrentnet.wire.reader import MessageReader
+from torrentnet.wire import bencode, info, metainfo, names, piece_set
+from torrentnet.wire.peer import extension_protocol, handshake, messages
+from torrentnet.wire.peer.message_reader import MessageReader
+from torrentnet.wire.udp import lookup, outcome, packets, possession, url_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +23,9 @@ def _changed(title: str, at: int, new: bytes) -> bytes:
     return bytes(packet)
 
 
-def _reply(title: str, cut: int = 0, at: int = 0, new: bytes = b"") -> udp.Reply:
+def _reply(title: str, cut: int = 0, at: int = 0, new: bytes = b"") -> packets.ReplyPacket:
     packet = _changed(title, at, new)
-    return udp.parse_reply(packet[:-cut] if cut else packet)
+    return packets.parse_reply(packet[:-cut] if cut else packet)
 
 
 def _info(**changed: bencode.Value) -> bytes:
@@ -47,7 +35,7 @@ def _info(**changed: bencode.Value) -> bytes:
 
 
 def _url(query: str) -> bytes:
-    return urldata.pack_url_data(b"/announce?" + query.encode("ascii"))
+    return url_data.pack_url_data(b"/announce?" + query.encode("ascii"))
 
 
 def _message(identifier: int, payload: bytes) -> bytes:
@@ -82,31 +70,33 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "peer name: control character": lambda: names.check_peer_name("a\nb"),
     "peer name: too long": lambda: names.check_peer_name("p" * 65),
     "peer name: no UTF-8": lambda: names.decode_peer_name(b"caf\xe9"),
-    "request: too short": lambda: udp.parse_head(bytes(15)),
-    "answer: too short": lambda: udp.parse_reply(bytes(7)),
-    "connect answer: too short": lambda: udp.parse_connected(_reply("Connect answer", cut=1)),
-    "announce: too short": lambda: udp.parse_announce(bytes(97)),
-    "announce: unknown event": lambda: udp.parse_announce(_changed("Announce request: keep-alive", 80, b"\0\0\0\x04")),
-    "announce: port 0": lambda: udp.parse_announce(_changed("Announce request: keep-alive", 96, b"\0\0")),
-    "announce: option cut short": lambda: urldata.parse_url_data(b"\x02\x05abc"),
-    "announce: URL unreadable": lambda: urldata.parse_publication(_url("name=%FF")),
-    "announce: bad file name": lambda: urldata.parse_publication(_url("name=..%2Fx")),
-    "announce: bad size": lambda: urldata.parse_publication(_url("size=-1")),
-    "announce: bad piece length": lambda: urldata.parse_publication(_url("piece=0")),
-    "announce: too many pieces": lambda: urldata.parse_publication(_url("size=1048577&piece=1")),
-    "announce answer: cut short": lambda: udp.parse_announced(_reply("Announce answer", cut=1)),
-    "scrape: nothing named": lambda: udp.parse_scrape(_PACKETS["Scrape request"][:16]),
-    "scrape: too many": lambda: udp.parse_scrape(bytes(16 + 20 * 75)),
-    "scrape answer: cut short": lambda: udp.parse_scraped(_reply("Scrape answer", cut=1)),
+    "request: too short": lambda: packets.parse_head(bytes(15)),
+    "answer: too short": lambda: packets.parse_reply(bytes(7)),
+    "connect answer: too short": lambda: packets.parse_connect_reply(_reply("Connect answer", cut=1)),
+    "announce: too short": lambda: packets.parse_announce(bytes(97)),
+    "announce: unknown event": lambda: packets.parse_announce(
+        _changed("Announce request: keep-alive", 80, b"\0\0\0\x04")
+    ),
+    "announce: port 0": lambda: packets.parse_announce(_changed("Announce request: keep-alive", 96, b"\0\0")),
+    "announce: option cut short": lambda: url_data.parse_url_data(b"\x02\x05abc"),
+    "announce: URL unreadable": lambda: url_data.parse_publication(_url("name=%FF")),
+    "announce: bad file name": lambda: url_data.parse_publication(_url("name=..%2Fx")),
+    "announce: bad size": lambda: url_data.parse_publication(_url("size=-1")),
+    "announce: bad piece length": lambda: url_data.parse_publication(_url("piece=0")),
+    "announce: too many pieces": lambda: url_data.parse_publication(_url("size=1048577&piece=1")),
+    "announce answer: cut short": lambda: packets.parse_announce_reply(_reply("Announce answer", cut=1)),
+    "scrape: nothing named": lambda: packets.parse_scrape(_PACKETS["Scrape request"][:16]),
+    "scrape: too many": lambda: packets.parse_scrape(bytes(16 + 20 * 75)),
+    "scrape answer: cut short": lambda: packets.parse_scrape_reply(_reply("Scrape answer", cut=1)),
     "look-up: too short": lambda: lookup.parse_lookup(_PACKETS["Look-up request"][:47]),
     "look-up: another version": lambda: lookup.parse_lookup(_changed("Look-up request", 16, b"\x02")),
     "look-up: name cut short": lambda: lookup.parse_lookup(_PACKETS["Look-up request"][:-1]),
     "look-up: bad file name": lambda: lookup.parse_lookup(_changed("Look-up request", 48, b"../../../x")),
     "look-up: bad peer name": lambda: lookup.parse_lookup(_changed("Look-up request", 58, b"leecher 1")),
     "look-up: port 0": lambda: lookup.parse_lookup(_changed("Look-up request", 44, b"\0\0")),
-    "look-up answer: too short": lambda: lookup.parse_found(_reply("Look-up answer: no such name", cut=1)),
-    "look-up answer: holder missing": lambda: lookup.parse_found(_reply("Look-up answer", at=66, new=b"\0\x03")),
-    "look-up answer: holder cut short": lambda: lookup.parse_found(_reply("Look-up answer", cut=1)),
+    "look-up answer: too short": lambda: lookup.parse_lookup_reply(_reply("Look-up answer: no such name", cut=1)),
+    "look-up answer: holder missing": lambda: lookup.parse_lookup_reply(_reply("Look-up answer", at=66, new=b"\0\x03")),
+    "look-up answer: holder cut short": lambda: lookup.parse_lookup_reply(_reply("Look-up answer", cut=1)),
     "possession: too short": lambda: possession.parse_possession(_PACKETS["Possession report"][:71]),
     "possession: window": lambda: possession.parse_possession(_changed("Possession report", 68, b"\0\0\0\x04")),
     "possession: bitfield's length": lambda: possession.parse_possession(_PACKETS["Possession report"] + b"\0"),
@@ -116,24 +106,24 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "possession: ranges overlap": lambda: possession.parse_possession(
         _changed("Possession report: ranges", 80, b"\0\0\0\x63")
     ),
-    "possession answer: too short": lambda: possession.parse_possessed(_reply("Possession answer", cut=1)),
+    "possession answer: too short": lambda: possession.parse_possession_reply(_reply("Possession answer", cut=1)),
     "outcome: too short": lambda: outcome.parse_outcome(_PACKETS["Outcome"][:79]),
     "outcome: result": lambda: outcome.parse_outcome(_changed("Outcome", 17, b"\x03")),
     "outcome: source cut short": lambda: outcome.parse_outcome(_PACKETS["Outcome"][:90]),
     "outcome: reason cut short": lambda: outcome.parse_outcome(_PACKETS["Outcome"][:-1]),
-    "outcome answer: too short": lambda: outcome.parse_noted(_reply("Outcome answer", cut=1)),
+    "outcome answer: too short": lambda: outcome.parse_outcome_reply(_reply("Outcome answer", cut=1)),
     "handshake: something else": lambda: handshake.parse_handshake(b"GET / HTTP/1.1".ljust(68)),
     "message: too long": lambda: _read(b"\xff\xff\xff\xff"),
     "message: length does not fit": lambda: _read(_message(4, b"\0\0\0")),
-    "bitfield: length": lambda: pieces.PieceSet.from_bitfield(10, b"\0"),
-    "bitfield: spare bit": lambda: pieces.PieceSet.from_bitfield(10, b"\0\x01"),
-    "extension handshake: too long": lambda: extended.parse_extension_handshake(bytes(16385)),
-    "extension handshake: not bencoded": lambda: extended.parse_extension_handshake(b"x"),
-    "extension handshake: no dictionary": lambda: extended.parse_extension_handshake(b"le"),
-    "metadata: not bencoded": lambda: extended.parse_metadata(b"x"),
-    "metadata: no dictionary": lambda: extended.parse_metadata(b"le"),
-    "metadata: no type": lambda: extended.parse_metadata(b"de"),
-    "metadata: negative piece": lambda: extended.parse_metadata(b"d8:msg_typei0e5:piecei-1ee"),
+    "bitfield: length": lambda: piece_set.PieceSet.from_bitfield(10, b"\0"),
+    "bitfield: spare bit": lambda: piece_set.PieceSet.from_bitfield(10, b"\0\x01"),
+    "extension handshake: too long": lambda: extension_protocol.parse_extension_handshake(bytes(16385)),
+    "extension handshake: not bencoded": lambda: extension_protocol.parse_extension_handshake(b"x"),
+    "extension handshake: no dictionary": lambda: extension_protocol.parse_extension_handshake(b"le"),
+    "metadata: not bencoded": lambda: extension_protocol.parse_metadata(b"x"),
+    "metadata: no dictionary": lambda: extension_protocol.parse_metadata(b"le"),
+    "metadata: no type": lambda: extension_protocol.parse_metadata(b"de"),
+    "metadata: negative piece": lambda: extension_protocol.parse_metadata(b"d8:msg_typei0e5:piecei-1ee"),
     "info: too long": lambda: info.parse_info(bytes(info.MAX_INFO_SIZE + 1)),
     "info: not bencoded": lambda: info.parse_info(b"d"),
     "info: no dictionary": lambda: info.parse_info(b"le"),

@@ -6,12 +6,12 @@ import struct
 
 from hypothesis import strategies as st
 
-from torrentnet.wire import messages as m
-from torrentnet.wire.lookup import Found, Holder, Lookup
-from torrentnet.wire.outcome import Outcome, Result, Source
-from torrentnet.wire.pieces import PieceSet
-from torrentnet.wire.possession import Possessed, pack_possession
-from torrentnet.wire.udp import Endpoint
+from torrentnet.wire.peer import messages as m
+from torrentnet.wire.piece_set import PieceSet
+from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest
+from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource
+from torrentnet.wire.udp.packets import Endpoint
+from torrentnet.wire.udp.possession import PossessionReply, pack_possession
 
 HASH, PEER = b"H" * 20, b"-NL0100-abcdefghijkl"
 
@@ -20,14 +20,25 @@ ports = st.integers(1, 65535)
 hashes = st.binary(min_size=20, max_size=20)
 words = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=16)
 endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), ports)
-holders = st.lists(st.builds(Holder, endpoints, words), max_size=15).map(tuple)
-lookups = st.builds(Lookup, u64, u32, u16, u32, hashes, ports, words, words)
-founds = st.builds(Found, u32, st.booleans(), u32, u32, u32, hashes, u64, u32, u32, u32, u16, holders)
-sources = st.lists(st.builds(Source, endpoints, u32, words), max_size=8).map(tuple)
+holders = st.lists(st.builds(LookupHolder, endpoints, words), max_size=15).map(tuple)
+lookups = st.builds(LookupRequest, u64, u32, u16, u32, hashes, ports, words, words)
+founds = st.builds(LookupReply, u32, st.booleans(), u32, u32, u32, hashes, u64, u32, u32, u32, u16, holders)
+sources = st.lists(st.builds(OutcomeSource, endpoints, u32, words), max_size=8).map(tuple)
 outcomes = st.builds(
-    Outcome, u64, u32, st.sampled_from(Result), u16, hashes, hashes, u32, u64, u32, sources, words | st.just("")
+    OutcomeReport,
+    u64,
+    u32,
+    st.sampled_from(OutcomeResult),
+    u16,
+    hashes,
+    hashes,
+    u32,
+    u64,
+    u32,
+    sources,
+    words | st.just(""),
 )
-possesseds = st.builds(Possessed, u32, u32, u32, u32)
+possesseds = st.builds(PossessionReply, u32, u32, u32, u32)
 plain_messages = st.one_of(
     st.sampled_from(
         [m.KeepAlive(), m.Choke(), m.Unchoke(), m.Interested(), m.NotInterested(), m.HaveAll(), m.HaveNone()]
@@ -45,21 +56,21 @@ plain_messages = st.one_of(
 """Peer messages that carry no block."""
 
 
-def a_lookup(**changed: object) -> Lookup:
-    return Lookup(1 << 48, 7, 0, 0, PEER, 6881, "myfile.txt", "leecher-1")._replace(**changed)  # type: ignore[arg-type]
+def a_lookup(**changed: object) -> LookupRequest:
+    return LookupRequest(1 << 48, 7, 0, 0, PEER, 6881, "myfile.txt", "leecher-1")._replace(**changed)  # type: ignore[arg-type]
 
 
-def an_answer(*who: Holder) -> Found:
-    return Found(7, True, 1, 500, 2000, HASH, 8 << 20, 262144, len(who), 0, 0, who)
+def an_answer(*who: LookupHolder) -> LookupReply:
+    return LookupReply(7, True, 1, 500, 2000, HASH, 8 << 20, 262144, len(who), 0, 0, who)
 
 
-def an_outcome(**changed: object) -> Outcome:
-    outcome = Outcome(1 << 48, 7, Result.SUCCEEDED, 6881, HASH, PEER, 1, 8 << 20, 400, (), "")
+def an_outcome(**changed: object) -> OutcomeReport:
+    outcome = OutcomeReport(1 << 48, 7, OutcomeResult.SUCCEEDED, 6881, HASH, PEER, 1, 8 << 20, 400, (), "")
     return outcome._replace(**changed)  # type: ignore[arg-type]
 
 
-def a_holder(number: int, name: str) -> Holder:
-    return Holder(Endpoint(f"10.0.{number >> 8}.{number & 255}", 6881), name)
+def a_holder(number: int, name: str) -> LookupHolder:
+    return LookupHolder(Endpoint(f"10.0.{number >> 8}.{number & 255}", 6881), name)
 
 
 def a_report(**changed: int) -> bytes:

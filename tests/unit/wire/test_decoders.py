@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.wire.decoders import DECODERS, Decoder
-from torrentnet.wire import bencode, extended, handshake, info, lookup, names, outcome, possession, udp, urldata
+from torrentnet.wire import bencode, info, names
+from torrentnet.wire.peer import extension_protocol, handshake
+from torrentnet.wire.udp import lookup, outcome, packets, possession, url_data
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -68,7 +70,7 @@ def test_every_byte_can_be_any_other(decoder: Decoder) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [bencode, extended, handshake, info, lookup, names, outcome, possession, udp, urldata]
+    "module", [bencode, extension_protocol, handshake, info, lookup, names, outcome, possession, packets, url_data]
 )
 def test_no_decoder_is_forgotten(module: ModuleType) -> None:
     room = module.__name__.rsplit(".", maxsplit=1)[-1]

@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.wire import page
 from tests.unit.wire.pcap import Datagram, Segment, write_capture
-from torrentnet.wire import urldata
-from torrentnet.wire.udp import Announce, pack_announce, pack_connect, pack_connected
+from torrentnet.wire.udp import url_data
+from torrentnet.wire.udp.packets import AnnounceRequest, pack_announce, pack_connect, pack_connect_reply
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,8 +185,10 @@ def test_a_packet_that_is_cut_or_bent_breaks_nothing(tmp_path: Path) -> None:
 
 def test_a_url_in_several_options_is_joined_and_decoded(tmp_path: Path) -> None:
     name = "Ünï cöde " + "x" * 220
-    options = b"\x01" + urldata.pack_publication(urldata.Publication(name=name, peer="seeder-1")) + b"\x80\x01z\x00\x02"
-    packet = pack_announce(Announce(1 << 48, 9, bytes(20), bytes(20), 0, 0, 0, 2, 0, 0, -1, 6881, options))
+    options = (
+        b"\x01" + url_data.pack_publication(url_data.Publication(name=name, peer="seeder-1")) + b"\x80\x01z\x00\x02"
+    )
+    packet = pack_announce(AnnounceRequest(1 << 48, 9, bytes(20), bytes(20), 0, 0, 0, 2, 0, 0, -1, 6881, options))
     write_capture(tmp_path / "long.pcap", [Datagram(PEER, TRACKER, packet)])
     rows = _fields(tmp_path / "long.pcap", tmp_path, "torrentnet.name", "torrentnet.peer", "torrentnet.option")
     assert rows == [[name, "seeder-1", "1,2,2,128,0"]]
@@ -212,7 +214,7 @@ def test_a_display_filter_of_the_page_finds_its_packets(tmp_path: Path) -> None:
 
 def test_the_connect_alone_is_enough(tmp_path: Path) -> None:
     packets = [Datagram(PEER, ("198.18.0.2", 1234), pack_connect(5))]
-    packets.append(Datagram(("198.18.0.2", 1234), PEER, pack_connected(5, 0x10000 << 32)))
+    packets.append(Datagram(("198.18.0.2", 1234), PEER, pack_connect_reply(5, 0x10000 << 32)))
     write_capture(tmp_path / "pair.pcap", packets)
     rows = _fields(tmp_path / "pair.pcap", tmp_path, "torrentnet.connection_id", "torrentnet.request_in")
     assert rows == [["", ""], ["0x0001000000000000", "1"]]

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from torrentnet.wire import bencode, info, metainfo
-from torrentnet.wire.udp import Endpoint
-from torrentnet.wire.urldata import Publication, pack_url_data, parse_publication
+from torrentnet.wire.udp.packets import Endpoint
+from torrentnet.wire.udp.url_data import Publication, pack_url_data, parse_publication
 
 NAMES = ["myfile.txt", "with spaces & signs=?#.txt", "Grüße, 世界.txt", "100% x+y.txt"]
 
@@ -56,7 +56,7 @@ def test_a_torrent_file_holds_the_dictionary_as_it_was_hashed(name: str) -> None
 def test_what_we_write_we_read(name: str) -> None:
     made = _info(name)
     for url in (metainfo.announce_url("198.18.0.2:6771", made), None):
-        assert metainfo.parse_torrent(metainfo.torrent_with(made, url)) == made
+        assert metainfo.parse_torrent(metainfo.torrent_with_url(made, url)) == made
     link = metainfo.magnet_link(made, "198.18.0.2:6771", Endpoint("198.18.0.4", 6881))
     assert metainfo.parse_magnet(link) == metainfo.Magnet(made.info_hash, name)
 

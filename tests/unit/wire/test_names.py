@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.wire import names
-from torrentnet.wire.errors import NameRefused
+from torrentnet.wire.errors import InvalidNameError
 
 GOOD_FILE_NAMES = [
     "myfile.txt",
@@ -80,19 +80,19 @@ def test_taken(name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD_FILE_NAMES)
 def test_refused(name: str) -> None:
-    with pytest.raises(NameRefused):
+    with pytest.raises(InvalidNameError):
         names.check_file_name(name)
-    with pytest.raises(NameRefused):
+    with pytest.raises(InvalidNameError):
         names.check_peer_name(name)
-    with pytest.raises(NameRefused):
+    with pytest.raises(InvalidNameError):
         names.decode_file_name(name.encode("utf-8", "surrogatepass"))
 
 
 @pytest.mark.parametrize("raw", BAD_BYTES)
 def test_what_is_no_utf8_is_refused(raw: bytes) -> None:
-    with pytest.raises(NameRefused, match="file name is not UTF-8"):
+    with pytest.raises(InvalidNameError, match="file name is not UTF-8"):
         names.decode_file_name(raw)
-    with pytest.raises(NameRefused, match="peer name is not UTF-8"):
+    with pytest.raises(InvalidNameError, match="peer name is not UTF-8"):
         names.decode_peer_name(raw)
 
 
@@ -100,7 +100,7 @@ def test_what_is_no_utf8_is_refused(raw: bytes) -> None:
 def test_a_name_that_is_taken_stays_in_its_directory(name: str) -> None:
     try:
         names.check_file_name(name)
-    except NameRefused:
+    except InvalidNameError:
         return
     assert os.path.normpath(os.path.join("/data", name)) == "/data/" + name
     assert PurePosixPath("/data", name).parent == PurePosixPath("/data")
@@ -112,7 +112,7 @@ def test_a_name_that_is_taken_stays_in_its_directory(name: str) -> None:
 def test_a_peer_name_that_is_taken_is_one_word(raw: bytes) -> None:
     try:
         name = names.decode_peer_name(raw)
-    except NameRefused:
+    except InvalidNameError:
         return
     assert name.split() == [name]
     assert name.encode("utf-8") == raw
@@ -120,11 +120,11 @@ def test_a_peer_name_that_is_taken_is_one_word(raw: bytes) -> None:
 
 def test_limits_count_bytes() -> None:
     assert names.check_file_name("ü" * 127 + "x")
-    with pytest.raises(NameRefused):
+    with pytest.raises(InvalidNameError):
         names.check_file_name("ü" * 127 + "xy")
     assert len("ü" * 127 + "x") < names.MAX_FILE_NAME
     assert names.check_peer_name("p" * names.MAX_PEER_NAME)
-    with pytest.raises(NameRefused):
+    with pytest.raises(InvalidNameError):
         names.check_peer_name("p" * (names.MAX_PEER_NAME + 1))
 
 
@@ -135,13 +135,13 @@ def test_peer_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["seeder 1", " ", "a\u00a0b", "a\u3000b", "a\tb"])
 def test_a_peer_name_holds_no_blank(name: str) -> None:
-    with pytest.raises(NameRefused):
+    with pytest.raises(InvalidNameError):
         names.check_peer_name(name)
 
 
 def test_a_message_repeats_no_more_than_a_name_of_what_was_sent() -> None:
     for name in ("/" * 60_000, "\0" * 60_000, " " * 60_000):
         for check in (names.check_file_name, names.check_peer_name):
-            with pytest.raises(NameRefused) as refused:
+            with pytest.raises(InvalidNameError) as refused:
                 check(name)
             assert len(refused.value.message) < 100

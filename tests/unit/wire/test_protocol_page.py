@@ -10,12 +10,36 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.wire import page
-from torrentnet.wire import connection_id, extended, handshake, info, messages, metainfo, udp, urldata
-from torrentnet.wire.lookup import Found, Holder, Lookup, pack_found, pack_lookup, parse_found, parse_lookup
-from torrentnet.wire.outcome import Outcome, Result, Source, pack_noted, pack_outcome, parse_noted, parse_outcome
-from torrentnet.wire.pieces import PieceSet
-from torrentnet.wire.possession import Possessed, pack_possessed, pack_possession, parse_possessed, parse_possession
-from torrentnet.wire.reader import MessageReader
+from torrentnet.wire import info, metainfo
+from torrentnet.wire.peer import extension_protocol, handshake, messages
+from torrentnet.wire.peer.message_reader import MessageReader
+from torrentnet.wire.piece_set import PieceSet
+from torrentnet.wire.udp import connection_id, packets, url_data
+from torrentnet.wire.udp.lookup import (
+    LookupHolder,
+    LookupReply,
+    LookupRequest,
+    pack_lookup,
+    pack_lookup_reply,
+    parse_lookup,
+    parse_lookup_reply,
+)
+from torrentnet.wire.udp.outcome import (
+    OutcomeReport,
+    OutcomeResult,
+    OutcomeSource,
+    pack_outcome,
+    pack_outcome_reply,
+    parse_outcome,
+    parse_outcome_reply,
+)
+from torrentnet.wire.udp.possession import (
+    PossessionReply,
+    pack_possession,
+    pack_possession_reply,
+    parse_possession,
+    parse_possession_reply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,22 +48,22 @@ EXAMPLES = {example.title: example for example in page.examples()}
 
 
 def _connect(e: page.Example) -> bytes:
-    assert e.number("protocol_id") == udp.PROTOCOL_ID
-    return udp.pack_connect(e.number("transaction_id"))
+    assert e.number("protocol_id") == packets.PROTOCOL_ID
+    return packets.pack_connect(e.number("transaction_id"))
 
 
 def _connected(e: page.Example) -> bytes:
-    return udp.pack_connected(e.number("transaction_id"), e.number("connection_id"))
+    return packets.pack_connect_reply(e.number("transaction_id"), e.number("connection_id"))
 
 
 def _announce(e: page.Example) -> bytes:
     options = b""
     if e.has("url"):
-        publication = urldata.Publication("myfile.txt", 524304, 262144, "seeder-1", extended=True)
-        options = urldata.pack_publication(publication)
-        assert urldata.parse_url_data(options) == e.octets("url")
-        assert urldata.parse_publication(options) == publication
-    announce = udp.Announce(
+        publication = url_data.Publication("myfile.txt", 524304, 262144, "seeder-1", extended=True)
+        options = url_data.pack_publication(publication)
+        assert url_data.parse_url_data(options) == e.octets("url")
+        assert url_data.parse_publication(options) == publication
+    announce = packets.AnnounceRequest(
         e.number("connection_id"),
         e.number("transaction_id"),
         e.octets("info_hash"),
@@ -54,42 +78,44 @@ def _announce(e: page.Example) -> bytes:
         e.number("port"),
         options,
     )
-    packet = udp.pack_announce(announce)
-    assert udp.parse_announce(packet) == announce
+    packet = packets.pack_announce(announce)
+    assert packets.parse_announce(packet) == announce
     return packet
 
 
 def _announced(e: page.Example) -> bytes:
-    peers = tuple(udp.Endpoint(e.text(f"peers[{n}].address"), e.number(f"peers[{n}].port")) for n in range(2))
-    compact = b"".join(map(udp.pack_endpoint, peers))
+    peers = tuple(packets.Endpoint(e.text(f"peers[{n}].address"), e.number(f"peers[{n}].port")) for n in range(2))
+    compact = b"".join(map(packets.pack_endpoint, peers))
     numbers = (e.number("transaction_id"), e.number("interval"), e.number("leechers"), e.number("seeders"))
-    packet = udp.pack_announced(*numbers, compact)
-    assert udp.parse_announced(udp.parse_reply(packet)) == udp.Announced(*numbers, peers)
+    packet = packets.pack_announce_reply(*numbers, compact)
+    assert packets.parse_announce_reply(packets.parse_reply(packet)) == packets.AnnounceReply(*numbers, peers)
     return packet
 
 
 def _scrape(e: page.Example) -> bytes:
     wanted = (e.octets("info_hash[0]"),)
-    packet = udp.pack_scrape(e.number("connection_id"), e.number("transaction_id"), wanted)
-    assert udp.parse_scrape(packet) == wanted
+    packet = packets.pack_scrape(e.number("connection_id"), e.number("transaction_id"), wanted)
+    assert packets.parse_scrape(packet) == wanted
     return packet
 
 
 def _scraped(e: page.Example) -> bytes:
-    swarm = udp.Swarm(e.number("swarm[0].seeders"), e.number("swarm[0].completed"), e.number("swarm[0].leechers"))
-    packet = udp.pack_scraped(e.number("transaction_id"), (swarm,))
-    assert udp.parse_scraped(udp.parse_reply(packet)) == (swarm,)
+    swarm = packets.ScrapeCounts(
+        e.number("swarm[0].seeders"), e.number("swarm[0].completed"), e.number("swarm[0].leechers")
+    )
+    packet = packets.pack_scrape_reply(e.number("transaction_id"), (swarm,))
+    assert packets.parse_scrape_reply(packets.parse_reply(packet)) == (swarm,)
     return packet
 
 
 def _error(e: page.Example) -> bytes:
-    packet = udp.pack_error(e.number("transaction_id"), e.text("message"))
-    assert udp.parse_error(udp.parse_reply(packet)) == e.text("message")
+    packet = packets.pack_error(e.number("transaction_id"), e.text("message"))
+    assert packets.parse_error(packets.parse_reply(packet)) == e.text("message")
     return packet
 
 
 def _lookup(e: page.Example) -> bytes:
-    lookup = Lookup(
+    lookup = LookupRequest(
         e.number("connection_id"),
         e.number("transaction_id"),
         e.number("first"),
@@ -106,10 +132,12 @@ def _lookup(e: page.Example) -> bytes:
 
 def _found(e: page.Example) -> bytes:
     holders = tuple(
-        Holder(udp.Endpoint(e.text(f"holder[{n}].address"), e.number(f"holder[{n}].port")), e.text(f"holder[{n}].name"))
+        LookupHolder(
+            packets.Endpoint(e.text(f"holder[{n}].address"), e.number(f"holder[{n}].port")), e.text(f"holder[{n}].name")
+        )
         for n in range(e.number("count"))
     )
-    found = Found(
+    found = LookupReply(
         e.number("transaction_id"),
         e.number("flags") == 1,
         e.number("request"),
@@ -123,8 +151,8 @@ def _found(e: page.Example) -> bytes:
         e.number("first"),
         holders,
     )
-    packet = pack_found(found)
-    assert parse_found(udp.parse_reply(packet)) == found
+    packet = pack_lookup_reply(found)
+    assert parse_lookup_reply(packets.parse_reply(packet)) == found
     return packet
 
 
@@ -151,22 +179,22 @@ def _possession(e: page.Example) -> bytes:
 
 def _possessed(e: page.Example) -> bytes:
     fields = ("transaction_id", "keepalive_ms", "timeout_ms", "held")
-    possessed = Possessed(*(e.number(field) for field in fields))
-    packet = pack_possessed(possessed)
-    assert parse_possessed(udp.parse_reply(packet)) == possessed
+    possessed = PossessionReply(*(e.number(field) for field in fields))
+    packet = pack_possession_reply(possessed)
+    assert parse_possession_reply(packets.parse_reply(packet)) == possessed
     return packet
 
 
 def _outcome(e: page.Example) -> bytes:
-    source = Source(
-        udp.Endpoint(e.text("source[0].address"), e.number("source[0].port")),
+    source = OutcomeSource(
+        packets.Endpoint(e.text("source[0].address"), e.number("source[0].port")),
         e.number("source[0].pieces"),
         e.text("source[0].name"),
     )
-    outcome = Outcome(
+    outcome = OutcomeReport(
         e.number("connection_id"),
         e.number("transaction_id"),
-        Result(e.number("result")),
+        OutcomeResult(e.number("result")),
         e.number("port"),
         e.octets("info_hash"),
         e.octets("peer_id"),
@@ -182,8 +210,8 @@ def _outcome(e: page.Example) -> bytes:
 
 
 def _noted(e: page.Example) -> bytes:
-    packet = pack_noted(e.number("transaction_id"), e.number("request"))
-    assert parse_noted(udp.parse_reply(packet)) == e.number("request")
+    packet = pack_outcome_reply(e.number("transaction_id"), e.number("request"))
+    assert parse_outcome_reply(packets.parse_reply(packet)) == e.number("request")
     return packet
 
 
@@ -205,44 +233,46 @@ def _piece(e: page.Example) -> bytes:
 
 def _extension_handshake(e: page.Example) -> bytes:
     takes_offers = "takes offers" in e.title
-    offered = extended.ExtensionHandshake(
-        extended.METADATA_ID,
+    offered = extension_protocol.ExtensionHandshake(
+        extension_protocol.METADATA_ID,
         0 if takes_offers else len(INFO.raw),
         "torrentnet 0.1.0",
         block=messages.MAX_BLOCK,
-        offer_id=extended.OFFER_ID if takes_offers else 0,
+        offer_id=extension_protocol.OFFER_ID if takes_offers else 0,
         makes_offers=True,
         name="leecher-1" if takes_offers else "seeder-1",
         port=6881,
     )
-    payload = extended.pack_extension_handshake(offered)
+    payload = extension_protocol.pack_extension_handshake(offered)
     assert payload == e.octets("dictionary")
-    assert extended.parse_extension_handshake(payload) == offered
-    return messages.pack(messages.Extended(extended.HANDSHAKE_ID, payload))
+    assert extension_protocol.parse_extension_handshake(payload) == offered
+    return messages.pack(messages.Extended(extension_protocol.HANDSHAKE_ID, payload))
 
 
-def _metadata(e: page.Example, metadata: extended.Metadata) -> bytes:
-    payload = extended.pack_metadata(metadata)
+def _metadata(e: page.Example, metadata: extension_protocol.Metadata) -> bytes:
+    payload = extension_protocol.pack_metadata(metadata)
     assert payload.startswith(e.octets("dictionary"))
-    assert extended.parse_metadata(payload) == metadata
+    assert extension_protocol.parse_metadata(payload) == metadata
     return messages.pack(messages.Extended(e.number("extended_id"), payload))
 
 
 def _metadata_request(e: page.Example) -> bytes:
-    return _metadata(e, extended.Metadata(extended.MetadataKind.REQUEST, 0))
+    return _metadata(e, extension_protocol.Metadata(extension_protocol.MetadataKind.REQUEST, 0))
 
 
 def _metadata_data(e: page.Example) -> bytes:
-    return _metadata(e, extended.Metadata(extended.MetadataKind.DATA, 0, len(INFO.raw), e.octets("info")))
+    return _metadata(
+        e, extension_protocol.Metadata(extension_protocol.MetadataKind.DATA, 0, len(INFO.raw), e.octets("info"))
+    )
 
 
 def _metadata_reject(e: page.Example) -> bytes:
-    return _metadata(e, extended.Metadata(extended.MetadataKind.REJECT, 0))
+    return _metadata(e, extension_protocol.Metadata(extension_protocol.MetadataKind.REJECT, 0))
 
 
 def _offer(e: page.Example) -> bytes:
-    assert e.number("extended_id") == extended.OFFER_ID
-    return messages.pack(messages.Extended(extended.OFFER_ID, b""))
+    assert e.number("extended_id") == extension_protocol.OFFER_ID
+    return messages.pack(messages.Extended(extension_protocol.OFFER_ID, b""))
 
 
 def _info() -> info.Info:
@@ -312,7 +342,7 @@ def test_the_table_describes_every_byte_of_the_dump(example: page.Example) -> No
 def test_the_example_file_has_the_hash_that_all_packets_carry() -> None:
     assert INFO.info_hash == EXAMPLES["Handshake"].octets("info_hash")
     assert INFO.raw == EXAMPLES["Metadata data"].octets("info")
-    link = metainfo.magnet_link(INFO, "198.18.0.2:6771", udp.Endpoint("198.18.0.4", 6881))
+    link = metainfo.magnet_link(INFO, "198.18.0.2:6771", packets.Endpoint("198.18.0.4", 6881))
     assert f"    {link}\n" in page.PAGE.read_text("utf-8")
 
 
@@ -323,8 +353,8 @@ def test_the_example_connection_id_says_42_seconds() -> None:
 
 def test_the_table_of_messages_is_the_codes_table() -> None:
     rows = page.table_below("Messages")
-    assert [row[0] for row in rows[1:]] == [str(row.id) for row in messages.TABLE]
-    assert [row[1] for row in rows] == ["KeepAlive", *(row.type.__name__ for row in messages.TABLE)]
+    assert [row[0] for row in rows[1:]] == [str(row.id) for row in messages.MESSAGE_SPECS]
+    assert [row[1] for row in rows] == ["KeepAlive", *(row.type.__name__ for row in messages.MESSAGE_SPECS)]
     for identifier, name, *_, example, _ in rows:
         raw = bytes.fromhex(example.strip("`"))
         (message,) = MessageReader(1024).feed(raw)
@@ -336,7 +366,7 @@ def test_the_table_of_messages_is_the_codes_table() -> None:
 
 def test_the_table_of_actions_is_the_codes_table() -> None:
     numbers = [int(row[1].strip("`"), 0) for row in page.table_below("Packets between peer and tracker")]
-    assert numbers == list(udp.Action)
+    assert numbers == list(packets.Action)
 
 
 def test_the_table_of_limits_says_what_the_code_holds_to() -> None:

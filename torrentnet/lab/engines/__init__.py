@@ -1,4 +1,4 @@
-"""The things that run a lab's nodes, behind one interface (:mod:`torrentnet.lab.engines.base`)."""
+"""The things that run a lab's nodes, behind one interface (:mod:`torrentnet.lab.engines.interface`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torrentnet.lab.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
-    from torrentnet.lab.engines.base import Engine
+    from torrentnet.lab.engines.interface import Engine
 
 NAMES = ("docker", "local")
 AUTO = "auto"
@@ -20,7 +20,7 @@ ENVIRONMENT = "TORRENTNET_ENGINE"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class EngineChoice:
     """An engine, and why it is this one."""
 
     engine: Engine
@@ -30,7 +30,7 @@ class Choice:
         return f"engine: {self.engine.name} ({self.reason})"
 
 
-def load() -> None:
+def preload_engines() -> None:
     """Import the engines, as :func:`choose` does else: a signal in the middle of an import leaves it half done."""
     import torrentnet.lab.engines.docker.engine
     import torrentnet.lab.engines.local.engine  # noqa: F401
@@ -38,10 +38,10 @@ def load() -> None:
 
 def make_engine(name: str) -> Engine:
     """A new engine, for one lab. Raises UsageError for a name that there is not."""
-    return choose(name).engine
+    return choose_engine(name).engine
 
 
-def choose(name: str) -> Choice:
+def choose_engine(name: str) -> EngineChoice:
     """The engine of this name; for ``auto`` what the environment names, else what this machine has.
 
     Raises UsageError for a name that there is not, EngineError where there is nothing to choose from.
@@ -50,7 +50,7 @@ def choose(name: str) -> Choice:
     if name == AUTO and (named := os.environ.get(ENVIRONMENT, AUTO)) not in {"", AUTO}:
         wanted, source = named, f"{ENVIRONMENT}={named}"
     if wanted != AUTO:
-        return Choice(_make(wanted), source)
+        return EngineChoice(_make(wanted), source)
     docker = _make("docker")
     try:
         docker.check()
@@ -61,25 +61,25 @@ def choose(name: str) -> Choice:
             local.check()
         except EngineError as error:
             raise EngineError(f"{missing.message}; {error.message}", hint=missing.hint) from error
-        return Choice(local, missing.message)
-    return Choice(docker, "it answers")
+        return EngineChoice(local, missing.message)
+    return EngineChoice(docker, "it answers")
 
 
 def _make(name: str) -> Engine:
-    from torrentnet.lab.state import root
+    from torrentnet.lab.home.lab_store import checkout_root
 
     if name == "docker":
         from torrentnet.lab.engines.docker.engine import DockerEngine
 
-        return DockerEngine(root())
+        return DockerEngine(checkout_root())
     if name == "local":
         from torrentnet.lab.engines.local.engine import LocalEngine
 
-        return LocalEngine(root())
+        return LocalEngine(checkout_root())
     raise UsageError(f"there is no engine `{name}`", hint=f"there are: {', '.join((*NAMES, AUTO))}")
 
 
-def require(engine: Engine) -> Engine:
+def require_engine(engine: Engine) -> Engine:
     """The engine, which can work on this machine. Lets go of it and raises EngineError where it cannot."""
     try:
         engine.check()

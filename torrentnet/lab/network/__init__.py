@@ -13,5 +13,5 @@
     together   many nodes by one command, where an engine has a helper container (``inside`` is what runs there)
 
 It knows a node by its name and its IPv4 address, and reaches it by one function that runs a command as root
-(:class:`torrentnet.lab.network.apply.Run`); which engine runs the node is not its business.
+(:class:`torrentnet.lab.network.controller.NodeExec`); which engine runs the node is not its business.
 """

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.network.backend import IMPAIRMENTS, TIMING, Division, UserspacePath
+from torrentnet.lab.network.impairment import IMPAIRMENTS, TIMING, CapabilitySplit, UserspacePath
 from torrentnet.lab.network.render import SHELL
-from torrentnet.lab.quality import QUALITY_NAMES
+from torrentnet.lab.scenario.qualities import QUALITY_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torrentnet.lab.network.apply import Run
+    from torrentnet.lab.network.controller import NodeExec
 
 NETEM_ABILITIES = {
     "delay": "delay 10ms",
@@ -80,11 +80,11 @@ NEEDS = {
     "loss": ("iptables", "ethtool", "drop", "statistic"),
     "cut": ("iptables", "drop"),
 }
-WAY = {"rate": "htb", "uplink": "htb", "loss": "iptables", "cut": "iptables"}
+KERNEL_MEANS = {"rate": "htb", "uplink": "htb", "loss": "iptables", "cut": "iptables"}
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class QualitySupport:
     """How a quality is given on this engine, or why it is not."""
 
     quality: str
@@ -99,23 +99,23 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Capabilities:
     """Every quality of a link with the way that this engine has for it."""
 
-    rate: Way
-    uplink: Way
-    delay: Way
-    jitter: Way
-    loss: Way
-    corruption: Way
-    duplication: Way
-    reordering: Way
-    cut: Way
-    division: Division
+    rate: QualitySupport
+    uplink: QualitySupport
+    delay: QualitySupport
+    jitter: QualitySupport
+    loss: QualitySupport
+    corruption: QualitySupport
+    duplication: QualitySupport
+    reordering: QualitySupport
+    cut: QualitySupport
+    division: CapabilitySplit
     """Who does delay, jitter, corruption, duplication and reordering: what ``render`` needs to know."""
 
     @property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[QualitySupport, ...]:
         """All of them, in the order of the qualities."""
         return tuple(getattr(self, name) for name in QUALITY_NAMES)
 
@@ -130,13 +130,13 @@ class Offer:
             )
 
 
-def probe(run: Run, node: str, userspace: UserspacePath | None = None) -> Offer:
+def probe(run: NodeExec, node: str, userspace: UserspacePath | None = None) -> Capabilities:
     """Try everything in one node. Raises EngineError where the node cannot be asked."""
     script, wanted = SCRIPT, FACTS
     if userspace is not None:
         script, wanted = f"{SCRIPT}try {USERSPACE} {userspace.trial}\n", (*FACTS, USERSPACE)
     status, output, errors = run(node, SHELL, script)
-    facts = read_facts(output)
+    facts = parse_facts(output)
     if missing := [fact for fact in wanted if fact not in facts]:
         said = (errors or output).strip().splitlines()
         raise EngineError(
@@ -144,10 +144,10 @@ def probe(run: Run, node: str, userspace: UserspacePath | None = None) -> Offer:
             + (f": {said[-1][:REASON_SHOWN]}" if said else ""),
             hint="faults are set by `docker exec --privileged`; does this engine allow it?",
         )
-    return offer_of(facts, userspace)
+    return choose_capabilities(facts, userspace)
 
 
-def read_facts(output: str) -> dict[str, str]:
+def parse_facts(output: str) -> dict[str, str]:
     """The probe's output: fact to what was said against it, empty where it works. Other lines are skipped."""
     facts = {}
     for line in output.splitlines():
@@ -158,7 +158,7 @@ def read_facts(output: str) -> dict[str, str]:
     return facts
 
 
-def offer_of(facts: Mapping[str, str], userspace: UserspacePath | None) -> Offer:
+def choose_capabilities(facts: Mapping[str, str], userspace: UserspacePath | None) -> Capabilities:
     """Choose a way for every quality. Pure."""
     ways = {quality: _kernel_way(quality, facts) for quality in NEEDS}
     netem = {name for name in IMPAIRMENTS if not _first_lack(("tc", "ethtool", "htb", "u32", f"netem-{name}"), facts)}
@@ -170,28 +170,30 @@ def offer_of(facts: Mapping[str, str], userspace: UserspacePath | None) -> Offer
         able -= TIMING
     for name in IMPAIRMENTS:
         if name in netem:
-            ways[name] = Way(name, "netem")
+            ways[name] = QualitySupport(name, "netem")
         elif name in able:
-            ways[name] = Way(name, "userspace")
+            ways[name] = QualitySupport(name, "userspace")
         else:
             said = facts[f"netem-{name}"] or "it lacks what netem needs beside it"
-            ways[name] = Way(
+            ways[name] = QualitySupport(
                 name,
                 "",
                 f"the kernel's netem: {said}; a path in user space: {against or f'it does not do {name}'}",
                 KERNEL_REMEDY.format(quality=name),
             )
-    division = Division(frozenset(netem), frozenset(able), userspace if able else None)
-    return Offer(**ways, division=division)
+    division = CapabilitySplit(frozenset(netem), frozenset(able), userspace if able else None)
+    return Capabilities(**ways, division=division)
 
 
-def _kernel_way(quality: str, facts: Mapping[str, str]) -> Way:
+def _kernel_way(quality: str, facts: Mapping[str, str]) -> QualitySupport:
     lack = _first_lack(NEEDS[quality], facts)
     if not lack:
-        return Way(quality, WAY[quality])
+        return QualitySupport(quality, KERNEL_MEANS[quality])
     if lack in TOOLS:
-        return Way(quality, "", f"the image has no {lack}", f"install {TOOLS[lack]} in the image (the Dockerfile does)")
-    return Way(
+        return QualitySupport(
+            quality, "", f"the image has no {lack}", f"install {TOOLS[lack]} in the image (the Dockerfile does)"
+        )
+    return QualitySupport(
         quality, "", f"the kernel refuses {lack}: {facts[lack]}", f"run the lab on a kernel with {BUILT_WITH[lack]}"
     )
 

@@ -2,7 +2,7 @@
 
 From nothing or from settings that are known to be in force, the script changes only what differs, so that the queues
 of other links keep their packets. From an unknown state it removes all that is ours first. What was counted under rules
-that go away is printed before they do (see :mod:`torrentnet.lab.network.measure`).
+that go away is printed before they do (see :mod:`torrentnet.lab.network.counters`).
 
 The same text is what ``torrentnet explain`` shows, so it is written to be read.
 """
@@ -12,54 +12,54 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.network import measure, rules, shaping
+from torrentnet.lab.network import counters, filter_rules, shaping
 
 if TYPE_CHECKING:
-    from torrentnet.lab.network.backend import Division
-    from torrentnet.lab.network.settings import Settings
+    from torrentnet.lab.network.impairment import CapabilitySplit
+    from torrentnet.lab.network.node_settings import NodeSettings
 
 SHELL = ("sh", "-s")
 """Reads the script on its standard input."""
 DEVICE = '"$device"'
 
 # By address: unplugging a container's cable and plugging it in again gives the interface another name.
-FIND = """\
+FIND_DEVICE = """\
 set -eu
 device=$(set -- $(ip -o -4 address show to {address}/32); echo "${{2-}}")
 if [ -z "$device" ]; then echo "no interface has the address {address}" >&2; exit 4; fi
 """
 
-FORGET_SHAPING = f"tc qdisc del dev {DEVICE} root handle {shaping.ROOT:x}: 2>/dev/null || :\n"
-GATE = "1001"
+REMOVE_SHAPING = f"tc qdisc del dev {DEVICE} root handle {shaping.ROOT:x}: 2>/dev/null || :\n"
+OPEN_GATE_LENGTH = "1001"
 """The length of the loopback interface's transmit queue by which a node's program knows that its network is ready."""
-OPEN_GATE = f"ip link set dev lo txqueuelen {GATE}\n"
-WHOLE = f"ethtool -K {DEVICE} tso on gso on\n"
+OPEN_GATE = f"ip link set dev lo txqueuelen {OPEN_GATE_LENGTH}\n"
+ENABLE_OFFLOAD = f"ethtool -K {DEVICE} tso on gso on\n"
 RESTORE = "iptables-restore --noflush -w <<END\n{}END\n"
-SINGLE = f"ethtool -K {DEVICE} tso off gso off\n"
+DISABLE_OFFLOAD = f"ethtool -K {DEVICE} tso off gso off\n"
 
 
-def render(settings: Settings, before: Settings | None, division: Division) -> str:
+def render(settings: NodeSettings, before: NodeSettings | None, division: CapabilitySplit) -> str:
     """The script that takes a node from ``before`` (None: unknown) to ``settings``; empty where they are the same.
 
     ``before`` with nothing in it is a node that has just started.
     """
     if settings == before:
         return ""
-    parts = [FIND.format(address=settings.address)]
+    parts = [FIND_DEVICE.format(address=settings.address)]
     if before is None:
-        parts += [FORGET_SHAPING, rules.FORGET]
+        parts += [REMOVE_SHAPING, filter_rules.FORCE_REMOVE]
     elif not before.empty:
-        parts.append(measure.READ)
+        parts.append(counters.READ_COUNTERS)
     parts += [
-        _packets(settings, before),
+        _offload(settings, before),
         _shaping(settings, before),
-        _path(settings, before, division),
-        _rules(settings, before),
+        _userspace_path(settings, before, division),
+        _filter_rules(settings, before),
     ]
     return "".join(parts)
 
 
-def ending(settings: Settings, before: Settings) -> Settings:
+def ending_settings(settings: NodeSettings, before: NodeSettings) -> NodeSettings:
     """What of ``before`` ends on the way to ``settings``, and its counters with it.
 
     The chain is always made anew; a class that is changed goes on counting.
@@ -72,22 +72,22 @@ def ending(settings: Settings, before: Settings) -> Settings:
     )
 
 
-def _packets(settings: Settings, before: Settings | None) -> str:
+def _offload(settings: NodeSettings, before: NodeSettings | None) -> str:
     if settings.single_packets:
-        return "" if before is not None and before.single_packets else SINGLE
-    return "" if before is not None and not before.single_packets else WHOLE
+        return "" if before is not None and before.single_packets else DISABLE_OFFLOAD
+    return "" if before is not None and not before.single_packets else ENABLE_OFFLOAD
 
 
-def _shaping(settings: Settings, before: Settings | None) -> str:
+def _shaping(settings: NodeSettings, before: NodeSettings | None) -> str:
     old = before.outgoing if before is not None else ()
     if settings.outgoing == old:
         return ""
     if not settings.outgoing:
-        return FORGET_SHAPING
+        return REMOVE_SHAPING
     forget = ""
     if before is not None and old and not _same_tree(settings, before):
         # htb does not move a class below another one.
-        forget, old = FORGET_SHAPING, ()
+        forget, old = REMOVE_SHAPING, ()
     batch = [] if old else [shaping.begin("$device")]
     if settings.uplink and (not old or before is None or before.uplink != settings.uplink):
         batch.append(shaping.uplink_line(settings.uplink, "$device"))
@@ -95,24 +95,24 @@ def _shaping(settings: Settings, before: Settings | None) -> str:
     return "\n".join([f"{forget}tc -batch - <<END", *batch, "END", ""])
 
 
-def _same_tree(settings: Settings, before: Settings) -> bool:
+def _same_tree(settings: NodeSettings, before: NodeSettings) -> bool:
     """Whether the classes stay in place: below the uplink's, or not."""
     return bool(settings.uplink) == bool(before.uplink)
 
 
-def _path(settings: Settings, before: Settings | None, division: Division) -> str:
+def _userspace_path(settings: NodeSettings, before: NodeSettings | None, division: CapabilitySplit) -> str:
     if division.path is None or (before is not None and settings.impaired == before.impaired):
         return ""
     return division.path.script(settings.address, settings.impaired)
 
 
-def _rules(settings: Settings, before: Settings | None) -> str:
+def _filter_rules(settings: NodeSettings, before: NodeSettings | None) -> str:
     if before is not None and settings.dropping == before.dropping:
         return ""
     there = before is not None and bool(before.dropping)
     if not settings.dropping:
-        return RESTORE.format(rules.REMOVE) if there else ""
-    return RESTORE.format(rules.transaction(settings.dropping, first=not there))
+        return RESTORE.format(filter_rules.REMOVE) if there else ""
+    return RESTORE.format(filter_rules.transaction(settings.dropping, first=not there))
 
 
 def command(node: str) -> str:
@@ -120,7 +120,7 @@ def command(node: str) -> str:
     return f"docker compose exec -T --privileged --user 0 {node} {' '.join(SHELL)}"
 
 
-def explain(settings: Settings, before: Settings | None, division: Division) -> str:
+def explain(settings: NodeSettings, before: NodeSettings | None, division: CapabilitySplit) -> str:
     """The command and the script for one node as a person would type them; empty where nothing is to be done."""
     script = render(settings, before, division)
     return f"{command(settings.node)} <<'SCRIPT'\n{script}SCRIPT\n" if script else ""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from torrentnet.lab.network.settings import Outgoing
+    from torrentnet.lab.network.node_settings import OutgoingLink
 
 ROOT = 0x746E
 """The major number of our root queue ("tn"), by which it is known as ours."""
@@ -30,9 +30,9 @@ UPLINK = 0x2000
 """The minor number of the class that all destinations have above them where the node's uplink is limited."""
 UNLIMITED = 100e9
 """Bits a second of a class that only delays."""
-BURST_S = 0.005
+BURST_DURATION = 0.005
 """What a class may send at once after a silence; less, and a late timer on a busy machine would cost rate."""
-QUEUE_S = 0.25
+MAX_QUEUE_DELAY = 0.25
 """How long a packet waits at most in a full queue, as in a common router."""
 QUEUE_FRAMES = 16
 """But a queue has room for so many full packets, however slow it is."""
@@ -59,7 +59,7 @@ def uplink_line(rate: float, device: str) -> str:
     )
 
 
-def lines(outgoing: Sequence[Outgoing], before: Sequence[Outgoing], device: str) -> Iterator[str]:
+def lines(outgoing: Sequence[OutgoingLink], before: Sequence[OutgoingLink], device: str) -> Iterator[str]:
     """What makes the classes of ``before`` those of ``outgoing``; the root queue and the uplink's class are there."""
     known = {way.number: way for way in before}
     wanted = {way.number for way in outgoing}
@@ -72,7 +72,7 @@ def lines(outgoing: Sequence[Outgoing], before: Sequence[Outgoing], device: str)
         old = known.get(way.number)
         if old == way:
             continue
-        yield f"# to {way.destination}: {describe(way)}"
+        yield f"# to {way.destination}: {describe_link(way)}"
         yield from _class(way, device)
         if old is None:
             yield (
@@ -81,7 +81,7 @@ def lines(outgoing: Sequence[Outgoing], before: Sequence[Outgoing], device: str)
             )
 
 
-def _class(way: Outgoing, device: str) -> Iterable[str]:
+def _class(way: OutgoingLink, device: str) -> Iterable[str]:
     minor = f"{ROOT:x}:{way.number:x}"
     if way.uplink:
         ceil = max(8, round(min(way.rate or way.uplink, way.uplink)))
@@ -112,7 +112,7 @@ def _class(way: Outgoing, device: str) -> Iterable[str]:
 
 
 def _burst(rate: float) -> int:
-    return max(2 * FRAME, round(rate / 8 * BURST_S))
+    return max(2 * FRAME, round(rate / 8 * BURST_DURATION))
 
 
 def _us(seconds: float) -> str:
@@ -125,28 +125,28 @@ def _percent(share: float) -> str:
 
 def queue_bytes(rate: float) -> int:
     """How much waits at a class of ``rate`` bits a second before packets are dropped."""
-    return min(MAX_QUEUE, max(QUEUE_FRAMES * FRAME, round(rate / 8 * QUEUE_S)))
+    return min(MAX_QUEUE, max(QUEUE_FRAMES * FRAME, round(rate / 8 * MAX_QUEUE_DELAY)))
 
 
-def queue_packets(way: Outgoing) -> int:
+def queue_packets(way: OutgoingLink) -> int:
     """netem's limit in packets: what is on its way during the delay, and with a rate what waits for its turn.
 
     netem's own 1000 would drop the tail where delay times rate is more.
     """
     rate = min((bits for bits in (way.rate, way.uplink) if bits), default=None)
-    waits = way.impairment.delay + way.impairment.jitter + (QUEUE_S if rate else 0.0)
+    waits = way.impairment.delay + way.impairment.jitter + (MAX_QUEUE_DELAY if rate else 0.0)
     packets = math.ceil((rate or UNLIMITED_NETEM) / 8 * waits / SMALL_FRAME)
     return min(MAX_PACKETS, max(MIN_PACKETS if rate is None else QUEUE_FRAMES, packets))
 
 
-def describe(way: Outgoing) -> str:
+def describe_link(way: OutgoingLink) -> str:
     """One link in words: ``8 Mbit/s, 20 ms later``."""
     given = way.impairment
     words = []
     if way.rate:
-        words.append(show_rate(way.rate))
+        words.append(format_rate(way.rate))
     if way.uplink:
-        words.append(f"one of {way.sharers} that share {show_rate(way.uplink)}")
+        words.append(f"one of {way.sharers} that share {format_rate(way.uplink)}")
     if given.delay or given.jitter:
         words.append(
             f"{given.delay * 1e3:g} ms later" + (f" give or take {given.jitter * 1e3:g} ms" if given.jitter else "")
@@ -161,7 +161,7 @@ def describe(way: Outgoing) -> str:
     return ", ".join(words)
 
 
-def show_rate(rate: float) -> str:
+def format_rate(rate: float) -> str:
     """Bits a second with a unit a person reads."""
     for unit, factor in (("Gbit/s", 1e9), ("Mbit/s", 1e6), ("kbit/s", 1e3)):
         if rate >= factor:

@@ -10,7 +10,7 @@ import shlex
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.network.backend import IMPAIRMENTS, Impairment
+from torrentnet.lab.network.impairment import IMPAIRMENTS, PacketImpairment
 from torrentnet.shaper import rules
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 # A script has one document inside another, so the end must be a word that neither shell nor iptables knows.
 HERE = "{command} <<END\n{text}END\n"
 REMOVE = f"*mangle\n:{rules.CHAIN} - [0:0]\n-F INPUT\n-X {rules.CHAIN}\nCOMMIT\n"
-NOBODY = 3
+EXIT_NOT_RUNNING = 3
 """The shaper's exit status where none runs."""
 
 
-class Shaper:
-    """A :class:`torrentnet.lab.network.backend.UserspacePath`."""
+class UserspaceShaper:
+    """A :class:`torrentnet.lab.network.impairment.UserspacePath`."""
 
     qualities = frozenset(IMPAIRMENTS)
     trial = shlex.join(rules.PROBE)
@@ -33,13 +33,13 @@ class Shaper:
         """``seed``: the run's; which packets are hit follows from it, differently in each node."""
         self._seed = seed
 
-    def script(self, address: str, incoming: Mapping[str, Impairment]) -> str:
-        """See :meth:`torrentnet.lab.network.backend.UserspacePath.script`."""
+    def script(self, address: str, incoming: Mapping[str, PacketImpairment]) -> str:
+        """See :meth:`torrentnet.lab.network.impairment.UserspacePath.script`."""
         restore = shlex.join(rules.RESTORE)
         if not incoming:
-            stop = f"{shlex.join(rules.STOP)} >/dev/null 2>&1 || [ $? -eq {NOBODY} ]\n"
+            stop = f"{shlex.join(rules.STOP)} >/dev/null 2>&1 || [ $? -eq {EXIT_NOT_RUNNING} ]\n"
             return HERE.format(command=restore, text=REMOVE) + stop
-        queues = {source: rules.queue_of(source) for source in incoming}
+        queues = {source: rules.queue_number(source) for source in incoming}
         seed = (self._seed << 32 | int(IPv4Address(address))) % (1 << 63)
         state = f"seed {seed}\n" + "".join(
             f"queue {queues[source]}{_words(impairment)}\n" for source, impairment in incoming.items()
@@ -49,7 +49,7 @@ class Shaper:
         )
 
 
-def _words(impairment: Impairment) -> str:
+def _words(impairment: PacketImpairment) -> str:
     words = [f"{name}={_us(value)}us" for name in ("delay", "jitter") if (value := getattr(impairment, name))]
     words += [
         f"{name}={value * 100:.6f}%"

@@ -13,7 +13,7 @@
     read.py problems.py shape.py keyed.py
                   tree -> models, and sentences for everything that is wrong
     context.py resolve.py
-                  models -> :class:`torrentnet.lab.plan.Plan`: files and nodes, then
+                  models -> :class:`torrentnet.lab.scenario.plan.Plan`: files and nodes, then
     resolve_links.py
                   directions and qualities
     resolve_timeline.py resolve_state.py resolve_after.py said.py

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.errors import ScenarioError
-from torrentnet.lab.scenario.parameters import put_parameters
-from torrentnet.lab.scenario.parse import read_document
-from torrentnet.lab.scenario.read import read_draft
-from torrentnet.lab.scenario.resolve import resolve
+from torrentnet.lab.scenario.language.draft import read_draft
+from torrentnet.lab.scenario.language.parameters import substitute_parameters
+from torrentnet.lab.scenario.language.yaml_parser import read_document
+from torrentnet.lab.scenario.resolve.scenario import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torrentnet.lab.plan import Plan
+    from torrentnet.lab.scenario.plan import Plan
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -32,7 +32,7 @@ def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, st
     """
     path = Path(path)
     document, problems = read_document(path, shown_as)
-    document, unset, values = put_parameters(document, settings or {})
+    document, unset, values = substitute_parameters(document, settings or {})
     problems += unset
     draft, wrong = read_draft(document)
     problems += wrong

@@ -16,23 +16,23 @@ import docker.errors
 
 import docker
 from torrentnet.lab.engines.docker import labels
-from torrentnet.lab.engines.values import Mode
+from torrentnet.lab.engines.owner import Owner, boot_id, is_alive, pid_namespace
+from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.owner import Owner, boot_id, lives, pid_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 PARALLEL = 4
 ATTEMPTS = 20
-ATTEMPT_PAUSE_S = 0.25
-UNSETTLED_LOOKS = 7
+ATTEMPT_INTERVAL = 0.25
+UNSETTLED_ATTEMPTS = 7
 """Looks in a row that must find nothing where the engine may still be making what it was asked for before a Ctrl-C."""
 LIVING = {"running", "paused", "restarting"}
 
 
 @dataclass(slots=True)
-class Remains:
+class LabRemains:
     """What there is of one lab."""
 
     project: str
@@ -44,13 +44,13 @@ class Remains:
     """Whether one of its containers runs."""
 
 
-def find(client: docker.DockerClient, project: str | None = None) -> list[Remains]:
+def find(client: docker.DockerClient, project: str | None = None) -> list[LabRemains]:
     """Everything that carries our labels, by lab; of one lab where ``project`` names it."""
     wanted = {"label": f"{labels.LAB}={project}" if project else labels.LAB}
-    found: dict[str, Remains] = {}
+    found: dict[str, LabRemains] = {}
 
-    def remains(of: Mapping[str, str]) -> Remains:
-        return found.setdefault(of[labels.LAB], Remains(of[labels.LAB], of))
+    def remains(of: Mapping[str, str]) -> LabRemains:
+        return found.setdefault(of[labels.LAB], LabRemains(of[labels.LAB], of))
 
     for row in client.api.containers(all=True, filters=wanted):
         lab = remains(row["Labels"])
@@ -64,7 +64,7 @@ def find(client: docker.DockerClient, project: str | None = None) -> list[Remain
 
 
 def is_orphan(
-    remains: Remains,
+    remains: LabRemains,
     *,
     boot: str,
     namespace: str,
@@ -87,12 +87,12 @@ def is_orphan(
     return not finished(Path(remains.labels.get(labels.HOME, "/nonexistent")), remains.project)
 
 
-def sweep(client: docker.DockerClient, finished: Callable[[Path, str], bool]) -> list[str]:
+def collect_orphans(client: docker.DockerClient, finished: Callable[[Path, str], bool]) -> list[str]:
     """Remove the labs of dead owners; answers with their projects."""
     here, namespace = boot_id(), pid_namespace()
     swept = []
     for remains in find(client):
-        if is_orphan(remains, boot=here, namespace=namespace, alive=lives, finished=finished):
+        if is_orphan(remains, boot=here, namespace=namespace, alive=is_alive, finished=finished):
             remove(client, remains.project)
             swept.append(remains.project)
     return swept
@@ -106,13 +106,13 @@ def remove(client: docker.DockerClient, project: str, *, unsettled: bool = False
     """
     removed = looks = 0
     last: Exception | None = None
-    for _ in range(ATTEMPTS + UNSETTLED_LOOKS):
+    for _ in range(ATTEMPTS + UNSETTLED_ATTEMPTS):
         remains = next(iter(find(client, project)), None)
         if remains is None:
             looks += 1
-            if not unsettled or looks >= UNSETTLED_LOOKS:
+            if not unsettled or looks >= UNSETTLED_ATTEMPTS:
                 return removed
-            time.sleep(ATTEMPT_PAUSE_S)
+            time.sleep(ATTEMPT_INTERVAL)
             continue
         looks = 0
         removed += len(remains.containers)
@@ -121,7 +121,7 @@ def remove(client: docker.DockerClient, project: str, *, unsettled: bool = False
             last = _first_failure(remains.networks, client.api.remove_network)
             last = _first_failure(remains.volumes, client.api.remove_volume) or last
         if last is not None:
-            time.sleep(ATTEMPT_PAUSE_S)
+            time.sleep(ATTEMPT_INTERVAL)
     raise EngineError(
         f"the lab {project} could not be removed: {last}",
         hint=f"docker rm -fv $(docker ps -aq --filter label={labels.LAB}={project})",

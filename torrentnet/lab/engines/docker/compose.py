@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from torrentnet.lab.child import run_child
+from torrentnet.lab.engines.child_process import run_child
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.metainfo import FOLDER as TORRENTS
+from torrentnet.lab.run.torrents import TORRENTS_FOLDER as TORRENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from ipaddress import IPv4Network
     from pathlib import Path
 
-    from torrentnet.lab.engines.values import LabSpec, Place
+    from torrentnet.lab.engines.types import LabSpec, NodeLocation
 
 FILES = "/files"
 DATA = "/data"
@@ -77,7 +77,7 @@ class Topology:
     """``docker-compose.yml``."""
     image: str
     subnet: IPv4Network
-    places: Mapping[str, Place]
+    places: Mapping[str, NodeLocation]
     owner: Mapping[str, str]
     """Labels that say whose lab it is."""
     clients_image: str = ""
@@ -89,7 +89,7 @@ def escape(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _given(source: Path, target: str) -> dict[str, object]:
+def _read_only_bind(source: Path, target: str) -> dict[str, object]:
     return {"type": "bind", "source": escape(str(source)), "target": target, "read_only": True}
 
 
@@ -113,9 +113,9 @@ def render(spec: LabSpec, topology: Topology) -> str:
             service["environment"] = {"TORRENTNET_GATE": spec.gate}
         volumes: list[object] = []
         if node.wants_files:
-            volumes.append(_given(spec.files, FILES))
+            volumes.append(_read_only_bind(spec.files, FILES))
         elif node.wants_torrents:
-            volumes.append(_given(spec.files / TORRENTS, f"{FILES}/{TORRENTS}"))
+            volumes.append(_read_only_bind(spec.files / TORRENTS, f"{FILES}/{TORRENTS}"))
         if node.disk is not None:
             # In place of the inherited volume; two mounts on one directory are refused.
             service["volumes"] = _Override(volumes)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 POOL = 256
 """Connections to the engine that are kept: one a log stream, and some to work with."""
-TIMEOUT_S = 60
-KNOCK_S = 5.0
+TIMEOUT = 60
+PROBE_TIMEOUT = 5.0
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 NO_ENGINE_HINT = "`make engine` installs and starts Docker on Debian and Ubuntu; `make doctor` shows what is missing"
 
@@ -30,25 +30,25 @@ def connect() -> docker.DockerClient:
     where = _endpoint()
     try:
         # The SDK leaves a socket open behind it when nobody answers there.
-        _knock(where)
+        _probe_socket(where)
         environment = {**os.environ, "DOCKER_HOST": where}
-        return docker.from_env(timeout=TIMEOUT_S, max_pool_size=POOL, environment=environment)
+        return docker.from_env(timeout=TIMEOUT, max_pool_size=POOL, environment=environment)
     except (docker.errors.DockerException, OSError) as error:
-        raise EngineError(f"no Docker Engine answers at {where}: {reason(error)}", hint=NO_ENGINE_HINT) from error
+        raise EngineError(f"no Docker Engine answers at {where}: {error_reason(error)}", hint=NO_ENGINE_HINT) from error
 
 
 @contextlib.contextmanager
-def explained(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Turn the SDK's exceptions into the lab's, which say ``what`` was tried."""
     try:
         yield
     except docker.errors.NotFound as error:
-        raise EngineError(f"{what}: the node is gone ({reason(error)})") from error
+        raise EngineError(f"{what}: the node is gone ({error_reason(error)})") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise EngineError(f"{what}: {reason(error)}", hint=NO_ENGINE_HINT) from error
+        raise EngineError(f"{what}: {error_reason(error)}", hint=NO_ENGINE_HINT) from error
 
 
-def reason(error: BaseException) -> str:
+def error_reason(error: BaseException) -> str:
     """The engine's own words or the machine's, without the wrapping of the SDK and of what is below it."""
     if isinstance(error, docker.errors.APIError) and error.explanation:
         return str(error.explanation)
@@ -70,10 +70,10 @@ def _endpoint() -> str:
     return DEFAULT_HOST
 
 
-def _knock(where: str) -> None:
+def _probe_socket(where: str) -> None:
     """Raise OSError where nobody listens at a Unix socket."""
     scheme, _, path = where.partition("://")
     if scheme == "unix":
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(KNOCK_S)
+            probe.settimeout(PROBE_TIMEOUT)
             probe.connect(path)

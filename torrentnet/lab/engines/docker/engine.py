@@ -10,31 +10,31 @@ import docker.errors
 import requests
 
 import docker
-from torrentnet.lab import state
-from torrentnet.lab.engines import base
-from torrentnet.lab.engines.docker import cleanup, compose, examine, execs, helpers, image, labels, network
-from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, explained, reason
-from torrentnet.lab.engines.docker.streams import Streams
-from torrentnet.lab.engines.values import (
+from torrentnet.lab.engines import interface, subnets
+from torrentnet.lab.engines.docker import cleanup, compose, container_exec, diagnosis, helper_containers, images, labels
+from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, error_reason, translate_errors
+from torrentnet.lab.engines.docker.log_streams import LogStreams
+from torrentnet.lab.engines.owner import boot_id
+from torrentnet.lab.engines.types import (
     ExecResult,
     Finding,
     LabSpec,
     LogLine,
+    NodeLocation,
     NodeState,
     NodeStatus,
-    Place,
-    Say,
+    ProgressCallback,
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.owner import boot_id
+from torrentnet.lab.home import lab_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from ipaddress import IPv4Network
     from pathlib import Path
 
-    from torrentnet.lab.network.together import Result, RunMany
+    from torrentnet.lab.engines.docker.batch_exec import BatchExec, Result
 
 SUBNET_ATTEMPTS = 8
 STOP_GRACE_S = 5
@@ -49,7 +49,7 @@ STATUSES = {
 }
 
 
-class DockerEngine(base.Engine):
+class DockerEngine(interface.Engine):
     """Runs one lab in Docker. ``root`` is the checkout: Dockerfile and docker-compose.yml."""
 
     name = "docker"
@@ -63,8 +63,8 @@ class DockerEngine(base.Engine):
         """With other people's programs; empty where none is wanted."""
         self._project = ""
         self._ids: dict[str, str] = {}
-        self._places: dict[str, Place] = {}
-        self._streams: Streams | None = None
+        self._places: dict[str, NodeLocation] = {}
+        self._streams: LogStreams | None = None
         self._dying: set[str] = set()
         """Nodes that were sent a SIGKILL and have not been looked at since."""
         self._creating = False
@@ -73,7 +73,7 @@ class DockerEngine(base.Engine):
         """Of the nodes' programs, as long as they live."""
         self._marks: dict[str, str] = {}
         """The labels of everything in the lab."""
-        self._helper: helpers.Helper | None = None
+        self._helper: helper_containers.BatchExecHelper | None = None
 
     # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
 
@@ -90,35 +90,35 @@ class DockerEngine(base.Engine):
             return
         if shutil.which("docker") is None:
             raise EngineError("the command `docker` is not installed", hint=NO_ENGINE_HINT)
-        with explained("no Docker Engine answers"):
+        with translate_errors("no Docker Engine answers"):
             self.client.ping()
-        missing = next((finding for finding in examine.compose_findings(self._root) if not finding.ok), None)
+        missing = next((finding for finding in diagnosis.compose_findings(self._root) if not finding.ok), None)
         if missing:
             raise EngineError(f"{missing.what}: {missing.found}", hint=missing.remedy)
         self._checked = True
 
     def examine(self) -> list[Finding]:
         """See :meth:`base.Engine.examine`."""
-        return examine.examine(self._root, lambda: self.client)
+        return diagnosis.diagnose(self._root, lambda: self.client)
 
     def sweep(self) -> list[str]:
         """See :meth:`base.Engine.sweep`."""
-        with explained("looking for what dead labs left behind"):
-            return cleanup.sweep(self.client, state.is_finished)
+        with translate_errors("looking for what dead labs left behind"):
+            return cleanup.collect_orphans(self.client, lab_store.is_finished)
 
-    def prepare(self, say: Say) -> None:
+    def prepare(self, say: ProgressCallback) -> None:
         """See :meth:`base.Engine.prepare`."""
-        with explained("the image"):
-            self._image = image.ensure(self.client, self._root, say)
+        with translate_errors("the image"):
+            self._image = images.ensure_image(self.client, self._root, say)
 
-    def prepare_programs(self, programs: Sequence[str], say: Say) -> None:
+    def prepare_programs(self, programs: Sequence[str], say: ProgressCallback) -> None:
         """See :meth:`base.Engine.prepare_programs`."""
-        with explained(f"the image with {', '.join(programs)}"):
-            self._clients_image = image.ensure(self.client, self._root, say, image.CLIENTS)
+        with translate_errors(f"the image with {', '.join(programs)}"):
+            self._clients_image = images.ensure_image(self.client, self._root, say, images.CLIENTS)
 
     def environment(self) -> dict[str, str]:
         """See :meth:`base.Engine.environment`."""
-        with explained("asking the engine for its version"):
+        with translate_errors("asking the engine for its version"):
             info = self.client.info()
         return {
             "engine": f"docker {info.get('ServerVersion', '?')}",
@@ -133,8 +133,8 @@ class DockerEngine(base.Engine):
 
     def fingerprint(self) -> str | None:
         """See :meth:`base.Engine.fingerprint`."""
-        tag = self._image or image.tag_of(self._root)
-        with explained("asking the engine for its version"):
+        tag = self._image or images.tag_of(self._root)
+        with translate_errors("asking the engine for its version"):
             info = self.client.info()
             try:
                 self.client.images.get(tag)
@@ -146,28 +146,32 @@ class DockerEngine(base.Engine):
     @contextlib.contextmanager
     def scratch(self) -> Iterator[str]:
         """See :meth:`base.Engine.scratch`."""
-        with explained("trying out what the nodes' network can do"), contextlib.ExitStack() as stack:
+        with translate_errors("trying out what the nodes' network can do"), contextlib.ExitStack() as stack:
             name = f"a trial of {self._image}"
-            self._ids[name] = stack.enter_context(helpers.scratch(self.client, self._image, state.home()))
+            self._ids[name] = stack.enter_context(
+                helper_containers.scratch_container(self.client, self._image, lab_store.lab_home())
+            )
             stack.callback(self._ids.pop, name)
             yield name
 
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
         """See :meth:`base.Engine.exec_root`."""
-        with explained(f"setting the network of {node}"):
-            return execs.run(self.client, self._id(node), argv, timeout=timeout, stdin=stdin, user="0", privileged=True)
+        with translate_errors(f"setting the network of {node}"):
+            return container_exec.run(
+                self.client, self._id(node), argv, timeout=timeout, stdin=stdin, user="0", privileged=True
+            )
 
-    def together(self) -> RunMany | None:
+    def together(self) -> BatchExec | None:
         """See :meth:`base.Engine.together`."""
         if self._helper is None:
-            with explained("making the helper that sets the nodes' network"):
-                self._helper = helpers.Helper(self.client, self._image, self._marks, self._pid)
+            with translate_errors("making the helper that sets the nodes' network"):
+                self._helper = helper_containers.BatchExecHelper(self.client, self._image, self._marks, self._pid)
         return self._run_together
 
     def _run_together(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
         if self._helper is None:
             raise EngineError("the helper that sets the nodes' network is gone")
-        with explained("setting the network of the nodes"):
+        with translate_errors("setting the network of the nodes"):
             return self._helper(scripts)
 
     def _pid(self, node: str) -> int:
@@ -177,20 +181,20 @@ class DockerEngine(base.Engine):
 
     # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def create(self, spec: LabSpec, say: Say) -> None:
+    def create(self, spec: LabSpec, say: ProgressCallback) -> None:
         """See :meth:`base.Engine.create`."""
         self._project = spec.project
-        owner = helpers.owner_labels(spec.mode, spec.home)
+        owner = helper_containers.owner_labels(spec.mode, spec.home)
         self._marks = {labels.LAB: spec.project, **owner}
         names = [node.name for node in spec.nodes]
         refused: list[IPv4Network] = []
         self._creating = True
         for _ in range(SUBNET_ATTEMPTS):
-            with explained("looking for a free subnet"):
-                taken = network.taken(self.client)
-            subnet = network.choose(len(names), [*taken, *refused])
-            addresses = network.assign(subnet, names)
-            self._places = {name: Place(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
+            with translate_errors("looking for a free subnet"):
+                taken = subnets.used_subnets(self.client)
+            subnet = subnets.choose_subnet(len(names), [*taken, *refused])
+            addresses = subnets.assign_addresses(subnet, names)
+            self._places = {name: NodeLocation(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
             topology = compose.Topology(
                 self._root / "docker-compose.yml", self._image, subnet, self._places, owner, self._clients_image
             )
@@ -213,7 +217,7 @@ class DockerEngine(base.Engine):
             raise EngineError(f"the lab {project} is gone", hint="`make up scenario=NAME` makes a new one")
 
     def _find_nodes(self) -> None:
-        with explained("looking for the lab's nodes"):
+        with translate_errors("looking for the lab's nodes"):
             self._find_containers()
 
     def _find_containers(self) -> None:
@@ -227,12 +231,12 @@ class DockerEngine(base.Engine):
                 address = next(
                     (entry["IPAMConfig"]["IPv4Address"] for entry in configured if entry.get("IPAMConfig")), ""
                 )
-                self._places[node] = Place(address, compose.FILES, compose.DATA)
+                self._places[node] = NodeLocation(address, compose.FILES, compose.DATA)
 
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
         """See :meth:`base.Engine.watch`."""
-        with explained("following the nodes"):
-            self._streams = Streams(self.client, self._project, self._ids, on_line, on_state)
+        with translate_errors("following the nodes"):
+            self._streams = LogStreams(self.client, self._project, self._ids, on_line, on_state)
         for node in self._ids:
             if self.state(node).status is not NodeStatus.CREATED:
                 self._streams.open(node)
@@ -243,10 +247,10 @@ class DockerEngine(base.Engine):
             self._streams.close()
             self._streams = None
 
-    def destroy(self, say: Say) -> None:
+    def destroy(self, say: ProgressCallback) -> None:
         """See :meth:`base.Engine.destroy`."""
         if self._project:
-            with explained("removing the lab"):
+            with translate_errors("removing the lab"):
                 cleanup.remove(self.client, self._project, unsettled=self._creating)
             self._creating = False
             self._ids.clear()
@@ -265,7 +269,7 @@ class DockerEngine(base.Engine):
     # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def places(self) -> Mapping[str, Place]:
+    def places(self) -> Mapping[str, NodeLocation]:
         """See :attr:`base.Engine.places`."""
         return self._places
 
@@ -280,20 +284,20 @@ class DockerEngine(base.Engine):
         except docker.errors.NotFound:
             return NodeState(NodeStatus.GONE)
         except (docker.errors.DockerException, requests.RequestException) as error:
-            raise EngineError(f"the state of {node}: {reason(error)}") from error
+            raise EngineError(f"the state of {node}: {error_reason(error)}") from error
         status = STATUSES.get(found["Status"], NodeStatus.GONE)
         return NodeState(status, int(found["ExitCode"]) if status is NodeStatus.EXITED else None)
 
     def life(self, node: str) -> str:
         """See :meth:`base.Engine.life`."""
-        with explained(f"the state of {node}"):
+        with translate_errors(f"the state of {node}"):
             found = self.client.api.inspect_container(self._id(node))
         return f"{found['Id']} {found['State']['StartedAt']}"
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         """See :meth:`base.Engine.exec`."""
-        with explained(f"`{' '.join(argv)}` in {node}"):
-            return execs.run(self.client, self._id(node), argv, timeout=timeout)
+        with translate_errors(f"`{' '.join(argv)}` in {node}"):
+            return container_exec.run(self.client, self._id(node), argv, timeout=timeout)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
         """See :meth:`base.Engine.attach_command`."""
@@ -317,22 +321,22 @@ class DockerEngine(base.Engine):
 
     def _start(self, node: str) -> None:
         self._pids.pop(node, None)
-        with explained(f"start {node}"):
+        with translate_errors(f"start {node}"):
             self.client.api.start(self._id(node))
 
     def _kill(self, node: str) -> None:
-        with explained(f"kill {node}"):
+        with translate_errors(f"kill {node}"):
             self._dying.add(node)
             self.client.api.kill(self._id(node), "SIGKILL")
 
     def _stop(self, node: str) -> None:
-        with explained(f"stop {node}"):
+        with translate_errors(f"stop {node}"):
             self.client.api.stop(self._id(node), timeout=STOP_GRACE_S)
 
     def _pause(self, node: str) -> None:
-        with explained(f"pause {node}"):
+        with translate_errors(f"pause {node}"):
             self.client.api.pause(self._id(node))
 
     def _resume(self, node: str) -> None:
-        with explained(f"resume {node}"):
+        with translate_errors(f"resume {node}"):
             self.client.api.unpause(self._id(node))

@@ -17,7 +17,7 @@ import socket
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.docker import network as docker_network
+from torrentnet.lab.engines import subnets as docker_network
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ CLAIM_PORT = 6770
 
 def own_subnet(nodes: int, used: Iterable[IPv4Network]) -> IPv4Network:
     """A subnet for nodes with namespaces. Raises EngineError."""
-    return docker_network.choose(nodes, used)
+    return docker_network.choose_subnet(nodes, used)
 
 
-def claim(nodes: int) -> tuple[IPv4Network, list[socket.socket]]:
+def claim_loopback_subnet(nodes: int) -> tuple[IPv4Network, list[socket.socket]]:
     """A subnet on the loopback interface, and the sockets that hold it while they are open. Raises EngineError."""
-    prefix = docker_network.prefix_for(nodes)
+    prefix = docker_network.prefix_length(nodes)
     for candidate in LOOPBACK.subnets(new_prefix=prefix):
         held: list[socket.socket] = []
         with contextlib.ExitStack() as stack:

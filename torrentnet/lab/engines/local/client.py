@@ -11,25 +11,25 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from torrentnet.lab.engines.local import protocol
-from torrentnet.lab.engines.local.journal import Entry
-from torrentnet.lab.engines.values import ExecResult, LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.local.supervisor.journal import JournalEntry
+from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-ANSWER_S = 30.0
+REPLY_TIMEOUT = 30.0
 """For the keeper to answer; longer than the longest grace."""
 OUTPUT_LIMIT = 4 * 1024 * 1024
 """Bytes of a command's answer that are kept; the rest is read and dropped."""
-RECEIVE = 64 * 1024
-LINGER_S = 0.2
+RECEIVE_SIZE = 64 * 1024
+LINGER = 0.2
 """For the last output of a command that has ended: a child of its own may hold the stream for ever."""
-JOIN_S = 5.0
+JOIN_TIMEOUT = 5.0
 
 
-class KeeperGone(EngineError):
+class SupervisorGoneError(EngineError):
     """Nobody answers at the keeper's socket."""
 
     def __init__(self) -> None:
@@ -39,13 +39,13 @@ class KeeperGone(EngineError):
         )
 
 
-class Client:
+class SupervisorClient:
     """One keeper's client. Safe to call from any thread."""
 
     def __init__(self, directory: Path) -> None:
         self._path = str(directory / protocol.SOCKET)
 
-    def ask(self, do: str, *, timeout: float = ANSWER_S, **words: object) -> dict[str, Any]:
+    def ask(self, do: str, *, timeout: float = REPLY_TIMEOUT, **words: object) -> dict[str, Any]:
         """One request and its answer. Raises EngineError."""
         with self._connect() as connection:
             try:
@@ -55,7 +55,7 @@ class Client:
             except TimeoutError:
                 raise EngineError(f"the keeper did not answer to `{do}` within {timeout:g} s") from None
             except OSError as error:
-                raise KeeperGone from error
+                raise SupervisorGoneError from error
 
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -63,20 +63,20 @@ class Client:
             connection.connect(self._path)
         except OSError as error:
             connection.close()
-            raise KeeperGone from error
+            raise SupervisorGoneError from error
         return connection
 
     def watch(self) -> tuple[socket.socket, int]:
         """A connection on which the journal comes from its beginning, and its size now. Raises EngineError."""
         connection = self._connect()
         try:
-            connection.settimeout(ANSWER_S)
+            connection.settimeout(REPLY_TIMEOUT)
             connection.send(protocol.encode({"do": "watch"}))
             past = int(_answer(connection.recv(protocol.MESSAGE_LIMIT))["end"])
             connection.settimeout(None)
         except OSError as error:
             connection.close()
-            raise KeeperGone from error
+            raise SupervisorGoneError from error
         except BaseException:
             connection.close()
             raise
@@ -105,7 +105,7 @@ class Client:
                 heard, tell = os.pipe()
                 ours.append(heard)
                 theirs.append(tell)
-            talk = _Talk(connection, feed, b"" if stdin is None else stdin.encode(), ours)
+            talk = _CommandStreams(connection, feed, b"" if stdin is None else stdin.encode(), ours)
             stack.callback(talk.close)
             try:
                 socket.send_fds(
@@ -114,7 +114,7 @@ class Client:
                     theirs,
                 )
             except OSError as error:
-                raise KeeperGone from error
+                raise SupervisorGoneError from error
             finally:
                 for descriptor in theirs:
                     os.close(descriptor)
@@ -124,7 +124,7 @@ class Client:
             return ExecResult(status, *talk.texts)
 
 
-class _Talk:
+class _CommandStreams:
     """Hands a command its input while taking what it prints."""
 
     def __init__(self, connection: socket.socket, feed: int, stdin: bytes, outputs: list[int]) -> None:
@@ -170,7 +170,7 @@ class _Talk:
                 if descriptor == self._connection.fileno():
                     poll.unregister(descriptor)
                     self._status = self._ended()
-                    deadline = min(deadline, time.monotonic() + LINGER_S)
+                    deadline = min(deadline, time.monotonic() + LINGER)
                 elif descriptor == self._feed:
                     if self._write():
                         poll.unregister(descriptor)
@@ -185,7 +185,7 @@ class _Talk:
         try:
             return int(_answer(self._connection.recv(protocol.MESSAGE_LIMIT))["status"])
         except OSError as error:
-            raise KeeperGone from error
+            raise SupervisorGoneError from error
 
     def _write(self) -> bool:
         """Whether all has been handed over, or nobody wants it."""
@@ -200,7 +200,7 @@ class _Talk:
     def _read(self, descriptor: int) -> bool:
         """Whether that was the end of the stream."""
         try:
-            data = os.read(descriptor, RECEIVE)
+            data = os.read(descriptor, RECEIVE_SIZE)
         except BlockingIOError:
             return False
         if self._kept < OUTPUT_LIMIT:
@@ -211,19 +211,19 @@ class _Talk:
 
 def _answer(packet: bytes) -> dict[str, Any]:
     if not packet:
-        raise KeeperGone
+        raise SupervisorGoneError
     answer = protocol.decode(packet)
     if "error" in answer:
         raise EngineError(str(answer["error"]))
     return answer
 
 
-class Follower:
+class JournalFollower:
     """Follows a keeper's journal on a thread of its own, and calls back. Lines of the past come too, changes do not."""
 
     def __init__(
         self,
-        client: Client,
+        client: SupervisorClient,
         nodes: Iterable[str],
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
@@ -242,7 +242,7 @@ class Follower:
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
         if self._thread is not threading.current_thread():
-            self._thread.join(JOIN_S)
+            self._thread.join(JOIN_TIMEOUT)
         self._connection.close()
 
     def _run(self) -> None:
@@ -255,7 +255,7 @@ class Follower:
             for node in self._nodes:
                 self._on_state(StateChange(node, time.time(), NodeState(NodeStatus.GONE)))
 
-    def _hand_on(self, entry: Entry, *, past: bool) -> None:
+    def _hand_on(self, entry: JournalEntry, *, past: bool) -> None:
         if entry.text is not None:
             self._on_line(LogLine(entry.node, entry.time, entry.text))
         elif not past:
@@ -263,7 +263,7 @@ class Follower:
             self._on_state(StateChange(entry.node, entry.time, state))
 
 
-def stream(client: Client, *, follow: bool) -> Iterator[Entry]:
+def stream_journal(client: SupervisorClient, *, follow: bool) -> Iterator[JournalEntry]:
     """The journal's entries from its beginning: to its present end, or for as long as the keeper lives."""
     connection, past = client.watch()
     with connection:
@@ -275,7 +275,7 @@ def stream(client: Client, *, follow: bool) -> Iterator[Entry]:
                 return
 
 
-def _entries(connection: socket.socket) -> Iterator[tuple[Entry, int]]:
+def _entries(connection: socket.socket) -> Iterator[tuple[JournalEntry, int]]:
     """What the keeper sends of its journal, each entry with its end in it; ends with the connection."""
     rest, seen = b"", 0
     while True:
@@ -288,4 +288,4 @@ def _entries(connection: socket.socket) -> Iterator[tuple[Entry, int]]:
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
             seen += len(line) + 1
-            yield Entry.decode(line), seen
+            yield JournalEntry.decode(line), seen

@@ -13,47 +13,47 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torrentnet.lab import state
-from torrentnet.lab.engines import base
-from torrentnet.lab.engines.docker import network as subnets
-from torrentnet.lab.engines.local import addresses, examine, protocol, registry, view
-from torrentnet.lab.engines.local.client import Client, Follower, KeeperGone
-from torrentnet.lab.engines.local.hold import Hold
-from torrentnet.lab.engines.local.programs import write_commands
-from torrentnet.lab.engines.local.protocol import KeptLab, KeptNode
-from torrentnet.lab.engines.values import (
+from torrentnet.lab.engines import interface, subnets
+from torrentnet.lab.engines.local import addresses, diagnosis, protocol, registry
+from torrentnet.lab.engines.local.client import JournalFollower, SupervisorClient, SupervisorGoneError
+from torrentnet.lab.engines.local.protocol import SupervisedLab, SupervisedNode
+from torrentnet.lab.engines.local.supervisor import sandbox_root
+from torrentnet.lab.engines.local.supervisor.preload import write_commands
+from torrentnet.lab.engines.local.supervisor_handle import SupervisorHandle
+from torrentnet.lab.engines.owner import Owner, boot_id
+from torrentnet.lab.engines.types import (
     ExecResult,
     Finding,
     LabSpec,
     LogLine,
     Mode,
+    NetworkUnavailableError,
+    NodeLocation,
     NodeSpec,
     NodeState,
     NodeStatus,
-    NoNetwork,
-    Place,
-    Say,
+    ProgressCallback,
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.owner import Owner, boot_id
+from torrentnet.lab.home import lab_store
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torrentnet.lab.engines.values import CommandLines
+    from torrentnet.lab.engines.types import CommandLineBuilder
 
 IN_NODES = ("wire", "tracker", "peer", "console", "shaper")
 """Our packages that nodes run."""
 NODES_FILE = "nodes.json"
 """In the run's record: every node with its command line."""
 TRIAL = "trial"
-TRIAL_S = "600"
+TRIAL_LIFETIME = "600"
 """For the trial's node to live, at most."""
 
 
-class LocalEngine(base.Engine):
+class LocalEngine(interface.Engine):
     """Runs one lab as processes. ``root`` is the checkout."""
 
     name = "local"
@@ -61,41 +61,41 @@ class LocalEngine(base.Engine):
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._way: examine.Way | None = None
-        self._lab: KeptLab | None = None
+        self._way: diagnosis.NetworkMode | None = None
+        self._lab: SupervisedLab | None = None
         self._project = ""
         self._mode = Mode.RUN
         self._directory: Path | None = None
-        self._hold: Hold | None = None
-        self._places: dict[str, Place] = {}
-        self._follower_of_journal: Follower | None = None
+        self._hold: SupervisorHandle | None = None
+        self._places: dict[str, NodeLocation] = {}
+        self._follower_of_journal: JournalFollower | None = None
         self._trial: LocalEngine | None = None
         """Keeps the node of :meth:`scratch`."""
 
     # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def way(self) -> examine.Way:
+    def way(self) -> diagnosis.NetworkMode:
         """How nodes are connected on this machine; tried at its first use. Raises EngineError."""
         if self._way is None:
-            self._way = examine.find_way(self._root)
+            self._way = diagnosis.find_network_mode(self._root)
         return self._way
 
     def check(self) -> None:
         """See :meth:`base.Engine.check`."""
-        if platform.system() != examine.SYSTEM:
-            raise EngineError(f"the engine `local` does not run on {platform.system()}", hint=examine.NEEDS_LINUX)
-        registry.base()
+        if platform.system() != diagnosis.SYSTEM:
+            raise EngineError(f"the engine `local` does not run on {platform.system()}", hint=diagnosis.NEEDS_LINUX)
+        registry.base_directory()
 
     def examine(self) -> list[Finding]:
         """See :meth:`base.Engine.examine`."""
-        return examine.findings(self._root)
+        return diagnosis.findings(self._root)
 
     def sweep(self) -> list[str]:
         """See :meth:`base.Engine.sweep`."""
-        return registry.sweep()
+        return registry.collect_orphans()
 
-    def prepare(self, say: Say) -> None:
+    def prepare(self, say: ProgressCallback) -> None:
         """See :meth:`base.Engine.prepare`."""
         del say
         # Once for all nodes. Where nothing can be written each of them does it for itself, in memory.
@@ -129,7 +129,7 @@ class LocalEngine(base.Engine):
     def scratch(self) -> Iterator[str]:
         """See :meth:`base.Engine.scratch`."""
         if self.way.network != protocol.NAMESPACES:
-            raise NoNetwork(
+            raise NetworkUnavailableError(
                 f"the nodes are processes on the loopback interface ({self.way.why})",
                 f"{self.way.remedy}; or use Docker",
             )
@@ -137,7 +137,12 @@ class LocalEngine(base.Engine):
         trial._way = self.way
         project = f"{TRIAL}-{secrets.token_hex(3)}"
         try:
-            trial._make(project, state.home(), (NodeSpec(TRIAL, "", False),), lambda _: {TRIAL: ("sleep", TRIAL_S)})
+            trial._make(
+                project,
+                lab_store.lab_home(),
+                (NodeSpec(TRIAL, "", False),),
+                lambda _: {TRIAL: ("sleep", TRIAL_LIFETIME)},
+            )
             trial.start(TRIAL)
             self._trial = trial
             yield TRIAL
@@ -152,7 +157,7 @@ class LocalEngine(base.Engine):
             return self._trial.exec_root(node, argv, stdin, timeout=timeout)
         if self._lab is None or self._lab.network != protocol.NAMESPACES:
             return super().exec_root(node, argv, stdin, timeout=timeout)
-        with _explained(f"setting the network of {node}"):
+        with _translate_errors(f"setting the network of {node}"):
             return self._client().run(self._known(node), argv, timeout=timeout, stdin=stdin, root=True)
 
     def why_no_counters(self) -> str:
@@ -163,7 +168,7 @@ class LocalEngine(base.Engine):
 
     # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def create(self, spec: LabSpec, say: Say) -> None:
+    def create(self, spec: LabSpec, say: ProgressCallback) -> None:
         """See :meth:`base.Engine.create`."""
         self._mode = spec.mode
         small = [node.name for node in spec.nodes if node.disk is not None]
@@ -181,9 +186,9 @@ class LocalEngine(base.Engine):
         project: str,
         home: Path,
         nodes: Sequence[NodeSpec],
-        commands: CommandLines,
+        commands: CommandLineBuilder,
         files: Path | None = None,
-        say: Say = lambda _: None,
+        say: ProgressCallback = lambda _: None,
         gate: str = "",
     ) -> None:
         self._project = project
@@ -196,15 +201,15 @@ class LocalEngine(base.Engine):
                     others = [ipaddress.IPv4Network(one.lab.subnet) for one in registry.labs(path) if one.lab]
                     subnet = addresses.own_subnet(len(names), others)
                 else:
-                    subnet, held = addresses.claim(len(names))
+                    subnet, held = addresses.claim_loopback_subnet(len(names))
                 say(f"creating {len(names)} nodes on {subnet} ({self.way.network})")
                 own = files.parent if files is not None else self._directory / "own"
-                given = subnets.assign(subnet, names)
+                given = subnets.assign_addresses(subnet, names)
                 self._places = {
                     name: self._place(str(given[name]), files or own, own / "nodes" / name) for name in names
                 }
                 lines = commands(self._places)
-                self._lab = KeptLab(
+                self._lab = SupervisedLab(
                     project=project,
                     owner=str(Owner.myself()),
                     home=str(home),
@@ -216,7 +221,7 @@ class LocalEngine(base.Engine):
                     files=str(files or ""),
                     path=os.environ.get("PATH", os.defpath),
                     nodes=tuple(
-                        KeptNode(
+                        SupervisedNode(
                             node.name,
                             str(given[node.name]),
                             tuple(lines[node.name]),
@@ -231,17 +236,17 @@ class LocalEngine(base.Engine):
             write_commands(own / "bin", self._root)
             for node in self._lab.nodes:
                 Path(node.data).mkdir(parents=True, exist_ok=True)
-            self._hold = Hold(self._directory, self._root, [one.fileno() for one in held])
+            self._hold = SupervisorHandle(self._directory, self._root, [one.fileno() for one in held])
         except OSError as error:
             raise EngineError(f"the lab cannot be made: {error}") from error
         finally:
             for one in held:
                 one.close()
 
-    def _place(self, address: str, files: Path, data: Path) -> Place:
+    def _place(self, address: str, files: Path, data: Path) -> NodeLocation:
         if self.way.network == protocol.NAMESPACES:
-            return Place(address, view.FILES, view.DATA)
-        return Place(address, str(files), str(data))
+            return NodeLocation(address, sandbox_root.FILES, sandbox_root.DATA)
+        return NodeLocation(address, str(files), str(data))
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
         """See :meth:`base.Engine.adopt`."""
@@ -255,13 +260,13 @@ class LocalEngine(base.Engine):
                 hint="`make down` removes what is left of it; `make up scenario=NAME` makes a new one",
             )
         self._lab, self._directory = found.lab, found.path
-        self._way = examine.Way(found.lab.network)
+        self._way = diagnosis.NetworkMode(found.lab.network)
         files = Path(found.lab.files)
         self._places = {node.name: self._place(node.address, files, Path(node.data)) for node in found.lab.nodes}
 
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
         """See :meth:`base.Engine.watch`."""
-        self._follower_of_journal = Follower(self._client(), self._places, on_line, on_state)
+        self._follower_of_journal = JournalFollower(self._client(), self._places, on_line, on_state)
 
     def unwatch(self) -> None:
         """See :meth:`base.Engine.unwatch`."""
@@ -269,18 +274,18 @@ class LocalEngine(base.Engine):
             self._follower_of_journal.close()
             self._follower_of_journal = None
 
-    def destroy(self, say: Say) -> None:
+    def destroy(self, say: ProgressCallback) -> None:
         """See :meth:`base.Engine.destroy`."""
         del say
         self.unwatch()
         if self._directory is None:
             return
         with contextlib.suppress(EngineError):
-            Client(self._directory).ask("end")
+            SupervisorClient(self._directory).ask("end")
         if self._hold is not None:
             self._hold.let_go()
             self._hold = None
-        registry.remove(registry.Registered(self._directory, self._lab))
+        registry.remove(registry.LabEntry(self._directory, self._lab))
         self._directory = None
 
     def close(self) -> None:
@@ -297,7 +302,7 @@ class LocalEngine(base.Engine):
     # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def places(self) -> Mapping[str, Place]:
+    def places(self) -> Mapping[str, NodeLocation]:
         """See :attr:`base.Engine.places`."""
         return self._places
 
@@ -305,12 +310,12 @@ class LocalEngine(base.Engine):
         """See :meth:`base.Engine.state`."""
         try:
             return self._client().states()[self._known(node)]
-        except KeeperGone:
+        except SupervisorGoneError:
             return NodeState(NodeStatus.GONE)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         """See :meth:`base.Engine.exec`."""
-        with _explained(f"`{' '.join(argv)}` in {node}"):
+        with _translate_errors(f"`{' '.join(argv)}` in {node}"):
             return self._client().run(self._known(node), argv, timeout=timeout)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
@@ -324,7 +329,12 @@ class LocalEngine(base.Engine):
     def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
         """See :meth:`base.Engine.logs_command`."""
         return [
-            *("env", f"PYTHONPATH={self._root}", *examine.python(), "torrentnet.lab.engines.local.logs"),
+            *(
+                "env",
+                f"PYTHONPATH={self._root}",
+                *diagnosis.python_command(),
+                "torrentnet.lab.engines.local.print_logs",
+            ),
             *(["--follow"] if follow else []),
             str(self._directory),
             *nodes,
@@ -339,13 +349,13 @@ class LocalEngine(base.Engine):
             raise EngineError(f"the lab {self._project} has no node {node}")
         return node
 
-    def _client(self) -> Client:
+    def _client(self) -> SupervisorClient:
         if self._directory is None:
-            raise KeeperGone
-        return Client(self._directory)
+            raise SupervisorGoneError
+        return SupervisorClient(self._directory)
 
     def _do(self, verb: str, node: str) -> None:
-        with _explained(f"{verb} {node}"):
+        with _translate_errors(f"{verb} {node}"):
             self._client().ask(verb, node=self._known(node))
 
     def _start(self, node: str) -> None:
@@ -365,11 +375,11 @@ class LocalEngine(base.Engine):
 
 
 @contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     """Say what was being done when the keeper refused."""
     try:
         yield
-    except KeeperGone:
+    except SupervisorGoneError:
         raise
     except EngineError as error:
         if what.startswith("`") and error.message.startswith(what.split(" in ", maxsplit=1)[0]):

@@ -30,12 +30,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 LAB_FILE = "lab.json"
-KEEPER_FILE = "keeper"
-"""Who keeps the lab, in the words of :mod:`torrentnet.lab.owner`."""
+SUPERVISOR_FILE = "keeper"
+"""Who keeps the lab, in the words of :mod:`torrentnet.lab.engines.owner`."""
 RELEASED_FILE = "released"
 SOCKET = "keeper.sock"
 JOURNAL = "journal"
-KEEPER_LOG = "keeper.log"
+SUPERVISOR_LOG = "keeper.log"
 ROOT = "root"
 """Where the nodes' view of the file system is put together."""
 CONSOLE = "console.sock"
@@ -50,7 +50,7 @@ READY = "ready"
 
 
 @dataclass(frozen=True, slots=True)
-class KeptNode:
+class SupervisedNode:
     """A node, as its keeper knows it."""
 
     name: str
@@ -59,11 +59,11 @@ class KeptNode:
     data: str
     """Its own directory, as this machine sees it."""
     disk: int | None
-    """See :attr:`torrentnet.lab.engines.values.NodeSpec.disk`."""
+    """See :attr:`torrentnet.lab.engines.types.NodeSpec.disk`."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeptLab:
+class SupervisedLab:
     """A lab, as its keeper and the registry know it."""
 
     project: str
@@ -81,20 +81,20 @@ class KeptLab:
     files: str
     path: str
     """PATH for what else a node runs."""
-    nodes: tuple[KeptNode, ...]
+    nodes: tuple[SupervisedNode, ...]
     gate: str = ""
-    """See :class:`torrentnet.lab.engines.values.LabSpec`."""
+    """See :class:`torrentnet.lab.engines.types.LabSpec`."""
 
     def dumps(self) -> str:
         """The text of the lab's file."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
-    def loads(cls, text: str) -> KeptLab:
+    def loads(cls, text: str) -> SupervisedLab:
         """What :meth:`dumps` wrote. Raises ValueError for anything else."""
         try:
             fields = json.loads(text)
-            nodes = tuple(KeptNode(**{**node, "argv": tuple(node["argv"])}) for node in fields.pop("nodes"))
+            nodes = tuple(SupervisedNode(**{**node, "argv": tuple(node["argv"])}) for node in fields.pop("nodes"))
             return cls(**fields, nodes=nodes)
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"no lab's file: {error}") from error
@@ -113,7 +113,7 @@ def decode(packet: bytes) -> dict[str, Any]:
     return message
 
 
-def console_path(lab: KeptLab, directory: str, node: str) -> str:
+def console_path(lab: SupervisedLab, directory: str, node: str) -> str:
     """A node's console socket, as this machine sees it."""
     del lab
     return f"{directory}/{node}/{CONSOLE}"

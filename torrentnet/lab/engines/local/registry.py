@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torrentnet.lab import state
 from torrentnet.lab.engines.local import protocol
-from torrentnet.lab.engines.local.protocol import KeptLab
+from torrentnet.lab.engines.local.protocol import SupervisedLab
+from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.owner import Owner, lives
+from torrentnet.lab.home import lab_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,18 +35,18 @@ LOCK = "lock"
 SOCKET_PATH_MOST = 107
 LONGEST_NODE = 46
 """Of a node's name: 40 characters, a dash, the number."""
-MODE = 0o700
-END_S = 5.0
-END_PAUSE_S = 0.01
+DIRECTORY_MODE = 0o700
+END_TIMEOUT = 5.0
+END_POLL_INTERVAL = 0.01
 
 
-def base() -> Path:
+def base_directory() -> Path:
     """Where the labs of this user are, made where it is not there; nobody else may write in it. Raises EngineError."""
     path = Path(os.environ.get(ENVIRONMENT) or f"/tmp/torrentnet-{os.getuid()}")
     if len(str(path)) + len("/123456/") + LONGEST_NODE + len("/" + protocol.CONSOLE) > SOCKET_PATH_MOST:
         raise EngineError(f"{path} is too long a path for sockets", hint=f"set {ENVIRONMENT} to a shorter one")
     with contextlib.suppress(FileExistsError):
-        path.mkdir(MODE)
+        path.mkdir(DIRECTORY_MODE)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise EngineError(
@@ -57,18 +57,18 @@ def base() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class LabEntry:
     """A lab's directory."""
 
     path: Path
-    lab: KeptLab | None
+    lab: SupervisedLab | None
     """None where its maker died while it wrote that down."""
 
     @property
     def keeper(self) -> Owner | None:
         """The lab's keeper, dead or alive."""
         try:
-            return Owner.parse((self.path / protocol.KEEPER_FILE).read_text(encoding="ascii"))
+            return Owner.parse((self.path / protocol.SUPERVISOR_FILE).read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
 
@@ -76,7 +76,7 @@ class Registered:
     def kept(self) -> bool:
         """Whether its keeper lives."""
         keeper = self.keeper
-        return keeper is not None and lives(keeper)
+        return keeper is not None and is_alive(keeper)
 
     @property
     def is_orphan(self) -> bool:
@@ -84,7 +84,7 @@ class Registered:
         if self.lab is None:
             return True
         owner = Owner.parse(self.lab.owner)
-        if owner is not None and lives(owner):
+        if owner is not None and is_alive(owner):
             return False
         return not (self.kept and (self.path / protocol.RELEASED_FILE).exists())
 
@@ -92,28 +92,28 @@ class Registered:
 @contextlib.contextmanager
 def locked() -> Iterator[Path]:
     """The base, with nobody else making or removing labs meanwhile."""
-    path = base()
+    path = base_directory()
     with (path / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield path
 
 
-def labs(path: Path | None = None) -> list[Registered]:
+def labs(path: Path | None = None) -> list[LabEntry]:
     """All labs of this user."""
-    path = path or base()
+    path = path or base_directory()
     return [
-        Registered(entry, _read(entry)) for entry in sorted(path.iterdir()) if entry.is_dir() and not entry.is_symlink()
+        LabEntry(entry, _read(entry)) for entry in sorted(path.iterdir()) if entry.is_dir() and not entry.is_symlink()
     ]
 
 
-def _read(path: Path) -> KeptLab | None:
+def _read(path: Path) -> SupervisedLab | None:
     try:
-        return KeptLab.loads((path / protocol.LAB_FILE).read_text(encoding="utf-8"))
+        return SupervisedLab.loads((path / protocol.LAB_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def find(project: str) -> Registered | None:
+def find(project: str) -> LabEntry | None:
     """A lab by its project."""
     return next((entry for entry in labs() if entry.lab is not None and entry.lab.project == project), None)
 
@@ -124,12 +124,12 @@ def new_directory(path: Path, project: str) -> Path:
     for attempt in range(100):
         place = path / (f"{name}" if attempt == 0 else f"{name[:4]}{attempt:02}")
         with contextlib.suppress(FileExistsError):
-            place.mkdir(MODE)
+            place.mkdir(DIRECTORY_MODE)
             return place
     raise EngineError(f"{path} is full of labs", hint="`make down` removes those that are left behind")
 
 
-def remove(entry: Registered) -> None:
+def remove(entry: LabEntry) -> None:
     """End a lab's keeper, if it lives, and remove its files."""
     keeper = entry.keeper
     if keeper is not None:
@@ -137,33 +137,33 @@ def remove(entry: Registered) -> None:
     if entry.lab is not None:
         home = Path(entry.lab.home)
         for node in entry.lab.nodes:
-            if is_ours(Path(node.data), entry, home):
+            if is_removable(Path(node.data), entry, home):
                 shutil.rmtree(node.data, ignore_errors=True)
     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def is_ours(path: Path, entry: Registered, home: Path) -> bool:
+def is_removable(path: Path, entry: LabEntry, home: Path) -> bool:
     """Whether a node's directory is where we make them: nothing else is removed, whatever a file says."""
     assert entry.lab is not None
-    made = home / state.FOLDER / "labs" / entry.lab.project
+    made = home / lab_store.FOLDER / "labs" / entry.lab.project
     return path.is_absolute() and ".." not in path.parts and (made in path.parents or entry.path in path.parents)
 
 
 def _await_end(keeper: Owner) -> None:
     """Wait for a keeper that has lost its lab; one that does not end is ended."""
-    deadline = time.monotonic() + END_S
+    deadline = time.monotonic() + END_TIMEOUT
     killed = False
-    while lives(keeper):
+    while is_alive(keeper):
         if time.monotonic() > deadline and not killed:
             killed = True
             with contextlib.suppress(ProcessLookupError):
                 os.kill(keeper.pid, signal.SIGKILL)
-        elif time.monotonic() > deadline + END_S:
+        elif time.monotonic() > deadline + END_TIMEOUT:
             raise EngineError(f"the keeper of a lab that is gone does not end (process {keeper.pid})")
-        time.sleep(END_PAUSE_S)
+        time.sleep(END_POLL_INTERVAL)
 
 
-def sweep() -> list[str]:
+def collect_orphans() -> list[str]:
     """Remove what labs left behind whose maker is dead; answers with their projects."""
     swept = []
     with locked() as path:
@@ -173,7 +173,7 @@ def sweep() -> list[str]:
             remove(entry)
             if entry.lab is not None:
                 home = Path(entry.lab.home)
-                state.remove_lab_directory(home, entry.lab.project)
-                state.forget_up(home, entry.lab.project)
+                lab_store.remove_lab_directory(home, entry.lab.project)
+                lab_store.forget_running_lab(home, entry.lab.project)
                 swept.append(entry.lab.project)
     return swept

@@ -1,0 +1,112 @@
+"""The drivers' command line: every mistake is one clear line; and the announce URL that says who a node is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from torrentnet.adapters.main import MAX_URL_DATA, announce_url, main
+from torrentnet.wire.info import make_info
+from torrentnet.wire.metainfo import torrent_with_url
+from torrentnet.wire.udp.packets import Endpoint
+from torrentnet.wire.udp.url_data import Publication, pack_url_data, parse_publication
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRACKER = Endpoint("198.18.0.2", 6771)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a .torrent, without the file that it describes, and without any client on the PATH."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("TORRENTNET_CONSOLE", raising=False)
+    (tmp_path / "a.torrent").write_bytes(torrent_with_url(make_info("a.bin", 5, 16384, bytes(20)), None))
+    return tmp_path
+
+
+COMMON = "127.0.0.1:6771 127.0.0.1:6881"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        ("", 2, "client: error: the following arguments are required: PROGRAM (try client --help)"),
+        (
+            f"aria2 get a.bin {COMMON}",
+            2,
+            "client aria2: error: the following arguments are required: --torrent (try client aria2 --help)",
+        ),
+        (
+            "aria2 get a.bin 127.0.0.1 127.0.0.1:6881 --torrent a.torrent",
+            2,
+            (
+                "client aria2: error: argument TRACKER_ADDRESS: '127.0.0.1' is not IP:PORT, as in 127.0.0.1:6771"
+                " (try client aria2 --help)"
+            ),
+        ),
+        (
+            f"libtorrent get a.bin {COMMON} --torrent b.torrent",
+            2,
+            (
+                "client libtorrent: error: argument --torrent: b.torrent cannot be read: no such file or directory"
+                " (try client libtorrent --help)"
+            ),
+        ),
+        (
+            f"aria2 get b.bin {COMMON} --torrent a.torrent",
+            1,
+            "client: error: the .torrent is that of 'a.bin', not of 'b.bin'",
+        ),
+        (f"aria2 get a.bin {COMMON} --torrent a.torrent --dir x", 1, "client: error: {place}/x is no directory"),
+        (f"aria2 share a.bin {COMMON} --torrent a.torrent", 1, "client: error: {place}/a.bin does not exist"),
+        (
+            f"aria2 get a.bin {COMMON} --torrent a.torrent --state a.torrent",
+            1,
+            "client: error: {place}/a.torrent cannot be made: file exists",
+        ),
+        (
+            f"aria2 get a.bin {COMMON} --torrent a.torrent",
+            1,
+            "client: error: aria2c is not installed (Debian package: aria2)",
+        ),
+        (
+            f"transmission get a.bin {COMMON} --torrent a.torrent",
+            1,
+            "client: error: transmission-daemon is not installed (Debian package: transmission-daemon)",
+        ),
+        (
+            "opentracker 127.0.0.1:6771 --torrent a.torrent",
+            1,
+            "client: error: opentracker is not installed (Debian package: opentracker)",
+        ),
+    ],
+)
+def test_message(place: Path, capsys: pytest.CaptureFixture[str], words: str, status: int, message: str) -> None:
+    try:
+        ended: object = main(words.split())
+    except SystemExit as end:
+        ended = end.code
+    said = capsys.readouterr().err.splitlines()
+    assert (ended, said[-1]) == (status, message.format(place=place))
+
+
+@pytest.mark.parametrize("name", ["a.bin", "with spaces & signs=?#.txt", "Grüße, 世界.txt"])
+def test_the_announce_url_says_who_the_node_is(name: str) -> None:
+    info = make_info(name, 5, 16384, bytes(20))
+    parts = urlsplit(announce_url(TRACKER, info, "seeder-1"))
+    assert parts.netloc == "198.18.0.2:6771"
+    sent = pack_url_data(f"{parts.path}?{parts.query}".encode("ascii"))
+    assert parse_publication(sent) == Publication(name, 5, 16384, "seeder-1", extended=False)
+
+
+def test_a_name_that_does_not_fit_is_left_out_and_not_cut() -> None:
+    info = make_info("世" * 80, 5, 16384, bytes(20))
+    parts = urlsplit(announce_url(TRACKER, info, "seeder-1"))
+    sent = f"{parts.path}?{parts.query}"
+    assert len(sent) <= MAX_URL_DATA
+    assert parse_publication(pack_url_data(sent.encode("ascii"))) == Publication(None, 5, 16384, "seeder-1")

@@ -1,0 +1,187 @@
+"""A client as a node, with a client that does as it is told: what is said when, and what is not believed."""
+
+from __future__ import annotations
+
+import select
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.adapters.test_verification import DATA, info_of
+from torrentnet.adapters import node as node_module
+from torrentnet.adapters.adapter import AdapterError, ClientAdapter, ClientSettings, ClientStatus
+from torrentnet.adapters.node import ClientNode
+from torrentnet.runtime.events import EventLog, ParsedEvent, parse_event
+from torrentnet.wire.udp.packets import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NOTHING = ClientStatus(0, whole=False, announced=False)
+WHOLE = ClientStatus(4, whole=True, announced=True, downloaded=len(DATA))
+
+
+class Scripted(ClientAdapter):
+    """Goes through what it is told; afterwards it stands still, and the node is stopped."""
+
+    name = "scripted"
+
+    def __init__(self, job: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]) -> None:
+        super().__init__(job, lambda line: None)
+        self.steps = steps
+        self.standing = NOTHING
+        self.node: ClientNode | None = None
+        self.stopped = 0
+
+    def version(self) -> str:
+        return "1.0"
+
+    def start(self) -> None:
+        pass
+
+    def wait(self, seconds: float, wake: int) -> None:
+        select.select([wake], [], [], min(seconds, 0.01))
+
+    def poll(self) -> ClientStatus:
+        step = next(self.steps, None)
+        if step is None:
+            assert self.node is not None
+            self.node.stop("over")
+        else:
+            self.standing = step if isinstance(step, ClientStatus) else step()
+        return self.standing
+
+    def stop(self, seconds: float) -> None:
+        self.stopped += 1
+
+
+@dataclass
+class Trial:
+    """A node with a scripted client."""
+
+    directory: Path
+    seed: bool = False
+
+    def run(self, *steps: ClientStatus | Callable[[], ClientStatus]) -> list[ParsedEvent]:
+        job = ClientSettings(
+            info=info_of(DATA),
+            torrent=self.directory / "a.torrent",
+            seed=self.seed,
+            directory=self.directory,
+            state=self.directory,
+            listen=Endpoint("127.0.0.1", 6881),
+            tracker=Endpoint("127.0.0.1", 6771),
+            upload_rate=None,
+        )
+        self.lines: list[str] = []
+        self.client = Scripted(job, iter(steps))
+        node = self.client.node = ClientNode("leecher-1", self.client, job, EventLog(self.lines.append))
+        try:
+            self.status = node.run()
+        finally:
+            self.said = [event for line in self.lines if (event := parse_event(line))]
+        return self.said
+
+    def named(self, name: str) -> list[dict[str, str]]:
+        return [dict(event.fields) for event in self.said if event.event == name]
+
+
+@pytest.fixture
+def trial(tmp_path: Path) -> Trial:
+    return Trial(tmp_path)
+
+
+def test_a_leecher_tells_what_the_lab_listens_for(trial: Trial) -> None:
+    def done() -> ClientStatus:
+        (trial.directory / "a.bin").write_bytes(DATA)
+        return WHOLE
+
+    said = trial.run(NOTHING, replace(NOTHING, have=2), done)
+    assert [event.event for event in said] == [
+        *("listening", "state", "progress", "progress", "completed", "state", "closing"),
+    ]
+    assert trial.named("listening")[0] == {
+        "program": "scripted",
+        "version": "1.0",
+        "name": "leecher-1",
+        "address": "127.0.0.1:6881",
+    }
+    assert [one["have"] for one in trial.named("progress")] == ["2", "4"]
+    assert [one["state"] for one in trial.named("state")] == ["get", "seed"]
+    assert (trial.status, trial.client.stopped) == (0, 1)
+
+
+def test_a_client_that_calls_another_file_whole_is_not_believed(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_module, "FLUSH_TIMEOUT", 0.0)
+    monkeypatch.setattr(node_module, "SEED_POLL_INTERVAL", 0.0)
+    (trial.directory / "a.bin").write_bytes(DATA[:-1] + b"x")
+    with pytest.raises(AdapterError, match=r"^scripted calls the file whole, but piece 3 of .*a\.bin is wrong$"):
+        trial.run(*[WHOLE] * 10)
+    assert not trial.named("completed")
+    assert trial.client.stopped == 1
+
+
+def test_what_reaches_the_disk_late_is_waited_for(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_module, "SEED_POLL_INTERVAL", 0.0)
+    path = trial.directory / "a.bin"
+    path.write_bytes(DATA[:100])
+
+    def flushed() -> ClientStatus:
+        path.write_bytes(DATA)
+        return WHOLE
+
+    trial.run(WHOLE, WHOLE, flushed, WHOLE)
+    assert len(trial.named("completed")) == 1
+
+
+def test_a_seed_is_published_when_the_tracker_has_answered_and_not_before(trial: Trial) -> None:
+    trial.seed = True
+    (trial.directory / "a.bin").write_bytes(DATA)
+    trial.run(*[replace(WHOLE, announced=False)] * 3)
+    assert not trial.named("published")
+    trial.run(replace(WHOLE, announced=False), WHOLE)
+    (published,) = trial.named("published")
+    assert (published["size"], published["pieces"]) == (str(len(DATA)), "4")
+    assert [one["state"] for one in trial.named("state")] == ["seed"]
+
+
+def test_a_client_that_dies_is_told_of_and_its_node_fails(trial: Trial) -> None:
+    def dead() -> ClientStatus:
+        raise AdapterError("aria2 ended with status 7: cannot bind")
+
+    with pytest.raises(AdapterError, match="ended with status 7: cannot bind"):
+        trial.run(NOTHING, dead)
+    assert trial.client.stopped == 1
+
+
+def test_it_may_be_stopped_from_another_thread(trial: Trial) -> None:
+    started = threading.Event()
+
+    def forever() -> Iterator[ClientStatus]:
+        while True:
+            started.set()
+            yield NOTHING
+
+    def stop() -> None:
+        started.wait(10)
+        assert trial.client.node is not None
+        trial.client.node.stop("SIGTERM")
+
+    thread = threading.Thread(target=stop)
+    trial_run = trial.run
+    original = Scripted.__init__
+
+    def endless(
+        self: Scripted, job: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]
+    ) -> None:
+        original(self, job, forever())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scripted, "__init__", endless)
+        thread.start()
+        said = trial_run()
+    thread.join()
+    assert said[-1].fields["reason"] == "SIGTERM"

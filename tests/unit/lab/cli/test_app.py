@@ -1,0 +1,264 @@
+"""The command line: what it says when it is used wrongly, and with which status it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab import golden
+from torrentnet.lab.cli.app import main
+from torrentnet.lab.home import lab_store
+from torrentnet.lab.scenario.catalog import parse_settings, scenarios_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = (
+    "up",
+    "run",
+    "sweep",
+    "down",
+    "scenarios",
+    "validate",
+    "explain",
+    "doctor",
+    "image",
+    "attach",
+    "logs",
+    "status",
+)
+NOWHERE = "unix:///nonexistent/docker.sock"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
+    monkeypatch.setenv("TORRENTNET_ENGINE", "docker")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(list(argv))
+    shown = capsys.readouterr()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code, shown.out, shown.err
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "code"),
+    [
+        ("no_command", ["frobnicate"], 2),
+        ("no_scenario_given", ["run"], 2),
+        ("no_option", ["run", "--frobnicate", "x"], 2),
+        ("unknown_scenario", ["run", "three_seders"], 2),
+        ("unknown_scenario_like_none", ["up", "zzzzzz"], 2),
+        ("missing_file", ["run", "nowhere/x.yaml"], 2),
+        ("unknown_engine", ["run", "three_seeders", "--engine", "podman"], 2),
+        ("no_engine_answers", ["run", "three_seeders"], 3),
+        ("status_without_a_lab", ["status"], 2),
+        ("attach_without_a_lab", ["attach", "tracker"], 2),
+        ("logs_without_a_lab", ["logs"], 2),
+        ("down_without_an_engine", ["down"], 3),
+        ("wrong_scenario", ["run", "wrong.yaml"], 2),
+        ("set_nothing", ["run", "three_seeders", "--set", "leechers"], 2),
+        ("set_twice", ["run", "three_seeders", "--set", "leechers=5", "--set", "leechers=6"], 2),
+        ("set_unknown", ["validate", "plain.yaml", "--set", "leechers=5"], 2),
+        ("sweep_without_a_grid", ["sweep", "textbook"], 2),
+        ("sweep_grid_without_values", ["sweep", "textbook", "--grid", "leechers="], 2),
+        ("sweep_grid_twice", ["sweep", "textbook", "--grid", "leechers=1", "--grid", "leechers=2"], 2),
+        ("sweep_value_twice", ["sweep", "textbook", "--grid", "leechers=1,2,1"], 2),
+        ("sweep_grid_and_set", ["sweep", "textbook", "--grid", "leechers=1", "--set", "leechers=2"], 2),
+        ("sweep_too_many", ["sweep", "textbook", "--grid", "leechers=" + ",".join(map(str, range(1, 1002)))], 2),
+        ("sweep_unknown_parameter", ["sweep", "columns.yaml", "--grid", "rum=1,2"], 2),
+        ("sweep_repeat", ["sweep", "textbook", "--grid", "leechers=1", "--repeat", "0"], 2),
+        ("sweep_column", ["sweep", "columns.yaml", "--grid", "run=1,2"], 2),
+        ("sweep_without_an_engine", ["sweep", "textbook", "--grid", "leechers=1,2"], 3),
+        ("watch_as_json", ["status", "--watch", "--json"], 2),
+        ("follow_as_json", ["logs", "--follow", "--json"], 2),
+        ("prompt_as_json", ["attach", "--json", "tracker"], 2),
+    ],
+)
+def test_wrong_use(name: str, words: list[str], code: int, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "wrong.yaml").write_text("time_limit: 5\nnodes: {tracker: {tracker: {}}}\nexpct: []\n", encoding="utf-8")
+    (home / "plain.yaml").write_text("nodes: {tracker: {tracker: {}}}\n", encoding="utf-8")
+    (home / "columns.yaml").write_text(
+        "about: $run\nparameters: {run: 1}\nnodes: {tracker: {tracker: {}}}\n", encoding="utf-8"
+    )
+    status, out, err = run(capsys, *words)
+    assert status == code
+    golden.check(f"error_{name}.txt", err or out)
+
+
+def test_help(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--help")
+    assert (status, err) == (0, "")
+    golden.check("help.txt", out)
+
+
+def test_every_command_has_help(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        status, out, err = run(capsys, name, "--help")
+        assert (status, err) == (0, "")
+        assert f"Usage: torrentnet {name}" in out
+        assert "--json" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "error"),
+    [
+        (["run", "three_seders"], 2, "there is no scenario `three_seders`"),
+        (["up", "three_seeders"], 3, "no Docker Engine answers"),
+        (["status"], 2, "no lab is up here"),
+        (["attach", "tracker", "status"], 2, "no lab is up here"),
+        (["logs"], 2, "no lab is up here"),
+        (["down"], 3, "no Docker Engine answers"),
+        (["image"], 3, "no Docker Engine answers"),
+    ],
+)
+def test_a_failure_is_a_document_too(
+    words: list[str], code: int, error: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(capsys, words[0], "--json", *words[1:])
+    assert status == code
+    document = json.loads(out)
+    assert error in document["error"]
+    assert error in err
+    assert (document["exit_code"], bool(document["hint"])) == (code, True)
+    # What one command wants does not stay for the next.
+    assert "{" not in run(capsys, *words)[1]
+
+
+def test_the_problems_of_a_scenario_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "wrong.yaml").write_text("time_limit: 5\nnodes: {tracker: {tracker: {}}}\n", encoding="utf-8")
+    status, out, _ = run(capsys, "run", "wrong.yaml", "--json")
+    assert status == 2
+    assert [problem["line"] for problem in json.loads(out)["problems"]] == [1]
+
+
+def test_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "--version")
+    assert status == 0
+    assert out.startswith("torrentnet 0.")
+
+
+def test_scenarios_are_listed_with_what_they_are_about(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "scenarios")
+    assert any(line.startswith("three_seeders ") and "leechers" in line for line in out.splitlines())
+    _, out, _ = run(capsys, "scenarios", "--json")
+    assert "three_seeders" in {row["name"] for row in json.loads(out)}
+
+
+def test_validate(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = str(scenarios_folder() / "three_seeders.yaml")
+    (home / "wrong.yaml").write_text("nodes: {}\n", encoding="utf-8")
+    status, out, _ = run(capsys, "validate", good)
+    assert (status, out.count("\n")) == (0, 1)
+    status, out, _ = run(capsys, "validate", good, "wrong.yaml")
+    assert status == 2
+    assert "wrong.yaml:1:1" in out
+    status, out, _ = run(capsys, "validate", "--json", good, "wrong.yaml")
+    assert status == 2
+    assert [row["valid"] for row in json.loads(out)] == [True, False]
+
+
+LINKS = """\
+about: A slow link that is cut for a while.
+nodes:
+  tracker: {tracker: {}}
+  peer: {share: a.txt}
+files: {a.txt: {size: 1KiB}}
+links: [{between: all, rate: 8mbit}]
+timeline: [{at: 2s, isolate: peer, for: 3s}]
+"""
+
+
+def test_explain_without_an_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "links.yaml").write_text(LINKS, encoding="utf-8")
+    status, out, err = run(capsys, "explain", "links.yaml")
+    assert (status, err) == (0, "")
+    assert "docker compose exec -T --privileged" in out
+    assert "rate 8" in out
+    assert "iptables-restore" in out
+    assert out.splitlines()[-2].startswith(f"no Docker Engine answers at {NOWHERE}")
+    assert out.splitlines()[-1] == "The commands are those of a kernel that can do all of it (netem)."
+    status, shown, _ = run(capsys, "explain", "links.yaml", "--json", "--all")
+    document = json.loads(shown)
+    assert (status, document["scenario"]) == (0, "links")
+    assert set(out.splitlines()[:-3]) <= set(document["lines"])
+
+
+def test_explain_needs_no_engine_where_no_network_is_set(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "explain", "three_seeders")
+    assert (status, err) == (0, "")
+    assert "docker compose kill --signal SIGKILL seeder-1" in out
+    assert "no Docker Engine" not in out
+
+
+def test_doctor_names_what_is_missing_and_the_remedy(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "doctor")
+    assert status == 3
+    assert "--   Docker Engine" in out
+    assert "make engine" in out
+    status, out, _ = run(capsys, "doctor", "--json")
+    assert status == 3
+    assert {row["what"]: row["ok"] for row in json.loads(out)}["Docker Engine"] is False
+
+
+def test_without_the_docker_command(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    status, _, err = run(capsys, "run", "three_seeders")
+    assert status == 3
+    golden.check("error_no_docker_command.txt", err)
+
+
+def test_a_lab_that_is_up_without_its_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab_store.write_running_lab(home, lab_store.RunningLab("torrentnet-x-abc123", "x", "docker", "/record"))
+    status, _, err = run(capsys, "status")
+    assert status == 3
+    assert "no Docker Engine answers" in err
+
+
+def test_nothing_is_written_where_there_is_no_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "run", "three_seeders")
+    assert not list(home.iterdir())
+
+
+def test_the_reader_of_a_pipe_may_go(home: Path) -> None:
+    command = f"{sys.executable} -W error -m torrentnet.lab scenarios | head -n 1"
+    answer = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=lab_store.checkout_root(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.stderr == ""
+    assert answer.stdout.count("\n") == 1
+
+
+def test_settings() -> None:
+    assert parse_settings(["leechers=50", "file=a b.txt", " loss = 5% "]) == {
+        "leechers": "50",
+        "file": "a b.txt",
+        "loss": "5%",
+    }
+
+
+def test_make_hands_settings_on() -> None:
+    shown = subprocess.run(
+        ["make", "-C", str(lab_store.checkout_root()), "-n", "run", "scenario=x", "set=leechers=50  loss=5%"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "torrentnet run 'x' --set 'leechers=50' --set 'loss=5%'" in shown.stdout

@@ -1,0 +1,214 @@
+"""What ``torrentnet status`` shows of a lab that another process has brought up."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from tests.unit.lab import golden
+from tests.unit.lab.cli.test_app import run
+from tests.unit.lab.stub import SCENARIO, StubEngine
+from torrentnet.lab.cli import live_commands
+from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, show_live
+from torrentnet.lab.engines.owner import Owner
+from torrentnet.lab.engines.types import NodeState, NodeStatus, StateChange
+from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.lab_store import ActiveFault, RunningLab
+from torrentnet.lab.network import persisted_rules
+from torrentnet.lab.network.persisted_rules import PersistedRules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torrentnet.lab.engines.types import LogLine
+
+UP = RunningLab("torrentnet-x-abc123", "x", "stub", "/record")
+
+
+class Standing(StubEngine):
+    """A lab with every kind of node, as it is found by who comes later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.states = {
+            "leecher-10": NodeState(NodeStatus.CREATED),
+            "leecher-9": NodeState(NodeStatus.RUNNING),
+            "seeder-1": NodeState(NodeStatus.EXITED, 137),
+            "seeder-2": NodeState(NodeStatus.PAUSED),
+            "tracker": NodeState(NodeStatus.RUNNING),
+        }
+
+    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
+        super().watch(on_line, on_state)
+        self.say("seeder-1", "state state=seed file=a.txt")
+        self.say("seeder-2", "state state=seed file=a.txt")
+        self.say("leecher-9", "state state=get file=a.txt")
+        self.say("leecher-9", "picked peer=seeder-2 address=198.18.0.5:6881 among=1")
+        self.say("leecher-9", "progress file=a.txt have=3 pieces=12")
+
+    def start_by_hand(self, node: str, life: str) -> None:
+        """As ``docker restart`` does."""
+        assert self._on_state is not None
+        self.lives[node] = life
+        for status in (NodeStatus.EXITED, NodeStatus.RUNNING):
+            self._on_state(StateChange(node, 0.0, NodeState(status)))
+
+    def remove(self) -> None:
+        """Take the lab away from outside."""
+        assert self._on_state is not None
+        for node in self.states:
+            self._on_state(StateChange(node, 0.0, NodeState(NodeStatus.GONE)))
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Standing:
+    engine = Standing()
+    monkeypatch.setattr(live_commands, "make_engine", lambda name: engine)
+    return engine
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path))
+    lab_store.write_running_lab(tmp_path, UP)
+    lab_store.make_lab_directory(tmp_path, UP.project)
+    return tmp_path
+
+
+def test_a_table_in_a_pipe(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab_store.write_faults(home, UP.project, [ActiveFault("links all: delay 20ms", 5.0, link=True)])
+    status, out, err = run(capsys, "status")
+    assert (status, err) == (0, "")
+    golden.check("status.txt", out)
+    assert engine.done == ["close"]
+
+
+def test_as_json(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
+    _, out, _ = run(capsys, "status", "--json")
+    document = json.loads(out)
+    assert document["project"] == UP.project
+    assert [row["node"] for row in document["nodes"]] == [
+        "tracker",
+        "leecher-9",
+        "leecher-10",
+        "seeder-1",
+        "seeder-2",
+    ]
+    assert document["nodes"][1] == {
+        "node": "leecher-9",
+        "address": "198.18.0.3",
+        "state": "running",
+        "doing": "get",
+        "have": 3,
+        "pieces": 12,
+        "source": "seeder-2",
+        "rules": "",
+        "progress": "3/12",
+    }
+    assert document["faults"] == [{"text": "isolate leecher-9", "since": 5.0, "link": False}]
+
+
+def test_who_was_started_again_by_hand_gets_its_rules_again(
+    engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    persisted_rules.persist_rules(
+        home, UP.project, {node: PersistedRules("first", f"rules of {node}\n") for node in engine.states}
+    )
+    engine.lives = dict.fromkeys(engine.states, "first") | {"leecher-9": "second", "seeder-2": "second"}
+    _, out, _ = run(capsys, "status")
+    golden.check("status_mended.txt", out)
+    assert ("leecher-9", "rules of leecher-9\n") in engine.scripts
+    # The paused one can be told nothing yet; nobody else has lost anything.
+    engine.scripts.clear()
+    engine.states["seeder-2"] = NodeState(NodeStatus.RUNNING)
+    _, out, _ = run(capsys, "status", "--json")
+    assert engine.scripts == [("seeder-2", "rules of seeder-2\n")]
+    rules = {row["node"]: row["rules"] for row in json.loads(out)["nodes"]}
+    assert rules == dict.fromkeys(engine.states, "") | {"seeder-2": "set again"}
+
+
+def test_who_watches_sets_them_at_once(engine: Standing, home: Path) -> None:
+    persisted_rules.persist_rules(home, UP.project, {"leecher-9": PersistedRules("first", "rules\n")})
+    engine.lives["leecher-9"] = "first"
+    with LabMonitor(UP, engine, home) as watch:
+        lines = plain_lines(watch)
+        assert [next(lines) for _ in range(5)][1] == "leecher-9 198.18.0.3 get 3/12 from seeder-2"
+        engine.start_by_hand("leecher-9", "second")
+        assert next(lines) == (
+            "leecher-9 was started again by hand, without the rules of its links; they are set again"
+        )
+        assert next(lines) == "leecher-9 198.18.0.3 running 3/12"
+        assert engine.scripts == [("leecher-9", "rules\n")]
+        engine.remove()
+
+
+def test_watched_in_a_pipe(engine: Standing, home: Path) -> None:
+    lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
+    with LabMonitor(UP, engine, home) as watch:
+        lines = plain_lines(watch)
+        first = [next(lines) for _ in range(6)]
+        assert first == [
+            "begins: isolate leecher-9",
+            "tracker 198.18.0.6 running",
+            "leecher-9 198.18.0.3 get 3/12 from seeder-2",
+            "leecher-10 198.18.0.2 created",
+            "seeder-1 198.18.0.4 exited (137)",
+            "seeder-2 198.18.0.5 paused",
+        ]
+        lab_store.write_faults(home, UP.project, [])
+        engine.say("leecher-9", "progress file=a.txt have=12 pieces=12")
+        engine.say("leecher-9", "state state=seed file=a.txt")
+        assert next(lines) == "is over: isolate leecher-9"
+        assert next(lines) == "leecher-9 198.18.0.3 seed 12/12"
+        engine.remove()
+        assert {line.rsplit(maxsplit=1)[1] for line in lines} >= {"gone"}
+
+
+def test_watched_on_a_terminal(engine: Standing, home: Path) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
+    lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
+    with LabMonitor(UP, engine, home) as watch:
+        timer = threading.Timer(0.3, engine.remove)
+        timer.start()
+        show_live(watch, console)
+        timer.join()
+    shown = out.getvalue()
+    assert "3/12" in shown
+    assert "isolate leecher-9 (for " in shown
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
+
+
+def test_a_lab_whose_scenario_happens_just_now_is_found_first(tmp_path: Path) -> None:
+    lab_store.write_running_lab(tmp_path, UP)
+    assert lab_store.find_current_lab(tmp_path) == UP
+    going = RunningLab("torrentnet-y-def456", "y", "stub", "/other")
+    folder = lab_store.make_lab_directory(tmp_path, going.project)
+    lab_store.write_current_lab(tmp_path, going)
+    assert lab_store.find_current_lab(tmp_path) == going
+    dead = Owner.myself()
+    (folder / lab_store.OWNER_FILE).write_text(str(dead).replace(dead.boot, "another-boot"), encoding="ascii")
+    assert lab_store.find_current_lab(tmp_path) == UP
+
+
+def test_what_the_network_suffers_from_in_words() -> None:
+    faults = [ActiveFault("links all: delay 20ms", 5.0, link=True), ActiveFault("isolate a", 5.0, link=False)]
+    assert list(fault_lines(faults, 7.5)) == ["link: links all: delay 20ms", "fault: isolate a (for 2.5 s)"]
+
+
+def test_names_are_sorted_as_people_do() -> None:
+    assert sorted(["b-10", "b-9", "a", "tracker"], key=natural_key) == ["tracker", "a", "b-9", "b-10"]
+
+
+def test_the_stub_reads_its_scenario(tmp_path: Path) -> None:
+    from torrentnet.lab.scenario.catalog import find_plan
+
+    (tmp_path / "x.yaml").write_text(SCENARIO, encoding="utf-8")
+    assert len(find_plan(tmp_path / "x.yaml", {"seeders": "4"}).nodes) == 6

@@ -1,0 +1,101 @@
+"""The image's tag changes with what goes into it, and with nothing else."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from torrentnet.lab.engines.docker.images import REPOSITORIES, SOURCES, prune, source_hash, sources, tag_of
+
+ROOT = Path(__file__).resolve().parents[5]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("torrentnet/wire", "torrentnet/lab/engines", "docker", "scripts"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in (
+        "Dockerfile",
+        "tracker.py",
+        "torrentnet/wire/udp/packets.py",
+        "torrentnet/lab/cli/app.py",
+        "docker/launch",
+    ):
+        (tmp_path / name).write_text(name, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "name", ["Dockerfile", "tracker.py", "torrentnet/wire/udp/packets.py", "torrentnet/wire/new.py", "peer.py"]
+)
+def test_a_change_gives_another_tag(tree: Path, name: str) -> None:
+    before = source_hash(tree)
+    (tree / name).write_text("other", encoding="utf-8")
+    assert source_hash(tree) != before
+
+
+def test_a_right_to_run_gives_another_tag(tree: Path) -> None:
+    before = source_hash(tree)
+    (tree / "docker/launch").chmod(0o755)
+    assert source_hash(tree) != before
+
+
+@pytest.mark.parametrize(
+    "name", ["torrentnet/lab/cli/app.py", "torrentnet/lab/engines/x.py", "README.md", "torrentnet/x.pyc"]
+)
+def test_what_is_not_in_the_image_does_not(tree: Path, name: str) -> None:
+    before = source_hash(tree)
+    (tree / name).write_text("other", encoding="utf-8")
+    assert source_hash(tree) == before
+
+
+def test_all_that_the_dockerfile_copies_counts() -> None:
+    copied = re.findall(
+        r"^COPY (?!--from)(?:--\S+ )*(.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    names = [name for line in copied for name in line.split()[:-1]]
+    assert names
+    assert all(name.split("/")[0] in SOURCES for name in names)
+    assert not [path for path in sources(ROOT) if "lab" in path.relative_to(ROOT).parts]
+
+
+def test_each_target_of_the_dockerfile_has_a_repository_of_its_own() -> None:
+    targets = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(REPOSITORIES) <= targets
+    tags = {tag_of(ROOT, target) for target in REPOSITORIES}
+    assert tags == {f"torrentnet:{source_hash(ROOT)}", f"torrentnet-clients:{source_hash(ROOT)}"}
+
+
+class FakeImages:
+    """An engine with images of these names, each so many seconds old."""
+
+    def __init__(self, **ages: float) -> None:
+        now = time.time()
+        self.listed = [{"RepoTags": [f"torrentnet:{tag}"], "Created": int(now - age)} for tag, age in ages.items()]
+        self.listed.append({"RepoTags": None, "Created": 0})
+        self.removed: list[str] = []
+        self.api = self
+        # As the SDK's client: `client.api.images(...)` lists, `client.images.remove(...)` removes.
+        self.images = _Images(self)
+
+
+class _Images:
+    def __init__(self, owner: FakeImages) -> None:
+        self._owner = owner
+
+    def __call__(self, name: str, filters: dict[str, str]) -> list[dict[str, object]]:
+        assert (name, filters) == ("torrentnet", {"label": "org.torrentnet.image"})
+        return self._owner.listed
+
+    def remove(self, tag: str) -> None:
+        self._owner.removed.append(tag)
+
+
+def test_what_was_built_long_ago_goes_and_nothing_that_a_lab_may_be_about_to_use() -> None:
+    ages = {"a" * 12: 10.0, "b" * 12: 20.0, "c" * 12: 30.0, "d" * 12: 40.0, "e" * 12: 5_000.0, "f" * 12: 9_000.0}
+    client = FakeImages(**ages)
+    prune(client, keep=f"torrentnet:{'f' * 12}")  # type: ignore[arg-type]  # what there is of the SDK's client
+    assert client.removed == [f"torrentnet:{'e' * 12}"]

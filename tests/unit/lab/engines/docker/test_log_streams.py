@@ -1,0 +1,150 @@
+"""A node's log is read on over restarts, each line once."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from torrentnet.lab.engines.docker.log_streams import LINE_LIMIT, LogStreams, _lines
+from torrentnet.lab.engines.types import LogLine, NodeStatus, StateChange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT_S = 30.0
+
+
+def stamp(second: int, nano: int = 0) -> str:
+    return f"2026-11-23T12:29:{second:02}.{nano:09}Z"
+
+
+def line(second: int, text: str, nano: int = 0) -> bytes:
+    return f"{stamp(second, nano)} {text}\n".encode()
+
+
+class Stream:
+    """Gives what is given; a stream of events goes on until it is closed."""
+
+    def __init__(self, pieces: list[Any], *, forever: bool = False) -> None:
+        self._pieces = pieces
+        self._forever = forever
+        self._closed = threading.Event()
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._pieces
+        if self._forever:
+            self._closed.wait(WAIT_S)
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class Api:
+    """The engine's log of one container: the n-th request gets the n-th list of pieces."""
+
+    def __init__(self, runs: list[list[bytes]], events: list[dict[str, Any]]) -> None:
+        self.runs = runs
+        self.asked: list[int | None] = []
+        self._events = events
+
+    def events(self, **_: object) -> Stream:
+        return Stream(self._events, forever=True)
+
+    def logs(self, container: str, *, since: int | None = None, **_: object) -> Stream:
+        assert container == "id-1"
+        self.asked.append(since)
+        return Stream(self.runs.pop(0))
+
+
+class Client:
+    """As much of the SDK's client as is used."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+
+def action(name: str, at: int, **attributes: str) -> dict[str, Any]:
+    return {"id": "id-1", "Action": name, "timeNano": at * 10**9, "Actor": {"Attributes": attributes}}
+
+
+def follow(runs: list[list[bytes]], starts: int, wanted: int) -> tuple[list[str], Api]:
+    """What is called back when a container starts that often."""
+    api = Api(runs, [])
+    got: list[str] = []
+    enough = threading.Event()
+
+    def on_line(one: LogLine) -> None:
+        got.append(one.text)
+        if len(got) >= wanted:
+            enough.set()
+
+    streams = LogStreams(Client(api), "p", {"n": "id-1"}, on_line, lambda _: None)  # type: ignore[arg-type]
+    follower = streams._followers["n"]
+    for _ in range(starts):
+        before = len(api.asked)
+        follower.started()
+        for _ in range(3000):
+            if len(api.asked) > before:
+                break
+            threading.Event().wait(0.01)
+    assert enough.wait(WAIT_S)
+    streams.close()
+    return got, api
+
+
+def test_lines_come_in_pieces_and_several_at_once() -> None:
+    pieces = [line(1, "one") + line(1, "two")[:10], line(1, "two")[10:], line(2, ""), line(2, "no end")[:-1]]
+    assert [text for _, text in _lines(iter(pieces))] == ["one", "two", "", "no end"]
+
+
+def test_a_line_without_an_end_is_cut() -> None:
+    pieces = [f"{stamp(1)} ".encode(), *[b"x" * 1024] * (LINE_LIMIT // 1024 + 1)]
+    assert len(next(_lines(iter(pieces)))[1]) <= LINE_LIMIT + 2048
+
+
+def test_after_a_restart_only_new_lines_count() -> None:
+    first = [line(1, "a"), line(2, "b", 500)]
+    second = [line(2, "b", 500), line(2, "c", 501), line(3, "d")]
+    got, api = follow([first, second], 2, 4)
+    assert got == ["a", "b", "c", "d"]
+    # From the whole second of the last line.
+    assert api.asked[0] is None
+    assert api.asked[1] is not None
+    assert api.asked[1] % 60 == 2
+
+
+def test_lines_of_the_very_same_time_are_counted() -> None:
+    first = [line(1, "a"), line(1, "b")]
+    second = [line(1, "a"), line(1, "b"), line(1, "c"), line(1, "d")]
+    got, _ = follow([first, second], 2, 4)
+    assert got == ["a", "b", "c", "d"]
+
+
+def test_states_come_from_the_engines_events() -> None:
+    events = [
+        action("start", 1),
+        action("pause", 2),
+        action("unpause", 3),
+        action("exec_create: console", 3),
+        action("die", 4, exitCode="137"),
+        {**action("start", 5), "id": "somebody else's"},
+        action("destroy", 6),
+    ]
+    seen: list[StateChange] = []
+    last = threading.Event()
+
+    def on_state(change: StateChange) -> None:
+        seen.append(change)
+        if change.state.status is NodeStatus.GONE:
+            last.set()
+
+    streams = LogStreams(Client(Api([[]], events)), "p", {"n": "id-1"}, lambda _: None, on_state)  # type: ignore[arg-type]
+    assert last.wait(WAIT_S)
+    streams.close()
+    assert [(one.time, str(one.state)) for one in seen] == [
+        (1.0, "running"),
+        (2.0, "paused"),
+        (3.0, "running"),
+        (4.0, "exited (137)"),
+        (6.0, "gone"),
+    ]

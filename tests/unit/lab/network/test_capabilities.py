@@ -1,0 +1,100 @@
+"""What an engine can give is found out once, and refused by name before anything is made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab.fakes import FakeEngine, event, make_plan, seeder
+from torrentnet.lab.engines.types import ExecResult
+from torrentnet.lab.errors import EXIT_ENGINE, EngineError
+from torrentnet.lab.network import capabilities
+from torrentnet.lab.network.probe import FACTS, USERSPACE
+from torrentnet.lab.scenario.plan import Verb
+from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAIRS = frozenset({("seeder-1", "tracker")})
+
+
+def engine(*against: str, said: str = "no such kind") -> FakeEngine:
+    """An engine that can do all but what begins with one of ``against``; without any, but delays and their kin."""
+    against = against or ("netem", USERSPACE)
+    it = FakeEngine("tracker", "seeder-1")
+    lines = [f"{fact}: no {said}" if fact.startswith(against) else f"{fact}:" for fact in (*FACTS, USERSPACE)]
+    it.rooted["scratch"] = ExecResult(0, "\n".join(lines) + "\n", "")
+    return it
+
+
+def test_it_is_tried_once_and_remembered(tmp_path: Path) -> None:
+    first, second, keep = engine(), engine(), tmp_path / "folder" / "kept.json"
+    assert capabilities.find_capabilities(first, keep=keep) == capabilities.find_capabilities(second, keep=keep)
+    assert (first.scratched, second.scratched) == (1, 0)
+
+
+def test_another_machine_or_image_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = tmp_path / "kept.json"
+    assert capabilities.find_capabilities(engine(), keep=keep).rate.ok
+    other = engine("htb")
+    monkeypatch.setattr(other, "fingerprint", lambda: "fake 2")
+    assert not capabilities.find_capabilities(other, keep=keep).rate.ok
+    assert other.scratched == 1
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"of": "fake 1", "facts": {}}', '{"of": "fake 1"}'])
+def test_what_was_kept_badly_is_tried_again(tmp_path: Path, text: str) -> None:
+    keep, it = tmp_path / "kept.json", engine()
+    keep.write_text(text, encoding="utf-8")
+    assert capabilities.find_capabilities(it, keep=keep).loss.ok
+    assert it.scratched == 1
+
+
+def test_a_scenario_asks_for_what_its_links_and_events_ask_for() -> None:
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, Verb.KILL, "seeder-1"),))
+    assert capabilities.required_qualities(plan) == set()
+    link = LinkOverride(PAIRS, LinkQualities(rate=8e6, loss=0.0), "link")
+    cut = replace(event(0, 1.0, Verb.PARTITION, "seeder-1"), patch=LinkOverride(PAIRS, LinkQualities(cut=True), "cut"))
+    assert capabilities.required_qualities(replace(plan, links=(link,), events=(cut,))) == {"rate", "cut"}
+
+
+def test_what_cannot_be_had_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    offer = capabilities.find_capabilities(engine(), keep=tmp_path / "kept.json")
+    offer.require(["rate", "loss", "cut"])
+    with pytest.raises(EngineError) as refused:
+        offer.require(["loss", "delay"])
+    assert refused.value.exit_code == EXIT_ENGINE
+    assert refused.value.message.startswith("this engine cannot give delay: the kernel's netem: no such kind")
+    assert "CONFIG_NET_SCH_NETEM" in refused.value.hint
+
+
+def test_doctor_has_a_row_for_what_is_given_in_the_same_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(capabilities, "root", lambda: tmp_path)
+    rows = capabilities.findings(engine())
+    assert [(row.what, row.ok, row.optional) for row in rows] == [
+        ("network: rate, uplink", True, True),
+        ("network: delay, jitter, corruption, duplication, reordering", False, True),
+        ("network: loss, cut", True, True),
+    ]
+    assert "no such kind" in rows[1].found
+    assert "leave delay, jitter" in rows[1].remedy
+
+
+def test_doctor_shows_an_engine_that_cannot_set_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(capabilities, "root", lambda: tmp_path)
+    it = FakeEngine("tracker")
+    it.rooted["scratch"] = ExecResult(126, "", "OCI runtime exec failed: operation not permitted")
+    (row,) = capabilities.findings(it)
+    assert not row.ok
+    assert "operation not permitted" in row.found
+    assert "exec --privileged" in row.remedy
+
+
+def test_doctor_does_not_try_before_there_is_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = engine()
+    monkeypatch.setattr(it, "fingerprint", lambda: None)
+    assert [row.found for row in capabilities.findings(it)] == ["is tried out once the image is built"]
+    assert it.scratched == 0

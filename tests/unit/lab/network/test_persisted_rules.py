@@ -1,0 +1,102 @@
+"""A lab that stays up: what its nodes' network was left with, and who has lost it since."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.unit.lab.run.timeline.test_timeline_network import offer
+from tests.unit.lab.stub import StubEngine
+from torrentnet.lab.api import Lab
+from torrentnet.lab.engines.types import ExecResult, Mode, NodeState, NodeStatus, StateChange
+from torrentnet.lab.network import capabilities, persisted_rules
+from torrentnet.lab.network.persisted_rules import PersistedRules
+from torrentnet.lab.scenario.catalog import read_plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+SCENARIO = """\
+about: A tracker, two seeders and a leecher that they are slow to reach.
+files: {a.txt: {size: 1KiB}}
+nodes:
+  tracker: {tracker: {}}
+  seeder: {share: a.txt, count: 2}
+  leecher: {get: a.txt}
+links:
+  - {from: seeder, to: leecher, loss: 1%, rate: 8mbit}
+"""
+NODES = ("tracker", "seeder-1", "seeder-2", "leecher")
+
+
+class Restarted(StubEngine):
+    """Its nodes can be started by other people, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lives: Counter[str] = Counter()
+
+    def life(self, node: str) -> str:
+        return str(self._lives[node])
+
+    def _do(self, verb: str, node: str, status: NodeStatus, code: int | None = None) -> None:
+        if verb == "start":
+            self._lives[node] += 1
+        super()._do(verb, node, status, code)
+
+    def restart_by_hand(self, node: str) -> None:
+        self._lives[node] += 1
+        self.states[node] = NodeState(NodeStatus.RUNNING)
+        for status in (NodeStatus.EXITED, NodeStatus.RUNNING):
+            if self._on_state is not None:
+                self._on_state(StateChange(node, time.time(), NodeState(status)))
+
+
+def left_up(home: Path, engine: Restarted, *restarted: str) -> str:
+    """The project of a lab that is left up; these were restarted by hand before that."""
+    (home / "x.yaml").write_text(SCENARIO, encoding="utf-8")
+    with Lab(read_plan(home / "x.yaml"), engine, mode=Mode.UP, home=home, runs=home / "runs") as lab:
+        for node in restarted:
+            engine.restart_by_hand(node)
+        lab.keep()
+    engine.scripts.clear()
+    return lab.project
+
+
+def test_who_was_restarted_before_or_after_is_mended_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capabilities, "find_capabilities", lambda engine, seed: offer())
+    engine = Restarted()
+    project = left_up(tmp_path, engine, "seeder-1")
+    assert persisted_rules.restore_rules(tmp_path, project, engine, NODES[:3]) == {"seeder-1": ""}
+    ((node, script),) = engine.scripts
+    assert node == "seeder-1"
+    assert "htb rate 8000000bit" in script
+    # Nothing is asked of the tracker; the leecher had not been up.
+    for node in NODES:
+        engine.restart_by_hand(node)
+    assert persisted_rules.restore_rules(tmp_path, project, engine, NODES) == dict.fromkeys(NODES[1:], "")
+    assert persisted_rules.restore_rules(tmp_path, project, engine, NODES) == {}
+
+
+def test_what_could_not_be_set_is_said_and_tried_again(tmp_path: Path) -> None:
+    engine = Restarted()
+    engine.states = dict.fromkeys(NODES, NodeState(NodeStatus.RUNNING))
+    persisted_rules.persist_rules(tmp_path, "x", {"leecher": PersistedRules("1", "rules\n")})
+    engine.rooted["leecher"] = ExecResult(2, "", "RTNETLINK answers: Operation not permitted\n")
+    for _ in range(2):
+        assert persisted_rules.restore_rules(tmp_path, "x", engine, NODES) == {
+            "leecher": "RTNETLINK answers: Operation not permitted"
+        }
+    engine.rooted.clear()
+    assert persisted_rules.restore_rules(tmp_path, "x", engine, NODES) == {"leecher": ""}
+    assert persisted_rules.restore_rules(tmp_path, "x", engine, NODES) == {}
+
+
+def test_a_lab_without_rules_or_that_is_gone_has_nothing_to_mend(tmp_path: Path) -> None:
+    engine = Restarted()
+    persisted_rules.persist_rules(tmp_path, "x", {})
+    assert not [*tmp_path.iterdir()]
+    assert persisted_rules.restore_rules(tmp_path, "x", engine, NODES) == {}

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab.network.test_render import Path
+from torrentnet.lab.errors import EXIT_ENGINE, EngineError
+from torrentnet.lab.network.impairment import IMPAIRMENTS
+from torrentnet.lab.network.probe import FACTS, SCRIPT, choose_capabilities, parse_facts, probe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+EVERYTHING = dict.fromkeys((*FACTS, "userspace"), "")
+UNKNOWN = "Error: Specified qdisc kind is unknown."
+NO_NETEM = EVERYTHING | dict.fromkeys([fact for fact in FACTS if fact.startswith("netem-")], UNKNOWN)
+
+
+def ways(facts: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
+    return {way.quality: way.way for way in choose_capabilities(facts, path).ways}
+
+
+def test_a_kernel_with_everything() -> None:
+    assert ways(EVERYTHING, Path()) == {
+        "rate": "htb",
+        "uplink": "htb",
+        "delay": "netem",
+        "jitter": "netem",
+        "loss": "iptables",
+        "corruption": "netem",
+        "duplication": "netem",
+        "reordering": "netem",
+        "cut": "iptables",
+    }
+    assert choose_capabilities(EVERYTHING, Path()).division.path is None
+
+
+def test_a_kernel_without_netem_uses_the_user_space_path() -> None:
+    found = ways(NO_NETEM, Path())
+    assert {found[name] for name in IMPAIRMENTS} == {"userspace"}
+    division = choose_capabilities(NO_NETEM, Path()).division
+    assert division.userspace == set(IMPAIRMENTS) and division.path is not None and not division.netem
+
+
+def test_what_delays_also_varies_the_delay() -> None:
+    """Half of it in the kernel and half of it in user space would be two queues."""
+    found = ways(EVERYTHING | {"netem-jitter": UNKNOWN}, Path())
+    assert (found["delay"], found["jitter"], found["reordering"]) == ("userspace",) * 3
+    assert found["duplication"] == "netem"
+
+
+def test_without_a_way_a_quality_is_refused_by_name_with_reason_and_remedy() -> None:
+    offer = choose_capabilities(NO_NETEM, None)
+    offer.require(["rate", "loss", "cut"])
+    with pytest.raises(EngineError) as caught:
+        offer.require(["jitter", "rate", "delay"])
+    assert caught.value.exit_code == EXIT_ENGINE
+    assert str(caught.value) == (
+        "this engine cannot give delay: the kernel's netem: Error: Specified qdisc kind is unknown.; "
+        "a path in user space: this engine has none\n"
+        "this engine cannot give jitter: the kernel's netem: Error: Specified qdisc kind is unknown.; "
+        "a path in user space: this engine has none"
+    )
+    assert caught.value.hint == (
+        "run the lab on a kernel with netem (CONFIG_NET_SCH_NETEM; `modprobe sch_netem` where it is a module), "
+        "or leave delay out of the scenario; "
+        "run the lab on a kernel with netem (CONFIG_NET_SCH_NETEM; `modprobe sch_netem` where it is a module), "
+        "or leave jitter out of the scenario"
+    )
+
+
+def test_a_path_that_does_not_work_here_says_why() -> None:
+    offer = choose_capabilities(NO_NETEM | {"userspace": "the kernel has no NFQUEUE"}, Path())
+    assert offer.delay.why_not == (
+        "the kernel's netem: Error: Specified qdisc kind is unknown.; a path in user space: the kernel has no NFQUEUE"
+    )
+
+
+def test_a_path_that_cannot_do_all_says_which() -> None:
+    class Delays(Path):
+        qualities = frozenset({"delay", "jitter", "reordering"})
+
+    offer = choose_capabilities(NO_NETEM, Delays())
+    assert offer.delay.way == "userspace"
+    assert offer.corruption.why_not.endswith("a path in user space: it does not do corruption")
+    assert offer.duplication.why_not.endswith("a path in user space: it does not do duplication")
+
+
+@pytest.mark.parametrize(
+    ("fact", "quality", "why_not", "remedy"),
+    [
+        ("htb", "rate", "the kernel refuses htb: said so", "run the lab on a kernel with CONFIG_NET_SCH_HTB"),
+        ("u32", "rate", "the kernel refuses u32: said so", "run the lab on a kernel with CONFIG_NET_CLS_U32"),
+        (
+            "statistic",
+            "loss",
+            "the kernel refuses statistic: said so",
+            "run the lab on a kernel with CONFIG_NETFILTER_XT_MATCH_STATISTIC",
+        ),
+        (
+            "drop",
+            "cut",
+            "the kernel refuses drop: said so",
+            "run the lab on a kernel with CONFIG_NF_TABLES and CONFIG_NFT_COMPAT, or CONFIG_IP_NF_FILTER",
+        ),
+        ("tc", "rate", "the image has no tc", "install iproute2 in the image (the Dockerfile does)"),
+        ("iptables", "cut", "the image has no iptables", "install iptables in the image (the Dockerfile does)"),
+    ],
+)
+def test_what_is_missing_is_named(fact: str, quality: str, why_not: str, remedy: str) -> None:
+    way = getattr(choose_capabilities(EVERYTHING | {fact: "said so"}, None), quality)
+    assert (way.ok, way.why_not, way.remedy) == (False, why_not, remedy)
+
+
+def test_facts_are_read_from_what_the_script_prints() -> None:
+    facts = parse_facts(
+        "htb:\nnetem-delay: no Error: Specified qdisc kind is unknown.\ndrop: no\nother: no\nnoise\nhtb: no\n"
+    )
+    assert facts == {"htb": "", "netem-delay": UNKNOWN, "drop": "it failed"}
+
+
+def test_a_node_that_cannot_be_asked_is_an_error() -> None:
+    def refuse(node: str, argv: Sequence[str], stdin: str) -> tuple[int, str, str]:
+        return 126, "", "OCI runtime exec failed: permission denied\n"
+
+    with pytest.raises(EngineError) as caught:
+        probe(refuse, "node-1")
+    assert str(caught.value) == (
+        "the network's abilities cannot be tried in node-1 (status 126, no answer for tc): "
+        "OCI runtime exec failed: permission denied"
+    )
+
+
+def test_the_script_is_correct_shell_and_tries_every_fact() -> None:
+    done = subprocess.run(["sh", "-n"], input=SCRIPT, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [fact for fact in FACTS if f"try {fact} " not in SCRIPT] == []

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from torrentnet.lab.network.impairment import PacketImpairment
+from torrentnet.lab.network.userspace import UserspaceShaper
+from torrentnet.shaper.state import parse_state
+
+INCOMING = {
+    "198.18.0.3": PacketImpairment(delay=0.02, jitter=0.0005),
+    "198.19.1.2": PacketImpairment(delay=5.0, corruption=0.01, duplication=0.000001, reordering=1.0),
+}
+
+
+def test_the_shaper_is_told_first_and_then_its_rules_are_set() -> None:
+    script = UserspaceShaper(seed=7).script("198.18.0.4", INCOMING)
+    assert script.index("torrentnet.shaper apply") < script.index("iptables-restore")
+    assert script.count("-j NFQUEUE") == 2
+
+
+def test_the_state_is_one_that_the_shaper_reads() -> None:
+    script = UserspaceShaper(seed=7).script("198.18.0.4", INCOMING)
+    state = parse_state(script.partition("<<END\n")[2].partition("END\n")[0])
+    first, second = state.queues.values()
+    assert (first.delay_ns, first.jitter_ns, first.corruption) == (20_000_000, 500_000, 0)
+    assert (second.delay_ns, second.corruption, second.reordering) == (5_000_000_000, 0.01, 1)
+    assert second.duplication == pytest.approx(1e-6)
+
+
+def test_seeds_differ_by_node_and_are_those_the_shaper_takes() -> None:
+    nodes = ("198.18.0.4", "198.18.0.5")
+    seeds = {
+        parse_state(UserspaceShaper(seed).script(node, INCOMING).partition("<<END\n")[2].partition("END\n")[0]).seed
+        for node in nodes
+        for seed in (0, 7, 2**63 - 1)
+    }
+    assert len(seeds) == 6
+
+
+def test_with_nothing_to_do_the_rules_go_first() -> None:
+    script = UserspaceShaper().script("198.18.0.4", {})
+    assert script.index("-X TORRENTNET-DELAY") < script.index("torrentnet.shaper stop")
+    assert "NFQUEUE" not in script
+
+
+def test_scripts_are_correct_shell() -> None:
+    for incoming in ({}, INCOMING):
+        script = UserspaceShaper().script("198.18.0.4", incoming)
+        done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,248 @@
+"""The verdict, for a person and for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from tests.unit.lab import golden
+from tests.unit.lab.fakes import EPOCH, FakeClock, event, leecher, make_plan, seeder
+from torrentnet.lab.cli.progress import LiveProgressView, ProgressView, make_progress_view
+from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.report import result
+from torrentnet.lab.run.lab_state import LabState
+from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+from torrentnet.lab.scenario.plan import CheckKind, ExpectationPlan, Severity, Verb
+from torrentnet.lab.verdict.expectation import ExpectationResult, NodeResult
+from torrentnet.lab.verdict.outcome import Outcome, Verdict
+
+HOME = Path("/home")
+HAS = ExpectationPlan(
+    0, CheckKind.HAS, ("leecher-1", "leecher-2"), "leecher-1, leecher-2 have a.txt within 9s", "trial.yaml:20:5"
+)
+STATE = ExpectationPlan(1, CheckKind.STATE, ("seeder-1",), "seeder-1 is exited at 5s", "trial.yaml:21:5")
+PLAN = make_plan(
+    nodes=(seeder(), leecher("leecher-1"), leecher("leecher-2")),
+    events=(event(0, 1.0, Verb.KILL, "seeder-1"), event(1, 2.0, Verb.KILL, "seeder-1")),
+    expectations=(HAS, STATE),
+)
+GOOD = ExpectationResult(
+    HAS,
+    (
+        NodeResult("leecher-1", True, "whole at 1.2 s, SHA-256 abab...", 1.2, "look"),
+        NodeResult("leecher-2", True, "whole at 3.4 s, SHA-256 abab...", 3.4, "look"),
+    ),
+)
+FINE = ExpectationResult(STATE, (NodeResult("seeder-1", True, "exited (137) at 5.0 s", 5.0, "torrentnet status"),))
+BAD = ExpectationResult(
+    HAS,
+    (
+        NodeResult("leecher-1", True, "whole at 1.2 s, SHA-256 abab...", 1.2, "look"),
+        NodeResult(
+            "leecher-2",
+            False,
+            "3 of 12 pieces (25 %), from seeder-1",
+            None,
+            "docker compose exec leecher-2 request logs",
+        ),
+    ),
+)
+KILLED = AppliedEvent("kill seeder-1", "kill", ("seeder-1",), 1.0, 1.004, 1.062, 0, "trial.yaml:10:5")
+IN_VAIN = AppliedEvent(
+    "kill seeder-1",
+    "kill",
+    ("seeder-1",),
+    2.0,
+    2.001,
+    2.002,
+    1,
+    "trial.yaml:11:5",
+    "kill seeder-1 changed nothing: the node is exited (137)",
+    "a fault that hits nothing proves nothing",
+)
+
+
+def outcome(
+    verdict: Verdict, judgements: tuple[ExpectationResult, ...], timeline: tuple[AppliedEvent, ...] = (KILLED,)
+) -> Outcome:
+    return Outcome(
+        plan=PLAN,
+        verdict=verdict,
+        directory=HOME / "runs/trial/now",
+        project="torrentnet-trial-abc123",
+        began=1_000_000_000.0,
+        seconds={"image": 0.1, "create": 0.42, "start": 1.25, "run": 5.0, "total": 6.8},
+        judgements=judgements,
+        timeline=timeline,
+        environment={"engine": "docker 26"},
+        addresses={"tracker": "198.18.0.2"},
+        hashes={"a.txt": "ab" * 32},
+    )
+
+
+PASSED = outcome(Verdict.PASS, (GOOD, FINE))
+FAILED = outcome(Verdict.FAIL, (BAD, FINE), (KILLED, IN_VAIN))
+
+
+def lines(one: Outcome, hint: str = "") -> str:
+    return "\n".join(result.verdict_lines(one, HOME, hint)) + "\n"
+
+
+def test_a_run_that_passed() -> None:
+    golden.check("verdict_passed.txt", lines(PASSED))
+
+
+def test_a_run_that_failed() -> None:
+    from dataclasses import replace
+
+    said = {"leecher-2": [f"line {index}" for index in range(20)]}
+    golden.check("verdict_failed.txt", lines(replace(FAILED, last_lines=said)))
+
+
+def warned() -> Outcome:
+    from dataclasses import replace
+
+    warning = replace(
+        STATE, level=Severity.WARNING, pass_text="the seeder is dead", fail_text="the seeder has survived <the kill>"
+    )
+    own = replace(HAS, pass_text="everybody has it", fail_text="somebody lacks it")
+    alive = ExpectationResult(warning, (NodeResult("seeder-1", False, "running at 5.0 s", 5.0, "torrentnet status"),))
+    return outcome(Verdict.PASS, (replace(GOOD, plan=own), alive))
+
+
+def test_a_warning_and_own_words() -> None:
+    golden.check("verdict_warned.txt", lines(warned()))
+    golden.check("junit_warned.xml", result.junit_xml(warned()))
+    rows = json.loads(json.dumps(result.result_document(warned())))["expectations"]
+    assert [(row["level"], row["passed"], row["says"]) for row in rows] == [
+        ("failure", True, "everybody has it"),
+        ("warning", False, "the seeder has survived <the kill>"),
+    ]
+
+
+def test_own_words_for_a_failure() -> None:
+    from dataclasses import replace
+
+    own = replace(BAD, plan=replace(HAS, fail_text="somebody lacks it"))
+    shown = lines(outcome(Verdict.FAIL, (own,)))
+    assert "  FAIL  somebody lacks it\n        leecher-2: 3 of 12 pieces" in shown
+    assert "        expected: leecher-1, leecher-2 have a.txt within 9s\n" in shown
+    assert 'message="somebody lacks it: 3 of 12' in result.junit_xml(outcome(Verdict.FAIL, (own,)))
+
+
+def test_a_run_that_could_not_be_judged() -> None:
+    from dataclasses import replace
+
+    broken = replace(outcome(Verdict.ERROR, (), ()), error="the daemon has gone away", seconds={"image": 0.1})
+    golden.check("verdict_error.txt", lines(broken, "start it again"))
+
+
+def test_a_run_with_nothing_expected() -> None:
+    from dataclasses import replace
+
+    assert "PASSED, nothing was expected" in result.headline(
+        replace(PASSED, plan=make_plan(), judgements=(), timeline=())
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"), [(Verdict.PASS, 0), (Verdict.FAIL, 1), (Verdict.ERROR, 3), (Verdict.INTERRUPTED, 130)]
+)
+def test_exit_codes(verdict: Verdict, code: int) -> None:
+    assert outcome(verdict, ()).exit_code == code
+
+
+def test_result_json() -> None:
+    golden.check("result.json", json.dumps(result.result_document(FAILED), indent=2) + "\n")
+
+
+def test_junit() -> None:
+    golden.check("junit.xml", result.junit_xml(FAILED))
+    suite = ET.fromstring(result.junit_xml(FAILED))
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "2", "0")
+
+
+def test_junit_holds_what_xml_cannot() -> None:
+    wild = NodeResult("leecher-1", False, "no `\x1b[31m\x00<&>`", None, "")
+    text = result.junit_xml(outcome(Verdict.FAIL, (ExpectationResult(HAS, (wild,)),)))
+    assert "\x1b" not in text
+    assert ET.fromstring(text).find(".//failure") is not None
+
+
+# ── while it goes on ─────────────────────────────────────────────────────────────────────────────────────────
+
+TIME = "2026-11-23T12:29:11.123Z"
+
+
+def play(view: ProgressView) -> None:
+    """A short story."""
+    board = LabState(node.name for node in PLAN.nodes)
+    board.listen(view.news)
+    clock = FakeClock()
+    view.say("creating 4 nodes")
+    view.begin(PLAN, board)
+    view.zero(clock)  # type: ignore[arg-type]
+    for node in ("tracker", "seeder-1", "leecher-1"):
+        board.take_state(StateChange(node, EPOCH, NodeState(NodeStatus.RUNNING)))
+    story = [
+        (0.1, "leecher-1", "state state=get file=a.txt"),
+        (0.2, "leecher-1", "picked peer=seeder-1 address=198.18.0.3:6881 among=1"),
+        (0.3, "leecher-1", "progress file=a.txt have=3 pieces=12"),
+        (0.4, "leecher-1", "progress file=a.txt have=4 pieces=12"),
+        (0.9, "tracker", "published file=a.txt peer=seeder-1"),
+        (1.0, "leecher-1", 'source_lost peer=seeder-1 reason="closed the \\u001b[31mconnection" have=4'),
+        (3.0, "tracker", "forgotten file=a.txt peer=seeder-1 silent_ms=2001"),
+        (4.0, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:4,seeder-2:8"),
+    ]
+    for at, node, text in story:
+        clock.time = at
+        board.take_line(LogLine(node, EPOCH + at, f"{TIME} {text}"))
+    view.applied(KILLED)
+    view.applied(IN_VAIN)
+    board.take_state(StateChange("seeder-1", EPOCH + 1.1, NodeState(NodeStatus.EXITED, 137)))
+    view.end()
+
+
+def test_in_a_pipe_there_are_plain_lines() -> None:
+    out = io.StringIO()
+    view = make_progress_view(Console(file=out))
+    assert not isinstance(view, LiveProgressView)
+    play(view)
+    golden.check("view_plain.txt", out.getvalue())
+
+
+def test_on_a_terminal_there_is_a_table() -> None:
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        force_terminal=True,
+        width=80,
+        height=20,
+        color_system=None,
+        legacy_windows=False,
+        _environ={"TERM": "xterm"},
+    )
+    view = make_progress_view(console)
+    assert isinstance(view, LiveProgressView)
+    play(view)
+    shown = out.getvalue()
+    assert "leecher-1  downloading   12/12" in shown
+    assert "seeder-1" in shown
+    assert "\x1b[31m" not in shown
+    # The cursor is back, and the table has made room for what follows.
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
+
+
+def test_a_table_that_does_not_fit_is_counted() -> None:
+    plan = make_plan(nodes=tuple(leecher(f"leecher-{index}") for index in range(1, 41)))
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
+    view = make_progress_view(console)
+    view.begin(plan, LabState(node.name for node in plan.nodes))
+    view.end()
+    assert "and 26 more, 0 of them seeds" in out.getvalue()

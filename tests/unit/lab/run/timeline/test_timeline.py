@@ -1,0 +1,135 @@
+"""What happens when, and what is said about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab.fakes import FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
+from torrentnet.lab.engines.types import NodeStatus
+from torrentnet.lab.run.timeline.timeline import Timeline
+from torrentnet.lab.scenario.plan import Verb
+
+if TYPE_CHECKING:
+    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+    from torrentnet.lab.scenario.plan import Plan
+
+JOIN_S = 30.0
+
+
+def play(plan: Plan, engine: FakeEngine) -> tuple[Timeline, list[AppliedEvent], FakeClock]:
+    """Let a whole timeline happen."""
+    told: list[AppliedEvent] = []
+    clock = FakeClock()
+    timeline = Timeline(plan, engine, clock, told.append, executors=(SameThread(), SameThread()))  # type: ignore[arg-type]
+    timeline.begin()
+    timeline._thread.join(JOIN_S)
+    assert timeline.over
+    return timeline, told, clock
+
+
+def test_late_nodes_start_and_events_happen_at_their_time() -> None:
+    plan = make_plan(
+        nodes=(seeder("seeder-1"), seeder("seeder-2", start=3.0), leecher("leecher-1", start=1.0)),
+        events=(event(0, 5.0, Verb.KILL, "seeder-1"), event(1, 2.0, Verb.STOP, "leecher-1")),
+    )
+    engine = FakeEngine("tracker", "seeder-1", created=("seeder-2", "leecher-1"))
+    timeline, told, _ = play(plan, engine)
+    assert engine.done == ["start leecher-1", "stop leecher-1", "start seeder-2", "kill seeder-1"]
+    assert [(one.planned, one.began, one.index) for one in told] == [
+        (1.0, 1.0, None),
+        (2.0, 2.0, 1),
+        (3.0, 3.0, None),
+        (5.0, 5.0, 0),
+    ]
+    assert (timeline.began(0), timeline.began(1)) == (5.0, 2.0)
+    assert timeline.broken is None
+
+
+def test_a_pause_is_undone_after_its_time() -> None:
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, Verb.PAUSE, "seeder-1", lasts=2.5),))
+    engine = FakeEngine("tracker", "seeder-1")
+    _, told, clock = play(plan, engine)
+    assert engine.done == ["pause seeder-1", "resume seeder-1"]
+    assert [(one.text, one.began) for one in told] == [("pause seeder-1", 1.0), ("resume seeder-1", 3.5)]
+    assert clock.now() == 3.5
+
+
+def test_undoing_a_pause_of_a_node_that_was_killed_is_no_failure() -> None:
+    plan = make_plan(
+        nodes=(seeder(),),
+        events=(event(0, 1.0, Verb.PAUSE, "seeder-1", lasts=3.0), event(1, 2.0, Verb.KILL, "seeder-1")),
+    )
+    engine = FakeEngine("tracker", "seeder-1")
+    timeline, told, _ = play(plan, engine)
+    assert engine.done == ["pause seeder-1", "kill seeder-1"]
+    assert not [one for one in told if one.error]
+    assert timeline.broken is None
+
+
+def test_a_pause_without_an_end_is_healed() -> None:
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, Verb.PAUSE, "seeder-1"),))
+    engine = FakeEngine("tracker", "seeder-1")
+    timeline, _, _ = play(plan, engine)
+    assert engine.states["seeder-1"].status is NodeStatus.PAUSED
+    timeline.heal()
+    timeline.heal()
+    assert engine.done == ["pause seeder-1", "resume seeder-1"]
+
+
+def test_an_event_that_changes_nothing_is_an_error_with_the_reason() -> None:
+    plan = make_plan(
+        nodes=(seeder("seeder-1"), seeder("seeder-2")),
+        events=(event(0, 1.0, Verb.KILL, "seeder-1"), event(1, 2.0, Verb.KILL, "seeder-1", "seeder-2")),
+    )
+    engine = FakeEngine("tracker", "seeder-1", "seeder-2")
+    timeline, told, _ = play(plan, engine)
+    assert told[1].error == "kill seeder-1 changed nothing: the node is exited (137)"
+    assert "proves nothing" in told[1].hint
+    # The other node is hit all the same.
+    assert engine.states["seeder-2"].status is NodeStatus.EXITED
+    assert timeline.began(1) is None
+    assert timeline.never(1)
+
+
+def test_a_restart_starts_what_has_ended_and_stops_what_lives() -> None:
+    plan = make_plan(
+        nodes=(seeder(),),
+        events=(
+            event(0, 1.0, Verb.RESTART, "seeder-1"),
+            event(1, 2.0, Verb.KILL, "seeder-1"),
+            event(2, 3.0, Verb.RESTART, "seeder-1"),
+        ),
+    )
+    engine = FakeEngine("tracker", "seeder-1")
+    play(plan, engine)
+    assert engine.done == ["stop seeder-1", "start seeder-1", "kill seeder-1", "start seeder-1"]
+
+
+def test_what_is_still_to_come_revives_a_node() -> None:
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 9.0, Verb.RESTART, "seeder-1"),))
+    timeline = Timeline(plan, FakeEngine("seeder-1"), FakeClock(), print)  # type: ignore[arg-type]
+    assert timeline.revives("seeder-1")
+    assert not timeline.revives("tracker")
+    timeline.stop()
+    assert not timeline.revives("seeder-1")
+
+
+def test_an_engine_that_fails_breaks_the_timeline() -> None:
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, Verb.KILL, "seeder-1"),))
+    engine = FakeEngine("tracker", "seeder-1")
+    engine.failing = "the daemon has gone away"
+    timeline, told, _ = play(plan, engine)
+    assert str(timeline.broken) == "the daemon has gone away"
+    assert told == []
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_events_of_one_moment_keep_the_order_of_the_file(order: tuple[int, int]) -> None:
+    verbs = [Verb.STOP, Verb.START]
+    events = tuple(event(index, 1.0, verbs[which], "seeder-1") for index, which in enumerate(order))
+    engine = FakeEngine("tracker", "seeder-1")
+    _, told, _ = play(make_plan(nodes=(seeder(),), events=events), engine)
+    assert [one.verb for one in told] == [str(verbs[which]) for which in order]
+    assert [bool(one.error) for one in told] == ([False, False] if order == (0, 1) else [True, False])

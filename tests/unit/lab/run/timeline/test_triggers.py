@@ -1,0 +1,212 @@
+"""Events with ``when``: they come when it has come true, once, and an event that never comes is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
+from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.events import show_time
+from torrentnet.lab.run.lab_state import LabState
+from torrentnet.lab.run.timeline.timeline import Timeline
+from torrentnet.lab.run.timeline.triggers import is_fulfilled
+from torrentnet.lab.scenario.plan import EventPlan, Role, Trigger, TriggerKind, Verb
+
+if TYPE_CHECKING:
+    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+
+JOIN_S = 30.0
+ROLES = {"tracker": Role.TRACKER, "seeder-1": Role.SHARE, "seeder-2": Role.SHARE, "leecher-1": Role.GET}
+
+
+class Told:
+    """A board and what a test lets it hear, a second apart."""
+
+    def __init__(self) -> None:
+        self.board = LabState(ROLES)
+        self.time = EPOCH
+
+    def say(self, node: str, line: str) -> None:
+        self.time += 1
+        self.board.take_line(LogLine(node, self.time, f"{show_time(self.time)} {line}"))
+
+    def is_now(self, node: str, status: NodeStatus) -> None:
+        self.time += 1
+        self.board.take_state(StateChange(node, self.time, NodeState(status)))
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def has(share: float, *nodes: str) -> Trigger:
+    return Trigger(TriggerKind.HAS, "has", nodes or ("leecher-1",), "a.txt", share)
+
+
+def test_has_looks_at_the_pieces_of_all(told: Told) -> None:
+    assert not is_fulfilled(has(0.5), told.board, ROLES)
+    told.say("leecher-1", "progress file=a.txt have=4 pieces=9")
+    assert not is_fulfilled(has(0.5), told.board, ROLES)
+    told.say("leecher-1", "progress file=a.txt have=5 pieces=9")
+    assert is_fulfilled(has(0.5), told.board, ROLES)
+    assert not is_fulfilled(has(0.5, "leecher-1", "seeder-1"), told.board, ROLES)
+    told.say("seeder-1", "published file=a.txt size=900 pieces=9")
+    assert is_fulfilled(has(0.5, "leecher-1", "seeder-1"), told.board, ROLES)
+    told.say("leecher-1", "completed file=a.txt bytes=900")
+    assert is_fulfilled(has(1.0), told.board, ROLES)
+
+
+def test_has_of_an_exact_share_is_met_by_it(told: Told) -> None:
+    told.say("leecher-1", "progress file=a.txt have=7 pieces=100")
+    assert is_fulfilled(has(0.07), told.board, ROLES)
+
+
+@pytest.mark.parametrize(
+    ("node", "line"), [("tracker", "listening"), ("seeder-1", "published pieces=3"), ("leecher-1", "listening")]
+)
+def test_up_counts_from_the_last_start(told: Told, node: str, line: str) -> None:
+    up = Trigger(TriggerKind.UP, "is up", (node,))
+    told.is_now(node, NodeStatus.RUNNING)
+    assert not is_fulfilled(up, told.board, ROLES)
+    told.say(node, line)
+    assert is_fulfilled(up, told.board, ROLES)
+    told.is_now(node, NodeStatus.EXITED)
+    assert not is_fulfilled(up, told.board, ROLES)
+    told.is_now(node, NodeStatus.RUNNING)
+    assert not is_fulfilled(up, told.board, ROLES)
+    told.say(node, line)
+    assert is_fulfilled(up, told.board, ROLES)
+
+
+def test_down_is_not_what_has_never_been_started(told: Told) -> None:
+    down = Trigger(TriggerKind.DOWN, "is down", ("seeder-1",))
+    assert not is_fulfilled(down, told.board, ROLES)
+    told.is_now("seeder-1", NodeStatus.RUNNING)
+    told.is_now("seeder-1", NodeStatus.EXITED)
+    assert is_fulfilled(down, told.board, ROLES)
+
+
+def test_seed_is_what_a_living_node_says(told: Told) -> None:
+    seed = Trigger(TriggerKind.SEED, "is seed", ("leecher-1",))
+    told.is_now("leecher-1", NodeStatus.RUNNING)
+    told.say("leecher-1", "state state=get")
+    assert not is_fulfilled(seed, told.board, ROLES)
+    told.say("leecher-1", "state state=seed")
+    assert is_fulfilled(seed, told.board, ROLES)
+    told.is_now("leecher-1", NodeStatus.PAUSED)
+    assert not is_fulfilled(seed, told.board, ROLES)
+
+
+# ── in a timeline ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def when(index: int, verb: Verb, node: str, trigger: Trigger, until: float | None = None) -> EventPlan:
+    return replace(event(index, 0.0, verb, node), when=trigger, until=until)
+
+
+def after(index: int, delay: float = 0.0) -> Trigger:
+    return Trigger(TriggerKind.AFTER, f"after {index}", after=index, delay=delay)
+
+
+class Played:
+    """A timeline that goes on in its own thread, with what it has told."""
+
+    def __init__(self, told: Told, *events: EventPlan) -> None:
+        self.engine = FakeEngine("tracker", "seeder-1", "seeder-2", "leecher-1")
+        self.told: list[AppliedEvent] = []
+        self.clock = FakeClock()
+        nodes = (seeder("seeder-1"), seeder("seeder-2"), replace(leecher(), role=Role.SHARE))
+        self.timeline = Timeline(
+            make_plan(nodes=nodes, events=events),
+            self.engine,
+            self.clock,  # type: ignore[arg-type]
+            self.told.append,
+            board=told.board,
+            executors=(SameThread(), SameThread()),
+        )
+        self.timeline.begin()
+
+    def end(self) -> None:
+        self.timeline._thread.join(JOIN_S)
+        assert self.timeline.over
+
+    @property
+    def began(self) -> list[tuple[str, float]]:
+        return [(one.text, one.began) for one in self.told]
+
+
+def test_it_happens_when_it_has_come_true_and_once(told: Told) -> None:
+    played = Played(told, when(0, Verb.KILL, "seeder-1", replace(has(0.5), delay=1.5)))
+    told.say("leecher-1", "progress file=a.txt have=4 pieces=10")
+    assert played.told == []
+    assert not played.timeline.over
+    told.say("leecher-1", "progress file=a.txt have=5 pieces=10")
+    told.say("leecher-1", "progress file=a.txt have=6 pieces=10")
+    played.end()
+    assert played.began == [("kill seeder-1", 1.5)]
+    assert played.told[0].planned == 1.5
+
+
+def test_what_is_true_already_happens_at_once(told: Told) -> None:
+    told.say("leecher-1", "progress file=a.txt have=5 pieces=10")
+    played = Played(told, when(0, Verb.KILL, "seeder-1", has(0.5)))
+    played.end()
+    assert played.began == [("kill seeder-1", 0.0)]
+
+
+def test_after_counts_from_the_other_events_beginning_also_in_a_chain(told: Told) -> None:
+    played = Played(
+        told,
+        event(0, 4.0, Verb.KILL, "seeder-1"),
+        when(1, Verb.RESTART, "seeder-1", after(0, 2.0)),
+        when(2, Verb.KILL, "seeder-2", after(1, 1.0)),
+    )
+    played.end()
+    assert played.began == [("kill seeder-1", 4.0), ("restart seeder-1", 6.0), ("kill seeder-2", 7.0)]
+
+
+def test_what_waits_for_an_event_that_failed_never_comes(told: Told) -> None:
+    played = Played(
+        told,
+        event(0, 1.0, Verb.START, "seeder-1"),
+        when(1, Verb.KILL, "seeder-1", after(0)),
+        when(2, Verb.KILL, "seeder-2", after(1)),
+    )
+    played.end()
+    assert [one.error.partition(" has not happened: ")[2] for one in played.told[1:]] == [
+        "`after 0` cannot come true, since `start seeder-1` failed",
+        "`after 1` cannot come true, since `kill seeder-1` failed",
+    ]
+    assert played.timeline.never(2)
+    assert played.engine.done == []
+
+
+def test_what_has_not_come_true_at_the_end_is_told(told: Told) -> None:
+    played = Played(told, when(0, Verb.RESTART, "seeder-1", has(0.5)))
+    assert played.timeline.revives("seeder-1")
+    played.timeline.stop()
+    played.timeline.conclude()
+    assert [one.error for one in played.told] == ["restart seeder-1 has not happened: `has` has not come true"]
+    assert "time_limit" in played.told[0].hint
+    assert not played.timeline.revives("seeder-1")
+    told.say("leecher-1", "progress file=a.txt have=9 pieces=10")
+    assert played.engine.done == []
+
+
+def test_what_would_come_after_it_is_undone_does_not_come(told: Told) -> None:
+    played = Played(told, when(0, Verb.PAUSE, "seeder-1", has(0.5), until=6.0))
+    played.end()
+    assert [one.error for one in played.told] == [
+        "pause seeder-1 has not happened: `has` had not come true when it would have been undone"
+    ]
+
+
+def test_until_is_a_time_of_the_run_and_not_of_the_event(told: Told) -> None:
+    told.say("leecher-1", "progress file=a.txt have=5 pieces=10")
+    played = Played(told, when(0, Verb.PAUSE, "seeder-1", replace(has(0.5), delay=2.0), until=6.0))
+    played.end()
+    assert played.began == [("pause seeder-1", 2.0), ("resume seeder-1", 6.0)]

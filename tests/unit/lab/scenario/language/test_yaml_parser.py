@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torrentnet.lab.errors import Problem, ScenarioError
+from torrentnet.lab.scenario.language.document import Mark, format_path, to_plain_data
+from torrentnet.lab.scenario.language.yaml_parser import MAX_BYTES, parse_document, read_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = """\
+about: three
+nodes:
+  seeder: {share: a.txt,
+           count: 3}
+timeline:
+  - at: 1:30
+    kill: [a, b]
+"""
+
+
+@pytest.mark.parametrize(
+    ("loc", "line", "column"),
+    [
+        ((), 1, 1),
+        (("about",), 1, 1),
+        (("nodes", "seeder"), 3, 3),
+        (("nodes", "seeder", "count"), 4, 12),
+        (("timeline", 0), 6, 5),
+        (("timeline", 0, "kill", 1), 7, 15),
+        (("timeline", 7), 5, 1),
+        (("timeline", 0, "nothing"), 6, 5),
+    ],
+)
+def test_everything_knows_its_place(loc: tuple[str | int, ...], line: int, column: int) -> None:
+    document, problems = parse_document(TEXT, "x.yaml")
+    assert problems == []
+    assert document.find(loc)[0] == Mark(line, column)
+
+
+def test_a_problem_can_point_at_the_value() -> None:
+    document, _ = parse_document(TEXT, "x.yaml")
+    assert str(document.problem(("about",), "wrong", "a hint", at_value=True)) == "x.yaml:1:8: about: wrong\n    a hint"
+
+
+@pytest.mark.parametrize("text", ["1:30", "yes", "no", "on", "0x10", "1e3", "010", "2026-11-23", "1_000", ".inf", "5"])
+def test_scalars_stay_what_was_written(text: str) -> None:
+    document, _ = parse_document(f"{{key: {text}, 'null': 'null', empty: ''}}", "x.yaml")
+    assert to_plain_data(document.root) == {"key": text, "null": "null", "empty": ""}
+
+
+def test_anchors_stand_for_what_they_name() -> None:
+    document, problems = parse_document("a: &one {x: [1, 2]}\nb: *one\n", "x.yaml")
+    assert problems == []
+    assert to_plain_data(document.root) == {"a": {"x": ["1", "2"]}, "b": {"x": ["1", "2"]}}
+
+
+def test_an_anchor_cannot_hold_itself() -> None:
+    with pytest.raises(ScenarioError, match=r"x.yaml:1:8: `\*a` refers to an anchor that is not set before it"):
+        parse_document("a: &a [*a]", "x.yaml")
+
+
+def test_paths_read_as_people_write_them() -> None:
+    assert format_path(("timeline", 2, "kill")) == "timeline[2].kill"
+    assert format_path(()) == ""
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(b"\xef\xbb\xbfabout: x\n")
+    document, _ = read_document(path)
+    assert to_plain_data(document.root) == {"about": "x"}
+
+
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError) as missing:
+        read_document(tmp_path / "gone.yaml", "gone.yaml")
+    assert str(missing.value) == "gone.yaml:1:1: there is no such file"
+    with pytest.raises(ScenarioError) as folder:
+        read_document(tmp_path, "folder")
+    assert str(folder.value) == "folder:1:1: this is a directory, not a scenario file"
+    through = tmp_path / "file"
+    through.write_text("")
+    with pytest.raises(ScenarioError) as impossible:
+        read_document(through / "x.yaml", "file/x.yaml")
+    assert str(impossible.value) == "file/x.yaml:1:1: the file cannot be read: Not a directory"
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_text("#" * (MAX_BYTES + 1))
+    with pytest.raises(ScenarioError) as caught:
+        read_document(path, "large.yaml")
+    assert str(caught.value) == (
+        "large.yaml:1:1: the file is larger than 256 KiB\n    a scenario is a page of text; is this the right file?"
+    )
+
+
+def test_many_values_without_any_alias_are_refused_too() -> None:
+    with pytest.raises(ScenarioError, match="more than 20000 values"):
+        parse_document("a: [" + "x," * 30_000 + "]", "x.yaml")
+
+
+def test_what_a_file_holds_does_not_steer_the_terminal() -> None:
+    problem = Problem("x.yaml", 1, 1, "a\nb", "the key `\x1b[2J` is wrong", "\r")
+    assert str(problem) == "x.yaml:1:1: a\\nb: the key `\\x1b[2J` is wrong\n    \\r"

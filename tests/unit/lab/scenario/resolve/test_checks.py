@@ -1,0 +1,157 @@
+"""Expectations beyond a file, a state and an answer."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab.scenario.scenario_files import HEAD, load
+from torrentnet.lab.scenario.language.intervals import format_byte_interval, parse_interval
+from torrentnet.lab.scenario.language.units import parse_size
+from torrentnet.lab.scenario.plan import CheckKind, Interval, LogPattern, Severity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torrentnet.lab.scenario.plan import ExpectationPlan
+
+
+def expect(folder: Path, *items: str) -> tuple[ExpectationPlan, ...]:
+    lines = "".join(f"  - {{{item}}}\n" for item in items)
+    timeline = "timeline:\n  - {at: 5s, kill: seeder-1}\n  - {when: leecher is seed, stop: seeder-2}\n"
+    return load(folder, f"{HEAD}{timeline}expect:\n{lines}").expectations
+
+
+@pytest.mark.parametrize(
+    ("written", "bound", "text"),
+    [
+        ("5", Interval(5, 5), "knows 5 peers"),
+        ("1", Interval(1, 1), "knows 1 peer"),
+        ("0", Interval(0, 0), "knows 0 peers"),
+        ("at least 3", Interval(least=3), "knows at least 3 peers"),
+        ("at most  4", Interval(most=4), "knows at most 4 peers"),
+        ("3 to 5", Interval(3, 5), "knows 3 to 5 peers"),
+    ],
+)
+def test_how_many_peers_the_tracker_knows(written: str, bound: Interval, text: str, tmp_path: Path) -> None:
+    (one,) = expect(tmp_path, f"node: tracker, knows: {written}, within: 9s")
+    assert (one.check, one.bound, one.text) == (CheckKind.KNOWS, bound, f"tracker {text} within 9s")
+
+
+def test_a_bound_holds_from_its_least_to_its_most() -> None:
+    assert [number for number in range(8) if Interval(3, 5).holds(number)] == [3, 4, 5]
+    assert [number for number in range(8) if Interval(least=6).holds(number)] == [6, 7]
+    assert [number for number in range(8) if Interval(most=1).holds(number)] == [0, 1]
+    assert parse_interval("8MiB to 9MiB", parse_size) == Interval(8 * 2**20, 9 * 2**20)
+    assert format_byte_interval(parse_interval("at most 1.5MiB", parse_size)) == "at most 1536KiB"
+
+
+def test_what_a_log_holds(tmp_path: Path) -> None:
+    text, event, never = expect(
+        tmp_path,
+        "node: leecher-1, log: source lost, within: 9s",
+        "node: [leecher-1, leecher-2], log: {event: bad_piece, piece: 12, peer: seeder-1}, times: 2",
+        "node: leecher, log: {event: failed}, times: 0, always: rest",
+    )
+    assert (text.check, text.log, text.bound) == (CheckKind.LOG, LogPattern(text="source lost"), Interval(least=1))
+    assert text.text == "leecher-1 has `source lost` in the log within 9s"
+    assert (event.log, event.bound) == (
+        LogPattern(event="bad_piece", fields=(("peer", "seeder-1"), ("piece", "12"))),
+        Interval(2, 2),
+    )
+    assert event.text == (
+        "leecher-1, leecher-2 have `bad_piece peer=seeder-1 piece=12` in the log 2 times before the end"
+    )
+    assert never.text == ("every leecher (5) has no `failed` in the log all the time from the start, to the end")
+
+
+def test_how_a_program_ends_and_what_it_sends(tmp_path: Path) -> None:
+    killed, traffic = expect(
+        tmp_path,
+        "node: seeder-1, exit: 137, within: 2s, after: kill seeder-1",
+        "node: leecher-1, bytes: {received: 8MiB to 9MiB, sent: at most 100KiB}, at: 40s",
+    )
+    assert (killed.check, killed.status) == (CheckKind.EXIT, 137)
+    assert killed.text == "seeder-1 ends with exit status 137 within 2s after kill seeder-1"
+    assert (traffic.check, traffic.sent, traffic.received) == (
+        CheckKind.BYTES,
+        Interval(most=100 * 1024),
+        Interval(8 * 2**20, 9 * 2**20),
+    )
+    assert traffic.text == "leecher-1 has sent at most 100KiB and received 8MiB to 9MiB at 40s"
+
+
+def test_what_holds_all_the_time(tmp_path: Path) -> None:
+    found = expect(
+        tmp_path,
+        "node: seeder-2, state: running, always: 5s",
+        "node: seeder-2, state: running, always: 5s, at: 10s",
+        "node: seeder-2, state: running, always: 5s, after: kill seeder-1",
+        "node: seeder-2, state: running, always: rest, after: kill seeder-1",
+        "node: tracker, console: peers, lacks: nobody, always: rest",
+    )
+    assert [(one.always, one.at, one.after, one.within) for one in found] == [
+        (5.0, None, None, None),
+        (5.0, 10.0, None, None),
+        (5.0, None, 0, None),
+        (math.inf, None, 0, None),
+        (math.inf, None, None, None),
+    ]
+    assert [one.text.removeprefix("seeder-2 is running ") for one in found[:4]] == [
+        "all the time for 5s from the start",
+        "all the time for 5s from 10s on",
+        "all the time for 5s after kill seeder-1",
+        "all the time after kill seeder-1, to the end",
+    ]
+
+
+def test_time_may_count_from_an_event_that_waits(tmp_path: Path) -> None:
+    within, open_end = expect(
+        tmp_path,
+        "node: tracker, forgets: seeder-2, within: 3s, after: stop seeder-2",
+        "node: tracker, forgets: seeder-2, after: stop seeder-2",
+    )
+    assert (within.within, within.after) == (3.0, 1)
+    assert (open_end.within, open_end.after) == (None, 1)
+    assert open_end.text == "tracker forgets seeder-2 after stop seeder-2, before the end"
+
+
+def test_an_expectation_may_only_warn_and_speak_for_itself(tmp_path: Path) -> None:
+    warning, failure = expect(
+        tmp_path,
+        "node: leecher, has: myfile.txt, level: warning, pass: Fast., fail: 'Slow, but that is all.'",
+        "node: leecher, has: myfile.txt",
+    )
+    assert (warning.level, warning.pass_text, warning.fail_text) == (
+        Severity.WARNING,
+        "Fast.",
+        "Slow, but that is all.",
+    )
+    assert (failure.level, failure.pass_text, failure.fail_text) == (Severity.FAILURE, "", "")
+
+
+def test_nodes_of_the_shipped_kinds_get_their_options(tmp_path: Path) -> None:
+    plan = load(
+        tmp_path,
+        """\
+files:
+  a.bin: {size: 1MiB}
+  fake: {size: 2MiB, as: a.bin}
+nodes:
+  tracker: {tracker: {}}
+  liar: {share: a.bin, corrupt: true}
+  good: {share: a.bin, corrupt: false}
+  other: {share: fake}
+  leecher: {get: a.bin, min_rate: 64kbit, disk: 4MiB}
+""",
+    )
+    nodes = {node.name: node for node in plan.nodes}
+    assert nodes["liar"].arguments[-1] == "--corrupt-uploads"
+    assert "--corrupt-uploads" not in nodes["good"].arguments
+    assert nodes["leecher"].arguments[2:] == ("--min-rate", "64kbit")
+    assert [node.disk for node in plan.nodes] == [None, None, None, None, 4 * 2**20]
+    # Made in a folder of its own, so that its last part is the name on the network.
+    assert [file.name for file in plan.files] == ["a.bin", "fake/a.bin"]
+    assert (nodes["other"].file, nodes["leecher"].file) == ("fake/a.bin", "a.bin")

@@ -1,0 +1,86 @@
+"""Whose programs nodes run, and who is given which .torrent for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.unit.lab.scenario.scenario_files import load
+from torrentnet.lab.scenario.plan import NodeProgram, TorrentPlan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torrentnet.lab.scenario.plan import Plan
+
+TEXT = """\
+about: A trial.
+time_limit: 30s
+files: {{a.txt: {{size: 1MiB}}, b.txt: {{size: 1MiB}}, fake: {{size: 1MiB, as: a.txt}}}}
+nodes:
+  tracker: {{tracker: {tracker}}}
+{nodes}
+expect:
+  - {{node: tracker, state: running, at: 1s}}
+"""
+A, B, FAKE = "a.txt", "b.txt", "fake/a.txt"
+
+
+def plan(tmp_path: Path, *nodes: str, tracker: str = "{}") -> Plan:
+    return load(tmp_path, TEXT.format(nodes="\n".join(f"  {node}" for node in nodes), tracker=tracker))
+
+
+def given(loaded: Plan) -> dict[str, tuple[str, ...]]:
+    return {node.name: node.torrents for node in loaded.nodes if node.torrents}
+
+
+def public(loaded: Plan) -> list[str]:
+    return [node.name for node in loaded.nodes if "--public" in node.arguments]
+
+
+def test_without_clients_nobody_gets_a_torrent(tmp_path: Path) -> None:
+    loaded = plan(tmp_path, "s: {share: a.txt, client: torrentnet}", "l: {get: a.txt}")
+    assert (loaded.torrents, given(loaded), loaded.foreign, public(loaded)) == ((), {}, (), [])
+
+
+def test_a_client_and_the_tracker_are_given_the_torrent_of_its_file(tmp_path: Path) -> None:
+    loaded = plan(
+        tmp_path,
+        "s: {share: a.txt, piece_length: 64KiB}",
+        "t: {share: b.txt}",
+        "l: {get: a.txt, client: aria2, count: 2}",
+        "m: {get: a.txt}",
+    )
+    assert loaded.torrents == (TorrentPlan(A, 64 * 1024, private=False),)
+    assert given(loaded) == {"tracker": (A,), "l-1": (A,), "l-2": (A,)}
+    # Whoever shares that file describes it in the same way; another file is as ever.
+    assert public(loaded) == ["s"]
+    assert loaded.foreign == (NodeProgram.ARIA2,)
+
+
+def test_a_client_has_only_the_options_that_it_has_too(tmp_path: Path) -> None:
+    loaded = plan(tmp_path, "s: {share: a.txt, client: libtorrent, upload: 8mbit, piece_length: 64KiB}")
+    (node,) = [node for node in loaded.nodes if node.name == "s"]
+    assert node.arguments == ("--upload-rate", "8mbit")
+    assert loaded.torrents[0].piece_length == 64 * 1024
+
+
+def test_who_gets_a_name_gets_the_file_that_is_called_so(tmp_path: Path) -> None:
+    loaded = plan(tmp_path, "f: {share: fake}", "s: {share: a.txt}", "l: {get: a.txt, client: transmission}")
+    assert given(loaded)["l"] == (A,)
+    loaded = plan(tmp_path, "f: {share: fake, client: aria2}", "l: {get: a.txt, client: transmission}")
+    assert given(loaded) == {"tracker": (FAKE,), "f": (FAKE,), "l": (FAKE,)}
+
+
+def test_with_opentracker_our_leechers_are_given_it_too(tmp_path: Path) -> None:
+    loaded = plan(tmp_path, "s: {share: a.txt}", "l: {get: a.txt}", tracker="{program: opentracker}")
+    assert given(loaded) == {"tracker": (A,), "l": (A,)}
+    assert loaded.torrents == (TorrentPlan(A, None, private=True),)
+    assert public(loaded) == []
+    (tracker,) = [node for node in loaded.nodes if node.name == "tracker"]
+    assert (tracker.program, tracker.arguments) == (NodeProgram.OPENTRACKER, ())
+
+
+def test_a_program_may_be_a_parameter(tmp_path: Path) -> None:
+    text = TEXT.format(nodes="  s: {share: a.txt, client: $client}", tracker="{}")
+    loaded = load(tmp_path, "parameters: {client: aria2}\n" + text)
+    assert loaded.foreign == (NodeProgram.ARIA2,)

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab.scenario.scenario_files import HEAD, load
+from torrentnet.lab.errors import ScenarioError
+from torrentnet.lab.scenario.plan import CheckKind, FilePlan, Role, Verb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torrentnet.lab.scenario.plan import NodePlan, Plan
+
+
+def options(node: NodePlan) -> dict[str, str]:
+    return dict(zip(node.arguments[::2], node.arguments[1::2], strict=True))
+
+
+def node(plan: Plan, name: str) -> NodePlan:
+    return next(node for node in plan.nodes if node.name == name)
+
+
+def test_counted_nodes_are_numbered_and_single_ones_keep_their_name(tmp_path: Path) -> None:
+    plan = load(tmp_path, HEAD + "  lone: {get: myfile.txt}\n  one: {get: myfile.txt, count: 1}\n")
+    assert [node.name for node in plan.nodes] == [
+        "tracker",
+        *(f"seeder-{index}" for index in (1, 2, 3)),
+        *(f"leecher-{index}" for index in (1, 2, 3, 4, 5)),
+        "lone",
+        "one-1",
+    ]
+    assert [node.role for node in plan.nodes][:5] == [Role.TRACKER, *[Role.SHARE] * 3, Role.GET]
+    assert {node.file for node in plan.nodes if node.role is not Role.TRACKER} == {"myfile.txt"}
+    assert node(plan, "tracker").file is None
+
+
+def test_starts_are_staggered(tmp_path: Path) -> None:
+    plan = load(tmp_path, HEAD)
+    assert [node.start for node in plan.nodes if node.group == "leecher"] == [2.0, 2.2, 2.4, 2.6, 2.8]
+    assert {node.start for node in plan.nodes if node.group == "seeder"} == {0.0}
+
+
+def test_options_become_the_programs_command_line(tmp_path: Path) -> None:
+    plan = load(
+        tmp_path,
+        """\
+files: {a.bin: {size: 1MiB}}
+nodes:
+  tracker: {tracker: {keepalive: 500ms, timeout: 1.5s}}
+  seeder: {share: a.bin, piece_length: 64KiB, upload: 8mbit}
+  leecher: {get: a.bin, timeout: 3s, give_up: 90s, strategy: swarm, upload: 1MiB/s}
+  plain: {get: a.bin}
+""",
+    )
+    said = {name: options(node(plan, name)) for name in ("tracker", "seeder", "leecher", "plain")}
+    assert all(said[name].pop("--seed").isdecimal() for name in said)
+    assert said == {
+        "tracker": {"--keepalive": "500ms", "--timeout": "1500ms"},
+        "seeder": {"--piece-length": "64KiB", "--upload-rate": "8mbit"},
+        "leecher": {"--timeout": "3s", "--give-up": "90s", "--strategy": "swarm", "--upload-rate": "1MiB/s"},
+        "plain": {},
+    }
+
+
+def test_every_node_has_a_seed_of_its_own_that_follows_the_scenarios(tmp_path: Path) -> None:
+    first = {node.name: options(node)["--seed"] for node in load(tmp_path, "seed: 7\n" + HEAD).nodes}
+    again = {node.name: options(node)["--seed"] for node in load(tmp_path, "seed: 7\n" + HEAD).nodes}
+    other = {node.name: options(node)["--seed"] for node in load(tmp_path, "seed: 8\n" + HEAD).nodes}
+    assert first == again
+    assert len(set(first.values())) == len(first)
+    assert all(first[name] != other[name] for name in first)
+
+
+def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
+    plan = load(tmp_path, "nodes: {tracker: {tracker: {}}}\n", "my_lab")
+    assert (plan.name, plan.about, plan.seed, plan.time_limit) == ("my_lab", "", 1, 60.0)
+    assert (plan.files, plan.events, plan.expectations) == ((), (), ())
+    assert options(plan.nodes[0]).items() >= {"--keepalive": "5s", "--timeout": "15s"}.items()
+
+
+def test_a_name_may_be_given_if_it_is_the_files(tmp_path: Path) -> None:
+    assert load(tmp_path, "name: my_lab\n" + HEAD, "my_lab").name == "my_lab"
+    with pytest.raises(ScenarioError) as caught:
+        load(tmp_path, HEAD, "My Lab")
+    assert [(problem.path, problem.text) for problem in caught.value.problems] == [
+        ("", "`My Lab` is no name of a scenario")
+    ]
+
+
+def test_files_are_made_or_taken_from_beside_the_scenario(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    source = tmp_path / "data" / "given name.txt"
+    source.write_text("content")
+    (tmp_path / "labs").mkdir()
+    plan = load(
+        tmp_path / "labs",
+        """\
+files:
+  made.bin: {size: 1MiB}
+  empty: {size: 0B}
+  größe 1.txt: {source: "../data/given name.txt"}
+nodes: {tracker: {tracker: {}}}
+""",
+    )
+    assert plan.files == (
+        FilePlan("made.bin", 2**20, None),
+        FilePlan("empty", 0, None),
+        FilePlan("größe 1.txt", None, source),
+    )
+
+
+def test_events_come_in_the_order_of_time(tmp_path: Path) -> None:
+    plan = load(
+        tmp_path,
+        HEAD
+        + """\
+timeline:
+  - {at: 9s, start: seeder-1}
+  - {at: 5s, kill: seeder-1}
+  - {at: 6s, pause: [seeder-2, leecher-1], for: 1.5s}
+  - {at: 7s, restart: 2 of leecher}
+  - {at: 8s, pause: seeder-3, until: 20s}
+  - {at: 10s, pause: tracker, for: rest}
+  - {at: 11s, stop: leecher}
+""",
+    )
+    assert [(event.index, event.at, event.verb, event.text, event.lasts) for event in plan.events] == [
+        (0, 5.0, Verb.KILL, "kill seeder-1", None),
+        (1, 6.0, Verb.PAUSE, "pause seeder-2, leecher-1 for 1.5s", 1.5),
+        (2, 7.0, Verb.RESTART, f"restart 2 of leecher ({', '.join(plan.events[2].nodes)})", None),
+        (3, 8.0, Verb.PAUSE, "pause seeder-3 for 12s", 12.0),
+        (4, 9.0, Verb.START, "start seeder-1", None),
+        (5, 10.0, Verb.PAUSE, "pause tracker for the rest", None),
+        (6, 11.0, Verb.STOP, "stop leecher", None),
+    ]
+    assert plan.events[1].nodes == ("seeder-2", "leecher-1")
+    assert len(plan.events[2].nodes) == 2
+    assert plan.events[0].where == f"{tmp_path}/experiment.yaml:9:5"
+
+
+EXPECTED = """\
+time_limit: 50s
+timeline:
+  - {at: 5s, kill: seeder-1}
+  - {at: 6s, pause: [seeder-2, leecher-1], for: 2s}
+  - {at: 15s, restart: leecher}
+  - {at: 20s, restart: leecher}
+expect:
+  - {node: leecher, has: myfile.txt, within: 40s}
+  - {node: tracker, forgets: seeder-1, within: 2.5s, after: kill seeder-1}
+  - {node: [leecher-1, leecher-2], becomes: seed}
+  - {node: tracker, console: file_logs myfile.txt, contains: leecher-5, lacks: [x, y], at: 30s}
+  - {node: seeder-1, state: running, at: 40s}
+  - {node: seeder-2, state: running, within: 3s, after: "pause [seeder-2,leecher-1]"}
+  - {node: leecher, has: myfile.txt, after: restart leecher at 20s}
+"""
+
+
+def test_expectations(tmp_path: Path) -> None:
+    plan = load(tmp_path, EXPECTED + HEAD)
+    said = plan.expectations
+    assert [(one.index, one.check, one.within, one.at, one.after) for one in said] == [
+        (0, CheckKind.HAS, 40.0, None, None),
+        (1, CheckKind.FORGETS, 2.5, None, 0),
+        (2, CheckKind.BECOMES, 50.0, None, None),
+        (3, CheckKind.CONSOLE, None, 30.0, None),
+        (4, CheckKind.STATE, None, 40.0, None),
+        (5, CheckKind.STATE, 3.0, None, 1),
+        (6, CheckKind.HAS, 30.0, None, 3),
+    ]
+    assert said[0].file == "myfile.txt"
+    assert said[0].nodes == tuple(f"leecher-{index}" for index in range(1, 6))
+    assert said[1].forgotten == ("seeder-1",)
+    assert said[2].state == "seed"
+    assert (said[3].command, said[3].contains, said[3].lacks) == ("file_logs myfile.txt", ("leecher-5",), ("x", "y"))
+    assert said[4].state == "running"
+
+
+def test_expectations_read_as_sentences(tmp_path: Path) -> None:
+    assert [one.text for one in load(tmp_path, EXPECTED + HEAD).expectations] == [
+        "every leecher (5) has myfile.txt within 40s",
+        "tracker forgets seeder-1 within 2.5s after kill seeder-1",
+        "leecher-1, leecher-2 become seeds before the end",
+        "tracker answers `file_logs myfile.txt` with a text that contains leecher-5 and lacks x, y at 30s",
+        "seeder-1 is running at 40s",
+        "seeder-2 is running within 3s after pause seeder-2, leecher-1",
+        "every leecher (5) has myfile.txt after restart leecher at 20s, before the end",
+    ]

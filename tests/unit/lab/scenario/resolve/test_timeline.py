@@ -1,0 +1,209 @@
+"""Events that wait for something, that come again and again, and that end others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab.scenario.scenario_files import HEAD, load
+from torrentnet.lab.scenario.plan import Trigger, TriggerKind, Verb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torrentnet.lab.scenario.plan import EventPlan
+
+LEECHERS = tuple(f"leecher-{index}" for index in (1, 2, 3, 4, 5))
+
+
+def events(folder: Path, *items: str) -> tuple[EventPlan, ...]:
+    lines = "".join(f"  - {{{item}}}\n" for item in items)
+    return load(folder, f"{HEAD}timeline:\n{lines}").events
+
+
+def trigger(folder: Path, when: str) -> Trigger:
+    """Of an event that waits, in a timeline that has one event more, at 5 s."""
+    _, waiting = events(folder, "at: 5s, kill: seeder-1", f"when: {when}, pause: seeder-2, for: 3s")
+    assert waiting.when is not None
+    return waiting.when
+
+
+@pytest.mark.parametrize(
+    ("when", "meant"),
+    [
+        (
+            "leecher-1 has 50% of myfile.txt",
+            Trigger(TriggerKind.HAS, "leecher-1 has 50% of myfile.txt", ("leecher-1",), "myfile.txt", 0.5),
+        ),
+        ("leecher has myfile.txt", Trigger(TriggerKind.HAS, "leecher has myfile.txt", LEECHERS, "myfile.txt", 1.0)),
+        ("seeder-2 is up", Trigger(TriggerKind.UP, "seeder-2 is up", ("seeder-2",))),
+        ("seeder-1 is  down", Trigger(TriggerKind.DOWN, "seeder-1 is down", ("seeder-1",))),
+        ("leecher is seed", Trigger(TriggerKind.SEED, "leecher is seed", LEECHERS)),
+        ("leecher-1 is a seed", Trigger(TriggerKind.SEED, "leecher-1 is seed", ("leecher-1",))),
+        (
+            "leecher-1 and leecher-2 are seeds",
+            Trigger(TriggerKind.SEED, "leecher-1, leecher-2 is seed", ("leecher-1", "leecher-2")),
+        ),
+        ("after kill seeder-1", Trigger(TriggerKind.AFTER, "after kill seeder-1", after=0)),
+        ("after kill seeder-1 at 5s", Trigger(TriggerKind.AFTER, "after kill seeder-1 at 5s", after=0)),
+        ("500ms after kill seeder-1", Trigger(TriggerKind.AFTER, "500ms after kill seeder-1", after=0, delay=0.5)),
+        ("2s after leecher is seed", Trigger(TriggerKind.SEED, "2s after leecher is seed", LEECHERS, delay=2.0)),
+    ],
+)
+def test_what_an_event_may_wait_for(when: str, meant: Trigger, tmp_path: Path) -> None:
+    assert trigger(tmp_path, when) == meant
+
+
+def test_a_condition_may_choose_by_chance(tmp_path: Path) -> None:
+    chosen = trigger(tmp_path, "2 of leecher have 10% of myfile.txt")
+    assert len(chosen.nodes) == 2
+    assert set(chosen.nodes) < set(LEECHERS)
+
+
+def test_a_file_in_a_condition_may_have_a_name_with_blanks(tmp_path: Path) -> None:
+    text = HEAD.replace("myfile.txt", "my file of has.txt") + "timeline:\n"
+    text += "  - {when: leecher-1 has 5% of my file of has.txt, kill: seeder-1}\n"
+    (waiting,) = load(tmp_path, text).events
+    assert waiting.when is not None
+    assert (waiting.when.file, waiting.when.share) == ("my file of has.txt", 0.05)
+
+
+def test_events_that_wait_come_after_those_with_a_time(tmp_path: Path) -> None:
+    found = events(
+        tmp_path,
+        "when: 4s after stop seeder-3, start: seeder-3",
+        "when: leecher-3 is seed, stop: seeder-3",
+        "at: 9s, kill: seeder-1",
+        "at: 5s, kill: seeder-2",
+        "when: 1s after kill seeder-1, start: seeder-1",
+    )
+    assert [(event.index, event.text, event.at) for event in found] == [
+        (0, "kill seeder-2", 5.0),
+        (1, "kill seeder-1", 9.0),
+        # The earliest second: leecher-3 starts at 2.4 s.
+        (2, "start seeder-3", 6.4),
+        (3, "stop seeder-3", 2.4),
+        (4, "start seeder-1", 10.0),
+    ]
+    assert [event.when.after if event.when else None for event in found] == [None, None, 3, None, 1]
+
+
+def test_how_long_it_lasts_is_open_only_where_it_must_be(tmp_path: Path) -> None:
+    lasting, until, rest, timed = events(
+        tmp_path,
+        "when: leecher-1 is up, pause: seeder-1, for: 3s",
+        "when: leecher-1 is up, pause: seeder-2, until: 20s",
+        "when: leecher-1 is up, isolate: seeder-3, for: rest",
+        "at: 1s, pause: tracker, until: 3s",
+    )[1:] + events(tmp_path, "at: 1s, pause: tracker, until: 3s")
+    assert (lasting.lasts, lasting.until, lasting.text) == (3.0, None, "pause seeder-1 for 3s")
+    assert (until.lasts, until.until, until.text) == (None, 20.0, "pause seeder-2 until 20s")
+    assert (rest.lasts, rest.until, rest.text) == (None, None, "isolate seeder-3 for the rest")
+    assert (timed.lasts, timed.until) == (2.0, None)
+
+
+def test_an_event_that_is_repeated_is_as_many_events(tmp_path: Path) -> None:
+    found = events(tmp_path, "every: 2.5s, from: 5s, until: 15s, restart: seeder-1")
+    assert [(event.index, event.at) for event in found] == [(0, 5.0), (1, 7.5), (2, 10.0), (3, 12.5), (4, 15.0)]
+    assert {event.text for event in found} == {"restart seeder-1"}
+    # From one interval on, to the time limit, at which nothing would follow from it.
+    found = events(tmp_path, "every: 20s, pause: seeder-1, for: 2s")
+    assert [(event.at, event.lasts) for event in found] == [(20.0, 2.0), (40.0, 2.0)]
+    # However large the lab is, they have their pairs in common.
+    first, second = events(tmp_path, "every: 20s, isolate: leecher, for: 2s")
+    assert first.patch is not None
+    assert second.patch is not None
+    assert first.patch.pairs is second.patch.pairs
+    assert len(events(tmp_path, "every: 100ms, from: 0s, until: 10s, restart: seeder-1")) == 101
+
+
+def test_each_repetition_chooses_anew_and_among_those_that_run(tmp_path: Path) -> None:
+    found = events(
+        tmp_path,
+        "every: 4s, from: 4s, until: 40s, kill: 1 of leecher",
+        "every: 4s, from: 6s, until: 38s, start: 1 of leecher",
+    )
+    kills = [event.nodes for event in found if event.verb is Verb.KILL]
+    starts = [event.nodes for event in found if event.verb is Verb.START]
+    assert starts == kills[:-1]
+    assert len(set(kills)) > 2
+    assert found[0].text == f"kill 1 of leecher ({kills[0][0]})"
+    down: set[str] = set()
+    for event in events(tmp_path, "every: 4s, from: 4s, until: 20s, kill: 1 of leecher"):
+        assert not down & set(event.nodes)
+        down |= set(event.nodes)
+    assert down == set(LEECHERS)
+
+
+def test_heal_ends_what_is_in_force(tmp_path: Path) -> None:
+    found = events(
+        tmp_path,
+        "at: 5s, isolate: leecher-1, for: 3s",
+        "at: 5s, isolate: leecher-2, for: rest, name: lonely",
+        "at: 6s, pause: seeder-1, for: 10s",
+        "at: 7s, partition: [[tracker, seeder], [leecher]], for: rest",
+        "at: 9s, heal: all",
+        "at: 20s, isolate: leecher-1, for: rest",
+        "when: leecher-3 is seed, impair: {to: leecher-3, loss: 5%}, for: rest",
+        "at: 30s, heal: [isolate leecher-1 at 20s, 'impair {to: leecher-3, loss: 5%}']",
+        "when: leecher-3 is seed, heal: lonely",
+    )
+    heals = {event.text: event for event in found if event.verb is Verb.HEAL}
+    everything = heals["heal all"]
+    # leecher-1's first isolation is over by then; who waits for something may have happened already.
+    assert [found[index].text for index in everything.heals] == [
+        "isolate leecher-2 for the rest",
+        "pause seeder-1 for 10s",
+        "partition tracker, seeder | leecher for the rest",
+        "impair to leecher-3, loss 5% for the rest",
+    ]
+    assert everything.nodes == ("tracker", *(f"seeder-{index}" for index in (1, 2, 3)), *LEECHERS)
+    named = heals["heal isolate leecher-1 at 20s, impair {to: leecher-3, loss: 5%}"]
+    assert [found[index].text for index in named.heals] == [
+        "isolate leecher-1 for the rest",
+        "impair to leecher-3, loss 5% for the rest",
+    ]
+    assert [found[index].name for index in heals["heal lonely"].heals] == ["lonely"]
+
+
+def test_commands_keep_their_words(tmp_path: Path) -> None:
+    run, console = events(
+        tmp_path,
+        "at: 5s, run: \"dd if=/dev/zero of='/data/a b' | cat\", node: [leecher-1, leecher-2]",
+        "at: 6s, console: file_logs 'my file', node: tracker",
+    )
+    assert (run.verb, run.command, run.nodes) == (
+        Verb.RUN,
+        "dd if=/dev/zero of='/data/a b' | cat",
+        ("leecher-1", "leecher-2"),
+    )
+    assert run.text == "run dd if=/dev/zero of='/data/a b' | cat in leecher-1, leecher-2"
+    assert (console.verb, console.command, console.nodes) == (Verb.CONSOLE, "file_logs 'my file'", ("tracker",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cable-cut",
+        "partition [[tracker, seeder], [leecher]]",
+        "partition tracker, seeder | leecher",
+        "partition tracker, seeder | leecher for 3s",
+        "cable-cut at 5s",
+        "partition tracker,seeder|leecher at 5s",
+    ],
+)
+def test_an_event_is_called_as_it_is_written_or_by_its_name(text: str, tmp_path: Path) -> None:
+    plan = load(
+        tmp_path,
+        HEAD
+        + f"""\
+timeline:
+  - {{at: 5s, partition: [[tracker, seeder], [leecher]], for: 3s, name: cable-cut}}
+  - {{at: 9s, impair: {{between: all, loss: 5%}}, for: 3s}}
+expect:
+  - {{node: leecher, has: myfile.txt, within: 9s, after: "{text}"}}
+  - {{node: leecher, has: myfile.txt, after: "impair: {{between: all, loss: 5%}}"}}
+""",
+    )
+    assert [one.after for one in plan.expectations] == [0, 1]

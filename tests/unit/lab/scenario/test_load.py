@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.lab.scenario.resolve.test_scenario import EXPECTED
+from tests.unit.lab.scenario.scenario_files import HEAD, ROOT, SCENARIOS
+from torrentnet.lab.errors import LabError, ScenarioError
+from torrentnet.lab.scenario import list_scenarios, load_plan
+from torrentnet.lab.scenario.language.draft import read_draft
+from torrentnet.lab.scenario.language.parameters import substitute_parameters
+from torrentnet.lab.scenario.language.yaml_parser import parse_document
+from torrentnet.lab.scenario.plan import Plan, Role
+from torrentnet.lab.scenario.resolve.scenario import resolve
+
+OURS = [
+    "bad_seed",
+    "churn",
+    "flash_crowd",
+    "full_disk",
+    "keepalive",
+    "killed_seed",
+    "lossy_udp",
+    "many_leechers",
+    "mixed_swarm",
+    "name_clash",
+    "one_way_cut",
+    "opentracker",
+    "partition_heals",
+    "paused_seed",
+    "real_clients",
+    "slow_seed",
+    "three_seeders",
+    "tracker_dies_mid_transfer",
+    "tracker_restart",
+]
+
+
+def test_the_projects_scenarios_are_listed_with_their_about_line() -> None:
+    listed = {name: (about, path) for name, about, path in list_scenarios(SCENARIOS)}
+    assert set(OURS) <= set(listed)
+    assert all((SCENARIOS / f"{name}.yaml").read_text("utf-8").count("\n# ") >= 2 for name in OURS), "tell the story"
+    for name, (about, path) in listed.items():
+        plan = load_plan(path)
+        assert about == plan.about
+        assert about.endswith(".")
+        assert plan.name == name
+        assert plan.expectations
+
+
+def test_three_seeders_is_what_it_promises() -> None:
+    plan = load_plan(SCENARIOS / "three_seeders.yaml")
+    assert [file.size for file in plan.files] == [8 * 2**20]
+    assert [node.name for node in plan.nodes if node.role is Role.SHARE] == ["seeder-1", "seeder-2", "seeder-3"]
+    (kill,) = plan.events
+    assert (kill.text, kill.nodes) == ("kill seeder-1", ("seeder-1",))
+    (forgets,) = [one for one in plan.expectations if one.forgotten]
+    assert (forgets.within, forgets.after) == (2.5, kill.index)
+
+
+def test_a_wrong_file_is_listed_with_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text("about: Works.\nnodes: {tracker: {tracker: {}}}\n")
+    (tmp_path / "bad.yaml").write_text("about: Works not.\nsed: 7\ntime_limit: 60\n")
+    (tmp_path / "binary.yml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "notes.txt").write_text("no scenario")
+    (tmp_path / "folder.yaml").mkdir()
+    assert list_scenarios(tmp_path) == [
+        ("bad", "(cannot be used: 3 problems; line 1: `nodes` is missing)", tmp_path / "bad.yaml"),
+        (
+            "binary",
+            "(cannot be used: 1 problem; line 1: the file is not UTF-8: byte 0xff is no text)",
+            tmp_path / "binary.yml",
+        ),
+        ("good", "Works.", tmp_path / "good.yaml"),
+    ]
+    assert list_scenarios(tmp_path / "nowhere") == []
+
+
+def test_a_wrong_file_is_a_failure_of_the_lab_with_status_two(tmp_path: Path) -> None:
+    with pytest.raises(LabError) as caught:
+        load_plan(tmp_path / "gone.yaml")
+    assert caught.value.exit_code == 2
+
+
+def judge(text: str) -> Plan | ScenarioError:
+    """What becomes of a text: a plan, or the one error that is documented."""
+    try:
+        document, problems = parse_document(text, "x.yaml")
+        document, unset, _ = substitute_parameters(document, {"size": "9MiB"})
+        problems += unset
+        draft, wrong = read_draft(document)
+        problems += wrong
+        plan = resolve(draft, Path("x.yaml"), problems) if draft is not None else None
+        if problems or plan is None:
+            raise ScenarioError(problems)
+    except ScenarioError as error:
+        return error
+    return plan
+
+
+MORE = """\
+parameters: {size: 2MiB, leechers: 3}
+about: $size for $leechers.
+links:
+  - {between: all, delay: 20ms, jitter: 5ms}
+  - {from: [seeder, tracker], to: leecher, rate: 8mbit, loss: 1%}
+"""
+NETWORK = """\
+  - {at: 8s, partition: [[tracker, seeder], [leecher]], for: 10s, name: cable-cut}
+  - {when: leecher-1 has 50% of myfile.txt, isolate: 1 of leecher, until: 40s}
+  - {when: 2s after cable-cut, impair: {between: [seeder, leecher], loss: 5%}, for: rest}
+  - {at: 12s, heal: [cable-cut]}
+  - {every: 5s, from: 21s, until: 31s, run: ls $$HOME, node: leecher-2}
+"""
+EXPECTED_TOO = """\
+  - {node: tracker, knows: 4 to 6, always: 5s, after: cable-cut}
+  - {node: leecher, log: {event: picked, peer: seeder-1}, times: at least 2, level: warning, fail: never}
+  - {node: leecher, bytes: {received: at most 9MiB}, always: rest}
+"""
+LINES = (MORE + EXPECTED.replace("expect:\n", NETWORK + "expect:\n") + EXPECTED_TOO + HEAD).splitlines(keepends=True)
+CRUMBS = st.sampled_from(
+    [
+        *"{}[]:,-&*!|>'\"#%@ \n\t?~",
+        "0",
+        "5",
+        "s",
+        "seeder",
+        "node",
+        "&a ",
+        "*a",
+        "<<: ",
+        "- ",
+        "null",
+        "ü",
+        "$",
+        "${",
+        "$size",
+        "of ",
+        "after ",
+        "all",
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, len("".join(LINES))), st.integers(0, 12), st.lists(CRUMBS, max_size=4).map("".join))
+def test_a_damaged_file_is_a_plan_or_an_error_in_words(begin: int, length: int, instead: str) -> None:
+    text = "".join(LINES)
+    judged = judge(text[:begin] + instead + text[begin + length :])
+    if isinstance(judged, ScenarioError):
+        assert judged.problems
+        assert all(problem.text for problem in judged.problems)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=8) | st.sampled_from(["seeder", "5s", "8MiB", "all"]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        *("files", "nodes", "timeline", "expect", "at", "kill", "pause", "node", "has", "tracker"),
+                        *(
+                            "share",
+                            "when",
+                            "every",
+                            "partition",
+                            "isolate",
+                            "impair",
+                            "between",
+                            "heal",
+                            "log",
+                            "bytes",
+                        ),
+                    ]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_any_structure_is_a_plan_or_an_error_in_words(value: object) -> None:
+    import json
+
+    judged = judge(
+        json.dumps(
+            {
+                "nodes": value,
+                "timeline": value,
+                "expect": [value],
+                "files": {"a": value},
+                "links": [value],
+                "parameters": {"a": value},
+            }
+        )
+    )
+    assert isinstance(judged, ScenarioError)
+    assert judged.problems
+
+
+def test_the_scenario_room_knows_nothing_of_the_programs() -> None:
+    program = (
+        "import sys, torrentnet.lab.scenario\n"
+        "rooms = ('wire', 'tracker', 'peer', 'console')\n"
+        "print([name for name in sys.modules if name.startswith(tuple(f'torrentnet.{room}' for room in rooms))])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert said == "[]\n"

@@ -1,0 +1,70 @@
+"""The reference is tried out: every YAML block in it is read, and its wrong example is answered as it says."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.lab.scenario.scenario_files import ROOT, load
+from torrentnet.lab.errors import ScenarioError
+from torrentnet.lab.scenario.language.messages import model_keys
+from torrentnet.lab.scenario.language.models.expectations import CHECK_MODELS
+from torrentnet.lab.scenario.language.models.nodes import NODE_MODELS
+from torrentnet.lab.scenario.language.models.scenario import ScenarioModel
+from torrentnet.lab.scenario.language.models.timeline import EVENT_MODELS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+TEXT = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+WHOLE, *PARTS = [text for language, kind, text in BLOCKS if language == "yaml" and not kind]
+
+
+def sections(text: str) -> dict[str, str]:
+    """A scenario's text by its keys at the top."""
+    found = re.split(r"^(\w+):", text, flags=re.MULTILINE)
+    return {key: f"{key}:{value}" for key, value in zip(found[1::2], found[2::2], strict=True)}
+
+
+def test_the_first_example_is_a_whole_scenario(tmp_path: Path) -> None:
+    plan = load(tmp_path, WHOLE)
+    assert plan.nodes
+    assert plan.events
+    assert plan.expectations
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_further_examples_are_parts_of_one(part: str, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("what the example takes as its source")
+    labs = tmp_path / "labs"
+    labs.mkdir()
+    whole = sections(WHOLE)
+    if "nodes" in sections(part):
+        del whole["timeline"], whole["links"]
+    if "nodes" in sections(part) or "timeline" in sections(part):
+        del whole["expect"]
+    load(labs, "".join((whole | sections(part)).values()))
+
+
+def test_the_wrong_example_is_answered_as_it_says(tmp_path: Path) -> None:
+    (wrong,) = [text for _, kind, text in BLOCKS if kind == "wrong"]
+    (answer,) = [text for language, _, text in BLOCKS if language == "text"]
+    with pytest.raises(ScenarioError) as caught:
+        load(tmp_path, wrong, "wrong")
+    assert f"{caught.value}\n".replace(f"{tmp_path}/", "") == answer
+
+
+def test_every_word_of_the_language_is_in_the_reference() -> None:
+    models: list[type[BaseModel]] = [
+        ScenarioModel,
+        *NODE_MODELS.values(),
+        *EVENT_MODELS.values(),
+        *CHECK_MODELS.values(),
+    ]
+    words = {word for model in models for word in model_keys(model)}
+    assert [word for word in sorted(words) if f"`{word}" not in TEXT] == []

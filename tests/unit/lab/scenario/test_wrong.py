@@ -1,0 +1,48 @@
+"""Every error message of a scenario file, as pairs of a wrong file and what is said about it.
+
+A new pair: put ``NAME.yaml`` into ``wrong/``, run ``UPDATE_GOLDEN=1 pytest tests/unit/lab/scenario/test_wrong.py``, and
+read ``NAME.txt`` as the person who wrote the file would.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from torrentnet.lab.errors import ScenarioError
+from torrentnet.lab.scenario import load_plan
+
+WRONG = Path(__file__).parent / "wrong"
+NAMES = sorted(path.stem for path in WRONG.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_wrong_file_gets_all_its_errors(name: str) -> None:
+    source, golden = WRONG / f"{name}.yaml", WRONG / f"{name}.txt"
+    with pytest.raises(ScenarioError) as caught:
+        load_plan(source, shown_as=source.name)
+    said = f"{caught.value}\n"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(said, encoding="utf-8")
+    assert said == golden.read_text(encoding="utf-8")
+    assert caught.value.exit_code == 2
+
+
+def test_every_golden_text_has_its_file() -> None:
+    assert {path.stem for path in WRONG.glob("*.txt")} == set(NAMES)
+    assert len(NAMES) >= 120
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_errors_stand_in_the_order_of_the_file_and_within_it(name: str) -> None:
+    source = WRONG / f"{name}.yaml"
+    with pytest.raises(ScenarioError) as caught:
+        load_plan(source)
+    places = [(problem.line, problem.column) for problem in caught.value.problems]
+    lines = source.read_bytes().decode("utf-8", "replace").split("\n")
+    assert places == sorted(places)
+    for line, column in places:
+        assert 1 <= line <= len(lines)
+        assert 1 <= column <= len(lines[line - 1]) + 1

@@ -1,0 +1,110 @@
+"""``torrentnet.lab.open``: what a test or a notebook gets, and what is left of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import torrentnet.lab
+from tests.unit.lab.stub import SCENARIO, StubEngine
+from torrentnet.lab.errors import EngineError, ScenarioError, UsageError
+from torrentnet.lab.home import lab_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    path = tmp_path / "x.yaml"
+    path.write_text(SCENARIO, encoding="utf-8")
+    return path
+
+
+def test_a_lab_for_a_block(scenario: Path) -> None:
+    engine = StubEngine()
+    with torrentnet.lab.open(scenario, engine=engine) as lab:
+        assert engine.done == ["start tracker", "start seeder-1", "start seeder-2"]
+        assert lab.console("tracker", "peers").output == "console peers in tracker"
+        lab.kill("seeder-1")
+        # The lab knows which one is going on: `torrentnet status` finds it from elsewhere.
+        found = lab_store.find_current_lab(lab.home)
+        assert found is not None
+        assert found.project == lab.project
+    assert engine.done[-2:] == ["destroy", "close"]
+    assert lab_store.find_current_lab(lab.home) is None
+    assert [path.name for path in lab.home.iterdir()] == ["runs"]
+
+
+def test_settings(scenario: Path) -> None:
+    with torrentnet.lab.open(str(scenario), engine=StubEngine(), settings={"seeders": 3}) as lab:
+        assert lab.select("seeder") == ("seeder-1", "seeder-2", "seeder-3")
+        assert lab.plan.parameters == (("seeders", "3"),)
+    with (
+        pytest.raises(ScenarioError, match="leechers"),
+        torrentnet.lab.open(scenario, engine=StubEngine(), settings={"leechers": 3}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("keep", [True, lambda: True])
+def test_a_lab_that_is_kept(scenario: Path, keep: bool) -> None:
+    engine = StubEngine()
+    with torrentnet.lab.open(scenario, engine=engine, keep=keep) as lab:
+        pass
+    assert "destroy" not in engine.done
+    assert engine.done[-1] == "close"
+    up = lab_store.read_running_lab(lab.home)
+    assert up is not None
+    assert (up.project, up.engine) == (lab.project, "fake")
+
+
+def test_a_lab_that_might_have_been_kept(scenario: Path) -> None:
+    engine = StubEngine()
+    with torrentnet.lab.open(scenario, engine=engine, keep=lambda: False) as lab:
+        pass
+    assert engine.done[-2:] == ["destroy", "close"]
+    assert [path.name for path in lab.home.iterdir()] == ["runs"]
+
+
+def test_a_block_that_fails_leaves_nothing(scenario: Path) -> None:
+    engine = StubEngine()
+    with pytest.raises(ZeroDivisionError), torrentnet.lab.open(scenario, engine=engine) as lab:
+        _ = 1 / 0
+    assert engine.done[-2:] == ["destroy", "close"]
+    assert [path.name for path in lab.home.iterdir()] == ["runs"]
+
+
+def test_nothing_is_written_where_there_is_no_engine(scenario: Path) -> None:
+    class Missing(StubEngine):
+        def check(self) -> None:
+            raise EngineError("nobody answers")
+
+    engine = Missing()
+    with pytest.raises(EngineError), torrentnet.lab.open(scenario, engine=engine):
+        pass
+    assert engine.done == ["close"]
+    assert not list((scenario.parent / "home").iterdir())
+
+
+def test_a_scenario_that_there_is_not() -> None:
+    with pytest.raises(UsageError, match="there is no scenario `three_seders`"), torrentnet.lab.open("three_seders"):
+        pass
+
+
+def test_the_package_itself_loads_nothing() -> None:
+    code = (
+        "import sys, torrentnet.lab, torrentnet.lab.pytest_plugin; "
+        "print([name for name in ('docker', 'rich', 'yaml', 'pydantic') if name in sys.modules])"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=lab_store.checkout_root(), capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "[]\n"
+    with pytest.raises(AttributeError, match="has no attribute 'opne'"):
+        _ = torrentnet.lab.opne  # type: ignore[attr-defined]

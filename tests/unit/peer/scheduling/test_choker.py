@@ -1,0 +1,142 @@
+"""Whose turn it is, and how much is promised ahead."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torrentnet.peer.scheduling.choker import (
+    INITIAL_LOOKAHEAD_BYTES,
+    INITIAL_RATE_WINDOW,
+    MAX_LOOKAHEAD_BYTES,
+    MAX_WAIT,
+    MIN_LOOKAHEAD_BYTES,
+    RATE_WINDOW,
+    SendRate,
+    choose_next,
+)
+
+
+@dataclass(frozen=True)
+class One:
+    wealth: int
+    waits_since: float = 100.0
+
+
+def test_nobody_waits() -> None:
+    assert choose_next([], random.Random(1), 100.0) is None
+
+
+def test_the_poorest_of_few_comes_first() -> None:
+    waiting = [One(5), One(2), One(9)]
+    assert {choose_next(waiting, random.Random(seed), 100.0) for seed in range(20)} == {One(2)}
+
+
+def test_among_many_the_poor_come_more_often_and_not_always_the_same() -> None:
+    """All uplinks together must not serve the one that is poorest."""
+    waiting = [One(wealth) for wealth in range(20)]
+    rng = random.Random(1)
+    chosen = Counter(choose_next(waiting, rng, 100.0) for _ in range(2_000))
+    assert chosen[One(0)] < 500
+    poor = sum(count for one, count in chosen.items() if one is not None and one.wealth < 10)
+    assert poor > 1_500
+
+
+def test_equals_are_equally_likely() -> None:
+    waiting = [One(3, 100.0 - n / 100) for n in range(10)]
+    rng = random.Random(1)
+    chosen = Counter(choose_next(waiting, rng, 100.0) for _ in range(2_000))
+    assert min(chosen.values()) > 120
+    assert len(chosen) == 10
+
+
+def test_whoever_has_waited_too_long_comes_first_however_rich() -> None:
+    rich = One(1_000, 100.0)
+    waiting = [One(0, 100.0 + MAX_WAIT), rich, One(0, 101.0)]
+    assert choose_next(waiting, random.Random(1), 100.0 + MAX_WAIT) != rich
+    assert choose_next(waiting, random.Random(1), 100.1 + MAX_WAIT) is rich
+
+
+# How much is promised ahead
+
+
+def test_much_is_promised_before_the_uplink_is_known() -> None:
+    pace = SendRate(0.0)
+    assert pace.ahead() == INITIAL_LOOKAHEAD_BYTES
+
+
+def test_what_leaves_at_once_says_nothing_of_the_rate() -> None:
+    """An introduction of some bytes is no slow uplink; taken for one, a fast seed began slowly."""
+    pace = SendRate(0.0)
+    for step in range(1, 50):
+        pace.sent(200)
+        pace.look(step * 0.1, busy=False)
+    assert pace.rate == 0
+    assert pace.ahead() == INITIAL_LOOKAHEAD_BYTES
+
+
+def measured(rate: float, seconds: float = 3.0, *, pace: SendRate | None = None, now: float = 0.0) -> SendRate:
+    """An uplink that always has something to send, and sends so much."""
+    pace = pace or SendRate(now)
+    step = 0.01
+    for number in range(1, round(seconds / step) + 1):
+        pace.sent(round(rate * step))
+        pace.look(now + number * step, busy=True)
+    return pace
+
+
+@pytest.mark.parametrize("rate", [20_000.0, 250_000.0, 1e7])
+def test_the_rate_of_a_busy_uplink_is_found(rate: float) -> None:
+    pace = measured(rate)
+    assert pace.rate == pytest.approx(rate, rel=0.15)
+    assert MIN_LOOKAHEAD_BYTES <= pace.ahead() <= MAX_LOOKAHEAD_BYTES
+
+
+def test_what_is_promised_follows_the_rate_within_bounds() -> None:
+    assert measured(1_000.0).ahead() == MIN_LOOKAHEAD_BYTES
+    assert measured(1e6).ahead() == pytest.approx(200_000, rel=0.15)
+    assert measured(1e9).ahead() == MAX_LOOKAHEAD_BYTES
+
+
+def test_the_first_measure_is_early() -> None:
+    assert measured(1e6, INITIAL_RATE_WINDOW + 0.02).rate > 0
+
+
+def test_idle_moments_do_not_make_an_uplink_look_slow() -> None:
+    pace = measured(1e6)
+    before = pace.rate
+    for step in range(1, 100):
+        pace.sent(100)
+        pace.look(3.0 + step * 0.1, busy=False)
+    assert pace.rate == before
+
+
+def test_an_uplink_that_becomes_slower_is_noticed() -> None:
+    pace = measured(1e6)
+    measured(1e5, 40 * RATE_WINDOW, pace=pace, now=3.0)
+    assert pace.rate == pytest.approx(1e5, rel=0.3)
+
+
+def test_an_uplink_that_becomes_faster_is_believed_at_once() -> None:
+    pace = measured(1e5)
+    measured(1e6, 2.5 * RATE_WINDOW, pace=pace, now=3.0)
+    assert pace.rate == pytest.approx(1e6, rel=0.15)
+
+
+@given(
+    looks=st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1 << 40), st.booleans()), max_size=50),
+)
+def test_whatever_happens_it_stays_within_bounds(looks: list[tuple[float, int, bool]]) -> None:
+    pace = SendRate(0.0)
+    now = 0.0
+    for pause, count, busy in looks:
+        now += pause
+        pace.sent(count)
+        pace.look(now, busy=busy)
+        assert pace.rate >= 0
+        assert MIN_LOOKAHEAD_BYTES <= pace.ahead() <= MAX_LOOKAHEAD_BYTES

@@ -1,0 +1,106 @@
+"""Which source: at random among the complete ones, those that failed least first, bad ones never again."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from torrentnet.peer.scheduling.source_selector import MAX_REMEMBERED, SourceSelector
+from torrentnet.wire.udp.lookup import LookupHolder
+from torrentnet.wire.udp.packets import Endpoint
+
+
+def holder(number: int) -> LookupHolder:
+    return LookupHolder(Endpoint(f"198.18.{number // 250}.{number % 250 + 1}", 6881), f"seeder-{number}")
+
+
+HOLDERS = [holder(number) for number in range(5)]
+
+
+def order(candidates: SourceSelector) -> list[tuple[str, int]]:
+    picked = []
+    while (one := candidates.pick()) is not None:
+        picked.append((one[0].name, one[1]))
+    return picked
+
+
+def test_each_is_picked_once_and_the_number_among_goes_down() -> None:
+    candidates = SourceSelector(random.Random(1))
+    candidates.named(HOLDERS)
+    picked = order(candidates)
+    assert sorted(name for name, _ in picked) == [one.name for one in HOLDERS]
+    assert [among for _, among in picked] == [5, 4, 3, 2, 1]
+    assert not candidates.any_left
+
+
+def test_nobody_named_is_nobody_picked() -> None:
+    candidates = SourceSelector(random.Random(1))
+    assert candidates.pick() is None
+    candidates.named(())
+    assert candidates.pick() is None
+
+
+def test_the_same_seed_picks_the_same_whatever_the_trackers_order() -> None:
+    orders = []
+    for shuffle in range(10):
+        named = list(HOLDERS)
+        random.Random(shuffle).shuffle(named)
+        candidates = SourceSelector(random.Random(7))
+        candidates.named(named)
+        orders.append(order(candidates))
+    assert all(one == orders[0] for one in orders)
+
+
+def test_different_seeds_pick_differently_and_evenly() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(1_000):
+        candidates = SourceSelector(random.Random(seed))
+        candidates.named(HOLDERS)
+        picked = candidates.pick()
+        assert picked is not None
+        counts[picked[0].name] += 1
+    assert len(counts) == 5
+    # Chi-square with 4 degrees of freedom: 18.5 is passed by chance once in a thousand.
+    assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 18.5
+
+
+def test_who_failed_comes_back_only_when_named_anew_and_after_the_others() -> None:
+    candidates = SourceSelector(random.Random(1))
+    candidates.named(HOLDERS)
+    candidates.failed(HOLDERS[0])
+    candidates.failed(HOLDERS[0])
+    candidates.failed(HOLDERS[1])
+    names = [name for name, _ in order(candidates)]
+    assert names[3:] == [HOLDERS[1].name, HOLDERS[0].name]
+    assert candidates.pick() is None
+    candidates.named(HOLDERS[:2])
+    assert order(candidates) == [(HOLDERS[1].name, 1), (HOLDERS[0].name, 1)]
+
+
+def test_who_is_banned_is_gone_for_good() -> None:
+    candidates = SourceSelector(random.Random(1))
+    candidates.named(HOLDERS)
+    candidates.ban(HOLDERS[2])
+    assert HOLDERS[2].name not in [name for name, _ in order(candidates)]
+    candidates.named(HOLDERS[2:3])
+    assert candidates.pick() is None
+    # By address and port: another peer on the same host is another peer.
+    neighbour = LookupHolder(Endpoint(HOLDERS[2].endpoint.ip, 6882), "neighbour")
+    candidates.named([HOLDERS[2], neighbour])
+    assert order(candidates) == [("neighbour", 1)]
+
+
+def test_a_new_list_takes_the_old_ones_place() -> None:
+    candidates = SourceSelector(random.Random(1))
+    candidates.named(HOLDERS[:3])
+    candidates.named(HOLDERS[3:])
+    assert {name for name, _ in order(candidates)} == {HOLDERS[3].name, HOLDERS[4].name}
+
+
+def test_memory_is_bounded() -> None:
+    candidates = SourceSelector(random.Random(1))
+    for number in range(MAX_REMEMBERED + 100):
+        candidates.failed(holder(number))
+        candidates.ban(holder(number))
+    assert len(candidates._failures) == MAX_REMEMBERED
+    assert len(candidates._banned) == MAX_REMEMBERED

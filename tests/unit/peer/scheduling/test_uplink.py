@@ -1,0 +1,210 @@
+"""How little of what is sent waits in the kernel, and for whom."""
+
+from __future__ import annotations
+
+import random
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from torrentnet.peer.scheduling.uplink import (
+    INITIAL_QUEUE_BYTES,
+    MIN_QUEUE_BYTES,
+    MIN_UNSENT_BYTES,
+    POLL_INTERVAL,
+    QUEUE_TARGET,
+    SEGMENT_PAYLOAD,
+    UNSENT_TARGET,
+    UNSHAPED_RATE,
+    Uplink,
+)
+from torrentnet.peer.transfer.connection import STALL_TIMEOUT, Connection
+from torrentnet.peer.transfer.protocol import PeerProtocol
+from torrentnet.wire.udp.packets import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RATE = 1_000_000
+
+
+@dataclass
+class Upload:
+    backlog: int = 0
+    turns: int = 0
+    given: int = 0
+    may_serve: bool = True
+    has_requests: bool = True
+
+    def promised(self, _: float) -> int:
+        return 0
+
+    def wants_turn(self, _: float, most: int) -> bool:
+        return self.given < self.turns and self.backlog < most
+
+    def give_turn(self, _: float) -> int:
+        self.given += 1
+        self.backlog += 100_000
+        return 100_000
+
+
+class Talk:
+    waiting = 1
+
+
+@dataclass(eq=False)
+class Stub:
+    """A connection of which only what the kernel has counts."""
+
+    queued: int = 0
+    held: int = 0
+    stuck: bool = False
+    upload: Upload = field(default_factory=Upload)
+    conversation: Talk = field(default_factory=Talk)
+    wealth: int = 0
+    waits_since: float = 0.0
+
+    def unacknowledged(self, _: float) -> int:
+        return self.queued + self.held
+
+    def in_queue(self, _: int) -> int:
+        return self.queued
+
+    def unsent(self) -> int:
+        return self.held
+
+    def stalled(self, _: float) -> bool:
+        return self.stuck
+
+
+def connection(*args: Any, **kwargs: Any) -> Connection:
+    return cast("Connection", Stub(*args, **kwargs))
+
+
+def uplink(rate: float = RATE) -> Uplink:
+    """One that is known to send so many bytes a second."""
+    one = Uplink(random.Random(1), 0.0)
+    one.in_turns = True
+    busy = connection(upload=Upload(backlog=1))
+    if rate:
+        for step in range(1, 60):
+            one.sent(busy, round(rate * 0.1))
+            one.give_turns([busy], step * 0.1)
+    one.forget(busy)
+    return one
+
+
+def test_a_moments_worth_is_handed_down_in_whole_segments() -> None:
+    one = uplink()
+    room = one.room(connection(), 9.0)
+    assert room is not None
+    assert room % SEGMENT_PAYLOAD == 0
+    assert RATE * UNSENT_TARGET - SEGMENT_PAYLOAD < room <= RATE * UNSENT_TARGET
+
+
+def test_what_is_in_the_queue_counts_whosever_it_is() -> None:
+    one, other = uplink(), connection(queued=round(RATE * QUEUE_TARGET) - 3 * SEGMENT_PAYLOAD - 1)
+    one.sent(other, 1)
+    assert one.room(connection(), 9.0) == 3 * SEGMENT_PAYLOAD
+    one.sent(connection(queued=3 * SEGMENT_PAYLOAD), 1)
+    assert one.room(connection(), 9.0) == 0
+
+
+def test_what_is_gone_counts_no_more() -> None:
+    one, other = uplink(), Stub(queued=round(RATE * QUEUE_TARGET))
+    one.sent(cast("Connection", other), 1)
+    assert one.room(connection(), 9.0) == 0
+    other.queued = 0
+    assert one.room(connection(), 9.0)
+
+
+def test_the_first_in_line_goes_first_unless_its_own_path_is_the_narrow_one() -> None:
+    """A socket that cannot get rid of what it has must not leave the uplink idle."""
+    one, first, second = uplink(), Stub(), Stub()
+    assert one.may_send(cast("Connection", first), 9.0)
+    assert not one.may_send(cast("Connection", second), 9.0)
+    # A little less than it may hold, but no whole segment less.
+    first.held = round(RATE * UNSENT_TARGET) - SEGMENT_PAYLOAD // 2
+    assert one.room(cast("Connection", first), 9.0) == 0
+    assert one.may_send(cast("Connection", second), 9.0)
+    first.held = 0
+    assert not one.may_send(cast("Connection", second), 9.0)
+    first.stuck = True
+    assert one.may_send(cast("Connection", second), 9.0)
+
+
+def test_who_has_nothing_more_to_send_leaves_the_line() -> None:
+    one, first, second = uplink(), Stub(), Stub()
+    assert one.may_send(cast("Connection", first), 9.0)
+    assert not one.may_send(cast("Connection", second), 9.0)
+    first.upload.has_requests = first.upload.may_serve = False
+    first.conversation.waiting = 0
+    assert one.may_send(cast("Connection", second), 9.0)
+    assert one.line == [cast("Connection", second)]
+
+
+def test_before_the_rate_is_known_and_on_a_slow_uplink() -> None:
+    assert uplink(0).room(connection(), 9.0) == MIN_UNSENT_BYTES // SEGMENT_PAYLOAD * SEGMENT_PAYLOAD
+    assert uplink(0).step < POLL_INTERVAL == uplink().step
+    for rate, below in ((0, INITIAL_QUEUE_BYTES), (1_000, MIN_QUEUE_BYTES)):
+        one = uplink(rate)
+        one.sent(connection(queued=below - SEGMENT_PAYLOAD), 1)
+        assert one.room(connection(), 9.0) == SEGMENT_PAYLOAD
+
+
+def test_a_fast_uplink_and_one_without_turns_hold_nothing_back() -> None:
+    assert uplink(2 * UNSHAPED_RATE).room(connection(), 9.0) is None
+    one = uplink()
+    one.in_turns = False
+    assert one.room(connection(), 9.0) is None
+
+
+def test_whoever_comes_first_is_not_promised_what_is_enough_for_all() -> None:
+    one = uplink(5 * RATE)
+    peers = [Stub(upload=Upload(turns=50)) for _ in range(10)]
+    one.give_turns([cast("Connection", peer) for peer in peers], 5.95)
+    assert sorted(peer.upload.given for peer in peers) == [1] * 10
+    alone = Stub(upload=Upload(turns=50))
+    one.give_turns([cast("Connection", alone)], 5.96)
+    assert alone.upload.given == 10
+
+
+# What the kernel tells
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Connection, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sending = socket.create_connection(listener.getsockname())
+        receiving, _ = listener.accept()
+        with sending, receiving:
+            talk = PeerProtocol(bytes(20), bytes(20), initiator=True)
+            yield Connection(sending, Endpoint("127.0.0.1", 6881), talk, None, 0.0), receiving
+
+
+def test_bytes_that_nobody_takes_are_unacknowledged_and_then_a_stall(ends: tuple[Connection, socket.socket]) -> None:
+    one, receiving = ends
+    assert one.unacknowledged(0.0) == 0
+    one.link.sock.setblocking(False)
+    sent = 0
+    while True:
+        # More than both buffers take.
+        try:
+            sent += one.link.sock.send(bytes(1 << 20))
+        except BlockingIOError:
+            break
+    left = one.unacknowledged(1.0)
+    assert 0 < left <= sent
+    assert 0 < one.unsent() <= left
+    assert 0 <= one.in_queue(left) <= left
+    assert not one.stalled(1.0 + STALL_TIMEOUT / 2)
+    assert one.stalled(1.1 + STALL_TIMEOUT)
+    # Looked at anew after a long time it is not taken for one that has stood still meanwhile.
+    assert not one.stalled(9.0)
+    receiving.settimeout(10.0)
+    received = 0
+    while received < sent:
+        received += len(receiving.recv(1 << 20))
+    assert not one.stalled(9.1)

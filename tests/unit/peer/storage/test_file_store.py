@@ -1,0 +1,482 @@
+"""Files on a real file system: hashed, filled, resumed, and never damaged."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.peer.downloader import never, nothing
+from tests.unit.peer.streams import PIECE, content, info_of
+from torrentnet.peer.storage.file_store import FileStore, StorageError, open_complete, open_part, storage_error
+from torrentnet.peer.storage.hashing import Cancelled
+from torrentnet.wire.info import make_info
+from torrentnet.wire.piece_set import PieceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torrentnet.wire.info import Info
+
+NAME = "myfile.txt"
+
+
+def part(directory: Path, info: Info) -> FileStore:
+    return open_part(directory / NAME, info, nothing, never)
+
+
+def piece_of(data: bytes, piece: int) -> bytes:
+    return data[piece * PIECE : (piece + 1) * PIECE]
+
+
+# Sharing
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE])
+def test_what_is_shared_is_described_as_bep_3_says(tmp_path: Path, size: int) -> None:
+    data = content(size)
+    path = tmp_path / NAME
+    path.write_bytes(data)
+    told: list[tuple[int, int]] = []
+    store = open_complete(path, PIECE, lambda done, total: told.append((done, total)), never)
+    assert store.info == info_of(data)
+    assert store.held.is_full
+    assert store.held.size == -(-size // PIECE)
+    assert told == [(min((piece + 1) * PIECE, size), size) for piece in range(store.held.size)]
+    store.close()
+    store.close()
+
+
+def test_a_link_to_a_file_may_be_shared(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"content")
+    (tmp_path / NAME).symlink_to("real")
+    store = open_complete(tmp_path / NAME, PIECE, nothing, never)
+    assert store.info == info_of(b"content")
+    store.close()
+
+
+def directory(path: Path) -> None:
+    path.mkdir()
+
+
+def fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def dangling(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (directory, "{} is a directory; only single files are shared"),
+        (fifo, "{} is no regular file"),
+        (device, "{} is no regular file"),
+        (dangling, "{} does not exist"),
+        (loop, "{} is a symbolic link, which is not written through"),
+    ],
+)
+def test_what_cannot_be_shared(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+    path = tmp_path / NAME
+    make(path)
+    with pytest.raises(StorageError) as caught:
+        open_complete(path, PIECE, nothing, never)
+    assert caught.value.message == message.format(path)
+
+
+def test_hashing_can_be_given_up(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(content(3 * PIECE))
+    steps = iter([False, True])
+    with pytest.raises(Cancelled):
+        open_complete(path, PIECE, nothing, lambda: next(steps))
+
+
+def test_a_file_that_shrinks_while_it_is_hashed(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(content(3 * PIECE))
+    with pytest.raises(StorageError, match="became shorter while it was hashed"):
+        open_complete(path, PIECE, lambda done, size: os.truncate(path, PIECE), never)
+
+
+def test_no_descriptor_is_left_open_by_what_fails(tmp_path: Path) -> None:
+    data = content(3 * PIECE)
+    before = sorted(os.listdir("/proc/self/fd"))
+    (tmp_path / "short").write_bytes(data)
+    with pytest.raises(StorageError):
+        open_complete(tmp_path / "short", PIECE, lambda done, size: os.truncate(tmp_path / "short", 1), never)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(StorageError):
+        open_complete(tmp_path / "fifo", PIECE, nothing, never)
+    (tmp_path / NAME).write_bytes(b"other")
+    with pytest.raises(StorageError):
+        part(tmp_path, info_of(data))
+    (tmp_path / "x.part").write_bytes(data)
+    with pytest.raises(Cancelled):
+        open_part(tmp_path / "x", info_of(data), nothing, lambda: True)
+    store = open_part(tmp_path / "y", info_of(data), nothing, never)
+    with pytest.raises(StorageError):
+        open_part(tmp_path / "y", info_of(data), nothing, never)
+    store.close()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+# Filling
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 3 * PIECE - 5])
+def test_pieces_in_any_order_make_the_file(tmp_path: Path, size: int) -> None:
+    data = content(size)
+    store = part(tmp_path, info_of(data))
+    assert (tmp_path / f"{NAME}.part").stat().st_size == size
+    assert len(store.held) == 0
+    for piece in reversed(range(store.info.pieces)):
+        assert store.write_piece(piece, piece_of(data, piece))
+        store.held.add(piece)
+    assert not (tmp_path / NAME).exists()
+    store.finish()
+    assert os.listdir(tmp_path) == [NAME]
+    assert (tmp_path / NAME).read_bytes() == data
+    assert store.path == tmp_path / NAME
+    # It goes on being served from the same descriptor.
+    assert os.pread(store.descriptor, size, 0) == data
+    store.finish()
+    store.close()
+
+
+def test_a_piece_with_a_wrong_hash_is_not_written(tmp_path: Path) -> None:
+    data = content(2 * PIECE)
+    store = part(tmp_path, info_of(data))
+    assert store.write_piece(0, piece_of(data, 0))
+    for wrong in (bytes(PIECE), piece_of(data, 0), piece_of(data, 1)[:-1]):
+        assert not store.write_piece(1, wrong)
+    store.close()
+    assert (tmp_path / f"{NAME}.part").read_bytes() == piece_of(data, 0) + bytes(PIECE)
+
+
+def test_space_is_not_taken_before_there_is_data(tmp_path: Path) -> None:
+    store = part(tmp_path, make_info(NAME, 1 << 40, 1 << 24, bytes(20 * (1 << 16))))
+    path = tmp_path / f"{NAME}.part"
+    assert path.stat().st_size == 1 << 40
+    assert path.stat().st_blocks < 100
+    store.close()
+
+
+# Resuming
+
+
+def test_what_is_right_in_a_part_is_kept_and_what_is_wrong_is_not(tmp_path: Path) -> None:
+    data = content(6 * PIECE + 10)
+    damaged = bytearray(data)
+    for piece in (1, 6):
+        damaged[piece * PIECE] ^= 1
+    (tmp_path / f"{NAME}.part").write_bytes(damaged)
+    store = part(tmp_path, info_of(data))
+    assert store.held == PieceSet(7, [0, 2, 3, 4, 5])
+    assert store.path == tmp_path / f"{NAME}.part"
+    store.close()
+
+
+@pytest.mark.parametrize("kept", [1, PIECE - 1, PIECE, 2 * PIECE + 5])
+def test_a_part_cut_short_keeps_its_whole_pieces(tmp_path: Path, kept: int) -> None:
+    data = content(4 * PIECE)
+    (tmp_path / f"{NAME}.part").write_bytes(data[:kept])
+    store = part(tmp_path, info_of(data))
+    assert store.held == PieceSet(4, range(kept // PIECE))
+    assert (tmp_path / f"{NAME}.part").stat().st_size == len(data)
+    store.close()
+
+
+def test_a_part_of_another_larger_file_is_cut(tmp_path: Path) -> None:
+    data = content(2 * PIECE + 1)
+    (tmp_path / f"{NAME}.part").write_bytes(content(5 * PIECE, seed=2))
+    store = part(tmp_path, info_of(data))
+    assert len(store.held) == 0
+    assert (tmp_path / f"{NAME}.part").stat().st_size == len(data)
+    store.close()
+
+
+def test_holes_are_not_read_to_know_that_they_are_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large part of which little is there is checked by what is there."""
+    pieces = 4_096
+    data = content(PIECE)
+    hashes = bytearray(20 * pieces)
+    hashes[100 * 20 : 101 * 20] = info_of(data).hashes
+    info = make_info(NAME, pieces * PIECE, PIECE, bytes(hashes))
+    store = part(tmp_path, info)
+    assert store.write_piece(100, data)
+    store.close()
+    if (tmp_path / f"{NAME}.part").stat().st_blocks * 512 > 10 * PIECE:
+        pytest.skip("this file system keeps no holes")
+    read: list[int] = []
+    preadv = os.preadv
+
+    def counted(descriptor: int, buffers: list[memoryview], offset: int) -> int:
+        count = preadv(descriptor, buffers, offset)
+        read.append(count)
+        return count
+
+    monkeypatch.setattr(os, "preadv", counted)
+    store = part(tmp_path, info)
+    assert store.held == PieceSet(pieces, [100])
+    assert sum(read) <= 4 * PIECE
+    store.close()
+
+
+def test_a_piece_of_zeros_is_fetched_like_any_other_and_then_known(tmp_path: Path) -> None:
+    data = bytes(3 * PIECE)
+    store = part(tmp_path, info_of(data))
+    for piece in range(3):
+        assert store.write_piece(piece, piece_of(data, piece))
+    store.close()
+    store = part(tmp_path, info_of(data))
+    assert store.held.is_full
+    store.close()
+
+
+def test_checking_can_be_given_up(tmp_path: Path) -> None:
+    data = content(3 * PIECE)
+    (tmp_path / f"{NAME}.part").write_bytes(data)
+    steps = iter([False, True])
+    with pytest.raises(Cancelled):
+        open_part(tmp_path / NAME, info_of(data), nothing, lambda: next(steps))
+    assert (tmp_path / f"{NAME}.part").read_bytes() == data
+
+
+# What is there already
+
+
+def test_the_whole_file_under_its_name_is_taken_as_it_is(tmp_path: Path) -> None:
+    data = content(2 * PIECE + 1)
+    (tmp_path / NAME).write_bytes(data)
+    store = part(tmp_path, info_of(data))
+    assert store.held.is_full
+    assert store.path == tmp_path / NAME
+    store.finish()
+    store.close()
+    assert os.listdir(tmp_path) == [NAME]
+
+
+@pytest.mark.parametrize("there", [b"", content(100, 2), content(2 * PIECE, 2), content(2 * PIECE + 1)])
+def test_another_content_is_refused_and_left(tmp_path: Path, there: bytes) -> None:
+    (tmp_path / NAME).write_bytes(there)
+    with pytest.raises(StorageError) as caught:
+        part(tmp_path, info_of(content(2 * PIECE)))
+    assert caught.value.message == f"{tmp_path / NAME} is there already with another content, and is left as it is"
+    assert caught.value.hint
+    assert (tmp_path / NAME).read_bytes() == there
+    assert os.listdir(tmp_path) == [NAME]
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    data = content(PIECE)
+    store = part(tmp_path, info_of(data))
+    store.write_piece(0, data)
+    (tmp_path / NAME).write_bytes(b"mine")
+    with pytest.raises(StorageError) as caught:
+        store.finish()
+    store.close()
+    assert caught.value.message == f"{tmp_path / NAME} has appeared meanwhile, {NAME}.part is whole and stays"
+    assert (tmp_path / NAME).read_bytes() == b"mine"
+    assert (tmp_path / f"{NAME}.part").read_bytes() == data
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
+def test_where_no_links_are_to_be_had_it_is_renamed_and_still_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """FAT and some network file systems have no hard links."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    data = content(PIECE)
+    store = part(tmp_path, info_of(data))
+    store.write_piece(0, data)
+    (tmp_path / NAME).write_bytes(b"mine")
+    with pytest.raises(StorageError, match="has appeared meanwhile"):
+        store.finish()
+    assert (tmp_path / NAME).read_bytes() == b"mine"
+    (tmp_path / NAME).unlink()
+    store.finish()
+    store.close()
+    assert os.listdir(tmp_path) == [NAME]
+    assert (tmp_path / NAME).read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (directory, "{} is a directory; only single files are shared"),
+        (fifo, "{} is no regular file"),
+        (loop, "{} is a symbolic link, which is not written through"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".part"])
+def test_what_cannot_be_filled(tmp_path: Path, make: Callable[[Path], None], message: str, suffix: str) -> None:
+    path = tmp_path / f"{NAME}{suffix}"
+    make(path)
+    with pytest.raises(StorageError) as caught:
+        part(tmp_path, info_of(b"content"))
+    assert caught.value.message == message.format(path)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("target", ["victim", "nothing"])
+def test_a_link_at_the_parts_place_is_not_written_through(tmp_path: Path, target: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / f"{NAME}.part").symlink_to(target)
+    with pytest.raises(StorageError, match="is a symbolic link, which is not written through"):
+        part(tmp_path, info_of(b"content"))
+    assert victim.read_bytes() == b"precious"
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_no_directory_to_fill_it_in(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"myfile\.txt\.part does not exist"):
+        part(tmp_path / "nope", info_of(b"content"))
+
+
+# Others at the same file
+
+HOLDER = """
+import sys
+from pathlib import Path
+from torrentnet.peer.storage.file_store import open_part
+from torrentnet.wire.info import make_info
+store = open_part(Path(sys.argv[1]), make_info("myfile.txt", 100, 16384, bytes(20)), lambda *_: None, lambda: False)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_two_processes_do_not_fill_one_part(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    info = make_info(NAME, 100, 16_384, bytes(20))
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(StorageError) as caught:
+            part(tmp_path, info)
+        assert caught.value.message == f"another peer is downloading to {path}.part"
+        assert caught.value.hint == "give each peer a directory of its own with --dir"
+        # Its death frees the file, whatever way it dies.
+        holder.kill()
+    part(tmp_path, info).close()
+
+
+def test_a_file_that_shrinks_while_it_is_shared_keeps_the_store_harmless(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(content(PIECE))
+    store = open_complete(path, PIECE, nothing, never)
+    os.truncate(path, 10)
+    assert os.pread(store.descriptor, 100, 0) == content(PIECE)[:10]
+    store.close()
+
+
+# No space
+
+FILLER = """
+import hashlib, resource, sys
+from pathlib import Path
+from torrentnet.peer.storage.file_store import StorageError, open_part
+from torrentnet.wire.info import make_info
+size, limit = 4 * 65536, 2 * 65536 + 1000
+pieces = [bytes([number]) * 65536 for number in range(4)]
+info = make_info("myfile.txt", size, 65536, b"".join(hashlib.sha1(piece).digest() for piece in pieces))
+path = Path(sys.argv[1])
+(path.parent / "myfile.txt.part").touch()
+store = open_part(path, info, lambda *_: None, lambda: False)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+print([store.write_piece(number, pieces[number]) for number in (0, 1)])
+for _ in range(2):
+    try:
+        store.write_piece(2, pieces[2])
+    except StorageError as error:
+        print(error.message)
+"""
+
+
+def test_a_limit_that_the_kernel_sets_ends_in_a_message(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FILLER, str(tmp_path / NAME)], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    path = tmp_path / f"{NAME}.part"
+    assert done.stdout.splitlines() == ["[True, True]", *[f"{path}: file too large"] * 2]
+    # What was verified before is kept.
+    assert path.read_bytes()[: 2 * 65_536] == bytes(65_536) + b"\x01" * 65_536
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_full_file_system_says_what_to_do(tmp_path: Path) -> None:
+    data = content(100)
+    store = FileStore(tmp_path / "a.part", tmp_path / "a", os.open("/dev/full", os.O_RDWR), info_of(data), PieceSet(1))
+    with pytest.raises(StorageError) as caught:
+        store.write_piece(0, data)
+    store.close()
+    assert caught.value.message == f"no space left for {tmp_path / 'a.part'}"
+    assert caught.value.hint == "free some space and start again: what is verified stays"
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EACCES, "/x/y cannot be opened: permission denied"),
+        (errno.EROFS, "/x/y cannot be opened: read-only file system"),
+        (errno.ENOSPC, "no space left for /x/y"),
+        (errno.EDQUOT, "no space left for /x/y"),
+        (errno.ENOENT, "/x/y does not exist"),
+        (errno.EIO, "/x/y: input/output error"),
+    ],
+)
+def test_what_the_kernel_says_in_words(number: int, message: str, tmp_path: Path) -> None:
+    path = type(tmp_path)("/x/y")
+    assert storage_error(OSError(number, os.strerror(number)), path).message == message
+
+
+def test_pieces_are_written_while_others_are_read(tmp_path: Path) -> None:
+    """The disk's thread writes, the loop serves: neither moves the other's place in the file."""
+    data = content(64 * PIECE)
+    store = part(tmp_path, info_of(data))
+    writer = threading.Thread(
+        target=lambda: [store.write_piece(piece, piece_of(data, piece)) for piece in range(1, 64)]
+    )
+    assert store.write_piece(0, piece_of(data, 0))
+    writer.start()
+    while writer.is_alive():
+        assert os.pread(store.descriptor, PIECE, 0) == piece_of(data, 0)
+    writer.join()
+    store.close()
+    assert (tmp_path / f"{NAME}.part").read_bytes() == data
+
+
+def test_the_limit_on_open_files_is_told(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_bytes(b"content")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        with pytest.raises(StorageError, match="too many open files"):
+            open_complete(tmp_path / NAME, PIECE, nothing, never)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

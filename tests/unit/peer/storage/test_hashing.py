@@ -1,0 +1,95 @@
+"""All processors hash a file; whatever happens in one of their threads is heard of in the caller's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torrentnet.peer.storage.hashing import CHUNK, Cancelled, hash_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PIECE = 16 * 1024
+DATA = random.Random(5).randbytes(40 * PIECE + 123)
+
+
+@pytest.fixture
+def descriptor(tmp_path: Path) -> Iterator[int]:
+    (tmp_path / "file").write_bytes(DATA)
+    opened = os.open(tmp_path / "file", os.O_RDONLY)
+    yield opened
+    os.close(opened)
+
+
+def sha1s(piece_length: int) -> bytes:
+    parts = (DATA[at : at + piece_length] for at in range(0, len(DATA), piece_length))
+    return b"".join(hashlib.sha1(part, usedforsecurity=False).digest() for part in parts)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, 64])
+@pytest.mark.parametrize("piece_length", [PIECE, CHUNK, 2 * CHUNK + 1])
+def test_each_piece_has_its_hash_whoever_makes_it(descriptor: int, threads: int, piece_length: int) -> None:
+    told: list[tuple[int, int]] = []
+    callers: set[int] = set()
+
+    def progress(done: int, size: int) -> None:
+        told.append((done, size))
+        callers.add(threading.get_ident())
+
+    hashes = hash_pieces(descriptor, len(DATA), piece_length, progress, lambda: False, threads=threads)
+    assert hashes == sha1s(piece_length)
+    assert callers <= {threading.get_ident()}
+    assert told == sorted(told)
+    assert all(0 < done <= size == len(DATA) for done, size in told)
+    assert threads > 1 or told[-1] == (len(DATA), len(DATA))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_it_is_given_up_as_soon_as_that_is_wanted(descriptor: int, threads: int) -> None:
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 3
+
+    with pytest.raises(Cancelled):
+        hash_pieces(descriptor, len(DATA), PIECE, lambda done, size: None, cancelled, threads=threads)
+    assert asked < 3 + 2 * threads
+
+
+def test_what_a_helper_meets_is_raised_in_the_calling_thread(descriptor: int) -> None:
+    caller = threading.get_ident()
+    helped = threading.Event()
+
+    def skip(offset: int, size: int) -> bool:
+        if threading.get_ident() != caller:
+            helped.set()
+            raise OSError(5, "a bad sector")
+        helped.wait(10)
+        return False
+
+    with pytest.raises(OSError, match="a bad sector"):
+        hash_pieces(descriptor, len(DATA), PIECE, lambda done, size: None, lambda: False, skip=skip, threads=2)
+
+
+def test_what_is_skipped_and_what_is_not_there_is_zeros(descriptor: int) -> None:
+    hashes = hash_pieces(
+        descriptor,
+        len(DATA) + 2 * PIECE,
+        PIECE,
+        lambda done, size: None,
+        lambda: False,
+        skip=lambda offset, size: offset == PIECE,
+        threads=2,
+    )
+    assert hashes[20:40] == bytes(20)
+    assert hashes[40 : 20 * 40] == sha1s(PIECE)[40 : 20 * 40]
+    assert hashes[20 * 40 :] == bytes(20 * 3)

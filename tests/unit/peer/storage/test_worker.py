@@ -1,0 +1,113 @@
+"""Jobs beside the loop: each result comes back into it once, whatever the threads do meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torrentnet.peer.storage.worker import JobFailure, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEADLINE_S = 20.0
+
+
+class Loop:
+    """What a loop does with a worker: it sleeps until it is woken up."""
+
+    def __init__(self) -> None:
+        self.woken = threading.Semaphore(0)
+        self.wakes = 0
+        self.worker = Worker(self._wake)
+        self.worker.start()
+
+    def _wake(self) -> None:
+        self.wakes += 1
+        self.woken.release()
+
+    def turn(self) -> None:
+        self.worker.hand_over()
+        assert self.woken.acquire(timeout=DEADLINE_S), "nobody woke the loop up"
+        self.worker.deliver()
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    made.worker.stop(DEADLINE_S)
+
+
+def test_every_result_comes_once_and_wakes_are_few(loop: Loop) -> None:
+    results: list[int | JobFailure[int]] = []
+    for number in range(100):
+        loop.worker.submit(lambda number=number: number, results.append)  # type: ignore[misc]  # mypy has no type for it
+    while len(results) < 100:
+        loop.turn()
+    assert sorted(result for result in results if isinstance(result, int)) == list(range(100))
+    assert loop.wakes < 50
+
+
+def test_a_job_that_is_alone_wakes_the_loop_up(loop: Loop) -> None:
+    results: list[int | JobFailure[int]] = []
+    for number in range(200):
+        loop.worker.submit(lambda: 1, results.append)
+        loop.turn()
+        while len(results) <= number:
+            loop.turn()
+    assert results == [1] * 200
+
+
+def test_a_result_does_not_wait_for_a_job_that_another_thread_has(loop: Loop) -> None:
+    goes_on = threading.Event()
+    results: list[str] = []
+    try:
+        loop.worker.submit(goes_on.wait, lambda _: results.append("slow"))
+        loop.worker.submit(lambda: None, lambda _: results.append("quick"))
+        loop.turn()
+        assert results == ["quick"]
+    finally:
+        goes_on.set()
+    loop.turn()
+    assert results == ["quick", "slow"]
+
+
+def test_what_a_job_raises_is_its_result_and_the_next_one_runs(loop: Loop) -> None:
+    def fails() -> int:
+        raise ValueError("no such piece")
+
+    results: list[int | JobFailure[int]] = []
+    loop.worker.submit(fails, results.append)
+    loop.worker.submit(lambda: 2, results.append)
+    while len(results) < 2:
+        loop.turn()
+    (failure,) = (result for result in results if isinstance(result, JobFailure))
+    assert str(failure.error) == "no such piece"
+    assert 2 in results
+
+
+def test_what_has_not_begun_when_it_is_stopped_is_dropped(loop: Loop) -> None:
+    begun, goes_on = threading.Barrier(3), threading.Event()
+    done: list[str] = []
+
+    def job() -> None:
+        begun.wait(DEADLINE_S)
+        goes_on.wait(DEADLINE_S)
+
+    for _ in range(2):
+        loop.worker.submit(job, lambda _: done.append("begun"))
+    loop.worker.hand_over()
+    try:
+        begun.wait(DEADLINE_S)
+        loop.worker.submit(lambda: done.append("late"), lambda _: done.append("late"))
+        loop.worker.hand_over()
+        assert not loop.worker.cancelled()
+        loop.worker.stop(0.0)
+        assert loop.worker.cancelled()
+    finally:
+        goes_on.set()
+    loop.worker.stop(DEADLINE_S)
+    assert "late" not in done

@@ -1,0 +1,365 @@
+"""A crowd in virtual time: the real tracker's core, and peers of the swarm strategy joined by links with a rate."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from tests.unit.peer.downloader import DELAY, NAME, Downloader, never, nothing
+from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
+from tests.unit.peer.strategies.ends import CHUNK, HASH_OF_NOBODY, End, take
+from tests.unit.peer.streams import PIECE, content
+from tests.unit.peer.trackers import RealTracker
+from torrentnet.peer.scheduling.choker import SendRate, choose_next
+from torrentnet.peer.storage.corrupt import corrupt_copy
+from torrentnet.peer.storage.file_store import FileStore, open_complete
+from torrentnet.peer.strategies.base import Phase
+from torrentnet.peer.strategies.swarm import SwarmDownload
+from torrentnet.peer.strategies.task import DownloadTask, Timeouts
+from torrentnet.peer.tracker_client.membership import Membership
+from torrentnet.wire.errors import RemoteError
+from torrentnet.wire.peer.messages import Choke, Message, Request
+from torrentnet.wire.udp.packets import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torrentnet.peer.strategies.remote_peer import PeerConnection
+    from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.wire.info import Info
+
+LOOK = 0.02
+"""Seconds between two looks at whose turn it is."""
+SOON = 0.03
+
+
+class Peer(Downloader):
+    """A seed, or with a :class:`SwarmDownload` a leecher; ``rate`` is its uplink's, bytes a second (None: at once)."""
+
+    def __init__(
+        self,
+        crowd: Crowd,
+        name: str,
+        directory: Path,
+        rate: float | None,
+        *,
+        foreign: bool = False,
+        stingy: bool = False,
+    ) -> None:
+        number = len(crowd.peers)
+        super().__init__(
+            crowd.simulation,
+            UdpLink(crowd.simulation, crowd.rng, crowd.trouble),
+            crowd.tracker,
+            directory / NAME,
+            name=name,
+            endpoint=Endpoint(f"198.18.0.{10 + number}", 6881),
+            seed=crowd.seed * 1_000 + number,
+        )
+        self.crowd = crowd
+        self.rate = rate
+        self.foreign = foreign
+        self.stingy = stingy
+        self.ends: list[End] = []
+        self.store: FileStore | None = None
+        self.swarm: SwarmDownload | None = None
+        self.dialled: list[Endpoint] = []
+        self.hung_up: list[tuple[str, str]] = []
+        """Who was hung up on, by its connection's address, and why."""
+        self.uploaded = 0
+        """Bytes that have left on all connections."""
+        self.mute = False
+        """It sends nothing more, and its connections stay."""
+        self.died_at: float | None = None
+        self._pace = SendRate(self.simulation.now)
+        self._rng = random.Random(number)
+        self._sending = False
+        self._news_at: float | None = None
+
+    # What it is
+
+    def share(self, store: FileStore) -> None:
+        """A seed from now on."""
+        self.store = store
+        info = store.info
+        self.session.join(Membership.of(info, NAME), store.held, self.now)
+        self.poll()
+        self._look()
+
+    def get(self, patience: Timeouts | None = None, info: Info | None = None) -> None:
+        """A leecher from now on."""
+        self.listen()
+        task = DownloadTask(NAME, self.identity, self.session, self.report, patience or Timeouts(), self.exists, info)
+        rng = random.Random(int(self.endpoint.ip.rpartition(".")[2]))
+        self.swarm = SwarmDownload(task, self, rng, self.now, self.endpoint)
+        self.poll()
+        self._look()
+
+    @property
+    def getting(self) -> SwarmDownload:
+        assert self.swarm is not None
+        return self.swarm
+
+    @property
+    def info_hash(self) -> bytes:
+        if self.store is not None:
+            return self.store.info.info_hash
+        return self.swarm.info_hash if self.swarm is not None and self.swarm.known else HASH_OF_NOBODY
+
+    @property
+    def whole(self) -> bool:
+        """Whether the file is here under its name, with every byte as it is to be."""
+        return self.path.exists() and self.path.read_bytes() == self.crowd.data
+
+    def gave(self) -> dict[str, int]:
+        """Pieces by who gave them, from the last event."""
+        (completed,) = self.named("completed")
+        pairs = (one.rpartition(":") for one in str(completed["sources"]).split(","))
+        return {name: int(count) for name, _, count in pairs}
+
+    def heard_of_kind(self, kind: type[Message]) -> list[PeerProtocolEvent]:
+        """All events of one kind, on the connections that are open."""
+        return [event for end in self.ends for event in end.heard if isinstance(event, kind)]
+
+    # Misfortunes
+
+    def die(self) -> None:
+        """As by SIGKILL."""
+        self.alive = False
+        self.died_at = self.now
+        for end in list(self.ends):
+            end.close("killed")
+
+    def choke(self) -> None:
+        """As a real client does: nobody is served any more, and what was asked for is not."""
+        for end in self.ends:
+            end.conversation.send(Choke())
+            end.upload._drop_requests()
+        self._send()
+
+    # The loop
+
+    def poll(self) -> None:
+        if not self.alive:
+            return
+        if self.swarm is not None:
+            self.swarm.tick(self.now)
+            self._serve(self.swarm.store)
+        super().poll()
+        self._send()
+        if self.swarm is not None:
+            self.come_back_at(self.swarm.due())
+
+    def _serve(self, store: FileStore | None) -> None:
+        if store is None or store is self.store:
+            return
+        self.store = store
+        for end in list(self.ends):
+            try:
+                end.upload.open(store)
+            except RemoteError as error:
+                end.close(error.message)
+
+    def _look(self) -> None:
+        if not self.alive:
+            return
+        now = self.now
+        if not self.mute:
+            backlog = sum(end.upload.backlog for end in self.ends)
+            self._pace.look(now, busy=backlog > 0)
+            backlog += sum(end.upload.promised(now) for end in self.ends)
+            while backlog < (ahead := self._pace.ahead()):
+                waiting = [end.upload for end in self.ends if end.upload.wants_turn(now, ahead)]
+                chosen = choose_next(waiting, self._rng, now)
+                if chosen is None:
+                    break
+                backlog += chosen.give_turn(now)
+            self._send()
+        self.simulation.after(LOOK, self._look)
+
+    def _send(self) -> None:
+        if self._sending or self.mute or not self.alive:
+            return
+        for end in self.ends:
+            end.upload.pump()
+        waiting = [one for one in self.ends if one.conversation.waiting]
+        if not waiting:
+            return
+        end = waiting[0]
+        # Whoever was served comes last in the next round.
+        self.ends.remove(end)
+        self.ends.append(end)
+        data = take(end.conversation, CHUNK)
+        self.uploaded += len(data)
+        self._pace.sent(len(data))
+        self._sending = True
+        self.simulation.after(len(data) / self.rate if self.rate else 0.0, lambda: self._sent(end, data))
+
+    def _sent(self, end: End, data: bytes) -> None:
+        self._sending = False
+        if self.alive:
+            self.simulation.after(DELAY, lambda: end.other.hear(data))
+            self._send()
+
+    # Host
+
+    def dial(self, endpoint: Endpoint) -> None:
+        self.dialled.append(endpoint)
+        self.simulation.after(2 * DELAY, lambda: self._answered(endpoint))
+
+    def _answered(self, endpoint: Endpoint) -> None:
+        if not self.alive:
+            return
+        assert self.swarm is not None
+        peer = next((one for one in self.crowd.peers if one.endpoint == endpoint), None)
+        if peer is None or not peer.alive:
+            self.swarm.unreachable(endpoint, "connection refused", self.now)
+        elif peer.info_hash != HASH_OF_NOBODY:
+            self.crowd.connections += 1
+            mine = End(self, endpoint, initiator=True)
+            theirs = End(peer, Endpoint(self.endpoint.ip, 40_000 + self.crowd.connections), initiator=False)
+            mine.other, theirs.other = theirs, mine
+            self.ends.append(mine)
+            peer.ends.append(theirs)
+        else:
+            self.swarm.unreachable(endpoint, "closed by the other side", self.now)
+        self.poll()
+
+    def hang_up(self, wire: PeerConnection, reason: str) -> None:
+        assert isinstance(wire, End)
+        self.hung_up.append((str(wire.endpoint), reason))
+        wire.close(reason)
+
+    def written(self, piece: int, *, verified: bool) -> None:
+        super().written(piece, verified=verified)
+        if verified:
+            self._announce(piece)
+
+    def _announce(self, piece: int) -> None:
+        for end in self.ends:
+            end.upload.announce(piece)
+        if self._news_at is None:
+            self._news_at = self.now + SOON
+            self.simulation.at(self._news_at, self._say_haves)
+
+    def _say_haves(self) -> None:
+        self._news_at = None
+        for end in self.ends:
+            end.upload.say_haves()
+        self._send()
+
+
+class Crowd:
+    """Tracker, peers and the clock. ``directory`` holds one directory for each peer."""
+
+    def __init__(self, directory: Path, *, pieces: int = 40, seed: int = 1, trouble: Trouble | None = None) -> None:
+        self.simulation = Simulation()
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.trouble = trouble or Trouble()
+        self.tracker = RealTracker(self.simulation, seed=seed)
+        self.directory = directory
+        self.pieces = pieces
+        self.data = content((pieces - 1) * PIECE + 100, 1)
+        self.peers: list[Peer] = []
+        self.connections = 0
+
+    def place(self, name: str) -> Path:
+        """The directory of a peer."""
+        directory = self.directory / name
+        directory.mkdir(exist_ok=True)
+        return directory
+
+    def seeder(
+        self,
+        name: str = "seeder",
+        *,
+        rate: float | None = 1e6,
+        corrupt: tuple[int, ...] = (),
+        foreign: bool = False,
+        stingy: bool = False,
+    ) -> Peer:
+        """A seed more, which the tracker knows; ``corrupt`` are pieces that it sends with a byte changed."""
+        peer = Peer(self, name, self.place(name), rate, foreign=foreign, stingy=stingy)
+        peer.path.write_bytes(self.data)
+        store = open_complete(peer.path, PIECE, nothing, never)
+        if corrupt:
+            store = corrupt_copy(store, corrupt)
+        self.peers.append(peer)
+        peer.share(peer.keep(store))
+        self.simulation.run(0.3)
+        return peer
+
+    def leecher(
+        self,
+        name: str,
+        *,
+        rate: float | None = 1e6,
+        patience: Timeouts | None = None,
+        has: tuple[int, ...] = (),
+        info: Info | None = None,
+    ) -> Peer:
+        """A leecher more, which begins now; ``has`` are pieces of an earlier run."""
+        peer = Peer(self, name, self.place(name), rate)
+        if has:
+            part = bytearray(len(self.data))
+            for piece in has:
+                part[piece * PIECE : (piece + 1) * PIECE] = self.data[piece * PIECE : (piece + 1) * PIECE]
+            peer.path.with_name(NAME + ".part").write_bytes(part)
+        self.peers.append(peer)
+        peer.get(patience, info)
+        return peer
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass; every now and then, look whether the books of all agree."""
+        end = self.simulation.now + seconds
+        while self.simulation.now < end:
+            if self.simulation.run(min(0.1, end - self.simulation.now), until):
+                return True
+            for peer in self.peers:
+                check(peer)
+        return until()
+
+    def until_ended(self, *peers: Peer, seconds: float = 600.0) -> None:
+        """Let time pass until these have the file, or have failed."""
+        self.run(seconds, lambda: all(peer.ended for peer in peers))
+        stuck = [f"{peer.identity.name}: {peer.phase}, {peer.told[-3:]}" for peer in peers if not peer.ended]
+        assert not stuck, stuck
+
+    def close(self) -> None:
+        """Close all files."""
+        for peer in self.peers:
+            for store in peer.stores:
+                store.close()
+
+
+def check(peer: Peer) -> None:
+    """Every piece that is not here is still to be asked for, asked of somebody who is there, or about to be written."""
+    swarm = peer.swarm
+    if swarm is None or swarm._assignment is None or swarm.phase is not Phase.FETCHING or not peer.alive:
+        return
+    assert swarm.store is not None
+    work, verifying = swarm._assignment._work, swarm._assignment._verifying
+    under = {piece: {id(giver) for giver in one.givers} for piece, one in work._under.items()}
+    theirs: dict[int, set[int]] = {}
+    for partner in swarm._partners.values():
+        for piece in partner.fetch.pieces:
+            theirs.setdefault(piece, set()).add(id(partner))
+    assert under == theirs
+    parts = [
+        set(work._todo),
+        set(under),
+        set(verifying),
+        {p for p in range(swarm.store.held.size) if p in swarm.store.held},
+    ]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == swarm.store.held.size
+    assert all(end.open for end in peer.ends)
+    assert {id(wire) for wire in swarm._partners} <= {id(end) for end in peer.ends}
+    for piece, count in enumerate(work._holders):
+        assert count == sum(one.counted is not None and piece in one.counted for one in swarm._partners.values())
+
+
+def asked(peer: Peer) -> list[Request]:
+    """What others have asked of it, on the connections that are open."""
+    return [event for event in peer.heard_of_kind(Request) if isinstance(event, Request)]

@@ -1,0 +1,127 @@
+"""The ends of the connections among a crowd: ours, and those of real clients and of the stingy."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tests.unit.peer.downloader import DELAY
+from tests.unit.peer.streams import BULK, pour
+from torrentnet.peer.transfer.protocol import FileSpan, LocalIdentity, PeerProtocol
+from torrentnet.peer.transfer.upload import Upload
+from torrentnet.wire.errors import RemoteError
+from torrentnet.wire.peer.extension_protocol import (
+    HANDSHAKE_ID,
+    METADATA_ID,
+    ExtensionHandshake,
+    Metadata,
+    MetadataKind,
+    pack_extension_handshake,
+)
+from torrentnet.wire.peer.messages import Bitfield, Block, Extended, HaveAll, HaveNone
+
+if TYPE_CHECKING:
+    from tests.unit.peer.strategies.crowd import Peer
+    from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.wire.piece_set import PieceSet
+    from torrentnet.wire.udp.packets import Endpoint
+
+CHUNK = 16 * 1024
+"""Bytes that an uplink sends before another connection may have it."""
+HASH_OF_NOBODY = bytes(20)
+
+
+class _Foreign(PeerProtocol):
+    """The end of a real client: it knows nothing of offers."""
+
+    def send_introduction(self, held: PieceSet | None, metadata_size: int) -> None:
+        if held is None or not len(held):
+            self.send(HaveNone())
+        else:
+            self.send(HaveAll() if held.is_full else Bitfield(held.bitfield()))
+        ours = ExtensionHandshake(METADATA_ID, metadata_size, "another client 1.0")
+        self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(ours)))
+
+
+class _Stingy(Upload):
+    """Says that it has the info dictionary, and refuses to send it."""
+
+    def _take_metadata(self, metadata: Metadata) -> None:
+        self._conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
+
+
+class End:
+    """One end of a connection, in the place of a socket's: a
+    :class:`~torrentnet.peer.strategies.remote_peer.PeerConnection`."""
+
+    def __init__(self, owner: Peer, endpoint: Endpoint, *, initiator: bool) -> None:
+        kind = _Foreign if owner.foreign else PeerProtocol
+        info_hash = owner.info_hash
+        self.owner = owner
+        self.endpoint = endpoint
+        """The other end's address, as a socket tells it."""
+        self.conversation = kind(
+            info_hash,
+            owner.identity.peer_id,
+            initiator=initiator,
+            pieces=owner.store.info.pieces if owner.store is not None else 0,
+            bulk=BULK,
+            of_us=LocalIdentity(owner.identity.name, owner.endpoint.port, offers=owner.swarm is not None),
+        )
+        serving = _Stingy if owner.stingy else Upload
+        self.upload = serving(self.conversation, owner.store, owner.simulation.now)
+        self.upload.in_turns = True
+        self.open = True
+        self.heard: list[PeerProtocolEvent] = []
+        """What came but for the data of blocks."""
+        self.other: End
+
+    def hear(self, data: bytes) -> None:
+        """Bytes from the other end."""
+        owner, now = self.owner, self.owner.simulation.now
+        if not self.open or not owner.alive:
+            return
+        try:
+            for event in pour(self.conversation, data):
+                self.heard.append(event._replace(data=memoryview(b"")) if isinstance(event, Block) else event)
+                self.upload.take(event, now)
+                if owner.swarm is not None:
+                    owner.swarm.take(self, event, now)
+                if not self.open:
+                    return
+        except RemoteError as error:
+            self.close(error.message)
+        owner.poll()
+
+    def close(self, reason: str) -> None:
+        """This side closes; the other one hears of it."""
+        if not self.open:
+            return
+        self.open = False
+        owner, other = self.owner, self.other
+        owner.ends.remove(self)
+        if owner.swarm is not None and owner.alive:
+            owner.swarm.gone(self, reason, owner.simulation.now)
+        owner.simulation.after(DELAY, lambda: other.close("closed by the other side"))
+
+
+def take(conversation: PeerProtocol, most: int) -> bytes:
+    """At most ``most`` bytes of what waits, as a socket would take them."""
+    parts: list[bytes] = []
+    room = most
+    while conversation.output and room:
+        head = conversation.output.popleft()
+        if isinstance(head, FileSpan):
+            data = os.pread(head.descriptor, min(room, head.length), head.offset)
+            if head.length > room:
+                rest = FileSpan(head.descriptor, head.offset + room, head.length - room)
+                conversation.output.appendleft(rest)
+        else:
+            data = head[:room]
+            if len(head) > room:
+                conversation.output.appendleft(head[room:])
+        parts.append(data)
+        room -= len(data)
+    joined = b"".join(parts)
+    conversation.sent(len(joined))
+    return joined

@@ -1,0 +1,644 @@
+"""``get`` from the first look-up to a seed, whatever happens on the way: a simulated world in virtual time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.peer.downloader import NAME
+from tests.unit.peer.simulation import Trouble
+from tests.unit.peer.strategies.world import Getter, Source, World
+from tests.unit.peer.streams import PIECE, content, info_of
+from torrentnet.peer.strategies.base import MAX_RETRY_PAUSE, Phase
+from torrentnet.peer.strategies.task import Timeouts
+from torrentnet.tracker.journal.records import RequestClosed, RequestOpened, RequestState
+from torrentnet.wire.info import make_info
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PIECES = 41
+
+
+def outcome(world: World) -> RequestClosed:
+    """The one row's end."""
+    (ended,) = world.tracker.of(RequestClosed)
+    assert isinstance(ended, RequestClosed)
+    return ended
+
+
+def lost(getter: Getter) -> list[tuple[object, object]]:
+    """Who was lost, and why."""
+    return [(fields["peer"], fields["reason"]) for fields in getter.named("source_lost")]
+
+
+def nothing_twice(world: World, getter: Getter) -> None:
+    """No piece was asked for again after it had been verified."""
+    for source in world.sources:
+        for time, request in source.asked:
+            verified = getter.verified.get(request.piece)
+            assert verified is None or time <= verified, f"piece {request.piece} was asked for again"
+
+
+def whole(world: World, getter: Getter) -> None:
+    """The file is there under its name, and nothing else is."""
+    assert getter.path.read_bytes() == world.data
+    assert os.listdir(getter.path.parent) == [getter.path.name]
+    nothing_twice(world, getter)
+
+
+# As it should be
+
+
+def test_a_file_comes_from_one_of_the_seeds(world: World) -> None:
+    seeds = [world.source() for _ in range(3)]
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    (picked,) = getter.named("picked")
+    assert picked["among"] == 3
+    assert sorted(seed.connections for seed in seeds) == [0, 0, 1]
+    (completed,) = getter.named("completed")
+    assert completed["bytes"] == len(world.data)
+    assert completed["sources"] == f"{picked['peer']}:{PIECES}"
+    ended = outcome(world)
+    assert (ended.result, ended.transferred) == (RequestState.SUCCEEDED, len(world.data))
+    assert ended.sources == ((picked["peer"], PIECES),)
+    assert [event.fields["peer"] for event in world.tracker.named("completed")] == ["leecher"]
+    swarm = world.tracker.core.registry.named(NAME)
+    assert swarm is not None
+    assert swarm.seeders == 4
+
+
+def test_progress_is_told_at_most_four_times_a_second_and_at_the_end(world: World) -> None:
+    world.source().rate = 200_000.0
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    progress = [event for event in getter.told if event.name == "progress"]
+    assert len(progress) > 10
+    times = [event.time for event in progress]
+    assert min(later - earlier for earlier, later in itertools.pairwise(times[:-1])) >= 0.25
+    assert progress[-1].fields["have"] == PIECES
+    assert progress[-1].fields["bytes"] == len(world.data)
+
+
+def test_what_is_held_is_known_to_the_tracker_as_it_grows(world: World) -> None:
+    world.source().rate = 200_000.0
+    getter = world.getter()
+    seen = set()
+    while not getter.ended:
+        getter.run(0.5)
+        holder = world.tracker.core.registry.find(getter.download.info_hash, getter.endpoint.ip, getter.endpoint.port)
+        assert holder is not None
+        if holder.pieces is not None:
+            seen.add(len(holder.pieces))
+            assert len(holder.pieces) >= len(getter.verified) - 8
+    assert len(seen) >= 10
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1])
+def test_sizes_at_the_edge(tmp_path: Path, size: int) -> None:
+    world = World(tmp_path, size=size)
+    world.source()
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert outcome(world).result is RequestState.SUCCEEDED
+    world.sources[0].leave()
+    second = world.getter("second")
+    world.sources.append(Source(world, 99, getter.stores[-1], "leecher"))
+    world.sources[-1].endpoint = getter.endpoint
+    assert second.until_ended() is Phase.DONE
+    assert second.path.read_bytes() == world.data
+    world.sources.pop()
+    world.close()
+
+
+# A source is lost on the way
+
+
+@pytest.mark.parametrize("after", [0, 1, 68, 500, PIECE, 10 * PIECE, 20 * PIECE + 77, 40 * PIECE - 50])
+def test_a_seed_that_dies_is_followed_by_another(world: World, after: int) -> None:
+    first, second = world.source(), world.source()
+    first.dies_after = second.dies_after = after
+    getter = world.getter()
+    # Whoever is picked dies; the other lives.
+    assert getter.run(60.0, lambda: bool(getter.named("picked")))
+    picked, other = (first, second) if getter.named("picked")[0]["peer"] == first.name else (second, first)
+    other.dies_after = None
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert lost(getter) == [(picked.name, "closed the connection")]
+    assert getter.named("picked")[1] == {"peer": other.name, "address": other.endpoint, "among": 1}
+    assert sum(count for _, count in outcome(world).sources) == PIECES
+    # A piece that was on its way may be asked for again, a verified one never: see nothing_twice.
+    assert outcome(world).transferred == len(world.data)
+
+
+def test_a_stalled_seed_is_left_and_the_download_goes_on(world: World) -> None:
+    first, second = world.source(), world.source()
+    first.mute_after = second.mute_after = 5 * PIECE
+    getter = world.getter(patience=Timeouts(stall=3.0))
+    assert getter.run(60.0, lambda: bool(getter.named("picked")))
+    mute, other = (first, second) if getter.named("picked")[0]["peer"] == first.name else (second, first)
+    other.mute_after = None
+    start = world.simulation.now
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert [peer for peer, _ in lost(getter)] == [mute.name]
+    assert 3.0 <= world.simulation.now - start - 1.0 <= 3.6
+
+
+def test_a_crawling_seed_is_left_while_there_is_another(world: World) -> None:
+    first, second = world.source(), world.source()
+    first.rate = second.rate = 2_000.0
+    getter = world.getter()
+    assert getter.run(60.0, lambda: bool(getter.named("picked")))
+    slow, other = (first, second) if getter.named("picked")[0]["peer"] == first.name else (second, first)
+    other.rate = None
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    ((peer, reason),) = lost(getter)
+    assert peer == slow.name
+    assert str(reason).startswith("slow: ")
+
+
+def test_the_only_seed_may_crawl(tmp_path: Path) -> None:
+    world = World(tmp_path, size=3 * PIECE)
+    world.source().rate = 2_000.0
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert lost(getter) == []
+    world.close()
+
+
+def test_a_crawling_seed_is_left_for_one_that_came_later(tmp_path: Path) -> None:
+    world = World(tmp_path, size=64 * PIECE)
+    crawling = world.source()
+    crawling.rate = 2_000.0
+    getter = world.getter()
+    assert getter.run(60.0, lambda: bool(getter.named("picked")))
+    later = world.source()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    ((peer, reason),) = lost(getter)
+    assert (peer, str(reason).startswith("slow: ")) == (crawling.name, True)
+    assert [event["peer"] for event in getter.named("picked")] == [crawling.name, later.name]
+    # It was looked for now and then, in the same row of the tracker's log.
+    assert len(getter.named("lookup")) < 8
+    assert len(world.tracker.of(RequestOpened)) == 1
+    world.close()
+
+
+def test_a_seed_that_refuses_connections_is_passed_over(world: World) -> None:
+    for _ in range(4):
+        world.source().refuses = True
+    world.sources[2].refuses = False
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert {reason for _, reason in lost(getter)} <= {"connection refused"}
+    assert world.sources[2].connections == 1
+    assert [fields["among"] for fields in getter.named("picked")] == list(range(4, 3 - len(lost(getter)), -1))
+
+
+def test_a_seed_that_does_not_answer_is_passed_over(world: World) -> None:
+    first, second = world.source(), world.source()
+    first.ignores = second.ignores = True
+    getter = world.getter()
+    assert getter.run(60.0, lambda: bool(getter.named("picked")))
+    second.ignores = getter.named("picked")[0]["peer"] == second.name
+    first.ignores = not second.ignores
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert [reason for _, reason in lost(getter)] == ["no connection: it does not answer"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_who_has_not_failed_yet_comes_before_those_who_have(world: World, seed: int) -> None:
+    for _ in range(6):
+        world.source().refuses = True
+    getter = world.getter(seed=seed)
+    getter.run(2.0)
+    world.source(name="fresh")
+    assert getter.until_ended() is Phase.DONE
+    assert getter.named("picked")[-1]["peer"] == "fresh"
+    # It is the first of the list that names it: among those that never failed, which is itself.
+    assert getter.named("picked")[-1]["among"] == 1
+    assert len(lost(getter)) % 6 == 0
+
+
+# Bad pieces
+
+
+def test_who_sends_a_bad_piece_is_never_asked_again(world: World) -> None:
+    bad = world.source(corrupt=(7,), name="bad")
+    getter = world.getter()
+    assert getter.run(60.0, lambda: bool(getter.named("bad_piece")))
+    good = world.source(name="good")
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert getter.named("bad_piece") == [{"peer": "bad", "address": bad.endpoint, "piece": 7}]
+    assert lost(getter) == [("bad", "sent piece 7 with a wrong hash")]
+    assert bad.connections == 1
+    assert good.connections == 1
+    ended = outcome(world)
+    # What was right of the bad one's pieces counts, and is not fetched again.
+    assert sum(count for _, count in ended.sources) == PIECES
+    assert dict(ended.sources)["good"] >= 1
+
+
+def test_a_swarm_of_bad_seeds_and_one_good_one(world: World) -> None:
+    for number in range(6):
+        world.source(corrupt=tuple(range(number, PIECES, 6)))
+    world.source(name="good")
+    getter = world.getter(seed=4)
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert all(source.connections <= 1 for source in world.sources)
+
+
+def test_only_bad_seeds_end_in_failure_and_nothing_wrong_on_disk(world: World) -> None:
+    bad = world.source(corrupt=(0,), name="bad")
+    getter = world.getter(patience=Timeouts(give_up=10.0))
+    assert getter.until_ended() is Phase.FAILED
+    assert getter.download.failure == "bad: sent piece 0 with a wrong hash; gave up after 10 s without a new piece"
+    assert bad.connections == 1
+    assert not getter.path.exists()
+    part = (getter.path.parent / f"{NAME}.part").read_bytes()
+    for piece in getter.verified:
+        assert part[piece * PIECE :][:PIECE] == world.data[piece * PIECE :][:PIECE]
+    assert 0 not in getter.verified
+    ended = outcome(world)
+    assert (ended.result, ended.reason) == (RequestState.FAILED, getter.download.failure)
+
+
+# Nobody left
+
+
+def test_all_gone_then_one_comes_back(world: World) -> None:
+    first = world.source()
+    first.dies_after, first.rate = 10 * PIECE, 500_000.0
+    getter = world.getter()
+    assert getter.run(60.0, lambda: bool(getter.named("source_lost")))
+    done = len(getter.verified)
+    getter.run(20.0)
+    first.come_back()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert done >= 5
+    assert len(world.tracker.of(RequestOpened)) == 1
+    assert outcome(world).transferred == len(world.data)
+
+
+def test_pauses_grow_and_the_end_comes_when_it_was_promised(world: World) -> None:
+    source = world.source()
+    source.dies_after, source.rate = 10 * PIECE, 500_000.0
+    getter = world.getter(patience=Timeouts(give_up=30.0))
+    assert getter.run(60.0, lambda: bool(getter.named("source_lost")))
+    advanced = max(getter.verified.values())
+    assert getter.until_ended() is Phase.FAILED
+    failed = next(event for event in getter.told if event.name == "failed")
+    assert 30.0 <= failed.time - advanced <= 30.0 + MAX_RETRY_PAUSE
+    lookups = [event.time for event in getter.told if event.name == "lookup"][1:]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(lookups)]
+    # Growing, and never longer than the tracker's keep-alive: look-ups keep the request alive.
+    gone = next(event.time for event in getter.told if event.name == "source_lost")
+    assert 0.25 <= lookups[0] - gone < 0.3
+    assert min(gaps) >= 0.5
+    assert max(gaps) <= 0.51
+    assert getter.download.failure == f"nobody has {NAME!r} whole now; gave up after 30 s without a new piece"
+    assert failed.fields == {"file": NAME, "reason": getter.download.failure}
+    ended = outcome(world)
+    assert (ended.result, ended.reason) == (RequestState.FAILED, getter.download.failure)
+    assert (getter.path.parent / f"{NAME}.part").exists()
+
+
+def test_pauses_grow_to_the_most_with_a_slow_tracker(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.tracker._settings = type(world.tracker._settings)(20.0, 100.0)
+    world.tracker.restart()
+    getter = world.getter(patience=Timeouts(give_up=60.0))
+    assert getter.until_ended() is Phase.FAILED
+    lookups = [event.time for event in getter.told if event.name == "lookup"]
+    gaps = [round(later - earlier, 1) for earlier, later in itertools.pairwise(lookups)]
+    assert gaps[:6] == [0.3, 0.5, 1.0, 2.0, 4.0, MAX_RETRY_PAUSE]
+    assert set(gaps[5:]) == {MAX_RETRY_PAUSE}
+
+
+def test_a_file_that_nobody_has_is_waited_for(world: World) -> None:
+    getter = world.getter()
+    getter.run(20.0)
+    assert not getter.ended
+    world.source()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    (began,) = world.tracker.of(RequestOpened)
+    assert isinstance(began, RequestOpened)
+    assert outcome(world).number == began.number
+
+
+def test_a_file_that_nobody_ever_has_fails(world: World) -> None:
+    getter = world.getter(patience=Timeouts(give_up=10.0))
+    assert getter.until_ended() is Phase.FAILED
+    text = f"the tracker knows no file named {NAME!r}; gave up after 10 s without a new piece"
+    assert getter.download.failure == text
+    assert (outcome(world).result, outcome(world).reason) == (RequestState.FAILED, text)
+    assert os.listdir(getter.path.parent) == []
+
+
+def test_a_tracker_that_never_answers_fails(world: World) -> None:
+    world.tracker.down = True
+    getter = world.getter(patience=Timeouts(give_up=10.0))
+    start = world.simulation.now
+    assert getter.until_ended() is Phase.FAILED
+    assert getter.download.failure == "the tracker does not answer; gave up after 10 s without a new piece"
+    assert world.simulation.now - start <= 11.1
+    assert getter.named("tracker_silent") == [{}]
+
+
+def test_the_tracker_dies_in_mid_download_and_nobody_notices(world: World) -> None:
+    world.source().rate = 200_000.0
+    getter = world.getter()
+    getter.run(2.0)
+    world.tracker.down = True
+    assert getter.run(60.0, lambda: getter.ended)
+    assert getter.download.phase is Phase.DONE
+    whole(world, getter)
+    # Its outcome is told as soon as there is somebody to tell.
+    waiting = [record for record in world.tracker.of(RequestOpened) if isinstance(record, RequestOpened)]
+    world.tracker.restart()
+    world.tracker.core.load(waiting, world.simulation.now)
+    getter.run(2.0)
+    assert outcome(world).result is RequestState.SUCCEEDED
+    assert getter.named("tracker_back") == [{}]
+    swarm = world.tracker.core.registry.named(NAME)
+    assert swarm is not None
+    assert swarm.seeders == 2
+
+
+# Many things at once, many times
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_everything_goes_wrong_and_the_file_comes_over(tmp_path: Path, seed: int) -> None:
+    world = World(tmp_path, seed=seed, trouble=Trouble(loss=0.1, duplicate=0.1, jitter=0.05))
+    rng = world.rng
+    for number in range(5):
+        source = world.source(corrupt=(rng.randrange(PIECES),) if number == 3 else ())
+        source.rate = rng.choice([None, 100_000.0, 400_000.0])
+        kind = rng.choice(["dies", "mute", "refuses", "ignores", "fine"])
+        source.dies_after = rng.randrange(1, len(world.data)) if kind == "dies" else None
+        source.mute_after = rng.randrange(1, len(world.data)) if kind == "mute" else None
+        source.refuses, source.ignores = kind == "refuses", kind == "ignores"
+    getter = world.getter(seed=seed, patience=Timeouts(stall=2.0, give_up=120.0))
+    getter.run(rng.uniform(1.0, 30.0))
+    last = world.source(name="the-last-one")
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert last.connections <= 1
+    (began,) = world.tracker.of(RequestOpened)
+    ended = outcome(world)
+    assert isinstance(began, RequestOpened)
+    assert (ended.number, ended.result, ended.transferred) == (began.number, RequestState.SUCCEEDED, len(world.data))
+    world.close()
+
+
+# The random choice
+
+
+def picks(world: World, seed: int, count: int) -> list[object]:
+    """Who is picked first, by getters with seeds from ``seed`` on."""
+    made = []
+    for number in range(seed, seed + count):
+        getter = world.getter(f"leecher-{number}", seed=number)
+        assert getter.run(10.0, lambda g=getter: bool(g.named("picked")))  # type: ignore[misc]  # a default argument
+        made.append(getter.named("picked")[0]["peer"])
+        getter.kill()
+    return made
+
+
+def test_the_choice_is_random_and_the_same_for_the_same_seed(world: World) -> None:
+    for number in range(8):
+        world.source().refuses = number != 0
+    orders = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2), ("d", 3)):
+        getter = world.getter(name, seed=seed)
+        assert getter.until_ended() is Phase.DONE
+        orders.append([fields["peer"] for fields in getter.named("picked")])
+        getter.session.leave(world.simulation.now, 0.6)
+        getter.run(1.0)
+    assert orders[0] == orders[1]
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_every_seed_is_as_likely_as_any_other(world: World) -> None:
+    for _ in range(4):
+        world.source()
+    counts = Counter(picks(world, 0, 400))
+    # Chi-square with 3 degrees of freedom: 16.3 is passed by chance once in a thousand runs, and the seeds are fixed.
+    assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 16.3
+    assert len(counts) == 4
+
+
+# Resuming, and what is there already
+
+
+def test_a_killed_download_goes_on_where_it_was(world: World) -> None:
+    world.source().rate = 200_000.0
+    first = world.getter("leecher")
+    first.run(3.0)
+    first.kill()
+    kept = dict(first.verified)
+    assert 5 < len(kept) < 35
+    world.simulation.run(3.0)
+    for store in first.stores:
+        store.close()
+    first.stores.clear()
+    asked = len(world.sources[0].asked)
+    second = world.getter("leecher", seed=2)
+    assert second.until_ended() is Phase.DONE
+    assert second.path.read_bytes() == world.data
+    assert second.named("resumed") == [{"file": NAME, "have": len(kept), "pieces": PIECES}]
+    assert {request.piece for _, request in world.sources[0].asked[asked:]} == set(range(PIECES)) - set(kept)
+    assert second.named("completed")[0]["bytes"] == len(world.data) - len(kept) * PIECE
+
+
+def test_a_part_that_is_whole_needs_nobody_but_the_info(world: World) -> None:
+    source = world.source()
+    directory = world.directory / "leecher"
+    directory.mkdir()
+    (directory / f"{NAME}.part").write_bytes(world.data)
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert source.asked == []
+    assert outcome(world).transferred == 0
+    assert getter.named("completed")[0]["sources"] == "disk"
+
+
+def test_a_damaged_part_is_mended(world: World) -> None:
+    source = world.source()
+    directory = world.directory / "leecher"
+    directory.mkdir()
+    damaged = bytearray(world.data)
+    for piece in (0, 13, 40):
+        damaged[piece * PIECE + 5] ^= 1
+    (directory / f"{NAME}.part").write_bytes(damaged)
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert {request.piece for _, request in source.asked} == {0, 13, 40}
+
+
+def existing(world: World, data: bytes) -> None:
+    (world.directory / "leecher").mkdir()
+    (world.directory / "leecher" / NAME).write_bytes(data)
+
+
+def test_a_whole_file_just_seeds(world: World) -> None:
+    source = world.source()
+    existing(world, world.data)
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert source.connections == 0
+    assert getter.named("completed")[0]["sources"] == "disk"
+    assert outcome(world).result is RequestState.SUCCEEDED
+    swarm = world.tracker.core.registry.named(NAME)
+    assert swarm is not None
+    assert swarm.seeders == 2
+
+
+def test_a_whole_file_that_nobody_knows_is_published_as_share_would(world: World) -> None:
+    existing(world, world.data)
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    # Not a piece length of its own: who shares the same file later must land in the same swarm.
+    assert getter.opened_with == 0
+    swarm = world.tracker.core.registry.named(NAME)
+    assert swarm is not None
+    assert (swarm.seeders, swarm.size) == (1, len(world.data))
+    assert outcome(world).result is RequestState.SUCCEEDED
+
+
+@pytest.mark.parametrize("size", [0, 100, 40 * PIECE + 99, 40 * PIECE + 100, 50 * PIECE])
+def test_another_content_under_the_name_is_left_alone(world: World, size: int) -> None:
+    world.source()
+    other = content(size, seed=9)
+    existing(world, other)
+    getter = world.getter()
+    assert getter.until_ended() is Phase.FAILED
+    assert getter.download.failure == f"{getter.path} is there already with another content, and is left as it is"
+    assert getter.download.hint == "move it away, or get the file into another directory with --dir"
+    assert getter.path.read_bytes() == other
+    assert os.listdir(getter.path.parent) == [NAME]
+    assert outcome(world).result is RequestState.FAILED
+
+
+def test_the_same_bytes_described_otherwise_are_known_again(world: World) -> None:
+    """A standard client's info dictionary may differ from ours for the very same file."""
+    source = world.source(publish=False)
+    info = source.store.info
+    raw = info.raw.replace(b"7:privatei1e", b"")
+    assert raw != info.raw
+    source.store.info = type(info)(info.name, info.length, info.piece_length, info.hashes, raw)
+    source.publish()
+    existing(world, world.data)
+    getter = world.getter()
+    assert getter.until_ended() is Phase.DONE
+    whole(world, getter)
+    assert source.asked == []
+
+
+def test_a_file_appears_under_the_name_during_the_download(world: World) -> None:
+    world.source().rate = 300_000.0
+    getter = world.getter()
+    getter.run(2.0)
+    getter.path.write_bytes(b"somebody else's")
+    assert getter.until_ended() is Phase.FAILED
+    assert getter.download.failure == f"{getter.path} has appeared meanwhile, {NAME}.part is whole and stays"
+    assert getter.path.read_bytes() == b"somebody else's"
+    assert (getter.path.parent / f"{NAME}.part").read_bytes() == world.data
+    assert outcome(world).result is RequestState.FAILED
+
+
+def test_a_full_disk_ends_it_at_once_with_the_cause(world: World) -> None:
+    world.source()
+    getter = world.getter()
+    getter.disk_full_after = 3
+    assert getter.until_ended() is Phase.FAILED
+    assert getter.download.failure == "no space left for the part"
+    assert getter.download.hint == "free some space and start again"
+    assert outcome(world).reason == "no space left for the part"
+    assert len(getter.verified) == 3
+
+
+def test_stopping_in_mid_download_is_told(world: World) -> None:
+    world.source().rate = 200_000.0
+    getter = world.getter()
+    getter.run(2.0)
+    getter.download.abandon("the peer was stopped", world.simulation.now)
+    getter.session.leave(world.simulation.now, 0.6)
+    getter.run(0.3)
+    ended = outcome(world)
+    assert (ended.result, ended.reason) == (RequestState.FAILED, "the peer was stopped")
+    assert ended.transferred == len(getter.verified) * PIECE
+    assert [event.fields["peer"] for event in world.tracker.named("left")] == ["leecher"]
+
+
+# Sources that lie
+
+
+def test_a_name_that_stands_for_another_file_now_is_not_mixed_in(world: World) -> None:
+    """All seeds are gone, the tracker forgets everybody, and somebody publishes another file under the name."""
+    source = world.source()
+    source.dies_after = 5 * PIECE
+    getter = world.getter(patience=Timeouts(give_up=20.0))
+    assert getter.run(60.0, lambda: bool(getter.named("source_lost")))
+    other = world.source(publish=False, name="other")
+    other.store.info = info_of(content(len(world.data), 7), PIECE, NAME)
+    world.tracker.restart()
+    other.publish()
+    assert getter.until_ended() is Phase.FAILED
+    assert "another" in getter.download.failure
+    assert other.asked == []
+
+
+def test_an_info_dictionary_with_an_absurd_size_writes_nothing(world: World) -> None:
+    source = world.source(publish=False)
+    source.store.info = make_info(NAME, 1 << 61, 1 << 26, b"")
+    source.publish()
+    getter = world.getter(patience=Timeouts(give_up=5.0))
+    assert getter.until_ended() is Phase.FAILED
+    assert os.listdir(getter.path.parent) == []
+
+
+def test_the_request_log_tells_every_step(world: World) -> None:
+    world.source(corrupt=(3,), name="bad")
+    getter = world.getter()
+    assert getter.run(60.0, lambda: bool(getter.named("bad_piece")))
+    world.source(name="good")
+    assert getter.until_ended() is Phase.DONE
+    entries = list(getter.log.entries())
+    told = [(entry.source, entry.what, entry.verdict) for entry in entries]
+    size = len(world.data)
+    assert told[0] == ("tracker", f"{NAME}: {size} bytes, whole at bad", "")
+    assert told[1] == ("bad", "picked among 1", "")
+    assert told[2] == ("bad", f"info dictionary of {PIECES} pieces", "verified")
+    assert ("bad", "piece 3", "thrown away: wrong hash") in told
+    assert ("bad", "source lost", "sent piece 3 with a wrong hash") in told
+    assert ("tracker", f"{NAME}: {size} bytes, whole at bad, good", "") in told
+    assert ("good", "piece 3", "verified") in told
+    assert told[-1] == ("disk", f"{NAME} is whole", "completed")
+    verified = [entry for entry in entries if entry.what.startswith("piece ") and entry.verdict == "verified"]
+    assert len(verified) == PIECES
+    assert sum(entry.size or 0 for entry in verified) == size
+    assert all(entry.elapsed is not None and entry.elapsed > 0 for entry in verified)
+    assert json.dumps([entry.what for entry in entries])

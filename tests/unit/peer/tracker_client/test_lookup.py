@@ -1,0 +1,74 @@
+"""A look-up's pages: when another one is asked for, and who is found in the end."""
+
+from __future__ import annotations
+
+from torrentnet.peer.tracker_client.lookup import MAX_PAGES, LookupResult, PagedLookup, lookup_from_announce
+from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
+from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, parse_lookup
+from torrentnet.wire.udp.packets import AnnounceReply, Endpoint
+
+HASH = b"H" * 20
+IDENTITY = AnnounceIdentity("peer-1", b"-NL0100-abcdefghijkl", 6881, 1)
+
+
+def holder(number: int) -> LookupHolder:
+    return LookupHolder(Endpoint(f"198.18.{number // 200}.{number % 200 + 1}", 6881), f"seeder-{number}")
+
+
+def page(first: int, *numbers: int, complete: int) -> LookupReply:
+    found = tuple(map(holder, numbers))
+    return LookupReply(9, complete > 0, 7, 500, 2_000, HASH, 1 << 20, 1 << 18, complete, 0, first, found)
+
+
+def test_the_next_page_begins_behind_the_last_one_in_the_same_row() -> None:
+    lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
+    asked = parse_lookup(lookup.pack(1, 2))
+    assert (asked.connection_id, asked.transaction_id, asked.first, asked.request) == (1, 2, 0, 0)
+    assert (asked.name, asked.peer, asked.peer_id, asked.port) == ("myfile.txt", "peer-1", IDENTITY.peer_id, 6881)
+    assert lookup.take(page(0, 0, 1, complete=3)) is None
+    asked = parse_lookup(lookup.pack(1, 3))
+    assert (asked.first, asked.request) == (2, 7)
+    last = page(2, 2, complete=3)
+    assert lookup.take(last) == LookupResult(last, (holder(0), holder(1), holder(2)))
+
+
+def test_one_that_was_begun_goes_on_in_its_row() -> None:
+    assert parse_lookup(PagedLookup(IDENTITY, "myfile.txt", 5).pack(1, 2)).request == 5
+
+
+def test_nobody_is_found_at_once() -> None:
+    none = page(0, complete=0)
+    assert PagedLookup(IDENTITY, "myfile.txt", 0).take(none) == LookupResult(none, ())
+
+
+def test_an_empty_page_is_the_last_one() -> None:
+    lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
+    assert lookup.take(page(0, 0, complete=9)) is None
+    done = lookup.take(page(1, complete=9))
+    assert done is not None
+    assert done.holders == (holder(0),)
+
+
+def test_endless_pages_end() -> None:
+    lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
+    answers = [lookup.take(page(number, number, complete=10_000)) for number in range(MAX_PAGES)]
+    assert answers[:-1] == [None] * (MAX_PAGES - 1)
+    assert answers[-1] is not None
+    assert len(answers[-1].holders) == MAX_PAGES
+
+
+def test_whoever_is_named_twice_counts_once() -> None:
+    lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
+    assert lookup.take(page(0, 0, 1, 2, complete=6)) is None
+    done = lookup.take(page(3, 0, 1, 2, complete=6))
+    assert done is not None
+    assert done.holders == (holder(0), holder(1), holder(2))
+
+
+def test_peers_that_an_announce_lists_have_their_addresses_for_names_and_are_not_oneself() -> None:
+    own, other = Endpoint("198.18.0.9", 6881), Endpoint("198.18.0.10", 6881)
+    announced = AnnounceReply(3, 1800, 5, 2, (own, other))
+    done = lookup_from_announce(Membership(HASH, "myfile.txt", 0, 0), announced, own)
+    assert done.holders == (LookupHolder(other, "198.18.0.10:6881"),)
+    assert (done.found.found, done.found.info_hash, done.found.request) == (True, HASH, 0)
+    assert (done.found.complete, done.found.incomplete) == (2, 5)

@@ -1,0 +1,248 @@
+"""Requests are repeated until answered, and whatever else comes does no harm."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from torrentnet.peer.tracker_client.requests import (
+    FIRST_TIMEOUT,
+    JITTER,
+    MAX_TIMEOUT,
+    SILENT_AFTER_TRIES,
+    PendingRequests,
+    RequestKind,
+    TrackerErrorReply,
+    TrackerReply,
+)
+from torrentnet.wire.udp import packets
+from torrentnet.wire.udp.connection_id import CLIENT_LIFETIME
+from torrentnet.wire.udp.outcome import pack_outcome_reply
+from torrentnet.wire.udp.packets import Action
+
+ID = 0x0123_4567_89AB_CDEF
+
+
+def build(connection_id: int, transaction_id: int) -> bytes:
+    return packets.pack_scrape(connection_id, transaction_id, (bytes(20),))
+
+
+def connected(now: float = 0.0) -> PendingRequests:
+    """Requests that hold a connection id already."""
+    requests = PendingRequests(random.Random(3))
+    requests.ask(RequestKind.ANNOUNCE, build, now)
+    (data,) = requests.datagrams(now)
+    tid = packets.parse_head(data).transaction_id
+    assert requests.receive(packets.pack_connect_reply(tid, ID), now) is None
+    requests.forget(RequestKind.ANNOUNCE)
+    return requests
+
+
+def only(requests: PendingRequests, now: float) -> packets.RequestHead:
+    (data,) = requests.datagrams(now)
+    return packets.parse_head(data)
+
+
+def announced(tid: int) -> bytes:
+    return packets.pack_announce_reply(tid, 5, 0, 0, b"")
+
+
+def test_connect_comes_first_and_once_for_all() -> None:
+    requests = PendingRequests(random.Random(3))
+    assert requests.due() is None
+    assert requests.datagrams(0.0) == []
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.ask(RequestKind.LOOKUP, build, 0.0)
+    head = only(requests, 0.0)
+    assert (head.connection_id, head.action) == (packets.PROTOCOL_ID, Action.CONNECT)
+    assert requests.datagrams(0.0) == []
+    assert requests.receive(packets.pack_connect_reply(head.transaction_id, ID), 0.1) is None
+    assert requests.due() == 0.1
+    heads = [packets.parse_head(data) for data in requests.datagrams(0.1)]
+    assert [head.connection_id for head in heads] == [ID, ID]
+    assert len({head.transaction_id for head in heads}) == 2
+
+
+def test_repeats_double_up_to_the_most_and_keep_their_transaction_id() -> None:
+    requests = connected()
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    now, tid, pauses = 0.0, only(requests, 0.0).transaction_id, []
+    for _ in range(7):
+        due = requests.due()
+        assert due is not None
+        assert requests.datagrams(due - 0.001) == []
+        assert only(requests, due).transaction_id == tid
+        pauses.append(due - now)
+        now = due
+    for number, pause in enumerate(pauses):
+        full = min(FIRST_TIMEOUT * 2**number, MAX_TIMEOUT)
+        assert full * (1 - JITTER) <= pause <= full
+
+
+def test_the_owner_can_set_the_longest_pause() -> None:
+    requests = connected()
+    requests.slowest = 2.0
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    now = 0.0
+    for _ in range(10):
+        requests.datagrams(now)
+        due = requests.due()
+        assert due is not None
+        # Never later, not by jitter either: a keep-alive interval is what others count on.
+        assert due - now <= 2.0
+        now = due
+
+
+def test_repeats_of_many_peers_spread() -> None:
+    dues = set()
+    for seed in range(20):
+        requests = PendingRequests(random.Random(seed))
+        requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+        requests.datagrams(0.0)
+        dues.add(requests.due())
+    assert len(dues) == 20
+
+
+def test_an_answer_is_taken_once() -> None:
+    requests = connected()
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0, tag="mine")
+    tid = only(requests, 0.0).transaction_id
+    answer = requests.receive(announced(tid), 0.2)
+    assert isinstance(answer, TrackerReply)
+    assert (answer.kind, answer.tag) == (RequestKind.ANNOUNCE, "mine")
+    assert not requests.busy(RequestKind.ANNOUNCE)
+    assert requests.receive(announced(tid), 0.3) is None
+    assert requests.dropped == 1
+    assert requests.due() is None
+
+
+def test_an_answer_to_what_was_replaced_is_dropped() -> None:
+    requests = connected()
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0, tag="old")
+    old = only(requests, 0.0).transaction_id
+    requests.ask(RequestKind.ANNOUNCE, build, 0.1, tag="new")
+    assert requests.receive(announced(old), 0.2) is None
+    new = only(requests, 0.2).transaction_id
+    assert new != old
+    answer = requests.receive(announced(new), 0.3)
+    assert isinstance(answer, TrackerReply)
+    assert answer.tag == "new"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"1234567",
+        packets.pack_connect_reply(99, ID),
+        announced(99),
+        packets.pack_error(99, "no"),
+        pack_outcome_reply(99, 1),
+        bytes(1472),
+    ],
+    ids=["empty", "short", "connected", "announced", "error", "noted", "zeros"],
+)
+def test_what_answers_nothing_is_counted_and_dropped(data: bytes) -> None:
+    requests = connected()
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.datagrams(0.0)
+    assert requests.receive(data, 0.1) is None
+    assert requests.dropped == 1
+    assert requests.busy(RequestKind.ANNOUNCE)
+
+
+def test_the_right_transaction_with_the_wrong_action_is_dropped() -> None:
+    requests = connected()
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    tid = only(requests, 0.0).transaction_id
+    assert requests.receive(pack_outcome_reply(tid, 1), 0.1) is None
+    assert requests.dropped == 1
+    assert isinstance(requests.receive(announced(tid), 0.2), TrackerReply)
+
+
+def test_wrong_answers_to_connect_do_not_stop_it() -> None:
+    requests = PendingRequests(random.Random(3))
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    tid = only(requests, 0.0).transaction_id
+    for data in (announced(tid), packets.pack_error(tid, "busy"), packets.pack_connect_reply(tid, ID)[:15]):
+        assert requests.receive(data, 0.1) is None
+    assert requests.dropped == 3
+    due = requests.due()
+    assert due is not None
+    assert only(requests, due).transaction_id == tid
+    requests.receive(packets.pack_connect_reply(tid, ID), due)
+    assert only(requests, due).connection_id == ID
+
+
+def test_an_error_ends_a_request_with_its_text() -> None:
+    requests = connected()
+    requests.ask(RequestKind.LOOKUP, build, 0.0, tag=5)
+    tid = only(requests, 0.0).transaction_id
+    assert requests.receive(packets.pack_error(tid, "the tracker is full"), 0.1) == TrackerErrorReply(
+        RequestKind.LOOKUP, "the tracker is full", 5
+    )
+    assert not requests.busy(RequestKind.LOOKUP)
+
+
+def test_a_refused_connection_id_is_fetched_anew_and_the_request_repeated() -> None:
+    requests = connected(0.0)
+    requests.ask(RequestKind.ANNOUNCE, build, 10.0)
+    tid = only(requests, 10.0).transaction_id
+    assert requests.receive(packets.pack_error(tid, "connection id refused: connect again"), 10.1) is None
+    head = only(requests, 10.1)
+    assert head.action == Action.CONNECT
+    requests.receive(packets.pack_connect_reply(head.transaction_id, ID + 1), 10.2)
+    again = only(requests, 10.2)
+    assert (again.connection_id, again.transaction_id) == (ID + 1, tid)
+
+
+def test_a_tracker_that_refuses_every_id_is_asked_once_a_second_at_most() -> None:
+    requests = connected(0.0)
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    sent, now = [], 0.0
+    while now < 30.0:
+        for data in requests.datagrams(now):
+            head = packets.parse_head(data)
+            sent.append(head.action)
+            if head.action == Action.CONNECT:
+                requests.receive(packets.pack_connect_reply(head.transaction_id, ID), now)
+            else:
+                requests.receive(packets.pack_error(head.transaction_id, "connection id refused"), now)
+        due = requests.due()
+        assert due is not None
+        now = max(due, now + 0.001)
+    assert sent.count(Action.CONNECT) <= 31
+    assert len(sent) <= 4 * 30
+
+
+def test_an_id_is_used_for_a_minute() -> None:
+    requests = connected(0.0)
+    for now, action in ((CLIENT_LIFETIME - 0.1, Action.SCRAPE), (CLIENT_LIFETIME, Action.CONNECT)):
+        requests.ask(RequestKind.ANNOUNCE, build, now)
+        assert only(requests, now).action == action
+
+
+def test_silence_is_noticed_and_ended_by_any_answer() -> None:
+    requests = connected()
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    tid, tries, now = only(requests, 0.0).transaction_id, 1, 0.0
+    while not requests.silent:
+        due = requests.due()
+        assert due is not None
+        now = due
+        tries += len(requests.datagrams(now))
+    assert tries == SILENT_AFTER_TRIES + 1
+    assert now < 5.0
+    assert isinstance(requests.receive(packets.pack_error(tid, "full"), now), TrackerErrorReply)
+    assert not requests.silent
+
+
+def test_one_lost_datagram_is_no_silence() -> None:
+    requests = connected()
+    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.datagrams(0.0)
+    due = requests.due()
+    assert due is not None
+    requests.datagrams(due)
+    assert not requests.silent

@@ -1,0 +1,487 @@
+"""A peer's standing with a tracker that does as it is told."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
+from tests.unit.peer.trackers import MEMBER, PIECES, SIZE, UNKNOWN, Member, ScriptedTracker
+from torrentnet.peer.tracker_client.lookup import LookupResult
+from torrentnet.peer.tracker_client.membership import Membership
+from torrentnet.peer.tracker_client.requests import RequestKind
+from torrentnet.peer.tracker_client.session import (
+    OutcomeRecorded,
+    RequestRefused,
+    SilenceChanged,
+    SwarmJoined,
+    SwarmLeft,
+)
+from torrentnet.wire.piece_set import MAX_WINDOW, PieceSet
+from torrentnet.wire.udp import packets
+from torrentnet.wire.udp.lookup import LookupHolder, LookupRequest
+from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult
+from torrentnet.wire.udp.packets import Action, AnnounceRequest, Endpoint
+from torrentnet.wire.udp.possession import PossessionReport
+from torrentnet.wire.udp.url_data import Publication, parse_publication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ROUND_TRIP = 0.0021
+"""Seconds that an announce comes later when a connection id has to be fetched before it."""
+
+
+def make(tracker: ScriptedTracker | None = None, trouble: Trouble | None = None, seed: int = 1) -> Member:
+    simulation = Simulation()
+    return Member(simulation, UdpLink(simulation, random.Random(seed), trouble), tracker or ScriptedTracker())
+
+
+def scripted(member: Member) -> ScriptedTracker:
+    assert isinstance(member.tracker, ScriptedTracker)
+    return member.tracker
+
+
+def joined(
+    tracker: ScriptedTracker | None = None, held: PieceSet | None = None, trouble: Trouble | None = None
+) -> Member:
+    member = make(tracker, trouble)
+    member.session.join(MEMBER, PieceSet.full(PIECES) if held is None else held, member.simulation.now)
+    assert member.run(30.0, lambda: bool(member.of(SwarmJoined)))
+    return member
+
+
+def gaps(times: Iterable[float]) -> list[float]:
+    listed = list(times)
+    return [round(later - earlier, 6) for earlier, later in itertools.pairwise(listed)]
+
+
+def outcome(request: int = 7) -> OutcomeReport:
+    return OutcomeReport(0, 0, OutcomeResult.SUCCEEDED, 6881, bytes(20), bytes(20), request, SIZE, 1_000, (), "")
+
+
+# Joining, and what is said
+
+
+def test_a_join_publishes_name_size_piece_length_and_peer() -> None:
+    member = joined()
+    (_, announce) = scripted(member).requests(AnnounceRequest)[0]
+    assert isinstance(announce, AnnounceRequest)
+    assert announce.event == packets.AnnounceEvent.STARTED
+    assert (announce.left, announce.port, announce.ip) == (0, 6881, 0)
+    assert announce.peer_id == member.identity.peer_id
+    assert announce.key == member.identity.key
+    assert parse_publication(announce.options) == Publication("myfile.txt", SIZE, 256 * 1024, "peer-1", extended=True)
+    assert [event for _, event in member.events] == [SwarmJoined(again=False)]
+
+
+def test_an_unknown_piece_length_is_not_published_and_no_pieces_are_reported() -> None:
+    member = make()
+    member.session.join(Membership(bytes(20), "a", SIZE, 0), PieceSet(1), member.simulation.now)
+    member.run(3.0)
+    for _, announce in scripted(member).requests(AnnounceRequest):
+        assert isinstance(announce, AnnounceRequest)
+        assert parse_publication(announce.options).piece_length is None
+        assert announce.left == SIZE
+    assert scripted(member).requests(PossessionReport) == []
+    # As soon as it is known, the tracker hears of both.
+    member.session.hold(MEMBER, PieceSet(PIECES, [1]))
+    member.run(1.0)
+    (_, last) = scripted(member).requests(AnnounceRequest)[-1]
+    assert isinstance(last, AnnounceRequest)
+    assert parse_publication(last.options).piece_length == 256 * 1024
+    (_, report) = scripted(member).requests(PossessionReport)[-1]
+    assert isinstance(report, PossessionReport)
+    assert (report.pieces, len(report.window)) == (PIECES, 1)
+
+
+# Keep-alive
+
+
+@pytest.mark.parametrize("keepalive_ms", [50, 500, 2_000, 5_000, 60_000])
+def test_the_keepalive_is_the_trackers_to_the_millisecond(keepalive_ms: int) -> None:
+    member = joined(ScriptedTracker(keepalive_ms=keepalive_ms))
+    seconds = keepalive_ms / 1000
+    member.run(5.0 + seconds)
+    start = len(scripted(member).announces())
+    member.run(12 * seconds)
+    announces = scripted(member).announces()[start:]
+    assert {event for _, event in announces} == {packets.AnnounceEvent.NONE}
+    assert len(announces) == 12
+    assert gaps(time for time, _ in announces) == [pytest.approx(seconds, abs=ROUND_TRIP)] * 11
+
+
+def test_a_new_keepalive_takes_effect_at_once() -> None:
+    tracker = ScriptedTracker(keepalive_ms=60_000)
+    member = joined(tracker)
+    member.run(1.0)
+    tracker.keepalive_ms = 500
+    member.session.lookup("myfile.txt", 0, member.simulation.now)
+    member.run(0.1)
+    start = len(tracker.announces())
+    member.run(3.0)
+    assert len(tracker.announces()) - start in {5, 6}
+
+
+def test_an_absurd_keepalive_is_bounded() -> None:
+    for milliseconds in (0, 1, 0xFFFFFFFF):
+        member = joined(ScriptedTracker(keepalive_ms=milliseconds))
+        member.run(10.0)
+        assert 0.05 <= member.session.keepalive <= 3_600.0
+        assert member.sent <= 10.0 / 0.05 + 10
+
+
+def test_a_tracker_that_has_not_told_its_keepalive_is_asked_every_second() -> None:
+    """Its first answer may be what is lost: it knows us then, and forgets us after some of its own keep-alives."""
+    member = make()
+    scripted(member).deaf = True
+    member.session.lookup("myfile.txt", 0, member.simulation.now)
+    member.run(4.0)
+    sent = member.sent
+    member.run(10.0)
+    assert 10 <= member.sent - sent <= 13
+
+
+def test_a_lost_keepalive_is_repeated_before_the_next_is_due() -> None:
+    member = joined(ScriptedTracker(keepalive_ms=5_000))
+    member.run(1.0)
+    sent, tracker = member.sent, scripted(member)
+    tracker.deaf = True
+    assert member.run(10.0, lambda: member.sent > sent)
+    missed = member.simulation.now
+    tracker.deaf = False
+    start = len(tracker.announces())
+    assert member.run(10.0, lambda: len(tracker.announces()) > start)
+    assert member.simulation.now - missed < 1.0
+
+
+# Possession
+
+
+def test_pieces_are_reported_once_a_keepalive_and_only_when_there_are_more() -> None:
+    held = PieceSet(PIECES)
+    member = joined(ScriptedTracker(keepalive_ms=1_000), held)
+    member.run(0.5)
+    assert len(scripted(member).requests(PossessionReport)) == 1
+    for piece in range(20):
+        held.add(piece)
+        member.run(0.1)
+    assert len(scripted(member).requests(PossessionReport)) in {3, 4}
+    member.run(5.0)
+    reports = scripted(member).requests(PossessionReport)
+    assert len(reports) in {3, 4, 5}
+    (_, last) = reports[-1]
+    assert isinstance(last, PossessionReport)
+    assert last.window == PieceSet(PIECES, range(20))
+    member.run(20.0)
+    assert len(scripted(member).requests(PossessionReport)) == len(reports)
+
+
+def test_many_pieces_go_in_windows_and_every_piece_is_in_one() -> None:
+    pieces = 2 * MAX_WINDOW + 7
+    rng = random.Random(5)
+    held = PieceSet(pieces, (piece for piece in range(pieces) if rng.random() < 0.5))
+    member = make()
+    member.session.join(Membership(bytes(20), "large", pieces * 16_384, 16_384), held, member.simulation.now)
+    member.run(5.0)
+    seen = PieceSet(pieces)
+    reports = scripted(member).requests(PossessionReport)
+    assert len(reports) == 3
+    for _, report in reports:
+        assert isinstance(report, PossessionReport)
+        seen.replace_window(report.first, report.window)
+    assert seen == held
+
+
+def test_a_lost_window_is_repeated_before_the_next_goes() -> None:
+    pieces = 3 * MAX_WINDOW
+    member = make(trouble=Trouble(loss=0.4, duplicate=0.2, jitter=0.4))
+    member.session.join(
+        Membership(bytes(20), "large", pieces * 16_384, 16_384),
+        PieceSet(pieces, [0, pieces - 1]),
+        member.simulation.now,
+    )
+    member.run(60.0)
+    firsts = {
+        report.first
+        for _, report in scripted(member).requests(PossessionReport)
+        if isinstance(report, PossessionReport)
+    }
+    assert firsts == {0, MAX_WINDOW, 2 * MAX_WINDOW}
+
+
+# Look-ups
+
+
+def holders(count: int) -> list[LookupHolder]:
+    return [LookupHolder(Endpoint(f"198.18.{n // 200}.{n % 200 + 1}", 6881), f"seeder-{n}") for n in range(count)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 29, 30, 31, 95])
+def test_a_lookup_collects_all_pages_in_one_row(count: int) -> None:
+    member = make(ScriptedTracker(holders=holders(count)))
+    member.session.lookup("myfile.txt", 0, member.simulation.now)
+    assert member.run(5.0, lambda: bool(member.of(LookupResult)))
+    ((_, done),) = member.of(LookupResult)
+    assert isinstance(done, LookupResult)
+    assert list(done.holders) == holders(count)
+    assert done.found.found == (count > 0)
+    asked = [lookup for _, lookup in scripted(member).requests(LookupRequest) if isinstance(lookup, LookupRequest)]
+    assert len(asked) == max(1, -(-count // 30))
+    assert [lookup.request for lookup in asked] == [0] + [7] * (len(asked) - 1)
+    assert {lookup.name for lookup in asked} == {"myfile.txt"}
+    assert {lookup.peer for lookup in asked} == {"peer-1"}
+
+
+# Lost, forgotten, refused
+
+
+def test_an_unknown_peer_publishes_again_by_itself() -> None:
+    member = joined()
+    tracker = scripted(member)
+    member.run(2.0)
+    tracker.refuse = {Action.ANNOUNCE: UNKNOWN}
+    known = len(tracker.announces())
+    assert member.run(2.0, lambda: len(tracker.announces()) > known)
+    tracker.refuse = {}
+    assert member.run(1.0, lambda: len(member.of(SwarmJoined)) == 2)
+    assert tracker.announces()[-1][1] == packets.AnnounceEvent.STARTED
+    assert member.of(SwarmJoined)[-1][1] == SwarmJoined(again=True)
+
+
+def test_a_report_of_an_unknown_peer_makes_it_publish_again() -> None:
+    held = PieceSet(PIECES)
+    member = joined(held=held)
+    tracker = scripted(member)
+    member.run(2.0)
+    tracker.refuse = {Action.POSSESSION: UNKNOWN}
+    held.add(1)
+    reported = len(tracker.requests(PossessionReport))
+    assert member.run(2.0, lambda: len(tracker.requests(PossessionReport)) > reported)
+    tracker.refuse = {}
+    member.run(1.0)
+    assert (packets.AnnounceEvent.STARTED, SwarmJoined(again=True)) == (
+        tracker.announces()[-2][1],
+        member.events[-1][1],
+    )
+    assert member.session.extended
+    (_, last) = tracker.requests(PossessionReport)[-1]
+    assert isinstance(last, PossessionReport)
+    assert 1 in last.window
+
+
+def test_a_tracker_that_knows_nobody_is_not_flooded() -> None:
+    member = make(ScriptedTracker(refuse={Action.ANNOUNCE: UNKNOWN}), Trouble(delay=0.01))
+    member.session.join(MEMBER, PieceSet.full(PIECES), member.simulation.now)
+    member.run(60.0)
+    assert member.sent <= 60 / 0.5 * 3
+
+
+@pytest.mark.parametrize("keepalive", [0.25, 1.0, 5.0])
+@pytest.mark.parametrize("age", [0.1, 3.0, 59.9])
+def test_a_restarted_tracker_refuses_the_old_id_and_knows_the_peer_within_one_interval(
+    keepalive: float, age: float
+) -> None:
+    member = joined(ScriptedTracker(keepalive_ms=round(keepalive * 1_000)))
+    member.run(age)
+    tracker = scripted(member)
+    tracker.ids += 1
+    tracker.refuse = {Action.ANNOUNCE: UNKNOWN}
+    known = len(tracker.announces())
+    start = member.simulation.now
+    assert member.run(6.0, lambda: len(tracker.announces()) > known)
+    tracker.refuse = {}
+    assert member.run(6.0, lambda: len(member.of(SwarmJoined)) == 2)
+    assert member.simulation.now - start <= keepalive + 0.02
+
+
+def test_what_the_tracker_refuses_is_told_and_not_repeated() -> None:
+    member = make(ScriptedTracker(refuse={Action.ANNOUNCE: "name taken: it is another file"}))
+    member.session.join(MEMBER, PieceSet.full(PIECES), member.simulation.now)
+    assert member.run(1.0, lambda: bool(member.of(RequestRefused)))
+    assert member.of(RequestRefused)[0][1] == RequestRefused(RequestKind.ANNOUNCE, "name taken: it is another file")
+
+
+def test_a_refused_lookup_is_told() -> None:
+    member = make(ScriptedTracker(refuse={Action.LOOKUP: "the tracker is full"}))
+    member.session.lookup("myfile.txt", 0, member.simulation.now)
+    member.run(10.0)
+    assert [event for _, event in member.events] == [RequestRefused(RequestKind.LOOKUP, "the tracker is full")]
+
+
+# Trackers without the extension
+
+
+def test_a_plain_tracker_is_noticed_by_its_error_and_its_interval_kept() -> None:
+    member = joined(ScriptedTracker(extended=False, interval=30))
+    member.run(5.0)
+    assert not member.session.extended
+    start = len(scripted(member).announces())
+    member.run(310.0)
+    announces = scripted(member).announces()[start:]
+    assert gaps(time for time, _ in announces)[1:] == [pytest.approx(30.0, abs=ROUND_TRIP)] * (len(announces) - 2)
+    assert len(announces) in {10, 11}
+
+
+def test_a_plain_tracker_that_ignores_the_extension_is_noticed_too() -> None:
+    member = joined(ScriptedTracker(deaf_to={Action.POSSESSION}, interval=30))
+    member.run(120.0)
+    assert not member.session.extended
+    assert member.session.keepalive == 30.0
+    assert not [event for _, event in member.of(SilenceChanged)]
+    count = member.sent
+    member.run(120.0)
+    assert member.sent - count <= 12
+
+
+def test_a_tracker_that_has_spoken_the_extension_is_never_taken_for_a_plain_one() -> None:
+    # Reports may be lost by chance while keep-alives come through: whole seconds would be too slow then.
+    held = PieceSet(PIECES)
+    member = joined(ScriptedTracker(keepalive_ms=500, interval=5), held)
+    member.run(2.0)
+    tracker = scripted(member)
+    tracker.deaf_to = {Action.POSSESSION}
+    held.add(3)
+    member.run(10.0)
+    assert member.session.extended
+    assert member.session.keepalive == 0.5
+    tracker.deaf_to = set()
+    member.run(2.0)
+    (_, last) = tracker.requests(PossessionReport)[-1]
+    assert isinstance(last, PossessionReport)
+    assert 3 in last.window
+
+
+def test_a_report_that_is_refused_for_another_reason_changes_nothing_else() -> None:
+    held = PieceSet(PIECES)
+    member = joined(ScriptedTracker(keepalive_ms=500, interval=5), held)
+    member.run(2.0)
+    tracker = scripted(member)
+    tracker.refuse = {Action.POSSESSION: "the tracker is full: no more room for possession reports"}
+    held.add(3)
+    member.run(5.0)
+    start = len(tracker.announces())
+    member.run(5.0)
+    assert len(tracker.announces()) - start in {9, 10, 11}
+
+
+# Silence
+
+
+def test_silence_and_return_are_told_once_each() -> None:
+    member = joined()
+    tracker = scripted(member)
+    member.run(2.0)
+    tracker.deaf = True
+    member.run(60.0)
+    assert [event for _, event in member.of(SilenceChanged)] == [SilenceChanged(silent=True)]
+    tracker.deaf = False
+    member.run(30.0)
+    assert [event for _, event in member.of(SilenceChanged)] == [
+        SilenceChanged(silent=True),
+        SilenceChanged(silent=False),
+    ]
+
+
+def test_a_tracker_that_is_not_there_is_silent_from_the_start() -> None:
+    member = make(ScriptedTracker(deaf=True))
+    member.session.lookup("myfile.txt", 0, member.simulation.now)
+    assert member.run(10.0, lambda: bool(member.of(SilenceChanged)))
+
+
+# Outcome and good-bye
+
+
+def test_an_outcome_is_repeated_until_it_is_noted() -> None:
+    member = joined()
+    tracker = scripted(member)
+    member.run(1.0)
+    tracker.deaf_to = {Action.OUTCOME}
+    member.session.outcome(outcome(), member.simulation.now)
+    member.run(20.0)
+    assert not member.of(OutcomeRecorded)
+    assert not member.session.settled
+    tracker.deaf_to = set()
+    assert member.run(5.0, lambda: bool(member.of(OutcomeRecorded)))
+    (_, noted) = tracker.requests(OutcomeReport)[-1]
+    assert isinstance(noted, OutcomeReport)
+    assert (noted.request, noted.transferred, noted.elapsed_ms) == (7, SIZE, 1_000)
+
+
+def test_good_bye_is_the_last_word() -> None:
+    member = joined()
+    tracker = scripted(member)
+    member.run(1.0)
+    member.session.leave(member.simulation.now, 0.6)
+    assert member.run(0.5, lambda: bool(member.of(SwarmLeft)))
+    assert member.session.settled
+    said = len(tracker.asked)
+    member.run(30.0)
+    assert len(tracker.asked) == said
+    assert tracker.announces()[-1][1] == packets.AnnounceEvent.STOPPED
+
+
+def test_good_bye_before_anything_was_joined_says_nothing() -> None:
+    member = make()
+    member.session.lookup("myfile.txt", 0, member.simulation.now)
+    member.session.leave(member.simulation.now, 0.6)
+    member.run(30.0)
+    assert member.sent == 0
+    assert member.session.settled
+
+
+@pytest.mark.parametrize("text", [UNKNOWN, "the tracker is full"])
+def test_a_good_bye_that_is_refused_is_over(text: str) -> None:
+    member = joined()
+    member.run(1.0)
+    scripted(member).refuse = {Action.ANNOUNCE: text}
+    member.session.leave(member.simulation.now, 0.6)
+    member.run(10.0)
+    assert member.session.settled
+    assert {event for _, event in scripted(member).announces()[-2:]} <= {
+        packets.AnnounceEvent.NONE,
+        packets.AnnounceEvent.STOPPED,
+    }
+    assert scripted(member).announces()[-1][1] == packets.AnnounceEvent.STOPPED
+
+
+def test_the_good_bye_waits_for_the_outcome_and_no_longer_than_it_may() -> None:
+    member = joined(held=PieceSet(PIECES))
+    tracker = scripted(member)
+    member.run(1.0)
+    member.session.outcome(outcome(), member.simulation.now)
+    member.session.leave(member.simulation.now, 0.6)
+    assert member.run(0.5, lambda: bool(member.of(SwarmLeft)))
+    kinds = [type(request) for _, request in tracker.asked[-2:]]
+    assert kinds == [OutcomeReport, AnnounceRequest]
+
+    member = joined(ScriptedTracker(deaf_to={Action.OUTCOME}), held=PieceSet(PIECES))
+    tracker = scripted(member)
+    member.run(1.0)
+    member.session.outcome(outcome(), member.simulation.now)
+    member.session.leave(member.simulation.now, 0.6)
+    assert member.run(0.5, lambda: bool(member.of(SwarmLeft)))
+
+
+@pytest.mark.parametrize("action", [Action.ANNOUNCE, Action.LOOKUP, Action.POSSESSION, Action.OUTCOME])
+def test_answers_cut_short_do_no_harm(action: Action) -> None:
+    """A tracker that answers one kind with too few bytes: dropped, as if lost."""
+
+    class Broken(ScriptedTracker):
+        def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
+            answer = super().handle(data, source, now)
+            return answer[:11] if answer and packets.parse_head(data).action == action else answer
+
+    member = make(Broken(holders=holders(2)))
+    now = member.simulation.now
+    member.session.join(MEMBER, PieceSet(PIECES), now)
+    member.session.lookup("myfile.txt", 0, now)
+    member.session.outcome(outcome(), now)
+    member.run(30.0)
+    assert bool(member.of(SwarmJoined)) == (action != Action.ANNOUNCE)
+    assert bool(member.of(LookupResult)) == (action != Action.LOOKUP)
+    assert bool(member.of(OutcomeRecorded)) == (action != Action.OUTCOME)
+    assert member.requests.dropped > 0

@@ -1,0 +1,135 @@
+"""The info dictionary, from a source that does as it should, and from many that do not."""
+
+# What is asserted is that it ends, whichever step ends it.
+# ruff: noqa: PT012
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.peer.streams import PIECE, Leech, Script, content, info_of, wanting
+from torrentnet.peer.transfer.metadata_exchange import MAX_PARTS_IN_FLIGHT, SourceError
+from torrentnet.wire.errors import RemoteError
+from torrentnet.wire.info import MAX_INFO_SIZE
+from torrentnet.wire.peer.extension_protocol import (
+    METADATA_ID,
+    METADATA_PIECE,
+    Metadata,
+    MetadataKind,
+    pack_metadata,
+    parse_metadata,
+)
+from torrentnet.wire.peer.messages import Extended, Request, Unchoke
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+DATA = content(5 * PIECE + 3_000)
+INFO = info_of(DATA)
+
+
+def parts_asked(script: Script) -> list[int]:
+    parts = []
+    for message in script.of(Extended):
+        if isinstance(message, Extended) and message.id == METADATA_ID:
+            metadata = parse_metadata(message.payload)
+            assert metadata is not None
+            if metadata.kind is MetadataKind.REQUEST:
+                parts.append(metadata.piece)
+    return parts
+
+
+def test_it_is_fetched_and_checked() -> None:
+    script = wanting(INFO)
+    assert parts_asked(script) == [0]
+    script.give_info(0, INFO.raw)
+    assert script.leech.info == INFO
+    # Once more is once too often, and harmless.
+    script.give_info(0, INFO.raw)
+    script.say(Unchoke())
+    for request in script.of(Request):
+        assert isinstance(request, Request)
+        start = request.piece * PIECE + request.begin
+        script.block(request.piece, request.begin, DATA[start : start + request.length])
+    assert script.leech.data == DATA
+
+
+def test_many_parts_are_asked_for_a_few_at_a_time(tmp_path: Path) -> None:
+    info = info_of(bytes(16_384 * 12_000), 16_384)
+    leech = Leech(info.info_hash)
+    script = Script(leech, info)
+    script.offer()
+    parts = -(-len(info.raw) // METADATA_PIECE)
+    assert parts > MAX_PARTS_IN_FLIGHT
+    assert parts_asked(script) == list(range(MAX_PARTS_IN_FLIGHT))
+    for part in (*range(1, parts), 0):
+        script.give_info(part, info.raw[part * METADATA_PIECE :][:METADATA_PIECE])
+    assert sorted(parts_asked(script)) == list(range(parts))
+    assert leech.info == info
+
+
+def test_one_that_is_not_the_one_asked_for() -> None:
+    with pytest.raises(SourceError, match="an info dictionary that is not the one asked for"):
+        wanting(INFO).give_info(0, b"x" * len(INFO.raw))
+
+
+@pytest.mark.parametrize("data", [b"", INFO.raw[:-1], INFO.raw + b"e"], ids=["empty", "short", "long"])
+def test_a_part_of_the_wrong_size(data: bytes) -> None:
+    with pytest.raises(SourceError, match=f"sent {len(data)} bytes as part 0 of the info dictionary"):
+        wanting(INFO).give_info(0, data)
+
+
+def test_a_refusal() -> None:
+    with pytest.raises(SourceError, match="refused to send the info dictionary"):
+        wanting(INFO).give_info(0, b"", MetadataKind.REJECT)
+
+
+@pytest.mark.parametrize("size", [0, MAX_INFO_SIZE + 1, 1 << 62], ids=["none", "too-large", "absurd"])
+def test_a_size_that_cannot_be(size: int) -> None:
+    with pytest.raises(SourceError, match="offers no info dictionary"):
+        wanting(INFO, size)
+
+
+def test_the_largest_size_costs_no_memory_before_it_comes() -> None:
+    script = wanting(INFO, MAX_INFO_SIZE)
+    assert len(parts_asked(script)) == MAX_PARTS_IN_FLIGHT
+
+
+def test_another_size_in_the_middle_does_not_confuse() -> None:
+    """A second extension handshake tells a smaller size than the parts that are asked for already."""
+    script = wanting(INFO, 3 * METADATA_PIECE)
+    with pytest.raises(RemoteError):
+        script.give_info(0, b"x" * METADATA_PIECE)
+        script.give_info(1, b"x" * METADATA_PIECE)
+        script.offer(10)
+        script.give_info(2, b"x" * METADATA_PIECE)
+
+
+def test_metadata_before_it_was_asked_for_is_ignored() -> None:
+    script = Script(Leech(INFO.info_hash), INFO)
+    script.give_info(0, INFO.raw)
+    assert script.leech.info is None
+    script.offer()
+    script.give_info(5, INFO.raw)
+    assert script.leech.info is None
+    script.give_info(0, INFO.raw)
+    assert script.leech.info == INFO
+
+
+def test_who_asks_us_for_it_is_refused() -> None:
+    script = wanting(INFO)
+    script.say(Extended(METADATA_ID, pack_metadata(Metadata(MetadataKind.REQUEST, 0))))
+    last = script.of(Extended)[-1]
+    assert isinstance(last, Extended)
+    assert parse_metadata(last.payload) == Metadata(MetadataKind.REJECT, 0)
+
+
+def test_a_name_that_is_a_path_is_refused_even_with_the_right_hash() -> None:
+    evil = info_of(DATA, name="../../etc/passwd")
+    script = Script(Leech(evil.info_hash), evil)
+    script.offer()
+    with pytest.raises(SourceError, match=r"file name '\.\./\.\./etc/passwd' holds '/'"):
+        script.give_info(0, evil.raw)

@@ -1,0 +1,289 @@
+"""Two machines over a stream cut anywhere, and whatever else opens a connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.peer.streams import (
+    LEECH_ID,
+    PIECE,
+    SEED_ID,
+    Leech,
+    Seed,
+    at_random,
+    bytewise,
+    content,
+    converse,
+    cut_at,
+    drained,
+    make_store,
+    pour,
+    whole,
+)
+from torrentnet.peer.transfer.protocol import Credit, LocalIdentity, PeerProtocol, SelfConnectionError
+from torrentnet.wire.errors import PeerProtocolError
+from torrentnet.wire.peer.extension_protocol import (
+    METADATA_ID,
+    OFFER_ID,
+    ExtensionHandshake,
+    Metadata,
+    MetadataKind,
+    pack_extension_handshake,
+    pack_metadata,
+)
+from torrentnet.wire.peer.handshake import PROTOCOL, Handshake, pack_handshake
+from torrentnet.wire.peer.messages import (
+    MAX_BLOCK,
+    Bitfield,
+    Extended,
+    Have,
+    HaveAll,
+    HaveNone,
+    Interested,
+    Port,
+    Request,
+    Unknown,
+    pack,
+)
+from torrentnet.wire.piece_set import PieceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+HASH = bytes(range(20))
+
+
+def opened(initiator: bool = False, pieces: int = 100, other: Handshake | None = None) -> PeerProtocol:
+    """A conversation whose other side has greeted."""
+    conversation = PeerProtocol(HASH, SEED_ID, initiator=initiator, pieces=pieces)
+    list(pour(conversation, pack_handshake(other or Handshake(HASH, LEECH_ID))))
+    drained(conversation)
+    return conversation
+
+
+# A whole transfer, cut anywhere
+
+SIZES = {"empty": 0, "one-byte": 1, "one-piece": PIECE, "one-more": PIECE + 1, "several": 3 * PIECE + 20_000}
+
+
+@pytest.mark.parametrize("chunks", [whole, bytewise, at_random(1), at_random(2), at_random(3)])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+def test_a_file_comes_over_in_chunks_of_any_size(
+    tmp_path: Path, size: int, chunks: Callable[[bytes], Iterable[bytes]]
+) -> None:
+    data = content(size)
+    store = make_store(tmp_path / "myfile.txt", data)
+    leech = Leech(store.info.info_hash)
+    converse(leech, Seed(store), chunks)
+    store.close()
+    assert leech.info == store.info
+    assert leech.data == data
+    assert leech.bad == []
+    assert leech.todo is not None
+    assert not leech.todo
+
+
+def test_a_file_comes_over_wherever_the_stream_is_cut(tmp_path: Path) -> None:
+    data = content(2 * PIECE + 7)
+    store = make_store(tmp_path / "myfile.txt", data)
+    for position in (*range(1, 300), *range(PIECE - 5, PIECE + 30)):
+        leech = Leech(store.info.info_hash)
+        converse(leech, Seed(store), cut_at(position))
+        assert leech.data == data
+    store.close()
+
+
+def test_feed_and_buffer_read_the_same() -> None:
+    stream = pack_handshake(Handshake(HASH, LEECH_ID)) + b"".join(
+        pack(message) for message in (HaveNone(), Interested(), Request(1, 2, 3), Port(7), Have(9))
+    )
+    for chunks in (whole, bytewise):
+        poured = PeerProtocol(HASH, SEED_ID, initiator=False)
+        fed = PeerProtocol(HASH, SEED_ID, initiator=False)
+        left = [event for chunk in chunks(stream) for event in pour(poured, chunk)]
+        right = [event for chunk in chunks(stream) for event in fed.feed(chunk)]
+        assert left == right
+        assert len(left) == 6
+        assert poured.received_bytes == fed.received_bytes == len(stream)
+
+
+# How it begins
+
+
+def test_the_initiator_greets_first_and_the_other_answers_only_a_right_greeting() -> None:
+    first = PeerProtocol(HASH, LEECH_ID, initiator=True)
+    second = PeerProtocol(HASH, SEED_ID, initiator=False)
+    assert drained(second) == b""
+    greeting = drained(first)
+    assert greeting == pack_handshake(Handshake(HASH, LEECH_ID))
+    assert list(pour(second, greeting)) == [Handshake(HASH, LEECH_ID)]
+    assert drained(second) == pack_handshake(Handshake(HASH, SEED_ID))
+
+
+@pytest.mark.parametrize(
+    "first", [b"\x14", b"\x00", b"G", b"\xff" * 96, b"\x13bitTorrent", b"GET / HTTP/1.1\r\n"], ids=repr
+)
+def test_what_is_no_handshake_is_refused_at_its_first_wrong_byte(first: bytes) -> None:
+    """Real clients try encryption first and come back in plain text at once when they are closed on."""
+    conversation = PeerProtocol(HASH, SEED_ID, initiator=False)
+    wrong = next(number for number, byte in enumerate(first) if byte != PROTOCOL[number])
+    assert list(pour(conversation, first[:wrong])) == []
+    with pytest.raises(PeerProtocolError, match="no BitTorrent handshake"):
+        list(pour(conversation, first[wrong : wrong + 1]))
+    assert drained(conversation) == b""
+
+
+def test_another_info_hash_is_refused_without_an_answer() -> None:
+    conversation = PeerProtocol(HASH, SEED_ID, initiator=False)
+    with pytest.raises(PeerProtocolError, match="another info-hash"):
+        list(pour(conversation, pack_handshake(Handshake(bytes(20), LEECH_ID))))
+    assert drained(conversation) == b""
+
+
+@pytest.mark.parametrize("initiator", [True, False])
+def test_a_connection_to_oneself_is_noticed(initiator: bool) -> None:
+    conversation = PeerProtocol(HASH, SEED_ID, initiator=initiator)
+    with pytest.raises(SelfConnectionError, match="this peer itself"):
+        list(pour(conversation, pack_handshake(Handshake(HASH, SEED_ID))))
+
+
+@pytest.mark.parametrize(
+    ("held", "fast", "expected"),
+    [
+        (None, True, [HaveNone()]),
+        (PieceSet(10), True, [HaveNone()]),
+        (PieceSet(10, [0, 9]), True, [Bitfield(b"\x80\x40")]),
+        (PieceSet.full(10), True, [HaveAll()]),
+        (PieceSet(0), True, [HaveNone()]),
+        (None, False, []),
+        (PieceSet(10), False, []),
+        (PieceSet(10, [0, 9]), False, [Bitfield(b"\x80\x40")]),
+        (PieceSet.full(10), False, [Bitfield(b"\xff\xc0")]),
+        (PieceSet(0), False, []),
+    ],
+)
+@pytest.mark.parametrize("extended", [True, False])
+def test_introduction(held: PieceSet | None, fast: bool, expected: list[object], extended: bool) -> None:
+    other = Handshake(HASH, LEECH_ID, extended=extended, fast=fast)
+    conversation = opened(other=other)
+    assert conversation.fast is fast
+    conversation.send_introduction(held, 1234)
+    reader = opened(initiator=True)
+    said = list(pour(reader, drained(conversation)))
+    if extended:
+        assert said.pop() == ExtensionHandshake(
+            METADATA_ID, 1234, "torrentnet 0.1.0", 250, MAX_BLOCK, makes_offers=True
+        )
+    assert said == expected
+
+
+# What follows
+
+
+def test_too_long_a_message_is_refused_before_it_is_there() -> None:
+    conversation = opened()
+    with pytest.raises(PeerProtocolError, match="at most 65536 are taken"):
+        list(pour(conversation, (65_537).to_bytes(4, "big")))
+
+
+def test_a_bitfield_of_a_huge_file_is_not_too_long() -> None:
+    conversation = opened(pieces=1_000_000)
+    (message,) = pour(conversation, pack(Bitfield(bytes(125_000))))
+    assert message == Bitfield(bytes(125_000))
+
+
+def test_unknown_messages_and_extensions_are_handed_on_and_harmless() -> None:
+    conversation = opened()
+    stream = (
+        b"\0\0\0\x03\x63ab"
+        + pack(Extended(77, b"anything"))
+        + pack(Extended(METADATA_ID, b"d8:msg_typei9e5:piecei0ee"))
+    )
+    assert list(pour(conversation, stream)) == [
+        Unknown(99),
+        Extended(77, b"anything"),
+        Extended(METADATA_ID, b"d8:msg_typei9e5:piecei0ee"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"i1e", b"d", b"le", b"d1:mi1e1:mi2ee", b"d" * 100, b"x" * 20_000],
+    ids=lambda value: repr(value[:9]),
+)
+def test_a_broken_extension_handshake_closes(payload: bytes) -> None:
+    with pytest.raises(PeerProtocolError, match="extension handshake"):
+        list(pour(opened(), pack(Extended(0, payload))))
+
+
+def test_metadata_is_sent_under_the_other_sides_number_and_only_to_who_wants_it() -> None:
+    conversation = opened()
+    asked = Metadata(MetadataKind.REQUEST, 3)
+    conversation.send_metadata(asked)
+    assert drained(conversation) == b""
+    list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai42eee"))))
+    conversation.send_metadata(asked)
+    assert drained(conversation) == pack(Extended(42, pack_metadata(asked)))
+
+
+def test_blocks_are_16_kib_unless_both_say_otherwise() -> None:
+    conversation = opened()
+    assert conversation.largest_block() == 16_384
+    list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai1eee"))))
+    assert conversation.largest_block() == 16_384
+    list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki131072ee"))))
+    assert conversation.largest_block() == 131_072
+    # Nobody talks us into more than we read.
+    list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki1048576ee"))))
+    assert conversation.largest_block() == 16_384
+
+
+# Offers
+
+
+def met(*, offers: bool) -> PeerProtocol:
+    """A conversation with one of us, which takes offers or does not."""
+    conversation = PeerProtocol(HASH, LEECH_ID, initiator=True, of_us=LocalIdentity("leecher-1", 6881, offers=offers))
+    theirs = ExtensionHandshake(METADATA_ID, offer_id=9, makes_offers=True)
+    said = pack_handshake(Handshake(HASH, SEED_ID)) + pack(Extended(0, pack_extension_handshake(theirs)))
+    list(pour(conversation, said))
+    drained(conversation)
+    return conversation
+
+
+def test_an_offer_is_one_only_for_those_who_take_them() -> None:
+    said = pack(Extended(OFFER_ID, b""))
+    assert list(pour(met(offers=True), said)) == [Credit()]
+    assert list(pour(met(offers=False), said)) == [Extended(OFFER_ID, b"")]
+    # What a later version may put behind it changes nothing.
+    assert list(pour(met(offers=True), pack(Extended(OFFER_ID, b"de")))) == [Credit()]
+
+
+def test_an_offer_goes_under_the_others_number() -> None:
+    conversation = met(offers=True)
+    conversation.send_offer()
+    assert drained(conversation) == pack(Extended(9, b""))
+    assert drained(conversation) == b""
+
+
+def test_who_waits_for_whose_offers() -> None:
+    assert met(offers=True).waits_for_offers
+    assert not met(offers=False).waits_for_offers
+    assert met(offers=False).takes_offers
+    assert not opened(initiator=True).takes_offers
+    assert not opened(initiator=True).waits_for_offers
+
+
+def test_the_introduction_says_who_we_are_and_whether_we_take_offers() -> None:
+    for offers in (True, False):
+        conversation = met(offers=offers)
+        conversation.send_introduction(None, 0)
+        introduced = drained(conversation)
+        other = PeerProtocol(HASH, SEED_ID, initiator=False)
+        events = list(pour(other, pack_handshake(Handshake(HASH, LEECH_ID)) + introduced))
+        (extension,) = (event for event in events if isinstance(event, ExtensionHandshake))
+        assert (extension.name, extension.port, extension.makes_offers) == ("leecher-1", 6881, True)
+        assert bool(extension.offer_id) == offers

@@ -1,0 +1,51 @@
+"""A program begins when its network is ready; who is started by hand begins in the end all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from torrentnet.runtime.gate import GATE_TIMEOUT, GATE_VARIABLE, await_network, loopback_queue_length
+
+
+class Clock:
+    """Stands still but for sleeping; the queue's length changes when it is time."""
+
+    def __init__(self, ready_at: float) -> None:
+        self.now = 0.0
+        self._ready_at = ready_at
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def length(self) -> int:
+        return 1001 if self.now >= self._ready_at else 1000
+
+
+def waited(environ: dict[str, str], clock: Clock) -> bool:
+    return await_network(environ, length=clock.length, clock=clock.time, sleep=clock.sleep)
+
+
+def test_it_begins_when_the_network_is_ready() -> None:
+    clock = Clock(ready_at=3.0)
+    assert waited({GATE_VARIABLE: "1001"}, clock)
+    assert 3.0 <= clock.now < 3.1
+
+
+def test_it_begins_without_rules_where_nobody_sets_them() -> None:
+    clock = Clock(ready_at=1e9)
+    assert not waited({GATE_VARIABLE: "1001"}, clock)
+    assert GATE_TIMEOUT <= clock.now < GATE_TIMEOUT + 0.1
+
+
+@pytest.mark.parametrize("value", [None, "", "soon"])
+def test_nothing_is_waited_for_where_nobody_asks_for_it(value: str | None) -> None:
+    clock = Clock(ready_at=1e9)
+    assert waited({} if value is None else {GATE_VARIABLE: value}, clock)
+    assert clock.now == 0
+
+
+def test_the_loopback_interface_tells_its_length() -> None:
+    assert loopback_queue_length() >= 0

@@ -1,0 +1,178 @@
+"""Durations, sizes and rates: what is taken, what is said about the rest."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torrentnet.runtime.units import (
+    MAX_DURATION,
+    format_duration,
+    format_rate,
+    format_size,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("500ms", 0.5), ("2s", 2), ("1m", 60), ("1.5s", 1.5), ("1m30s", 90), ("1h", 3600), ("0s", 0), (" 2s ", 2)],
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0B", 0),
+        ("64B", 64),
+        ("256KiB", 262_144),
+        ("8MiB", 8_388_608),
+        ("8 MiB", 8_388_608),
+        ("8mib", 8_388_608),
+        ("1.5GiB", 1_610_612_736),
+        ("10MB", 10_000_000),
+        ("2KB", 2000),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("8mbit", 1_000_000),
+        ("64kbit", 8000),
+        ("1gbit", 125_000_000),
+        ("8bit", 1),
+        ("1MiB/s", 1_048_576),
+        ("1.5 MB/s", 1_500_000),
+    ],
+)
+def test_rates(text: str, rate: int) -> None:
+    assert parse_rate(text) == rate
+
+
+DURATION = "the units are ms, s, m and h, as in 500ms, 2s or 1m30s"
+SIZE = "the units are B, KiB, MiB, GiB, KB, MB and GB, as in 256KiB or 8MiB"
+RATE = "the units are bit, kbit, mbit, gbit or a size per second, as in 8mbit or 1MiB/s"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("5", f"'5' has no unit: {DURATION}"),
+        ("", f"'' is not a duration: {DURATION}"),
+        ("-2s", f"'-2s' is not a duration: {DURATION}"),
+        ("nans", f"'nans' is not a duration: {DURATION}"),
+        ("2 sec", f"'2 sec' is not a duration: {DURATION}"),
+        ("٣s", f"'٣s' is not a duration: {DURATION}"),
+        ("30s1m", "'30s1m' is not a duration: each unit once, the largest first, as in 1m30s"),
+        ("1s1s", "'1s1s' is not a duration: each unit once, the largest first, as in 1m30s"),
+        ("9999h", "'9999h' is too long: at most 8784h"),
+        ("x" * 50, f"'{'x' * 39}…' is not a duration: {DURATION}"),
+    ],
+)
+def test_messages_about_durations(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=" ") as caught:
+        parse_duration(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("5", f"'5' has no unit: {SIZE}"),
+        ("5 apples", f"'5 apples' is not a size: {SIZE}"),
+        ("MiB", f"'MiB' is not a size: {SIZE}"),
+        ("0.3KiB", "'0.3KiB' is not a whole number of bytes"),
+        ("9999999TiB", "'9999999TiB' is too large: at most 9223372036854775807B"),
+    ],
+)
+def test_messages_about_sizes(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=" ") as caught:
+        parse_size(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("5", f"'5' has no unit: {RATE}"),
+        ("fast", f"'fast' is not a rate: {RATE}"),
+        ("5 apples", f"'5 apples' is not a rate: {RATE}"),
+        ("1MiB", "'1MiB' is a size, not a rate: write 1MiB/s"),
+        ("1bit", "'1bit' is too slow: a rate is at least one byte a second (8bit)"),
+        ("0MiB/s", "'0MiB/s' is too slow: a rate is at least one byte a second (8bit)"),
+        ("9999999TiB/s", "'9999999TiB/s' is too fast: at most 9223372036854775807B/s"),
+    ],
+)
+def test_messages_about_rates(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=" ") as caught:
+        parse_rate(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1, "1 B"),
+        (1023, "1023 B"),
+        (1024, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (1_048_575, "1 MiB"),
+        (8_388_608, "8 MiB"),
+        (2**40, "1 TiB"),
+    ],
+)
+def test_sizes_for_a_person(size: int, text: str) -> None:
+    assert format_size(size) == text
+
+
+def test_rates_for_a_person() -> None:
+    assert format_rate(1_572_864.0) == "1.5 MiB/s"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0ms"),
+        (0.5, "500ms"),
+        (0.9996, "1s"),
+        (1.5, "1.5s"),
+        (59.96, "1m"),
+        (90, "1m30s"),
+        (3600, "1h"),
+        (3599.7, "1h"),
+        (7260, "2h1m"),
+        (-2, "-2s"),
+    ],
+)
+def test_durations_for_a_person(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@given(st.floats(min_value=0, max_value=MAX_DURATION - 60))
+def test_a_formatted_duration_can_be_typed(seconds: float) -> None:
+    # One decimal below a minute, whole seconds below an hour, whole minutes above.
+    step = 0.05 if seconds < 60 else 0.5 if seconds < 3600 else 30
+    assert abs(parse_duration(format_duration(seconds)) - seconds) <= step + 1e-6
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_taken_or_refused_with_a_sentence(text: str) -> None:
+    for parse in (parse_duration, parse_size, parse_rate):
+        try:
+            value = parse(text)
+        except ValueError as error:
+            message = str(error)
+        else:
+            assert value >= 0
+            continue
+        assert message.isprintable()

@@ -1,0 +1,479 @@
+"""What peers say of themselves, and what they are told of each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.tracker.world import (
+    HASH,
+    KEEPALIVE,
+    OTHER_HASH,
+    PIECE,
+    SIZE,
+    TIMEOUT,
+    Client,
+    TrackerError,
+    World,
+    seeds,
+)
+from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.wire.info import make_info
+from torrentnet.wire.piece_set import PieceSet
+from torrentnet.wire.udp import packets
+from torrentnet.wire.udp.packets import AnnounceEvent, Endpoint, ScrapeCounts
+from torrentnet.wire.udp.possession import pack_possession
+from torrentnet.wire.udp.url_data import Publication, pack_publication
+
+
+def test_started_without_anything_left_publishes_the_name() -> None:
+    world = World()
+    answer = Client(world, "seeder-1").announce(AnnounceEvent.STARTED)
+    assert (answer.seeders, answer.leechers, answer.peers) == (1, 0, ())
+    assert world.told() == [
+        f"published file=myfile.txt peer=seeder-1 address=10.0.0.1:6881 size=8388608 pieces=32 info_hash={HASH.hex()}"
+    ]
+
+
+def test_life_of_a_leecher_is_told_step_by_step() -> None:
+    world = World()
+    seeds(world, 1)
+    leecher = Client(world, "leecher-1")
+    assert leecher.announce(AnnounceEvent.STARTED, left=SIZE).peers == (Endpoint("10.0.1.1", 6881),)
+    leecher.announce(left=SIZE // 2)
+    answer = leecher.announce(AnnounceEvent.COMPLETED)
+    assert (answer.seeders, answer.leechers) == (2, 0)
+    leecher.announce(AnnounceEvent.STOPPED)
+    assert world.told()[1:] == [
+        "joined file=myfile.txt peer=leecher-1 address=10.0.0.1:6881",
+        "completed file=myfile.txt peer=leecher-1 address=10.0.0.1:6881",
+        "left file=myfile.txt peer=leecher-1 address=10.0.0.1:6881",
+    ]
+
+
+def test_keepalives_write_nothing() -> None:
+    world = World()
+    seed = seeds(world, 1)[0]
+    events, records = len(world.events), len(world.records)
+    for _ in range(50):
+        world.pass_time(KEEPALIVE)
+        seed.announce()
+    assert (len(world.events), len(world.records)) == (events, records)
+
+
+@pytest.mark.parametrize("silence", [TIMEOUT - 0.001, TIMEOUT])
+def test_own_peer_is_forgotten_exactly_after_the_timeout(silence: float) -> None:
+    world = World()
+    seeds(world, 1)
+    world.pass_time(silence)
+    if silence < TIMEOUT:
+        assert world.core.registry.named("myfile.txt") is not None
+    else:
+        assert world.told("forgotten") == [
+            "forgotten file=myfile.txt peer=seeder-1 address=10.0.1.1:6881 silent_ms=2000"
+        ]
+        assert world.core.registry.named("myfile.txt") is None
+        assert world.core.next_expiry == float("inf")
+
+
+def test_every_sign_of_life_counts_from_its_own_moment() -> None:
+    world = World()
+    seed = seeds(world, 1)[0]
+    world.pass_time(1.9)
+    seed.announce()
+    world.pass_time(1.9)
+    seed.possess(PieceSet.full(32))
+    world.pass_time(1.999)
+    assert world.told("forgotten") == []
+    world.pass_time(0.001)
+    assert len(world.told("forgotten")) == 1
+
+
+def test_standard_client_has_ten_minutes() -> None:
+    world = World()
+    client = Client(world, "x", extended=False, peer_id=b"-LT2080-abcdefghijkl")
+    client.announce(AnnounceEvent.STARTED)
+    world.pass_time(599)
+    assert world.told("forgotten") == []
+    world.pass_time(1)
+    assert world.told("forgotten") == [
+        f"forgotten file={HASH.hex()} peer=LT2080@10.0.0.1:6881 address=10.0.0.1:6881 silent_ms=600000"
+    ]
+
+
+def test_standard_client_with_a_long_interval_has_two_and_a_half_of_it() -> None:
+    world = World()
+    client = Client(world, "x", extended=False)
+    client.announce(AnnounceEvent.STARTED)
+    world.pass_time(400)
+    client.connection = None
+    client.announce()
+    world.pass_time(999)
+    assert world.told("forgotten") == []
+    world.pass_time(1)
+    assert len(world.told("forgotten")) == 1
+
+
+@pytest.mark.parametrize("event", [AnnounceEvent.NONE, AnnounceEvent.COMPLETED])
+def test_unknown_own_peer_is_told_to_publish_again(event: AnnounceEvent) -> None:
+    world = World()
+    peer = Client(world, "seeder-1")
+    with pytest.raises(TrackerError, match=r"^unknown peer: .*event started"):
+        peer.announce(event)
+    with pytest.raises(TrackerError, match=r"^unknown peer: "):
+        peer.possess(PieceSet.full(32))
+    assert world.records == []
+    peer.announce(AnnounceEvent.STARTED)
+    assert peer.announce(event).seeders == 1
+
+
+def test_unknown_standard_client_is_taken_in_with_any_event() -> None:
+    world = World()
+    Client(world, "x", extended=False, peer_id=b"A2-1-36-0-0123456789").announce(left=5)
+    assert world.told() == [f"joined file={HASH.hex()} peer=A2-1-36-0@10.0.0.1:6881 address=10.0.0.1:6881"]
+
+
+def test_stopped_of_somebody_unknown_gets_the_ordinary_answer() -> None:
+    world = World()
+    for extended in (True, False):
+        client = Client(world, "x", extended=extended)
+        answer = world.send(client.packet(AnnounceEvent.STOPPED), client.source)
+        assert answer is not None
+        assert len(answer) == 20
+    assert world.told() == []
+    assert world.records == []
+
+
+def test_completed_twice_counts_once() -> None:
+    world = World()
+    seeds(world, 1)
+    leecher = Client(world, "leecher-1")
+    leecher.announce(AnnounceEvent.STARTED, left=1)
+    leecher.announce(AnnounceEvent.COMPLETED)
+    leecher.announce(AnnounceEvent.COMPLETED)
+    connection, tid = leecher.head()
+    reply = leecher.ask(packets.pack_scrape(connection, tid, (HASH, OTHER_HASH)))
+    assert packets.parse_scrape_reply(reply) == (ScrapeCounts(2, 1, 0), ScrapeCounts(0, 0, 0))
+    assert len(world.told("completed")) == 1
+
+
+def test_scrape_makes_nobody_a_member() -> None:
+    world = World()
+    client = Client(world, "x")
+    connection, tid = client.head()
+    client.ask(packets.pack_scrape(connection, tid, (HASH,)))
+    assert len(world.core.registry) == 0
+
+
+def test_late_keepalive_does_not_make_a_seed_a_leecher() -> None:
+    world = World()
+    leecher = Client(world, "leecher-1")
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
+    late = leecher.packet(left=SIZE // 2)
+    leecher.announce(AnnounceEvent.COMPLETED)
+    world.send(late, leecher.source)
+    assert leecher.announce().seeders == 1
+
+
+def test_late_possession_does_not_make_a_seed_a_leecher() -> None:
+    world = World()
+    leecher = Client(world, "leecher-1")
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
+    leecher.announce(AnnounceEvent.COMPLETED)
+    assert leecher.possess(PieceSet(32, [1, 2])).held == 32
+    assert next(world.core.registry.holders()).holds() == "all 32"
+
+
+def test_standard_client_may_lose_what_it_had() -> None:
+    world = World()
+    client = Client(world, "x", extended=False)
+    client.announce(AnnounceEvent.STARTED)
+    answer = client.announce(left=10)
+    assert (answer.seeders, answer.leechers) == (0, 1)
+
+
+def test_late_started_does_not_revive_who_has_left() -> None:
+    world = World()
+    peer = Client(world, "seeder-1")
+    started = peer.packet(AnnounceEvent.STARTED)
+    world.send(started, peer.source)
+    peer.announce(AnnounceEvent.STOPPED)
+    assert world.send(started, peer.source) is not None
+    assert len(world.core.registry) == 0
+    assert [seen.event for seen in world.events] == ["published", "left"]
+
+
+def test_peer_that_comes_back_at_its_address_replaces_its_earlier_life() -> None:
+    world = World()
+    seed = seeds(world, 1)[0]
+    row = seed.lookup("other.txt").request
+    reborn = Client(world, "seeder-1", ip=seed.ip, peer_id=b"-XT0100-another.life")
+    world.pass_time(0.5)
+    with pytest.raises(TrackerError, match=r"^unknown peer:"):
+        reborn.announce()
+    assert len(world.core.registry) == 1
+    reborn.announce(AnnounceEvent.STARTED)
+    assert world.told()[2:] == [
+        (
+            "refused what=announce address=10.0.1.1:40881 reason=unknown peer: this tracker does not know you;"
+            " announce with the event started"
+        ),
+        "forgotten file=myfile.txt peer=seeder-1 address=10.0.1.1:6881 silent_ms=500",
+        f"outcome id={row} peer=seeder-1 file=other.txt result=lost reason=the peer was started anew",
+        f"published file=myfile.txt peer=seeder-1 address=10.0.1.1:6881 size=8388608 pieces=32 info_hash={HASH.hex()}",
+    ]
+
+
+def test_goodbye_of_another_life_is_not_believed() -> None:
+    world = World()
+    seed = seeds(world, 1)[0]
+    Client(world, "x", ip=seed.ip, peer_id=b"-XT0100-another.life").announce(AnnounceEvent.STOPPED)
+    assert world.told("left") == []
+
+
+def test_second_content_under_a_name_is_refused_and_names_the_holder() -> None:
+    world = World()
+    seeds(world, 1)
+    other = Client(world, "seeder-9", ip="10.0.0.9")
+    with pytest.raises(TrackerError) as caught:
+        other.announce(AnnounceEvent.STARTED, info_hash=OTHER_HASH)
+    assert str(caught.value) == (
+        "name taken: myfile.txt is another file here, held by seeder-1 (10.0.1.1:6881); share yours under another name"
+    )
+    assert len(world.core.registry) == 1
+    assert world.told("refused")[0].startswith("refused what=announce address=10.0.0.9:40881 reason=name taken: ")
+
+
+GIVEN = make_info("given.txt", SIZE, PIECE, bytes(20) * 32)
+
+
+def test_a_file_whose_torrent_was_given_has_its_name_whoever_shares_it() -> None:
+    """A standard client says nothing but the info-hash."""
+    world = World(given=(GIVEN,))
+    client = Client(world, "A2", ip="10.0.0.9", extended=False)
+    client.announce(AnnounceEvent.STARTED, info_hash=GIVEN.info_hash, options=b"")
+    assert world.told("published")[0].startswith("published file=given.txt peer=")
+    found = Client(world, "leecher").lookup("given.txt")
+    assert (found.info_hash, found.size, found.piece_length) == (GIVEN.info_hash, SIZE, PIECE)
+    assert [str(holder.endpoint) for holder in found.holders] == ["10.0.0.9:6881"]
+
+
+def test_no_other_content_takes_the_name_of_a_torrent_that_was_given() -> None:
+    world = World(given=(GIVEN,))
+    options = pack_publication(Publication("given.txt", SIZE, PIECE, "seeder-9", extended=True))
+    with pytest.raises(TrackerError) as caught:
+        Client(world, "seeder-9").announce(AnnounceEvent.STARTED, info_hash=OTHER_HASH, options=options)
+    assert str(caught.value) == (
+        "name taken: given.txt is another file here, whose .torrent the tracker was given;"
+        " share yours under another name"
+    )
+    assert len(world.core.registry) == 0
+
+
+def test_name_is_free_when_the_last_holder_is_gone() -> None:
+    world = World()
+    first, second = seeds(world, 2)
+    other = Client(world, "seeder-9", ip="10.0.0.9")
+    first.announce(AnnounceEvent.STOPPED)
+    with pytest.raises(TrackerError, match="held by seeder-2"):
+        other.announce(AnnounceEvent.STARTED, info_hash=OTHER_HASH)
+    second.announce(AnnounceEvent.STOPPED)
+    other.announce(AnnounceEvent.STARTED, info_hash=OTHER_HASH)
+    assert Client(world, "x").lookup().info_hash == OTHER_HASH
+
+
+def test_info_hash_keeps_its_first_name() -> None:
+    world = World()
+    seeds(world, 1)
+    Client(world, "seeder-2", ip="10.0.0.2").announce(AnnounceEvent.STARTED, name="second.txt")
+    asker = Client(world, "x", ip="10.0.0.9")
+    assert asker.lookup().complete == 2
+    assert not asker.lookup("second.txt").found
+
+
+def test_name_and_measures_may_come_after_the_swarm() -> None:
+    world = World()
+    Client(world, "x", extended=False).announce(AnnounceEvent.STARTED)
+    seeds(world, 1)
+    found = Client(world, "y", ip="10.0.0.9").lookup()
+    assert (found.size, found.piece_length, found.complete) == (SIZE, 256 * 1024, 2)
+
+
+def test_libtorrent_seed_publishes_by_its_announce_url() -> None:
+    world = World()
+    client = Client(world, "x", extended=False, peer_id=b"-LT2080-abcdefghijkl")
+    client.announce(AnnounceEvent.STARTED, options=b"\x02\x17/announce?name=seed.bin")
+    found = Client(world, "y", ip="10.0.0.9").lookup("seed.bin")
+    assert (found.found, found.size, found.piece_length) == (True, 0, 0)
+    assert found.holders[0].name == "LT2080@10.0.0.1:6881"
+
+
+@pytest.mark.parametrize(("keepalive", "interval"), [(0.5, 5), (1.0, 5), (2.0, 5), (5.0, 5), (5.1, 6), (30.0, 30)])
+def test_interval_is_whole_seconds_and_never_misread(keepalive: float, interval: int) -> None:
+    world = World(settings=TrackerSettings(keepalive, keepalive * 3))
+    assert Client(world, "x").announce(AnnounceEvent.STARTED).interval == interval
+
+
+@pytest.mark.parametrize(("want", "listed"), [(-1, 50), (-(2**31), 50), (0, 0), (7, 7), (200, 200), (2**31 - 1, 200)])
+def test_wanted_number_of_peers_is_bounded(want: int, listed: int) -> None:
+    world = World()
+    seeds(world, 250)
+    asker = Client(world, "x", ip="10.0.0.9")
+    asker.announce(AnnounceEvent.STARTED, left=1, want=0)
+    for _ in range(20):
+        peers = asker.announce(left=1, want=want).peers
+        assert len(peers) == listed
+        assert len(set(peers)) == listed
+        assert Endpoint("10.0.0.9", 6881) not in peers
+
+
+def test_small_swarm_is_listed_whole_without_the_asker() -> None:
+    world = World()
+    clients = seeds(world, 12)
+    for seed in clients:
+        assert {peer.ip for peer in seed.announce().peers} == {other.ip for other in clients if other is not seed}
+    for seed in clients[::2]:
+        seed.announce(AnnounceEvent.STOPPED)
+    for seed in clients[1::2]:
+        assert {peer.ip for peer in seed.announce().peers} == {other.ip for other in clients[1::2] if other is not seed}
+
+
+def test_every_member_is_listed_in_turn() -> None:
+    world = World()
+    clients = seeds(world, 40)
+    found = {peer.ip for _ in range(200) for peer in clients[0].announce(want=3).peers}
+    assert len(found) == 39
+
+
+def test_address_field_is_ignored() -> None:
+    world = World()
+    peer = Client(world, "seeder-1")
+    packet = bytearray(peer.packet(AnnounceEvent.STARTED))
+    packet[84:88] = b"\x08\x08\x08\x08"
+    world.send(bytes(packet), peer.source)
+    assert world.core.registry.find(HASH, "10.0.0.1", 6881) is not None
+
+
+def test_possession_answers_the_times_and_is_logged_when_it_changes() -> None:
+    world = World()
+    seeds(world, 1)
+    leecher = Client(world, "leecher-1")
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
+    answer = leecher.possess(PieceSet(32, [0, 1, 2, 3, 4, 9]))
+    assert (answer.keepalive_ms, answer.timeout_ms, answer.held) == (500, 2000, 6)
+    assert list(world.core.registry.holders())[1].holds() == "0-4, 9 (6 of 32)"
+    records = len(world.records)
+    leecher.possess(PieceSet(32, [0, 1, 2, 3, 4, 9]))
+    assert len(world.records) == records
+
+
+def test_possession_in_windows_fills_one_set() -> None:
+    world = World()
+    leecher = Client(world, "leecher-1")
+    pieces = 25_000
+    leecher.announce(
+        AnnounceEvent.STARTED,
+        left=1,
+        options=pack_publication(Publication("big", pieces * 16384, 16384, "leecher-1", extended=True)),
+    )
+    held = PieceSet(pieces, [*range(0, 24_000, 7)])
+    assert leecher.possess(held).held == len(held)
+    assert next(world.core.registry.holders()).pieces == held
+
+
+def test_possession_of_another_number_of_pieces_is_refused() -> None:
+    world = World()
+    leecher = Client(world, "leecher-1")
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
+    with pytest.raises(TrackerError, match=r"possession: 33 pieces where myfile\.txt has 32"):
+        leecher.possess(PieceSet(33, [1]))
+
+
+def test_empty_file_is_published_and_whole() -> None:
+    world = World()
+    peer = Client(world, "seeder-1")
+    peer.announce(
+        AnnounceEvent.STARTED, options=pack_publication(Publication("empty", 0, 262144, "seeder-1", extended=True))
+    )
+    assert peer.possess(PieceSet(0)).held == 0
+    assert next(world.core.registry.holders()).holds() == "all 0"
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(holders=2), "the tracker is full: 2 peers are registered, which is the most it takes"),
+        (
+            Limits(holders_per_ip=2),
+            "the tracker is full: 2 peers are registered from 10.0.0.1, which is the most for one address",
+        ),
+        (
+            Limits(holders_per_swarm=2),
+            "the tracker is full: 2 peers have joined myfile.txt, which is the most for one file",
+        ),
+    ],
+)
+def test_too_many_peers_are_refused(limits: Limits, message: str) -> None:
+    world = World(limits=limits)
+    for port in (1, 2):
+        Client(world, f"p{port}", port=port).announce(AnnounceEvent.STARTED)
+    with pytest.raises(TrackerError) as caught:
+        Client(world, "p3", port=3).announce(AnnounceEvent.STARTED)
+    assert str(caught.value) == message
+    Client(world, "p1", port=1).announce(AnnounceEvent.STOPPED)
+    Client(world, "p3", port=3).announce(AnnounceEvent.STARTED)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(swarms=2), "the tracker is full: 2 files are registered, which is the most it takes"),
+        (
+            Limits(swarms_per_ip=2),
+            "the tracker is full: 2 files are registered from 10.0.0.1, which is the most for one address",
+        ),
+    ],
+)
+def test_too_many_files_are_refused(limits: Limits, message: str) -> None:
+    world = World(limits=limits)
+    client = Client(world, "p")
+    for number in (1, 2):
+        client.announce(AnnounceEvent.STARTED, info_hash=bytes([number]) * 20, name=f"file-{number}")
+    with pytest.raises(TrackerError) as caught:
+        client.announce(AnnounceEvent.STARTED, info_hash=bytes([3]) * 20, name="file-3")
+    assert str(caught.value) == message
+    client.announce(AnnounceEvent.STOPPED, info_hash=bytes([1]) * 20)
+    client.announce(AnnounceEvent.STARTED, info_hash=bytes([3]) * 20, name="file-3")
+
+
+def test_bitfields_cannot_fill_the_memory() -> None:
+    world = World(limits=Limits(piece_bytes=4))
+    leecher = Client(world, "leecher-1")
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
+    leecher.possess(PieceSet(32, [1]))
+    second = Client(world, "leecher-2", ip="10.0.0.2")
+    second.announce(AnnounceEvent.STARTED, left=SIZE)
+    with pytest.raises(TrackerError, match="the tracker is full: no more room for possession reports"):
+        second.possess(PieceSet(32, [1]))
+    leecher.announce(AnnounceEvent.STOPPED, left=1)
+    second.possess(PieceSet(32, [1]))
+
+
+def test_absurd_number_of_pieces_is_refused() -> None:
+    world = World()
+    options = pack_publication(Publication("x", 1 << 60, 16384, "p", extended=True))
+    with pytest.raises(TrackerError, match="pieces, at most 1048576"):
+        Client(world, "p").announce(AnnounceEvent.STARTED, options=options)
+    assert len(world.core.registry) == 0
+
+
+def test_retransmitted_possession_gets_the_same_answer() -> None:
+    world = World()
+    leecher = Client(world, "leecher-1")
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
+    connection, tid = leecher.head()
+    packet = pack_possession(connection, tid, leecher.port, HASH, leecher.peer_id, PieceSet(32, [3]), 0, 32)
+    first = world.send(packet, leecher.source)
+    leecher.possess(PieceSet(32, [3, 4]))
+    assert world.send(packet, leecher.source) == first
+    assert next(world.core.registry.holders()).holds() == "3-4 (2 of 32)"

@@ -1,0 +1,99 @@
+"""The 68 bytes, real clients' bits in them, and who is behind a peer id."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from torrentnet.wire.errors import PeerProtocolError
+from torrentnet.wire.peer import handshake
+from torrentnet.wire.peer.handshake import Handshake
+
+HASH, PEER = b"H" * 20, b"-NL0100-abcdefghijkl"
+
+
+@pytest.mark.parametrize(
+    ("extended", "fast", "reserved"),
+    [
+        (True, True, "0000000000100004"),
+        (True, False, "0000000000100000"),
+        (False, True, "0000000000000004"),
+        (False, False, "00" * 8),
+    ],
+)
+def test_golden(extended: bool, fast: bool, reserved: str) -> None:
+    packet = handshake.pack_handshake(Handshake(HASH, PEER, extended, fast))
+    assert packet == b"\x13BitTorrent protocol" + bytes.fromhex(reserved) + HASH + PEER
+    assert len(packet) == handshake.HANDSHAKE_SIZE == 68
+    assert handshake.parse_handshake(packet) == Handshake(HASH, PEER, extended, fast)
+
+
+@pytest.mark.parametrize(
+    ("client", "reserved"),
+    [("aria2", "0000000000100005"), ("transmission", "0000000000100004"), ("bits we do not know", "ffffffffffffffff")],
+)
+def test_other_clients_bits(client: str, reserved: str) -> None:
+    packet = handshake.PROTOCOL + bytes.fromhex(reserved) + HASH + PEER
+    assert handshake.parse_handshake(packet) == Handshake(HASH, PEER, extended=True, fast=True), client
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x13BitTorrent protocol",
+        bytes(68),
+        b"\x13bittorrent protocol" + bytes(48),
+        handshake.PROTOCOL + bytes(49),
+    ],
+)
+def test_what_is_no_handshake(data: bytes) -> None:
+    with pytest.raises(PeerProtocolError, match="no BitTorrent handshake"):
+        handshake.parse_handshake(data)
+
+
+def test_every_beginning_of_a_handshake_looks_like_one() -> None:
+    packet = handshake.pack_handshake(Handshake(HASH, PEER))
+    assert all(handshake.may_be_handshake(packet[:size]) for size in range(69))
+
+
+@pytest.mark.parametrize("data", [b"\x12", b"\x14BitTorrent", b"GET / HTTP/1.1", b"\x13BitTorrent protocoL", b"\x13X"])
+def test_anything_else_is_known_at_once(data: bytes) -> None:
+    assert not handshake.may_be_handshake(data)
+
+
+def test_a_peer_id_of_ours() -> None:
+    made = handshake.make_peer_id(b"abcdefghijkl")
+    assert made == PEER
+    assert handshake.client_name(made) == "NL0100"
+    for size in (11, 13):
+        with pytest.raises(ValueError, match="12 random bytes"):
+            handshake.make_peer_id(bytes(size))
+
+
+@pytest.mark.parametrize(
+    ("peer_id", "name"),
+    [
+        (b"-LT20B0-abcdefghijkl", "LT20B0"),
+        (b"-TR3000-abcdefghijkl", "TR3000"),
+        (b"-qB4500-abcdefghijkl", "qB4500"),
+        (b"A2-1-36-0-abcdefghij", "A2-1-36-0"),
+        (b"A2-1-36-0-\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "A2-1-36-0"),
+        (b"M7-9-2--abcdefghijkl", "M7-9-2"),
+        (b"\x00\x01\x02\x03\x04\x05" + bytes(14), "000102030405"),
+        (b"--------------------", "2d2d2d2d2d2d"),
+        (b"-\xff\xff\xff\xff-abcdefghijklmn", "2dffffffff2d"),
+    ],
+)
+def test_client_names(peer_id: bytes, name: str) -> None:
+    assert handshake.client_name(peer_id) == name
+
+
+@given(peer_id=st.binary(min_size=20, max_size=20))
+def test_any_peer_id_gives_a_name_that_can_be_shown(peer_id: bytes) -> None:
+    name = handshake.client_name(peer_id)
+    assert name
+    assert len(name) <= 12
+    assert all(character.isalnum() or character == "-" for character in name)
+    assert name.isascii()

@@ -1,0 +1,7 @@
+"""``python -m torrentnet.adapters``."""
+
+import sys
+
+from torrentnet.adapters.main import main
+
+sys.exit(main())

@@ -1,0 +1,141 @@
+"""libtorrent (rasterbar), the library below qBittorrent and Deluge, through its own Python binding.
+
+Settings: https://www.libtorrent.org/reference-Settings.html.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import select
+import time
+from typing import TYPE_CHECKING, Any
+
+from torrentnet.adapters.adapter import AdapterError, ClientAdapter, ClientStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torrentnet.adapters.adapter import ClientSettings
+
+ENCRYPTION_DISABLED = 2
+"""pe_disabled: no encryption."""
+ALERT_TIMEOUT = 0.2
+"""The longest wait for the library's last words."""
+
+
+class LibtorrentAdapter(ClientAdapter):
+    """See :class:`ClientAdapter`."""
+
+    name = "libtorrent"
+
+    def __init__(self, job: ClientSettings, said: Callable[[str], None]) -> None:
+        super().__init__(job, said)
+        self._library: Any = None
+        self._session: Any = None
+        self._torrent: Any = None
+        self._announced = False
+        self._left = False
+        self._problem = ""
+        # Asking the library to wait is no way: what it answers with is in memory that its own threads move, and one
+        # start in fifty crashed. It writes into this pipe when there are alerts to fetch.
+        self._alerts, self._told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def _load(self) -> Any:
+        if self._library is None:
+            try:
+                self._library = importlib.import_module("libtorrent")
+            except ImportError:
+                raise AdapterError(
+                    "this Python has no module libtorrent (Debian package: python3-libtorrent)"
+                ) from None
+        return self._library
+
+    def version(self) -> str:
+        """See :meth:`Client.version`."""
+        return str(self._load().__version__)
+
+    def start(self) -> None:
+        """See :meth:`Client.start`."""
+        library, job = self._load(), self.job
+        kinds = library.alert.category_t
+        self._session = library.session(
+            {
+                "alert_mask": int(kinds.status_notification | kinds.error_notification)
+                | int(kinds.tracker_notification | kinds.storage_notification | kinds.piece_progress_notification),
+                "allow_multiple_connections_per_ip": True,
+                "enable_dht": False,
+                "enable_lsd": False,
+                "enable_upnp": False,
+                "enable_natpmp": False,
+                "enable_incoming_utp": False,
+                "enable_outgoing_utp": False,
+                "in_enc_policy": ENCRYPTION_DISABLED,
+                "out_enc_policy": ENCRYPTION_DISABLED,
+                "listen_interfaces": str(job.listen),
+                "min_announce_interval": 5,
+                "stop_tracker_timeout": 1,
+            }
+        )
+        self._session.set_alert_fd(self._told)
+        parameters = library.add_torrent_params()
+        parameters.ti = library.torrent_info(str(job.torrent))
+        parameters.save_path = str(job.directory)
+        flags = library.torrent_flags
+        parameters.flags &= ~(flags.auto_managed | flags.paused)
+        self._torrent = self._session.add_torrent(parameters)
+        if job.upload_rate is not None:
+            # Of the torrent: the session's own limit spares peers on local networks.
+            self._torrent.set_upload_limit(max(1, round(job.upload_rate)))
+
+    def wait(self, seconds: float, wake: int) -> None:
+        """See :meth:`Client.wait`."""
+        if self._alerts in select.select([wake, self._alerts], [], [], max(0.0, seconds))[0]:
+            self._heard()
+
+    def _heard(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._alerts, 4096)
+
+    def _take_alerts(self) -> None:
+        for alert in self._session.pop_alerts():
+            kind = type(alert).__name__
+            if kind == "tracker_reply_alert":
+                self._announced = True
+                self._left = bool(self._torrent.status().paused)
+            elif kind in {"torrent_error_alert", "file_error_alert", "listen_failed_alert"}:
+                self._problem = alert.message()
+            elif kind == "tracker_error_alert":
+                self.said(alert.message())
+
+    def poll(self) -> ClientStatus:
+        """See :meth:`Client.poll`."""
+        self._take_alerts()
+        if self._problem:
+            raise AdapterError(f"libtorrent gave up: {self._problem}")
+        status = self._torrent.status()
+        whole = bool(status.is_seeding)
+        return ClientStatus(
+            self.job.info.pieces if whole else status.num_pieces,
+            whole,
+            self._announced,
+            status.total_payload_download,
+            status.total_payload_upload,
+            status.num_peers,
+        )
+
+    def stop(self, seconds: float) -> None:
+        """See :meth:`Client.stop`."""
+        if self._session is None:
+            return
+        # A torrent that is paused says good-bye; the session's own end does not wait for that to arrive.
+        self._torrent.pause()
+        self._left = not self._announced
+        deadline = time.monotonic() + seconds / 2
+        while not self._left and time.monotonic() < deadline:
+            select.select([self._alerts], [], [], ALERT_TIMEOUT)
+            self._heard()
+            self._take_alerts()
+        self._torrent = None
+        self._session = None

@@ -1,0 +1,110 @@
+"""opentracker as a lab's tracker: told which files it serves, and up when it answers.
+
+Debian's opentracker serves the info-hashes of its whitelist and no others; so that is what the .torrents are for.
+"""
+
+from __future__ import annotations
+
+import secrets
+import select
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from torrentnet.adapters.adapter import AdapterError
+from torrentnet.adapters.child_process import ChildProcess, find_command
+from torrentnet.adapters.stop_request import StopRequest
+from torrentnet.wire.errors import PacketError
+from torrentnet.wire.udp import packets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from torrentnet.runtime.events import EventLog
+    from torrentnet.wire.info import Info
+    from torrentnet.wire.udp.packets import Endpoint
+
+COMMAND = PACKAGE = "opentracker"
+START_TIMEOUT = 20.0
+REPLY_TIMEOUT = 0.2
+CHECK_INTERVAL = 0.5
+STOP_TIMEOUT = 2.0
+WHITELIST, CONFIG = "whitelist", "opentracker.conf"
+
+
+class OpentrackerNode:
+    """Runs opentracker for these files. :meth:`run` returns the exit status; :meth:`stop` may be called anywhere."""
+
+    def __init__(self, name: str, listen: Endpoint, files: Sequence[Info], state: Path, events: EventLog) -> None:
+        self.name = name
+        self.listen = listen
+        self.files = files
+        self._state = state
+        self._events = events
+        self._ending = StopRequest()
+
+    def stop(self, reason: str) -> None:
+        """End; safe from threads and signal handlers."""
+        self._ending.ask(reason)
+
+    def run(self, said: Callable[[str], None]) -> int:
+        """Work until stopped. Raises :class:`AdapterError` when it fails."""
+        command = find_command(COMMAND, PACKAGE)
+        whitelist = "".join(f"{info.info_hash.hex()}\n" for info in self.files)
+        (self._state / WHITELIST).write_text(whitelist, encoding="ascii")
+        settings = f"listen.udp {self.listen}\naccess.whitelist {WHITELIST}\ntracker.rootdir {self._state}\n"
+        (self._state / CONFIG).write_text(settings, encoding="utf-8")
+        child = ChildProcess([command, "-f", CONFIG], self._state, said)
+        try:
+            self._await(child)
+            self._events.emit("listening", program="opentracker", name=self.name, address=self.listen)
+            while self._ending.reason is None:
+                child.check()
+                select.select([self._ending.asked], [], [], CHECK_INTERVAL)
+        finally:
+            child.end(signal.SIGTERM, STOP_TIMEOUT)
+            self._ending.close()
+        self._events.emit("closing", reason=self._ending.reason)
+        return 0
+
+    def _await(self, child: ChildProcess) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while self._ending.reason is None:
+            child.check()
+            if self.connect(REPLY_TIMEOUT) is not None:
+                return
+            if time.monotonic() > deadline:
+                raise AdapterError(f"opentracker does not answer at {self.listen} after {START_TIMEOUT:g} s")
+
+    def connect(self, seconds: float) -> int | None:
+        """A connection id of it, asked for as any client does (BEP 15); None where no answer comes."""
+        reply = self._ask(packets.pack_connect(secrets.randbits(32)), seconds)
+        return (
+            packets.parse_connect_reply(reply) if reply is not None and reply.action == packets.Action.CONNECT else None
+        )
+
+    def swarms(self, seconds: float) -> Sequence[packets.ScrapeCounts] | None:
+        """What it says of each of the files when it is asked (BEP 48); None where no answer comes."""
+        connection = self.connect(seconds)
+        if connection is None:
+            return None
+        hashes = tuple(info.info_hash for info in self.files[: packets.MAX_SCRAPE])
+        reply = self._ask(packets.pack_scrape(connection, secrets.randbits(32), hashes), seconds)
+        return (
+            packets.parse_scrape_reply(reply) if reply is not None and reply.action == packets.Action.SCRAPE else None
+        )
+
+    def _ask(self, request: bytes, seconds: float) -> packets.ReplyPacket | None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(seconds)
+            try:
+                # From one and the same address: the connection id is bound to it.
+                sock.bind((self.listen.ip, 0))
+                sock.connect(tuple(self.listen))
+                sock.send(request)
+                return packets.parse_reply(sock.recv(packets.MAX_DATAGRAM))
+            except (OSError, PacketError):
+                time.sleep(min(seconds, 0.02))  # refused at once: nobody is there yet
+                return None

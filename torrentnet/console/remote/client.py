@@ -1,0 +1,152 @@
+"""Asks a program's console socket, from outside the program."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.console.remote.frames import (
+    CompleteRequest,
+    ConsoleRequest,
+    FrameError,
+    FrameKind,
+    FrameReader,
+    PingRequest,
+    RunRequest,
+    encode_request,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+EXIT_NO_ANSWER: Final = 3
+"""Exit status when nobody answers at the socket, or the answer breaks off."""
+CONNECT_TIMEOUT: Final = 5.0
+ANSWER_TIMEOUT: Final = 30.0
+"""How long a node may say nothing while it answers."""
+PING_TIMEOUT: Final = 3.0
+
+
+class NoAnswerError(Exception):
+    """There is no answer to be had. The message is a sentence for the user, with the cause and the remedy."""
+
+
+class ConsoleClient:
+    """One node's console. Each call is a connection of its own; nothing is kept between calls."""
+
+    def __init__(self, path: str) -> None:
+        """*path* is the node's Unix socket."""
+        self.path = path
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+
+    def ping(self) -> str:
+        """The node's name. Raises NobodyAnswersError."""
+        name = ""
+        for kind, payload in self._ask(PingRequest(), PING_TIMEOUT):
+            if kind is FrameKind.NODE:
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    name = str(json.loads(payload)["name"])
+            elif kind is FrameKind.ERR:
+                raise NoAnswerError(payload.decode(errors="replace").strip().removeprefix("error: "))
+        return name
+
+    def complete(self, text: str) -> list[str]:
+        """Candidates for the last word of *text*. Raises NobodyAnswersError, and RequestError when it is too long."""
+        for kind, payload in self._ask(CompleteRequest(text), PING_TIMEOUT):
+            if kind is FrameKind.WORDS:
+                with contextlib.suppress(ValueError, TypeError):
+                    return [str(word) for word in json.loads(payload)]
+        return []
+
+    def run(self, command: str | tuple[str, ...], out: Callable[[str], None], err: Callable[[str], None]) -> int:
+        """Has one command carried out and gives its status; *out* and *err* are given text with newlines, as it comes.
+
+        Raises NobodyAnswersError, also in the middle of an answer that breaks off, and RequestError for a command that
+        is too long. What *out* and *err* raise ends the connection and comes through.
+        """
+        status = EXIT_NO_ANSWER
+        for kind, payload in self._ask(RunRequest(command), ANSWER_TIMEOUT):
+            if kind is FrameKind.OUT:
+                out(payload.decode("utf-8", "replace"))
+            elif kind is FrameKind.ERR:
+                err(payload.decode("utf-8", "replace"))
+            elif kind is FrameKind.STATUS:
+                with contextlib.suppress(ValueError):
+                    status = int(payload)
+        return status
+
+    def cancel(self) -> bool:
+        """Breaks off the call that is under way in another thread; False when there is none."""
+        with self._lock:
+            if self._connection is None:
+                return False
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_RDWR)
+            return True
+
+    def _ask(self, request: ConsoleRequest, timeout_s: float) -> Iterator[tuple[FrameKind, bytes]]:
+        line = encode_request(request)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(CONNECT_TIMEOUT)
+            try:
+                connection.connect(os.fsencode(self.path))
+            except (OSError, ValueError) as error:
+                raise NoAnswerError(self._no_connection(error)) from None
+            with self._lock:
+                self._connection = connection
+            try:
+                # A server that is too busy says so and closes without reading: its answer is there all the same.
+                with contextlib.suppress(BrokenPipeError):
+                    connection.sendall(line)
+                connection.settimeout(timeout_s)
+                yield from self._frames(connection, timeout_s)
+            finally:
+                with self._lock:
+                    self._connection = None
+
+    def _frames(self, connection: socket.socket, timeout_s: float) -> Iterator[tuple[FrameKind, bytes]]:
+        reader = FrameReader()
+        while True:
+            try:
+                data = connection.recv(64 * 1024)
+            except TimeoutError:
+                raise NoAnswerError(
+                    f"the node at {self.path} says nothing for {timeout_s:g}s: it is paused or too busy; try again"
+                ) from None
+            except OSError:
+                data = b""
+            if not data:
+                raise NoAnswerError(
+                    f"the answer from {self.path} broke off: the node ended, or gave up waiting for this reader"
+                )
+            try:
+                frames = reader.feed(data)
+            except FrameError as error:
+                raise NoAnswerError(f"{error}: {self.path}") from None
+            for kind, payload in frames:
+                yield kind, payload
+                if kind is FrameKind.STATUS:
+                    return
+
+    def _no_connection(self, error: OSError | ValueError) -> str:
+        number = error.errno if isinstance(error, OSError) else None
+        if number == errno.ENOENT:
+            cause = (
+                "there is no such socket; is the program running,"
+                " and was it started with this path (--console PATH or TORRENTNET_CONSOLE)?"
+            )
+        elif number == errno.ECONNREFUSED:
+            cause = "the program that made this socket is gone; start it again"
+        elif number in {errno.EACCES, errno.EPERM}:
+            cause = "permission denied; run this as the user that runs the program"
+        elif isinstance(error, TimeoutError | BlockingIOError):
+            cause = "the node is paused or too busy; try again"
+        else:
+            cause = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
+        return f"nobody answers at {self.path}: {cause}"

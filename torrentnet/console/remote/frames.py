@@ -1,0 +1,152 @@
+"""What goes over the console's socket, as bytes: one request line there, frames back. No socket in here.
+
+Request: one line of JSON, at most :data:`MAX_REQUEST` bytes with its newline::
+
+    ["file_logs", "my file.txt"]     a command, as words
+    "file_logs 'my file.txt'"        a command, as a line that the node takes apart
+    {"complete": "file_logs my"}     what could the last word become?
+    {"ping": true}                   is somebody there, and who?
+
+Answer: frames of a kind (1 byte), the payload's length (u32, big endian) and the payload; the last one is the status.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from struct import Struct
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_REQUEST: Final = 4096
+"""Bytes of a request, newline included."""
+MAX_PAYLOAD: Final = 64 * 1024
+"""Bytes of one frame's payload."""
+_HEADER: Final = Struct(">cI")
+
+
+class FrameKind(Enum):
+    """What a frame carries."""
+
+    OUT = b"o"
+    """A part of the answer: UTF-8 text with its newlines, cut anywhere between characters."""
+    ERR = b"e"
+    """A complaint: UTF-8 text with its newlines."""
+    WORDS = b"w"
+    """Completions: a JSON array of words."""
+    NODE = b"n"
+    """Who answers: a JSON object with program and name."""
+    STATUS = b"s"
+    """The exit status, in decimal. The last frame."""
+
+
+class RequestError(ValueError):
+    """The client's request is not one of the four. The message is a sentence for the user."""
+
+
+class FrameError(ValueError):
+    """The server's answer is not made of frames. The message is a sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A command to carry out."""
+
+    command: str | tuple[str, ...]
+    """A line, or its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteRequest:
+    """A line to complete."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PingRequest:
+    """Somebody asks who is there."""
+
+
+ConsoleRequest = RunRequest | CompleteRequest | PingRequest
+
+
+def encode_request(request: ConsoleRequest) -> bytes:
+    """One line with its newline. Raises RequestError when it is longer than :data:`MAX_REQUEST`."""
+    match request:
+        case RunRequest(command):
+            body: object = command
+        case CompleteRequest(text):
+            body = {"complete": text}
+        case PingRequest():
+            body = {"ping": True}
+    line = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+    if len(line) > MAX_REQUEST:
+        raise RequestError(f"the command is too long: {len(line)} bytes, at most {MAX_REQUEST} are taken")
+    return line
+
+
+def decode_request(line: bytes) -> ConsoleRequest:
+    """The request in one line. Raises RequestError for anything else."""
+    if len(line) > MAX_REQUEST:
+        raise RequestError(f"the request is too long: at most {MAX_REQUEST} bytes are taken")
+    try:
+        body = json.loads(line.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        raise RequestError("the request is not a line of JSON in UTF-8") from None
+    match body:
+        case str():
+            return RunRequest(body)
+        case list() if all(isinstance(word, str) for word in body):
+            return RunRequest(tuple(body))
+        case {"complete": str(text)}:
+            return CompleteRequest(text)
+        case {"ping": True}:
+            return PingRequest()
+    raise RequestError("the request is none of: a text, an array of texts, complete, ping")
+
+
+def encode_frame(kind: FrameKind, payload: bytes) -> bytes:
+    """One frame. Raises ValueError when *payload* is longer than :data:`MAX_PAYLOAD`."""
+    if len(payload) > MAX_PAYLOAD:
+        raise ValueError(f"a frame carries at most {MAX_PAYLOAD} bytes, not {len(payload)}")
+    return _HEADER.pack(kind.value, len(payload)) + payload
+
+
+def encode_text(kind: FrameKind, text: str) -> Iterator[bytes]:
+    """The frames of a text of any length, cut between characters."""
+    step = MAX_PAYLOAD // 4
+    for start in range(0, len(text), step):
+        yield encode_frame(kind, text[start : start + step].encode("utf-8", "backslashreplace"))
+
+
+class FrameReader:
+    """Takes an answer apart, fed with bytes as they come."""
+
+    def __init__(self) -> None:
+        """Holds at most one frame that is not complete yet."""
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[FrameKind, bytes]]:
+        """The frames that *data* completes. Raises AnswerError for an unknown kind or a length above the limit."""
+        self._buffer += data
+        frames: list[tuple[FrameKind, bytes]] = []
+        at = 0
+        while len(self._buffer) - at >= _HEADER.size:
+            letter, length = _HEADER.unpack_from(self._buffer, at)
+            try:
+                kind = FrameKind(letter)
+            except ValueError:
+                raise FrameError("what answers at the socket is not a console: unknown kind of frame") from None
+            if length > MAX_PAYLOAD:
+                raise FrameError("what answers at the socket is not a console: a frame is too long")
+            if len(self._buffer) - at - _HEADER.size < length:
+                break
+            at += _HEADER.size
+            frames.append((kind, bytes(self._buffer[at : at + length])))
+            at += length
+        del self._buffer[:at]
+        return frames

@@ -1,0 +1,67 @@
+"""Carrying out a command line that was typed at a terminal: its answer goes out in batches, while it is made."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Event
+
+BATCH_CHARS: Final = 8 * 1024
+BATCH_INTERVAL: Final = 0.1
+
+
+class TerminalCommands(Protocol):
+    """What a terminal needs of :class:`~torrentnet.console.commands.Commands`."""
+
+    name: str
+
+    def execute(self, line: str, out: Callable[[str], None], err: Callable[[str], None]) -> int:
+        """Carries out one line, gives its status; never raises but what *out* and *err* raise."""
+        ...
+
+    def complete(self, text: str) -> list[str]:
+        """Candidates for the last word of *text*; never raises."""
+        ...
+
+
+class _EndedError(Exception):
+    """The terminal stops while a command is answering."""
+
+
+class LineExecution:
+    """The answers of *commands*, which *write* is given as text, until *stopping* is set: a command ends with it."""
+
+    def __init__(self, commands: TerminalCommands, write: Callable[[str], None], stopping: Event) -> None:
+        """Carries out nothing yet."""
+        self._commands = commands
+        self._write = write
+        self._stopping = stopping
+        self._lines: list[str] = []
+        self._chars = 0
+        self._written_at = 0.0
+
+    def to(self, line: str) -> None:
+        """Carries out one command line, and writes all of its answer."""
+        self._written_at = time.monotonic()
+        try:
+            self._commands.execute(line, self._add, self._add)
+            self._flush()
+        except _EndedError:
+            pass
+
+    def _add(self, line: str) -> None:
+        if self._stopping.is_set():
+            raise _EndedError
+        self._lines.append(line)
+        self._chars += len(line)
+        if self._chars >= BATCH_CHARS or time.monotonic() - self._written_at >= BATCH_INTERVAL:
+            self._flush()
+
+    def _flush(self) -> None:
+        lines, self._lines, self._chars = self._lines, [], 0
+        self._written_at = time.monotonic()
+        if lines:
+            self._write("\n".join(lines) + "\n")

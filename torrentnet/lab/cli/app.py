@@ -1,0 +1,263 @@
+"""The command line ``torrentnet``. Exit codes are API: see :mod:`torrentnet.lab.errors`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from torrentnet.lab.cli import live_commands, run_commands, sweep_command
+from torrentnet.lab.cli.output import print_json
+from torrentnet.lab.cli.progress import printable
+from torrentnet.lab.engines import DEFAULT, ENVIRONMENT, NAMES
+from torrentnet.lab.engines.types import Mode
+from torrentnet.lab.errors import EXIT_ENGINE, EXIT_INTERRUPTED, LabError, ScenarioError
+from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
+
+EPILOG = (
+    "Exit status: 0 every expectation holds, 1 one failed, 2 the scenario or the command line is wrong, "
+    "3 the engine failed or is missing, 130 interrupted (and cleaned up)."
+)
+
+app = typer.Typer(
+    name="torrentnet",
+    help="A simulated network lab: UDP tracker, TCP peers, YAML scenarios.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Scenario = Annotated[str, typer.Argument(help="A scenario's name (`torrentnet scenarios`), or the path of its file.")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help=f"What runs the nodes: {', '.join(NAMES)}; auto is what {ENVIRONMENT} names, or the first that is there.",
+    ),
+]
+Runs = Annotated[Path | None, typer.Option("--runs", help="Where runs are recorded (default: runs/ in the checkout).")]
+
+
+class _Wants:
+    """What has to be known before a command begins, for the case that it fails."""
+
+    json = False
+
+
+def _wants_json(wanted: bool) -> bool:
+    _Wants.json = wanted
+    return wanted
+
+
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        callback=_wants_json,
+        help="Print one JSON document on standard output; progress goes to standard error.",
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of the scenario; may be given several times."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"torrentnet {importlib.metadata.version('torrentnet')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A simulated network lab: UDP tracker, TCP peers, YAML scenarios."""
+
+
+@app.command(epilog=EPILOG)
+def up(
+    scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
+) -> None:
+    """Bring a scenario up, let it happen, judge it, and leave it up."""
+    raise typer.Exit(
+        run_commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
+    )
+
+
+@app.command(epilog=EPILOG)
+def run(
+    scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
+) -> None:
+    """Bring a scenario up, let it happen, judge it, and remove it."""
+    raise typer.Exit(
+        run_commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
+    )
+
+
+@app.command(epilog=EPILOG)
+def sweep(
+    scenario: Scenario,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("--grid", metavar="NAME=A,B,C", help="Values for a parameter; several make all combinations."),
+    ] = None,
+    repeat: Annotated[int, typer.Option("--repeat", metavar="N", help="How often each point is run.")] = 1,
+    settings: Settings = None,
+    engine: EngineName = DEFAULT,
+    runs: Runs = None,
+    json: Json = False,
+) -> None:
+    """Run a scenario over a grid of parameters.
+
+    Each point is a run as `run` makes it. One row a run goes into sweep.csv and sweep.json: the verdict, when the first
+    and the last leecher had the file, the textbook's bounds, what was sent. The rows so far stay when it is
+    interrupted.
+    """
+    raise typer.Exit(
+        sweep_command.run_sweep(
+            scenario, grid or [], repeat=repeat, settings=settings or [], engine_name=engine, runs=runs, as_json=json
+        )
+    )
+
+
+@app.command()
+def down(engine: EngineName = DEFAULT, json: Json = False) -> None:
+    """Remove what `up` left, and what dead labs left behind."""
+    raise typer.Exit(run_commands.down(engine, as_json=json))
+
+
+@app.command()
+def scenarios(json: Json = False) -> None:
+    """List the scenarios, with what each is about."""
+    raise typer.Exit(run_commands.scenarios(as_json=json))
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Scenario files.")],
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Say everything that is wrong with scenario files."""
+    raise typer.Exit(run_commands.validate(files, as_json=json, settings=settings or []))
+
+
+@app.command()
+def explain(
+    scenario: Scenario,
+    settings: Settings = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show the commands of every node, not only of the first ones.")
+    ] = False,
+    engine: EngineName = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Tell what a scenario will do, with every command.
+
+    Who is there, what happens when and what must be true, with the docker, tc and iptables commands that do it. Nothing
+    of it is run.
+    """
+    raise typer.Exit(
+        run_commands.explain(scenario, engine_name=engine, settings=settings or [], everything=everything, as_json=json)
+    )
+
+
+@app.command()
+def doctor(engine: EngineName = DEFAULT, json: Json = False) -> None:
+    """Show what this machine has, what is missing and the remedy."""
+    raise typer.Exit(run_commands.doctor(engine, as_json=json))
+
+
+@app.command()
+def image(engine: EngineName = DEFAULT, json: Json = False) -> None:
+    """Build the nodes' image, if its sources have changed."""
+    raise typer.Exit(run_commands.image(engine, as_json=json))
+
+
+# What follows the node is the node's: `-all` is no option of ours.
+@app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def attach(
+    node: Annotated[str, typer.Argument(help="A node that is up.")],
+    words: Annotated[list[str] | None, typer.Argument(help="One command, instead of a prompt.")] = None,
+    json: Json = False,
+) -> None:
+    """Open a node's command line, or give it one command.
+
+    What follows the node is the node's: options of `attach` itself come before it.
+    """
+    raise typer.Exit(live_commands.attach(node, words or [], as_json=json))
+
+
+@app.command()
+def logs(
+    nodes: Annotated[list[str] | None, typer.Argument(help="Nodes; all of them by default.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they say more.")] = False,
+    json: Json = False,
+) -> None:
+    """Print what the nodes that are up have said."""
+    raise typer.Exit(live_commands.logs(nodes or [], follow=follow, as_json=json))
+
+
+@app.command()
+def status(
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Go on until the lab is gone, or Ctrl-C; in a pipe, a line a change.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show the nodes that are up, and active faults.
+
+    Address, state and progress of every node, and what the network suffers from: also while a scenario happens.
+    """
+    raise typer.Exit(live_commands.status(watch=watch, as_json=json))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit with its status. Shows every failure that a person can mend in a few lines."""
+    logging.basicConfig(level=logging.WARNING, format="torrentnet: %(message)s")
+    interrupts = InterruptHandler(lambda line: print(line, file=sys.stderr))
+    _Wants.json = False
+    try:
+        with interrupts.installed():
+            app(argv, prog_name="torrentnet")
+    except Interrupted:
+        print("interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except LabError as error:
+        # A scenario's problems begin with the file's name, line and column, which editors make links of.
+        prefix = "" if isinstance(error, ScenarioError) else "torrentnet: "
+        print(f"{prefix}{printable(error.message)}", file=sys.stderr)
+        if error.hint:
+            print(f"    {printable(error.hint)}", file=sys.stderr)
+        if _Wants.json:
+            print_json(_as_json(error))
+        sys.exit(error.exit_code)
+    except Exception:  # the exit codes promise that 1 is a verdict
+        traceback.print_exc()
+        print("torrentnet: this is a mistake in torrentnet itself; the lines above say where", file=sys.stderr)
+        sys.exit(EXIT_ENGINE)
+
+
+def _as_json(error: LabError) -> dict[str, object]:
+    """A failure as the document that was asked for."""
+    document: dict[str, object] = {
+        "error": error.message,
+        "hint": error.hint or None,
+        "exit_code": error.exit_code,
+    }
+    if isinstance(error, ScenarioError):
+        document["problems"] = [asdict(problem) for problem in error.problems]
+    return document

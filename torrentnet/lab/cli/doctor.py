@@ -1,0 +1,72 @@
+"""What this machine has of what a lab needs, whatever the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines import AUTO, NAMES, EngineChoice, choose_engine, make_engine
+from torrentnet.lab.engines.types import Finding
+from torrentnet.lab.errors import EngineError
+from torrentnet.lab.network import capabilities
+
+if TYPE_CHECKING:
+    from torrentnet.lab.engines.interface import Engine
+
+MIN_PYTHON = (3, 11)
+LIBRARIES = ("docker", "pydantic", "PyYAML", "rich", "typer")
+
+
+def collect_findings(engine: Engine) -> list[Finding]:
+    """All rows of ``doctor``."""
+    rows = [_check_python(), _check_libraries(), _describe_machine(), *engine.examine()]
+    if all(row.ok or row.optional for row in rows):
+        rows += capabilities.findings(engine)
+    return rows
+
+
+def examine(engine_name: str) -> tuple[list[Finding], list[Finding]]:
+    """All rows for the engine of this name, with which one it is and why; and those of the engine not chosen.
+
+    The second is empty where the name leaves nothing to choose.
+    """
+    try:
+        choice = choose_engine(engine_name)
+    except EngineError:
+        # Nothing can be chosen: what is missing for the first one is what helps most.
+        choice = EngineChoice(make_engine(NAMES[0]), "no engine is there")
+    with contextlib.closing(choice.engine):
+        rows = [Finding("engine", True, f"{choice.engine.name}: {choice.reason}"), *collect_findings(choice.engine)]
+        others = []
+        for name in NAMES:
+            if engine_name == AUTO and name != choice.engine.name:
+                with contextlib.closing(make_engine(name)) as other:
+                    others += [replace(row, optional=True) for row in other.examine()]
+    return rows, others
+
+
+def _check_python() -> Finding:
+    found = platform.python_version()
+    need = ".".join(map(str, MIN_PYTHON))
+    return Finding("Python", sys.version_info >= MIN_PYTHON, found, f"{need} or newer is needed")
+
+
+def _check_libraries() -> Finding:
+    missing, versions = [], []
+    for name in LIBRARIES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Finding("libraries", False, f"missing: {', '.join(missing)}", "`make` installs them into .venv")
+    return Finding("libraries", True, ", ".join(versions))
+
+
+def _describe_machine() -> Finding:
+    return Finding("machine", True, f"{platform.system()} {platform.release()}, {os.cpu_count()} processors")

@@ -1,0 +1,99 @@
+"""Commands that the lab runs on the host, so that none of them outlives it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+LINES_KEPT = 40
+"""Of a command's output, for the message when it fails."""
+LINE_LIMIT = 10_000
+TERM_GRACE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChildResult:
+    """How a command ended."""
+
+    status: int
+    stdout: str
+    tail: tuple[str, ...]
+    """The last lines of both outputs."""
+
+
+def _discard(line: str) -> None:
+    """The default for who does not listen."""
+
+
+def run_child(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] = _discard,
+    keep_stdout: bool = False,
+) -> ChildResult:
+    """Run a command to its end, handing on each line as it comes.
+
+    The command is in a session of its own: a Ctrl-C at the terminal reaches the lab alone, which then ends the command
+    and everything that it started before the exception goes on. Should the lab itself be killed, the kernel ends
+    the command (where the machine has setpriv). ``keep_stdout`` keeps standard output apart and whole;
+    else both outputs are one stream.
+    Raises EngineError where the command cannot be started.
+    """
+    guard = [] if shutil.which("setpriv") is None else ["setpriv", "--pdeathsig", "TERM"]
+    try:
+        process = subprocess.Popen(
+            [*guard, *argv],
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if keep_stdout else subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error
+    tail: deque[str] = deque(maxlen=LINES_KEPT)
+    stream = process.stderr if keep_stdout else process.stdout
+    # Leaving the outer block waits for the command, so that it must have been ended before.
+    with process:
+        try:
+            assert stream is not None
+            while line := stream.readline(LINE_LIMIT):
+                tail.append(line.rstrip("\n"))
+                on_line(tail[-1])
+            # Short by contract (a name); it waits in the pipe until the other stream has ended.
+            stdout = process.stdout.read() if keep_stdout and process.stdout else ""
+            status = process.wait()
+        except BaseException:
+            terminate_group(process)
+            raise
+    return ChildResult(status, stdout, tuple(tail))
+
+
+def terminate_group(process: subprocess.Popen[str]) -> None:
+    """End a command and what it started: politely first, so that it cleans up after itself."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(TERM_GRACE)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,138 @@
+"""A command in a container, with a limit on its time and on its output.
+
+The SDK's own way of waiting for a command has no time limit: a container that is paused in the middle would hold the
+lab for ever. The stream is read here instead: frames of an eight-byte header (stream number, three zero bytes, length
+as a big-endian number) and the bytes, as the Engine API documents under "attach to a container".
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import selectors
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines.types import ExecResult
+from torrentnet.lab.errors import EngineError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import docker
+
+HEADER = struct.Struct(">BxxxI")
+STDERR = 2
+OUTPUT_LIMIT = 4 * 1024 * 1024
+"""Bytes of an answer that are kept; the rest is read and dropped."""
+RECEIVE_SIZE = 64 * 1024
+EXIT_TIMEOUT = 2.0
+EXIT_POLL_INTERVAL = 0.01
+
+
+def run(
+    client: docker.DockerClient,
+    container: str,
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: str | None = None,
+    user: str = "",
+    privileged: bool = False,
+) -> ExecResult:
+    """Run ``argv`` in a container and wait for its end, ``timeout`` seconds at most.
+
+    ``user``: another than the container's own. ``privileged``: with all capabilities, whatever the container has.
+    Raises EngineError when time is up; ``docker.errors.APIError`` when the engine refuses.
+    """
+    deadline = time.monotonic() + timeout
+    api = client.api
+    ident = api.exec_create(container, list(argv), stdin=stdin is not None, privileged=privileged, user=user)["Id"]
+    raw = api.exec_start(ident, socket=True)
+    # Over a Unix socket this is a file object around the socket; over TCP it may be the socket itself.
+    connection: socket.socket = getattr(raw, "_sock", None) or raw  # type: ignore[assignment]
+    try:
+        out, err = _exchange(connection, None if stdin is None else stdin.encode(), deadline)
+    except TimeoutError:
+        raise EngineError(f"`{' '.join(argv)}` did not end within {timeout:g} s") from None
+    finally:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        response = getattr(raw, "_response", None)
+        if response is not None:
+            response.close()
+        raw.close()
+        # The HTTP connection holds the socket too.
+        connection.close()
+    return ExecResult(_exit_status(client, ident), out, err)
+
+
+def _exchange(connection: socket.socket, stdin: bytes | None, deadline: float) -> tuple[str, str]:
+    """Hand the command its input while reading what it prints: it may print more than fits before it has read all."""
+    decoders = {key: codecs.getincrementaldecoder("utf-8")("replace") for key in (1, STDERR)}
+    texts: dict[int, list[str]] = {1: [], STDERR: []}
+    kept = 0
+    buffer = bytearray()
+    connection.setblocking(False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(
+            connection, selectors.EVENT_READ if stdin is None else selectors.EVENT_READ | selectors.EVENT_WRITE
+        )
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            ready = next((events for _, events in selector.select(left)), 0)
+            if ready & selectors.EVENT_WRITE and stdin is not None:
+                stdin = _send(connection, stdin)
+                if stdin is None:
+                    selector.modify(connection, selectors.EVENT_READ)
+            if not ready & selectors.EVENT_READ:
+                continue
+            try:
+                data = connection.recv(RECEIVE_SIZE)
+            except BlockingIOError:
+                continue
+            if not data:
+                return "".join(texts[1]), "".join(texts[STDERR])
+            buffer += data
+            while len(buffer) >= HEADER.size:
+                kind, length = HEADER.unpack_from(buffer)
+                if len(buffer) < HEADER.size + length:
+                    break
+                payload = bytes(buffer[HEADER.size : HEADER.size + length])
+                del buffer[: HEADER.size + length]
+                if kept < OUTPUT_LIMIT:
+                    key = STDERR if kind == STDERR else 1
+                    texts[key].append(decoders[key].decode(payload))
+                    kept += length
+
+
+def _send(connection: socket.socket, stdin: bytes) -> bytes | None:
+    """Send what can be sent now; answers with the rest, None once the command's input has ended."""
+    try:
+        rest = stdin[connection.send(stdin) :] if stdin else b""
+    except BlockingIOError:
+        return stdin
+    except (BrokenPipeError, ConnectionResetError):
+        # The command has ended without reading all of it; its status tells why.
+        return None
+    if rest:
+        return rest
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_WR)
+    return None
+
+
+def _exit_status(client: docker.DockerClient, ident: str) -> int:
+    """The command's exit status; the engine may learn of it a moment after the stream's end."""
+    deadline = time.monotonic() + EXIT_TIMEOUT
+    while True:
+        code = client.api.exec_inspect(ident)["ExitCode"]
+        if code is not None:
+            return int(code)
+        if time.monotonic() > deadline:
+            raise EngineError("the engine does not say how a command in a node ended")
+        time.sleep(EXIT_POLL_INTERVAL)

@@ -1,0 +1,128 @@
+"""Whether the nodes of this machine's labs can have networks of their own: tried, not guessed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines.local import addresses, protocol, registry
+from torrentnet.lab.engines.local.supervisor.bridge import SBIN, find_ip
+from torrentnet.lab.engines.local.supervisor.preload import PYTHON_OPTIONS
+from torrentnet.lab.engines.types import Finding
+from torrentnet.lab.errors import EngineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NETWORK_VARIABLE = "TORRENTNET_LOCAL_NETWORK"
+"""Forces one of the two ways: ``namespaces`` or ``loopback``."""
+TRIAL_TIMEOUT = 20.0
+SYSTEM = "Linux"
+NEEDS_LINUX = "the engine `local` needs Linux; on another system use Docker Desktop"
+REMEDY_IP = "install iproute2, which has the command `ip`"
+REMEDY_PERMISSION = (
+    "run as root, or allow unprivileged user namespaces "
+    "(`sysctl kernel.unprivileged_userns_clone=1`, `sysctl kernel.apparmor_restrict_unprivileged_userns=0`)"
+)
+TOOLS = ("tc", "iptables", "iptables-restore", "ethtool")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkMode:
+    """How nodes are connected here."""
+
+    network: str
+    """:data:`protocol.NAMESPACES` or :data:`protocol.LOOPBACK`."""
+    why: str = ""
+    """For the second: why not the first."""
+    remedy: str = ""
+
+
+def find_network_mode(root: Path) -> NetworkMode:
+    """Try namespaces, unless the environment says which way to take. Raises EngineError for a word that is no way."""
+    wanted = os.environ.get(NETWORK_VARIABLE, "")
+    if wanted not in {"", protocol.NAMESPACES, protocol.LOOPBACK}:
+        raise EngineError(
+            f"{NETWORK_VARIABLE}={wanted} is no way to connect nodes",
+            hint=f"there are: {protocol.NAMESPACES}, {protocol.LOOPBACK}",
+        )
+    if wanted == protocol.LOOPBACK:
+        return NetworkMode(wanted, f"{NETWORK_VARIABLE}={wanted}", f"take {NETWORK_VARIABLE} out of the environment")
+    if find_ip() is None:
+        why, remedy = "the command `ip` is missing", REMEDY_IP
+    else:
+        why, remedy = _try_namespaces(root), REMEDY_PERMISSION
+    if not why:
+        return NetworkMode(protocol.NAMESPACES)
+    if wanted:
+        raise EngineError(f"nodes cannot have network namespaces: {why}", hint=remedy)
+    return NetworkMode(protocol.LOOPBACK, why, remedy)
+
+
+def _try_namespaces(root: Path) -> str:
+    """Why they cannot be had; empty where they can."""
+    done = subprocess.run(
+        # A place to mount upon, in namespaces of the trial's own: what is there stays as it is.
+        [*python_command(), "torrentnet.lab.engines.local.supervisor.trial", str(registry.base_directory())],
+        env={"PYTHONPATH": str(root), "PATH": os.environ.get("PATH", os.defpath)},
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TRIAL_TIMEOUT,
+        check=False,
+    )
+    if done.returncode == 0:
+        return ""
+    said = (done.stdout or done.stderr).strip().splitlines()
+    return said[-1] if said else f"the trial ended with status {done.returncode}"
+
+
+def python_command() -> list[str]:
+    """How our own modules are run in a process of their own: with no site packages, which they do not need."""
+    return [sys.executable, *PYTHON_OPTIONS, "-m"]
+
+
+def findings(root: Path) -> list[Finding]:
+    """All rows of ``doctor``."""
+    system = platform.system()
+    rows = [Finding("local: system", system == SYSTEM, system, NEEDS_LINUX)]
+    if system != SYSTEM:
+        return rows
+    try:
+        way = find_network_mode(root)
+        labs = sorted(entry.lab.project for entry in registry.labs() if entry.lab is not None)
+    except EngineError as error:
+        return [*rows, Finding("local", False, error.message, error.hint)]
+    if way.network == protocol.NAMESPACES:
+        rows.append(Finding("local: network", True, "each node has a network namespace of its own"))
+        missing = [tool for tool in TOOLS if shutil.which(tool, path=search_path()) is None]
+        rows.append(
+            Finding(
+                "local: tools for faults",
+                not missing,
+                f"missing: {', '.join(missing)}" if missing else ", ".join(TOOLS),
+                "install iproute2, iptables and ethtool",
+                optional=True,
+            )
+        )
+    else:
+        rows.append(
+            Finding(
+                "local: network",
+                True,
+                f"each node has an address of its own in {addresses.LOOPBACK}; no links, no faults ({way.why})",
+            )
+        )
+    rows.append(Finding("local: labs of this user", True, ", ".join(labs) or "none"))
+    return rows
+
+
+def search_path() -> str:
+    """PATH, and where the tools of administrators are."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), SBIN])

@@ -1,0 +1,1 @@
+"""The process that owns the nodes of a local lab."""

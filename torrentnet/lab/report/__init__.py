@@ -1,0 +1,1 @@
+"""What a run leaves behind: result.json, junit.xml and the verdict in words."""

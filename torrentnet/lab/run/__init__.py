@@ -1,0 +1,1 @@
+"""A lab's run: bootstrap, timeline, faults, state and record."""

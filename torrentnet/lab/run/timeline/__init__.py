@@ -1,0 +1,1 @@
+"""The timeline: when events happen, how they are carried out and undone."""

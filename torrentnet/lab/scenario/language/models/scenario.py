@@ -1,0 +1,69 @@
+"""A whole scenario file; the JSON Schema for editors is made from this model."""
+
+from typing import Annotated
+
+from pydantic import Field, Tag
+
+from torrentnet.lab.scenario.language.models.expectations import ExpectationItem
+from torrentnet.lab.scenario.language.models.links import LinkModel
+from torrentnet.lab.scenario.language.models.nodes import NodeModel
+from torrentnet.lab.scenario.language.models.tags import discriminate_by_key
+from torrentnet.lab.scenario.language.models.timeline import TimelineItem
+from torrentnet.lab.scenario.language.models.values import (
+    About,
+    Duration,
+    FileName,
+    ParameterValue,
+    ScenarioName,
+    Seed,
+    Size,
+    StrictModel,
+    TextLine,
+)
+from torrentnet.lab.scenario.language.units import format_duration
+
+DEFAULT_TIME_LIMIT = 60.0
+DEFAULT_SEED = 1
+
+
+class GeneratedFileModel(StrictModel):
+    """A file whose content is made from the scenario's seed."""
+
+    size: Size = Field(description="0B makes an empty file")
+    as_: FileName | None = Field(None, alias="as", description="another file's name, under which this one goes out")
+
+
+class SourceFileModel(StrictModel):
+    """A file that is there already."""
+
+    source: TextLine = Field(description="where it is, relative to the scenario file")
+    as_: FileName | None = Field(None, alias="as", description="another file's name, under which this one goes out")
+
+
+FILE_MODELS: dict[str, type[StrictModel]] = {"size": GeneratedFileModel, "source": SourceFileModel}
+
+FileModel = Annotated[
+    Annotated[GeneratedFileModel, Tag("content:size")] | Annotated[SourceFileModel, Tag("content:source")],
+    discriminate_by_key("content:", FILE_MODELS),
+]
+
+
+class ScenarioModel(StrictModel):
+    """One experiment: who is on the network, what happens when, and what must be true."""
+
+    name: ScenarioName | None = Field(None, description="the file's name without .yaml, which is the default")
+    about: About = Field("", description="one sentence that says what the experiment shows")
+    seed: Seed = Field(DEFAULT_SEED, description="every random choice of the lab and of the peers follows from it")
+    time_limit: Duration = Field(
+        DEFAULT_TIME_LIMIT,
+        description="past it the run is over; what has not come true has failed",
+        json_schema_extra={"default": format_duration(DEFAULT_TIME_LIMIT)},
+    )
+    parameters: dict[str, ParameterValue] = Field(
+        default_factory=dict, description="values with their defaults that the command line can set; used as `$name`"
+    )
+    files: dict[str, FileModel] = Field(default_factory=dict, description="the files that are shared, by name")
+    nodes: dict[str, NodeModel] = Field(description="the tracker and the groups of peers, by name")
+    links: list[LinkModel] = Field(default_factory=list, description="the state of the network at t = 0")
+    timeline: list[TimelineItem] = Field(default_factory=list, description="what happens when")
+    expect: list[ExpectationItem] = Field(default_factory=list, description="what must be true")

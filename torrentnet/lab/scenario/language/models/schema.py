@@ -1,0 +1,69 @@
+"""The JSON Schema for editors, from the models that read the files.
+
+``python -m torrentnet.lab.scenario.language.models.schema > docs/scenario.schema.json`` writes it anew. It keeps to
+what draft-07 and
+draft 2020-12 have in common, as editors' YAML plug-ins read the former.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from torrentnet.lab.scenario.language.models.scenario import ScenarioModel
+
+PARAMETER = r"\$[a-z{]"
+"""A text with a parameter in it."""
+
+
+def scenario_schema() -> dict[str, Any]:
+    """The schema, as JSON has it."""
+    schema = _or_parameter(_without_null(ScenarioModel.model_json_schema()))
+    assert isinstance(schema, dict)
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": "torrentnet scenario"}
+
+
+def schema_text() -> str:
+    """The schema as it stands in the file."""
+    return json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _without_null(part: Any) -> Any:
+    """Optional keys may be left out; they may not be empty, so ``null`` is no choice for an editor to offer."""
+    if isinstance(part, list):
+        return [_without_null(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    found = {key: _without_null(value) for key, value in part.items() if not (key == "default" and value is None)}
+    found.pop("title", None) if isinstance(found.get("title"), str) else None
+    choices = found.get("anyOf")
+    if isinstance(choices, list) and {"type": "null"} in choices:
+        rest = [item for item in choices if item != {"type": "null"}]
+        del found["anyOf"]
+        if len(rest) == 1:
+            found = {**rest[0], **found}
+        else:
+            found["anyOf"] = rest
+    return found
+
+
+def _or_parameter(part: Any) -> Any:
+    """Where a number, one word of a few or a text of a certain form stands, a parameter may: ``count: $leechers``."""
+    if isinstance(part, list):
+        return [_or_parameter(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    found = {key: _or_parameter(value) for key, value in part.items()}
+    if found.get("type") == "string" and "pattern" in found:
+        found["pattern"] = f"{PARAMETER}|{found['pattern']}"
+    elif isinstance(found.get("enum"), list):
+        found["anyOf"] = [{"enum": found.pop("enum")}, {"type": "string", "pattern": PARAMETER}]
+    elif found.get("type") in {"integer", "boolean"}:
+        kind = {key: found.pop(key) for key in ("type", "minimum", "maximum") if key in found}
+        found["anyOf"] = [kind, {"type": "string", "pattern": PARAMETER}]
+    return found
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema_text())

@@ -1,0 +1,270 @@
+"""The scalar types of the language, as Pydantic takes them.
+
+The document hands every scalar over as the text that was written. Each type here turns a text into its value or
+raises an error that carries a sentence and a hint, and tells the JSON Schema what an editor should accept.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from torrentnet.lab.scenario.language.names import (
+    MAX_FILE_NAME,
+    NODE_NAME,
+    SCENARIO_NAME,
+    parse_event_name,
+    parse_file_name,
+    parse_scenario_name,
+)
+from torrentnet.lab.scenario.language.selectors import Selector, SelectorError, parse_selector
+from torrentnet.lab.scenario.language.units import (
+    DURATION_PATTERN,
+    RATE_PATTERN,
+    SIZE_PATTERN,
+    Rate,
+    UnitError,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+INVALID_VALUE = "scenario"
+"""The type of every error that these types raise; its context holds ``text``, ``hint`` and perhaps ``item``."""
+
+MAX_COUNT = 500
+MAX_SEED = 2**63 - 1
+MIN_PIECE = 16 * 2**10
+MAX_PIECE = 64 * 2**20
+REST_OF_RUN = "rest"
+
+
+class StrictModel(BaseModel):
+    """What every model of the language has in common: unknown keys are errors, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
+
+
+def invalid_value(text: str, hint: str = "", item: int | None = None) -> PydanticCustomError:
+    """The error for a value that is not what it should be."""
+    return PydanticCustomError(INVALID_VALUE, "{text}", {"text": text, "hint": hint, "item": item})
+
+
+def text_validator(parse: Callable[[str], T], what: str) -> PlainValidator:
+    """A validator that takes a text only and hands it to ``parse``."""
+
+    def validate(value: object) -> T:
+        if not isinstance(value, str):
+            kind = "a list" if isinstance(value, list) else "a mapping"
+            raise invalid_value(f"expected {what}, found {kind}")
+        try:
+            return parse(value)
+        except UnitError as error:
+            raise invalid_value(error.text, error.hint) from None
+
+    return PlainValidator(validate)
+
+
+def _positive_duration(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds <= 0:
+        raise UnitError(f"`{text}` is no time at all", "it must be longer than nothing")
+    return seconds
+
+
+def _lasting_time(text: str) -> float | str:
+    return REST_OF_RUN if text == REST_OF_RUN else _positive_duration(text)
+
+
+def _piece_length(text: str) -> int:
+    size = parse_size(text)
+    if size & (size - 1) or not MIN_PIECE <= size <= MAX_PIECE:
+        raise UnitError(f"`{text}` is no piece length", "a power of two from `16KiB` to `64MiB`, such as `256KiB`")
+    return size
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,20}", text):
+            raise UnitError(f"`{text}` is no whole number", f"write a number from {least} to {most}")
+        number = int(text)
+        if not least <= number <= most:
+            raise UnitError(f"{text} is not between {least} and {most}")
+        return number
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise UnitError(f"`{text}` is neither `true` nor `false`")
+    return text == "true"
+
+
+def _hold_time(text: str) -> float | str:
+    if text in {"true", "yes"}:
+        raise UnitError(f"`{text}` does not say for how long", "write `always: 10s`, or `always: rest` to the end")
+    return _lasting_time(text)
+
+
+def _text_line(text: str) -> str:
+    if not text.strip():
+        raise UnitError("the text is empty")
+    if any(not char.isprintable() for char in text):
+        raise UnitError("the text must be one line", "take out line breaks and control characters")
+    return text
+
+
+def _command(text: str) -> str:
+    _text_line(text)
+    try:
+        shlex.split(text)
+    except ValueError:
+        raise UnitError(
+            f"`{text}` has a quote that is not closed", "a name with blanks goes in quotes, on both sides"
+        ) from None
+    return text
+
+
+def _about(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _text_list(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list) or not value:
+        raise invalid_value("expected a text or a list of texts", "for example `leecher-1` or `[seeder-2, seeder-3]`")
+    found: list[str] = []
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            raise invalid_value("expected a text", item=index)
+        try:
+            found.append(_text_line(item))
+        except UnitError as error:
+            raise invalid_value(error.text, error.hint, index if len(value) > 1 else None) from None
+    return tuple(found)
+
+
+def _selector(value: object) -> Selector:
+    try:
+        return parse_selector(value)
+    except SelectorError as error:
+        raise invalid_value(error.text, error.hint, error.item) from None
+
+
+def one_of(*allowed: str) -> PlainValidator:
+    """A validator for one word out of a few."""
+
+    def parse(text: str) -> str:
+        if text not in allowed:
+            names = ", ".join(f"`{name}`" for name in allowed)
+            raise UnitError(
+                f"`{text}` is not known here", f"it can be {names}" if len(allowed) > 1 else f"it can only be {names}"
+            )
+        return text
+
+    return text_validator(parse, "a word")
+
+
+DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["500ms", "5s", "1m"]}
+RATE_SCHEMA = {"type": "string", "pattern": RATE_PATTERN, "examples": ["8mbit", "1MiB/s"]}
+SIZE_SCHEMA = {"type": "string", "pattern": SIZE_PATTERN, "examples": ["256KiB", "8MiB"]}
+
+Time = Annotated[float, text_validator(parse_duration, "a time"), WithJsonSchema(DURATION_SCHEMA)]
+"""Seconds after t = 0."""
+Duration = Annotated[float, text_validator(_positive_duration, "a duration"), WithJsonSchema(DURATION_SCHEMA)]
+"""Seconds, more than none."""
+LastingTime = Annotated[
+    float | str,
+    text_validator(_lasting_time, "a duration"),
+    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": REST_OF_RUN}]}),
+]
+"""Seconds, or ``rest`` for the rest of the run."""
+HoldTime = Annotated[
+    float | str,
+    text_validator(_hold_time, "a duration"),
+    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": REST_OF_RUN}]}),
+]
+"""Seconds, or ``rest``: for how long something holds."""
+Flag = Annotated[bool, text_validator(_flag, "`true` or `false`"), WithJsonSchema({"type": "boolean"})]
+EventName = Annotated[
+    str,
+    text_validator(parse_event_name, "a name"),
+    WithJsonSchema({"type": "string", "pattern": f"^{NODE_NAME.pattern}$"}),
+]
+ExitStatus = Annotated[
+    int,
+    text_validator(_whole_number(0, 255), "a number"),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 255}),
+]
+Size = Annotated[int, text_validator(parse_size, "a size"), WithJsonSchema(SIZE_SCHEMA)]
+"""Bytes."""
+PieceLength = Annotated[int, text_validator(_piece_length, "a size"), WithJsonSchema(SIZE_SCHEMA)]
+"""Bytes; a power of two."""
+UploadRate = Annotated[
+    Rate,
+    text_validator(parse_rate, "a rate"),
+    WithJsonSchema(RATE_SCHEMA),
+]
+Count = Annotated[
+    int,
+    text_validator(_whole_number(1, MAX_COUNT), "a number"),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_COUNT}),
+]
+Seed = Annotated[
+    int, text_validator(_whole_number(0, MAX_SEED), "a number"), WithJsonSchema({"type": "integer", "minimum": 0})
+]
+ScenarioName = Annotated[
+    str,
+    text_validator(parse_scenario_name, "a name"),
+    WithJsonSchema({"type": "string", "pattern": f"^{SCENARIO_NAME.pattern}$"}),
+]
+FileName = Annotated[
+    str,
+    text_validator(parse_file_name, "the name of a file"),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_FILE_NAME}),
+]
+Command = Annotated[str, text_validator(_command, "a command"), WithJsonSchema({"type": "string", "minLength": 1})]
+TextLine = Annotated[str, text_validator(_text_line, "a text"), WithJsonSchema({"type": "string", "minLength": 1})]
+About = Annotated[str, text_validator(_about, "a text"), WithJsonSchema({"type": "string"})]
+ParameterValue = Annotated[
+    str,
+    text_validator(_text_line, "a text"),
+    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer"}, {"type": "boolean"}]}),
+]
+"""A text that an editor may take for a number."""
+TextList = Annotated[
+    tuple[str, ...],
+    PlainValidator(_text_list),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+            ]
+        }
+    ),
+]
+NodeSelector = Annotated[
+    Selector,
+    PlainValidator(_selector),
+    WithJsonSchema(
+        {
+            "description": "a node, a group, a list of them, `all`, `1 of leecher` or `30% of leecher`",
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ],
+        }
+    ),
+]

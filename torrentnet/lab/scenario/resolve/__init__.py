@@ -1,0 +1,1 @@
+"""From the models of a scenario file to a plan."""

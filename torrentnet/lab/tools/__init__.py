@@ -1,0 +1,1 @@
+"""Tools that run many labs or explain one: sweep, explain."""

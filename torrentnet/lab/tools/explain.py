@@ -1,0 +1,348 @@
+"""What a scenario will do, told before it is run: who comes, what happens when, in order, and with which commands.
+
+The lab gives its orders through the engine's API. The commands here are the same orders as a person types them beside
+a lab that ``up`` has brought up, and the rules are those that are set, word by word, but for the addresses: which
+subnet a lab gets is known only when it is made, and the first one is taken here.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet
+from torrentnet.lab.network import render
+from torrentnet.lab.network.desired_state import NetworkState
+from torrentnet.lab.network.impairment import IMPAIRMENTS, CapabilitySplit
+from torrentnet.lab.network.node_settings import node_settings
+from torrentnet.lab.scenario.language.units import format_size, show_duration
+from torrentnet.lab.scenario.plan import NETWORK_VERBS, NodePlan, NodeProgram, Plan, Role, Severity, Verb
+from torrentnet.lab.scenario.qualities import LinkOverride
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torrentnet.lab.scenario.plan import EventPlan
+
+NetworkCommands = Callable[[Sequence[LinkOverride], Sequence[LinkOverride]], Iterable[str]]
+"""The commands that take the network from some patches to others, both oldest first; one or more lines each."""
+
+FEW = 4
+"""Nodes that are named; of more the first and the last."""
+NODES_SHOWN = 3
+"""Of the nodes that one change of the network is set in, those whose commands are shown."""
+_INDENT = "      "
+_DONE = {
+    Verb.KILL: "killed (SIGKILL), with no time for a good-bye",
+    Verb.STOP: "stopped (SIGTERM), and peers say good-bye",
+    Verb.START: "started again",
+    Verb.RESTART: "stopped, if it runs, and started again",
+}
+_COMPOSE = {
+    Verb.KILL: ("kill --signal SIGKILL",),
+    Verb.STOP: ("stop",),
+    Verb.START: ("start",),
+    Verb.RESTART: ("stop", "start"),
+    Verb.PAUSE: ("pause",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Something that happens."""
+
+    at: float
+    text: str
+    commands: tuple[str, ...] = ()
+    order: tuple[int, int] = field(default=(0, 0))
+
+
+def explain(plan: Plan, commands: NetworkCommands | None = None) -> Iterator[str]:
+    """A scenario in plain sentences, line by line.
+
+    ``commands`` gives the network's commands (see :func:`network_commands`); without it only the engine's are shown.
+    """
+    yield plan.name
+    if plan.about:
+        yield plan.about
+    yield f"It ends after {show_duration(plan.time_limit)} at the latest. Chance follows the seed {plan.seed}."
+    for name, value in plan.parameters:
+        yield f"The parameter {name} is {value}."
+    yield from _section("Files", _files(plan))
+    yield from _section("Nodes", _nodes(plan))
+    yield from _section("The network at t = 0", _links(plan, commands))
+    yield from _section("What happens", _steps(plan, commands))
+    yield from _section("What waits for something", _waiting(plan, commands))
+    yield from _section("What must be true", _expectations(plan))
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield ""
+        yield title
+        yield from found
+
+
+# ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _files(plan: Plan) -> Iterator[str]:
+    for file in plan.files:
+        made = (
+            f"{format_size(file.size or 0)}, made from the seed" if file.source is None else f"from {file.source.name}"
+        )
+        folder, _, name = file.name.rpartition("/")
+        yield f"  {folder}, given out as {name}: {made}" if folder else f"  {name}: {made}"
+
+
+def _groups(plan: Plan) -> Iterator[list[NodePlan]]:
+    groups: dict[str, list[NodePlan]] = {}
+    for node in plan.nodes:
+        groups.setdefault(node.group, []).append(node)
+    yield from groups.values()
+
+
+def _nodes(plan: Plan) -> Iterator[str]:
+    for group in _groups(plan):
+        first, last = group[0], group[-1]
+        whose = "" if first.program is NodeProgram.OURS else f" ({first.program})"
+        does = "is the tracker" if first.role is Role.TRACKER else f"{first.role}{_verb_ending(group)} {first.file}"
+        if first.role is not Role.GET and first.start == 0:
+            when = "up before t = 0"
+        elif last.start > first.start:
+            when = f"from {show_duration(first.start)} to {show_duration(last.start)}, one by one"
+        else:
+            when = f"from {show_duration(first.start)} on"
+        disk = f", on a disk of {format_size(first.disk)}" if first.disk is not None else ""
+        options = shlex.join(_common_options(group))
+        who = name_nodes([node.name for node in group]) + whose
+        yield f"  {who} {does}, {when}{disk}" + (f"   {options}" if options else "")
+
+
+def _verb_ending(group: Sequence[object]) -> str:
+    return "s" if len(group) == 1 else ""
+
+
+def _common_options(group: Sequence[NodePlan]) -> list[str]:
+    """The options of a group's command lines, but for the seed: each node has its own."""
+    words = list(group[0].arguments)
+    if "--seed" in words:
+        at = words.index("--seed")
+        del words[at : at + 2]
+    return words
+
+
+def name_nodes(names: Sequence[str]) -> str:
+    """Nodes in words: by name where they are few, else the first and the last."""
+    return ", ".join(names) if len(names) <= FEW else f"{names[0]} to {names[-1]} ({len(names)} nodes)"
+
+
+# ── the network ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def network_commands(
+    plan: Plan,
+    division: CapabilitySplit | None = None,
+    addresses: Mapping[str, str] | None = None,
+    most: int | None = NODES_SHOWN,
+) -> NetworkCommands:
+    """The commands of the network's own renderer.
+
+    Args:
+        plan: whose nodes are meant.
+        division: who does which quality, as the probe of an engine found; a kernel with netem by default.
+        addresses: of every node, in the order of the plan; by default those of the first lab on a machine.
+        most: of the nodes that one change is set in, so many are shown, and the others counted; None for all.
+    """
+    division = division or CapabilitySplit(netem=frozenset(IMPAIRMENTS))
+    names = [node.name for node in plan.nodes]
+    known = dict(
+        addresses
+        or {name: str(address) for name, address in assign_addresses(choose_subnet(len(names), ()), names).items()}
+    )
+
+    def commands(before: Sequence[LinkOverride], after: Sequence[LinkOverride]) -> Iterator[str]:
+        old, new = (node_settings(_state(patches).links(), known, division) for patches in (before, after))
+        scripts = [text for name in names if (text := render.explain(new[name], old[name], division))]
+        shown = scripts if most is None else scripts[:most]
+        for script in shown:
+            yield from script.splitlines()
+        if len(shown) < len(scripts):
+            more = len(scripts) - len(shown)
+            yield f"# ... and the like in {more} more node{'s' if more > 1 else ''}"
+
+    return commands
+
+
+def _state(patches: Sequence[LinkOverride]) -> NetworkState:
+    state = NetworkState()
+    for patch in patches:
+        state, _ = state.add(patch)
+    return state
+
+
+def _change(
+    commands: NetworkCommands | None, before: Sequence[LinkOverride], after: Sequence[LinkOverride]
+) -> tuple[str, ...]:
+    return tuple(commands(before, after)) if commands is not None else ()
+
+
+def _links(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
+    for patch in plan.links:
+        yield f"  {patch.text}"
+    if plan.links:
+        yield from _indented(_change(commands, (), plan.links))
+
+
+def _indented(commands: Iterable[str]) -> Iterator[str]:
+    return (f"{_INDENT}{line}".rstrip() for line in commands)
+
+
+# ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _steps(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
+    steps = [*_starts(plan), *_timed(plan, commands)]
+    for step in sorted(steps, key=lambda step: (step.at, step.order)):
+        yield f"  {show_duration(step.at):>7}  {step.text}"
+        yield from _indented(step.commands)
+    yield f"  At the end, at {show_duration(plan.time_limit)} or earlier, everything is healed and the lab is removed."
+
+
+def _starts(plan: Plan) -> Iterator[_Step]:
+    for group in _groups(plan):
+        late = [node for node in group if node.role is Role.GET or node.start > 0]
+        moments: dict[float, list[str]] = {}
+        for node in late:
+            moments.setdefault(node.start, []).append(node.name)
+        if len(moments) > FEW:
+            names = [node.name for node in late]
+            text = f"{name_nodes(names)} start one by one, the last at {show_duration(late[-1].start)}."
+            yield _Step(late[0].start, text, (f"docker compose start {names[0]}", "# ... and so on"), (-1, 0))
+            continue
+        for at, names in moments.items():
+            yield _Step(
+                at,
+                f"{name_nodes(names)} start{_verb_ending(names)}.",
+                (f"docker compose start {' '.join(names)}",),
+                (-1, 0),
+            )
+
+
+def _ends(plan: Plan) -> dict[int, float]:
+    """When each event that lasts ends, as far as that is known: by itself, or by a ``heal`` with a planned time."""
+    ends: dict[int, float] = {}
+    for event in plan.events:
+        if event.when is None and event.lasts is not None:
+            ends[event.index] = min(event.at + event.lasts, plan.time_limit)
+    for heal in plan.events:
+        for index in heal.heals if heal.when is None else ():
+            if plan.events[index].when is None:
+                ends[index] = min(heal.at, ends.get(index, heal.at))
+    return ends
+
+
+def _timed(plan: Plan, commands: NetworkCommands | None) -> Iterator[_Step]:
+    """The events with a planned time, and their ends, with the network's commands in the order of time."""
+    ends = _ends(plan)
+    healed = {index for event in plan.events if event.when is None for index in event.heals if ends[index] == event.at}
+    moments = [(event.at, 1, event) for event in plan.events if event.when is None]
+    moments += [
+        (end, 0, plan.events[index]) for index, end in ends.items() if index not in healed and end < plan.time_limit
+    ]
+    force: dict[int, LinkOverride] = {}
+    for at, begins, event in sorted(moments, key=lambda moment: (moment[0], moment[1], moment[2].index)):
+        before = (*plan.links, *force.values())
+        if not begins:
+            force.pop(event.index, None)
+        elif event.patch is not None:
+            force[event.index] = event.patch
+        else:
+            for index in event.heals:
+                force.pop(index, None)
+        after = (*plan.links, *force.values())
+        network = _change(commands, before, after) if before != after else ()
+        order = (begins, event.index)
+        if begins:
+            yield _Step(at, _begin_text(event, plan), (*_node_commands(event, plan), *network), order)
+        else:
+            yield _Step(at, _end_text(event), (*_resume_commands(event), *network), order)
+
+
+def _waiting(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
+    """What happens at a time that nobody knows; its commands as if nothing else were in force then."""
+    for event in plan.events:
+        if event.when is None:
+            continue
+        yield f"  When {event.when.text}: {_begin_text(event, plan)}"
+        network = _change(commands, plan.links, (*plan.links, event.patch)) if event.patch is not None else ()
+        yield from _indented((*_node_commands(event, plan), *network))
+
+
+def _begin_text(event: EventPlan, plan: Plan) -> str:
+    name = f" [{event.name}]" if event.name else ""
+    who = name_nodes(event.nodes)
+    are = "is" if len(event.nodes) == 1 else "are"
+    match event.verb:
+        case Verb.PAUSE:
+            return f"{who} {are} frozen{_lasting(event)}.{name}"
+        case Verb.PARTITION | Verb.ISOLATE | Verb.IMPAIR:
+            assert event.patch is not None
+            cut = event.verb is not Verb.IMPAIR
+            silent = "; nothing passes there, silently" if cut else ""
+            count = len(event.patch.pairs)
+            return f"{event.text} ({count} directed pair{'s' if count > 1 else ''}){silent}.{name}"
+        case Verb.HEAL:
+            ended = "; ".join(plan.events[index].text for index in event.heals)
+            return f"{event.text}: whatever is in force of: {ended}.{name}"
+        case Verb.RUN:
+            return f"In {who}, the shell runs: {event.command}{name}"
+        case Verb.CONSOLE:
+            return f"At the command line of {who}: {event.command}{name}"
+        case _:
+            return f"{who} {are} {_DONE[event.verb]}.{name}"
+
+
+def _lasting(event: EventPlan) -> str:
+    if event.until is not None:
+        return f" until {show_duration(event.until)}"
+    return " for the rest" if event.lasts is None else f" for {show_duration(event.lasts)}"
+
+
+def _end_text(event: EventPlan) -> str:
+    if event.verb is Verb.PAUSE:
+        go = "goes" if len(event.nodes) == 1 else "go"
+        return f"{name_nodes(event.nodes)} {go} on."
+    return f"That is over: {event.text}."
+
+
+def _node_commands(event: EventPlan, plan: Plan) -> tuple[str, ...]:
+    nodes = " ".join(event.nodes)
+    match event.verb:
+        case Verb.RUN:
+            return tuple(
+                f"docker compose exec -T {node} sh -c {shlex.quote(event.command or '')}" for node in event.nodes
+            )
+        case Verb.CONSOLE:
+            return tuple(f"docker compose exec -T {node} console {event.command}" for node in event.nodes)
+        case Verb.HEAL:
+            paused = [plan.events[index] for index in event.heals if plan.events[index].verb is Verb.PAUSE]
+            return tuple(command for one in paused for command in _resume_commands(one))
+        case _:
+            return tuple(f"docker compose {words} {nodes}" for words in _COMPOSE.get(event.verb, ()))
+
+
+def _resume_commands(event: EventPlan) -> tuple[str, ...]:
+    return () if event.verb in NETWORK_VERBS else (f"docker compose unpause {' '.join(event.nodes)}",)
+
+
+# ── what must be true ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _expectations(plan: Plan) -> Iterator[str]:
+    for expected in plan.expectations:
+        only = " (a warning only)" if expected.level is Severity.WARNING else ""
+        yield f"  {expected.index + 1:>2}. {expected.text}{only}"

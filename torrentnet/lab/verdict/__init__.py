@@ -1,0 +1,1 @@
+"""Checks of the expectations, and the judge that decides whether they hold."""

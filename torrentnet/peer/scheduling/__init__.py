@@ -1,0 +1,1 @@
+"""Which piece, which source, and whose turn it is to be served."""

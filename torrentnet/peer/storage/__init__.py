@@ -1,0 +1,1 @@
+"""Pieces on disk: files, hashing, buffers, and the worker threads."""

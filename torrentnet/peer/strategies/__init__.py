@@ -1,0 +1,1 @@
+"""Download strategies: from one peer, or from a whole swarm."""

@@ -1,0 +1,121 @@
+"""What a download tells: event lines for everybody, and the peer's own request log. No decision is made here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from torrentnet.wire.udp.outcome import MAX_SOURCES, OutcomeSource
+
+if TYPE_CHECKING:
+    from torrentnet.peer.response_log import ResponseLog
+    from torrentnet.wire.info import Info
+    from torrentnet.wire.piece_set import PieceSet
+    from torrentnet.wire.udp.lookup import LookupHolder, LookupReply
+
+PROGRESS_INTERVAL = 0.25
+"""Seconds between two progress events."""
+_MAX_LISTED = 20
+
+
+class Emit(Protocol):
+    """Writes an event line."""
+
+    def __call__(self, event: str, /, **fields: object) -> None: ...
+
+
+class DownloadReport:
+    """Tells of one file's download, as it goes."""
+
+    def __init__(self, name: str, emit: Emit, log: ResponseLog) -> None:
+        self._name = name
+        self._emit = emit
+        self._log = log
+        self._progress_at = 0.0
+        self._sources: dict[LookupHolder, int] = {}
+        self.transferred = 0
+        """Bytes of verified pieces that were fetched."""
+
+    def lookup(self, found: LookupReply, holders: tuple[LookupHolder, ...]) -> None:
+        """The tracker has answered a look-up."""
+        self._emit(
+            "lookup",
+            file=self._name,
+            found=found.found,
+            size=found.size,
+            seeds=found.complete,
+            request=found.request,
+        )
+        if not found.found:
+            self._log.add("tracker", f"{self._name}: no such file")
+            return
+        names = ", ".join(holder.name for holder in holders[:_MAX_LISTED]) or "nobody"
+        more = f" and {found.complete - _MAX_LISTED} more" if found.complete > _MAX_LISTED else ""
+        self._log.add("tracker", f"{self._name}: {found.size} bytes, whole at {names}{more}")
+
+    def tracker_refused(self, what: str, message: str) -> None:
+        """The tracker has refused a request."""
+        self._log.add("tracker", f"{what} of {self._name}", verdict=f"refused: {message}")
+
+    def tracker_silence(self, *, silent: bool) -> None:
+        """The tracker has fallen silent, or answers again."""
+        self._emit("tracker_silent" if silent else "tracker_back")
+        self._log.add("tracker", "does not answer" if silent else "answers again")
+
+    def known_again(self) -> None:
+        """The tracker had lost this peer and knows it again."""
+        self._log.add("tracker", "knows this peer again")
+
+    def picked(self, source: LookupHolder, among: int) -> None:
+        """A source was picked at random."""
+        self._emit("picked", peer=source.name, address=source.endpoint, among=among)
+        self._log.add(source.name, f"picked among {among}")
+
+    def source_lost(self, source: LookupHolder, reason: str, have: int) -> None:
+        """A source cannot be used any more."""
+        self._emit("source_lost", peer=source.name, address=source.endpoint, reason=reason, have=have)
+        self._log.add(source.name, "source lost", verdict=reason)
+
+    def info_arrived(self, source: LookupHolder, info: Info, elapsed: float) -> None:
+        """The info dictionary is here and right."""
+        what = f"info dictionary of {info.pieces} pieces"
+        self._log.add(source.name, what, size=len(info.raw), elapsed=elapsed, verdict="verified")
+
+    def resumed(self, held: PieceSet) -> None:
+        """Pieces of an earlier run were found and checked again."""
+        if len(held):
+            self._emit("resumed", file=self._name, have=len(held), pieces=held.size)
+            self._log.add("disk", f"pieces {held.describe()}", verdict="verified")
+
+    def piece_verified(self, source: LookupHolder, piece: int, size: int, elapsed: float) -> None:
+        """A piece is right and on disk."""
+        self._log.add(source.name, f"piece {piece}", size=size, elapsed=elapsed, verdict="verified")
+        self._sources[source] = self._sources.get(source, 0) + 1
+        self.transferred += size
+
+    def piece_thrown_away(self, source: LookupHolder, piece: int, size: int, elapsed: float) -> None:
+        """A piece has the wrong hash."""
+        self._log.add(source.name, f"piece {piece}", size=size, elapsed=elapsed, verdict="thrown away: wrong hash")
+        self._emit("bad_piece", peer=source.name, address=source.endpoint, piece=piece)
+
+    def progress(self, held: PieceSet, size: int, now: float) -> None:
+        """How far it is; said at most four times a second, and always when it is whole."""
+        if not held.is_full and now < self._progress_at:
+            return
+        self._progress_at = now + PROGRESS_INTERVAL
+        self._emit("progress", file=self._name, have=len(held), pieces=held.size, bytes=self.transferred, size=size)
+
+    def completed(self, size: int, elapsed_ms: int) -> None:
+        """The file is whole and has its name."""
+        listed = ",".join(f"{holder.name}:{count}" for holder, count in self._sources.items())
+        self._emit("completed", file=self._name, bytes=self.transferred, ms=elapsed_ms, sources=listed or "disk")
+        self._log.add("disk", f"{self._name} is whole", size=size, verdict="completed")
+
+    def failed(self, reason: str) -> None:
+        """The download was given up."""
+        self._emit("failed", file=self._name, reason=reason)
+        self._log.add("peer", f"{self._name} given up", verdict=reason)
+
+    def sources(self) -> tuple[OutcomeSource, ...]:
+        """Who the pieces came from, for the tracker's log: those that gave most, at most eight."""
+        most = sorted(self._sources.items(), key=lambda item: -item[1])[:MAX_SOURCES]
+        return tuple(OutcomeSource(holder.endpoint, count, holder.name) for holder, count in most)

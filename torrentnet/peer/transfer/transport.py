@@ -1,0 +1,108 @@
+"""One TCP socket under one conversation: bytes in, bytes and file spans out, by the kernel."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from torrentnet.peer.transfer.protocol import FileSpan
+from torrentnet.wire.errors import LocalError
+
+if TYPE_CHECKING:
+    from torrentnet.peer.transfer.protocol import PeerProtocol
+    from torrentnet.wire.udp.packets import Endpoint
+
+_MAX_BUFFERS = 64
+
+
+class SharedFileShrunkError(LocalError):
+    """The file that is shared became shorter than it was when it was hashed."""
+
+
+class Transport:
+    """A connected, non-blocking socket and its conversation."""
+
+    def __init__(self, sock: socket.socket, endpoint: Endpoint, conversation: PeerProtocol) -> None:
+        self.sock = sock
+        self.endpoint = endpoint
+        self.conversation = conversation
+        self.sent = 0
+        """Bytes sent so far."""
+        self.full = False
+        """Whether the socket took less than there was, the last time."""
+        self.drained = False
+        """Whether the socket had less than there was room for, the last time: the next has most likely yet to come."""
+
+    def receive(self) -> int | None:
+        """Receive once into the conversation's buffers: the count, 0 at the end, None when nothing is there.
+
+        Raises :class:`OSError` when the connection is broken.
+        """
+        try:
+            buffers = self.conversation.buffers()
+            one = len(buffers) == 1
+            count = self.sock.recv_into(buffers[0]) if one else self.sock.recvmsg_into(buffers)[0]
+            self.drained = count < sum(map(len, buffers))
+            return count
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    def flush(self, budget: int) -> int:
+        """Send what waits, at most ``budget`` bytes of it; returns the bytes sent.
+
+        Raises :class:`OSError` when the connection is broken, :class:`SharedFileShrunkError` when the file is too
+        short.
+        """
+        output = self.conversation.output
+        total = 0
+        self.full = False
+        try:
+            while output and total < budget:
+                head = output[0]
+                if isinstance(head, FileSpan):
+                    count = os.sendfile(
+                        self.sock.fileno(), head.descriptor, head.offset, min(head.length, budget - total)
+                    )
+                    if not count:
+                        raise SharedFileShrunkError("the file became shorter than it was when it was hashed")
+                    if count == head.length:
+                        output.popleft()
+                    else:
+                        output[0] = FileSpan(head.descriptor, head.offset + count, head.length - count)
+                else:
+                    count = self._send_bytes()
+                total += count
+                self.conversation.sent(count)
+        except (BlockingIOError, InterruptedError):
+            self.full = True
+        self.sent += total
+        return total
+
+    def _send_bytes(self) -> int:
+        output = self.conversation.output
+        buffers: list[bytes] = []
+        more = 0
+        for item in output:
+            if isinstance(item, FileSpan):
+                # The block's data follows at once: its 13 bytes of head need no packet of their own.
+                more = socket.MSG_MORE
+                break
+            buffers.append(item)
+            if len(buffers) >= _MAX_BUFFERS:
+                break
+        count = self.sock.sendmsg(buffers, (), more)
+        left = count
+        while left:
+            head = output[0]
+            assert isinstance(head, bytes)
+            if left < len(head):
+                output[0] = head[left:]
+                break
+            left -= len(head)
+            output.popleft()
+        return count
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.sock.close()

@@ -1,0 +1,1 @@
+"""What every program shares: events, units, names, errors, options, and the way it starts."""

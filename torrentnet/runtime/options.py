@@ -1,0 +1,65 @@
+"""What the programs' command lines have in common: one line for a mistake, and what is read out of an argument."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+
+from torrentnet.console.commands import EXIT_USAGE
+from torrentnet.runtime.events import LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
+"""Environment variable with the path of a program's console, where none is given."""
+
+
+class OptionParser(argparse.ArgumentParser):
+    """One line for a mistake, where argparse would print the whole usage first."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (try {self.prog} --help)\n")
+
+
+def add_console_options(add: Callable[..., object]) -> None:
+    """The options of every program with a console, by a parser's ``add_argument``."""
+    add(
+        "--console",
+        metavar="PATH",
+        default=os.environ.get(CONSOLE_VARIABLE),
+        help=f"answer commands at this Unix socket too (default: ${CONSOLE_VARIABLE}, or none)",
+    )
+    add("--log-level", choices=LEVELS, default="info", help="event lines of this level and above (default: info)")
+
+
+def argument_type(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """An argument's ``type`` for argparse, which shows the text of its own error alone and hides a ValueError's."""
+
+    def read(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def file_content(parse: Callable[[bytes], T], wrong: type[Exception]) -> Callable[[str], T]:
+    """An argument that is a file's path, and whose value is what ``parse`` makes of the file's bytes.
+
+    The function raises ValueError with the path and the cause: the file cannot be read, or ``parse`` raised ``wrong``.
+    """
+
+    def read(text: str) -> T:
+        try:
+            return parse(Path(text).read_bytes())
+        except OSError as error:
+            raise ValueError(f"{text} cannot be read: {(error.strerror or str(error)).lower()}") from None
+        except wrong as error:
+            raise ValueError(f"{text}: {error}") from None
+
+    return read

@@ -1,0 +1,1 @@
+"""The fast path: answers frequent datagrams without the handlers, or declines."""

@@ -1,0 +1,1 @@
+"""The audit log in SQLite: its writer, its schema and its queries."""

@@ -1,0 +1,1 @@
+"""Who has what: swarms, the peer table, open requests and expiry."""

@@ -1,0 +1,1 @@
+"""The bytes between peers: handshake, messages, extension protocol."""

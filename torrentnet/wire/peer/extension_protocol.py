@@ -1,0 +1,164 @@
+"""The extension protocol (BEP 10) and the exchange of the info dictionary through it (BEP 9)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from torrentnet.wire import bencode
+from torrentnet.wire.errors import BencodeError, InvalidNameError, PeerProtocolError
+from torrentnet.wire.info import MAX_INFO_SIZE
+from torrentnet.wire.names import decode_peer_name
+from torrentnet.wire.peer.messages import BLOCK, MAX_BLOCK
+
+HANDSHAKE_ID = 0
+METADATA_ID = 1
+"""The id under which we want ``ut_metadata`` to be sent to us."""
+OFFER_ID = 2
+"""The id under which we want ``tn_offer`` to be sent to us, where we take offers."""
+METADATA_PIECE = 16 * 1024
+MAX_REQUESTS = 250
+"""Requests that we let wait at once (``reqq``)."""
+_LEAST_REQUESTS, _MOST_REQUESTS = 1, 2_000
+MAX_HANDSHAKE = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionHandshake:
+    """What a peer can do besides BEP 3."""
+
+    metadata_id: int = 0
+    """The id that it wants ``ut_metadata`` under; 0 where it does not speak it."""
+    metadata_size: int = 0
+    """Bytes of the info dictionary; 0 where it has none."""
+    client: str = ""
+    requests: int = MAX_REQUESTS
+    """Requests that it lets wait at once."""
+    block: int = BLOCK
+    """The largest block (bytes) that it serves: our own key, ``tn_block``; 16 KiB where it is missing."""
+    offer_id: int = 0
+    """The id that it wants ``tn_offer`` under; 0 where it asks for pieces without waiting for offers."""
+    makes_offers: bool = False
+    """Whether it serves those who take offers only after one: our own key, ``tn_turns``."""
+    name: str = ""
+    """What people call it: our own key, ``tn_name``."""
+    port: int = 0
+    """The TCP port that it listens on (BEP 10's ``p``); 0 where it does not say."""
+
+
+def pack_extension_handshake(handshake: ExtensionHandshake) -> bytes:
+    """The bencoded payload behind extended id 0."""
+    understood: dict[bytes, bencode.Value] = {b"ut_metadata": handshake.metadata_id}
+    if handshake.offer_id:
+        understood[b"tn_offer"] = handshake.offer_id
+    value: dict[bytes, bencode.Value] = {
+        b"m": understood,
+        b"reqq": handshake.requests,
+        b"v": handshake.client.encode("utf-8"),
+    }
+    if handshake.metadata_size:
+        value[b"metadata_size"] = handshake.metadata_size
+    if handshake.block != BLOCK:
+        value[b"tn_block"] = handshake.block
+    if handshake.makes_offers:
+        value[b"tn_turns"] = 1
+    if handshake.name:
+        value[b"tn_name"] = handshake.name.encode("utf-8")
+    if handshake.port:
+        value[b"p"] = handshake.port
+    return bencode.encode(value)
+
+
+def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
+    """Read the payload behind extended id 0; whatever is missing or odd counts as not offered.
+
+    Raises :class:`PeerProtocolError` when it is no bencoded dictionary of sensible size.
+    """
+    if len(payload) > MAX_HANDSHAKE:
+        raise PeerProtocolError(f"extension handshake of {len(payload)} bytes")
+    value = _dictionary(payload)
+    understood = value.get(b"m")
+    ids = understood if isinstance(understood, dict) else {}
+    client = value.get(b"v")
+    return ExtensionHandshake(
+        metadata_id=_bounded(ids.get(b"ut_metadata"), 0, 255, 0),
+        metadata_size=_bounded(value.get(b"metadata_size"), 0, MAX_INFO_SIZE, 0),
+        client=_printable(client) if isinstance(client, bytes) else "",
+        requests=_bounded(value.get(b"reqq"), _LEAST_REQUESTS, _MOST_REQUESTS, MAX_REQUESTS),
+        block=_bounded(value.get(b"tn_block"), BLOCK, MAX_BLOCK, BLOCK),
+        offer_id=_bounded(ids.get(b"tn_offer"), 0, 255, 0),
+        makes_offers=value.get(b"tn_turns") == 1,
+        name=_peer_name(value.get(b"tn_name")),
+        port=_bounded(value.get(b"p"), 0, 65_535, 0),
+    )
+
+
+class MetadataKind(IntEnum):
+    """BEP 9 message types."""
+
+    REQUEST = 0
+    DATA = 1
+    REJECT = 2
+
+
+class Metadata(NamedTuple):
+    """A ``ut_metadata`` message: ``piece`` counts 16 KiB parts of the info dictionary."""
+
+    kind: MetadataKind
+    piece: int
+    total: int = 0
+    data: bytes = b""
+
+
+def pack_metadata(metadata: Metadata) -> bytes:
+    """The payload behind the id that the receiver asked for."""
+    value: dict[bytes, bencode.Value] = {b"msg_type": int(metadata.kind), b"piece": metadata.piece}
+    if metadata.kind is MetadataKind.DATA:
+        value[b"total_size"] = metadata.total
+    return bencode.encode(value) + metadata.data
+
+
+def parse_metadata(payload: bytes) -> Metadata | None:
+    """Read a ``ut_metadata`` payload; None for a type that BEP 9 does not know. Raises :class:`PeerProtocolError`."""
+    try:
+        value, end = bencode.decode_prefix(payload)
+    except BencodeError as error:
+        raise PeerProtocolError(f"metadata message: {error.message}") from None
+    if not isinstance(value, dict):
+        raise PeerProtocolError("metadata message is no dictionary")
+    kind, piece, total = value.get(b"msg_type"), value.get(b"piece"), value.get(b"total_size", 0)
+    if not (isinstance(kind, int) and isinstance(piece, int) and isinstance(total, int)):
+        raise PeerProtocolError("metadata message lacks its type or piece")
+    if kind not in set(MetadataKind):
+        return None
+    if piece < 0 or total < 0:
+        raise PeerProtocolError(f"metadata message: piece {piece} of {total} bytes")
+    return Metadata(MetadataKind(kind), piece, total, payload[end:])
+
+
+def _dictionary(payload: bytes) -> dict[bytes, bencode.Value]:
+    try:
+        value, _ = bencode.decode_prefix(payload)
+    except BencodeError as error:
+        raise PeerProtocolError(f"extension handshake: {error.message}") from None
+    if not isinstance(value, dict):
+        raise PeerProtocolError("extension handshake is no dictionary")
+    return value
+
+
+def _bounded(value: object, least: int, most: int, otherwise: int) -> int:
+    return value if isinstance(value, int) and least <= value <= most else otherwise
+
+
+def _peer_name(value: object) -> str:
+    if not isinstance(value, bytes):
+        return ""
+    try:
+        return decode_peer_name(value)
+    except InvalidNameError:
+        return ""
+
+
+def _printable(raw: bytes) -> str:
+    return "".join(c if c.isprintable() else "?" for c in raw[:64].decode("utf-8", "replace"))

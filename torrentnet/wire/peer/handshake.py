@@ -1,0 +1,78 @@
+"""What two peers say first (BEP 3 "handshake"), and who they are (BEP 20)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torrentnet.wire.errors import PeerProtocolError
+
+PROTOCOL = b"\x13BitTorrent protocol"
+HANDSHAKE_SIZE = 68
+CLIENT_PREFIX = b"-NL0100-"
+"""BEP 20, Azureus style: a network lab, version 0.1.0.0."""
+
+_EXTENSION_BYTE, _EXTENSION_BIT = 5, 0x10
+_FAST_BYTE, _FAST_BIT = 7, 0x04
+
+
+class Handshake(NamedTuple):
+    """Both sides send one before anything else."""
+
+    info_hash: bytes
+    peer_id: bytes
+    extended: bool = True
+    """BEP 10 is spoken."""
+    fast: bool = True
+    """BEP 6 is spoken."""
+
+
+def pack_handshake(handshake: Handshake) -> bytes:
+    """The 68 bytes."""
+    reserved = bytearray(8)
+    if handshake.extended:
+        reserved[_EXTENSION_BYTE] |= _EXTENSION_BIT
+    if handshake.fast:
+        reserved[_FAST_BYTE] |= _FAST_BIT
+    return PROTOCOL + bytes(reserved) + handshake.info_hash + handshake.peer_id
+
+
+def may_be_handshake(data: bytes | bytearray) -> bool:
+    """Whether ``data`` (any number of bytes) can be the beginning of one.
+
+    Real clients open with an encrypted handshake; closing at its first byte makes them come back in plain text
+    within a second.
+    """
+    return PROTOCOL.startswith(bytes(data[: len(PROTOCOL)]))
+
+
+def parse_handshake(data: bytes) -> Handshake:
+    """Read 68 bytes. Raises :class:`PeerProtocolError` when they are no handshake."""
+    if len(data) != HANDSHAKE_SIZE or not data.startswith(PROTOCOL):
+        raise PeerProtocolError("what came first is no BitTorrent handshake")
+    reserved = data[20:28]
+    return Handshake(
+        data[28:48],
+        data[48:68],
+        extended=bool(reserved[_EXTENSION_BYTE] & _EXTENSION_BIT),
+        fast=bool(reserved[_FAST_BYTE] & _FAST_BIT),
+    )
+
+
+def make_peer_id(random_bytes: bytes) -> bytes:
+    """A peer id (20 bytes) from 12 random bytes."""
+    if len(random_bytes) != HANDSHAKE_SIZE - 56:
+        raise ValueError("a peer id takes 12 random bytes")
+    return CLIENT_PREFIX + random_bytes
+
+
+def client_name(peer_id: bytes) -> str:
+    """What can be read of a peer id: ``A2-1-36-0`` for aria2, ``LT2080`` for libtorrent, else its hex digits."""
+    head = peer_id[:12].split(b"-")
+    if peer_id.startswith(b"-") and len(head) >= 2 and head[1].isalnum():
+        return head[1].decode("ascii")
+    words: list[str] = []
+    for word in head:
+        if not (word.isalnum() and word.isascii()):
+            break
+        words.append(word.decode("ascii"))
+    return "-".join(words[:4]) if len(words) >= 3 else peer_id[:6].hex()
