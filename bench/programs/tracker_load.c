@@ -14,7 +14,7 @@
  * looked up again under the number of its request, which each peer has from a first look-up that is not measured), request (a name is looked up anew, and the outcome reported); leechers look up.
  * --named 1: peers say their names and the file's. --fill 0: they have announced themselves in an earlier run.
  *
- * Build: gcc -O2 -static -o load load.c
+ * Build: gcc -O2 -static -o load tracker_load.c
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 TRANSFER_S = 90.0
 TRACKER_PORT, PEER_PORT = 6771, 6881
-PROGRAMS = Path(__file__).parent / "programs"
+PROGRAMS = Path(__file__).parents[1] / "programs"
 OURS, PLAIN, LIBTORRENT, ARIA2 = "torrentnet", "plain Python", "libtorrent", "aria2"
 COMPETITORS = (OURS, PLAIN, LIBTORRENT, ARIA2)
 FILES = {OURS: "ours.bin", PLAIN: "plain.bin", LIBTORRENT: "libtorrent.bin", ARIA2: "aria2.bin"}
@@ -69,7 +69,7 @@ class BytesRig:
         self.image = image
         self.files = rig.memory(image, memory)
         # A file of the volume, because a container's own root may be read-only one day.
-        prepare = (PROGRAMS / "prepare.py").read_text(encoding="utf-8")
+        prepare = (PROGRAMS / "make_files.py").read_text(encoding="utf-8")
         self.files.run("sh", "-c", f"cat >/tmp/prepare.py <<'END'\n{prepare}END")
 
     def start(self, name: str, *words: str, program: str = "", address: IPv4Address | None = None) -> Container:

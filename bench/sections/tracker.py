@@ -1,6 +1,6 @@
 """The tracker beside opentracker: announces a second, look-ups, memory for each peer.
 
-Both run in containers on a bridge of their own and are pinned to one processor, the load generator (``load.c``) to
+Both run in containers on a bridge of their own and are pinned to one processor, the load generator (``tracker_load.c``) to
 another. They are measured in turns. A second measure stands beside the rate: answers for each second of processor time
 that the server used, which says the same on a machine that others keep busy too.
 """
@@ -131,7 +131,7 @@ def _lookups(running: TrackerRig, context: Context) -> dict[str, dict[str, Rates
 def _memory(rig: Rig, node: str, clients: str, binary: bytes, context: Context) -> dict[str, float]:
     """Bytes a peer, by what they are of."""
     peers = QUICK_PEERS if context.quick else PEERS
-    script = Path(__file__).with_name("fill.py").read_bytes()
+    script = Path(__file__).parents[1].joinpath("programs", "fill_tracker.py").read_bytes()
     found: dict[str, float] = {}
     box = rig.start("memory", ["sleep", "infinity"], image_name=node, cpuset=SERVER_CPU, files={"fill.py": script})
     cases = (

@@ -1,4 +1,4 @@
-"""Our tracker, opentracker and the load generator (``load.c``), each in a container, and runs of one against another.
+"""Our tracker, opentracker and the load generator (``tracker_load.c``), each in a container, and runs of one against another.
 
 The servers are pinned to one processor, the load to another.
 """
@@ -55,7 +55,7 @@ def build_load(directory: Path) -> bytes:
             "the load generator is built with gcc, which is not here: apt-get install gcc libc6-dev"
         )
     program = directory / "load"
-    source = Path(__file__).with_name("load.c")
+    source = Path(__file__).parents[1] / "programs" / "tracker_load.c"
     made = subprocess.run(
         [compiler, "-O2", "-static", "-o", str(program), str(source)], capture_output=True, text=True, check=False
     )
@@ -65,7 +65,7 @@ def build_load(directory: Path) -> bytes:
 
 
 def opentracker_whitelist(swarms: int) -> bytes:
-    """The info-hashes of the load generator's swarms, as opentracker reads them; it must agree with ``load.c``."""
+    """The info-hashes of the load generator's swarms, as opentracker reads them; it must agree with ``tracker_load.c``."""
     lines = []
     for swarm in range(swarms):
         middle = bytes([0xB5]) * 12

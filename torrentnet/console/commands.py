@@ -14,13 +14,12 @@ from typing import Final, TypeAlias
 
 from torrentnet.console.table import table
 from torrentnet.console.words import join_words, split_partial, split_words
+from torrentnet.runtime.options import EXIT_USAGE as EXIT_USAGE
 from torrentnet.runtime.text import escape_controls
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 """The command was understood and failed: no such file."""
-EXIT_USAGE: Final = 2
-"""The command was not understood."""
 MAX_COMPLETIONS: Final = 200
 """Candidates that completion offers at most."""
 MAX_SHOWN_WORD: Final = 60

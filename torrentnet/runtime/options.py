@@ -7,13 +7,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from torrentnet.console.commands import EXIT_USAGE
 from torrentnet.runtime.events import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+EXIT_USAGE: Final = 2
+"""Exit status of a program whose command line is wrong."""
 CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
 """Environment variable with the path of a program's console, where none is given."""
 

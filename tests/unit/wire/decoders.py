@@ -50,31 +50,41 @@ DECODERS = (
         BencodeError,
         ((_METADATA, frozenset(range(43, len(_METADATA)))),),
     ),
-    Decoder("udp.parse_reply", packets.parse_reply, PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)),
+    Decoder("packets.parse_reply", packets.parse_reply, PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)),
     Decoder(
-        "udp.parse_head",
+        "packets.parse_head",
         packets.parse_head,
         PacketError,
         (_sample("Connect request"), _sample("Scrape request", range(16, 36))),
     ),
     Decoder(
-        "udp.parse_announce", packets.parse_announce, PacketError, ((_PUBLISH, frozenset(range(98, len(_PUBLISH)))),)
+        "packets.parse_announce",
+        packets.parse_announce,
+        PacketError,
+        ((_PUBLISH, frozenset(range(98, len(_PUBLISH)))),),
     ),
-    Decoder("udp.parse_scrape", packets.parse_scrape, PacketError, (_sample("Scrape request"),)),
-    Decoder("udp.parse_connected", _answer(packets.parse_connect_reply), PacketError, (_sample("Connect answer"),)),
+    Decoder("packets.parse_scrape", packets.parse_scrape, PacketError, (_sample("Scrape request"),)),
     Decoder(
-        "udp.parse_announced",
+        "packets.parse_connect_reply", _answer(packets.parse_connect_reply), PacketError, (_sample("Connect answer"),)
+    ),
+    Decoder(
+        "packets.parse_announce_reply",
         _answer(packets.parse_announce_reply),
         PacketError,
         (_sample("Announce answer", (20, 26)),),
     ),
-    Decoder("udp.parse_scraped", _answer(packets.parse_scrape_reply), PacketError, (_sample("Scrape answer", (8,)),)),
     Decoder(
-        "udp.parse_error", _answer(packets.parse_error), PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)
+        "packets.parse_scrape_reply",
+        _answer(packets.parse_scrape_reply),
+        PacketError,
+        (_sample("Scrape answer", (8,)),),
+    ),
+    Decoder(
+        "packets.parse_error", _answer(packets.parse_error), PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)
     ),
     Decoder("lookup.parse_lookup", lookup.parse_lookup, PacketError, (_sample("Look-up request"),)),
     Decoder(
-        "lookup.parse_found",
+        "lookup.parse_lookup_reply",
         _answer(lookup.parse_lookup_reply),
         PacketError,
         (_sample("Look-up answer"), _sample("Look-up answer: no such name")),
@@ -86,24 +96,26 @@ DECODERS = (
         (_sample("Possession report"), _sample("Possession report: ranges", (72, 80))),
     ),
     Decoder(
-        "possession.parse_possessed",
+        "possession.parse_possession_reply",
         _answer(possession.parse_possession_reply),
         PacketError,
         (_sample("Possession answer"),),
     ),
     Decoder("outcome.parse_outcome", outcome.parse_outcome, PacketError, (_sample("Outcome"),)),
-    Decoder("outcome.parse_noted", _answer(outcome.parse_outcome_reply), PacketError, (_sample("Outcome answer"),)),
-    Decoder("urldata.parse_url_data", url_data.parse_url_data, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
-    Decoder("urldata.parse_publication", url_data.parse_publication, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
+    Decoder(
+        "outcome.parse_outcome_reply", _answer(outcome.parse_outcome_reply), PacketError, (_sample("Outcome answer"),)
+    ),
+    Decoder("url_data.parse_url_data", url_data.parse_url_data, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
+    Decoder("url_data.parse_publication", url_data.parse_publication, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
     Decoder("handshake.parse_handshake", handshake.parse_handshake, PeerProtocolError, (_sample("Handshake"),)),
     Decoder(
-        "extended.parse_extension_handshake",
+        "extension_protocol.parse_extension_handshake",
         extension_protocol.parse_extension_handshake,
         PeerProtocolError,
         (_sample("Extension handshake", start=6),),
     ),
     Decoder(
-        "extended.parse_metadata",
+        "extension_protocol.parse_metadata",
         extension_protocol.parse_metadata,
         PeerProtocolError,
         (

@@ -373,7 +373,7 @@ def test_the_table_of_limits_says_what_the_code_holds_to() -> None:
     rows = page.table_below("Limits")
     assert len(rows) >= 16
     for name, value, _ in rows:
-        module, constant = name.strip("`").split(".")
+        module, constant = name.strip("`").rsplit(".", 1)
         held = getattr(importlib.import_module(f"torrentnet.wire.{module}"), constant)
         assert held == int(value.replace(",", "")), name
 

@@ -58,7 +58,7 @@ def test_every_raise_has_its_golden_message() -> None:
     kinds = {name for name in vars(errors) if isinstance(getattr(errors, name), type)}
     sites = {
         Site(path.name, node.lineno, node.end_lineno or node.lineno)
-        for path in ROOM.glob("*.py")
+        for path in ROOM.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Raise)
         and isinstance(node.exc, ast.Call)

@@ -307,7 +307,7 @@ def test_an_id_that_was_proved_by_one_address_is_no_good_for_another() -> None:
 
 
 def test_proved_ids_are_kept_in_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_way, "MOST_PROVED", 20)
+    monkeypatch.setattr(short_way, "MAX_VERIFIED", 20)
     monkeypatch.setattr(connection_id, "MAX_VERIFIED", 20)
     world = Short()
     client = Client(world, "standard", extended=False)
@@ -350,7 +350,7 @@ def test_it_is_the_look_up_under_an_own_open_number_that_goes_the_short_way() ->
     assert world.taken == 3
     leecher.lookup(request=number)
     assert world.taken == 4
-    assert len([record for record in world.records if type(record).__name__ == "RequestBegan"]) == 1
+    assert len([record for record in world.records if type(record).__name__ == "RequestOpened"]) == 1
 
 
 def test_a_look_up_the_short_way_keeps_its_request_alive() -> None:

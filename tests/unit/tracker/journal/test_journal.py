@@ -270,7 +270,7 @@ def test_record_that_the_database_does_not_take_costs_itself_only() -> None:
     journal.flush()
     assert [row.number for row in queries.requests(journal)] == [1, 2]
     assert journal.lost == 1
-    assert told == ["the journal did not take a FileKnown: Python int too large to convert to SQLite INTEGER"]
+    assert told == ["the journal did not take a FileUpdated: Python int too large to convert to SQLite INTEGER"]
     journal.close()
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[5]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name in ("torrentnet/wire", "torrentnet/lab/engines", "docker", "scripts"):
+    for name in ("torrentnet/wire/udp", "torrentnet/lab/cli", "torrentnet/lab/engines", "docker", "scripts"):
         (tmp_path / name).mkdir(parents=True)
     for name in (
         "Dockerfile",

@@ -65,7 +65,7 @@ def test_the_choice_is_the_same_for_everyone_for_ever() -> None:
 def test_the_choice_is_the_same_in_every_process() -> None:
     program = (
         "from torrentnet.lab.scenario.language.selectors import *\n"
-        "d = Directory({'leecher': tuple(f'leecher-{i}' for i in range(1, 11))})\n"
+        "d = NodeDirectory({'leecher': tuple(f'leecher-{i}' for i in range(1, 11))})\n"
         "print(*resolve_selector(parse_selector('4 of leecher'), d, 3, 'here'))"
     )
     said = {

@@ -17,15 +17,15 @@ ROOT = Path(__file__).resolve().parents[6]
 KEEP = """
 import os, sys
 from pathlib import Path
-from torrentnet.lab.engines.local.supervisor.preload import load
-from torrentnet.lab.engines.local.supervisor.spawner import Program, Spawner
-from torrentnet.lab.engines.local.supervisor.sandbox_root import View
+from torrentnet.lab.engines.local.supervisor.preload import preload_programs
+from torrentnet.lab.engines.local.supervisor.spawner import ProcessSpec, Spawner
+from torrentnet.lab.engines.local.supervisor.sandbox_root import Sandbox
 root, count, *argv = sys.argv[1:]
-loaded = load(Path(root))
+loaded = preload_programs(Path(root))
 spawner = Spawner()
 for _ in range(int(count)):
-    program = Program(argv, {"PATH": f"{root}/bin", "MINE": "own"}, (0, 1, 2), loaded=loaded.get(argv[0]))
-    status = os.waitstatus_to_exitcode(os.waitpid(spawner.node(program, View(root)), 0)[1])
+    program = ProcessSpec(argv, {"PATH": f"{root}/bin", "MINE": "own"}, (0, 1, 2), loaded=loaded.get(argv[0]))
+    status = os.waitstatus_to_exitcode(os.waitpid(spawner.node(program, Sandbox(root)), 0)[1])
     print("status", status, flush=True)
 """
 """What a keeper does, with the programs of another checkout."""
