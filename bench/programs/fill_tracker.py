@@ -1,7 +1,7 @@
 """How much memory a tracker's core takes for each peer: run in a container of its own, prints one JSON object.
 
-``fill_tracker.py PEERS SWARMS NAMED``: so many peers in so many swarms, every other one a seed; NAMED 1 makes them peers that
-keep this project's extension and tell their names. The packets are real, and go through the core as those of the
+``fill_tracker.py PEERS SWARMS NAMED`` fills the core with PEERS peers in SWARMS swarms, every second one a seed; NAMED 1 makes
+them peers that keep this project's extension and tell their names. The packets are real, and go through the core as those of the
 network do; journal and log are left out.
 """
 

@@ -1,4 +1,4 @@
-"""Our tracker, opentracker and the load generator (``tracker_load.c``), each in a container, and runs of one against another.
+"""Our tracker, opentracker and the load generator, each in a container, and runs of one against another.
 
 The servers are pinned to one processor, the load to another.
 """
@@ -65,7 +65,10 @@ def build_load(directory: Path) -> bytes:
 
 
 def opentracker_whitelist(swarms: int) -> bytes:
-    """The info-hashes of the load generator's swarms, as opentracker reads them; it must agree with ``tracker_load.c``."""
+    """The info-hashes of the load generator's swarms, as opentracker reads them.
+
+    It must agree with ``tracker_load.c``.
+    """
     lines = []
     for swarm in range(swarms):
         middle = bytes([0xB5]) * 12

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from torrentnet.console.table import table
 from torrentnet.console.words import join_words, split_partial, split_words
-from torrentnet.runtime.options import EXIT_USAGE as EXIT_USAGE
+from torrentnet.runtime.options import EXIT_USAGE
 from torrentnet.runtime.text import escape_controls
 
 EXIT_OK: Final = 0

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torrentnet import __version__
-from torrentnet.console.commands import EXIT_USAGE
 from torrentnet.console.remote.server import ConsoleServer, ConsoleServerError
 from torrentnet.console.terminal.terminal import Terminal
 from torrentnet.peer.commands import make_commands
@@ -27,7 +26,7 @@ from torrentnet.peer.strategies.task import Timeouts
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.runtime.events import EventLog
 from torrentnet.runtime.gate import await_network
-from torrentnet.runtime.options import OptionParser, add_console_options, argument_type
+from torrentnet.runtime.options import EXIT_USAGE, OptionParser, add_console_options, argument_type
 from torrentnet.runtime.units import parse_duration, parse_rate, parse_size
 from torrentnet.wire.errors import InvalidNameError, LocalError, MetainfoError
 from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.console.commands import EXIT_USAGE, Command, CommandError, Commands
+from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.table import table
 from torrentnet.console.words import join_words
+from torrentnet.runtime.options import EXIT_USAGE
 from torrentnet.runtime.units import format_duration, format_size
 from torrentnet.tracker.journal import queries
 from torrentnet.tracker.journal.outcome_text import describe_outcome
