@@ -1,8 +1,8 @@
 """The tracker beside opentracker: announces a second, look-ups, memory for each peer.
 
 Both run in containers on a bridge of their own and are pinned to one processor, the load generator
-(``tracker_load.c``) to another. They are measured in turns. A second measure stands beside the rate: answers for each second of processor time
-that the server used, which says the same on a machine that others keep busy too.
+(``tracker_load.c``) to another. They are measured in turns. A second measure stands beside the rate: answers for each
+second of processor time that the server used, which says the same on a machine that others keep busy too.
 """
 
 from __future__ import annotations
