@@ -20,7 +20,7 @@ from tests.loopback.programs import NotSeen
 from torrentnet.lab.cli.output import print_table
 from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.home.lab_store import checkout_root
+from torrentnet.lab.home.paths import checkout_root
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_run_directory
 

@@ -18,7 +18,7 @@ from bench import plots
 from bench.spread import Spread
 from torrentnet.lab.cli.sweep_command import run_sweep
 from torrentnet.lab.errors import EXIT_FAILED, EXIT_OK, LabError, UsageError
-from torrentnet.lab.home.lab_store import checkout_root, lab_home, write_atomically
+from torrentnet.lab.home.paths import checkout_root, lab_home, write_atomically
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.scenario.catalog import find_plan
 from torrentnet.lab.scenario.language.units import parse_rate

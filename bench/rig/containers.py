@@ -27,7 +27,7 @@ from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.home import cleanup as leftovers
-from torrentnet.lab.home.lab_store import checkout_root
+from torrentnet.lab.home.paths import checkout_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

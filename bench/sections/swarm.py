@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench import plots
 from bench.section import SectionResult, Table
 from bench.spread import Spread, format_number, ratios
-from torrentnet.lab.home.lab_store import checkout_root
+from torrentnet.lab.home.paths import checkout_root
 from torrentnet.lab.scenario.catalog import read_plan
 from torrentnet.lab.scenario.language.units import parse_duration, parse_rate, parse_size
 from torrentnet.lab.scenario.plan import Role

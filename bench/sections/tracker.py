@@ -31,7 +31,7 @@ from bench.sections.tracker_rig import (
 )
 from bench.spread import Spread, ratios, with_prefix
 from torrentnet.lab.engines.docker import images
-from torrentnet.lab.home.lab_store import checkout_root
+from torrentnet.lab.home.paths import checkout_root
 
 NAME = "tracker"
 TITLE = "Tracker: announces, look-ups, memory"

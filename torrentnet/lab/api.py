@@ -28,20 +28,21 @@ from torrentnet.lab.errors import EngineError, LabError, UsageError
 from torrentnet.lab.events import show_time
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.home.cleanup import remove_orphans
+from torrentnet.lab.home.dotenv import write_env_block
+from torrentnet.lab.home.paths import checkout_root, lab_home
 from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
 from torrentnet.lab.report import result
 from torrentnet.lab.run.bootstrap import NodeStartError, start_initial_nodes
 from torrentnet.lab.run.clock import LabClock
-from torrentnet.lab.run.content import make_files
+from torrentnet.lab.run.content import make_files, make_torrents
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.run.network_verbs import NetworkVerbs
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.timeline.timeline import Timeline
-from torrentnet.lab.run.torrents import make_torrents
 from torrentnet.lab.verdict.check import CheckContext
 from torrentnet.lab.verdict.judge import judge
 from torrentnet.lab.verdict.outcome import Outcome, Verdict
@@ -79,7 +80,7 @@ class Lab(NetworkVerbs):
         self.plan = plan
         self.engine = engine
         self.mode = mode
-        self.home = home or lab_store.lab_home()
+        self.home = home or lab_home()
         self.project = f"torrentnet-{plan.name}-{secrets.token_hex(3)}"
         self.directory = make_run_directory(runs or self.home / "runs", plan.name)
         self.seconds: dict[str, float] = {}
@@ -176,10 +177,10 @@ class Lab(NetworkVerbs):
             if asked:
                 self.faults.begin(self.plan.links)
             if self.mode is Mode.UP and self.engine.has_compose:
-                lab_store.write_env_block(
+                write_env_block(
                     self.home,
                     self.project,
-                    [lab_store.checkout_root() / "docker-compose.yml", self.directory / "compose.yaml"],
+                    [checkout_root() / "docker-compose.yml", self.directory / "compose.yaml"],
                 )
         with self._phase("start"):
             self.board.listen(self._view.news)

@@ -10,6 +10,7 @@ from torrentnet.lab.engines import DEFAULT, make_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.home.cleanup import take_down
+from torrentnet.lab.home.paths import lab_home
 from torrentnet.lab.scenario.catalog import find_plan
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def open_lab(
         made.close()
         raise
     if keep:
-        _take_down_running_lab(home or lab_store.lab_home(), made.name)
+        _take_down_running_lab(home or lab_home(), made.name)
     lab = Lab(plan, made, mode=Mode.UP if keep else Mode.RUN, home=home, runs=runs, view=view)
     with lab:
         try:

@@ -11,11 +11,11 @@ import pytest
 from torrentnet.lab.api import Lab
 from torrentnet.lab.cli import app
 from torrentnet.lab.engines.types import ExecResult, NodeState
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.paths import checkout_root
 from torrentnet.lab.opening import open_lab
 from torrentnet.lab.run.lab_state import LabState, NodeSnapshot
 
-TEXT = (lab_store.checkout_root() / "docs" / "api.md").read_text(encoding="utf-8")
+TEXT = (checkout_root() / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python[^\n]*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 ON_INSTANCES = {"board", "plan", "directory", "hashes"}
 

@@ -18,6 +18,7 @@ from torrentnet.lab.engines import make_engine
 from torrentnet.lab.errors import EXIT_OK, EngineError, UsageError
 from torrentnet.lab.events import show_time
 from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def _adopt_running_lab() -> tuple[lab_store.RunningLab, Engine]:
-    up = lab_store.find_current_lab(lab_store.lab_home())
+    up = lab_store.find_current_lab(lab_home())
     if up is None:
         raise UsageError("no lab is up here", hint="`make up scenario=three_seeders` brings one up")
     engine = make_engine(up.engine)
@@ -89,7 +90,7 @@ def _print_logs_json(up: lab_store.RunningLab, engine: Engine, nodes: Sequence[s
         if line.node in lines:
             lines[line.node].append({"time": show_time(line.time), "text": line.text})
 
-    with LabMonitor(up, engine, lab_store.lab_home(), keep) as following:
+    with LabMonitor(up, engine, lab_home(), keep) as following:
         following.settle()
     print_json({**asdict(up), "logs": lines})
     return EXIT_OK
@@ -111,7 +112,7 @@ def status(*, watch: bool, as_json: bool) -> int:
         raise UsageError("`--json` is one document and `--watch` has no end", hint="take one of them out")
     up, engine = _adopt_running_lab()
     try:
-        with LabMonitor(up, engine, lab_store.lab_home()) as following:
+        with LabMonitor(up, engine, lab_home()) as following:
             following.settle()
             if watch:
                 return _watch_status(following)

@@ -18,6 +18,7 @@ from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, LabError, ScenarioError
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.home.cleanup import remove_orphans, take_down
+from torrentnet.lab.home.paths import lab_home
 from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
 from torrentnet.lab.report import result
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
@@ -42,7 +43,7 @@ def play(
     """Bring a scenario's lab up, let it happen, judge it; then remove it (``run``) or leave it (``up``)."""
     plan = find_plan(scenario, parse_settings(settings))
     view = ProgressView(Console(stderr=True)) if as_json else make_progress_view(Console())
-    home = lab_store.lab_home()
+    home = lab_home()
     interrupts = InterruptHandler(view.say)
     with interrupts.installed():
         view.say(f"{plan.name}: {plan.about}")
@@ -123,7 +124,7 @@ def _print_next_steps(lab: Lab, view: ProgressView) -> None:
 
 def down(engine_name: str, *, as_json: bool) -> int:
     """Remove the lab that is up here, and what dead labs left behind."""
-    home = lab_store.lab_home()
+    home = lab_home()
     view = ProgressView(Console(stderr=True)) if as_json else make_progress_view(Console())
     interrupts = InterruptHandler(view.say)
     with interrupts.installed(), interrupts.shield():

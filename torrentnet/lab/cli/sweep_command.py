@@ -12,7 +12,7 @@ from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import ProgressView
 from torrentnet.lab.engines import choose_engine, preload_engines
 from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
 from torrentnet.lab.scenario.catalog import find_plan, parse_settings
@@ -50,7 +50,7 @@ def run_sweep(
     if taken := [name for name in grid if name in RESULT_COLUMNS]:
         raise UsageError(f"`{taken[0]}` is a column of the figures", hint="give the scenario's parameter another name")
     todo = [SweepPoint.of(values, find_plan(scenario, {**given, **values})) for values in grid_points(grid)]
-    home = lab_store.lab_home()
+    home = lab_home()
     view = ProgressView(Console(stderr=as_json))
     interrupts = InterruptHandler(view.say)
     with interrupts.installed():

@@ -66,7 +66,7 @@ def choose_engine(name: str) -> EngineChoice:
 
 
 def _make(name: str) -> Engine:
-    from torrentnet.lab.home.lab_store import checkout_root
+    from torrentnet.lab.home.paths import checkout_root
 
     if name == "docker":
         from torrentnet.lab.engines.docker.engine import DockerEngine

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import CommandLineBuilder, NodeLocation, NodeSpec
-from torrentnet.lab.run.torrents import torrent_path
 from torrentnet.lab.scenario.plan import NodePlan, NodeProgram, Plan, Role
 
 if TYPE_CHECKING:
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
 
 TRACKER_PORT = 6771
 PEER_PORT = 6881
+TORRENTS_FOLDER = ".torrents"
+"""In the lab's directory of files."""
 
 
 def node_specs(plan: Plan) -> tuple[NodeSpec, ...]:
@@ -61,3 +62,8 @@ def file_path(node: NodePlan, place: NodeLocation) -> str:
     """Where a peer keeps its file, as the node sees it. The last part of the path is the file's name on the network."""
     directory = place.files if node.role is Role.SHARE else place.data
     return f"{directory}/{node.file}"
+
+
+def torrent_path(file: str) -> str:
+    """Return the path of a file's .torrent, relative to the directory of files."""
+    return f"{TORRENTS_FOLDER}/{file}.torrent"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.local import registry
 from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.dotenv import remove_env_block
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ def take_down(engine: Engine, home: Path, say: ProgressCallback) -> lab_store.Ru
     up = lab_store.read_running_lab(home)
     if up is None:
         # A block in .env without a lab is what a crash between two writes leaves.
-        lab_store.remove_env_block(home)
+        remove_env_block(home)
         return None
     engine.adopt(up.project, missing_ok=True)
     engine.destroy(say)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import Finding, NetworkUnavailableError
 from torrentnet.lab.errors import EngineError, LabError
-from torrentnet.lab.home.lab_store import FOLDER, checkout_root, write_atomically
+from torrentnet.lab.home.paths import STATE_FOLDER, checkout_root, write_atomically
 from torrentnet.lab.network.impairment import CapabilitySplit
 from torrentnet.lab.network.probe import (
     FACTS,
@@ -65,7 +65,7 @@ def find_capabilities(engine: Engine, seed: int = 0, keep: Path | None = None) -
     Raises EngineError where the engine cannot set its nodes' network at all.
     """
     path = userspace_path(seed)
-    keep = keep or checkout_root() / FOLDER / CACHE_FILE.format(engine=engine.name)
+    keep = keep or checkout_root() / STATE_FOLDER / CACHE_FILE.format(engine=engine.name)
     fingerprint = engine.fingerprint()
     facts = _cached_facts(keep, fingerprint, (*FACTS, USERSPACE))
     if facts is not None:

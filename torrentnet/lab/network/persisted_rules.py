@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.paths import STATE_FOLDER, write_atomically
 from torrentnet.lab.network.render import SHELL
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _set(engine: Engine, node: str, script: str) -> str:
 
 
 def _path(directory: Path, project: str) -> Path:
-    return directory / lab_store.FOLDER / "labs" / project / FILE
+    return directory / STATE_FOLDER / "labs" / project / FILE
 
 
 @contextlib.contextmanager
@@ -99,7 +99,7 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _write(path: Path, nodes: Mapping[str, PersistedRules]) -> None:
-    lab_store.write_atomically(path, json.dumps({node: asdict(kept) for node, kept in nodes.items()}, indent=2) + "\n")
+    write_atomically(path, json.dumps({node: asdict(kept) for node, kept in nodes.items()}, indent=2) + "\n")
 
 
 def _read(path: Path) -> dict[str, PersistedRules]:

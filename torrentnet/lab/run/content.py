@@ -1,49 +1,74 @@
-"""The files that a lab makes before its nodes start.
+"""The files and .torrents that a lab makes before its nodes start.
 
-Content comes from the scenario's seed and the file's name alone: the same scenario has the same bytes on every machine.
+A file's content follows from the scenario's seed and the file's name alone: the same scenario has the same bytes on
+every machine. A .torrent names no tracker, whose address is not known yet: each program's command line names it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.engines.command_lines import TORRENTS_FOLDER, torrent_path
 from torrentnet.lab.errors import LabError
+from torrentnet.wire.info import choose_piece_length, make_info
+from torrentnet.wire.metainfo import torrent_with_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import FilePlan
+    from torrentnet.lab.scenario.plan import FilePlan, TorrentPlan
 
-CHUNK_SIZE = 1024 * 1024
+CHUNK_SIZE: Final = 1024 * 1024
 
 
 def make_files(files: tuple[FilePlan, ...], seed: int, directory: Path) -> dict[str, str]:
-    """Make every file in ``directory``; answers with each one's SHA-256 in hexadecimal.
+    """Create the files in ``directory`` and return the SHA-256 of each, in hexadecimal.
 
-    Readable by everyone: the nodes' user is none of this machine's. Raises LabError where one cannot be made.
+    They are readable by everyone, because the nodes' user does not exist on this machine. Raises LabError where a file
+    cannot be created.
     """
     directory.mkdir(exist_ok=True)
     directory.chmod(0o755)
     return {file.name: _make_file(file, seed, directory / file.name) for file in files}
 
 
+def make_torrents(torrents: tuple[TorrentPlan, ...], directory: Path) -> None:
+    """Create the .torrents of files that are in ``directory`` already. Raises LabError where that fails."""
+    for torrent in torrents:
+        source = directory / torrent.file
+        target = directory / torrent_path(torrent.file)
+        try:
+            length = source.stat().st_size
+            piece_length = torrent.piece_length or choose_piece_length(length)
+            hashes = bytearray()
+            for piece in _file_chunks(source, piece_length):
+                hashes += hashlib.sha1(piece, usedforsecurity=False).digest()
+            info = make_info(source.name, length, piece_length, bytes(hashes), private=torrent.private)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(torrent_with_url(info, None))
+            for path, mode in ((target, 0o644), (target.parent, 0o755), (directory / TORRENTS_FOLDER, 0o755)):
+                path.chmod(mode)
+        except OSError as error:
+            reason = f"{error.strerror}: {error.filename}"
+            raise LabError(f"the .torrent of {torrent.file} cannot be created: {reason}") from error
+
+
 def _make_file(file: FilePlan, seed: int, path: Path) -> str:
     digest = hashlib.sha256()
+    chunks = _file_chunks(file.source) if file.source else _random_chunks(file.size or 0, f"{seed}/{file.name}")
     try:
         path.parent.mkdir(exist_ok=True)
         path.parent.chmod(0o755)
         with path.open("wb") as out:
-            for chunk in (
-                _file_chunks(file.source) if file.source else _random_chunks(file.size or 0, f"{seed}/{file.name}")
-            ):
+            for chunk in chunks:
                 digest.update(chunk)
                 out.write(chunk)
         path.chmod(0o644)
     except OSError as error:
-        raise LabError(f"the file {file.name} cannot be made: {error.strerror}: {error.filename}") from error
+        raise LabError(f"the file {file.name} cannot be created: {error.strerror}: {error.filename}") from error
     return digest.hexdigest()
 
 
@@ -54,7 +79,7 @@ def _random_chunks(size: int, seed: str) -> Iterator[bytes]:
         size -= CHUNK_SIZE
 
 
-def _file_chunks(source: Path) -> Iterator[bytes]:
+def _file_chunks(source: Path, size: int = CHUNK_SIZE) -> Iterator[bytes]:
     with source.open("rb") as file:
-        while chunk := file.read(CHUNK_SIZE):
+        while chunk := file.read(size):
             yield chunk

@@ -46,7 +46,7 @@ def make_dated_directory(runs: Path, scenario: str) -> Path:
             return path
     except OSError as error:
         raise LabError(
-            f"the run's directory cannot be made: {error.strerror}: {error.filename}",
+            f"the run's directory cannot be created: {error.strerror}: {error.filename}",
             hint="`--runs DIR` names another place",
         ) from error
     raise LabError(f"{MAX_PER_SECOND} runs began in the same second in {folder}")

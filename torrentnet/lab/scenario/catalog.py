@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.errors import UsageError
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.paths import checkout_root
 from torrentnet.lab.scenario import list_scenarios, load_plan
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SUFFIXES = (".yaml", ".yml")
 
 def scenarios_folder() -> Path:
     """Where the scenarios are that can be named without a path."""
-    return lab_store.checkout_root() / "scenarios"
+    return checkout_root() / "scenarios"
 
 
 def find_plan(scenario: str | Path, settings: Mapping[str, str] | None = None) -> Plan:

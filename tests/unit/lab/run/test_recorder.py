@@ -1,8 +1,7 @@
-"""What a run writes while it goes on."""
+"""What a run records while it is in progress."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -11,15 +10,13 @@ import pytest
 from torrentnet.lab.engines.types import LogLine
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.events import Event
-from torrentnet.lab.run.content import CHUNK_SIZE, make_files
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
-from torrentnet.lab.scenario.plan import FilePlan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_every_run_has_a_directory_and_the_latest_a_link(tmp_path: Path) -> None:
+def test_each_run_has_a_directory_and_the_latest_a_link(tmp_path: Path) -> None:
     one, two = make_run_directory(tmp_path, "x"), make_run_directory(tmp_path, "x")
     assert one != two
     assert one.parent == two.parent == tmp_path / "x"
@@ -28,14 +25,14 @@ def test_every_run_has_a_directory_and_the_latest_a_link(tmp_path: Path) -> None
     assert (tmp_path / "x/latest").resolve() == two.resolve()
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_unwritable_place_is_an_error_with_a_hint(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(LabError, match="the run's directory cannot be made") as caught:
+    with pytest.raises(LabError, match="the run's directory cannot be created") as caught:
         make_run_directory(tmp_path / "file", "x")
     assert "--runs" in caught.value.hint
 
 
-def test_lines_and_events_are_written_as_they_come(tmp_path: Path) -> None:
+def test_lines_and_events_are_written_at_once(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     recorder = Recorder(tmp_path, ["a"])
     recorder.take(LogLine("a", 10.0, "hällo"), None)
@@ -54,39 +51,3 @@ def test_lines_and_events_are_written_as_they_come(tmp_path: Path) -> None:
     ]
     assert (rows[2]["node"], rows[2]["event"], rows[2]["fields"]) == ("lab", "kill", {"nodes": ["a"]})
     assert len(rows) == 3
-
-
-def test_files_follow_from_the_seed(tmp_path: Path) -> None:
-    plans = (FilePlan("empty", 0, None), FilePlan("one", 1, None), FilePlan("more", 2 * CHUNK_SIZE + 7, None))
-    first = make_files(plans, 7, tmp_path / "a")
-    assert make_files(plans, 7, tmp_path / "b") == first
-    assert make_files(plans, 8, tmp_path / "c")["more"] != first["more"]
-    for plan in plans:
-        content = (tmp_path / "a" / plan.name).read_bytes()
-        assert len(content) == plan.size
-        assert hashlib.sha256(content).hexdigest() == first[plan.name]
-        # The nodes' user is none of this machine's.
-        assert (tmp_path / "a" / plan.name).stat().st_mode & 0o444 == 0o444
-
-
-def test_two_files_of_one_size_differ(tmp_path: Path) -> None:
-    hashes = make_files((FilePlan("a", 100, None), FilePlan("b", 100, None)), 7, tmp_path / "x")
-    assert hashes["a"] != hashes["b"]
-
-
-def test_a_source_is_taken_as_it_is(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    source.write_bytes(b"content")
-    hashes = make_files((FilePlan("a", None, source),), 7, tmp_path / "x")
-    assert (tmp_path / "x/a").read_bytes() == b"content"
-    assert hashes["a"] == hashlib.sha256(b"content").hexdigest()
-    source.unlink()
-    with pytest.raises(LabError, match="the file a cannot be made: No such file or directory"):
-        make_files((FilePlan("a", None, source),), 7, tmp_path / "y")
-
-
-def test_a_file_in_a_folder_is_made_there_for_all_to_read(tmp_path: Path) -> None:
-    hashes = make_files((FilePlan("a", 100, None), FilePlan("fake/a", 100, None)), 7, tmp_path / "x")
-    assert hashes["fake/a"] != hashes["a"]
-    assert (tmp_path / "x/fake/a").stat().st_size == 100
-    assert (tmp_path / "x/fake").stat().st_mode & 0o777 == 0o755

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from torrentnet.lab.engines.child_process import run_child
+from torrentnet.lab.engines.command_lines import TORRENTS_FOLDER as TORRENTS
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.run.torrents import TORRENTS_FOLDER as TORRENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

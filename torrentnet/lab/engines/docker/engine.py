@@ -28,6 +28,7 @@ from torrentnet.lab.engines.types import (
 )
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.paths import lab_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -149,7 +150,7 @@ class DockerEngine(interface.Engine):
         with translate_errors("trying out what the nodes' network can do"), contextlib.ExitStack() as stack:
             name = f"a trial of {self._image}"
             self._ids[name] = stack.enter_context(
-                helper_containers.scratch_container(self.client, self._image, lab_store.lab_home())
+                helper_containers.scratch_container(self.client, self._image, lab_home())
             )
             stack.callback(self._ids.pop, name)
             yield name

@@ -36,7 +36,7 @@ from torrentnet.lab.engines.types import (
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.paths import lab_home
 
 if TYPE_CHECKING:
     import socket
@@ -139,7 +139,7 @@ class LocalEngine(interface.Engine):
         try:
             trial._make(
                 project,
-                lab_store.lab_home(),
+                lab_home(),
                 (NodeSpec(TRIAL, "", False),),
                 lambda _: {TRIAL: ("sleep", TRIAL_LIFETIME)},
             )
