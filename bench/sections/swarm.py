@@ -163,7 +163,7 @@ def _measure(context: Context, setting: str, plan: Plan, bound: float | None = N
         bound,
         max(done.values()) if len(done) == len(stay) else None,
         min(done.values(), default=None),
-        seen.early if seen else 0,
+        seen.late if seen else 0,
         seen.seeds_sent if seen else None,
     )
     said = f"{measured.last:.1f} s, {measured.ratio:.2f} times the bound" if measured.last and measured.ratio else ""

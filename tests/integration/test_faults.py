@@ -111,7 +111,7 @@ def test_one_way_the_seed_is_heard_and_hears_nothing(small: Lab) -> None:
     with small.partition("tracker", "other", one_way=True) as cut:
         silent = small.wait_event("other", "tracker_silent", since=began)
         # What it says arrives: the tracker has not missed it.
-        assert small.board.first("tracker", "forgotten", since=began, peer="other") is None
+        assert small.nodes.first("tracker", "forgotten", since=began, peer="other") is None
         assert "other" in small.console("tracker", "peers").output
     small.wait_event("other", "tracker_back", since=silent.time)
     assert cut.measured is not None
@@ -148,8 +148,8 @@ def test_a_rate_limits_a_download_and_a_restarted_node_has_its_rules_again(small
 
 
 def test_delay_is_a_way_of_its_own_for_each_direction(small: Lab) -> None:
-    if not small._offered().delay.ok:
-        pytest.skip(f"this engine cannot give delay: {small._offered().delay.why_not}")
+    if not small._find_capabilities().delay.ok:
+        pytest.skip(f"this engine cannot give delay: {small._find_capabilities().delay.why_not}")
     with small.impair(from_="tracker", to="other", delay="400ms"):
         assert answers(small, "other", wait=0.2) == 0
         assert answers(small, "other", wait=2.0) == 3
@@ -203,7 +203,7 @@ def test_who_starts_behind_a_cut_is_cut_off_from_its_first_packet_on(
 
     monkeypatch.setattr(NetnsExec, "run", busy)
     with Lab(load_plan(SCENARIOS / "cut_before.yaml"), engine.make(), home=home) as lab:
-        assert lab.play().verdict is Verdict.PASS, lab.ended
+        assert lab.play().verdict is Verdict.PASS, lab.outcome
 
 
 # ── a scenario's own ─────────────────────────────────────────────────────────────────────────────────────────

@@ -45,7 +45,7 @@ def test_an_interrupt_leaves_the_rows_so_far_and_no_lab(home: Path, engine: Kind
         sweep.wait_line("1 of 15")
         sweep.signal(signal.SIGINT)
         assert sweep.wait() == 130
-        assert "interrupted; what has been measured stays" in sweep.text
+        assert "interrupted; the rows so far are kept" in sweep.text
     rows = rows_of(home)
     assert 1 <= len(rows) < 15 and rows[0]["verdict"] == "pass"
     assert wait(lambda: not engine.left_over(home))

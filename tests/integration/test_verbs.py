@@ -75,7 +75,7 @@ def test_a_log_is_read_on_over_restarts_and_no_line_twice(small: Lab) -> None:
         began = time.time()
         small.restart("seeder-2")
         small.wait_event("seeder-2", "published", since=began)
-    listening = small.board.events("seeder-2", "listening")
+    listening = small.nodes.events("seeder-2", "listening")
     assert len({event.time for event in listening}) == len(listening) >= 4
     whole = (small.directory / "logs/seeder-2.log").read_text(encoding="utf-8").splitlines()
     assert len([line for line in whole if " listening " in line]) == len(listening)

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torrentnet.lab.api import Lab
-    from torrentnet.lab.opening import open_lab as open  # noqa: A004
+    from torrentnet.lab.api import open_lab as open  # noqa: A004
 else:
 
     def __getattr__(name: str) -> object:
         # Whoever wants one module of this package, or only its name, does not wait for Docker's and Rich's libraries.
         if name == "open":
-            from torrentnet.lab.opening import open_lab
+            from torrentnet.lab.api import open_lab
 
             return open_lab
         if name == "Lab":

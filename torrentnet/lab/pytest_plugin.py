@@ -86,7 +86,7 @@ def torrentnet_engine() -> str | Engine:
 @pytest.fixture
 def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Engine) -> Iterator[Callable[..., Lab]]:
     """A function that brings a scenario up, by name or path, with ``settings=``; the test's end removes it."""
-    from torrentnet.lab.opening import open_lab
+    from torrentnet.lab.api import open_lab
 
     test = request.node.stash.setdefault(TEST, _TestLabs())
     session = request.config.stash[SESSION]
@@ -151,7 +151,7 @@ def pytest_runtest_makereport(
     said = report.longreprtext
     for lab in test.labs:
         for node in relevant_nodes(lab, said):
-            lines = lab.board.last_lines(node)[-MAX_QUOTED_LINES:] or ["(nothing)"]
+            lines = lab.nodes.last_lines(node)[-MAX_QUOTED_LINES:] or ["(nothing)"]
             report.sections.append((f"the last lines of {node}", "\n".join(lines)))
         report.sections.append(("the lab", "\n".join(_attach_lines(item, lab, first=lab is test.labs[0]))))
     return report
@@ -161,7 +161,7 @@ def relevant_nodes(lab: Lab, said: str) -> list[str]:
     """The nodes that a failure is about: those that it names, then those that ended badly, else the tracker."""
     names = [node.name for node in lab.plan.nodes]
     named = [name for name in names if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", said)]
-    ended = [name for name in names if lab.board.view(name).state.exit_code not in {0, None}]
+    ended = [name for name in names if lab.nodes.view(name).state.exit_code not in {0, None}]
     return list(dict.fromkeys([*named, *ended]))[:MAX_QUOTED_NODES] or names[:1]
 
 

@@ -8,16 +8,15 @@ import re
 
 import pytest
 
-from torrentnet.lab.api import Lab
+from torrentnet.lab.api import Lab, open_lab
 from torrentnet.lab.cli import app
 from torrentnet.lab.engines.types import ExecResult, NodeState
 from torrentnet.lab.home.paths import checkout_root
-from torrentnet.lab.opening import open_lab
 from torrentnet.lab.run.lab_state import LabState, NodeSnapshot
 
 TEXT = (checkout_root() / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python[^\n]*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-ON_INSTANCES = {"board", "plan", "directory", "hashes"}
+ON_INSTANCES = {"nodes", "plan", "directory", "hashes"}
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -29,11 +28,11 @@ def test_every_call_that_is_named_is_there() -> None:
     names = set(re.findall(r"\blab\.([a-z_0-9]+)", TEXT)) - {"open", "lab"}
     assert {"kill", "pause", "impair", "wait_event", "play", "console"} <= names
     assert {name for name in names if not hasattr(Lab, name)} == ON_INSTANCES
-    assert {name for name in re.findall(r"lab\.board\.([a-z_]+)", TEXT) if not hasattr(LabState, name)} == set()
+    assert {name for name in re.findall(r"lab\.nodes\.([a-z_]+)", TEXT) if not hasattr(LabState, name)} == set()
 
 
 def test_what_answers_have_is_there() -> None:
-    kinds: dict[str, type] = {"lab.console": ExecResult, "lab.state": NodeState, "lab.board.view": NodeSnapshot}
+    kinds: dict[str, type] = {"lab.console": ExecResult, "lab.state": NodeState, "lab.nodes.view": NodeSnapshot}
     for call, kind in kinds.items():
         (row,) = re.findall(rf"^\| `{re.escape(call)}\([^|]*\| ([^|]*)\|", TEXT, re.MULTILINE)
         named = re.findall(r"`\.([a-z_]+)`", row)

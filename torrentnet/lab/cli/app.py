@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from torrentnet.lab.cli import live_commands, run_commands, sweep_command
+from torrentnet.lab.cli import live_commands, offline_commands, run_commands, sweep_command
 from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.engines import DEFAULT, ENVIRONMENT, NAMES
@@ -41,20 +41,20 @@ EngineName = Annotated[
     str,
     typer.Option(
         "--engine",
-        help=f"What runs the nodes: {', '.join(NAMES)}; auto is what {ENVIRONMENT} names, or the first that is there.",
+        help=f"What runs the nodes: {', '.join(NAMES)}; auto is what {ENVIRONMENT} names, or the first one found.",
     ),
 ]
 Runs = Annotated[Path | None, typer.Option("--runs", help="Where runs are recorded (default: runs/ in the checkout).")]
 
 
-class _Wants:
-    """What has to be known before a command begins, for the case that it fails."""
+class _Output:
+    """How the command in progress prints, also where it fails."""
 
     json = False
 
 
-def _wants_json(wanted: bool) -> bool:
-    _Wants.json = wanted
+def _set_json(wanted: bool) -> bool:
+    _Output.json = wanted
     return wanted
 
 
@@ -62,7 +62,7 @@ Json = Annotated[
     bool,
     typer.Option(
         "--json",
-        callback=_wants_json,
+        callback=_set_json,
         help="Print one JSON document on standard output; progress goes to standard error.",
     ),
 ]
@@ -91,7 +91,7 @@ def _all(
 def up(
     scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
 ) -> None:
-    """Bring a scenario up, let it happen, judge it, and leave it up."""
+    """Bring a scenario up, run and judge it, and leave it up."""
     raise typer.Exit(
         run_commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
     )
@@ -101,7 +101,7 @@ def up(
 def run(
     scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
 ) -> None:
-    """Bring a scenario up, let it happen, judge it, and remove it."""
+    """Bring a scenario up, run and judge it, and remove it."""
     raise typer.Exit(
         run_commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
     )
@@ -112,9 +112,9 @@ def sweep(
     scenario: Scenario,
     grid: Annotated[
         list[str] | None,
-        typer.Option("--grid", metavar="NAME=A,B,C", help="Values for a parameter; several make all combinations."),
+        typer.Option("--grid", metavar="NAME=A,B,C", help="Values of a parameter. Several grids: all combinations."),
     ] = None,
-    repeat: Annotated[int, typer.Option("--repeat", metavar="N", help="How often each point is run.")] = 1,
+    repeat: Annotated[int, typer.Option("--repeat", metavar="N", help="How often to run each point.")] = 1,
     settings: Settings = None,
     engine: EngineName = DEFAULT,
     runs: Runs = None,
@@ -122,9 +122,9 @@ def sweep(
 ) -> None:
     """Run a scenario over a grid of parameters.
 
-    Each point is a run as `run` makes it. One row a run goes into sweep.csv and sweep.json: the verdict, when the first
-    and the last leecher had the file, the textbook's bounds, what was sent. The rows so far stay when it is
-    interrupted.
+    Each point is a run, as with `run`. Each run adds one row to sweep.csv and sweep.json: the verdict, when the first
+    and the last leecher had the file, the textbook's bounds, the bytes sent. When the sweep is interrupted, the rows so
+    far are kept.
     """
     raise typer.Exit(
         sweep_command.run_sweep(
@@ -135,14 +135,14 @@ def sweep(
 
 @app.command()
 def down(engine: EngineName = DEFAULT, json: Json = False) -> None:
-    """Remove what `up` left, and what dead labs left behind."""
+    """Remove the lab that is up, and what killed labs left behind."""
     raise typer.Exit(run_commands.down(engine, as_json=json))
 
 
 @app.command()
 def scenarios(json: Json = False) -> None:
-    """List the scenarios, with what each is about."""
-    raise typer.Exit(run_commands.scenarios(as_json=json))
+    """List the scenarios."""
+    raise typer.Exit(offline_commands.scenarios(as_json=json))
 
 
 @app.command()
@@ -151,8 +151,8 @@ def validate(
     settings: Settings = None,
     json: Json = False,
 ) -> None:
-    """Say everything that is wrong with scenario files."""
-    raise typer.Exit(run_commands.validate(files, as_json=json, settings=settings or []))
+    """Show every problem of scenario files."""
+    raise typer.Exit(offline_commands.validate(files, as_json=json, settings=settings or []))
 
 
 @app.command()
@@ -160,76 +160,78 @@ def explain(
     scenario: Scenario,
     settings: Settings = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Show the commands of every node, not only of the first ones.")
+        bool, typer.Option("--all", help="Show the commands of every node, not only of the first.")
     ] = False,
     engine: EngineName = DEFAULT,
     json: Json = False,
 ) -> None:
-    """Tell what a scenario will do, with every command.
+    """Show what a scenario will do, with every command.
 
-    Who is there, what happens when and what must be true, with the docker, tc and iptables commands that do it. Nothing
-    of it is run.
+    The nodes, the timeline and the expectations, with the docker, tc and iptables commands that carry them out. None of
+    them is run.
     """
     raise typer.Exit(
-        run_commands.explain(scenario, engine_name=engine, settings=settings or [], everything=everything, as_json=json)
+        offline_commands.explain(
+            scenario, engine_name=engine, settings=settings or [], everything=everything, as_json=json
+        )
     )
 
 
 @app.command()
 def doctor(engine: EngineName = DEFAULT, json: Json = False) -> None:
-    """Show what this machine has, what is missing and the remedy."""
-    raise typer.Exit(run_commands.doctor(engine, as_json=json))
+    """Check what this machine has, and how to get what is missing."""
+    raise typer.Exit(offline_commands.doctor(engine, as_json=json))
 
 
 @app.command()
 def image(engine: EngineName = DEFAULT, json: Json = False) -> None:
-    """Build the nodes' image, if its sources have changed."""
-    raise typer.Exit(run_commands.image(engine, as_json=json))
+    """Build the nodes' image where its sources have changed."""
+    raise typer.Exit(offline_commands.image(engine, as_json=json))
 
 
-# What follows the node is the node's: `-all` is no option of ours.
+# The words after the node are for the node: `-all` is not an option of this command.
 @app.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def attach(
     node: Annotated[str, typer.Argument(help="A node that is up.")],
-    words: Annotated[list[str] | None, typer.Argument(help="One command, instead of a prompt.")] = None,
+    words: Annotated[list[str] | None, typer.Argument(help="One command, in place of a prompt.")] = None,
     json: Json = False,
 ) -> None:
-    """Open a node's command line, or give it one command.
+    """Open a node's command line, or run one command there.
 
-    What follows the node is the node's: options of `attach` itself come before it.
+    The words after the node are for the node: put options of `attach` before it.
     """
     raise typer.Exit(live_commands.attach(node, words or [], as_json=json))
 
 
 @app.command()
 def logs(
-    nodes: Annotated[list[str] | None, typer.Argument(help="Nodes; all of them by default.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as they say more.")] = False,
+    nodes: Annotated[list[str] | None, typer.Argument(help="Nodes; all by default.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new lines.")] = False,
     json: Json = False,
 ) -> None:
-    """Print what the nodes that are up have said."""
+    """Print the output of the nodes."""
     raise typer.Exit(live_commands.logs(nodes or [], follow=follow, as_json=json))
 
 
 @app.command()
 def status(
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Go on until the lab is gone, or Ctrl-C; in a pipe, a line a change.")
+        bool, typer.Option("--watch", "-w", help="Until the lab is gone, or Ctrl-C. In a pipe, a line for each change.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show the nodes that are up, and active faults.
+    """Show the nodes and the active faults.
 
-    Address, state and progress of every node, and what the network suffers from: also while a scenario happens.
+    Address, state and progress of every node, and what is in force in the network; also while a scenario is running.
     """
     raise typer.Exit(live_commands.status(watch=watch, as_json=json))
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit with its status. Shows every failure that a person can mend in a few lines."""
+    """Run the command line and exit with its status. A failure that a person can mend is shown in a few lines."""
     logging.basicConfig(level=logging.WARNING, format="torrentnet: %(message)s")
     interrupts = InterruptHandler(lambda line: print(line, file=sys.stderr))
-    _Wants.json = False
+    _Output.json = False
     try:
         with interrupts.installed():
             app(argv, prog_name="torrentnet")
@@ -237,22 +239,22 @@ def main(argv: list[str] | None = None) -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except LabError as error:
-        # A scenario's problems begin with the file's name, line and column, which editors make links of.
+        # A problem begins with file, line and column, which editors turn into links.
         prefix = "" if isinstance(error, ScenarioError) else "torrentnet: "
         print(f"{prefix}{printable(error.message)}", file=sys.stderr)
         if error.hint:
             print(f"    {printable(error.hint)}", file=sys.stderr)
-        if _Wants.json:
+        if _Output.json:
             print_json(_as_json(error))
         sys.exit(error.exit_code)
-    except Exception:  # the exit codes promise that 1 is a verdict
+    except Exception:  # status 1 is promised to be a verdict
         traceback.print_exc()
-        print("torrentnet: this is a mistake in torrentnet itself; the lines above say where", file=sys.stderr)
+        print("torrentnet: this is a bug in torrentnet; the traceback is above", file=sys.stderr)
         sys.exit(EXIT_ENGINE)
 
 
 def _as_json(error: LabError) -> dict[str, object]:
-    """A failure as the document that was asked for."""
+    """Return a failure as a JSON document."""
     document: dict[str, object] = {
         "error": error.message,
         "hint": error.hint or None,

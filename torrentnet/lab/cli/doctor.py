@@ -1,4 +1,7 @@
-"""What this machine has of what a lab needs, whatever the engine."""
+"""What this machine has of what a lab needs, on any engine.
+
+Tested in tests/unit/lab/cli/test_app.py and tests/integration/test_exit_codes.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import platform
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines import AUTO, NAMES, EngineChoice, choose_engine, make_engine
 from torrentnet.lab.engines.types import Finding
@@ -18,27 +21,19 @@ from torrentnet.lab.network import capabilities
 if TYPE_CHECKING:
     from torrentnet.lab.engines.interface import Engine
 
-MIN_PYTHON = (3, 11)
-LIBRARIES = ("docker", "pydantic", "PyYAML", "rich", "typer")
+MIN_PYTHON: Final = (3, 11)
+LIBRARIES: Final = ("docker", "pydantic", "PyYAML", "rich", "typer")
 
 
-def collect_findings(engine: Engine) -> list[Finding]:
-    """All rows of ``doctor``."""
-    rows = [_check_python(), _check_libraries(), _describe_machine(), *engine.examine()]
-    if all(row.ok or row.optional for row in rows):
-        rows += capabilities.findings(engine)
-    return rows
+def diagnose(engine_name: str) -> tuple[list[Finding], list[Finding]]:
+    """Return the findings for the engine of this name, and those for the engine that was not chosen.
 
-
-def examine(engine_name: str) -> tuple[list[Finding], list[Finding]]:
-    """All rows for the engine of this name, with which one it is and why; and those of the engine not chosen.
-
-    The second is empty where the name leaves nothing to choose.
+    The second list is empty where the name leaves nothing to choose.
     """
     try:
         choice = choose_engine(engine_name)
     except EngineError:
-        # Nothing can be chosen: what is missing for the first one is what helps most.
+        # Nothing can be chosen: what the first engine lacks is what helps most.
         choice = EngineChoice(make_engine(NAMES[0]), "no engine is there")
     with contextlib.closing(choice.engine):
         rows = [Finding("engine", True, f"{choice.engine.name}: {choice.reason}"), *collect_findings(choice.engine)]
@@ -50,10 +45,19 @@ def examine(engine_name: str) -> tuple[list[Finding], list[Finding]]:
     return rows, others
 
 
+def collect_findings(engine: Engine) -> list[Finding]:
+    """Return the findings of Python, the libraries, the machine, the engine and its network."""
+    rows = [_check_python(), _check_libraries(), _describe_machine(), *engine.examine()]
+    if all(row.ok or row.optional for row in rows):
+        rows += capabilities.findings(engine)
+    return rows
+
+
 def _check_python() -> Finding:
-    found = platform.python_version()
     need = ".".join(map(str, MIN_PYTHON))
-    return Finding("Python", sys.version_info >= MIN_PYTHON, found, f"{need} or newer is needed")
+    return Finding(
+        "Python", sys.version_info >= MIN_PYTHON, platform.python_version(), f"install Python {need} or newer"
+    )
 
 
 def _check_libraries() -> Finding:

@@ -1,4 +1,7 @@
-"""The commands for the lab that is up: ``attach``, ``logs``, ``status``. Each answers with an exit status."""
+"""Commands for the lab that is up, or whose scenario is running: ``attach``, ``logs``, ``status``.
+
+Each function returns an exit status. Tested in tests/unit/lab/cli/test_status.py and test_app.py.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import difflib
 import os
 import sys
 import time
+from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -28,103 +32,52 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.types import LogLine
 
 
-def _adopt_running_lab() -> tuple[lab_store.RunningLab, Engine]:
-    up = lab_store.find_current_lab(lab_home())
-    if up is None:
-        raise UsageError("no lab is up here", hint="`make up scenario=three_seeders` brings one up")
-    engine = make_engine(up.engine)
-    try:
-        engine.check()
-        engine.adopt(up.project)
-    except BaseException:
-        engine.close()
-        raise
-    return up, engine
-
-
-def _require_node(engine: Engine, node: str) -> str:
-    if node not in engine.places:
-        close = difflib.get_close_matches(node, engine.places, 1)
-        meant = f"did you mean `{close[0]}`? " if close else ""
-        raise UsageError(f"there is no node `{node}`", hint=f"{meant}there are: {', '.join(sorted(engine.places))}")
-    return node
-
-
 def attach(node: str, words: Sequence[str], *, as_json: bool) -> int:
-    """Give the terminal to a node's command line; with words, give it that one command."""
+    """Connect the terminal to a node's command line; with words, run that one command."""
     if as_json and not words:
-        raise UsageError("a prompt cannot be JSON", hint="give it a command: `torrentnet attach --json NODE status`")
+        raise UsageError("a prompt cannot be JSON", hint="add a command: `torrentnet attach --json NODE status`")
     _, engine = _adopt_running_lab()
-    try:
-        known = _require_node(engine, node)
+    with closing(engine):
+        _require_node(engine, node)
         if as_json:
-            answer = engine.exec(known, ["console", *words])
-            print_json({"node": known, "command": list(words), **asdict(answer)})
+            answer = engine.exec(node, ["console", *words])
+            print_json({"node": node, "command": list(words), **asdict(answer)})
             return answer.status
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        argv = engine.attach_command(known, ["console", *words], terminal=terminal)
-    finally:
-        engine.close()
+        argv = engine.attach_command(node, ["console", *words], terminal=terminal)
     return _replace_process(argv)
 
 
 def logs(nodes: Sequence[str], *, follow: bool, as_json: bool) -> int:
-    """Print what nodes said."""
+    """Print what nodes have printed."""
     if as_json and follow:
-        raise UsageError("`--json` is one document and `--follow` has no end", hint="take one of them out")
-    up, engine = _adopt_running_lab()
-    try:
-        known = [_require_node(engine, node) for node in nodes]
+        raise UsageError("`--json` is one document, and `--follow` has no end", hint="remove one of them")
+    running, engine = _adopt_running_lab()
+    with closing(engine):
+        for node in nodes:
+            _require_node(engine, node)
         if as_json:
-            return _print_logs_json(up, engine, known or sorted(engine.places, key=natural_key))
-        argv = engine.logs_command(known, follow=follow)
-    finally:
-        engine.close()
+            return _print_logs_json(running, engine, nodes or sorted(engine.places, key=natural_key))
+        argv = engine.logs_command(nodes, follow=follow)
     return _replace_process(argv)
 
 
-def _print_logs_json(up: lab_store.RunningLab, engine: Engine, nodes: Sequence[str]) -> int:
-    lines: dict[str, list[dict[str, object]]] = {node: [] for node in nodes}
-
-    def keep(line: LogLine) -> None:
-        if line.node in lines:
-            lines[line.node].append({"time": show_time(line.time), "text": line.text})
-
-    with LabMonitor(up, engine, lab_home(), keep) as following:
-        following.settle()
-    print_json({**asdict(up), "logs": lines})
-    return EXIT_OK
-
-
-def _replace_process(argv: Sequence[str]) -> int:
-    """Give this process to a command: the terminal, its signals and the exit status are then the command's own."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    try:
-        os.execvp(argv[0], list(argv))
-    except OSError as error:
-        raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error
-
-
 def status(*, watch: bool, as_json: bool) -> int:
-    """Show the nodes of the lab that is up, or whose scenario happens just now."""
+    """Show the nodes."""
     if watch and as_json:
-        raise UsageError("`--json` is one document and `--watch` has no end", hint="take one of them out")
-    up, engine = _adopt_running_lab()
-    try:
-        with LabMonitor(up, engine, lab_home()) as following:
-            following.settle()
-            if watch:
-                return _watch_status(following)
-            following.mend()
-            rows, faults = following.rows(), following.faults()
-    finally:
-        engine.close()
+        raise UsageError("`--json` is one document, and `--watch` has no end", hint="remove one of them")
+    running, engine = _adopt_running_lab()
+    with closing(engine), LabMonitor(running, engine, lab_home()) as monitor:
+        monitor.settle()
+        if watch:
+            return _watch_status(monitor)
+        monitor.restore_rules()
+        rows, faults = monitor.rows(), monitor.faults()
     if as_json:
         nodes = [{**asdict(row), "progress": row.progress} for row in rows]
-        print_json({**asdict(up), "nodes": nodes, "faults": [asdict(fault) for fault in faults]})
+        print_json({**asdict(running), "nodes": nodes, "faults": [asdict(fault) for fault in faults]})
         return EXIT_OK
-    print(f"{up.scenario} is up as {up.project}, record: {up.record}")
+    print(f"{running.scenario} is up as {running.project}, record: {running.record}")
     print_table(
         ("node", "address", "state", "pieces", "from"),
         [(row.node, row.address, row.life, row.progress, row.source) for row in rows],
@@ -134,16 +87,60 @@ def status(*, watch: bool, as_json: bool) -> int:
     return EXIT_OK
 
 
-def _watch_status(following: LabMonitor) -> int:
+def _adopt_running_lab() -> tuple[lab_store.RunningLab, Engine]:
+    running = lab_store.find_current_lab(lab_home())
+    if running is None:
+        raise UsageError("no lab is up here", hint="`make up scenario=three_seeders` brings one up")
+    engine = make_engine(running.engine)
+    try:
+        engine.check()
+        engine.adopt(running.project)
+    except BaseException:
+        engine.close()
+        raise
+    return running, engine
+
+
+def _require_node(engine: Engine, node: str) -> None:
+    if node not in engine.places:
+        close = difflib.get_close_matches(node, engine.places, 1)
+        meant = f"did you mean `{close[0]}`? " if close else ""
+        raise UsageError(f"there is no node `{node}`", hint=f"{meant}the nodes are: {', '.join(sorted(engine.places))}")
+
+
+def _print_logs_json(running: lab_store.RunningLab, engine: Engine, nodes: Sequence[str]) -> int:
+    lines: dict[str, list[dict[str, object]]] = {node: [] for node in nodes}
+
+    def collect(line: LogLine) -> None:
+        if line.node in lines:
+            lines[line.node].append({"time": show_time(line.time), "text": line.text})
+
+    with LabMonitor(running, engine, lab_home(), collect) as monitor:
+        monitor.settle()
+    print_json({**asdict(running), "logs": lines})
+    return EXIT_OK
+
+
+def _watch_status(monitor: LabMonitor) -> int:
     console = Console()
     try:
         if console.is_terminal and not console.is_dumb_terminal:
-            show_live(following, console)
+            show_live(monitor, console)
         else:
-            for line in plain_lines(following):
+            for line in plain_lines(monitor):
                 print(printable(line), flush=True)
     except Interrupted:
-        # Ctrl-C is how one ends it.
+        # Ctrl-C is the normal end.
         return EXIT_OK
-    print(f"{following.up.scenario} is gone")
+    print(f"{monitor.running.scenario} is gone")
     return EXIT_OK
+
+
+def _replace_process(argv: Sequence[str]) -> int:
+    """Replace this process by a command, which thereby gets the terminal, its signals, and the exit status."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execvp(argv[0], list(argv))
+    except OSError as error:
+        raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error

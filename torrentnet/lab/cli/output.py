@@ -1,21 +1,29 @@
-"""What commands print on standard output: one JSON document, or a table."""
+"""Where commands print: one JSON document or a table on standard output, progress in a view.
+
+Tested in tests/unit/lab/cli/test_app.py and test_status.py.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from torrentnet.lab.cli.progress import printable
+from torrentnet.lab.cli.progress import ProgressView, make_progress_view, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PIPE_WIDTH = 400
+PIPE_WIDTH: Final = 400
+
+
+def open_view(*, as_json: bool) -> ProgressView:
+    """Return the view of a command; with ``--json``, standard output belongs to the document."""
+    return ProgressView(Console(stderr=True)) if as_json else make_progress_view(Console())
 
 
 def print_json(document: object) -> None:
@@ -24,9 +32,8 @@ def print_json(document: object) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headers: as wide as the terminal is, or as wide as it needs to be in a pipe."""
+    """Print rows under headers, as wide as the terminal; in a pipe, as wide as the table needs."""
     terminal = sys.stdout.isatty()
-    # In a pipe there is no width to keep to.
     console = Console() if terminal else Console(width=PIPE_WIDTH)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for header in headers:

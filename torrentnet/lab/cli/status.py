@@ -1,11 +1,11 @@
-"""What ``torrentnet status`` shows of a lab: its nodes, what they do, and what they suffer from."""
+"""What ``torrentnet status`` shows of a lab: its nodes, their progress, and the faults of its network."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
 from rich.live import Live
@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from torrentnet.lab.cli.progress import BAR_WIDTH, REFRESH_PER_S, printable
+from torrentnet.lab.cli.progress import BAR_WIDTH, REFRESH_PER_SECOND, printable
 from torrentnet.lab.engines.types import ALIVE, NodeStatus, StateChange
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.network import persisted_rules
@@ -30,16 +30,17 @@ if TYPE_CHECKING:
     from torrentnet.lab.home.lab_store import ActiveFault, RunningLab
     from torrentnet.lab.run.lab_state import NodeSnapshot
 
-TRACKER = "tracker"
-"""So every lab's tracker is called."""
-MAX_PARALLEL_NODES = 4
-QUIET_INTERVAL = 0.25
-"""The nodes' logs have been read when nothing has come for so long ..."""
-READ_TIMEOUT = 3.0
-"""... and in no case later: a busy lab is never quiet."""
-LINE_INTERVAL = 1.0
-SET_AGAIN, LOST = "set again", "lost: "
-STYLES = {"running": "cyan", "seed": "green", "paused": "yellow", "gone": "red"}
+TRACKER: Final = "tracker"
+"""The name of every lab's tracker."""
+MAX_PARALLEL_NODES: Final = 4
+QUIET_INTERVAL: Final = 0.25
+"""The nodes' logs are read completely when no line has arrived for this time ..."""
+READ_TIMEOUT: Final = 3.0
+"""... and at the latest after this one: a busy lab is never quiet."""
+LINE_INTERVAL: Final = 1.0
+RULES_RESTORED: Final = "set again"
+RULES_LOST: Final = "lost: "
+STYLES: Final = {"running": "cyan", "seed": "green", "paused": "yellow", "gone": "red"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,172 +50,171 @@ class NodeRow:
     node: str
     address: str
     state: str
-    """As the engine says it: ``running``, ``exited (137)``."""
+    """The engine's: ``running``, ``exited (137)``."""
     doing: str
-    """``get`` or ``seed``, as the peer itself says; empty for the tracker."""
+    """The peer's own state: ``get`` or ``seed``; empty for the tracker."""
     have: int
     pieces: int
-    """Of the file; 0 where the node has not said how many there are."""
+    """Of the file; 0 as long as the node has not reported it."""
     source: str
     """The peer that it downloads from."""
     rules: str = ""
-    """What became of its rules where it was started again by hand: SET_AGAIN, or LOST and why."""
+    """The rules of a node that was started again by hand: RULES_RESTORED, or RULES_LOST and the reason."""
 
     @property
     def progress(self) -> str:
-        """``12/32``; empty where there is none."""
+        """``12/32``; empty where it is unknown."""
         return f"{self.have}/{self.pieces}" if self.pieces else ""
 
     @property
     def life(self) -> str:
-        """The state in one word or two, with the peer program's own where it lives."""
+        """The state in a word or two: the peer's own where it has one."""
         life = self.doing if self.state == "running" and self.doing else self.state
-        return f"{life} (rules lost)" if self.rules.startswith(LOST) else life
+        return f"{life} (rules lost)" if self.rules.startswith(RULES_LOST) else life
 
 
 class LabMonitor:
-    """Follows a lab that another process has brought up. A context manager: its end lets go of the engine's streams."""
+    """Follows a lab that another process has brought up. A context manager: its end closes the engine's streams."""
 
     def __init__(
-        self, up: RunningLab, engine: Engine, home: Path, on_line: Callable[[LogLine], None] | None = None
+        self, running: RunningLab, engine: Engine, home: Path, on_line: Callable[[LogLine], None] | None = None
     ) -> None:
-        self.up = up
+        self.running = running
         self._engine = engine
         self._home = home
         self._nodes = sorted(engine.places, key=natural_key)
         self._rules: dict[str, str] = {}
-        self._looked: dict[str, tuple[int, NodeState]] = {}
-        """At which starts and states :meth:`mend` has looked."""
-        self._board = LabState(self._nodes, None if on_line is None else lambda line, _: on_line(line))
+        self._checked: dict[str, tuple[int, NodeState]] = {}
+        """The starts and states for which :meth:`restore_rules` has checked each node."""
+        self._lab_state = LabState(self._nodes, None if on_line is None else lambda line, _: on_line(line))
 
     def __enter__(self) -> LabMonitor:
-        with ThreadPoolExecutor(MAX_PARALLEL_NODES, "status") as hands:
-            states = list(hands.map(self._engine.state, self._nodes))
-        for node, found in zip(self._nodes, states, strict=True):
-            self._board.take_state(StateChange(node, time.time(), found))
-        self._engine.watch(self._board.take_line, self._board.take_state)
+        with ThreadPoolExecutor(MAX_PARALLEL_NODES, "status") as pool:
+            states = list(pool.map(self._engine.state, self._nodes))
+        for node, state in zip(self._nodes, states, strict=True):
+            self._lab_state.take_state(StateChange(node, time.time(), state))
+        self._engine.watch(self._lab_state.take_line, self._lab_state.take_state)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._engine.unwatch()
 
     def settle(self) -> None:
-        """Wait until what the nodes have said so far has been read."""
+        """Wait until what the nodes have printed so far has been read."""
         deadline = time.monotonic() + READ_TIMEOUT
-        version = self._board.version
+        version = self._lab_state.version
         while time.monotonic() < deadline:
-            later = self._board.wait_change(version, QUIET_INTERVAL)
+            later = self._lab_state.wait_change(version, QUIET_INTERVAL)
             if later == version:
                 return
             version = later
 
-    def mend(self) -> None:
-        """Give nodes that were started again by hand the rules that the lab was left with; :meth:`rows` tell of it."""
-        views = {node: self._board.view(node) for node in self._nodes}
-        seen = {node: (view.starts, view.state) for node, view in views.items() if view.state.status in ALIVE}
-        new = [node for node, now in seen.items() if self._looked.get(node) != now]
-        self._looked = seen
-        if new:
-            for node, problem in persisted_rules.restore_rules(self._home, self.up.project, self._engine, new).items():
-                self._rules[node] = f"{LOST}{problem}" if problem else SET_AGAIN
+    def restore_rules(self) -> None:
+        """Set the lab's rules in nodes that were started again by hand; :meth:`rows` report it."""
+        snapshots = {node: self._lab_state.view(node) for node in self._nodes}
+        alive = {node: (seen.starts, seen.state) for node, seen in snapshots.items() if seen.state.status in ALIVE}
+        changed = [node for node, now in alive.items() if self._checked.get(node) != now]
+        self._checked = alive
+        if changed:
+            restored = persisted_rules.restore_rules(self._home, self.running.project, self._engine, changed)
+            for node, problem in restored.items():
+                self._rules[node] = f"{RULES_LOST}{problem}" if problem else RULES_RESTORED
 
     def rows(self) -> list[NodeRow]:
-        """All nodes, the tracker first."""
-        return [self._row(node, self._board.view(node)) for node in self._nodes]
+        """Return all nodes, the tracker first."""
+        return [self._row(node, self._lab_state.view(node)) for node in self._nodes]
 
-    def _row(self, node: str, view: NodeSnapshot) -> NodeRow:
-        living = view.state.status in ALIVE
-        source = view.source if living and view.doing == "get" else ""
-        address = self._engine.places[node].address
-        # The tracker tells of everybody's pieces and has none.
-        have, pieces = (0, 0) if node == TRACKER else (view.have, view.pieces)
+    def _row(self, node: str, snapshot: NodeSnapshot) -> NodeRow:
+        alive = snapshot.state.status in ALIVE
+        # The tracker reports everybody's pieces and has none itself.
+        have, pieces = (0, 0) if node == TRACKER else (snapshot.have, snapshot.pieces)
         return NodeRow(
-            node,
-            address,
-            str(view.state),
-            view.doing if living else "",
-            have,
-            pieces,
-            source,
-            self._rules.get(node, ""),
+            node=node,
+            address=self._engine.places[node].address,
+            state=str(snapshot.state),
+            doing=snapshot.doing if alive else "",
+            have=have,
+            pieces=pieces,
+            source=snapshot.source if alive and snapshot.doing == "get" else "",
+            rules=self._rules.get(node, ""),
         )
 
     def faults(self) -> list[ActiveFault]:
-        """What the network suffers from now."""
-        return lab_store.read_faults(self._home, self.up.project)
+        """Return what is in force in the network now."""
+        return lab_store.read_faults(self._home, self.running.project)
 
     @property
     def gone(self) -> bool:
         """Whether the lab has been removed."""
-        return all(self._board.view(node).state.status is NodeStatus.GONE for node in self._nodes)
+        return all(self._lab_state.view(node).state.status is NodeStatus.GONE for node in self._nodes)
 
     def wait(self, timeout: float) -> None:
-        """Wait until something comes in, or for so many seconds."""
-        self._board.wait_change(self._board.version, timeout)
+        """Wait until a node prints or changes, at most ``timeout`` seconds."""
+        self._lab_state.wait_change(self._lab_state.version, timeout)
 
 
 def natural_key(name: str) -> tuple[bool, str, int]:
-    """The tracker first, then by name and number: ``leecher-10`` comes after ``leecher-9``."""
+    """Sort the tracker first, then by name and number: ``leecher-10`` after ``leecher-9``."""
     group, _, number = name.rpartition("-")
     return (name != TRACKER, group or name, int(number) if number.isdigit() else 0)
 
 
 def fault_lines(faults: list[ActiveFault], now: float) -> Iterator[str]:
-    """What the network suffers from, as lines."""
+    """Yield what is in force in the network, as lines."""
     for fault in faults:
         yield f"link: {fault.text}" if fault.link else f"fault: {fault.text} (for {max(0.0, now - fault.since):.1f} s)"
 
 
 def rule_lines(rows: Iterable[NodeRow]) -> Iterator[str]:
-    """Whose rules were not in force, as lines."""
+    """Yield a line for each node whose rules were not in force."""
     for row in rows:
         if row.rules:
-            what = "are set again" if row.rules == SET_AGAIN else f"cannot be set: {row.rules.removeprefix(LOST)}"
+            problem = row.rules.removeprefix(RULES_LOST)
+            what = "are set again" if row.rules == RULES_RESTORED else f"cannot be set: {problem}"
             yield f"{row.node} was started again by hand, without the rules of its links; they {what}"
 
 
-def show_live(watch: LabMonitor, console: Console) -> None:
+def show_live(monitor: LabMonitor, console: Console) -> None:
     """Show the lab on a terminal until it is gone."""
-    with Live(get_renderable=lambda: _render(watch, console), console=console, refresh_per_second=REFRESH_PER_S):
-        while not watch.gone:
-            watch.mend()
-            watch.wait(LINE_INTERVAL)
+    with Live(get_renderable=lambda: _render(monitor, console), console=console, refresh_per_second=REFRESH_PER_SECOND):
+        while not monitor.gone:
+            monitor.restore_rules()
+            monitor.wait(LINE_INTERVAL)
 
 
-def plain_lines(watch: LabMonitor) -> Iterator[str]:
-    """The lab as lines, one for each node that has changed, until it is gone."""
-    told: dict[str, NodeRow] = {}
-    told_faults: list[str] = []
+def plain_lines(monitor: LabMonitor) -> Iterator[str]:
+    """Yield the lab as lines, one for each node that has changed, until it is gone."""
+    shown: dict[str, NodeRow] = {}
+    shown_faults: list[str] = []
     while True:
-        gone = watch.gone
-        faults = [fault.text for fault in watch.faults()]
-        yield from (f"begins: {text}" for text in faults if text not in told_faults)
-        yield from (f"is over: {text}" for text in told_faults if text not in faults)
-        told_faults = faults
-        watch.mend()
-        for row in watch.rows():
-            if told.get(row.node) != row:
-                if row.rules and (row.node not in told or told[row.node].rules != row.rules):
+        gone = monitor.gone
+        faults = [fault.text for fault in monitor.faults()]
+        yield from (f"begins: {text}" for text in faults if text not in shown_faults)
+        yield from (f"ends: {text}" for text in shown_faults if text not in faults)
+        shown_faults = faults
+        monitor.restore_rules()
+        for row in monitor.rows():
+            if shown.get(row.node) != row:
+                if row.rules and (row.node not in shown or shown[row.node].rules != row.rules):
                     yield from rule_lines([row])
-                told[row.node] = row
+                shown[row.node] = row
                 source = f"from {row.source}" if row.source else ""
                 yield " ".join(part for part in (row.node, row.address, row.life, row.progress, source) if part)
         if gone:
             return
         deadline = time.monotonic() + LINE_INTERVAL
-        while (left := deadline - time.monotonic()) > 0 and not watch.gone:
-            watch.wait(left)
+        while (left := deadline - time.monotonic()) > 0 and not monitor.gone:
+            monitor.wait(left)
 
 
-def _render(watch: LabMonitor, console: Console) -> RenderableType:
-    rows = watch.rows()
-    faults = [*fault_lines(watch.faults(), time.time()), *rule_lines(rows)]
-    table = Table(
-        title=Text(watch.up.scenario, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
+def _render(monitor: LabMonitor, console: Console) -> RenderableType:
+    rows = monitor.rows()
+    faults = [*fault_lines(monitor.faults(), time.time()), *rule_lines(rows)]
+    title = Text(monitor.running.scenario, "bold")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for header in ("node", "address", "state", "pieces", "", "from"):
         table.add_column(header, justify="right" if header == "pieces" else "left", no_wrap=True)
-    # Two lines are left for the title and the headers, one for the cursor.
+    # Leaves lines for the title, the headers and the cursor.
     room = max(4, console.height - 4 - len(faults))
     shown = rows if len(rows) <= room else rows[: room - 1]
     for row in shown:

@@ -1,10 +1,13 @@
-"""``torrentnet sweep``: many labs, one after the other, and one sheet of figures."""
+"""``torrentnet sweep``: many labs, one after the other, and one table of figures.
+
+Tested in tests/unit/lab/cli/test_app.py and tests/integration/test_sweep.py.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -12,7 +15,7 @@ from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import ProgressView
 from torrentnet.lab.engines import choose_engine, preload_engines
 from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
-from torrentnet.lab.home.paths import lab_home
+from torrentnet.lab.home.paths import lab_home, relative_to_home
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
 from torrentnet.lab.scenario.catalog import find_plan, parse_settings
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.tools.distribution import Distribution
     from torrentnet.lab.verdict.outcome import Outcome
 
-MAX_RUNS = 100
+MAX_RUNS: Final = 100
 
 
 def run_sweep(
@@ -42,57 +45,53 @@ def run_sweep(
     runs: Path | None,
     as_json: bool,
 ) -> int:
-    """Run a scenario over a grid; answers with the exit status. Everything is read before anything is run."""
-    given = parse_settings(settings)
-    grid = parse_grid(grid_words, given)
+    """Run a scenario at every point of a grid; return the exit status. All input is checked before the first run."""
+    values = parse_settings(settings)
+    grid = parse_grid(grid_words, values)
     if not 1 <= repeat <= MAX_RUNS:
-        raise UsageError(f"`--repeat {repeat}`: 1 to {MAX_RUNS} make sense")
-    if taken := [name for name in grid if name in RESULT_COLUMNS]:
-        raise UsageError(f"`{taken[0]}` is a column of the figures", hint="give the scenario's parameter another name")
-    todo = [SweepPoint.of(values, find_plan(scenario, {**given, **values})) for values in grid_points(grid)]
+        raise UsageError(f"`--repeat {repeat}` is not between 1 and {MAX_RUNS}")
+    if clash := next((name for name in grid if name in RESULT_COLUMNS), None):
+        raise UsageError(f"`{clash}` is a column of the figures", hint="give the scenario's parameter another name")
+    points = [SweepPoint.of(point, find_plan(scenario, {**values, **point})) for point in grid_points(grid)]
     home = lab_home()
     view = ProgressView(Console(stderr=as_json))
-    interrupts = InterruptHandler(view.say)
+    interrupts = InterruptHandler(view.print_line)
     with interrupts.installed():
-        with interrupts.shield(saying=""):
+        with interrupts.shield(message=""):
             preload_engines()
         engine = _prepare_engine(engine_name, view)
-        name = todo[0].plan.name
+        name = points[0].plan.name
         directory = make_dated_directory((runs or home / "runs") / "sweeps", name)
-        about = {"scenario": name, "grid": {key: list(values) for key, values in grid.items()}, "settings": given}
-        sheet = SweepTable(directory, home, about)
+        about = {"scenario": name, "grid": {key: list(column) for key, column in grid.items()}, "settings": values}
+        table = SweepTable(directory, home, about)
         code = EXIT_OK
 
         def play(plan: Plan) -> tuple[Outcome, Distribution | None]:
             return run_scenario(plan, engine, home=home, runs=runs, interrupts=interrupts)
 
         try:
-            for row in run_points(todo, repeat, play, sheet, view.say):
+            for row in run_points(points, repeat, play, table, view.print_line):
                 if row.verdict is not Verdict.PASS:
                     code = EXIT_FAILED
         except Interrupted:
-            view.say("interrupted; what has been measured stays")
+            view.print_line("interrupted; the rows so far are kept")
             code = EXIT_INTERRUPTED
         finally:
             with interrupts.shield():
-                if sheet.rows:
-                    view.say(f"figures: {_relative(directory / CSV_FILE, home)}")
+                if table.rows:
+                    view.print_line(f"figures: {relative_to_home(directory / CSV_FILE, home)}")
                 else:
                     directory.rmdir()
-    if as_json and sheet.rows:
+    if as_json and table.rows:
         print_json(json.loads((directory / JSON_FILE).read_text(encoding="utf-8")))
     return code
 
 
 def _prepare_engine(engine_name: str, view: ProgressView) -> str:
-    """Say which engine it will be; answers with its name. Raises EngineError where there is none."""
+    """Choose an engine and prepare it; return its name. Raises EngineError where there is none."""
     choice = choose_engine(engine_name)
     with contextlib.closing(choice.engine):
         choice.engine.check()
-        view.say(str(choice))
-        choice.engine.prepare(view.say)
+        view.print_line(str(choice))
+        choice.engine.prepare(view.print_line)
     return choice.engine.name
-
-
-def _relative(path: Path, home: Path) -> str:
-    return str(path.relative_to(home)) if path.is_relative_to(home) else str(path)

@@ -1,9 +1,11 @@
-"""Removing what earlier labs left behind: those of dead owners, and the one that is up in a directory."""
+"""Removal of labs: of those whose owner has died, and of the one that is up."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
+from torrentnet.lab.engines import make_engine
 from torrentnet.lab.engines.local import registry
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.home.dotenv import remove_env_block
@@ -17,34 +19,46 @@ if TYPE_CHECKING:
 LOCAL = "local"
 
 
-def remove_orphans(engine: Engine, home: Path, say: ProgressCallback) -> list[str]:
-    """Remove everything of labs whose owner was killed before it could; answers with their projects."""
-    swept = engine.sweep()
+def remove_orphans(engine: Engine, home: Path, report: ProgressCallback) -> list[str]:
+    """Remove everything of labs whose owner was killed; return their projects."""
+    removed = engine.sweep()
     if engine.name != LOCAL:
         # Files of processes that have ended: to look for them takes nothing, whatever runs the nodes today.
-        swept += registry.collect_orphans()
-    for project in swept:
-        say(f"removed what {project} left behind")
-        lab_store.remove_lab_directory(home, project)
-        lab_store.forget_running_lab(home, project)
-    for project in list(lab_store.orphaned_projects(home)):
-        lab_store.remove_lab_directory(home, project)
-        lab_store.forget_running_lab(home, project)
-    return swept
+        removed += registry.collect_orphans()
+    for project in removed:
+        report(f"removed what {project} left behind")
+    for project in (*removed, *lab_store.orphaned_projects(home)):
+        _forget(home, project)
+    return removed
 
 
-def take_down(engine: Engine, home: Path, say: ProgressCallback) -> lab_store.RunningLab | None:
-    """Remove the lab that is up in ``home``; answers with it, or None where there is none.
+def take_down(engine: Engine, home: Path, report: ProgressCallback) -> lab_store.RunningLab | None:
+    """Remove the lab that is up in ``home`` and return it; None where there is none.
 
-    The engine is bound to that lab afterwards, and of no use for another one.
+    Afterwards the engine is bound to that lab and cannot create another.
     """
-    up = lab_store.read_running_lab(home)
-    if up is None:
-        # A block in .env without a lab is what a crash between two writes leaves.
+    running = lab_store.read_running_lab(home)
+    if running is None:
+        # A crash between two writes leaves a block in .env without a lab.
         remove_env_block(home)
         return None
-    engine.adopt(up.project, missing_ok=True)
-    engine.destroy(say)
-    lab_store.remove_lab_directory(home, up.project)
-    lab_store.forget_running_lab(home, up.project)
-    return up
+    engine.adopt(running.project, missing_ok=True)
+    engine.destroy(report)
+    _forget(home, running.project)
+    return running
+
+
+def take_down_running_lab(home: Path, default_engine: str, report: ProgressCallback) -> None:
+    """Make room for a new lab: remove the one that is up in ``home``, with the engine that it runs on."""
+    running = lab_store.read_running_lab(home)
+    if running is None:
+        return
+    report(f"{running.scenario} is up already; taking it down first")
+    with contextlib.closing(make_engine(running.engine or default_engine)) as engine:
+        engine.check()
+        take_down(engine, home, report)
+
+
+def _forget(home: Path, project: str) -> None:
+    lab_store.remove_lab_directory(home, project)
+    lab_store.forget_running_lab(home, project)

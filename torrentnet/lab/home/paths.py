@@ -20,6 +20,11 @@ def lab_home() -> Path:
     return Path(os.environ.get("TORRENTNET_HOME") or checkout_root()).resolve()
 
 
+def relative_to_home(path: Path, home: Path) -> str:
+    """Return a path for people: relative to the home directory where it is inside."""
+    return str(path.relative_to(home)) if path.is_relative_to(home) else str(path)
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file's content at once: a reader sees the old text or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)

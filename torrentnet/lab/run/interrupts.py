@@ -1,50 +1,50 @@
-"""Ctrl-C and its relatives: one ends the work, and none disturbs the clean-up."""
+"""Ctrl-C and its relatives: a signal ends the work once, and never interrupts the clean-up."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLEANING_UP: Final = "still cleaning up ..."
+
 
 class Interrupted(BaseException):
-    """SIGINT, SIGTERM or SIGHUP came. No ordinary exception: nothing but the command line's end may catch it."""
+    """SIGINT, SIGTERM or SIGHUP was received. Only the end of the command line may catch it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.signal = signal.Signals(number)
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
 class InterruptHandler:
-    """Raises :class:`Interrupted` once, in the main thread, and never inside of :meth:`shield`.
+    """Raises :class:`Interrupted` once, in the main thread, and never inside :meth:`shield`.
 
-    A second signal, and any that comes while something is being cleaned up, is answered with one line by ``say``.
+    Each later signal, and each that arrives during a clean-up, is acknowledged with one line by ``print_line``.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print_line = print_line
         self._depth = 0
         self._raised = False
         self._pending: int | None = None
-        self._saying = "still cleaning up ..."
+        self._message = CLEANING_UP
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[InterruptHandler]:
-        """Handle the signals inside of the block."""
+        """Handle the signals inside the block. Does nothing outside the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
         before = {number: signal.getsignal(number) for number in SIGNALS}
         for number, handler in before.items():
-            # nohup sets SIGHUP to be ignored, and means it.
+            # nohup ignores SIGHUP on purpose.
             if not (number == signal.SIGHUP and handler is signal.SIG_IGN):
                 signal.signal(number, self._handle)
         try:
@@ -54,18 +54,18 @@ class InterruptHandler:
                 signal.signal(number, handler)
 
     @contextlib.contextmanager
-    def shield(self, saying: str = "still cleaning up ...") -> Iterator[None]:
-        """Put off signals until the block's end: for what must not be cut off half way.
+    def shield(self, message: str = CLEANING_UP) -> Iterator[None]:
+        """Delay signals until the block's end: for what must not be left half done.
 
-        ``saying`` answers a signal that comes meanwhile; empty for what takes no time that a person would notice.
+        ``message`` acknowledges a signal meanwhile; leave it empty for a block that takes no noticeable time.
         """
         self._depth += 1
-        before, self._saying = self._saying, saying
+        before, self._message = self._message, message
         try:
             yield
         finally:
             self._depth -= 1
-            self._saying = before
+            self._message = before
             if self._depth == 0 and self._pending is not None and not self._raised:
                 self._raised = True
                 raise Interrupted(self._pending)
@@ -73,8 +73,8 @@ class InterruptHandler:
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self._raised or self._depth:
             self._pending = number
-            if self._saying:
-                self._say(self._saying)
+            if self._message:
+                self._print_line(self._message)
             return
         self._raised = True
         raise Interrupted(number)

@@ -35,7 +35,7 @@ class NetworkFault(UndoHandle):
         self, faults: NetworkFaults, laid: OverrideResult, patch: LinkOverride, note: Callable[[NetworkFault], None]
     ) -> None:
         super().__init__(self._lift)
-        self._faults = faults
+        self.faults = faults
         self._number = laid.number
         self._note = note
         self.patch = patch
@@ -45,7 +45,7 @@ class NetworkFault(UndoHandle):
         """What was counted while it was in force; None as long as it is."""
 
     def _lift(self) -> None:
-        self.measured = self._faults.lift(self._number).get(self._number)
+        self.measured = self.faults.lift(self._number).get(self._number)
         self._note(self)
 
 
@@ -129,8 +129,8 @@ class NetworkVerbs(NodeVerbs):
 
     def heal(self) -> None:
         """End everything that was done by hand and can be undone: patches and pauses."""
-        while self._by_hand:
-            self._by_hand.pop().end()
+        while self._undo_handles:
+            self._undo_handles.pop().end()
 
     def measure(self) -> dict[Pair, Counters]:
         """What the network's rules have counted of every pair (source, destination) since the lab began.

@@ -68,10 +68,10 @@ class NodeVerbs:
     """The verbs of one lab's nodes. Nodes are meant by name or by group; several are hit side by side."""
 
     engine: Engine
-    board: LabState
+    nodes: LabState
     _nodes: dict[str, NodePlan]
     _recorder: Recorder
-    _by_hand: list[UndoHandle]
+    _undo_handles: list[UndoHandle]
     """What can be undone."""
 
     # ── verbs ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -98,7 +98,7 @@ class NodeVerbs:
         return self._undone_later(UndoHandle(lambda: self._thaw(who)))
 
     def _undone_later(self, undo: U) -> U:
-        self._by_hand.append(undo)
+        self._undo_handles.append(undo)
         return undo
 
     def resume(self, *who: str) -> None:
@@ -168,7 +168,7 @@ class NodeVerbs:
 
         Raises WaitedInVain, with the last lines of ``nodes``, when time is up.
         """
-        if not self.board.wait_until(condition, timeout):
+        if not self.nodes.wait_until(condition, timeout):
             raise WaitTimeoutError(f"waited {timeout:g} s in vain until {what}{self._last_lines(nodes)}")
 
     def wait_event(
@@ -179,7 +179,7 @@ class NodeVerbs:
         found: list[Event] = []
 
         def there() -> bool:
-            event = self.board.first(node, *names, since=since, **fields)
+            event = self.nodes.first(node, *names, since=since, **fields)
             if event is not None:
                 found.append(event)
             return bool(found)
@@ -191,6 +191,6 @@ class NodeVerbs:
     def _last_lines(self, nodes: Iterable[str]) -> str:
         text = ""
         for node in nodes:
-            lines = self.board.last_lines(node)[-MAX_QUOTED_LINES:] or ["(nothing)"]
+            lines = self.nodes.last_lines(node)[-MAX_QUOTED_LINES:] or ["(nothing)"]
             text += f"\nthe last lines of {node}:" + "".join(f"\n    {line}" for line in lines)
         return text

@@ -1,4 +1,4 @@
-"""When a lab's leechers had the file, on the clock of the first moment at which they could begin."""
+"""How a file was distributed: when each leecher had it, from the first moment at which a transfer could begin."""
 
 from __future__ import annotations
 
@@ -19,61 +19,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """How a file got from the seeds to the leechers."""
+    """The distribution of a file from the seeds to the leechers."""
 
     began: float | None
-    """Seconds since the epoch at which a leecher was up and a seeder shared the file, both for the first time together;
-    None where that never was."""
+    """Seconds since the epoch at which, for the first time, a leecher was up while a seeder shared the file; None where
+    that never was."""
     done: Mapping[str, float]
-    """Seconds from then on until each leecher had the file whole, by node; those that never had it are not here."""
+    """Seconds from then on until each leecher was complete, by node; a leecher that never was is missing."""
     leechers: int
-    """How many there are."""
-    early: int
-    """Leechers that were not up yet when it began."""
+    """Number of leechers."""
+    late: int
+    """Leechers that were not up yet when the distribution began."""
     seeds_sent: int | None = None
-    """Bytes on the wire that the seeds sent, as the links' queues have counted; None where no link is shaped."""
+    """Bytes on the wire that the seeds sent, as the links' queues counted them; None where no link is shaped."""
     leechers_sent: int | None = None
     """The same for the leechers."""
 
     @property
     def first(self) -> float | None:
-        """Seconds until the first leecher was ready."""
+        """Seconds until the first leecher was complete."""
         return min(self.done.values(), default=None)
 
     @property
     def last(self) -> float | None:
-        """Seconds until the last leecher was ready; None while one is not."""
+        """Seconds until the last leecher was complete; None while one is not."""
         return max(self.done.values()) if len(self.done) == self.leechers else None
 
 
-def measure_distribution(plan: Plan, board: LabState, measure: Callable[[], Mapping[Pair, Counters]]) -> Distribution:
-    """What the nodes have said. ``measure`` answers with the counters of the links, as the lab's faults have them."""
+def measure_distribution(
+    plan: Plan, lab_state: LabState, count_links: Callable[[], Mapping[Pair, Counters]]
+) -> Distribution:
+    """Return the distribution that the nodes' events describe. ``count_links`` returns the counters of the links."""
     leechers = [node.name for node in plan.nodes if node.role is Role.GET]
     seeds = [node.name for node in plan.nodes if node.role is Role.SHARE]
-    up = {name: event.time for name in leechers if (event := board.first(name, "listening"))}
-    whole = {name: event.time for name in leechers if (event := board.first(name, "completed"))}
+    up = {name: event.time for name in leechers if (event := lab_state.first(name, "listening"))}
+    complete = {name: event.time for name in leechers if (event := lab_state.first(name, "completed"))}
     began: float | None = None
     if up:
-        first = min(up.values())
-        began = min(
-            (max(first, since) for name in seeds for since, until in _sharing_intervals(board, name) if until > first),
-            default=None,
-        )
-    counted = measure()
+        first_up = min(up.values())
+        intervals = (interval for name in seeds for interval in _sharing_intervals(lab_state, name))
+        began = min((max(first_up, since) for since, until in intervals if until > first_up), default=None)
+    counted = count_links()
     return Distribution(
         began=began,
-        done={} if began is None else {name: time - began for name, time in whole.items()},
+        done={} if began is None else {name: time - began for name, time in complete.items()},
         leechers=len(leechers),
-        early=0 if began is None else sum(name not in up or up[name] > began for name in leechers),
+        late=0 if began is None else sum(name not in up or up[name] > began for name in leechers),
         seeds_sent=_bytes_sent(counted, seeds),
         leechers_sent=_bytes_sent(counted, leechers),
     )
 
 
-def _sharing_intervals(board: LabState, seed: str) -> Iterator[tuple[float, float]]:
-    """From when until when a seed shared its file, each time that it was started."""
-    ends = [change.time for change in board.ends(seed)]
-    for event in board.events(seed, "published"):
+def _sharing_intervals(lab_state: LabState, seed: str) -> Iterator[tuple[float, float]]:
+    """Yield from when until when a seed shared its file, for each start of its program."""
+    ends = [change.time for change in lab_state.ends(seed)]
+    for event in lab_state.events(seed, "published"):
         yield event.time, min((end for end in ends if end > event.time), default=math.inf)
 
 

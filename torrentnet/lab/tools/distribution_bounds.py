@@ -1,8 +1,10 @@
-"""How fast a file can be spread at best: the textbook's two distribution times, for a scenario with uplinks.
+"""The textbook's two lower bounds for the distribution time of a file, for a scenario with uplinks.
 
 J. F. Kurose and K. W. Ross, "Computer Networking: A Top-Down Approach", on peer-to-peer file distribution; with several
 seeds and unequal peers: R. Kumar and K. W. Ross, "Peer-Assisted File Distribution: The Minimum Distribution Time",
-HotWeb 2006. Fluids have no pieces, and no headers: what a lab measures is longer by those at least.
+HotWeb 2006. The model is a fluid without pieces and headers; measured times are longer by these at least.
+
+Tested in tests/unit/lab/tools/test_sweep.py.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DistributionBounds:
-    """Seconds until the last leecher has the whole file, at best."""
+    """The least seconds until the last leecher has the whole file."""
 
     client_server: float
     """Where only the seeds send: N F / us."""
@@ -28,13 +30,13 @@ class DistributionBounds:
 
 
 def distribution_times(size: float, seeds: float, leechers: list[float]) -> DistributionBounds:
-    """The two bounds for a file of ``size`` bits, the seeds' upload together and each leecher's, in bits a second."""
-    wanted = len(leechers) * size
-    return DistributionBounds(wanted / seeds, max(size / seeds, wanted / (seeds + sum(leechers))))
+    """Return the bounds for ``size`` bits, the seeds' total upload and each leecher's, in bits per second."""
+    total = len(leechers) * size
+    return DistributionBounds(total / seeds, max(size / seeds, total / (seeds + sum(leechers))))
 
 
 def distribution_bounds(plan: Plan) -> DistributionBounds | None:
-    """The bounds of a scenario; None unless it has one file and its ``links`` give every peer an ``uplink``."""
+    """Return a scenario's bounds; None unless it has one file and ``links`` that give every peer an ``uplink``."""
     seeds = [node for node in plan.nodes if node.role is Role.SHARE]
     leechers = [node for node in plan.nodes if node.role is Role.GET]
     if len(plan.files) != 1 or not seeds or not leechers:
@@ -51,11 +53,11 @@ def distribution_bounds(plan: Plan) -> DistributionBounds | None:
 
 def _uplinks(plan: Plan) -> dict[str, float]:
     state = NetworkState()
-    for patch in plan.links:
-        state, _ = state.add(patch)
-    return {pair[0]: asked.uplink for pair, asked in state.links().items() if asked.uplink}
+    for override in plan.links:
+        state, _ = state.add(override)
+    return {pair[0]: qualities.uplink for pair, qualities in state.links().items() if qualities.uplink}
 
 
 def uses_swarm_strategy(node: NodePlan) -> bool:
-    """Whether a peer takes pieces from everybody, so that the P2P bound is the one to be held against."""
+    """Return whether a peer downloads from several peers, so that the P2P bound applies."""
     return "swarm" in node.arguments

@@ -1,4 +1,7 @@
-"""One lab of a sweep or a benchmark, from its first container to its last."""
+"""One lab of a sweep or a benchmark, from its first container to its last.
+
+Tested in tests/integration/test_sweep.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING
 from torrentnet.lab.api import Lab
 from torrentnet.lab.engines import make_engine, require_engine
 from torrentnet.lab.errors import EngineError, LabError
-from torrentnet.lab.tools import distribution
+from torrentnet.lab.tools.distribution import measure_distribution
 from torrentnet.lab.verdict.outcome import Verdict
 
 if TYPE_CHECKING:
@@ -22,21 +25,21 @@ if TYPE_CHECKING:
 def run_scenario(
     plan: Plan, engine_name: str, *, home: Path, runs: Path | None, interrupts: InterruptHandler | None = None
 ) -> tuple[Outcome, Distribution | None]:
-    """Bring a scenario up, let it happen, judge it, remove it; the outcome, and how the file got around.
+    """Bring a scenario up, run it, judge it, remove it; return its outcome and the file's distribution.
 
-    There is no spreading where a node did not come up: that is a verdict. Raises LabError where the engine failed.
+    The distribution is None where a node did not come up, which is a verdict. Raises LabError where the engine fails.
     """
-    # Before anything is written: without an engine there is nothing to record.
+    # Checked before anything is written: without an engine there is nothing to record.
     engine = require_engine(make_engine(engine_name))
     lab = Lab(plan, engine, home=home, runs=runs, interrupts=interrupts)
-    seen = None
+    distribution = None
     try:
         with lab:
             lab.play()
-            seen = distribution.measure_distribution(plan, lab.board, lab.faults.measure)
+            distribution = measure_distribution(plan, lab.nodes, lab.measure)
     except LabError as error:
-        # An engine that failed will not do better next time.
-        if lab.ended is None or lab.ended.verdict is not Verdict.FAIL or isinstance(error, EngineError):
+        # A failed engine will fail the next run too.
+        if lab.outcome is None or lab.outcome.verdict is not Verdict.FAIL or isinstance(error, EngineError):
             raise
-    assert lab.ended is not None
-    return lab.ended, seen
+    assert lab.outcome is not None
+    return lab.outcome, distribution

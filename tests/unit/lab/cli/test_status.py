@@ -165,7 +165,7 @@ def test_watched_in_a_pipe(engine: Standing, home: Path) -> None:
         lab_store.write_faults(home, UP.project, [])
         engine.say("leecher-9", "progress file=a.txt have=12 pieces=12")
         engine.say("leecher-9", "state state=seed file=a.txt")
-        assert next(lines) == "is over: isolate leecher-9"
+        assert next(lines) == "ends: isolate leecher-9"
         assert next(lines) == "leecher-9 198.18.0.3 seed 12/12"
         engine.remove()
         assert {line.rsplit(maxsplit=1)[1] for line in lines} >= {"gone"}

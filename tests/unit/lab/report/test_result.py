@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from rich.console import Console
 
 from tests.unit.lab import golden
-from tests.unit.lab.fakes import EPOCH, FakeClock, event, leecher, make_plan, seeder
-from torrentnet.lab.cli.progress import LiveProgressView, ProgressView, make_progress_view
-from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
+from tests.unit.lab.fakes import event, leecher, make_plan, seeder
 from torrentnet.lab.report import result
-from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.run.timeline.applied_event import AppliedEvent
 from torrentnet.lab.scenario.plan import CheckKind, ExpectationPlan, Severity, Verb
 from torrentnet.lab.verdict.expectation import ExpectationResult, NodeResult
@@ -172,77 +167,3 @@ def test_junit_holds_what_xml_cannot() -> None:
     text = result.junit_xml(outcome(Verdict.FAIL, (ExpectationResult(HAS, (wild,)),)))
     assert "\x1b" not in text
     assert ET.fromstring(text).find(".//failure") is not None
-
-
-# ── while it goes on ─────────────────────────────────────────────────────────────────────────────────────────
-
-TIME = "2026-11-23T12:29:11.123Z"
-
-
-def play(view: ProgressView) -> None:
-    """A short story."""
-    board = LabState(node.name for node in PLAN.nodes)
-    board.listen(view.news)
-    clock = FakeClock()
-    view.say("creating 4 nodes")
-    view.begin(PLAN, board)
-    view.zero(clock)  # type: ignore[arg-type]
-    for node in ("tracker", "seeder-1", "leecher-1"):
-        board.take_state(StateChange(node, EPOCH, NodeState(NodeStatus.RUNNING)))
-    story = [
-        (0.1, "leecher-1", "state state=get file=a.txt"),
-        (0.2, "leecher-1", "picked peer=seeder-1 address=198.18.0.3:6881 among=1"),
-        (0.3, "leecher-1", "progress file=a.txt have=3 pieces=12"),
-        (0.4, "leecher-1", "progress file=a.txt have=4 pieces=12"),
-        (0.9, "tracker", "published file=a.txt peer=seeder-1"),
-        (1.0, "leecher-1", 'source_lost peer=seeder-1 reason="closed the \\u001b[31mconnection" have=4'),
-        (3.0, "tracker", "forgotten file=a.txt peer=seeder-1 silent_ms=2001"),
-        (4.0, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:4,seeder-2:8"),
-    ]
-    for at, node, text in story:
-        clock.time = at
-        board.take_line(LogLine(node, EPOCH + at, f"{TIME} {text}"))
-    view.applied(KILLED)
-    view.applied(IN_VAIN)
-    board.take_state(StateChange("seeder-1", EPOCH + 1.1, NodeState(NodeStatus.EXITED, 137)))
-    view.end()
-
-
-def test_in_a_pipe_there_are_plain_lines() -> None:
-    out = io.StringIO()
-    view = make_progress_view(Console(file=out))
-    assert not isinstance(view, LiveProgressView)
-    play(view)
-    golden.check("view_plain.txt", out.getvalue())
-
-
-def test_on_a_terminal_there_is_a_table() -> None:
-    out = io.StringIO()
-    console = Console(
-        file=out,
-        force_terminal=True,
-        width=80,
-        height=20,
-        color_system=None,
-        legacy_windows=False,
-        _environ={"TERM": "xterm"},
-    )
-    view = make_progress_view(console)
-    assert isinstance(view, LiveProgressView)
-    play(view)
-    shown = out.getvalue()
-    assert "leecher-1  downloading   12/12" in shown
-    assert "seeder-1" in shown
-    assert "\x1b[31m" not in shown
-    # The cursor is back, and the table has made room for what follows.
-    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
-
-
-def test_a_table_that_does_not_fit_is_counted() -> None:
-    plan = make_plan(nodes=tuple(leecher(f"leecher-{index}") for index in range(1, 41)))
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
-    view = make_progress_view(console)
-    view.begin(plan, LabState(node.name for node in plan.nodes))
-    view.end()
-    assert "and 26 more, 0 of them seeds" in out.getvalue()

@@ -86,7 +86,7 @@ def test_a_shield_may_say_nothing(interrupts: InterruptHandler, said: list[str])
 
     def work() -> None:
         with interrupts.installed():
-            with interrupts.shield(saying=""):
+            with interrupts.shield(message=""):
                 interrupt()
                 steps.append("whole")
             steps.append("after")

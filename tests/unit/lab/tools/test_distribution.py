@@ -30,7 +30,7 @@ def test_time_counts_from_the_first_leecher_where_the_seed_is_there_already() ->
         (15.0, "leecher-1", "completed"),
         (18.5, "leecher-2", "completed"),
     )
-    assert (found.began, found.first, found.last, found.early) == (10.0, 5.0, 8.5, 1)
+    assert (found.began, found.first, found.last, found.late) == (10.0, 5.0, 8.5, 1)
 
 
 def test_time_counts_from_the_seed_where_the_leechers_wait_for_it() -> None:
@@ -43,7 +43,7 @@ def test_time_counts_from_the_seed_where_the_leechers_wait_for_it() -> None:
         (25.0, "leecher-1", "completed"),
         (26.0, "leecher-2", "completed"),
     )
-    assert (found.began, found.first, found.last, found.early) == (20.0, 5.0, 6.0, 0)
+    assert (found.began, found.first, found.last, found.late) == (20.0, 5.0, 6.0, 0)
 
 
 def test_a_seed_that_comes_back_in_the_middle_changes_nothing() -> None:

@@ -121,7 +121,7 @@ def test_rows_are_written_as_they_come_and_stay_when_the_engine_fails(
 
 def test_a_swarm_is_expected_to_take_less(scenario: Callable[..., Plan]) -> None:
     single, swarm = (SweepPoint.of({}, scenario(leechers="30", strategy=name)) for name in ("single", "swarm"))
-    assert swarm.guess < single.guess
+    assert swarm.estimate < single.estimate
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(1, "5 s"), (61, "60 s"), (100, "2 minutes"), (3599, "60 minutes")])

@@ -1,0 +1,130 @@
+"""Commands that need no lab: ``scenarios``, ``validate``, ``explain``, ``doctor``, ``image``.
+
+Each function returns an exit status. Tested in tests/unit/lab/cli/test_app.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from torrentnet.lab.cli.doctor import diagnose
+from torrentnet.lab.cli.output import open_view, print_json, print_table
+from torrentnet.lab.cli.progress import ProgressView, printable
+from torrentnet.lab.engines import make_engine
+from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, ScenarioError
+from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
+from torrentnet.lab.scenario import list_scenarios
+from torrentnet.lab.scenario.catalog import find_plan, parse_settings, read_plan, scenarios_folder
+from torrentnet.lab.tools import explain as explanation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torrentnet.lab.network.impairment import CapabilitySplit
+    from torrentnet.lab.scenario.plan import Plan
+
+
+def scenarios(*, as_json: bool) -> int:
+    """List the scenarios with their ``about`` lines."""
+    found = list_scenarios(scenarios_folder())
+    if as_json:
+        print_json([{"name": name, "about": about, "file": str(path)} for name, about, path in found])
+        return EXIT_OK
+    width = max((len(name) for name, _, _ in found), default=0)
+    console = Console()
+    for name, about, _ in found:
+        console.print(Text(f"{name:<{width}}  {about}"), soft_wrap=not console.is_terminal)
+    return EXIT_OK
+
+
+def validate(files: Sequence[Path], *, as_json: bool, settings: Sequence[str] = ()) -> int:
+    """Show every problem of scenario files."""
+    values = parse_settings(settings)
+    rows: list[dict[str, object]] = []
+    code = EXIT_OK
+    for file in files:
+        try:
+            plan = read_plan(file, values)
+        except ScenarioError as error:
+            code = EXIT_USAGE
+            problems, text = [asdict(problem) for problem in error.problems], error.message
+        else:
+            problems = []
+            text = f"{file}: {len(plan.nodes)} nodes, {len(plan.events)} events, {len(plan.expectations)} expectations"
+        rows.append({"file": str(file), "valid": not problems, "problems": problems})
+        if not as_json:
+            print(text)
+    if as_json:
+        print_json(rows)
+    return code
+
+
+def explain(scenario: str, *, engine_name: str, settings: Sequence[str], everything: bool, as_json: bool) -> int:
+    """Show what a scenario will do, with every command. Runs none of them."""
+    plan = find_plan(scenario, parse_settings(settings))
+    split, note = _capability_split(plan, engine_name)
+    most = None if everything else explanation.NODES_SHOWN
+    lines = list(explanation.explain(plan, explanation.network_commands(plan, split, most=most)))
+    if as_json:
+        print_json({"scenario": plan.name, "about": plan.about, "note": note or None, "lines": lines})
+        return EXIT_OK
+    for line in lines:
+        print(printable(line))
+    if note:
+        print(f"\n{printable(note)}")
+    return EXIT_OK
+
+
+def _capability_split(plan: Plan, engine_name: str) -> tuple[CapabilitySplit | None, str]:
+    """Return who does which of the plan's link qualities on this machine, or a note why that is unknown."""
+    qualities = required_qualities(plan)
+    if not qualities:
+        return None, ""
+    with contextlib.closing(make_engine(engine_name)) as engine:
+        try:
+            engine.check()
+            engine.prepare(ProgressView(Console(stderr=True)).print_line)
+            found = find_capabilities(engine, plan.seed)
+            found.require(qualities)
+        except EngineError as error:
+            return None, f"{error.message}\nThe commands are those of a kernel that can do all of it (netem)."
+    return found.division, ""
+
+
+def doctor(engine_name: str, *, as_json: bool) -> int:
+    """Show what this machine has of what a lab needs."""
+    rows, others = diagnose(engine_name)
+    missing = [row for row in rows if not row.ok and not row.optional]
+    code = EXIT_ENGINE if missing else EXIT_OK
+    if as_json:
+        print_json([asdict(row) for row in (*rows, *others)])
+        return code
+    print_table(("", "what", "found"), [("ok" if row.ok else "--", row.what, row.found) for row in (*rows, *others)])
+    for row in (*rows, *others):
+        if not row.ok:
+            needed = "only for scenarios that need it: " if row.optional else ""
+            if row in others:
+                needed = "only for the other engine: "
+            print(f"\n{row.what}: {needed}{row.remedy}")
+    ready = f"{len(missing)} of {len(rows)} are missing" if missing else "ready for `make up scenario=three_seeders`"
+    print(f"\n{ready}")
+    return code
+
+
+def image(engine_name: str, *, as_json: bool) -> int:
+    """Build what every lab needs, where its sources have changed."""
+    view = open_view(as_json=as_json)
+    with contextlib.closing(make_engine(engine_name)) as engine:
+        engine.check()
+        engine.prepare(view.print_line)
+        found = engine.environment()["image"]
+        view.print_line(f"{found} is up to date")
+        if as_json:
+            print_json({"image": found})
+    return EXIT_OK

@@ -1,0 +1,286 @@
+"""A lab's life: bootstrap (image, nodes, the first starts), and its removal.
+
+t = 0 is the moment at which the tracker and the initial seeds are up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, Self
+
+from torrentnet.lab.engines.command_lines import command_lines, node_specs
+from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
+from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
+from torrentnet.lab.events import show_time
+from torrentnet.lab.home import lab_store
+from torrentnet.lab.home.cleanup import remove_orphans
+from torrentnet.lab.home.dotenv import write_env_block
+from torrentnet.lab.home.paths import checkout_root, lab_home
+from torrentnet.lab.network import capabilities, persisted_rules
+from torrentnet.lab.network.persisted_rules import PersistedRules
+from torrentnet.lab.network.render import OPEN_GATE_LENGTH
+from torrentnet.lab.run.clock import LabClock
+from torrentnet.lab.run.content import make_files, make_torrents
+from torrentnet.lab.run.interrupts import InterruptHandler
+from torrentnet.lab.run.lab_state import LabState
+from torrentnet.lab.run.network_verbs import NetworkVerbs
+from torrentnet.lab.run.recorder import Recorder, make_run_directory
+from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES
+from torrentnet.lab.run.timeline.network_faults import NetworkFaults
+from torrentnet.lab.run.timeline.timeline import starts_late
+from torrentnet.lab.run.view import LabView
+from torrentnet.lab.scenario.plan import NodePlan, Plan, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from torrentnet.lab.engines.interface import Engine
+    from torrentnet.lab.engines.types import StateChange
+    from torrentnet.lab.network.probe import Capabilities
+    from torrentnet.lab.run.node_verbs import UndoHandle
+    from torrentnet.lab.run.timeline.timeline import Timeline
+
+START_TIMEOUT: Final = 30.0
+"""For the tracker, and for all initial seeds together, to report that they are up."""
+START_TIMEOUT_PER_SEED: Final = 1.0
+"""Added for each initial seed."""
+
+
+class NodeStartError(LabError):
+    """A node's program ended, or reported nothing, before t = 0."""
+
+    def __init__(self, message: str, nodes: Iterable[str]) -> None:
+        super().__init__(message, exit_code=EXIT_FAILED)
+        self.nodes = tuple(nodes)
+
+
+class LabLifecycle(NetworkVerbs):
+    """A context manager: entering it brings the lab up, leaving it removes everything unless the lab is kept."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        engine: Engine,
+        *,
+        mode: Mode = Mode.RUN,
+        home: Path | None = None,
+        runs: Path | None = None,
+        view: LabView | None = None,
+        interrupts: InterruptHandler | None = None,
+    ) -> None:
+        self.plan = plan
+        self.engine = engine
+        self.mode = mode
+        self.home = home or lab_home()
+        self.project = f"torrentnet-{plan.name}-{secrets.token_hex(3)}"
+        self.directory = make_run_directory(runs or self.home / "runs", plan.name)
+        """The run's record."""
+        self.seconds: dict[str, float] = {}
+        """How long each phase took: ``image``, ``create``, ``start``, ``run``."""
+        self.hashes: dict[str, str] = {}
+        """SHA-256 of each file's source, in hexadecimal."""
+        self._began = time.time()
+        self._nodes = {node.name: node for node in plan.nodes}
+        self._view = view or LabView()
+        self._interrupts = interrupts or InterruptHandler(self._view.print_line)
+        self._recorder = Recorder(self.directory, self._nodes)
+        self._capabilities: Capabilities | None = None
+        self.faults = NetworkFaults(engine, self._find_capabilities, on_change=self._write_faults)
+        self._undo_handles: list[UndoHandle] = []
+        self.nodes = LabState(self._nodes, self._recorder.take)
+        """What is known of every node."""
+        for expected in plan.expectations:
+            if expected.log is not None:
+                # Before the first line is printed: lines count from the node's first start on.
+                for node in expected.nodes:
+                    self.nodes.follow(node, expected.log)
+        self.clock: LabClock | None = None
+        """None before t = 0."""
+        self._timeline: Timeline | None = None
+        self._created = False
+        self._kept = False
+
+    def __enter__(self) -> Self:
+        try:
+            self._bootstrap()
+        except BaseException as error:
+            self._end_early(error)
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._end_early(error)
+        self.close()
+
+    def _end_early(self, error: BaseException) -> None:
+        """Record why the block ended. Called before everything is removed."""
+
+    # -- up ----------------------------------------------------------------------------------------
+
+    def _bootstrap(self) -> None:
+        """Create every node, and start the tracker and the initial seeds."""
+        report = self._view.print_line
+        with self._phase("image"):
+            self.engine.check()
+            remove_orphans(self.engine, self.home, report)
+            self.engine.prepare(report)
+            if self.plan.foreign:
+                self.engine.prepare_programs(self.plan.foreign, report)
+            capabilities.require_counters(self.plan, self.engine)
+            qualities = capabilities.required_qualities(self.plan)
+            if qualities:
+                self._find_capabilities().require(qualities)
+        with self._phase("create"):
+            self._create_nodes(gate=OPEN_GATE_LENGTH if qualities else "")
+            self.engine.follow(self.faults)
+            if qualities:
+                self.faults.begin(self.plan.links)
+            if self.mode is Mode.UP and self.engine.has_compose:
+                compose_files = [checkout_root() / "docker-compose.yml", self.directory / "compose.yaml"]
+                write_env_block(self.home, self.project, compose_files)
+        with self._phase("start"):
+            self.nodes.listen(self._view.node_changed)
+            self._view.start(self.plan, self.nodes)
+            self.engine.watch(self.nodes.take_line, self._take_state)
+            start_initial_nodes(self.plan, self.engine, self.nodes)
+            self.faults.warm()
+            self.clock = LabClock()
+            self._recorder.begin(self.clock.epoch)
+            self._recorder.lab("zero")
+            self._view.set_clock(self.clock)
+
+    def _create_nodes(self, gate: str) -> None:
+        self._created = True
+        folder = lab_store.make_lab_directory(self.home, self.project)
+        lab_store.write_current_lab(self.home, self._as_running())
+        files = folder / "files"
+        self.hashes = make_files(self.plan.files, self.plan.seed, files)
+        make_torrents(self.plan.torrents, files)
+        spec = LabSpec(
+            project=self.project,
+            scenario=self.plan.name,
+            mode=self.mode,
+            home=self.home,
+            files=files,
+            record=self.directory,
+            nodes=node_specs(self.plan),
+            commands=command_lines(self.plan),
+            gate=gate,
+        )
+        self.engine.create(spec, self._view.print_line)
+
+    @contextlib.contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.monotonic() - began
+
+    def _require_clock(self) -> LabClock:
+        if self.clock is None:
+            raise UsageError("the lab is not up; use it in a `with` block")
+        return self.clock
+
+    def _take_state(self, change: StateChange) -> None:
+        self._recorder.lab("node", of=change.node, state=str(change.state), at=show_time(change.time))
+        self.nodes.take_state(change)
+
+    def _find_capabilities(self) -> Capabilities:
+        """Return what the engine can do to links; found out on the first call."""
+        if self._capabilities is None:
+            self._capabilities = capabilities.find_capabilities(self.engine, self.plan.seed)
+        return self._capabilities
+
+    def _write_faults(self, active: list[lab_store.ActiveFault]) -> None:
+        lab_store.write_faults(self.home, self.project, active)
+
+    # -- down --------------------------------------------------------------------------------------
+
+    def keep(self) -> None:
+        """Leave the lab up when the block ends: ``torrentnet down`` removes it."""
+        with self._interrupts.shield():
+            lab_store.write_running_lab(self.home, self._as_running())
+            self._kept = True
+
+    def close(self) -> None:
+        """Stop everything in progress and, unless the lab is kept, remove it. Signals wait meanwhile."""
+        with self._interrupts.shield():
+            self._view.stop()
+            with contextlib.suppress(EngineError):
+                self._end_timeline()
+                if self._kept:
+                    persisted_rules.persist_rules(self.home, self.project, self._rules_in_force())
+            self.engine.follow(None)
+            self.faults.close()
+            self.engine.unwatch()
+            self._recorder.close()
+            remove = self._created and not self._kept
+            try:
+                if remove:
+                    self._view.print_line("removing the lab")
+                    self.engine.destroy(self._view.print_line)
+            finally:
+                if remove:
+                    lab_store.remove_lab_directory(self.home, self.project)
+                    lab_store.forget_running_lab(self.home, self.project)
+                self.engine.close()
+
+    def _end_timeline(self) -> None:
+        if self._timeline is not None:
+            timeline, self._timeline = self._timeline, None
+            timeline.stop()
+            timeline.heal()
+
+    def _rules_in_force(self) -> dict[str, PersistedRules]:
+        """Return the rules in each node. In a node that was started by hand since, none are in force."""
+        return {
+            node: PersistedRules(
+                self.engine.life(node) if self.nodes.view(node).starts == self.faults.starts(node) else "", script
+            )
+            for node, script in self.faults.scripts().items()
+        }
+
+    def _as_running(self) -> lab_store.RunningLab:
+        return lab_store.RunningLab(self.project, self.plan.name, self.engine.name, str(self.directory))
+
+
+def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None:
+    """Start the tracker, then the initial seeds, and wait until each is up. Raises NodeStartError."""
+    tracker = next(node for node in plan.nodes if node.role is Role.TRACKER)
+    engine.start(tracker.name)
+    _wait_for_event(lab_state, [tracker], "listening", START_TIMEOUT)
+    seeds = [node for node in plan.nodes if node.role is Role.SHARE and not starts_late(node)]
+    with ThreadPoolExecutor(MAX_PARALLEL_NODES, "start") as pool:
+        list(pool.map(engine.start, (node.name for node in seeds)))
+    _wait_for_event(lab_state, seeds, "published", START_TIMEOUT + START_TIMEOUT_PER_SEED * len(seeds))
+
+
+def _wait_for_event(lab_state: LabState, nodes: list[NodePlan], event: str, timeout: float) -> None:
+    """Wait until each node has printed ``event``. Raises NodeStartError when one ends first, or time is up."""
+
+    def missing() -> list[str]:
+        return [node.name for node in nodes if not lab_state.events(node.name, event)]
+
+    def ended() -> list[str]:
+        return [name for name in missing() if lab_state.view(name).state.status is NodeStatus.EXITED]
+
+    lab_state.wait_until(lambda: not missing() or bool(ended()), timeout)
+    # The last lines of a node may arrive shortly after its end.
+    if ended() and lab_state.wait_until(lambda: not missing(), 0.5):
+        return
+    if dead := ended():
+        code = lab_state.view(dead[0]).state.exit_code
+        raise NodeStartError(f"{dead[0]} ended with status {code} before it was up (no event `{event}`)", dead)
+    if late := missing():
+        message = f"{', '.join(late[:4])} did not come up within {timeout:g} s (no event `{event}`)"
+        raise NodeStartError(message, late)

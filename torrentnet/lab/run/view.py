@@ -1,0 +1,38 @@
+"""What a lab reports while it works, to whoever shows it to a person.
+
+No behaviour of its own; the views of the command line are tested in tests/unit/lab/cli/test_progress.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torrentnet.lab.engines.types import StateChange
+    from torrentnet.lab.events import Event
+    from torrentnet.lab.run.clock import LabClock
+    from torrentnet.lab.run.lab_state import LabState
+    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+    from torrentnet.lab.scenario.plan import Plan
+
+
+class LabView:
+    """Shows nothing. Methods are called from several threads."""
+
+    def print_line(self, line: str) -> None:
+        """Show one line of text."""
+
+    def start(self, plan: Plan, lab_state: LabState) -> None:
+        """Show the nodes of a plan from now on."""
+
+    def set_clock(self, clock: LabClock) -> None:
+        """Note the clock: t = 0 is now."""
+
+    def stop(self) -> None:
+        """Stop showing the nodes."""
+
+    def event_applied(self, event: AppliedEvent) -> None:
+        """Show what came of an item of the timeline."""
+
+    def node_changed(self, news: Event | StateChange) -> None:
+        """Show what a node has printed, or how its state has changed."""
