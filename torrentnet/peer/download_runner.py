@@ -1,4 +1,4 @@
-"""The surroundings of a download: what it asks of the disk and of other peers is done, and what comes of it told."""
+"""Carries out what a download strategy wants done, and reports the results to the strategy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torrentnet.peer.storage.file_store import FileStore, StorageError, default_piece_length, open_complete, open_part
 from torrentnet.peer.storage.worker import JobFailure
-from torrentnet.peer.strategies.base import BaseDownload
+from torrentnet.peer.strategies.base import BaseDownload, Phase
+from torrentnet.peer.strategies.effects import (
+    CloseConnection,
+    Connect,
+    Dial,
+    Disconnect,
+    FinishFile,
+    OpenExisting,
+    OpenPart,
+    WritePiece,
+)
 from torrentnet.peer.strategies.single import SingleDownload
 from torrentnet.peer.strategies.swarm import SwarmDownload
 from torrentnet.peer.transfer.connection import Connection
@@ -23,144 +33,161 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.peer.storage.worker import Worker
-    from torrentnet.peer.strategies.remote_peer import PeerConnection
+    from torrentnet.peer.strategies.effects import Effect
+    from torrentnet.peer.tracker_client.session import SessionEvent
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp.packets import Endpoint
 
-G = TypeVar("G", bound=BaseDownload)
+D = TypeVar("D", bound=BaseDownload)
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerContext:
-    """What a host works with."""
+    """What every runner works with."""
 
     path: Path
-    """Where the file is to be."""
+    """The file's final path."""
     selector: selectors.BaseSelector
     bind_ip: str
     """The address that connections are opened from."""
     worker: Worker
-    uploads: ConnectionManager
-    turned: Callable[[BaseDownload], None]
-    """Called after each step that has changed the download's phase."""
-    broken: Callable[[Exception], None]
-    """Called with what a job raised that is not the file system's fault."""
+    connections: ConnectionManager
+    phase_changed: Callable[[BaseDownload], None]
+    """Called after each step that changed the download's phase."""
+    job_crashed: Callable[[Exception], None]
+    """Called with an exception of a job that is not the file system's."""
 
 
-class DownloadRunner(ABC, Generic[G]):
-    """The disk of one download, and every step that it takes: jobs run in the worker, the rest in the loop."""
+class DownloadRunner(ABC, Generic[D]):
+    """One download with its disk and its connections: jobs run in the worker, everything else in the loop."""
 
-    download: G
-    """Set before the loop goes on: each of the two needs the other to begin with."""
+    def __init__(self, download: D, context: RunnerContext) -> None:
+        self.download = download
+        self._context = context
 
-    def __init__(self, means: RunnerContext) -> None:
-        self._path = means.path
-        self._worker = means.worker
-        self._uploads = means.uploads
-        self._turned = means.turned
-        self._broken = means.broken
-
-    # What the peer calls
-
-    def do(self, step: Callable[[G], None]) -> None:
-        """Let the download take a step; what it has now is served."""
+    def step(self, call: Callable[[D], None]) -> None:
+        """Call the download, then carry out its effects; its file is served from now on."""
         download = self.download
         before = download.phase
-        step(download)
-        self._uploads.store = download.store
+        try:
+            call(download)
+        finally:
+            while download.effects:
+                self._carry_out(download.effects.popleft())
+        self._context.connections.store = download.store
         if download.phase is not before:
-            self._turned(download)
+            self._context.phase_changed(download)
+
+    @property
+    def store(self) -> FileStore | None:
+        """The file, complete or in part; None before it is open."""
+        return self.download.store
+
+    def handle_session_event(self, event: SessionEvent, now: float) -> None:
+        """React to an event of the tracker session."""
+        self.step(lambda it: it.handle_session_event(event, now))
+
+    def abandon(self, reason: str, now: float) -> None:
+        """End the download as failed, unless it has ended already."""
+        if self.download.phase is not Phase.FAILED:
+            self.step(lambda it: it.abandon(reason, now))
 
     @abstractmethod
     def due(self, now: float) -> float | None:
-        """When :meth:`tick` is to be called next."""
+        """When to call :meth:`tick` next."""
 
     @abstractmethod
     def tick(self, now: float) -> None:
-        """Look at the clock."""
+        """Apply the time-outs."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give up what is being connected, or was opened for this download alone."""
+        """Close the connections that were opened for this download alone."""
 
-    # What the download asks for (Disk)
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case WritePiece(piece, data):
+                self._write_piece(piece, data)
+            case OpenExisting(piece_length):
+                self._open_existing(piece_length)
+            case OpenPart(info):
+                self._open_part(info)
+            case FinishFile():
+                self._finish_file()
+            case _:
+                raise AssertionError(f"{type(self).__name__} cannot carry out {effect}")
 
-    def open_existing(self, piece_length: int) -> None:
-        """See :class:`~torrentnet.peer.strategies.effects.Disk`."""
-        path = self._path
-        self._worker.submit(
-            lambda: open_complete(
-                path, piece_length or default_piece_length(path), lambda done, size: None, self._worker.cancelled
-            ),
-            lambda result: self._opened(result, lambda it, store: it.existing_opened(store, time.monotonic())),
-        )
-
-    def open_part(self, info: Info) -> None:
-        """See :class:`~torrentnet.peer.strategies.effects.Disk`."""
-        self._worker.submit(
-            lambda: open_part(self._path, info, lambda done, size: None, self._worker.cancelled),
-            lambda result: self._opened(result, lambda it, store: it.part_opened(store, time.monotonic())),
-        )
-
-    def write_piece(self, piece: int, data: bytearray) -> None:
-        """See :class:`~torrentnet.peer.strategies.effects.Disk`."""
+    def _write_piece(self, piece: int, data: bytearray) -> None:
         store = self.download.store
         assert store is not None
 
         def then(verified: bool | JobFailure[bool]) -> None:
             now = time.monotonic()
             if isinstance(verified, JobFailure):
-                self._failed(verified.error)
+                self._job_failed(verified.error)
                 return
-            self.do(lambda it: it.piece_written(piece, now, verified=verified))
+            self.step(lambda it: it.piece_written(piece, now, verified=verified))
             if verified:
-                self._uploads.announce(piece, now)
+                self._context.connections.announce(piece, now)
 
-        self._worker.submit(lambda: store.write_piece(piece, data), then)
+        self._context.worker.submit(lambda: store.write_piece(piece, data), then)
 
-    def finish(self) -> None:
-        """See :class:`~torrentnet.peer.strategies.effects.Disk`."""
+    def _open_existing(self, piece_length: int) -> None:
+        path, cancelled = self._context.path, self._context.worker.cancelled
+        self._context.worker.submit(
+            lambda: open_complete(path, piece_length or default_piece_length(path), lambda done, size: None, cancelled),
+            lambda result: self._opened(result, lambda it, store: it.existing_opened(store, time.monotonic())),
+        )
+
+    def _open_part(self, info: Info) -> None:
+        path, cancelled = self._context.path, self._context.worker.cancelled
+        self._context.worker.submit(
+            lambda: open_part(path, info, lambda done, size: None, cancelled),
+            lambda result: self._opened(result, lambda it, store: it.part_opened(store, time.monotonic())),
+        )
+
+    def _finish_file(self) -> None:
         store = self.download.store
         assert store is not None
 
         def then(result: JobFailure[None] | None) -> None:
             if isinstance(result, JobFailure):
-                self._failed(result.error)
+                self._job_failed(result.error)
             else:
-                self.do(lambda it: it.finished(time.monotonic()))
+                self.step(lambda it: it.file_finished(time.monotonic()))
 
-        self._worker.submit(store.finish, then)
+        self._context.worker.submit(store.finish, then)
 
-    def _opened(self, result: FileStore | JobFailure[FileStore], then: Callable[[G, FileStore], None]) -> None:
+    def _opened(self, result: FileStore | JobFailure[FileStore], then: Callable[[D, FileStore], None]) -> None:
         if isinstance(result, JobFailure):
-            self._failed(result.error)
-            return
-        self.do(lambda it: then(it, result))
-
-    def _failed(self, error: Exception) -> None:
-        if isinstance(error, StorageError):
-            self.do(lambda it: it.storage_failed(error, time.monotonic()))
+            self._job_failed(result.error)
         else:
-            self._broken(error)
+            self.step(lambda it: then(it, result))
+
+    def _job_failed(self, error: Exception) -> None:
+        if isinstance(error, StorageError):
+            self.step(lambda it: it.storage_failed(error, time.monotonic()))
+        else:
+            self._context.job_crashed(error)
 
 
 class SingleRunner(DownloadRunner[SingleDownload]):
-    """For strategy ``single``: one connection at a time that is the download's own."""
+    """Runs strategy ``single``: one connection at a time, which is the download's own."""
 
-    def __init__(self, means: RunnerContext, peer_id: bytes, stall: float) -> None:
-        """``stall``: seconds after which a source that does not even let us connect is given up."""
-        super().__init__(means)
+    def __init__(self, download: SingleDownload, context: RunnerContext, peer_id: bytes, stall: float) -> None:
+        """``stall``: seconds after which a source that has not accepted the connection is abandoned."""
+        super().__init__(download, context)
         self._stall = stall
         self._source = SourceConnection(
-            means.selector,
-            means.bind_ip,
+            context.selector,
+            context.bind_ip,
             peer_id,
-            connected=lambda conversation, at: self.do(lambda it: it.connected(conversation, at)),
-            heard=lambda event, at: self.do(lambda it: it.take(event, at)),
-            failed=lambda reason, at: self.do(lambda it: it.source_failed(reason, at)),
-            expected=lambda: self.download.expected,
+            connected=lambda protocol, at: self.step(lambda it: it.connected(protocol, at)),
+            heard=lambda event, at: self.step(lambda it: it.handle_peer_event(event, at)),
+            failed=lambda reason, at: self.step(lambda it: it.source_failed(reason, at)),
+            expected=lambda: download.expected,
         )
 
     def due(self, now: float) -> float | None:
@@ -169,35 +196,36 @@ class SingleRunner(DownloadRunner[SingleDownload]):
 
     def tick(self, now: float) -> None:
         """See :class:`DownloadRunner`."""
-        self.do(lambda it: it.tick(now))
+        self.step(lambda it: it.tick(now))
         self._source.tick(now)
 
     def close(self) -> None:
         """See :class:`DownloadRunner`."""
         self._source.close()
 
-    def connect(self, endpoint: Endpoint) -> None:
-        """See :class:`~torrentnet.peer.strategies.single.SingleHost`."""
-        self._source.open(endpoint, self.download.info_hash, self._stall, time.monotonic())
-
-    def disconnect(self) -> None:
-        """See :class:`~torrentnet.peer.strategies.single.SingleHost`."""
-        self._source.close()
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Connect(endpoint):
+                self._source.open(endpoint, self.download.info_hash, self._stall, time.monotonic())
+            case Disconnect():
+                self._source.close()
+            case _:
+                super()._carry_out(effect)
 
 
 class SwarmRunner(DownloadRunner[SwarmDownload]):
-    """For strategy ``swarm``: the connections are those by which we serve, whoever has opened them.
+    """Runs strategy ``swarm`` over all connections of the peer, whoever opened them.
 
-    It is the :class:`~torrentnet.peer.transfer.connection_manager.ExchangeHandler` of what is heard on them.
+    It is their :class:`~torrentnet.peer.transfer.connection_manager.ExchangeHandler`.
     """
 
-    def __init__(self, means: RunnerContext) -> None:
-        super().__init__(means)
+    def __init__(self, download: SwarmDownload, context: RunnerContext) -> None:
+        super().__init__(download, context)
         self._dialer = Dialer(
-            means.selector,
-            means.bind_ip,
+            context.selector,
+            context.bind_ip,
             opened=self._dialled,
-            failed=lambda endpoint, reason, at: self.do(lambda it: it.unreachable(endpoint, reason, at)),
+            failed=lambda endpoint, reason, at: self.step(lambda it: it.dial_failed(endpoint, reason, at)),
         )
 
     def due(self, now: float) -> float | None:
@@ -207,37 +235,38 @@ class SwarmRunner(DownloadRunner[SwarmDownload]):
     def tick(self, now: float) -> None:
         """See :class:`DownloadRunner`."""
         self._dialer.tick(now)
-        self.do(lambda it: it.tick(now))
-        self._uploads.flush_all(now)
+        self.step(lambda it: it.tick(now))
+        self._context.connections.flush_all(now)
 
     def close(self) -> None:
         """See :class:`DownloadRunner`."""
         self._dialer.close()
 
-    def dial(self, endpoint: Endpoint) -> None:
-        """See :class:`~torrentnet.peer.strategies.swarm.SwarmHost`."""
-        self._dialer.dial(endpoint, time.monotonic())
-
-    def hang_up(self, wire: PeerConnection, reason: str) -> None:
-        """See :class:`~torrentnet.peer.strategies.swarm.SwarmHost`."""
-        assert isinstance(wire, Connection)
-        self._uploads.close_one(wire, reason, time.monotonic())
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Dial(endpoint):
+                self._dialer.dial(endpoint, time.monotonic())
+            case CloseConnection(connection, reason):
+                assert isinstance(connection, Connection)
+                self._context.connections.close_one(connection, reason, time.monotonic())
+            case _:
+                super()._carry_out(effect)
 
     def _dialled(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
-        if not self.info_hash:
+        if self.info_hash:
+            self._context.connections.adopt(sock, endpoint, initiator=True, now=now)
+        else:
             sock.close()
-            return
-        self._uploads.adopt(sock, endpoint, initiator=True, now=now)
 
     @property
     def info_hash(self) -> bytes:
         """See :class:`~torrentnet.peer.transfer.connection_manager.ExchangeHandler`."""
-        return self.download.info_hash if self.download.known else b""
+        return self.download.info_hash
 
-    def take(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
+    def handle_peer_event(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
         """See :class:`~torrentnet.peer.transfer.connection_manager.ExchangeHandler`."""
-        self.do(lambda it: it.take(connection, event, now))
+        self.step(lambda it: it.handle_peer_event(connection, event, now))
 
-    def gone(self, connection: Connection, reason: str, now: float) -> None:
+    def connection_closed(self, connection: Connection, reason: str, now: float) -> None:
         """See :class:`~torrentnet.peer.transfer.connection_manager.ExchangeHandler`."""
-        self.do(lambda it: it.gone(connection, reason, now))
+        self.step(lambda it: it.connection_closed(connection, reason, now))

@@ -193,7 +193,7 @@ def _run(options: argparse.Namespace) -> int:
         name=name,
         piece_length=piece_length,
         upload_rate=options.upload_rate,
-        patience=Timeouts(options.timeout, options.give_up, options.min_rate),
+        timeouts=Timeouts(options.timeout, options.give_up, options.min_rate),
         known=known,
         info=info,
         private=not options.public,

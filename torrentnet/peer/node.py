@@ -8,28 +8,21 @@ import random
 import selectors
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.download_runner import RunnerContext, SingleRunner, SwarmRunner
 from torrentnet.peer.scheduling.rate_limit import RateLimit
-from torrentnet.peer.storage.corrupt import corrupt_copy
-from torrentnet.peer.storage.file_store import default_piece_length, open_complete
+from torrentnet.peer.share_runner import ShareRunner
 from torrentnet.peer.storage.hashing import Cancelled
-from torrentnet.peer.storage.worker import JobFailure, Worker
+from torrentnet.peer.storage.worker import Worker
 from torrentnet.peer.strategies.base import Phase
 from torrentnet.peer.strategies.report import DownloadReport
 from torrentnet.peer.strategies.single import SingleDownload
 from torrentnet.peer.strategies.swarm import SwarmDownload
 from torrentnet.peer.strategies.task import DownloadTask
-from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
+from torrentnet.peer.tracker_client.membership import AnnounceIdentity
 from torrentnet.peer.tracker_client.requests import PendingRequests
-from torrentnet.peer.tracker_client.session import (
-    PeersReceived,
-    RequestRefused,
-    SilenceChanged,
-    SwarmJoined,
-    TrackerSession,
-)
+from torrentnet.peer.tracker_client.session import SwarmJoined, TrackerSession
 from torrentnet.peer.tracker_client.transport import TrackerTransport
 from torrentnet.peer.transfer.connection_manager import ConnectionManager
 from torrentnet.peer.transfer.protocol import LocalIdentity
@@ -48,11 +41,11 @@ if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.session import SessionEvent
     from torrentnet.runtime.events import EventLog
 
-GOODBYE_TIMEOUT = 0.6
-"""Seconds that a stopping peer waits for the tracker to hear its good-bye."""
-FAILURE_REPORT_TIMEOUT = 2.0
-"""Seconds that a failed download waits for the tracker to note it."""
-HASHING_EVENT_INTERVAL = 2.0
+GOODBYE_TIMEOUT: Final = 0.6
+"""Seconds that a stopping peer waits for the tracker to acknowledge its good-bye."""
+FAILURE_REPORT_TIMEOUT: Final = 2.0
+"""Seconds that a failed peer waits for the tracker to record the failure."""
+WORKER_STOP_TIMEOUT: Final = 0.3
 
 
 class Peer:
@@ -68,6 +61,7 @@ class Peer:
         on_shared: Callable[[FileStore], None],
     ) -> None:
         self._settings = settings
+        self._rng = rng
         self._events = events
         self._log = log
         self._on_shared = on_shared
@@ -77,7 +71,7 @@ class Peer:
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
         self._worker = Worker(self._wake)
-        # Only the choice of a source may be repeatable: a peer that is started again is another one to the tracker.
+        # Only the choice of a source may be repeatable: a peer that is started again is a new peer to the tracker.
         unique = random.SystemRandom()
         identity = AnnounceIdentity(
             settings.name, make_peer_id(unique.randbytes(12)), self.endpoint.port, unique.getrandbits(32)
@@ -85,69 +79,66 @@ class Peer:
         self._identity = identity
         self._session = TrackerSession(identity, PendingRequests(unique), settings.known, self.endpoint)
         self._tracker = TrackerTransport(
-            self._selector, self.endpoint.ip, settings.tracker, self._session, self._take_session
+            self._selector, self.endpoint.ip, settings.tracker, self._session, self._handle_session_event
         )
-        self._rng = rng
-        now = self._made = time.monotonic()
-        self._uploads = ConnectionManager(
+        now = self._started_at = time.monotonic()
+        self._connections = ConnectionManager(
             listener,
             self._selector,
             identity.peer_id,
             RateLimit(settings.upload_rate, now),
-            self._told,
+            self._upload_ended,
             LocalIdentity(
                 settings.name, self.endpoint.port, offers=not settings.share and settings.strategy == "swarm"
             ),
             rng,
             now,
         )
-        self._calls = SeedDialer(self._selector, self.endpoint, self._uploads)
-        self._host: SingleRunner | SwarmRunner | None = None
-        self._shared: FileStore | None = None
+        self._runner: ShareRunner | SingleRunner | SwarmRunner | None = None
         self._stop_reason: str | None = None
         self._leave_until: float | None = None
         self._failure: LocalError | None = None
 
-    # Whatever other threads may call
+    # What other threads may call
 
     def stop(self, reason: str) -> None:
-        """Say good-bye and end; safe from threads and signal handlers."""
+        """Say good-bye to the tracker and end; safe from threads and signal handlers."""
         if self._stop_reason is None:
             self._stop_reason = reason
         self._wake()
 
     def _wake(self) -> None:
-        # Full: the loop will wake up anyway. Closed: it has ended.
+        # Full: the loop will wake up anyway. Closed: the loop has ended.
         with contextlib.suppress(OSError):
             self._wake_out.send(b"\0")
 
     @property
     def uploaded(self) -> int:
         """Bytes sent to other peers so far."""
-        return self._uploads.total
+        return self._connections.total
 
     @property
     def connections(self) -> int:
-        """Connections that others have opened to us now."""
-        return len(self._uploads)
+        """Number of open connections to other peers."""
+        return len(self._connections)
 
     def running_for(self) -> float:
-        """Seconds since it was made."""
-        return time.monotonic() - self._made
+        """Return the seconds since the peer was started."""
+        return time.monotonic() - self._started_at
 
     @property
     def download(self) -> BaseDownload | None:
-        """With get: how far it is."""
-        return None if self._host is None else self._host.download
+        """With ``get``, the download."""
+        return None if self._runner is None else self._runner.download
 
     @property
     def store(self) -> FileStore | None:
-        """The file that is here, whole or in part; None before it is open."""
-        return self._shared if self._host is None else self._host.download.store
+        """The file, complete or in part; None before it is open."""
+        return None if self._runner is None else self._runner.store
 
     @property
     def state(self) -> str:
-        """``get`` or ``seed``, as the mission names the two states (``share`` is a seed once the file is hashed)."""
+        """``seed`` with a complete file, else ``get``."""
         store = self.store
         return "seed" if store is not None and store.held.is_full else "get"
 
@@ -155,18 +146,14 @@ class Peer:
 
     def run(self) -> int:
         """Work until stopped or failed. Returns 0 for an orderly end; raises :class:`LocalError` for a failure."""
-        settings = self._settings
         self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
         self._worker.start()
         try:
-            if settings.share:
-                self._begin_share()
-            else:
-                self._begin_get()
+            runner = self._runner = self._start_share() if self._settings.share else self._start_get()
             while not self._ended(time.monotonic()):
                 now = time.monotonic()
-                self._tick(now)
-                due = self._due(now)
+                self._tick(runner, now)
+                due = self._due(runner, now)
                 timeout = None if due is None else max(0.0, due - time.monotonic())
                 for key, mask in self._selector.select(timeout):
                     key.data(mask, time.monotonic())
@@ -177,68 +164,53 @@ class Peer:
         self._events.emit("closing", reason=self._stop_reason)
         return 0
 
-    def _begin_share(self) -> None:
-        path = self._settings.path
-        told = [time.monotonic() + HASHING_EVENT_INTERVAL]
-
-        def progress(done: int, size: int) -> None:
-            if time.monotonic() >= told[0]:
-                told[0] = time.monotonic() + HASHING_EVENT_INTERVAL
-                self._events.emit("hashing", file=path.name, bytes=done, size=size, percent=100 * done // size)
-
-        def job() -> FileStore:
-            settings = self._settings
-            length = settings.piece_length or default_piece_length(path)
-            store = open_complete(path, length, progress, self._worker.cancelled, private=settings.private)
-            return corrupt_copy(store) if settings.corrupt else store
-
-        self._worker.submit(job, self._shared_opened)
-
-    def _shared_opened(self, result: FileStore | JobFailure[FileStore]) -> None:
-        if isinstance(result, JobFailure):
-            self._fail(result.error)
-            return
-        self._shared = self._uploads.store = result
-        info = result.info
-        member = Membership.of(info, info.name)
-        self._session.want_peers = True
-        self._session.join(member, result.held, time.monotonic())
-
-    def _begin_get(self) -> None:
-        settings = self._settings
-        self._events.emit("state", state="get", file=settings.path.name)
-        now = time.monotonic()
-        exists = os.path.lexists(settings.path)
-        report = DownloadReport(settings.path.name, self._events.emit, self._log)
-        means = RunnerContext(
-            settings.path, self._selector, self.endpoint.ip, self._worker, self._uploads, self._turned, self._fail
+    def _start_share(self) -> ShareRunner:
+        dialer = SeedDialer(self._selector, self.endpoint, self._connections)
+        return ShareRunner(
+            self._settings,
+            self._session,
+            self._worker,
+            self._connections,
+            dialer,
+            self._events,
+            self._log,
+            self._fail,
         )
-        task = DownloadTask(
-            settings.path.name, self._identity, self._session, report, settings.patience, exists, settings.info
+
+    def _start_get(self) -> SingleRunner | SwarmRunner:
+        settings = self._settings
+        name = settings.path.name
+        self._events.emit("state", state="get", file=name)
+        now = time.monotonic()
+        report = DownloadReport(name, self._events.emit, self._log)
+        exists = os.path.lexists(settings.path)
+        task = DownloadTask(name, self._identity, self._session, report, settings.timeouts, exists, settings.info)
+        context = RunnerContext(
+            settings.path,
+            self._selector,
+            self.endpoint.ip,
+            self._worker,
+            self._connections,
+            self._phase_changed,
+            self._fail,
         )
         if settings.strategy == "single":
-            single = SingleRunner(means, self._identity.peer_id, settings.patience.stall)
-            single.download = SingleDownload(task, single, self._rng, now)
-            self._host = single
-            return
-        swarm = SwarmRunner(means)
-        swarm.download = SwarmDownload(task, swarm, self._rng, now, self.endpoint)
-        self._host = self._uploads.taker = swarm
+            download = SingleDownload(task, self._rng, now)
+            return SingleRunner(download, context, self._identity.peer_id, settings.timeouts.stall)
+        runner = SwarmRunner(SwarmDownload(task, self._rng, now, self.endpoint), context)
+        self._connections.handler = runner
+        return runner
 
-    def _due(self, now: float) -> float | None:
-        times = [self._tracker.due(now), self._uploads.due(now), self._calls.due(now), self._leave_until]
-        if self._host is not None:
-            times.append(self._host.due(now))
+    def _due(self, runner: ShareRunner | SingleRunner | SwarmRunner, now: float) -> float | None:
+        times = (self._tracker.due(now), self._connections.due(now), runner.due(now), self._leave_until)
         return min((at for at in times if at is not None), default=None)
 
-    def _tick(self, now: float) -> None:
+    def _tick(self, runner: ShareRunner | SingleRunner | SwarmRunner, now: float) -> None:
         if self._stop_reason is not None and self._leave_until is None:
             self._leave(GOODBYE_TIMEOUT, now)
-        self._uploads.tick(now)
-        self._calls.tick(now)
-        if self._host is not None:
-            self._host.tick(now)
-        self._session.uploaded = self._uploads.total
+        self._connections.tick(now)
+        runner.tick(now)
+        self._session.uploaded = self._connections.total
         self._tracker.tick(now)
         self._worker.hand_over()
 
@@ -247,25 +219,13 @@ class Peer:
             self._wake_in.recv(4096)
         self._worker.deliver()
 
-    def _take_session(self, event: SessionEvent, now: float) -> None:
+    def _handle_session_event(self, event: SessionEvent, now: float) -> None:
         if self._leave_until is not None:
             if self._session.settled:
                 self._leave_until = now
             return
-        if self._host is not None:
-            self._host.do(lambda it: it.take_session(event, now))
-        elif isinstance(event, RequestRefused):
-            self._fail(LocalError(f"the tracker refused {self._settings.path.name!r}: {event.message}"))
-        elif isinstance(event, SilenceChanged):
-            self._events.emit("tracker_silent" if event.silent else "tracker_back")
-            self._log.add("tracker", "does not answer" if event.silent else "answers again")
-        elif isinstance(event, PeersReceived):
-            if event.leechers:
-                # Where all are seeds nobody waits, and two hundred seeds would only call on each other.
-                self._calls.call(event.peers, now)
-        elif isinstance(event, SwarmJoined):
-            self._session.want_peers = False
-            self._log.add("tracker", "knows this peer again" if event.again else "published")
+        assert self._runner is not None
+        self._runner.handle_session_event(event, now)
         store = self.store
         if isinstance(event, SwarmJoined) and not event.again and store is not None and store.held.is_full:
             self._published(store)
@@ -287,7 +247,7 @@ class Peer:
                 return
             self._events.emit("state", state="seed", file=info.name)
 
-    def _turned(self, download: BaseDownload) -> None:
+    def _phase_changed(self, download: BaseDownload) -> None:
         if download.phase is Phase.DONE:
             self._events.emit("state", state="seed", file=download.name)
         elif download.phase is Phase.FAILED and self._failure is None and self._leave_until is None:
@@ -296,7 +256,7 @@ class Peer:
 
     # The end
 
-    def _told(self, what: str, endpoint: Endpoint, count: int, reason: str) -> None:
+    def _upload_ended(self, what: str, endpoint: Endpoint, count: int, reason: str) -> None:
         if what == "changed":
             self._fail(LocalError(f"{self._settings.path}: {reason}", hint="start again to share what it is now"))
             return
@@ -311,11 +271,11 @@ class Peer:
         self._events.error("error", reason=error.message)
         self._leave(FAILURE_REPORT_TIMEOUT, time.monotonic())
 
-    def _leave(self, seconds: float, now: float) -> None:
-        self._leave_until = now + seconds
-        if self._host is not None and self._host.download.phase is not Phase.FAILED:
-            self._host.do(lambda it: it.abandon("the peer was stopped", now))
-        self._session.leave(now, seconds)
+    def _leave(self, timeout: float, now: float) -> None:
+        self._leave_until = now + timeout
+        if self._runner is not None:
+            self._runner.abandon("the peer was stopped", now)
+        self._session.leave(now, timeout)
         if self._session.settled:
             self._leave_until = now
 
@@ -323,11 +283,10 @@ class Peer:
         return self._leave_until is not None and now >= self._leave_until
 
     def _close(self) -> None:
-        if self._host is not None:
-            self._host.close()
-        self._calls.close()
-        self._uploads.close()
-        self._worker.stop(0.3)
+        if self._runner is not None:
+            self._runner.close()
+        self._connections.close()
+        self._worker.stop(WORKER_STOP_TIMEOUT)
         store = self.store
         if store is not None:
             store.close()

@@ -26,7 +26,7 @@ class PeerSettings:
     piece_length: int | None
     upload_rate: float | None
     """Bytes a second; None is no limit."""
-    patience: Timeouts
+    timeouts: Timeouts
     known: Membership | None = None
     """With get: what a magnet link or a .torrent says of the file; None asks the tracker for it by name."""
     info: Info | None = None

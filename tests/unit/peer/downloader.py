@@ -10,6 +10,7 @@ from tests.unit.peer.trackers import EPOCH, Event, Member
 from torrentnet.peer.response_log import ResponseLog
 from torrentnet.peer.storage.file_store import FileStore, StorageError, default_piece_length, open_complete, open_part
 from torrentnet.peer.strategies.base import BaseDownload, Phase
+from torrentnet.peer.strategies.effects import FinishFile, OpenExisting, OpenPart, WritePiece
 from torrentnet.peer.strategies.report import DownloadReport
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tests.unit.peer.simulation import Simulation, UdpLink
     from tests.unit.peer.trackers import Tracker
+    from torrentnet.peer.strategies.effects import Effect
     from torrentnet.peer.tracker_client.membership import Membership
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp.packets import Endpoint
@@ -63,7 +65,7 @@ class Downloader(Member):
 
     @property
     @abstractmethod
-    def getting(self) -> BaseDownload:
+    def running_download(self) -> BaseDownload:
         """The download."""
 
     @property
@@ -77,7 +79,7 @@ class Downloader(Member):
 
     @property
     def phase(self) -> Phase:
-        return self.getting.phase
+        return self.running_download.phase
 
     @property
     def ended(self) -> bool:
@@ -93,7 +95,7 @@ class Downloader(Member):
 
     def listen(self) -> None:
         """What the tracker says goes to the download from now on."""
-        self.heard = lambda event: self.getting.take_session(event, self.now)
+        self.heard = lambda event: self.step(lambda it: it.handle_session_event(event, self.now))
 
     # The loop
 
@@ -107,10 +109,34 @@ class Downloader(Member):
         self._tick_at = None
         self.poll()
 
+    def step(self, call: Callable[[BaseDownload], None]) -> None:
+        """Call the download, then carry out its effects."""
+        effects = self.running_download.effects
+        try:
+            call(self.running_download)
+        finally:
+            while effects:
+                self.carry_out(effects.popleft())
+
+    def carry_out(self, effect: Effect) -> None:
+        """Do what the download wants done."""
+        match effect:
+            case OpenExisting(piece_length):
+                self.opened_with = piece_length
+                self.later(lambda: self._open_existing(piece_length))
+            case OpenPart(info):
+                self.later(lambda: self._open_part(info))
+            case WritePiece(piece, data):
+                self.later(lambda: self._write_piece(piece, data))
+            case FinishFile():
+                self.later(self._finish_file)
+            case _:
+                raise AssertionError(effect)
+
     # Disk
 
-    def later(self, job: Callable[[], Callable[[], None]]) -> None:
-        """Do a job on the disk, and then what it hands out."""
+    def later(self, job: Callable[[], Callable[[BaseDownload], None]]) -> None:
+        """Do a job on the disk, and then the step that it returns."""
 
         def run() -> None:
             if not self.alive:
@@ -118,9 +144,10 @@ class Downloader(Member):
             try:
                 then = job()
             except StorageError as error:
-                self.getting.storage_failed(error, self.now)
+                failure = error
+                self.step(lambda it: it.storage_failed(failure, self.now))
             else:
-                then()
+                self.step(then)
             self.poll()
 
         self.simulation.after(DISK, run)
@@ -130,45 +157,36 @@ class Downloader(Member):
         self.stores.append(store)
         return store
 
-    def open_existing(self, piece_length: int) -> None:
-        self.opened_with = piece_length
+    def _open_existing(self, piece_length: int) -> Callable[[BaseDownload], None]:
+        length = piece_length or default_piece_length(self.path)
+        store = self.keep(open_complete(self.path, length, nothing, never))
+        return lambda it: it.existing_opened(store, self.now)
 
-        def job() -> Callable[[], None]:
-            length = piece_length or default_piece_length(self.path)
-            store = self.keep(open_complete(self.path, length, nothing, never))
-            return lambda: self.getting.existing_opened(store, self.now)
+    def _open_part(self, info: Info) -> Callable[[BaseDownload], None]:
+        store = self.keep(open_part(self.path, info, nothing, never))
+        return lambda it: it.part_opened(store, self.now)
 
-        self.later(job)
+    def _write_piece(self, piece: int, data: bytearray) -> Callable[[BaseDownload], None]:
+        verified = self.put(piece, data)
 
-    def open_part(self, info: Info) -> None:
-        def job() -> Callable[[], None]:
-            store = self.keep(open_part(self.path, info, nothing, never))
-            return lambda: self.getting.part_opened(store, self.now)
+        def then(it: BaseDownload) -> None:
+            it.piece_written(piece, self.now, verified=verified)
+            if verified:
+                self.announce(piece)
 
-        self.later(job)
-
-    def write_piece(self, piece: int, data: bytearray) -> None:
-        def job() -> Callable[[], None]:
-            verified = self.put(piece, data)
-            return lambda: self.written(piece, verified=verified)
-
-        self.later(job)
+        return then
 
     def put(self, piece: int, data: bytearray) -> bool:
         """Verify a piece and write it."""
-        store = self.getting.store
+        store = self.running_download.store
         assert store is not None
         return store.write_piece(piece, data)
 
-    def written(self, piece: int, *, verified: bool) -> None:
-        """A piece was hashed, and written if it was right."""
-        self.getting.piece_written(piece, self.now, verified=verified)
+    def announce(self, piece: int) -> None:
+        """A piece is here."""
 
-    def finish(self) -> None:
-        def job() -> Callable[[], None]:
-            store = self.getting.store
-            assert store is not None
-            store.finish()
-            return lambda: self.getting.finished(self.now)
-
-        self.later(job)
+    def _finish_file(self) -> Callable[[BaseDownload], None]:
+        store = self.running_download.store
+        assert store is not None
+        store.finish()
+        return lambda it: it.file_finished(self.now)

@@ -199,7 +199,7 @@ def test_help_lists_every_command(console: Console) -> None:
 
 
 def test_status_before_anything_is_known(console: Console) -> None:
-    console.peer.download = FakeDownload(Phase.ASKING)
+    console.peer.download = FakeDownload(Phase.LOOKING_UP)
     assert console.run("status") == (
         0,
         [

@@ -1,9 +1,9 @@
-"""Which piece next, when many peers give: rarest first, each piece from one of them, and the last ones from two."""
+"""Which piece to request next in a swarm: rarest first, each from one peer, and the last ones from two."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     import random
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from torrentnet.wire.piece_set import PieceSet
 
-SAMPLE_SIZE = 512
-"""Missing pieces that are compared for one choice: a sample is as good, and a file may have a million."""
-MIN_QUEUE_WAIT = 0.1
-"""Seconds that a piece waits in one peer's queue before, at the end, another one is asked in its place."""
+SAMPLE_SIZE: Final = 512
+"""Missing pieces that are compared for one choice: a sample is as good, and a file may have a million pieces."""
+MIN_QUEUE_WAIT: Final = 0.1
+"""Seconds that a piece waits in one peer's queue before, in the endgame, another peer is asked instead."""
 
 T = TypeVar("T")
 
@@ -22,149 +22,151 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class _Requested(Generic[T]):
     since: float
-    givers: list[T] = field(default_factory=list)
-    patience: float = MIN_QUEUE_WAIT
-    """Seconds until somebody else may be asked in its place; doubled each time, or it would only change queues."""
+    sources: list[T] = field(default_factory=list)
+    max_wait: float = MIN_QUEUE_WAIT
+    """Seconds until another peer may be asked instead; doubled each time, or the piece would only change queues."""
 
 
 class PiecePicker(Generic[T]):
-    """The pieces that are missing: still to be asked for, or asked of somebody (a ``T``: whatever stands for a peer).
+    """The missing pieces: unrequested, or requested from one or more sources (a ``T``: anything that is a peer).
 
-    Rarest first is by what the peers that we are connected to hold (BEP 3 leaves the choice open; Legout et al. 2006).
+    Rarity is counted over the connected peers. BEP 3 leaves the choice open; see Legout et al. 2006, "Rarest first and
+    choke algorithms are enough".
     """
 
     def __init__(self, held: PieceSet, rng: random.Random) -> None:
         self._rng = rng
-        self._todo = list(held.missing())
-        self._at = {piece: index for index, piece in enumerate(self._todo)}
-        self._under: dict[int, _Requested[T]] = {}
-        self._holders = [0] * held.size
+        self._unrequested = list(held.missing())
+        self._index = {piece: index for index, piece in enumerate(self._unrequested)}
+        self._requested: dict[int, _Requested[T]] = {}
+        self._availability = [0] * held.size
 
     @property
-    def nothing_left(self) -> bool:
-        """Whether every missing piece is asked for."""
-        return not self._todo
+    def all_requested(self) -> bool:
+        """Whether every missing piece is requested."""
+        return not self._unrequested
 
     @property
-    def asked(self) -> int:
-        """How many pieces are asked for."""
-        return len(self._under)
+    def requested(self) -> int:
+        """Number of requested pieces."""
+        return len(self._requested)
 
-    def lacks(self, piece: int) -> bool:
-        """Whether nobody was asked for it yet."""
-        return piece in self._at
+    def is_unrequested(self, piece: int) -> bool:
+        """Whether a piece is missing and not requested."""
+        return piece in self._index
 
-    def known(self, pieces: Iterable[int]) -> None:
-        """One more peer holds each of these."""
+    def is_requested(self, piece: int) -> bool:
+        """Whether a piece is requested and not received."""
+        return piece in self._requested
+
+    def add_holder(self, pieces: Iterable[int]) -> None:
+        """Count one more peer that holds each of these pieces."""
         for piece in pieces:
-            self._holders[piece] += 1
+            self._availability[piece] += 1
 
-    def forgotten(self, pieces: Iterable[int]) -> None:
-        """One peer less holds each of these."""
+    def remove_holder(self, pieces: Iterable[int]) -> None:
+        """Count one peer less that holds each of these pieces."""
         for piece in pieces:
-            self._holders[piece] -= 1
+            self._availability[piece] -= 1
 
-    def any_for(self, theirs: PieceSet) -> bool:
-        """Whether a peer that holds ``theirs`` has a piece that nobody was asked for."""
-        if theirs.is_full or len(self._todo) > SAMPLE_SIZE:
-            return bool(self._todo) and len(theirs) > 0
-        return any(piece in theirs for piece in self._todo)
+    def any_unrequested(self, held: PieceSet) -> bool:
+        """Whether a peer that holds ``held`` has an unrequested piece."""
+        if held.is_full or len(self._unrequested) > SAMPLE_SIZE:
+            return bool(self._unrequested) and len(held) > 0
+        return any(piece in held for piece in self._unrequested)
 
-    def take(self, theirs: PieceSet, giver: T, now: float) -> int | None:
-        """The piece to ask ``giver`` for, who holds ``theirs``; None where there is none."""
-        candidates = [piece for piece in self._some() if piece in theirs]
-        if not candidates and len(self._todo) > SAMPLE_SIZE:
-            # A sample may miss the few that they have; "nothing" must be true, for they are told so.
-            candidates = [piece for piece in self._todo if piece in theirs]
+    def pick(self, held: PieceSet, source: T, now: float) -> int | None:
+        """Return the rarest unrequested piece of ``held``, now requested from ``source``; None where there is none."""
+        candidates = [piece for piece in self._sample() if piece in held]
+        if not candidates and len(self._unrequested) > SAMPLE_SIZE:
+            # A sample may miss the few pieces that the peer has, and None must be true: the peer is told so.
+            candidates = [piece for piece in self._unrequested if piece in held]
         if not candidates:
             return None
-        least = min(self._holders[piece] for piece in candidates)
-        piece = self._rng.choice([piece for piece in candidates if self._holders[piece] == least])
+        rarest = min(self._availability[piece] for piece in candidates)
+        piece = self._rng.choice([piece for piece in candidates if self._availability[piece] == rarest])
         self._remove(piece)
-        self._under[piece] = _Requested(now, [giver])
+        self._requested[piece] = _Requested(now, [source])
         return piece
 
-    def slowest(self, theirs: PieceSet, giver: T, needs: Callable[[T, int], float]) -> tuple[float, int] | None:
-        """Of what ``theirs`` has too and one other peer is asked for, the piece that will be here last.
+    def slowest(self, held: PieceSet, source: T, seconds: Callable[[T, int], float]) -> tuple[float, int] | None:
+        """Return, of the pieces of ``held`` requested from one other source, the one that will be complete last.
 
-        ``needs`` says in how many seconds the one who was asked will have sent it. None where there is none.
+        ``seconds`` estimates when a source will have sent a piece; the result is that and the piece.
         """
         slow = [
-            (needs(under.givers[0], piece), piece)
-            for piece, under in self._under.items()
-            if len(under.givers) == 1 and giver not in under.givers and piece in theirs
+            (seconds(requested.sources[0], piece), piece)
+            for piece, requested in self._requested.items()
+            if len(requested.sources) == 1 and source not in requested.sources and piece in held
         ]
         return max(slow) if slow else None
 
-    def waiting(self, theirs: PieceSet, giver: T, now: float, begun: Callable[[T, int], bool]) -> int | None:
-        """The piece that waits for longest at one other peer, which has not ``begun`` to send it; None where none does.
+    def longest_queued(self, held: PieceSet, source: T, now: float, begun: Callable[[T, int], bool]) -> int | None:
+        """Return the piece of ``held`` that has waited longest at one other source that has not ``begun`` to send it.
 
-        At the end a piece in one uplink's queue would be there sooner from another that is idle.
+        In the endgame, an idle uplink would send sooner what waits in the queue of another one. None where no piece has
+        waited for long enough.
         """
-        waiting = [
-            (under.since, piece)
-            for piece, under in self._under.items()
-            if len(under.givers) == 1
-            and giver not in under.givers
-            and now - under.since >= under.patience
-            and piece in theirs
-            and not begun(under.givers[0], piece)
+        queued = [
+            (requested.since, piece)
+            for piece, requested in self._requested.items()
+            if len(requested.sources) == 1
+            and source not in requested.sources
+            and now - requested.since >= requested.max_wait
+            and piece in held
+            and not begun(requested.sources[0], piece)
         ]
-        return min(waiting)[1] if waiting else None
+        return min(queued)[1] if queued else None
 
-    def move(self, piece: int, giver: T, now: float) -> T:
-        """``giver`` is asked for a piece in the place of the one who was, and is returned."""
-        under = self._under[piece]
-        (before,) = under.givers
-        under.givers[0], under.since, under.patience = giver, now, 2 * under.patience
+    def reassign(self, piece: int, source: T, now: float) -> T:
+        """Request a piece from ``source`` instead of its only source, which is returned."""
+        requested = self._requested[piece]
+        (before,) = requested.sources
+        requested.sources[0], requested.since, requested.max_wait = source, now, 2 * requested.max_wait
         return before
 
-    def join(self, piece: int, giver: T) -> None:
-        """One more is asked for a piece."""
-        self._under[piece].givers.append(giver)
+    def add_source(self, piece: int, source: T) -> None:
+        """Request a piece from one more source."""
+        self._requested[piece].sources.append(source)
 
-    def arrived(self, piece: int) -> list[T]:
-        """All of a piece is here. Returns all who were asked for it."""
-        under = self._under.pop(piece, None)
-        return under.givers if under is not None else []
+    def remove_requested(self, piece: int) -> list[T]:
+        """A piece was received: forget the request. Returns all its sources."""
+        requested = self._requested.pop(piece, None)
+        return requested.sources if requested is not None else []
 
-    def awaited(self, piece: int) -> bool:
-        """Whether it is asked for and has not arrived."""
-        return piece in self._under
+    def put_back(self, piece: int) -> None:
+        """A received piece was wrong: it is unrequested again."""
+        if piece not in self._index:
+            self._index[piece] = len(self._unrequested)
+            self._unrequested.append(piece)
 
-    def again(self, piece: int) -> None:
-        """What arrived was no good: it is missing still."""
-        if piece not in self._at:
-            self._at[piece] = len(self._todo)
-            self._todo.append(piece)
-
-    def given_up(self, pieces: Iterable[int], giver: T) -> Iterator[int]:
-        """``giver`` will not send these. Yields those that nobody is asked for any more."""
+    def remove_source(self, pieces: Iterable[int], source: T) -> Iterator[int]:
+        """``source`` will not send these pieces. Yields those that are requested from no one any more."""
         for piece in pieces:
-            under = self._under.get(piece)
-            if under is None or giver not in under.givers:
+            requested = self._requested.get(piece)
+            if requested is None or source not in requested.sources:
                 continue
-            under.givers.remove(giver)
-            if not under.givers:
-                del self._under[piece]
-                self.again(piece)
+            requested.sources.remove(source)
+            if not requested.sources:
+                del self._requested[piece]
+                self.put_back(piece)
                 yield piece
 
-    def _some(self) -> list[int]:
-        if len(self._todo) <= SAMPLE_SIZE:
-            return self._todo
-        return [self._todo[self._rng.randrange(len(self._todo))] for _ in range(SAMPLE_SIZE)]
+    def _sample(self) -> list[int]:
+        if len(self._unrequested) <= SAMPLE_SIZE:
+            return self._unrequested
+        return [self._unrequested[self._rng.randrange(len(self._unrequested))] for _ in range(SAMPLE_SIZE)]
 
     def _remove(self, piece: int) -> None:
-        index = self._at.pop(piece)
-        last = self._todo.pop()
+        index = self._index.pop(piece)
+        last = self._unrequested.pop()
         if last != piece:
-            self._todo[index] = last
-            self._at[last] = index
+            self._unrequested[index] = last
+            self._index[last] = index
 
 
 def newly_held(counted: PieceSet, held: PieceSet) -> list[int]:
-    """The pieces of ``held`` that ``counted`` lacks, after which it has them too."""
+    """Return the pieces of ``held`` that ``counted`` lacks, and add them to ``counted``."""
     new = [piece for piece in held if piece not in counted]
     for piece in new:
         counted.add(piece)

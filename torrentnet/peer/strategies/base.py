@@ -1,11 +1,13 @@
-"""``get``: from a file's name to a seed of it. What all strategies have in common, as a state machine without I/O."""
+"""``get``, from a file's name to a seed of that file: what both strategies share, as a state machine without I/O."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from torrentnet.peer.strategies.effects import FinishFile, OpenExisting, OpenPart
 from torrentnet.peer.tracker_client.lookup import LookupResult
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.session import RequestRefused, SilenceChanged, SwarmJoined
@@ -13,21 +15,21 @@ from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult
 
 if TYPE_CHECKING:
     from torrentnet.peer.storage.file_store import FileStore, StorageError
-    from torrentnet.peer.strategies.effects import Disk
+    from torrentnet.peer.strategies.effects import Effect
     from torrentnet.peer.strategies.task import DownloadTask
     from torrentnet.peer.tracker_client.session import SessionEvent
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp.lookup import LookupHolder, LookupReply
 
-FIRST_RETRY_PAUSE = 0.25
-MAX_RETRY_PAUSE = 5.0
-"""Seconds between look-ups while nobody has the file; doubled each time, and never longer than the keep-alive."""
+FIRST_RETRY_PAUSE: Final = 0.25
+MAX_RETRY_PAUSE: Final = 5.0
+"""Seconds between look-ups while no peer has the file; doubled each time, and never longer than the keep-alive."""
 
 
 class Phase(Enum):
-    """Where a download stands."""
+    """What a download is doing; the values are for people."""
 
-    ASKING = "asking the tracker"
+    LOOKING_UP = "asking the tracker"
     CHECKING = "checking the file that is here"
     CONNECTING = "connecting"
     FETCHING = "fetching"
@@ -38,29 +40,33 @@ class Phase(Enum):
 
 
 class BaseDownload(ABC):
-    """Drives one ``get``. ``now`` is any clock that does not jump; every call may change :attr:`phase`."""
+    """One ``get``. ``now`` is any monotonic clock, in seconds; every call may change :attr:`phase`.
 
-    def __init__(self, task: DownloadTask, disk: Disk, now: float) -> None:
+    Whoever calls a method carries out :attr:`effects` afterwards, the first one first.
+    """
+
+    def __init__(self, task: DownloadTask, now: float) -> None:
         self.name = task.name
-        self.phase = Phase.ASKING
+        self.phase = Phase.LOOKING_UP
+        self.effects: deque[Effect] = deque()
+        """What the loop has to do next."""
         self.failure = ""
-        """Why it failed, for a person; empty unless :attr:`phase` is FAILED."""
+        """Why the download failed, for people; empty unless :attr:`phase` is FAILED."""
         self.hint = ""
         self.store: FileStore | None = None
         self.info = task.info
         self._opening = False
         self._identity = task.identity
         self._session = task.session
-        self._disk = disk
-        self._patience = task.patience
+        self._timeouts = task.timeouts
         self._report = task.report
-        self._exists = task.exists
-        self._found: LookupReply | None = None
+        self._file_exists = task.file_exists
+        self._swarm: LookupReply | None = None
         self._request = 0
-        self._started = now
-        self._advanced = now
-        self._pause = FIRST_RETRY_PAUSE
-        self._wake = now
+        self._started_at = now
+        self._progress_at = now
+        self._retry_pause = FIRST_RETRY_PAUSE
+        self._retry_at = now
         self._obstacle = "the tracker does not answer"
         task.session.lookup(task.name, 0, now)
 
@@ -69,134 +75,129 @@ class BaseDownload(ABC):
     @property
     @abstractmethod
     def sources(self) -> str:
-        """Who the pieces come from now, for a person; empty where they come from nobody."""
+        """The peers that send pieces now, for people; empty where none does."""
 
     @abstractmethod
-    def _named(self, holders: tuple[LookupHolder, ...], now: float) -> None:
-        """The tracker has answered the look-up that was waited for: these have the file whole."""
+    def _holders_found(self, holders: tuple[LookupHolder, ...], now: float) -> None:
+        """The tracker has answered the look-up of :attr:`Phase.LOOKING_UP` with these complete peers."""
 
     @abstractmethod
-    def _named_meanwhile(self, done: LookupResult, now: float) -> None:
-        """The tracker has answered a look-up that nobody waited for."""
+    def _holders_refreshed(self, result: LookupResult, now: float) -> None:
+        """The tracker has answered a look-up in any other phase."""
 
     @abstractmethod
-    def _opened(self, now: float) -> None:
-        """:attr:`store` is open, what it held was checked, and pieces are missing."""
+    def _part_ready(self, now: float) -> None:
+        """:attr:`store` is open and verified, and lacks pieces."""
 
     @abstractmethod
     def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
-        """A piece was hashed, and written if it was right."""
+        """A piece was hashed, and written if its hash was right."""
 
     @abstractmethod
-    def _let_go(self, now: float) -> None:
-        """Nothing more is asked of anybody."""
+    def _stop_fetching(self, now: float) -> None:
+        """Cancel every request to other peers."""
 
     @abstractmethod
-    def _look_due(self) -> float | None:
-        """When :meth:`_look` is to be called next."""
+    def _check_due(self) -> float | None:
+        """When to call :meth:`_check` next."""
 
     @abstractmethod
-    def _look(self, now: float) -> None:
-        """Look at the clock, while pieces are fetched; it may be earlier than it was due."""
+    def _check(self, now: float) -> None:
+        """Apply the time-outs of :attr:`Phase.FETCHING`; may be called early."""
 
     # Time
 
     def due(self) -> float | None:
-        """When :meth:`tick` is to be called next."""
-        if self.phase is Phase.ASKING:
-            return self._advanced + self._patience.give_up
+        """When to call :meth:`tick` next."""
+        if self.phase is Phase.LOOKING_UP:
+            return self._progress_at + self._timeouts.give_up
         if self.phase is Phase.PAUSING:
-            return self._wake
-        return self._look_due() if self.phase is Phase.FETCHING else None
+            return self._retry_at
+        return self._check_due() if self.phase is Phase.FETCHING else None
 
     def tick(self, now: float) -> None:
-        """Look at the clock."""
-        if self.phase is Phase.PAUSING and now >= self._wake:
-            self._ask_again(now)
-        elif self.phase is Phase.ASKING and now - self._advanced >= self._patience.give_up:
+        """Apply the time-outs; may be called early."""
+        if self.phase is Phase.PAUSING and now >= self._retry_at:
+            self._repeat_lookup(now)
+        elif self.phase is Phase.LOOKING_UP and now - self._progress_at >= self._timeouts.give_up:
             self._give_up(now)
         elif self.phase is Phase.FETCHING:
-            self._look(now)
+            self._check(now)
 
-    # What the tracker says
+    # Tracker
 
     @property
     def info_hash(self) -> bytes:
-        """What the swarm is called (20 bytes); known once the tracker has named it."""
-        assert self._found is not None
-        return self._found.info_hash
-
-    @property
-    def known(self) -> bool:
-        """Whether the tracker has named the swarm."""
-        return self._found is not None
+        """The swarm's info-hash (20 bytes); empty until the tracker has named the swarm."""
+        return b"" if self._swarm is None else self._swarm.info_hash
 
     def abandon(self, reason: str, now: float) -> None:
-        """End it from outside; nothing happens when it has ended already."""
+        """End the download as failed, unless it has ended already."""
         self._fail(reason, now)
 
-    def take_session(self, event: SessionEvent, now: float) -> None:
-        """React to what the tracker session reports."""
+    def handle_session_event(self, event: SessionEvent, now: float) -> None:
+        """React to an event of the tracker session."""
         if isinstance(event, LookupResult):
-            self._take_lookup(event, now)
+            self._handle_lookup(event, now)
         elif isinstance(event, RequestRefused):
             self._report.tracker_refused(event.kind.name.lower(), event.message)
             self._fail(f"the tracker refused: {event.message}", now)
         elif isinstance(event, SilenceChanged):
             self._report.tracker_silence(silent=event.silent)
         elif isinstance(event, SwarmJoined) and event.again:
-            self._report.known_again()
+            self._report.rejoined()
 
-    def _take_lookup(self, done: LookupResult, now: float) -> None:
-        found = done.found
-        self._request = found.request
-        self._report.lookup(found, done.holders)
-        if self.phase is not Phase.ASKING:
-            self._named_meanwhile(done, now)
+    def _handle_lookup(self, result: LookupResult, now: float) -> None:
+        reply = result.found
+        self._request = reply.request
+        self._report.lookup(reply, result.holders)
+        if self.phase is not Phase.LOOKING_UP:
+            self._holders_refreshed(result, now)
             return
-        if found.found:
-            # Where there are some, what was wrong with the last one tells more.
-            if not done.holders:
+        if reply.found:
+            # With holders, the failure of the last source explains more.
+            if not result.holders:
                 self._obstacle = f"nobody has {self.name!r} whole now"
-            if self._found is None:
-                self._join(found, now)
-            self._found = found
+            if self._swarm is None:
+                self._join(reply, now)
+            self._swarm = reply
         else:
             self._obstacle = f"the tracker knows no file named {self.name!r}"
-        if self._exists:
-            self._exists = False
+        if self._file_exists:
+            self._file_exists = False
             self.phase = Phase.CHECKING
-            self._disk.open_existing(found.piece_length)
+            self.effects.append(OpenExisting(reply.piece_length))
             return
-        self._named(done.holders if found.found else (), now)
+        self._holders_found(result.holders if reply.found else (), now)
 
-    def _join(self, found: LookupReply, now: float) -> None:
-        # Standard clients do not tell their piece length: one piece stands for the file until its info is here.
-        member = Membership(found.info_hash, self.name, found.size, found.piece_length)
+    def _join(self, reply: LookupReply, now: float) -> None:
+        # Standard clients do not announce their piece length: until the info dictionary is here, one piece stands for
+        # the file.
+        member = Membership(reply.info_hash, self.name, reply.size, reply.piece_length)
         self._session.join(member, member.none_held(), now)
 
-    def _rest(self, now: float) -> None:
-        if now - self._advanced >= self._patience.give_up:
+    def _pause(self, now: float) -> None:
+        if now - self._progress_at >= self._timeouts.give_up:
             self._give_up(now)
             return
         self.phase = Phase.PAUSING
-        # A look-up is also what keeps a request alive for which there is no swarm to announce to yet.
-        self._wake = now + min(self._pause, self._session.keepalive)
-        self._pause = min(self._pause * 2, MAX_RETRY_PAUSE)
+        # While there is no swarm to announce to, look-ups are what keeps the request alive.
+        self._retry_at = now + min(self._retry_pause, self._session.keepalive)
+        self._retry_pause = min(self._retry_pause * 2, MAX_RETRY_PAUSE)
 
-    def _ask_again(self, now: float) -> None:
-        self.phase = Phase.ASKING
+    def _repeat_lookup(self, now: float) -> None:
+        self.phase = Phase.LOOKING_UP
         self._session.lookup(self.name, self._request, now)
 
-    # The file
+    # File
 
     def _open_part(self, info: Info) -> None:
         if not self._opening:
             self._opening = True
-            self._disk.open_part(info)
+            self.effects.append(OpenPart(info))
 
     def part_opened(self, store: FileStore, now: float) -> None:
-        """The part is open, and what it held was checked."""
+        """The part file is open, and its pieces are verified."""
         self.store = store
         if self.phase is Phase.FAILED:
             return
@@ -204,64 +205,63 @@ class BaseDownload(ABC):
         self.info = info
         self._session.hold(Membership.of(info, self.name), store.held)
         self._report.resumed(store.held)
-        self._advanced = now
+        self._progress_at = now
         if store.held.is_full:
             self._finish(now)
         else:
-            self._opened(now)
+            self._part_ready(now)
 
-    def _verified(self, source: LookupHolder, piece: int, elapsed: float, now: float) -> None:
-        """A piece is right and on disk; the file may be whole with it."""
+    def _piece_verified(self, source: LookupHolder, piece: int, elapsed: float, now: float) -> None:
         assert self.store is not None
         info, held = self.store.info, self.store.held
         held.add(piece)
         self._report.piece_verified(source, piece, info.piece_size(piece), elapsed)
         self._report.progress(held, info.length, now)
         self._session.downloaded = self._report.transferred
-        self._advanced = now
-        self._pause = FIRST_RETRY_PAUSE
+        self._progress_at = now
+        self._retry_pause = FIRST_RETRY_PAUSE
         if held.is_full:
             self._finish(now)
 
     def existing_opened(self, store: FileStore, now: float) -> None:
-        """The file that was here under the final name is hashed."""
-        found = self._found
-        if found is None or store.info.info_hash == found.info_hash:
+        """The file that had the final name from the start is hashed."""
+        swarm = self._swarm
+        if swarm is None or store.info.info_hash == swarm.info_hash:
             self.store, self.info = store, store.info
-            self._done(now)
+            self._complete(now)
             return
         store.close()
-        if store.info.length != found.size and (found.size or found.piece_length):
+        if store.info.length != swarm.size and (swarm.size or swarm.piece_length):
             reason = f"{store.path} is there already with another content, and is left as it is"
             self._fail(reason, now, hint="move it away, or get the file into another directory with --dir")
             return
-        # Another client may have described the same bytes in its own way, with another info-hash. Its info
-        # dictionary will tell; opening the part refuses what does not match it.
-        self._ask_again(now)
+        # Another client may describe the same bytes by another info dictionary, with another info-hash. Opening the
+        # part file with the swarm's info dictionary will refuse a file that does not match.
+        self._repeat_lookup(now)
 
     def storage_failed(self, error: StorageError, now: float) -> None:
-        """The file system refused."""
+        """An effect on the file failed."""
         self._fail(error.message, now, hint=error.hint)
 
-    # The end
+    # End
 
     def _finish(self, now: float) -> None:
-        self._let_go(now)
+        self._stop_fetching(now)
         self.phase = Phase.FINISHING
-        self._disk.finish()
+        self.effects.append(FinishFile())
 
-    def finished(self, now: float) -> None:
-        """The file has its name."""
-        self._done(now)
+    def file_finished(self, now: float) -> None:
+        """The complete file has its final name."""
+        self._complete(now)
 
-    def _done(self, now: float) -> None:
+    def _complete(self, now: float) -> None:
         assert self.store is not None
         info = self.store.info
         self.phase = Phase.DONE
         self._report.completed(info.length, self._elapsed_ms(now))
         member = Membership.of(info, self.name)
-        if self._found is None:
-            # Nobody shared it when we asked, but here it is: publish it as `share` would.
+        if self._swarm is None:
+            # The tracker knew no such file, but it is here: publish it as `share` does.
             self._session.join(member, self.store.held, now)
         else:
             self._session.hold(member, self.store.held)
@@ -269,19 +269,19 @@ class BaseDownload(ABC):
         self._send_outcome(OutcomeResult.SUCCEEDED, "", now)
 
     def _give_up(self, now: float) -> None:
-        if self._found is None and self._session.knows_no_names:
+        if self._swarm is None and self._session.knows_no_names:
             self._fail(
                 f"the tracker speaks BEP 15 but does not answer when asked for {self.name!r} by name",
                 now,
                 hint="give get a magnet link in the place of the name, or a --torrent; `share` makes both",
             )
             return
-        self._fail(f"{self._obstacle}; gave up after {self._patience.give_up:g} s without a new piece", now)
+        self._fail(f"{self._obstacle}; gave up after {self._timeouts.give_up:g} s without a new piece", now)
 
     def _fail(self, reason: str, now: float, *, hint: str = "") -> None:
         if self.phase in {Phase.FAILED, Phase.DONE}:
             return
-        self._let_go(now)
+        self._stop_fetching(now)
         self.phase = Phase.FAILED
         self.failure, self.hint = reason, hint
         self._report.failed(reason)
@@ -296,7 +296,7 @@ class BaseDownload(ABC):
                 0,
                 result,
                 self._identity.port,
-                self._found.info_hash if self._found else bytes(20),
+                self.info_hash or bytes(20),
                 self._identity.peer_id,
                 self._request,
                 self._report.transferred,
@@ -308,4 +308,4 @@ class BaseDownload(ABC):
         )
 
     def _elapsed_ms(self, now: float) -> int:
-        return round((now - self._started) * 1000)
+        return round((now - self._started_at) * 1000)

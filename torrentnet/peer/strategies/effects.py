@@ -1,33 +1,77 @@
-"""What a download asks of the file system, and how much of it may wait there."""
+"""What a download strategy wants done: plain data, which the peer's loop carries out.
+
+A strategy does no I/O. Each call on it may append effects to :attr:`BaseDownload.effects
+<torrentnet.peer.strategies.base.BaseDownload.effects>`; the loop carries them out in order and reports each result
+later, by a call on the strategy. The unit is a piece: a block needs no effect.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
+    from torrentnet.peer.strategies.remote_peer import PeerConnection
     from torrentnet.wire.info import Info
+    from torrentnet.wire.udp.packets import Endpoint
 
-MAX_VERIFYING = 4 * 1024 * 1024
-"""Bytes of pieces that may wait to be hashed and written; past it nothing new is asked for."""
+MAX_VERIFYING: Final = 4 * 1024 * 1024
+"""Bytes of pieces that may wait to be hashed and written; beyond that, no new piece is requested."""
 
 
-class Disk(Protocol):
-    """Where a download's file is to be.
+@dataclass(frozen=True, slots=True)
+class OpenExisting:
+    """Hash the file that has the final name: ``existing_opened`` or ``storage_failed`` follows."""
 
-    Each answer comes back by a call on :class:`~torrentnet.peer.strategies.base.BaseDownload`, later.
-    """
+    piece_length: int
+    """Bytes; 0 for the length that sharing the file would choose."""
 
-    def open_existing(self, piece_length: int) -> None:
-        """Hash the file that is there under the final name: ``existing_opened`` or ``storage_failed`` follows.
 
-        ``piece_length`` 0: the one that sharing the file would take.
-        """
+@dataclass(frozen=True, slots=True)
+class OpenPart:
+    """Open the part file and verify its pieces: ``part_opened`` or ``storage_failed`` follows."""
 
-    def open_part(self, info: Info) -> None:
-        """Open the file's part and check it: ``part_opened`` or ``storage_failed`` follows."""
+    info: Info
 
-    def write_piece(self, piece: int, data: bytearray) -> None:
-        """Verify and write a piece: ``piece_written`` or ``storage_failed`` follows."""
 
-    def finish(self) -> None:
-        """Give the file its name: ``finished`` or ``storage_failed`` follows."""
+@dataclass(frozen=True, slots=True)
+class WritePiece:
+    """Verify and write a piece: ``piece_written`` or ``storage_failed`` follows."""
+
+    piece: int
+    data: bytearray
+
+
+@dataclass(frozen=True, slots=True)
+class FinishFile:
+    """Give the complete file its final name: ``file_finished`` or ``storage_failed`` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open the connection to the single source: ``connected`` or ``source_failed`` follows."""
+
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Close the connection to the single source, if there is one; no event of it follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Connect to a peer of the swarm: its events or ``dial_failed`` follow."""
+
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection:
+    """Close the connection to a peer of the swarm: ``connection_closed`` follows."""
+
+    connection: PeerConnection
+    reason: str
+
+
+Effect: TypeAlias = OpenExisting | OpenPart | WritePiece | FinishFile | Connect | Disconnect | Dial | CloseConnection

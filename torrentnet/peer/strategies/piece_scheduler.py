@@ -1,13 +1,13 @@
-"""Who is asked for which piece of a file that many give, until it is verified. A state machine without I/O.
+"""Which peer of the swarm is asked for which piece, until the piece is verified. A state machine without I/O.
 
-Each piece is asked of one partner, and at the end of whoever would have it here sooner; which one is next,
-:mod:`torrentnet.peer.scheduling.piece_picker` knows.
+Each piece is requested from one peer; in the endgame, also from peers that would send it sooner. The choice of the
+next piece is :mod:`torrentnet.peer.scheduling.piece_picker`'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.scheduling.piece_picker import PiecePicker, newly_held
 from torrentnet.peer.strategies.effects import MAX_VERIFYING
@@ -23,147 +23,150 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp.lookup import LookupHolder
 
-MAX_REQUESTED = 32 * 1024 * 1024
-"""Bytes of pieces that may be asked for at once, but always two pieces."""
-ENDGAME_SPEEDUP, ENDGAME_MIN_GAIN = 1.5, 0.03
-"""At the end a piece is asked of a second peer that would need so many times less, and so many seconds besides."""
+MAX_REQUESTED: Final = 32 * 1024 * 1024
+"""Bytes of pieces that may be requested at once; two pieces always may."""
+ENDGAME_SPEEDUP: Final = 1.5
+ENDGAME_MIN_GAIN: Final = 0.03
+"""In the endgame, a second peer must need so many times less, and so many seconds less besides."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyingPiece:
-    """A piece that is here, and waits to be hashed and written."""
+    """A complete piece that waits to be hashed and written."""
 
-    partner: RemotePeer
+    peer: RemotePeer
     holder: LookupHolder
-    """Who the partner was then."""
+    """The peer's name and address when the piece was complete."""
     elapsed: float
     data: bytearray
 
 
 class PieceScheduler:
-    """The pieces of one file that are missing, and ``partners``, who come and go, as the givers.
+    """The missing pieces of one file, and the ``peers`` that have them; the mapping changes as peers come and go.
 
-    ``held`` is what is here when it begins.
+    ``held`` are the pieces that are here at the start.
     """
 
     def __init__(
-        self, info: Info, held: PieceSet, partners: Mapping[PeerConnection, RemotePeer], rng: random.Random
+        self, info: Info, held: PieceSet, peers: Mapping[PeerConnection, RemotePeer], rng: random.Random
     ) -> None:
         self._info = info
-        self._partners = partners
-        self._work: PiecePicker[RemotePeer] = PiecePicker(held, rng)
+        self._peers = peers
+        self._picker: PiecePicker[RemotePeer] = PiecePicker(held, rng)
         self._verifying: dict[int, VerifyingPiece] = {}
 
     @property
-    def nothing_left(self) -> bool:
-        """Whether every missing piece is asked for."""
-        return self._work.nothing_left
+    def all_requested(self) -> bool:
+        """Whether every missing piece is requested: the endgame."""
+        return self._picker.all_requested
 
-    # What partners hold
+    # Availability
 
-    def count(self, partner: RemotePeer) -> None:
-        """A partner has said what it holds."""
-        held = partner.fetch.possession.held
+    def count_held(self, peer: RemotePeer) -> None:
+        """Count the pieces that a peer holds by now."""
+        held = peer.fetcher.possession.held
         if held is None:
             return
-        if partner.counted is None:
-            partner.counted = PieceSet(held.size)
-        self._work.known(newly_held(partner.counted, held))
-        if self._work.any_for(held):
-            partner.fetch.want()
+        if peer.counted is None:
+            peer.counted = PieceSet(held.size)
+        self._picker.add_holder(newly_held(peer.counted, held))
+        if self._picker.any_unrequested(held):
+            peer.fetcher.want()
 
-    def count_one(self, partner: RemotePeer, piece: int) -> None:
-        """A partner has one more piece."""
-        if partner.counted is None:
-            self.count(partner)
-        elif piece not in partner.counted:
-            partner.counted.add(piece)
-            self._work.known((piece,))
-        if self._work.lacks(piece):
-            partner.fetch.want()
+    def count_piece(self, peer: RemotePeer, piece: int) -> None:
+        """Count one more piece that a peer holds."""
+        if peer.counted is None:
+            self.count_held(peer)
+        elif piece not in peer.counted:
+            peer.counted.add(piece)
+            self._picker.add_holder((piece,))
+        if self._picker.is_unrequested(piece):
+            peer.fetcher.want()
 
-    def forget(self, partner: RemotePeer) -> None:
-        """A partner is gone, and what it held with it."""
-        if partner.counted is not None:
-            self._work.forgotten(partner.counted)
+    def forget(self, peer: RemotePeer) -> None:
+        """A peer has left: its pieces no longer count."""
+        if peer.counted is not None:
+            self._picker.remove_holder(peer.counted)
 
-    # Who is asked
+    # Requests
 
-    def next_piece(self, partner: RemotePeer, held: PieceSet, now: float) -> int | None:
-        """The piece to ask a partner for, who holds ``held``; see
-        :attr:`~torrentnet.peer.transfer.fetcher.PieceFetcher.next_piece`."""
-        work, length = self._work, self._info.piece_length
+    def next_piece(self, peer: RemotePeer, held: PieceSet, now: float) -> int | None:
+        """Return the piece to request from a peer that holds ``held``.
+
+        :data:`~torrentnet.peer.transfer.fetcher.NOT_NOW` while too much is on its way, None for nothing.
+        """
+        picker, length = self._picker, self._info.piece_length
         if self._verifying and len(self._verifying) * length >= MAX_VERIFYING:
             return NOT_NOW
-        if work.asked >= 2 and work.asked * length >= MAX_REQUESTED:
+        if picker.requested >= 2 and picker.requested * length >= MAX_REQUESTED:
             return NOT_NOW
-        piece = work.take(held, partner, now)
-        if piece is not None or not work.nothing_left:
+        piece = picker.pick(held, peer, now)
+        if piece is not None or not picker.all_requested:
             return piece
-        piece = work.waiting(held, partner, now, _has_begun)
+        piece = picker.longest_queued(held, peer, now, _has_begun)
         if piece is not None:
-            work.move(piece, partner, now).fetch.cancel(piece, now)
+            picker.reassign(piece, peer, now).fetcher.cancel(piece, now)
             return piece
-        piece = self._late(partner, held, now)
+        piece = self._late_piece(peer, held, now)
         if piece is not None:
-            work.join(piece, partner)
+            picker.add_source(piece, peer)
         return piece
 
-    def sooner(self, now: float) -> Iterator[RemotePeer]:
-        """The partners that would send sooner what others were asked for; each may be asked before the next one."""
-        for partner in list(self._partners.values()):
-            held = partner.fetch.possession.held
+    def faster_peers(self, now: float) -> Iterator[RemotePeer]:
+        """Yield the peers that would send a requested piece sooner; each may get a request before the next one."""
+        for peer in list(self._peers.values()):
+            held = peer.fetcher.possession.held
             if held is None:
                 continue
-            if self._work.waiting(held, partner, now, _has_begun) is None and self._late(partner, held, now) is None:
-                continue
-            yield partner
+            queued = self._picker.longest_queued(held, peer, now, _has_begun)
+            if queued is not None or self._late_piece(peer, held, now) is not None:
+                yield peer
 
-    def _late(self, partner: RemotePeer, held: PieceSet, now: float) -> int | None:
-        """The piece that would be here much sooner if this one sent it too."""
-        found = self._work.slowest(held, partner, lambda giver, piece: giver.fetch.pipeline.needs(piece, now))
-        if found is None:
+    def _late_piece(self, peer: RemotePeer, held: PieceSet, now: float) -> int | None:
+        """Return the piece that would be here much sooner if this peer sent it too."""
+        slowest = self._picker.slowest(held, peer, lambda source, piece: source.fetcher.pipeline.needs(piece, now))
+        if slowest is None:
             return None
-        seconds, piece = found
-        sooner = partner.fetch.pipeline.would_need(self._info.piece_size(piece)) * ENDGAME_SPEEDUP + ENDGAME_MIN_GAIN
-        return piece if seconds > sooner else None
+        seconds, piece = slowest
+        size = self._info.piece_size(piece)
+        return piece if seconds > peer.fetcher.pipeline.would_need(size) * ENDGAME_SPEEDUP + ENDGAME_MIN_GAIN else None
 
-    def release(self, partner: RemotePeer, now: float) -> None:
-        """Nothing more is expected of this one for now: others may be asked for its pieces."""
-        mine = partner.fetch.pieces
-        back = list(self._work.given_up(mine, partner))
-        for piece in mine:
-            partner.fetch.cancel(piece, now)
-        if back:
-            self.want_again()
+    def release(self, peer: RemotePeer, now: float) -> None:
+        """Expect nothing more from a peer for now: its pieces may be requested from others."""
+        pieces = peer.fetcher.pieces
+        unrequested = list(self._picker.remove_source(pieces, peer))
+        for piece in pieces:
+            peer.fetcher.cancel(piece, now)
+        if unrequested:
+            self.renew_interest()
 
-    def want_again(self) -> None:
-        """Pieces are to be asked for again: those who have them are told that they are wanted."""
-        for partner in self._partners.values():
-            held = partner.fetch.possession.held
-            if not partner.fetch.interested and held is not None and self._work.any_for(held):
-                partner.fetch.want()
+    def renew_interest(self) -> None:
+        """Tell the peers that have unrequested pieces that we are interested again."""
+        for peer in self._peers.values():
+            held = peer.fetcher.possession.held
+            if not peer.fetcher.interested and held is not None and self._picker.any_unrequested(held):
+                peer.fetcher.want()
 
-    # What has come
+    # Received pieces
 
-    def arrived(self, partner: RemotePeer, piece: PieceReceived, now: float) -> bool:
-        """All of a piece is here, from a partner; False where nobody waits for it any more."""
-        if not self._work.awaited(piece.piece):
+    def received(self, peer: RemotePeer, piece: PieceReceived, now: float) -> bool:
+        """Keep a complete piece of a peer until it is written; False where no one waits for it any more."""
+        if not self._picker.is_requested(piece.piece):
             return False
-        for other in self._work.arrived(piece.piece):
-            if other is not partner:
-                other.fetch.cancel(piece.piece, now)
-        self._verifying[piece.piece] = VerifyingPiece(partner, partner.holder, piece.elapsed, piece.data)
+        for other in self._picker.remove_requested(piece.piece):
+            if other is not peer:
+                other.fetcher.cancel(piece.piece, now)
+        self._verifying[piece.piece] = VerifyingPiece(peer, peer.holder, piece.elapsed, piece.data)
         return True
 
     def written(self, piece: int) -> VerifyingPiece:
-        """A piece that has arrived was hashed, and written if it was right."""
+        """Return a piece that was hashed, and written if its hash was right."""
         return self._verifying.pop(piece)
 
-    def again(self, piece: int) -> None:
-        """What was hashed is no good: the piece is missing still."""
-        self._work.again(piece)
+    def put_back(self, piece: int) -> None:
+        """A piece had a wrong hash: it is missing still."""
+        self._picker.put_back(piece)
 
 
-def _has_begun(partner: RemotePeer, piece: int) -> bool:
-    return partner.fetch.pipeline.begun(piece)
+def _has_begun(peer: RemotePeer, piece: int) -> bool:
+    return peer.fetcher.pipeline.begun(piece)

@@ -1,9 +1,9 @@
-"""A peer that a download of the ``swarm`` strategy fetches from, and by which connection."""
+"""A peer that a ``swarm`` download fetches from, and the connection to that peer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from torrentnet.wire.udp.lookup import LookupHolder
     from torrentnet.wire.udp.packets import Endpoint
 
-METADATA_TIMEOUT = 3.0
-"""Seconds that one peer has for the info dictionary before another one is asked."""
+METADATA_TIMEOUT: Final = 3.0
+"""Seconds that one peer has to send the info dictionary before another peer is asked."""
 
 
 class PeerConnection(Protocol):
-    """A connection as the loop keeps it; also its key in a download."""
+    """A connection as the loop keeps it; in a download, the key of its :class:`RemotePeer`."""
 
     @property
     def conversation(self) -> PeerProtocol:
-        """What is said over it."""
+        """The messages of both directions."""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -32,41 +32,41 @@ class PeerConnection(Protocol):
 
     @property
     def upload(self) -> Upload:
-        """Its serving side, which knows what the other end holds."""
+        """The serving side, which knows the pieces that the other end holds."""
 
 
 @dataclass(slots=True, eq=False)
 class RemotePeer:
-    """Who is at the other end of a connection, and what is fetched over it."""
+    """The peer at the other end of a connection."""
 
-    wire: PeerConnection
-    fetch: PieceFetcher
+    connection: PeerConnection
+    fetcher: PieceFetcher
     holder: LookupHolder
+    """Its name and the address that it listens on."""
     counted: PieceSet | None = None
-    """What it held when the pieces' holders were counted last."""
-    gave: int = 0
-    """Pieces of it that were right."""
-    metadata_at: float = 0.0
-    """When it was asked for the info dictionary."""
+    """The pieces that it held when availability was last counted."""
+    verified_pieces: int = 0
+    """Pieces received from it that were right."""
+    metadata_requested_at: float = 0.0
 
 
-def request_metadata(partners: Collection[RemotePeer], now: float) -> None:
-    """Let one of these be asked for the info dictionary, and another one where the last does not answer.
+def request_metadata(peers: Collection[RemotePeer], now: float) -> None:
+    """Request the info dictionary from one of these peers, and from the next one where the last does not reply.
 
-    Raises :class:`~torrentnet.peer.transfer.metadata_exchange.SourceError` where that one has none after all.
+    Raises :class:`~torrentnet.peer.transfer.metadata_exchange.SourceError` where that peer has none after all.
     """
-    for partner in partners:
-        if partner.fetch.asks_metadata:
-            if now - partner.metadata_at < METADATA_TIMEOUT:
+    for peer in peers:
+        if peer.fetcher.asks_metadata:
+            if now - peer.metadata_requested_at < METADATA_TIMEOUT:
                 return
-            partner.fetch.forget_metadata()
+            peer.fetcher.forget_metadata()
     able: list[RemotePeer] = []
-    for partner in partners:
-        extension = partner.wire.conversation.extension
+    for peer in peers:
+        extension = peer.connection.conversation.extension
         if extension is not None and extension.metadata_id and extension.metadata_size:
-            able.append(partner)
+            able.append(peer)
     if able:
-        # Whoever refuses must not be asked again and again while others would give it.
-        chosen = min(able, key=lambda partner: partner.metadata_at)
-        chosen.metadata_at = now
-        chosen.fetch.ask_metadata(now)
+        # A peer that rejects must not be asked again and again while others would send it.
+        chosen = min(able, key=lambda peer: peer.metadata_requested_at)
+        chosen.metadata_requested_at = now
+        chosen.fetcher.ask_metadata(now)

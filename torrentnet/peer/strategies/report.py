@@ -61,7 +61,7 @@ class DownloadReport:
         self._emit("tracker_silent" if silent else "tracker_back")
         self._log.add("tracker", "does not answer" if silent else "answers again")
 
-    def known_again(self) -> None:
+    def rejoined(self) -> None:
         """The tracker had lost this peer and knows it again."""
         self._log.add("tracker", "knows this peer again")
 
@@ -92,7 +92,7 @@ class DownloadReport:
         self._sources[source] = self._sources.get(source, 0) + 1
         self.transferred += size
 
-    def piece_thrown_away(self, source: LookupHolder, piece: int, size: int, elapsed: float) -> None:
+    def piece_discarded(self, source: LookupHolder, piece: int, size: int, elapsed: float) -> None:
         """A piece has the wrong hash."""
         self._log.add(source.name, f"piece {piece}", size=size, elapsed=elapsed, verdict="thrown away: wrong hash")
         self._emit("bad_piece", peer=source.name, address=source.endpoint, piece=piece)

@@ -1,46 +1,35 @@
-"""The ``single`` strategy: one peer is picked at random among those that have the file whole. No I/O.
+"""The ``single`` strategy: all pieces from one complete peer, selected at random. No I/O.
 
-All pieces come from it until it fails; then the next is picked among the rest. Verified pieces are never fetched again.
+When the source fails, the next one is selected among the others; verified pieces are never downloaded again.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.scheduling.source_selector import SourceSelector
 from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.strategies.base import MAX_RETRY_PAUSE, BaseDownload, Phase
-from torrentnet.peer.strategies.effects import MAX_VERIFYING, Disk
-from torrentnet.peer.transfer.fetcher import PieceFetcher, PieceReceived
+from torrentnet.peer.strategies.effects import MAX_VERIFYING, Connect, Disconnect, WritePiece
+from torrentnet.peer.transfer.fetcher import PieceFetcher
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived, SourceError
 from torrentnet.wire.errors import RemoteError
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from torrentnet.peer.strategies.task import DownloadTask
     from torrentnet.peer.tracker_client.lookup import LookupResult
+    from torrentnet.peer.transfer.fetcher import FetcherEvent
     from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
     from torrentnet.wire.piece_set import PieceSet
     from torrentnet.wire.udp.lookup import LookupHolder
-    from torrentnet.wire.udp.packets import Endpoint
 
-MAX_SLOW_LOOKUP_PAUSE = 60.0
-"""Seconds between look-ups for a faster source; they begin with :data:`MAX_RETRY_PAUSE` and double."""
-
-
-class SingleHost(Disk, Protocol):
-    """What the download asks its surroundings to do; each answer comes back by a call on :class:`SingleDownload`,
-    later."""
-
-    def connect(self, endpoint: Endpoint) -> None:
-        """Open a TCP connection: ``connected`` or ``source_failed`` follows."""
-
-    def disconnect(self) -> None:
-        """Close that connection, if there is one; nothing of it is heard any more."""
+MAX_FASTER_LOOKUP_PAUSE: Final = 60.0
+"""Seconds between look-ups for a faster source; they start with :data:`MAX_RETRY_PAUSE` and double."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +41,23 @@ class _VerifyingPiece:
 
 @dataclass(slots=True)
 class _Pieces:
-    todo: deque[int]
+    missing: deque[int]
     verifying: dict[int, _VerifyingPiece] = field(default_factory=dict)
 
 
 class SingleDownload(BaseDownload):
     """One ``get`` from one source at a time; see :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
 
-    def __init__(self, task: DownloadTask, host: SingleHost, rng: random.Random, now: float) -> None:
-        super().__init__(task, host, now)
-        self._host = host
+    def __init__(self, task: DownloadTask, rng: random.Random, now: float) -> None:
+        super().__init__(task, now)
         self.source: LookupHolder | None = None
-        """Who the pieces come from now."""
-        self._candidates = SourceSelector(rng)
-        self._fetch: PieceFetcher | None = None
-        self._work: _Pieces | None = None
-        self._memory = BufferPool()
-        self._ask_again_at = now
-        self._ask_again_pause = MAX_RETRY_PAUSE
+        """The peer that sends the pieces now."""
+        self._selector = SourceSelector(rng)
+        self._fetcher: PieceFetcher | None = None
+        self._pieces: _Pieces | None = None
+        self._buffers = BufferPool()
+        self._faster_lookup_at = now
+        self._faster_lookup_pause = MAX_RETRY_PAUSE
 
     @property
     def sources(self) -> str:
@@ -78,159 +66,145 @@ class SingleDownload(BaseDownload):
 
     @property
     def expected(self) -> int:
-        """Bytes of blocks that the source was asked for and that are not wholly here."""
-        return 0 if self._fetch is None else self._fetch.pipeline.in_flight
+        """Bytes of the requested blocks that are not completely here."""
+        return 0 if self._fetcher is None else self._fetcher.pipeline.in_flight
 
-    # Which source
+    # Source
 
-    def _named(self, holders: tuple[LookupHolder, ...], now: float) -> None:
-        self._candidates.named(holders)
-        self._next_source(now)
+    def _holders_found(self, holders: tuple[LookupHolder, ...], now: float) -> None:
+        self._selector.named(holders)
+        self._connect_next(now)
 
-    def _named_meanwhile(self, done: LookupResult, now: float) -> None:
-        if self.phase is Phase.FETCHING and self.source is not None and done.found.info_hash == self.info_hash:
+    def _holders_refreshed(self, result: LookupResult, now: float) -> None:
+        if self.phase is Phase.FETCHING and self.source is not None and result.found.info_hash == self.info_hash:
             current = self.source.endpoint
-            self._candidates.newly_named(holder for holder in done.holders if holder.endpoint != current)
+            self._selector.newly_named(holder for holder in result.holders if holder.endpoint != current)
 
-    def _next_source(self, now: float) -> None:
-        picked = self._candidates.pick()
-        if picked is None:
-            self._rest(now)
+    def _connect_next(self, now: float) -> None:
+        selected = self._selector.pick()
+        if selected is None:
+            self._pause(now)
             return
-        self.source, among = picked
+        self.source, among = selected
         self.phase = Phase.CONNECTING
         self._report.picked(self.source, among)
-        self._host.connect(self.source.endpoint)
+        self.effects.append(Connect(self.source.endpoint))
 
-    def connected(self, conversation: PeerProtocol, now: float) -> None:
-        """The connection that was asked for is open."""
+    def connected(self, protocol: PeerProtocol, now: float) -> None:
+        """The connection to the source is open."""
         if self.phase is not Phase.CONNECTING:
             return
-        assert self._found is not None
         self.phase = Phase.FETCHING
-        self._fetch = PieceFetcher(
-            conversation,
-            self._found.info_hash,
-            self.info,
-            self._next_piece,
-            self._patience.stall,
-            now,
-            now,
-            self._memory,
+        self._fetcher = PieceFetcher(
+            protocol, self.info_hash, self.info, self._next_piece, self._timeouts.stall, now, now, self._buffers
         )
         if self.store is not None:
-            self._fetch.opened(self.store.info, now)
+            self._fetcher.opened(self.store.info, now)
         elif self.info is not None:
             self._open_part(self.info)
 
-    def take(self, event: PeerProtocolEvent, now: float) -> None:
-        """The source said something. Whatever it does wrong ends in the next source."""
-        if self._fetch is None:
+    def handle_peer_event(self, event: PeerProtocolEvent, now: float) -> None:
+        """React to an event of the source. A misbehaving source is replaced by the next one."""
+        if self._fetcher is None:
             return
         try:
-            self._take_results(self._fetch.take(event, now))
+            for result in self._fetcher.take(event, now):
+                self._handle_received(result)
         except RemoteError as error:
             self.source_failed(error.message, now)
 
     def source_failed(self, reason: str, now: float) -> None:
-        """The source cannot be used any more: go on with the next one, where we were."""
+        """The source cannot be used any more: continue with the next one."""
         source = self.source
         if source is None or self.phase not in {Phase.CONNECTING, Phase.FETCHING}:
             return
         self._report.source_lost(source, reason, len(self.store.held) if self.store else 0)
-        self._candidates.failed(source)
+        self._selector.failed(source)
         self._obstacle = f"{source.name}: {reason}"
-        self._drop_source()
-        self._next_source(now)
+        self._stop_fetching(now)
+        self._connect_next(now)
 
-    def _let_go(self, now: float) -> None:
-        self._drop_source()
-
-    def _drop_source(self) -> None:
-        if self._fetch is not None and self._work is not None:
-            self._work.todo.extendleft(sorted(self._fetch.pieces, reverse=True))
-        self._fetch = None
+    def _stop_fetching(self, now: float) -> None:
+        if self._fetcher is not None and self._pieces is not None:
+            self._pieces.missing.extendleft(sorted(self._fetcher.pieces, reverse=True))
+        self._fetcher = None
         self.source = None
-        self._host.disconnect()
+        self.effects.append(Disconnect())
 
     # Pieces
 
-    def _take_results(self, results: Iterator[MetadataReceived | PieceReceived]) -> None:
-        for result in results:
-            assert self.source is not None
-            if isinstance(result, MetadataReceived):
-                self.info = result.info
-                self._report.info_arrived(self.source, result.info, result.elapsed)
-                self._open_part(result.info)
-            else:
-                assert self._work is not None
-                self._work.verifying[result.piece] = _VerifyingPiece(self.source, result.elapsed, result.data)
-                self._host.write_piece(result.piece, result.data)
+    def _handle_received(self, result: FetcherEvent) -> None:
+        assert self.source is not None
+        if isinstance(result, MetadataReceived):
+            self.info = result.info
+            self._report.info_arrived(self.source, result.info, result.elapsed)
+            self._open_part(result.info)
+        else:
+            assert self._pieces is not None
+            self._pieces.verifying[result.piece] = _VerifyingPiece(self.source, result.elapsed, result.data)
+            self.effects.append(WritePiece(result.piece, result.data))
 
-    def _opened(self, now: float) -> None:
+    def _part_ready(self, now: float) -> None:
         assert self.store is not None
         info = self.store.info
-        self._work = _Pieces(deque(self.store.held.missing()))
-        if self._fetch is not None:
-            self._go_on(lambda fetch: fetch.opened(info, now), now)
+        self._pieces = _Pieces(deque(self.store.held.missing()))
+        self._with_fetcher(lambda fetcher: fetcher.opened(info, now), now)
 
     def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
         """See :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
-        if self._work is None or self.store is None or self.phase is Phase.FAILED:
+        if self._pieces is None or self.store is None or self.phase is Phase.FAILED:
             return
-        work, info = self._work.verifying.pop(piece), self.store.info
-        self._memory.give(work.data)
+        written, info = self._pieces.verifying.pop(piece), self.store.info
+        self._buffers.give(written.data)
         if not verified:
-            self._report.piece_thrown_away(work.source, piece, info.piece_size(piece), work.elapsed)
-            self._work.todo.appendleft(piece)
-            self._candidates.ban(work.source)
-            if self.source == work.source:
+            self._report.piece_discarded(written.source, piece, info.piece_size(piece), written.elapsed)
+            self._pieces.missing.appendleft(piece)
+            self._selector.ban(written.source)
+            if self.source == written.source:
                 self.source_failed(f"sent piece {piece} with a wrong hash", now)
             return
-        self._verified(work.source, piece, work.elapsed, now)
-        if self._fetch is not None:
-            self._go_on(lambda fetch: fetch.refill(now), now)
+        self._piece_verified(written.source, piece, written.elapsed, now)
+        self._with_fetcher(lambda fetcher: fetcher.refill(now), now)
 
-    def _next_piece(self, theirs: PieceSet) -> int | None:
-        work, info = self._work, self.info
-        if work is None or info is None or len(work.verifying) * info.piece_length >= MAX_VERIFYING:
+    def _next_piece(self, held: PieceSet) -> int | None:
+        pieces, info = self._pieces, self.info
+        if pieces is None or info is None or len(pieces.verifying) * info.piece_length >= MAX_VERIFYING:
             return None
-        for index, piece in enumerate(work.todo):
-            if piece in theirs:
-                del work.todo[index]
+        for index, piece in enumerate(pieces.missing):
+            if piece in held:
+                del pieces.missing[index]
                 return piece
         return None
 
-    def _go_on(self, step: Callable[[PieceFetcher], None], now: float) -> None:
-        if self._fetch is None:
+    def _with_fetcher(self, step: Callable[[PieceFetcher], None], now: float) -> None:
+        if self._fetcher is None:
             return
         try:
-            step(self._fetch)
+            step(self._fetcher)
         except RemoteError as error:
             self.source_failed(error.message, now)
 
     # Time
 
-    def _look_due(self) -> float | None:
-        return self._fetch.due() if self._fetch is not None else None
+    def _check_due(self) -> float | None:
+        return self._fetcher.due() if self._fetcher is not None else None
 
-    def _look(self, now: float) -> None:
-        self._go_on(lambda fetch: self._check(fetch, now), now)
+    def _check(self, now: float) -> None:
+        self._with_fetcher(lambda fetcher: self._check_source(fetcher, now), now)
 
-    def _check(self, fetch: PieceFetcher, now: float) -> None:
-        fetch.check(now)
-        if fetch.idle and self._work is not None and self._work.todo and not self._work.verifying:
+    def _check_source(self, fetcher: PieceFetcher, now: float) -> None:
+        fetcher.check(now)
+        if fetcher.idle and self._pieces is not None and self._pieces.missing and not self._pieces.verifying:
             raise SourceError("lacks the pieces that are missing here")
-        rate = fetch.slow(self._patience.min_rate, now)
+        rate = fetcher.slow(self._timeouts.min_rate, now)
         if rate is None:
             return
-        if not self._candidates.any_left:
-            self._look_for_a_faster_one(now)
-        else:
-            raise SourceError(f"slow: {rate / 1024:.1f} KiB/s where {self._patience.min_rate / 1024:g} are expected")
+        if self._selector.any_left:
+            raise SourceError(f"slow: {rate / 1024:.1f} KiB/s where {self._timeouts.min_rate / 1024:g} are expected")
+        self._look_up_faster_source(now)
 
-    def _look_for_a_faster_one(self, now: float) -> None:
-        if now >= self._ask_again_at:
-            self._ask_again_at = now + self._ask_again_pause
-            self._ask_again_pause = min(self._ask_again_pause * 2, MAX_SLOW_LOOKUP_PAUSE)
+    def _look_up_faster_source(self, now: float) -> None:
+        if now >= self._faster_lookup_at:
+            self._faster_lookup_at = now + self._faster_lookup_pause
+            self._faster_lookup_pause = min(self._faster_lookup_pause * 2, MAX_FASTER_LOOKUP_PAUSE)
             self._session.lookup(self.name, self._request, now)

@@ -1,19 +1,18 @@
-"""The ``swarm`` strategy: pieces from everybody who has them, given on at once. A state machine without I/O.
+"""The ``swarm`` strategy: pieces from every peer that has some, shared again at once. A state machine without I/O.
 
-Many connections, whoever opened them, are used in both directions. Our own peers ask for a piece only after an offer,
-so that an uplink is never promised twice and no piece is left to a peer that will be late with it (see
-:mod:`torrentnet.peer.scheduling.choker`); real clients are asked as they are used to, with a window that follows
-their rate.
+Every connection is used in both directions, whoever opened it. Between two of our own peers a piece is requested only
+after a credit, so that no uplink is promised twice and no piece waits at a peer that would send it late (see
+:mod:`torrentnet.peer.scheduling.choker`). Other clients get as many requests as their rate deserves.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.scheduling.peer_pool import PeerPool
 from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.strategies.base import BaseDownload, Phase
-from torrentnet.peer.strategies.effects import Disk
+from torrentnet.peer.strategies.effects import CloseConnection, Dial, WritePiece
 from torrentnet.peer.strategies.piece_scheduler import PieceScheduler
 from torrentnet.peer.strategies.remote_peer import RemotePeer, request_metadata
 from torrentnet.peer.tracker_client.session import PeersReceived
@@ -33,302 +32,301 @@ if TYPE_CHECKING:
     from torrentnet.peer.strategies.task import DownloadTask
     from torrentnet.peer.tracker_client.lookup import LookupResult
     from torrentnet.peer.tracker_client.session import SessionEvent
-    from torrentnet.peer.transfer.fetcher import PieceReceived
+    from torrentnet.peer.transfer.fetcher import FetcherEvent
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.info import Info
     from torrentnet.wire.piece_set import PieceSet
     from torrentnet.wire.udp.lookup import LookupHolder
     from torrentnet.wire.udp.packets import Endpoint
 
-MAX_REMOTE_PEERS = 60
-"""Connections that are used for downloading; more peers only add messages."""
-MAX_DIALS = 40
-CHECK_INTERVAL, ENDGAME_CHECK_INTERVAL = 0.25, 0.02
-PEER_REQUEST_DELAYS = (0.3, 1.0, 3.0)
-"""Seconds after joining when the tracker is asked for peers again: in a flash crowd most come just after us."""
-ENOUGH_PEERS = 20
-"""Connections with which no more peers are asked for; those who come later find us."""
-
-
-class SwarmHost(Disk, Protocol):
-    """What the download asks its surroundings to do; each answer comes back by a call on :class:`SwarmDownload`,
-    later."""
-
-    def dial(self, endpoint: Endpoint) -> None:
-        """Open a connection: what is heard on it comes to ``take``, or ``unreachable`` follows."""
-
-    def hang_up(self, wire: PeerConnection, reason: str) -> None:
-        """Close a connection; ``gone`` is called before this returns."""
+MAX_REMOTE_PEERS: Final = 60
+"""Connections that are used for downloading; more peers only cost messages."""
+MAX_DIALS: Final = 40
+CHECK_INTERVAL: Final = 0.25
+ENDGAME_CHECK_INTERVAL: Final = 0.02
+PEER_REQUEST_DELAYS: Final = (0.3, 1.0, 3.0)
+"""Seconds after joining at which the tracker is asked for peers again: in a flash crowd, most peers join after us."""
+ENOUGH_PEERS: Final = 20
+"""Connections with which the tracker is asked for no more peers; peers that join later connect to us."""
 
 
 class SwarmDownload(BaseDownload):
-    """One ``get`` from everybody at once; see :class:`~torrentnet.peer.strategies.base.BaseDownload`.
+    """One ``get`` from many peers at once; see :class:`~torrentnet.peer.strategies.base.BaseDownload`.
 
-    It hears of every connection that the peer has, those that others opened too. ``own`` is where this peer listens.
+    The download is told of every connection of this peer, whoever opened it. ``own`` is where this peer listens.
     """
 
-    def __init__(self, task: DownloadTask, host: SwarmHost, rng: random.Random, now: float, own: Endpoint) -> None:
-        super().__init__(task, host, now)
-        self._host = host
+    def __init__(self, task: DownloadTask, rng: random.Random, now: float, own: Endpoint) -> None:
+        super().__init__(task, now)
         self._rng = rng
-        self._partners: dict[PeerConnection, RemotePeer] = {}
-        self._known = PeerPool(own)
-        self._assignment: PieceScheduler | None = None
-        self._memory = BufferPool()
-        self._look_at = now
-        self._peers_again: list[float] = []
-        self._heard_at = now
+        self._peers: dict[PeerConnection, RemotePeer] = {}
+        self._closing: set[PeerConnection] = set()
+        self._pool = PeerPool(own)
+        self._scheduler: PieceScheduler | None = None
+        self._buffers = BufferPool()
+        self._check_at = now
+        self._peer_requests_at: list[float] = []
+        self._event_at = now
         task.session.want_peers = True
 
     @property
     def sources(self) -> str:
         """See :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
-        giving = [partner.holder.name for partner in self._partners.values() if partner.fetch.pieces]
-        more = f" and {len(giving) - 8} more" if len(giving) > 8 else ""
-        return ", ".join(giving[:8]) + more
+        names = [peer.holder.name for peer in self._peers.values() if peer.fetcher.pieces]
+        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+        return ", ".join(names[:8]) + more
 
-    # Whom to speak with
+    # Peers
 
-    def _named(self, holders: tuple[LookupHolder, ...], now: float) -> None:
-        if self._found is None:
-            self._rest(now)
+    def _holders_found(self, holders: tuple[LookupHolder, ...], now: float) -> None:
+        if self._swarm is None:
+            self._pause(now)
             return
         self.phase = Phase.FETCHING
-        self._peers_again = [now + pause for pause in PEER_REQUEST_DELAYS]
-        self._heard_at = now
-        self._known.introduced(holders)
+        self._peer_requests_at = [now + delay for delay in PEER_REQUEST_DELAYS]
+        self._event_at = now
+        self._pool.introduced(holders)
         if self.info is not None:
             self._open_part(self.info)
         self._dial(now)
 
-    def _named_meanwhile(self, done: LookupResult, now: float) -> None:
-        self._known.heard_of(holder.endpoint for holder in done.holders)
+    def _holders_refreshed(self, result: LookupResult, now: float) -> None:
+        self._pool.heard_of(holder.endpoint for holder in result.holders)
 
-    def take_session(self, event: SessionEvent, now: float) -> None:
+    def handle_session_event(self, event: SessionEvent, now: float) -> None:
         """See :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
         if not isinstance(event, PeersReceived):
-            super().take_session(event, now)
+            super().handle_session_event(event, now)
             return
-        self._known.heard_of(event.peers)
+        self._pool.heard_of(event.peers)
         if self.phase is Phase.FETCHING:
             self._dial(now)
 
     def _dial(self, now: float) -> None:
-        if self._found is None:
+        if self._swarm is None:
             return
-        room = min(MAX_DIALS, MAX_REMOTE_PEERS - len(self._partners))
-        for endpoint in list(self._known.next(room, now)):
-            self._host.dial(endpoint)
+        room = min(MAX_DIALS, MAX_REMOTE_PEERS - len(self._peers))
+        self.effects.extend(Dial(endpoint) for endpoint in self._pool.next(room, now))
 
-    def unreachable(self, endpoint: Endpoint, reason: str, now: float) -> None:
-        """A connection that was asked for could not be had."""
-        self._known.lost(endpoint, now)
-        self._obstacle = f"{self._known.name(endpoint)}: {reason}"
+    def dial_failed(self, endpoint: Endpoint, reason: str, now: float) -> None:
+        """A connection could not be opened."""
+        self._pool.lost(endpoint, now)
+        self._obstacle = f"{self._pool.name(endpoint)}: {reason}"
 
-    def _meet(self, wire: PeerConnection, theirs: Handshake, now: float) -> None:
-        conversation = wire.conversation
-        if self._known.is_banned(theirs.peer_id):
-            self._host.hang_up(wire, "has sent a bad piece before")
+    def _add_peer(self, connection: PeerConnection, handshake: Handshake, now: float) -> None:
+        protocol = connection.conversation
+        if self._pool.is_banned(handshake.peer_id):
+            self._close(connection, "has sent a bad piece before", now)
             return
-        twin = self._with(theirs.peer_id)
+        twin = self._find_peer(handshake.peer_id)
         if twin is not None:
-            # Both have dialled at once. Both keep the connection that the one with the smaller peer id opened.
-            ours_first = self._identity.peer_id < theirs.peer_id
-            if conversation.initiator is not ours_first or twin.wire.conversation.initiator is ours_first:
-                self._host.hang_up(wire, "is connected twice")
+            # Both peers have dialled at once. Both keep the connection that the one with the smaller peer id opened.
+            ours_first = self._identity.peer_id < handshake.peer_id
+            if protocol.initiator is not ours_first or twin.connection.conversation.initiator is ours_first:
+                self._close(connection, "is connected twice", now)
                 return
-            self._host.hang_up(twin.wire, "is connected twice")
-        if self.phase is not Phase.FETCHING or len(self._partners) >= MAX_REMOTE_PEERS:
+            self._close(twin.connection, "is connected twice", now)
+        if self.phase is not Phase.FETCHING or len(self._peers) >= MAX_REMOTE_PEERS:
             return
 
         def next_piece(held: PieceSet) -> int | None:
-            assignment = self._assignment
-            if assignment is None or self.phase is not Phase.FETCHING:
+            scheduler = self._scheduler
+            if scheduler is None or self.phase is not Phase.FETCHING:
                 return None
-            return assignment.next_piece(partner, held, self._heard_at)
+            return scheduler.next_piece(peer, held, self._event_at)
 
-        fetch = PieceFetcher(
-            conversation,
+        fetcher = PieceFetcher(
+            protocol,
             self.info_hash,
             self.info,
             next_piece,
-            self._patience.stall,
+            self._timeouts.stall,
             now,
             now,
-            self._memory,
-            possession=wire.upload.possession,
+            self._buffers,
+            possession=connection.upload.possession,
             exchange=True,
         )
-        partner = RemotePeer(wire, fetch, self._known.holder(wire))
-        self._partners[wire] = partner
-        if self._assignment is not None and self.store is not None:
-            fetch.opened(self.store.info, now)
-        if conversation.initiator:
-            self._known.connected(wire.endpoint)
+        peer = RemotePeer(connection, fetcher, self._pool.holder(connection))
+        self._peers[connection] = peer
+        if self._scheduler is not None and self.store is not None:
+            fetcher.opened(self.store.info, now)
+        if protocol.initiator:
+            self._pool.connected(connection.endpoint)
 
-    def _with(self, peer_id: bytes) -> RemotePeer | None:
-        for partner in self._partners.values():
-            met = partner.wire.conversation.other
-            if met is not None and met.peer_id == peer_id:
-                return partner
+    def _find_peer(self, peer_id: bytes) -> RemotePeer | None:
+        for peer in self._peers.values():
+            handshake = peer.connection.conversation.other
+            if handshake is not None and handshake.peer_id == peer_id:
+                return peer
         return None
 
-    # What they say
+    def _close(self, connection: PeerConnection, reason: str, now: float) -> None:
+        # The books are closed at once: what follows in the same step must not count on this connection.
+        self.connection_closed(connection, reason, now)
+        self._closing.add(connection)
+        self.effects.append(CloseConnection(connection, reason))
 
-    def take(self, wire: PeerConnection, event: PeerProtocolEvent, now: float) -> None:
-        """Somebody said something, and the serving side has heard it already.
+    # Events of peers
 
-        Raises :class:`RemoteError` when the connection is of no more use; :meth:`gone` is to follow.
+    def handle_peer_event(self, connection: PeerConnection, event: PeerProtocolEvent, now: float) -> None:
+        """React to an event of a connection that the serving side has handled already.
+
+        Raises :class:`RemoteError` when the connection is of no more use; :meth:`connection_closed` has to follow.
         """
         if self.phase in {Phase.DONE, Phase.FAILED, Phase.FINISHING}:
             return
         if isinstance(event, Handshake):
-            self._meet(wire, event, now)
-        partner = self._partners.get(wire)
-        if partner is None:
+            self._add_peer(connection, event, now)
+        peer = self._peers.get(connection)
+        if peer is None:
             return
-        fetch = partner.fetch
-        self._heard_at = now
-        for result in fetch.take(event, now):
-            self._take_result(partner, result, now)
+        self._event_at = now
+        for result in peer.fetcher.take(event, now):
+            self._handle_received(peer, result, now)
+        scheduler = self._scheduler
         if isinstance(event, Choke):
-            self._release(partner, now)
+            self._release(peer, now)
         elif isinstance(event, ExtensionHandshake):
-            if partner.holder.endpoint == wire.endpoint:
-                # Once: whoever names port after port must not fill the list of addresses.
-                partner.holder = self._known.holder(wire)
-                self._known.connected(partner.holder.endpoint)
-            self._ask_metadata(now)
-        elif isinstance(event, Have) and self._assignment is not None:
-            self._assignment.count_one(partner, event.piece)
-        elif isinstance(event, (Bitfield, HaveAll, HaveNone)) and self._assignment is not None:
-            self._assignment.count(partner)
+            if peer.holder.endpoint == connection.endpoint:
+                # Once: a peer that sends port after port must not fill the pool.
+                peer.holder = self._pool.holder(connection)
+                self._pool.connected(peer.holder.endpoint)
+            self._request_metadata(now)
+        elif isinstance(event, Have) and scheduler is not None:
+            scheduler.count_piece(peer, event.piece)
+        elif isinstance(event, (Bitfield, HaveAll, HaveNone)) and scheduler is not None:
+            scheduler.count_held(peer)
 
-    def _take_result(self, partner: RemotePeer, result: MetadataReceived | PieceReceived, now: float) -> None:
+    def _handle_received(self, peer: RemotePeer, result: FetcherEvent, now: float) -> None:
         if isinstance(result, MetadataReceived):
             if self.info is None:
                 self.info = result.info
-                self._report.info_arrived(partner.holder, result.info, result.elapsed)
+                self._report.info_arrived(peer.holder, result.info, result.elapsed)
                 self._open_part(result.info)
             return
-        assert self._assignment is not None
-        if self._assignment.arrived(partner, result, now):
-            self._host.write_piece(result.piece, result.data)
+        assert self._scheduler is not None
+        if self._scheduler.received(peer, result, now):
+            self.effects.append(WritePiece(result.piece, result.data))
 
-    def _ask_metadata(self, now: float) -> None:
+    def _request_metadata(self, now: float) -> None:
         if self.info is None:
-            request_metadata(self._partners.values(), now)
+            request_metadata(self._peers.values(), now)
 
-    def gone(self, wire: PeerConnection, reason: str, now: float) -> None:
-        """A connection is closed."""
-        partner = self._partners.pop(wire, None)
-        if partner is None:
-            # One of two connections with the same peer may go while the other one stays.
-            if wire.conversation.initiator and all(p.holder.endpoint != wire.endpoint for p in self._partners.values()):
-                self._known.lost(wire.endpoint, now)
+    def connection_closed(self, connection: PeerConnection, reason: str, now: float) -> None:
+        """A connection is closed, by either side."""
+        if connection in self._closing:
+            self._closing.discard(connection)
             return
-        partner.fetch.ready = False
-        self._known.lost(partner.holder.endpoint, now)
+        peer = self._peers.pop(connection, None)
+        if peer is None:
+            # Of two connections with the same peer, the other one may stay.
+            stays = any(other.holder.endpoint == connection.endpoint for other in self._peers.values())
+            if connection.conversation.initiator and not stays:
+                self._pool.lost(connection.endpoint, now)
+            return
+        peer.fetcher.ready = False
+        self._pool.lost(peer.holder.endpoint, now)
         if self.phase is not Phase.FETCHING:
             return
-        self._obstacle = f"{partner.holder.name}: {reason}"
-        if partner.gave or partner.fetch.pieces:
-            self._report.source_lost(partner.holder, reason, len(self.store.held) if self.store else 0)
-        self._release(partner, now)
-        if self._assignment is not None:
-            self._assignment.forget(partner)
+        self._obstacle = f"{peer.holder.name}: {reason}"
+        if peer.verified_pieces or peer.fetcher.pieces:
+            self._report.source_lost(peer.holder, reason, len(self.store.held) if self.store else 0)
+        self._release(peer, now)
+        if self._scheduler is not None:
+            self._scheduler.forget(peer)
 
-    def _release(self, partner: RemotePeer, now: float) -> None:
-        if self._assignment is not None:
-            self._assignment.release(partner, now)
+    def _release(self, peer: RemotePeer, now: float) -> None:
+        if self._scheduler is not None:
+            self._scheduler.release(peer, now)
 
     # Pieces
 
-    def _opened(self, now: float) -> None:
+    def _part_ready(self, now: float) -> None:
         assert self.store is not None
-        self._assignment = PieceScheduler(self.store.info, self.store.held, self._partners, self._rng)
-        if self.phase in {Phase.ASKING, Phase.PAUSING}:
+        self._scheduler = PieceScheduler(self.store.info, self.store.held, self._peers, self._rng)
+        if self.phase in {Phase.LOOKING_UP, Phase.PAUSING}:
             return
-        for partner in list(self._partners.values()):
-            self._use(partner, self._assignment, self.store.info, now)
+        for peer in list(self._peers.values()):
+            self._start_fetching(peer, self._scheduler, self.store.info, now)
 
-    def _use(self, partner: RemotePeer, assignment: PieceScheduler, info: Info, now: float) -> None:
-        def step(fetch: PieceFetcher) -> None:
-            fetch.possession.settle(info.pieces)
-            assignment.count(partner)
-            fetch.opened(info, now)
+    def _start_fetching(self, peer: RemotePeer, scheduler: PieceScheduler, info: Info, now: float) -> None:
+        def step(fetcher: PieceFetcher) -> None:
+            fetcher.possession.settle(info.pieces)
+            scheduler.count_held(peer)
+            fetcher.opened(info, now)
 
-        self._go_on(partner, step)
+        self._with_fetcher(peer, step, now)
 
-    def _go_on(self, partner: RemotePeer, step: Callable[[PieceFetcher], None]) -> None:
+    def _with_fetcher(self, peer: RemotePeer, step: Callable[[PieceFetcher], None], now: float) -> None:
         try:
-            step(partner.fetch)
+            step(peer.fetcher)
         except RemoteError as error:
-            self._host.hang_up(partner.wire, error.message)
+            self._close(peer.connection, error.message, now)
 
     def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
         """See :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
-        assignment = self._assignment
-        if assignment is None or self.store is None or self.phase is Phase.FAILED:
+        scheduler = self._scheduler
+        if scheduler is None or self.store is None or self.phase is Phase.FAILED:
             return
-        self._heard_at = now
-        done = assignment.written(piece)
-        self._memory.give(done.data)
+        self._event_at = now
+        written = scheduler.written(piece)
+        self._buffers.give(written.data)
         if not verified:
-            self._throw_away(piece, done, assignment)
+            self._discard_piece(piece, written, scheduler, now)
             return
-        done.partner.gave += 1
-        self._known.served(done.holder.endpoint)
-        self._verified(done.holder, piece, done.elapsed, now)
+        written.peer.verified_pieces += 1
+        self._pool.served(written.holder.endpoint)
+        self._piece_verified(written.holder, piece, written.elapsed, now)
         if self.phase is Phase.FETCHING:
-            for partner in list(self._partners.values()):
-                self._go_on(partner, lambda fetch: fetch.refill(now))
+            for peer in list(self._peers.values()):
+                self._with_fetcher(peer, lambda fetcher: fetcher.refill(now), now)
 
-    def _throw_away(self, piece: int, done: VerifyingPiece, assignment: PieceScheduler) -> None:
+    def _discard_piece(self, piece: int, written: VerifyingPiece, scheduler: PieceScheduler, now: float) -> None:
         assert self.store is not None
-        self._report.piece_thrown_away(done.holder, piece, self.store.info.piece_size(piece), done.elapsed)
-        assignment.again(piece)
-        self._known.ban(done.holder.endpoint, done.partner.wire)
-        if done.partner.wire in self._partners:
-            self._host.hang_up(done.partner.wire, f"sent piece {piece} with a wrong hash")
-        assignment.want_again()
+        self._report.piece_discarded(written.holder, piece, self.store.info.piece_size(piece), written.elapsed)
+        scheduler.put_back(piece)
+        self._pool.ban(written.holder.endpoint, written.peer.connection)
+        if written.peer.connection in self._peers:
+            self._close(written.peer.connection, f"sent piece {piece} with a wrong hash", now)
+        scheduler.renew_interest()
 
-    def _let_go(self, now: float) -> None:
+    def _stop_fetching(self, now: float) -> None:
         self._session.want_peers = False
-        partners = list(self._partners.values())
-        self._partners.clear()
-        for partner in partners:
-            partner.fetch.ready = False
-            for piece in partner.fetch.pieces:
-                partner.fetch.cancel(piece, now)
-            partner.fetch.want(wanted=False)
+        peers = list(self._peers.values())
+        self._peers.clear()
+        for peer in peers:
+            peer.fetcher.ready = False
+            for piece in peer.fetcher.pieces:
+                peer.fetcher.cancel(piece, now)
+            peer.fetcher.want(wanted=False)
 
     # Time
 
-    def _look_due(self) -> float | None:
-        return self._look_at
+    def _check_due(self) -> float | None:
+        return self._check_at
 
-    def _look(self, now: float) -> None:
-        if now < self._look_at:
+    def _check(self, now: float) -> None:
+        if now < self._check_at:
             return
-        self._look_at = now + CHECK_INTERVAL
-        self._heard_at = now
-        for partner in list(self._partners.values()):
-            self._go_on(partner, lambda fetch: fetch.check(now))
-        if self._peers_again and now >= self._peers_again[0]:
-            self._peers_again.pop(0)
+        self._check_at = now + CHECK_INTERVAL
+        self._event_at = now
+        for peer in list(self._peers.values()):
+            self._with_fetcher(peer, lambda fetcher: fetcher.check(now), now)
+        if self._peer_requests_at and now >= self._peer_requests_at[0]:
+            self._peer_requests_at.pop(0)
             self._session.announce_soon(now)
-        self._session.want_peers = bool(self._peers_again) or len(self._partners) < ENOUGH_PEERS
+        self._session.want_peers = bool(self._peer_requests_at) or len(self._peers) < ENOUGH_PEERS
         self._dial(now)
-        self._ask_metadata(now)
-        assignment = self._assignment
-        if assignment is not None and assignment.nothing_left:
-            self._look_at = now + ENDGAME_CHECK_INTERVAL
-            for partner in assignment.sooner(now):
-                if partner.wire.conversation.waits_for_offers:
-                    partner.fetch.want()
+        self._request_metadata(now)
+        scheduler = self._scheduler
+        if scheduler is not None and scheduler.all_requested:
+            self._check_at = now + ENDGAME_CHECK_INTERVAL
+            for peer in scheduler.faster_peers(now):
+                if peer.connection.conversation.waits_for_offers:
+                    peer.fetcher.want()
                 else:
-                    self._go_on(partner, lambda fetch: fetch.refill(now))
-        flowing = any(partner.fetch.pieces for partner in self._partners.values())
-        if now - self._advanced >= self._patience.give_up and not flowing:
+                    self._with_fetcher(peer, lambda fetcher: fetcher.refill(now), now)
+        flowing = any(peer.fetcher.pieces for peer in self._peers.values())
+        if now - self._progress_at >= self._timeouts.give_up and not flowing:
             self._give_up(now)

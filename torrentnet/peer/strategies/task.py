@@ -1,4 +1,4 @@
-"""What one ``get`` is to do, with what, and how patiently, whichever strategy does it."""
+"""The task of one ``get``: the file, the collaborators and the time-outs, whichever strategy downloads it."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long a download waits for whom, in seconds."""
+    """When a download abandons a source, and when it fails. Seconds, but for the rate."""
 
     stall: float = 15.0
-    """Without anything useful from the source, before the next one is picked."""
+    """Without useful data from a source: the next source is selected."""
     give_up: float = 60.0
-    """Without a new piece, before the download fails."""
+    """Without a new piece: the download fails."""
     min_rate: float = 16 * 1024.0
-    """Bytes a second below which a source is left, if there is another one to try."""
+    """Bytes a second; a slower source is abandoned if another one is left to try."""
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadTask:
-    """Get the file called ``name``, as the peer ``identity``, who speaks with the tracker by ``session``."""
+    """Download the file called ``name``."""
 
     name: str
     identity: AnnounceIdentity
+    """This peer, as the tracker knows it."""
     session: TrackerSession
     report: DownloadReport
-    """Who is told how it goes."""
-    patience: Timeouts
-    exists: bool
-    """Whether something is there under the file's name when it begins."""
+    timeouts: Timeouts
+    file_exists: bool
+    """Whether the final name exists at the start."""
     info: Info | None = None
-    """The info dictionary where it is known from the start, by a .torrent."""
+    """The info dictionary, where a .torrent provides it."""

@@ -45,10 +45,10 @@ class ExchangeHandler(Protocol):
     def info_hash(self) -> bytes:
         """The swarm's, before there is anything to serve; empty while it is not known."""
 
-    def take(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
-        """The other side has said something."""
+    def handle_peer_event(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
+        """React to a message of the other side."""
 
-    def gone(self, connection: Connection, reason: str, now: float) -> None:
+    def connection_closed(self, connection: Connection, reason: str, now: float) -> None:
         """The connection is closed."""
 
 
@@ -80,7 +80,7 @@ class ConnectionManager:
         self._room_at: float | None = None
         self._haves_at: float | None = None
         self._store: FileStore | None = None
-        self.taker: ExchangeHandler | None = None
+        self.handler: ExchangeHandler | None = None
         """Who downloads over the same connections, if anybody does."""
         self.total = 0
         """Bytes of blocks sent to all peers so far."""
@@ -177,7 +177,7 @@ class ConnectionManager:
                 return
             endpoint = Endpoint(address[0], address[1])
             same = sum(connection.endpoint.ip == endpoint.ip for connection in self._connections.values())
-            nothing = self._store is None and not (self.taker is not None and self.taker.info_hash)
+            nothing = self._store is None and not (self.handler is not None and self.handler.info_hash)
             if nothing or len(self._connections) >= MAX_CONNECTIONS or same >= MAX_PER_IP:
                 self.refused += 1
                 sock.close()
@@ -187,15 +187,15 @@ class ConnectionManager:
             self.adopt(sock, endpoint, initiator=False, now=now)
 
     def adopt(self, sock: socket.socket, endpoint: Endpoint, *, initiator: bool, now: float) -> Connection:
-        """Speak over a connected socket, ours from now on; there is a store or a taker."""
+        """Speak over a connected socket, ours from now on; there is a store or a handler."""
         store = self._store
-        info_hash = store.info.info_hash if store is not None else self.taker.info_hash if self.taker else b""
+        info_hash = store.info.info_hash if store is not None else self.handler.info_hash if self.handler else b""
         conversation = PeerProtocol(
             info_hash,
             self._peer_id,
             initiator=initiator,
             pieces=store.info.pieces if store is not None else 0,
-            bulk=EXCHANGE_BUFFER_SIZE if self.taker is not None else 0,
+            bulk=EXCHANGE_BUFFER_SIZE if self.handler is not None else 0,
             of_us=self._of_us,
         )
         connection = Connection(sock, endpoint, conversation, store, now)
@@ -215,8 +215,8 @@ class ConnectionManager:
         self._ready.forget(connection)
         self._selector.unregister(connection.link.sock)
         connection.link.close()
-        if self.taker is not None:
-            self.taker.gone(connection, reason, now)
+        if self.handler is not None:
+            self.handler.connection_closed(connection, reason, now)
         if connection.upload.sent_blocks:
             self._told("upload", connection.endpoint, connection.upload.queued_bytes, reason)
 
@@ -253,8 +253,8 @@ class ConnectionManager:
         connection.upload.take(event, now)
         if isinstance(event, ExtensionHandshake) and connection.conversation.takes_offers:
             self._begin_turns()
-        if self.taker is not None:
-            self.taker.take(connection, event, now)
+        if self.handler is not None:
+            self.handler.handle_peer_event(connection, event, now)
 
     # Sending
 

@@ -21,87 +21,87 @@ def work(size: int = 10, held: tuple[int, ...] = (), seed: int = 1) -> PiecePick
 
 def test_each_missing_piece_is_given_out_once() -> None:
     one = work(held=(2, 5))
-    given_out = [one.take(ALL, "a", 0.0) for _ in range(9)]
+    given_out = [one.pick(ALL, "a", 0.0) for _ in range(9)]
     assert sorted(piece for piece in given_out if piece is not None) == [0, 1, 3, 4, 6, 7, 8, 9]
     assert given_out[-1] is None
-    assert one.nothing_left
-    assert one.asked == 8
+    assert one.all_requested
+    assert one.requested == 8
 
 
 def test_only_what_the_peer_has_is_asked_of_it() -> None:
     one = work()
-    assert one.take(PieceSet(10), "a", 0.0) is None
-    assert {one.take(PieceSet(10, [3, 7]), "a", 0.0) for _ in range(2)} == {3, 7}
-    assert one.take(PieceSet(10, [3, 7]), "a", 0.0) is None
-    assert not one.any_for(PieceSet(10, [3, 7]))
-    assert one.any_for(PieceSet(10, [3, 4]))
-    assert not one.any_for(PieceSet(10))
+    assert one.pick(PieceSet(10), "a", 0.0) is None
+    assert {one.pick(PieceSet(10, [3, 7]), "a", 0.0) for _ in range(2)} == {3, 7}
+    assert one.pick(PieceSet(10, [3, 7]), "a", 0.0) is None
+    assert not one.any_unrequested(PieceSet(10, [3, 7]))
+    assert one.any_unrequested(PieceSet(10, [3, 4]))
+    assert not one.any_unrequested(PieceSet(10))
 
 
 def test_the_rarest_comes_first() -> None:
     one = work()
-    one.known(range(10))
-    one.known(piece for piece in range(10) if piece != 6)
-    assert one.take(ALL, "a", 0.0) == 6
+    one.add_holder(range(10))
+    one.add_holder(piece for piece in range(10) if piece != 6)
+    assert one.pick(ALL, "a", 0.0) == 6
     # A holder that has gone makes its pieces rare.
-    one.forgotten([2])
-    assert one.take(ALL, "a", 0.0) == 2
+    one.remove_holder([2])
+    assert one.pick(ALL, "a", 0.0) == 2
 
 
 def test_among_equals_the_choice_is_by_chance() -> None:
     """Leechers that all began with the same piece would have nothing for each other."""
-    first = Counter(work(seed=seed).take(ALL, "a", 0.0) for seed in range(200))
+    first = Counter(work(seed=seed).pick(ALL, "a", 0.0) for seed in range(200))
     assert len(first) == 10
     assert max(first.values()) < 60
 
 
 def test_a_piece_that_is_given_up_is_asked_of_others() -> None:
     one = work()
-    pieces = [one.take(ALL, "a", 0.0) for _ in range(10)]
+    pieces = [one.pick(ALL, "a", 0.0) for _ in range(10)]
     mine = [piece for piece in pieces if piece is not None]
-    assert one.nothing_left
-    assert sorted(one.given_up(mine[:3], "a")) == sorted(mine[:3])
-    assert sorted(one.take(ALL, "b", 0.0) or 0 for _ in range(3)) == sorted(mine[:3])
+    assert one.all_requested
+    assert sorted(one.remove_source(mine[:3], "a")) == sorted(mine[:3])
+    assert sorted(one.pick(ALL, "b", 0.0) or 0 for _ in range(3)) == sorted(mine[:3])
     # Not its own any more: nothing happens.
-    assert list(one.given_up(mine[:3], "a")) == []
-    assert list(one.given_up([0], "stranger")) == []
+    assert list(one.remove_source(mine[:3], "a")) == []
+    assert list(one.remove_source([0], "stranger")) == []
 
 
 def test_a_piece_that_another_one_still_sends_does_not_come_back() -> None:
     one = work(size=1)
-    assert one.take(PieceSet.full(1), "a", 0.0) == 0
-    one.join(0, "b")
-    assert list(one.given_up([0], "a")) == []
-    assert one.asked == 1
-    assert list(one.given_up([0], "b")) == [0]
-    assert not one.awaited(0)
-    assert one.lacks(0)
+    assert one.pick(PieceSet.full(1), "a", 0.0) == 0
+    one.add_source(0, "b")
+    assert list(one.remove_source([0], "a")) == []
+    assert one.requested == 1
+    assert list(one.remove_source([0], "b")) == [0]
+    assert not one.is_requested(0)
+    assert one.is_unrequested(0)
 
 
 def test_who_was_asked_is_told_when_it_arrives() -> None:
     one = work(size=1)
-    one.take(PieceSet.full(1), "a", 0.0)
-    one.join(0, "b")
-    assert one.arrived(0) == ["a", "b"]
-    assert not one.awaited(0)
-    assert not one.lacks(0)
-    assert one.arrived(0) == []
+    one.pick(PieceSet.full(1), "a", 0.0)
+    one.add_source(0, "b")
+    assert one.remove_requested(0) == ["a", "b"]
+    assert not one.is_requested(0)
+    assert not one.is_unrequested(0)
+    assert one.remove_requested(0) == []
 
 
 def test_a_bad_piece_is_missing_again_once() -> None:
     one = work(size=2, held=(1,))
-    one.take(PieceSet.full(2), "a", 0.0)
-    one.arrived(0)
-    one.again(0)
-    one.again(0)
-    assert one.take(PieceSet.full(2), "b", 0.0) == 0
-    assert one.take(PieceSet.full(2), "b", 0.0) is None
+    one.pick(PieceSet.full(2), "a", 0.0)
+    one.remove_requested(0)
+    one.put_back(0)
+    one.put_back(0)
+    assert one.pick(PieceSet.full(2), "b", 0.0) == 0
+    assert one.pick(PieceSet.full(2), "b", 0.0) is None
 
 
 def test_the_piece_that_will_be_here_last_is_asked_of_one_more() -> None:
     one = work(size=3)
     everything = PieceSet.full(3)
-    first, second, third = (one.take(everything, "slow", 0.0) for _ in range(3))
+    first, second, third = (one.pick(everything, "slow", 0.0) for _ in range(3))
     assert first is not None
     assert second is not None
     seconds = {first: 4.0, second: 3.0, third: 2.0}
@@ -112,7 +112,7 @@ def test_the_piece_that_will_be_here_last_is_asked_of_one_more() -> None:
 
     assert one.slowest(everything, "b", needs) == (4.0, first)
     assert one.slowest(everything, "slow", needs) is None
-    one.join(first, "b")
+    one.add_source(first, "b")
     # Two are enough.
     assert one.slowest(everything, "c", needs) == (3.0, second)
     assert one.slowest(PieceSet(3, [first]), "c", needs) is None
@@ -124,9 +124,9 @@ def test_the_one_piece_that_somebody_has_is_found_among_many() -> None:
     for piece in (0, 7_777, size - 1):
         one = work(size=size, seed=piece)
         theirs = PieceSet(size, [piece])
-        assert one.any_for(theirs)
-        assert one.take(theirs, "a", 0.0) == piece
-        assert one.take(theirs, "a", 0.0) is None
+        assert one.any_unrequested(theirs)
+        assert one.pick(theirs, "a", 0.0) == piece
+        assert one.pick(theirs, "a", 0.0) is None
 
 
 def test_gained_tells_each_piece_once() -> None:
@@ -153,14 +153,14 @@ def test_no_piece_is_ever_lost_or_given_to_two_by_chance(
     for step, number, giver in steps:
         piece = number % size
         if step == "t":
-            taken = one.take(everything, giver, 0.0)
+            taken = one.pick(everything, giver, 0.0)
             assert (taken is None) == (len(asked) + len(here) == size)
             if taken is not None:
                 assert taken not in asked
                 assert taken not in here
                 asked[taken] = [giver]
         elif step == "g":
-            back = list(one.given_up([piece], giver))
+            back = list(one.remove_source([piece], giver))
             givers = asked.get(piece, [])
             if giver in givers:
                 givers.remove(giver)
@@ -170,21 +170,21 @@ def test_no_piece_is_ever_lost_or_given_to_two_by_chance(
             else:
                 assert back == []
         elif step == "a" and piece in asked:
-            assert one.arrived(piece) == asked.pop(piece)
+            assert one.remove_requested(piece) == asked.pop(piece)
             here.add(piece)
         elif step == "j" and len(asked.get(piece, "12")) == 1 and giver not in asked[piece]:
-            one.join(piece, giver)
+            one.add_source(piece, giver)
             asked[piece].append(giver)
         elif step == "b" and piece in here:
-            one.again(piece)
+            one.put_back(piece)
             here.remove(piece)
-        assert one.asked == len(asked)
-        assert one.nothing_left == (len(asked) + len(here) == size)
+        assert one.requested == len(asked)
+        assert one.all_requested == (len(asked) + len(here) == size)
         for other in range(size):
-            assert one.awaited(other) == (other in asked)
-            assert one.lacks(other) == (other not in asked and other not in here)
+            assert one.is_requested(other) == (other in asked)
+            assert one.is_unrequested(other) == (other not in asked and other not in here)
 
 
 @pytest.mark.parametrize("held", [(), (0,), tuple(range(10))])
-def test_nothing_left_from_the_start(held: tuple[int, ...]) -> None:
-    assert work(held=held).nothing_left == (len(held) == 10)
+def test_all_requested_from_the_start(held: tuple[int, ...]) -> None:
+    assert work(held=held).all_requested == (len(held) == 10)

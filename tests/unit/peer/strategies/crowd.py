@@ -14,6 +14,7 @@ from torrentnet.peer.scheduling.choker import SendRate, choose_next
 from torrentnet.peer.storage.corrupt import corrupt_copy
 from torrentnet.peer.storage.file_store import FileStore, open_complete
 from torrentnet.peer.strategies.base import Phase
+from torrentnet.peer.strategies.effects import CloseConnection, Dial
 from torrentnet.peer.strategies.swarm import SwarmDownload
 from torrentnet.peer.strategies.task import DownloadTask, Timeouts
 from torrentnet.peer.tracker_client.membership import Membership
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from torrentnet.peer.strategies.effects import Effect
     from torrentnet.peer.strategies.remote_peer import PeerConnection
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.info import Info
@@ -92,12 +94,12 @@ class Peer(Downloader):
         self.listen()
         task = DownloadTask(NAME, self.identity, self.session, self.report, patience or Timeouts(), self.exists, info)
         rng = random.Random(int(self.endpoint.ip.rpartition(".")[2]))
-        self.swarm = SwarmDownload(task, self, rng, self.now, self.endpoint)
+        self.swarm = SwarmDownload(task, rng, self.now, self.endpoint)
         self.poll()
         self._look()
 
     @property
-    def getting(self) -> SwarmDownload:
+    def running_download(self) -> SwarmDownload:
         assert self.swarm is not None
         return self.swarm
 
@@ -105,7 +107,7 @@ class Peer(Downloader):
     def info_hash(self) -> bytes:
         if self.store is not None:
             return self.store.info.info_hash
-        return self.swarm.info_hash if self.swarm is not None and self.swarm.known else HASH_OF_NOBODY
+        return (self.swarm.info_hash if self.swarm is not None else b"") or HASH_OF_NOBODY
 
     @property
     def whole(self) -> bool:
@@ -144,7 +146,7 @@ class Peer(Downloader):
         if not self.alive:
             return
         if self.swarm is not None:
-            self.swarm.tick(self.now)
+            self.step(lambda it: it.tick(self.now))
             self._serve(self.swarm.store)
         super().poll()
         self._send()
@@ -202,7 +204,25 @@ class Peer(Downloader):
             self.simulation.after(DELAY, lambda: end.other.hear(data))
             self._send()
 
-    # Host
+    # Effects
+
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Dial(endpoint):
+                self.dial(endpoint)
+            case CloseConnection(connection, reason):
+                self.hang_up(connection, reason)
+            case _:
+                super().carry_out(effect)
+
+    def handle_peer_event(self, end: End, event: PeerProtocolEvent) -> None:
+        self.step(lambda _: self.running_download.handle_peer_event(end, event, self.now))
+
+    def connection_closed(self, end: End, reason: str) -> None:
+        self.step(lambda _: self.running_download.connection_closed(end, reason, self.now))
+
+    def _dial_failed(self, endpoint: Endpoint, reason: str) -> None:
+        self.step(lambda _: self.running_download.dial_failed(endpoint, reason, self.now))
 
     def dial(self, endpoint: Endpoint) -> None:
         self.dialled.append(endpoint)
@@ -211,10 +231,9 @@ class Peer(Downloader):
     def _answered(self, endpoint: Endpoint) -> None:
         if not self.alive:
             return
-        assert self.swarm is not None
         peer = next((one for one in self.crowd.peers if one.endpoint == endpoint), None)
         if peer is None or not peer.alive:
-            self.swarm.unreachable(endpoint, "connection refused", self.now)
+            self._dial_failed(endpoint, "connection refused")
         elif peer.info_hash != HASH_OF_NOBODY:
             self.crowd.connections += 1
             mine = End(self, endpoint, initiator=True)
@@ -223,7 +242,7 @@ class Peer(Downloader):
             self.ends.append(mine)
             peer.ends.append(theirs)
         else:
-            self.swarm.unreachable(endpoint, "closed by the other side", self.now)
+            self._dial_failed(endpoint, "closed by the other side")
         self.poll()
 
     def hang_up(self, wire: PeerConnection, reason: str) -> None:
@@ -231,12 +250,7 @@ class Peer(Downloader):
         self.hung_up.append((str(wire.endpoint), reason))
         wire.close(reason)
 
-    def written(self, piece: int, *, verified: bool) -> None:
-        super().written(piece, verified=verified)
-        if verified:
-            self._announce(piece)
-
-    def _announce(self, piece: int) -> None:
+    def announce(self, piece: int) -> None:
         for end in self.ends:
             end.upload.announce(piece)
         if self._news_at is None:
@@ -337,27 +351,29 @@ class Crowd:
 def check(peer: Peer) -> None:
     """Every piece that is not here is still to be asked for, asked of somebody who is there, or about to be written."""
     swarm = peer.swarm
-    if swarm is None or swarm._assignment is None or swarm.phase is not Phase.FETCHING or not peer.alive:
+    if swarm is None or swarm._scheduler is None or swarm.phase is not Phase.FETCHING or not peer.alive:
         return
     assert swarm.store is not None
-    work, verifying = swarm._assignment._work, swarm._assignment._verifying
-    under = {piece: {id(giver) for giver in one.givers} for piece, one in work._under.items()}
+    picker, verifying = swarm._scheduler._picker, swarm._scheduler._verifying
+    requested = {piece: {id(source) for source in one.sources} for piece, one in picker._requested.items()}
     theirs: dict[int, set[int]] = {}
-    for partner in swarm._partners.values():
-        for piece in partner.fetch.pieces:
-            theirs.setdefault(piece, set()).add(id(partner))
-    assert under == theirs
+    for remote in swarm._peers.values():
+        for piece in remote.fetcher.pieces:
+            theirs.setdefault(piece, set()).add(id(remote))
+    assert requested == theirs
     parts = [
-        set(work._todo),
-        set(under),
+        set(picker._unrequested),
+        set(requested),
         set(verifying),
         {p for p in range(swarm.store.held.size) if p in swarm.store.held},
     ]
     assert sum(map(len, parts)) == len(set.union(*parts)) == swarm.store.held.size
     assert all(end.open for end in peer.ends)
-    assert {id(wire) for wire in swarm._partners} <= {id(end) for end in peer.ends}
-    for piece, count in enumerate(work._holders):
-        assert count == sum(one.counted is not None and piece in one.counted for one in swarm._partners.values())
+    assert {id(connection) for connection in swarm._peers} <= {id(end) for end in peer.ends}
+    assert not swarm._closing
+    assert not swarm.effects
+    for piece, count in enumerate(picker._availability):
+        assert count == sum(one.counted is not None and piece in one.counted for one in swarm._peers.values())
 
 
 def asked(peer: Peer) -> list[Request]:

@@ -86,7 +86,7 @@ class End:
                 self.heard.append(event._replace(data=memoryview(b"")) if isinstance(event, Block) else event)
                 self.upload.take(event, now)
                 if owner.swarm is not None:
-                    owner.swarm.take(self, event, now)
+                    owner.handle_peer_event(self, event)
                 if not self.open:
                     return
         except RemoteError as error:
@@ -101,7 +101,7 @@ class End:
         owner, other = self.owner, self.other
         owner.ends.remove(self)
         if owner.swarm is not None and owner.alive:
-            owner.swarm.gone(self, reason, owner.simulation.now)
+            owner.connection_closed(self, reason)
         owner.simulation.after(DELAY, lambda: other.close("closed by the other side"))
 
 

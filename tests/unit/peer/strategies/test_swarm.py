@@ -328,7 +328,7 @@ def test_a_real_client_that_chokes_gives_its_pieces_back(crowd: Crowd) -> None:
     before = len(asked(foreign))
     (end,) = foreign.ends
     assert leecher.swarm is not None
-    assert leecher.swarm._partners[end.other].fetch.pieces == []
+    assert leecher.swarm._peers[end.other].fetcher.pieces == []
     crowd.until_ended(leecher)
     assert leecher.whole
     # Nothing was asked of it any more, and it was not left for that.
@@ -372,7 +372,7 @@ def test_port_after_port_does_not_fill_the_list_of_addresses(crowd: Crowd) -> No
     liar.poll()
     crowd.run(2.0)
     assert leecher.swarm is not None
-    assert len(leecher.swarm._known._known) <= 5
+    assert len(leecher.swarm._pool._known) <= 5
 
 
 def lie(rng: random.Random) -> bytes:

@@ -10,6 +10,7 @@ from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
 from tests.unit.peer.streams import BULK, PIECE, Seed, content, drained, pour
 from tests.unit.peer.trackers import Member, RealTracker
 from torrentnet.peer.storage.file_store import FileStore, StorageError, open_complete
+from torrentnet.peer.strategies.effects import Connect, Disconnect
 from torrentnet.peer.strategies.single import SingleDownload
 from torrentnet.peer.strategies.task import DownloadTask, Timeouts
 from torrentnet.peer.tracker_client.membership import Membership
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.peer.strategies.base import Phase
+    from torrentnet.peer.strategies.effects import Effect
+    from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.info import Info
 
 QUANTUM = 0.01
@@ -164,10 +167,9 @@ class Stream:
     def _to_getter(self, data: bytes) -> None:
         if not self.open:
             return
-        download, now = self.getter.download, self.getter.simulation.now
         try:
             for event in pour(self.conversation, data):
-                download.take(event, now)
+                self.getter.handle_peer_event(event)
                 if not self.open:
                     return
         except RemoteError as error:
@@ -186,7 +188,7 @@ class Stream:
 
 
 class Getter(Downloader):
-    """The peer that downloads: session, :class:`SingleDownload`, and its host with real files in ``directory``."""
+    """The peer that downloads: session, :class:`SingleDownload`, and its runner with real files in ``directory``."""
 
     def __init__(
         self,
@@ -221,23 +223,36 @@ class Getter(Downloader):
         self._connecting: object = None
         self.listen()
         task = DownloadTask(name, self.identity, self.session, self.report, patience or Timeouts(), self.exists, info)
-        self.download = SingleDownload(task, self, random.Random(seed), self.now)
+        self.download = SingleDownload(task, random.Random(seed), self.now)
         self.poll()
 
     @property
-    def getting(self) -> SingleDownload:
+    def running_download(self) -> SingleDownload:
         return self.download
 
     def poll(self) -> None:
         if not self.alive:
             return
-        self.download.tick(self.now)
+        self.step(lambda it: it.tick(self.now))
         if self.stream is not None:
             self.stream.flush()
         super().poll()
         self.come_back_at(self.download.due())
 
-    # Host
+    def carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Connect(endpoint):
+                self.connect(endpoint)
+            case Disconnect():
+                self.disconnect()
+            case _:
+                super().carry_out(effect)
+
+    def handle_peer_event(self, event: PeerProtocolEvent) -> None:
+        self.step(lambda _: self.download.handle_peer_event(event, self.now))
+
+    def source_failed(self, reason: str) -> None:
+        self.step(lambda _: self.download.source_failed(reason, self.simulation.now))
 
     def connect(self, endpoint: Endpoint) -> None:
         self._connecting = token = object()
@@ -248,15 +263,15 @@ class Getter(Downloader):
                 return
             now = self.simulation.now
             if source is None or source.refuses or not source.alive:
-                self.download.source_failed("connection refused", now)
+                self.source_failed("connection refused")
             else:
-                self.stream = Stream(self, source)
-                self.download.connected(self.stream.conversation, now)
+                stream = self.stream = Stream(self, source)
+                self.step(lambda _: self.download.connected(stream.conversation, now))
             self.poll()
 
         def unanswered() -> None:
             if self._connecting is token:
-                self.download.source_failed("no connection: it does not answer", self.simulation.now)
+                self.source_failed("no connection: it does not answer")
                 self.poll()
 
         if source is not None and source.ignores:
@@ -273,7 +288,7 @@ class Getter(Downloader):
     def failed(self, reason: str, stream: Stream) -> None:
         if self.lost_stream is stream and self.stream is None:
             self.lost_stream = None
-            self.download.source_failed(reason, self.simulation.now)
+            self.source_failed(reason)
             self.poll()
 
     def put(self, piece: int, data: bytearray) -> bool:
