@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,15 +23,21 @@ from torrentnet.lab.network.probe import FACTS, choose_capabilities
 from torrentnet.lab.run.timeline.network_faults import NoLinkChanged
 from torrentnet.lab.scenario import load_plan
 from torrentnet.lab.scenario.plan import (
-    CheckKind,
+    AfterTrigger,
+    ConsolePlan,
+    DownTrigger,
     EventPlan,
-    ExpectationPlan,
     FilePlan,
+    HasCheckPlan,
+    HasTrigger,
+    HealPlan,
+    KillPlan,
     NodePlan,
+    PartitionPlan,
     Role,
-    Trigger,
-    TriggerKind,
-    Verb,
+    RunPlan,
+    SeedTrigger,
+    Within,
 )
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 from torrentnet.lab.verdict.outcome import Verdict
@@ -235,14 +241,15 @@ def faulty_plan() -> Plan:
         "to leecher: rate 4mbit",
     )
     seeds, leechers = ("seeder-1", "seeder-2", "seeder-3"), ("leecher-1", "leecher-2", "leecher-3")
-    half = Trigger(TriggerKind.HAS, "leecher-1 has 25% of myfile.txt", ("leecher-1",), "myfile.txt", 0.25)
-    seed = Trigger(TriggerKind.SEED, "leecher is seed", leechers)
-    never = Trigger(TriggerKind.DOWN, "seeder-2 is down", ("seeder-2",))
+    half = HasTrigger(text="leecher-1 has 25% of myfile.txt", nodes=("leecher-1",), file="myfile.txt", share=0.25)
+    seed = SeedTrigger(text="leecher is seed", nodes=leechers)
+    never = DownTrigger(text="seeder-2 is down", nodes=("seeder-2",))
 
-    def event(index: int, verb: Verb, nodes: tuple[str, ...], text: str, **more: object) -> EventPlan:
-        return replace(EventPlan(index, 0.0, verb, nodes, None, text, f"trial.yaml:{index}:1"), **more)  # type: ignore[arg-type]
+    def event(index: int, kind: type[EventPlan], nodes: tuple[str, ...], text: str, **more: Any) -> EventPlan:
+        more = {"index": index, "at": 0.0, "nodes": nodes, "text": text, "where": f"trial.yaml:{index}:1", **more}
+        return kind(**more)
 
-    after_cut = Trigger(TriggerKind.AFTER, "500ms after partition", after=1, delay=0.5)
+    after_cut = AfterTrigger(text="500ms after partition", event=1, delay=0.5)
     return replace(
         base,
         name="faulty",
@@ -251,15 +258,22 @@ def faulty_plan() -> Plan:
         nodes=nodes,
         links=(slow,),
         events=(
-            event(0, Verb.RUN, seeds, "run: id", at=0.2, command="test -r /files/myfile.txt && echo $((6 * 7))"),
-            event(1, Verb.PARTITION, (*seeds, *leechers), "partition", when=half, patch=cut(seeds, leechers)),
-            event(2, Verb.HEAL, (*seeds, *leechers), "heal partition", when=after_cut, heals=(1,)),
-            event(3, Verb.CONSOLE, ("tracker",), "console", when=seed, command="file_logs myfile.txt"),
-            event(4, Verb.RUN, ("leecher-2",), "run: false", when=seed, command="echo oops >&2; exit 3"),
-            event(5, Verb.KILL, ("seeder-3",), "kill seeder-3", when=never),
+            event(0, RunPlan, seeds, "run: id", at=0.2, command="test -r /files/myfile.txt && echo $((6 * 7))"),
+            event(1, PartitionPlan, (*seeds, *leechers), "partition", when=half, override=cut(seeds, leechers)),
+            event(2, HealPlan, (*seeds, *leechers), "heal partition", when=after_cut, ends=(1,)),
+            event(3, ConsolePlan, ("tracker",), "console", when=seed, command="file_logs myfile.txt"),
+            event(4, RunPlan, ("leecher-2",), "run: false", when=seed, command="echo oops >&2; exit 3"),
+            event(5, KillPlan, ("seeder-3",), "kill seeder-3", when=never),
         ),
         expectations=(
-            ExpectationPlan(0, CheckKind.HAS, leechers, "leechers have it", "trial.yaml:9:1", 8.0, file="myfile.txt"),
+            HasCheckPlan(
+                index=0,
+                nodes=leechers,
+                text="leechers have it",
+                where="trial.yaml:9:1",
+                timing=Within(8.0),
+                file="myfile.txt",
+            ),
         ),
     )
 

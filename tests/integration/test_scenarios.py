@@ -14,7 +14,7 @@ from tests.integration.engines import DOCKER, LOCAL, LOOPBACK, Kind, each, need,
 from tests.integration.helpers import ROOT, Running
 from torrentnet.lab.network import capabilities
 from torrentnet.lab.scenario import list_scenarios, load_plan
-from torrentnet.lab.scenario.plan import CheckKind
+from torrentnet.lab.scenario.plan import BytesCheckPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NAMES = [name for name, _, _ in list_scenarios(ROOT / "scenarios")]
 PATHS = {path.stem: path for path in (ROOT / "scenarios").glob("*.yaml")}
-OURS = [name for name in NAMES if not load_plan(PATHS[name]).foreign]
+OURS = [name for name in NAMES if not load_plan(PATHS[name]).foreign_programs]
 """Scenarios without other people's programs, which only Docker's image has."""
 REFUSALS = (
     "this engine cannot give ",
@@ -94,15 +94,15 @@ def test_the_tour_is_complete() -> None:
 def test_scenario(name: str, kind: Kind, played: Play) -> None:
     need(kind)
     plan = load_plan(PATHS[name])
-    if plan.foreign and kind is DOCKER:
+    if plan.foreign_programs and kind is DOCKER:
         need_programs()
     run = played(name, kind)
     wants = (
         bool(capabilities.required_qualities(plan))
         or any(node.disk is not None for node in plan.nodes)
-        or any(expected.check is CheckKind.BYTES for expected in plan.expectations)
+        or any(isinstance(expected, BytesCheckPlan) for expected in plan.expectations)
     )
-    if (wants and not kind.isolates) or (plan.foreign and kind is not DOCKER):
+    if (wants and not kind.isolates) or (plan.foreign_programs and kind is not DOCKER):
         # Before any node is made, and by name.
         assert run.status == 3, run.lab.text + run.lab.errors
         assert any(refusal in run.lab.text for refusal in REFUSALS), run.lab.text

@@ -19,13 +19,24 @@ from torrentnet.lab.engines.types import (
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import EventPlan, ExpectationPlan, FilePlan, NodePlan, Plan, Role, Verb
+from torrentnet.lab.scenario.plan import (
+    Always,
+    At,
+    EventPlan,
+    ExpectationPlan,
+    FilePlan,
+    NodePlan,
+    Plan,
+    Role,
+    Within,
+)
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torrentnet.lab.engines.types import ProgressCallback
+    from torrentnet.lab.scenario.plan import Timing
 
 EPOCH = 1_000_000.0
 WAIT_S = 30.0
@@ -56,9 +67,30 @@ def leecher(name: str = "leecher-1", start: float = 0.0) -> NodePlan:
     return NodePlan(name, "leecher", Role.GET, "a.txt", start)
 
 
-def event(index: int, at: float, verb: Verb, *nodes: str, lasts: float | None = None) -> EventPlan:
+def event(index: int, at: float, kind: type[EventPlan], *nodes: str, **more: Any) -> EventPlan:
     """An event of the timeline."""
-    return EventPlan(index, at, verb, nodes, lasts, f"{verb} {', '.join(nodes)}", f"trial.yaml:{10 + index}:5")
+    text = f"{kind.verb} {', '.join(nodes)}"
+    more = {"index": index, "at": at, "nodes": nodes, "text": text, "where": f"trial.yaml:{10 + index}:5", **more}
+    return kind(**more)
+
+
+def expectation(
+    kind: type[ExpectationPlan],
+    *nodes: str,
+    within: float | None = None,
+    at: float | None = None,
+    always: float | None = None,
+    after: int | None = None,
+    **more: Any,
+) -> ExpectationPlan:
+    """An expectation with the time words of the language."""
+    timing: Timing = Within(within, after)
+    if always is not None:
+        timing = Always(always, at or 0.0, after)
+    elif at is not None:
+        timing = At(at)
+    more = {"index": 0, "nodes": nodes, "text": "it holds", "where": "trial.yaml:9:5", "timing": timing, **more}
+    return kind(**more)
 
 
 class FakeClock:

@@ -21,6 +21,7 @@ from torrentnet.lab.network.capabilities import find_capabilities, required_qual
 from torrentnet.lab.scenario import list_scenarios
 from torrentnet.lab.scenario.catalog import find_plan, parse_settings, read_plan, scenarios_folder
 from torrentnet.lab.tools import explain as explanation
+from torrentnet.lab.tools.network_commands import MAX_NODES_SHOWN, network_commands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +70,8 @@ def explain(scenario: str, *, engine_name: str, settings: Sequence[str], everyth
     """Show what a scenario will do, with every command. Runs none of them."""
     plan = find_plan(scenario, parse_settings(settings))
     split, note = _capability_split(plan, engine_name)
-    most = None if everything else explanation.NODES_SHOWN
-    lines = list(explanation.explain(plan, explanation.network_commands(plan, split, most=most)))
+    most = None if everything else MAX_NODES_SHOWN
+    lines = list(explanation.explain(plan, network_commands(plan, split, max_nodes=most)))
     if as_json:
         print_json({"scenario": plan.name, "about": plan.about, "note": note or None, "lines": lines})
         return EXIT_OK

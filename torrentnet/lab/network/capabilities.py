@@ -23,7 +23,7 @@ from torrentnet.lab.network.probe import (
     probe,
 )
 from torrentnet.lab.network.userspace import UserspaceShaper
-from torrentnet.lab.scenario.plan import CheckKind
+from torrentnet.lab.scenario.plan import BytesCheckPlan, NetworkFaultPlan
 from torrentnet.lab.scenario.qualities import QUALITY_NAMES
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ CACHE_FILE = "abilities-{engine}.json"
 
 def required_qualities(plan: Plan) -> frozenset[str]:
     """The qualities that a scenario asks for, at its beginning or at any time."""
-    patches = [*plan.links, *(event.patch for event in plan.events if event.patch is not None)]
-    return frozenset(name for patch in patches for name in patch.qualities.effective().asked())
+    overrides = [*plan.links, *(event.override for event in plan.events if isinstance(event, NetworkFaultPlan))]
+    return frozenset(name for override in overrides for name in override.qualities.effective().asked())
 
 
 def require_counters(plan: Plan, engine: Engine) -> None:
     """Raise EngineError where a scenario asks what an interface has carried, and this engine's nodes have none."""
-    counted = [expected for expected in plan.expectations if expected.check is CheckKind.BYTES]
+    counted = [expected for expected in plan.expectations if isinstance(expected, BytesCheckPlan)]
     if counted and (why := engine.why_no_counters()):
         raise EngineError(
             f"this engine cannot count the bytes of a node, which `{counted[0].text}` asks for: {why}",

@@ -140,7 +140,7 @@ def _expectation_document(judgement: ExpectationResult) -> dict[str, object]:
         "text": judgement.plan.text,
         "says": judgement.sentence,
         "where": judgement.plan.where,
-        "level": str(judgement.plan.level),
+        "level": str(judgement.plan.severity),
         "passed": judgement.passed,
         "answers": [_node_document(answer) for answer in judgement.answers],
     }

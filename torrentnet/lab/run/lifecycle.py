@@ -32,7 +32,7 @@ from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.timeline.timeline import starts_late
 from torrentnet.lab.run.view import LabView
-from torrentnet.lab.scenario.plan import NodePlan, Plan, Role
+from torrentnet.lab.scenario.plan import LogCheckPlan, NodePlan, Plan, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -95,10 +95,10 @@ class LabLifecycle(NetworkVerbs):
         self.nodes = LabState(self._nodes, self._recorder.take)
         """What is known of every node."""
         for expected in plan.expectations:
-            if expected.log is not None:
+            if isinstance(expected, LogCheckPlan):
                 # Before the first line is printed: lines count from the node's first start on.
                 for node in expected.nodes:
-                    self.nodes.follow(node, expected.log)
+                    self.nodes.follow(node, expected.pattern)
         self.clock: LabClock | None = None
         """None before t = 0."""
         self._timeline: Timeline | None = None
@@ -133,8 +133,8 @@ class LabLifecycle(NetworkVerbs):
             self.engine.check()
             remove_orphans(self.engine, self.home, report)
             self.engine.prepare(report)
-            if self.plan.foreign:
-                self.engine.prepare_programs(self.plan.foreign, report)
+            if self.plan.foreign_programs:
+                self.engine.prepare_programs(self.plan.foreign_programs, report)
             capabilities.require_counters(self.plan, self.engine)
             qualities = capabilities.required_qualities(self.plan)
             if qualities:

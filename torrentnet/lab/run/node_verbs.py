@@ -12,7 +12,6 @@ from torrentnet.lab.engines.command_lines import file_path
 from torrentnet.lab.engines.types import NodeState, NothingChangedError
 from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
 from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES
-from torrentnet.lab.scenario.plan import Verb
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -78,23 +77,23 @@ class NodeVerbs:
 
     def start(self, *who: str) -> None:
         """Start nodes that do not run."""
-        self._do(Verb.START, self.engine.start, who)
+        self._do("start", self.engine.start, who)
 
     def kill(self, *who: str) -> None:
         """End nodes with SIGKILL."""
-        self._do(Verb.KILL, self.engine.kill, who)
+        self._do("kill", self.engine.kill, who)
 
     def stop(self, *who: str) -> None:
         """End nodes with SIGTERM: peers say good-bye."""
-        self._do(Verb.STOP, self.engine.stop, who)
+        self._do("stop", self.engine.stop, who)
 
     def restart(self, *who: str) -> None:
         """Start nodes again, after stopping those that run."""
-        self._do(Verb.RESTART, self.engine.restart, who)
+        self._do("restart", self.engine.restart, who)
 
     def pause(self, *who: str) -> UndoHandle:
         """Freeze nodes. ``with lab.pause("seeder-1"):`` lets them go on at the block's end."""
-        self._do(Verb.PAUSE, self.engine.pause, who)
+        self._do("pause", self.engine.pause, who)
         return self._undone_later(UndoHandle(lambda: self._thaw(who)))
 
     def _undone_later(self, undo: U) -> U:

@@ -8,55 +8,58 @@ subnet a lab gets is known only when it is made, and the first one is taken here
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet
-from torrentnet.lab.network import render
-from torrentnet.lab.network.desired_state import NetworkState
-from torrentnet.lab.network.impairment import IMPAIRMENTS, CapabilitySplit
-from torrentnet.lab.network.node_settings import node_settings
 from torrentnet.lab.scenario.language.units import format_size, show_duration
-from torrentnet.lab.scenario.plan import NETWORK_VERBS, NodePlan, NodeProgram, Plan, Role, Severity, Verb
-from torrentnet.lab.scenario.qualities import LinkOverride
+from torrentnet.lab.scenario.plan import (
+    CommandPlan,
+    HealPlan,
+    ImpairPlan,
+    LastingPlan,
+    NetworkFaultPlan,
+    NodePlan,
+    NodeProgram,
+    PausePlan,
+    Plan,
+    Role,
+    RunPlan,
+    Severity,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Sequence
 
     from torrentnet.lab.scenario.plan import EventPlan
-
-NetworkCommands = Callable[[Sequence[LinkOverride], Sequence[LinkOverride]], Iterable[str]]
-"""The commands that take the network from some patches to others, both oldest first; one or more lines each."""
+    from torrentnet.lab.scenario.qualities import LinkOverride
+    from torrentnet.lab.tools.network_commands import NetworkCommands
 
 FEW = 4
 """Nodes that are named; of more the first and the last."""
-NODES_SHOWN = 3
-"""Of the nodes that one change of the network is set in, those whose commands are shown."""
 _INDENT = "      "
 _DONE = {
-    Verb.KILL: "killed (SIGKILL), with no time for a good-bye",
-    Verb.STOP: "stopped (SIGTERM), and peers say good-bye",
-    Verb.START: "started again",
-    Verb.RESTART: "stopped, if it runs, and started again",
+    "kill": "killed (SIGKILL), with no time for a good-bye",
+    "stop": "stopped (SIGTERM), and peers say good-bye",
+    "start": "started again",
+    "restart": "stopped, if it runs, and started again",
 }
 _COMPOSE = {
-    Verb.KILL: ("kill --signal SIGKILL",),
-    Verb.STOP: ("stop",),
-    Verb.START: ("start",),
-    Verb.RESTART: ("stop", "start"),
-    Verb.PAUSE: ("pause",),
+    "kill": ("kill --signal SIGKILL",),
+    "stop": ("stop",),
+    "start": ("start",),
+    "restart": ("stop", "start"),
+    "pause": ("pause",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Something that happens."""
+    """Something that happens at a time."""
 
     at: float
     text: str
-    commands: tuple[str, ...] = ()
-    order: tuple[int, int] = field(default=(0, 0))
+    commands: tuple[str, ...]
+    order: tuple[int, int]
 
 
 def explain(plan: Plan, commands: NetworkCommands | None = None) -> Iterator[str]:
@@ -143,47 +146,6 @@ def name_nodes(names: Sequence[str]) -> str:
 # ── the network ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def network_commands(
-    plan: Plan,
-    division: CapabilitySplit | None = None,
-    addresses: Mapping[str, str] | None = None,
-    most: int | None = NODES_SHOWN,
-) -> NetworkCommands:
-    """The commands of the network's own renderer.
-
-    Args:
-        plan: whose nodes are meant.
-        division: who does which quality, as the probe of an engine found; a kernel with netem by default.
-        addresses: of every node, in the order of the plan; by default those of the first lab on a machine.
-        most: of the nodes that one change is set in, so many are shown, and the others counted; None for all.
-    """
-    division = division or CapabilitySplit(netem=frozenset(IMPAIRMENTS))
-    names = [node.name for node in plan.nodes]
-    known = dict(
-        addresses
-        or {name: str(address) for name, address in assign_addresses(choose_subnet(len(names), ()), names).items()}
-    )
-
-    def commands(before: Sequence[LinkOverride], after: Sequence[LinkOverride]) -> Iterator[str]:
-        old, new = (node_settings(_state(patches).links(), known, division) for patches in (before, after))
-        scripts = [text for name in names if (text := render.explain(new[name], old[name], division))]
-        shown = scripts if most is None else scripts[:most]
-        for script in shown:
-            yield from script.splitlines()
-        if len(shown) < len(scripts):
-            more = len(scripts) - len(shown)
-            yield f"# ... and the like in {more} more node{'s' if more > 1 else ''}"
-
-    return commands
-
-
-def _state(patches: Sequence[LinkOverride]) -> NetworkState:
-    state = NetworkState()
-    for patch in patches:
-        state, _ = state.add(patch)
-    return state
-
-
 def _change(
     commands: NetworkCommands | None, before: Sequence[LinkOverride], after: Sequence[LinkOverride]
 ) -> tuple[str, ...]:
@@ -235,11 +197,12 @@ def _starts(plan: Plan) -> Iterator[_Step]:
 def _ends(plan: Plan) -> dict[int, float]:
     """When each event that lasts ends, as far as that is known: by itself, or by a ``heal`` with a planned time."""
     ends: dict[int, float] = {}
-    for event in plan.events:
-        if event.when is None and event.lasts is not None:
-            ends[event.index] = min(event.at + event.lasts, plan.time_limit)
-    for heal in plan.events:
-        for index in heal.heals if heal.when is None else ():
+    timed = [event for event in plan.events if event.when is None]
+    for event in timed:
+        if isinstance(event, LastingPlan) and (end := event.end(event.at)) is not None:
+            ends[event.index] = min(end, plan.time_limit)
+    for heal in timed:
+        for index in heal.ends if isinstance(heal, HealPlan) else ():
             if plan.events[index].when is None:
                 ends[index] = min(heal.at, ends.get(index, heal.at))
     return ends
@@ -248,7 +211,8 @@ def _ends(plan: Plan) -> dict[int, float]:
 def _timed(plan: Plan, commands: NetworkCommands | None) -> Iterator[_Step]:
     """The events with a planned time, and their ends, with the network's commands in the order of time."""
     ends = _ends(plan)
-    healed = {index for event in plan.events if event.when is None for index in event.heals if ends[index] == event.at}
+    heals = [event for event in plan.events if isinstance(event, HealPlan) and event.when is None]
+    healed = {index for heal in heals for index in heal.ends if ends.get(index) == heal.at}
     moments = [(event.at, 1, event) for event in plan.events if event.when is None]
     moments += [
         (end, 0, plan.events[index]) for index, end in ends.items() if index not in healed and end < plan.time_limit
@@ -258,10 +222,10 @@ def _timed(plan: Plan, commands: NetworkCommands | None) -> Iterator[_Step]:
         before = (*plan.links, *force.values())
         if not begins:
             force.pop(event.index, None)
-        elif event.patch is not None:
-            force[event.index] = event.patch
-        else:
-            for index in event.heals:
+        elif isinstance(event, NetworkFaultPlan):
+            force[event.index] = event.override
+        elif isinstance(event, HealPlan):
+            for index in event.ends:
                 force.pop(index, None)
         after = (*plan.links, *force.values())
         network = _change(commands, before, after) if before != after else ()
@@ -278,7 +242,8 @@ def _waiting(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
         if event.when is None:
             continue
         yield f"  When {event.when.text}: {_begin_text(event, plan)}"
-        network = _change(commands, plan.links, (*plan.links, event.patch)) if event.patch is not None else ()
+        fault = (event.override,) if isinstance(event, NetworkFaultPlan) else ()
+        network = _change(commands, plan.links, (*plan.links, *fault)) if fault else ()
         yield from _indented((*_node_commands(event, plan), *network))
 
 
@@ -286,57 +251,51 @@ def _begin_text(event: EventPlan, plan: Plan) -> str:
     name = f" [{event.name}]" if event.name else ""
     who = name_nodes(event.nodes)
     are = "is" if len(event.nodes) == 1 else "are"
-    match event.verb:
-        case Verb.PAUSE:
-            return f"{who} {are} frozen{_lasting(event)}.{name}"
-        case Verb.PARTITION | Verb.ISOLATE | Verb.IMPAIR:
-            assert event.patch is not None
-            cut = event.verb is not Verb.IMPAIR
-            silent = "; nothing passes there, silently" if cut else ""
-            count = len(event.patch.pairs)
+    match event:
+        case PausePlan():
+            return f"{who} {are} frozen{_duration(event)}.{name}"
+        case NetworkFaultPlan():
+            silent = "" if isinstance(event, ImpairPlan) else "; nothing passes there, silently"
+            count = len(event.override.pairs)
             return f"{event.text} ({count} directed pair{'s' if count > 1 else ''}){silent}.{name}"
-        case Verb.HEAL:
-            ended = "; ".join(plan.events[index].text for index in event.heals)
+        case HealPlan():
+            ended = "; ".join(plan.events[index].text for index in event.ends)
             return f"{event.text}: whatever is in force of: {ended}.{name}"
-        case Verb.RUN:
+        case RunPlan():
             return f"In {who}, the shell runs: {event.command}{name}"
-        case Verb.CONSOLE:
+        case CommandPlan():
             return f"At the command line of {who}: {event.command}{name}"
         case _:
             return f"{who} {are} {_DONE[event.verb]}.{name}"
 
 
-def _lasting(event: EventPlan) -> str:
+def _duration(event: LastingPlan) -> str:
     if event.until is not None:
         return f" until {show_duration(event.until)}"
     return " for the rest" if event.lasts is None else f" for {show_duration(event.lasts)}"
 
 
 def _end_text(event: EventPlan) -> str:
-    if event.verb is Verb.PAUSE:
+    if isinstance(event, PausePlan):
         go = "goes" if len(event.nodes) == 1 else "go"
         return f"{name_nodes(event.nodes)} {go} on."
     return f"That is over: {event.text}."
 
 
 def _node_commands(event: EventPlan, plan: Plan) -> tuple[str, ...]:
-    nodes = " ".join(event.nodes)
-    match event.verb:
-        case Verb.RUN:
-            return tuple(
-                f"docker compose exec -T {node} sh -c {shlex.quote(event.command or '')}" for node in event.nodes
-            )
-        case Verb.CONSOLE:
-            return tuple(f"docker compose exec -T {node} console {event.command}" for node in event.nodes)
-        case Verb.HEAL:
-            paused = [plan.events[index] for index in event.heals if plan.events[index].verb is Verb.PAUSE]
-            return tuple(command for one in paused for command in _resume_commands(one))
+    match event:
+        case CommandPlan():
+            words = f"sh -c {shlex.quote(event.command)}" if isinstance(event, RunPlan) else f"console {event.command}"
+            return tuple(f"docker compose exec -T {node} {words}" for node in event.nodes)
+        case HealPlan():
+            return tuple(command for index in event.ends for command in _resume_commands(plan.events[index]))
         case _:
+            nodes = " ".join(event.nodes)
             return tuple(f"docker compose {words} {nodes}" for words in _COMPOSE.get(event.verb, ()))
 
 
 def _resume_commands(event: EventPlan) -> tuple[str, ...]:
-    return () if event.verb in NETWORK_VERBS else (f"docker compose unpause {' '.join(event.nodes)}",)
+    return (f"docker compose unpause {' '.join(event.nodes)}",) if isinstance(event, PausePlan) else ()
 
 
 # ── what must be true ────────────────────────────────────────────────────────────────────────────────────────────
@@ -344,5 +303,5 @@ def _resume_commands(event: EventPlan) -> tuple[str, ...]:
 
 def _expectations(plan: Plan) -> Iterator[str]:
     for expected in plan.expectations:
-        only = " (a warning only)" if expected.level is Severity.WARNING else ""
+        only = " (a warning only)" if expected.severity is Severity.WARNING else ""
         yield f"  {expected.index + 1:>2}. {expected.text}{only}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from torrentnet.lab.scenario.plan import ExpectationPlan, Within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.run.clock import LabClock
     from torrentnet.lab.run.lab_state import LabState
-    from torrentnet.lab.scenario.plan import ExpectationPlan, Interval, NodePlan
+    from torrentnet.lab.scenario.plan import Interval, NodePlan
+
+PlanT = TypeVar("PlanT", bound=ExpectationPlan)
 
 MAX_QUOTED_CHARS = 160
 """Characters of a node's answer in a report."""
@@ -64,13 +68,13 @@ class CheckResult:
     """Whether the node could be asked at all."""
 
 
-class Check(ABC):
+class Check(ABC, Generic[PlanT]):
     """Looks at one node for one expectation."""
 
     pause = 0.5
     """Seconds between two looks at what must hold all the time, where a look costs something."""
 
-    def __init__(self, plan: ExpectationPlan, node: str, stage: CheckContext) -> None:
+    def __init__(self, plan: PlanT, node: str, stage: CheckContext) -> None:
         self.plan = plan
         self.node = node
         self.stage = stage
@@ -86,7 +90,7 @@ class Check(ABC):
     @property
     def at_once(self) -> bool:
         """Whether this moment is asked about, not whether it has been so before."""
-        return self.plan.at is not None or self.plan.always is not None
+        return not isinstance(self.plan.timing, Within)
 
     @property
     def capped(self) -> bool:

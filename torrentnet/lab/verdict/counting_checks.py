@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.run.line_counter import describe_pattern
-from torrentnet.lab.scenario.plan import ExpectationPlan, Interval, LogPattern
+from torrentnet.lab.scenario.plan import BytesCheckPlan, ExitCheckPlan, KnowsCheckPlan, LogCheckPlan
 from torrentnet.lab.verdict.check import Check, CheckResult, format_bound, quote
 
 if TYPE_CHECKING:
     from torrentnet.lab.verdict.check import CheckContext
 
 MAX_QUOTED_PEERS = 8
-AT_LEAST_ONE = Interval(least=1)
 INTERFACES = "/proc/net/dev"
 LOOPBACK = "lo"
 RECEIVED, SENT, COLUMNS = 0, 8, 16
@@ -23,7 +22,7 @@ RECEIVED, SENT, COLUMNS = 0, 8, 16
 UNITS = ("KiB", "MiB", "GiB")
 
 
-class KnownPeersCheck(Check):
+class KnownPeersCheck(Check[KnowsCheckPlan]):
     """The tracker's ``peers`` lists so many peers."""
 
     def look(self, base: float, until: float = math.inf) -> CheckResult:
@@ -34,8 +33,8 @@ class KnownPeersCheck(Check):
         names = parse_peer_names(answer.stdout)
         if names is None:
             return CheckResult(yes=False, measured=f"`peers` answered what cannot be read: {quote(answer.output)}")
-        bound = self.plan.bound or AT_LEAST_ONE
-        yes = bound.holds(len(names))
+        bound = self.plan.count
+        yes = len(names) in bound
         text = _count_text(len(names), "peer")
         if names:
             more = f" and {len(names) - MAX_QUOTED_PEERS} more" if len(names) > MAX_QUOTED_PEERS else ""
@@ -49,20 +48,20 @@ class KnownPeersCheck(Check):
         return self.stage.engine.look(self.node, "peers")
 
 
-class LogCheck(Check):
+class LogCheck(Check[LogCheckPlan]):
     """So many lines of the node's log hold a text, or are events of a kind."""
 
-    def __init__(self, plan: ExpectationPlan, node: str, stage: CheckContext) -> None:
+    def __init__(self, plan: LogCheckPlan, node: str, stage: CheckContext) -> None:
         super().__init__(plan, node, stage)
-        self._pattern = plan.log or LogPattern(text="")
-        self._bound = plan.bound or AT_LEAST_ONE
+        self._pattern = plan.pattern
+        self._bound = plan.count
         stage.board.follow(node, self._pattern)
 
     def look(self, base: float, until: float = math.inf) -> CheckResult:
         """See :meth:`Looker.look`."""
         clock, bound, since = self.stage.clock, self._bound, self.since(base)
         seen = self.stage.board.count(self.node, self._pattern, since, clock.epoch + until)
-        yes = bound.holds(seen.number)
+        yes = seen.number in bound
         text = (
             f"{_count_text(seen.number, 'line')} with {describe_pattern(self._pattern)}"
             if seen.number
@@ -94,7 +93,7 @@ class LogCheck(Check):
         return f"logs/{self.node}.log in the record"
 
 
-class ExitCheck(Check):
+class ExitCheck(Check[ExitCheckPlan]):
     """The node's program has ended, with this exit status."""
 
     def look(self, base: float, until: float = math.inf) -> CheckResult:
@@ -125,7 +124,7 @@ class ExitCheck(Check):
         return f"logs/{self.node}.log in the record"
 
 
-class TrafficCheck(Check):
+class TrafficCheck(Check[BytesCheckPlan]):
     """The node's interface has sent and received so much since the node was last started.
 
     The numbers are the kernel's own, of all interfaces but the loopback: bytes of frames with their headers, of every
@@ -146,7 +145,7 @@ class TrafficCheck(Check):
         ):
             if bound is None:
                 continue
-            inside = bound.holds(number)
+            inside = number in bound
             yes = yes and inside
             hopeless = hopeless or (bound.most is not None and number > bound.most)
             expected = "" if inside else f", expected {format_bound(bound, format_bytes)}"

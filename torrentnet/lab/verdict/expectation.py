@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import CheckKind, Severity
+from torrentnet.lab.scenario.plan import Always, At, ExitCheckPlan, LogCheckPlan, Severity, StateCheckPlan, Within
 from torrentnet.lab.verdict.check import CheckResult
 from torrentnet.lab.verdict.node_checks import CHECK_TYPES
 
@@ -61,12 +61,12 @@ class ExpectationResult:
     @property
     def failed(self) -> bool:
         """Whether the run has failed by it."""
-        return not self.passed and self.plan.level is Severity.FAILURE
+        return not self.passed and self.plan.severity is Severity.FAILURE
 
     @property
     def warns(self) -> bool:
         """Whether it does not hold and is only told."""
-        return not self.passed and self.plan.level is Severity.WARNING
+        return not self.passed and self.plan.severity is Severity.WARNING
 
     @property
     def sentence(self) -> str:
@@ -88,7 +88,7 @@ class PendingExpectation:
         self.node = node
         self.answer: NodeResult | None = None
         self._stage = stage
-        self._check = CHECK_TYPES[plan.check](plan, node, stage)
+        self._check = CHECK_TYPES[type(plan)](plan, node, stage)
         self._pause = MIN_RETRY_INTERVAL
         self._next = 0.0
         self._dead_since: float | None = None
@@ -100,21 +100,28 @@ class PendingExpectation:
 
     def due(self) -> float:
         """When to ask again if nothing changes, in seconds after t = 0."""
-        if self.plan.at is not None:
-            # What is counted in lines is looked at once the lines have come.
-            late = LINE_DELAY if self.plan.check is CheckKind.LOG and self.plan.always is None else 0.0
-            return max(self.plan.at + late, self._next)
-        return self._next
+        match self.plan.timing:
+            case At(time=time):
+                # What is counted in lines is looked at once the lines have come.
+                return max(time + (LINE_DELAY if isinstance(self.plan, LogCheckPlan) else 0.0), self._next)
+            case Always(start=start):
+                return max(start, self._next)
+            case Within():
+                return self._next
 
     @property
     def open_ended(self) -> bool:
         """Whether it waits for nothing but the end of the run: :meth:`finish` decides it then."""
         if self.answer is not None or (base := self._base()) is None:
             return False
-        if self.plan.always is not None:
-            return self.plan.always == math.inf and self._looks > 0
-        late = self._deadline(base) >= self._stage.time_limit
-        return self._check.capped and self._holding and self.plan.at is None and late
+        match self.plan.timing:
+            case Always(seconds=seconds):
+                return seconds == math.inf and self._looks > 0
+            case Within() as within:
+                limit = self._stage.time_limit
+                return self._check.capped and self._holding and within.deadline(base, limit) >= limit
+            case At():
+                return False
 
     def ask(self) -> None:
         """Look whether it holds; sets ``answer`` once that is decided. Raises EngineError where the engine fails."""
@@ -124,18 +131,20 @@ class PendingExpectation:
         base = self._base()
         if base is None:
             self._without_base(now)
-        elif self.plan.always is not None:
-            self._ask_always(base, now)
-        else:
-            self._ask_once(base, now)
+            return
+        match self.plan.timing:
+            case At(time=time):
+                holds = self._look(base, time)
+                self._settle(passed=holds.yes, measured=holds.measured, time=now if holds.time is None else holds.time)
+            case Always(seconds=seconds):
+                self._ask_always(base, base + seconds, now)
+            case Within() as within:
+                self._ask_within(base, within.deadline(base, self._stage.time_limit), now)
 
-    def _ask_once(self, base: float, now: float) -> None:
-        deadline = self._deadline(base)
-        holds = self._look(base, deadline if self.plan.at is None else self.plan.at)
+    def _ask_within(self, base: float, deadline: float, now: float) -> None:
+        holds = self._look(base, deadline)
         in_time = holds.time is None or holds.time <= deadline
-        if self.plan.at is not None:
-            self._settle(passed=holds.yes, measured=holds.measured, time=holds.time if holds.time is not None else now)
-        elif holds.hopeless:
+        if holds.hopeless:
             self._settle(passed=False, measured=holds.measured, time=now)
         elif holds.yes and self._check.capped:
             # It must not grow beyond its bound before time is up.
@@ -153,8 +162,7 @@ class PendingExpectation:
             self._next = now + self._pause
             self._pause = min(MAX_RETRY_INTERVAL, self._pause * RETRY_GROWTH)
 
-    def _ask_always(self, begin: float, now: float) -> None:
-        end = begin + (self.plan.always or 0.0)
+    def _ask_always(self, begin: float, end: float, now: float) -> None:
         holds = self._look(begin, end)
         if not holds.known:
             self._next = now + MIN_RETRY_INTERVAL
@@ -163,7 +171,7 @@ class PendingExpectation:
         if not holds.yes:
             before = "" if self._looks == 1 else f"; it had held for {now - begin:.1f} s"
             self._settle(passed=False, measured=holds.measured + before, time=now)
-        elif now >= end + (LINE_DELAY if self.plan.check is CheckKind.LOG else 0.0):
+        elif now >= end + (LINE_DELAY if isinstance(self.plan, LogCheckPlan) else 0.0):
             self._settle(passed=True, measured=self._held(holds.measured, end - begin), time=end)
         elif holds.asked:
             self._next = now + self._check.pause if now >= end else min(end, now + self._check.pause)
@@ -179,7 +187,7 @@ class PendingExpectation:
             return
         now = self._stage.clock.now()
         holds = self._look(base, math.inf)
-        if self.plan.always is None:
+        if not isinstance(self.plan.timing, Always):
             self._settle(passed=holds.yes, measured=holds.measured, time=holds.time if holds.time is not None else now)
             return
         self._looks += holds.known
@@ -211,9 +219,9 @@ class PendingExpectation:
 
     def _base(self) -> float | None:
         """The time from which ``within`` and ``always`` count; None while that has not come."""
-        if self.plan.after is None:
-            return self.plan.at or 0.0 if self.plan.always is not None else 0.0
-        return self._stage.timeline.began(self.plan.after)
+        if self.plan.after is not None:
+            return self._stage.timeline.began(self.plan.after)
+        return self.plan.timing.start if isinstance(self.plan.timing, Always) else 0.0
 
     def _without_base(self, now: float) -> None:
         after = self.plan.after
@@ -222,12 +230,9 @@ class PendingExpectation:
         elif now > self._stage.time_limit:
             self._settle(passed=False, measured="the event that it counts from did not happen", time=None)
 
-    def _deadline(self, base: float) -> float:
-        return self._stage.time_limit if self.plan.within is None else base + self.plan.within
-
     def _is_dead(self, now: float) -> bool:
         """Whether the node's program has ended for good, so that waiting would be in vain."""
-        if self.plan.check is CheckKind.STATE:
+        if isinstance(self.plan, StateCheckPlan):
             return False
         view = self._stage.board.view(self.node)
         if view.state.status not in {NodeStatus.EXITED, NodeStatus.GONE} or self._stage.timeline.revives(self.node):
@@ -238,7 +243,7 @@ class PendingExpectation:
         return now - self._dead_since >= EXIT_GRACE
 
     def _with_last_words(self, measured: str) -> str:
-        return measured if self.plan.check is CheckKind.EXIT else f"{measured}; {self._last_words()}"
+        return measured if isinstance(self.plan, ExitCheckPlan) else f"{measured}; {self._last_words()}"
 
     def _last_words(self) -> str:
         state = self._stage.board.view(self.node).state

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import math
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torrentnet.lab.engines.command_lines import PEER_PORT, file_path
 from torrentnet.lab.engines.types import ALIVE, NodeStatus
-from torrentnet.lab.scenario.plan import CheckKind, NodeProgram
+from torrentnet.lab.scenario.plan import (
+    BecomesCheckPlan,
+    BytesCheckPlan,
+    ConsoleCheckPlan,
+    ExitCheckPlan,
+    ExpectationPlan,
+    ForgetsCheckPlan,
+    HasCheckPlan,
+    KnowsCheckPlan,
+    LogCheckPlan,
+    NodeProgram,
+    StateCheckPlan,
+)
 from torrentnet.lab.verdict.check import MAX_QUOTED_CHARS, Check, CheckResult, quote
 from torrentnet.lab.verdict.counting_checks import ExitCheck, KnownPeersCheck, LogCheck, TrafficCheck
 
@@ -18,14 +30,14 @@ if TYPE_CHECKING:
 HASH_TIMEOUT = 60.0
 
 
-class FileCheck(Check):
+class FileCheck(Check[HasCheckPlan]):
     """The node has the file whole: it says so, and the bytes in the node have the source's SHA-256."""
 
     pause = 2.0
 
     def look(self, base: float, until: float = math.inf) -> CheckResult:
         """See :meth:`Looker.look`."""
-        board, file = self.stage.board, self.plan.file or ""
+        board, file = self.stage.board, self.plan.file
         said = board.first(self.node, "completed", since=self.since(base), file=file)
         said = said or board.first(self.node, "state", since=self.since(base), file=file, state="seed")
         if said is None and not self.at_once:
@@ -61,12 +73,12 @@ class FileCheck(Check):
         return self.stage.engine.look(self.node, "request logs" if ours else "status")
 
 
-class PeerStateCheck(Check):
+class PeerStateCheck(Check[BecomesCheckPlan]):
     """The node says that it is in a state of the peer program."""
 
     def look(self, base: float, until: float = math.inf) -> CheckResult:
         """See :meth:`Looker.look`."""
-        board, wanted = self.stage.board, self.plan.state or ""
+        board, wanted = self.stage.board, self.plan.state
         view = board.view(self.node)
         if self.at_once:
             yes = view.doing == wanted and view.state.status in ALIVE
@@ -82,13 +94,13 @@ class PeerStateCheck(Check):
         return self.stage.engine.look(self.node, "status")
 
 
-class ForgottenPeersCheck(Check):
+class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
     """The tracker says of each node named that it left or was forgotten."""
 
     def look(self, base: float, until: float = math.inf) -> CheckResult:
         """See :meth:`Looker.look`."""
         times: dict[str, float] = {}
-        for peer in self.plan.forgotten:
+        for peer in self.plan.peers:
             wanted = {"peer": peer}
             if self.stage.nodes[peer].program is not NodeProgram.OURS:
                 # The tracker knows most clients by no name of ours.
@@ -105,12 +117,12 @@ class ForgottenPeersCheck(Check):
         return self.stage.engine.look(self.node, "peers")
 
 
-class ConsoleCheck(Check):
+class ConsoleCheck(Check[ConsoleCheckPlan]):
     """The answer to a command at the node's command line holds some texts and lacks others."""
 
     def look(self, base: float, until: float = math.inf) -> CheckResult:
         """See :meth:`Looker.look`."""
-        answer = self.stage.engine.exec(self.node, ["console", *shlex.split(self.plan.command or "")])
+        answer = self.stage.engine.exec(self.node, ["console", *shlex.split(self.plan.command)])
         text = answer.output
         missing = [wanted for wanted in self.plan.contains if wanted not in text]
         surplus = [unwanted for unwanted in self.plan.lacks if unwanted in text]
@@ -121,10 +133,10 @@ class ConsoleCheck(Check):
 
     def where_to_look(self) -> str:
         """See :meth:`Looker.where_to_look`."""
-        return self.stage.engine.look(self.node, self.plan.command or "")
+        return self.stage.engine.look(self.node, self.plan.command)
 
 
-class NodeStatusCheck(Check):
+class NodeStatusCheck(Check[StateCheckPlan]):
     """The engine says how the node lives."""
 
     def look(self, base: float, until: float = math.inf) -> CheckResult:
@@ -139,14 +151,14 @@ class NodeStatusCheck(Check):
         return "torrentnet status"
 
 
-CHECK_TYPES: Mapping[CheckKind, type[Check]] = {
-    CheckKind.HAS: FileCheck,
-    CheckKind.BECOMES: PeerStateCheck,
-    CheckKind.FORGETS: ForgottenPeersCheck,
-    CheckKind.CONSOLE: ConsoleCheck,
-    CheckKind.STATE: NodeStatusCheck,
-    CheckKind.KNOWS: KnownPeersCheck,
-    CheckKind.LOG: LogCheck,
-    CheckKind.EXIT: ExitCheck,
-    CheckKind.BYTES: TrafficCheck,
+CHECK_TYPES: Mapping[type[ExpectationPlan], type[Check[Any]]] = {
+    HasCheckPlan: FileCheck,
+    BecomesCheckPlan: PeerStateCheck,
+    ForgetsCheckPlan: ForgottenPeersCheck,
+    ConsoleCheckPlan: ConsoleCheck,
+    StateCheckPlan: NodeStatusCheck,
+    KnowsCheckPlan: KnownPeersCheck,
+    LogCheckPlan: LogCheck,
+    ExitCheckPlan: ExitCheck,
+    BytesCheckPlan: TrafficCheck,
 }

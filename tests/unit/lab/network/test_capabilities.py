@@ -12,7 +12,7 @@ from torrentnet.lab.engines.types import ExecResult
 from torrentnet.lab.errors import EXIT_ENGINE, EngineError
 from torrentnet.lab.network import capabilities
 from torrentnet.lab.network.probe import FACTS, USERSPACE
-from torrentnet.lab.scenario.plan import Verb
+from torrentnet.lab.scenario.plan import KillPlan, PartitionPlan
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 
 if TYPE_CHECKING:
@@ -54,10 +54,11 @@ def test_what_was_kept_badly_is_tried_again(tmp_path: Path, text: str) -> None:
 
 
 def test_a_scenario_asks_for_what_its_links_and_events_ask_for() -> None:
-    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, Verb.KILL, "seeder-1"),))
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, KillPlan, "seeder-1"),))
     assert capabilities.required_qualities(plan) == set()
     link = LinkOverride(PAIRS, LinkQualities(rate=8e6, loss=0.0), "link")
-    cut = replace(event(0, 1.0, Verb.PARTITION, "seeder-1"), patch=LinkOverride(PAIRS, LinkQualities(cut=True), "cut"))
+    override = LinkOverride(PAIRS, LinkQualities(cut=True), "cut")
+    cut = event(0, 1.0, PartitionPlan, "seeder-1", override=override)
     assert capabilities.required_qualities(replace(plan, links=(link,), events=(cut,))) == {"rate", "cut"}
 
 

@@ -12,18 +12,30 @@ from tests.unit.lab import golden
 from tests.unit.lab.fakes import event, leecher, make_plan, seeder
 from torrentnet.lab.report import result
 from torrentnet.lab.run.timeline.applied_event import AppliedEvent
-from torrentnet.lab.scenario.plan import CheckKind, ExpectationPlan, Severity, Verb
+from torrentnet.lab.scenario.plan import At, HasCheckPlan, KillPlan, Severity, StateCheckPlan, Within
 from torrentnet.lab.verdict.expectation import ExpectationResult, NodeResult
 from torrentnet.lab.verdict.outcome import Outcome, Verdict
 
 HOME = Path("/home")
-HAS = ExpectationPlan(
-    0, CheckKind.HAS, ("leecher-1", "leecher-2"), "leecher-1, leecher-2 have a.txt within 9s", "trial.yaml:20:5"
+HAS = HasCheckPlan(
+    index=0,
+    nodes=("leecher-1", "leecher-2"),
+    text="leecher-1, leecher-2 have a.txt within 9s",
+    where="trial.yaml:20:5",
+    timing=Within(9.0),
+    file="a.txt",
 )
-STATE = ExpectationPlan(1, CheckKind.STATE, ("seeder-1",), "seeder-1 is exited at 5s", "trial.yaml:21:5")
+STATE = StateCheckPlan(
+    index=1,
+    nodes=("seeder-1",),
+    text="seeder-1 is exited at 5s",
+    where="trial.yaml:21:5",
+    timing=At(5.0),
+    state="exited",
+)
 PLAN = make_plan(
     nodes=(seeder(), leecher("leecher-1"), leecher("leecher-2")),
-    events=(event(0, 1.0, Verb.KILL, "seeder-1"), event(1, 2.0, Verb.KILL, "seeder-1")),
+    events=(event(0, 1.0, KillPlan, "seeder-1"), event(1, 2.0, KillPlan, "seeder-1")),
     expectations=(HAS, STATE),
 )
 GOOD = ExpectationResult(
@@ -103,7 +115,7 @@ def warned() -> Outcome:
     from dataclasses import replace
 
     warning = replace(
-        STATE, level=Severity.WARNING, pass_text="the seeder is dead", fail_text="the seeder has survived <the kill>"
+        STATE, severity=Severity.WARNING, pass_text="the seeder is dead", fail_text="the seeder has survived <the kill>"
     )
     own = replace(HAS, pass_text="everybody has it", fail_text="somebody lacks it")
     alive = ExpectationResult(warning, (NodeResult("seeder-1", False, "running at 5.0 s", 5.0, "torrentnet status"),))

@@ -15,7 +15,7 @@ from torrentnet.lab.scenario import list_scenarios, load_plan
 from torrentnet.lab.scenario.language.draft import read_draft
 from torrentnet.lab.scenario.language.parameters import substitute_parameters
 from torrentnet.lab.scenario.language.yaml_parser import parse_document
-from torrentnet.lab.scenario.plan import Plan, Role
+from torrentnet.lab.scenario.plan import ForgetsCheckPlan, Plan, Role, Within
 from torrentnet.lab.scenario.resolve.scenario import resolve
 
 OURS = [
@@ -59,8 +59,8 @@ def test_three_seeders_is_what_it_promises() -> None:
     assert [node.name for node in plan.nodes if node.role is Role.SHARE] == ["seeder-1", "seeder-2", "seeder-3"]
     (kill,) = plan.events
     assert (kill.text, kill.nodes) == ("kill seeder-1", ("seeder-1",))
-    (forgets,) = [one for one in plan.expectations if one.forgotten]
-    assert (forgets.within, forgets.after) == (2.5, kill.index)
+    (forgets,) = [one for one in plan.expectations if isinstance(one, ForgetsCheckPlan)]
+    assert forgets.timing == Within(2.5, after=kill.index)
 
 
 def test_a_wrong_file_is_listed_with_what_is_wrong(tmp_path: Path) -> None:

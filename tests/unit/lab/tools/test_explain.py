@@ -7,7 +7,9 @@ import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, SCENARIOS, load
 from torrentnet.lab.scenario import load_plan
-from torrentnet.lab.tools.explain import explain, network_commands
+from torrentnet.lab.scenario.plan import NetworkFaultPlan
+from torrentnet.lab.tools.explain import explain
+from torrentnet.lab.tools.network_commands import network_commands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,27 +111,28 @@ def test_without_the_networks_commands_the_engines_are_shown(tmp_path: Path) -> 
 def test_the_networks_commands_are_those_of_the_renderer(tmp_path: Path) -> None:
     plan = load(tmp_path, HEAD + "timeline:\n  - {at: 5s, partition: {from: seeder-1, to: leecher-2}, for: 3s}\n")
     (event,) = plan.events
-    assert event.patch is not None
-    cut = list(network_commands(plan)((), (event.patch,)))
+    assert isinstance(event, NetworkFaultPlan)
+    cut = list(network_commands(plan)((), (event.override,)))
     # The receiver drops what the sender sends; the third and the sixth address of the subnet's nodes.
     assert "docker compose exec -T --privileged --user 0 leecher-2 sh -s <<'SCRIPT'" in cut
     assert "-A TORRENTNET -s 198.18.0.3/32 -j DROP" in cut
     assert not any("seeder-1 sh" in line for line in cut)
-    healed = list(network_commands(plan)((event.patch,), ()))
+    healed = list(network_commands(plan)((event.override,), ()))
     assert "-X TORRENTNET" in healed
-    assert list(network_commands(plan)((event.patch,), (event.patch,))) == []
+    assert list(network_commands(plan)((event.override,), (event.override,))) == []
     other = dict.fromkeys((node.name for node in plan.nodes), "10.0.0.9")
-    assert "-A TORRENTNET -s 10.0.0.9/32 -j DROP" in network_commands(plan, addresses=other)((), (event.patch,))
+    assert "-A TORRENTNET -s 10.0.0.9/32 -j DROP" in network_commands(plan, addresses=other)((), (event.override,))
 
 
 def test_of_many_nodes_some_are_shown_and_the_others_counted(tmp_path: Path) -> None:
     plan = load(tmp_path, HEAD + "timeline:\n  - {at: 5s, impair: {between: all, loss: 5%}, for: 3s}\n")
-    patch = plan.events[0].patch
-    assert patch is not None
+    (event,) = plan.events
+    assert isinstance(event, NetworkFaultPlan)
+    patch = event.override
     short = list(network_commands(plan)((), (patch,)))
     assert sum(line.startswith("docker compose exec -T --privileged") for line in short) == 3
     assert short[-1] == "# ... and the like in 6 more nodes"
-    whole = list(network_commands(plan, most=None)((), (patch,)))
+    whole = list(network_commands(plan, max_nodes=None)((), (patch,)))
     assert sum(line.startswith("docker compose exec -T --privileged") for line in whole) == 9
 
 

@@ -8,7 +8,14 @@ import pytest
 
 from tests.unit.lab.verdict.trial import BAD, Trial, peers
 from torrentnet.lab.engines.types import ExecResult, NodeStatus
-from torrentnet.lab.scenario.plan import CheckKind, Interval, LogPattern
+from torrentnet.lab.scenario.plan import (
+    BytesCheckPlan,
+    ExitCheckPlan,
+    Interval,
+    KnowsCheckPlan,
+    LogCheckPlan,
+    LogPattern,
+)
 from torrentnet.lab.verdict.check import format_bound
 from torrentnet.lab.verdict.counting_checks import format_bytes, parse_interface_bytes, parse_peer_names
 
@@ -24,7 +31,7 @@ Inter-|   Receive                                                |  Transmit
 
 
 def test_the_tracker_knows_so_many_peers(trial: Trial) -> None:
-    question = trial.question(CheckKind.KNOWS, "tracker", bound=Interval(2, 2), within=9.0)
+    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(2, 2), within=9.0)
     key = ("tracker", "console", "peers", "--json")
     trial.engine.answers[key] = peers("seeder-1")
     assert trial.ask(question, 1.0) is None
@@ -36,7 +43,7 @@ def test_the_tracker_knows_so_many_peers(trial: Trial) -> None:
 
 
 def test_too_many_peers_are_named(trial: Trial) -> None:
-    question = trial.question(CheckKind.KNOWS, "tracker", bound=Interval(most=3), at=2.0)
+    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(most=3), at=2.0)
     trial.engine.answers["tracker", "console", "peers", "--json"] = peers(*(f"n-{index}" for index in range(10)))
     answer = trial.answer(question, 2.0)
     assert not answer.passed
@@ -55,7 +62,7 @@ def test_too_many_peers_are_named(trial: Trial) -> None:
 )
 def test_what_the_tracker_answers_instead(trial: Trial, answer: ExecResult, measured: str) -> None:
     trial.engine.answers["tracker", "console", "peers", "--json"] = answer
-    found = trial.answer(trial.question(CheckKind.KNOWS, "tracker", bound=Interval(1, 1), at=1.0), 1.0)
+    found = trial.answer(trial.question(KnowsCheckPlan, "tracker", count=Interval(1, 1), at=1.0), 1.0)
     assert (found.passed, found.measured) == (False, measured)
 
 
@@ -69,7 +76,7 @@ def test_a_peer_with_two_files_is_one_peer() -> None:
 
 
 def test_a_line_of_the_log_is_waited_for(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(2), within=5.0)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(2), within=5.0)
     trial.say(1.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     trial.say(1.1, "leecher-1", "bad_piece peer=seeder-2 piece=3")
     assert trial.ask(question, 2.0) is None
@@ -82,14 +89,14 @@ def test_a_line_of_the_log_is_waited_for(trial: Trial) -> None:
 
 
 def test_a_line_that_does_not_come(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=LogPattern(text="no seed"), bound=Interval(1), within=5.0)
+    question = trial.question(LogCheckPlan, pattern=LogPattern(text="no seed"), count=Interval(1), within=5.0)
     assert trial.ask(question, 5.4) is None
     answer = trial.answer(question, 5.6)
     assert (answer.passed, answer.measured) == (False, "no line with the text `no seed`, expected at least 1")
 
 
 def test_a_line_that_comes_too_late(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(1), within=5.0)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(1), within=5.0)
     trial.say(5.2, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     assert trial.ask(question, 5.3) is None
     answer = trial.answer(question, 5.6)
@@ -97,7 +104,7 @@ def test_a_line_that_comes_too_late(trial: Trial) -> None:
 
 
 def test_lines_that_must_not_come_are_waited_for_to_the_end(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(most=0), within=5.0)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(most=0), within=5.0)
     assert trial.ask(question, 1.0) is None
     assert not question.open_ended
     assert trial.ask(question, 5.4) is None
@@ -106,7 +113,7 @@ def test_lines_that_must_not_come_are_waited_for_to_the_end(trial: Trial) -> Non
 
 
 def test_one_that_must_not_come_and_does_is_shown_at_once(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(most=0), within=29.0)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(most=0), within=29.0)
     trial.say(1.5, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     answer = trial.answer(question, 2.0)
     assert not answer.passed
@@ -115,7 +122,7 @@ def test_one_that_must_not_come_and_does_is_shown_at_once(trial: Trial) -> None:
 
 
 def test_a_bound_to_the_end_keeps_nobody_waiting(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(most=1), within=30.0)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(most=1), within=30.0)
     assert trial.ask(question, 1.0) is None
     assert question.open_ended
     question.finish()
@@ -124,7 +131,7 @@ def test_a_bound_to_the_end_keeps_nobody_waiting(trial: Trial) -> None:
 
 
 def test_too_few_lines_so_far_are_waited_for_although_there_is_an_upper_bound_too(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(1, 2), within=30.0)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(1, 2), within=30.0)
     assert trial.ask(question, 1.0) is None
     assert not question.open_ended
     trial.say(1.5, "leecher-1", "bad_piece peer=seeder-1 piece=3")
@@ -136,7 +143,7 @@ def test_lines_before_the_event_do_not_count(trial: Trial) -> None:
     trial.timeline.times[0] = 5.0
     trial.board.follow("leecher-1", BAD)
     trial.say(4.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(1), within=2.0, after=0)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(1), within=2.0, after=0)
     assert trial.ask(question, 5.5) is None
     trial.say(6.0, "leecher-1", "bad_piece peer=seeder-1 piece=4")
     answer = trial.answer(question, 6.1)
@@ -144,7 +151,7 @@ def test_lines_before_the_event_do_not_count(trial: Trial) -> None:
 
 
 def test_lines_at_a_time_are_looked_at_when_they_have_come(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(1, 1), at=2.0)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(1, 1), at=2.0)
     assert trial.ask(question, 2.1) is None
     trial.say(1.9, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     trial.say(2.2, "leecher-1", "bad_piece peer=seeder-1 piece=4")
@@ -156,7 +163,7 @@ def test_lines_at_a_time_are_looked_at_when_they_have_come(trial: Trial) -> None
 
 
 def test_an_exit_status_counts_also_when_the_node_is_up_again(trial: Trial) -> None:
-    question = trial.question(CheckKind.EXIT, "seeder-1", status=137, within=9.0)
+    question = trial.question(ExitCheckPlan, "seeder-1", status=137, within=9.0)
     assert trial.ask(question, 1.0) is None
     trial.clock.time = 2.0
     trial.live("seeder-1", NodeStatus.EXITED, 137)
@@ -166,7 +173,7 @@ def test_an_exit_status_counts_also_when_the_node_is_up_again(trial: Trial) -> N
 
 
 def test_another_exit_status(trial: Trial) -> None:
-    question = trial.question(CheckKind.EXIT, status=1, within=20.0)
+    question = trial.question(ExitCheckPlan, status=1, within=20.0)
     trial.clock.time = 2.0
     trial.live("leecher-1", NodeStatus.EXITED, 0)
     assert trial.ask(question, 2.1) is None
@@ -176,9 +183,9 @@ def test_another_exit_status(trial: Trial) -> None:
 
 def test_a_node_that_does_not_end(trial: Trial) -> None:
     trial.live("leecher-1", NodeStatus.RUNNING)
-    answer = trial.answer(trial.question(CheckKind.EXIT, status=0, within=2.0), 2.6)
+    answer = trial.answer(trial.question(ExitCheckPlan, status=0, within=2.0), 2.6)
     assert (answer.passed, answer.measured) == (False, "has not ended: running")
-    answer = trial.answer(trial.question(CheckKind.EXIT, status=0, at=3.0), 3.0)
+    answer = trial.answer(trial.question(ExitCheckPlan, status=0, at=3.0), 3.0)
     assert (answer.passed, answer.measured) == (False, "has not ended: running at 3.0 s")
 
 
@@ -187,7 +194,7 @@ def test_a_node_that_does_not_end(trial: Trial) -> None:
 
 def test_the_bytes_of_the_interface(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(0, NET, "")
-    question = trial.question(CheckKind.BYTES, sent=Interval(most=200_000), received=Interval(8 << 20), at=2.0)
+    question = trial.question(BytesCheckPlan, sent=Interval(most=200_000), received=Interval(8 << 20), at=2.0)
     answer = trial.answer(question, 2.0)
     assert answer.passed
     assert answer.measured == "sent 120.6 KiB (123456 bytes); received 8.1 MiB (8493465 bytes), at 2.0 s"
@@ -196,14 +203,14 @@ def test_the_bytes_of_the_interface(trial: Trial) -> None:
 
 def test_too_many_bytes_fail_at_once(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(0, NET, "")
-    answer = trial.answer(trial.question(CheckKind.BYTES, received=Interval(most=8 << 20), within=20.0), 2.0)
+    answer = trial.answer(trial.question(BytesCheckPlan, received=Interval(most=8 << 20), within=20.0), 2.0)
     assert not answer.passed
     assert answer.measured == ("received 8.1 MiB (8493465 bytes), expected at most 8.0 MiB (8388608 bytes), at 2.0 s")
 
 
 def test_bytes_that_cannot_be_read(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(1, "", "cat: no such file")
-    answer = trial.answer(trial.question(CheckKind.BYTES, sent=Interval(1), at=1.0), 1.0)
+    answer = trial.answer(trial.question(BytesCheckPlan, sent=Interval(1), at=1.0), 1.0)
     assert answer.measured == "/proc/net/dev cannot be read: cat: no such file"
 
 

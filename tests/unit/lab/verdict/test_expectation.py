@@ -6,15 +6,23 @@ from dataclasses import replace
 
 import pytest
 
+from tests.unit.lab.fakes import expectation
 from tests.unit.lab.verdict.trial import HASH, PATH, Trial
 from torrentnet.lab.engines.types import ExecResult, NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import CheckKind, ExpectationPlan, NodeProgram
+from torrentnet.lab.scenario.plan import (
+    BecomesCheckPlan,
+    ConsoleCheckPlan,
+    ForgetsCheckPlan,
+    HasCheckPlan,
+    NodeProgram,
+    StateCheckPlan,
+)
 from torrentnet.lab.verdict.expectation import ExpectationResult, NodeResult
 
 
 def test_a_file_is_had_when_it_is_said_and_the_bytes_are_the_sources(trial: Trial) -> None:
-    question = trial.question(CheckKind.HAS, file="a.txt", within=10.0)
+    question = trial.question(HasCheckPlan, file="a.txt", within=10.0)
     assert trial.ask(question, 1.0) is None
     assert trial.engine.asked == []
     trial.say(2.5, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:1")
@@ -27,7 +35,7 @@ def test_a_file_is_had_when_it_is_said_and_the_bytes_are_the_sources(trial: Tria
 
 
 def test_other_bytes_are_no_file(trial: Trial) -> None:
-    question = trial.question(CheckKind.HAS, file="a.txt", within=10.0)
+    question = trial.question(HasCheckPlan, file="a.txt", within=10.0)
     trial.say(2.5, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:1")
     trial.file_is("cd" * 32)
     assert trial.ask(question, 3.0) is None
@@ -37,7 +45,7 @@ def test_other_bytes_are_no_file(trial: Trial) -> None:
 
 
 def test_an_engine_that_loses_an_answer_is_asked_again(trial: Trial) -> None:
-    question = trial.question(CheckKind.HAS, file="a.txt", within=10.0)
+    question = trial.question(HasCheckPlan, file="a.txt", within=10.0)
     trial.say(2.5, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:1")
     trial.engine.answers["leecher-1", "sha256sum", "--", PATH] = ExecResult(0, "", "")
     assert trial.ask(question, 3.0) is None
@@ -46,7 +54,7 @@ def test_an_engine_that_loses_an_answer_is_asked_again(trial: Trial) -> None:
 
 
 def test_an_unfinished_download_tells_how_far_it_came(trial: Trial) -> None:
-    question = trial.question(CheckKind.HAS, file="a.txt", within=10.0)
+    question = trial.question(HasCheckPlan, file="a.txt", within=10.0)
     trial.live("leecher-1", NodeStatus.RUNNING)
     trial.say(1.0, "leecher-1", "picked peer=seeder-1 address=198.18.0.3:6881 among=1")
     trial.say(1.0, "leecher-1", "progress file=a.txt have=3 pieces=12 bytes=25 size=100")
@@ -57,7 +65,7 @@ def test_an_unfinished_download_tells_how_far_it_came(trial: Trial) -> None:
 
 
 def test_a_line_that_was_late_on_its_way_counts_by_its_own_time(trial: Trial) -> None:
-    question = trial.question(CheckKind.BECOMES, state="seed", within=5.0)
+    question = trial.question(BecomesCheckPlan, state="seed", within=5.0)
     assert trial.ask(question, 5.1) is None
     trial.say(4.9, "leecher-1", "state state=seed file=a.txt")
     answer = trial.answer(question, 5.2)
@@ -65,7 +73,7 @@ def test_a_line_that_was_late_on_its_way_counts_by_its_own_time(trial: Trial) ->
 
 
 def test_what_comes_too_late_has_failed_and_says_when_it_came(trial: Trial) -> None:
-    question = trial.question(CheckKind.BECOMES, state="seed", within=5.0)
+    question = trial.question(BecomesCheckPlan, state="seed", within=5.0)
     trial.say(5.3, "leecher-1", "state state=seed file=a.txt")
     answer = trial.answer(question, 5.3)
     assert not answer.passed
@@ -73,7 +81,7 @@ def test_what_comes_too_late_has_failed_and_says_when_it_came(trial: Trial) -> N
 
 
 def test_a_node_that_has_ended_for_good_is_not_waited_for(trial: Trial) -> None:
-    question = trial.question(CheckKind.HAS, file="a.txt", within=25.0)
+    question = trial.question(HasCheckPlan, file="a.txt", within=25.0)
     trial.say(1.0, "leecher-1", 'failed file=a.txt reason="no seed is left"')
     trial.live("leecher-1", NodeStatus.EXITED, 1)
     assert trial.ask(question, 2.0) is None
@@ -83,7 +91,7 @@ def test_a_node_that_has_ended_for_good_is_not_waited_for(trial: Trial) -> None:
 
 
 def test_a_node_that_will_be_started_again_is_waited_for(trial: Trial) -> None:
-    question = trial.question(CheckKind.HAS, file="a.txt", within=25.0)
+    question = trial.question(HasCheckPlan, file="a.txt", within=25.0)
     trial.live("leecher-1", NodeStatus.EXITED, 1)
     trial.timeline.reviving.add("leecher-1")
     for at in (2.0, 4.0, 8.0):
@@ -92,7 +100,7 @@ def test_a_node_that_will_be_started_again_is_waited_for(trial: Trial) -> None:
 
 def test_forgetting_counts_from_the_event(trial: Trial) -> None:
     trial.say(1.0, "tracker", "forgotten file=a.txt peer=seeder-1 address=198.18.0.3:6881 silent_ms=2000")
-    question = trial.question(CheckKind.FORGETS, "tracker", forgotten=("seeder-1",), within=2.5, after=0)
+    question = trial.question(ForgetsCheckPlan, "tracker", peers=("seeder-1",), within=2.5, after=0)
     assert trial.ask(question, 3.0) is None
     trial.timeline.times[0] = 5.0
     assert trial.ask(question, 5.5) is None
@@ -103,7 +111,7 @@ def test_forgetting_counts_from_the_event(trial: Trial) -> None:
 
 
 def test_a_good_bye_is_forgetting_too_and_all_named_count(trial: Trial) -> None:
-    question = trial.question(CheckKind.FORGETS, "tracker", forgotten=("seeder-1", "leecher-1"), within=5.0)
+    question = trial.question(ForgetsCheckPlan, "tracker", peers=("seeder-1", "leecher-1"), within=5.0)
     trial.say(1.0, "tracker", "left file=a.txt peer=seeder-1 address=198.18.0.3:6881")
     assert trial.ask(question, 2.0) is None
     answer = trial.answer(question, 6.0)
@@ -115,7 +123,7 @@ def test_a_real_client_is_known_by_its_address(trial: Trial) -> None:
     client = replace(trial.stage.nodes["seeder-1"], program=NodeProgram.ARIA2)
     trial.stage = replace(trial.stage, nodes={**trial.stage.nodes, "seeder-1": client})
     address = f"{trial.engine.places['seeder-1'].address}:6881"
-    question = trial.question(CheckKind.FORGETS, "tracker", forgotten=("seeder-1",), within=5.0)
+    question = trial.question(ForgetsCheckPlan, "tracker", peers=("seeder-1",), within=5.0)
     trial.say(1.0, "tracker", "left file=a.txt peer=A2-1-37-0@1.2.3.4:6881 address=1.2.3.4:6881")
     assert trial.ask(question, 2.0) is None
     trial.say(2.5, "tracker", f"left file=a.txt peer=A2-1-37-0@{address} address={address}")
@@ -124,7 +132,7 @@ def test_a_real_client_is_known_by_its_address(trial: Trial) -> None:
 
 
 def test_without_its_event_it_fails(trial: Trial) -> None:
-    question = trial.question(CheckKind.FORGETS, "tracker", forgotten=("seeder-1",), within=2.0, after=0)
+    question = trial.question(ForgetsCheckPlan, "tracker", peers=("seeder-1",), within=2.0, after=0)
     trial.timeline.failed.add(0)
     answer = trial.answer(question, 1.0)
     assert answer.measured == "the event that it counts from changed nothing"
@@ -132,7 +140,7 @@ def test_without_its_event_it_fails(trial: Trial) -> None:
 
 def test_a_console_answer_holds_some_texts_and_lacks_others(trial: Trial) -> None:
     question = trial.question(
-        CheckKind.CONSOLE,
+        ConsoleCheckPlan,
         "tracker",
         command='file_logs "a b.txt"',
         contains=("leecher-1",),
@@ -151,7 +159,7 @@ def test_a_console_answer_holds_some_texts_and_lacks_others(trial: Trial) -> Non
 
 def test_a_console_answer_that_is_wrong_says_what_is(trial: Trial) -> None:
     question = trial.question(
-        CheckKind.CONSOLE, "tracker", command="peers", contains=("leecher-1",), lacks=("seeder-1",), at=2.0
+        ConsoleCheckPlan, "tracker", command="peers", contains=("leecher-1",), lacks=("seeder-1",), at=2.0
     )
     trial.engine.answers["tracker", "console", "peers"] = ExecResult(0, "name\nseeder-1\n", "")
     assert trial.ask(question, 1.9) is None
@@ -162,7 +170,7 @@ def test_a_console_answer_that_is_wrong_says_what_is(trial: Trial) -> None:
 
 
 def test_a_node_that_is_down_cannot_answer_yet(trial: Trial) -> None:
-    question = trial.question(CheckKind.CONSOLE, "tracker", command="peers", contains=("leecher-1",), within=9.0)
+    question = trial.question(ConsoleCheckPlan, "tracker", command="peers", contains=("leecher-1",), within=9.0)
     trial.live("tracker", NodeStatus.EXITED, 137)
     trial.timeline.reviving.add("tracker")
     assert trial.ask(question, 1.0) is None
@@ -173,7 +181,7 @@ def test_a_node_that_is_down_cannot_answer_yet(trial: Trial) -> None:
 
 
 def test_an_engine_that_fails_again_and_again_is_an_error(trial: Trial) -> None:
-    question = trial.question(CheckKind.CONSOLE, "tracker", command="peers", contains=("x",), within=29.0)
+    question = trial.question(ConsoleCheckPlan, "tracker", command="peers", contains=("x",), within=29.0)
     trial.engine.failing = "the daemon has gone away"
     for at in (1.0, 3.0, 5.0):
         assert trial.ask(question, at) is None
@@ -182,7 +190,7 @@ def test_an_engine_that_fails_again_and_again_is_an_error(trial: Trial) -> None:
 
 
 def test_asking_a_node_pauses_between_two_tries(trial: Trial) -> None:
-    question = trial.question(CheckKind.CONSOLE, "tracker", command="peers", contains=("x",), within=29.0)
+    question = trial.question(ConsoleCheckPlan, "tracker", command="peers", contains=("x",), within=29.0)
     for step in range(100):
         trial.ask(question, step / 100)
     assert len(trial.engine.asked) == 4
@@ -190,14 +198,14 @@ def test_asking_a_node_pauses_between_two_tries(trial: Trial) -> None:
 
 @pytest.mark.parametrize(("state", "passed"), [("running", True), ("paused", False), ("exited", False)])
 def test_a_state_is_the_engines(trial: Trial, state: str, passed: bool) -> None:
-    question = trial.question(CheckKind.STATE, "seeder-1", state=state, at=4.0)
+    question = trial.question(StateCheckPlan, "seeder-1", state=state, at=4.0)
     answer = trial.answer(question, 4.0)
     assert answer.passed is passed
     assert answer.measured == "running at 4.0 s"
 
 
 def test_the_end_of_the_run_decides_what_is_open(trial: Trial) -> None:
-    question = trial.question(CheckKind.BECOMES, state="seed", within=25.0)
+    question = trial.question(BecomesCheckPlan, state="seed", within=25.0)
     trial.ask(question, 1.0)
     question.give_up("the time limit of 20 s is over")
     assert question.answer is not None
@@ -205,7 +213,7 @@ def test_the_end_of_the_run_decides_what_is_open(trial: Trial) -> None:
 
 
 def test_the_telling_answer_is_the_first_that_failed_or_the_latest(trial: Trial) -> None:
-    plan = ExpectationPlan(0, CheckKind.HAS, ("a", "b", "c"), "all have it", "trial.yaml:9:5")
+    plan = expectation(HasCheckPlan, "a", "b", "c", text="all have it", file="a.txt")
     good = [
         NodeResult("a", True, "early", 1.0, ""),
         NodeResult("b", True, "late", 3.0, ""),

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.unit.lab.fakes import make_plan
+from tests.unit.lab.fakes import expectation, make_plan
 from tests.unit.lab.verdict.trial import BAD, Trial, peers
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import CheckKind, ExpectationPlan, Interval
+from torrentnet.lab.scenario.plan import (
+    BecomesCheckPlan,
+    Interval,
+    KnowsCheckPlan,
+    LogCheckPlan,
+    StateCheckPlan,
+)
 from torrentnet.lab.verdict.judge import judge
 
 if TYPE_CHECKING:
@@ -22,7 +28,7 @@ PEERS = ("tracker", "console", "peers", "--json")
 
 def test_it_holds_when_its_time_is_over(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
-    question = trial.question(CheckKind.KNOWS, "tracker", bound=Interval(1), always=2.0)
+    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(1), always=2.0)
     for step in range(20):
         assert trial.ask(question, step / 10) is None
     answer = trial.answer(question, 2.0)
@@ -33,7 +39,7 @@ def test_it_holds_when_its_time_is_over(trial: Trial) -> None:
 
 def test_it_fails_at_once(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
-    question = trial.question(CheckKind.KNOWS, "tracker", bound=Interval(1), always=10.0)
+    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(1), always=10.0)
     assert trial.ask(question, 0.0) is None
     trial.engine.answers[PEERS] = peers()
     answer = trial.answer(question, 1.5)
@@ -42,7 +48,7 @@ def test_it_fails_at_once(trial: Trial) -> None:
 
 
 def test_it_begins_at_its_time(trial: Trial) -> None:
-    question = trial.question(CheckKind.STATE, "seeder-1", state="running", at=5.0, always=2.0)
+    question = trial.question(StateCheckPlan, "seeder-1", state="running", at=5.0, always=2.0)
     trial.live("seeder-1", NodeStatus.PAUSED)
     assert trial.ask(question, 4.9) is None
     trial.live("seeder-1", NodeStatus.RUNNING)
@@ -52,7 +58,7 @@ def test_it_begins_at_its_time(trial: Trial) -> None:
 
 
 def test_it_begins_with_its_event(trial: Trial) -> None:
-    question = trial.question(CheckKind.STATE, "seeder-1", state="exited", after=0, always=2.0)
+    question = trial.question(StateCheckPlan, "seeder-1", state="exited", after=0, always=2.0)
     assert trial.ask(question, 1.0) is None
     assert not question.open_ended
     trial.live("seeder-1", NodeStatus.EXITED, 137)
@@ -64,7 +70,7 @@ def test_it_begins_with_its_event(trial: Trial) -> None:
 
 
 def test_a_line_that_must_never_come(trial: Trial) -> None:
-    question = trial.question(CheckKind.LOG, log=BAD, bound=Interval(most=0), always=math.inf)
+    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(most=0), always=math.inf)
     assert trial.ask(question, 1.0) is None
     assert question.open_ended
     trial.say(2.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
@@ -73,7 +79,7 @@ def test_a_line_that_must_never_come(trial: Trial) -> None:
 
 
 def test_to_the_end_of_the_run(trial: Trial) -> None:
-    question = trial.question(CheckKind.STATE, "seeder-1", state="running", always=math.inf)
+    question = trial.question(StateCheckPlan, "seeder-1", state="running", always=math.inf)
     assert not question.open_ended
     for at in (1.0, 2.0, 3.0):
         assert trial.ask(question, at) is None
@@ -86,7 +92,7 @@ def test_to_the_end_of_the_run(trial: Trial) -> None:
 
 
 def test_the_last_look_counts(trial: Trial) -> None:
-    question = trial.question(CheckKind.STATE, "seeder-1", state="running", always=math.inf)
+    question = trial.question(StateCheckPlan, "seeder-1", state="running", always=math.inf)
     assert trial.ask(question, 1.0) is None
     trial.live("seeder-1", NodeStatus.PAUSED)
     question.finish()
@@ -96,7 +102,7 @@ def test_the_last_look_counts(trial: Trial) -> None:
 
 def test_a_node_that_is_down_does_not_hold(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
-    question = trial.question(CheckKind.KNOWS, "tracker", bound=Interval(1), always=9.0)
+    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(1), always=9.0)
     assert trial.ask(question, 0.0) is None
     trial.live("tracker", NodeStatus.EXITED, 137)
     answer = trial.answer(question, 1.0)
@@ -105,7 +111,7 @@ def test_a_node_that_is_down_does_not_hold(trial: Trial) -> None:
 
 def test_an_engine_that_fails_once_decides_nothing(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
-    question = trial.question(CheckKind.KNOWS, "tracker", bound=Interval(1), always=2.0)
+    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(1), always=2.0)
     trial.engine.failing = "the daemon is busy"
     assert trial.ask(question, 0.0) is None
     trial.engine.failing = ""
@@ -113,7 +119,7 @@ def test_an_engine_that_fails_once_decides_nothing(trial: Trial) -> None:
     answer = trial.answer(question, 2.0)
     assert answer.passed
     trial.engine.failing = "the daemon has gone away"
-    question = trial.question(CheckKind.KNOWS, "tracker", bound=Interval(1), always=20.0)
+    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(1), always=20.0)
     for at in (3.0, 4.0, 5.0):
         assert trial.ask(question, at) is None
     with pytest.raises(EngineError, match="the daemon has gone away"):
@@ -139,10 +145,6 @@ class Over:
         return False
 
 
-def expected(check: CheckKind, node: str, **more: Any) -> ExpectationPlan:
-    return ExpectationPlan(0, check, (node,), "it holds", "trial.yaml:9:5", **more)
-
-
 class Going:
     """A clock that goes a tenth of a second further whenever somebody looks at it."""
 
@@ -165,9 +167,9 @@ def test_what_holds_to_the_end_does_not_make_the_run_longer(trial: Trial, monkey
     stage = replace(trial.stage, clock=cast("Any", clock))
     plan = make_plan(
         expectations=(
-            expected(CheckKind.STATE, "seeder-1", state="running", always=math.inf),
-            expected(CheckKind.LOG, "leecher-1", log=BAD, bound=Interval(most=0), within=30.0),
-            expected(CheckKind.STATE, "leecher-1", state="running", at=2.0),
+            expectation(StateCheckPlan, "seeder-1", state="running", always=math.inf),
+            expectation(LogCheckPlan, "leecher-1", pattern=BAD, count=Interval(most=0), within=30.0),
+            expectation(StateCheckPlan, "leecher-1", state="running", at=2.0),
         )
     )
     monkeypatch.setattr(trial.board, "wait_change", lambda version, timeout: version)
@@ -186,9 +188,9 @@ def test_at_the_time_limit_what_held_has_held_and_what_is_open_has_failed(
     plan = make_plan(
         time_limit=5.0,
         expectations=(
-            expected(CheckKind.STATE, "seeder-1", state="running", always=math.inf),
-            expected(CheckKind.STATE, "seeder-1", state="running", always=60.0),
-            expected(CheckKind.BECOMES, "leecher-1", state="seed", within=60.0),
+            expectation(StateCheckPlan, "seeder-1", state="running", always=math.inf),
+            expectation(StateCheckPlan, "seeder-1", state="running", always=60.0),
+            expectation(BecomesCheckPlan, "leecher-1", state="seed", within=60.0),
         ),
     )
     monkeypatch.setattr(trial.board, "wait_change", lambda version, timeout: version)

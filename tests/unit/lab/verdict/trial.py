@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, leecher, make_plan, seeder
+from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, expectation, leecher, make_plan, seeder
 from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.events import show_time
 from torrentnet.lab.run.lab_state import LabState
-from torrentnet.lab.scenario.plan import CheckKind, ExpectationPlan, LogPattern
+from torrentnet.lab.scenario.plan import ExpectationPlan, LogPattern
 from torrentnet.lab.verdict.check import CheckContext
 from torrentnet.lab.verdict.expectation import NodeResult, PendingExpectation
 
@@ -64,10 +64,8 @@ class Trial:
         self.engine.states[node] = state
         self.board.take_state(StateChange(node, EPOCH + self.clock.time, state))
 
-    def question(self, check: CheckKind, node: str = "leecher-1", **more: Any) -> PendingExpectation:
-        return PendingExpectation(
-            ExpectationPlan(0, check, (node,), "it holds", "trial.yaml:9:5", **more), node, self.stage
-        )
+    def question(self, kind: type[ExpectationPlan], node: str = "leecher-1", **more: Any) -> PendingExpectation:
+        return PendingExpectation(expectation(kind, node, **more), node, self.stage)
 
     def ask(self, question: PendingExpectation, at: float) -> NodeResult | None:
         self.clock.time = at

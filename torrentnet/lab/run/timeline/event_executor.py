@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from torrentnet.lab.engines.types import NodeStatus, NothingChangedError
 from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.run.timeline.applied_event import NodeOutput
 from torrentnet.lab.run.timeline.network_faults import NoLinkChanged
-from torrentnet.lab.scenario.plan import Verb
+from torrentnet.lab.scenario.plan import CommandPlan, HealPlan, NetworkFaultPlan, PausePlan, RunPlan, StartPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -76,23 +75,21 @@ class EventExecutor:
 
     def start(self, nodes: Sequence[str]) -> EventEffect:
         """Start nodes that the plan starts late."""
-        done, _ = self._verb(Verb.START, nodes)
+        done, _ = self._verb(StartPlan.verb, nodes)
         return done
 
     def do(self, event: EventPlan, time_left: float) -> EventEffect:
         """Apply an event; a command in a node is given ``time_left`` seconds."""
-        if event.patch is not None:
-            return self._lay(event)
-        match event.verb:
-            case Verb.HEAL:
+        match event:
+            case NetworkFaultPlan():
+                return self._lay(event)
+            case HealPlan():
                 return self._heal(event)
-            case Verb.RUN:
-                return self._commands(event, ["sh", "-c", event.command or ""], time_left)
-            case Verb.CONSOLE:
-                return self._commands(event, ["console", *shlex.split(event.command or "")], time_left)
+            case CommandPlan():
+                return self._commands(event, time_left)
         done, hit = self._verb(event.verb, event.nodes)
         with self._lock:
-            if event.verb is Verb.PAUSE:
+            if isinstance(event, PausePlan):
                 if hit:
                     self._lasting[event.index] = _ActiveEffect(set(hit))
             else:
@@ -101,9 +98,9 @@ class EventExecutor:
                     lasting.paused.difference_update(hit)
         return done
 
-    def _verb(self, verb: Verb, nodes: Sequence[str]) -> tuple[EventEffect, list[str]]:
+    def _verb(self, verb: str, nodes: Sequence[str]) -> tuple[EventEffect, list[str]]:
         """What came of it, and the nodes that were hit."""
-        act: Callable[[str], None] = getattr(self._engine, str(verb))
+        act: Callable[[str], None] = getattr(self._engine, verb)
 
         def attempt(node: str) -> LabError | None:
             try:
@@ -119,11 +116,11 @@ class EventExecutor:
 
     # ── the network ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _lay(self, event: EventPlan) -> EventEffect:
-        if self._faults is None or event.patch is None:
+    def _lay(self, event: NetworkFaultPlan) -> EventEffect:
+        if self._faults is None:
             raise EngineError(f"{event.text}: this lab has no network that could be changed")
         try:
-            laid = self._faults.lay(event.patch)
+            laid = self._faults.lay(event.override)
         except NoLinkChanged as error:
             return EventEffect(error.message, error.hint)
         with self._lock:
@@ -138,8 +135,8 @@ class EventExecutor:
 
     # ── undoing ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _heal(self, event: EventPlan) -> EventEffect:
-        ended = self.undo(event.heals)
+    def _heal(self, event: HealPlan) -> EventEffect:
+        ended = self.undo(event.ends)
         if ended:
             return EventEffect(ended=ended)
         return EventEffect(f"{event.text} changed nothing: none of what it ends was in force", NO_EFFECT_HINT)
@@ -174,10 +171,10 @@ class EventExecutor:
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _commands(self, event: EventPlan, argv: Sequence[str], time_left: float) -> EventEffect:
+    def _commands(self, event: CommandPlan, time_left: float) -> EventEffect:
         def attempt(node: str) -> NodeOutput:
             try:
-                answer = self._engine.exec(node, argv, timeout=time_left)
+                answer = self._engine.exec(node, event.argv, timeout=time_left)
             except EngineError as error:
                 # A node that is down and a command that does not end are answers; an engine that is gone is none.
                 if self._engine.state(node).status is NodeStatus.GONE:
@@ -187,7 +184,9 @@ class EventExecutor:
 
         outputs = tuple(_for_each_node(attempt, event.nodes))
         failed = [_failure_text(event, output) for output in outputs if output.status != 0]
-        hint = "a command that must be able to fail ends with `|| true`" if failed and event.verb is Verb.RUN else ""
+        hint = (
+            "a command that must be able to fail ends with `|| true`" if failed and isinstance(event, RunPlan) else ""
+        )
         return EventEffect("; ".join(failed), hint, outputs=outputs)
 
 
@@ -203,7 +202,7 @@ def _tail(text: str) -> str:
     return text if len(text) <= MAX_OUTPUT_CHARS else f"... {text[-MAX_OUTPUT_CHARS:]}"
 
 
-def _failure_text(event: EventPlan, output: NodeOutput) -> str:
+def _failure_text(event: CommandPlan, output: NodeOutput) -> str:
     what = f"`{event.command}` in {output.node}"
     if output.status is None:
         return f"{what} could not be done: {output.text}"

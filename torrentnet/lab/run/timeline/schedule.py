@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.run.timeline.applied_event import AppliedEvent
 from torrentnet.lab.run.timeline.event_executor import NO_EFFECT_HINT
-from torrentnet.lab.scenario.plan import Verb
+from torrentnet.lab.scenario.plan import CommandPlan, HealPlan, NetworkFaultPlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.event_executor import EventEffect, UndoneEvent
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 UNDO = "undo"
 EXPIRE = "expire"
-COMMAND_VERBS = {Verb.RUN, Verb.CONSOLE}
 NETWORK_LANE = "network"
 
 
@@ -35,14 +34,15 @@ class ScheduledItem:
 
     def lanes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """What it waits for, and what later items wait for because of it."""
-        if self.event is not None and self.event.patch is not None:
-            return (NETWORK_LANE,), (NETWORK_LANE,)
-        if self.verb == Verb.HEAL:
-            both = (NETWORK_LANE, *self.nodes)
-            return both, both
-        if self.verb in COMMAND_VERBS:
-            own = tuple(f"{node} command" for node in self.nodes)
-            return (*self.nodes, *own), own
+        match self.event:
+            case NetworkFaultPlan():
+                return (NETWORK_LANE,), (NETWORK_LANE,)
+            case HealPlan():
+                both = (NETWORK_LANE, *self.nodes)
+                return both, both
+            case CommandPlan():
+                own = tuple(f"{node} command" for node in self.nodes)
+                return (*self.nodes, *own), own
         return self.nodes, self.nodes
 
     def record(self, done: EventEffect, began: float, now: float) -> AppliedEvent:
@@ -68,7 +68,7 @@ def record_unapplied(event: EventPlan, why: str, now: float) -> AppliedEvent:
     what = f"`{event.when.text}` {why}" if event.when is not None else "the run was over before its time"
     return AppliedEvent(
         text=event.text,
-        verb=str(event.verb),
+        verb=event.verb,
         nodes=event.nodes,
         planned=event.at,
         began=now,
@@ -85,7 +85,7 @@ def record_undo(event: EventPlan, ended: UndoneEvent, planned: float, began: flo
     resumed = bool(ended.resumed)
     return AppliedEvent(
         text=f"resume {', '.join(ended.resumed)}" if resumed else f"end of {event.text}",
-        verb="resume" if resumed else str(Verb.HEAL),
+        verb="resume" if resumed else HealPlan.verb,
         nodes=ended.resumed if resumed else event.nodes,
         planned=planned,
         began=began,

@@ -19,7 +19,7 @@ from torrentnet.lab.errors import EngineError
 from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES, EventExecutor
 from torrentnet.lab.run.timeline.schedule import EXPIRE, UNDO, ScheduledItem, record_unapplied, record_undo
 from torrentnet.lab.run.timeline.triggers import is_fulfilled
-from torrentnet.lab.scenario.plan import Role, TriggerKind, Verb
+from torrentnet.lab.scenario.plan import AfterTrigger, LastingPlan, NodeTrigger, PausePlan, RestartPlan, Role, StartPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 MAX_PARALLEL_EVENTS = 32
 """Most of them wait: for the node, for a command to end."""
-STARTING_VERBS = {Verb.START, Verb.RESTART}
+STARTING_VERBS = {StartPlan.verb, RestartPlan.verb}
 MIN_COMMAND_TIMEOUT = 5.0
 """For a command in a node, however little time the run has left."""
 
@@ -71,7 +71,7 @@ class Timeline:
         self._items += [
             ScheduledItem(event.until, next(self._order), EXPIRE, (), event.text, event)
             for event in self._waiting.values()
-            if event.until is not None
+            if isinstance(event, LastingPlan) and event.until is not None
         ]
         heapq.heapify(self._items)
         self._last: dict[str, Future[None]] = {}
@@ -89,10 +89,10 @@ class Timeline:
         self._thread = threading.Thread(target=self._run, name="timeline", daemon=True)
 
     def _start_item(self, node: NodePlan) -> ScheduledItem:
-        return ScheduledItem(node.start, next(self._order), str(Verb.START), (node.name,), f"start {node.name}")
+        return ScheduledItem(node.start, next(self._order), StartPlan.verb, (node.name,), f"start {node.name}")
 
     def _item(self, event: EventPlan, at: float) -> ScheduledItem:
-        return ScheduledItem(at, next(self._order), str(event.verb), event.nodes, event.text, event)
+        return ScheduledItem(at, next(self._order), event.verb, event.nodes, event.text, event)
 
     # ── for who waits ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -187,8 +187,8 @@ class Timeline:
                 return
             for event in list(self._waiting.values()):
                 when = event.when
-                concerned = when is not None and (news is None or news.node in when.nodes)
-                if when is not None and concerned and is_fulfilled(when, board, self._roles):
+                concerned = news is None or (isinstance(when, NodeTrigger) and news.node in when.nodes)
+                if isinstance(when, NodeTrigger) and concerned and is_fulfilled(when, board, self._roles):
                     self._fire(event, self._clock.now())
 
     def _fire(self, event: EventPlan, moment: float) -> None:
@@ -208,7 +208,7 @@ class Timeline:
             following = [
                 event
                 for event in self._waiting.values()
-                if event.when is not None and event.when.cause is TriggerKind.AFTER and event.when.after == result.index
+                if isinstance(event.when, AfterTrigger) and event.when.event == result.index
             ]
             for event in following:
                 if result.error:
@@ -273,7 +273,7 @@ class Timeline:
         elif item.verb == UNDO:
             for ended in self._acts.undo([event.index]):
                 self._note(self._end_of(event, ended, item.at, began))
-        elif event.until is not None and began >= event.until:
+        elif isinstance(event, LastingPlan) and event.until is not None and began >= event.until:
             self._note(record_unapplied(event, "has come true when it would have been undone already", began))
         else:
             self._happen(item, event, began)
@@ -281,8 +281,8 @@ class Timeline:
     def _happen(self, item: ScheduledItem, event: EventPlan, began: float) -> None:
         done = self._acts.do(event, max(MIN_COMMAND_TIMEOUT, self._plan.time_limit - began))
         result = item.record(done, began, self._clock.now())
-        end = event.until if event.until is not None else None if event.lasts is None else began + event.lasts
-        if end is not None and (done.patch is not None or event.verb is Verb.PAUSE):
+        end = event.end(began) if isinstance(event, LastingPlan) else None
+        if end is not None and (done.patch is not None or isinstance(event, PausePlan)):
             self._plan_undo(event, end)
         self._note(result)
         for ended in done.ended:

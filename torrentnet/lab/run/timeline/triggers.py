@@ -5,38 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import NodeStatus
-from torrentnet.lab.scenario.plan import Role, TriggerKind
+from torrentnet.lab.scenario.plan import DownTrigger, HasTrigger, Role, SeedTrigger, UpTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torrentnet.lab.events import Event
     from torrentnet.lab.run.lab_state import LabState
-    from torrentnet.lab.scenario.plan import Trigger
+    from torrentnet.lab.scenario.plan import NodeTrigger
 
 READY_EVENTS = {Role.TRACKER: "listening", Role.SHARE: "published", Role.GET: "listening"}
 """The event by which a node says that it is up."""
 ROUNDING_TOLERANCE = 1e-9
 
 
-def is_fulfilled(trigger: Trigger, board: LabState, roles: Mapping[str, Role]) -> bool:
-    """Whether it is true of all its nodes at this moment. Never of one that waits for another event."""
-    if trigger.cause is TriggerKind.AFTER:
-        return False
+def is_fulfilled(trigger: NodeTrigger, board: LabState, roles: Mapping[str, Role]) -> bool:
+    """Return whether all its nodes fulfil the condition at this moment."""
     return all(_is_fulfilled_by(trigger, node, board, roles[node]) for node in trigger.nodes)
 
 
-def _is_fulfilled_by(trigger: Trigger, node: str, board: LabState, role: Role) -> bool:
+def _is_fulfilled_by(trigger: NodeTrigger, node: str, board: LabState, role: Role) -> bool:
     view = board.view(node)
     running = view.state.status is NodeStatus.RUNNING
-    match trigger.cause:
-        case TriggerKind.HAS:
+    match trigger:
+        case HasTrigger():
             return view.pieces > 0 and view.have >= trigger.share * view.pieces - ROUNDING_TOLERANCE
-        case TriggerKind.DOWN:
+        case DownTrigger():
             return view.state.status is NodeStatus.EXITED
-        case TriggerKind.UP:
+        case UpTrigger():
             return running and _last_event(board, node, READY_EVENTS[role]) is not None
-        case TriggerKind.SEED:
+        case SeedTrigger():
             said = _last_event(board, node, "state")
             return running and said is not None and said.matches(state="seed")
         case _:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.intervals import format_byte_interval, format_interval
 from torrentnet.lab.scenario.language.messages import did_you_mean
@@ -19,81 +19,107 @@ from torrentnet.lab.scenario.language.models.expectations import (
     LogModel,
     StateModel,
 )
-from torrentnet.lab.scenario.plan import CheckKind, Interval, LogPattern, Role
+from torrentnet.lab.scenario.plan import (
+    BecomesCheckPlan,
+    BytesCheckPlan,
+    ConsoleCheckPlan,
+    ExitCheckPlan,
+    ForgetsCheckPlan,
+    HasCheckPlan,
+    Interval,
+    KnowsCheckPlan,
+    LogCheckPlan,
+    LogPattern,
+    Role,
+    StateCheckPlan,
+)
 from torrentnet.lab.scenario.resolve.programs import check_console_command, check_expiry, check_tracker_query
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.expectations import AnyExpectationModel
     from torrentnet.lab.scenario.plan import ExpectationPlan
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
-_FEW = 4
+_FEW: Final = 4
 """Nodes that are listed by name; more are counted."""
-_EVERY = "every "
+_EVERY: Final = "every "
 
 
 def resolve_check(
-    context: ResolveContext, loc: KeyPath, plan: ExpectationPlan, model: AnyExpectationModel
-) -> tuple[ExpectationPlan, str]:
-    """The plan with what is asked, and the same in words."""
-    many = len(plan.nodes) > 1 and not name_selected_nodes(context, plan.nodes).startswith(_EVERY)
-    s = "" if many else "s"
+    context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], model: AnyExpectationModel
+) -> tuple[Callable[..., ExpectationPlan], str]:
+    """Return what makes the plan from what all checks have in common, and the predicate of its sentence."""
+    many = len(nodes) > 1 and not name_selected_nodes(context, nodes).startswith(_EVERY)
+    have, s = ("have", "") if many else ("has", "s")
     match model:
         case HasModel():
-            _peers_only(context, loc, plan.nodes, "has a file")
-            _check_file(context, loc, plan.nodes, model.has)
-            return replace(plan, check=CheckKind.HAS, file=model.has), f"{'have' if many else 'has'} {model.has}"
+            _peers_only(context, loc, nodes, "has a file")
+            _check_file(context, loc, nodes, model.has)
+            return partial(HasCheckPlan, file=model.has), f"{have} {model.has}"
         case BecomesModel():
-            _peers_only(context, loc, plan.nodes, "becomes a seed")
-            said = "become seeds" if many else "becomes a seed"
-            return replace(plan, check=CheckKind.BECOMES, state=model.becomes), said
+            _peers_only(context, loc, nodes, "becomes a seed")
+            return partial(BecomesCheckPlan, state=model.becomes), "become seeds" if many else "becomes a seed"
         case ForgetsModel():
-            _tracker_only(context, loc, plan.nodes, "forgets")
-            check_tracker_query(context, (*loc, "forgets"), "whom it has forgotten")
-            forgotten = context.select(model.forgets, (*loc, "forgets"))
-            if any(context.nodes[name].role is Role.TRACKER for name in forgotten):
-                context.note((*loc, "forgets"), "the tracker does not know itself", "name peers")
-            check_expiry(context, (*loc, "forgets"), forgotten)
-            return replace(
-                plan, check=CheckKind.FORGETS, forgotten=forgotten
-            ), f"forgets {name_selected_nodes(context, forgotten)}"
+            peers = _resolve_forgotten(context, loc, nodes, model)
+            return partial(ForgetsCheckPlan, peers=peers), f"forgets {name_selected_nodes(context, peers)}"
         case KnowsModel():
-            _tracker_only(context, loc, plan.nodes, "knows all peers")
+            _tracker_only(context, loc, nodes, "knows all peers")
             check_tracker_query(context, (*loc, "knows"), "how many peers it knows")
-            return replace(plan, check=CheckKind.KNOWS, bound=model.knows), f"knows {_counted(model.knows, 'peer')}"
+            return partial(KnowsCheckPlan, count=model.knows), f"knows {_counted(model.knows, 'peer')}"
         case ConsoleCheckModel():
-            return _console(context, loc, plan, model, s)
+            return _resolve_console(context, loc, nodes, model), _describe_console(model, s)
         case LogModel():
-            return _log(plan, model, "have" if many else "has")
+            return _resolve_log(model, have)
         case StateModel():
-            return replace(plan, check=CheckKind.STATE, state=model.state), f"{'are' if many else 'is'} {model.state}"
+            return partial(StateCheckPlan, state=model.state), f"{'are' if many else 'is'} {model.state}"
         case ExitModel():
-            said = f"end{s} with exit status {model.exit}"
-            return replace(plan, check=CheckKind.EXIT, status=model.exit), said
+            return partial(ExitCheckPlan, status=model.exit), f"end{s} with exit status {model.exit}"
         case BytesModel():
-            wanted = (("sent", model.bytes.sent), ("received", model.bytes.received))
-            parts = [f"{word} {format_byte_interval(bound)}" for word, bound in wanted if bound is not None]
-            said = f"{'have' if many else 'has'} {' and '.join(parts)}"
-            return replace(plan, check=CheckKind.BYTES, sent=model.bytes.sent, received=model.bytes.received), said
+            sent, received = model.bytes.sent, model.bytes.received
+            parts = [
+                f"{word} {format_byte_interval(interval)}"
+                for word, interval in (("sent", sent), ("received", received))
+                if interval is not None
+            ]
+            return partial(BytesCheckPlan, sent=sent, received=received), f"{have} {' and '.join(parts)}"
 
 
-def _console(
-    context: ResolveContext, loc: KeyPath, plan: ExpectationPlan, model: ConsoleCheckModel, s: str
-) -> tuple[ExpectationPlan, str]:
+def _resolve_forgotten(
+    context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], model: ForgetsModel
+) -> tuple[str, ...]:
+    place = (*loc, "forgets")
+    _tracker_only(context, loc, nodes, "forgets")
+    check_tracker_query(context, place, "whom it has forgotten")
+    peers = context.select(model.forgets, place)
+    if any(context.nodes[name].role is Role.TRACKER for name in peers):
+        context.note(place, "the tracker does not know itself", "name peers")
+    check_expiry(context, place, peers)
+    return peers
+
+
+def _resolve_console(
+    context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], model: ConsoleCheckModel
+) -> Callable[..., ExpectationPlan]:
     contains, lacks = model.contains or (), model.lacks or ()
-    check_console_command(context, (*loc, "console"), plan.nodes, model.console)
+    check_console_command(context, (*loc, "console"), nodes, model.console)
     for index, text in enumerate(lacks):
         if text in contains:
             item = (index,) if len(lacks) > 1 else ()
             context.note((*loc, "lacks", *item), f"`{text}` stands under `contains` too", "it cannot be both")
-    parts = [f"{word} {', '.join(texts)}" for word, texts in (("contains", contains), ("lacks", lacks)) if texts]
-    said = f"answer{s} `{model.console}` with a text that {' and '.join(parts)}"
-    return replace(plan, check=CheckKind.CONSOLE, command=model.console, contains=contains, lacks=lacks), said
+    return partial(ConsoleCheckPlan, command=model.console, contains=contains, lacks=lacks)
 
 
-def _log(plan: ExpectationPlan, model: LogModel, have: str) -> tuple[ExpectationPlan, str]:
-    bound = model.times or Interval(least=1)
+def _describe_console(model: ConsoleCheckModel, s: str) -> str:
+    wanted = (("contains", model.contains), ("lacks", model.lacks))
+    parts = [f"{word} {', '.join(texts)}" for word, texts in wanted if texts]
+    return f"answer{s} `{model.console}` with a text that {' and '.join(parts)}"
+
+
+def _resolve_log(model: LogModel, have: str) -> tuple[Callable[..., ExpectationPlan], str]:
+    count = model.times or Interval(least=1)
     if isinstance(model.log, LogEventModel):
         fields = tuple(sorted((model.log.model_extra or {}).items()))
         pattern = LogPattern(event=model.log.event, fields=fields)
@@ -101,10 +127,11 @@ def _log(plan: ExpectationPlan, model: LogModel, have: str) -> tuple[Expectation
     else:
         pattern = LogPattern(text=model.log)
         shown = model.log
-    if bound.most == 0:
-        return replace(plan, check=CheckKind.LOG, log=pattern, bound=bound), f"{have} no `{shown}` in the log"
-    count = "" if model.times is None else f" {_counted(bound, 'time')}"
-    return replace(plan, check=CheckKind.LOG, log=pattern, bound=bound), f"{have} `{shown}` in the log{count}"
+    make = partial(LogCheckPlan, pattern=pattern, count=count)
+    if count.most == 0:
+        return make, f"{have} no `{shown}` in the log"
+    times = "" if model.times is None else f" {_counted(count, 'time')}"
+    return make, f"{have} `{shown}` in the log{times}"
 
 
 def _counted(bound: Interval, noun: str) -> str:

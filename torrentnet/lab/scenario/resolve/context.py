@@ -1,4 +1,4 @@
-"""What the parts of the resolution share: the draft, the nodes, the events that are known, and the problems so far."""
+"""What the steps of the resolution share: the draft, nodes, events and problems so far."""
 
 from __future__ import annotations
 
@@ -6,41 +6,51 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.language.messages import did_you_mean
-from torrentnet.lab.scenario.language.selectors import NodeDirectory, Selector, SelectorError, resolve_selector
+from torrentnet.lab.scenario.language.selectors import SelectorError
 from torrentnet.lab.scenario.language.units import show_duration
+from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torrentnet.lab.errors import Problem
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.draft import Draft
+    from torrentnet.lab.scenario.language.models.timeline import AnyEventModel
+    from torrentnet.lab.scenario.language.selectors import Selector
     from torrentnet.lab.scenario.plan import NodePlan
+    from torrentnet.lab.scenario.resolve.event_refs import EventRef
 
 
 @dataclass(slots=True)
 class ResolveContext:
-    """What the parts of the resolution share."""
+    """The state of one resolution."""
 
     draft: Draft
     problems: list[Problem]
     limit: float
-    """Seconds; endless where the time limit could not be read."""
+    """Seconds; infinite where the time limit could not be read."""
     nodes: dict[str, NodePlan] = field(default_factory=dict)
     directory: NodeDirectory = field(default_factory=lambda: NodeDirectory({}))
-    stopped: set[str] = field(default_factory=set)
-    """Nodes that an event lets end with a good-bye."""
+    refs: list[EventRef] = field(default_factory=list)
+    """The events, by their index in the plan."""
+    leaving: set[str] = field(default_factory=set)
+    """Nodes that an event ends in order, so that they leave the swarm."""
 
     def note(self, loc: KeyPath, text: str, hint: str = "", *, at_value: bool = True) -> None:
         """Record a problem at that place."""
         self.problems.append(self.draft.document.problem(loc, text, hint, at_value=at_value))
 
+    def timeline_items(self) -> Iterator[tuple[int, AnyEventModel]]:
+        """Yield the readable items of the timeline with their positions in the file."""
+        yield from zip(self.draft.timeline, self.draft.scenario.timeline, strict=True)
+
     def select(
         self, selector: Selector, loc: KeyPath, *, salt: str = "", able: Callable[[str], bool] | None = None
     ) -> tuple[str, ...]:
-        """The nodes that are meant; none, with the problem recorded, where that cannot be said.
+        """Return the selected nodes, or record a problem and return none.
 
-        ``salt`` makes another random choice in the same place; only ``able`` nodes are chosen at random.
+        ``salt`` varies the random choice in one place; random choices are made among the ``able`` nodes.
         """
         place = self.draft.document.problem(loc, "").path + salt
         try:
@@ -49,7 +59,7 @@ class ResolveContext:
             self.note(loc if error.item is None else (*loc, error.item), error.text, error.hint)
             return ()
 
-    def file_known(self, loc: KeyPath, name: str) -> None:
+    def check_file(self, loc: KeyPath, name: str) -> None:
         """Record a problem if no file of that name is defined."""
         if ("files",) in self.draft.aside:
             return
@@ -58,7 +68,7 @@ class ResolveContext:
             hint = did_you_mean(name, known, "there are") if known else f"add `files: {{{name}: {{size: 8MiB}}}}`"
             self.note(loc, f"there is no file `{name}` under `files`", hint)
 
-    def past_limit(self, loc: KeyPath, time: float, what: str) -> None:
+    def check_time_limit(self, loc: KeyPath, time: float, what: str) -> None:
         """Record a problem if that time is past the time limit."""
         if time > self.limit:
             self.note(

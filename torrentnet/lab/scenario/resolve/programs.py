@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.language.models.nodes import ShareModel, TrackerModel
+from torrentnet.lab.scenario.language.models.timeline import ConsoleModel
 from torrentnet.lab.scenario.language.units import show_duration
-from torrentnet.lab.scenario.plan import NodeProgram, Role, TorrentPlan, Verb
+from torrentnet.lab.scenario.plan import NodeProgram, Role, TorrentPlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.nodes import NodeModel
     from torrentnet.lab.scenario.plan import NodePlan
     from torrentnet.lab.scenario.resolve.context import ResolveContext
-    from torrentnet.lab.scenario.resolve.event_refs import EventRef
 
 OWN_PEER_OPTIONS = ("corrupt", "timeout", "give_up", "min_rate", "strategy")
 """Options of peers that no other client has."""
@@ -137,14 +137,13 @@ def check_tracker_query(context: ResolveContext, loc: KeyPath, what: str) -> Non
         context.note(loc, f"opentracker does not tell {what}", "ask the peers, or take `program` out")
 
 
-def record_goodbyes(context: ResolveContext, events: tuple[EventRef, ...]) -> None:
-    """Note who says good-bye by an event of the timeline, and look at what is typed at consoles."""
-    for said in events:
-        event = said.event
-        if event.verb in {Verb.STOP, Verb.RESTART}:
-            context.stopped.update(event.nodes)
-        elif event.verb is Verb.CONSOLE:
-            check_console_command(context, ("timeline", said.position, "console"), event.nodes, event.command or "")
+def check_timeline_programs(context: ResolveContext) -> None:
+    """Record commands that a node's console does not have, and note which nodes leave the swarm in order."""
+    for ref in context.refs:
+        if ref.verb in {"stop", "restart"}:
+            context.leaving.update(ref.nodes)
+        elif isinstance(ref.model, ConsoleModel):
+            check_console_command(context, (*ref.loc, "console"), ref.nodes, ref.model.console)
 
 
 def check_expiry(context: ResolveContext, loc: KeyPath, names: tuple[str, ...]) -> None:
@@ -153,7 +152,7 @@ def check_expiry(context: ResolveContext, loc: KeyPath, names: tuple[str, ...]) 
         return
     for name in names:
         node = context.nodes[name]
-        if node.program is not NodeProgram.OURS and name not in context.stopped:
+        if node.program is not NodeProgram.OURS and name not in context.leaving:
             context.note(
                 loc,
                 f"`{name}` is {PROGRAM_TITLES[node.program]}, which is forgotten {show_duration(CLIENT_EXPIRY)}"

@@ -1,194 +1,186 @@
-"""What in the timeline refers to other parts of it: ``when: after ...`` and ``heal: ...``.
-
-Done when all events are known.
-"""
+"""References between events: ``when: after ...`` and ``heal: ...``."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.scenario.language.conditions import AfterCondition, HasCondition, StateCondition
 from torrentnet.lab.scenario.language.messages import did_you_mean
-from torrentnet.lab.scenario.language.models.timeline import HealModel
+from torrentnet.lab.scenario.language.models.timeline import LASTING_KEYS
 from torrentnet.lab.scenario.language.selectors import ALL
 from torrentnet.lab.scenario.language.units import show_duration
-from torrentnet.lab.scenario.plan import LASTING_VERBS, Role, Trigger, TriggerKind, Verb
+from torrentnet.lab.scenario.plan import (
+    AfterTrigger,
+    DownTrigger,
+    HasTrigger,
+    NodeTrigger,
+    Role,
+    SeedTrigger,
+    UpTrigger,
+)
 from torrentnet.lab.scenario.resolve.event_refs import EventRef, find_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torrentnet.lab.scenario.language.conditions import Condition
+    from torrentnet.lab.scenario.language.conditions import Condition, NodeCondition
     from torrentnet.lab.scenario.language.document import KeyPath
-    from torrentnet.lab.scenario.language.models.timeline import AnyEventModel
-    from torrentnet.lab.scenario.plan import EventPlan
+    from torrentnet.lab.scenario.language.models.timeline import HealModel
+    from torrentnet.lab.scenario.plan import Trigger
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
-
-def resolve_references(
-    context: ResolveContext, events: Sequence[EventRef], models: Mapping[int, AnyEventModel]
-) -> tuple[EventRef, ...]:
-    """The events with their triggers and with what they heal; ``models`` by their position in the file."""
-    found: list[EventRef] = []
-    for said in events:
-        condition, event = models[said.position].when, said.event
-        if condition is not None:
-            when = _trigger(context, ("timeline", said.position, "when"), condition, events)
-            event = replace(event, when=when)
-        found.append(replace(said, event=event))
-    for index, said in enumerate(found):
-        model = models[said.position]
-        if isinstance(model, HealModel):
-            event = _healing(context, ("timeline", said.position, "heal"), said.event, model.heal, found)
-            found[index] = replace(said, event=event)
-    return _with_earliest(context, found)
+_STATE_TRIGGERS: Final = {"up": UpTrigger, "down": DownTrigger, "seed": SeedTrigger}
 
 
-# ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- when --------------------------------------------------------------------------------------------------------------
 
 
-def _trigger(context: ResolveContext, loc: KeyPath, written: Condition, events: Sequence[EventRef]) -> Trigger:
-    trigger = Trigger(written.cause, str(written), delay=written.delay)
-    if written.who is None:
-        other = find_event(context, loc, written.event, events)
-        return replace(trigger, after=None if other is None else other.index)
-    nodes = context.select(written.who, loc)
-    if written.cause in {TriggerKind.HAS, TriggerKind.SEED}:
-        _peers_of(context, loc, nodes, written)
-    return replace(trigger, nodes=nodes, file=written.file or None, share=written.share)
+def resolve_triggers(context: ResolveContext) -> dict[int, Trigger]:
+    """Return the triggers of the events that have one, by the event's index."""
+    found: dict[int, Trigger] = {}
+    for ref in context.refs:
+        if ref.model.when is not None and (trigger := _resolve_trigger(context, (*ref.loc, "when"), ref.model.when)):
+            found[ref.index] = trigger
+    return found
 
 
-def _peers_of(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], written: Condition) -> None:
+def _resolve_trigger(context: ResolveContext, loc: KeyPath, condition: Condition) -> Trigger | None:
+    text = str(condition)
+    match condition:
+        case AfterCondition():
+            event = find_event(context, loc, condition.event, context.refs)
+            return None if event is None else AfterTrigger(text=text, delay=condition.delay, event=event)
+        case HasCondition():
+            nodes = context.select(condition.nodes, loc)
+            _check_peers(context, loc, nodes, condition)
+            return HasTrigger(text=text, delay=condition.delay, nodes=nodes, file=condition.file, share=condition.share)
+        case StateCondition():
+            nodes = context.select(condition.nodes, loc)
+            if condition.state == "seed":
+                _check_peers(context, loc, nodes, condition)
+            return _STATE_TRIGGERS[condition.state](text=text, delay=condition.delay, nodes=nodes)
+
+
+def _check_peers(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], condition: NodeCondition) -> None:
     for name in nodes:
         node = context.nodes[name]
         if node.role is Role.TRACKER:
             context.note(loc, "the tracker is no peer: it has no file", "name peers or their groups")
             return
-        if written.cause is TriggerKind.HAS and node.file != written.file:
-            if written.file in context.draft.scenario.files:
+        if isinstance(condition, HasCondition) and node.file != condition.file:
+            if condition.file in context.draft.scenario.files:
                 verb = "shares" if node.role is Role.SHARE else "gets"
-                context.note(loc, f"`{name}` {verb} `{node.file}`, not `{written.file}`")
+                context.note(loc, f"`{name}` {verb} `{node.file}`, not `{condition.file}`")
             else:
-                context.file_known(loc, written.file)
+                context.check_file(loc, condition.file)
             return
 
 
-def _with_earliest(context: ResolveContext, events: Sequence[EventRef]) -> tuple[EventRef, ...]:
-    """The waiting events with the earliest second at which each can happen."""
-    done: dict[int, float] = {said.event.index: said.event.at for said in events if said.event.when is None}
-    told: set[int] = set()
+def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> dict[int, float]:
+    """Return the second of each event, by index; with a trigger, the earliest one at which it can fire."""
+    refs = context.refs
+    known = {ref.index: ref.at or 0.0 for ref in refs if ref.index not in triggers}
+    reported: set[int] = set()
 
-    def earliest(event: EventPlan, waiting: tuple[int, ...]) -> float:
-        if event.index in done:
-            return done[event.index]
-        when = event.when
-        assert when is not None
-        if event.index in waiting:
-            if not told & set(waiting):
-                said = events[event.index]
+    def earliest(index: int, waiting: tuple[int, ...]) -> float:
+        if index in known:
+            return known[index]
+        if index in waiting:
+            if not reported & set(waiting):
                 context.note(
-                    ("timeline", said.position, "when"),
-                    f"`{said.texts[0]}` waits for itself" + (", by way of others" if len(waiting) > 1 else ""),
+                    (*refs[index].loc, "when"),
+                    f"`{refs[index].names[0]}` waits for itself" + (", by way of others" if len(waiting) > 1 else ""),
                     "one event of the circle has to wait for something else",
                 )
-            told.update(waiting)
+            reported.update(waiting)
             return 0.0
-        if when.after is not None:
-            begin = earliest(events[when.after].event, (*waiting, event.index))
-        else:
-            begin = max((context.nodes[name].start for name in when.nodes), default=0.0)
-        done[event.index] = round(begin + when.delay, 3)
-        return done[event.index]
+        trigger = triggers[index]
+        start = 0.0
+        if isinstance(trigger, AfterTrigger):
+            start = earliest(trigger.event, (*waiting, index))
+        elif isinstance(trigger, NodeTrigger):
+            start = max((context.nodes[name].start for name in trigger.nodes), default=0.0)
+        known[index] = round(start + trigger.delay, 3)
+        return known[index]
 
-    found: list[EventRef] = []
-    for said in events:
-        at = earliest(said.event, ())
-        if said.event.when is not None:
-            loc: KeyPath = ("timeline", said.position)
-            context.past_limit((*loc, "when"), at, f"{show_duration(at)}, the earliest that it can happen,")
-            if said.event.until is not None and said.event.until <= at:
+    for ref in refs:
+        at = earliest(ref.index, ())
+        if ref.index in triggers:
+            context.check_time_limit((*ref.loc, "when"), at, f"{show_duration(at)}, the earliest that it can happen,")
+            if ref.verb in LASTING_KEYS and ref.model.until is not None and ref.model.until <= at:
                 context.note(
-                    (*loc, "until"),
-                    f"it would end at {show_duration(said.event.until)}, "
+                    (*ref.loc, "until"),
+                    f"it would end at {show_duration(ref.model.until)}, "
                     f"and it cannot happen before {show_duration(at)}",
                     "`until` counts from t = 0; `for` counts from the event",
                 )
-        found.append(replace(said, event=replace(said.event, at=at)))
-    return tuple(found)
+    return known
 
 
-# ── heal ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- heal --------------------------------------------------------------------------------------------------------------
 
 
-def _healing(
-    context: ResolveContext, loc: KeyPath, event: EventPlan, written: tuple[str, ...], events: Sequence[EventRef]
-) -> EventPlan:
-    """The heal event with what it ends."""
-    ended: dict[int, EventPlan] = {}
-    for index, text in enumerate(written):
-        place = (*loc, index) if len(written) > 1 else loc
-        named = [said for said in events if text == ALL or said.is_called(text)]
-        lasting = [said for said in named if said.event.verb in LASTING_VERBS]
+def healed_events(context: ResolveContext, heal: EventRef, model: HealModel) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the indices of the events that a heal ends, and the nodes that these affect."""
+    loc = (*heal.loc, "heal")
+    ended: dict[int, EventRef] = {}
+    for index, text in enumerate(model.heal):
+        place = (*loc, index) if len(model.heal) > 1 else loc
+        named = [ref for ref in context.refs if text == ALL or ref.is_called(text)]
+        lasting = [ref for ref in named if ref.verb in LASTING_KEYS]
         if not lasting:
-            _nothing_to_heal(context, place, event, text, named, events)
+            _note_nothing_lasting(context, place, text, named)
             continue
-        there = [said for said in lasting if _may_be_in_force(said.event, event)]
-        if not there:
-            _ended_already(context, place, event, text, lasting)
-        ended.update({said.event.index: said.event for said in there})
-    met = {name for one in ended.values() for name in one.nodes}
-    nodes = tuple(name for name in context.directory.nodes if name in met)
-    return replace(event, heals=tuple(sorted(ended)), nodes=nodes)
+        in_force = [ref for ref in lasting if _may_be_in_force(ref, heal)]
+        if not in_force:
+            _note_not_in_force(context, place, heal, text, lasting)
+        ended.update({ref.index: ref for ref in in_force})
+    affected = {name for ref in ended.values() for name in ref.nodes}
+    return tuple(sorted(ended)), tuple(name for name in context.directory.nodes if name in affected)
 
 
-def _may_be_in_force(fault: EventPlan, heal: EventPlan) -> bool:
-    if fault.when is not None or heal.when is not None or fault.index == heal.index:
+def _may_be_in_force(fault: EventRef, heal: EventRef) -> bool:
+    if fault.at is None or heal.at is None:
         return True
     return fault.index < heal.index and (fault.lasts is None or fault.at + fault.lasts > heal.at)
 
 
-def _nothing_to_heal(
-    context: ResolveContext,
-    loc: KeyPath,
-    heal: EventPlan,
-    text: str,
-    named: Sequence[EventRef],
-    events: Sequence[EventRef],
-) -> None:
+def _note_nothing_lasting(context: ResolveContext, loc: KeyPath, text: str, named: Sequence[EventRef]) -> None:
     if any(aside[0] == "timeline" for aside in context.draft.aside):
         return
-    texts = list(dict.fromkeys(said.texts[0] for said in events if said.event.verb in LASTING_VERBS))
-    if not texts:
+    lasting = [ref for ref in context.refs if ref.verb in LASTING_KEYS]
+    if not lasting:
         context.note(loc, "there is nothing to heal: no event of the timeline lasts")
     elif named:
-        hint = "`start` brings back who was ended" if named[0].event.verb in {Verb.KILL, Verb.STOP} else ""
+        hint = "`start` brings back who was ended" if named[0].verb in {"kill", "stop"} else ""
         context.note(loc, f"`{text}` does not last: there is nothing to heal", hint)
-    elif touching := _touching(context, text, events):
+    elif touching := _touching(context, text, lasting):
         context.note(
             loc,
             f"`{text}` is no event: a fault is healed as a whole",
             "write " + " or ".join(f"`heal: {one}`" for one in touching[:3]),
         )
     else:
+        texts = dict.fromkeys(ref.names[0] for ref in lasting)
         context.note(loc, f"no event of the timeline is `{text}`", did_you_mean(text, texts, "there are"))
 
 
-def _touching(context: ResolveContext, name: str, events: Sequence[EventRef]) -> list[str]:
+def _touching(context: ResolveContext, name: str, lasting: Sequence[EventRef]) -> list[str]:
     nodes = set(context.directory.named(name))
-    meeting = [said for said in events if said.event.verb in LASTING_VERBS and nodes & set(said.event.nodes)]
-    return list(dict.fromkeys(said.texts[0] for said in meeting))
+    return list(dict.fromkeys(ref.names[0] for ref in lasting if nodes & set(ref.nodes)))
 
 
-def _ended_already(
-    context: ResolveContext, loc: KeyPath, heal: EventPlan, text: str, lasting: Sequence[EventRef]
+def _note_not_in_force(
+    context: ResolveContext, loc: KeyPath, heal: EventRef, text: str, lasting: Sequence[EventRef]
 ) -> None:
-    at = show_duration(heal.at)
+    at = show_duration(heal.at or 0.0)
     if text == ALL:
         context.note(loc, f"nothing lasts at {at}: there is nothing to heal")
         return
-    fault = lasting[-1].event
+    fault = lasting[-1]
+    begins = fault.at or 0.0
     if fault.index > heal.index:
-        context.note(loc, f"`{text}` begins at {show_duration(fault.at)}, after this")
+        context.note(loc, f"`{text}` begins at {show_duration(begins)}, after this")
     else:
-        end = show_duration(fault.at + (fault.lasts or 0.0))
+        end = show_duration(begins + (fault.lasts or 0.0))
         context.note(loc, f"`{text}` has ended by itself at {end}", "heal it earlier, or let it last: `for: rest`")

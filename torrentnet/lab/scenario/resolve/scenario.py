@@ -16,7 +16,6 @@ from torrentnet.lab.scenario.language.models.nodes import GetModel, PeerModel, S
 from torrentnet.lab.scenario.language.models.scenario import SourceFileModel
 from torrentnet.lab.scenario.language.models.values import MAX_COUNT
 from torrentnet.lab.scenario.language.names import parse_file_name, parse_node_name, parse_scenario_name
-from torrentnet.lab.scenario.language.selectors import NodeDirectory
 from torrentnet.lab.scenario.language.units import UnitError, format_duration, format_size, show_duration
 from torrentnet.lab.scenario.plan import FilePlan, NodePlan, NodeProgram, Plan, Role
 from torrentnet.lab.scenario.resolve.context import ResolveContext
@@ -25,10 +24,11 @@ from torrentnet.lab.scenario.resolve.links import resolve_links
 from torrentnet.lab.scenario.resolve.programs import (
     assign_torrents,
     check_program,
+    check_timeline_programs,
     foreign_arguments,
     program_of,
-    record_goodbyes,
 )
+from torrentnet.lab.scenario.resolve.selection import NodeDirectory
 from torrentnet.lab.scenario.resolve.timeline import resolve_timeline
 from torrentnet.lab.scenario.resolve.unread_items import check_unread
 
@@ -72,7 +72,7 @@ def resolve_files(context: ResolveContext, folder: Path) -> tuple[FilePlan, ...]
 
 def _check_as(context: ResolveContext, name: str, other: str) -> None:
     loc: KeyPath = ("files", name, "as")
-    context.file_known(loc, other)
+    context.check_file(loc, other)
     if other == name:
         context.note(loc, f"`{name}` has that name already", "take `as` out, or name another file")
     elif (model := context.draft.scenario.files.get(other)) is not None and model.as_ is not None:
@@ -159,7 +159,7 @@ def _check_role(context: ResolveContext, loc: KeyPath, group: str, model: NodeMo
             at_value=False,
         )
     key, name = ("share", model.share) if isinstance(model, ShareModel) else ("get", model.get)
-    context.file_known((*loc, key), name)
+    context.check_file((*loc, key), name)
     file = context.draft.scenario.files.get(name)
     if key == "get" and file is not None and file.as_ is not None:
         context.note((*loc, key), f"`{name}` goes out under the name `{file.as_}`", f"write `get: {file.as_}`")
@@ -181,9 +181,9 @@ def _nodes_of(context: ResolveContext, loc: KeyPath, group: str, model: NodeMode
         )
     last = start + (count - 1) * stagger
     if start > context.limit:
-        context.past_limit((*loc, "start"), start, f"{show_duration(start)}")
+        context.check_time_limit((*loc, "start"), start, f"{show_duration(start)}")
     elif last > context.limit:
-        context.past_limit((*loc, "stagger"), last, f"the start of the last one at {show_duration(last)}")
+        context.check_time_limit((*loc, "stagger"), last, f"the start of the last one at {show_duration(last)}")
     names = [group] if model.count is None else [f"{group}-{index}" for index in range(1, min(count, MAX_COUNT) + 1)]
     return [
         NodePlan(
@@ -238,7 +238,7 @@ def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mappi
     torrents = assign_torrents(context)
     links = resolve_links(context)
     events = resolve_timeline(context)
-    record_goodbyes(context, events)
+    check_timeline_programs(context)
     return Plan(
         name=_name(context, path),
         about=scenario.about,
@@ -247,7 +247,7 @@ def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mappi
         time_limit=scenario.time_limit,
         files=files,
         nodes=tuple(context.nodes.values()),
-        events=tuple(said.event for said in events),
+        events=events,
         expectations=resolve_expectations(context, events),
         links=links,
         parameters=tuple((parameters or {}).items()),

@@ -53,7 +53,7 @@ def _check_item(context: ResolveContext, section: str, loc: KeyPath, item: Mappi
 
 def _check_file(context: ResolveContext, loc: KeyPath, written: ScalarNode) -> None:
     if written.text and loc not in context.draft.document.broken:
-        context.file_known(loc, written.text)
+        context.check_file(loc, written.text)
 
 
 def _check_nodes(context: ResolveContext, loc: KeyPath, written: object) -> None:

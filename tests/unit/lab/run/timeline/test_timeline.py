@@ -9,7 +9,7 @@ import pytest
 from tests.unit.lab.fakes import FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.run.timeline.timeline import Timeline
-from torrentnet.lab.scenario.plan import Verb
+from torrentnet.lab.scenario.plan import KillPlan, PausePlan, RestartPlan, StartPlan, StopPlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.applied_event import AppliedEvent
@@ -32,7 +32,7 @@ def play(plan: Plan, engine: FakeEngine) -> tuple[Timeline, list[AppliedEvent], 
 def test_late_nodes_start_and_events_happen_at_their_time() -> None:
     plan = make_plan(
         nodes=(seeder("seeder-1"), seeder("seeder-2", start=3.0), leecher("leecher-1", start=1.0)),
-        events=(event(0, 5.0, Verb.KILL, "seeder-1"), event(1, 2.0, Verb.STOP, "leecher-1")),
+        events=(event(0, 5.0, KillPlan, "seeder-1"), event(1, 2.0, StopPlan, "leecher-1")),
     )
     engine = FakeEngine("tracker", "seeder-1", created=("seeder-2", "leecher-1"))
     timeline, told, _ = play(plan, engine)
@@ -48,7 +48,7 @@ def test_late_nodes_start_and_events_happen_at_their_time() -> None:
 
 
 def test_a_pause_is_undone_after_its_time() -> None:
-    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, Verb.PAUSE, "seeder-1", lasts=2.5),))
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, PausePlan, "seeder-1", lasts=2.5),))
     engine = FakeEngine("tracker", "seeder-1")
     _, told, clock = play(plan, engine)
     assert engine.done == ["pause seeder-1", "resume seeder-1"]
@@ -59,7 +59,7 @@ def test_a_pause_is_undone_after_its_time() -> None:
 def test_undoing_a_pause_of_a_node_that_was_killed_is_no_failure() -> None:
     plan = make_plan(
         nodes=(seeder(),),
-        events=(event(0, 1.0, Verb.PAUSE, "seeder-1", lasts=3.0), event(1, 2.0, Verb.KILL, "seeder-1")),
+        events=(event(0, 1.0, PausePlan, "seeder-1", lasts=3.0), event(1, 2.0, KillPlan, "seeder-1")),
     )
     engine = FakeEngine("tracker", "seeder-1")
     timeline, told, _ = play(plan, engine)
@@ -69,7 +69,7 @@ def test_undoing_a_pause_of_a_node_that_was_killed_is_no_failure() -> None:
 
 
 def test_a_pause_without_an_end_is_healed() -> None:
-    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, Verb.PAUSE, "seeder-1"),))
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, PausePlan, "seeder-1"),))
     engine = FakeEngine("tracker", "seeder-1")
     timeline, _, _ = play(plan, engine)
     assert engine.states["seeder-1"].status is NodeStatus.PAUSED
@@ -81,7 +81,7 @@ def test_a_pause_without_an_end_is_healed() -> None:
 def test_an_event_that_changes_nothing_is_an_error_with_the_reason() -> None:
     plan = make_plan(
         nodes=(seeder("seeder-1"), seeder("seeder-2")),
-        events=(event(0, 1.0, Verb.KILL, "seeder-1"), event(1, 2.0, Verb.KILL, "seeder-1", "seeder-2")),
+        events=(event(0, 1.0, KillPlan, "seeder-1"), event(1, 2.0, KillPlan, "seeder-1", "seeder-2")),
     )
     engine = FakeEngine("tracker", "seeder-1", "seeder-2")
     timeline, told, _ = play(plan, engine)
@@ -97,9 +97,9 @@ def test_a_restart_starts_what_has_ended_and_stops_what_lives() -> None:
     plan = make_plan(
         nodes=(seeder(),),
         events=(
-            event(0, 1.0, Verb.RESTART, "seeder-1"),
-            event(1, 2.0, Verb.KILL, "seeder-1"),
-            event(2, 3.0, Verb.RESTART, "seeder-1"),
+            event(0, 1.0, RestartPlan, "seeder-1"),
+            event(1, 2.0, KillPlan, "seeder-1"),
+            event(2, 3.0, RestartPlan, "seeder-1"),
         ),
     )
     engine = FakeEngine("tracker", "seeder-1")
@@ -108,7 +108,7 @@ def test_a_restart_starts_what_has_ended_and_stops_what_lives() -> None:
 
 
 def test_what_is_still_to_come_revives_a_node() -> None:
-    plan = make_plan(nodes=(seeder(),), events=(event(0, 9.0, Verb.RESTART, "seeder-1"),))
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 9.0, RestartPlan, "seeder-1"),))
     timeline = Timeline(plan, FakeEngine("seeder-1"), FakeClock(), print)  # type: ignore[arg-type]
     assert timeline.revives("seeder-1")
     assert not timeline.revives("tracker")
@@ -117,7 +117,7 @@ def test_what_is_still_to_come_revives_a_node() -> None:
 
 
 def test_an_engine_that_fails_breaks_the_timeline() -> None:
-    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, Verb.KILL, "seeder-1"),))
+    plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, KillPlan, "seeder-1"),))
     engine = FakeEngine("tracker", "seeder-1")
     engine.failing = "the daemon has gone away"
     timeline, told, _ = play(plan, engine)
@@ -127,9 +127,9 @@ def test_an_engine_that_fails_breaks_the_timeline() -> None:
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_events_of_one_moment_keep_the_order_of_the_file(order: tuple[int, int]) -> None:
-    verbs = [Verb.STOP, Verb.START]
+    verbs = [StopPlan, StartPlan]
     events = tuple(event(index, 1.0, verbs[which], "seeder-1") for index, which in enumerate(order))
     engine = FakeEngine("tracker", "seeder-1")
     _, told, _ = play(make_plan(nodes=(seeder(),), events=events), engine)
-    assert [one.verb for one in told] == [str(verbs[which]) for which in order]
+    assert [one.verb for one in told] == [verbs[which].verb for which in order]
     assert [bool(one.error) for one in told] == ([False, False] if order == (0, 1) else [True, False])

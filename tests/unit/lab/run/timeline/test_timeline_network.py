@@ -13,7 +13,16 @@ from torrentnet.lab.errors import EngineError
 from torrentnet.lab.network.probe import FACTS, Capabilities, choose_capabilities
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.timeline.timeline import Timeline
-from torrentnet.lab.scenario.plan import EventPlan, Verb
+from torrentnet.lab.scenario.plan import (
+    CommandPlan,
+    ConsolePlan,
+    EventPlan,
+    HealPlan,
+    PartitionPlan,
+    PausePlan,
+    RestartPlan,
+    RunPlan,
+)
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 
 if TYPE_CHECKING:
@@ -46,12 +55,12 @@ def patch(*pairs: tuple[str, str], text: str = "partition", **qualities: float) 
 def lay(index: int, at: float, what: LinkOverride, lasts: float | None = None) -> EventPlan:
     """An event that lays a patch."""
     nodes = tuple(node for node in NODES if any(node in pair for pair in what.pairs))
-    return replace(event(index, at, Verb.PARTITION, *nodes, lasts=lasts), patch=what, text=what.text)
+    return event(index, at, PartitionPlan, *nodes, lasts=lasts, override=what, text=what.text)
 
 
 def heal(index: int, at: float, *indices: int) -> EventPlan:
     """An event that ends others."""
-    return replace(event(index, at, Verb.HEAL, *NODES), heals=indices, text="heal")
+    return event(index, at, HealPlan, *NODES, ends=indices, text="heal")
 
 
 class World:
@@ -199,7 +208,7 @@ def test_what_was_counted_is_told_at_the_end(world: World, packets: int, text: s
 
 def test_counters_that_went_with_a_node_are_named(world: World) -> None:
     timeline = world.play(
-        lay(0, 3.0, patch(("tracker", "seeder-1"))), event(1, 4.0, Verb.RESTART, "seeder-1"), heal(2, 5.0, 0)
+        lay(0, 3.0, patch(("tracker", "seeder-1"))), event(1, 4.0, RestartPlan, "seeder-1"), heal(2, 5.0, 0)
     )
     assert world.told[-1].line() == "end of partition: no packet met it; not counted in seeder-1"
     assert timeline.began(2) == 5.0
@@ -208,7 +217,7 @@ def test_counters_that_went_with_a_node_are_named(world: World) -> None:
 def test_heal_ends_patches_and_pauses_before_their_time(world: World) -> None:
     world.play(
         lay(0, 3.0, patch(("tracker", "seeder-1")), lasts=9.0),
-        event(1, 3.5, Verb.PAUSE, "seeder-1", lasts=9.0),
+        event(1, 3.5, PausePlan, "seeder-1", lasts=9.0),
         heal(2, 4.0, 0, 1),
     )
     assert world.engine.done == ["start leecher-1", "pause seeder-1", "resume seeder-1"]
@@ -224,21 +233,21 @@ def test_heal_that_finds_nothing_is_an_error(world: World) -> None:
 
 def test_a_pause_that_was_ended_otherwise_is_not_undone_by_its_time(world: World) -> None:
     world.play(
-        event(0, 3.0, Verb.PAUSE, "seeder-1", lasts=4.0),
-        event(1, 4.0, Verb.RESTART, "seeder-1"),
-        event(2, 5.0, Verb.PAUSE, "seeder-1", lasts=5.0),
+        event(0, 3.0, PausePlan, "seeder-1", lasts=4.0),
+        event(1, 4.0, RestartPlan, "seeder-1"),
+        event(2, 5.0, PausePlan, "seeder-1", lasts=5.0),
     )
     assert [(one.text, one.began) for one in world.told[-2:]] == [("pause seeder-1", 5.0), ("resume seeder-1", 10.0)]
 
 
 def test_rules_of_a_paused_node_wait_until_it_is_back(world: World) -> None:
-    world.play(event(0, 3.0, Verb.PAUSE, "seeder-1", lasts=2.0), lay(1, 4.0, patch(("tracker", "seeder-1")), lasts=9.0))
+    world.play(event(0, 3.0, PausePlan, "seeder-1", lasts=2.0), lay(1, 4.0, patch(("tracker", "seeder-1")), lasts=9.0))
     assert world.told[2].set_in == ()
     assert world.rules("seeder-1") == [CUT.format(2), "-X TORRENTNET"]
 
 
-def command(index: int, verb: Verb, words: str, *nodes: str) -> EventPlan:
-    return replace(event(index, 3.0, verb, *nodes), command=words)
+def command(index: int, kind: type[CommandPlan], words: str, *nodes: str) -> EventPlan:
+    return event(index, 3.0, kind, *nodes, command=words)
 
 
 def test_what_commands_print_is_kept(world: World) -> None:
@@ -246,8 +255,8 @@ def test_what_commands_print_is_kept(world: World) -> None:
         world.engine.answers[node, "sh", "-c", "echo hi; id"] = ExecResult(0, f"hi from {node}\n", "")
     world.engine.answers["tracker", "console", "file_logs", "a b"] = ExecResult(0, "one row\n", "")
     world.play(
-        command(0, Verb.RUN, "echo hi; id", "tracker", "seeder-1"),
-        command(1, Verb.CONSOLE, "file_logs 'a b'", "tracker"),
+        command(0, RunPlan, "echo hi; id", "tracker", "seeder-1"),
+        command(1, ConsolePlan, "file_logs 'a b'", "tracker"),
     )
     assert [(one.node, one.status, one.text) for one in world.told[1].outputs] == [
         ("tracker", 0, "hi from tracker"),
@@ -260,7 +269,7 @@ def test_what_commands_print_is_kept(world: World) -> None:
 def test_a_command_that_fails_is_an_error(world: World) -> None:
     world.engine.answers["seeder-1", "sh", "-c", "exit 3"] = ExecResult(3, "", "first\nno such thing\n")
     world.engine.states["tracker"] = NodeState(NodeStatus.EXITED, 0)
-    world.play(command(0, Verb.RUN, "exit 3", "seeder-1", "tracker"))
+    world.play(command(0, RunPlan, "exit 3", "seeder-1", "tracker"))
     assert world.told[-1].error == (
         "`exit 3` in seeder-1 ended with status 3: no such thing; "
         "`exit 3` in tracker could not be done: tracker is not running"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +13,20 @@ from torrentnet.lab.events import show_time
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.run.timeline.timeline import Timeline
 from torrentnet.lab.run.timeline.triggers import is_fulfilled
-from torrentnet.lab.scenario.plan import EventPlan, Role, Trigger, TriggerKind, Verb
+from torrentnet.lab.scenario.plan import (
+    AfterTrigger,
+    DownTrigger,
+    EventPlan,
+    HasTrigger,
+    KillPlan,
+    PausePlan,
+    RestartPlan,
+    Role,
+    SeedTrigger,
+    StartPlan,
+    Trigger,
+    UpTrigger,
+)
 
 if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.applied_event import AppliedEvent
@@ -43,8 +56,8 @@ def told() -> Told:
     return Told()
 
 
-def has(share: float, *nodes: str) -> Trigger:
-    return Trigger(TriggerKind.HAS, "has", nodes or ("leecher-1",), "a.txt", share)
+def has(share: float, *nodes: str) -> HasTrigger:
+    return HasTrigger(text="has", nodes=nodes or ("leecher-1",), file="a.txt", share=share)
 
 
 def test_has_looks_at_the_pieces_of_all(told: Told) -> None:
@@ -69,7 +82,7 @@ def test_has_of_an_exact_share_is_met_by_it(told: Told) -> None:
     ("node", "line"), [("tracker", "listening"), ("seeder-1", "published pieces=3"), ("leecher-1", "listening")]
 )
 def test_up_counts_from_the_last_start(told: Told, node: str, line: str) -> None:
-    up = Trigger(TriggerKind.UP, "is up", (node,))
+    up = UpTrigger(text="is up", nodes=(node,))
     told.is_now(node, NodeStatus.RUNNING)
     assert not is_fulfilled(up, told.board, ROLES)
     told.say(node, line)
@@ -83,7 +96,7 @@ def test_up_counts_from_the_last_start(told: Told, node: str, line: str) -> None
 
 
 def test_down_is_not_what_has_never_been_started(told: Told) -> None:
-    down = Trigger(TriggerKind.DOWN, "is down", ("seeder-1",))
+    down = DownTrigger(text="is down", nodes=("seeder-1",))
     assert not is_fulfilled(down, told.board, ROLES)
     told.is_now("seeder-1", NodeStatus.RUNNING)
     told.is_now("seeder-1", NodeStatus.EXITED)
@@ -91,7 +104,7 @@ def test_down_is_not_what_has_never_been_started(told: Told) -> None:
 
 
 def test_seed_is_what_a_living_node_says(told: Told) -> None:
-    seed = Trigger(TriggerKind.SEED, "is seed", ("leecher-1",))
+    seed = SeedTrigger(text="is seed", nodes=("leecher-1",))
     told.is_now("leecher-1", NodeStatus.RUNNING)
     told.say("leecher-1", "state state=get")
     assert not is_fulfilled(seed, told.board, ROLES)
@@ -104,12 +117,12 @@ def test_seed_is_what_a_living_node_says(told: Told) -> None:
 # ── in a timeline ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def when(index: int, verb: Verb, node: str, trigger: Trigger, until: float | None = None) -> EventPlan:
-    return replace(event(index, 0.0, verb, node), when=trigger, until=until)
+def when(index: int, kind: type[EventPlan], node: str, trigger: Trigger, **more: Any) -> EventPlan:
+    return event(index, 0.0, kind, node, when=trigger, **more)
 
 
-def after(index: int, delay: float = 0.0) -> Trigger:
-    return Trigger(TriggerKind.AFTER, f"after {index}", after=index, delay=delay)
+def after(index: int, delay: float = 0.0) -> AfterTrigger:
+    return AfterTrigger(text=f"after {index}", event=index, delay=delay)
 
 
 class Played:
@@ -140,7 +153,7 @@ class Played:
 
 
 def test_it_happens_when_it_has_come_true_and_once(told: Told) -> None:
-    played = Played(told, when(0, Verb.KILL, "seeder-1", replace(has(0.5), delay=1.5)))
+    played = Played(told, when(0, KillPlan, "seeder-1", replace(has(0.5), delay=1.5)))
     told.say("leecher-1", "progress file=a.txt have=4 pieces=10")
     assert played.told == []
     assert not played.timeline.over
@@ -153,7 +166,7 @@ def test_it_happens_when_it_has_come_true_and_once(told: Told) -> None:
 
 def test_what_is_true_already_happens_at_once(told: Told) -> None:
     told.say("leecher-1", "progress file=a.txt have=5 pieces=10")
-    played = Played(told, when(0, Verb.KILL, "seeder-1", has(0.5)))
+    played = Played(told, when(0, KillPlan, "seeder-1", has(0.5)))
     played.end()
     assert played.began == [("kill seeder-1", 0.0)]
 
@@ -161,9 +174,9 @@ def test_what_is_true_already_happens_at_once(told: Told) -> None:
 def test_after_counts_from_the_other_events_beginning_also_in_a_chain(told: Told) -> None:
     played = Played(
         told,
-        event(0, 4.0, Verb.KILL, "seeder-1"),
-        when(1, Verb.RESTART, "seeder-1", after(0, 2.0)),
-        when(2, Verb.KILL, "seeder-2", after(1, 1.0)),
+        event(0, 4.0, KillPlan, "seeder-1"),
+        when(1, RestartPlan, "seeder-1", after(0, 2.0)),
+        when(2, KillPlan, "seeder-2", after(1, 1.0)),
     )
     played.end()
     assert played.began == [("kill seeder-1", 4.0), ("restart seeder-1", 6.0), ("kill seeder-2", 7.0)]
@@ -172,9 +185,9 @@ def test_after_counts_from_the_other_events_beginning_also_in_a_chain(told: Told
 def test_what_waits_for_an_event_that_failed_never_comes(told: Told) -> None:
     played = Played(
         told,
-        event(0, 1.0, Verb.START, "seeder-1"),
-        when(1, Verb.KILL, "seeder-1", after(0)),
-        when(2, Verb.KILL, "seeder-2", after(1)),
+        event(0, 1.0, StartPlan, "seeder-1"),
+        when(1, KillPlan, "seeder-1", after(0)),
+        when(2, KillPlan, "seeder-2", after(1)),
     )
     played.end()
     assert [one.error.partition(" has not happened: ")[2] for one in played.told[1:]] == [
@@ -186,7 +199,7 @@ def test_what_waits_for_an_event_that_failed_never_comes(told: Told) -> None:
 
 
 def test_what_has_not_come_true_at_the_end_is_told(told: Told) -> None:
-    played = Played(told, when(0, Verb.RESTART, "seeder-1", has(0.5)))
+    played = Played(told, when(0, RestartPlan, "seeder-1", has(0.5)))
     assert played.timeline.revives("seeder-1")
     played.timeline.stop()
     played.timeline.conclude()
@@ -198,7 +211,7 @@ def test_what_has_not_come_true_at_the_end_is_told(told: Told) -> None:
 
 
 def test_what_would_come_after_it_is_undone_does_not_come(told: Told) -> None:
-    played = Played(told, when(0, Verb.PAUSE, "seeder-1", has(0.5), until=6.0))
+    played = Played(told, when(0, PausePlan, "seeder-1", has(0.5), until=6.0))
     played.end()
     assert [one.error for one in played.told] == [
         "pause seeder-1 has not happened: `has` had not come true when it would have been undone"
@@ -207,6 +220,6 @@ def test_what_would_come_after_it_is_undone_does_not_come(told: Told) -> None:
 
 def test_until_is_a_time_of_the_run_and_not_of_the_event(told: Told) -> None:
     told.say("leecher-1", "progress file=a.txt have=5 pieces=10")
-    played = Played(told, when(0, Verb.PAUSE, "seeder-1", replace(has(0.5), delay=2.0), until=6.0))
+    played = Played(told, when(0, PausePlan, "seeder-1", replace(has(0.5), delay=2.0), until=6.0))
     played.end()
     assert played.began == [("pause seeder-1", 2.0), ("resume seeder-1", 6.0)]

@@ -6,6 +6,7 @@ import pytest
 
 from torrentnet.lab.errors import ScenarioError
 from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.scenario.plan import RunPlan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +49,7 @@ def test_defaults_stand_where_nothing_is_set(scenario: Path) -> None:
     assert sum(node.group == "leecher" for node in plan.nodes) == 3
     assert plan.files[0].size == 8 * 2**20
     assert plan.links[0].qualities.loss == 0.05
+    assert isinstance(plan.events[0], RunPlan)
     assert (plan.events[0].command, plan.events[0].nodes) == ('ls "$HOME"', ("leecher-3",))
     assert plan.parameters == (
         ("leechers", "3"),
@@ -63,12 +65,15 @@ def test_the_command_line_sets_them(scenario: Path) -> None:
     plan = load_plan(scenario, settings={"leechers": "50", "rate": "1MiB/s", "command": "touch x;"})
     assert plan.about == "50 leechers at 1MiB/s, $5."
     assert sum(node.group == "leecher" for node in plan.nodes) == 50
+    assert isinstance(plan.events[0], RunPlan)
     assert plan.events[0].command == 'touch x; "$HOME"'
     assert dict(plan.parameters)["leechers"] == "50"
 
 
 def test_a_setting_cannot_become_a_parameter_itself(scenario: Path) -> None:
-    assert load_plan(scenario, settings={"command": "echo $leechers"}).events[0].command == 'echo $leechers "$HOME"'
+    (run,) = load_plan(scenario, settings={"command": "echo $leechers"}).events
+    assert isinstance(run, RunPlan)
+    assert run.command == 'echo $leechers "$HOME"'
 
 
 @pytest.mark.parametrize(

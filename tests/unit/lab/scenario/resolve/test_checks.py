@@ -10,7 +10,17 @@ import pytest
 from tests.unit.lab.scenario.scenario_files import HEAD, load
 from torrentnet.lab.scenario.language.intervals import format_byte_interval, parse_interval
 from torrentnet.lab.scenario.language.units import parse_size
-from torrentnet.lab.scenario.plan import CheckKind, Interval, LogPattern, Severity
+from torrentnet.lab.scenario.plan import (
+    Always,
+    BytesCheckPlan,
+    ExitCheckPlan,
+    Interval,
+    KnowsCheckPlan,
+    LogCheckPlan,
+    LogPattern,
+    Severity,
+    Within,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,13 +47,14 @@ def expect(folder: Path, *items: str) -> tuple[ExpectationPlan, ...]:
 )
 def test_how_many_peers_the_tracker_knows(written: str, bound: Interval, text: str, tmp_path: Path) -> None:
     (one,) = expect(tmp_path, f"node: tracker, knows: {written}, within: 9s")
-    assert (one.check, one.bound, one.text) == (CheckKind.KNOWS, bound, f"tracker {text} within 9s")
+    assert isinstance(one, KnowsCheckPlan)
+    assert (one.count, one.text) == (bound, f"tracker {text} within 9s")
 
 
 def test_a_bound_holds_from_its_least_to_its_most() -> None:
-    assert [number for number in range(8) if Interval(3, 5).holds(number)] == [3, 4, 5]
-    assert [number for number in range(8) if Interval(least=6).holds(number)] == [6, 7]
-    assert [number for number in range(8) if Interval(most=1).holds(number)] == [0, 1]
+    assert [number for number in range(8) if number in Interval(3, 5)] == [3, 4, 5]
+    assert [number for number in range(8) if number in Interval(least=6)] == [6, 7]
+    assert [number for number in range(8) if number in Interval(most=1)] == [0, 1]
     assert parse_interval("8MiB to 9MiB", parse_size) == Interval(8 * 2**20, 9 * 2**20)
     assert format_byte_interval(parse_interval("at most 1.5MiB", parse_size)) == "at most 1536KiB"
 
@@ -55,9 +66,11 @@ def test_what_a_log_holds(tmp_path: Path) -> None:
         "node: [leecher-1, leecher-2], log: {event: bad_piece, piece: 12, peer: seeder-1}, times: 2",
         "node: leecher, log: {event: failed}, times: 0, always: rest",
     )
-    assert (text.check, text.log, text.bound) == (CheckKind.LOG, LogPattern(text="source lost"), Interval(least=1))
+    assert isinstance(text, LogCheckPlan)
+    assert isinstance(event, LogCheckPlan)
+    assert (text.pattern, text.count) == (LogPattern(text="source lost"), Interval(least=1))
     assert text.text == "leecher-1 has `source lost` in the log within 9s"
-    assert (event.log, event.bound) == (
+    assert (event.pattern, event.count) == (
         LogPattern(event="bad_piece", fields=(("peer", "seeder-1"), ("piece", "12"))),
         Interval(2, 2),
     )
@@ -73,10 +86,11 @@ def test_how_a_program_ends_and_what_it_sends(tmp_path: Path) -> None:
         "node: seeder-1, exit: 137, within: 2s, after: kill seeder-1",
         "node: leecher-1, bytes: {received: 8MiB to 9MiB, sent: at most 100KiB}, at: 40s",
     )
-    assert (killed.check, killed.status) == (CheckKind.EXIT, 137)
+    assert isinstance(killed, ExitCheckPlan)
+    assert killed.status == 137
     assert killed.text == "seeder-1 ends with exit status 137 within 2s after kill seeder-1"
-    assert (traffic.check, traffic.sent, traffic.received) == (
-        CheckKind.BYTES,
+    assert isinstance(traffic, BytesCheckPlan)
+    assert (traffic.sent, traffic.received) == (
         Interval(most=100 * 1024),
         Interval(8 * 2**20, 9 * 2**20),
     )
@@ -92,12 +106,12 @@ def test_what_holds_all_the_time(tmp_path: Path) -> None:
         "node: seeder-2, state: running, always: rest, after: kill seeder-1",
         "node: tracker, console: peers, lacks: nobody, always: rest",
     )
-    assert [(one.always, one.at, one.after, one.within) for one in found] == [
-        (5.0, None, None, None),
-        (5.0, 10.0, None, None),
-        (5.0, None, 0, None),
-        (math.inf, None, 0, None),
-        (math.inf, None, None, None),
+    assert [one.timing for one in found] == [
+        Always(5.0),
+        Always(5.0, start=10.0),
+        Always(5.0, after=0),
+        Always(math.inf, after=0),
+        Always(math.inf),
     ]
     assert [one.text.removeprefix("seeder-2 is running ") for one in found[:4]] == [
         "all the time for 5s from the start",
@@ -113,8 +127,8 @@ def test_time_may_count_from_an_event_that_waits(tmp_path: Path) -> None:
         "node: tracker, forgets: seeder-2, within: 3s, after: stop seeder-2",
         "node: tracker, forgets: seeder-2, after: stop seeder-2",
     )
-    assert (within.within, within.after) == (3.0, 1)
-    assert (open_end.within, open_end.after) == (None, 1)
+    assert within.timing == Within(3.0, after=1)
+    assert open_end.timing == Within(None, after=1)
     assert open_end.text == "tracker forgets seeder-2 after stop seeder-2, before the end"
 
 
@@ -124,12 +138,12 @@ def test_an_expectation_may_only_warn_and_speak_for_itself(tmp_path: Path) -> No
         "node: leecher, has: myfile.txt, level: warning, pass: Fast., fail: 'Slow, but that is all.'",
         "node: leecher, has: myfile.txt",
     )
-    assert (warning.level, warning.pass_text, warning.fail_text) == (
+    assert (warning.severity, warning.pass_text, warning.fail_text) == (
         Severity.WARNING,
         "Fast.",
         "Slow, but that is all.",
     )
-    assert (failure.level, failure.pass_text, failure.fail_text) == (Severity.FAILURE, "", "")
+    assert (failure.severity, failure.pass_text, failure.fail_text) == (Severity.FAILURE, "", "")
 
 
 def test_nodes_of_the_shipped_kinds_get_their_options(tmp_path: Path) -> None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
-from torrentnet.lab.scenario.plan import Verb
+from torrentnet.lab.scenario.plan import NetworkFaultPlan, PartitionPlan
 from torrentnet.lab.scenario.qualities import LinkQualities
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import EventPlan
     from torrentnet.lab.scenario.qualities import Pair
 
 SEEDERS = tuple(f"seeder-{index}" for index in (1, 2, 3))
@@ -29,8 +28,9 @@ def both(here: tuple[str, ...], there: tuple[str, ...]) -> set[Pair]:
     return pairs(here, there) | pairs(there, here)
 
 
-def event(folder: Path, text: str) -> EventPlan:
+def event(folder: Path, text: str) -> NetworkFaultPlan:
     (only,) = load(folder, HEAD + f"timeline:\n  - {{at: 5s, {text}}}\n").events
+    assert isinstance(only, NetworkFaultPlan)
     return only
 
 
@@ -89,23 +89,20 @@ def test_a_jitter_may_lean_on_the_delay_of_another_item(tmp_path: Path) -> None:
 
 def test_a_partition_cuts_its_sides_and_nobody_else(tmp_path: Path) -> None:
     two = event(tmp_path, "partition: [[tracker, seeder-1], [leecher]], for: 10s")
-    assert two.verb is Verb.PARTITION
-    assert two.patch is not None
-    assert two.patch.pairs == both(("tracker", "seeder-1"), LEECHERS)
-    assert two.patch.qualities == LinkQualities(cut=True)
+    assert isinstance(two, PartitionPlan)
+    assert two.override.pairs == both(("tracker", "seeder-1"), LEECHERS)
+    assert two.override.qualities == LinkQualities(cut=True)
     assert two.nodes == ("tracker", "seeder-1", *LEECHERS)
     assert (two.lasts, two.text) == (10.0, "partition tracker, seeder-1 | leecher for 10s")
     three = event(tmp_path, "partition: [tracker, seeder, [leecher-1, leecher-2]], for: rest")
-    assert three.patch is not None
     few = ("leecher-1", "leecher-2")
-    assert three.patch.pairs == both(("tracker",), SEEDERS) | both(("tracker",), few) | both(SEEDERS, few)
+    assert three.override.pairs == both(("tracker",), SEEDERS) | both(("tracker",), few) | both(SEEDERS, few)
     assert (three.lasts, three.text) == (None, "partition tracker | seeder | leecher-1, leecher-2 for the rest")
 
 
 def test_a_partition_may_be_one_way(tmp_path: Path) -> None:
     one = event(tmp_path, "partition: {from: seeder, to: leecher-1}, until: 8s")
-    assert one.patch is not None
-    assert one.patch.pairs == pairs(SEEDERS, ("leecher-1",))
+    assert one.override.pairs == pairs(SEEDERS, ("leecher-1",))
     assert (one.lasts, one.text) == (3.0, "partition from seeder to leecher-1 for 3s")
 
 
@@ -124,16 +121,14 @@ def test_a_partition_may_be_one_way(tmp_path: Path) -> None:
 )
 def test_who_is_isolated_is_alone(written: str, cut: set[Pair], text: str, tmp_path: Path) -> None:
     one = event(tmp_path, f"isolate: {written}, for: 2s")
-    assert one.patch is not None
-    assert one.patch.pairs == cut
+    assert one.override.pairs == cut
     assert one.text == text
 
 
 def test_an_impairment_is_a_link_for_some_time(tmp_path: Path) -> None:
     one = event(tmp_path, "impair: {between: [seeder, leecher], loss: 5%, rate: 1mbit}, for: 15s")
-    assert one.patch is not None
-    assert one.patch.pairs == both(SEEDERS, LEECHERS)
-    assert one.patch.qualities == LinkQualities(loss=0.05, rate=1e6)
+    assert one.override.pairs == both(SEEDERS, LEECHERS)
+    assert one.override.qualities == LinkQualities(loss=0.05, rate=1e6)
     assert one.text == "impair between seeder, leecher, rate 1mbit, loss 5% for 15s"
 
 
@@ -146,10 +141,10 @@ def test_who_is_isolated_by_chance_runs_then(tmp_path: Path) -> None:
         )
         _, seeders, leechers = plan.events
         assert seeders.text == "isolate 2 of seeder (seeder-2, seeder-3) for 1s"
-        assert seeders.patch is not None
-        assert {pair[0] for pair in seeders.patch.pairs if pair[0] in SEEDERS and pair[1] in LEECHERS} == {
+        assert isinstance(seeders, NetworkFaultPlan)
+        assert {pair[0] for pair in seeders.override.pairs if pair[0] in SEEDERS and pair[1] in LEECHERS} == {
             "seeder-2",
             "seeder-3",
         }
-        assert leechers.patch is not None
-        assert ("leecher-5", "tracker") not in leechers.patch.pairs
+        assert isinstance(leechers, NetworkFaultPlan)
+        assert ("leecher-5", "tracker") not in leechers.override.pairs

@@ -39,7 +39,7 @@ def public(loaded: Plan) -> list[str]:
 
 def test_without_clients_nobody_gets_a_torrent(tmp_path: Path) -> None:
     loaded = plan(tmp_path, "s: {share: a.txt, client: torrentnet}", "l: {get: a.txt}")
-    assert (loaded.torrents, given(loaded), loaded.foreign, public(loaded)) == ((), {}, (), [])
+    assert (loaded.torrents, given(loaded), loaded.foreign_programs, public(loaded)) == ((), {}, (), [])
 
 
 def test_a_client_and_the_tracker_are_given_the_torrent_of_its_file(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_client_and_the_tracker_are_given_the_torrent_of_its_file(tmp_path: Pa
     assert given(loaded) == {"tracker": (A,), "l-1": (A,), "l-2": (A,)}
     # Whoever shares that file describes it in the same way; another file is as ever.
     assert public(loaded) == ["s"]
-    assert loaded.foreign == (NodeProgram.ARIA2,)
+    assert loaded.foreign_programs == (NodeProgram.ARIA2,)
 
 
 def test_a_client_has_only_the_options_that_it_has_too(tmp_path: Path) -> None:
@@ -83,4 +83,4 @@ def test_with_opentracker_our_leechers_are_given_it_too(tmp_path: Path) -> None:
 def test_a_program_may_be_a_parameter(tmp_path: Path) -> None:
     text = TEXT.format(nodes="  s: {share: a.txt, client: $client}", tracker="{}")
     loaded = load(tmp_path, "parameters: {client: aria2}\n" + text)
-    assert loaded.foreign == (NodeProgram.ARIA2,)
+    assert loaded.foreign_programs == (NodeProgram.ARIA2,)

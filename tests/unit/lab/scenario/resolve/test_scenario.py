@@ -6,7 +6,22 @@ import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
 from torrentnet.lab.errors import ScenarioError
-from torrentnet.lab.scenario.plan import CheckKind, FilePlan, Role, Verb
+from torrentnet.lab.scenario.plan import (
+    At,
+    BecomesCheckPlan,
+    ConsoleCheckPlan,
+    FilePlan,
+    ForgetsCheckPlan,
+    HasCheckPlan,
+    KillPlan,
+    PausePlan,
+    RestartPlan,
+    Role,
+    StartPlan,
+    StateCheckPlan,
+    StopPlan,
+    Within,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,14 +141,16 @@ timeline:
   - {at: 11s, stop: leecher}
 """,
     )
-    assert [(event.index, event.at, event.verb, event.text, event.lasts) for event in plan.events] == [
-        (0, 5.0, Verb.KILL, "kill seeder-1", None),
-        (1, 6.0, Verb.PAUSE, "pause seeder-2, leecher-1 for 1.5s", 1.5),
-        (2, 7.0, Verb.RESTART, f"restart 2 of leecher ({', '.join(plan.events[2].nodes)})", None),
-        (3, 8.0, Verb.PAUSE, "pause seeder-3 for 12s", 12.0),
-        (4, 9.0, Verb.START, "start seeder-1", None),
-        (5, 10.0, Verb.PAUSE, "pause tracker for the rest", None),
-        (6, 11.0, Verb.STOP, "stop leecher", None),
+    assert [
+        (event.index, event.at, type(event), event.text, getattr(event, "lasts", None)) for event in plan.events
+    ] == [
+        (0, 5.0, KillPlan, "kill seeder-1", None),
+        (1, 6.0, PausePlan, "pause seeder-2, leecher-1 for 1.5s", 1.5),
+        (2, 7.0, RestartPlan, f"restart 2 of leecher ({', '.join(plan.events[2].nodes)})", None),
+        (3, 8.0, PausePlan, "pause seeder-3 for 12s", 12.0),
+        (4, 9.0, StartPlan, "start seeder-1", None),
+        (5, 10.0, PausePlan, "pause tracker for the rest", None),
+        (6, 11.0, StopPlan, "stop leecher", None),
     ]
     assert plan.events[1].nodes == ("seeder-2", "leecher-1")
     assert len(plan.events[2].nodes) == 2
@@ -161,21 +178,29 @@ expect:
 def test_expectations(tmp_path: Path) -> None:
     plan = load(tmp_path, EXPECTED + HEAD)
     said = plan.expectations
-    assert [(one.index, one.check, one.within, one.at, one.after) for one in said] == [
-        (0, CheckKind.HAS, 40.0, None, None),
-        (1, CheckKind.FORGETS, 2.5, None, 0),
-        (2, CheckKind.BECOMES, 50.0, None, None),
-        (3, CheckKind.CONSOLE, None, 30.0, None),
-        (4, CheckKind.STATE, None, 40.0, None),
-        (5, CheckKind.STATE, 3.0, None, 1),
-        (6, CheckKind.HAS, 30.0, None, 3),
+    assert [(one.index, one.timing) for one in said] == [
+        (0, Within(40.0)),
+        (1, Within(2.5, after=0)),
+        (2, Within(50.0)),
+        (3, At(30.0)),
+        (4, At(40.0)),
+        (5, Within(3.0, after=1)),
+        (6, Within(30.0, after=3)),
     ]
-    assert said[0].file == "myfile.txt"
-    assert said[0].nodes == tuple(f"leecher-{index}" for index in range(1, 6))
-    assert said[1].forgotten == ("seeder-1",)
-    assert said[2].state == "seed"
-    assert (said[3].command, said[3].contains, said[3].lacks) == ("file_logs myfile.txt", ("leecher-5",), ("x", "y"))
-    assert said[4].state == "running"
+    has, forgets, becomes, console, state, second_state, second_has = said
+    assert isinstance(has, HasCheckPlan)
+    assert has.file == "myfile.txt"
+    assert has.nodes == tuple(f"leecher-{index}" for index in range(1, 6))
+    assert isinstance(forgets, ForgetsCheckPlan)
+    assert forgets.peers == ("seeder-1",)
+    assert isinstance(becomes, BecomesCheckPlan)
+    assert becomes.state == "seed"
+    assert isinstance(console, ConsoleCheckPlan)
+    assert (console.command, console.contains, console.lacks) == ("file_logs myfile.txt", ("leecher-5",), ("x", "y"))
+    assert isinstance(state, StateCheckPlan)
+    assert state.state == "running"
+    assert isinstance(second_state, StateCheckPlan)
+    assert isinstance(second_has, HasCheckPlan)
 
 
 def test_expectations_read_as_sentences(tmp_path: Path) -> None:

@@ -7,7 +7,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
-from torrentnet.lab.scenario.plan import Trigger, TriggerKind, Verb
+from torrentnet.lab.scenario.plan import (
+    AfterTrigger,
+    ConsolePlan,
+    DownTrigger,
+    HasTrigger,
+    HealPlan,
+    KillPlan,
+    LastingPlan,
+    NetworkFaultPlan,
+    NodeTrigger,
+    PausePlan,
+    RunPlan,
+    SeedTrigger,
+    StartPlan,
+    Trigger,
+    UpTrigger,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,21 +50,24 @@ def trigger(folder: Path, when: str) -> Trigger:
     [
         (
             "leecher-1 has 50% of myfile.txt",
-            Trigger(TriggerKind.HAS, "leecher-1 has 50% of myfile.txt", ("leecher-1",), "myfile.txt", 0.5),
+            HasTrigger(text="leecher-1 has 50% of myfile.txt", nodes=("leecher-1",), file="myfile.txt", share=0.5),
         ),
-        ("leecher has myfile.txt", Trigger(TriggerKind.HAS, "leecher has myfile.txt", LEECHERS, "myfile.txt", 1.0)),
-        ("seeder-2 is up", Trigger(TriggerKind.UP, "seeder-2 is up", ("seeder-2",))),
-        ("seeder-1 is  down", Trigger(TriggerKind.DOWN, "seeder-1 is down", ("seeder-1",))),
-        ("leecher is seed", Trigger(TriggerKind.SEED, "leecher is seed", LEECHERS)),
-        ("leecher-1 is a seed", Trigger(TriggerKind.SEED, "leecher-1 is seed", ("leecher-1",))),
+        (
+            "leecher has myfile.txt",
+            HasTrigger(text="leecher has myfile.txt", nodes=LEECHERS, file="myfile.txt", share=1.0),
+        ),
+        ("seeder-2 is up", UpTrigger(text="seeder-2 is up", nodes=("seeder-2",))),
+        ("seeder-1 is  down", DownTrigger(text="seeder-1 is down", nodes=("seeder-1",))),
+        ("leecher is seed", SeedTrigger(text="leecher is seed", nodes=LEECHERS)),
+        ("leecher-1 is a seed", SeedTrigger(text="leecher-1 is seed", nodes=("leecher-1",))),
         (
             "leecher-1 and leecher-2 are seeds",
-            Trigger(TriggerKind.SEED, "leecher-1, leecher-2 is seed", ("leecher-1", "leecher-2")),
+            SeedTrigger(text="leecher-1, leecher-2 is seed", nodes=("leecher-1", "leecher-2")),
         ),
-        ("after kill seeder-1", Trigger(TriggerKind.AFTER, "after kill seeder-1", after=0)),
-        ("after kill seeder-1 at 5s", Trigger(TriggerKind.AFTER, "after kill seeder-1 at 5s", after=0)),
-        ("500ms after kill seeder-1", Trigger(TriggerKind.AFTER, "500ms after kill seeder-1", after=0, delay=0.5)),
-        ("2s after leecher is seed", Trigger(TriggerKind.SEED, "2s after leecher is seed", LEECHERS, delay=2.0)),
+        ("after kill seeder-1", AfterTrigger(text="after kill seeder-1", event=0)),
+        ("after kill seeder-1 at 5s", AfterTrigger(text="after kill seeder-1 at 5s", event=0)),
+        ("500ms after kill seeder-1", AfterTrigger(text="500ms after kill seeder-1", event=0, delay=0.5)),
+        ("2s after leecher is seed", SeedTrigger(text="2s after leecher is seed", nodes=LEECHERS, delay=2.0)),
     ],
 )
 def test_what_an_event_may_wait_for(when: str, meant: Trigger, tmp_path: Path) -> None:
@@ -57,6 +76,7 @@ def test_what_an_event_may_wait_for(when: str, meant: Trigger, tmp_path: Path) -
 
 def test_a_condition_may_choose_by_chance(tmp_path: Path) -> None:
     chosen = trigger(tmp_path, "2 of leecher have 10% of myfile.txt")
+    assert isinstance(chosen, NodeTrigger)
     assert len(chosen.nodes) == 2
     assert set(chosen.nodes) < set(LEECHERS)
 
@@ -65,7 +85,7 @@ def test_a_file_in_a_condition_may_have_a_name_with_blanks(tmp_path: Path) -> No
     text = HEAD.replace("myfile.txt", "my file of has.txt") + "timeline:\n"
     text += "  - {when: leecher-1 has 5% of my file of has.txt, kill: seeder-1}\n"
     (waiting,) = load(tmp_path, text).events
-    assert waiting.when is not None
+    assert isinstance(waiting.when, HasTrigger)
     assert (waiting.when.file, waiting.when.share) == ("my file of has.txt", 0.05)
 
 
@@ -86,7 +106,13 @@ def test_events_that_wait_come_after_those_with_a_time(tmp_path: Path) -> None:
         (3, "stop seeder-3", 2.4),
         (4, "start seeder-1", 10.0),
     ]
-    assert [event.when.after if event.when else None for event in found] == [None, None, 3, None, 1]
+    assert [event.when.event if isinstance(event.when, AfterTrigger) else None for event in found] == [
+        None,
+        None,
+        3,
+        None,
+        1,
+    ]
 
 
 def test_how_long_it_lasts_is_open_only_where_it_must_be(tmp_path: Path) -> None:
@@ -97,6 +123,10 @@ def test_how_long_it_lasts_is_open_only_where_it_must_be(tmp_path: Path) -> None
         "when: leecher-1 is up, isolate: seeder-3, for: rest",
         "at: 1s, pause: tracker, until: 3s",
     )[1:] + events(tmp_path, "at: 1s, pause: tracker, until: 3s")
+    assert isinstance(lasting, LastingPlan)
+    assert isinstance(until, LastingPlan)
+    assert isinstance(rest, LastingPlan)
+    assert isinstance(timed, LastingPlan)
     assert (lasting.lasts, lasting.until, lasting.text) == (3.0, None, "pause seeder-1 for 3s")
     assert (until.lasts, until.until, until.text) == (None, 20.0, "pause seeder-2 until 20s")
     assert (rest.lasts, rest.until, rest.text) == (None, None, "isolate seeder-3 for the rest")
@@ -109,12 +139,12 @@ def test_an_event_that_is_repeated_is_as_many_events(tmp_path: Path) -> None:
     assert {event.text for event in found} == {"restart seeder-1"}
     # From one interval on, to the time limit, at which nothing would follow from it.
     found = events(tmp_path, "every: 20s, pause: seeder-1, for: 2s")
-    assert [(event.at, event.lasts) for event in found] == [(20.0, 2.0), (40.0, 2.0)]
+    assert [(event.at, event.lasts) for event in found if isinstance(event, PausePlan)] == [(20.0, 2.0), (40.0, 2.0)]
     # However large the lab is, they have their pairs in common.
     first, second = events(tmp_path, "every: 20s, isolate: leecher, for: 2s")
-    assert first.patch is not None
-    assert second.patch is not None
-    assert first.patch.pairs is second.patch.pairs
+    assert isinstance(first, NetworkFaultPlan)
+    assert isinstance(second, NetworkFaultPlan)
+    assert first.override.pairs is second.override.pairs
     assert len(events(tmp_path, "every: 100ms, from: 0s, until: 10s, restart: seeder-1")) == 101
 
 
@@ -124,8 +154,8 @@ def test_each_repetition_chooses_anew_and_among_those_that_run(tmp_path: Path) -
         "every: 4s, from: 4s, until: 40s, kill: 1 of leecher",
         "every: 4s, from: 6s, until: 38s, start: 1 of leecher",
     )
-    kills = [event.nodes for event in found if event.verb is Verb.KILL]
-    starts = [event.nodes for event in found if event.verb is Verb.START]
+    kills = [event.nodes for event in found if isinstance(event, KillPlan)]
+    starts = [event.nodes for event in found if isinstance(event, StartPlan)]
     assert starts == kills[:-1]
     assert len(set(kills)) > 2
     assert found[0].text == f"kill 1 of leecher ({kills[0][0]})"
@@ -149,10 +179,10 @@ def test_heal_ends_what_is_in_force(tmp_path: Path) -> None:
         "at: 30s, heal: [isolate leecher-1 at 20s, 'impair {to: leecher-3, loss: 5%}']",
         "when: leecher-3 is seed, heal: lonely",
     )
-    heals = {event.text: event for event in found if event.verb is Verb.HEAL}
+    heals = {event.text: event for event in found if isinstance(event, HealPlan)}
     everything = heals["heal all"]
     # leecher-1's first isolation is over by then; who waits for something may have happened already.
-    assert [found[index].text for index in everything.heals] == [
+    assert [found[index].text for index in everything.ends] == [
         "isolate leecher-2 for the rest",
         "pause seeder-1 for 10s",
         "partition tracker, seeder | leecher for the rest",
@@ -160,11 +190,11 @@ def test_heal_ends_what_is_in_force(tmp_path: Path) -> None:
     ]
     assert everything.nodes == ("tracker", *(f"seeder-{index}" for index in (1, 2, 3)), *LEECHERS)
     named = heals["heal isolate leecher-1 at 20s, impair {to: leecher-3, loss: 5%}"]
-    assert [found[index].text for index in named.heals] == [
+    assert [found[index].text for index in named.ends] == [
         "isolate leecher-1 for the rest",
         "impair to leecher-3, loss 5% for the rest",
     ]
-    assert [found[index].name for index in heals["heal lonely"].heals] == ["lonely"]
+    assert [found[index].name for index in heals["heal lonely"].ends] == ["lonely"]
 
 
 def test_commands_keep_their_words(tmp_path: Path) -> None:
@@ -173,13 +203,14 @@ def test_commands_keep_their_words(tmp_path: Path) -> None:
         "at: 5s, run: \"dd if=/dev/zero of='/data/a b' | cat\", node: [leecher-1, leecher-2]",
         "at: 6s, console: file_logs 'my file', node: tracker",
     )
-    assert (run.verb, run.command, run.nodes) == (
-        Verb.RUN,
+    assert isinstance(run, RunPlan)
+    assert (run.command, run.nodes) == (
         "dd if=/dev/zero of='/data/a b' | cat",
         ("leecher-1", "leecher-2"),
     )
     assert run.text == "run dd if=/dev/zero of='/data/a b' | cat in leecher-1, leecher-2"
-    assert (console.verb, console.command, console.nodes) == (Verb.CONSOLE, "file_logs 'my file'", ("tracker",))
+    assert isinstance(console, ConsolePlan)
+    assert (console.command, console.nodes) == ("file_logs 'my file'", ("tracker",))
 
 
 @pytest.mark.parametrize(

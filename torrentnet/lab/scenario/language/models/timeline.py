@@ -19,15 +19,13 @@ from torrentnet.lab.scenario.language.models.values import (
     Time,
     text_validator,
 )
-from torrentnet.lab.scenario.plan import Verb
 
-VERB_NAMES = frozenset(str(verb) for verb in Verb)
 TIME_KEYS = ("at", "when", "every")
 _ONE_TIME: dict[str, JsonValue] = {"oneOf": [{"required": [key]} for key in TIME_KEYS]}
 
 ConditionText = Annotated[
     Condition,
-    text_validator(lambda text: parse_condition(text, VERB_NAMES), "a condition"),
+    text_validator(lambda text: parse_condition(text, frozenset(EVENT_MODELS)), "a condition"),
     WithJsonSchema(
         {
             "type": "string",

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from torrentnet.lab.scenario.language.selectors import NodeDirectory, SelectorError, parse_selector, resolve_selector
+from torrentnet.lab.scenario.language.selectors import SelectorError, parse_selector
+from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector
 
 DIRECTORY = NodeDirectory(
     {
@@ -64,7 +65,8 @@ def test_the_choice_is_the_same_for_everyone_for_ever() -> None:
 
 def test_the_choice_is_the_same_in_every_process() -> None:
     program = (
-        "from torrentnet.lab.scenario.language.selectors import *\n"
+        "from torrentnet.lab.scenario.language.selectors import parse_selector\n"
+        "from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector\n"
         "d = NodeDirectory({'leecher': tuple(f'leecher-{i}' for i in range(1, 11))})\n"
         "print(*resolve_selector(parse_selector('4 of leecher'), d, 3, 'here'))"
     )

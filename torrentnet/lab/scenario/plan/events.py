@@ -1,0 +1,167 @@
+"""The events of a timeline: one class for each verb of the language."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from torrentnet.lab.scenario.plan.triggers import Trigger
+    from torrentnet.lab.scenario.qualities import LinkOverride
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPlan:
+    """Something that happens to nodes at a time.
+
+    An event that changes nothing fails the run: a kill of a node that has ended, a network fault that leaves every link
+    as it was, a heal that finds nothing in force, a command that ends with a status other than 0, a trigger that never
+    fires.
+    """
+
+    verb: ClassVar[str]
+    index: int
+    """Position in ``Plan.events``."""
+    at: float
+    """The planned second; with ``when``, the earliest possible one."""
+    nodes: tuple[str, ...]
+    """The nodes that it affects."""
+    text: str
+    """As the scenario writes it: ``kill seeder-1``, ``pause seeder-2 for 3s``."""
+    where: str
+    """``file:line:column``."""
+    when: Trigger | None = None
+    """The condition that it waits for; None where it happens at ``at``."""
+    name: str = ""
+    """The scenario's own name for it, or empty."""
+
+
+# -- to the nodes ------------------------------------------------------------------------------------------------------
+
+
+class KillPlan(EventPlan):
+    """End nodes with SIGKILL."""
+
+    __slots__ = ()
+    verb = "kill"
+
+
+class StopPlan(EventPlan):
+    """End nodes with SIGTERM; peers leave the swarm."""
+
+    __slots__ = ()
+    verb = "stop"
+
+
+class StartPlan(EventPlan):
+    """Start nodes that have ended."""
+
+    __slots__ = ()
+    verb = "start"
+
+
+class RestartPlan(EventPlan):
+    """Stop nodes, if they run, and start them."""
+
+    __slots__ = ()
+    verb = "restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandPlan(EventPlan):
+    """Run a command in nodes."""
+
+    command: str
+
+    @property
+    def argv(self) -> list[str]:
+        """The program and its arguments."""
+        raise NotImplementedError
+
+
+class RunPlan(CommandPlan):
+    """Run a shell command, as the node's own user."""
+
+    __slots__ = ()
+    verb = "run"
+
+    @property
+    def argv(self) -> list[str]:
+        """The shell with the command."""
+        return ["sh", "-c", self.command]
+
+
+class ConsolePlan(CommandPlan):
+    """Run a command on the node's command line."""
+
+    __slots__ = ()
+    verb = "console"
+
+    @property
+    def argv(self) -> list[str]:
+        """The console's client with the words of the command."""
+        return ["console", *shlex.split(self.command)]
+
+
+# -- that last ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastingPlan(EventPlan):
+    """An event that is undone: when its time is over, by a heal, or at the end of the run."""
+
+    lasts: float | None = None
+    """Seconds from its beginning; None for the rest of the run, or where ``until`` is given."""
+    until: float | None = None
+    """Only with ``when``: seconds after t = 0. An event that has not happened by then never does."""
+
+    def end(self, began: float) -> float | None:
+        """Return the second at which it is undone, if it began at ``began``; None at the end of the run."""
+        if self.until is not None:
+            return self.until
+        return None if self.lasts is None else began + self.lasts
+
+
+class PausePlan(LastingPlan):
+    """Freeze nodes."""
+
+    __slots__ = ()
+    verb = "pause"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFaultPlan(LastingPlan):
+    """Override the qualities of links."""
+
+    override: LinkOverride
+
+
+class PartitionPlan(NetworkFaultPlan):
+    """Cut links between groups of nodes."""
+
+    __slots__ = ()
+    verb = "partition"
+
+
+class IsolatePlan(NetworkFaultPlan):
+    """Cut the links of single nodes."""
+
+    __slots__ = ()
+    verb = "isolate"
+
+
+class ImpairPlan(NetworkFaultPlan):
+    """Make links worse (or better: the latest override wins)."""
+
+    __slots__ = ()
+    verb = "impair"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealPlan(EventPlan):
+    """Undo lasting events before their time."""
+
+    verb = "heal"
+    ends: tuple[int, ...]
+    """Indices of the events to undo. At least one of them must be in force."""

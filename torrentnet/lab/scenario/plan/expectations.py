@@ -1,0 +1,178 @@
+"""The expectations of a scenario: one class for each check of the language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Severity(StrEnum):
+    """What it means for the run that an expectation does not hold."""
+
+    FAILURE = "failure"
+    WARNING = "warning"
+    """It is reported; the verdict and the exit status stay as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The whole numbers from ``least`` to ``most``, both included; None is unbounded."""
+
+    least: int | None = None
+    most: int | None = None
+
+    def __contains__(self, number: int) -> bool:
+        return (self.least is None or number >= self.least) and (self.most is None or number <= self.most)
+
+
+@dataclass(frozen=True, slots=True)
+class LogPattern:
+    """Lines of a node's log: those that contain a text, or event lines."""
+
+    text: str | None = None
+    """Contained in the line; None where ``event`` is given."""
+    event: str | None = None
+    """Name of the event."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """Fields of the event with the exact values that they must have."""
+
+
+# -- when it must hold -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """At some time before a deadline."""
+
+    seconds: float | None
+    """From ``after`` or t = 0; None to the time limit, where the time of ``after`` is not known yet."""
+    after: int | None = None
+    """Index of the event from which time counts; it may have a trigger."""
+
+    def deadline(self, start: float, time_limit: float) -> float:
+        """Return the last second at which it may become true, counted from ``start``."""
+        return time_limit if self.seconds is None else start + self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """At one moment."""
+
+    time: float
+    """Seconds after t = 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Always:
+    """Without a break, whenever it is checked. Never with BecomesCheckPlan, ForgetsCheckPlan, ExitCheckPlan."""
+
+    seconds: float
+    """``math.inf`` for the rest of the run, which it does not prolong: it has passed once all else is decided and the
+    timeline is over."""
+    start: float = 0.0
+    """Seconds after t = 0 from which it must hold, without ``after``."""
+    after: int | None = None
+    """Index of the event from which it must hold."""
+
+
+Timing: TypeAlias = Within | At | Always
+
+
+# -- the checks --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectationPlan:
+    """Something that must be true of each of some nodes."""
+
+    index: int
+    nodes: tuple[str, ...]
+    text: str
+    """A sentence: ``leecher-1, leecher-2 have myfile.txt within 60s``."""
+    where: str
+    """``file:line:column``."""
+    timing: Timing
+    severity: Severity = Severity.FAILURE
+    pass_text: str = ""
+    """The scenario's own sentence for the report where it holds; empty for ``text``."""
+    fail_text: str = ""
+    """The same where it does not hold."""
+
+    @property
+    def after(self) -> int | None:
+        """Index of the event from which time counts."""
+        return None if isinstance(self.timing, At) else self.timing.after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HasCheckPlan(ExpectationPlan):
+    """The node has a complete file, with the source's SHA-256."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BecomesCheckPlan(ExpectationPlan):
+    """The peer program reaches a state."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetsCheckPlan(ExpectationPlan):
+    """The tracker no longer lists some peers."""
+
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnowsCheckPlan(ExpectationPlan):
+    """The tracker's ``peers`` command lists a number of peers."""
+
+    count: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleCheckPlan(ExpectationPlan):
+    """The output of a command on the node's command line contains some texts and lacks others."""
+
+    command: str
+    contains: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogCheckPlan(ExpectationPlan):
+    """The node's log has a number of matching lines.
+
+    The lines count that were printed after ``after`` began; without it all lines since the node's first start, over
+    restarts.
+    """
+
+    pattern: LogPattern
+    count: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCheckPlan(ExpectationPlan):
+    """The engine reports a state of the node: ``running``, ``paused`` or ``exited``."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitCheckPlan(ExpectationPlan):
+    """The node's program has ended, by itself or by an event."""
+
+    status: int
+    """0 to 255; 137 after SIGKILL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BytesCheckPlan(ExpectationPlan):
+    """What the node's network interface has carried since the node's last start, headers included."""
+
+    sent: Interval | None = None
+    received: Interval | None = None
+    """At least one of the two is given; both must hold."""
