@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/torrentnet
-INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn-script-location
+INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn-script-location --constraint constraints.txt
 # Python's own user site or settings must not leak into the environment.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up run sweep down attach logs status watch scenarios explain doctor test lint bench figure engine image clean
+.PHONY: help up run sweep down attach logs status watch scenarios explain doctor unit check test lint docs bench figure engine image \
+	constraints clean
 MAKEFLAGS += --no-print-directory
 
 help: ## list what there is
@@ -17,7 +18,7 @@ help: ## list what there is
 	@echo
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
-# ── the lab ──────────────────────────────────────────────────────────────────────────────────────
+# -- the lab ---------------------------------------------------------------------------------------
 
 SET = $(foreach one,$(set),--set '$(one)')
 # Docker where it answers, else processes of this machine; engine=docker and engine=local force one.
@@ -63,7 +64,7 @@ need-scenario:
 need-node:
 	@test -n '$(node)' || { echo "which node? make attach node=tracker; \`make status\` lists them" >&2; exit 2; }
 
-# ── the machine ──────────────────────────────────────────────────────────────────────────────────
+# -- the machine -----------------------------------------------------------------------------------
 
 engine: ## install and start Docker Engine and Compose (Debian, Ubuntu; needs root)
 	@scripts/engine.sh
@@ -76,16 +77,28 @@ clean: ## remove the lab that is up, the environment and the caches; runs/ stays
 	@rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find torrentnet tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# ── tests ────────────────────────────────────────────────────────────────────────────────────────
+# -- tests -----------------------------------------------------------------------------------------
+
+# The ten tests that took longest are named at the end.
+PYTEST = $(BIN)/python -m pytest -q --durations=10
+
+unit: $(VENV)/.test ## the unit tests alone, less than a minute; no Docker
+	@$(PYTEST) --numprocesses 2 tests/unit $(args)
+
+check: lint unit ## lint and the unit tests: before each commit
 
 test: lint ## lint and all tests; those that need Docker are skipped without it
-	@$(BIN)/python -m pytest -q -m "not alone" --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(args)
-	@$(BIN)/python -m pytest -q -m alone $(args) || [ $$? = 5 ] # 5: args chose none of these
+	@$(PYTEST) -m "not alone" --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(args)
+	@$(PYTEST) -m alone $(args) || [ $$? = 5 ] # 5: args chose none of these
 
 lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
+
+docs: $(VENV)/.docs ## build the pages of docs/ as a site with search: build/docs/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "the pages are in build/docs; open build/docs/index.html"
 
 bench: $(VENV)/.bench ## measure side by side with other programs: make bench [quick=1] [only=bytes] [runs=5]
 	@$(BIN)/python -m bench $(if $(quick),--quick) $(if $(only),--only '$(only)') $(if $(runs),--runs '$(runs)') $(if $(write),--write)
@@ -93,7 +106,7 @@ bench: $(VENV)/.bench ## measure side by side with other programs: make bench [q
 figure: $(VENV)/.bench ## measure and draw the textbook's figure, 20 minutes: make figure [quick=1] [runs=5] [again=1: only draw]
 	@$(BIN)/python -m bench.figure $(if $(quick),--quick) $(if $(runs),--runs '$(runs)') $(if $(again),--again) $(ENGINE)
 
-# ── the virtual environment ──────────────────────────────────────────────────────────────────────
+# -- the virtual environment -----------------------------------------------------------------------
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -103,17 +116,28 @@ $(VENV)/.made:
 		|| { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv, or make engine" >&2; exit 2; }
 	@touch $@
 
-$(VENV)/.lab: pyproject.toml | $(VENV)/.made
+$(VENV)/.lab: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing the lab's libraries"
 	@$(INSTALL) --editable '.[lab]'
 	@touch $@
 
-$(VENV)/.bench: pyproject.toml | $(VENV)/.made
+$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing the lab's and the benchmark's libraries"
 	@$(INSTALL) --editable '.[lab,bench]'
 	@touch $@ $(VENV)/.lab
 
-$(VENV)/.test: pyproject.toml | $(VENV)/.made
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.made
 	@echo "installing the lab's and the tests' libraries"
 	@$(INSTALL) --editable '.[lab,test]'
 	@touch $@ $(VENV)/.lab
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "installing the libraries of \`make docs\`"
+	@$(INSTALL) --editable '.[docs]'
+	@touch $@
+
+constraints: ## write constraints.txt anew: the newest releases that pyproject.toml allows
+	@rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	@build/constraints/bin/python -m pip install -qq --editable '.[lab,test,bench,docs]'
+	@{ head -n 1 constraints.txt; build/constraints/bin/python -m pip freeze --exclude-editable | sort -f; } >build/constraints.txt
+	@mv build/constraints.txt constraints.txt && rm -rf build/constraints

@@ -1,3 +1,3 @@
 """A lab for a simple torrent network: a UDP tracker, TCP peers, and scenarios that hurt them on purpose."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
