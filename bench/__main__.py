@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 from bench import page
 from bench.rig import containers, machine
+from bench.rig.watched_process import NotSeenError
 from bench.section import CannotMeasureError, Context, SectionResult
-from tests.loopback.programs import NotSeen
 from torrentnet.lab.cli.output import print_table
 from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.errors import LabError
@@ -103,7 +103,7 @@ def command_of(options: argparse.Namespace) -> str:
 def _import_sections(names: Iterable[str], said: Progress) -> dict[str, Section]:
     found = {}
     for name in names:
-        module = f"bench.{name}"
+        module = f"bench.sections.{name}"
         if importlib.util.find_spec(module) is None:
             said(f"{name}: not written yet, left out")
             continue
@@ -136,7 +136,7 @@ def _run(options: argparse.Namespace, said: Progress) -> int:
         )
         try:
             answer = section.run(context)
-        except (CannotMeasureError, LabError, NotSeen) as error:
+        except (CannotMeasureError, LabError, NotSeenError) as error:
             said(f"{name} could not be measured: {error}")
             trouble.append(name)
             continue

@@ -1,1 +1,9 @@
-"""Programs that run in the benchmark's containers: small peers of other protocols and libraries to measure against."""
+"""Programs that run in the benchmark's containers: peers to compare with, and the load generators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+PROGRAMS: Final = Path(__file__).parent
+"""Where their files are; a container gets a copy of the one that it runs."""

@@ -1,8 +1,7 @@
 """How much memory a tracker's core takes for each peer: run in a container of its own, prints one JSON object.
 
-``fill_tracker.py PEERS SWARMS NAMED`` fills the core with PEERS peers in SWARMS swarms, every second one a seed.
-NAMED 1 makes them peers that keep this project's extension and send their names. The packets are real and pass
-through the core as those of the network do; journal and log are left out.
+``fill_tracker.py PEERS SWARMS NAMED``: PEERS peers in SWARMS swarms, half of them seeds. With NAMED 1 they use this
+project's extension and send their names. The packets are real and take the core's usual way; journal and log are off.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Many leechers of ours at once: ``crowd.py COUNT FILE TRACKER IP FIRST_PORT DIRECTORY``.
+"""Many leechers of ours at once: ``leechers.py COUNT FILE TRACKER IP FIRST_PORT DIRECTORY``.
 
 Starts them, says ``ready`` when all of them have picked their seed, and prints a line of JSON when all have the file:
 when (seconds since the epoch) each had it, and what it had of memory of its own then.

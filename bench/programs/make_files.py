@@ -1,4 +1,4 @@
-"""A file of random bytes under several names, each with a .torrent: ``prepare.py DIRECTORY BYTES TRACKER NAME...``.
+"""A file of random bytes under several names, each with a .torrent: ``make_files.py DIRECTORY BYTES TRACKER NAME...``.
 
 The names are hard links to one file. It is the name that makes the swarms of the programs different ones: their
 info-hashes differ. Runs in a container of the nodes' image, where the torrentnet package is.

@@ -1,7 +1,7 @@
 """The least that a transfer can be in Python: one connection, one thread, no protocol.
 
-``plain.py seed FILE ADDRESS PORT`` sends the file to whoever connects, by sendfile(2).
-``plain.py get ADDRESS PORT FILE HASHES PIECE_LENGTH`` receives it into one buffer, checks the SHA-1 of each piece,
+``plain_peer.py seed FILE ADDRESS PORT`` sends the file to whoever connects, by sendfile(2).
+``plain_peer.py get ADDRESS PORT FILE HASHES PIECE_LENGTH`` receives it into one buffer, checks the SHA-1 of each piece,
 writes the piece to its place, and prints a line of JSON with its times.
 """
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Self
 import docker.errors
 
 from bench.rig.cgroup import ControlGroup, ResourceUsage, anonymous_memory
+from bench.rig.network import make_network
+from bench.rig.watched_process import WatchedProcess
 from bench.section import CannotMeasureError
-from tests.loopback.programs import Watched
-from tests.networks import make_network
 from torrentnet.lab.engines.docker import cleanup, container_exec, images, labels
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.docker.helper_containers import owner_labels
@@ -82,8 +82,8 @@ def remove_own() -> None:
             made.close()
 
 
-class Container(Watched):
-    """One running container. Its lines, and events among them, are those of :class:`Watched`."""
+class Container(WatchedProcess):
+    """One running container. Its lines, and events among them, are those of :class:`WatchedProcess`."""
 
     def __init__(self, client: docker.DockerClient, name: str, ident: str, address: IPv4Address) -> None:
         self._client = client
@@ -102,7 +102,7 @@ class Container(Watched):
         return self.group.read()
 
     def until_text(self, text: str, deadline: float) -> str:
-        """Wait for a line that holds ``text``; gives it. Raises NotSeen with all that the program said instead."""
+        """Wait for a line that holds ``text``; gives it. Raises NotSeenError with all that the program said instead."""
         return self.until_line(lambda line: text in line, repr(text), deadline)
 
     def pause(self) -> None:

@@ -59,7 +59,7 @@ def measure_crowd(field: BytesRig, run: int) -> CrowdResult:
     seed = field.start(f"seed-crowd-{run}", "peer.py", "share", f"{folder}/crowd.bin", at, f"{{ip}}:{PEER_PORT}")
     seed.until("state", state="seed", deadline=TRANSFER_S)
     seed.pause()
-    words = ("crowd.py", str(LEECHERS), "crowd.bin", at, "{ip}", str(FIRST_PORT), f"{folder}/got")
+    words = ("leechers.py", str(LEECHERS), "crowd.bin", at, "{ip}", str(FIRST_PORT), f"{folder}/got")
     leechers = field.start(f"crowd-{run}", "python3", *words, program=words[0])
     leechers.until_text("ready", TRANSFER_S)
     before = seed.usage().cpu_s

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.programs import PROGRAMS
 from bench.rig.containers import MEMORY, Container, Rig, Sampler
 from bench.rig.idle import busy_seconds
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 TRANSFER_S = 90.0
 TRACKER_PORT, PEER_PORT = 6771, 6881
-PROGRAMS = Path(__file__).parents[1] / "programs"
 OURS, PLAIN, LIBTORRENT, ARIA2 = "torrentnet", "plain Python", "libtorrent", "aria2"
 COMPETITORS = (OURS, PLAIN, LIBTORRENT, ARIA2)
 FILES = {OURS: "ours.bin", PLAIN: "plain.bin", LIBTORRENT: "libtorrent.bin", ARIA2: "aria2.bin"}
@@ -70,7 +69,7 @@ class BytesRig:
         self.files = rig.memory(image, memory)
         # A file of the volume, because a container's own root may be read-only one day.
         prepare = (PROGRAMS / "make_files.py").read_text(encoding="utf-8")
-        self.files.run("sh", "-c", f"cat >/tmp/prepare.py <<'END'\n{prepare}END")
+        self.files.run("sh", "-c", f"cat >/tmp/make_files.py <<'END'\n{prepare}END")
 
     def start(self, name: str, *words: str, program: str = "", address: IPv4Address | None = None) -> Container:
         """Start a container; ``{ip}`` in its words stands for its address, ``program`` is one of :data:`PROGRAMS`."""
@@ -88,7 +87,7 @@ class BytesRig:
 
     def prepare(self, folder: str, size: int, tracker: str, *names: str) -> int:
         """Make a file under several names; gives the piece length."""
-        return int(self.files.run("python3", "/tmp/prepare.py", folder, str(size), tracker, *names))
+        return int(self.files.run("python3", "/tmp/make_files.py", folder, str(size), tracker, *names))
 
 
 class WaitingSeeds:
@@ -114,7 +113,7 @@ class WaitingSeeds:
             box = self._field.start(self._name("seed-ours"), *words)
             box.until("state", state="seed", deadline=TRANSFER_S)
         elif program == PLAIN:
-            words = ("plain.py", "seed", file, "{ip}", str(PEER_PORT))
+            words = ("plain_peer.py", "seed", file, "{ip}", str(PEER_PORT))
             box = self._field.start(self._name("seed-plain"), "python3", *words, program=words[0])
             box.until_text("ready", TRANSFER_S)
         elif program == LIBTORRENT:
@@ -135,8 +134,8 @@ class WaitingSeeds:
             words = ("peer.py", "get", FILES[program], self._at, f"{{ip}}:{PEER_PORT}", "--dir", target)
             return self._field.start(self._name("leecher-ours"), *words)
         if program == PLAIN:
-            words = ("plain.py", "get", seed, str(PEER_PORT), f"{target}/{FILES[program]}", f"{self._folder}/hashes")
-            words = (*words, str(self._piece_length))
+            files = (f"{target}/{FILES[program]}", f"{self._folder}/hashes")
+            words = ("plain_peer.py", "get", seed, str(PEER_PORT), *files, str(self._piece_length))
             return self._field.start(self._name("leecher-plain"), "python3", *words, program=words[0])
         if program == LIBTORRENT:
             words = ("libtorrent_peer.py", f"{file}.torrent", target, f"{{ip}}:{PEER_PORT}", f"{seed}:{PEER_PORT}")

@@ -1,17 +1,17 @@
 """The tracker beside opentracker: announces a second, look-ups, memory for each peer.
 
-Both run in containers on a bridge of their own and are pinned to one processor, the load generator
-(``tracker_load.c``) to another. They are measured in turns. A second measure stands beside the rate: answers for each
-second of processor time that the server used, which says the same on a machine that others keep busy too.
+Both run in containers on a bridge of their own and are pinned to one processor, the load generator (``tracker_load.c``)
+to another. They are measured in turns. A second measure is given beside the rate: replies for each second of processor
+time that the server used. It is the same on a machine that other programs keep busy.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import plots as pictures
+from bench.programs import PROGRAMS
 from bench.rig.cgroup import anonymous_memory
 from bench.rig.containers import Rig
 from bench.rig.idle import IdleWaiter
@@ -33,6 +33,9 @@ from bench.spread import Spread, ratios, with_prefix
 from torrentnet.lab.engines.docker import images
 from torrentnet.lab.home.paths import checkout_root
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NAME = "tracker"
 TITLE = "Tracker: announces, look-ups, memory"
 OURS, THEIRS = "torrentnet", "opentracker"
@@ -41,6 +44,7 @@ SWARMS = ((1, 2_000), (100, 20_000))
 SECONDS, QUICK_SECONDS = 2.0, 1.0
 PEERS, QUICK_PEERS = 1_000_000, 100_000
 """For the memory."""
+FILL = "fill_tracker.py"
 FILL_S = 400.0
 """For filling a tracker on a machine that is busy with other things; on a quiet one it takes 10 to 25 s."""
 WAIT_S, QUICK_WAIT_S, WAIT_EACH_S = 20.0, 3.0, 4.0
@@ -131,9 +135,11 @@ def _lookups(running: TrackerRig, context: Context) -> dict[str, dict[str, Rates
 def _memory(rig: Rig, node: str, clients: str, binary: bytes, context: Context) -> dict[str, float]:
     """Bytes a peer, by what they are of."""
     peers = QUICK_PEERS if context.quick else PEERS
-    script = Path(__file__).parents[1].joinpath("programs", "fill_tracker.py").read_bytes()
+    script = (PROGRAMS / FILL).read_bytes()
     found: dict[str, float] = {}
-    box = rig.start("memory", ["sleep", "infinity"], image_name=node, cpuset=SERVER_CPU, files={"fill.py": script})
+    box = rig.start(
+        "memory", ["sleep", "infinity"], image_name=node, cpuset=SERVER_CPU, files={"fill_tracker.py": script}
+    )
     cases = (
         ("standard clients, 1 swarm", 1, 0),
         ("standard clients, 100 swarms", 100, 0),
@@ -141,7 +147,7 @@ def _memory(rig: Rig, node: str, clients: str, binary: bytes, context: Context) 
     )
     for title, swarms, named in cases:
         context.say(f"memory: {peers:,} {title}")
-        answer = json.loads(box.run("python3", "/data/fill.py", str(peers), str(swarms), str(named), timeout=FILL_S))
+        answer = json.loads(box.run("python3", f"/data/{FILL}", str(peers), str(swarms), str(named), timeout=FILL_S))
         found[f"{OURS}, {title}"] = answer["bytes"]
     box.remove()
     for swarms in (1, 100):

@@ -1,6 +1,6 @@
-"""Our tracker, opentracker and the load generator, each in a container, and runs of one against another.
+"""Run our tracker, opentracker and the load generator, each in a container, and load one tracker at a time.
 
-The servers are pinned to one processor, the load to another.
+The trackers are pinned to one processor, the load generator (``tracker_load.c``) to another.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.programs import PROGRAMS
 from bench.rig.containers import MEMORY, Rig
 from bench.section import CannotMeasureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Address
+    from pathlib import Path
 
     from bench.rig.containers import Container
     from bench.rig.idle import IdleWaiter
@@ -55,7 +56,7 @@ def build_load(directory: Path) -> bytes:
             "the load generator is built with gcc, which is not here: apt-get install gcc libc6-dev"
         )
     program = directory / "load"
-    source = Path(__file__).parents[1] / "programs" / "tracker_load.c"
+    source = PROGRAMS / "tracker_load.c"
     made = subprocess.run(
         [compiler, "-O2", "-static", "-o", str(program), str(source)], capture_output=True, text=True, check=False
     )
@@ -65,10 +66,7 @@ def build_load(directory: Path) -> bytes:
 
 
 def opentracker_whitelist(swarms: int) -> bytes:
-    """The info-hashes of the load generator's swarms, as opentracker reads them.
-
-    It must agree with ``tracker_load.c``.
-    """
+    """Return the info-hashes of the load generator's swarms, as opentracker reads them: those of ``tracker_load.c``."""
     lines = []
     for swarm in range(swarms):
         middle = bytes([0xB5]) * 12

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.rig.network import make_network
 from tests.integration.engines import DOCKER, on, on_all
 from tests.integration.helpers import END_S, SCENARIOS, Running, command, compose, environment, torrentnet
-from tests.networks import make_network
 from torrentnet.lab.engines.docker import cleanup, labels
 from torrentnet.lab.engines.docker.helper_containers import owner_labels
 from torrentnet.lab.engines.types import Mode

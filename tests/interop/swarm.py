@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.loopback.programs import Watched
-from tests.networks import make_network
+from bench.rig.network import make_network
+from bench.rig.watched_process import WatchedProcess
 from torrentnet.lab.engines.docker import cleanup, labels
 from torrentnet.lab.engines.owner import Owner, pid_namespace
 from torrentnet.lab.engines.subnets import assign_addresses
@@ -41,7 +41,7 @@ ARIA = (
 )
 
 
-class Container(Watched):
+class Container(WatchedProcess):
     """One running container; its output is watched."""
 
     def __init__(self, client: docker.DockerClient, name: str, identity: str, address: IPv4Address) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.loopback.programs import ANYWHERE, DEADLINE_S, PEER, make_file
+from bench.rig.watched_process import DEADLINE_S
+from tests.loopback.programs import ANYWHERE, PEER, make_file
 from torrentnet.wire.info import make_info
 from torrentnet.wire.metainfo import torrent_with_url
 
