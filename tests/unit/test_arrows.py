@@ -1,150 +1,172 @@
-"""The arrows between the rooms, and what no file of the repository may hold."""
+"""The rooms of the package: who imports whom, how large a folder is, where a module is tested, what a class is called.
+
+Each list of exceptions below only ever shrinks; an entry that is no longer needed is taken out.
+"""
 
 from __future__ import annotations
 
 import ast
-import configparser
-import inspect
-import os
-import re
-import shutil
-import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from scripts import rooms
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "torrentnet"
+ROOT: Final = rooms.ROOT
+PACKAGE: Final = ROOT / rooms.PACKAGE
+TESTS: Final = ROOT / "tests" / "unit"
+MAX_MODULES: Final = 14
+"""In one folder, its ``__init__.py`` not counted."""
 
-MAY_KNOW: dict[str, set[str]] = {
-    "wire": set(),
-    "runtime": {"wire"},
-    "console": {"wire", "runtime"},
-    "tracker": {"wire", "runtime", "console"},
-    "peer": {"wire", "runtime", "console"},
-    "adapters": {"wire", "runtime", "console"},
-    "lab": {"shaper", "wire", "runtime"},
-    "shaper": {"wire", "runtime", "console"},
-}
-"""Room -> the other rooms that it may import."""
-IN_THE_IMAGE = ("wire", "console", "tracker", "peer", "adapters", "shaper", "runtime")
-BESIDE = {"adapters": {"libtorrent"}}
-"""What a room takes beside the standard library, where it is there."""
-PROGRAMS = {"tracker.py": "tracker", "peer.py": "peer"}
+IN_THE_IMAGE: Final = ("wire", "runtime", "console", "tracker", "peer", "adapters", "shaper")
+BESIDE: Final = {"adapters": {"libtorrent"}}
+"""What a room imports beside the standard library, where it is there."""
+PROGRAMS: Final = {"tracker.py": "tracker", "peer.py": "peer"}
 """File at the top of the repository -> the room that it starts."""
 
+# -- the exceptions ----------------------------------------------------------------------------------
 
-class Import(str):
-    """A module's full name, as it is imported."""
-
-    @property
-    def room(self) -> str | None:
-        """Our room that it belongs to; None for other people's modules and for the package itself."""
-        first, _, rest = self.partition(".")
-        room = rest.split(".")[0]
-        return room if first == "torrentnet" and room in MAY_KNOW else None
-
-
-def _imports(path: Path) -> Iterator[tuple[int, Import]]:
-    """Line and full name of everything that the file imports, wherever in it and under whatever condition."""
-    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text("utf-8"), str(path))):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, Import(alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            base = [*package[: len(package) - node.level + 1]] if node.level else []
-            base += node.module.split(".") if node.module else []
-            for alias in node.names:
-                yield node.lineno, Import(".".join([*base, alias.name]))
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"__import__", "importlib.import_module"}:
-            name = node.args[0]
-            assert isinstance(name, ast.Constant), f"{path}:{node.lineno}: nobody can see what this imports"
-            yield node.lineno, Import(name.value)
+ARROWS_TO_REMOVE: Final[set[tuple[str, str]]] = {
+    ("torrentnet.lab.engines", "torrentnet.lab.home"),
+    ("torrentnet.lab.network", "torrentnet.lab.home"),
+    ("torrentnet.lab.scenario", "torrentnet.lab.home"),
+    ("torrentnet.peer.scheduling", "torrentnet.peer.strategies"),
+    ("torrentnet.peer.scheduling", "torrentnet.peer.transfer"),
+    ("torrentnet.tracker.swarms", "torrentnet.tracker.journal"),
+}
+"""Folder or module -> the one that it should not import."""
+CYCLES_TO_REMOVE: Final[set[str]] = {
+    "torrentnet.lab.scenario.resolve.context",
+    "torrentnet.lab.scenario.resolve.event_refs",
+    "torrentnet.tracker.swarms.peer_table",
+    "torrentnet.tracker.swarms.swarm",
+}
+"""Modules that import each other."""
+FOLDERS_TO_SPLIT: Final[set[str]] = set()
+MODULES_TO_TEST: Final = set(Path(__file__).with_name("modules_to_test.txt").read_text("utf-8").split())
+"""Modules with behaviour that have neither a test module of their name nor a line that says where they are tested."""
+NAMES_TO_CHANGE: Final[set[str]] = {"Emit", "UsageError"}
+"""Public classes of one name in several modules."""
 
 
-def _files(room: str) -> list[Path]:
-    return sorted((PACKAGE / room).rglob("*.py"))
+# -- who may import whom -----------------------------------------------------------------------------
+
+GRAPH: Final = rooms.module_graph()
 
 
-def test_every_room_is_known() -> None:
-    rooms = {path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE}
-    assert rooms == set(MAY_KNOW)
-    assert {path.name for path in PACKAGE.glob("*.py")} <= {"__init__.py", "__main__.py"}
+def _forbidden(prefix: str, allowed: Mapping[str, frozenset[str]]) -> list[str]:
+    depth = prefix.count(".") + 1
+    found = []
+    for module, targets in GRAPH.items():
+        if module.startswith(f"{prefix}."):
+            room = rooms.room_of(module, depth)
+            for target in sorted(targets):
+                other = rooms.room_of(target, depth)
+                listed = target.startswith(f"{prefix}.") and other in allowed
+                if (
+                    listed
+                    and other not in {room, *allowed.get(room, allowed)}
+                    and (f"{prefix}.{room}", f"{prefix}.{other}") not in ARROWS_TO_REMOVE
+                ):
+                    found.append(f"{module} -> {target}")
+    return found
 
 
-@pytest.mark.parametrize("room", MAY_KNOW)
-def test_a_room_knows_only_whom_it_may(room: str) -> None:
-    files = _files(room)
-    assert len(files) > 1
-    wrong = [
-        f"{path.relative_to(ROOT)}:{line}: {name}"
-        for path in files
-        for line, name in _imports(path)
-        if name.room is not None and name.room != room and name.room not in MAY_KNOW[room]
-    ]
-    assert not wrong
+@pytest.mark.parametrize("prefix", rooms.ARROWS)
+def test_every_room_has_its_arrows(prefix: str) -> None:
+    folder = ROOT / prefix.replace(".", "/")
+    modules = {path.stem for path in folder.glob("*.py")}
+    assert {path.name for path in folder.iterdir() if any(path.glob("*.py"))} == set(rooms.ARROWS[prefix]) - modules
+
+
+@pytest.mark.parametrize("prefix", rooms.ARROWS)
+def test_a_room_imports_only_what_it_may(prefix: str) -> None:
+    assert not _forbidden(prefix, rooms.ARROWS[prefix])
+
+
+@pytest.mark.parametrize("prefix", rooms.ARROWS)
+def test_the_arrows_have_no_cycle(prefix: str) -> None:
+    assert not rooms.cycles({room: set(others) for room, others in rooms.ARROWS[prefix].items()})
+
+
+def test_no_modules_import_each_other() -> None:
+    assert not [group for group in rooms.cycles(GRAPH) if not CYCLES_TO_REMOVE.issuperset(group)]
 
 
 @pytest.mark.parametrize("room", IN_THE_IMAGE)
-def test_what_runs_in_the_image_takes_only_the_standard_library(room: str) -> None:
+def test_what_runs_in_the_image_needs_only_the_standard_library(room: str) -> None:
+    files = sorted((PACKAGE / room).rglob("*.py"))
+    assert files
     wrong = [
-        f"{path.relative_to(ROOT)}:{line}: {name}"
-        for path in _files(room)
-        for line, name in _imports(path)
-        if name.split(".")[0] not in sys.stdlib_module_names | {"torrentnet"} | BESIDE.get(room, set())
+        f"{found.module}:{found.line}: {found.name}"
+        for path in files
+        for found in rooms.imports(path)
+        if found.name.split(".")[0] not in sys.stdlib_module_names | {rooms.PACKAGE} | BESIDE.get(room, set())
     ]
     assert not wrong
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_starts_its_own_room(program: str) -> None:
-    found = list(_imports(ROOT / program))
-    assert {name.room for _, name in found if name.room} == {PROGRAMS[program]}
-    assert all(name.split(".")[0] in sys.stdlib_module_names | {"torrentnet"} for _, name in found)
+    names = [found.name for found in rooms.imports(ROOT / program)]
+    ours = {rooms.room_of(name) for name in names if name.startswith(f"{rooms.PACKAGE}.")}
+    assert ours == {PROGRAMS[program]}
+    assert all(name.split(".")[0] in sys.stdlib_module_names | {rooms.PACKAGE} for name in names)
 
 
-def test_the_reader_of_imports_sees_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "torrentnet" / "peer" / "deep" / "x.py"
-    source.parent.mkdir(parents=True)
-    source.write_text(
-        "import torrentnet.lab.cli.app\n"
-        "from torrentnet import tracker\n"
-        "from torrentnet.lab import cli\n"
-        "from .. import storage\n"
-        "from ...lab import plan\n"
-        "def f():\n    import yaml\n"
-        "__import__('torrentnet.lab')\n"
-    )
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
-    assert [name for _, name in sorted(_imports(source))] == [
-        "torrentnet.lab.cli.app",
-        "torrentnet.tracker",
-        "torrentnet.lab.cli",
-        "torrentnet.peer.storage",
-        "torrentnet.lab.plan",
-        "yaml",
-        "torrentnet.lab",
-    ]
-    assert [name.room for _, name in sorted(_imports(source))] == ["lab", "tracker", "lab", "peer", "lab", None, "lab"]
+# -- how the code is laid out ------------------------------------------------------------------------
 
 
-# Docstrings
+@pytest.mark.parametrize("top", ["torrentnet", "bench", "tests", "scripts"])
+def test_no_folder_has_too_many_modules(top: str) -> None:
+    sizes: dict[str, int] = defaultdict(int)
+    for path in (ROOT / top).rglob("*.py"):
+        if path.stem not in {"__init__", "conftest"} and not path.name.startswith("test_"):
+            sizes[str(path.parent.relative_to(ROOT))] += 1
+    assert not {folder for folder, size in sizes.items() if size > MAX_MODULES} - FOLDERS_TO_SPLIT
 
 
-def _modules() -> list[Path]:
-    found = [*PACKAGE.rglob("*.py"), *(ROOT / program for program in PROGRAMS)]
-    return sorted(found)
+def _tested_elsewhere(tree: ast.Module) -> list[str]:
+    """The test files that a module's docstring names, in lines like ``Tested by tests/unit/wire/test_decoders.py.``"""
+    lines = (ast.get_docstring(tree) or "").replace("`", "").split("\n")
+    named = [line.removeprefix("Tested by ") for line in lines if line.startswith("Tested by tests/")]
+    return [name.rstrip(".,") for line in named for name in line.split() if name.startswith("tests/")]
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+def _module_of(test: Path) -> Path:
+    relative = test.relative_to(TESTS)
+    top = ROOT if relative.parts[0] == "bench" else PACKAGE
+    return top / relative.parent / relative.name.removeprefix("test_")
+
+
+def test_every_module_says_where_it_is_tested() -> None:
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        elsewhere = _tested_elsewhere(tree)
+        wrong += [
+            f"{path.relative_to(ROOT)}: {name} does not exist" for name in elsewhere if not (ROOT / name).exists()
+        ]
+        has_behaviour = any(isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) for node in ast.walk(tree))
+        mirror = TESTS / path.relative_to(PACKAGE).parent / f"test_{path.name}"
+        name = str(path.relative_to(ROOT))
+        if path.stem not in {"__init__", "__main__"} and has_behaviour and name not in MODULES_TO_TEST:
+            wrong += [] if mirror.exists() or elsewhere else [f"{name}: no {mirror.relative_to(ROOT)}"]
+    assert not wrong
+
+
+def test_every_unit_test_lies_where_its_module_does() -> None:
+    folders = {path.parent for path in TESTS.rglob("test_*.py")} - {TESTS}
+    assert not [str(folder) for folder in folders if not _module_of(folder / "test_x.py").parent.is_dir()]
+
+
+# -- names and docstrings ----------------------------------------------------------------------------
 
 
 def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.ClassDef | ast.FunctionDef]]:
@@ -155,94 +177,73 @@ def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.C
                 yield from _public(node.body, f"{prefix}{node.name}.")
 
 
-@pytest.mark.parametrize("path", _files("wire"), ids=lambda path: path.name)
+def test_a_public_class_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(str(path.relative_to(ROOT)))
+    assert not {name: found for name, found in places.items() if len(found) > 1 and name not in NAMES_TO_CHANGE}
+
+
+@pytest.mark.parametrize("path", sorted([*PACKAGE.rglob("*.py"), *(ROOT / name for name in PROGRAMS)]), ids=str)
+def test_a_module_says_what_it_is_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "wire").rglob("*.py")), ids=str)
 def test_what_is_public_in_wire_says_what_it_is_for(path: Path) -> None:
     silent = [name for name, node in _public(ast.parse(path.read_text("utf-8")).body) if not ast.get_docstring(node)]
     assert not silent
 
 
-# What no file may hold
+# -- the reader of imports ---------------------------------------------------------------------------
 
 
-def _repository() -> list[Path]:
-    """All files of the repository: those that git knows, and new ones that it does not ignore."""
-    if not shutil.which("git") or not (ROOT / ".git").exists():
-        pytest.skip("no git checkout")
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        check=True,
-        timeout=60,
+def test_the_reader_of_imports_sees_them_all(tmp_path: Path) -> None:
+    source = tmp_path / "torrentnet" / "peer" / "deep" / "x.py"
+    source.parent.mkdir(parents=True)
+    source.write_text(
+        "import torrentnet.lab.cli\n"
+        "from torrentnet import tracker\n"
+        "from torrentnet.lab import cli\n"
+        "from .. import storage\n"
+        "from ...lab import plan\n"
+        "def f():\n    import yaml\n"
+        "__import__('torrentnet.lab')\n"
     )
-    paths = (ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name)
-    # A file that is deleted but not yet out of the index is no longer there.
-    return [path for path in paths if path.is_file() and not path.is_symlink()]
-
-
-def _host_names(text: str) -> set[str]:
-    """Host names in URLs, without those that every machine has."""
-    found = re.findall(r"[a-z+]+://(?:[^/\s@\"']*@)?([A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A-Za-z])", text)
-    return {name.lower() for name in found if not name.lower().endswith(".localhost")}
-
-
-def _apt_sources() -> str:
-    apt = Path("/etc/apt")
-    files = [apt / "sources.list", apt / "apt.conf"]
-    for folder in ("sources.list.d", "apt.conf.d", "mirrors"):
-        files += sorted((apt / folder).glob("*"))
-    text = "\n".join(
-        path.read_text("utf-8", "replace") for path in files if path.is_file() and os.access(path, os.R_OK)
-    )
-    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("#", "//")))
-
-
-def _pip_settings() -> str:
-    home = Path.home()
-    files = [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", home / ".config" / "pip" / "pip.conf"]
-    files += [Path(sys.prefix) / "pip.conf", Path(sys.base_prefix) / "pip.conf"]
-    files += [Path(os.environ["PIP_CONFIG_FILE"])] if "PIP_CONFIG_FILE" in os.environ else []
-    values = [value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_")) and "://" in value]
-    for path in files:
-        if path.is_file() and os.access(path, os.R_OK):
-            parser = configparser.RawConfigParser()
-            parser.read(path, "utf-8")
-            values += [value for section in parser.sections() for _, value in parser.items(section)]
-    return "\n".join(values)
-
-
-def test_the_reader_of_host_names_finds_them() -> None:
-    text = (
-        "deb [signed-by=/x] http://mirror.example.org/debian x main\nhttps://user:secret@pip.example.com:8080/simple\n"
-    )
-    assert _host_names(text) == {"mirror.example.org", "pip.example.com"}
-    assert _host_names("http://127.0.0.1:8080/ http://localhost/ file:///x mirror+file:/etc/apt/x") == set()
-
-
-def test_no_file_names_a_host_that_packages_come_from() -> None:
-    """Where packages come from is the machine's business; the repository must build on any other, too."""
-    hosts = _host_names(_apt_sources()) | _host_names(_pip_settings())
-    if not hosts:
-        pytest.skip("this machine's apt and pip name no host")
-    wrong = [
-        str(path.relative_to(ROOT))
-        for path in _repository()
-        if any(host.encode("ascii") in path.read_bytes().lower() for host in hosts)
+    found = sorted(rooms.imports(source, tmp_path), key=lambda one: one.line)
+    assert [one.name for one in found] == [
+        "torrentnet.lab.cli",
+        "torrentnet.tracker",
+        "torrentnet.lab.cli",
+        "torrentnet.peer.storage",
+        "torrentnet.lab.plan",
+        "yaml",
+        "torrentnet.lab",
     ]
-    assert not wrong
+    assert {one.module for one in found} == {"torrentnet.peer.deep.x"}
 
 
-def test_no_file_names_the_place_of_this_checkout() -> None:
-    if len(ROOT.parts) < 3:
-        pytest.skip("the checkout lies in a directory that any file may name")
-    here = re.compile(re.escape(os.fsencode(ROOT)) + rb"(?![\w-])")
-    assert not [str(path.relative_to(ROOT)) for path in _repository() if here.search(path.read_bytes())]
+def test_an_import_that_nobody_can_see_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "torrentnet" / "x.py"
+    source.parent.mkdir()
+    source.write_text("import importlib\nimportlib.import_module(name)\n")
+    with pytest.raises(SyntaxError, match="must be a literal"):
+        list(rooms.imports(source, tmp_path))
 
 
-def test_this_test_names_none_itself() -> None:
-    source = inspect.getsource(sys.modules[__name__])
-    assert set(re.findall(r"https?://([\w.:@-]+)", source)) <= {
-        "mirror.example.org",
-        "user:secret@pip.example.com:8080",
-        "127.0.0.1:8080",
-        "localhost",
-    }
+def test_a_name_belongs_to_the_nearest_module() -> None:
+    known = {"torrentnet": Path(), "torrentnet.lab": Path(), "torrentnet.lab.plan": Path()}
+    assert rooms.resolve("torrentnet.lab.plan.Plan", known) == "torrentnet.lab.plan"
+    assert rooms.resolve("torrentnet.lab.open", known) == "torrentnet.lab"
+    assert rooms.resolve("yaml.dump", known) is None
+
+
+def test_cycles_are_found_through_others() -> None:
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set()}
+    assert rooms.cycles(graph) == [["a", "b", "c"]]
+
+
+def test_an_arrow_that_follows_from_others_is_not_drawn() -> None:
+    assert rooms.without_shortcuts({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}

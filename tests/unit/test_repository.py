@@ -1,0 +1,100 @@
+"""What no file of the repository may contain: names of machines, registries and checkouts."""
+
+from __future__ import annotations
+
+import configparser
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _repository() -> list[Path]:
+    """All files of the repository: those that git knows, and new ones that it does not ignore."""
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        pytest.skip("no git checkout")
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    paths = (ROOT / os.fsdecode(name) for name in listed.stdout.split(b"\0") if name)
+    # A file that is deleted but not yet out of the index is no longer there.
+    return [path for path in paths if path.is_file() and not path.is_symlink()]
+
+
+def _host_names(text: str) -> set[str]:
+    """Host names in URLs, without those that every machine has."""
+    found = re.findall(r"[a-z+]+://(?:[^/\s@\"']*@)?([A-Za-z0-9.-]+\.[A-Za-z0-9-]*[A-Za-z])", text)
+    return {name.lower() for name in found if not name.lower().endswith(".localhost")}
+
+
+def _apt_sources() -> str:
+    apt = Path("/etc/apt")
+    files = [apt / "sources.list", apt / "apt.conf"]
+    for folder in ("sources.list.d", "apt.conf.d", "mirrors"):
+        files += sorted((apt / folder).glob("*"))
+    text = "\n".join(
+        path.read_text("utf-8", "replace") for path in files if path.is_file() and os.access(path, os.R_OK)
+    )
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("#", "//")))
+
+
+def _pip_settings() -> str:
+    home = Path.home()
+    files = [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", home / ".config" / "pip" / "pip.conf"]
+    files += [Path(sys.prefix) / "pip.conf", Path(sys.base_prefix) / "pip.conf"]
+    files += [Path(os.environ["PIP_CONFIG_FILE"])] if "PIP_CONFIG_FILE" in os.environ else []
+    values = [value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_")) and "://" in value]
+    for path in files:
+        if path.is_file() and os.access(path, os.R_OK):
+            parser = configparser.RawConfigParser()
+            parser.read(path, "utf-8")
+            values += [value for section in parser.sections() for _, value in parser.items(section)]
+    return "\n".join(values)
+
+
+def test_the_reader_of_host_names_finds_them() -> None:
+    text = (
+        "deb [signed-by=/x] http://mirror.example.org/debian x main\nhttps://user:secret@pip.example.com:8080/simple\n"
+    )
+    assert _host_names(text) == {"mirror.example.org", "pip.example.com"}
+    assert _host_names("http://127.0.0.1:8080/ http://localhost/ file:///x mirror+file:/etc/apt/x") == set()
+
+
+def test_no_file_names_a_host_that_packages_come_from() -> None:
+    """Where packages come from is the business of each machine: the repository must build on any other, too."""
+    hosts = _host_names(_apt_sources()) | _host_names(_pip_settings())
+    if not hosts:
+        pytest.skip("this machine's apt and pip name no host")
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in _repository()
+        if any(host.encode("ascii") in path.read_bytes().lower() for host in hosts)
+    ]
+    assert not wrong
+
+
+def test_no_file_names_the_place_of_this_checkout() -> None:
+    if len(ROOT.parts) < 3:
+        pytest.skip("the checkout lies in a directory that any file may name")
+    here = re.compile(re.escape(os.fsencode(ROOT)) + rb"(?![\w-])")
+    assert not [str(path.relative_to(ROOT)) for path in _repository() if here.search(path.read_bytes())]
+
+
+def test_this_test_names_none_itself() -> None:
+    source = inspect.getsource(sys.modules[__name__])
+    assert set(re.findall(r"https?://([\w.:@-]+)", source)) <= {
+        "mirror.example.org",
+        "user:secret@pip.example.com:8080",
+        "127.0.0.1:8080",
+        "localhost",
+    }
