@@ -166,7 +166,9 @@ class Lab(LabLifecycle):
         return self.outcome
 
     def _take_applied(self, applied: AppliedEvent) -> None:
-        self._recorder.lab("applied", **{key: value for key, value in applied.row().items() if value is not None})
+        self._recorder.write_lab_event(
+            "applied", **{key: value for key, value in applied.row().items() if value is not None}
+        )
         self._view.event_applied(applied)
         # Expectations may count from this event.
         self.nodes.poke()

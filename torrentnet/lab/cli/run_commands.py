@@ -19,6 +19,7 @@ from torrentnet.lab.home.cleanup import remove_orphans, take_down, take_down_run
 from torrentnet.lab.home.lab_store import read_running_lab
 from torrentnet.lab.home.paths import lab_home
 from torrentnet.lab.report import result
+from torrentnet.lab.report.summary import verdict_lines
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.scenario.catalog import find_plan, parse_settings
 from torrentnet.lab.scenario.plan import Role
@@ -65,7 +66,7 @@ def play(
         if as_json:
             print_json(result.result_document(lab.outcome))
         else:
-            for line in result.verdict_lines(lab.outcome, home, hint):
+            for line in verdict_lines(lab.outcome, home, hint):
                 view.print_line(line)
         if code is None:
             if mode is Mode.UP and not as_json:

@@ -73,8 +73,8 @@ class LabState:
             self._record(line, event)
         with self._changed:
             self._lines[line.node].append(line.text)
-            for tally in self._tallies[line.node].values():
-                tally.take(line, event)
+            for counter in self._tallies[line.node].values():
+                counter.add(line, event)
             if event is not None:
                 self._keep(event)
             self._version += 1

@@ -92,7 +92,7 @@ class LabLifecycle(NetworkVerbs):
         self._capabilities: Capabilities | None = None
         self.faults = NetworkFaults(engine, self._find_capabilities, on_change=self._write_faults)
         self._undo_handles: list[UndoHandle] = []
-        self.nodes = LabState(self._nodes, self._recorder.take)
+        self.nodes = LabState(self._nodes, self._recorder.write_line)
         """What is known of every node."""
         for expected in plan.expectations:
             if isinstance(expected, LogCheckPlan):
@@ -154,8 +154,8 @@ class LabLifecycle(NetworkVerbs):
             start_initial_nodes(self.plan, self.engine, self.nodes)
             self.faults.warm()
             self.clock = LabClock()
-            self._recorder.begin(self.clock.epoch)
-            self._recorder.lab("zero")
+            self._recorder.set_epoch(self.clock.epoch)
+            self._recorder.write_lab_event("zero")
             self._view.set_clock(self.clock)
 
     def _create_nodes(self, gate: str) -> None:
@@ -192,7 +192,7 @@ class LabLifecycle(NetworkVerbs):
         return self.clock
 
     def _take_state(self, change: StateChange) -> None:
-        self._recorder.lab("node", of=change.node, state=str(change.state), at=show_time(change.time))
+        self._recorder.write_lab_event("node", of=change.node, state=str(change.state), at=show_time(change.time))
         self.nodes.take_state(change)
 
     def _find_capabilities(self) -> Capabilities:

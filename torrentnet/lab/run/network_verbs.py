@@ -143,7 +143,7 @@ class NetworkVerbs(NodeVerbs):
     def _lay(self, patch: LinkOverride) -> NetworkFault:
         laid = self.faults.lay(patch)
         fault = NetworkFault(self.faults, laid, patch, self._lifted)
-        self._recorder.lab("laid", text=patch.text, set_in=list(laid.nodes))
+        self._recorder.write_lab_event("laid", text=patch.text, set_in=list(laid.nodes))
         if laid.problems:
             fault.end()
             raise LabError(f"{patch.text} cannot be set: {'; '.join(laid.problems)}", exit_code=EXIT_FAILED)
@@ -152,7 +152,7 @@ class NetworkVerbs(NodeVerbs):
 
     def _lifted(self, fault: NetworkFault) -> None:
         measured = {"measured": fault.measured.row()} if fault.measured is not None else {}
-        self._recorder.lab("lifted", text=fault.patch.text, **measured)
+        self._recorder.write_lab_event("lifted", text=fault.patch.text, **measured)
 
     def _links(
         self, between: NodeSelection | None, from_: NodeSelection | None, to: NodeSelection | None

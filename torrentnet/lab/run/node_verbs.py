@@ -122,7 +122,7 @@ class NodeVerbs:
         else:
             with ThreadPoolExecutor(MAX_PARALLEL_NODES, "node") as hands:
                 list(hands.map(act, nodes))
-        self._recorder.lab(str(verb), nodes=list(nodes), began=began)
+        self._recorder.write_lab_event(str(verb), nodes=list(nodes), began=began)
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind while it goes on: every line and every event, written as it comes."""
+"""The record of a run: every line and every event, written as it arrives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.events import Event, show_time
@@ -17,21 +17,23 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.types import LogLine
 
-LATEST = "latest"
-MAX_PER_SECOND = 100
-LAB_NODE = "lab"
-"""Who says what the lab itself has done."""
+LATEST: Final = "latest"
+MAX_PER_SECOND: Final = 100
+"""Runs of one scenario that begin in the same second."""
+LAB_NODE: Final = "lab"
+"""In place of a node's name, for what the lab itself has done."""
 
 
 def make_run_directory(runs: Path, scenario: str) -> Path:
-    """A new directory ``<runs>/<scenario>/<start time>`` for one lab, and a link ``latest`` beside it."""
+    """Create ``<runs>/<scenario>/<start time>`` for one lab's record, and a link ``latest`` beside it."""
     path = make_dated_directory(runs, scenario)
     (path / "logs").mkdir()
     return path
 
 
 def make_dated_directory(runs: Path, scenario: str) -> Path:
-    """The same without what a lab needs in it."""
+    """Create ``<runs>/<scenario>/<start time>`` and a link ``latest`` beside it. Raises LabError."""
+    # No colon: Compose separates files with it.
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     folder = runs / scenario
     try:
@@ -42,25 +44,22 @@ def make_dated_directory(runs: Path, scenario: str) -> Path:
                 path.mkdir()
             except FileExistsError:
                 continue
-            _link_latest(folder, path.name)
+            temporary = folder / f".{LATEST}.{path.name}"
+            temporary.symlink_to(path.name)
+            temporary.replace(folder / LATEST)
             return path
     except OSError as error:
         raise LabError(
             f"the run's directory cannot be created: {error.strerror}: {error.filename}",
-            hint="`--runs DIR` names another place",
+            hint="name another place with `--runs DIR`",
         ) from error
     raise LabError(f"{MAX_PER_SECOND} runs began in the same second in {folder}")
 
 
-def _link_latest(folder: Path, name: str) -> None:
-    temporary = folder / f".{LATEST}.{name}"
-    temporary.symlink_to(name)
-    temporary.replace(folder / LATEST)
-
-
 class Recorder:
-    """Writes ``logs/<node>.log`` (lines as they were printed) and ``events.jsonl`` (events of all nodes and the lab, on
-    the engine's clock). Safe to call from any thread; what comes after ``close`` is dropped.
+    """Writes ``logs/<node>.log`` (the lines) and ``events.jsonl`` (the events of all nodes and of the lab).
+
+    Times are on the engine's clock. Safe to call from any thread; what arrives after :meth:`close` is dropped.
     """
 
     def __init__(self, directory: Path, nodes: Iterable[str]) -> None:
@@ -71,12 +70,12 @@ class Recorder:
             node: (directory / "logs" / f"{node}.log").open("w", encoding="utf-8", buffering=1) for node in nodes
         }
 
-    def begin(self, epoch: float) -> None:
-        """t = 0 was then; events from now on carry their time after it too."""
+    def set_epoch(self, epoch: float) -> None:
+        """Set t = 0 (seconds since the epoch): from now on events carry their time after it, too."""
         self._epoch = epoch
 
-    def take(self, line: LogLine, event: Event | None) -> None:
-        """A node has printed a line."""
+    def write_line(self, line: LogLine, event: Event | None) -> None:
+        """Record a line of a node, and the event that it is."""
         with self._lock:
             if self._events.closed:
                 return
@@ -84,8 +83,8 @@ class Recorder:
             if event is not None:
                 self._write(line.node, line.time, event.name, dict(event.fields))
 
-    def lab(self, name: str, **fields: object) -> None:
-        """The lab has done something."""
+    def write_lab_event(self, name: str, **fields: object) -> None:
+        """Record something that the lab has done."""
         with self._lock:
             if not self._events.closed:
                 self._write(LAB_NODE, time.time(), name, fields)
@@ -98,7 +97,7 @@ class Recorder:
         self._events.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
-        """Write no more."""
+        """Close every file."""
         with self._lock:
             for file in (self._events, *self._logs.values()):
                 file.close()

@@ -11,6 +11,8 @@ import pytest
 from tests.unit.lab import golden
 from tests.unit.lab.fakes import event, leecher, make_plan, seeder
 from torrentnet.lab.report import result
+from torrentnet.lab.report.junit import junit_xml
+from torrentnet.lab.report.summary import headline, verdict_lines
 from torrentnet.lab.run.timeline.applied_event import AppliedEvent
 from torrentnet.lab.scenario.plan import At, HasCheckPlan, KillPlan, Severity, StateCheckPlan, Within
 from torrentnet.lab.verdict.expectation import ExpectationResult, NodeResult
@@ -97,7 +99,7 @@ FAILED = outcome(Verdict.FAIL, (BAD, FINE), (KILLED, IN_VAIN))
 
 
 def lines(one: Outcome, hint: str = "") -> str:
-    return "\n".join(result.verdict_lines(one, HOME, hint)) + "\n"
+    return "\n".join(verdict_lines(one, HOME, hint)) + "\n"
 
 
 def test_a_run_that_passed() -> None:
@@ -124,7 +126,7 @@ def warned() -> Outcome:
 
 def test_a_warning_and_own_words() -> None:
     golden.check("verdict_warned.txt", lines(warned()))
-    golden.check("junit_warned.xml", result.junit_xml(warned()))
+    golden.check("junit_warned.xml", junit_xml(warned()))
     rows = json.loads(json.dumps(result.result_document(warned())))["expectations"]
     assert [(row["level"], row["passed"], row["says"]) for row in rows] == [
         ("failure", True, "everybody has it"),
@@ -139,7 +141,7 @@ def test_own_words_for_a_failure() -> None:
     shown = lines(outcome(Verdict.FAIL, (own,)))
     assert "  FAIL  somebody lacks it\n        leecher-2: 3 of 12 pieces" in shown
     assert "        expected: leecher-1, leecher-2 have a.txt within 9s\n" in shown
-    assert 'message="somebody lacks it: 3 of 12' in result.junit_xml(outcome(Verdict.FAIL, (own,)))
+    assert 'message="somebody lacks it: 3 of 12' in junit_xml(outcome(Verdict.FAIL, (own,)))
 
 
 def test_a_run_that_could_not_be_judged() -> None:
@@ -152,9 +154,7 @@ def test_a_run_that_could_not_be_judged() -> None:
 def test_a_run_with_nothing_expected() -> None:
     from dataclasses import replace
 
-    assert "PASSED, nothing was expected" in result.headline(
-        replace(PASSED, plan=make_plan(), judgements=(), timeline=())
-    )
+    assert "PASSED, nothing was expected" in headline(replace(PASSED, plan=make_plan(), judgements=(), timeline=()))
 
 
 @pytest.mark.parametrize(
@@ -169,13 +169,13 @@ def test_result_json() -> None:
 
 
 def test_junit() -> None:
-    golden.check("junit.xml", result.junit_xml(FAILED))
-    suite = ET.fromstring(result.junit_xml(FAILED))
+    golden.check("junit.xml", junit_xml(FAILED))
+    suite = ET.fromstring(junit_xml(FAILED))
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "2", "0")
 
 
 def test_junit_holds_what_xml_cannot() -> None:
     wild = NodeResult("leecher-1", False, "no `\x1b[31m\x00<&>`", None, "")
-    text = result.junit_xml(outcome(Verdict.FAIL, (ExpectationResult(HAS, (wild,)),)))
+    text = junit_xml(outcome(Verdict.FAIL, (ExpectationResult(HAS, (wild,)),)))
     assert "\x1b" not in text
     assert ET.fromstring(text).find(".//failure") is not None

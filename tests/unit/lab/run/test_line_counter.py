@@ -1,4 +1,4 @@
-"""Lines of a log that are counted as they come."""
+"""Lines of a log are counted as they arrive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STAMP = "2026-11-23T12:29:11.123Z"
 
 def feed(counted: LineCounter, *times: float, text: str = f"{STAMP} bad_piece peer=bad piece=3") -> None:
     for time in times:
-        counted.take(LogLine("n", time, text), parse("n", time, text))
+        counted.add(LogLine("n", time, text), parse("n", time, text))
 
 
 @pytest.mark.parametrize(
@@ -30,18 +30,18 @@ def feed(counted: LineCounter, *times: float, text: str = f"{STAMP} bad_piece pe
         (LogPattern(event="bad_piece", fields=(("peer", "ba"),)), False),
     ],
 )
-def test_which_lines_are_meant(pattern: LogPattern, yes: bool) -> None:
+def test_which_lines_match(pattern: LogPattern, yes: bool) -> None:
     text = f"{STAMP} bad_piece peer=bad piece=3"
     assert line_matches(pattern, text, parse("n", 1.0, text)) is yes
 
 
-def test_an_event_is_no_text_that_reads_like_one() -> None:
+def test_text_that_reads_like_an_event_is_not_one() -> None:
     text = "it said: bad_piece peer=bad"
     assert not line_matches(LogPattern(event="bad_piece"), text, parse("n", 1.0, text))
     assert line_matches(LogPattern(text="bad_piece"), text, None)
 
 
-def test_lines_count_in_a_span_of_time() -> None:
+def test_lines_are_counted_in_an_interval() -> None:
     counted = LineCounter(LogPattern(event="bad_piece"))
     feed(counted, 1.0, 2.0, 3.0)
     feed(counted, 2.5, text="nothing of the kind")

@@ -35,14 +35,14 @@ def test_an_unwritable_place_is_an_error_with_a_hint(tmp_path: Path) -> None:
 def test_lines_and_events_are_written_at_once(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     recorder = Recorder(tmp_path, ["a"])
-    recorder.take(LogLine("a", 10.0, "hällo"), None)
-    recorder.take(LogLine("a", 11.0, "T picked peer=x"), Event("a", 11.0, "picked", {"peer": "x"}))
-    recorder.begin(12.0)
-    recorder.take(LogLine("a", 12.5, "T tracker_back"), Event("a", 12.5, "tracker_back"))
-    recorder.lab("kill", nodes=["a"])
+    recorder.write_line(LogLine("a", 10.0, "hällo"), None)
+    recorder.write_line(LogLine("a", 11.0, "T picked peer=x"), Event("a", 11.0, "picked", {"peer": "x"}))
+    recorder.set_epoch(12.0)
+    recorder.write_line(LogLine("a", 12.5, "T tracker_back"), Event("a", 12.5, "tracker_back"))
+    recorder.write_lab_event("kill", nodes=["a"])
     recorder.close()
-    recorder.take(LogLine("a", 13.0, "too late"), None)
-    recorder.lab("too_late")
+    recorder.write_line(LogLine("a", 13.0, "too late"), None)
+    recorder.write_lab_event("too_late")
     assert (tmp_path / "logs/a.log").read_text(encoding="utf-8") == "hällo\nT picked peer=x\nT tracker_back\n"
     rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     assert rows[:2] == [
