@@ -37,7 +37,7 @@ ARROWS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
         "home": frozenset({"engines"}),
         "run": frozenset({"scenario", "engines", "network", "home"}),
         "verdict": frozenset({"scenario", "engines", "network", "run"}),
-        "report": frozenset({"scenario", "engines", "network", "run", "verdict"}),
+        "report": frozenset({"scenario", "engines", "network", "home", "run", "verdict"}),
         "api": _LAB_BELOW_API,
         "tools": _LAB_BELOW_API | {"api"},
         "cli": _LAB_BELOW_API | {"api", "tools"},

@@ -1,6 +1,6 @@
 """What this machine has of what a lab needs, on any engine.
 
-Tested in tests/unit/lab/cli/test_app.py and tests/integration/test_exit_codes.py.
+Tested by tests/unit/lab/cli/test_app.py and tests/integration/test_exit_codes.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Commands for the lab that is up, or whose scenario is running: ``attach``, ``logs``, ``status``.
 
-Each function returns an exit status. Tested in tests/unit/lab/cli/test_status.py and test_app.py.
+Each function returns an exit status.
+
+Tested by tests/unit/lab/cli/test_status.py and tests/unit/lab/cli/test_app.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Commands that need no lab: ``scenarios``, ``validate``, ``explain``, ``doctor``, ``image``.
 
-Each function returns an exit status. Tested in tests/unit/lab/cli/test_app.py.
+Each function returns an exit status.
+
+Tested by tests/unit/lab/cli/test_app.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where commands print: one JSON document or a table on standard output, progress in a view.
 
-Tested in tests/unit/lab/cli/test_app.py and test_status.py.
+Tested by tests/unit/lab/cli/test_app.py and tests/unit/lab/cli/test_status.py.
 """
 
 from __future__ import annotations

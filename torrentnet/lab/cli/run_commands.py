@@ -1,6 +1,6 @@
 """``torrentnet up``, ``run`` and ``down``. Each function returns an exit status.
 
-Tested in tests/unit/lab/cli/test_app.py and tests/integration/test_up.py.
+Tested by tests/unit/lab/cli/test_app.py and tests/integration/test_up.py.
 """
 
 from __future__ import annotations

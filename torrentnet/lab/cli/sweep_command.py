@@ -1,6 +1,6 @@
 """``torrentnet sweep``: many labs, one after the other, and one table of figures.
 
-Tested in tests/unit/lab/cli/test_app.py and tests/integration/test_sweep.py.
+Tested by tests/unit/lab/cli/test_app.py and tests/integration/test_sweep.py.
 """
 
 from __future__ import annotations

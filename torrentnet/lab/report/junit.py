@@ -1,6 +1,6 @@
 """``junit.xml``: the run as continuous integration reads it.
 
-Tested in tests/unit/lab/report/test_result.py.
+Tested by tests/unit/lab/report/test_result.py.
 """
 
 from __future__ import annotations

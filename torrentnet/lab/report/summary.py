@@ -1,6 +1,6 @@
 """The verdict as lines of text for a person.
 
-Tested in tests/unit/lab/report/test_result.py.
+Tested by tests/unit/lab/report/test_result.py.
 """
 
 from __future__ import annotations

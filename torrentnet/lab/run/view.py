@@ -1,6 +1,6 @@
 """What a lab reports while it works, to whoever shows it to a person.
 
-No behaviour of its own; the views of the command line are tested in tests/unit/lab/cli/test_progress.py.
+Tested by tests/unit/lab/cli/test_progress.py.
 """
 
 from __future__ import annotations

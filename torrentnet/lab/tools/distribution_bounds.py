@@ -4,7 +4,7 @@ J. F. Kurose and K. W. Ross, "Computer Networking: A Top-Down Approach", on peer
 seeds and unequal peers: R. Kumar and K. W. Ross, "Peer-Assisted File Distribution: The Minimum Distribution Time",
 HotWeb 2006. The model is a fluid without pieces and headers; measured times are longer by these at least.
 
-Tested in tests/unit/lab/tools/test_sweep.py.
+Tested by tests/unit/lab/tools/test_sweep.py.
 """
 
 from __future__ import annotations

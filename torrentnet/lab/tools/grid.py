@@ -1,6 +1,6 @@
 """A grid over a scenario's parameters: each combination of values is one point.
 
-Tested in tests/unit/lab/tools/test_sweep.py and tests/unit/lab/cli/test_app.py.
+Tested by tests/unit/lab/tools/test_sweep.py and tests/unit/lab/cli/test_app.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One lab of a sweep or a benchmark, from its first container to its last.
 
-Tested in tests/integration/test_sweep.py.
+Tested by tests/integration/test_sweep.py.
 """
 
 from __future__ import annotations
