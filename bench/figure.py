@@ -18,10 +18,10 @@ from bench import plots
 from bench.spread import Spread
 from torrentnet.lab.cli.sweep_command import run_sweep
 from torrentnet.lab.errors import EXIT_FAILED, EXIT_OK, LabError, UsageError
-from torrentnet.lab.home.paths import checkout_root, lab_home, write_atomically
+from torrentnet.lab.home.paths import checkout_root, lab_home, scenarios_folder, write_atomically
 from torrentnet.lab.run.interrupts import Interrupted
-from torrentnet.lab.scenario.catalog import find_plan
 from torrentnet.lab.scenario.language.units import parse_rate
+from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.tools.distribution_bounds import distribution_bounds
 
 if TYPE_CHECKING:
@@ -167,7 +167,9 @@ def table(rows: Sequence[Mapping[str, str]], measured: Measured) -> list[str]:
 def draw_figure(measured: Measured, size: FigureSize) -> Any:
     """The picture."""
     most = max(leechers for runs in measured.values() for leechers in runs)
-    plans = {count: find_plan(SCENARIO, {**size.settings, "leechers": str(count)}) for count in range(1, most + 3)}
+    path = scenarios_folder() / f"{SCENARIO}.yaml"
+    settings = [{**size.settings, "leechers": str(count)} for count in range(1, most + 3)]
+    plans = {count: load_plan(path, settings=one) for count, one in enumerate(settings, 1)}
     found = {count: distribution_bounds(plan) for count, plan in plans.items()}
     curves = {count: bounds for count, bounds in found.items() if bounds is not None}
     drawn, axes = plots.figure(WIDTH, HEIGHT)

@@ -14,8 +14,8 @@ from bench import plots
 from bench.section import SectionResult, Table
 from bench.spread import Spread, format_number, ratios
 from torrentnet.lab.home.paths import checkout_root
-from torrentnet.lab.scenario.catalog import read_plan
 from torrentnet.lab.scenario.language.units import parse_duration, parse_rate, parse_size
+from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan import Role
 from torrentnet.lab.tools.distribution_bounds import distribution_bounds
 from torrentnet.lab.tools.single_run import run_scenario
@@ -140,7 +140,7 @@ def textbook(folder: Path, leechers: Mapping[str, int], size: str) -> Plan:
     )
     path = folder / "textbook_bench.yaml"
     path.write_text(text, encoding="utf-8")
-    return read_plan(path)
+    return load_plan(path)
 
 
 def piece_length(size: str) -> str:
@@ -175,7 +175,7 @@ def _measure(context: Context, setting: str, plan: Plan, bound: float | None = N
 
 
 def _variant(context: Context, name: str, text: str) -> SwarmTimes:
-    plan = read_plan(checkout_root() / "scenarios" / f"{name}.yaml")
+    plan = load_plan(checkout_root() / "scenarios" / f"{name}.yaml")
     values = dict(plan.parameters)
     bound = None
     if name == "textbook_arrivals":

@@ -11,7 +11,7 @@ from tests.integration.helpers import ROOT, SCENARIOS
 from torrentnet.lab.api import Lab
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.local import registry
-from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.scenario.load import load_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

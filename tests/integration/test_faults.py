@@ -21,7 +21,7 @@ from torrentnet.lab.network import capabilities
 from torrentnet.lab.network.netns_exec import NetnsExec
 from torrentnet.lab.network.probe import FACTS, choose_capabilities
 from torrentnet.lab.run.timeline.network_faults import NoLinkChanged
-from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan import (
     AfterTrigger,
     ConsolePlan,

@@ -9,7 +9,7 @@ from tests.integration.engines import DOCKER, on, on_all
 from tests.integration.helpers import SCENARIOS
 from torrentnet.lab.api import Lab
 from torrentnet.lab.engines import subnets
-from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.verdict.outcome import Verdict
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from torrentnet.lab.engines import DEFAULT, make_engine, require_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.home.cleanup import take_down_running_lab
-from torrentnet.lab.home.paths import lab_home
+from torrentnet.lab.home.paths import lab_home, scenarios_folder
 from torrentnet.lab.report import result
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.run.lifecycle import LabLifecycle, NodeStartError
@@ -68,7 +68,7 @@ def open_lab(
     Raises UsageError for an unknown scenario or engine, ScenarioError where the scenario is wrong, EngineError where
     the engine is missing or fails, NodeStartError where the tracker or an initial seed does not come up.
     """
-    plan = find_plan(scenario, {name: str(value) for name, value in (settings or {}).items()})
+    plan = find_plan(scenario, scenarios_folder(), {name: str(value) for name, value in (settings or {}).items()})
     # Checked before anything is written: without an engine there is nothing to record.
     checked = require_engine(make_engine(engine) if isinstance(engine, str) else engine)
     if keep:

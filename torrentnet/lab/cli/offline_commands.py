@@ -19,9 +19,10 @@ from torrentnet.lab.cli.output import open_view, print_json, print_table
 from torrentnet.lab.cli.progress import ProgressView, printable
 from torrentnet.lab.engines import make_engine
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, ScenarioError
+from torrentnet.lab.home.paths import scenarios_folder
 from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
-from torrentnet.lab.scenario import list_scenarios
-from torrentnet.lab.scenario.catalog import find_plan, parse_settings, read_plan, scenarios_folder
+from torrentnet.lab.scenario.catalog import find_plan, list_scenarios, parse_settings
+from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.tools import explain as explanation
 from torrentnet.lab.tools.network_commands import MAX_NODES_SHOWN, network_commands
 
@@ -53,7 +54,7 @@ def validate(files: Sequence[Path], *, as_json: bool, settings: Sequence[str] = 
     code = EXIT_OK
     for file in files:
         try:
-            plan = read_plan(file, values)
+            plan = load_plan(file, settings=values)
         except ScenarioError as error:
             code = EXIT_USAGE
             problems, text = [asdict(problem) for problem in error.problems], error.message
@@ -70,7 +71,7 @@ def validate(files: Sequence[Path], *, as_json: bool, settings: Sequence[str] = 
 
 def explain(scenario: str, *, engine_name: str, settings: Sequence[str], everything: bool, as_json: bool) -> int:
     """Show what a scenario will do, with every command. Runs none of them."""
-    plan = find_plan(scenario, parse_settings(settings))
+    plan = find_plan(scenario, scenarios_folder(), parse_settings(settings))
     split, note = _capability_split(plan, engine_name)
     most = None if everything else MAX_NODES_SHOWN
     lines = list(explanation.explain(plan, network_commands(plan, split, max_nodes=most)))

@@ -17,7 +17,7 @@ from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_OK, LabError
 from torrentnet.lab.home.cleanup import remove_orphans, take_down, take_down_running_lab
 from torrentnet.lab.home.lab_store import read_running_lab
-from torrentnet.lab.home.paths import lab_home
+from torrentnet.lab.home.paths import lab_home, scenarios_folder
 from torrentnet.lab.report import result
 from torrentnet.lab.report.summary import verdict_lines
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
@@ -34,7 +34,7 @@ def play(
     scenario: str, mode: Mode, *, engine_name: str, runs: Path | None, as_json: bool, settings: Sequence[str] = ()
 ) -> int:
     """Bring a scenario's lab up, run it and judge it; then remove the lab (``run``) or leave it up (``up``)."""
-    plan = find_plan(scenario, parse_settings(settings))
+    plan = find_plan(scenario, scenarios_folder(), parse_settings(settings))
     view = open_view(as_json=as_json)
     home = lab_home()
     interrupts = InterruptHandler(view.print_line)

@@ -15,7 +15,7 @@ from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import ProgressView
 from torrentnet.lab.engines import choose_engine, preload_engines
 from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
-from torrentnet.lab.home.paths import lab_home, relative_to_home
+from torrentnet.lab.home.paths import lab_home, relative_to_home, scenarios_folder
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
 from torrentnet.lab.scenario.catalog import find_plan, parse_settings
@@ -52,7 +52,10 @@ def run_sweep(
         raise UsageError(f"`--repeat {repeat}` is not between 1 and {MAX_RUNS}")
     if clash := next((name for name in grid if name in RESULT_COLUMNS), None):
         raise UsageError(f"`{clash}` is a column of the figures", hint="give the scenario's parameter another name")
-    points = [SweepPoint.of(point, find_plan(scenario, {**values, **point})) for point in grid_points(grid)]
+    points = [
+        SweepPoint.of(point, find_plan(scenario, scenarios_folder(), {**values, **point}))
+        for point in grid_points(grid)
+    ]
     home = lab_home()
     view = ProgressView(Console(stderr=as_json))
     interrupts = InterruptHandler(view.print_line)

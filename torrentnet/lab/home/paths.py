@@ -15,6 +15,11 @@ def checkout_root() -> Path:
     return Path(__file__).resolve().parents[3]
 
 
+def scenarios_folder() -> Path:
+    """Return the folder of the scenarios that can be named without a path."""
+    return checkout_root() / "scenarios"
+
+
 def lab_home() -> Path:
     """Return the home directory of this process's labs: TORRENTNET_HOME, else the checkout."""
     return Path(os.environ.get("TORRENTNET_HOME") or checkout_root()).resolve()

@@ -1,4 +1,4 @@
-"""The two things that the rest of the lab wants from scenario files: a plan, and a list of what there is."""
+"""From a scenario file to its plan."""
 
 from __future__ import annotations
 
@@ -16,19 +16,12 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.scenario.plan import Plan
 
-SUFFIXES = (".yaml", ".yml")
-
 
 def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, str] | None = None) -> Plan:
     """Read a scenario file and resolve it.
 
-    Args:
-        path: the file.
-        shown_as: its name in messages and in the plan's ``where``; as given in ``path`` by default.
-        settings: values for the scenario's parameters, by name, in place of their defaults.
-
-    Raises:
-        ScenarioError: the file cannot be used; it carries everything that is wrong with it.
+    ``shown_as`` is the file's name in messages and in the plan's ``where``, ``path`` by default. ``settings`` replace
+    the defaults of the scenario's parameters, by name. Raises ScenarioError with every problem of the file.
     """
     path = Path(path)
     document, problems = read_document(path, shown_as)
@@ -38,29 +31,6 @@ def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, st
     problems += wrong
     plan = resolve(draft, path, problems, values) if draft is not None else None
     if problems or plan is None:
-        # One mistake in a repeated event is met at each repetition.
+        # A mistake in a repeated event is found at each repetition.
         raise ScenarioError(list(dict.fromkeys(problems)))
     return plan
-
-
-def list_scenarios(folder: Path | str) -> list[tuple[str, str, Path]]:
-    """Name, ``about`` line and path of every scenario file in a folder, by name.
-
-    A file that cannot be used is listed with what is wrong with it instead of its ``about`` line. A folder that is not
-    there holds none.
-    """
-    found: list[tuple[str, str, Path]] = []
-    folder = Path(folder)
-    if not folder.is_dir():
-        return found
-    for path in sorted(folder.iterdir()):
-        if path.suffix not in SUFFIXES or not path.is_file():
-            continue
-        try:
-            about = load_plan(path).about
-        except ScenarioError as error:
-            count = len(error.problems)
-            first = error.problems[0]
-            about = f"(cannot be used: {count} problem{'s' if count > 1 else ''}; line {first.line}: {first.text})"
-        found.append((path.stem, about, path))
-    return found

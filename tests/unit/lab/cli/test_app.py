@@ -12,8 +12,8 @@ import pytest
 from tests.unit.lab import golden
 from torrentnet.lab.cli.app import main
 from torrentnet.lab.home import lab_store
-from torrentnet.lab.home.paths import checkout_root
-from torrentnet.lab.scenario.catalog import parse_settings, scenarios_folder
+from torrentnet.lab.home.paths import checkout_root, scenarios_folder
+from torrentnet.lab.scenario.catalog import parse_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

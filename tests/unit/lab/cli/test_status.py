@@ -208,7 +208,7 @@ def test_names_are_sorted_as_people_do() -> None:
 
 
 def test_the_stub_reads_its_scenario(tmp_path: Path) -> None:
-    from torrentnet.lab.scenario.catalog import find_plan
+    from torrentnet.lab.scenario.load import load_plan
 
     (tmp_path / "x.yaml").write_text(SCENARIO, encoding="utf-8")
-    assert len(find_plan(tmp_path / "x.yaml", {"seeders": "4"}).nodes) == 6
+    assert len(load_plan(tmp_path / "x.yaml", settings={"seeders": "4"}).nodes) == 6

@@ -12,7 +12,7 @@ from torrentnet.lab.api import Lab
 from torrentnet.lab.engines.types import ExecResult, Mode, NodeState, NodeStatus, StateChange
 from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
-from torrentnet.lab.scenario.catalog import read_plan
+from torrentnet.lab.scenario.load import load_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ class Restarted(StubEngine):
 def left_up(home: Path, engine: Restarted, *restarted: str) -> str:
     """The project of a lab that is left up; these were restarted by hand before that."""
     (home / "x.yaml").write_text(SCENARIO, encoding="utf-8")
-    with Lab(read_plan(home / "x.yaml"), engine, mode=Mode.UP, home=home, runs=home / "runs") as lab:
+    with Lab(load_plan(home / "x.yaml"), engine, mode=Mode.UP, home=home, runs=home / "runs") as lab:
         for node in restarted:
             engine.restart_by_hand(node)
         lab.keep()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.scenario.load import load_plan
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.plan import Plan

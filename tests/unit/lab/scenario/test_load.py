@@ -11,46 +11,12 @@ from hypothesis import strategies as st
 from tests.unit.lab.scenario.resolve.test_scenario import EXPECTED
 from tests.unit.lab.scenario.scenario_files import HEAD, ROOT, SCENARIOS
 from torrentnet.lab.errors import LabError, ScenarioError
-from torrentnet.lab.scenario import list_scenarios, load_plan
 from torrentnet.lab.scenario.language.draft import read_draft
 from torrentnet.lab.scenario.language.parameters import substitute_parameters
 from torrentnet.lab.scenario.language.yaml_parser import parse_document
+from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan import ForgetsCheckPlan, Plan, Role, Within
 from torrentnet.lab.scenario.resolve.scenario import resolve
-
-OURS = [
-    "bad_seed",
-    "churn",
-    "flash_crowd",
-    "full_disk",
-    "keepalive",
-    "killed_seed",
-    "lossy_udp",
-    "many_leechers",
-    "mixed_swarm",
-    "name_clash",
-    "one_way_cut",
-    "opentracker",
-    "partition_heals",
-    "paused_seed",
-    "real_clients",
-    "slow_seed",
-    "three_seeders",
-    "tracker_dies_mid_transfer",
-    "tracker_restart",
-]
-
-
-def test_the_projects_scenarios_are_listed_with_their_about_line() -> None:
-    listed = {name: (about, path) for name, about, path in list_scenarios(SCENARIOS)}
-    assert set(OURS) <= set(listed)
-    assert all((SCENARIOS / f"{name}.yaml").read_text("utf-8").count("\n# ") >= 2 for name in OURS), "tell the story"
-    for name, (about, path) in listed.items():
-        plan = load_plan(path)
-        assert about == plan.about
-        assert about.endswith(".")
-        assert plan.name == name
-        assert plan.expectations
 
 
 def test_three_seeders_is_what_it_promises() -> None:
@@ -61,24 +27,6 @@ def test_three_seeders_is_what_it_promises() -> None:
     assert (kill.text, kill.nodes) == ("kill seeder-1", ("seeder-1",))
     (forgets,) = [one for one in plan.expectations if isinstance(one, ForgetsCheckPlan)]
     assert forgets.timing == Within(2.5, after=kill.index)
-
-
-def test_a_wrong_file_is_listed_with_what_is_wrong(tmp_path: Path) -> None:
-    (tmp_path / "good.yaml").write_text("about: Works.\nnodes: {tracker: {tracker: {}}}\n")
-    (tmp_path / "bad.yaml").write_text("about: Works not.\nsed: 7\ntime_limit: 60\n")
-    (tmp_path / "binary.yml").write_bytes(b"\xff\xfe\x00")
-    (tmp_path / "notes.txt").write_text("no scenario")
-    (tmp_path / "folder.yaml").mkdir()
-    assert list_scenarios(tmp_path) == [
-        ("bad", "(cannot be used: 3 problems; line 1: `nodes` is missing)", tmp_path / "bad.yaml"),
-        (
-            "binary",
-            "(cannot be used: 1 problem; line 1: the file is not UTF-8: byte 0xff is no text)",
-            tmp_path / "binary.yml",
-        ),
-        ("good", "Works.", tmp_path / "good.yaml"),
-    ]
-    assert list_scenarios(tmp_path / "nowhere") == []
 
 
 def test_a_wrong_file_is_a_failure_of_the_lab_with_status_two(tmp_path: Path) -> None:
@@ -209,7 +157,7 @@ def test_any_structure_is_a_plan_or_an_error_in_words(value: object) -> None:
 
 def test_the_scenario_room_knows_nothing_of_the_programs() -> None:
     program = (
-        "import sys, torrentnet.lab.scenario\n"
+        "import sys, torrentnet.lab.scenario.load\n"
         "rooms = ('wire', 'tracker', 'peer', 'console')\n"
         "print([name for name in sys.modules if name.startswith(tuple(f'torrentnet.{room}' for room in rooms))])"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from torrentnet.lab.errors import ScenarioError
-from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.scenario.load import load_plan
 
 WRONG = Path(__file__).parent / "wrong"
 NAMES = sorted(path.stem for path in WRONG.glob("*.yaml"))

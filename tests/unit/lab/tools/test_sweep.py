@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.lab.fakes import make_plan
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.tools.distribution import Distribution
 from torrentnet.lab.tools.distribution_bounds import distribution_bounds, distribution_times
 from torrentnet.lab.tools.grid import grid_points, parse_grid

@@ -6,7 +6,6 @@ words of the language, and a hint.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
@@ -32,9 +31,10 @@ from torrentnet.lab.scenario.language.models.tags import is_tag
 from torrentnet.lab.scenario.language.models.timeline import EVENT_MODELS, EventModel
 from torrentnet.lab.scenario.language.models.values import INVALID_VALUE, StrictModel
 from torrentnet.lab.scenario.language.parameters import PARAMETERS_SECTION
+from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from collections.abc import Mapping as Dict
 
     from pydantic_core import ErrorDetails
@@ -168,15 +168,6 @@ def describe_node(tree: DocumentNode | None) -> str:
     if isinstance(tree, SequenceNode):
         return "a list"
     return "nothing" if tree is None or tree.text is None else f"`{tree.text[:40]}`"
-
-
-def did_you_mean(word: str, known: Iterable[str], otherwise: str = "allowed here") -> str:
-    """``did you mean `pause`?``, or which words there are."""
-    words = list(known)
-    close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean `{close[0]}`?"
-    return f"{otherwise}: " + ", ".join(f"`{name}`" for name in words)
 
 
 def join_alternatives(words: Sequence[str]) -> str:

@@ -6,13 +6,13 @@ one place, a count in another. What is wrong with it is told there, with the par
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.language.document import Document, MappingEntry, MappingNode, ScalarNode, SequenceNode
 from torrentnet.lab.scenario.language.units import UnitError, parse_duration, parse_rate, parse_share, parse_size
+from torrentnet.runtime.suggestions import closest, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,11 +102,7 @@ def _defaults(document: Document, problems: list[Problem]) -> dict[str, str]:
 
 def _setting_problem(document: Document, defaults: dict[str, str], name: str, text: str) -> Problem | None:
     if name not in defaults:
-        if not defaults:
-            hint = "this scenario has no parameters"
-        else:
-            close = difflib.get_close_matches(name, defaults, n=1)
-            hint = f"did you mean `{close[0]}`?" if close else "there are " + ", ".join(f"`{one}`" for one in defaults)
+        hint = did_you_mean(name, defaults, "there are") if defaults else "this scenario has no parameters"
         return document.problem((PARAMETERS_SECTION,), f"the command line sets `{name}`, which is no parameter", hint)
     if len(text) > MAX_VALUE or not text.isprintable() or not text.strip():
         return document.problem(
@@ -189,10 +185,8 @@ class _Substitution:
     def _unknown(self, loc: KeyPath, name: str, written: str) -> None:
         self.broken.add(loc)
         self.unsure = True
-        close = difflib.get_close_matches(name, self._values, n=1)
-        hint = (
-            f"did you mean `${close[0]}`?" if close else f"add it to `parameters`; a dollar sign is `$$`: `${written}`"
-        )
+        close = closest(name, self._values)
+        hint = f"did you mean `${close}`?" if close else f"add it to `parameters`; a dollar sign is `$$`: `${written}`"
         self._problems.append(
             self._document.problem(loc, f"there is no parameter `{name}`", hint, at_value=True),
         )

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.intervals import format_byte_interval, format_interval
-from torrentnet.lab.scenario.language.messages import did_you_mean
 from torrentnet.lab.scenario.language.models.expectations import (
     BecomesModel,
     BytesModel,
@@ -34,6 +33,7 @@ from torrentnet.lab.scenario.plan import (
     StateCheckPlan,
 )
 from torrentnet.lab.scenario.resolve.programs import check_console_command, check_expiry, check_tracker_query
+from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.scenario.language.messages import did_you_mean
 from torrentnet.lab.scenario.language.selectors import SelectorError
 from torrentnet.lab.scenario.language.units import show_duration
 from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector
+from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.scenario.language.messages import did_you_mean
+from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

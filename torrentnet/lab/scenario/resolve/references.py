@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.conditions import AfterCondition, HasCondition, StateCondition
-from torrentnet.lab.scenario.language.messages import did_you_mean
 from torrentnet.lab.scenario.language.models.timeline import LASTING_KEYS
 from torrentnet.lab.scenario.language.selectors import ALL
 from torrentnet.lab.scenario.language.units import show_duration
@@ -19,6 +18,7 @@ from torrentnet.lab.scenario.plan import (
     UpTrigger,
 )
 from torrentnet.lab.scenario.resolve.event_refs import EventRef, find_event
+from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

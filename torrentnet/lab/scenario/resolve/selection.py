@@ -6,13 +6,13 @@ nodes on every machine and with every version of Python.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.language.selectors import ALL, SelectorAmount, SelectorError
+from torrentnet.runtime.suggestions import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -102,9 +102,8 @@ def _draw(candidates: Sequence[str], wanted: int, salt: str) -> Sequence[str]:
 
 
 def _known(name: str, directory: NodeDirectory) -> str:
-    close = difflib.get_close_matches(name, [*directory.groups, *directory.nodes, ALL], n=1)
-    if close:
-        return f"did you mean `{close[0]}`?"
+    if close := closest(name, [*directory.groups, *directory.nodes, ALL]):
+        return f"did you mean `{close}`?"
     groups = [
         f"`{group}`" + (f" (`{nodes[0]}` to `{nodes[-1]}`)" if len(nodes) > 1 else "")
         for group, nodes in directory.groups.items()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torrentnet.lab.errors import ScenarioError
-from torrentnet.lab.scenario import load_plan
+from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan import RunPlan
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def test_a_setting_cannot_become_a_parameter_itself(scenario: Path) -> None:
             {"colour": "red"},
             [
                 f"lab.yaml:1:1: parameters: {SETS} `colour`, which is no parameter",
-                "there are `leechers`, `keepalive`, `size`, `rate`, `loss`, `command`",
+                "there are: `leechers`, `keepalive`, `size`, `rate`, `loss`, `command`",
             ],
         ),
         (
