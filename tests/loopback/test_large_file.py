@@ -76,9 +76,9 @@ class Leecher:
 
     def _connected(self, conversation: PeerProtocol, now: float) -> None:
         self._fetch = PieceFetcher(
-            conversation, self._info.info_hash, self._info, self._next, 30.0, now, now, memory=self._memory
+            conversation, self._info.info_hash, self._info, self._next, 30.0, now, now, buffers=self._memory
         )
-        self._fetch.opened(self._info, now)
+        self._fetch.start(self._info, now)
 
     def _failed(self, reason: str, now: float) -> None:
         pytest.fail(reason)
@@ -88,11 +88,11 @@ class Leecher:
 
     def _heard(self, event: PeerProtocolEvent, now: float) -> None:
         assert self._fetch is not None
-        for result in self._fetch.take(event, now):
+        for result in self._fetch.handle(event, now):
             assert not isinstance(result, MetadataReceived)
             assert self.part.write_piece(result.piece, result.data)
             self.part.held.add(result.piece)
-            self._memory.give(result.data)
+            self._memory.release(result.data)
 
 
 def test_the_end_of_a_file_of_16_gib_arrives_and_memory_does_not_grow(tmp_path: Path) -> None:

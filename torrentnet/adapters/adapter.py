@@ -41,9 +41,9 @@ class ClientSettings:
 class ClientStatus:
     """How far a client is, as it says itself."""
 
-    have: int
+    pieces_held: int
     """Pieces that it has verified."""
-    whole: bool
+    complete: bool
     """Whether it calls itself a seed."""
     announced: bool
     """Whether the tracker has answered its announce."""
@@ -58,9 +58,9 @@ class ClientAdapter(ABC):
     name: str
     """As on the driver's command line."""
 
-    def __init__(self, job: ClientSettings, said: Callable[[str], None]) -> None:
-        self.job = job
-        self.said = said
+    def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.on_output = on_output
 
     @abstractmethod
     def version(self) -> str:
@@ -71,7 +71,7 @@ class ClientAdapter(ABC):
         """Start it. Raises :class:`AdapterError`."""
 
     @abstractmethod
-    def wait(self, seconds: float, wake: int) -> None:
+    def wait(self, timeout: float, wake: int) -> None:
         """Until something may have changed, ``seconds`` at most, or until the descriptor ``wake`` can be read."""
 
     @abstractmethod
@@ -79,5 +79,5 @@ class ClientAdapter(ABC):
         """How far it is. Raises :class:`AdapterError` when it has ended or given up."""
 
     @abstractmethod
-    def stop(self, seconds: float) -> None:
+    def stop(self, timeout: float) -> None:
         """Let it say good-bye to the tracker, and end it after ``seconds`` at the latest."""

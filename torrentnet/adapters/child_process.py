@@ -39,7 +39,7 @@ def first_output_line(*argv: str) -> str:
 class ChildProcess:
     """A running process. Make it in the main thread: the kernel ends it together with the thread that made it."""
 
-    def __init__(self, argv: Sequence[str], directory: Path, said: Callable[[str], None]) -> None:
+    def __init__(self, argv: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
         self.name = argv[0].rpartition("/")[2]
         # The driver's SIGKILL must not leave the client alone. In a container its end is the end of all anyway.
         setpriv = shutil.which("setpriv")
@@ -54,8 +54,8 @@ class ChildProcess:
             )
         except OSError as error:
             raise AdapterError(f"{self.name} cannot be run: {error.strerror}") from None
-        self._said = said
-        self._last = ""
+        self._on_line = on_line
+        self._last_line = ""
         self._reader = threading.Thread(target=self._read, name="output", daemon=True)
         self._reader.start()
 
@@ -65,23 +65,23 @@ class ChildProcess:
         while raw := self._process.stdout.readline(MAX_LINE):
             line = raw.decode("utf-8", "replace").strip()
             if line:
-                self._last = line
-                self._said(line)
+                self._last_line = line
+                self._on_line(line)
 
-    def check(self) -> None:
+    def raise_if_exited(self) -> None:
         """Raise :class:`AdapterError` when it has ended by itself."""
         status = self._process.poll()
         if status is not None:
             self._reader.join(1.0)
-            said = f": {self._last}" if self._last else ""
+            said = f": {self._last_line}" if self._last_line else ""
             raise AdapterError(f"{self.name} ended with status {status}{said}")
 
-    def end(self, number: signal.Signals, seconds: float) -> None:
+    def terminate(self, signal_number: signal.Signals, timeout: float) -> None:
         """Send a signal, and SIGKILL where it has not ended after ``seconds``."""
         if self._process.poll() is None:
-            self._process.send_signal(number)
+            self._process.send_signal(signal_number)
             try:
-                self._process.wait(seconds)
+                self._process.wait(timeout)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

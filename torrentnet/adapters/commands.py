@@ -46,13 +46,13 @@ def _client_status(words: list[str], node: ClientNode) -> Iterable[str]:
 
 
 def _status_lines(node: ClientNode) -> Iterator[str]:
-    standing, job = node.standing, node.job
-    yield f"client       {node.client.name} {node.client.version()}"
+    standing, job = node.status, node.settings
+    yield f"client       {node.adapter.name} {node.adapter.version()}"
     yield f"state        {node.state}"
     yield f"listens on   {job.listen}"
-    yield f"running for  {format_duration(node.running_for())}"
+    yield f"running for  {format_duration(node.uptime())}"
     yield f"file         {job.directory / job.info.name} ({format_size(job.info.length)})"
-    yield f"pieces       {standing.have} of {job.info.pieces}"
+    yield f"pieces       {standing.pieces_held} of {job.info.pieces}"
     yield f"info-hash    {job.info.info_hash.hex()}"
     yield f"peers        {standing.peers}"
     yield f"uploaded     {format_size(standing.uploaded)}"
@@ -60,7 +60,7 @@ def _status_lines(node: ClientNode) -> Iterator[str]:
 
 def _tracker_status(words: list[str], tracker: OpentrackerNode) -> Iterable[str]:
     _reject_words(words)
-    swarms = tracker.swarms(SCRAPE_TIMEOUT)
+    swarms = tracker.scrape(SCRAPE_TIMEOUT)
     if swarms is None:
         raise CommandError("opentracker does not answer")
     rows = [

@@ -22,60 +22,60 @@ if TYPE_CHECKING:
 class RpcAdapter(ClientAdapter):
     """See :class:`ClientAdapter`. ``rpc`` leads to it once it runs."""
 
-    title: str
+    display_name: str
     """As people write its name."""
-    start_s: float
+    start_timeout: float
     """Seconds that it has to answer its first call."""
-    goodbye: signal.Signals
+    stop_signal: signal.Signals
     """The signal at which it says good-bye to the tracker."""
 
-    def __init__(self, job: ClientSettings, said: Callable[[str], None], rpc: RpcConnection) -> None:
-        super().__init__(job, said)
+    def __init__(self, settings: ClientSettings, on_output: Callable[[str], None], rpc: RpcConnection) -> None:
+        super().__init__(settings, on_output)
         self._child: ChildProcess | None = None
         self._rpc = rpc
 
     @abstractmethod
-    def _hello(self) -> None:
+    def _ping(self) -> None:
         """Call something that changes nothing. Raises :class:`RpcUnavailable`."""
 
     @abstractmethod
-    def _standing(self) -> ClientStatus:
+    def _read_status(self) -> ClientStatus:
         """How far it is. Raises :class:`RpcUnavailable`, and :class:`AdapterError` when it has given up."""
 
     @abstractmethod
-    def _heard(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         """It has printed a line."""
 
-    def _begin(self, argv: Sequence[str]) -> None:
+    def _start_process(self, argv: Sequence[str]) -> None:
         """Start the process, and return when it answers. Raises :class:`AdapterError`."""
-        self._child = ChildProcess(argv, self.job.state, self._heard)
-        deadline = time.monotonic() + self.start_s
+        self._child = ChildProcess(argv, self.settings.state, self._on_line)
+        deadline = time.monotonic() + self.start_timeout
         while True:
-            self._child.check()
+            self._child.raise_if_exited()
             try:
-                self._hello()
+                self._ping()
                 return
             except RpcUnavailable:
                 if time.monotonic() > deadline:
-                    raise AdapterError(f"{self.title} does not answer after {self.start_s:g} s") from None
+                    raise AdapterError(f"{self.display_name} does not answer after {self.start_timeout:g} s") from None
                 time.sleep(0.05)
 
-    def wait(self, seconds: float, wake: int) -> None:
+    def wait(self, timeout: float, wake: int) -> None:
         """See :meth:`Client.wait`."""
-        select.select([wake], [], [], seconds)
+        select.select([wake], [], [], timeout)
 
     def poll(self) -> ClientStatus:
         """See :meth:`Client.poll`."""
         assert self._child is not None
-        self._child.check()
+        self._child.raise_if_exited()
         try:
-            return self._standing()
+            return self._read_status()
         except RpcUnavailable as error:
-            self._child.check()
-            raise AdapterError(f"{self.title} does not answer any more: {error}") from None
+            self._child.raise_if_exited()
+            raise AdapterError(f"{self.display_name} does not answer any more: {error}") from None
 
-    def stop(self, seconds: float) -> None:
+    def stop(self, timeout: float) -> None:
         """See :meth:`Client.stop`."""
         if self._child is not None:
-            self._child.end(self.goodbye, seconds)
+            self._child.terminate(self.stop_signal, timeout)
         self._rpc.close()

@@ -30,91 +30,91 @@ class _Completion:
     """The client calls the file whole."""
 
     since: float
-    next_look: float
+    next_check: float
 
 
 class ClientNode:
     """Runs one client. :meth:`run` returns the exit status; :meth:`stop` may be called from anywhere."""
 
-    def __init__(self, name: str, client: ClientAdapter, job: ClientSettings, events: EventLog) -> None:
+    def __init__(self, name: str, adapter: ClientAdapter, settings: ClientSettings, events: EventLog) -> None:
         self.name = name
-        self.client = client
-        self.job = job
-        self.standing = ClientStatus(0, whole=False, announced=False)
-        self.state = "seed" if job.seed else "get"
+        self.adapter = adapter
+        self.settings = settings
+        self.status = ClientStatus(0, complete=False, announced=False)
+        self.state = "seed" if settings.seed else "get"
         self._events = events
-        self._ending = StopRequest()
-        self._began = 0.0
+        self._stop_request = StopRequest()
+        self._started_at = 0.0
         self._progress_at = 0.0
-        self._told = 0
-        self._whole: _Completion | None = None
-        self._settled = False
+        self._reported = 0
+        self._completion: _Completion | None = None
+        self._verified = False
 
     def stop(self, reason: str) -> None:
         """Say good-bye and end; safe from threads and signal handlers."""
-        self._ending.ask(reason)
+        self._stop_request.request(reason)
 
-    def running_for(self) -> float:
+    def uptime(self) -> float:
         """Seconds since the client was started."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self._started_at
 
     def run(self) -> int:
         """Work until stopped. Raises :class:`AdapterError` when the client fails."""
-        client, job = self.client, self.job
-        self._began = time.monotonic()
+        client, job = self.adapter, self.settings
+        self._started_at = time.monotonic()
         version = client.version()
         try:
             client.start()
             self._events.emit("listening", program=client.name, version=version, name=self.name, address=job.listen)
             if not job.seed:
                 self._events.emit("state", state="get", file=job.info.name)
-            while self._ending.reason is None:
-                self._look()
-                client.wait(SEED_POLL_INTERVAL if self._settled else POLL_INTERVAL, self._ending.asked)
+            while self._stop_request.reason is None:
+                self._check()
+                client.wait(SEED_POLL_INTERVAL if self._verified else POLL_INTERVAL, self._stop_request.descriptor)
         finally:
             client.stop(STOP_TIMEOUT)
-            self._ending.close()
-        self._events.emit("closing", reason=self._ending.reason)
+            self._stop_request.close()
+        self._events.emit("closing", reason=self._stop_request.reason)
         return 0
 
-    def _look(self) -> None:
-        standing = self.standing = self.client.poll()
+    def _check(self) -> None:
+        standing = self.status = self.adapter.poll()
         now = time.monotonic()
-        if not self.job.seed:
-            self._tell_progress(standing, now)
-        if self._settled or not standing.whole or (self.job.seed and not standing.announced):
+        if not self.settings.seed:
+            self._report_progress(standing, now)
+        if self._verified or not standing.complete or (self.settings.seed and not standing.announced):
             return
-        if self._whole is None:
-            self._whole = _Completion(now, now)
-        if now < self._whole.next_look:
+        if self._completion is None:
+            self._completion = _Completion(now, now)
+        if now < self._completion.next_check:
             return
-        found = verify_file(self.job.directory / self.job.info.name, self.job.info)
-        if found.wrong:
-            if now - self._whole.since > FLUSH_TIMEOUT:
-                raise AdapterError(f"{self.client.name} calls the file whole, but {found.wrong}")
-            self._whole.next_look = now + SEED_POLL_INTERVAL
+        found = verify_file(self.settings.directory / self.settings.info.name, self.settings.info)
+        if found.problem:
+            if now - self._completion.since > FLUSH_TIMEOUT:
+                raise AdapterError(f"{self.adapter.name} calls the file whole, but {found.problem}")
+            self._completion.next_check = now + SEED_POLL_INTERVAL
             return
-        self._settled = True
-        self._settle(found.sha256, self._whole.since)
+        self._verified = True
+        self._report_complete(found.sha256, self._completion.since)
 
-    def _tell_progress(self, standing: ClientStatus, now: float) -> None:
-        info = self.job.info
-        if standing.have == self._told or (now < self._progress_at and standing.have < info.pieces):
+    def _report_progress(self, standing: ClientStatus, now: float) -> None:
+        info = self.settings.info
+        if standing.pieces_held == self._reported or (now < self._progress_at and standing.pieces_held < info.pieces):
             return
-        self._told = standing.have
+        self._reported = standing.pieces_held
         self._progress_at = now + PROGRESS_INTERVAL
         self._events.emit(
             "progress",
             file=info.name,
-            have=standing.have,
+            have=standing.pieces_held,
             pieces=info.pieces,
-            bytes=min(info.length, standing.have * info.piece_length),
+            bytes=min(info.length, standing.pieces_held * info.piece_length),
             size=info.length,
         )
 
-    def _settle(self, sha256: str, since: float) -> None:
-        info = self.job.info
-        if self.job.seed:
+    def _report_complete(self, sha256: str, since: float) -> None:
+        info = self.settings.info
+        if self.settings.seed:
             self._events.emit(
                 "published",
                 file=info.name,
@@ -127,8 +127,8 @@ class ClientNode:
             self._events.emit(
                 "completed",
                 file=info.name,
-                bytes=self.standing.downloaded,
-                ms=round(1000 * (since - self._began)),
+                bytes=self.status.downloaded,
+                ms=round(1000 * (since - self._started_at)),
                 sha256=sha256,
             )
         self.state = "seed"

@@ -22,8 +22,8 @@ class RpcUnavailable(Exception):
 class RpcConnection:
     """Posts JSON documents. ``where`` is a port of the loopback interface or the path of a Unix socket."""
 
-    def __init__(self, where: int | str, path: str) -> None:
-        self._where = where
+    def __init__(self, address: int | str, path: str) -> None:
+        self._address = address
         self._path = path
         self._connection: http.client.HTTPConnection | None = None
 
@@ -33,7 +33,7 @@ class RpcConnection:
         for attempt in (1, 2):
             fresh = self._connection is None
             try:
-                connection = self._connected()
+                connection = self._connect()
                 connection.request("POST", self._path, body, {"Content-Type": "application/json", **headers})
                 answer = connection.getresponse()
                 raw = answer.read(MAX_RESPONSE)
@@ -48,15 +48,15 @@ class RpcConnection:
             return answer.status, dict(answer.getheaders()), None
         raise AssertionError("there are two attempts")
 
-    def _connected(self) -> http.client.HTTPConnection:
+    def _connect(self) -> http.client.HTTPConnection:
         if self._connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", None, timeout=RPC_TIMEOUT)
-            if isinstance(self._where, int):
-                connection.sock = socket.create_connection(("127.0.0.1", self._where), RPC_TIMEOUT)
+            if isinstance(self._address, int):
+                connection.sock = socket.create_connection(("127.0.0.1", self._address), RPC_TIMEOUT)
             else:
                 connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 connection.sock.settimeout(RPC_TIMEOUT)
-                connection.sock.connect(self._where)
+                connection.sock.connect(self._address)
             self._connection = connection
         return self._connection
 

@@ -11,18 +11,18 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self.asked, self._ask = os.pipe()
-        for end in (self.asked, self._ask):
+        self.descriptor, self._write_end = os.pipe()
+        for end in (self.descriptor, self._write_end):
             os.set_blocking(end, False)
 
-    def ask(self, reason: str) -> None:
+    def request(self, reason: str) -> None:
         """Ask for the end; safe from threads and signal handlers, and after the end."""
         if self.reason is None:
             self.reason = reason
         # Full: it will wake up anyway. Closed: it has ended.
         with contextlib.suppress(OSError):
-            os.write(self._ask, b"\0")
+            os.write(self._write_end, b"\0")
 
     def close(self) -> None:
         """It has ended."""
-        os.close(self.asked)
+        os.close(self.descriptor)

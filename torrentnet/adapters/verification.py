@@ -18,7 +18,7 @@ class FileVerification:
 
     sha256: str
     """Of the whole file, in hexadecimal; empty where something is wrong with it."""
-    wrong: str = ""
+    problem: str = ""
     """What is wrong, for a person."""
 
 

@@ -130,19 +130,19 @@ class DownloadRunner(ABC, Generic[D]):
                 return
             self.step(lambda it: it.piece_written(piece, now, verified=verified))
             if verified:
-                self._context.connections.announce(piece, now)
+                self._context.connections.announce_piece(piece, now)
 
         self._context.worker.submit(lambda: store.write_piece(piece, data), then)
 
     def _open_existing(self, piece_length: int) -> None:
-        path, cancelled = self._context.path, self._context.worker.cancelled
+        path, cancelled = self._context.path, self._context.worker.is_stopping
         self._context.worker.submit(
             lambda: open_complete(path, piece_length or default_piece_length(path), lambda done, size: None, cancelled),
             lambda result: self._opened(result, lambda it, store: it.existing_opened(store, time.monotonic())),
         )
 
     def _open_part(self, info: Info) -> None:
-        path, cancelled = self._context.path, self._context.worker.cancelled
+        path, cancelled = self._context.path, self._context.worker.is_stopping
         self._context.worker.submit(
             lambda: open_part(path, info, lambda done, size: None, cancelled),
             lambda result: self._opened(result, lambda it, store: it.part_opened(store, time.monotonic())),
@@ -184,10 +184,10 @@ class SingleRunner(DownloadRunner[SingleDownload]):
             context.selector,
             context.bind_ip,
             peer_id,
-            connected=lambda protocol, at: self.step(lambda it: it.connected(protocol, at)),
-            heard=lambda event, at: self.step(lambda it: it.handle_peer_event(event, at)),
-            failed=lambda reason, at: self.step(lambda it: it.source_failed(reason, at)),
-            expected=lambda: download.expected,
+            on_connected=lambda protocol, at: self.step(lambda it: it.connected(protocol, at)),
+            on_event=lambda event, at: self.step(lambda it: it.handle_peer_event(event, at)),
+            on_failed=lambda reason, at: self.step(lambda it: it.source_failed(reason, at)),
+            expected_bytes=lambda: download.expected,
         )
 
     def due(self, now: float) -> float | None:
@@ -224,8 +224,8 @@ class SwarmRunner(DownloadRunner[SwarmDownload]):
         self._dialer = Dialer(
             context.selector,
             context.bind_ip,
-            opened=self._dialled,
-            failed=lambda endpoint, reason, at: self.step(lambda it: it.dial_failed(endpoint, reason, at)),
+            on_open=self._dialled,
+            on_failed=lambda endpoint, reason, at: self.step(lambda it: it.dial_failed(endpoint, reason, at)),
         )
 
     def due(self, now: float) -> float | None:
@@ -248,13 +248,13 @@ class SwarmRunner(DownloadRunner[SwarmDownload]):
                 self._dialer.dial(endpoint, time.monotonic())
             case CloseConnection(connection, reason):
                 assert isinstance(connection, Connection)
-                self._context.connections.close_one(connection, reason, time.monotonic())
+                self._context.connections.close_connection(connection, reason, time.monotonic())
             case _:
                 super()._carry_out(effect)
 
     def _dialled(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
         if self.info_hash:
-            self._context.connections.adopt(sock, endpoint, initiator=True, now=now)
+            self._context.connections.add_connection(sock, endpoint, initiator=True, now=now)
         else:
             sock.close()
 

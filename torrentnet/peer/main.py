@@ -252,7 +252,7 @@ def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info 
         raise LocalError(f"{options.torrent}: {error.message}") from None
     if info.name != given:
         raise UsageError(f"{options.torrent} is the .torrent of {info.name!r}, not of {given!r}")
-    return Membership.of(info, info.name), info
+    return Membership.from_info(info, info.name), info
 
 
 def _check_path(options: argparse.Namespace) -> Path:

@@ -89,7 +89,7 @@ class Peer:
             RateLimit(settings.upload_rate, now),
             self._upload_ended,
             LocalIdentity(
-                settings.name, self.endpoint.port, offers=not settings.share and settings.strategy == "swarm"
+                settings.name, self.endpoint.port, uses_credits=not settings.share and settings.strategy == "swarm"
             ),
             rng,
             now,
@@ -115,7 +115,7 @@ class Peer:
     @property
     def uploaded(self) -> int:
         """Bytes sent to other peers so far."""
-        return self._connections.total
+        return self._connections.uploaded_bytes
 
     @property
     def connections(self) -> int:
@@ -210,18 +210,18 @@ class Peer:
             self._leave(GOODBYE_TIMEOUT, now)
         self._connections.tick(now)
         runner.tick(now)
-        self._session.uploaded = self._connections.total
+        self._session.uploaded = self._connections.uploaded_bytes
         self._tracker.tick(now)
-        self._worker.hand_over()
+        self._worker.start_submitted()
 
     def _woken(self, _: int, __: float) -> None:
         with contextlib.suppress(BlockingIOError):
             self._wake_in.recv(4096)
-        self._worker.deliver()
+        self._worker.deliver_results()
 
     def _handle_session_event(self, event: SessionEvent, now: float) -> None:
         if self._leave_until is not None:
-            if self._session.settled:
+            if self._session.is_settled:
                 self._leave_until = now
             return
         assert self._runner is not None
@@ -276,7 +276,7 @@ class Peer:
         if self._runner is not None:
             self._runner.abandon("the peer was stopped", now)
         self._session.leave(now, timeout)
-        if self._session.settled:
+        if self._session.is_settled:
             self._leave_until = now
 
     def _ended(self, now: float) -> bool:

@@ -61,7 +61,7 @@ class ShareRunner:
         settings = self._settings
         path = settings.path
         length = settings.piece_length or default_piece_length(path)
-        store = open_complete(path, length, self._hashed, self._worker.cancelled, private=settings.private)
+        store = open_complete(path, length, self._hashed, self._worker.is_stopping, private=settings.private)
         return corrupt_copy(store) if settings.corrupt else store
 
     def _hashed(self, done: int, size: int) -> None:
@@ -76,7 +76,7 @@ class ShareRunner:
             return
         self.store = self._connections.store = result
         self._session.want_peers = True
-        self._session.join(Membership.of(result.info, result.info.name), result.held, time.monotonic())
+        self._session.join(Membership.from_info(result.info, result.info.name), result.held, time.monotonic())
 
     def handle_session_event(self, event: SessionEvent, now: float) -> None:
         """React to an event of the tracker session."""
@@ -88,7 +88,7 @@ class ShareRunner:
         elif isinstance(event, PeersReceived):
             # In a swarm of seeds nobody waits, and two hundred seeds would only connect to each other.
             if event.leechers:
-                self._dialer.call(event.peers, now)
+                self._dialer.dial(event.peers, now)
         elif isinstance(event, SwarmJoined):
             self._session.want_peers = False
             self._log.add("tracker", "knows this peer again" if event.again else "published")

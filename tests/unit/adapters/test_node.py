@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NOTHING = ClientStatus(0, whole=False, announced=False)
-WHOLE = ClientStatus(4, whole=True, announced=True, downloaded=len(DATA))
+NOTHING = ClientStatus(0, complete=False, announced=False)
+WHOLE = ClientStatus(4, complete=True, announced=True, downloaded=len(DATA))
 
 
 class Scripted(ClientAdapter):
@@ -29,10 +29,10 @@ class Scripted(ClientAdapter):
 
     name = "scripted"
 
-    def __init__(self, job: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]) -> None:
-        super().__init__(job, lambda line: None)
+    def __init__(self, settings: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]) -> None:
+        super().__init__(settings, lambda line: None)
         self.steps = steps
-        self.standing = NOTHING
+        self.status = NOTHING
         self.node: ClientNode | None = None
         self.stopped = 0
 
@@ -42,8 +42,8 @@ class Scripted(ClientAdapter):
     def start(self) -> None:
         pass
 
-    def wait(self, seconds: float, wake: int) -> None:
-        select.select([wake], [], [], min(seconds, 0.01))
+    def wait(self, timeout: float, wake: int) -> None:
+        select.select([wake], [], [], min(timeout, 0.01))
 
     def poll(self) -> ClientStatus:
         step = next(self.steps, None)
@@ -51,10 +51,10 @@ class Scripted(ClientAdapter):
             assert self.node is not None
             self.node.stop("over")
         else:
-            self.standing = step if isinstance(step, ClientStatus) else step()
-        return self.standing
+            self.status = step if isinstance(step, ClientStatus) else step()
+        return self.status
 
-    def stop(self, seconds: float) -> None:
+    def stop(self, timeout: float) -> None:
         self.stopped += 1
 
 
@@ -99,7 +99,7 @@ def test_a_leecher_tells_what_the_lab_listens_for(trial: Trial) -> None:
         (trial.directory / "a.bin").write_bytes(DATA)
         return WHOLE
 
-    said = trial.run(NOTHING, replace(NOTHING, have=2), done)
+    said = trial.run(NOTHING, replace(NOTHING, pieces_held=2), done)
     assert [event.event for event in said] == [
         *("listening", "state", "progress", "progress", "completed", "state", "closing"),
     ]

@@ -25,7 +25,7 @@ def info_of(data: bytes) -> Info:
 def test_the_right_file(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(DATA)
     found = verify_file(tmp_path / "a.bin", info_of(DATA))
-    assert (found.sha256, found.wrong) == (hashlib.sha256(DATA).hexdigest(), "")
+    assert (found.sha256, found.problem) == (hashlib.sha256(DATA).hexdigest(), "")
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
@@ -49,4 +49,4 @@ def test_another_file(tmp_path: Path, data: bytes | None, wrong: str) -> None:
     if data is not None:
         path.write_bytes(data)
     found = verify_file(path, info_of(DATA))
-    assert (found.sha256, found.wrong) == ("", wrong.format(path=path))
+    assert (found.sha256, found.problem) == ("", wrong.format(path=path))

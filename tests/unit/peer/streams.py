@@ -95,26 +95,26 @@ def at_random(seed: int) -> Callable[[bytes], Iterator[bytes]]:
     return chunks
 
 
-def drained(conversation: PeerProtocol) -> bytes:
+def drained(protocol: PeerProtocol) -> bytes:
     """All that waits to be sent, as the kernel would send it."""
     parts: list[bytes] = []
-    while conversation.output:
-        head = conversation.output.popleft()
+    while protocol.output:
+        head = protocol.output.popleft()
         parts.append(os.pread(head.descriptor, head.length, head.offset) if isinstance(head, FileSpan) else head)
     data = b"".join(parts)
-    conversation.sent(len(data))
-    assert conversation.waiting == 0
+    protocol.data_sent(len(data))
+    assert protocol.pending_bytes == 0
     return data
 
 
-def pour(conversation: PeerProtocol, data: bytes) -> Iterator[PeerProtocolEvent]:
-    """Receive ``data`` the way a socket does: into the conversation's own buffer."""
+def pour(protocol: PeerProtocol, data: bytes) -> Iterator[PeerProtocolEvent]:
+    """Receive ``data`` the way a socket does: into the protocol's own buffer."""
     while data:
-        room = conversation.buffers()[0]
+        room = protocol.buffers()[0]
         count = min(len(room), len(data))
         room[:count] = data[:count]
         data = data[count:]
-        yield from conversation.received(count)
+        yield from protocol.data_received(count)
 
 
 class Seed:
@@ -122,20 +122,20 @@ class Seed:
 
     def __init__(self, store: FileStore, now: float = 0.0, peer_id: bytes = SEED_ID) -> None:
         info = store.info
-        self.conversation = PeerProtocol(info.info_hash, peer_id, initiator=False, pieces=info.pieces)
-        self.upload = Upload(self.conversation, store, now)
+        self.protocol = PeerProtocol(info.info_hash, peer_id, initiator=False, pieces=info.pieces)
+        self.upload = Upload(self.protocol, store, now)
 
     def receive(self, data: bytes, now: float = 0.0) -> None:
-        for event in pour(self.conversation, data):
-            self.upload.take(event, now)
-        self.upload.pump()
+        for event in pour(self.protocol, data):
+            self.upload.handle(event, now)
+        self.upload.fill_output()
 
     def output(self) -> bytes:
         """What it says until it has nothing more to say."""
         said = b""
-        while self.conversation.output:
-            said += drained(self.conversation)
-            self.upload.pump()
+        while self.protocol.output:
+            said += drained(self.protocol)
+            self.upload.fill_output()
         return said
 
 
@@ -145,7 +145,7 @@ class Asking:
     def __init__(self, store: FileStore, *, fast: bool = True) -> None:
         info_hash = store.info.info_hash
         self.seed = Seed(store)
-        self._reader = PeerProtocol(info_hash, LEECH_ID, initiator=True, bulk=BULK)
+        self._reader = PeerProtocol(info_hash, LEECH_ID, initiator=True, buffer_size=BULK)
         drained(self._reader)
         self.seed.receive(pack_handshake(Handshake(info_hash, LEECH_ID, fast=fast)))
 
@@ -174,8 +174,8 @@ class Leech:
         now: float = 0.0,
         opens: bool = True,
     ) -> None:
-        self.conversation = PeerProtocol(info_hash, LEECH_ID, initiator=True, bulk=BULK)
-        self.fetch = PieceFetcher(self.conversation, info_hash, info, self._next, stall, now, now)
+        self.protocol = PeerProtocol(info_hash, LEECH_ID, initiator=True, buffer_size=BULK)
+        self.fetch = PieceFetcher(self.protocol, info_hash, info, self._next, stall, now, now)
         self.todo: deque[int] | None = None if pieces is None else deque(pieces)
         self.got: dict[int, bytes] = {}
         self.bad: list[int] = []
@@ -188,7 +188,7 @@ class Leech:
         self.info = info
         if self.todo is None:
             self.todo = deque(range(info.pieces))
-        self.fetch.opened(info, now)
+        self.fetch.start(info, now)
 
     def _next(self, theirs: PieceSet) -> int | None:
         assert self.todo is not None
@@ -199,8 +199,8 @@ class Leech:
         return None
 
     def receive(self, data: bytes, now: float = 0.0) -> None:
-        for event in pour(self.conversation, data):
-            for result in self.fetch.take(event, now):
+        for event in pour(self.protocol, data):
+            for result in self.fetch.handle(event, now):
                 self._keep(result, now)
 
     def _keep(self, result: FetcherEvent, now: float) -> None:
@@ -218,7 +218,7 @@ class Leech:
             self.bad.append(result.piece)
 
     def output(self) -> bytes:
-        return drained(self.conversation)
+        return drained(self.protocol)
 
     @property
     def data(self) -> bytes:

@@ -238,10 +238,10 @@ class Member:
         now = self.simulation.now
         if not self.alive:
             return
-        for data in self.session.datagrams(now):
+        for data in self.session.datagrams_to_send(now):
             self.sent += 1
             self.link.send(data, self._arrive)
-        self._take(self.session.silence())
+        self._take(self.session.poll_silence())
         due = self.session.due(now)
         if due is not None and (self._wake_at is None or due < self._wake_at or self._wake_at <= now):
             self._wake_at = due
@@ -260,7 +260,7 @@ class Member:
     def receive(self, data: bytes) -> None:
         """A datagram from the tracker, or from whoever pretends to be it."""
         if self.alive:
-            self._take(self.session.receive(data, self.simulation.now))
+            self._take(self.session.receive_datagram(data, self.simulation.now))
             self.poll()
 
     def _take(self, events: list[SessionEvent]) -> None:

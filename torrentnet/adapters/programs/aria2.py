@@ -43,16 +43,16 @@ NOISE = re.compile(r"CA certificates|DHT routing table|DHTRoutingTable")
 class Aria2Adapter(RpcAdapter):
     """See :class:`Client`."""
 
-    name = title = "aria2"
-    start_s = 20.0
-    goodbye = signal.SIGINT
+    name = display_name = "aria2"
+    start_timeout = 20.0
+    stop_signal = signal.SIGINT
     """For a SIGTERM it says none."""
 
-    def __init__(self, job: ClientSettings, said: Callable[[str], None]) -> None:
-        super().__init__(job, said, RpcConnection(0, ""))
+    def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
+        super().__init__(settings, on_output, RpcConnection(0, ""))
         self._secret = secrets.token_hex(8)
         self._announced = False
-        self._quiet = not job.seed
+        self._log_disabled = not settings.seed
 
     def version(self) -> str:
         """See :meth:`Client.version`."""
@@ -62,13 +62,13 @@ class Aria2Adapter(RpcAdapter):
         """See :meth:`Client.start`."""
         port = _free_port()
         self._rpc = RpcConnection(port, "/jsonrpc")
-        self._begin([find_command("aria2c", "aria2"), *self._options(port)])
+        self._start_process([find_command("aria2c", "aria2"), *self._options(port)])
 
-    def _hello(self) -> None:
+    def _ping(self) -> None:
         self._call("getVersion")
 
     def _options(self, port: int) -> list[str]:
-        job = self.job
+        job = self.settings
         options = [
             "--no-conf",
             "--enable-peer-exchange=false",
@@ -106,11 +106,11 @@ class Aria2Adapter(RpcAdapter):
             options += ["--log=-", "--log-level=info"]
         return [*options, str(job.torrent)]
 
-    def _heard(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         if not self._announced and ANNOUNCE_REPLY.search(line):
             self._announced = True
         if COMPLAINT.search(line) and not NOISE.search(line):
-            self.said(line)
+            self.on_output(line)
 
     def _call(self, method: str, *parameters: object) -> Any:
         document = {
@@ -125,22 +125,22 @@ class Aria2Adapter(RpcAdapter):
             raise AdapterError(f"aria2 refused {method}: {text}")
         return answer["result"]
 
-    def _standing(self) -> ClientStatus:
+    def _read_status(self) -> ClientStatus:
         told = self._call("tellStatus", GID, STATUS_KEYS)
         if told["status"] in {"error", "removed"}:
             raise AdapterError(f"aria2 gave up: {told.get('errorMessage', '')}")
         done, size = int(told["completedLength"]), int(told["totalLength"])
         whole = told.get("seeder") == "true" and done == size
-        pieces = self.job.info.pieces
+        pieces = self.settings.info.pieces
         have = pieces if whole else int(told.get("bitfield") or "0", 16).bit_count()
-        if self._announced and not self._quiet:
-            self._quiet = True
+        if self._announced and not self._log_disabled:
+            self._log_disabled = True
             self._call("changeGlobalOption", {"log": ""})
         return ClientStatus(
             have,
             whole,
             self._announced,
-            0 if self.job.seed else done,
+            0 if self.settings.seed else done,
             int(told["uploadLength"]),
             int(told["connections"]),
         )

@@ -30,17 +30,17 @@ class LibtorrentAdapter(ClientAdapter):
 
     name = "libtorrent"
 
-    def __init__(self, job: ClientSettings, said: Callable[[str], None]) -> None:
-        super().__init__(job, said)
+    def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
+        super().__init__(settings, on_output)
         self._library: Any = None
         self._session: Any = None
         self._torrent: Any = None
         self._announced = False
-        self._left = False
-        self._problem = ""
+        self._goodbye_sent = False
+        self._failure = ""
         # Asking the library to wait is no way: what it answers with is in memory that its own threads move, and one
         # start in fifty crashed. It writes into this pipe when there are alerts to fetch.
-        self._alerts, self._told = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._alerts_read, self._alerts_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def _load(self) -> Any:
         if self._library is None:
@@ -58,7 +58,7 @@ class LibtorrentAdapter(ClientAdapter):
 
     def start(self) -> None:
         """See :meth:`Client.start`."""
-        library, job = self._load(), self.job
+        library, job = self._load(), self.settings
         kinds = library.alert.category_t
         self._session = library.session(
             {
@@ -78,7 +78,7 @@ class LibtorrentAdapter(ClientAdapter):
                 "stop_tracker_timeout": 1,
             }
         )
-        self._session.set_alert_fd(self._told)
+        self._session.set_alert_fd(self._alerts_write)
         parameters = library.add_torrent_params()
         parameters.ti = library.torrent_info(str(job.torrent))
         parameters.save_path = str(job.directory)
@@ -89,35 +89,35 @@ class LibtorrentAdapter(ClientAdapter):
             # Of the torrent: the session's own limit spares peers on local networks.
             self._torrent.set_upload_limit(max(1, round(job.upload_rate)))
 
-    def wait(self, seconds: float, wake: int) -> None:
+    def wait(self, timeout: float, wake: int) -> None:
         """See :meth:`Client.wait`."""
-        if self._alerts in select.select([wake, self._alerts], [], [], max(0.0, seconds))[0]:
-            self._heard()
+        if self._alerts_read in select.select([wake, self._alerts_read], [], [], max(0.0, timeout))[0]:
+            self._drain_pipe()
 
-    def _heard(self) -> None:
+    def _drain_pipe(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            os.read(self._alerts, 4096)
+            os.read(self._alerts_read, 4096)
 
-    def _take_alerts(self) -> None:
+    def _handle_alerts(self) -> None:
         for alert in self._session.pop_alerts():
             kind = type(alert).__name__
             if kind == "tracker_reply_alert":
                 self._announced = True
-                self._left = bool(self._torrent.status().paused)
+                self._goodbye_sent = bool(self._torrent.status().paused)
             elif kind in {"torrent_error_alert", "file_error_alert", "listen_failed_alert"}:
-                self._problem = alert.message()
+                self._failure = alert.message()
             elif kind == "tracker_error_alert":
-                self.said(alert.message())
+                self.on_output(alert.message())
 
     def poll(self) -> ClientStatus:
         """See :meth:`Client.poll`."""
-        self._take_alerts()
-        if self._problem:
-            raise AdapterError(f"libtorrent gave up: {self._problem}")
+        self._handle_alerts()
+        if self._failure:
+            raise AdapterError(f"libtorrent gave up: {self._failure}")
         status = self._torrent.status()
         whole = bool(status.is_seeding)
         return ClientStatus(
-            self.job.info.pieces if whole else status.num_pieces,
+            self.settings.info.pieces if whole else status.num_pieces,
             whole,
             self._announced,
             status.total_payload_download,
@@ -125,17 +125,17 @@ class LibtorrentAdapter(ClientAdapter):
             status.num_peers,
         )
 
-    def stop(self, seconds: float) -> None:
+    def stop(self, timeout: float) -> None:
         """See :meth:`Client.stop`."""
         if self._session is None:
             return
         # A torrent that is paused says good-bye; the session's own end does not wait for that to arrive.
         self._torrent.pause()
-        self._left = not self._announced
-        deadline = time.monotonic() + seconds / 2
-        while not self._left and time.monotonic() < deadline:
-            select.select([self._alerts], [], [], ALERT_TIMEOUT)
-            self._heard()
-            self._take_alerts()
+        self._goodbye_sent = not self._announced
+        deadline = time.monotonic() + timeout / 2
+        while not self._goodbye_sent and time.monotonic() < deadline:
+            select.select([self._alerts_read], [], [], ALERT_TIMEOUT)
+            self._drain_pipe()
+            self._handle_alerts()
         self._torrent = None
         self._session = None

@@ -43,62 +43,62 @@ class OpentrackerNode:
         self.files = files
         self._state = state
         self._events = events
-        self._ending = StopRequest()
+        self._stop_request = StopRequest()
 
     def stop(self, reason: str) -> None:
         """End; safe from threads and signal handlers."""
-        self._ending.ask(reason)
+        self._stop_request.request(reason)
 
-    def run(self, said: Callable[[str], None]) -> int:
+    def run(self, on_line: Callable[[str], None]) -> int:
         """Work until stopped. Raises :class:`AdapterError` when it fails."""
         command = find_command(COMMAND, PACKAGE)
         whitelist = "".join(f"{info.info_hash.hex()}\n" for info in self.files)
         (self._state / WHITELIST).write_text(whitelist, encoding="ascii")
         settings = f"listen.udp {self.listen}\naccess.whitelist {WHITELIST}\ntracker.rootdir {self._state}\n"
         (self._state / CONFIG).write_text(settings, encoding="utf-8")
-        child = ChildProcess([command, "-f", CONFIG], self._state, said)
+        child = ChildProcess([command, "-f", CONFIG], self._state, on_line)
         try:
-            self._await(child)
+            self._await_reply(child)
             self._events.emit("listening", program="opentracker", name=self.name, address=self.listen)
-            while self._ending.reason is None:
-                child.check()
-                select.select([self._ending.asked], [], [], CHECK_INTERVAL)
+            while self._stop_request.reason is None:
+                child.raise_if_exited()
+                select.select([self._stop_request.descriptor], [], [], CHECK_INTERVAL)
         finally:
-            child.end(signal.SIGTERM, STOP_TIMEOUT)
-            self._ending.close()
-        self._events.emit("closing", reason=self._ending.reason)
+            child.terminate(signal.SIGTERM, STOP_TIMEOUT)
+            self._stop_request.close()
+        self._events.emit("closing", reason=self._stop_request.reason)
         return 0
 
-    def _await(self, child: ChildProcess) -> None:
+    def _await_reply(self, child: ChildProcess) -> None:
         deadline = time.monotonic() + START_TIMEOUT
-        while self._ending.reason is None:
-            child.check()
-            if self.connect(REPLY_TIMEOUT) is not None:
+        while self._stop_request.reason is None:
+            child.raise_if_exited()
+            if self.fetch_connection_id(REPLY_TIMEOUT) is not None:
                 return
             if time.monotonic() > deadline:
                 raise AdapterError(f"opentracker does not answer at {self.listen} after {START_TIMEOUT:g} s")
 
-    def connect(self, seconds: float) -> int | None:
+    def fetch_connection_id(self, timeout: float) -> int | None:
         """A connection id of it, asked for as any client does (BEP 15); None where no answer comes."""
-        reply = self._ask(packets.pack_connect(secrets.randbits(32)), seconds)
+        reply = self._exchange(packets.pack_connect(secrets.randbits(32)), timeout)
         return (
             packets.parse_connect_reply(reply) if reply is not None and reply.action == packets.Action.CONNECT else None
         )
 
-    def swarms(self, seconds: float) -> Sequence[packets.ScrapeCounts] | None:
+    def scrape(self, timeout: float) -> Sequence[packets.ScrapeCounts] | None:
         """What it says of each of the files when it is asked (BEP 48); None where no answer comes."""
-        connection = self.connect(seconds)
+        connection = self.fetch_connection_id(timeout)
         if connection is None:
             return None
         hashes = tuple(info.info_hash for info in self.files[: packets.MAX_SCRAPE])
-        reply = self._ask(packets.pack_scrape(connection, secrets.randbits(32), hashes), seconds)
+        reply = self._exchange(packets.pack_scrape(connection, secrets.randbits(32), hashes), timeout)
         return (
             packets.parse_scrape_reply(reply) if reply is not None and reply.action == packets.Action.SCRAPE else None
         )
 
-    def _ask(self, request: bytes, seconds: float) -> packets.ReplyPacket | None:
+    def _exchange(self, request: bytes, timeout: float) -> packets.ReplyPacket | None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(seconds)
+            sock.settimeout(timeout)
             try:
                 # From one and the same address: the connection id is bound to it.
                 sock.bind((self.listen.ip, 0))
@@ -106,5 +106,5 @@ class OpentrackerNode:
                 sock.send(request)
                 return packets.parse_reply(sock.recv(packets.MAX_DATAGRAM))
             except (OSError, PacketError):
-                time.sleep(min(seconds, 0.02))  # refused at once: nobody is there yet
+                time.sleep(min(timeout, 0.02))  # refused at once: nobody is there yet
                 return None

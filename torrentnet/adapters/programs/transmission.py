@@ -47,13 +47,13 @@ class TransmissionAdapter(RpcAdapter):
     """See :class:`Client`."""
 
     name = "transmission"
-    title = "Transmission"
-    start_s = 30.0
-    goodbye = signal.SIGTERM
+    display_name = "Transmission"
+    start_timeout = 30.0
+    stop_signal = signal.SIGTERM
 
-    def __init__(self, job: ClientSettings, said: Callable[[str], None]) -> None:
-        self._socket = str(job.state / "rpc")
-        super().__init__(job, said, RpcConnection(self._socket, "/transmission/rpc"))
+    def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
+        self._socket = str(settings.state / "rpc")
+        super().__init__(settings, on_output, RpcConnection(self._socket, "/transmission/rpc"))
         self._session = ""
         self._id = 0
 
@@ -63,10 +63,10 @@ class TransmissionAdapter(RpcAdapter):
 
     def start(self) -> None:
         """See :meth:`Client.start`."""
-        job = self.job
+        job = self.settings
         settings = job.state / "settings.json"
         settings.write_text(json.dumps(self._settings(), indent=4), encoding="utf-8")
-        self._begin(
+        self._start_process(
             [find_command(COMMAND, PACKAGE), "--foreground", "--config-dir", str(job.state), "--log-level", "error"]
         )
         metainfo = base64.b64encode(job.torrent.read_bytes()).decode("ascii")
@@ -77,15 +77,15 @@ class TransmissionAdapter(RpcAdapter):
             raise AdapterError("Transmission did not take the .torrent")
         self._id = torrent["id"]
 
-    def _hello(self) -> None:
+    def _ping(self) -> None:
         self._call("session-get", fields=["version"])
 
-    def _heard(self, line: str) -> None:
+    def _on_line(self, line: str) -> None:
         if not NOISE.search(line):
-            self.said(line)
+            self.on_output(line)
 
     def _settings(self) -> dict[str, object]:
-        job = self.job
+        job = self.settings
         rate = job.upload_rate
         return {
             "bind-address-ipv4": job.listen.ip,
@@ -126,7 +126,7 @@ class TransmissionAdapter(RpcAdapter):
             raise AdapterError(f"Transmission refused {method}: {answer.get('result') if answer else status}")
         raise AdapterError(f"Transmission refused {method}: it takes no session id")
 
-    def _standing(self) -> ClientStatus:
+    def _read_status(self) -> ClientStatus:
         told = self._call("torrent-get", ids=[self._id], fields=STATUS_FIELDS)["torrents"]
         if not told:
             raise AdapterError("Transmission has lost the torrent")

@@ -35,11 +35,11 @@ class WaitingPeer(Protocol):
     """A peer that wants to be served."""
 
     @property
-    def wealth(self) -> int:
+    def pieces_held(self) -> int:
         """Pieces that it holds or was promised."""
 
     @property
-    def waits_since(self) -> float:
+    def waiting_since(self) -> float:
         """When it last got a turn, or began to want one."""
 
 
@@ -50,12 +50,12 @@ def choose_next(waiting: Sequence[T], rng: random.Random, now: float) -> T | Non
     """Who is served next; None where nobody waits."""
     if not waiting:
         return None
-    longest = min(waiting, key=lambda peer: peer.waits_since)
-    if now - longest.waits_since > MAX_WAIT:
+    longest = min(waiting, key=lambda peer: peer.waiting_since)
+    if now - longest.waiting_since > MAX_WAIT:
         return longest
     # sample() is in random order, so that equals are as likely to be first.
     looked_at = waiting if len(waiting) == 1 else rng.sample(waiting, min(SAMPLE_SIZE, len(waiting)))
-    return min(looked_at, key=lambda peer: peer.wealth)
+    return min(looked_at, key=lambda peer: peer.pieces_held)
 
 
 class SendRate:

@@ -23,7 +23,7 @@ class Receiver(Protocol):
     """Somebody who is sent to."""
 
     @property
-    def served(self) -> int:
+    def bytes_sent(self) -> int:
         """Bytes that it was sent so far."""
 
 
@@ -58,7 +58,7 @@ class FairQueue(Generic[T]):
         """Who is to be served now, the poorest first: the poorer half, and whoever has waited for long."""
         if not self._since or now < self._at:
             return []
-        ready = sorted(self._since, key=lambda one: one.served)
+        ready = sorted(self._since, key=lambda one: one.bytes_sent)
         half = (len(ready) + 1) // 2
         chosen = ready[:half] + [one for one in ready[half:] if now - self._since[one] >= MAX_WAIT]
         for one in chosen:

@@ -52,9 +52,9 @@ class PeerPool:
 
     def holder(self, wire: PeerConnection) -> LookupHolder:
         """Who is at the other end of a connection, as far as it has said who it is."""
-        extension = wire.conversation.extension
+        extension = wire.protocol.remote_extension
         endpoint = wire.endpoint
-        if not wire.conversation.initiator and extension is not None and extension.port:
+        if not wire.protocol.initiator and extension is not None and extension.port:
             endpoint = Endpoint(endpoint.ip, extension.port)
         name = self._names.get(endpoint) or (extension.name if extension is not None else "")
         return LookupHolder(endpoint, name or str(endpoint))
@@ -101,7 +101,7 @@ class PeerPool:
     def ban(self, endpoint: Endpoint, wire: PeerConnection) -> None:
         """Neither this endpoint nor whoever is at the other end of this connection, under any address."""
         self.never(endpoint)
-        met = wire.conversation.other
+        met = wire.protocol.remote_handshake
         if met is not None:
             self._banned.add(met.peer_id)
 

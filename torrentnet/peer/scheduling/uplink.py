@@ -42,9 +42,9 @@ class Uplink:
         self._pace = SendRate(now)
         self._line: dict[Connection, None] = {}
         self._loaded: dict[Connection, None] = {}
-        self.in_turns = False
+        self.choking = False
         """Whether turns are taken: from the first peer on that takes offers."""
-        self.turns_go_on = False
+        self.more_turns_due = False
         """Whether more turns are due that nothing will wake us up for."""
 
     @property
@@ -60,23 +60,23 @@ class Uplink:
     def sent(self, connection: Connection, count: int) -> None:
         """``count`` bytes were handed to the kernel."""
         self._pace.sent(count)
-        if count and self.in_turns:
+        if count and self.choking:
             self._loaded[connection] = None
 
     def may_send(self, connection: Connection, now: float) -> bool:
         """Whether a piece may leave: nobody before it in line could go. One with a narrow path holds up nobody."""
-        if not self.in_turns:
+        if not self.choking:
             return True
-        if not connection.upload.may_serve:
+        if not connection.upload.has_granted_requests:
             return False
         self._line.setdefault(connection)
         for one in list(self._line):
             if one is connection:
                 return True
-            waiting = one.conversation.waiting > 0
+            waiting = one.protocol.pending_bytes > 0
             if not one.upload.has_requests and not waiting:
                 del self._line[one]
-            elif (waiting or one.upload.may_serve) and self._takes(one) and not one.stalled(now):
+            elif (waiting or one.upload.has_granted_requests) and self._takes(one) and not one.is_stalled(now):
                 return False
         return True
 
@@ -85,20 +85,20 @@ class Uplink:
     def room(self, connection: Connection, now: float) -> int | None:
         """Bytes of pieces that the kernel may be given for a connection now; None: as many as it takes."""
         rate = self._pace.rate
-        if not self.in_turns or rate >= UNSHAPED_RATE:
+        if not self.choking or rate >= UNSHAPED_RATE:
             return None
         there = 0
         for one in list(self._loaded):
-            if left := one.unacknowledged(now):
-                there += one.in_queue(left)
+            if left := one.unacknowledged_bytes(now):
+                there += one.queued_on_host(left)
             else:
                 del self._loaded[one]
         below = max(rate * QUEUE_TARGET, MIN_QUEUE_BYTES) if rate else INITIAL_QUEUE_BYTES
-        return max(0, _whole_segments(min(below - there, self._unsent - connection.unsent())))
+        return max(0, _whole_segments(min(below - there, self._unsent - connection.unsent_bytes())))
 
     def _takes(self, connection: Connection) -> bool:
         """Whether what waits in its socket leaves room for more."""
-        return _whole_segments(self._unsent - connection.unsent()) > 0
+        return _whole_segments(self._unsent - connection.unsent_bytes()) > 0
 
     @property
     def _unsent(self) -> float:
@@ -111,12 +111,12 @@ class Uplink:
 
     # Turns
 
-    def give_turns(self, everybody: Collection[Connection], now: float) -> list[Connection]:
+    def grant_turns(self, everybody: Collection[Connection], now: float) -> list[Connection]:
         """Promise as much as can leave soon. Returns to whom something is to be said, or sent."""
         # What waits for a peer that takes nothing keeps the uplink from nobody.
-        backlog = sum(one.upload.backlog for one in everybody if one.upload.backlog and not one.stalled(now))
+        backlog = sum(one.upload.backlog for one in everybody if one.upload.backlog and not one.is_stalled(now))
         self._pace.look(now, busy=backlog > 0)
-        backlog += sum(connection.upload.promised(now) for connection in everybody)
+        backlog += sum(connection.upload.promised_bytes(now) for connection in everybody)
         ahead = self._pace.ahead()
         given: dict[Connection, None] = {}
         while backlog < ahead:
@@ -124,10 +124,10 @@ class Uplink:
             connection = choose_next(waiting, self._rng, now)
             if connection is None:
                 break
-            backlog += connection.upload.give_turn(now)
+            backlog += connection.upload.grant_turn(now)
             given[connection] = None
         # Who has asked for much at once says nothing more that would wake us up for the next turn.
-        self.turns_go_on = bool(given) and bool(self._waiting(everybody, ahead, now))
+        self.more_turns_due = bool(given) and bool(self._waiting(everybody, ahead, now))
         return [*given, *(one for one in self._line if one not in given)]
 
     def _waiting(self, everybody: Collection[Connection], ahead: int, now: float) -> list[Connection]:

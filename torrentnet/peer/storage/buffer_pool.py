@@ -15,7 +15,7 @@ class BufferPool:
     def __init__(self) -> None:
         self._free: list[bytearray] = []
 
-    def take(self, size: int) -> bytearray:
+    def acquire(self, size: int) -> bytearray:
         """``size`` bytes; what was in them before may still be."""
         if self._free:
             # The last one given back: the others are cold, or of another file.
@@ -25,7 +25,7 @@ class BufferPool:
             self._free.clear()
         return bytearray(size)
 
-    def give(self, memory: bytearray) -> None:
+    def release(self, buffer: bytearray) -> None:
         """Nobody looks at ``memory`` any more."""
-        if (len(self._free) + 1) * len(memory) <= MAX_FREE_BYTES:
-            self._free.append(memory)
+        if (len(self._free) + 1) * len(buffer) <= MAX_FREE_BYTES:
+            self._free.append(buffer)

@@ -32,4 +32,4 @@ def corrupt_copy(store: FileStore, pieces: Iterable[int] | None = None) -> FileS
         at = piece * info.piece_length
         os.pwrite(copy, bytes((os.pread(copy, 1, at)[0] ^ 0xFF,)), at)
     store.close()
-    return FileStore(store.path, store.final, copy, info, store.held)
+    return FileStore(store.path, store.final_path, copy, info, store.held)

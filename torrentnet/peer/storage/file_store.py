@@ -31,9 +31,9 @@ class StorageError(LocalError):
 class FileStore:
     """One file of one swarm: which of its pieces are here, and the open descriptor that they are served from."""
 
-    def __init__(self, path: Path, final: Path, descriptor: int, info: Info, held: PieceSet) -> None:
+    def __init__(self, path: Path, final_path: Path, descriptor: int, info: Info, held: PieceSet) -> None:
         self.path = path
-        self.final = final
+        self.final_path = final_path
         self.descriptor = descriptor
         self.info = info
         self.held = held
@@ -60,7 +60,7 @@ class FileStore:
 
         Raises :class:`StorageError`.
         """
-        final = self.final
+        final = self.final_path
         if self.path == final:
             return
         try:
@@ -91,7 +91,7 @@ def default_piece_length(path: Path) -> int:
 
 
 def open_complete(
-    path: Path, piece_length: int, progress: Progress, cancelled: Callable[[], bool], *, private: bool = True
+    path: Path, piece_length: int, on_progress: Progress, cancelled: Callable[[], bool], *, private: bool = True
 ) -> FileStore:
     """Open a file that is to be shared and hash it, ``piece_length`` bytes a piece.
 
@@ -101,44 +101,44 @@ def open_complete(
     descriptor = _open_regular(path, os.O_RDONLY)
     with _close_on_failure(descriptor, path):
         length = os.fstat(descriptor).st_size
-        hashes = hash_pieces(descriptor, length, piece_length, progress, cancelled)
+        hashes = hash_pieces(descriptor, length, piece_length, on_progress, cancelled)
         if os.fstat(descriptor).st_size < length:
             raise StorageError(f"{path} became shorter while it was hashed")
     info = make_info(path.name, length, piece_length, bytes(hashes), private=private)
     return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces))
 
 
-def open_part(final: Path, info: Info, progress: Progress, cancelled: Callable[[], bool]) -> FileStore:
+def open_part(final_path: Path, info: Info, on_progress: Progress, cancelled: Callable[[], bool]) -> FileStore:
     """Open ``NAME.part`` beside ``final`` (made when missing) and check again every piece that it holds.
 
     ``final`` is named by the person who asked, never by the network. A file that is there under that name is opened
     instead when all its pieces are right; anything else under it is refused. Raises :class:`StorageError` and
     :class:`Cancelled`.
     """
-    if _exists(final):
-        descriptor = _open_regular(final, os.O_RDONLY)
+    if _exists(final_path):
+        descriptor = _open_regular(final_path, os.O_RDONLY)
         try:
             held = PieceSet(info.pieces)
             if os.fstat(descriptor).st_size == info.length:
-                _check_pieces(descriptor, info, held, progress, cancelled)
+                _check_pieces(descriptor, info, held, on_progress, cancelled)
             if not held.is_full or os.fstat(descriptor).st_size != info.length:
                 raise StorageError(
-                    f"{final} is there already with another content, and is left as it is",
+                    f"{final_path} is there already with another content, and is left as it is",
                     hint="move it away, or get the file into another directory with --dir",
                 )
         except BaseException:
             os.close(descriptor)
             raise
-        return FileStore(final, final, descriptor, info, held)
-    path = final.with_name(final.name + PART_SUFFIX)
+        return FileStore(final_path, final_path, descriptor, info, held)
+    path = final_path.with_name(final_path.name + PART_SUFFIX)
     descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT)
     with _close_on_failure(descriptor, path):
         _lock(descriptor, path)
         held = PieceSet(info.pieces)
         if os.fstat(descriptor).st_size:
-            _check_pieces(descriptor, info, held, progress, cancelled)
+            _check_pieces(descriptor, info, held, on_progress, cancelled)
         os.ftruncate(descriptor, info.length)
-    return FileStore(path, final, descriptor, info, held)
+    return FileStore(path, final_path, descriptor, info, held)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ def hash_pieces(
     descriptor: int,
     length: int,
     piece_length: int,
-    progress: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
     cancelled: Callable[[], bool],
     *,
     skip: Callable[[int, int], bool] = lambda offset, size: False,
@@ -85,7 +85,7 @@ def hash_pieces(
     for helper in helpers:
         helper.start()
     try:
-        work(progress)
+        work(on_progress)
     except BaseException as error:
         failures.append(error)
     for helper in helpers:

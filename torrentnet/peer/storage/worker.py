@@ -42,12 +42,12 @@ class Worker:
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._fresh: list[Job] = []
+        self._submitted: list[Job] = []
         self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._results: deque[tuple[Callable[[Any], None], Any]] = deque()
-        self._woken = False
+        self._wake_pending = False
         self._stopping = threading.Event()
-        self._most = min(MAX_THREADS, available_cpus())
+        self._max_threads = min(MAX_THREADS, available_cpus())
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -56,33 +56,33 @@ class Worker:
         self._threads.append(thread)
         thread.start()
 
-    def cancelled(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether long jobs are to be given up."""
         return self._stopping.is_set()
 
-    def submit(self, job: Callable[[], T], then: Callable[[T | JobFailure[T]], None]) -> None:
+    def submit(self, job: Callable[[], T], callback: Callable[[T | JobFailure[T]], None]) -> None:
         """Run ``job`` in a thread, then ``then`` with its result (or :class:`JobFailure`) in the loop.
 
         It begins with the next :meth:`hand_over`.
         """
-        self._fresh.append((job, then))
+        self._submitted.append((job, callback))
 
-    def hand_over(self) -> None:
+    def start_submitted(self) -> None:
         """Let what was submitted begin: as many lists of jobs as there may be threads."""
-        fresh = self._fresh
+        fresh = self._submitted
         if not fresh:
             return
-        self._fresh = []
-        each = -(-len(fresh) // self._most)
+        self._submitted = []
+        each = -(-len(fresh) // self._max_threads)
         for first in range(0, len(fresh), each):
             self._jobs.put(fresh[first : first + each])
-        if self._jobs.qsize() > 1 and 0 < len(self._threads) < self._most and not self._stopping.is_set():
+        if self._jobs.qsize() > 1 and 0 < len(self._threads) < self._max_threads and not self._stopping.is_set():
             self.start()
 
-    def deliver(self) -> None:
+    def deliver_results(self) -> None:
         """Run what waits for the loop."""
         # Before the first look, so that what comes after the last one wakes the loop up again.
-        self._woken = False
+        self._wake_pending = False
         while self._results:
             then, result = self._results.popleft()
             then(result)
@@ -109,6 +109,6 @@ class Worker:
                 except Exception as error:
                     result = JobFailure(error)
                 self._results.append((then, result))
-            if not self._woken and (self._jobs.empty() or len(self._results) >= MAX_UNDELIVERED):
-                self._woken = True
+            if not self._wake_pending and (self._jobs.empty() or len(self._results) >= MAX_UNDELIVERED):
+                self._wake_pending = True
                 self._wake()

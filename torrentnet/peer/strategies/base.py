@@ -174,7 +174,7 @@ class BaseDownload(ABC):
         # Standard clients do not announce their piece length: until the info dictionary is here, one piece stands for
         # the file.
         member = Membership(reply.info_hash, self.name, reply.size, reply.piece_length)
-        self._session.join(member, member.none_held(), now)
+        self._session.join(member, member.empty_piece_set(), now)
 
     def _pause(self, now: float) -> None:
         if now - self._progress_at >= self._timeouts.give_up:
@@ -203,7 +203,7 @@ class BaseDownload(ABC):
             return
         info = store.info
         self.info = info
-        self._session.hold(Membership.of(info, self.name), store.held)
+        self._session.update_held(Membership.from_info(info, self.name), store.held)
         self._report.resumed(store.held)
         self._progress_at = now
         if store.held.is_full:
@@ -259,17 +259,17 @@ class BaseDownload(ABC):
         info = self.store.info
         self.phase = Phase.DONE
         self._report.completed(info.length, self._elapsed_ms(now))
-        member = Membership.of(info, self.name)
+        member = Membership.from_info(info, self.name)
         if self._swarm is None:
             # The tracker knew no such file, but it is here: publish it as `share` does.
             self._session.join(member, self.store.held, now)
         else:
-            self._session.hold(member, self.store.held)
-            self._session.completed(now)
+            self._session.update_held(member, self.store.held)
+            self._session.announce_completed(now)
         self._send_outcome(OutcomeResult.SUCCEEDED, "", now)
 
     def _give_up(self, now: float) -> None:
-        if self._swarm is None and self._session.knows_no_names:
+        if self._swarm is None and self._session.lookup_unsupported:
             self._fail(
                 f"the tracker speaks BEP 15 but does not answer when asked for {self.name!r} by name",
                 now,
@@ -290,7 +290,7 @@ class BaseDownload(ABC):
     def _send_outcome(self, result: OutcomeResult, reason: str, now: float) -> None:
         if not self._request:
             return
-        self._session.outcome(
+        self._session.report_outcome(
             OutcomeReport(
                 0,
                 0,

@@ -64,14 +64,14 @@ class PieceScheduler:
 
     def count_held(self, peer: RemotePeer) -> None:
         """Count the pieces that a peer holds by now."""
-        held = peer.fetcher.possession.held
+        held = peer.fetcher.remote_pieces.held
         if held is None:
             return
         if peer.counted is None:
             peer.counted = PieceSet(held.size)
         self._picker.add_holder(newly_held(peer.counted, held))
         if self._picker.any_unrequested(held):
-            peer.fetcher.want()
+            peer.fetcher.set_interested()
 
     def count_piece(self, peer: RemotePeer, piece: int) -> None:
         """Count one more piece that a peer holds."""
@@ -81,7 +81,7 @@ class PieceScheduler:
             peer.counted.add(piece)
             self._picker.add_holder((piece,))
         if self._picker.is_unrequested(piece):
-            peer.fetcher.want()
+            peer.fetcher.set_interested()
 
     def forget(self, peer: RemotePeer) -> None:
         """A peer has left: its pieces no longer count."""
@@ -115,7 +115,7 @@ class PieceScheduler:
     def faster_peers(self, now: float) -> Iterator[RemotePeer]:
         """Yield the peers that would send a requested piece sooner; each may get a request before the next one."""
         for peer in list(self._peers.values()):
-            held = peer.fetcher.possession.held
+            held = peer.fetcher.remote_pieces.held
             if held is None:
                 continue
             queued = self._picker.longest_queued(held, peer, now, _has_begun)
@@ -124,12 +124,16 @@ class PieceScheduler:
 
     def _late_piece(self, peer: RemotePeer, held: PieceSet, now: float) -> int | None:
         """Return the piece that would be here much sooner if this peer sent it too."""
-        slowest = self._picker.slowest(held, peer, lambda source, piece: source.fetcher.pipeline.needs(piece, now))
+        slowest = self._picker.slowest(
+            held, peer, lambda source, piece: source.fetcher.pipeline.time_to_complete(piece, now)
+        )
         if slowest is None:
             return None
         seconds, piece = slowest
         size = self._info.piece_size(piece)
-        return piece if seconds > peer.fetcher.pipeline.would_need(size) * ENDGAME_SPEEDUP + ENDGAME_MIN_GAIN else None
+        return (
+            piece if seconds > peer.fetcher.pipeline.time_to_fetch(size) * ENDGAME_SPEEDUP + ENDGAME_MIN_GAIN else None
+        )
 
     def release(self, peer: RemotePeer, now: float) -> None:
         """Expect nothing more from a peer for now: its pieces may be requested from others."""
@@ -143,9 +147,9 @@ class PieceScheduler:
     def renew_interest(self) -> None:
         """Tell the peers that have unrequested pieces that we are interested again."""
         for peer in self._peers.values():
-            held = peer.fetcher.possession.held
+            held = peer.fetcher.remote_pieces.held
             if not peer.fetcher.interested and held is not None and self._picker.any_unrequested(held):
-                peer.fetcher.want()
+                peer.fetcher.set_interested()
 
     # Received pieces
 
@@ -169,4 +173,4 @@ class PieceScheduler:
 
 
 def _has_begun(peer: RemotePeer, piece: int) -> bool:
-    return peer.fetcher.pipeline.begun(piece)
+    return peer.fetcher.pipeline.has_data(piece)

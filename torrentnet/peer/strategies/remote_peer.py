@@ -23,7 +23,7 @@ class PeerConnection(Protocol):
     """A connection as the loop keeps it; in a download, the key of its :class:`RemotePeer`."""
 
     @property
-    def conversation(self) -> PeerProtocol:
+    def protocol(self) -> PeerProtocol:
         """The messages of both directions."""
 
     @property
@@ -56,17 +56,17 @@ def request_metadata(peers: Collection[RemotePeer], now: float) -> None:
     Raises :class:`~torrentnet.peer.transfer.metadata_exchange.SourceError` where that peer has none after all.
     """
     for peer in peers:
-        if peer.fetcher.asks_metadata:
+        if peer.fetcher.metadata_pending:
             if now - peer.metadata_requested_at < METADATA_TIMEOUT:
                 return
-            peer.fetcher.forget_metadata()
+            peer.fetcher.cancel_metadata()
     able: list[RemotePeer] = []
     for peer in peers:
-        extension = peer.connection.conversation.extension
+        extension = peer.connection.protocol.remote_extension
         if extension is not None and extension.metadata_id and extension.metadata_size:
             able.append(peer)
     if able:
         # A peer that rejects must not be asked again and again while others would send it.
         chosen = min(able, key=lambda peer: peer.metadata_requested_at)
         chosen.metadata_requested_at = now
-        chosen.fetcher.ask_metadata(now)
+        chosen.fetcher.request_metadata(now)

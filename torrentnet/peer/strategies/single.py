@@ -99,7 +99,7 @@ class SingleDownload(BaseDownload):
             protocol, self.info_hash, self.info, self._next_piece, self._timeouts.stall, now, now, self._buffers
         )
         if self.store is not None:
-            self._fetcher.opened(self.store.info, now)
+            self._fetcher.start(self.store.info, now)
         elif self.info is not None:
             self._open_part(self.info)
 
@@ -108,7 +108,7 @@ class SingleDownload(BaseDownload):
         if self._fetcher is None:
             return
         try:
-            for result in self._fetcher.take(event, now):
+            for result in self._fetcher.handle(event, now):
                 self._handle_received(result)
         except RemoteError as error:
             self.source_failed(error.message, now)
@@ -148,14 +148,14 @@ class SingleDownload(BaseDownload):
         assert self.store is not None
         info = self.store.info
         self._pieces = _Pieces(deque(self.store.held.missing()))
-        self._with_fetcher(lambda fetcher: fetcher.opened(info, now), now)
+        self._with_fetcher(lambda fetcher: fetcher.start(info, now), now)
 
     def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
         """See :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
         if self._pieces is None or self.store is None or self.phase is Phase.FAILED:
             return
         written, info = self._pieces.verifying.pop(piece), self.store.info
-        self._buffers.give(written.data)
+        self._buffers.release(written.data)
         if not verified:
             self._report.piece_discarded(written.source, piece, info.piece_size(piece), written.elapsed)
             self._pieces.missing.appendleft(piece)
@@ -196,7 +196,7 @@ class SingleDownload(BaseDownload):
         fetcher.check(now)
         if fetcher.idle and self._pieces is not None and self._pieces.missing and not self._pieces.verifying:
             raise SourceError("lacks the pieces that are missing here")
-        rate = fetcher.slow(self._timeouts.min_rate, now)
+        rate = fetcher.slow_rate(self._timeouts.min_rate, now)
         if rate is None:
             return
         if self._selector.any_left:

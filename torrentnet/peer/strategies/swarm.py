@@ -114,7 +114,7 @@ class SwarmDownload(BaseDownload):
         self._obstacle = f"{self._pool.name(endpoint)}: {reason}"
 
     def _add_peer(self, connection: PeerConnection, handshake: Handshake, now: float) -> None:
-        protocol = connection.conversation
+        protocol = connection.protocol
         if self._pool.is_banned(handshake.peer_id):
             self._close(connection, "has sent a bad piece before", now)
             return
@@ -122,7 +122,7 @@ class SwarmDownload(BaseDownload):
         if twin is not None:
             # Both peers have dialled at once. Both keep the connection that the one with the smaller peer id opened.
             ours_first = self._identity.peer_id < handshake.peer_id
-            if protocol.initiator is not ours_first or twin.connection.conversation.initiator is ours_first:
+            if protocol.initiator is not ours_first or twin.connection.protocol.initiator is ours_first:
                 self._close(connection, "is connected twice", now)
                 return
             self._close(twin.connection, "is connected twice", now)
@@ -144,19 +144,19 @@ class SwarmDownload(BaseDownload):
             now,
             now,
             self._buffers,
-            possession=connection.upload.possession,
+            remote_pieces=connection.upload.remote_pieces,
             exchange=True,
         )
         peer = RemotePeer(connection, fetcher, self._pool.holder(connection))
         self._peers[connection] = peer
         if self._scheduler is not None and self.store is not None:
-            fetcher.opened(self.store.info, now)
+            fetcher.start(self.store.info, now)
         if protocol.initiator:
             self._pool.connected(connection.endpoint)
 
     def _find_peer(self, peer_id: bytes) -> RemotePeer | None:
         for peer in self._peers.values():
-            handshake = peer.connection.conversation.other
+            handshake = peer.connection.protocol.remote_handshake
             if handshake is not None and handshake.peer_id == peer_id:
                 return peer
         return None
@@ -182,7 +182,7 @@ class SwarmDownload(BaseDownload):
         if peer is None:
             return
         self._event_at = now
-        for result in peer.fetcher.take(event, now):
+        for result in peer.fetcher.handle(event, now):
             self._handle_received(peer, result, now)
         scheduler = self._scheduler
         if isinstance(event, Choke):
@@ -222,7 +222,7 @@ class SwarmDownload(BaseDownload):
         if peer is None:
             # Of two connections with the same peer, the other one may stay.
             stays = any(other.holder.endpoint == connection.endpoint for other in self._peers.values())
-            if connection.conversation.initiator and not stays:
+            if connection.protocol.initiator and not stays:
                 self._pool.lost(connection.endpoint, now)
             return
         peer.fetcher.ready = False
@@ -252,9 +252,9 @@ class SwarmDownload(BaseDownload):
 
     def _start_fetching(self, peer: RemotePeer, scheduler: PieceScheduler, info: Info, now: float) -> None:
         def step(fetcher: PieceFetcher) -> None:
-            fetcher.possession.settle(info.pieces)
+            fetcher.remote_pieces.set_piece_count(info.pieces)
             scheduler.count_held(peer)
-            fetcher.opened(info, now)
+            fetcher.start(info, now)
 
         self._with_fetcher(peer, step, now)
 
@@ -271,7 +271,7 @@ class SwarmDownload(BaseDownload):
             return
         self._event_at = now
         written = scheduler.written(piece)
-        self._buffers.give(written.data)
+        self._buffers.release(written.data)
         if not verified:
             self._discard_piece(piece, written, scheduler, now)
             return
@@ -299,7 +299,7 @@ class SwarmDownload(BaseDownload):
             peer.fetcher.ready = False
             for piece in peer.fetcher.pieces:
                 peer.fetcher.cancel(piece, now)
-            peer.fetcher.want(wanted=False)
+            peer.fetcher.set_interested(interested=False)
 
     # Time
 
@@ -315,7 +315,7 @@ class SwarmDownload(BaseDownload):
             self._with_fetcher(peer, lambda fetcher: fetcher.check(now), now)
         if self._peer_requests_at and now >= self._peer_requests_at[0]:
             self._peer_requests_at.pop(0)
-            self._session.announce_soon(now)
+            self._session.announce_now(now)
         self._session.want_peers = bool(self._peer_requests_at) or len(self._peers) < ENOUGH_PEERS
         self._dial(now)
         self._request_metadata(now)
@@ -323,8 +323,8 @@ class SwarmDownload(BaseDownload):
         if scheduler is not None and scheduler.all_requested:
             self._check_at = now + ENDGAME_CHECK_INTERVAL
             for peer in scheduler.faster_peers(now):
-                if peer.connection.conversation.waits_for_offers:
-                    peer.fetcher.want()
+                if peer.connection.protocol.needs_credits:
+                    peer.fetcher.set_interested()
                 else:
                     self._with_fetcher(peer, lambda fetcher: fetcher.refill(now), now)
         flowing = any(peer.fetcher.pieces for peer in self._peers.values())

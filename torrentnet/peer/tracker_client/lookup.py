@@ -48,7 +48,7 @@ class PagedLookup:
             )
         )
 
-    def take(self, found: LookupReply) -> LookupResult | None:
+    def receive_page(self, found: LookupReply) -> LookupResult | None:
         """The page that was asked for; None where another one is to be asked for."""
         self._holders.extend(found.holders)
         self._pages += 1

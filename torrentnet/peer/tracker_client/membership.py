@@ -38,11 +38,11 @@ class Membership:
     """0 while nobody has told it: nothing can be said of pieces then."""
 
     @classmethod
-    def of(cls, info: Info, name: str) -> Membership:
+    def from_info(cls, info: Info, name: str) -> Membership:
         """In the swarm of ``info``, whose file is called ``name`` here."""
         return cls(info.info_hash, name, info.length, info.piece_length)
 
-    def none_held(self) -> PieceSet:
+    def empty_piece_set(self) -> PieceSet:
         """Its pieces, none of them held; while their length is not known, one stands for the file."""
         pieces = piece_count(self.size, self.piece_length) if self.piece_length else 1
         return PieceSet(max(pieces, 1))
@@ -52,24 +52,24 @@ def build_announce(
     connection_id: int,
     transaction_id: int,
     identity: AnnounceIdentity,
-    member: Membership,
+    membership: Membership,
     held: PieceSet,
     event: AnnounceEvent,
     *,
     downloaded: int,
     uploaded: int,
-    peers: bool,
+    want_peers: bool,
 ) -> bytes:
     """The bytes of an announce that ``held`` is held of a file; with ``peers``, the tracker is to list some."""
-    left = 0 if held.is_full else max(1, member.size - len(held) * member.piece_length)
-    piece_length = member.piece_length or None
-    size = member.size if member.size or piece_length else None
-    publication = Publication(member.name, size, piece_length, identity.name, extended=True)
+    left = 0 if held.is_full else max(1, membership.size - len(held) * membership.piece_length)
+    piece_length = membership.piece_length or None
+    size = membership.size if membership.size or piece_length else None
+    publication = Publication(membership.name, size, piece_length, identity.name, extended=True)
     return pack_announce(
         AnnounceRequest(
             connection_id,
             transaction_id,
-            member.info_hash,
+            membership.info_hash,
             identity.peer_id,
             downloaded,
             left,
@@ -77,7 +77,7 @@ def build_announce(
             event,
             0,
             identity.key,
-            DEFAULT_WANT if peers else 0,
+            DEFAULT_WANT if want_peers else 0,
             identity.port,
             pack_publication(publication),
         )

@@ -73,22 +73,22 @@ class PendingRequests:
     """
 
     rng: random.Random
-    slowest: float = MAX_TIMEOUT
+    max_pause: float = MAX_TIMEOUT
     """The longest pause between repeats, seconds; the owner lowers it to the keep-alive interval."""
-    dropped: int = 0
+    dropped_datagrams: int = 0
     """Datagrams that answered nothing we asked."""
     _pending: dict[RequestKind, _Pending] = field(default_factory=dict)
     _connection_id: int | None = None
     _connected_at: float = 0.0
     _connect: _Pending | None = None
-    _tries: int = 0
+    _unanswered_tries: int = 0
 
     @property
-    def silent(self) -> bool:
+    def tracker_silent(self) -> bool:
         """Whether the tracker has left several tries in a row without an answer."""
-        return self._tries >= SILENT_AFTER_TRIES
+        return self._unanswered_tries >= SILENT_AFTER_TRIES
 
-    def busy(self, kind: RequestKind) -> bool:
+    def is_pending(self, kind: RequestKind) -> bool:
         """Whether a request of this kind is under way."""
         return kind in self._pending
 
@@ -97,11 +97,11 @@ class PendingRequests:
         pending = self._pending.get(kind)
         return self._connection_id is not None and pending is not None and pending.tries > SILENT_AFTER_TRIES
 
-    def ask(self, kind: RequestKind, build: Callable[[int, int], bytes], now: float, tag: object = None) -> None:
+    def start(self, kind: RequestKind, build: Callable[[int, int], bytes], now: float, tag: object = None) -> None:
         """Put a request under way, at once; one of the same kind that was not answered is given up."""
         self._pending[kind] = _Pending(kind, build, tag, self._transaction_id(), now)
 
-    def forget(self, kind: RequestKind) -> None:
+    def cancel(self, kind: RequestKind) -> None:
         """Give up the request of this kind, if there is one."""
         self._pending.pop(kind, None)
 
@@ -113,7 +113,7 @@ class PendingRequests:
             return self._connect.due
         return min(pending.due for pending in self._pending.values())
 
-    def datagrams(self, now: float) -> list[bytes]:
+    def datagrams_to_send(self, now: float) -> list[bytes]:
         """What is to be sent now: first sendings and repeats that are due."""
         if not self._pending:
             return []
@@ -126,51 +126,51 @@ class PendingRequests:
             return self._send([self._connect], 0, now)
         return self._send(list(self._pending.values()), self._connection_id, now)
 
-    def receive(self, data: bytes, now: float) -> TrackerReply | TrackerErrorReply | None:
+    def receive_datagram(self, data: bytes, now: float) -> TrackerReply | TrackerErrorReply | None:
         """Take a datagram from the tracker; None when it answers nothing that is under way (it is counted)."""
         try:
             reply = packets.parse_reply(data)
             if self._connect and reply.transaction_id == self._connect.transaction_id:
-                self._take_connect(reply, now)
+                self._handle_connect(reply, now)
                 return None
         except PacketError:
-            self.dropped += 1
+            self.dropped_datagrams += 1
             return None
         for pending in self._pending.values():
             if pending.transaction_id != reply.transaction_id:
                 continue
             if reply.action == packets.Action.ERROR:
-                return self._take_error(pending, packets.parse_error(reply), now)
+                return self._handle_error(pending, packets.parse_error(reply), now)
             if reply.action == pending.kind.value:
-                self._tries = 0
+                self._unanswered_tries = 0
                 del self._pending[pending.kind]
                 return TrackerReply(pending.kind, reply, pending.tag)
-        self.dropped += 1
+        self.dropped_datagrams += 1
         return None
 
-    def _take_connect(self, reply: packets.ReplyPacket, now: float) -> None:
+    def _handle_connect(self, reply: packets.ReplyPacket, now: float) -> None:
         if reply.action != packets.Action.CONNECT:
-            self.dropped += 1
+            self.dropped_datagrams += 1
             return
         self._connection_id = packets.parse_connect_reply(reply)
         self._connected_at = now
         self._connect = None
-        self._tries = 0
+        self._unanswered_tries = 0
         for pending in self._pending.values():
             pending.due = now
             pending.tries = 0
 
-    def _take_error(self, pending: _Pending, message: str, now: float) -> TrackerErrorReply | None:
+    def _handle_error(self, pending: _Pending, message: str, now: float) -> TrackerErrorReply | None:
         if message.startswith(_ID_REFUSED) or message.lower().startswith("connection id"):
             # A tracker that was restarted has another secret. Once an interval is enough: one that refuses
             # each new id must not draw us into an endless exchange.
             if self._connection_id is not None:
-                again = self._connected_at + min(MIN_CONNECTION_ID_AGE, self.slowest)
+                again = self._connected_at + min(MIN_CONNECTION_ID_AGE, self.max_pause)
                 if now >= again:
                     self._connection_id = None
                 pending.due = min(pending.due, max(now, again))
             return None
-        self._tries = 0
+        self._unanswered_tries = 0
         del self._pending[pending.kind]
         return TrackerErrorReply(pending.kind, message, pending.tag)
 
@@ -179,13 +179,13 @@ class PendingRequests:
         for pending in candidates:
             if pending.due > now:
                 continue
-            pause = min(FIRST_TIMEOUT * 2.0**pending.tries, MAX_TIMEOUT, max(self.slowest, FIRST_TIMEOUT))
+            pause = min(FIRST_TIMEOUT * 2.0**pending.tries, MAX_TIMEOUT, max(self.max_pause, FIRST_TIMEOUT))
             # Earlier by chance, so that many peers spread, and never later: ``slowest`` is a promise.
             pending.due = now + pause * self.rng.uniform(1 - JITTER, 1)
             pending.tries = min(pending.tries + 1, 8)
             # A tracker without the extension may never answer reports; the announces tell whether it lives.
             if pending.kind is not RequestKind.POSSESSION:
-                self._tries = max(self._tries, pending.tries - 1)
+                self._unanswered_tries = max(self._unanswered_tries, pending.tries - 1)
             sent.append(pending.build(connection_id, pending.transaction_id))
         return sent
 

@@ -86,25 +86,25 @@ class TrackerSession:
         self,
         identity: AnnounceIdentity,
         requests: PendingRequests,
-        known: Membership | None = None,
-        own: packets.Endpoint | None = None,
+        membership: Membership | None = None,
+        own_endpoint: packets.Endpoint | None = None,
     ) -> None:
         self._identity = identity
         self._requests = requests
-        self._known = known
-        self._own = own
-        self._wants_peers = False
+        self._membership = membership
+        self._own_endpoint = own_endpoint
+        self._peers_requested = False
         self.want_peers = False
         """Whether every announce asks for peers of the swarm; :class:`PeersReceived` tells them."""
-        self._holdings = PossessionReporter(identity, requests)
+        self._possession = PossessionReporter(identity, requests)
         self._keepalive = DEFAULT_KEEPALIVE
-        requests.slowest = INITIAL_MAX_RETRY_PAUSE
+        requests.max_pause = INITIAL_MAX_RETRY_PAUSE
         self._next_keepalive: float | None = None
         self._ever_joined = False
         self._was_silent = False
         self._leaving = False
-        self._goodbye_by: float | None = None
-        self._published_at: float | None = None
+        self._goodbye_deadline: float | None = None
+        self._started_at: float | None = None
         self.uploaded = 0
         self.downloaded = 0
 
@@ -114,58 +114,58 @@ class TrackerSession:
         return self._keepalive
 
     @property
-    def extended(self) -> bool:
+    def supports_extension(self) -> bool:
         """False once the tracker has turned out to speak plain BEP 15 only."""
-        return self._holdings.extended
+        return self._possession.supports_extension
 
     def lookup(self, name: str, request: int, now: float) -> None:
         """Ask who has the file ``name`` whole; ``request`` 0 begins a new row in the tracker's log.
 
         Where the file is known, ask for its peers: they may lack pieces, and nothing is logged.
         """
-        if self._known is not None:
-            self._ask_peers(self._known, now)
+        if self._membership is not None:
+            self._request_peers(self._membership, now)
             return
-        self._ask_lookup(PagedLookup(self._identity, name, request), now)
+        self._request_lookup(PagedLookup(self._identity, name, request), now)
 
     def join(self, member: Membership, held: PieceSet, now: float) -> None:
         """Announce that we hold ``held`` (kept and looked at again) of a file, and keep doing so."""
-        holdings = self._holdings
-        if self._known is not None and holdings.joined:
-            self.hold(member, held)
+        holdings = self._possession
+        if self._membership is not None and holdings.joined:
+            self.update_held(member, held)
             return
-        holdings.member, holdings.held = member, held
+        holdings.membership, holdings.held = member, held
         holdings.joined = False
         self._announce(packets.AnnounceEvent.STARTED, now)
 
-    def hold(self, member: Membership, held: PieceSet) -> None:
+    def update_held(self, member: Membership, held: PieceSet) -> None:
         """What is held of the file, known better now than when we joined; reported at once."""
-        holdings = self._holdings
-        told = holdings.member
-        holdings.member, holdings.held = member, held
-        holdings.again(0.0)
+        holdings = self._possession
+        told = holdings.membership
+        holdings.membership, holdings.held = member, held
+        holdings.report_all(0.0)
         if told is not None and told.piece_length != member.piece_length and self._next_keepalive is not None:
             self._next_keepalive = 0.0
 
-    def announce_soon(self, now: float) -> None:
+    def announce_now(self, now: float) -> None:
         """Let the next keep-alive come now, for what the tracker tells in its answer."""
         if self._next_keepalive is not None:
             self._next_keepalive = now
 
-    def completed(self, now: float) -> None:
+    def announce_completed(self, now: float) -> None:
         """Announce that the last piece is there."""
         self._announce(packets.AnnounceEvent.COMPLETED, now)
-        self._holdings.soon(now)
+        self._possession.report_by(now)
 
-    def outcome(self, outcome: OutcomeReport, now: float) -> None:
+    def report_outcome(self, outcome: OutcomeReport, now: float) -> None:
         """Report how the request ended, until the tracker has noted it."""
-        self._requests.ask(
+        self._requests.start(
             RequestKind.OUTCOME,
             lambda cid, tid: pack_outcome(outcome._replace(connection_id=cid, transaction_id=tid)),
             now,
         )
 
-    def leave(self, now: float, patience: float) -> None:
+    def leave(self, now: float, timeout: float) -> None:
         """Say good-bye; :class:`SwarmLeft` follows when the tracker has heard it.
 
         A good-bye ends the requests that are open, so an outcome under way goes first: the good-bye waits for it, at
@@ -173,142 +173,144 @@ class TrackerSession:
         """
         self._leaving = True
         for kind in (RequestKind.LOOKUP, RequestKind.POSSESSION, RequestKind.ANNOUNCE):
-            self._requests.forget(kind)
-        if self._holdings.member:
-            self._goodbye_by = now + patience / 2
+            self._requests.cancel(kind)
+        if self._possession.membership:
+            self._goodbye_deadline = now + timeout / 2
         self._next_keepalive = None
 
     @property
-    def knows_no_names(self) -> bool:
+    def lookup_unsupported(self) -> bool:
         """Whether the tracker has given us a connection id and then left several look-ups unanswered."""
         return self._requests.unanswered(RequestKind.LOOKUP)
 
     @property
-    def settled(self) -> bool:
+    def is_settled(self) -> bool:
         """Whether everything that was to be said has been said, and answered."""
-        return self._goodbye_by is None and not any(self._requests.busy(kind) for kind in RequestKind)
+        return self._goodbye_deadline is None and not any(self._requests.is_pending(kind) for kind in RequestKind)
 
     def due(self, now: float) -> float | None:
         """When to call :meth:`datagrams` next."""
         times = [self._requests.due(), self._next_keepalive]
         if not self._leaving:
-            times.append(self._holdings.due(now))
-        if self._goodbye_by is not None:
-            times.append(self._goodbye_by if self._requests.busy(RequestKind.OUTCOME) else now)
+            times.append(self._possession.due(now))
+        if self._goodbye_deadline is not None:
+            times.append(self._goodbye_deadline if self._requests.is_pending(RequestKind.OUTCOME) else now)
         return min((time for time in times if time is not None), default=None)
 
-    def datagrams(self, now: float) -> list[bytes]:
+    def datagrams_to_send(self, now: float) -> list[bytes]:
         """What to send to the tracker now."""
         if self._next_keepalive is not None and now >= self._next_keepalive:
             self._next_keepalive = now + self._keepalive
-            if not self._requests.busy(RequestKind.ANNOUNCE):
+            if not self._requests.is_pending(RequestKind.ANNOUNCE):
                 self._announce(
-                    packets.AnnounceEvent.NONE if self._holdings.joined else packets.AnnounceEvent.STARTED, now
+                    packets.AnnounceEvent.NONE if self._possession.joined else packets.AnnounceEvent.STARTED, now
                 )
         if not self._leaving:
-            self._holdings.tick(now, self._keepalive)
-        if self._goodbye_by is not None and (now >= self._goodbye_by or not self._requests.busy(RequestKind.OUTCOME)):
-            self._goodbye_by = None
+            self._possession.tick(now, self._keepalive)
+        if self._goodbye_deadline is not None and (
+            now >= self._goodbye_deadline or not self._requests.is_pending(RequestKind.OUTCOME)
+        ):
+            self._goodbye_deadline = None
             self._announce(packets.AnnounceEvent.STOPPED, now)
             self._next_keepalive = None
-        return self._requests.datagrams(now)
+        return self._requests.datagrams_to_send(now)
 
-    def receive(self, data: bytes, now: float) -> list[SessionEvent]:
+    def receive_datagram(self, data: bytes, now: float) -> list[SessionEvent]:
         """Take a datagram from the tracker."""
         events: list[SessionEvent] = []
         try:
-            answer = self._requests.receive(data, now)
+            answer = self._requests.receive_datagram(data, now)
             if isinstance(answer, TrackerErrorReply):
-                self._take_refusal(answer, now, events)
+                self._handle_error(answer, now, events)
             elif answer:
-                self._take_answer(answer, now, events)
+                self._handle_reply(answer, now, events)
         except PacketError:
-            self._requests.dropped += 1
-        events.extend(self.silence())
+            self._requests.dropped_datagrams += 1
+        events.extend(self.poll_silence())
         return events
 
-    def silence(self) -> list[SessionEvent]:
+    def poll_silence(self) -> list[SessionEvent]:
         """Whether the tracker has fallen silent or come back since the last call."""
-        if self._requests.silent == self._was_silent:
+        if self._requests.tracker_silent == self._was_silent:
             return []
-        self._was_silent = self._requests.silent
+        self._was_silent = self._requests.tracker_silent
         return [SilenceChanged(self._was_silent)]
 
-    def _take_answer(self, answer: TrackerReply, now: float, events: list[SessionEvent]) -> None:
+    def _handle_reply(self, answer: TrackerReply, now: float, events: list[SessionEvent]) -> None:
         if answer.kind is not RequestKind.ANNOUNCE:
-            self._holdings.speaks_extension()
+            self._possession.extension_confirmed()
         if answer.kind is RequestKind.LOOKUP:
             assert isinstance(answer.tag, PagedLookup)
-            self._take_found(parse_lookup_reply(answer.reply), answer.tag, now, events)
+            self._handle_lookup(parse_lookup_reply(answer.reply), answer.tag, now, events)
         elif answer.kind is RequestKind.ANNOUNCE:
-            self._take_announced(packets.parse_announce_reply(answer.reply), answer.tag, now, events)
+            self._handle_announce(packets.parse_announce_reply(answer.reply), answer.tag, now, events)
         elif answer.kind is RequestKind.POSSESSION:
             possessed = parse_possession_reply(answer.reply)
             self._set_keepalive(possessed.keepalive_ms, now)
-            self._holdings.answered(now)
+            self._possession.window_accepted(now)
         else:
             parse_outcome_reply(answer.reply)
             events.append(OutcomeRecorded())
 
-    def _take_announced(
+    def _handle_announce(
         self, announced: packets.AnnounceReply, tag: object, now: float, events: list[SessionEvent]
     ) -> None:
-        holdings = self._holdings
+        holdings = self._possession
         if tag is packets.AnnounceEvent.STOPPED:
             holdings.joined = False
             events.append(SwarmLeft())
             return
-        holdings.announce_answered()
-        if not holdings.extended:
+        holdings.announce_accepted()
+        if not holdings.supports_extension:
             self._set_keepalive(announced.interval * 1000, now)
         if not holdings.joined:
             holdings.joined = True
-            holdings.again(now)
+            holdings.report_all(now)
             events.append(SwarmJoined(again=self._ever_joined))
             self._ever_joined = True
         if self.want_peers and announced.peers:
             events.append(PeersReceived(announced.peers, announced.leechers))
-        if self._wants_peers and self._known is not None:
-            self._wants_peers = False
-            events.append(lookup_from_announce(self._known, announced, self._own))
+        if self._peers_requested and self._membership is not None:
+            self._peers_requested = False
+            events.append(lookup_from_announce(self._membership, announced, self._own_endpoint))
 
-    def _take_refusal(self, refusal: TrackerErrorReply, now: float, events: list[SessionEvent]) -> None:
+    def _handle_error(self, refusal: TrackerErrorReply, now: float, events: list[SessionEvent]) -> None:
         if refusal.tag is packets.AnnounceEvent.STOPPED:
             events.append(SwarmLeft())
             return
         if refusal.message.startswith(_UNKNOWN_PEER):
             # It was restarted, or we were silent for too long: publish again, nothing needs a human. At once, or
             # with the next keep-alive where that was done just now: one that knows nobody must not be flooded.
-            if self._holdings.member and not self._leaving:
-                self._holdings.joined = False
-                if self._published_at is None or now - self._published_at >= self._keepalive:
+            if self._possession.membership and not self._leaving:
+                self._possession.joined = False
+                if self._started_at is None or now - self._started_at >= self._keepalive:
                     self._announce(packets.AnnounceEvent.STARTED, now)
             return
         if refusal.kind is RequestKind.POSSESSION:
-            self._holdings.refused()
+            self._possession.window_refused()
             return
         events.append(RequestRefused(refusal.kind, refusal.message))
 
-    def _take_found(self, found: LookupReply, lookup: PagedLookup, now: float, events: list[SessionEvent]) -> None:
+    def _handle_lookup(self, found: LookupReply, lookup: PagedLookup, now: float, events: list[SessionEvent]) -> None:
         self._set_keepalive(found.keepalive_ms, now)
-        done = lookup.take(found)
+        done = lookup.receive_page(found)
         if done is None:
-            self._ask_lookup(lookup, now)
+            self._request_lookup(lookup, now)
         else:
             events.append(done)
 
-    def _ask_peers(self, known: Membership, now: float) -> None:
-        holdings = self._holdings
-        if holdings.member is None:
-            holdings.member, holdings.held = known, known.none_held()
-        self._wants_peers = True
+    def _request_peers(self, known: Membership, now: float) -> None:
+        holdings = self._possession
+        if holdings.membership is None:
+            holdings.membership, holdings.held = known, known.empty_piece_set()
+        self._peers_requested = True
         self._announce(packets.AnnounceEvent.NONE if holdings.joined else packets.AnnounceEvent.STARTED, now)
 
-    def _ask_lookup(self, lookup: PagedLookup, now: float) -> None:
-        self._requests.ask(RequestKind.LOOKUP, lookup.pack, now, lookup)
+    def _request_lookup(self, lookup: PagedLookup, now: float) -> None:
+        self._requests.start(RequestKind.LOOKUP, lookup.pack, now, lookup)
 
     def _announce(self, event: packets.AnnounceEvent, now: float) -> None:
-        member, held = self._holdings.member, self._holdings.held
+        member, held = self._possession.membership, self._possession.held
         assert member is not None and held is not None
 
         def build(connection_id: int, transaction_id: int) -> bytes:
@@ -321,20 +323,20 @@ class TrackerSession:
                 event,
                 downloaded=self.downloaded,
                 uploaded=self.uploaded,
-                peers=self._wants_peers or self.want_peers,
+                want_peers=self._peers_requested or self.want_peers,
             )
 
-        self._requests.ask(RequestKind.ANNOUNCE, build, now, event)
+        self._requests.start(RequestKind.ANNOUNCE, build, now, event)
         self._next_keepalive = now + self._keepalive
         if event is packets.AnnounceEvent.STARTED:
-            self._published_at = now
+            self._started_at = now
 
     def _set_keepalive(self, milliseconds: int, now: float) -> None:
         keepalive = min(max(milliseconds / 1000, MIN_KEEPALIVE), MAX_KEEPALIVE)
-        self._requests.slowest = keepalive
+        self._requests.max_pause = keepalive
         if keepalive == self._keepalive:
             return
         self._keepalive = keepalive
-        self._holdings.soon(now + keepalive)
+        self._possession.report_by(now + keepalive)
         if self._next_keepalive is not None:
             self._next_keepalive = min(self._next_keepalive, now + keepalive)

@@ -29,13 +29,13 @@ class TrackerTransport:
         bind_ip: str,
         tracker: Endpoint,
         session: TrackerSession,
-        heard: Callable[[SessionEvent, float], None],
+        on_event: Callable[[SessionEvent, float], None],
     ) -> None:
         """Raises :class:`LocalError` where the tracker cannot be reached from ``bind_ip``."""
         self._session = session
-        self._heard = heard
+        self._on_event = on_event
         self._sock = _open_socket(bind_ip, tracker)
-        selector.register(self._sock, selectors.EVENT_READ, self._ready)
+        selector.register(self._sock, selectors.EVENT_READ, self._on_ready)
 
     def due(self, now: float) -> float | None:
         """When :meth:`tick` is to be called next."""
@@ -43,25 +43,25 @@ class TrackerTransport:
 
     def tick(self, now: float) -> None:
         """Send what is due; tell when the tracker has fallen silent."""
-        for data in self._session.datagrams(now):
+        for data in self._session.datagrams_to_send(now):
             # Unreachable for now, or the tracker's port is closed: it is repeated like a lost one.
             with contextlib.suppress(OSError):
                 self._sock.send(data)
-        for event in self._session.silence():
-            self._heard(event, now)
+        for event in self._session.poll_silence():
+            self._on_event(event, now)
 
     def close(self) -> None:
         """Close the socket."""
         self._sock.close()
 
-    def _ready(self, _: int, now: float) -> None:
+    def _on_ready(self, _: int, now: float) -> None:
         for _ in range(DATAGRAMS_PER_WAKEUP):
             try:
                 data = self._sock.recv(MAX_DATAGRAM)
             except OSError:
                 return
-            for event in self._session.receive(data, now):
-                self._heard(event, now)
+            for event in self._session.receive_datagram(data, now):
+                self._on_event(event, now)
 
 
 def _open_socket(bind_ip: str, tracker: Endpoint) -> socket.socket:

@@ -31,65 +31,65 @@ _INT_BUFFER = bytes(4)
 
 
 class Connection:
-    """A socket, the conversation over it, and the serving side; a download keeps its own side by this object."""
+    """A socket, the protocol over it, and the serving side; a download keeps its own side by this object."""
 
     def __init__(
-        self, sock: socket.socket, endpoint: Endpoint, conversation: PeerProtocol, store: FileStore | None, now: float
+        self, sock: socket.socket, endpoint: Endpoint, protocol: PeerProtocol, store: FileStore | None, now: float
     ) -> None:
-        self.link = Transport(sock, endpoint, conversation)
-        self.conversation = conversation
+        self.transport = Transport(sock, endpoint, protocol)
+        self.protocol = protocol
         self.endpoint = endpoint
         """The other end's address of this connection; who opened it has another port than it listens on."""
-        self.upload = Upload(conversation, store, now)
-        self.writing = False
+        self.upload = Upload(protocol, store, now)
+        self.wants_write = False
         """Whether the loop waits for room to write."""
-        self._left = 0
-        self._left_at = self._less_at = now
+        self._unacknowledged = 0
+        self._checked_at = self._progress_at = now
 
     @property
-    def wealth(self) -> int:
+    def pieces_held(self) -> int:
         """See :class:`torrentnet.peer.scheduling.choker.WaitingPeer`."""
-        return self.upload.wealth
+        return self.upload.pieces_held
 
     @property
-    def waits_since(self) -> float:
+    def waiting_since(self) -> float:
         """See :class:`torrentnet.peer.scheduling.choker.WaitingPeer`."""
-        return self.upload.waits_since
+        return self.upload.waiting_since
 
     @property
-    def served(self) -> int:
+    def bytes_sent(self) -> int:
         """See :class:`torrentnet.peer.scheduling.fair_queue.Receiver`."""
-        return self.link.sent
+        return self.transport.sent_bytes
 
-    def begin_turns(self) -> None:
+    def enable_choking(self) -> None:
         """From now on pieces are sent in turns."""
-        self.upload.in_turns = True
+        self.upload.choking = True
         self.upload.high_water = TURN_HIGH_WATER
 
-    def unacknowledged(self, now: float) -> int:
+    def unacknowledged_bytes(self, now: float) -> int:
         """Bytes of what was sent that the other end has not acknowledged (SIOCOUTQ, see tcp(7))."""
-        left = self._ask(termios.TIOCOUTQ)
-        if left != self._left or not left or now - self._left_at > STALL_TIMEOUT:
+        left = self._query(termios.TIOCOUTQ)
+        if left != self._unacknowledged or not left or now - self._checked_at > STALL_TIMEOUT:
             # Who was not looked at for long may have had any number of them meanwhile.
-            self._less_at = now
-        self._left, self._left_at = left, now
+            self._progress_at = now
+        self._unacknowledged, self._checked_at = left, now
         return left
 
-    def unsent(self) -> int:
+    def unsent_bytes(self) -> int:
         """Bytes that wait in the socket because TCP does not let them go yet: its path is the narrow one."""
-        return self._ask(SIOCOUTQNSD)
+        return self._query(SIOCOUTQNSD)
 
-    def in_queue(self, left: int) -> int:
+    def queued_on_host(self, unacknowledged: int) -> int:
         """Of ``left`` bytes that are unacknowledged those, roughly, that wait in this machine for the uplink."""
-        known = self.link.sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
+        known = self.transport.sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
         if len(known) < _MEMINFO.size:
-            return left
+            return unacknowledged
         below: int = _MEMINFO.unpack(known)[_WMEM_ALLOC]
-        return min(left, below)
+        return min(unacknowledged, below)
 
-    def _ask(self, what: int) -> int:
-        return int.from_bytes(fcntl.ioctl(self.link.sock, what, _INT_BUFFER), sys.byteorder)
+    def _query(self, request: int) -> int:
+        return int.from_bytes(fcntl.ioctl(self.transport.sock, request, _INT_BUFFER), sys.byteorder)
 
-    def stalled(self, now: float) -> bool:
+    def is_stalled(self, now: float) -> bool:
         """Whether it has taken nothing for a while of what the kernel has for it."""
-        return self.unacknowledged(now) > 0 and now - self._less_at > STALL_TIMEOUT
+        return self.unacknowledged_bytes(now) > 0 and now - self._progress_at > STALL_TIMEOUT

@@ -26,15 +26,15 @@ class Dialer:
         self,
         selector: selectors.BaseSelector,
         bind_ip: str,
-        opened: Callable[[socket.socket, Endpoint, float], None],
-        failed: Callable[[Endpoint, str, float], None],
+        on_open: Callable[[socket.socket, Endpoint, float], None],
+        on_failed: Callable[[Endpoint, str, float], None],
     ) -> None:
         self._selector = selector
         self._bind_ip = bind_ip
-        self._opened = opened
-        self._failed = failed
+        self._on_open = on_open
+        self._on_failed = on_failed
         self._dialling: dict[Endpoint, tuple[socket.socket, float]] = {}
-        self._refused: list[tuple[Endpoint, str]] = []
+        self._failed_at_once: list[tuple[Endpoint, str]] = []
 
     def dial(self, endpoint: Endpoint, now: float) -> None:
         """Begin to connect, unless that is under way."""
@@ -43,24 +43,24 @@ class Dialer:
         sock, problem = begin_connect(self._bind_ip, endpoint)
         if problem:
             sock.close()
-            self._refused.append((endpoint, problem))
+            self._failed_at_once.append((endpoint, problem))
             return
         self._dialling[endpoint] = sock, now + CONNECT_TIMEOUT
-        self._selector.register(sock, selectors.EVENT_WRITE, lambda mask, at: self._ready(endpoint, at))
+        self._selector.register(sock, selectors.EVENT_WRITE, lambda mask, at: self._on_ready(endpoint, at))
 
     def due(self, now: float) -> float | None:
         """When :meth:`tick` is to be called next."""
-        return now if self._refused else min((until for _, until in self._dialling.values()), default=None)
+        return now if self._failed_at_once else min((until for _, until in self._dialling.values()), default=None)
 
     def tick(self, now: float) -> None:
         """Look at the clock."""
-        refused, self._refused = self._refused, []
+        refused, self._failed_at_once = self._failed_at_once, []
         for endpoint, reason in refused:
-            self._failed(endpoint, reason, now)
+            self._on_failed(endpoint, reason, now)
         for endpoint, (sock, until) in list(self._dialling.items()):
             if now >= until:
                 self._drop(endpoint, sock)
-                self._failed(endpoint, "no connection: it does not answer", now)
+                self._on_failed(endpoint, "no connection: it does not answer", now)
 
     def close(self) -> None:
         """Give up all attempts."""
@@ -72,16 +72,16 @@ class Dialer:
         self._selector.unregister(sock)
         sock.close()
 
-    def _ready(self, endpoint: Endpoint, now: float) -> None:
+    def _on_ready(self, endpoint: Endpoint, now: float) -> None:
         sock, _ = self._dialling[endpoint]
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._drop(endpoint, sock)
-            self._failed(endpoint, os.strerror(code).lower(), now)
+            self._on_failed(endpoint, os.strerror(code).lower(), now)
             return
         del self._dialling[endpoint]
         self._selector.unregister(sock)
-        self._opened(sock, endpoint, now)
+        self._on_open(sock, endpoint, now)
 
 
 def begin_connect(bind_ip: str, endpoint: Endpoint) -> tuple[socket.socket, str]:

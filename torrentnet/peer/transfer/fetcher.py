@@ -65,7 +65,7 @@ FetcherEvent: TypeAlias = MetadataReceived | PieceReceived
 
 @dataclass(slots=True)
 class PieceFetcher:
-    """The downloading side of one conversation.
+    """The downloading side of one protocol.
 
     ``next_piece`` hands out the piece to fetch next (None: nothing more; :data:`NOT_NOW`); a piece that was handed out
     is this connection's until it arrives, is cancelled, or the connection ends. In an ``exchange`` the serving side of
@@ -73,17 +73,17 @@ class PieceFetcher:
     many seconds may pass without anything useful before the source counts as stalled.
     """
 
-    conversation: PeerProtocol
+    protocol: PeerProtocol
     info_hash: bytes
     info: Info | None
     next_piece: Callable[[PieceSet], int | None]
-    stall: float
-    useful_at: float
+    stall_timeout: float
+    progress_at: float
     """When the last useful thing happened; the connection's beginning at first."""
-    spoke_at: float = 0.0
-    memory: BufferPool = field(default_factory=BufferPool)
+    sent_at: float = 0.0
+    buffers: BufferPool = field(default_factory=BufferPool)
     """What pieces are received into."""
-    possession: RemotePieces = field(default_factory=RemotePieces)
+    remote_pieces: RemotePieces = field(default_factory=RemotePieces)
     """What the source holds."""
     exchange: bool = False
     ready: bool = False
@@ -91,22 +91,22 @@ class PieceFetcher:
     pipeline: RequestPipeline = field(init=False)
     """What the source is asked for."""
     _choked: bool = True
-    _unchoke_counts: bool = True
-    _info_fetch: MetadataDownload = field(init=False)
+    _unchoke_is_progress: bool = True
+    _metadata: MetadataDownload = field(init=False)
     _credits: int = 0
     _interested: bool = False
     _meter: RateMeter = field(default_factory=RateMeter)
-    _heard_bytes: int = 0
+    _checked_bytes: int = 0
 
     def __post_init__(self) -> None:
-        self._info_fetch = MetadataDownload(self.conversation, self.info_hash)
-        self.pipeline = RequestPipeline(self.memory, self._meter)
-        self.conversation.place_blocks(self.pipeline.place)
+        self._metadata = MetadataDownload(self.protocol, self.info_hash)
+        self.pipeline = RequestPipeline(self.buffers, self._meter)
+        self.protocol.set_block_buffers(self.pipeline.buffer_for)
 
     @property
-    def asks_metadata(self) -> bool:
+    def metadata_pending(self) -> bool:
         """Whether the info dictionary was asked for and has not come."""
-        return self._info_fetch.waiting and self.info is None
+        return self._metadata.pending and self.info is None
 
     @property
     def pieces(self) -> list[int]:
@@ -117,88 +117,88 @@ class PieceFetcher:
     def idle(self) -> bool:
         """Whether the source waits for us: it would serve, and nothing is asked of it."""
         if self.exchange:
-            return not self.pipeline.asked and not self.asks_metadata
-        return self.ready and not self._choked and self.possession.held is not None and not self.pipeline.asked
+            return not self.pipeline.requested and not self.metadata_pending
+        return self.ready and not self._choked and self.remote_pieces.held is not None and not self.pipeline.requested
 
-    def take(self, event: PeerProtocolEvent, now: float) -> Iterator[FetcherEvent]:
+    def handle(self, event: PeerProtocolEvent, now: float) -> Iterator[FetcherEvent]:
         """React to what the source said. Raises :class:`SourceError` and :class:`PeerProtocolError`."""
         if isinstance(event, Block):
-            yield from self._take_block(event, now)
+            yield from self._handle_block(event, now)
             return
         # Nothing but data counts as data: a source that only says that it is alive has stalled all the same.
-        self._heard_bytes = self.conversation.received_bytes
+        self._checked_bytes = self.protocol.received_bytes
         if isinstance(event, Handshake):
-            self.useful_at = now
+            self.progress_at = now
             if self.exchange:
-                self.want()
+                self.set_interested()
                 return
             # A downloader of the single strategy offers nothing on the connection that it downloads from.
-            self.conversation.send_introduction(None, 0)
-            self.conversation.send(Interested())
+            self.protocol.send_initial_state(None, 0)
+            self.protocol.send(Interested())
             if self.info is None and not event.extended:
                 raise SourceError("cannot send the info dictionary: it does not speak BEP 10")
         elif isinstance(event, ExtensionHandshake):
             if not self.exchange:
-                self.ask_metadata(now)
+                self.request_metadata(now)
         elif isinstance(event, Credit):
             self._credits = min(self._credits + 1, MAX_CREDITS)
             self.refill(now)
         elif isinstance(event, Metadata):
-            yield from self._take_metadata(event, now)
+            yield from self._handle_metadata(event, now)
         elif isinstance(event, Unchoke):
             self._choked = False
-            if self._unchoke_counts:
+            if self._unchoke_is_progress:
                 # Once, until data comes: choking and unchoking in turns is no service.
-                self._unchoke_counts = False
-                self.useful_at = now
+                self._unchoke_is_progress = False
+                self.progress_at = now
             self.refill(now)
         elif isinstance(event, Choke):
             self._choked = True
-            if not self.conversation.fast and not self.exchange:
+            if not self.protocol.fast and not self.exchange:
                 # BEP 3: a choke drops what was asked for; blocks on their way still count when they come.
-                self.pipeline.restart_all()
+                self.pipeline.restart()
         elif isinstance(event, Reject):
-            self._take_reject(event)
+            self._handle_reject(event)
         elif self.exchange:
             # The serving side has read it already.
             if isinstance(event, (Have, HaveAll, Bitfield)):
                 self.refill(now)
-        elif self.possession.take(event):
+        elif self.remote_pieces.handle(event):
             self.refill(now)
 
-    def opened(self, info: Info, now: float) -> None:
+    def start(self, info: Info, now: float) -> None:
         """The file on disk is open, its pieces are known: ask for what is missing."""
         self.info = info
         self.ready = True
-        self.possession.settle(info.pieces)
+        self.remote_pieces.set_piece_count(info.pieces)
         self.refill(now)
 
     def refill(self, now: float) -> None:
         """Keep the window full of requests. Raises :class:`SourceError` when it has nothing that we lack."""
-        if not self.ready or self._choked or self.possession.held is None or self.info is None:
+        if not self.ready or self._choked or self.remote_pieces.held is None or self.info is None:
             return
-        block = self._block()
-        extension = self.conversation.extension
+        block = self._block_size()
+        extension = self.protocol.remote_extension
         most = extension.requests if extension else 250
         window = self._window()
         pipeline = self.pipeline
-        while pipeline.in_flight < window and len(pipeline.asked) < most:
-            request = pipeline.request(block)
-            if request is None and self._begin_piece(now):
-                request = pipeline.request(block)
+        while pipeline.in_flight < window and len(pipeline.requested) < most:
+            request = pipeline.next_request(block)
+            if request is None and self._start_piece(now):
+                request = pipeline.next_request(block)
             if request is None:
                 break
-            self.conversation.send(request)
-            if len(pipeline.asked) == 1:
+            self.protocol.send(request)
+            if len(pipeline.requested) == 1:
                 # Nothing was under way before.
-                self._meter.begin(self.conversation.received_bytes, now)
-            self.spoke_at = now
+                self._meter.begin(self.protocol.received_bytes, now)
+            self.sent_at = now
 
-    def _begin_piece(self, now: float) -> bool:
-        by_offer = self.conversation.waits_for_offers
+    def _start_piece(self, now: float) -> bool:
+        by_offer = self.protocol.needs_credits
         if by_offer and not self._credits:
             return False
-        held = self.possession.held
+        held = self.remote_pieces.held
         assert held is not None
         assert self.info is not None
         piece = self.next_piece(held)
@@ -208,29 +208,29 @@ class PieceFetcher:
             if by_offer:
                 # Whoever offers is told that there is nothing to ask for, and offers to others.
                 self._credits = 0
-                self.want(wanted=False)
+                self.set_interested(interested=False)
             return False
         self._credits = max(0, self._credits - 1)
-        self.pipeline.begin(piece, self.info.piece_size(piece), now)
+        self.pipeline.add_piece(piece, self.info.piece_size(piece), now)
         return True
 
-    def _block(self) -> int:
-        largest = self.conversation.largest_block()
+    def _block_size(self) -> int:
+        largest = self.protocol.max_block_size()
         if not self.exchange:
             return largest
         # What we say in between waits behind a block that is on its way: as long as a block takes, at most.
         return min(largest, BLOCK if self._meter.rate < 1e6 else 4 * BLOCK if self._meter.rate < 2e7 else largest)
 
     def _window(self) -> int:
-        if not self.exchange or self.conversation.waits_for_offers:
+        if not self.exchange or self.protocol.needs_credits:
             return SOURCE_WINDOW
         return round(min(max(self._meter.rate * WINDOW_SECONDS, EXCHANGE_MIN_WINDOW), EXCHANGE_MAX_WINDOW))
 
-    def want(self, *, wanted: bool = True) -> None:
+    def set_interested(self, *, interested: bool = True) -> None:
         """Say whether anything is wanted of the other side, where that is news."""
-        if self._interested != wanted and self.conversation.other is not None:
-            self._interested = wanted
-            self.conversation.send(Interested() if wanted else NotInterested())
+        if self._interested != interested and self.protocol.remote_handshake is not None:
+            self._interested = interested
+            self.protocol.send(Interested() if interested else NotInterested())
 
     @property
     def interested(self) -> bool:
@@ -241,83 +241,83 @@ class PieceFetcher:
         """The piece has come from somebody else, or is to come from somebody else."""
         if piece not in self.pipeline:
             return
-        for message in self.pipeline.cancel(piece):
-            self.conversation.send(message)
+        for message in self.pipeline.cancel_piece(piece):
+            self.protocol.send(message)
         self.refill(now)
 
     def check(self, now: float) -> None:
         """Look at the clock. Raises :class:`SourceError` when the source has stalled."""
         # Bytes of a large block count while it is on its way; waiting for our own disk is not the source's fault.
-        if self.conversation.received_bytes != self._heard_bytes or self.idle or (self.info and not self.ready):
-            self._heard_bytes = self.conversation.received_bytes
-            self.useful_at = max(self.useful_at, now)
-        if now - self.useful_at >= self.stall:
-            met = self.conversation.other is not None
-            what = "no data" if self.pipeline.asked else "not served" if met else "no answer"
-            raise SourceError(f"stalled: {what} for {self.stall:g} s")
-        if now - self.spoke_at >= KEEPALIVE_INTERVAL and self.conversation.other is not None:
-            self.spoke_at = now
-            self.conversation.send(KeepAlive())
+        if self.protocol.received_bytes != self._checked_bytes or self.idle or (self.info and not self.ready):
+            self._checked_bytes = self.protocol.received_bytes
+            self.progress_at = max(self.progress_at, now)
+        if now - self.progress_at >= self.stall_timeout:
+            met = self.protocol.remote_handshake is not None
+            what = "no data" if self.pipeline.requested else "not served" if met else "no answer"
+            raise SourceError(f"stalled: {what} for {self.stall_timeout:g} s")
+        if now - self.sent_at >= KEEPALIVE_INTERVAL and self.protocol.remote_handshake is not None:
+            self.sent_at = now
+            self.protocol.send(KeepAlive())
 
-    def slow(self, least: float, now: float) -> float | None:
+    def slow_rate(self, min_rate: float, now: float) -> float | None:
         """Bytes a second over the last seconds, if the source was to send all the time and they are below ``least``."""
-        if self.idle or not self.pipeline.asked:
+        if self.idle or not self.pipeline.requested:
             self._meter.idle()
             return None
-        return self._meter.slow(self.conversation.received_bytes, least, now)
+        return self._meter.slow(self.protocol.received_bytes, min_rate, now)
 
     def due(self) -> float:
         """When :meth:`check` and :meth:`slow` are to be called next."""
-        stalled_at = self.useful_at + self.stall
+        stalled_at = self.progress_at + self.stall_timeout
         slow_at = self._meter.slow_due()
-        if slow_at is None and self.pipeline.asked:
-            slow_at = self.spoke_at + SLOW_WINDOW
+        if slow_at is None and self.pipeline.requested:
+            slow_at = self.sent_at + SLOW_WINDOW
         return stalled_at if slow_at is None else min(stalled_at, slow_at)
 
-    def _take_block(self, block: Block, now: float) -> Iterator[FetcherEvent]:
-        partial = self.pipeline.take(block)
+    def _handle_block(self, block: Block, now: float) -> Iterator[FetcherEvent]:
+        partial = self.pipeline.receive_block(block)
         if partial is None:
             return
-        self.useful_at = now
-        self._unchoke_counts = True
+        self.progress_at = now
+        self._unchoke_is_progress = True
         if self.exchange:
-            self._meter.look(self.conversation.received_bytes, now)
-            self.pipeline.time(partial, now)
+            self._meter.look(self.protocol.received_bytes, now)
+            self.pipeline.measure(partial, now)
         if not partial.missing:
             assert partial.data is not None
-            yield PieceReceived(block.piece, partial.data, now - partial.asked_at)
+            yield PieceReceived(block.piece, partial.data, now - partial.requested_at)
         self.refill(now)
 
-    def _take_reject(self, reject: Reject) -> None:
-        if not self.pipeline.take_reject(reject):
+    def _handle_reject(self, reject: Reject) -> None:
+        if not self.pipeline.receive_reject(reject):
             return
         if not self._choked:
             raise SourceError(f"refused a block of piece {reject.piece}")
-        self.pipeline.restart(reject.piece)
+        self.pipeline.restart_piece(reject.piece)
 
-    def ask_metadata(self, now: float) -> None:
+    def request_metadata(self, now: float) -> None:
         """Ask for the info dictionary, unless it is known. Raises :class:`SourceError` where the source has none."""
-        if self.info is None and self._info_fetch.ask(now):
-            self.spoke_at = now
+        if self.info is None and self._metadata.request(now):
+            self.sent_at = now
 
-    def forget_metadata(self) -> None:
+    def cancel_metadata(self) -> None:
         """Wait no longer for the info dictionary: somebody else is asked."""
-        self._info_fetch.forget()
+        self._metadata.cancel()
 
-    def _take_metadata(self, metadata: Metadata, now: float) -> Iterator[FetcherEvent]:
+    def _handle_metadata(self, metadata: Metadata, now: float) -> Iterator[FetcherEvent]:
         if metadata.kind is MetadataKind.REQUEST:
             if not self.exchange:
-                self.conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
+                self.protocol.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
             return
-        if self.info is not None or not self._info_fetch.awaits(metadata.piece):
+        if self.info is not None or not self._metadata.expects(metadata.piece):
             return
         if metadata.kind is MetadataKind.REJECT:
             if not self.exchange:
                 raise SourceError("refused to send the info dictionary")
-            self.forget_metadata()
+            self.cancel_metadata()
             return
-        arrived = self._info_fetch.take(metadata, now)
-        self.useful_at = self.spoke_at = now
+        arrived = self._metadata.receive_part(metadata, now)
+        self.progress_at = self.sent_at = now
         if arrived is not None:
             self.info = arrived.info
             yield arrived

@@ -33,60 +33,60 @@ class MetadataReceived:
 class MetadataDownload:
     """Asks one peer for the info dictionary, whose SHA-1 is ``info_hash`` (20 bytes)."""
 
-    def __init__(self, conversation: PeerProtocol, info_hash: bytes) -> None:
-        self._conversation = conversation
+    def __init__(self, protocol: PeerProtocol, info_hash: bytes) -> None:
+        self._protocol = protocol
         self._info_hash = info_hash
         self._parts: dict[int, bytes] = {}
-        self._asked = 0
-        self._since: float | None = None
+        self._requested = 0
+        self._requested_at: float | None = None
 
     @property
-    def waiting(self) -> bool:
+    def pending(self) -> bool:
         """Whether it was asked for and has not come."""
-        return self._since is not None
+        return self._requested_at is not None
 
-    def ask(self, now: float) -> bool:
+    def request(self, now: float) -> bool:
         """Ask for as many parts as may be under way; whether anything was said.
 
         The peer has said what it can do (BEP 10). Raises :class:`SourceError` where it has no info dictionary.
         """
-        extension = self._conversation.extension
+        extension = self._protocol.remote_extension
         assert extension is not None
         if not extension.metadata_id or not extension.metadata_size:
             raise SourceError("offers no info dictionary")
-        if self._since is None:
-            self._since = now
-        before = self._asked
+        if self._requested_at is None:
+            self._requested_at = now
+        before = self._requested
         parts = -(-extension.metadata_size // METADATA_PIECE)
-        while self._asked < parts and self._asked - len(self._parts) < MAX_PARTS_IN_FLIGHT:
-            self._conversation.send_metadata(Metadata(MetadataKind.REQUEST, self._asked))
-            self._asked += 1
-        return self._asked > before
+        while self._requested < parts and self._requested - len(self._parts) < MAX_PARTS_IN_FLIGHT:
+            self._protocol.send_metadata(Metadata(MetadataKind.REQUEST, self._requested))
+            self._requested += 1
+        return self._requested > before
 
-    def forget(self) -> None:
+    def cancel(self) -> None:
         """Wait for it no longer: somebody else is asked."""
         self._parts.clear()
-        self._asked, self._since = 0, None
+        self._requested, self._requested_at = 0, None
 
-    def awaits(self, part: int) -> bool:
+    def expects(self, part: int) -> bool:
         """Whether a part was asked for."""
-        return self._since is not None and part < self._asked
+        return self._requested_at is not None and part < self._requested
 
-    def take(self, metadata: Metadata, now: float) -> MetadataReceived | None:
+    def receive_part(self, metadata: Metadata, now: float) -> MetadataReceived | None:
         """A part that was awaited; with the last one it is here. Raises :class:`SourceError` for what it cannot be."""
-        extension = self._conversation.extension
+        extension = self._protocol.remote_extension
         assert extension is not None
-        assert self._since is not None
+        assert self._requested_at is not None
         size = extension.metadata_size
         if len(metadata.data) != min(METADATA_PIECE, size - metadata.piece * METADATA_PIECE):
             raise SourceError(f"sent {len(metadata.data)} bytes as part {metadata.piece} of the info dictionary")
         self._parts[metadata.piece] = metadata.data
         if len(self._parts) * METADATA_PIECE < size:
-            self.ask(now)
+            self.request(now)
             return None
         raw = b"".join(self._parts[part] for part in sorted(self._parts))
-        elapsed = now - self._since
-        self.forget()
+        elapsed = now - self._requested_at
+        self.cancel()
         if hashlib.sha1(raw, usedforsecurity=False).digest() != self._info_hash:
             raise SourceError("sent an info dictionary that is not the one asked for")
         try:

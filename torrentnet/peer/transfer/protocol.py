@@ -63,7 +63,7 @@ class LocalIdentity:
     name: str = ""
     port: int = 0
     """The TCP port that we listen on; 0 says nothing."""
-    offers: bool = False
+    uses_credits: bool = False
     """Whether we ask for a piece only after an offer, from those who make them."""
 
 
@@ -90,50 +90,50 @@ class PeerProtocol:
         *,
         initiator: bool,
         pieces: int = 0,
-        bulk: int = 0,
-        of_us: LocalIdentity | None = None,
+        buffer_size: int = 0,
+        identity: LocalIdentity | None = None,
     ) -> None:
-        self._of_us = of_us or LocalIdentity()
+        self._identity = identity or LocalIdentity()
         self.initiator = initiator
         """Whether it was us who opened the connection."""
         self._info_hash = info_hash
         self._peer_id = peer_id
-        limit = max(_MIN_MESSAGE_LIMIT, pieces // 8 + 2, MAX_BLOCK + BLOCK_HEAD if bulk else 0)
-        self._reader = MessageReader(limit, max(bulk, 0))
-        self._greeting = bytearray()
-        self.other: Handshake | None = None
+        limit = max(_MIN_MESSAGE_LIMIT, pieces // 8 + 2, MAX_BLOCK + BLOCK_HEAD if buffer_size else 0)
+        self._reader = MessageReader(limit, max(buffer_size, 0))
+        self._handshake_buffer = bytearray()
+        self.remote_handshake: Handshake | None = None
         """What the other side said first; None until it did."""
-        self.extension: ExtensionHandshake | None = None
+        self.remote_extension: ExtensionHandshake | None = None
         """What the other side can do besides; None until it said so."""
         self.output: deque[bytes | FileSpan] = deque()
-        self.waiting = 0
+        self.pending_bytes = 0
         """Bytes in :attr:`output`."""
         self.received_bytes = 0
         self.sent_bytes = 0
         if initiator:
-            self._greet()
+            self._send_handshake()
 
     @property
     def fast(self) -> bool:
         """Whether both sides speak BEP 6 (we always do)."""
-        return self.other is not None and self.other.fast
+        return self.remote_handshake is not None and self.remote_handshake.fast
 
-    def place_blocks(self, place: Callable[[int, int, int], memoryview | None]) -> None:
+    def set_block_buffers(self, buffer_for: Callable[[int, int, int], memoryview | None]) -> None:
         """Let ``place`` name the memory for the data of large blocks; see :attr:`MessageReader.place`."""
-        self._reader.place = place
+        self._reader.place = buffer_for
 
     def buffers(self) -> tuple[memoryview, ...]:
         """Where the next bytes from the other side go, in order; the first is never empty."""
         return self._reader.buffers()
 
-    def received(self, count: int) -> Iterator[PeerProtocolEvent]:
+    def data_received(self, count: int) -> Iterator[PeerProtocolEvent]:
         """``count`` bytes were put into :meth:`buffers`. Exhaust it before receiving again.
 
         Raises :class:`PeerProtocolError` for whatever makes going on senseless.
         """
         self.received_bytes += count
-        if self.other is not None:
-            yield from map(self._open, self._reader.advance(count))
+        if self.remote_handshake is not None:
+            yield from map(self._decode, self._reader.advance(count))
             return
         data = bytes(self._reader.buffers()[0][:count])
         yield from self.feed(data, counted=True)
@@ -142,31 +142,31 @@ class PeerProtocol:
         """Like :meth:`buffers` and :meth:`received` in one, for bytes that are somewhere else."""
         if not counted:
             self.received_bytes += len(data)
-        if self.other is None:
-            missing = HANDSHAKE_SIZE - len(self._greeting)
-            self._greeting += data[:missing]
+        if self.remote_handshake is None:
+            missing = HANDSHAKE_SIZE - len(self._handshake_buffer)
+            self._handshake_buffer += data[:missing]
             data = data[missing:]
-            if not may_be_handshake(self._greeting):
+            if not may_be_handshake(self._handshake_buffer):
                 raise PeerProtocolError("what came first is no BitTorrent handshake")
-            if len(self._greeting) < HANDSHAKE_SIZE:
+            if len(self._handshake_buffer) < HANDSHAKE_SIZE:
                 return
-            yield self._meet(parse_handshake(bytes(self._greeting)))
+            yield self._accept_handshake(parse_handshake(bytes(self._handshake_buffer)))
         for message in self._reader.feed(data):
-            yield self._open(message)
+            yield self._decode(message)
 
     def send(self, message: Message) -> None:
         """Queue any message but a block."""
-        self._put(pack(message))
+        self._queue(pack(message))
 
     def send_block(self, piece: int, begin: int, span: FileSpan) -> None:
         """Queue a block whose data is in a file."""
-        self._put(pack_block_head(piece, begin, span.length))
+        self._queue(pack_block_head(piece, begin, span.length))
         self.output.append(span)
-        self.waiting += span.length
+        self.pending_bytes += span.length
 
-    def send_introduction(self, held: PieceSet | None, metadata_size: int) -> None:
+    def send_initial_state(self, held: PieceSet | None, metadata_size: int) -> None:
         """Queue what follows the handshakes: what we hold (None: not known yet), and what we can do besides."""
-        other = self.other
+        other = self.remote_handshake
         assert other is not None
         if other.fast:
             # BEP 6: exactly one of the three comes first.
@@ -178,20 +178,20 @@ class PeerProtocol:
                 self.send(Bitfield(held.bitfield()))
         elif held is not None and len(held):
             self.send(Bitfield(held.bitfield()))
-        self.send_abilities(metadata_size)
+        self.send_extension_handshake(metadata_size)
 
-    def send_abilities(self, metadata_size: int) -> None:
+    def send_extension_handshake(self, metadata_size: int) -> None:
         """Queue what we can do besides BEP 3, if the other side speaks BEP 10; what is said again takes its place."""
-        if self.other is None or not self.other.extended:
+        if self.remote_handshake is None or not self.remote_handshake.extended:
             return
-        of_us = self._of_us
+        of_us = self._identity
         ours = ExtensionHandshake(
             METADATA_ID,
             metadata_size,
             CLIENT_NAME,
             MAX_REQUESTS,
             MAX_BLOCK,
-            OFFER_ID if of_us.offers else 0,
+            OFFER_ID if of_us.uses_credits else 0,
             True,
             of_us.name,
             of_us.port,
@@ -200,68 +200,68 @@ class PeerProtocol:
 
     def send_metadata(self, metadata: Metadata) -> None:
         """Queue a BEP 9 message, if the other side takes them."""
-        if self.extension and self.extension.metadata_id:
-            self.send(Extended(self.extension.metadata_id, pack_metadata(metadata)))
+        if self.remote_extension and self.remote_extension.metadata_id:
+            self.send(Extended(self.remote_extension.metadata_id, pack_metadata(metadata)))
 
     @property
-    def begun(self) -> int:
+    def partial_message_bytes(self) -> int:
         """Bytes that are here of a message that is not wholly here."""
         return self._reader.begun
 
     @property
-    def has_blocks(self) -> bool:
+    def has_block_data(self) -> bool:
         """Whether data of blocks is in :attr:`output`, and not only words."""
         return any(isinstance(item, FileSpan) for item in self.output)
 
     @property
-    def takes_offers(self) -> bool:
+    def remote_uses_credits(self) -> bool:
         """Whether the other side asks for pieces only after :meth:`send_offer`."""
-        return self.extension is not None and self.extension.offer_id > 0
+        return self.remote_extension is not None and self.remote_extension.offer_id > 0
 
     @property
-    def waits_for_offers(self) -> bool:
+    def needs_credits(self) -> bool:
         """Whether we ask the other side for pieces only after its offers."""
-        return self._of_us.offers and self.extension is not None and self.extension.makes_offers
+        return self._identity.uses_credits and self.remote_extension is not None and self.remote_extension.makes_offers
 
-    def send_offer(self) -> None:
+    def send_credit(self) -> None:
         """Tell the other side that it may ask for one more piece."""
-        assert self.extension is not None
-        self.send(Extended(self.extension.offer_id, b""))
+        assert self.remote_extension is not None
+        self.send(Extended(self.remote_extension.offer_id, b""))
 
-    def largest_block(self) -> int:
+    def max_block_size(self) -> int:
         """The largest block (bytes) that may be asked for: 16 KiB unless the other side said otherwise."""
-        return self.extension.block if self.extension else BLOCK
+        return self.remote_extension.block if self.remote_extension else BLOCK
 
-    def sent(self, count: int) -> None:
+    def data_sent(self, count: int) -> None:
         """The shell has sent ``count`` bytes of what was in :attr:`output` and taken them out."""
-        self.waiting -= count
+        self.pending_bytes -= count
         self.sent_bytes += count
 
-    def _meet(self, other: Handshake) -> Handshake:
+    def _accept_handshake(self, other: Handshake) -> Handshake:
         if other.info_hash != self._info_hash:
             raise PeerProtocolError("asks for another info-hash")
         if other.peer_id == self._peer_id:
             raise SelfConnectionError("the other end is this peer itself")
-        self.other = other
+        self.remote_handshake = other
         if not self.initiator:
-            self._greet()
+            self._send_handshake()
         return other
 
-    def _greet(self) -> None:
-        self._put(pack_handshake(Handshake(self._info_hash, self._peer_id)))
+    def _send_handshake(self) -> None:
+        self._queue(pack_handshake(Handshake(self._info_hash, self._peer_id)))
 
-    def _put(self, data: bytes) -> None:
+    def _queue(self, data: bytes) -> None:
         self.output.append(data)
-        self.waiting += len(data)
+        self.pending_bytes += len(data)
 
-    def _open(self, message: Message) -> PeerProtocolEvent:
+    def _decode(self, message: Message) -> PeerProtocolEvent:
         if not isinstance(message, Extended):
             return message
         if message.id == HANDSHAKE_ID:
-            self.extension = parse_extension_handshake(message.payload)
-            return self.extension
+            self.remote_extension = parse_extension_handshake(message.payload)
+            return self.remote_extension
         if message.id == METADATA_ID:
             return parse_metadata(message.payload) or message
-        if message.id == OFFER_ID and self._of_us.offers:
+        if message.id == OFFER_ID and self._identity.uses_credits:
             return Credit()
         return message

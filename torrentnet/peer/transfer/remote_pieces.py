@@ -21,41 +21,41 @@ class RemotePieces:
     def __init__(self, pieces: int | None = None) -> None:
         self.held: PieceSet | None = None
         """None until it has said something, and the number of pieces is known."""
-        self._pieces = pieces
-        self._bits: bytes | None = None
-        self._all = False
-        self._none = False
-        self._early: list[int] = []
+        self._piece_count = pieces
+        self._bitfield: bytes | None = None
+        self._has_all = False
+        self._has_none = False
+        self._early_haves: list[int] = []
 
-    def settle(self, pieces: int) -> None:
+    def set_piece_count(self, pieces: int) -> None:
         """The file has so many pieces. Raises :class:`PeerProtocolError` when what was said before does not fit."""
-        self._pieces = pieces
-        self._read()
+        self._piece_count = pieces
+        self._apply()
 
-    def take(self, message: Message) -> bool:
+    def handle(self, message: Message) -> bool:
         """Read a message; whether it was one about possession. Raises :class:`PeerProtocolError` for nonsense."""
         if isinstance(message, Have):
-            self._have(message.piece)
+            self._add(message.piece)
             return True
         if isinstance(message, HaveAll):
-            self._all, self._none, self._bits = True, False, None
+            self._has_all, self._has_none, self._bitfield = True, False, None
         elif isinstance(message, HaveNone):
-            self._all, self._none, self._bits = False, True, None
+            self._has_all, self._has_none, self._bitfield = False, True, None
         elif isinstance(message, Bitfield):
             # Who has said that it has all does not lose any by saying less; HaveNone does that.
-            self._none, self._bits = False, message.bits
+            self._has_none, self._bitfield = False, message.bits
         else:
             return False
-        self._early.clear()
-        self._read()
+        self._early_haves.clear()
+        self._apply()
         return True
 
-    def _have(self, piece: int) -> None:
-        held, pieces = self.held, self._pieces
+    def _add(self, piece: int) -> None:
+        held, pieces = self.held, self._piece_count
         if pieces is None:
-            if len(self._early) >= MAX_EARLY_HAVES:
+            if len(self._early_haves) >= MAX_EARLY_HAVES:
                 raise PeerProtocolError("announces more pieces than a file can have")
-            self._early.append(piece)
+            self._early_haves.append(piece)
             return
         if piece >= pieces:
             raise PeerProtocolError(f"has piece {piece} of {pieces}")
@@ -63,19 +63,19 @@ class RemotePieces:
             held = self.held = PieceSet(pieces)
         held.add(piece)
 
-    def _read(self) -> None:
-        pieces = self._pieces
+    def _apply(self) -> None:
+        pieces = self._piece_count
         if pieces is None:
             return
-        if self._bits is not None:
-            said = PieceSet.from_bitfield(pieces, self._bits)
+        if self._bitfield is not None:
+            said = PieceSet.from_bitfield(pieces, self._bitfield)
             self.held = self.held if self.held is not None and self.held.is_full else said
-        if self._all:
+        if self._has_all:
             self.held = PieceSet.full(pieces)
-        elif self._none:
+        elif self._has_none:
             self.held = PieceSet(pieces)
-        self._all = self._none = False
-        self._bits = None
-        for piece in self._early:
-            self._have(piece)
-        self._early.clear()
+        self._has_all = self._has_none = False
+        self._bitfield = None
+        for piece in self._early_haves:
+            self._add(piece)
+        self._early_haves.clear()

@@ -29,13 +29,13 @@ class PartialPiece:
     """A piece of which something is missing."""
 
     size: int
-    asked_at: float
+    requested_at: float
     missing: int
-    unasked: int = 0
+    next_offset: int = 0
     """Where the next block begins that is to be asked for."""
     data: bytearray | None = None
     """Once something of it comes: a piece that is only asked for needs no memory."""
-    begun: tuple[float, int] | None = None
+    first_block: tuple[float, int] | None = None
     """When its first block had come, and how many bytes it lacked then."""
 
 
@@ -46,15 +46,15 @@ class RequestPipeline:
     They are received into ``memory``; how fast they come, ``meter`` is told and tells.
     """
 
-    memory: BufferPool
+    buffers: BufferPool
     meter: RateMeter
-    asked: dict[tuple[int, int], int] = field(default_factory=dict)
+    requested: dict[tuple[int, int], int] = field(default_factory=dict)
     """Piece and offset of the blocks that are asked for and not here -> length."""
     in_flight: int = 0
     """Bytes of :attr:`asked`."""
     _partials: dict[int, PartialPiece] = field(default_factory=dict)
     _cancelled: set[tuple[int, int]] = field(default_factory=set)
-    _stray: int = 0
+    _unrequested_blocks: int = 0
 
     @property
     def pieces(self) -> list[int]:
@@ -64,37 +64,37 @@ class RequestPipeline:
     def __contains__(self, piece: int) -> bool:
         return piece in self._partials
 
-    def begun(self, piece: int) -> bool:
+    def has_data(self, piece: int) -> bool:
         """Whether something of one of :attr:`pieces` has come."""
         partial = self._partials.get(piece)
         return partial is not None and partial.data is not None
 
     # Asking
 
-    def begin(self, piece: int, size: int, now: float) -> None:
+    def add_piece(self, piece: int, size: int, now: float) -> None:
         """One more piece is to be fetched, of ``size`` bytes."""
         self._partials[piece] = PartialPiece(size, now, size)
 
-    def request(self, most: int) -> Request | None:
+    def next_request(self, max_length: int) -> Request | None:
         """The block to ask for next, of at most so many bytes; it counts as asked for. None where none is left."""
         # Only the newest piece can have blocks that were not asked for yet, but for a choke in between.
         for piece in reversed(self._partials):
             partial = self._partials[piece]
-            begin = partial.unasked
+            begin = partial.next_offset
             if begin < partial.size:
-                length = min(most, partial.size - begin)
-                self.asked[piece, begin] = length
+                length = min(max_length, partial.size - begin)
+                self.requested[piece, begin] = length
                 self.in_flight += length
-                partial.unasked += length
+                partial.next_offset += length
                 return Request(piece, begin, length)
         return None
 
-    def cancel(self, piece: int) -> list[Cancel]:
+    def cancel_piece(self, piece: int) -> list[Cancel]:
         """Fetch one of :attr:`pieces` no longer. Returns what takes its requests back."""
         del self._partials[piece]
         said: list[Cancel] = []
-        for key in [key for key in self.asked if key[0] == piece]:
-            length = self.asked.pop(key)
+        for key in [key for key in self.requested if key[0] == piece]:
+            length = self.requested.pop(key)
             self.in_flight -= length
             said.append(Cancel(*key, length))
             if len(self._cancelled) < MAX_CANCELLED:
@@ -103,22 +103,22 @@ class RequestPipeline:
 
     # What comes
 
-    def place(self, piece: int, begin: int, length: int) -> memoryview | None:
+    def buffer_for(self, piece: int, begin: int, length: int) -> memoryview | None:
         """Where a block's data is to be; see :attr:`~torrentnet.wire.peer.message_reader.MessageReader.place`."""
         # The piece is this connection's alone, and not whole before this block is: nobody looks at it meanwhile.
-        if self.asked.get((piece, begin)) != length:
+        if self.requested.get((piece, begin)) != length:
             return None
         return memoryview(self._data(self._partials[piece]))[begin : begin + length]
 
-    def take(self, block: Block) -> PartialPiece | None:
+    def receive_block(self, block: Block) -> PartialPiece | None:
         """A block has come. Returns its piece, which is not under way any more with its last block.
 
         None where nobody asked for the block, or not any more. Raises :class:`SourceError` where that comes too often,
         and for a block of another length.
         """
-        length = self.asked.pop((block.piece, block.begin), None)
+        length = self.requested.pop((block.piece, block.begin), None)
         if length is None:
-            self._take_unasked(block.piece, block.begin)
+            self._count_unrequested(block.piece, block.begin)
             return None
         if length != len(block.data):
             raise SourceError(f"sent a block of {len(block.data)} bytes where {length} were asked for")
@@ -132,59 +132,59 @@ class RequestPipeline:
             del self._partials[block.piece]
         return partial
 
-    def _take_unasked(self, piece: int, begin: int) -> None:
+    def _count_unrequested(self, piece: int, begin: int) -> None:
         if (piece, begin) in self._cancelled:
             self._cancelled.discard((piece, begin))
             return
-        self._stray += 1
-        if self._stray > MAX_STRAY_BLOCKS:
-            raise SourceError(f"sent {self._stray} blocks that nobody asked for")
+        self._unrequested_blocks += 1
+        if self._unrequested_blocks > MAX_STRAY_BLOCKS:
+            raise SourceError(f"sent {self._unrequested_blocks} blocks that nobody asked for")
 
     def _data(self, partial: PartialPiece) -> bytearray:
         if partial.data is None:
-            partial.data = self.memory.take(partial.size)
+            partial.data = self.buffers.acquire(partial.size)
         return partial.data
 
-    def take_reject(self, reject: Reject) -> bool:
+    def receive_reject(self, reject: Reject) -> bool:
         """A block will not come. Whether it was asked for, and still is."""
         key = reject.piece, reject.begin
         if key in self._cancelled:
             # The answer to what was taken back (BEP 6), though it may have been asked for anew meanwhile.
             self._cancelled.discard(key)
             return False
-        length = self.asked.pop(key, None)
+        length = self.requested.pop(key, None)
         if length is None:
             return False
         self.in_flight -= length
         return True
 
-    def restart(self, piece: int) -> None:
+    def restart_piece(self, piece: int) -> None:
         """One of :attr:`pieces` is to be asked for from its beginning again."""
         partial = self._partials[piece]
-        for key in [key for key in self.asked if key[0] == piece]:
-            self.in_flight -= self.asked.pop(key)
-        partial.unasked = 0
+        for key in [key for key in self.requested if key[0] == piece]:
+            self.in_flight -= self.requested.pop(key)
+        partial.next_offset = 0
         partial.missing = partial.size
-        partial.begun = None
+        partial.first_block = None
 
-    def restart_all(self) -> None:
+    def restart(self) -> None:
         """All of :attr:`pieces` are to be asked for from their beginning again."""
-        self.asked.clear()
+        self.requested.clear()
         self.in_flight = 0
         for piece in self._partials:
-            self.restart(piece)
+            self.restart_piece(piece)
 
     # How long it takes
 
-    def time(self, partial: PartialPiece, now: float) -> None:
+    def measure(self, partial: PartialPiece, now: float) -> None:
         """A block of a piece has just come: note how fast the piece does."""
-        if partial.begun is None:
-            partial.begun = now, partial.missing
+        if partial.first_block is None:
+            partial.first_block = now, partial.missing
         elif not partial.missing:
-            since, then = partial.begun
+            since, then = partial.first_block
             self.meter.came(then, now - since)
 
-    def needs(self, piece: int, now: float) -> float:
+    def time_to_complete(self, piece: int, now: float) -> float:
         """Seconds until one of :attr:`pieces` is here, if it goes on as it did; infinite where nothing tells."""
         if piece not in self._partials:
             # It is just being taken over.
@@ -196,13 +196,13 @@ class RequestPipeline:
                 break
         first = next(iter(self._partials.values()))
         speed = self.meter.speed
-        if first.begun is not None:
-            since, then = first.begun
+        if first.first_block is not None:
+            since, then = first.first_block
             if now - since > MIN_SPEED_SAMPLE:
                 speed = (then - first.missing) / (now - since)
         return missing / speed if speed else math.inf
 
-    def would_need(self, size: int) -> float:
+    def time_to_fetch(self, size: int) -> float:
         """Seconds for ``size`` bytes more of it; infinite where nothing tells."""
         missing = sum(partial.missing for partial in self._partials.values())
         return (missing + size) / self.meter.speed if self.meter.speed else math.inf

@@ -22,12 +22,12 @@ class SeedDialer:
     """Opens connections for :class:`ConnectionManager` to serve on. Who does not answer is left alone: it may call
     us."""
 
-    def __init__(self, selector: selectors.BaseSelector, own: Endpoint, uploads: ConnectionManager) -> None:
+    def __init__(self, selector: selectors.BaseSelector, own: Endpoint, connections: ConnectionManager) -> None:
         self._own = own
-        self._uploads = uploads
-        self._dialer = Dialer(selector, own.ip, opened=self._opened, failed=lambda *_: None)
+        self._connections = connections
+        self._dialer = Dialer(selector, own.ip, on_open=self._on_open, on_failed=lambda *_: None)
 
-    def call(self, endpoints: Iterable[Endpoint], now: float) -> None:
+    def dial(self, endpoints: Iterable[Endpoint], now: float) -> None:
         """Call on the first ones of these."""
         for endpoint in list(dict.fromkeys(endpoints))[:MAX_SEED_DIALS]:
             if endpoint != self._own:
@@ -45,5 +45,5 @@ class SeedDialer:
         """Give up what is not open yet."""
         self._dialer.close()
 
-    def _opened(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
-        self._uploads.adopt(sock, endpoint, initiator=True, now=now)
+    def _on_open(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
+        self._connections.add_connection(sock, endpoint, initiator=True, now=now)

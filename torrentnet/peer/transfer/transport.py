@@ -1,4 +1,4 @@
-"""One TCP socket under one conversation: bytes in, bytes and file spans out, by the kernel."""
+"""One TCP socket under one protocol: bytes in, bytes and file spans out, by the kernel."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ class SharedFileShrunkError(LocalError):
 
 
 class Transport:
-    """A connected, non-blocking socket and its conversation."""
+    """A connected, non-blocking socket and its protocol."""
 
-    def __init__(self, sock: socket.socket, endpoint: Endpoint, conversation: PeerProtocol) -> None:
+    def __init__(self, sock: socket.socket, endpoint: Endpoint, protocol: PeerProtocol) -> None:
         self.sock = sock
         self.endpoint = endpoint
-        self.conversation = conversation
-        self.sent = 0
+        self.protocol = protocol
+        self.sent_bytes = 0
         """Bytes sent so far."""
-        self.full = False
+        self.send_blocked = False
         """Whether the socket took less than there was, the last time."""
-        self.drained = False
+        self.receive_drained = False
         """Whether the socket had less than there was room for, the last time: the next has most likely yet to come."""
 
     def receive(self) -> int | None:
-        """Receive once into the conversation's buffers: the count, 0 at the end, None when nothing is there.
+        """Receive once into the protocol's buffers: the count, 0 at the end, None when nothing is there.
 
         Raises :class:`OSError` when the connection is broken.
         """
         try:
-            buffers = self.conversation.buffers()
+            buffers = self.protocol.buffers()
             one = len(buffers) == 1
             count = self.sock.recv_into(buffers[0]) if one else self.sock.recvmsg_into(buffers)[0]
-            self.drained = count < sum(map(len, buffers))
+            self.receive_drained = count < sum(map(len, buffers))
             return count
         except (BlockingIOError, InterruptedError):
             return None
@@ -54,9 +54,9 @@ class Transport:
         Raises :class:`OSError` when the connection is broken, :class:`SharedFileShrunkError` when the file is too
         short.
         """
-        output = self.conversation.output
+        output = self.protocol.output
         total = 0
-        self.full = False
+        self.send_blocked = False
         try:
             while output and total < budget:
                 head = output[0]
@@ -73,14 +73,14 @@ class Transport:
                 else:
                     count = self._send_bytes()
                 total += count
-                self.conversation.sent(count)
+                self.protocol.data_sent(count)
         except (BlockingIOError, InterruptedError):
-            self.full = True
-        self.sent += total
+            self.send_blocked = True
+        self.sent_bytes += total
         return total
 
     def _send_bytes(self) -> int:
-        output = self.conversation.output
+        output = self.protocol.output
         buffers: list[bytes] = []
         more = 0
         for item in output:

@@ -24,8 +24,8 @@ from torrentnet.peer.scheduling.choker import (
 
 @dataclass(frozen=True)
 class One:
-    wealth: int
-    waits_since: float = 100.0
+    pieces_held: int
+    waiting_since: float = 100.0
 
 
 def test_nobody_waits() -> None:
@@ -43,7 +43,7 @@ def test_among_many_the_poor_come_more_often_and_not_always_the_same() -> None:
     rng = random.Random(1)
     chosen = Counter(choose_next(waiting, rng, 100.0) for _ in range(2_000))
     assert chosen[One(0)] < 500
-    poor = sum(count for one, count in chosen.items() if one is not None and one.wealth < 10)
+    poor = sum(count for one, count in chosen.items() if one is not None and one.pieces_held < 10)
     assert poor > 1_500
 
 

@@ -9,7 +9,7 @@ from torrentnet.peer.scheduling.fair_queue import CROWD_SIZE, MAX_COALESCE, MAX_
 
 @dataclass(eq=False, slots=True)
 class Somebody:
-    served: int
+    bytes_sent: int
 
 
 def test_the_poorer_half_goes_first_and_the_others_right_after() -> None:

@@ -107,16 +107,16 @@ class Line(NamedTuple):
     """A connection."""
 
     endpoint: Endpoint
-    conversation: PeerProtocol
+    protocol: PeerProtocol
     upload: Upload
 
 
 def wire(endpoint: Endpoint, *, initiator: bool, peer_id: bytes = b"") -> Line:
     """A connection, where the other side has said its peer id or nothing yet."""
-    conversation = PeerProtocol(bytes(20), b"o" * 20, initiator=initiator)
+    protocol = PeerProtocol(bytes(20), b"o" * 20, initiator=initiator)
     if peer_id:
-        conversation.other = Handshake(bytes(20), peer_id)
-    return Line(endpoint, conversation, Upload(conversation, None, 0.0))
+        protocol.remote_handshake = Handshake(bytes(20), peer_id)
+    return Line(endpoint, protocol, Upload(protocol, None, 0.0))
 
 
 def test_whoever_we_dialled_is_where_we_dialled() -> None:
@@ -127,7 +127,7 @@ def test_whoever_we_dialled_is_where_we_dialled() -> None:
     assert list(known.next(9, 0.0)) == [ONE]
     end = wire(ONE, initiator=True)
     assert known.holder(end) == LookupHolder(ONE, "seeder-1")
-    end.conversation.extension = ExtensionHandshake(name="another", port=1)
+    end.protocol.remote_extension = ExtensionHandshake(name="another", port=1)
     assert known.holder(end) == LookupHolder(ONE, "seeder-1")
     assert known.holder(wire(TWO, initiator=True)) == LookupHolder(TWO, "198.18.0.11:6881")
 
@@ -137,10 +137,10 @@ def test_whoever_dialled_us_is_where_it_says_that_it_listens() -> None:
     known.introduced([LookupHolder(ONE, "seeder-1")])
     end = wire(Endpoint(ONE.ip, 40_001), initiator=False)
     assert known.holder(end) == LookupHolder(Endpoint(ONE.ip, 40_001), f"{ONE.ip}:40001")
-    end.conversation.extension = ExtensionHandshake(name="leecher-1", port=7000)
+    end.protocol.remote_extension = ExtensionHandshake(name="leecher-1", port=7000)
     assert known.holder(end) == LookupHolder(Endpoint(ONE.ip, 7000), "leecher-1")
     # What the tracker calls it comes before what it calls itself.
-    end.conversation.extension = ExtensionHandshake(name="leecher-1", port=ONE.port)
+    end.protocol.remote_extension = ExtensionHandshake(name="leecher-1", port=ONE.port)
     assert known.holder(end) == LookupHolder(ONE, "seeder-1")
 
 

@@ -35,23 +35,23 @@ class Upload:
     backlog: int = 0
     turns: int = 0
     given: int = 0
-    may_serve: bool = True
+    has_granted_requests: bool = True
     has_requests: bool = True
 
-    def promised(self, _: float) -> int:
+    def promised_bytes(self, _: float) -> int:
         return 0
 
     def wants_turn(self, _: float, most: int) -> bool:
         return self.given < self.turns and self.backlog < most
 
-    def give_turn(self, _: float) -> int:
+    def grant_turn(self, _: float) -> int:
         self.given += 1
         self.backlog += 100_000
         return 100_000
 
 
 class Talk:
-    waiting = 1
+    pending_bytes = 1
 
 
 @dataclass(eq=False)
@@ -62,20 +62,20 @@ class Stub:
     held: int = 0
     stuck: bool = False
     upload: Upload = field(default_factory=Upload)
-    conversation: Talk = field(default_factory=Talk)
-    wealth: int = 0
-    waits_since: float = 0.0
+    protocol: Talk = field(default_factory=Talk)
+    pieces_held: int = 0
+    waiting_since: float = 0.0
 
-    def unacknowledged(self, _: float) -> int:
+    def unacknowledged_bytes(self, _: float) -> int:
         return self.queued + self.held
 
-    def in_queue(self, _: int) -> int:
+    def queued_on_host(self, _: int) -> int:
         return self.queued
 
-    def unsent(self) -> int:
+    def unsent_bytes(self) -> int:
         return self.held
 
-    def stalled(self, _: float) -> bool:
+    def is_stalled(self, _: float) -> bool:
         return self.stuck
 
 
@@ -86,12 +86,12 @@ def connection(*args: Any, **kwargs: Any) -> Connection:
 def uplink(rate: float = RATE) -> Uplink:
     """One that is known to send so many bytes a second."""
     one = Uplink(random.Random(1), 0.0)
-    one.in_turns = True
+    one.choking = True
     busy = connection(upload=Upload(backlog=1))
     if rate:
         for step in range(1, 60):
             one.sent(busy, round(rate * 0.1))
-            one.give_turns([busy], step * 0.1)
+            one.grant_turns([busy], step * 0.1)
     one.forget(busy)
     return one
 
@@ -139,8 +139,8 @@ def test_who_has_nothing_more_to_send_leaves_the_line() -> None:
     one, first, second = uplink(), Stub(), Stub()
     assert one.may_send(cast("Connection", first), 9.0)
     assert not one.may_send(cast("Connection", second), 9.0)
-    first.upload.has_requests = first.upload.may_serve = False
-    first.conversation.waiting = 0
+    first.upload.has_requests = first.upload.has_granted_requests = False
+    first.protocol.pending_bytes = 0
     assert one.may_send(cast("Connection", second), 9.0)
     assert one.line == [cast("Connection", second)]
 
@@ -157,17 +157,17 @@ def test_before_the_rate_is_known_and_on_a_slow_uplink() -> None:
 def test_a_fast_uplink_and_one_without_turns_hold_nothing_back() -> None:
     assert uplink(2 * UNSHAPED_RATE).room(connection(), 9.0) is None
     one = uplink()
-    one.in_turns = False
+    one.choking = False
     assert one.room(connection(), 9.0) is None
 
 
 def test_whoever_comes_first_is_not_promised_what_is_enough_for_all() -> None:
     one = uplink(5 * RATE)
     peers = [Stub(upload=Upload(turns=50)) for _ in range(10)]
-    one.give_turns([cast("Connection", peer) for peer in peers], 5.95)
+    one.grant_turns([cast("Connection", peer) for peer in peers], 5.95)
     assert sorted(peer.upload.given for peer in peers) == [1] * 10
     alone = Stub(upload=Upload(turns=50))
-    one.give_turns([cast("Connection", alone)], 5.96)
+    one.grant_turns([cast("Connection", alone)], 5.96)
     assert alone.upload.given == 10
 
 
@@ -186,25 +186,25 @@ def ends() -> Iterator[tuple[Connection, socket.socket]]:
 
 def test_bytes_that_nobody_takes_are_unacknowledged_and_then_a_stall(ends: tuple[Connection, socket.socket]) -> None:
     one, receiving = ends
-    assert one.unacknowledged(0.0) == 0
-    one.link.sock.setblocking(False)
+    assert one.unacknowledged_bytes(0.0) == 0
+    one.transport.sock.setblocking(False)
     sent = 0
     while True:
         # More than both buffers take.
         try:
-            sent += one.link.sock.send(bytes(1 << 20))
+            sent += one.transport.sock.send(bytes(1 << 20))
         except BlockingIOError:
             break
-    left = one.unacknowledged(1.0)
+    left = one.unacknowledged_bytes(1.0)
     assert 0 < left <= sent
-    assert 0 < one.unsent() <= left
-    assert 0 <= one.in_queue(left) <= left
-    assert not one.stalled(1.0 + STALL_TIMEOUT / 2)
-    assert one.stalled(1.1 + STALL_TIMEOUT)
+    assert 0 < one.unsent_bytes() <= left
+    assert 0 <= one.queued_on_host(left) <= left
+    assert not one.is_stalled(1.0 + STALL_TIMEOUT / 2)
+    assert one.is_stalled(1.1 + STALL_TIMEOUT)
     # Looked at anew after a long time it is not taken for one that has stood still meanwhile.
-    assert not one.stalled(9.0)
+    assert not one.is_stalled(9.0)
     receiving.settimeout(10.0)
     received = 0
     while received < sent:
         received += len(receiving.recv(1 << 20))
-    assert not one.stalled(9.1)
+    assert not one.is_stalled(9.1)

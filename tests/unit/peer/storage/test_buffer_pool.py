@@ -7,26 +7,26 @@ from torrentnet.peer.storage.buffer_pool import MAX_FREE_BYTES, BufferPool
 
 def test_what_was_given_back_last_is_taken_first() -> None:
     memory = BufferPool()
-    first, second = memory.take(1000), memory.take(1000)
+    first, second = memory.acquire(1000), memory.acquire(1000)
     assert first is not second
-    memory.give(first)
-    memory.give(second)
-    assert memory.take(1000) is second
-    assert memory.take(1000) is first
-    assert all(memory.take(1000) is not one for one in (first, second))
+    memory.release(first)
+    memory.release(second)
+    assert memory.acquire(1000) is second
+    assert memory.acquire(1000) is first
+    assert all(memory.acquire(1000) is not one for one in (first, second))
 
 
 def test_the_last_piece_is_shorter_and_gets_memory_of_its_own_size() -> None:
     memory = BufferPool()
-    memory.give(memory.take(1000))
-    assert len(memory.take(10)) == 10
+    memory.release(memory.acquire(1000))
+    assert len(memory.acquire(10)) == 10
 
 
 def test_no_more_is_kept_than_its_bound() -> None:
     memory = BufferPool()
     size = MAX_FREE_BYTES // 2
-    lent = [memory.take(size) for _ in range(3)]
+    lent = [memory.acquire(size) for _ in range(3)]
     for one in lent:
-        memory.give(one)
-    taken = [memory.take(size) for _ in range(3)]
+        memory.release(one)
+    taken = [memory.acquire(size) for _ in range(3)]
     assert sum(any(one is other for other in lent) for one in taken) == 2

@@ -29,9 +29,9 @@ class Loop:
         self.woken.release()
 
     def turn(self) -> None:
-        self.worker.hand_over()
+        self.worker.start_submitted()
         assert self.woken.acquire(timeout=DEADLINE_S), "nobody woke the loop up"
-        self.worker.deliver()
+        self.worker.deliver_results()
 
 
 @pytest.fixture
@@ -99,14 +99,14 @@ def test_what_has_not_begun_when_it_is_stopped_is_dropped(loop: Loop) -> None:
 
     for _ in range(2):
         loop.worker.submit(job, lambda _: done.append("begun"))
-    loop.worker.hand_over()
+    loop.worker.start_submitted()
     try:
         begun.wait(DEADLINE_S)
         loop.worker.submit(lambda: done.append("late"), lambda _: done.append("late"))
-        loop.worker.hand_over()
-        assert not loop.worker.cancelled()
+        loop.worker.start_submitted()
+        assert not loop.worker.is_stopping()
         loop.worker.stop(0.0)
-        assert loop.worker.cancelled()
+        assert loop.worker.is_stopping()
     finally:
         goes_on.set()
     loop.worker.stop(DEADLINE_S)

@@ -85,7 +85,7 @@ class Peer(Downloader):
         """A seed from now on."""
         self.store = store
         info = store.info
-        self.session.join(Membership.of(info, NAME), store.held, self.now)
+        self.session.join(Membership.from_info(info, NAME), store.held, self.now)
         self.poll()
         self._look()
 
@@ -136,7 +136,7 @@ class Peer(Downloader):
     def choke(self) -> None:
         """As a real client does: nobody is served any more, and what was asked for is not."""
         for end in self.ends:
-            end.conversation.send(Choke())
+            end.protocol.send(Choke())
             end.upload._drop_requests()
         self._send()
 
@@ -170,13 +170,13 @@ class Peer(Downloader):
         if not self.mute:
             backlog = sum(end.upload.backlog for end in self.ends)
             self._pace.look(now, busy=backlog > 0)
-            backlog += sum(end.upload.promised(now) for end in self.ends)
+            backlog += sum(end.upload.promised_bytes(now) for end in self.ends)
             while backlog < (ahead := self._pace.ahead()):
                 waiting = [end.upload for end in self.ends if end.upload.wants_turn(now, ahead)]
                 chosen = choose_next(waiting, self._rng, now)
                 if chosen is None:
                     break
-                backlog += chosen.give_turn(now)
+                backlog += chosen.grant_turn(now)
             self._send()
         self.simulation.after(LOOK, self._look)
 
@@ -184,15 +184,15 @@ class Peer(Downloader):
         if self._sending or self.mute or not self.alive:
             return
         for end in self.ends:
-            end.upload.pump()
-        waiting = [one for one in self.ends if one.conversation.waiting]
+            end.upload.fill_output()
+        waiting = [one for one in self.ends if one.protocol.pending_bytes]
         if not waiting:
             return
         end = waiting[0]
         # Whoever was served comes last in the next round.
         self.ends.remove(end)
         self.ends.append(end)
-        data = take(end.conversation, CHUNK)
+        data = take(end.protocol, CHUNK)
         self.uploaded += len(data)
         self._pace.sent(len(data))
         self._sending = True
@@ -252,7 +252,7 @@ class Peer(Downloader):
 
     def announce(self, piece: int) -> None:
         for end in self.ends:
-            end.upload.announce(piece)
+            end.upload.queue_have(piece)
         if self._news_at is None:
             self._news_at = self.now + SOON
             self.simulation.at(self._news_at, self._say_haves)
@@ -260,7 +260,7 @@ class Peer(Downloader):
     def _say_haves(self) -> None:
         self._news_at = None
         for end in self.ends:
-            end.upload.say_haves()
+            end.upload.send_haves()
         self._send()
 
 

@@ -34,7 +34,7 @@ HASH_OF_NOBODY = bytes(20)
 class _Foreign(PeerProtocol):
     """The end of a real client: it knows nothing of offers."""
 
-    def send_introduction(self, held: PieceSet | None, metadata_size: int) -> None:
+    def send_initial_state(self, held: PieceSet | None, metadata_size: int) -> None:
         if held is None or not len(held):
             self.send(HaveNone())
         else:
@@ -46,8 +46,8 @@ class _Foreign(PeerProtocol):
 class _Stingy(Upload):
     """Says that it has the info dictionary, and refuses to send it."""
 
-    def _take_metadata(self, metadata: Metadata) -> None:
-        self._conversation.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
+    def _handle_metadata(self, metadata: Metadata) -> None:
+        self._protocol.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
 
 
 class End:
@@ -60,17 +60,17 @@ class End:
         self.owner = owner
         self.endpoint = endpoint
         """The other end's address, as a socket tells it."""
-        self.conversation = kind(
+        self.protocol = kind(
             info_hash,
             owner.identity.peer_id,
             initiator=initiator,
             pieces=owner.store.info.pieces if owner.store is not None else 0,
-            bulk=BULK,
-            of_us=LocalIdentity(owner.identity.name, owner.endpoint.port, offers=owner.swarm is not None),
+            buffer_size=BULK,
+            identity=LocalIdentity(owner.identity.name, owner.endpoint.port, uses_credits=owner.swarm is not None),
         )
         serving = _Stingy if owner.stingy else Upload
-        self.upload = serving(self.conversation, owner.store, owner.simulation.now)
-        self.upload.in_turns = True
+        self.upload = serving(self.protocol, owner.store, owner.simulation.now)
+        self.upload.choking = True
         self.open = True
         self.heard: list[PeerProtocolEvent] = []
         """What came but for the data of blocks."""
@@ -82,9 +82,9 @@ class End:
         if not self.open or not owner.alive:
             return
         try:
-            for event in pour(self.conversation, data):
+            for event in pour(self.protocol, data):
                 self.heard.append(event._replace(data=memoryview(b"")) if isinstance(event, Block) else event)
-                self.upload.take(event, now)
+                self.upload.handle(event, now)
                 if owner.swarm is not None:
                     owner.handle_peer_event(self, event)
                 if not self.open:
@@ -105,23 +105,23 @@ class End:
         owner.simulation.after(DELAY, lambda: other.close("closed by the other side"))
 
 
-def take(conversation: PeerProtocol, most: int) -> bytes:
+def take(protocol: PeerProtocol, most: int) -> bytes:
     """At most ``most`` bytes of what waits, as a socket would take them."""
     parts: list[bytes] = []
     room = most
-    while conversation.output and room:
-        head = conversation.output.popleft()
+    while protocol.output and room:
+        head = protocol.output.popleft()
         if isinstance(head, FileSpan):
             data = os.pread(head.descriptor, min(room, head.length), head.offset)
             if head.length > room:
                 rest = FileSpan(head.descriptor, head.offset + room, head.length - room)
-                conversation.output.appendleft(rest)
+                protocol.output.appendleft(rest)
         else:
             data = head[:room]
             if len(head) > room:
-                conversation.output.appendleft(head[room:])
+                protocol.output.appendleft(head[room:])
         parts.append(data)
         room -= len(data)
     joined = b"".join(parts)
-    conversation.sent(len(joined))
+    protocol.data_sent(len(joined))
     return joined

@@ -63,7 +63,7 @@ def plain(world: World) -> PlainTracker:
 
 def by_torrent(source: Source) -> dict[str, Any]:
     info = source.store.info
-    return {"known": Membership.of(info, info.name), "info": info}
+    return {"known": Membership.from_info(info, info.name), "info": info}
 
 
 def by_magnet(source: Source) -> dict[str, Any]:

@@ -368,7 +368,7 @@ def test_port_after_port_does_not_fill_the_list_of_addresses(crowd: Crowd) -> No
     (end,) = (one for one in liar.ends if one.other.owner is leecher)
     for port in range(1, 500):
         said = ExtensionHandshake(METADATA_ID, 0, port=port)
-        end.conversation.send(Extended(HANDSHAKE_ID, pack_extension_handshake(said)))
+        end.protocol.send(Extended(HANDSHAKE_ID, pack_extension_handshake(said)))
     liar.poll()
     crowd.run(2.0)
     assert leecher.swarm is not None
@@ -426,8 +426,8 @@ def test_nothing_that_a_peer_may_say_does_harm(tmp_path: Path, seed: int) -> Non
         crowd.run(rng.choice([0.0, 0.001, 0.02, 0.1]))
         for liar in liars:
             for end in list(liar.ends):
-                if end.conversation.other is not None and rng.random() < 0.3:
-                    end.conversation._put(lie(rng))
+                if end.protocol.remote_handshake is not None and rng.random() < 0.3:
+                    end.protocol._queue(lie(rng))
             liar.poll()
     for liar in liars:
         liar.die()

@@ -68,7 +68,7 @@ class Source:
 
     def publish(self) -> None:
         info = self.store.info
-        membership = Membership.of(info, info.name)
+        membership = Membership.from_info(info, info.name)
         self.member.session.join(membership, self.store.held, self.world.simulation.now)
         self.member.poll()
 
@@ -114,14 +114,16 @@ class Stream:
         self.open = True
         now = getter.simulation.now
         self.seed = Seed(source.store, now, source.member.identity.peer_id)
-        self.conversation = PeerProtocol(getter.download.info_hash, getter.identity.peer_id, initiator=True, bulk=BULK)
+        self.protocol = PeerProtocol(
+            getter.download.info_hash, getter.identity.peer_id, initiator=True, buffer_size=BULK
+        )
         self._waiting = b""
         self._sending = False
         source.accept(self)
 
     def flush(self) -> None:
         """Carry what the getter said."""
-        data = drained(self.conversation)
+        data = drained(self.protocol)
         if data:
             self.getter.simulation.after(DELAY, lambda: self._to_source(data))
 
@@ -130,14 +132,14 @@ class Stream:
             return
         seed, now = self.seed, self.getter.simulation.now
         try:
-            for event in pour(seed.conversation, data):
+            for event in pour(seed.protocol, data):
                 if isinstance(event, Request):
                     self.source.asked.append((now, event))
-                seed.upload.take(event, now)
+                seed.upload.handle(event, now)
         except RemoteError:
             self.close("closed the connection")
             return
-        seed.upload.pump()
+        seed.upload.fill_output()
         self._send()
 
     def _send(self) -> None:
@@ -168,7 +170,7 @@ class Stream:
         if not self.open:
             return
         try:
-            for event in pour(self.conversation, data):
+            for event in pour(self.protocol, data):
                 self.getter.handle_peer_event(event)
                 if not self.open:
                     return
@@ -266,7 +268,7 @@ class Getter(Downloader):
                 self.source_failed("connection refused")
             else:
                 stream = self.stream = Stream(self, source)
-                self.step(lambda _: self.download.connected(stream.conversation, now))
+                self.step(lambda _: self.download.connected(stream.protocol, now))
             self.poll()
 
         def unanswered() -> None:

@@ -25,11 +25,11 @@ def test_the_next_page_begins_behind_the_last_one_in_the_same_row() -> None:
     asked = parse_lookup(lookup.pack(1, 2))
     assert (asked.connection_id, asked.transaction_id, asked.first, asked.request) == (1, 2, 0, 0)
     assert (asked.name, asked.peer, asked.peer_id, asked.port) == ("myfile.txt", "peer-1", IDENTITY.peer_id, 6881)
-    assert lookup.take(page(0, 0, 1, complete=3)) is None
+    assert lookup.receive_page(page(0, 0, 1, complete=3)) is None
     asked = parse_lookup(lookup.pack(1, 3))
     assert (asked.first, asked.request) == (2, 7)
     last = page(2, 2, complete=3)
-    assert lookup.take(last) == LookupResult(last, (holder(0), holder(1), holder(2)))
+    assert lookup.receive_page(last) == LookupResult(last, (holder(0), holder(1), holder(2)))
 
 
 def test_one_that_was_begun_goes_on_in_its_row() -> None:
@@ -38,20 +38,20 @@ def test_one_that_was_begun_goes_on_in_its_row() -> None:
 
 def test_nobody_is_found_at_once() -> None:
     none = page(0, complete=0)
-    assert PagedLookup(IDENTITY, "myfile.txt", 0).take(none) == LookupResult(none, ())
+    assert PagedLookup(IDENTITY, "myfile.txt", 0).receive_page(none) == LookupResult(none, ())
 
 
 def test_an_empty_page_is_the_last_one() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
-    assert lookup.take(page(0, 0, complete=9)) is None
-    done = lookup.take(page(1, complete=9))
+    assert lookup.receive_page(page(0, 0, complete=9)) is None
+    done = lookup.receive_page(page(1, complete=9))
     assert done is not None
     assert done.holders == (holder(0),)
 
 
 def test_endless_pages_end() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
-    answers = [lookup.take(page(number, number, complete=10_000)) for number in range(MAX_PAGES)]
+    answers = [lookup.receive_page(page(number, number, complete=10_000)) for number in range(MAX_PAGES)]
     assert answers[:-1] == [None] * (MAX_PAGES - 1)
     assert answers[-1] is not None
     assert len(answers[-1].holders) == MAX_PAGES
@@ -59,8 +59,8 @@ def test_endless_pages_end() -> None:
 
 def test_whoever_is_named_twice_counts_once() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
-    assert lookup.take(page(0, 0, 1, 2, complete=6)) is None
-    done = lookup.take(page(3, 0, 1, 2, complete=6))
+    assert lookup.receive_page(page(0, 0, 1, 2, complete=6)) is None
+    done = lookup.receive_page(page(3, 0, 1, 2, complete=6))
     assert done is not None
     assert done.holders == (holder(0), holder(1), holder(2))
 

@@ -18,7 +18,7 @@ IDENTITY = AnnounceIdentity("peer-1", b"-NL0100-abcdefghijkl", 6881, 77)
 def announced(held: PieceSet, *, size: int = SIZE, piece_length: int = LENGTH, peers: bool = False) -> AnnounceRequest:
     member = Membership(b"H" * 20, "myfile.txt", size, piece_length)
     return parse_announce(
-        build_announce(1, 2, IDENTITY, member, held, AnnounceEvent.STARTED, downloaded=3, uploaded=4, peers=peers)
+        build_announce(1, 2, IDENTITY, member, held, AnnounceEvent.STARTED, downloaded=3, uploaded=4, want_peers=peers)
     )
 
 
@@ -65,11 +65,11 @@ def test_the_size_of_an_empty_file_is_known() -> None:
 
 
 def test_one_piece_stands_for_a_file_whose_pieces_nobody_has_told() -> None:
-    assert Membership(b"H" * 20, "a", SIZE, 0).none_held() == PieceSet(1)
-    assert Membership(b"H" * 20, "a", SIZE + 1, LENGTH).none_held() == PieceSet(9)
-    assert Membership(b"H" * 20, "a", 0, LENGTH).none_held() == PieceSet(1)
+    assert Membership(b"H" * 20, "a", SIZE, 0).empty_piece_set() == PieceSet(1)
+    assert Membership(b"H" * 20, "a", SIZE + 1, LENGTH).empty_piece_set() == PieceSet(9)
+    assert Membership(b"H" * 20, "a", 0, LENGTH).empty_piece_set() == PieceSet(1)
 
 
 def test_a_file_may_have_another_name_here() -> None:
     info = info_of(content(PIECE + 1))
-    assert Membership.of(info, "mine") == Membership(info.info_hash, "mine", PIECE + 1, PIECE)
+    assert Membership.from_info(info, "mine") == Membership(info.info_hash, "mine", PIECE + 1, PIECE)

@@ -31,16 +31,16 @@ def build(connection_id: int, transaction_id: int) -> bytes:
 def connected(now: float = 0.0) -> PendingRequests:
     """Requests that hold a connection id already."""
     requests = PendingRequests(random.Random(3))
-    requests.ask(RequestKind.ANNOUNCE, build, now)
-    (data,) = requests.datagrams(now)
+    requests.start(RequestKind.ANNOUNCE, build, now)
+    (data,) = requests.datagrams_to_send(now)
     tid = packets.parse_head(data).transaction_id
-    assert requests.receive(packets.pack_connect_reply(tid, ID), now) is None
-    requests.forget(RequestKind.ANNOUNCE)
+    assert requests.receive_datagram(packets.pack_connect_reply(tid, ID), now) is None
+    requests.cancel(RequestKind.ANNOUNCE)
     return requests
 
 
 def only(requests: PendingRequests, now: float) -> packets.RequestHead:
-    (data,) = requests.datagrams(now)
+    (data,) = requests.datagrams_to_send(now)
     return packets.parse_head(data)
 
 
@@ -51,27 +51,27 @@ def announced(tid: int) -> bytes:
 def test_connect_comes_first_and_once_for_all() -> None:
     requests = PendingRequests(random.Random(3))
     assert requests.due() is None
-    assert requests.datagrams(0.0) == []
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
-    requests.ask(RequestKind.LOOKUP, build, 0.0)
+    assert requests.datagrams_to_send(0.0) == []
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
+    requests.start(RequestKind.LOOKUP, build, 0.0)
     head = only(requests, 0.0)
     assert (head.connection_id, head.action) == (packets.PROTOCOL_ID, Action.CONNECT)
-    assert requests.datagrams(0.0) == []
-    assert requests.receive(packets.pack_connect_reply(head.transaction_id, ID), 0.1) is None
+    assert requests.datagrams_to_send(0.0) == []
+    assert requests.receive_datagram(packets.pack_connect_reply(head.transaction_id, ID), 0.1) is None
     assert requests.due() == 0.1
-    heads = [packets.parse_head(data) for data in requests.datagrams(0.1)]
+    heads = [packets.parse_head(data) for data in requests.datagrams_to_send(0.1)]
     assert [head.connection_id for head in heads] == [ID, ID]
     assert len({head.transaction_id for head in heads}) == 2
 
 
 def test_repeats_double_up_to_the_most_and_keep_their_transaction_id() -> None:
     requests = connected()
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
     now, tid, pauses = 0.0, only(requests, 0.0).transaction_id, []
     for _ in range(7):
         due = requests.due()
         assert due is not None
-        assert requests.datagrams(due - 0.001) == []
+        assert requests.datagrams_to_send(due - 0.001) == []
         assert only(requests, due).transaction_id == tid
         pauses.append(due - now)
         now = due
@@ -82,11 +82,11 @@ def test_repeats_double_up_to_the_most_and_keep_their_transaction_id() -> None:
 
 def test_the_owner_can_set_the_longest_pause() -> None:
     requests = connected()
-    requests.slowest = 2.0
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.max_pause = 2.0
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
     now = 0.0
     for _ in range(10):
-        requests.datagrams(now)
+        requests.datagrams_to_send(now)
         due = requests.due()
         assert due is not None
         # Never later, not by jitter either: a keep-alive interval is what others count on.
@@ -98,34 +98,34 @@ def test_repeats_of_many_peers_spread() -> None:
     dues = set()
     for seed in range(20):
         requests = PendingRequests(random.Random(seed))
-        requests.ask(RequestKind.ANNOUNCE, build, 0.0)
-        requests.datagrams(0.0)
+        requests.start(RequestKind.ANNOUNCE, build, 0.0)
+        requests.datagrams_to_send(0.0)
         dues.add(requests.due())
     assert len(dues) == 20
 
 
 def test_an_answer_is_taken_once() -> None:
     requests = connected()
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0, tag="mine")
+    requests.start(RequestKind.ANNOUNCE, build, 0.0, tag="mine")
     tid = only(requests, 0.0).transaction_id
-    answer = requests.receive(announced(tid), 0.2)
+    answer = requests.receive_datagram(announced(tid), 0.2)
     assert isinstance(answer, TrackerReply)
     assert (answer.kind, answer.tag) == (RequestKind.ANNOUNCE, "mine")
-    assert not requests.busy(RequestKind.ANNOUNCE)
-    assert requests.receive(announced(tid), 0.3) is None
-    assert requests.dropped == 1
+    assert not requests.is_pending(RequestKind.ANNOUNCE)
+    assert requests.receive_datagram(announced(tid), 0.3) is None
+    assert requests.dropped_datagrams == 1
     assert requests.due() is None
 
 
 def test_an_answer_to_what_was_replaced_is_dropped() -> None:
     requests = connected()
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0, tag="old")
+    requests.start(RequestKind.ANNOUNCE, build, 0.0, tag="old")
     old = only(requests, 0.0).transaction_id
-    requests.ask(RequestKind.ANNOUNCE, build, 0.1, tag="new")
-    assert requests.receive(announced(old), 0.2) is None
+    requests.start(RequestKind.ANNOUNCE, build, 0.1, tag="new")
+    assert requests.receive_datagram(announced(old), 0.2) is None
     new = only(requests, 0.2).transaction_id
     assert new != old
-    answer = requests.receive(announced(new), 0.3)
+    answer = requests.receive_datagram(announced(new), 0.3)
     assert isinstance(answer, TrackerReply)
     assert answer.tag == "new"
 
@@ -145,70 +145,70 @@ def test_an_answer_to_what_was_replaced_is_dropped() -> None:
 )
 def test_what_answers_nothing_is_counted_and_dropped(data: bytes) -> None:
     requests = connected()
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
-    requests.datagrams(0.0)
-    assert requests.receive(data, 0.1) is None
-    assert requests.dropped == 1
-    assert requests.busy(RequestKind.ANNOUNCE)
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
+    requests.datagrams_to_send(0.0)
+    assert requests.receive_datagram(data, 0.1) is None
+    assert requests.dropped_datagrams == 1
+    assert requests.is_pending(RequestKind.ANNOUNCE)
 
 
 def test_the_right_transaction_with_the_wrong_action_is_dropped() -> None:
     requests = connected()
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
     tid = only(requests, 0.0).transaction_id
-    assert requests.receive(pack_outcome_reply(tid, 1), 0.1) is None
-    assert requests.dropped == 1
-    assert isinstance(requests.receive(announced(tid), 0.2), TrackerReply)
+    assert requests.receive_datagram(pack_outcome_reply(tid, 1), 0.1) is None
+    assert requests.dropped_datagrams == 1
+    assert isinstance(requests.receive_datagram(announced(tid), 0.2), TrackerReply)
 
 
 def test_wrong_answers_to_connect_do_not_stop_it() -> None:
     requests = PendingRequests(random.Random(3))
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
     tid = only(requests, 0.0).transaction_id
     for data in (announced(tid), packets.pack_error(tid, "busy"), packets.pack_connect_reply(tid, ID)[:15]):
-        assert requests.receive(data, 0.1) is None
-    assert requests.dropped == 3
+        assert requests.receive_datagram(data, 0.1) is None
+    assert requests.dropped_datagrams == 3
     due = requests.due()
     assert due is not None
     assert only(requests, due).transaction_id == tid
-    requests.receive(packets.pack_connect_reply(tid, ID), due)
+    requests.receive_datagram(packets.pack_connect_reply(tid, ID), due)
     assert only(requests, due).connection_id == ID
 
 
 def test_an_error_ends_a_request_with_its_text() -> None:
     requests = connected()
-    requests.ask(RequestKind.LOOKUP, build, 0.0, tag=5)
+    requests.start(RequestKind.LOOKUP, build, 0.0, tag=5)
     tid = only(requests, 0.0).transaction_id
-    assert requests.receive(packets.pack_error(tid, "the tracker is full"), 0.1) == TrackerErrorReply(
+    assert requests.receive_datagram(packets.pack_error(tid, "the tracker is full"), 0.1) == TrackerErrorReply(
         RequestKind.LOOKUP, "the tracker is full", 5
     )
-    assert not requests.busy(RequestKind.LOOKUP)
+    assert not requests.is_pending(RequestKind.LOOKUP)
 
 
 def test_a_refused_connection_id_is_fetched_anew_and_the_request_repeated() -> None:
     requests = connected(0.0)
-    requests.ask(RequestKind.ANNOUNCE, build, 10.0)
+    requests.start(RequestKind.ANNOUNCE, build, 10.0)
     tid = only(requests, 10.0).transaction_id
-    assert requests.receive(packets.pack_error(tid, "connection id refused: connect again"), 10.1) is None
+    assert requests.receive_datagram(packets.pack_error(tid, "connection id refused: connect again"), 10.1) is None
     head = only(requests, 10.1)
     assert head.action == Action.CONNECT
-    requests.receive(packets.pack_connect_reply(head.transaction_id, ID + 1), 10.2)
+    requests.receive_datagram(packets.pack_connect_reply(head.transaction_id, ID + 1), 10.2)
     again = only(requests, 10.2)
     assert (again.connection_id, again.transaction_id) == (ID + 1, tid)
 
 
 def test_a_tracker_that_refuses_every_id_is_asked_once_a_second_at_most() -> None:
     requests = connected(0.0)
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
     sent, now = [], 0.0
     while now < 30.0:
-        for data in requests.datagrams(now):
+        for data in requests.datagrams_to_send(now):
             head = packets.parse_head(data)
             sent.append(head.action)
             if head.action == Action.CONNECT:
-                requests.receive(packets.pack_connect_reply(head.transaction_id, ID), now)
+                requests.receive_datagram(packets.pack_connect_reply(head.transaction_id, ID), now)
             else:
-                requests.receive(packets.pack_error(head.transaction_id, "connection id refused"), now)
+                requests.receive_datagram(packets.pack_error(head.transaction_id, "connection id refused"), now)
         due = requests.due()
         assert due is not None
         now = max(due, now + 0.001)
@@ -219,30 +219,30 @@ def test_a_tracker_that_refuses_every_id_is_asked_once_a_second_at_most() -> Non
 def test_an_id_is_used_for_a_minute() -> None:
     requests = connected(0.0)
     for now, action in ((CLIENT_LIFETIME - 0.1, Action.SCRAPE), (CLIENT_LIFETIME, Action.CONNECT)):
-        requests.ask(RequestKind.ANNOUNCE, build, now)
+        requests.start(RequestKind.ANNOUNCE, build, now)
         assert only(requests, now).action == action
 
 
 def test_silence_is_noticed_and_ended_by_any_answer() -> None:
     requests = connected()
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
     tid, tries, now = only(requests, 0.0).transaction_id, 1, 0.0
-    while not requests.silent:
+    while not requests.tracker_silent:
         due = requests.due()
         assert due is not None
         now = due
-        tries += len(requests.datagrams(now))
+        tries += len(requests.datagrams_to_send(now))
     assert tries == SILENT_AFTER_TRIES + 1
     assert now < 5.0
-    assert isinstance(requests.receive(packets.pack_error(tid, "full"), now), TrackerErrorReply)
-    assert not requests.silent
+    assert isinstance(requests.receive_datagram(packets.pack_error(tid, "full"), now), TrackerErrorReply)
+    assert not requests.tracker_silent
 
 
 def test_one_lost_datagram_is_no_silence() -> None:
     requests = connected()
-    requests.ask(RequestKind.ANNOUNCE, build, 0.0)
-    requests.datagrams(0.0)
+    requests.start(RequestKind.ANNOUNCE, build, 0.0)
+    requests.datagrams_to_send(0.0)
     due = requests.due()
     assert due is not None
-    requests.datagrams(due)
-    assert not requests.silent
+    requests.datagrams_to_send(due)
+    assert not requests.tracker_silent

@@ -88,7 +88,7 @@ def test_an_unknown_piece_length_is_not_published_and_no_pieces_are_reported() -
         assert announce.left == SIZE
     assert scripted(member).requests(PossessionReport) == []
     # As soon as it is known, the tracker hears of both.
-    member.session.hold(MEMBER, PieceSet(PIECES, [1]))
+    member.session.update_held(MEMBER, PieceSet(PIECES, [1]))
     member.run(1.0)
     (_, last) = scripted(member).requests(AnnounceRequest)[-1]
     assert isinstance(last, AnnounceRequest)
@@ -267,7 +267,7 @@ def test_a_report_of_an_unknown_peer_makes_it_publish_again() -> None:
         tracker.announces()[-2][1],
         member.events[-1][1],
     )
-    assert member.session.extended
+    assert member.session.supports_extension
     (_, last) = tracker.requests(PossessionReport)[-1]
     assert isinstance(last, PossessionReport)
     assert 1 in last.window
@@ -318,7 +318,7 @@ def test_a_refused_lookup_is_told() -> None:
 def test_a_plain_tracker_is_noticed_by_its_error_and_its_interval_kept() -> None:
     member = joined(ScriptedTracker(extended=False, interval=30))
     member.run(5.0)
-    assert not member.session.extended
+    assert not member.session.supports_extension
     start = len(scripted(member).announces())
     member.run(310.0)
     announces = scripted(member).announces()[start:]
@@ -329,7 +329,7 @@ def test_a_plain_tracker_is_noticed_by_its_error_and_its_interval_kept() -> None
 def test_a_plain_tracker_that_ignores_the_extension_is_noticed_too() -> None:
     member = joined(ScriptedTracker(deaf_to={Action.POSSESSION}, interval=30))
     member.run(120.0)
-    assert not member.session.extended
+    assert not member.session.supports_extension
     assert member.session.keepalive == 30.0
     assert not [event for _, event in member.of(SilenceChanged)]
     count = member.sent
@@ -346,7 +346,7 @@ def test_a_tracker_that_has_spoken_the_extension_is_never_taken_for_a_plain_one(
     tracker.deaf_to = {Action.POSSESSION}
     held.add(3)
     member.run(10.0)
-    assert member.session.extended
+    assert member.session.supports_extension
     assert member.session.keepalive == 0.5
     tracker.deaf_to = set()
     member.run(2.0)
@@ -400,10 +400,10 @@ def test_an_outcome_is_repeated_until_it_is_noted() -> None:
     tracker = scripted(member)
     member.run(1.0)
     tracker.deaf_to = {Action.OUTCOME}
-    member.session.outcome(outcome(), member.simulation.now)
+    member.session.report_outcome(outcome(), member.simulation.now)
     member.run(20.0)
     assert not member.of(OutcomeRecorded)
-    assert not member.session.settled
+    assert not member.session.is_settled
     tracker.deaf_to = set()
     assert member.run(5.0, lambda: bool(member.of(OutcomeRecorded)))
     (_, noted) = tracker.requests(OutcomeReport)[-1]
@@ -417,7 +417,7 @@ def test_good_bye_is_the_last_word() -> None:
     member.run(1.0)
     member.session.leave(member.simulation.now, 0.6)
     assert member.run(0.5, lambda: bool(member.of(SwarmLeft)))
-    assert member.session.settled
+    assert member.session.is_settled
     said = len(tracker.asked)
     member.run(30.0)
     assert len(tracker.asked) == said
@@ -430,7 +430,7 @@ def test_good_bye_before_anything_was_joined_says_nothing() -> None:
     member.session.leave(member.simulation.now, 0.6)
     member.run(30.0)
     assert member.sent == 0
-    assert member.session.settled
+    assert member.session.is_settled
 
 
 @pytest.mark.parametrize("text", [UNKNOWN, "the tracker is full"])
@@ -440,7 +440,7 @@ def test_a_good_bye_that_is_refused_is_over(text: str) -> None:
     scripted(member).refuse = {Action.ANNOUNCE: text}
     member.session.leave(member.simulation.now, 0.6)
     member.run(10.0)
-    assert member.session.settled
+    assert member.session.is_settled
     assert {event for _, event in scripted(member).announces()[-2:]} <= {
         packets.AnnounceEvent.NONE,
         packets.AnnounceEvent.STOPPED,
@@ -452,7 +452,7 @@ def test_the_good_bye_waits_for_the_outcome_and_no_longer_than_it_may() -> None:
     member = joined(held=PieceSet(PIECES))
     tracker = scripted(member)
     member.run(1.0)
-    member.session.outcome(outcome(), member.simulation.now)
+    member.session.report_outcome(outcome(), member.simulation.now)
     member.session.leave(member.simulation.now, 0.6)
     assert member.run(0.5, lambda: bool(member.of(SwarmLeft)))
     kinds = [type(request) for _, request in tracker.asked[-2:]]
@@ -461,7 +461,7 @@ def test_the_good_bye_waits_for_the_outcome_and_no_longer_than_it_may() -> None:
     member = joined(ScriptedTracker(deaf_to={Action.OUTCOME}), held=PieceSet(PIECES))
     tracker = scripted(member)
     member.run(1.0)
-    member.session.outcome(outcome(), member.simulation.now)
+    member.session.report_outcome(outcome(), member.simulation.now)
     member.session.leave(member.simulation.now, 0.6)
     assert member.run(0.5, lambda: bool(member.of(SwarmLeft)))
 
@@ -479,9 +479,9 @@ def test_answers_cut_short_do_no_harm(action: Action) -> None:
     now = member.simulation.now
     member.session.join(MEMBER, PieceSet(PIECES), now)
     member.session.lookup("myfile.txt", 0, now)
-    member.session.outcome(outcome(), now)
+    member.session.report_outcome(outcome(), now)
     member.run(30.0)
     assert bool(member.of(SwarmJoined)) == (action != Action.ANNOUNCE)
     assert bool(member.of(LookupResult)) == (action != Action.LOOKUP)
     assert bool(member.of(OutcomeRecorded)) == (action != Action.OUTCOME)
-    assert member.requests.dropped > 0
+    assert member.requests.dropped_datagrams > 0

@@ -97,9 +97,9 @@ def test_a_whole_life_leaves_one_of_each_in_the_log(seed: int) -> None:
     for piece in range(PIECES):
         held.add(piece)
         leecher.run(0.05)
-    leecher.session.completed(now())
-    leecher.session.outcome(outcome(leecher, done.found), now())
-    assert leecher.run(60.0, lambda: bool(leecher.of(OutcomeRecorded)) and leecher.session.settled)
+    leecher.session.announce_completed(now())
+    leecher.session.report_outcome(outcome(leecher, done.found), now())
+    assert leecher.run(60.0, lambda: bool(leecher.of(OutcomeRecorded)) and leecher.session.is_settled)
     leecher.session.leave(now(), 2.0)
     assert leecher.run(60.0, lambda: bool(leecher.of(SwarmLeft)))
     # Whatever is still on its way arrives.
@@ -131,9 +131,9 @@ def test_a_failure_is_told_with_its_reason_before_the_good_bye(seed: int) -> Non
     leecher, now = lab.leecher, lab.now
     leecher.session.join(MEMBER, PieceSet(PIECES), now())
     leecher.run(1.0)
-    leecher.session.outcome(outcome(leecher, done.found, OutcomeResult.FAILED, "nobody could be used"), now())
+    leecher.session.report_outcome(outcome(leecher, done.found, OutcomeResult.FAILED, "nobody could be used"), now())
     leecher.session.leave(now(), 10.0)
-    assert leecher.run(60.0, lambda: leecher.session.settled)
+    assert leecher.run(60.0, lambda: leecher.session.is_settled)
     lab.simulation.run(5.0)
     (ended,) = lab.tracker.of(RequestClosed)
     assert isinstance(ended, RequestClosed)
@@ -200,7 +200,7 @@ def test_a_request_goes_on_over_a_restart_of_the_tracker() -> None:
     waiting = [record for record in lab.tracker.of(RequestOpened) if isinstance(record, RequestOpened)]
     lab.tracker.core.load(waiting, now())
     lab.simulation.run(2.0)
-    leecher.session.outcome(outcome(leecher, done.found), now())
+    leecher.session.report_outcome(outcome(leecher, done.found), now())
     assert leecher.run(5.0, lambda: bool(leecher.of(OutcomeRecorded)))
     (ended,) = lab.tracker.of(RequestClosed)
     assert isinstance(ended, RequestClosed)
@@ -263,10 +263,10 @@ def test_the_measures_of_a_file_that_only_a_standard_client_holds_are_learnt() -
     assert swarm is not None
     assert swarm.piece_length is None
     held = PieceSet(PIECES, range(4))
-    leecher.session.hold(MEMBER, held)
+    leecher.session.update_held(MEMBER, held)
     leecher.run(2.0)
     assert swarm.pieces == PIECES
     (member,) = lab.tracker.core.registry.holders()
     assert member.pieces == held
-    assert leecher.session.extended
+    assert leecher.session.supports_extension
     assert leecher.session.keepalive == 0.5

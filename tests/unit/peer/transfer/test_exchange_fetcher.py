@@ -63,29 +63,33 @@ class Other:
         self.now = 0.0
         self.todo: deque[int] = deque(range(40))
         self.room = True
-        self.conversation = PeerProtocol(
-            INFO.info_hash, LEECH_ID, initiator=True, bulk=BULK, of_us=LocalIdentity("leecher", 6881, offers=True)
+        self.protocol = PeerProtocol(
+            INFO.info_hash,
+            LEECH_ID,
+            initiator=True,
+            buffer_size=BULK,
+            identity=LocalIdentity("leecher", 6881, uses_credits=True),
         )
         self.possession = RemotePieces()
         self.fetch = PieceFetcher(
-            self.conversation,
+            self.protocol,
             INFO.info_hash,
             info,
             self._next,
             15.0,
             0.0,
-            possession=self.possession,
+            remote_pieces=self.possession,
             exchange=True,
         )
         self.results: list[MetadataReceived | PieceReceived] = []
         self._reader = MessageReader(1 << 20)
-        drained(self.conversation)
+        drained(self.protocol)
         self._raw(pack_handshake(Handshake(INFO.info_hash, SEED_ID)))
         theirs = ExtensionHandshake(METADATA_ID, metadata_size, makes_offers=offers)
         heard = self.say(HaveAll(), Extended(0, pack_extension_handshake(theirs)), Unchoke())
         if info is not None:
-            self.possession.settle(info.pieces)
-            self.fetch.opened(info, 0.0)
+            self.possession.set_piece_count(info.pieces)
+            self.fetch.start(info, 0.0)
         self.first = heard + self.hear()
 
     def _next(self, theirs: PieceSet) -> int | None:
@@ -94,10 +98,10 @@ class Other:
         return self.todo.popleft() if self.todo else None
 
     def _raw(self, data: bytes) -> None:
-        for event in pour(self.conversation, data):
+        for event in pour(self.protocol, data):
             # The serving side reads what the other one holds.
-            self.possession.take(event) if isinstance(event, HaveAll) else None
-            self.results += self.fetch.take(event, self.now)
+            self.possession.handle(event) if isinstance(event, HaveAll) else None
+            self.results += self.fetch.handle(event, self.now)
 
     def say(self, *messages: Message) -> list[Message]:
         """Say messages; gives what was answered."""
@@ -106,7 +110,7 @@ class Other:
         return self.hear()
 
     def hear(self) -> list[Message]:
-        return list(self._reader.feed(drained(self.conversation)))
+        return list(self._reader.feed(drained(self.protocol)))
 
     def answer(self, *requests: Message) -> list[Message]:
         """Send the blocks that were asked for; gives what was answered."""
@@ -157,8 +161,8 @@ def test_with_nothing_to_ask_for_it_passes_once() -> None:
     other.todo.append(7)
     other.fetch.refill(1.0)
     assert other.hear() == []
-    other.fetch.want()
-    other.fetch.want()
+    other.fetch.set_interested()
+    other.fetch.set_interested()
     assert other.hear() == [Interested()]
     assert other.say(OFFER) == [Request(7, 0, BLOCK), Request(7, BLOCK, BLOCK)]
 
@@ -185,7 +189,7 @@ def test_a_cancelled_piece_is_cancelled_block_by_block_and_its_blocks_are_not_he
     other.answer(*requests)
     assert other.results == []
     # No stray ones: they were on their way.
-    assert other.fetch.pipeline._stray == 0
+    assert other.fetch.pipeline._unrequested_blocks == 0
     other.fetch.cancel(0, 1.0)
     assert other.hear() == []
 
@@ -258,12 +262,12 @@ def test_it_is_asked_for_only_when_it_is_said_so_and_a_refusal_is_no_end() -> No
     other = Other(info=None, metadata_size=len(INFO.raw))
     assert other.first == [Interested()]
     for _ in range(2):
-        other.fetch.ask_metadata(0.0)
+        other.fetch.request_metadata(0.0)
         assert [type(message) for message in other.hear()] == [Extended]
-        assert other.fetch.asks_metadata
+        assert other.fetch.metadata_pending
         other.say(part(MetadataKind.REJECT))
-        assert not other.fetch.asks_metadata
-    other.fetch.ask_metadata(0.0)
+        assert not other.fetch.metadata_pending
+    other.fetch.request_metadata(0.0)
     other.say(part(MetadataKind.DATA, INFO.raw))
     assert [result.info for result in other.results if isinstance(result, MetadataReceived)] == [INFO]
 
@@ -277,9 +281,9 @@ def test_one_that_nobody_asked_for_is_ignored() -> None:
 def test_whoever_gave_it_may_be_idle_afterwards() -> None:
     """Not everybody who has the info dictionary has pieces for us all the time."""
     other = Other(info=None, metadata_size=len(INFO.raw))
-    other.fetch.ask_metadata(0.0)
+    other.fetch.request_metadata(0.0)
     other.say(part(MetadataKind.DATA, INFO.raw))
-    other.fetch.opened(INFO, 0.0)
+    other.fetch.start(INFO, 0.0)
     assert other.fetch.idle
     other.fetch.check(1.0)
     other.fetch.check(100.0)
@@ -288,7 +292,7 @@ def test_whoever_gave_it_may_be_idle_afterwards() -> None:
 def test_one_that_stays_away_is_a_stall() -> None:
     other = Other(info=None, metadata_size=len(INFO.raw))
     other.fetch.check(0.0)
-    other.fetch.ask_metadata(0.0)
+    other.fetch.request_metadata(0.0)
     with pytest.raises(SourceError, match="stalled"):
         other.fetch.check(15.0)
 

@@ -57,11 +57,11 @@ HASH = bytes(range(20))
 
 
 def opened(initiator: bool = False, pieces: int = 100, other: Handshake | None = None) -> PeerProtocol:
-    """A conversation whose other side has greeted."""
-    conversation = PeerProtocol(HASH, SEED_ID, initiator=initiator, pieces=pieces)
-    list(pour(conversation, pack_handshake(other or Handshake(HASH, LEECH_ID))))
-    drained(conversation)
-    return conversation
+    """A protocol whose other side has greeted."""
+    protocol = PeerProtocol(HASH, SEED_ID, initiator=initiator, pieces=pieces)
+    list(pour(protocol, pack_handshake(other or Handshake(HASH, LEECH_ID))))
+    drained(protocol)
+    return protocol
 
 
 # A whole transfer, cut anywhere
@@ -128,26 +128,26 @@ def test_the_initiator_greets_first_and_the_other_answers_only_a_right_greeting(
 )
 def test_what_is_no_handshake_is_refused_at_its_first_wrong_byte(first: bytes) -> None:
     """Real clients try encryption first and come back in plain text at once when they are closed on."""
-    conversation = PeerProtocol(HASH, SEED_ID, initiator=False)
+    protocol = PeerProtocol(HASH, SEED_ID, initiator=False)
     wrong = next(number for number, byte in enumerate(first) if byte != PROTOCOL[number])
-    assert list(pour(conversation, first[:wrong])) == []
+    assert list(pour(protocol, first[:wrong])) == []
     with pytest.raises(PeerProtocolError, match="no BitTorrent handshake"):
-        list(pour(conversation, first[wrong : wrong + 1]))
-    assert drained(conversation) == b""
+        list(pour(protocol, first[wrong : wrong + 1]))
+    assert drained(protocol) == b""
 
 
 def test_another_info_hash_is_refused_without_an_answer() -> None:
-    conversation = PeerProtocol(HASH, SEED_ID, initiator=False)
+    protocol = PeerProtocol(HASH, SEED_ID, initiator=False)
     with pytest.raises(PeerProtocolError, match="another info-hash"):
-        list(pour(conversation, pack_handshake(Handshake(bytes(20), LEECH_ID))))
-    assert drained(conversation) == b""
+        list(pour(protocol, pack_handshake(Handshake(bytes(20), LEECH_ID))))
+    assert drained(protocol) == b""
 
 
 @pytest.mark.parametrize("initiator", [True, False])
 def test_a_connection_to_oneself_is_noticed(initiator: bool) -> None:
-    conversation = PeerProtocol(HASH, SEED_ID, initiator=initiator)
+    protocol = PeerProtocol(HASH, SEED_ID, initiator=initiator)
     with pytest.raises(SelfConnectionError, match="this peer itself"):
-        list(pour(conversation, pack_handshake(Handshake(HASH, SEED_ID))))
+        list(pour(protocol, pack_handshake(Handshake(HASH, SEED_ID))))
 
 
 @pytest.mark.parametrize(
@@ -168,11 +168,11 @@ def test_a_connection_to_oneself_is_noticed(initiator: bool) -> None:
 @pytest.mark.parametrize("extended", [True, False])
 def test_introduction(held: PieceSet | None, fast: bool, expected: list[object], extended: bool) -> None:
     other = Handshake(HASH, LEECH_ID, extended=extended, fast=fast)
-    conversation = opened(other=other)
-    assert conversation.fast is fast
-    conversation.send_introduction(held, 1234)
+    protocol = opened(other=other)
+    assert protocol.fast is fast
+    protocol.send_initial_state(held, 1234)
     reader = opened(initiator=True)
-    said = list(pour(reader, drained(conversation)))
+    said = list(pour(reader, drained(protocol)))
     if extended:
         assert said.pop() == ExtensionHandshake(
             METADATA_ID, 1234, "torrentnet 0.1.0", 250, MAX_BLOCK, makes_offers=True
@@ -184,25 +184,25 @@ def test_introduction(held: PieceSet | None, fast: bool, expected: list[object],
 
 
 def test_too_long_a_message_is_refused_before_it_is_there() -> None:
-    conversation = opened()
+    protocol = opened()
     with pytest.raises(PeerProtocolError, match="at most 65536 are taken"):
-        list(pour(conversation, (65_537).to_bytes(4, "big")))
+        list(pour(protocol, (65_537).to_bytes(4, "big")))
 
 
 def test_a_bitfield_of_a_huge_file_is_not_too_long() -> None:
-    conversation = opened(pieces=1_000_000)
-    (message,) = pour(conversation, pack(Bitfield(bytes(125_000))))
+    protocol = opened(pieces=1_000_000)
+    (message,) = pour(protocol, pack(Bitfield(bytes(125_000))))
     assert message == Bitfield(bytes(125_000))
 
 
 def test_unknown_messages_and_extensions_are_handed_on_and_harmless() -> None:
-    conversation = opened()
+    protocol = opened()
     stream = (
         b"\0\0\0\x03\x63ab"
         + pack(Extended(77, b"anything"))
         + pack(Extended(METADATA_ID, b"d8:msg_typei9e5:piecei0ee"))
     )
-    assert list(pour(conversation, stream)) == [
+    assert list(pour(protocol, stream)) == [
         Unknown(99),
         Extended(77, b"anything"),
         Extended(METADATA_ID, b"d8:msg_typei9e5:piecei0ee"),
@@ -220,38 +220,40 @@ def test_a_broken_extension_handshake_closes(payload: bytes) -> None:
 
 
 def test_metadata_is_sent_under_the_other_sides_number_and_only_to_who_wants_it() -> None:
-    conversation = opened()
+    protocol = opened()
     asked = Metadata(MetadataKind.REQUEST, 3)
-    conversation.send_metadata(asked)
-    assert drained(conversation) == b""
-    list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai42eee"))))
-    conversation.send_metadata(asked)
-    assert drained(conversation) == pack(Extended(42, pack_metadata(asked)))
+    protocol.send_metadata(asked)
+    assert drained(protocol) == b""
+    list(pour(protocol, pack(Extended(0, b"d1:md11:ut_metadatai42eee"))))
+    protocol.send_metadata(asked)
+    assert drained(protocol) == pack(Extended(42, pack_metadata(asked)))
 
 
 def test_blocks_are_16_kib_unless_both_say_otherwise() -> None:
-    conversation = opened()
-    assert conversation.largest_block() == 16_384
-    list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai1eee"))))
-    assert conversation.largest_block() == 16_384
-    list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki131072ee"))))
-    assert conversation.largest_block() == 131_072
+    protocol = opened()
+    assert protocol.max_block_size() == 16_384
+    list(pour(protocol, pack(Extended(0, b"d1:md11:ut_metadatai1eee"))))
+    assert protocol.max_block_size() == 16_384
+    list(pour(protocol, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki131072ee"))))
+    assert protocol.max_block_size() == 131_072
     # Nobody talks us into more than we read.
-    list(pour(conversation, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki1048576ee"))))
-    assert conversation.largest_block() == 16_384
+    list(pour(protocol, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki1048576ee"))))
+    assert protocol.max_block_size() == 16_384
 
 
 # Offers
 
 
 def met(*, offers: bool) -> PeerProtocol:
-    """A conversation with one of us, which takes offers or does not."""
-    conversation = PeerProtocol(HASH, LEECH_ID, initiator=True, of_us=LocalIdentity("leecher-1", 6881, offers=offers))
+    """A protocol with one of us, which takes offers or does not."""
+    protocol = PeerProtocol(
+        HASH, LEECH_ID, initiator=True, identity=LocalIdentity("leecher-1", 6881, uses_credits=offers)
+    )
     theirs = ExtensionHandshake(METADATA_ID, offer_id=9, makes_offers=True)
     said = pack_handshake(Handshake(HASH, SEED_ID)) + pack(Extended(0, pack_extension_handshake(theirs)))
-    list(pour(conversation, said))
-    drained(conversation)
-    return conversation
+    list(pour(protocol, said))
+    drained(protocol)
+    return protocol
 
 
 def test_an_offer_is_one_only_for_those_who_take_them() -> None:
@@ -263,25 +265,25 @@ def test_an_offer_is_one_only_for_those_who_take_them() -> None:
 
 
 def test_an_offer_goes_under_the_others_number() -> None:
-    conversation = met(offers=True)
-    conversation.send_offer()
-    assert drained(conversation) == pack(Extended(9, b""))
-    assert drained(conversation) == b""
+    protocol = met(offers=True)
+    protocol.send_credit()
+    assert drained(protocol) == pack(Extended(9, b""))
+    assert drained(protocol) == b""
 
 
 def test_who_waits_for_whose_offers() -> None:
-    assert met(offers=True).waits_for_offers
-    assert not met(offers=False).waits_for_offers
-    assert met(offers=False).takes_offers
-    assert not opened(initiator=True).takes_offers
-    assert not opened(initiator=True).waits_for_offers
+    assert met(offers=True).needs_credits
+    assert not met(offers=False).needs_credits
+    assert met(offers=False).remote_uses_credits
+    assert not opened(initiator=True).remote_uses_credits
+    assert not opened(initiator=True).needs_credits
 
 
 def test_the_introduction_says_who_we_are_and_whether_we_take_offers() -> None:
     for offers in (True, False):
-        conversation = met(offers=offers)
-        conversation.send_introduction(None, 0)
-        introduced = drained(conversation)
+        protocol = met(offers=offers)
+        protocol.send_initial_state(None, 0)
+        introduced = drained(protocol)
         other = PeerProtocol(HASH, SEED_ID, initiator=False)
         events = list(pour(other, pack_handshake(Handshake(HASH, LEECH_ID)) + introduced))
         (extension,) = (event for event in events if isinstance(event, ExtensionHandshake))

@@ -14,7 +14,7 @@ from torrentnet.wire.piece_set import PieceSet
 def test_nothing_is_known_before_it_says_something() -> None:
     one = RemotePieces(8)
     assert one.held is None
-    assert not one.take(Choke())
+    assert not one.handle(Choke())
     assert one.held is None
 
 
@@ -37,11 +37,11 @@ def test_nothing_is_known_before_it_says_something() -> None:
 def test_it_is_the_same_whenever_the_number_of_pieces_is_known(said: list[Message], held: PieceSet, when: str) -> None:
     one = RemotePieces(8 if when == "before" else None)
     for number, message in enumerate(said):
-        assert one.take(message)
+        assert one.handle(message)
         if when == "between" and not number:
-            one.settle(8)
-    one.settle(8)
-    one.settle(8)
+            one.set_piece_count(8)
+    one.set_piece_count(8)
+    one.set_piece_count(8)
     assert one.held == held
 
 
@@ -50,30 +50,30 @@ def test_it_is_the_same_whenever_the_number_of_pieces_is_known(said: list[Messag
 )
 def test_nonsense_is_refused_at_once_or_when_it_shows(said: Message) -> None:
     with pytest.raises(PeerProtocolError):
-        RemotePieces(8).take(said)
+        RemotePieces(8).handle(said)
     one = RemotePieces()
-    assert one.take(said)
+    assert one.handle(said)
     with pytest.raises(PeerProtocolError):
-        one.settle(8)
+        one.set_piece_count(8)
 
 
 def test_a_spare_bit_is_nonsense() -> None:
     with pytest.raises(PeerProtocolError, match="spare bit"):
-        RemotePieces(7).take(Bitfield(b"\xff"))
+        RemotePieces(7).handle(Bitfield(b"\xff"))
 
 
 def test_what_is_kept_before_the_number_of_pieces_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_pieces, "MAX_EARLY_HAVES", 5)
     one = RemotePieces()
     for piece in range(5):
-        one.take(Have(piece))
+        one.handle(Have(piece))
     with pytest.raises(PeerProtocolError, match="more pieces than a file can have"):
-        one.take(Have(5))
+        one.handle(Have(5))
 
 
 def test_what_is_said_as_a_whole_replaces_what_was_said_piece_by_piece() -> None:
     one = RemotePieces()
-    one.take(Have(3))
-    one.take(Bitfield(b"\x80"))
-    one.settle(8)
+    one.handle(Have(3))
+    one.handle(Bitfield(b"\x80"))
+    one.set_piece_count(8)
     assert one.held == PieceSet(8, [0])

@@ -53,8 +53,8 @@ class Ends:
         self.say(pack_handshake(Handshake(INFO_HASH, SEED_ID)))
         self.heard.clear()
 
-    def _connected(self, conversation: PeerProtocol, now: float) -> None:
-        conversation.place_blocks(lambda piece, begin, length: memoryview(bytearray(length)))
+    def _connected(self, protocol: PeerProtocol, now: float) -> None:
+        protocol.set_block_buffers(lambda piece, begin, length: memoryview(bytearray(length)))
 
     def _take(self, event: PeerProtocolEvent) -> None:
         if isinstance(event, Block):

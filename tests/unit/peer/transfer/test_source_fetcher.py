@@ -232,7 +232,7 @@ def test_a_large_block_is_received_where_its_piece_is_put_together() -> None:
     script.say(Unchoke())
     wanted = asked(script)
     assert len(wanted) == 2
-    place = leech.conversation.buffers
+    place = leech.protocol.buffers
     script.raw(pack_block_head(0, 128 * 1024, 128 * 1024) + b"x" * 1000)
     room, ahead = place()
     assert (len(room), len(ahead) > 13) == (127 * 1024 + 24, True)
@@ -438,14 +438,14 @@ def test_a_crawl_is_noticed_and_a_pause_of_ours_is_not_one() -> None:
     script = serving()
     fetch = script.leech.fetch
     requests = asked(script)
-    assert fetch.slow(1_000.0, 0.0) is None
+    assert fetch.slow_rate(1_000.0, 0.0) is None
     script.raw(b"")
-    assert fetch.slow(1_000.0, SLOW_WINDOW) == 0.0
+    assert fetch.slow_rate(1_000.0, SLOW_WINDOW) == 0.0
     answer(script, requests[0])
-    assert fetch.slow(1_000.0, 2 * SLOW_WINDOW) is None
+    assert fetch.slow_rate(1_000.0, 2 * SLOW_WINDOW) is None
     answer(script, *requests[1:])
     for second in range(10, 30):
-        assert fetch.slow(1_000.0, float(second)) is None
+        assert fetch.slow_rate(1_000.0, float(second)) is None
 
 
 @pytest.mark.parametrize("at", ["greeting", "choked", "asking-for-info", "fetching", "idle"])
@@ -469,7 +469,7 @@ def test_the_next_look_at_the_clock_is_never_in_the_past(at: str) -> None:
             leech.fetch.check(now)
         except SourceError:
             return
-        leech.fetch.slow(1_000.0, now)
+        leech.fetch.slow_rate(1_000.0, now)
         due = leech.fetch.due()
         assert due > now
         now = due

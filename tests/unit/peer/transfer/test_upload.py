@@ -142,15 +142,15 @@ def test_pieces_that_are_not_here_are_rejected_until_they_are(store: FileStore) 
     assert client.say(Request(1, 0, BLOCK)) == [Reject(1, 0, BLOCK)]
     assert [type(event) for event in client.say(Request(2, 0, BLOCK))] == [Block]
     store.held.add(1)
-    client.seed.upload.announce(1)
-    client.seed.upload.say_haves()
+    client.seed.upload.queue_have(1)
+    client.seed.upload.send_haves()
     assert client.listen() == [Have(1)]
     assert [type(event) for event in client.say(Request(1, 0, BLOCK))] == [Block]
 
 
 def test_nobody_hears_of_a_piece_before_the_handshake(store: FileStore) -> None:
     seed = Seed(store)
-    seed.upload.announce(1)
+    seed.upload.queue_have(1)
     assert seed.output() == b""
 
 
@@ -159,7 +159,7 @@ def test_a_flood_is_bounded(store: FileStore) -> None:
     client = Client(store)
     flood = [Request(piece % 40, 0, PIECE) for piece in range(MAX_QUEUE + 100)]
     client.say(*flood, listen=False)
-    assert client.seed.conversation.waiting <= HIGH_WATER + PIECE + 100 * 17 + 13 * 20
+    assert client.seed.protocol.pending_bytes <= HIGH_WATER + PIECE + 100 * 17 + 13 * 20
     events = client.listen()
     blocks = [event for event in events if isinstance(event, Block)]
     rejects = [event for event in events if isinstance(event, Reject)]
@@ -175,14 +175,14 @@ def test_who_asks_and_never_takes_is_closed(store: FileStore) -> None:
     with pytest.raises(PeerProtocolError, match="takes none of the answers"):
         for _ in range(1_000):
             client.seed.receive(asked * 100)
-    assert client.seed.conversation.waiting < 4 * HIGH_WATER
+    assert client.seed.protocol.pending_bytes < 4 * HIGH_WATER
 
 
 def test_words_wait_behind_little_where_turns_are_taken(store: FileStore) -> None:
     client = Client(store)
     client.seed.upload.high_water = TURN_HIGH_WATER
     client.say(*(Request(piece, 0, PIECE) for piece in range(40)), listen=False)
-    assert client.seed.conversation.waiting < TURN_HIGH_WATER + 2 * PIECE
+    assert client.seed.protocol.pending_bytes < TURN_HIGH_WATER + 2 * PIECE
     assert [type(event) for event in client.say(KeepAlive(), Interested())] == [Block] * 40
 
 
@@ -210,7 +210,7 @@ def test_not_interested_takes_back_what_was_asked(store: FileStore) -> None:
     client.seed.receive(pack(NotInterested()))
     served = [event for event in client.listen() if isinstance(event, Block)]
     assert len(served) < 40
-    assert not client.seed.upload.wants_to_send
+    assert not client.seed.upload.can_send
 
 
 def test_messages_that_do_not_concern_an_uploader_are_taken(store: FileStore) -> None:
@@ -261,23 +261,23 @@ def test_metadata_for_us_is_ignored(store: FileStore) -> None:
 
 def test_who_does_not_greet_is_let_go(store: FileStore) -> None:
     seed = Seed(store)
-    assert seed.upload.expired(HANDSHAKE_TIMEOUT) is None
-    assert seed.upload.expired(HANDSHAKE_TIMEOUT + 0.1) == "no handshake"
+    assert seed.upload.expiry_reason(HANDSHAKE_TIMEOUT) is None
+    assert seed.upload.expiry_reason(HANDSHAKE_TIMEOUT + 0.1) == "no handshake"
 
 
 def test_half_a_handshake_is_none(store: FileStore) -> None:
     seed = Seed(store)
     seed.receive(pack_handshake(Handshake(store.info.info_hash, LEECH_ID))[:67], 9.0)
-    assert seed.upload.expired(HANDSHAKE_TIMEOUT + 0.1) == "no handshake"
+    assert seed.upload.expiry_reason(HANDSHAKE_TIMEOUT + 0.1) == "no handshake"
 
 
 def test_who_is_idle_is_let_go_and_a_keep_alive_counts(store: FileStore) -> None:
     client = Client(store)
     upload = client.seed.upload
-    assert upload.expired(IDLE_TIMEOUT) is None
+    assert upload.expiry_reason(IDLE_TIMEOUT) is None
     client.seed.receive(pack(KeepAlive()), 100.0)
-    assert upload.expired(IDLE_TIMEOUT + 50) is None
-    assert upload.expired(100.0 + IDLE_TIMEOUT + 0.1) == "idle"
+    assert upload.expiry_reason(IDLE_TIMEOUT + 50) is None
+    assert upload.expiry_reason(100.0 + IDLE_TIMEOUT + 0.1) == "idle"
 
 
 def test_who_takes_no_data_is_let_go_even_if_it_talks(store: FileStore) -> None:
@@ -288,7 +288,7 @@ def test_who_takes_no_data_is_let_go_even_if_it_talks(store: FileStore) -> None:
         now += 1.0
         assert now < 2 * DRAIN_TIMEOUT
         client.seed.receive(pack(KeepAlive()), now)
-        reason = client.seed.upload.expired(now)
+        reason = client.seed.upload.expiry_reason(now)
     assert reason == "takes no data"
     assert now >= DRAIN_TIMEOUT
 
@@ -300,7 +300,7 @@ def test_who_takes_data_steadily_stays(store: FileStore) -> None:
     client.say(*(Request(piece % 40, 0, PIECE) for piece in range(200)), listen=False)
     for second in range(1, int(DRAIN_TIMEOUT) + 30):
         for _ in range(2):  # one block: its head, and its bytes
-            item = seed.conversation.output.popleft()
-            seed.conversation.sent(len(item) if isinstance(item, bytes) else item.length)
-        seed.upload.pump()
-        assert seed.upload.expired(float(second)) is None
+            item = seed.protocol.output.popleft()
+            seed.protocol.data_sent(len(item) if isinstance(item, bytes) else item.length)
+        seed.upload.fill_output()
+        assert seed.upload.expiry_reason(float(second)) is None

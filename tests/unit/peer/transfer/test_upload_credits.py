@@ -47,7 +47,7 @@ class Asker(Asking):
     def __init__(self, store: FileStore, *, offers: bool = True, interested: bool = True, held: bytes = b"") -> None:
         super().__init__(store)
         self.upload = self.seed.upload
-        self.upload.in_turns = True
+        self.upload.choking = True
         handshake = ExtensionHandshake(METADATA_ID, offer_id=7 if offers else 0)
         self.say(Extended(0, pack_extension_handshake(handshake)))
         self.say(Bitfield(held) if held else HaveNone())
@@ -65,13 +65,13 @@ class Asker(Asking):
 def test_an_offer_a_request_a_block(store: FileStore) -> None:
     asker = Asker(store)
     assert asker.wants_turn(0.0)
-    assert asker.upload.give_turn(0.0) == PIECE
+    assert asker.upload.grant_turn(0.0) == PIECE
     assert asker.listen() == [OFFER]
-    assert asker.upload.promised(0.0) == PIECE
-    assert asker.upload.wealth == 1
+    assert asker.upload.promised_bytes(0.0) == PIECE
+    assert asker.upload.pieces_held == 1
     asker.say(Request(5, 0, PIECE))
     # It is asked for: no promise any more, but work.
-    assert asker.upload.promised(0.0) == 0
+    assert asker.upload.promised_bytes(0.0) == 0
     assert asker.upload.backlog >= PIECE
     (block,) = asker.listen()
     assert isinstance(block, Block)
@@ -88,21 +88,21 @@ def test_nothing_is_offered_to_whoever_wants_nothing(store: FileStore) -> None:
 
 def test_a_pass_takes_the_offers_back_until_it_is_interested_again(store: FileStore) -> None:
     asker = Asker(store)
-    asker.upload.give_turn(0.0)
-    asker.upload.give_turn(0.0)
-    assert asker.upload.promised(0.0) == 2 * PIECE
+    asker.upload.grant_turn(0.0)
+    asker.upload.grant_turn(0.0)
+    assert asker.upload.promised_bytes(0.0) == 2 * PIECE
     asker.say(NotInterested())
-    assert asker.upload.promised(0.0) == 0
+    assert asker.upload.promised_bytes(0.0) == 0
     assert not asker.wants_turn(0.0)
     asker.say(Interested(), now=9.0)
     assert asker.wants_turn(9.0)
     # It waits since now, not since it came.
-    assert asker.upload.waits_since == 9.0
+    assert asker.upload.waiting_since == 9.0
 
 
 def test_a_pass_leaves_what_is_under_way(store: FileStore) -> None:
     asker = Asker(store)
-    asker.upload.give_turn(0.0)
+    asker.upload.grant_turn(0.0)
     asker.say(Request(5, 0, PIECE), NotInterested())
     assert [type(event) for event in asker.listen()] == [Extended, Block]
 
@@ -112,7 +112,7 @@ def test_offers_that_wait_are_bounded(store: FileStore) -> None:
     most = 5 * PIECE // 2
     for _ in range(3):
         assert asker.wants_turn(0.0, most)
-        asker.upload.give_turn(0.0)
+        asker.upload.grant_turn(0.0)
     assert not asker.wants_turn(0.0, most)
 
 
@@ -128,9 +128,9 @@ def test_what_is_on_its_way_counts_as_promised(store: FileStore) -> None:
 def test_an_offer_counts_as_asked_for_only_for_a_moment(store: FileStore) -> None:
     """Whoever is slow to answer must not keep the uplink idle."""
     asker = Asker(store)
-    asker.upload.give_turn(0.0)
-    assert asker.upload.promised(CREDIT_GRACE) == PIECE
-    assert asker.upload.promised(CREDIT_GRACE + 0.01) == 0
+    asker.upload.grant_turn(0.0)
+    assert asker.upload.promised_bytes(CREDIT_GRACE) == PIECE
+    assert asker.upload.promised_bytes(CREDIT_GRACE + 0.01) == 0
     # But it gets no second one before it has answered.
     assert not asker.wants_turn(CREDIT_GRACE + 0.01)
     asker.say(Request(5, 0, PIECE), now=CREDIT_GRACE + 0.02)
@@ -139,12 +139,12 @@ def test_an_offer_counts_as_asked_for_only_for_a_moment(store: FileStore) -> Non
 
 def test_an_offer_that_is_never_answered_is_forgotten_and_a_late_answer_is_served(store: FileStore) -> None:
     asker = Asker(store)
-    asker.upload.give_turn(0.0)
+    asker.upload.grant_turn(0.0)
     asker.listen()
     assert not asker.wants_turn(CREDIT_TIMEOUT - 0.1)
     # It may not have been ready: it is not left alone for ever.
     assert asker.wants_turn(CREDIT_TIMEOUT + 0.1)
-    assert asker.upload.wealth == 0
+    assert asker.upload.pieces_held == 0
     asker.say(Request(5, 0, PIECE), now=100.0)
     assert [type(event) for event in asker.listen()] == [Block]
     assert asker.wants_turn(100.0)
@@ -152,19 +152,19 @@ def test_an_offer_that_is_never_answered_is_forgotten_and_a_late_answer_is_serve
 
 def test_blocks_of_one_piece_use_up_one_offer(store: FileStore) -> None:
     asker = Asker(store)
-    asker.upload.give_turn(0.0)
-    asker.upload.give_turn(0.0)
+    asker.upload.grant_turn(0.0)
+    asker.upload.grant_turn(0.0)
     asker.say(Request(5, 0, PIECE // 2), Request(5, PIECE // 2, PIECE // 2))
-    assert asker.upload.promised(0.0) == PIECE
+    assert asker.upload.promised_bytes(0.0) == PIECE
     asker.say(Request(6, 0, PIECE))
-    assert asker.upload.promised(0.0) == 0
+    assert asker.upload.promised_bytes(0.0) == 0
 
 
 def test_a_request_without_an_offer_is_served(store: FileStore) -> None:
     asker = Asker(store)
     asker.say(Request(5, 0, PIECE))
     assert [type(event) for event in asker.listen()] == [Block]
-    assert asker.upload.promised(0.0) == 0
+    assert asker.upload.promised_bytes(0.0) == 0
 
 
 def test_what_was_given_is_not_offered_again(store: FileStore) -> None:
@@ -198,11 +198,11 @@ def test_news_is_gathered_and_told_before_an_offer(store: FileStore) -> None:
     asker = Asker(store)
     for piece in (3, 4, 5):
         store.held.add(piece)
-        asker.upload.announce(piece)
+        asker.upload.queue_have(piece)
     assert asker.listen() == []
-    asker.upload.give_turn(0.0)
+    asker.upload.grant_turn(0.0)
     assert asker.listen() == [Have(3), Have(4), Have(5), OFFER]
-    asker.upload.say_haves()
+    asker.upload.send_haves()
     assert asker.listen() == []
 
 
@@ -211,17 +211,17 @@ def test_news_is_gathered_and_told_before_an_offer(store: FileStore) -> None:
 
 def opened_late(store: FileStore, *, ours: bool) -> list[PeerProtocolEvent]:
     """What is heard when the file is opened after the connection."""
-    conversation = PeerProtocol(store.info.info_hash, b"-NL0100-the-seeder--", initiator=False)
-    upload = Upload(conversation, None, 0.0)
-    reader = PeerProtocol(store.info.info_hash, LEECH_ID, initiator=True, bulk=1 << 18)
+    protocol = PeerProtocol(store.info.info_hash, b"-NL0100-the-seeder--", initiator=False)
+    upload = Upload(protocol, None, 0.0)
+    reader = PeerProtocol(store.info.info_hash, LEECH_ID, initiator=True, buffer_size=1 << 18)
     drained(reader)
     said = pack_handshake(Handshake(store.info.info_hash, LEECH_ID)) + pack(HaveNone())
     said += pack(Extended(0, pack_extension_handshake(ExtensionHandshake(METADATA_ID, makes_offers=ours))))
-    for event in pour(conversation, said):
-        upload.take(event, 0.0)
-    assert HaveNone() in list(pour(reader, drained(conversation)))
+    for event in pour(protocol, said):
+        upload.handle(event, 0.0)
+    assert HaveNone() in list(pour(reader, drained(protocol)))
     upload.open(store)
-    said_late = list(pour(reader, drained(conversation)))
+    said_late = list(pour(reader, drained(protocol)))
     # Whoever lacks the info dictionary hears that it can be had here now.
     assert [event.metadata_size for event in said_late if isinstance(event, ExtensionHandshake)] == [
         len(store.info.raw)
@@ -239,11 +239,11 @@ def test_they_are_told_on_connections_that_are_older(store: FileStore) -> None:
 
 
 def test_what_the_other_side_said_before_is_checked_when_the_file_is_opened(store: FileStore) -> None:
-    conversation = PeerProtocol(store.info.info_hash, b"-NL0100-the-seeder--", initiator=False)
-    upload = Upload(conversation, None, 0.0)
+    protocol = PeerProtocol(store.info.info_hash, b"-NL0100-the-seeder--", initiator=False)
+    upload = Upload(protocol, None, 0.0)
     said = pack_handshake(Handshake(store.info.info_hash, LEECH_ID)) + pack(Bitfield(b"\xff"))
-    for event in pour(conversation, said):
-        upload.take(event, 0.0)
+    for event in pour(protocol, said):
+        upload.handle(event, 0.0)
     with pytest.raises(PeerProtocolError, match="bitfield of 1 bytes where 6 belong"):
         upload.open(store)
 
@@ -258,10 +258,10 @@ def test_a_real_client_is_served_a_pieces_worth_a_turn(store: FileStore) -> None
     assert asker.listen() == []
     served: list[int] = []
     while asker.wants_turn(0.0):
-        assert asker.upload.give_turn(0.0) == PIECE
+        assert asker.upload.grant_turn(0.0) == PIECE
         assert asker.upload.backlog == PIECE
         blocks = asker.listen()
-        asker.seed.upload.pump()
+        asker.seed.upload.fill_output()
         blocks += asker.listen()
         assert len(blocks) == 2
         served += [block.piece for block in blocks if isinstance(block, Block)]
@@ -270,7 +270,7 @@ def test_a_real_client_is_served_a_pieces_worth_a_turn(store: FileStore) -> None
 
 def test_a_real_client_is_served_at_once_where_no_turns_are_taken(store: FileStore) -> None:
     asker = Asker(store, offers=False)
-    asker.upload.in_turns = False
+    asker.upload.choking = False
     asker.say(*(Request(piece, 0, PIECE) for piece in range(4)))
     assert [type(event) for event in asker.listen()] == [Block] * 4
 
