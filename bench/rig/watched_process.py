@@ -9,7 +9,7 @@ import threading
 import time
 from typing import IO, TYPE_CHECKING, Final, Self
 
-from torrentnet.runtime.events import ParsedEvent, parse_event
+from torrentnet.runtime.events import Event, parse_event
 
 if TYPE_CHECKING:
     import signal
@@ -74,15 +74,15 @@ class WatchedProcess:
             self._news.notify_all()
 
     @property
-    def events(self) -> list[ParsedEvent]:
+    def events(self) -> list[Event]:
         """Return the event lines so far."""
         with self._news:
             return [event for line in self.lines if (event := parse_event(line))]
 
-    def named(self, event: str, **fields: object) -> list[ParsedEvent]:
+    def named(self, event: str, **fields: object) -> list[Event]:
         """Return the events so far with this name and these fields; ``from_`` stands for ``from``."""
         wanted = {key.removesuffix("_"): str(value) for key, value in fields.items()}
-        return [one for one in self.events if one.event == event and wanted.items() <= one.fields.items()]
+        return [one for one in self.events if one.name == event and wanted.items() <= one.fields.items()]
 
     def until(self, event: str, *, count: int = 1, deadline: float = DEADLINE_S, **fields: object) -> dict[str, str]:
         """Wait for the ``count``-th such event and return its fields. Raises NotSeenError."""
@@ -91,7 +91,7 @@ class WatchedProcess:
             f"{event} {fields or ''}{f' ({count} times)' if count > 1 else ''}",
             deadline,
         )
-        return self.named(event, **fields)[count - 1].fields
+        return dict(self.named(event, **fields)[count - 1].fields)
 
     def until_line(self, holds: Callable[[str], bool], what: str, deadline: float = DEADLINE_S) -> str:
         """Wait for a line of standard output and return it. Raises NotSeenError."""

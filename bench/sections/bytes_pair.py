@@ -182,6 +182,6 @@ def _times(program: str, leecher: Container) -> tuple[float, float, float]:
     """When the leecher was told of its seed, when it had the file, and what its driver has used (CPU s)."""
     if program == OURS:
         leecher.until("completed", deadline=TRANSFER_S)
-        return leecher.named("picked")[0].time_s, leecher.named("completed")[0].time_s, 0.0
+        return leecher.named("picked")[0].time, leecher.named("completed")[0].time, 0.0
     told: dict[str, Any] = json.loads(leecher.until_text('{"begin"', TRANSFER_S))
     return told["begin"], told["end"], told.get("driver_cpu_s", 0.0)

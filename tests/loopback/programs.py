@@ -12,9 +12,12 @@ from typing import IO, TYPE_CHECKING
 
 from bench.rig.watched_process import WatchedProcess
 from torrentnet.console.remote.client import ConsoleClient
+from torrentnet.runtime.event_table import check_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from torrentnet.runtime.events import Event
 
 ROOT = Path(__file__).parents[2]
 TRACKER, PEER = ROOT / "tracker.py", ROOT / "peer.py"
@@ -41,6 +44,13 @@ class Program(WatchedProcess):
             cwd=cwd,
             environ={**surroundings, "PYTHONWARNINGS": "error", "PYTHONUNBUFFERED": "1", **(environ or {})},
         )
+
+    @property
+    def events(self) -> list[Event]:
+        """The event lines so far, each as the table of events has it."""
+        events = super().events
+        assert not [wrong for event in events if (wrong := check_event(event.name, set(event.fields)))]
+        return events
 
 
 class Loopback:

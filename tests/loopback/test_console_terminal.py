@@ -368,7 +368,7 @@ def test_commands_from_a_pipe() -> None:
         out, err = end(process)
         event = parse_event(out.strip())
         assert event is not None
-        assert event.event == "closing"
+        assert event.name == "closing"
         assert err == ""
 
 
@@ -376,7 +376,7 @@ def test_quit_from_a_pipe_ends_the_program_and_nothing_after_it_is_done() -> Non
     with piped() as process:
         out, err = process.communicate(b"emit 2\nquit\n" + b"request logs\n" * 2, timeout=DEADLINE_S)
         assert process.returncode == 0
-        assert [parsed.event for line in out.decode().splitlines() if (parsed := parse_event(line))] == [
+        assert [parsed.name for line in out.decode().splitlines() if (parsed := parse_event(line))] == [
             "listening", "emitted", "emitted", "closing"
         ]  # fmt: skip
         assert err == b""

@@ -144,7 +144,7 @@ def test_a_signal_ends_it_with_a_good_bye(
     assert peer.wait(deadline=5.0) == 0
     name = peer.named("listening")[0].fields["name"]
     tracker.until("left", peer=name)
-    assert peer.events[-1].event == "closing"
+    assert peer.events[-1].name == "closing"
     assert peer.events[-1].fields == {"reason": number.name}
     assert peer.errors == []
     if busy:

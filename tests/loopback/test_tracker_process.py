@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from torrentnet.runtime.events import ParsedEvent, parse_event
+from torrentnet.runtime.events import Event, parse_event
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.lookup import LookupReply, LookupRequest, pack_lookup, parse_lookup_reply
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource, pack_outcome, parse_outcome_reply
@@ -70,7 +70,7 @@ class Tracker:
         assert line is not None, f"no line with {parts} in {self.lines} {self.errors}"
         return line
 
-    def event(self, name: str, **fields: str) -> ParsedEvent:
+    def event(self, name: str, **fields: str) -> Event:
         """The first such event."""
         parsed = parse_event(self.wait_line(f"Z {name} ", *(f" {key}={value}" for key, value in fields.items())))
         assert parsed is not None

@@ -1,12 +1,12 @@
-"""Events as lines on standard output: people read them, and the lab parses the same lines.
+"""Events as lines on standard output: the one writer, and the one parser.
 
 A line is logfmt: the time, the event's name, then ``key=value`` pairs::
 
     2026-11-23T12:29:11.123Z picked peer=seeder-2 address=198.18.0.4:6881 among=3
 
-A value is bare when it has neither blanks nor ``"`` nor ``=`` and every character is printable; else it is a JSON
-string (RFC 8259, section 7) whose unprintable characters are escaped, so that nothing from the network can act on
-a terminal.
+A value is bare when it has neither blanks nor ``"`` nor ``=`` and every character is printable. Any other value is a
+JSON string (RFC 8259, section 7) whose unprintable characters are escaped, so that nothing from the network can act
+on a terminal. :mod:`torrentnet.runtime.event_table` lists the names and the keys.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import json
 import re
 import threading
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.runtime.text import escape_char
 
@@ -29,35 +30,53 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 MAX_VALUE_CHARS: Final = 4096
 """Longer values are cut and end in ``…``: an event is a line to be read, whatever a peer put into a name."""
 
-_KNOWN: Final = 16_384
-_KNOWN_CHARS: Final = 64
-"""Texts whose form is remembered: so many, and none longer."""
-_INFO: Final = LEVELS.index("info")
+MAX_FIELDS: Final = 64
+"""Fields of a line; a line with more is not an event."""
+MAX_DIGITS: Final = 18
+"""Digits of a field that is read as a number."""
+
+_CACHED: Final = 16_384
+_CACHED_CHARS: Final = 64
+"""Formatted texts that are cached: so many, and none longer."""
+_INFO, _WARNING, _ERROR = 1, 2, 3
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = re.compile(r"[a-z_]+")
 _KEY: Final = re.compile(r"[a-z_][a-z0-9_]*")
 _BARE: Final = re.compile(r'[^\s"=]+')
-_HEAD: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ([a-z_]+)")
-_FIELD: Final = re.compile(r' ([a-z_][a-z0-9_]*)=(?:([^\s"=]+)|("(?:[^"\\\x00-\x1f]|\\.)*"))')
+_HEAD: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3})Z ([a-z_]{1,64})")
+# Read more liberally than written: other people's programs may write events, too.
+_FIELD: Final = re.compile(r' ([A-Za-z_][A-Za-z0-9_]*)=(?:([^\s"=]*)|("(?:[^"\\\x00-\x1f]|\\.)*"))(?= |$)')
 
 
-class ParsedEvent(NamedTuple):
-    """An event line, taken apart."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event that a program has written."""
 
-    time_s: float
-    """Seconds since the epoch, to the millisecond."""
-    event: str
-    fields: dict[str, str]
+    name: str
+    time: float
+    """Seconds since the epoch: when the line was written, or arrived where the reader knows that."""
+    fields: Mapping[str, str] = field(default_factory=dict)
     """In the order of the line."""
+    node: str = ""
+    """The node that wrote the line, where the reader knows that."""
+
+    def matches(self, **wanted: str) -> bool:
+        """Whether every field named has that value."""
+        return all(self.fields.get(key) == value for key, value in wanted.items())
+
+    def number(self, key: str) -> int | None:
+        """Return a field as a whole number; None when it is missing or not one."""
+        text = self.fields.get(key, "")
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else None
 
 
 class EventLog:
-    """Writes events of one level and above as lines. Safe to use from threads and from signal handlers.
+    """Write events of one level and above as lines. Safe to use from threads and from signal handlers.
 
-    *write* is given one line without a newline (``Terminal.write_line``), *write_all*, where there is one, several of
-    them (``Terminal.write_lines``); *clock* gives seconds since the epoch; *level* is one of :data:`LEVELS`. A *write*
-    that raises OSError or ValueError (standard output went away, or is closed) is counted in :attr:`lost` and
-    forgotten: a program does not die because nobody reads it any more.
+    *write* gets one line without a newline (``Terminal.write_line``), *write_all*, if given, several lines
+    (``Terminal.write_lines``); *clock* returns seconds since the epoch; *level* is one of :data:`LEVELS`. When *write*
+    raises OSError or ValueError (standard output is gone), :attr:`lost` counts the line: a program does not end because
+    nobody reads it. Raises ValueError for an unknown *level*.
     """
 
     def __init__(
@@ -68,7 +87,6 @@ class EventLog:
         *,
         write_all: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
-        """Raises ValueError when *level* is not one of :data:`LEVELS`."""
         if level not in LEVELS:
             raise ValueError(f"{level!r} is not a log level: the levels are {', '.join(LEVELS)}")
         self._write = write
@@ -81,17 +99,15 @@ class EventLog:
         """Lines that could not be written."""
 
     def emit(self, event: str, /, **fields: object) -> None:
-        """An event at level info. A field that is None is left out; ``from_`` and other keywords lose their underscore.
+        """Write an event at level info.
 
-        Raises ValueError when the event's name or a key is not of the allowed form: that is the caller's bug.
+        A field that is None is left out; ``from_`` and other keywords lose their underscore. Raises ValueError when the
+        name or a key has the wrong form: that is the caller's bug.
         """
-        if self._threshold <= _INFO:
-            self._tell(event, fields)
-
-    info = emit
+        self._emit(_INFO, event, fields)
 
     def emit_lines(self, lines: Sequence[str]) -> None:
-        """Events at level info that the caller has made lines of, with :func:`stamp` and :func:`shown`."""
+        """Write lines at level info that the caller has made with :func:`format_timestamp` and :func:`format_field`."""
         if self._threshold > _INFO:
             return
         with self._lock:
@@ -104,23 +120,17 @@ class EventLog:
             except (OSError, ValueError):
                 self.lost += len(lines)
 
-    def debug(self, event: str, /, **fields: object) -> None:
-        """As :meth:`emit`, shown at level debug only."""
-        self._emit(0, event, fields)
-
     def warning(self, event: str, /, **fields: object) -> None:
-        """As :meth:`emit`, for what a person should look at."""
-        self._emit(2, event, fields)
+        """Write an event, as :meth:`emit` does, that a person should look at."""
+        self._emit(_WARNING, event, fields)
 
     def error(self, event: str, /, **fields: object) -> None:
-        """As :meth:`emit`, for what stops the work. Shown at every level."""
-        self._emit(3, event, fields)
+        """Write an event, as :meth:`emit` does, that stops the work. It is written at every level."""
+        self._emit(_ERROR, event, fields)
 
     def _emit(self, level: int, event: str, fields: Mapping[str, object]) -> None:
-        if level >= self._threshold:
-            self._tell(event, fields)
-
-    def _tell(self, event: str, fields: Mapping[str, object]) -> None:
+        if level < self._threshold:
+            return
         with self._lock:
             line = format_event(self._clock(), event, fields)
             try:
@@ -130,11 +140,11 @@ class EventLog:
 
 
 def format_event(time_s: float, event: str, fields: Mapping[str, object]) -> str:
-    """One event line, without a newline.
+    """Return one event line, without a newline.
 
-    *time_s* is seconds since the epoch. Values are text as it is, booleans ``true`` and ``false``, numbers in decimal
-    without exponent, anything else by ``str()``; None leaves its field out. Raises ValueError for a name or key of the
-    wrong form, or a time beyond the year 9999.
+    *time_s* is seconds since the epoch. Text is written as it is, booleans as ``true`` and ``false``, numbers in
+    decimal without exponent, anything else by ``str()``; a None is left out. Raises ValueError for a name or a key of
+    the wrong form, or a time beyond the year 9999.
     """
     if not _is_name(event):
         raise ValueError(f"{event!r} is not an event's name: small letters and underscores only")
@@ -144,51 +154,54 @@ def format_event(time_s: float, event: str, fields: Mapping[str, object]) -> str
             kind = type(value)
             if kind is int:
                 line += f" {_key(key)}={value}"
-            elif kind is str and len(value) <= _KNOWN_CHARS:  # type: ignore[arg-type]
-                line += f" {_key(key)}={_format_known(value)}"
+            elif kind is str and len(value) <= _CACHED_CHARS:  # type: ignore[arg-type]
+                line += f" {_key(key)}={_format_cached(value)}"
             else:
                 line += f" {_key(key)}={_format_value(value)}"
     return line
 
 
 def format_timestamp(time_s: float) -> str:
-    """The first word of an event line: the time, which is seconds since the epoch."""
+    """Return seconds since the epoch as the first word of a line: UTC, to the millisecond."""
     return _format_time(round(time_s * 1000))
 
 
 def format_field(text: str) -> str:
-    """A text as the value of a field: bare, or quoted and escaped."""
-    return _format_known(text) if len(text) <= _KNOWN_CHARS else _format_text(text)
+    """Return a text as the value of a field: bare, or quoted and escaped."""
+    return _format_cached(text) if len(text) <= _CACHED_CHARS else _format_text(text)
 
 
-def parse_event(line: str) -> ParsedEvent | None:
-    """What :func:`format_event` wrote, or None for any other text."""
+def parse_event(line: str, *, node: str = "", arrived: float | None = None) -> Event | None:
+    """Return the event that a line holds; None for any other text, whatever a program has printed.
+
+    *node* and *arrived*, seconds since the epoch on the reader's clock, are put into the event; without *arrived*, the
+    event has the line's own time.
+    """
     line = line.rstrip("\r\n")
     head = _HEAD.match(line)
     if head is None:
         return None
-    try:
-        moment = datetime.fromisoformat(head[1] + "+00:00")
-    except ValueError:
-        return None
-    fields: dict[str, str] = {}
-    at = head.end()
-    while at < len(line):
-        found = _FIELD.match(line, at)
-        if found is None:
+    if arrived is None:
+        try:
+            written = datetime.fromisoformat(head[1] + "+00:00")
+        except ValueError:
             return None
-        if found[3] is None:
-            fields[found[1]] = found[2]
-        else:
-            try:
-                fields[found[1]] = json.loads(found[3])
-            except ValueError:
-                return None
-        at = found.end()
-    return ParsedEvent((moment - _EPOCH) / timedelta(seconds=1), head[2], fields)
+        arrived = (written - _EPOCH) / timedelta(seconds=1)
+    fields: dict[str, str] = {}
+    position = head.end()
+    while position < len(line):
+        found = _FIELD.match(line, position)
+        if found is None or len(fields) == MAX_FIELDS:
+            return None
+        try:
+            fields[found[1]] = found[2] if found[3] is None else json.loads(found[3])
+        except ValueError:
+            return None
+        position = found.end()
+    return Event(head[2], arrived, fields, node)
 
 
-# A program has few names and keys, and writes many lines within a second: what they look like is remembered.
+# A program has few names and keys, and writes many lines within a second.
 @lru_cache(256)
 def _is_name(event: str) -> bool:
     return _NAME.fullmatch(event) is not None
@@ -205,10 +218,10 @@ def _key(key: str) -> str:
 @lru_cache(4)
 def _format_second(time_s: int) -> str:
     try:
-        moment = _EPOCH + timedelta(seconds=time_s)
+        second = _EPOCH + timedelta(seconds=time_s)
     except OverflowError:
-        raise ValueError(f"{time_s!r} is not a time of our calendar") from None
-    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+        raise ValueError(f"{time_s!r} is beyond the year 9999") from None
+    return second.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 @lru_cache(4)
@@ -235,7 +248,7 @@ def _format_text(text: str) -> str:
 
 
 # The same names come again and again.
-_format_known = lru_cache(_KNOWN)(_format_text)
+_format_cached = lru_cache(_CACHED)(_format_text)
 
 
 def _format_float(value: float) -> str:

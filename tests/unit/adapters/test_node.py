@@ -13,7 +13,7 @@ from tests.unit.adapters.test_verification import DATA, info_of
 from torrentnet.adapters import node as node_module
 from torrentnet.adapters.adapter import AdapterError, ClientAdapter, ClientSettings, ClientStatus
 from torrentnet.adapters.node import ClientNode
-from torrentnet.runtime.events import EventLog, ParsedEvent, parse_event
+from torrentnet.runtime.events import Event, EventLog, parse_event
 from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Trial:
     directory: Path
     seed: bool = False
 
-    def run(self, *steps: ClientStatus | Callable[[], ClientStatus]) -> list[ParsedEvent]:
+    def run(self, *steps: ClientStatus | Callable[[], ClientStatus]) -> list[Event]:
         job = ClientSettings(
             info=info_of(DATA),
             torrent=self.directory / "a.torrent",
@@ -86,7 +86,7 @@ class Trial:
         return self.said
 
     def named(self, name: str) -> list[dict[str, str]]:
-        return [dict(event.fields) for event in self.said if event.event == name]
+        return [dict(event.fields) for event in self.said if event.name == name]
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_leecher_tells_what_the_lab_listens_for(trial: Trial) -> None:
         return WHOLE
 
     said = trial.run(NOTHING, replace(NOTHING, pieces_held=2), done)
-    assert [event.event for event in said] == [
+    assert [event.name for event in said] == [
         *("listening", "state", "progress", "progress", "completed", "state", "closing"),
     ]
     assert trial.named("listening")[0] == {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.unit.lab.fakes import FakeEngine
 from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
-from torrentnet.lab.events import show_time
+from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ class StubEngine(FakeEngine):
         """Let a node print an event line."""
         now = time.time()
         if self._on_line is not None:
-            self._on_line(LogLine(node, now, f"{show_time(now)} {text}"))
+            self._on_line(LogLine(node, now, f"{format_timestamp(now)} {text}"))
 
     def _do(self, verb: str, node: str, status: NodeStatus, code: int | None = None) -> None:
         super()._do(verb, node, status, code)

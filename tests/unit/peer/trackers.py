@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
 from torrentnet.peer.tracker_client.requests import PendingRequests
 from torrentnet.peer.tracker_client.session import SessionEvent, TrackerSession
+from torrentnet.runtime.event_table import TRACKER, check_event
 from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.settings import TrackerSettings
@@ -91,7 +92,8 @@ class RealTracker:
         for line in lines:
             event = parse_event(line)
             assert event is not None
-            self.events.append(Event(self._simulation.now, event.event, dict(event.fields)))
+            assert not check_event(event.name, set(event.fields), TRACKER)
+            self.events.append(Event(self._simulation.now, event.name, dict(event.fields)))
 
     def _watch(self) -> None:
         if not self.down and self.core.next_expiry <= self._simulation.now:

@@ -9,6 +9,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from torrentnet.runtime.event_table import TRACKER, check_event
 from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.settings import TrackerSettings
@@ -95,7 +96,8 @@ class World:
         for line in lines:
             event = parse_event(line)
             assert event is not None
-            self.events.append(Seen(event.event, dict(event.fields)))
+            assert not check_event(event.name, set(event.fields), TRACKER)
+            self.events.append(Seen(event.name, dict(event.fields)))
 
     def send(self, data: bytes, source: tuple[str, int]) -> bytes | None:
         return self.core.handle(data, source, self.now)

@@ -22,10 +22,10 @@ from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, rule_lines, show_live
 from torrentnet.lab.engines import make_engine
 from torrentnet.lab.errors import EXIT_OK, EngineError, UsageError
-from torrentnet.lab.events import show_time
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.home.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted
+from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,7 @@ def _print_logs_json(running: lab_store.RunningLab, engine: Engine, nodes: Seque
 
     def collect(line: LogLine) -> None:
         if line.node in lines:
-            lines[line.node].append({"time": show_time(line.time), "text": line.text})
+            lines[line.node].append({"time": format_timestamp(line.time), "text": line.text})
 
     with LabMonitor(running, engine, lab_home(), collect) as monitor:
         monitor.settle()

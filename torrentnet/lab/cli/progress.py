@@ -18,11 +18,11 @@ from torrentnet.lab.scenario.plan import Role
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from torrentnet.lab.events import Event
     from torrentnet.lab.run.clock import LabClock
     from torrentnet.lab.run.lab_state import LabState, NodeSnapshot
     from torrentnet.lab.run.timeline.applied_event import AppliedEvent
     from torrentnet.lab.scenario.plan import NodePlan, Plan
+    from torrentnet.runtime.events import Event
 
 REFRESH_PER_SECOND: Final = 5
 BAR_WIDTH: Final = 24

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from torrentnet.lab.events import show_time
+from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
     from torrentnet.lab.verdict.outcome import Outcome
@@ -18,7 +18,7 @@ def junit_xml(outcome: Outcome) -> str:
     """Return the run as JUnit's XML: one test case for each expectation and each event that changed nothing."""
     name = outcome.plan.name
     suite = ET.Element(
-        "testsuite", name=name, timestamp=show_time(outcome.began), time=f"{outcome.seconds.get('total', 0):.3f}"
+        "testsuite", name=name, timestamp=format_timestamp(outcome.began), time=f"{outcome.seconds.get('total', 0):.3f}"
     )
     failures = 0
     for judgement in outcome.judgements:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.events import show_time
 from torrentnet.lab.report.junit import junit_xml
 from torrentnet.lab.scenario.plan import Role
+from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
     from torrentnet.lab.verdict.expectation import ExpectationResult, NodeResult
@@ -33,7 +33,7 @@ def result_document(outcome: Outcome) -> dict[str, object]:
         "verdict": str(outcome.verdict),
         "exit_code": outcome.exit_code,
         "error": outcome.error or None,
-        "began": show_time(outcome.began),
+        "began": format_timestamp(outcome.began),
         "seconds": {name: round(value, 3) for name, value in outcome.seconds.items()},
         "seed": plan.seed,
         "parameters": dict(plan.parameters),

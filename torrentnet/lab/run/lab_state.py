@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
-from torrentnet.lab.events import Event, parse
 from torrentnet.lab.run.line_counter import LineCount, LineCounter
+from torrentnet.runtime.events import Event, parse_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,7 +68,7 @@ class LabState:
 
     def take_line(self, line: LogLine) -> None:
         """A node has printed a line."""
-        event = parse(line.node, line.time, line.text)
+        event = parse_event(line.text, node=line.node, arrived=line.time)
         if self._record is not None:
             self._record(line, event)
         with self._changed:

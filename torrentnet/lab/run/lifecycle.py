@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Self
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
-from torrentnet.lab.events import show_time
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.home.cleanup import remove_orphans
 from torrentnet.lab.home.dotenv import write_env_block
@@ -33,6 +32,7 @@ from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.timeline.timeline import starts_late
 from torrentnet.lab.run.view import LabView
 from torrentnet.lab.scenario.plan import LogCheckPlan, NodePlan, Plan, Role
+from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -192,7 +192,9 @@ class LabLifecycle(NetworkVerbs):
         return self.clock
 
     def _take_state(self, change: StateChange) -> None:
-        self._recorder.write_lab_event("node", of=change.node, state=str(change.state), at=show_time(change.time))
+        self._recorder.write_lab_event(
+            "node", of=change.node, state=str(change.state), at=format_timestamp(change.time)
+        )
         self.nodes.take_state(change)
 
     def _find_capabilities(self) -> Capabilities:

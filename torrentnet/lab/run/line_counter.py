@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.types import LogLine
-    from torrentnet.lab.events import Event
     from torrentnet.lab.scenario.plan import LogPattern
+    from torrentnet.runtime.events import Event
 
 MAX_TIMES: Final = 100_000
 """Times kept by a counter. Beyond that the oldest lines are still counted, without their times."""

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import ExecResult
-    from torrentnet.lab.events import Event
     from torrentnet.lab.run.lab_state import LabState
     from torrentnet.lab.run.recorder import Recorder
     from torrentnet.lab.scenario.plan import NodePlan
+    from torrentnet.runtime.events import Event
 
 DEFAULT_WAIT = 30.0
 HASH_TIMEOUT = 60.0

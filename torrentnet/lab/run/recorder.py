@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.events import Event, show_time
+from torrentnet.runtime.events import Event, format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +90,7 @@ class Recorder:
                 self._write(LAB_NODE, time.time(), name, fields)
 
     def _write(self, node: str, when: float, name: str, fields: dict[str, object]) -> None:
-        row: dict[str, object] = {"time": show_time(when)}
+        row: dict[str, object] = {"time": format_timestamp(when)}
         if self._epoch is not None:
             row["t"] = round(when - self._epoch, 3)
         row |= {"node": node, "event": name, **({"fields": fields} if fields else {})}

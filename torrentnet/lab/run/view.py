@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.types import StateChange
-    from torrentnet.lab.events import Event
     from torrentnet.lab.run.clock import LabClock
     from torrentnet.lab.run.lab_state import LabState
     from torrentnet.lab.run.timeline.applied_event import AppliedEvent
     from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.runtime.events import Event
 
 
 class LabView:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
-from torrentnet.lab.events import Event
 from torrentnet.lab.run.lab_state import MAX_EVENT_NAMES, MAX_EVENTS, MAX_LAST_LINES, LabState
+from torrentnet.runtime.events import Event
 
 TIME = "2026-11-23T12:29:11.123Z"
 LONG_S = 30.0

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from torrentnet.lab.engines.types import LogLine
-from torrentnet.lab.events import parse
 from torrentnet.lab.run import line_counter
 from torrentnet.lab.run.line_counter import LineCounter, describe_pattern, line_matches
 from torrentnet.lab.scenario.plan import LogPattern
+from torrentnet.runtime.events import parse_event
 
 STAMP = "2026-11-23T12:29:11.123Z"
 
 
 def feed(counted: LineCounter, *times: float, text: str = f"{STAMP} bad_piece peer=bad piece=3") -> None:
     for time in times:
-        counted.add(LogLine("n", time, text), parse("n", time, text))
+        counted.add(LogLine("n", time, text), parse_event(text, node="n", arrived=time))
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def feed(counted: LineCounter, *times: float, text: str = f"{STAMP} bad_piece pe
 )
 def test_which_lines_match(pattern: LogPattern, yes: bool) -> None:
     text = f"{STAMP} bad_piece peer=bad piece=3"
-    assert line_matches(pattern, text, parse("n", 1.0, text)) is yes
+    assert line_matches(pattern, text, parse_event(text, node="n", arrived=1.0)) is yes
 
 
 def test_text_that_reads_like_an_event_is_not_one() -> None:
     text = "it said: bad_piece peer=bad"
-    assert not line_matches(LogPattern(event="bad_piece"), text, parse("n", 1.0, text))
+    assert not line_matches(LogPattern(event="bad_piece"), text, parse_event(text, node="n", arrived=1.0))
     assert line_matches(LogPattern(text="bad_piece"), text, None)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from torrentnet.lab.engines.types import LogLine
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.events import Event
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
+from torrentnet.runtime.events import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +36,9 @@ def test_lines_and_events_are_written_at_once(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     recorder = Recorder(tmp_path, ["a"])
     recorder.write_line(LogLine("a", 10.0, "hällo"), None)
-    recorder.write_line(LogLine("a", 11.0, "T picked peer=x"), Event("a", 11.0, "picked", {"peer": "x"}))
+    recorder.write_line(LogLine("a", 11.0, "T picked peer=x"), Event("picked", 11.0, {"peer": "x"}, "a"))
     recorder.set_epoch(12.0)
-    recorder.write_line(LogLine("a", 12.5, "T tracker_back"), Event("a", 12.5, "tracker_back"))
+    recorder.write_line(LogLine("a", 12.5, "T tracker_back"), Event("tracker_back", 12.5, node="a"))
     recorder.write_lab_event("kill", nodes=["a"])
     recorder.close()
     recorder.write_line(LogLine("a", 13.0, "too late"), None)

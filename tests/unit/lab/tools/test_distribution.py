@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tests.unit.lab.fakes import leecher, make_plan, seeder
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
-from torrentnet.lab.events import show_time
 from torrentnet.lab.network.counters import Counters
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.tools.distribution import Distribution, measure_distribution
+from torrentnet.runtime.events import format_timestamp
 
 PLAN = make_plan(nodes=(seeder(), leecher("leecher-1"), leecher("leecher-2")))
 
@@ -18,7 +18,7 @@ def seen(*lines: tuple[float, str, str], counted: dict[tuple[str, str], Counters
         if text == "ends":
             board.take_state(StateChange(node, time, NodeState(NodeStatus.EXITED, 0)))
         else:
-            board.take_line(LogLine(node, time, f"{show_time(time)} {text}"))
+            board.take_line(LogLine(node, time, f"{format_timestamp(time)} {text}"))
     return measure_distribution(PLAN, board, lambda: counted or {})
 
 

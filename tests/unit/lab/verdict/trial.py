@@ -7,11 +7,11 @@ from typing import Any
 
 from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, expectation, leecher, make_plan, seeder
 from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
-from torrentnet.lab.events import show_time
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.scenario.plan import ExpectationPlan, LogPattern
 from torrentnet.lab.verdict.check import CheckContext
 from torrentnet.lab.verdict.expectation import NodeResult, PendingExpectation
+from torrentnet.runtime.events import format_timestamp
 
 HASH = "ab" * 32
 PATH = "/data/a.txt"
@@ -57,7 +57,7 @@ class Trial:
         )
 
     def say(self, at: float, node: str, text: str) -> None:
-        self.board.take_line(LogLine(node, EPOCH + at, f"{show_time(EPOCH + at)} {text}"))
+        self.board.take_line(LogLine(node, EPOCH + at, f"{format_timestamp(EPOCH + at)} {text}"))
 
     def live(self, node: str, status: NodeStatus, code: int | None = None) -> None:
         state = NodeState(status, code)

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import StateChange
-    from torrentnet.lab.events import Event
     from torrentnet.lab.run.clock import LabClock
     from torrentnet.lab.run.lab_state import LabState
     from torrentnet.lab.run.timeline.applied_event import AppliedEvent
     from torrentnet.lab.run.timeline.event_executor import UndoneEvent
     from torrentnet.lab.run.timeline.network_faults import NetworkFaults
     from torrentnet.lab.scenario.plan import EventPlan, NodePlan, Plan
+    from torrentnet.runtime.events import Event
 
 MAX_PARALLEL_EVENTS = 32
 """Most of them wait: for the node, for a command to end."""

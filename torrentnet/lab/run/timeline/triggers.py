@@ -10,9 +10,9 @@ from torrentnet.lab.scenario.plan import DownTrigger, HasTrigger, Role, SeedTrig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torrentnet.lab.events import Event
     from torrentnet.lab.run.lab_state import LabState
     from torrentnet.lab.scenario.plan import NodeTrigger
+    from torrentnet.runtime.events import Event
 
 READY_EVENTS = {Role.TRACKER: "listening", Role.SHARE: "published", Role.GET: "listening"}
 """The event by which a node says that it is up."""

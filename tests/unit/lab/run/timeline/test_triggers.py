@@ -9,7 +9,6 @@ import pytest
 
 from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
-from torrentnet.lab.events import show_time
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.run.timeline.timeline import Timeline
 from torrentnet.lab.run.timeline.triggers import is_fulfilled
@@ -27,6 +26,7 @@ from torrentnet.lab.scenario.plan import (
     Trigger,
     UpTrigger,
 )
+from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.applied_event import AppliedEvent
@@ -44,7 +44,7 @@ class Told:
 
     def say(self, node: str, line: str) -> None:
         self.time += 1
-        self.board.take_line(LogLine(node, self.time, f"{show_time(self.time)} {line}"))
+        self.board.take_line(LogLine(node, self.time, f"{format_timestamp(self.time)} {line}"))
 
     def is_now(self, node: str, status: NodeStatus) -> None:
         self.time += 1

@@ -1,0 +1,155 @@
+"""The table of events is the contract: every emitter, every reader and docs/events.md agree with it."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from torrentnet.runtime.event_page import render_page
+from torrentnet.runtime.event_table import ADAPTER, ALL, EVENTS, PEER, TRACKER, check_event
+from torrentnet.runtime.events import LEVELS, Event, parse_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[3]
+PACKAGE = ROOT / "torrentnet"
+EMITTERS = {"tracker": TRACKER, "peer": PEER, "adapters": ADAPTER}
+"""Room -> the program that it is."""
+WRITTEN_AS_TEXT = {"request", "outcome"}
+"""Events that the tracker's audit log formats itself; tests/unit/tracker/world.py checks each of their lines."""
+
+
+class Use(NamedTuple):
+    """An event's name or fields in a source file."""
+
+    where: str
+    names: tuple[str, ...]
+    keys: frozenset[str]
+
+
+def _sources(room: str) -> Iterator[tuple[str, ast.AST]]:
+    for path in sorted((PACKAGE / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if hasattr(node, "lineno"):
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def _texts(node: ast.AST) -> tuple[str, ...]:
+    """All text constants below a node of the tree."""
+    return tuple(one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def _choices(node: ast.expr) -> tuple[str, ...]:
+    """The texts that an expression may be: a constant, or one of two."""
+    if isinstance(node, ast.IfExp):
+        return _choices(node.body) + _choices(node.orelse)
+    return (node.value,) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ()
+
+
+def _emitted(room: str) -> Iterator[Use]:
+    """Every event that a room's code writes by ``emit``, ``warning`` or ``error`` of an event log."""
+    for where, node in _sources(room):
+        if not (isinstance(node, ast.Call) and node.args):
+            continue
+        called = ast.unparse(node.func)
+        method = called.rpartition(".")[2].lstrip("_")
+        logs = method in {"warning", "error"} and called.rpartition(".")[0].lstrip("_").endswith(("log", "events"))
+        if (method.startswith("emit") or logs) and (names := _choices(node.args[0])):
+            yield Use(where, names, frozenset((word.arg or "").removesuffix("_") for word in node.keywords))
+
+
+def _read() -> Iterator[Use]:
+    """Every name and every field of an event that the lab's code asks for."""
+    for where, node in _sources("lab"):
+        if isinstance(node, ast.Compare) and ast.unparse(node.left) in {"event.name", "news.name"}:
+            yield Use(where, _texts(node), frozenset())
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if ast.unparse(target).endswith("_EVENTS"):
+                yield Use(where, _texts(node.value), frozenset())
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            keys = frozenset(word.arg for word in node.keywords if word.arg) - {"since"}
+            owner = ast.unparse(node.func.value)
+            match node.func.attr:
+                case "first" | "events" if "board" in owner or "state" in owner:
+                    yield Use(where, tuple(name for arg in node.args[1:] for name in _choices(arg)), keys)
+                case "number":
+                    yield Use(where, (), frozenset(_texts(node.args[0])))
+                case "matches":
+                    yield Use(where, (), keys)
+                case "get" if owner.endswith(".fields"):
+                    yield Use(where, (), frozenset(_texts(node.args[0])))
+
+
+def test_the_page_is_made_from_the_table() -> None:
+    assert (ROOT / "docs" / "events.md").read_text("utf-8") == render_page()
+
+
+def test_the_table_is_well_formed() -> None:
+    assert len(EVENTS) >= 25
+    for spec in EVENTS.values():
+        assert spec.emitters
+        assert set(spec.emitters) <= set(ALL)
+        assert spec.level in LEVELS
+        keys = [field.key for field in spec.fields]
+        assert len(keys) == len(set(keys)), spec.name
+        assert all(set(field.emitters) & set(spec.emitters) for field in spec.fields), spec.name
+
+
+@pytest.mark.parametrize("room", EMITTERS)
+def test_a_program_writes_only_what_the_table_has(room: str) -> None:
+    uses = list(_emitted(room))
+    assert len(uses) >= 5
+    wrong = [
+        f"{use.where}: {problem}"
+        for use in uses
+        for name in use.names
+        if (problem := check_event(name, use.keys, EMITTERS[room]))
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("room", EMITTERS)
+def test_a_program_writes_all_that_the_table_has(room: str) -> None:
+    written: dict[str, set[str]] = defaultdict(set)
+    for use in _emitted(room):
+        for name in use.names:
+            written[name] |= use.keys
+    promised = {
+        spec.name: set(spec.field_keys(EMITTERS[room]))
+        for spec in EVENTS.values()
+        if EMITTERS[room] in spec.emitters and spec.name not in WRITTEN_AS_TEXT
+    }
+    assert written == promised
+
+
+def test_the_lab_reads_only_what_the_table_has() -> None:
+    keys = {key for spec in EVENTS.values() for key in spec.field_keys()}
+    uses = list(_read())
+    assert {name for use in uses for name in use.names} >= {"completed", "state", "listening", "forgotten"}
+    wrong = [
+        f"{use.where}: {sorted(set(use.names) - set(EVENTS))} {sorted(use.keys - keys)}"
+        for use in uses
+        if not (set(use.names) <= set(EVENTS) and use.keys <= keys)
+    ]
+    assert not wrong
+
+
+def test_every_event_that_the_lab_acts_on_has_a_reader() -> None:
+    read = {name for use in _read() for name in use.names}
+    assert read == {spec.name for spec in EVENTS.values() if spec.readers}
+
+
+def test_a_wrong_event_is_named() -> None:
+    event = parse_event("2026-11-23T12:29:11.123Z picked peer=a address=b among=1")
+    assert event is not None
+    assert not check_event(event.name, set(event.fields), PEER)
+    assert check_event("picked", {"peer", "colour", "age"}) == "picked: no field age, colour"
+    assert check_event("picked", set(), TRACKER) == "picked: not an event of the tracker"
+    assert check_event("eaten", set()) == "eaten: not in the table of events"
+    assert Event("picked", 0.0).fields == {}

@@ -1,0 +1,323 @@
+"""The table of events: every name, every field with its unit, who emits it and who reads it.
+
+The table is the contract between the programs, which write events as lines, and the lab, which reads them. Names and
+fields that are not in the table do not exist: a test compares every emitter and every reader in this package with it.
+``python3 -m torrentnet.runtime`` writes docs/events.md from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TRACKER: Final = "tracker"
+PEER: Final = "peer"
+ADAPTER: Final = "adapter"
+"""The driver of another project's client or tracker."""
+PEERS: Final = (PEER, ADAPTER)
+ALL: Final = (TRACKER, PEER, ADAPTER)
+
+STATE: Final = "lab state"
+"""What the lab knows of every node: state, pieces, source."""
+TRIGGERS: Final = "`when:`"
+CHECKS: Final = "checks"
+VIEW: Final = "live view"
+BOOTSTRAP: Final = "bootstrap"
+"""What starts the nodes of a lab, one after the other."""
+GRAPH: Final = "distribution graph"
+
+
+@dataclass(frozen=True, slots=True)
+class EventField:
+    """One ``key=value`` of an event."""
+
+    key: str
+    unit: str
+    """``bytes``, ``ms``, or what kind of text the value is."""
+    meaning: str
+    emitters: tuple[str, ...] = ALL
+    """Programs that write the field, among those that write the event."""
+    optional: bool = False
+    """Whether the field may be missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """One event."""
+
+    name: str
+    meaning: str
+    emitters: tuple[str, ...]
+    """Programs that write the event."""
+    readers: tuple[str, ...] = ()
+    """Parts of the lab that act on the event. Every event can also be named by a ``log:`` check."""
+    fields: tuple[EventField, ...] = ()
+    level: str = "info"
+
+    def field_keys(self, emitter: str | None = None) -> frozenset[str]:
+        """Return the keys that ``emitter`` may write, or all of them."""
+        return frozenset(field.key for field in self.fields if emitter is None or emitter in field.emitters)
+
+
+def _file(meaning: str = "the file's name") -> EventField:
+    return EventField("file", "file name", meaning)
+
+
+def _address(meaning: str) -> EventField:
+    return EventField("address", "IP:PORT", meaning)
+
+
+def _reason(meaning: str) -> EventField:
+    return EventField("reason", "text", meaning)
+
+
+_HAVE: Final = EventField("have", "pieces", "verified pieces that the peer holds")
+_PIECES: Final = EventField("pieces", "pieces", "pieces of the whole file")
+_SIZE: Final = EventField("size", "bytes", "the file's size")
+_PEER: Final = EventField("peer", "peer name", "the peer")
+_SOURCE: Final = EventField("peer", "peer name", "the source")
+_SHA256: Final = EventField("sha256", "hexadecimal", "SHA-256 of the file's bytes on disk", (ADAPTER,))
+
+_SPECS: Final = (
+    EventSpec(
+        "listening",
+        "The program is up and can be reached.",
+        ALL,
+        (BOOTSTRAP, TRIGGERS, GRAPH),
+        (
+            EventField("program", "word", "`tracker`, `peer`, or the other project's program"),
+            EventField("version", "text", "the other project's version", (ADAPTER,), optional=True),
+            EventField("name", "node name", "the program's own name"),
+            _address("where the program listens"),
+            EventField("keepalive_ms", "ms", "how often peers must report", (TRACKER,)),
+            EventField("timeout_ms", "ms", "silence after which a peer is forgotten", (TRACKER,)),
+        ),
+    ),
+    EventSpec("closing", "The program ends in order.", ALL, (), (_reason("`quit` or the signal's name"),)),
+    EventSpec(
+        "error", "The program's work has failed.", ALL, (CHECKS,), (_reason("the cause, as a sentence"),), "error"
+    ),
+    EventSpec(
+        "state",
+        "The peer downloads, or has the whole file and serves it.",
+        PEERS,
+        (STATE, TRIGGERS, CHECKS),
+        (EventField("state", "word", "`get` or `seed`"), _file()),
+    ),
+    EventSpec(
+        "hashing",
+        "A shared file is being hashed; at most one line every two seconds.",
+        (PEER,),
+        (),
+        (
+            _file(),
+            EventField("bytes", "bytes", "bytes hashed so far"),
+            _SIZE,
+            EventField("percent", "percent", "share hashed so far"),
+        ),
+    ),
+    EventSpec(
+        "published",
+        "A peer that has the whole file is registered at the tracker.",
+        ALL,
+        (STATE, TRIGGERS, VIEW),
+        (
+            _file(),
+            EventField("peer", "peer name", "the peer", (TRACKER,)),
+            EventField("address", "IP:PORT", "where the peer listens", (TRACKER,)),
+            EventField("size", "bytes", "the file's size", optional=True),
+            EventField("pieces", "pieces", "pieces of the whole file", optional=True),
+            EventField("info_hash", "hexadecimal", "SHA-1 of the info dictionary"),
+            _SHA256,
+        ),
+    ),
+    EventSpec(
+        "magnet",
+        "A shared file can be had by this link.",
+        (PEER,),
+        (),
+        (EventField("link", "URI", "magnet link with name, tracker and this peer"),),
+    ),
+    EventSpec(
+        "lookup",
+        "The tracker has answered a look-up.",
+        (PEER,),
+        (),
+        (
+            _file(),
+            EventField("found", "true or false", "whether the tracker knows the name"),
+            EventField("size", "bytes", "the file's size; 0 when the name is unknown"),
+            EventField("seeds", "peers", "peers that have the whole file"),
+            EventField("request", "number", "the request's number in the tracker's log"),
+        ),
+    ),
+    EventSpec(
+        "picked",
+        "A source was picked at random.",
+        (PEER,),
+        (STATE,),
+        (_SOURCE, _address("where the source listens"), EventField("among", "peers", "sources to choose from")),
+    ),
+    EventSpec(
+        "source_lost",
+        "A source can no longer be used.",
+        (PEER,),
+        (VIEW,),
+        (_SOURCE, _address("where the source listens"), _reason("why the source was left"), _HAVE),
+    ),
+    EventSpec(
+        "resumed",
+        "Pieces of an earlier run were found on disk and verified.",
+        (PEER,),
+        (STATE,),
+        (_file(), _HAVE, _PIECES),
+    ),
+    EventSpec(
+        "bad_piece",
+        "A piece had the wrong hash and was discarded.",
+        (PEER,),
+        (VIEW,),
+        (
+            EventField("peer", "peer name", "the source, and nobody else"),
+            _address("where the source listens"),
+            EventField("piece", "piece number", "the piece, counted from 0"),
+        ),
+    ),
+    EventSpec(
+        "progress",
+        "Pieces have arrived; at most four lines a second, and always one for the last piece.",
+        PEERS,
+        (STATE, VIEW),
+        (_file(), _HAVE, _PIECES, EventField("bytes", "bytes", "verified bytes downloaded by this run"), _SIZE),
+    ),
+    EventSpec(
+        "completed",
+        "A download has become a whole file.",
+        ALL,
+        (STATE, CHECKS, VIEW, GRAPH),
+        (
+            _file(),
+            EventField("peer", "peer name", "the peer", (TRACKER,)),
+            EventField("address", "IP:PORT", "where the peer listens", (TRACKER,)),
+            EventField("bytes", "bytes", "verified bytes downloaded by this run", PEERS),
+            EventField("ms", "ms", "time since the request", PEERS),
+            EventField("sources", "text", "`NAME:PIECES,...`, or `disk`", (PEER,)),
+            _SHA256,
+        ),
+    ),
+    EventSpec(
+        "failed",
+        "A download was given up.",
+        (PEER,),
+        (CHECKS, VIEW),
+        (_file(), _reason("the cause, as a sentence")),
+    ),
+    EventSpec("tracker_silent", "The tracker has stopped answering.", (PEER,), (VIEW,)),
+    EventSpec("tracker_back", "The tracker answers again.", (PEER,), (VIEW,)),
+    EventSpec(
+        "upload",
+        "A connection that received bytes has ended.",
+        (PEER,),
+        (),
+        (
+            _address("the other end of the connection"),
+            EventField("bytes", "bytes", "bytes of blocks sent"),
+            _reason("why the connection ended"),
+        ),
+    ),
+    EventSpec(
+        "said",
+        "The other project's program has printed a line.",
+        (ADAPTER,),
+        (),
+        (EventField("text", "text", "the line"),),
+        "warning",
+    ),
+    EventSpec(
+        "joined",
+        "A peer that lacks pieces is registered at the tracker.",
+        (TRACKER,),
+        (),
+        (_file(), _PEER, _address("where the peer listens")),
+    ),
+    EventSpec(
+        "left",
+        "A peer has said that it leaves.",
+        (TRACKER,),
+        (CHECKS, VIEW),
+        (_file(), _PEER, _address("where the peer listened")),
+    ),
+    EventSpec(
+        "forgotten",
+        "A peer was removed: it was silent, or another program has taken its address.",
+        (TRACKER,),
+        (CHECKS, VIEW),
+        (
+            _file(),
+            _PEER,
+            _address("where the peer listened"),
+            EventField("silent_ms", "ms", "time since the peer's last packet"),
+        ),
+    ),
+    EventSpec(
+        "request",
+        "A peer asks for a file.",
+        (TRACKER,),
+        (),
+        (
+            EventField("id", "number", "the request's number in the log"),
+            _PEER,
+            _file(),
+            EventField("holders", "peers", "peers that had the whole file then"),
+        ),
+    ),
+    EventSpec(
+        "outcome",
+        "A request has ended.",
+        (TRACKER,),
+        (),
+        (
+            EventField("id", "number", "the request's number in the log"),
+            _PEER,
+            _file(),
+            EventField("result", "word", "`succeeded`, `failed` or `lost`"),
+            EventField("from", "peer names", "sources of the pieces, separated by commas", optional=True),
+            EventField("bytes", "bytes", "verified bytes downloaded; missing when lost", optional=True),
+            EventField("ms", "ms", "duration of the request; missing when lost", optional=True),
+            EventField("reason", "text", "why the request failed or was lost", optional=True),
+        ),
+    ),
+    EventSpec(
+        "refused",
+        "A packet got an error or nothing; at most five lines a second in the long run.",
+        (TRACKER,),
+        (),
+        (
+            EventField("what", "word", "kind of packet"),
+            _address("the sender"),
+            _reason("the cause"),
+            EventField("left_out", "lines", "refusals since the last line that were not written", optional=True),
+        ),
+    ),
+)
+
+EVENTS: Final[Mapping[str, EventSpec]] = MappingProxyType({spec.name: spec for spec in _SPECS})
+"""Every event by its name."""
+
+
+def check_event(name: str, keys: set[str] | frozenset[str], emitter: str | None = None) -> str:
+    """Return what is wrong with an event of this name and these keys; empty when the table has it so.
+
+    ``emitter`` is the program that wrote it; None stands for any of them.
+    """
+    spec = EVENTS.get(name)
+    if spec is None:
+        return f"{name}: not in the table of events"
+    if emitter is not None and emitter not in spec.emitters:
+        return f"{name}: not an event of the {emitter}"
+    unknown = sorted(keys - spec.field_keys(emitter))
+    return f"{name}: no field {', '.join(unknown)}" if unknown else ""
