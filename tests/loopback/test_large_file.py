@@ -20,9 +20,9 @@ from torrentnet.peer.transfer.connection_manager import ConnectionManager
 from torrentnet.peer.transfer.fetcher import PieceFetcher
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived
 from torrentnet.peer.transfer.source_connection import SourceConnection
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.info import Info, choose_piece_length, make_info
 from torrentnet.wire.piece_set import PieceSet
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,10 +15,11 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from torrentnet.runtime.events import Event, parse_event
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.lookup import LookupReply, LookupRequest, pack_lookup, parse_lookup_reply
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource, pack_outcome, parse_outcome_reply
-from torrentnet.wire.udp.packets import Action, AnnounceEvent, AnnounceReply, AnnounceRequest, Endpoint
+from torrentnet.wire.udp.packets import Action, AnnounceEvent, AnnounceReply, AnnounceRequest
 from torrentnet.wire.udp.url_data import Publication, pack_publication
 
 if TYPE_CHECKING:

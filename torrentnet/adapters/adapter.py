@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp.packets import Endpoint
 
 
 class AdapterError(Exception):

@@ -21,10 +21,10 @@ from torrentnet.runtime.events import EventLog
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
 from torrentnet.runtime.units import parse_rate
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import InvalidNameError, MetainfoError
 from torrentnet.wire.metainfo import parse_torrent, torrent_with_url
 from torrentnet.wire.names import check_peer_name
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     import argparse

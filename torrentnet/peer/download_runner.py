@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.session import SessionEvent
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp.packets import Endpoint
 
 D = TypeVar("D", bound=BaseDownload)
 

@@ -28,11 +28,11 @@ from torrentnet.runtime.events import EventLog
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import EXIT_USAGE, OptionParser, add_console_options, argument_type
 from torrentnet.runtime.units import parse_duration, parse_rate, parse_size
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import InvalidNameError, LocalError, MetainfoError
 from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH
 from torrentnet.wire.metainfo import magnet_link, parse_magnet, parse_torrent, torrent_file
 from torrentnet.wire.names import check_file_name, check_peer_name
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -27,9 +27,9 @@ from torrentnet.peer.tracker_client.transport import TrackerTransport
 from torrentnet.peer.transfer.connection_manager import ConnectionManager
 from torrentnet.peer.transfer.protocol import LocalIdentity
 from torrentnet.peer.transfer.seed_dialer import SeedDialer
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import LocalError
 from torrentnet.wire.peer.handshake import make_peer_id
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from torrentnet.peer.strategies.task import Timeouts
     from torrentnet.peer.tracker_client.membership import Membership
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp.packets import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

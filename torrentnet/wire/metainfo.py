@@ -14,7 +14,7 @@ from torrentnet.wire.info import HASH_SIZE, Info, parse_info
 from torrentnet.wire.names import check_file_name
 
 if TYPE_CHECKING:
-    from torrentnet.wire.udp.packets import Endpoint
+    from torrentnet.wire.endpoint import Endpoint
 
 _BTIH = "urn:btih:"
 _MAX_FIELDS = 64

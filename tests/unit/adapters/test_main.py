@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from torrentnet.adapters.main import MAX_URL_DATA, announce_url, main
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.info import make_info
 from torrentnet.wire.metainfo import torrent_with_url
-from torrentnet.wire.udp.packets import Endpoint
 from torrentnet.wire.udp.url_data import Publication, pack_url_data, parse_publication
 
 if TYPE_CHECKING:

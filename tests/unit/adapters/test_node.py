@@ -14,7 +14,7 @@ from torrentnet.adapters import node as node_module
 from torrentnet.adapters.adapter import AdapterError, ClientAdapter, ClientSettings, ClientStatus
 from torrentnet.adapters.node import ClientNode
 from torrentnet.runtime.events import Event, EventLog, parse_event
-from torrentnet.wire.udp.packets import Endpoint
+from torrentnet.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.unit.peer.trackers import Tracker
     from torrentnet.peer.strategies.effects import Effect
     from torrentnet.peer.tracker_client.membership import Membership
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp.packets import Endpoint
 
 DELAY = 0.001
 DISK = 0.004

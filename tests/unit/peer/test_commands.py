@@ -12,8 +12,8 @@ from tests.unit.peer.streams import PIECE, content
 from torrentnet.peer.commands import make_commands
 from torrentnet.peer.response_log import ResponseLog
 from torrentnet.peer.strategies.base import Phase
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

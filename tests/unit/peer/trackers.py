@@ -13,11 +13,12 @@ from torrentnet.runtime.event_table import TRACKER, check_event
 from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.connection_id import ConnectionIds
 from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest, pack_lookup_reply, parse_lookup
 from torrentnet.wire.udp.outcome import OutcomeReport, pack_outcome_reply, parse_outcome
-from torrentnet.wire.udp.packets import Action, AnnounceRequest, Endpoint
+from torrentnet.wire.udp.packets import Action, AnnounceRequest
 from torrentnet.wire.udp.possession import PossessionReply, PossessionReport, pack_possession_reply, parse_possession
 from torrentnet.wire.udp.url_data import parse_publication
 

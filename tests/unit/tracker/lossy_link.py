@@ -10,11 +10,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from tests.unit.tracker.world import HASH, KEEPALIVE, PIECE, SIZE, World
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.lookup import LookupHolder, LookupRequest, pack_lookup, parse_lookup_reply
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource, pack_outcome
-from torrentnet.wire.udp.packets import Action, AnnounceEvent, AnnounceRequest, Endpoint
+from torrentnet.wire.udp.packets import Action, AnnounceEvent, AnnounceRequest
 from torrentnet.wire.udp.possession import pack_possession
 from torrentnet.wire.udp.url_data import Publication, pack_publication
 

@@ -13,9 +13,10 @@ from torrentnet.console.commands import Commands
 from torrentnet.tracker.commands import CommandContext, add_commands
 from torrentnet.tracker.journal.journal import Journal
 from torrentnet.tracker.limits import Limits
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp.outcome import OutcomeResult, OutcomeSource
-from torrentnet.wire.udp.packets import AnnounceEvent, Endpoint
+from torrentnet.wire.udp.packets import AnnounceEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,11 @@ import struct
 
 from hypothesis import strategies as st
 
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.peer import messages as m
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource
-from torrentnet.wire.udp.packets import Endpoint
 from torrentnet.wire.udp.possession import PossessionReply, pack_possession
 
 HASH, PEER = b"H" * 20, b"-NL0100-abcdefghijkl"

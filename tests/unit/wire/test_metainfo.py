@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from torrentnet.wire import bencode, info, metainfo
-from torrentnet.wire.udp.packets import Endpoint
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp.url_data import Publication, pack_url_data, parse_publication
 
 NAMES = ["myfile.txt", "with spaces & signs=?#.txt", "Grüße, 世界.txt", "100% x+y.txt"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.wire import page
 from torrentnet.wire import info, metainfo
+from torrentnet.wire.endpoint import Endpoint, pack_endpoint
 from torrentnet.wire.peer import extension_protocol, handshake, messages
 from torrentnet.wire.peer.message_reader import MessageReader
 from torrentnet.wire.piece_set import PieceSet
@@ -84,8 +85,8 @@ def _announce(e: page.Example) -> bytes:
 
 
 def _announced(e: page.Example) -> bytes:
-    peers = tuple(packets.Endpoint(e.text(f"peers[{n}].address"), e.number(f"peers[{n}].port")) for n in range(2))
-    compact = b"".join(map(packets.pack_endpoint, peers))
+    peers = tuple(Endpoint(e.text(f"peers[{n}].address"), e.number(f"peers[{n}].port")) for n in range(2))
+    compact = b"".join(map(pack_endpoint, peers))
     numbers = (e.number("transaction_id"), e.number("interval"), e.number("leechers"), e.number("seeders"))
     packet = packets.pack_announce_reply(*numbers, compact)
     assert packets.parse_announce_reply(packets.parse_reply(packet)) == packets.AnnounceReply(*numbers, peers)
@@ -133,7 +134,8 @@ def _lookup(e: page.Example) -> bytes:
 def _found(e: page.Example) -> bytes:
     holders = tuple(
         LookupHolder(
-            packets.Endpoint(e.text(f"holder[{n}].address"), e.number(f"holder[{n}].port")), e.text(f"holder[{n}].name")
+            Endpoint(e.text(f"holder[{n}].address"), e.number(f"holder[{n}].port")),
+            e.text(f"holder[{n}].name"),
         )
         for n in range(e.number("count"))
     )
@@ -187,7 +189,7 @@ def _possessed(e: page.Example) -> bytes:
 
 def _outcome(e: page.Example) -> bytes:
     source = OutcomeSource(
-        packets.Endpoint(e.text("source[0].address"), e.number("source[0].port")),
+        Endpoint(e.text("source[0].address"), e.number("source[0].port")),
         e.number("source[0].pieces"),
         e.text("source[0].name"),
     )
@@ -342,7 +344,7 @@ def test_the_table_describes_every_byte_of_the_dump(example: page.Example) -> No
 def test_the_example_file_has_the_hash_that_all_packets_carry() -> None:
     assert INFO.info_hash == EXAMPLES["Handshake"].octets("info_hash")
     assert INFO.raw == EXAMPLES["Metadata data"].octets("info")
-    link = metainfo.magnet_link(INFO, "198.18.0.2:6771", packets.Endpoint("198.18.0.4", 6881))
+    link = metainfo.magnet_link(INFO, "198.18.0.2:6771", Endpoint("198.18.0.4", 6881))
     assert f"    {link}\n" in page.PAGE.read_text("utf-8")
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.runtime.events import EventLog
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp.packets import Endpoint
 
 COMMAND = PACKAGE = "opentracker"
 START_TIMEOUT = 20.0

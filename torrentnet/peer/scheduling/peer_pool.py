@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp.lookup import LookupHolder
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterable
 
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.udp.lookup import LookupHolder
-    from torrentnet.wire.udp.packets import Endpoint
 
 MAX_REMEMBERED = 4_096
 """Addresses whose failures are remembered."""

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.fetcher import PieceFetcher
     from torrentnet.peer.transfer.protocol import PeerProtocol
     from torrentnet.peer.transfer.upload import Upload
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.piece_set import PieceSet
     from torrentnet.wire.udp.lookup import LookupHolder
-    from torrentnet.wire.udp.packets import Endpoint
 
 METADATA_TIMEOUT: Final = 3.0
 """Seconds that one peer has to send the info dictionary before another peer is asked."""

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.session import SessionEvent
     from torrentnet.peer.transfer.fetcher import FetcherEvent
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
     from torrentnet.wire.piece_set import PieceSet
     from torrentnet.wire.udp.lookup import LookupHolder
-    from torrentnet.wire.udp.packets import Endpoint
 
 MAX_REMOTE_PEERS: Final = 60
 """Connections that are used for downloading; more peers only cost messages."""

@@ -9,7 +9,8 @@ from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest,
 
 if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
-    from torrentnet.wire.udp.packets import AnnounceReply, Endpoint
+    from torrentnet.wire.endpoint import Endpoint
+    from torrentnet.wire.udp.packets import AnnounceReply
 
 MAX_PAGES = 16
 """Pages of holders that one look-up asks for: several hundred peers are enough to choose among."""

@@ -16,6 +16,7 @@ from torrentnet.wire.udp.outcome import OutcomeReport, pack_outcome, parse_outco
 from torrentnet.wire.udp.possession import parse_possession_reply
 
 if TYPE_CHECKING:
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.piece_set import PieceSet
 
 DEFAULT_KEEPALIVE = 5.0
@@ -61,7 +62,7 @@ class SilenceChanged:
 class PeersReceived:
     """The tracker has listed peers of the swarm, whole or not."""
 
-    peers: tuple[packets.Endpoint, ...]
+    peers: tuple[Endpoint, ...]
     leechers: int
     """How many peers of the swarm lack something, whether they are listed or not."""
 
@@ -87,7 +88,7 @@ class TrackerSession:
         identity: AnnounceIdentity,
         requests: PendingRequests,
         membership: Membership | None = None,
-        own_endpoint: packets.Endpoint | None = None,
+        own_endpoint: Endpoint | None = None,
     ) -> None:
         self._identity = identity
         self._requests = requests

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.peer.tracker_client.session import SessionEvent, TrackerSession
-    from torrentnet.wire.udp.packets import Endpoint
+    from torrentnet.wire.endpoint import Endpoint
 
 MAX_DATAGRAM = 2048
 DATAGRAMS_PER_WAKEUP = 64

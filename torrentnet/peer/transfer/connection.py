@@ -15,7 +15,7 @@ from torrentnet.peer.transfer.upload import Upload
 if TYPE_CHECKING:
     from torrentnet.peer.storage.file_store import FileStore
     from torrentnet.peer.transfer.protocol import PeerProtocol
-    from torrentnet.wire.udp.packets import Endpoint
+    from torrentnet.wire.endpoint import Endpoint
 
 STALL_TIMEOUT = 0.5
 """Seconds without a byte acknowledged after which a connection holds up no other one's turn."""

@@ -12,9 +12,9 @@ from torrentnet.peer.scheduling.uplink import Uplink
 from torrentnet.peer.transfer.connection import Connection
 from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocol
 from torrentnet.peer.transfer.transport import SharedFileShrunkError
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PeerProtocolError, RemoteError
 from torrentnet.wire.peer.extension_protocol import ExtensionHandshake
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

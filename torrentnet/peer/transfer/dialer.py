@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torrentnet.wire.udp.packets import Endpoint
+    from torrentnet.wire.endpoint import Endpoint
 
 CONNECT_TIMEOUT = 5.0
 

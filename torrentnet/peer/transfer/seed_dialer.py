@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
-    from torrentnet.wire.udp.packets import Endpoint
+    from torrentnet.wire.endpoint import Endpoint
 
 MAX_SEED_DIALS = 40
 """Peers that are called on; whoever comes later finds us by the tracker."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
-    from torrentnet.wire.udp.packets import Endpoint
+    from torrentnet.wire.endpoint import Endpoint
 
 RECEIVE_BUFFER_SIZE = 1024 * 1024
 """Bytes of the buffer that is received into."""

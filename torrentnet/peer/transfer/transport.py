@@ -11,7 +11,7 @@ from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocol
-    from torrentnet.wire.udp.packets import Endpoint
+    from torrentnet.wire.endpoint import Endpoint
 
 _MAX_BUFFERS = 64
 

@@ -16,7 +16,8 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from torrentnet.wire.udp.packets import ANNOUNCE_FIELDS, ANNOUNCE_SIZE, address_text
+from torrentnet.wire.endpoint import address_text
+from torrentnet.wire.udp.packets import ANNOUNCE_FIELDS, ANNOUNCE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.tracker.limits import DEFAULT_WANT, MAX_GAP
 from torrentnet.tracker.swarms.peer_table import PEER_ID_SIZE
+from torrentnet.wire.endpoint import address_text
 from torrentnet.wire.udp.connection_id import MAX_VERIFIED
-from torrentnet.wire.udp.packets import ANNOUNCE_SIZE, MAX_PEERS, Action, address_text
+from torrentnet.wire.udp.packets import ANNOUNCE_SIZE, MAX_PEERS, Action
 
 if TYPE_CHECKING:
     from random import Random

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from torrentnet.runtime.events import format_field
 from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.refusals import RefusalError
+from torrentnet.wire.endpoint import address_text
 from torrentnet.wire.errors import InvalidNameError, PacketError
 from torrentnet.wire.names import decode_file_name, decode_peer_name
 from torrentnet.wire.udp.extension import VERSION
 from torrentnet.wire.udp.lookup import pack_lookup_reply_tail
 from torrentnet.wire.udp.outcome import OutcomeResult as Reported
 from torrentnet.wire.udp.outcome import pack_outcome_reply, parse_outcome
-from torrentnet.wire.udp.packets import address_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.refusals import RefusalReason
 from torrentnet.tracker.swarms.open_requests import LastAnswer
+from torrentnet.wire.endpoint import endpoint_key
 from torrentnet.wire.udp import outcome as outcomes
 from torrentnet.wire.udp.lookup import (
     HolderPage,
@@ -17,7 +18,6 @@ from torrentnet.wire.udp.lookup import (
     pack_lookup_reply_tail,
     parse_lookup,
 )
-from torrentnet.wire.udp.packets import endpoint_key
 
 if TYPE_CHECKING:
     from torrentnet.tracker.handlers.response_cache import ResponseCache

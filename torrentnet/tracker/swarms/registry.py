@@ -13,8 +13,8 @@ from torrentnet.tracker.refusals import RefusalError, RefusalReason
 from torrentnet.tracker.swarms.peer_table import EXTENDED, PeerTable
 from torrentnet.tracker.swarms.swarm import Swarm, SwarmMember
 from torrentnet.tracker.swarms.timer_wheel import TimerWheel
+from torrentnet.wire.endpoint import endpoint_from_key, endpoint_key
 from torrentnet.wire.piece_set import PieceSet
-from torrentnet.wire.udp.packets import endpoint_from_key, endpoint_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from torrentnet.tracker.swarms.hash_index import HashIndex
 from torrentnet.tracker.swarms.peer_table import COMPLETE, EXTENDED, PEER_ID_SIZE, PeerTable
+from torrentnet.wire.endpoint import Endpoint, endpoint_from_key, pack_endpoint_key
 from torrentnet.wire.info import piece_count
 from torrentnet.wire.peer.handshake import client_name
 from torrentnet.wire.udp.lookup import HolderPage
-from torrentnet.wire.udp.packets import Endpoint, endpoint_from_key, pack_endpoint_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

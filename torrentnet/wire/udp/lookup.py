@@ -6,10 +6,11 @@ import socket
 import struct
 from typing import NamedTuple
 
+from torrentnet.wire.endpoint import Endpoint, pack_endpoint
 from torrentnet.wire.errors import InvalidNameError, PacketError
 from torrentnet.wire.names import decode_file_name, decode_peer_name
 from torrentnet.wire.udp.extension import VERSION, check_version, printable_peer_name, reply_bytes, unpack_fields
-from torrentnet.wire.udp.packets import MAX_DATAGRAM, Action, Endpoint, ReplyPacket, pack_endpoint
+from torrentnet.wire.udp.packets import MAX_DATAGRAM, Action, ReplyPacket
 
 _LOOKUP = struct.Struct(">QIIBBHI20sHBB")
 _FOUND = struct.Struct(">IIBBHIII20sQIIIHH")

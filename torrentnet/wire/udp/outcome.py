@@ -7,9 +7,10 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
+from torrentnet.wire.endpoint import Endpoint, pack_endpoint
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.udp.extension import VERSION, check_version, printable_peer_name, reply_bytes, unpack_fields
-from torrentnet.wire.udp.packets import Action, Endpoint, ReplyPacket, pack_endpoint
+from torrentnet.wire.udp.packets import Action, ReplyPacket
 
 MAX_SOURCES = 8
 """Sources that an outcome names; more than that many changes of seed are summed up by the caller."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 from enum import IntEnum
-from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from torrentnet.wire.endpoint import COMPACT_SIZE, unpack_endpoints
 from torrentnet.wire.errors import PacketError
+
+if TYPE_CHECKING:
+    from torrentnet.wire.endpoint import Endpoint
 
 PROTOCOL_ID = 0x41727101980
 MAX_DATAGRAM = 1472
@@ -41,16 +43,6 @@ class AnnounceEvent(IntEnum):
     STOPPED = 3
 
 
-class Endpoint(NamedTuple):
-    """An IPv4 address (text) and a port."""
-
-    ip: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.ip}:{self.port}"
-
-
 _CONNECT = struct.Struct(">QII")
 _CONNECTED = struct.Struct(">IIQ")
 _HEAD = struct.Struct(">QII")
@@ -58,10 +50,6 @@ _ANNOUNCE = struct.Struct(">QII20s20sQQQIIIiH")
 _ANNOUNCED = struct.Struct(">IIIII")
 _REPLY = struct.Struct(">II")
 _SCRAPED = struct.Struct(">III")
-_PEER = struct.Struct(">4sH")
-
-_REMEMBERED = 4_096
-"""Addresses whose other form is remembered."""
 
 REQUEST_HEAD = _HEAD.size
 unpack_head = _HEAD.unpack_from
@@ -128,43 +116,6 @@ class ReplyPacket(NamedTuple):
     transaction_id: int
     body: bytes
     """Everything behind the first 8 bytes."""
-
-
-def pack_endpoint(endpoint: Endpoint) -> bytes:
-    """Compact form (BEP 23): 4 bytes address, 2 bytes port."""
-    return _PEER.pack(socket.inet_aton(endpoint.ip), endpoint.port)
-
-
-def unpack_endpoint(raw: bytes) -> Endpoint:
-    """The inverse of :func:`pack_endpoint` for 6 bytes."""
-    address, port = _PEER.unpack(raw)
-    return Endpoint(socket.inet_ntoa(address), port)
-
-
-@lru_cache(_REMEMBERED)
-def address_text(ip: int) -> str:
-    """An IPv4 address, given as a number, in the usual form."""
-    return socket.inet_ntoa(ip.to_bytes(4, "big"))
-
-
-@lru_cache(_REMEMBERED)
-def _address_number(ip: str) -> int:
-    return int.from_bytes(socket.inet_aton(ip), "big")
-
-
-def endpoint_key(ip: str, port: int) -> int:
-    """An IPv4 address (text) and a port as one number of 48 bits, in the order of the compact form."""
-    return _address_number(ip) << 16 | port
-
-
-def endpoint_from_key(place: int) -> Endpoint:
-    """The inverse of :func:`endpoint_key`."""
-    return Endpoint(address_text(place >> 16), place & 0xFFFF)
-
-
-def pack_endpoint_key(place: int) -> bytes:
-    """Compact form (BEP 23) of what :func:`endpoint_key` gives."""
-    return place.to_bytes(_PEER.size, "big")
 
 
 def parse_head(data: bytes) -> RequestHead:
@@ -234,10 +185,10 @@ def pack_announce_reply(
 def parse_announce_reply(reply: ReplyPacket) -> AnnounceReply:
     """Read the body of an announce answer. Raises :class:`PacketError`."""
     body = reply.body
-    if len(body) < 12 or (len(body) - 12) % _PEER.size:
+    if len(body) < 12 or (len(body) - 12) % COMPACT_SIZE:
         raise PacketError(f"announce answer of {len(body) + 8} bytes")
     interval, leechers, seeders = struct.unpack_from(">III", body)
-    peers = tuple(Endpoint(socket.inet_ntoa(address), port) for address, port in _PEER.iter_unpack(body[12:]) if port)
+    peers = unpack_endpoints(body[12:])
     return AnnounceReply(reply.transaction_id, interval, leechers, seeders, peers)
 
 

@@ -9,10 +9,10 @@ import pytest
 from torrentnet.peer.scheduling.peer_pool import FIRST_RETRY, MAX_KNOWN, MAX_RETRY, PeerPool
 from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.peer.transfer.upload import Upload
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.peer.extension_protocol import ExtensionHandshake
 from torrentnet.wire.peer.handshake import Handshake
 from torrentnet.wire.udp.lookup import LookupHolder
-from torrentnet.wire.udp.packets import Endpoint
 
 OWN = Endpoint("198.18.0.9", 6881)
 ONE, TWO = Endpoint("198.18.0.10", 6881), Endpoint("198.18.0.11", 6881)

@@ -6,8 +6,8 @@ import random
 from collections import Counter
 
 from torrentnet.peer.scheduling.source_selector import MAX_REMEMBERED, SourceSelector
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp.lookup import LookupHolder
-from torrentnet.wire.udp.packets import Endpoint
 
 
 def holder(number: int) -> LookupHolder:

@@ -22,7 +22,7 @@ from torrentnet.peer.scheduling.uplink import (
 )
 from torrentnet.peer.transfer.connection import STALL_TIMEOUT, Connection
 from torrentnet.peer.transfer.protocol import PeerProtocol
-from torrentnet.wire.udp.packets import Endpoint
+from torrentnet.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

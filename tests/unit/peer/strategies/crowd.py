@@ -18,9 +18,9 @@ from torrentnet.peer.strategies.effects import CloseConnection, Dial
 from torrentnet.peer.strategies.swarm import SwarmDownload
 from torrentnet.peer.strategies.task import DownloadTask, Timeouts
 from torrentnet.peer.tracker_client.membership import Membership
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.peer.messages import Choke, Message, Request
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

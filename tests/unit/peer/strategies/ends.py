@@ -23,8 +23,8 @@ from torrentnet.wire.peer.messages import Bitfield, Block, Extended, HaveAll, Ha
 if TYPE_CHECKING:
     from tests.unit.peer.strategies.crowd import Peer
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.piece_set import PieceSet
-    from torrentnet.wire.udp.packets import Endpoint
 
 CHUNK = 16 * 1024
 """Bytes that an uplink sends before another connection may have it."""

@@ -10,9 +10,9 @@ from tests.unit.peer.streams import PIECE
 from torrentnet.peer.strategies.base import Phase
 from torrentnet.peer.strategies.task import Timeouts
 from torrentnet.peer.tracker_client.membership import Membership
+from torrentnet.wire.endpoint import Endpoint, pack_endpoint
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.udp import packets
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ class PlainTracker:
         else:
             peers[endpoint] = announce.left
         seeds = sum(not left for left in peers.values())
-        listed = b"".join(packets.pack_endpoint(peer) for peer in peers) if announce.want else b""
+        listed = b"".join(pack_endpoint(peer) for peer in peers) if announce.want else b""
         return packets.pack_announce_reply(head.transaction_id, INTERVAL, len(peers) - seeds, seeds, listed)
 
 

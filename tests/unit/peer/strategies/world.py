@@ -15,9 +15,9 @@ from torrentnet.peer.strategies.single import SingleDownload
 from torrentnet.peer.strategies.task import DownloadTask, Timeouts
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.transfer.protocol import PeerProtocol
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.peer.messages import Request
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torrentnet.peer.tracker_client.lookup import MAX_PAGES, LookupResult, PagedLookup, lookup_from_announce
 from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, parse_lookup
-from torrentnet.wire.udp.packets import AnnounceReply, Endpoint
+from torrentnet.wire.udp.packets import AnnounceReply
 
 HASH = b"H" * 20
 IDENTITY = AnnounceIdentity("peer-1", b"-NL0100-abcdefghijkl", 6881, 1)

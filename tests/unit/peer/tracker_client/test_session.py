@@ -20,11 +20,12 @@ from torrentnet.peer.tracker_client.session import (
     SwarmJoined,
     SwarmLeft,
 )
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import MAX_WINDOW, PieceSet
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.lookup import LookupHolder, LookupRequest
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult
-from torrentnet.wire.udp.packets import Action, AnnounceRequest, Endpoint
+from torrentnet.wire.udp.packets import Action, AnnounceRequest
 from torrentnet.wire.udp.possession import PossessionReport
 from torrentnet.wire.udp.url_data import Publication, parse_publication
 

@@ -21,9 +21,9 @@ from torrentnet.tracker.journal.records import (
     RequestOpened,
 )
 from torrentnet.tracker.journal.records import RequestState as RowResult
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from torrentnet.wire.udp.lookup import LookupReply

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torrentnet.peer.transfer.dialer import CONNECT_TIMEOUT, Dialer
-from torrentnet.wire.udp.packets import Endpoint
+from torrentnet.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

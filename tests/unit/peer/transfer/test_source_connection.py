@@ -10,9 +10,9 @@ import pytest
 
 from tests.unit.peer.streams import LEECH_ID, SEED_ID
 from torrentnet.peer.transfer.source_connection import BULK_THRESHOLD, LOW_WATER_TIMEOUT, SourceConnection
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.peer.handshake import HANDSHAKE_SIZE, Handshake, pack_handshake
 from torrentnet.wire.peer.messages import Block, Choke, Unchoke, pack, pack_block_head
-from torrentnet.wire.udp.packets import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,11 +14,12 @@ from torrentnet.runtime.events import format_field
 from torrentnet.tracker.fastpath import fast_announce as short_way
 from torrentnet.tracker.fastpath import fast_path
 from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.names import decode_peer_name
 from torrentnet.wire.udp import connection_id
 from torrentnet.wire.udp import packets as udp
 from torrentnet.wire.udp.outcome import OutcomeResult, OutcomeSource
-from torrentnet.wire.udp.packets import AnnounceEvent, AnnounceRequest, Endpoint
+from torrentnet.wire.udp.packets import AnnounceEvent, AnnounceRequest
 
 ADDRESSES = ("10.0.0.1", "10.0.0.2", "10.255.255.255")
 

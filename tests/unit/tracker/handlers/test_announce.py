@@ -18,10 +18,11 @@ from tests.unit.tracker.world import (
 )
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.info import make_info
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp import packets
-from torrentnet.wire.udp.packets import AnnounceEvent, Endpoint, ScrapeCounts
+from torrentnet.wire.udp.packets import AnnounceEvent, ScrapeCounts
 from torrentnet.wire.udp.possession import pack_possession
 from torrentnet.wire.udp.url_data import Publication, pack_publication
 

@@ -20,11 +20,12 @@ from tests.unit.tracker.world import (
 )
 from torrentnet.tracker.journal.records import RequestOpened, RequestUpdated
 from torrentnet.tracker.limits import Limits
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp import packets as udp
 from torrentnet.wire.udp.lookup import parse_lookup_reply
 from torrentnet.wire.udp.outcome import OutcomeResult, OutcomeSource
-from torrentnet.wire.udp.packets import AnnounceEvent, Endpoint
+from torrentnet.wire.udp.packets import AnnounceEvent
 
 SOURCE = OutcomeSource(Endpoint("10.0.1.2", 6881), 32, "seeder-2")
 

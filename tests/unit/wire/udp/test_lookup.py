@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.unit.wire.samples import a_holder, a_lookup, an_answer, founds, lookups
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.names import MAX_FILE_NAME, MAX_PEER_NAME
 from torrentnet.wire.udp.lookup import (
@@ -17,7 +18,7 @@ from torrentnet.wire.udp.lookup import (
     parse_lookup,
     parse_lookup_reply,
 )
-from torrentnet.wire.udp.packets import MAX_DATAGRAM, Endpoint, parse_reply
+from torrentnet.wire.udp.packets import MAX_DATAGRAM, parse_reply
 
 
 @settings(deadline=None)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.unit.wire.samples import an_outcome, outcomes, u32
+from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.names import MAX_PEER_NAME
 from torrentnet.wire.udp.outcome import (
@@ -18,7 +19,7 @@ from torrentnet.wire.udp.outcome import (
     parse_outcome,
     parse_outcome_reply,
 )
-from torrentnet.wire.udp.packets import MAX_DATAGRAM, Endpoint, parse_reply
+from torrentnet.wire.udp.packets import MAX_DATAGRAM, parse_reply
 
 
 @settings(deadline=None)
