@@ -1,13 +1,13 @@
-"""What the three requests that are this project's own have in common: look-up, possession, outcome.
+"""What this project's own requests have in common: look-up, possession report, outcome report.
 
-They stand behind the connection id and the transaction id of BEP 15, on the same port. docs/protocol.md gives
-each byte. Bytes 8 to 11 of every answer begin with the version, 1, so that no dissector takes it for a request.
+They use the connection id and the transaction id of BEP 15, on the same port. docs/protocol.md describes every byte.
+Bytes 8 to 11 of every reply begin with the version, 1, so that no dissector takes a reply for a request.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.wire.errors import InvalidNameError, PacketError
 from torrentnet.wire.names import decode_peer_name
@@ -15,29 +15,31 @@ from torrentnet.wire.names import decode_peer_name
 if TYPE_CHECKING:
     from torrentnet.wire.udp.packets import ReplyPacket
 
-VERSION = 1
+VERSION: Final = 1
+REQUEST_HEAD: Final = "QII"
+"""``struct`` layout that every request begins with: connection id, action, transaction id."""
 
 
 def reply_bytes(reply: ReplyPacket) -> bytes:
-    """The datagram that a reply was read from."""
+    """Return the datagram that a reply was parsed from."""
     return struct.pack(">II", reply.action, reply.transaction_id) + reply.body
 
 
 def unpack_fields(layout: struct.Struct, data: bytes, what: str) -> tuple[Any, ...]:
-    """The fields that a datagram begins with. Raises :class:`PacketError` (sendable) where it is too short."""
+    """Return the fields that a datagram begins with. Raises :class:`PacketError` (sendable) when it is too short."""
     if len(data) < layout.size:
         raise PacketError(f"{what} of {len(data)} bytes, the shortest has {layout.size}", sendable=True)
     return layout.unpack_from(data)
 
 
 def check_version(version: int) -> None:
-    """Raises :class:`PacketError` (sendable) for a version that is not ours."""
+    """Raise :class:`PacketError` (sendable) for a version that is not ours."""
     if version != VERSION:
-        raise PacketError(f"version {version} of the extension is not spoken here", sendable=True)
+        raise PacketError(f"version {version} of the extension is not supported", sendable=True)
 
 
 def printable_peer_name(raw: bytes) -> str:
-    """A peer's name for showing only: whatever came, made harmless."""
+    """Return a peer's name that is only displayed; ``?`` for one that is not valid."""
     try:
         return decode_peer_name(raw)
     except InvalidNameError:

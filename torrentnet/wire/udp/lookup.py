@@ -1,33 +1,43 @@
-"""Look-up, a request of our own: who has the file of this name whole? The answer names holders, page after page."""
+"""Look-up, a request of our own: which peers have the whole file of this name? The replies list them in pages."""
 
 from __future__ import annotations
 
-import socket
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from torrentnet.wire.endpoint import Endpoint, pack_endpoint
+from torrentnet.wire.endpoint import COMPACT_SIZE, Endpoint, pack_endpoint, unpack_endpoint
 from torrentnet.wire.errors import InvalidNameError, PacketError
 from torrentnet.wire.names import decode_file_name, decode_peer_name
-from torrentnet.wire.udp.extension import VERSION, check_version, printable_peer_name, reply_bytes, unpack_fields
+from torrentnet.wire.udp.extension import (
+    REQUEST_HEAD,
+    VERSION,
+    check_version,
+    printable_peer_name,
+    reply_bytes,
+    unpack_fields,
+)
 from torrentnet.wire.udp.packets import MAX_DATAGRAM, Action, ReplyPacket
 
-_LOOKUP = struct.Struct(">QIIBBHI20sHBB")
-_FOUND = struct.Struct(">IIBBHIII20sQIIIHH")
-_FOUND_HEAD = struct.Struct(">IIBBHI")
-_HOLDER = struct.Struct(">4sHB")
-_LOOKUP_ACTION = int(Action.LOOKUP)
+_BODY: Final = "BxHI20sHBB"
+_LOOKUP: Final = struct.Struct(f">{REQUEST_HEAD}{_BODY}")
+LOOKUP_FIELDS: Final = struct.Struct(f">{struct.calcsize('>' + REQUEST_HEAD)}x{_BODY}")
+"""A look-up without its head: version, first, request, peer id, port, bytes of the file's name, of the peer's."""
+_REPLY_HEAD: Final = "IIBBHI"
+_REPLY: Final = struct.Struct(f">{_REPLY_HEAD}II20sQIIIHH")
+_HEAD: Final = struct.Struct(f">{_REPLY_HEAD}")
+_HOLDER_SIZE: Final = COMPACT_SIZE + 1
+_ACTION: Final = int(Action.LOOKUP)
 
 
 class LookupRequest(NamedTuple):
-    """Who has the file of this name whole? (48 bytes and the two names)"""
+    """Ask which peers have the whole file of a name (48 bytes and the two names)."""
 
     connection_id: int
     transaction_id: int
     first: int
     """Number of the first holder wanted: longer lists come in pages."""
     request: int
-    """Number of the request in the tracker's log; 0 begins a new one."""
+    """Number of the request in the tracker's log; 0 opens a new one."""
     peer_id: bytes
     port: int
     name: str
@@ -42,35 +52,34 @@ class LookupHolder(NamedTuple):
 
 
 class LookupReply(NamedTuple):
-    """The answer to a look-up (68 bytes and the holders)."""
+    """The reply to a look-up (68 bytes and the holders)."""
 
     transaction_id: int
     found: bool
-    """Whether the name is bound to a file; when not, everything about the file is zero."""
+    """Whether the tracker knows the name; if not, every field about the file is zero."""
     request: int
     keepalive_ms: int
     timeout_ms: int
     info_hash: bytes
     size: int
     piece_length: int
-    """0 where only standard clients, which do not tell, have published the file."""
+    """0 where only standard clients, which do not say, have published the file."""
     complete: int
-    """Complete peers on all pages; the asker is not counted."""
+    """Complete peers on all pages, without the requester."""
     incomplete: int
     first: int
     holders: tuple[LookupHolder, ...]
 
 
 def pack_lookup(lookup: LookupRequest) -> bytes:
-    """The bytes of a look-up."""
+    """Return the bytes of a look-up."""
     name, peer = lookup.name.encode("utf-8"), lookup.peer.encode("utf-8")
     return (
         _LOOKUP.pack(
             lookup.connection_id,
-            Action.LOOKUP,
+            _ACTION,
             lookup.transaction_id,
             VERSION,
-            0,
             lookup.first,
             lookup.request,
             lookup.peer_id,
@@ -84,10 +93,10 @@ def pack_lookup(lookup: LookupRequest) -> bytes:
 
 
 def parse_lookup(data: bytes) -> LookupRequest:
-    """Read a look-up. Raises :class:`PacketError` (sendable)."""
+    """Parse a look-up. Raises :class:`PacketError` (sendable)."""
     if len(data) < _LOOKUP.size:
         raise PacketError(f"look-up of {len(data)} bytes, the shortest has {_LOOKUP.size}", sendable=True)
-    connection_id, _, tid, version, _, first, request, peer_id, port, name_size, peer_size = _LOOKUP.unpack_from(data)
+    connection_id, _, tid, version, first, request, peer_id, port, name_size, peer_size = _LOOKUP.unpack_from(data)
     if version != VERSION:
         check_version(version)
     middle = _LOOKUP.size + name_size
@@ -104,17 +113,17 @@ def parse_lookup(data: bytes) -> LookupRequest:
     return LookupRequest(connection_id, tid, first, request, peer_id, port, name, peer)
 
 
-def pack_lookup_reply(found: LookupReply) -> bytes:
-    """The bytes of a look-up's answer; holders that do not fit are left for the next page."""
+def pack_lookup_reply(reply: LookupReply) -> bytes:
+    """Return the bytes of a look-up's reply; holders that do not fit are left for the next page."""
     page = HolderPage()
-    for holder in found.holders:
+    for holder in reply.holders:
         if not page.add(pack_endpoint(holder.endpoint), holder.name):
             break
-    return pack_lookup_page(found, page)
+    return pack_lookup_page(reply, page)
 
 
 class HolderPage:
-    """The holders of one answer, as bytes: as many as fit into a datagram."""
+    """The holders of one reply, as bytes: as many as fit into a datagram."""
 
     __slots__ = ("count", "entries")
 
@@ -123,9 +132,9 @@ class HolderPage:
         self.entries = bytearray()
 
     def add(self, compact: bytes, name: str) -> bool:
-        """One more, its endpoint in compact form (BEP 23); False, and nothing is added, when it does not fit."""
+        """Add a holder, its endpoint in compact form (BEP 23); return False, adding nothing, when it does not fit."""
         text = name.encode("utf-8")
-        if _FOUND.size + len(self.entries) + len(compact) + 1 + len(text) > MAX_DATAGRAM:
+        if _REPLY.size + len(self.entries) + len(compact) + 1 + len(text) > MAX_DATAGRAM:
             return False
         self.entries += compact
         self.entries.append(len(text))
@@ -134,15 +143,15 @@ class HolderPage:
         return True
 
 
-def pack_lookup_page(found: LookupReply, page: HolderPage) -> bytes:
-    """The bytes of a look-up's answer with the holders of ``page``; ``found.holders`` is not looked at."""
-    tid, there, request, keepalive_ms, timeout_ms, info_hash, size, piece_length, complete, incomplete, first, _ = found
+def pack_lookup_page(reply: LookupReply, page: HolderPage) -> bytes:
+    """Return the bytes of a look-up's reply with the holders of ``page`` in place of ``reply.holders``."""
+    tid, found, request, keepalive_ms, timeout_ms, info_hash, size, piece_length, complete, incomplete, first, _ = reply
     return (
-        _FOUND.pack(
-            _LOOKUP_ACTION,
+        _REPLY.pack(
+            _ACTION,
             tid,
             VERSION,
-            there,
+            found,
             0,
             request,
             keepalive_ms,
@@ -159,47 +168,33 @@ def pack_lookup_page(found: LookupReply, page: HolderPage) -> bytes:
     )
 
 
-def lookup_reply_tail(answer: bytes) -> bytes:
-    """A look-up's answer from behind the request's number on: what all are told who ask for the same page."""
-    return answer[_FOUND_HEAD.size :]
+def lookup_reply_tail(packet: bytes) -> bytes:
+    """Return a look-up's reply from behind the request's number on: the same for all who ask for that page."""
+    return packet[_HEAD.size :]
 
 
-def pack_lookup_reply_tail(transaction_id: int, there: bool, request: int, tail: bytes) -> bytes:
-    """The bytes of a look-up's answer (:class:`LookupReply`) with what :func:`lookup_reply_tail` gave."""
-    return _FOUND_HEAD.pack(_LOOKUP_ACTION, transaction_id, VERSION, there, 0, request) + tail
+def pack_lookup_reply_tail(transaction_id: int, found: bool, request: int, tail: bytes) -> bytes:
+    """Return the bytes of a look-up's reply that ends with what :func:`lookup_reply_tail` returned."""
+    return _HEAD.pack(_ACTION, transaction_id, VERSION, found, 0, request) + tail
 
 
 def parse_lookup_reply(reply: ReplyPacket) -> LookupReply:
-    """Read the body of a look-up's answer. Raises :class:`PacketError`."""
+    """Parse the reply to a look-up. Raises :class:`PacketError`."""
     data = reply_bytes(reply)
-    (_, tid, version, flags, _, request, keepalive, timeout, info_hash, size, piece_length) = unpack_fields(
-        _FOUND, data, "look-up answer"
-    )[:11]
-    complete, incomplete, first, count = _FOUND.unpack_from(data)[11:]
+    fields = unpack_fields(_REPLY, data, "look-up answer")
+    _, tid, version, flags, _, request, *about_file, count = fields
     check_version(version)
     holders: list[LookupHolder] = []
-    position = _FOUND.size
+    position = _REPLY.size
     for _ in range(count):
-        if position + _HOLDER.size > len(data):
+        if position + _HOLDER_SIZE > len(data):
             raise PacketError("look-up answer: a holder runs past the end of the packet")
-        address, port, name_size = _HOLDER.unpack_from(data, position)
-        position += _HOLDER.size
+        endpoint = unpack_endpoint(data[position : position + COMPACT_SIZE])
+        name_size = data[position + COMPACT_SIZE]
+        position += _HOLDER_SIZE
         raw_name = data[position : position + name_size]
-        if len(raw_name) < name_size or not port:
+        if len(raw_name) < name_size or not endpoint.port:
             raise PacketError("look-up answer: a holder is cut short or has no port")
         position += name_size
-        holders.append(LookupHolder(Endpoint(socket.inet_ntoa(address), port), printable_peer_name(raw_name)))
-    return LookupReply(
-        tid,
-        bool(flags & 1),
-        request,
-        keepalive,
-        timeout,
-        info_hash,
-        size,
-        piece_length,
-        complete,
-        incomplete,
-        first,
-        tuple(holders),
-    )
+        holders.append(LookupHolder(endpoint, printable_peer_name(raw_name)))
+    return LookupReply._make((tid, bool(flags & 1), request, *about_file, tuple(holders)))

@@ -1,28 +1,40 @@
-"""Outcome, a request of our own: how a peer's request for a file ended, and whom its pieces came from."""
+"""Outcome report, a request of our own: how a peer's request for a file ended, and where its pieces came from."""
 
 from __future__ import annotations
 
-import socket
 import struct
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from torrentnet.wire.endpoint import Endpoint, pack_endpoint
+from torrentnet.wire.endpoint import COMPACT_SIZE, Endpoint, pack_endpoint, unpack_endpoint
 from torrentnet.wire.errors import PacketError
-from torrentnet.wire.udp.extension import VERSION, check_version, printable_peer_name, reply_bytes, unpack_fields
-from torrentnet.wire.udp.packets import Action, ReplyPacket
+from torrentnet.wire.udp.extension import (
+    REQUEST_HEAD,
+    VERSION,
+    check_version,
+    printable_peer_name,
+    reply_bytes,
+    unpack_fields,
+)
+from torrentnet.wire.udp.packets import Action, ReplyPacket, printable_text
 
-MAX_SOURCES = 8
-"""Sources that an outcome names; more than that many changes of seed are summed up by the caller."""
-MAX_REASON = 255
+MAX_SOURCES: Final = 8
+"""Sources in one report; of a download with more, the caller names those that gave most."""
+MAX_REASON: Final = 255
+"""Bytes of UTF-8."""
 
-_OUTCOME = struct.Struct(">QIIBBH20s20sIQIBBH")
-_SOURCE = struct.Struct(">4sHIB")
-_NOTED = struct.Struct(">IIBBHI")
+_BODY: Final = "BBH20s20sIQIBB2x"
+_OUTCOME: Final = struct.Struct(f">{REQUEST_HEAD}{_BODY}")
+OUTCOME_FIELDS: Final = struct.Struct(f">{struct.calcsize('>' + REQUEST_HEAD)}x{_BODY}")
+"""A report without its head: version, result, port, info-hash, peer id, request, bytes, ms, number of sources, bytes of
+the reason."""
+_SOURCE_TAIL: Final = struct.Struct(">IB")
+_SOURCE_SIZE: Final = COMPACT_SIZE + _SOURCE_TAIL.size
+_REPLY: Final = struct.Struct(">IIBBHI")
 
 
 class OutcomeResult(IntEnum):
-    """How a request ended, as the requester reports it."""
+    """How a request ended, as the peer that made it reports."""
 
     SUCCEEDED = 1
     FAILED = 2
@@ -32,7 +44,7 @@ _RESULTS = {int(result): result for result in OutcomeResult}
 
 
 class OutcomeSource(NamedTuple):
-    """Somebody that pieces came from."""
+    """A peer that pieces came from."""
 
     endpoint: Endpoint
     pieces: int
@@ -40,25 +52,25 @@ class OutcomeSource(NamedTuple):
 
 
 class OutcomeReport(NamedTuple):
-    """How a request ended (80 bytes, the sources and the reason)."""
+    """Report how a request ended (80 bytes, the sources and the reason)."""
 
     connection_id: int
     transaction_id: int
     result: OutcomeResult
     port: int
     info_hash: bytes
-    """Zeros where the tracker never named one."""
+    """Zeros when the tracker never named one."""
     peer_id: bytes
     request: int
     transferred: int
-    """Bytes of verified pieces fetched by this request."""
+    """Bytes of verified pieces that this request downloaded."""
     elapsed_ms: int
     sources: tuple[OutcomeSource, ...]
     reason: str
 
 
 def pack_outcome(outcome: OutcomeReport) -> bytes:
-    """The bytes of an outcome; at most 8 sources and 255 bytes of reason are kept."""
+    """Return the bytes of a report, cut to 8 sources and 255 bytes of reason."""
     sources = outcome.sources[:MAX_SOURCES]
     reason = outcome.reason.encode("utf-8", "replace")[:MAX_REASON].decode("utf-8", "ignore").encode("utf-8")
     parts = [
@@ -76,20 +88,19 @@ def pack_outcome(outcome: OutcomeReport) -> bytes:
             min(outcome.elapsed_ms, 0xFFFFFFFF),
             len(sources),
             len(reason),
-            0,
         )
     ]
     for source in sources:
         name = source.name.encode("utf-8")
-        parts += (pack_endpoint(source.endpoint), struct.pack(">IB", source.pieces, len(name)), name)
+        parts += (pack_endpoint(source.endpoint), _SOURCE_TAIL.pack(source.pieces, len(name)), name)
     return b"".join(parts) + reason
 
 
 def parse_outcome(data: bytes) -> OutcomeReport:
-    """Read an outcome. Raises :class:`PacketError` (sendable)."""
+    """Parse a report. Raises :class:`PacketError` (sendable)."""
     fields = unpack_fields(_OUTCOME, data, "outcome")
     connection_id, _, tid, version, result, port, info_hash, peer_id, request, transferred, elapsed = fields[:11]
-    count, reason_size, _ = fields[11:]
+    count, reason_size = fields[11:]
     if version != VERSION:
         check_version(version)
     if result not in _RESULTS or count > MAX_SOURCES:
@@ -97,18 +108,17 @@ def parse_outcome(data: bytes) -> OutcomeReport:
     sources: list[OutcomeSource] = []
     position = _OUTCOME.size
     for _ in range(count):
-        if position + _SOURCE.size > len(data):
+        if position + _SOURCE_SIZE > len(data):
             raise PacketError("outcome: a source runs past the end of the packet", sendable=True)
-        address, source_port, pieces, name_size = _SOURCE.unpack_from(data, position)
-        position += _SOURCE.size
+        endpoint = unpack_endpoint(data[position : position + COMPACT_SIZE])
+        pieces, name_size = _SOURCE_TAIL.unpack_from(data, position + COMPACT_SIZE)
+        position += _SOURCE_SIZE
         name = printable_peer_name(data[position : position + name_size])
         position += name_size
-        sources.append(OutcomeSource(Endpoint(socket.inet_ntoa(address), source_port), pieces, name))
+        sources.append(OutcomeSource(endpoint, pieces, name))
     if position + reason_size > len(data):
         raise PacketError("outcome: the reason runs past the end of the packet", sendable=True)
-    reason = data[position : position + reason_size].decode("utf-8", "replace")
-    if not reason.isprintable():
-        reason = "".join(character if character.isprintable() else "?" for character in reason)
+    reason = printable_text(data[position : position + reason_size])
     return OutcomeReport(
         connection_id,
         tid,
@@ -125,12 +135,12 @@ def parse_outcome(data: bytes) -> OutcomeReport:
 
 
 def pack_outcome_reply(transaction_id: int, request: int) -> bytes:
-    """The answer to an outcome (16 bytes): the number of the request that is closed now."""
-    return _NOTED.pack(Action.OUTCOME, transaction_id, VERSION, 0, 0, request)
+    """Return the reply to a report (16 bytes); ``request`` is the number of the request, which is closed now."""
+    return _REPLY.pack(Action.OUTCOME, transaction_id, VERSION, 0, 0, request)
 
 
 def parse_outcome_reply(reply: ReplyPacket) -> int:
-    """The request's number in the answer to an outcome. Raises :class:`PacketError`."""
-    _, _, version, _, _, request = unpack_fields(_NOTED, reply_bytes(reply), "outcome answer")
+    """Return the request's number in the reply to a report. Raises :class:`PacketError`."""
+    _, _, version, _, _, request = unpack_fields(_REPLY, reply_bytes(reply), "outcome answer")
     check_version(version)
     return int(request)

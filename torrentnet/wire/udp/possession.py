@@ -1,22 +1,22 @@
-"""Possession, a request of our own: which pieces a peer holds, told to the tracker window after window."""
+"""Possession report, a request of our own: which pieces a peer holds, reported to the tracker in windows."""
 
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.info import MAX_PIECES
 from torrentnet.wire.piece_set import MAX_WINDOW, PieceSet, decode_window, encode_window
-from torrentnet.wire.udp.extension import VERSION, check_version, reply_bytes, unpack_fields
+from torrentnet.wire.udp.extension import REQUEST_HEAD, VERSION, check_version, reply_bytes, unpack_fields
 from torrentnet.wire.udp.packets import Action, ReplyPacket
 
-_POSSESSION = struct.Struct(">QIIBBH20s20sIII")
-_POSSESSED = struct.Struct(">IIBBHIII")
+_POSSESSION: Final = struct.Struct(f">{REQUEST_HEAD}BBH20s20sIII")
+_REPLY: Final = struct.Struct(">IIBBHIII")
 
 
 class PossessionReport(NamedTuple):
-    """Which pieces a peer holds of the window [first, first + window.size) (72 bytes and the pieces)."""
+    """Report which pieces of the window [first, first + window.size) a peer holds (72 bytes and the pieces)."""
 
     connection_id: int
     transaction_id: int
@@ -30,17 +30,17 @@ class PossessionReport(NamedTuple):
 
 
 class PossessionReply(NamedTuple):
-    """The answer to a possession report (24 bytes)."""
+    """The reply to a possession report (24 bytes)."""
 
     transaction_id: int
     keepalive_ms: int
     timeout_ms: int
     held: int
-    """Pieces that the tracker now knows this peer to hold."""
+    """Pieces that the peer holds, as the tracker now knows."""
 
 
 def possession_windows(pieces: int) -> list[tuple[int, int]]:
-    """The (first, count) windows that speak of a file of ``pieces`` pieces; one for most files."""
+    """Return the windows (first, count) that cover a file of ``pieces`` pieces; most files need one."""
     return [(first, min(MAX_WINDOW, pieces - first)) for first in range(0, pieces, MAX_WINDOW)] or [(0, 0)]
 
 
@@ -54,7 +54,7 @@ def pack_possession(
     first: int,
     count: int,
 ) -> bytes:
-    """The bytes of a report of what ``held`` holds from ``first`` on, ``count`` pieces (at most 11,000)."""
+    """Return the bytes of a report: what ``held`` has of ``count`` pieces (at most 11,000) from ``first`` on."""
     encoding, data = encode_window(held, first, count)
     return (
         _POSSESSION.pack(
@@ -75,7 +75,7 @@ def pack_possession(
 
 
 def parse_possession(data: bytes) -> PossessionReport:
-    """Read a possession report. Raises :class:`PacketError` (sendable)."""
+    """Parse a possession report. Raises :class:`PacketError` (sendable)."""
     connection_id, _, tid, version, encoding, port, info_hash, peer_id, pieces, first, count = unpack_fields(
         _POSSESSION, data, "possession"
     )
@@ -86,22 +86,22 @@ def parse_possession(data: bytes) -> PossessionReport:
     return PossessionReport(connection_id, tid, port, info_hash, peer_id, pieces, first, window)
 
 
-def pack_possession_reply(possessed: PossessionReply) -> bytes:
-    """The bytes of the answer to a possession report."""
-    return _POSSESSED.pack(
+def pack_possession_reply(reply: PossessionReply) -> bytes:
+    """Return the bytes of the reply to a possession report."""
+    return _REPLY.pack(
         Action.POSSESSION,
-        possessed.transaction_id,
+        reply.transaction_id,
         VERSION,
         0,
         0,
-        possessed.keepalive_ms,
-        possessed.timeout_ms,
-        possessed.held,
+        reply.keepalive_ms,
+        reply.timeout_ms,
+        reply.held,
     )
 
 
 def parse_possession_reply(reply: ReplyPacket) -> PossessionReply:
-    """Read the body of a possession's answer. Raises :class:`PacketError`."""
-    _, tid, version, _, _, keepalive, timeout, held = unpack_fields(_POSSESSED, reply_bytes(reply), "possession answer")
+    """Parse the reply to a possession report. Raises :class:`PacketError`."""
+    _, tid, version, _, _, keepalive, timeout, held = unpack_fields(_REPLY, reply_bytes(reply), "possession answer")
     check_version(version)
     return PossessionReply(tid, keepalive, timeout, held)
