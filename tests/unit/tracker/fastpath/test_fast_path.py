@@ -319,7 +319,7 @@ def test_proved_ids_are_kept_in_bounded_number(monkeypatch: pytest.MonkeyPatch) 
         client.connect()
         client.announce()
         assert 0 < len(world.core.quick.proved) <= 20
-        assert 0 < len(world.core.ids._proved) <= 20
+        assert 0 < len(world.core.ids._verified) <= 20
 
 
 def test_a_request_is_kept_alive_by_the_short_way_too() -> None:
