@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from torrentnet.peer.strategies.remote_peer import PeerConnection
+    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp.packets import Endpoint
 
 MAX_VERIFYING: Final = 4 * 1024 * 1024
 """Bytes of pieces that may wait to be hashed and written; beyond that, no new piece is requested."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.lookup import LookupResult
     from torrentnet.peer.transfer.fetcher import FetcherEvent
     from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
-    from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.piece_set import PieceSet
     from torrentnet.wire.udp.lookup import LookupHolder
 
