@@ -13,14 +13,13 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, cast
 
-from bench import page
+from bench import ROOT, page
 from bench.rig import containers, machine
 from bench.rig.watched_process import NotSeenError
 from bench.section import CannotMeasureError, Context, SectionResult
 from torrentnet.lab.cli.output import print_table
 from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.home.paths import checkout_root
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_run_directory
 
@@ -50,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> int:
             finally:
                 with interrupts.shield():
                     containers.remove_own()
-                    remove_work(checkout_root() / "runs" / "bench", mine=True)
+                    remove_work(ROOT / "runs" / "bench", mine=True)
     except Interrupted as interrupted:
         said(f"stopped by {interrupted}; nothing is left behind")
         return 128 + interrupted.signal
@@ -112,7 +111,7 @@ def _import_sections(names: Iterable[str], said: Progress) -> dict[str, Section]
 
 
 def _run(options: argparse.Namespace, said: Progress) -> int:
-    home = checkout_root()
+    home = ROOT
     runs = home / "runs"
     sections = _import_sections(options.only or SECTIONS, said)
     containers.remove_orphans(said)
@@ -161,7 +160,7 @@ def _inspect_machine() -> machine.Machine:
             name = engine.environment()["engine"]
         finally:
             engine.close()
-    return machine.inspect_machine(name, checkout_root())
+    return machine.inspect_machine(name, ROOT)
 
 
 def remove_work(folder: Path, *, mine: bool) -> None:

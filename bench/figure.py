@@ -14,11 +14,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench import plots
+from bench import ROOT, plots
 from bench.spread import Spread
 from torrentnet.lab.cli.sweep_command import run_sweep
 from torrentnet.lab.errors import EXIT_FAILED, EXIT_OK, LabError, UsageError
-from torrentnet.lab.home.paths import checkout_root, lab_home, scenarios_folder, write_atomically
+from torrentnet.lab.paths import lab_home, scenarios_folder, write_atomically
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.scenario.language.units import parse_rate
 from torrentnet.lab.scenario.load import load_plan
@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--engine", default="auto", help="what runs the nodes")
     options = parser.parse_args(words)
     size = QUICK if options.quick else FULL
-    folder = lab_home() / "runs" / NAME if options.quick else checkout_root() / "docs"
+    folder = lab_home() / "runs" / NAME if options.quick else ROOT / "docs"
     try:
         if options.again:
             return _draw(read_rows(folder / f"{NAME}.csv"), size, folder)

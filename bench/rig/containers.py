@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 import docker.errors
 
+from bench import ROOT
 from bench.rig.cgroup import ControlGroup, ResourceUsage, anonymous_memory
 from bench.rig.network import make_network
 from bench.rig.watched_process import WatchedProcess
@@ -27,7 +28,6 @@ from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.home import cleanup as leftovers
-from torrentnet.lab.home.paths import checkout_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +50,7 @@ FIRST_DATA = 64 * 1024
 
 def engine() -> DockerEngine:
     """The engine that answers. Raises CannotMeasure where there is none."""
-    made = DockerEngine(checkout_root())
+    made = DockerEngine(ROOT)
     try:
         made.check()
     except LabError as error:
@@ -64,7 +64,7 @@ def remove_orphans(say: Callable[[str], None]) -> None:
     with contextlib.suppress(CannotMeasureError):
         made = engine()
         try:
-            leftovers.remove_orphans(made, checkout_root(), say)
+            leftovers.remove_orphans(made, ROOT, say)
         finally:
             made.close()
 
@@ -155,7 +155,7 @@ class Rig:
     def __enter__(self) -> Self:
         self._engine = engine()
         self.client = self._engine.client
-        self._labels = {labels.LAB: self.project, **owner_labels(Mode.RUN, checkout_root())}
+        self._labels = {labels.LAB: self.project, **owner_labels(Mode.RUN, ROOT)}
         try:
             _, self._subnet = make_network(self.client, self.project, self._nodes, self._labels)
         except BaseException:
@@ -179,11 +179,11 @@ class Rig:
 
     def node_image(self) -> str:
         """The image with our own programs, built where the sources have changed."""
-        return images.ensure_image(self.client, checkout_root(), self._say)
+        return images.ensure_image(self.client, ROOT, self._say)
 
     def clients_image(self) -> str:
         """The image with our own programs and other people's: aria2, Transmission, libtorrent, opentracker."""
-        return images.ensure_image(self.client, checkout_root(), self._say, images.CLIENTS)
+        return images.ensure_image(self.client, ROOT, self._say, images.CLIENTS)
 
     def address(self) -> IPv4Address:
         """One more address on the bridge, for a program that has to know it before its container is there."""

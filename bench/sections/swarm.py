@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench import plots
+from bench import ROOT, plots
 from bench.section import SectionResult, Table
 from bench.spread import Spread, format_number, ratios
-from torrentnet.lab.home.paths import checkout_root
 from torrentnet.lab.scenario.language.units import parse_duration, parse_rate, parse_size
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan import Role
@@ -154,7 +153,7 @@ def _measure(context: Context, setting: str, plan: Plan, bound: float | None = N
         bounds = distribution_bounds(plan)
         assert bounds is not None
         bound = bounds.p2p
-    outcome, seen = run_scenario(plan, "docker", home=checkout_root(), runs=context.workdir)
+    outcome, seen = run_scenario(plan, "docker", home=ROOT, runs=context.workdir)
     stay = {node.name for node in leechers if node.group != "leaver"}
     done = {name: seconds for name, seconds in seen.done.items() if name in stay} if seen else {}
     measured = SwarmTimes(
@@ -175,7 +174,7 @@ def _measure(context: Context, setting: str, plan: Plan, bound: float | None = N
 
 
 def _variant(context: Context, name: str, text: str) -> SwarmTimes:
-    plan = load_plan(checkout_root() / "scenarios" / f"{name}.yaml")
+    plan = load_plan(ROOT / "scenarios" / f"{name}.yaml")
     values = dict(plan.parameters)
     bound = None
     if name == "textbook_arrivals":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from bench import ROOT
 from bench import plots as pictures
 from bench.programs import PROGRAMS
 from bench.rig.cgroup import anonymous_memory
@@ -31,7 +32,6 @@ from bench.sections.tracker_rig import (
 )
 from bench.spread import Spread, ratios, with_prefix
 from torrentnet.lab.engines.docker import images
-from torrentnet.lab.home.paths import checkout_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def run(context: Context) -> SectionResult:
     binary = build_load(context.workdir)
     with Rig(context.say) as rig:
         # First, so that a build is not among the measurements.
-        node, clients = rig.node_image(), images.ensure_image(rig.client, checkout_root(), context.say, images.CLIENTS)
+        node, clients = rig.node_image(), images.ensure_image(rig.client, ROOT, context.say, images.CLIENTS)
         tables: list[Table] = []
         plots: list[Path] = []
         raw: dict[str, Any] = {}

@@ -21,7 +21,7 @@ from torrentnet.lab.engines import DEFAULT, make_engine, require_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.home.cleanup import take_down_running_lab
-from torrentnet.lab.home.paths import lab_home, scenarios_folder
+from torrentnet.lab.paths import lab_home, scenarios_folder
 from torrentnet.lab.report import result
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.run.lifecycle import LabLifecycle, NodeStartError

@@ -173,7 +173,7 @@ def _attach_lines(item: pytest.Item, lab: Lab, *, first: bool) -> Iterator[str]:
     if not first or item.config.stash[SESSION].kept:
         yield "it is removed, since another one is left up"
         return
-    from torrentnet.lab.home.paths import lab_home
+    from torrentnet.lab.paths import lab_home
 
     home = "" if lab.home == lab_home() else f"TORRENTNET_HOME={lab.home} "
     node = lab.plan.nodes[-1].name

@@ -12,7 +12,7 @@ import torrentnet.lab
 from tests.unit.lab.stub import SCENARIO, StubEngine
 from torrentnet.lab.errors import EngineError, ScenarioError, UsageError
 from torrentnet.lab.home import lab_store
-from torrentnet.lab.home.paths import checkout_root
+from torrentnet.lab.paths import files_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,9 +103,7 @@ def test_the_package_itself_loads_nothing() -> None:
         "import sys, torrentnet.lab, torrentnet.lab.pytest_plugin; "
         "print([name for name in ('docker', 'rich', 'yaml', 'pydantic') if name in sys.modules])"
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", code], cwd=checkout_root(), capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=files_root(), capture_output=True, text=True, check=True)
     assert answer.stdout == "[]\n"
     with pytest.raises(AttributeError, match="has no attribute 'opne'"):
         _ = torrentnet.lab.opne  # type: ignore[attr-defined]

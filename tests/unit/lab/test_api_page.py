@@ -11,10 +11,10 @@ import pytest
 from torrentnet.lab.api import Lab, open_lab
 from torrentnet.lab.cli import app
 from torrentnet.lab.engines.types import ExecResult, NodeState
-from torrentnet.lab.home.paths import checkout_root
+from torrentnet.lab.paths import files_root
 from torrentnet.lab.run.lab_state import LabState, NodeSnapshot
 
-TEXT = (checkout_root() / "docs" / "api.md").read_text(encoding="utf-8")
+TEXT = (files_root() / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python[^\n]*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 ON_INSTANCES = {"nodes", "plan", "directory", "hashes"}
 

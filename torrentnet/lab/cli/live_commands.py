@@ -23,7 +23,7 @@ from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plai
 from torrentnet.lab.engines import make_engine
 from torrentnet.lab.errors import EXIT_OK, EngineError, UsageError
 from torrentnet.lab.home import lab_store
-from torrentnet.lab.home.paths import lab_home
+from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.runtime.events import format_timestamp
 

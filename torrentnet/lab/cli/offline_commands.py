@@ -19,8 +19,8 @@ from torrentnet.lab.cli.output import open_view, print_json, print_table
 from torrentnet.lab.cli.progress import ProgressView, printable
 from torrentnet.lab.engines import make_engine
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, ScenarioError
-from torrentnet.lab.home.paths import scenarios_folder
 from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
+from torrentnet.lab.paths import scenarios_folder
 from torrentnet.lab.scenario.catalog import find_plan, list_scenarios, parse_settings
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.tools import explain as explanation

@@ -17,7 +17,7 @@ from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_OK, LabError
 from torrentnet.lab.home.cleanup import remove_orphans, take_down, take_down_running_lab
 from torrentnet.lab.home.lab_store import read_running_lab
-from torrentnet.lab.home.paths import lab_home, scenarios_folder
+from torrentnet.lab.paths import lab_home, scenarios_folder
 from torrentnet.lab.report import result
 from torrentnet.lab.report.summary import verdict_lines
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler

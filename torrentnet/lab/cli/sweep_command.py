@@ -15,7 +15,7 @@ from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import ProgressView
 from torrentnet.lab.engines import choose_engine, preload_engines
 from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
-from torrentnet.lab.home.paths import lab_home, relative_to_home, scenarios_folder
+from torrentnet.lab.paths import lab_home, relative_to_home, scenarios_folder
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
 from torrentnet.lab.scenario.catalog import find_plan, parse_settings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.errors import EngineError, UsageError
+from torrentnet.lab.paths import PACKAGE, files_root
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.interface import Engine
@@ -66,16 +67,14 @@ def choose_engine(name: str) -> EngineChoice:
 
 
 def _make(name: str) -> Engine:
-    from torrentnet.lab.home.paths import checkout_root
-
     if name == "docker":
         from torrentnet.lab.engines.docker.engine import DockerEngine
 
-        return DockerEngine(checkout_root())
+        return DockerEngine(files_root())
     if name == "local":
         from torrentnet.lab.engines.local.engine import LocalEngine
 
-        return LocalEngine(checkout_root())
+        return LocalEngine(PACKAGE.parent)
     raise UsageError(f"there is no engine `{name}`", hint=f"there are: {', '.join((*NAMES, AUTO))}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.home.paths import write_atomically
+from torrentnet.lab.paths import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

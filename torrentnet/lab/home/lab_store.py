@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.home.dotenv import remove_env_block
-from torrentnet.lab.home.paths import STATE_FOLDER, write_atomically
+from torrentnet.lab.paths import lab_directory, state_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,12 +58,12 @@ class ActiveFault:
 
 def write_running_lab(home: Path, lab: RunningLab) -> None:
     """Record that a lab is up. From now on it outlives its owner."""
-    _write_lab(home / STATE_FOLDER / LAB_FILE, lab)
+    _write_lab(state_folder(home) / LAB_FILE, lab)
 
 
 def read_running_lab(home: Path) -> RunningLab | None:
     """Return the lab that is up; None where there is none, or its file cannot be read."""
-    return _read_lab(home / STATE_FOLDER / LAB_FILE)
+    return _read_lab(state_folder(home) / LAB_FILE)
 
 
 def write_current_lab(home: Path, lab: RunningLab) -> None:
@@ -91,10 +91,10 @@ def is_finished(home: Path, project: str) -> bool:
 def forget_running_lab(home: Path, project: str) -> None:
     """Remove every record that a lab is up."""
     if is_finished(home, project):
-        (home / STATE_FOLDER / LAB_FILE).unlink(missing_ok=True)
+        (state_folder(home) / LAB_FILE).unlink(missing_ok=True)
     remove_env_block(home, project)
     with contextlib.suppress(OSError):
-        (home / STATE_FOLDER).rmdir()
+        state_folder(home).rmdir()
 
 
 def _write_lab(path: Path, lab: RunningLab) -> None:
@@ -110,11 +110,6 @@ def _read_lab(path: Path) -> RunningLab | None:
 
 
 # -- a lab's own directory ---------------------------------------------------------------------
-
-
-def lab_directory(home: Path, project: str) -> Path:
-    """Return the directory of one lab's files."""
-    return home / STATE_FOLDER / "labs" / project
 
 
 def make_lab_directory(home: Path, project: str) -> Path:
@@ -168,7 +163,7 @@ def orphaned_projects(home: Path) -> Iterator[str]:
 
 def _lab_directories(home: Path) -> list[Path]:
     try:
-        return sorted((home / STATE_FOLDER / "labs").iterdir())
+        return sorted((state_folder(home) / "labs").iterdir())
     except FileNotFoundError:
         return []
 

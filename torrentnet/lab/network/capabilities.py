@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import Finding, NetworkUnavailableError
 from torrentnet.lab.errors import EngineError, LabError
-from torrentnet.lab.home.paths import STATE_FOLDER, checkout_root, write_atomically
 from torrentnet.lab.network.impairment import CapabilitySplit
 from torrentnet.lab.network.probe import (
     FACTS,
@@ -23,6 +22,7 @@ from torrentnet.lab.network.probe import (
     probe,
 )
 from torrentnet.lab.network.userspace import UserspaceShaper
+from torrentnet.lab.paths import machine_folder, write_atomically
 from torrentnet.lab.scenario.plan import BytesCheckPlan, NetworkFaultPlan
 from torrentnet.lab.scenario.qualities import QUALITY_NAMES
 
@@ -60,12 +60,12 @@ def userspace_path(seed: int) -> UserspacePath:
 
 
 def find_capabilities(engine: Engine, seed: int = 0, keep: Path | None = None) -> Capabilities:
-    """What this engine can give. ``keep``: the file that remembers it; the checkout's by default.
+    """What this engine can give. ``keep``: the file that remembers it; this machine's by default.
 
     Raises EngineError where the engine cannot set its nodes' network at all.
     """
     path = userspace_path(seed)
-    keep = keep or checkout_root() / STATE_FOLDER / CACHE_FILE.format(engine=engine.name)
+    keep = keep or machine_folder() / CACHE_FILE.format(engine=engine.name)
     fingerprint = engine.fingerprint()
     facts = _cached_facts(keep, fingerprint, (*FACTS, USERSPACE))
     if facts is not None:

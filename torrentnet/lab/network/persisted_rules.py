@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.home.paths import STATE_FOLDER, write_atomically
 from torrentnet.lab.network.render import SHELL
+from torrentnet.lab.paths import lab_directory, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -84,7 +84,7 @@ def _set(engine: Engine, node: str, script: str) -> str:
 
 
 def _path(directory: Path, project: str) -> Path:
-    return directory / STATE_FOLDER / "labs" / project / FILE
+    return lab_directory(directory, project) / FILE
 
 
 @contextlib.contextmanager

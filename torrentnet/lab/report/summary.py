@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.home.paths import relative_to_home
+from torrentnet.lab.paths import relative_to_home
 from torrentnet.lab.verdict.outcome import Outcome, Verdict
 
 if TYPE_CHECKING:

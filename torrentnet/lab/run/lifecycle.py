@@ -17,10 +17,10 @@ from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.home.cleanup import remove_orphans
 from torrentnet.lab.home.dotenv import write_env_block
-from torrentnet.lab.home.paths import checkout_root, lab_home
 from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
+from torrentnet.lab.paths import files_root, lab_home
 from torrentnet.lab.run.clock import LabClock
 from torrentnet.lab.run.content import make_files, make_torrents
 from torrentnet.lab.run.interrupts import InterruptHandler
@@ -145,7 +145,7 @@ class LabLifecycle(NetworkVerbs):
             if qualities:
                 self.faults.begin(self.plan.links)
             if self.mode is Mode.UP and self.engine.has_compose:
-                compose_files = [checkout_root() / "docker-compose.yml", self.directory / "compose.yaml"]
+                compose_files = [files_root() / "docker-compose.yml", self.directory / "compose.yaml"]
                 write_env_block(self.home, self.project, compose_files)
         with self._phase("start"):
             self.nodes.listen(self._view.node_changed)

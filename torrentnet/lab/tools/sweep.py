@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from torrentnet.lab.home.paths import relative_to_home, write_atomically
+from torrentnet.lab.paths import relative_to_home, write_atomically
 from torrentnet.lab.scenario.plan import Role
 from torrentnet.lab.tools.distribution_bounds import distribution_bounds, uses_swarm_strategy
 from torrentnet.lab.verdict.outcome import Verdict

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.lab import golden
 from torrentnet.lab.cli.app import main
 from torrentnet.lab.home import lab_store
-from torrentnet.lab.home.paths import checkout_root, scenarios_folder
+from torrentnet.lab.paths import files_root, scenarios_folder
 from torrentnet.lab.scenario.catalog import parse_settings
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def test_the_reader_of_a_pipe_may_go(home: Path) -> None:
     command = f"{sys.executable} -W error -m torrentnet.lab scenarios | head -n 1"
     answer = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
-        cwd=checkout_root(),
+        cwd=files_root(),
         capture_output=True,
         text=True,
         check=False,
@@ -257,7 +257,7 @@ def test_settings() -> None:
 
 def test_make_hands_settings_on() -> None:
     shown = subprocess.run(
-        ["make", "-C", str(checkout_root()), "-n", "run", "scenario=x", "set=leechers=50  loss=5%"],
+        ["make", "-C", str(files_root()), "-n", "run", "scenario=x", "set=leechers=50  loss=5%"],
         capture_output=True,
         text=True,
         check=True,

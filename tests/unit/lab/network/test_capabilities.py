@@ -73,7 +73,7 @@ def test_what_cannot_be_had_is_refused_with_the_remedy(tmp_path: Path) -> None:
 
 
 def test_doctor_has_a_row_for_what_is_given_in_the_same_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(capabilities, "checkout_root", lambda: tmp_path)
+    monkeypatch.setattr(capabilities, "machine_folder", lambda: tmp_path)
     rows = capabilities.findings(engine())
     assert [(row.what, row.ok, row.optional) for row in rows] == [
         ("network: rate, uplink", True, True),
@@ -85,7 +85,7 @@ def test_doctor_has_a_row_for_what_is_given_in_the_same_way(monkeypatch: pytest.
 
 
 def test_doctor_shows_an_engine_that_cannot_set_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(capabilities, "checkout_root", lambda: tmp_path)
+    monkeypatch.setattr(capabilities, "machine_folder", lambda: tmp_path)
     it = FakeEngine("tracker")
     it.rooted["scratch"] = ExecResult(126, "", "OCI runtime exec failed: operation not permitted")
     (row,) = capabilities.findings(it)

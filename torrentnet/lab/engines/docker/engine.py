@@ -28,7 +28,7 @@ from torrentnet.lab.engines.types import (
 )
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.home import lab_store
-from torrentnet.lab.home.paths import lab_home
+from torrentnet.lab.paths import lab_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import shutil
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker.errors
@@ -17,10 +20,10 @@ import docker
 from torrentnet.lab.engines.child_process import ChildResult, run_child
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.paths import PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from torrentnet.lab.engines.types import ProgressCallback
 
@@ -30,10 +33,10 @@ CLIENTS = "clients"
 """The target that holds other people's clients and tracker beside them; built when a scenario has one of them."""
 REPOSITORY = "torrentnet"
 REPOSITORIES = {NODE: REPOSITORY, CLIENTS: f"{REPOSITORY}-clients"}
-SOURCES = ("Dockerfile", ".dockerignore", "docker", "scripts/base-image.sh", "tracker.py", "peer.py", "torrentnet")
-"""What the Dockerfile copies, and what it is built with."""
-HOST_SIDE = "torrentnet/lab"
-"""Not in the image: a change of the lab needs no new one."""
+SOURCES = ("Dockerfile", ".dockerignore", "docker", "scripts/base-image.sh", "tracker.py", "peer.py")
+"""What the Dockerfile copies beside the package, and what it is built with: below the directory of the lab's files."""
+HOST_SIDE = ("lab", "_files")
+"""Folders of the package that are not in the image: a change in them needs no new one."""
 KEPT_IMAGES = 3
 """Of ours, the newest: going back and forth between two branches builds nothing."""
 MIN_PRUNE_AGE = 900.0
@@ -42,29 +45,27 @@ TAIL = 15
 STEP_SHOWN = 70
 
 
-def sources(root: Path) -> Iterator[Path]:
-    """Every file that goes into the image, in a fixed order."""
+def sources(root: Path, package: Path = PACKAGE) -> Iterator[tuple[str, Path]]:
+    """Yield every file that the image is built from, with its path in the build context, in a fixed order."""
     for name in SOURCES:
         path = root / name
         if path.is_file():
-            yield path
+            yield name, path
         elif path.is_dir():
             for file in sorted(path.rglob("*")):
-                relative = file.relative_to(root).as_posix()
-                if (
-                    file.is_file()
-                    and not relative.startswith(HOST_SIDE + "/")
-                    and "__pycache__" not in file.parts
-                    and file.suffix != ".pyc"
-                ):
-                    yield file
+                if file.is_file():
+                    yield file.relative_to(root).as_posix(), file
+    for file in sorted(package.rglob("*")):
+        relative = file.relative_to(package)
+        compiled = "__pycache__" in file.parts or file.suffix == ".pyc"
+        if file.is_file() and relative.parts[0] not in HOST_SIDE and not compiled:
+            yield f"torrentnet/{relative.as_posix()}", file
 
 
-def source_hash(root: Path) -> str:
-    """Twelve hexadecimal digits that change with every file's name, content or right to be run."""
+def source_hash(root: Path, package: Path = PACKAGE) -> str:
+    """Return twelve hexadecimal digits that change with every file's name, content or right to be run."""
     digest = hashlib.sha256()
-    for path in sources(root):
-        name = path.relative_to(root).as_posix()
+    for name, path in sources(root, package):
         content = path.read_bytes()
         executable = bool(path.stat().st_mode & 0o100)
         digest.update(f"{name}\0{executable}\0{len(content)}\0".encode())
@@ -82,10 +83,6 @@ def ensure_image(client: docker.DockerClient, root: Path, say: ProgressCallback,
 
     Raises EngineError with the last lines of the build where it fails.
     """
-    if not (root / "Dockerfile").is_file():
-        raise EngineError(
-            f"there is no Dockerfile in {root}", hint="the lab is run from a checkout: git clone, then make up"
-        )
     tag = tag_of(root, target)
     repository, _, digest = tag.partition(":")
     with contextlib.suppress(docker.errors.ImageNotFound):
@@ -94,14 +91,20 @@ def ensure_image(client: docker.DockerClient, root: Path, say: ProgressCallback,
     began = time.monotonic()
     base = _base_image(root, say)
     say(f"building the image {repository}")
-    result = run_child(
-        [
-            *("docker", "build", "--progress", "plain", "--build-arg", f"BASE_IMAGE={base}", "--target", target),
-            *("--label", f"{labels.IMAGE}={digest}", "--tag", tag, "--tag", f"{repository}:latest", "."),
-        ],
-        cwd=root,
-        on_line=lambda line: _report_step(line, say),
-    )
+    with tempfile.TemporaryDirectory(prefix="torrentnet-") as context:
+        # An installed package and its files have no directory in common that could be the context.
+        for name, path in sources(root):
+            copy = Path(context, name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+        result = run_child(
+            [
+                *("docker", "build", "--progress", "plain", "--build-arg", f"BASE_IMAGE={base}", "--target", target),
+                *("--label", f"{labels.IMAGE}={digest}", "--tag", tag, "--tag", f"{repository}:latest", "."),
+            ],
+            cwd=Path(context),
+            on_line=lambda line: _report_step(line, say),
+        )
     _require(result, f"the image {repository} could not be built")
     say(f"the image {tag} is built ({time.monotonic() - began:.0f} s)")
     prune(client, keep=tag)
@@ -109,7 +112,7 @@ def ensure_image(client: docker.DockerClient, root: Path, say: ProgressCallback,
 
 
 def _base_image(root: Path, say: ProgressCallback) -> str:
-    result = run_child([str(root / "scripts" / "base-image.sh")], cwd=root, on_line=say, keep_stdout=True)
+    result = run_child(["bash", str(root / "scripts" / "base-image.sh")], cwd=root, on_line=say, keep_stdout=True)
     _require(result, "the base image could not be made")
     name = result.stdout.strip()
     if not name or "\n" in name:

@@ -36,7 +36,7 @@ from torrentnet.lab.engines.types import (
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.home.paths import lab_home
+from torrentnet.lab.paths import lab_home
 
 if TYPE_CHECKING:
     import socket

@@ -25,7 +25,7 @@ from torrentnet.lab.engines.local.protocol import SupervisedLab
 from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.home import lab_store
-from torrentnet.lab.home.paths import STATE_FOLDER
+from torrentnet.lab.paths import lab_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,7 @@ def remove(entry: LabEntry) -> None:
 def is_removable(path: Path, entry: LabEntry, home: Path) -> bool:
     """Whether a node's directory is where we make them: nothing else is removed, whatever a file says."""
     assert entry.lab is not None
-    made = home / STATE_FOLDER / "labs" / entry.lab.project
+    made = lab_directory(home, entry.lab.project)
     return path.is_absolute() and ".." not in path.parts and (made in path.parents or entry.path in path.parents)
 
 

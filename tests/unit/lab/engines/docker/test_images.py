@@ -15,7 +15,14 @@ ROOT = Path(__file__).resolve().parents[5]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name in ("torrentnet/wire/udp", "torrentnet/lab/cli", "torrentnet/lab/engines", "docker", "scripts"):
+    for name in (
+        "torrentnet/wire/udp",
+        "torrentnet/lab/cli",
+        "torrentnet/lab/engines",
+        "torrentnet/_files",
+        "docker",
+        "scripts",
+    ):
         (tmp_path / name).mkdir(parents=True)
     for name in (
         "Dockerfile",
@@ -32,24 +39,31 @@ def tree(tmp_path: Path) -> Path:
     "name", ["Dockerfile", "tracker.py", "torrentnet/wire/udp/packets.py", "torrentnet/wire/new.py", "peer.py"]
 )
 def test_a_change_gives_another_tag(tree: Path, name: str) -> None:
-    before = source_hash(tree)
+    before = source_hash(tree, tree / "torrentnet")
     (tree / name).write_text("other", encoding="utf-8")
-    assert source_hash(tree) != before
+    assert source_hash(tree, tree / "torrentnet") != before
 
 
 def test_a_right_to_run_gives_another_tag(tree: Path) -> None:
-    before = source_hash(tree)
+    before = source_hash(tree, tree / "torrentnet")
     (tree / "docker/launch").chmod(0o755)
-    assert source_hash(tree) != before
+    assert source_hash(tree, tree / "torrentnet") != before
 
 
 @pytest.mark.parametrize(
-    "name", ["torrentnet/lab/cli/app.py", "torrentnet/lab/engines/x.py", "README.md", "torrentnet/x.pyc"]
+    "name",
+    [
+        "torrentnet/lab/cli/app.py",
+        "torrentnet/lab/engines/x.py",
+        "torrentnet/_files/x",
+        "README.md",
+        "torrentnet/x.pyc",
+    ],
 )
 def test_what_is_not_in_the_image_does_not(tree: Path, name: str) -> None:
-    before = source_hash(tree)
+    before = source_hash(tree, tree / "torrentnet")
     (tree / name).write_text("other", encoding="utf-8")
-    assert source_hash(tree) == before
+    assert source_hash(tree, tree / "torrentnet") == before
 
 
 def test_all_that_the_dockerfile_copies_counts() -> None:
@@ -58,8 +72,10 @@ def test_all_that_the_dockerfile_copies_counts() -> None:
     )
     names = [name for line in copied for name in line.split()[:-1]]
     assert names
-    assert all(name.split("/")[0] in SOURCES for name in names)
-    assert not [path for path in sources(ROOT) if "lab" in path.relative_to(ROOT).parts]
+    found = [name for name, _ in sources(ROOT)]
+    assert all(name == "torrentnet" or name.split("/")[0] in SOURCES for name in names)
+    assert "torrentnet/wire/bencode.py" in found and "docker/launch" in found
+    assert not [name for name in found if name.startswith(("torrentnet/lab/", "torrentnet/_files/"))]
 
 
 def test_each_target_of_the_dockerfile_has_a_repository_of_its_own() -> None:

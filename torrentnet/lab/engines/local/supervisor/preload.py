@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 _CONSOLE = "torrentnet/console/__main__.py"
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "tracker.py": ("tracker.py",),
-    "peer.py": ("peer.py",),
+    "tracker.py": ("torrentnet/tracker/__main__.py",),
+    "peer.py": ("torrentnet/peer/__main__.py",),
     "console": (_CONSOLE, "console"),
     "request": (_CONSOLE, "request"),
     "file_logs": (_CONSOLE, "file_logs"),
 }
-"""Command -> the file that it runs, below the checkout, and the words that come before its own."""
+"""Command -> the file that it runs, below the directory of our package, and the words that come before its own."""
 PYTHON_OPTIONS = ("-S", "-P")
 """Of the interpreter: our programs need no site packages, and take nothing from where they happen to be."""
 _LAUNCH = """\

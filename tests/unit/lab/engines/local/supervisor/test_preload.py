@@ -29,13 +29,16 @@ for _ in range(int(count)):
     print("status", status, flush=True)
 """
 """What a keeper does, with the programs of another checkout."""
+PEER = COMMANDS["peer.py"][0]
 END_S = 30.0
 
 
 def run(root: Path, program: str, *words: str, count: int = 1, stdin: str = "") -> tuple[list[int], str, str]:
     """Run a text as the program peer.py, so many times; answers with its exit statuses, output and errors."""
-    (root / "peer.py").write_text(program, encoding="utf-8")
-    (root / "torrentnet" / "console").mkdir(parents=True, exist_ok=True)
+    file = root / PEER
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(program, encoding="utf-8")
+    (root / "torrentnet" / "console").mkdir(exist_ok=True)
     done = subprocess.run(
         [sys.executable, *PYTHON_OPTIONS, "-c", KEEP, str(root), str(count), "peer.py", *words],
         env={"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"},
@@ -77,7 +80,7 @@ def test_it_ends_as_python_ends_it(program: str, tmp_path: Path) -> None:
     (tmp_path / "bin" / "sh").symlink_to("/bin/sh")
     statuses, out, err = run(tmp_path, program)
     plain = subprocess.run(
-        [sys.executable, *PYTHON_OPTIONS, str(tmp_path / "peer.py")],
+        [sys.executable, *PYTHON_OPTIONS, str(tmp_path / PEER)],
         env={"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"},
         capture_output=True,
         text=True,
@@ -107,7 +110,7 @@ def test_it_has_what_is_its_own(tmp_path: Path) -> None:
     _, out, err = run(tmp_path, SHOW, "share", "two words", stdin="typed\n")
     assert not err
     argv, environment, where, descriptors, title, name, signals, typed, leads = json.loads(out)
-    assert argv == [str(tmp_path / "peer.py"), "share", "two words"]
+    assert argv == [str(tmp_path / PEER), "share", "two words"]
     assert environment == {"PATH": f"{tmp_path}/bin", "MINE": "own"}
     assert where == str(tmp_path)
     # The fourth is that of the listing itself.

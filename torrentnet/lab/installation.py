@@ -1,0 +1,49 @@
+"""How the lab is installed: which commands its user types, and whether there is one version of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from torrentnet import __version__
+from torrentnet.lab.errors import UsageError
+from torrentnet.lab.paths import PACKAGE, checkout
+
+_MAKE_ARGUMENTS: Final = {
+    "up": "scenario",
+    "run": "scenario",
+    "sweep": "scenario",
+    "explain": "scenario",
+    "attach": "node",
+    "logs": "node",
+}
+"""Command -> the variable that ``make`` takes its argument in."""
+
+
+def typed_command(verb: str, argument: str = "") -> str:
+    """Return a command of the lab as its user types it: ``make up scenario=X``, or ``torrentnet up X``."""
+    if checkout() is None:
+        return " ".join(["torrentnet", verb, *([argument] if argument else [])])
+    return f"make {verb} {_MAKE_ARGUMENTS[verb]}={argument}" if argument else f"make {verb}"
+
+
+def require_one_version() -> None:
+    """Raise UsageError where Python finds another version of this package, too: which one runs would be chance."""
+    for entry in sys.path:
+        other = Path(entry or ".").resolve() / PACKAGE.name
+        version = _version_of(other)
+        if other != PACKAGE and version not in {None, __version__}:
+            here, there = f"{__version__} in {PACKAGE.parent}", f"{version} in {other.parent}"
+            raise UsageError(
+                f"two versions of torrentnet are installed: {here}, {there}",
+                hint="`pip uninstall torrentnet` until none is left, then install one; or take one out of PYTHONPATH",
+            )
+
+
+def _version_of(package: Path) -> str | None:
+    try:
+        lines = (package / "__init__.py").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.split('"')[1] for line in lines if line.startswith('__version__ = "')), None)
