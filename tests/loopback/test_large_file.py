@@ -17,9 +17,9 @@ from torrentnet.peer.scheduling.rate_limit import RateLimit
 from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.storage.file_store import FileStore, open_part
 from torrentnet.peer.transfer.connection_manager import ConnectionManager
-from torrentnet.peer.transfer.fetcher import PieceFetcher
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived
 from torrentnet.peer.transfer.source_connection import SourceConnection
+from torrentnet.peer.transfer.source_fetcher import SourceFetcher
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.info import Info, choose_piece_length, make_info
 from torrentnet.wire.piece_set import PieceSet
@@ -62,7 +62,7 @@ class Leecher:
         self.todo = list(part.held.missing())
         self._info = info
         self._memory = BufferPool()
-        self._fetch: PieceFetcher | None = None
+        self._fetch: SourceFetcher | None = None
         self.link = SourceConnection(
             selector,
             "127.0.0.1",
@@ -75,8 +75,8 @@ class Leecher:
         self.link.open(seed, info.info_hash, 10.0, time.monotonic())
 
     def _connected(self, conversation: PeerProtocol, now: float) -> None:
-        self._fetch = PieceFetcher(
-            conversation, self._info.info_hash, self._info, self._next, 30.0, now, now, buffers=self._memory
+        self._fetch = SourceFetcher(
+            conversation, self._info.info_hash, self._info, self._next, 30.0, now, buffers=self._memory
         )
         self._fetch.start(self._info, now)
 

@@ -36,8 +36,6 @@ ARROWS_TO_REMOVE: Final[set[tuple[str, str]]] = {
     ("torrentnet.lab.engines", "torrentnet.lab.home"),
     ("torrentnet.lab.network", "torrentnet.lab.home"),
     ("torrentnet.lab.scenario", "torrentnet.lab.home"),
-    ("torrentnet.peer.scheduling", "torrentnet.peer.strategies"),
-    ("torrentnet.peer.scheduling", "torrentnet.peer.transfer"),
     ("torrentnet.tracker.swarms", "torrentnet.tracker.journal"),
 }
 """Folder or module -> the one that it should not import."""

@@ -1,4 +1,8 @@
-"""Carries out what a download strategy wants done, and reports the results to the strategy."""
+"""Carries out what a download strategy wants done, and reports the results to the strategy.
+
+Tested by tests/loopback/test_peer_transfer.py.
+Tested by tests/loopback/test_peer_swarm.py.
+"""
 
 from __future__ import annotations
 

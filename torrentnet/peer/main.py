@@ -1,4 +1,8 @@
-"""``peer.py share|get <FILENAME> <TRACKER_ADDRESS> <LISTEN_ADDRESS>``."""
+"""``peer.py share|get <FILENAME> <TRACKER_ADDRESS> <LISTEN_ADDRESS>``.
+
+Tested by tests/loopback/test_peer_messages.py.
+Tested by tests/loopback/test_peer_failures.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The peer as a program: its sockets, its clock, and one loop around the parts that do no I/O."""
+"""The peer as a program: its sockets, its clock, and one loop around the parts that do no I/O.
+
+Tested by tests/loopback/test_peer_transfer.py.
+Tested by tests/loopback/test_peer_failures.py.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +103,7 @@ class Peer:
         self._leave_until: float | None = None
         self._failure: LocalError | None = None
 
-    # What other threads may call
+    # -- what other threads may call ---------------------------------------------------------------
 
     def stop(self, reason: str) -> None:
         """Say good-bye to the tracker and end; safe from threads and signal handlers."""
@@ -142,7 +146,7 @@ class Peer:
         store = self.store
         return "seed" if store is not None and store.held.is_full else "get"
 
-    # The loop
+    # -- the loop ----------------------------------------------------------------------------------
 
     def run(self) -> int:
         """Work until stopped or failed. Returns 0 for an orderly end; raises :class:`LocalError` for a failure."""
@@ -254,7 +258,7 @@ class Peer:
             self._failure = LocalError(download.failure, hint=download.hint)
             self._leave(FAILURE_REPORT_TIMEOUT, time.monotonic())
 
-    # The end
+    # -- the end -----------------------------------------------------------------------------------
 
     def _upload_ended(self, what: str, endpoint: Endpoint, count: int, reason: str) -> None:
         if what == "changed":

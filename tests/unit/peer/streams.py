@@ -9,9 +9,10 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from torrentnet.peer.storage.file_store import FileStore, open_complete
-from torrentnet.peer.transfer.fetcher import FetcherEvent, PieceFetcher, PieceReceived
+from torrentnet.peer.transfer.fetcher import FetcherEvent, PieceReceived
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived
 from torrentnet.peer.transfer.protocol import FileSpan, PeerProtocol
+from torrentnet.peer.transfer.source_fetcher import SourceFetcher
 from torrentnet.peer.transfer.upload import Upload
 from torrentnet.wire.info import Info, make_info
 from torrentnet.wire.peer.extension_protocol import (
@@ -175,7 +176,7 @@ class Leech:
         opens: bool = True,
     ) -> None:
         self.protocol = PeerProtocol(info_hash, LEECH_ID, initiator=True, buffer_size=BULK)
-        self.fetch = PieceFetcher(self.protocol, info_hash, info, self._next, stall, now, now)
+        self.fetch = SourceFetcher(self.protocol, info_hash, info, self._next, stall, now)
         self.todo: deque[int] | None = None if pieces is None else deque(pieces)
         self.got: dict[int, bytes] = {}
         self.bad: list[int] = []

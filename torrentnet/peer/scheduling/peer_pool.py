@@ -1,9 +1,9 @@
-"""The other peers of a swarm as we know them: where they listen, how they are called, and whom to connect to next."""
+"""The known peers of a swarm: their addresses and names, and which of them to connect to next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp.lookup import LookupHolder
@@ -11,106 +11,106 @@ from torrentnet.wire.udp.lookup import LookupHolder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from torrentnet.peer.strategies.remote_peer import PeerConnection
+    from torrentnet.wire.peer.extension_protocol import ExtensionHandshake
 
-MAX_KNOWN = 1_000
-FIRST_RETRY, MAX_RETRY = 1.0, 30.0
+MAX_KNOWN: Final = 1_000
+FIRST_RETRY: Final = 1.0
+MAX_RETRY: Final = 30.0
 """Seconds until an address that failed is tried again; doubled each time."""
 
 
 @dataclass(slots=True)
 class _KnownPeer:
-    busy: bool = False
+    in_use: bool = False
     retry_at: float = 0.0
     pause: float = FIRST_RETRY
-    never: bool = False
+    excluded: bool = False
 
 
 class PeerPool:
-    """Endpoints that peers listen on, and their names. Bounded; those of one's own and of banned peers are kept out."""
+    """Listening addresses of peers, and their names. Bounded; the own address and banned peers are excluded."""
 
     def __init__(self, own: Endpoint) -> None:
         self._known: dict[Endpoint, _KnownPeer] = {}
         self._names: dict[Endpoint, str] = {}
         self._banned: set[bytes] = set()
-        self.never(own)
+        self.exclude(own)
 
-    def heard_of(self, endpoints: Iterable[Endpoint]) -> None:
-        """Somebody has named these."""
+    def add(self, endpoints: Iterable[Endpoint]) -> None:
+        """Add peers by address."""
         for endpoint in endpoints:
             self._get(endpoint)
 
-    def introduced(self, holders: Iterable[LookupHolder]) -> None:
-        """The tracker has named these, and has told how they are called."""
+    def add_holders(self, holders: Iterable[LookupHolder]) -> None:
+        """Add peers by address and name."""
         for holder in holders:
             self._names[holder.endpoint] = holder.name
             self._get(holder.endpoint)
 
     def name(self, endpoint: Endpoint) -> str:
-        """What a peer is called; its address where nobody has told."""
+        """Return a peer's name, or its address where the name is not known."""
         return self._names.get(endpoint, str(endpoint))
 
-    def holder(self, wire: PeerConnection) -> LookupHolder:
-        """Who is at the other end of a connection, as far as it has said who it is."""
-        extension = wire.protocol.remote_extension
-        endpoint = wire.endpoint
-        if not wire.protocol.initiator and extension is not None and extension.port:
+    def identify(self, endpoint: Endpoint, extension: ExtensionHandshake | None, *, outgoing: bool) -> LookupHolder:
+        """Return the name and the listening address of the peer at ``endpoint``, as far as it has sent them.
+
+        The address of an incoming connection (not ``outgoing``) has another port than the peer listens on.
+        """
+        if not outgoing and extension is not None and extension.port:
             endpoint = Endpoint(endpoint.ip, extension.port)
         name = self._names.get(endpoint) or (extension.name if extension is not None else "")
         return LookupHolder(endpoint, name or str(endpoint))
 
-    def next(self, most: int, now: float) -> Iterator[Endpoint]:
-        """At most ``most`` endpoints to connect to now; each counts as busy from here on."""
+    def take(self, count: int, now: float) -> Iterator[Endpoint]:
+        """Yield at most ``count`` addresses to connect to now; each is in use from then on."""
         for endpoint, known in self._known.items():
-            if most <= 0:
+            if count <= 0:
                 return
-            if not known.busy and not known.never and now >= known.retry_at:
-                known.busy = True
-                most -= 1
+            if not known.in_use and not known.excluded and now >= known.retry_at:
+                known.in_use = True
+                count -= 1
                 yield endpoint
 
     def due(self) -> float | None:
-        """When the next one can be tried."""
-        return min((k.retry_at for k in self._known.values() if not k.busy and not k.never), default=None)
+        """When the next address can be tried."""
+        return min((k.retry_at for k in self._known.values() if not k.in_use and not k.excluded), default=None)
 
     def connected(self, endpoint: Endpoint) -> None:
-        """There is a connection with this one, whoever opened it."""
+        """A connection to a peer is open, whoever opened it."""
         known = self._get(endpoint)
         if known is not None:
-            known.busy = True
+            known.in_use = True
 
-    def served(self, endpoint: Endpoint) -> None:
-        """It is of use: should it fail, it is tried again soon."""
+    def reset_pause(self, endpoint: Endpoint) -> None:
+        """A peer is useful: should it fail, it is retried soon."""
         if endpoint in self._known:
             self._known[endpoint].pause = FIRST_RETRY
 
-    def lost(self, endpoint: Endpoint, now: float) -> None:
-        """No connection, or none any more."""
+    def disconnected(self, endpoint: Endpoint, now: float) -> None:
+        """A connection was closed, or could not be opened."""
         known = self._known.get(endpoint)
         if known is not None:
-            known.busy = False
+            known.in_use = False
             known.retry_at = now + known.pause
             known.pause = min(known.pause * 2, MAX_RETRY)
 
-    def never(self, endpoint: Endpoint) -> None:
-        """Not this one, ever."""
+    def exclude(self, endpoint: Endpoint) -> None:
+        """Never connect to an address."""
         known = self._get(endpoint)
         if known is not None:
-            known.never = True
+            known.excluded = True
 
-    def ban(self, endpoint: Endpoint, wire: PeerConnection) -> None:
-        """Neither this endpoint nor whoever is at the other end of this connection, under any address."""
-        self.never(endpoint)
-        met = wire.protocol.remote_handshake
-        if met is not None:
-            self._banned.add(met.peer_id)
+    def ban(self, endpoint: Endpoint, peer_id: bytes) -> None:
+        """Exclude an address, and its peer under any other address."""
+        self.exclude(endpoint)
+        self._banned.add(peer_id)
 
     def is_banned(self, peer_id: bytes) -> bool:
-        """Whether it was said that this one is to be kept out."""
+        """Whether a peer is banned."""
         return peer_id in self._banned
 
     def _get(self, endpoint: Endpoint) -> _KnownPeer | None:
-        """Made where it is new; None where that would be too many."""
+        """Return the entry of an address, made where it is new; None where the pool is full."""
         if endpoint not in self._known and len(self._known) < MAX_KNOWN:
             self._known[endpoint] = _KnownPeer()
         return self._known.get(endpoint)

@@ -1,39 +1,41 @@
-"""An upload limit: bytes may be sent as fast as a bucket fills."""
+"""The upload limit: a token bucket."""
 
 from __future__ import annotations
 
-UNLIMITED_BUDGET = 1 << 20
-"""Bytes that one connection may send at a turn without a limit, so that all get theirs."""
-_BURST_SECONDS = 0.05
-_MIN_BURST = 4 * 1024
-MIN_PAUSE = 0.01
-"""Seconds between two fillings that are worth waking up for."""
+from typing import Final
+
+UNLIMITED_BUDGET: Final = 1 << 20
+"""Bytes that one connection may send at a time without a limit, so that every connection gets its turn."""
+_BURST_SECONDS: Final = 0.05
+_MIN_BURST: Final = 4 * 1024
+MIN_PAUSE: Final = 0.01
+"""Seconds that are worth waking up for."""
 
 
 class RateLimit:
-    """A token bucket. ``rate`` is bytes a second; None is no limit."""
+    """A token bucket. ``rate`` is in bytes a second; None for no limit."""
 
     def __init__(self, rate: float | None, now: float) -> None:
         self._rate = rate
         self._tokens = 0.0
-        self._filled = now
+        self._filled_at = now
 
     def budget(self, now: float) -> int:
-        """Bytes that may be sent now."""
+        """Return the bytes that may be sent now."""
         if self._rate is None:
             return UNLIMITED_BUDGET
         burst = max(self._rate * _BURST_SECONDS, _MIN_BURST)
-        self._tokens = min(burst, self._tokens + (now - self._filled) * self._rate)
-        self._filled = now
+        self._tokens = min(burst, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
         return max(0, int(self._tokens))
 
     def spend(self, count: int) -> None:
-        """``count`` bytes were sent."""
+        """Count sent bytes."""
         if self._rate is not None:
             self._tokens -= count
 
     def pause(self) -> float:
-        """Seconds until sending is worth while again, after the budget was used up."""
+        """Return the seconds until sending is worthwhile again, after the budget was spent."""
         if self._rate is None:
             return 0.0
         return max(MIN_PAUSE, -self._tokens / self._rate)

@@ -1,59 +1,63 @@
-"""How fast a source's bytes come: of late, over the last seconds, and while a piece was coming."""
+"""How fast the data of one source comes: recently, over the last seconds, and during each piece.
+
+Tested by tests/unit/peer/transfer/test_source_fetcher.py.
+"""
 
 from __future__ import annotations
 
-SAMPLE_INTERVAL = 0.25
-"""Seconds between two looks at the rate."""
-SLOW_WINDOW = 3.0
+from typing import Final
+
+SAMPLE_INTERVAL: Final = 0.25
+SLOW_WINDOW: Final = 3.0
 """Seconds over which a source must be slow to count as slow."""
 
 
 class RateMeter:
-    """Bytes a second of one source. Each method takes the bytes received so far, and the time."""
+    """Rates of one source, in bytes a second. ``received`` is the number of bytes received so far."""
 
     def __init__(self) -> None:
         self.rate = 0.0
-        """Of late, while something was asked for; 0 until it was looked at."""
-        self.speed = 0.0
-        """At which the last pieces came, once they had begun to; 0 while none has."""
-        self._last: tuple[float, int] = (0.0, 0)
+        """Recent rate while requests were open; 0 until it is measured."""
+        self.piece_rate = 0.0
+        """Rate of the last pieces from their first block to their last; 0 until it is measured."""
+        self._sampled: tuple[float, int] = (0.0, 0)
         self._slow_since: tuple[float, int] | None = None
 
-    def begin(self, received: int, now: float) -> None:
-        """Something is asked for, and nothing was before."""
-        self._last = (now, received)
+    def restart(self, received: int, now: float) -> None:
+        """A request is open, after none was."""
+        self._sampled = (now, received)
 
-    def look(self, received: int, now: float) -> None:
-        """A block has come."""
-        since, then = self._last
+    def sample(self, received: int, now: float) -> None:
+        """A block was received."""
+        since, before = self._sampled
         if now - since < SAMPLE_INTERVAL:
             return
-        seen = (received - then) / (now - since)
-        self.rate = seen if not self.rate else (self.rate + seen) / 2
-        self._last = (now, received)
+        measured = (received - before) / (now - since)
+        self.rate = measured if not self.rate else (self.rate + measured) / 2
+        self._sampled = (now, received)
 
-    def came(self, count: int, seconds: float) -> None:
-        """``count`` bytes of a piece came in so many seconds, one right after the other."""
-        seen = count / max(seconds, 1e-6)
-        self.speed = (self.speed + seen) / 2 if self.speed else seen
+    def piece_received(self, count: int, elapsed: float) -> None:
+        """``count`` bytes of a piece came in ``elapsed`` seconds."""
+        measured = count / max(elapsed, 1e-6)
+        self.piece_rate = (self.piece_rate + measured) / 2 if self.piece_rate else measured
 
     def idle(self) -> None:
-        """It has nothing to send: what comes now tells nothing."""
+        """The source has nothing to send: its rate means nothing."""
         self._slow_since = None
 
-    def slow(self, received: int, least: float, now: float) -> float | None:
-        """Bytes a second over the last seconds, if they are below ``least`` and it was never idle meanwhile."""
+    def slow_rate(self, received: int, min_rate: float, now: float) -> float | None:
+        """Return the rate over the last seconds if it is below ``min_rate`` and the source was never idle."""
         if self._slow_since is None:
             self._slow_since = (now, received)
             return None
-        since, then = self._slow_since
-        # Not "now - since": when it is due, rounding must not say that it is not.
+        since, before = self._slow_since
+        # Not "now - since": rounding must not make a due check early.
         if now < since + SLOW_WINDOW:
             return None
-        rate = (received - then) / (now - since)
+        rate = (received - before) / (now - since)
         self._slow_since = (now, received)
-        return rate if rate < least else None
+        return rate if rate < min_rate else None
 
     def slow_due(self) -> float | None:
-        """When :meth:`slow` can tell."""
+        """When :meth:`slow_rate` returns the next rate."""
         return None if self._slow_since is None else self._slow_since[0] + SLOW_WINDOW

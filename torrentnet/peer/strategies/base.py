@@ -1,4 +1,8 @@
-"""``get``, from a file's name to a seed of that file: what both strategies share, as a state machine without I/O."""
+"""``get``, from a file's name to a seed of that file: what both strategies share, as a state machine without I/O.
+
+Tested by tests/unit/peer/strategies/test_single.py.
+Tested by tests/unit/peer/strategies/test_swarm.py.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +74,7 @@ class BaseDownload(ABC):
         self._obstacle = "the tracker does not answer"
         task.session.lookup(task.name, 0, now)
 
-    # What strategies differ in
+    # -- what strategies differ in -----------------------------------------------------------------
 
     @property
     @abstractmethod
@@ -105,7 +109,7 @@ class BaseDownload(ABC):
     def _check(self, now: float) -> None:
         """Apply the time-outs of :attr:`Phase.FETCHING`; may be called early."""
 
-    # Time
+    # -- time --------------------------------------------------------------------------------------
 
     def due(self) -> float | None:
         """When to call :meth:`tick` next."""
@@ -124,7 +128,7 @@ class BaseDownload(ABC):
         elif self.phase is Phase.FETCHING:
             self._check(now)
 
-    # Tracker
+    # -- tracker -----------------------------------------------------------------------------------
 
     @property
     def info_hash(self) -> bytes:
@@ -189,7 +193,7 @@ class BaseDownload(ABC):
         self.phase = Phase.LOOKING_UP
         self._session.lookup(self.name, self._request, now)
 
-    # File
+    # -- file --------------------------------------------------------------------------------------
 
     def _open_part(self, info: Info) -> None:
         if not self._opening:
@@ -243,7 +247,7 @@ class BaseDownload(ABC):
         """An effect on the file failed."""
         self._fail(error.message, now, hint=error.hint)
 
-    # End
+    # -- end ---------------------------------------------------------------------------------------
 
     def _finish(self, now: float) -> None:
         self._stop_fetching(now)

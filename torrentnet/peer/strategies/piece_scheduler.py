@@ -2,6 +2,8 @@
 
 Each piece is requested from one peer; in the endgame, also from peers that would send it sooner. The choice of the
 next piece is :mod:`torrentnet.peer.scheduling.piece_picker`'s.
+
+Tested by tests/unit/peer/strategies/test_swarm.py.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class PieceScheduler:
         """Whether every missing piece is requested: the endgame."""
         return self._picker.all_requested
 
-    # Availability
+    # -- availability ------------------------------------------------------------------------------
 
     def count_held(self, peer: RemotePeer) -> None:
         """Count the pieces that a peer holds by now."""
@@ -88,7 +90,7 @@ class PieceScheduler:
         if peer.counted is not None:
             self._picker.remove_holder(peer.counted)
 
-    # Requests
+    # -- requests ----------------------------------------------------------------------------------
 
     def next_piece(self, peer: RemotePeer, held: PieceSet, now: float) -> int | None:
         """Return the piece to request from a peer that holds ``held``.
@@ -151,7 +153,7 @@ class PieceScheduler:
             if not peer.fetcher.interested and held is not None and self._picker.any_unrequested(held):
                 peer.fetcher.set_interested()
 
-    # Received pieces
+    # -- received pieces ---------------------------------------------------------------------------
 
     def received(self, peer: RemotePeer, piece: PieceReceived, now: float) -> bool:
         """Keep a complete piece of a peer until it is written; False where no one waits for it any more."""

@@ -1,4 +1,7 @@
-"""A peer that a ``swarm`` download fetches from, and the connection to that peer."""
+"""A peer that a ``swarm`` download fetches from, and the connection to that peer.
+
+Tested by tests/unit/peer/strategies/test_swarm.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from torrentnet.peer.transfer.fetcher import PieceFetcher
+    from torrentnet.peer.transfer.exchange_fetcher import ExchangeFetcher
     from torrentnet.peer.transfer.protocol import PeerProtocol
     from torrentnet.peer.transfer.upload import Upload
     from torrentnet.wire.endpoint import Endpoint
@@ -40,7 +43,7 @@ class RemotePeer:
     """The peer at the other end of a connection."""
 
     connection: PeerConnection
-    fetcher: PieceFetcher
+    fetcher: ExchangeFetcher
     holder: LookupHolder
     """Its name and the address that it listens on."""
     counted: PieceSet | None = None

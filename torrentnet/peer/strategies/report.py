@@ -1,4 +1,7 @@
-"""What a download tells: event lines for everybody, and the peer's own request log. No decision is made here."""
+"""What a download tells: event lines for everybody, and the peer's own request log. No decision is made here.
+
+Tested by tests/unit/peer/strategies/test_single.py.
+"""
 
 from __future__ import annotations
 

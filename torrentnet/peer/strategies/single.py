@@ -13,8 +13,8 @@ from torrentnet.peer.scheduling.source_selector import SourceSelector
 from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.strategies.base import MAX_RETRY_PAUSE, BaseDownload, Phase
 from torrentnet.peer.strategies.effects import MAX_VERIFYING, Connect, Disconnect, WritePiece
-from torrentnet.peer.transfer.fetcher import PieceFetcher
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived, SourceError
+from torrentnet.peer.transfer.source_fetcher import SourceFetcher
 from torrentnet.wire.errors import RemoteError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class SingleDownload(BaseDownload):
         self.source: LookupHolder | None = None
         """The peer that sends the pieces now."""
         self._selector = SourceSelector(rng)
-        self._fetcher: PieceFetcher | None = None
+        self._fetcher: SourceFetcher | None = None
         self._pieces: _Pieces | None = None
         self._buffers = BufferPool()
         self._faster_lookup_at = now
@@ -69,19 +69,19 @@ class SingleDownload(BaseDownload):
         """Bytes of the requested blocks that are not completely here."""
         return 0 if self._fetcher is None else self._fetcher.pipeline.in_flight
 
-    # Source
+    # -- source ------------------------------------------------------------------------------------
 
     def _holders_found(self, holders: tuple[LookupHolder, ...], now: float) -> None:
-        self._selector.named(holders)
+        self._selector.replace(holders)
         self._connect_next(now)
 
     def _holders_refreshed(self, result: LookupResult, now: float) -> None:
         if self.phase is Phase.FETCHING and self.source is not None and result.found.info_hash == self.info_hash:
             current = self.source.endpoint
-            self._selector.newly_named(holder for holder in result.holders if holder.endpoint != current)
+            self._selector.replace_with_new(holder for holder in result.holders if holder.endpoint != current)
 
     def _connect_next(self, now: float) -> None:
-        selected = self._selector.pick()
+        selected = self._selector.select()
         if selected is None:
             self._pause(now)
             return
@@ -95,8 +95,14 @@ class SingleDownload(BaseDownload):
         if self.phase is not Phase.CONNECTING:
             return
         self.phase = Phase.FETCHING
-        self._fetcher = PieceFetcher(
-            protocol, self.info_hash, self.info, self._next_piece, self._timeouts.stall, now, now, self._buffers
+        self._fetcher = SourceFetcher(
+            protocol,
+            self.info_hash,
+            self.info,
+            self._next_piece,
+            self._timeouts.stall,
+            now,
+            buffers=self._buffers,
         )
         if self.store is not None:
             self._fetcher.start(self.store.info, now)
@@ -131,7 +137,7 @@ class SingleDownload(BaseDownload):
         self.source = None
         self.effects.append(Disconnect())
 
-    # Pieces
+    # -- pieces ------------------------------------------------------------------------------------
 
     def _handle_received(self, result: FetcherEvent) -> None:
         assert self.source is not None
@@ -176,7 +182,7 @@ class SingleDownload(BaseDownload):
                 return piece
         return None
 
-    def _with_fetcher(self, step: Callable[[PieceFetcher], None], now: float) -> None:
+    def _with_fetcher(self, step: Callable[[SourceFetcher], None], now: float) -> None:
         if self._fetcher is None:
             return
         try:
@@ -184,7 +190,7 @@ class SingleDownload(BaseDownload):
         except RemoteError as error:
             self.source_failed(error.message, now)
 
-    # Time
+    # -- time --------------------------------------------------------------------------------------
 
     def _check_due(self) -> float | None:
         return self._fetcher.due() if self._fetcher is not None else None
@@ -192,14 +198,14 @@ class SingleDownload(BaseDownload):
     def _check(self, now: float) -> None:
         self._with_fetcher(lambda fetcher: self._check_source(fetcher, now), now)
 
-    def _check_source(self, fetcher: PieceFetcher, now: float) -> None:
+    def _check_source(self, fetcher: SourceFetcher, now: float) -> None:
         fetcher.check(now)
         if fetcher.idle and self._pieces is not None and self._pieces.missing and not self._pieces.verifying:
             raise SourceError("lacks the pieces that are missing here")
         rate = fetcher.slow_rate(self._timeouts.min_rate, now)
         if rate is None:
             return
-        if self._selector.any_left:
+        if self._selector.any_untried:
             raise SourceError(f"slow: {rate / 1024:.1f} KiB/s where {self._timeouts.min_rate / 1024:g} are expected")
         self._look_up_faster_source(now)
 

@@ -16,7 +16,7 @@ from torrentnet.peer.strategies.effects import CloseConnection, Dial, WritePiece
 from torrentnet.peer.strategies.piece_scheduler import PieceScheduler
 from torrentnet.peer.strategies.remote_peer import RemotePeer, request_metadata
 from torrentnet.peer.tracker_client.session import PeersReceived
-from torrentnet.peer.transfer.fetcher import PieceFetcher
+from torrentnet.peer.transfer.exchange_fetcher import ExchangeFetcher
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived
 from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.peer.extension_protocol import ExtensionHandshake
@@ -76,7 +76,7 @@ class SwarmDownload(BaseDownload):
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         return ", ".join(names[:8]) + more
 
-    # Peers
+    # -- peers -------------------------------------------------------------------------------------
 
     def _holders_found(self, holders: tuple[LookupHolder, ...], now: float) -> None:
         if self._swarm is None:
@@ -85,20 +85,20 @@ class SwarmDownload(BaseDownload):
         self.phase = Phase.FETCHING
         self._peer_requests_at = [now + delay for delay in PEER_REQUEST_DELAYS]
         self._event_at = now
-        self._pool.introduced(holders)
+        self._pool.add_holders(holders)
         if self.info is not None:
             self._open_part(self.info)
         self._dial(now)
 
     def _holders_refreshed(self, result: LookupResult, now: float) -> None:
-        self._pool.heard_of(holder.endpoint for holder in result.holders)
+        self._pool.add(holder.endpoint for holder in result.holders)
 
     def handle_session_event(self, event: SessionEvent, now: float) -> None:
         """See :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
         if not isinstance(event, PeersReceived):
             super().handle_session_event(event, now)
             return
-        self._pool.heard_of(event.peers)
+        self._pool.add(event.peers)
         if self.phase is Phase.FETCHING:
             self._dial(now)
 
@@ -106,11 +106,11 @@ class SwarmDownload(BaseDownload):
         if self._swarm is None:
             return
         room = min(MAX_DIALS, MAX_REMOTE_PEERS - len(self._peers))
-        self.effects.extend(Dial(endpoint) for endpoint in self._pool.next(room, now))
+        self.effects.extend(Dial(endpoint) for endpoint in self._pool.take(room, now))
 
     def dial_failed(self, endpoint: Endpoint, reason: str, now: float) -> None:
         """A connection could not be opened."""
-        self._pool.lost(endpoint, now)
+        self._pool.disconnected(endpoint, now)
         self._obstacle = f"{self._pool.name(endpoint)}: {reason}"
 
     def _add_peer(self, connection: PeerConnection, handshake: Handshake, now: float) -> None:
@@ -135,24 +135,26 @@ class SwarmDownload(BaseDownload):
                 return None
             return scheduler.next_piece(peer, held, self._event_at)
 
-        fetcher = PieceFetcher(
+        fetcher = ExchangeFetcher(
             protocol,
             self.info_hash,
             self.info,
             next_piece,
             self._timeouts.stall,
             now,
-            now,
-            self._buffers,
+            buffers=self._buffers,
             remote_pieces=connection.upload.remote_pieces,
-            exchange=True,
         )
-        peer = RemotePeer(connection, fetcher, self._pool.holder(connection))
+        peer = RemotePeer(connection, fetcher, self._identify(connection))
         self._peers[connection] = peer
         if self._scheduler is not None and self.store is not None:
             fetcher.start(self.store.info, now)
         if protocol.initiator:
             self._pool.connected(connection.endpoint)
+
+    def _identify(self, connection: PeerConnection) -> LookupHolder:
+        protocol = connection.protocol
+        return self._pool.identify(connection.endpoint, protocol.remote_extension, outgoing=protocol.initiator)
 
     def _find_peer(self, peer_id: bytes) -> RemotePeer | None:
         for peer in self._peers.values():
@@ -167,7 +169,7 @@ class SwarmDownload(BaseDownload):
         self._closing.add(connection)
         self.effects.append(CloseConnection(connection, reason))
 
-    # Events of peers
+    # -- events of peers ---------------------------------------------------------------------------
 
     def handle_peer_event(self, connection: PeerConnection, event: PeerProtocolEvent, now: float) -> None:
         """React to an event of a connection that the serving side has handled already.
@@ -190,7 +192,7 @@ class SwarmDownload(BaseDownload):
         elif isinstance(event, ExtensionHandshake):
             if peer.holder.endpoint == connection.endpoint:
                 # Once: a peer that sends port after port must not fill the pool.
-                peer.holder = self._pool.holder(connection)
+                peer.holder = self._identify(connection)
                 self._pool.connected(peer.holder.endpoint)
             self._request_metadata(now)
         elif isinstance(event, Have) and scheduler is not None:
@@ -223,10 +225,10 @@ class SwarmDownload(BaseDownload):
             # Of two connections with the same peer, the other one may stay.
             stays = any(other.holder.endpoint == connection.endpoint for other in self._peers.values())
             if connection.protocol.initiator and not stays:
-                self._pool.lost(connection.endpoint, now)
+                self._pool.disconnected(connection.endpoint, now)
             return
         peer.fetcher.ready = False
-        self._pool.lost(peer.holder.endpoint, now)
+        self._pool.disconnected(peer.holder.endpoint, now)
         if self.phase is not Phase.FETCHING:
             return
         self._obstacle = f"{peer.holder.name}: {reason}"
@@ -240,7 +242,7 @@ class SwarmDownload(BaseDownload):
         if self._scheduler is not None:
             self._scheduler.release(peer, now)
 
-    # Pieces
+    # -- pieces ------------------------------------------------------------------------------------
 
     def _part_ready(self, now: float) -> None:
         assert self.store is not None
@@ -251,14 +253,14 @@ class SwarmDownload(BaseDownload):
             self._start_fetching(peer, self._scheduler, self.store.info, now)
 
     def _start_fetching(self, peer: RemotePeer, scheduler: PieceScheduler, info: Info, now: float) -> None:
-        def step(fetcher: PieceFetcher) -> None:
+        def step(fetcher: ExchangeFetcher) -> None:
             fetcher.remote_pieces.set_piece_count(info.pieces)
             scheduler.count_held(peer)
             fetcher.start(info, now)
 
         self._with_fetcher(peer, step, now)
 
-    def _with_fetcher(self, peer: RemotePeer, step: Callable[[PieceFetcher], None], now: float) -> None:
+    def _with_fetcher(self, peer: RemotePeer, step: Callable[[ExchangeFetcher], None], now: float) -> None:
         try:
             step(peer.fetcher)
         except RemoteError as error:
@@ -276,7 +278,7 @@ class SwarmDownload(BaseDownload):
             self._discard_piece(piece, written, scheduler, now)
             return
         written.peer.verified_pieces += 1
-        self._pool.served(written.holder.endpoint)
+        self._pool.reset_pause(written.holder.endpoint)
         self._piece_verified(written.holder, piece, written.elapsed, now)
         if self.phase is Phase.FETCHING:
             for peer in list(self._peers.values()):
@@ -286,9 +288,12 @@ class SwarmDownload(BaseDownload):
         assert self.store is not None
         self._report.piece_discarded(written.holder, piece, self.store.info.piece_size(piece), written.elapsed)
         scheduler.put_back(piece)
-        self._pool.ban(written.holder.endpoint, written.peer.connection)
-        if written.peer.connection in self._peers:
-            self._close(written.peer.connection, f"sent piece {piece} with a wrong hash", now)
+        connection = written.peer.connection
+        handshake = connection.protocol.remote_handshake
+        assert handshake is not None
+        self._pool.ban(written.holder.endpoint, handshake.peer_id)
+        if connection in self._peers:
+            self._close(connection, f"sent piece {piece} with a wrong hash", now)
         scheduler.renew_interest()
 
     def _stop_fetching(self, now: float) -> None:
@@ -301,7 +306,7 @@ class SwarmDownload(BaseDownload):
                 peer.fetcher.cancel(piece, now)
             peer.fetcher.set_interested(interested=False)
 
-    # Time
+    # -- time --------------------------------------------------------------------------------------
 
     def _check_due(self) -> float | None:
         return self._check_at

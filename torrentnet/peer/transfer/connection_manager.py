@@ -72,7 +72,7 @@ class ConnectionManager:
         self._rate_limit = rate_limit
         self._on_report = on_report
         self._identity = identity or LocalIdentity()
-        self._uplink = Uplink(rng or random.SystemRandom(), now)
+        self._uplink: Uplink[Connection] = Uplink(rng or random.SystemRandom(), now)
         self._connections: dict[socket.socket, Connection] = {}
         self._receivers: FairQueue[Connection] = FairQueue()
         self._expiry_check_at = 0.0
@@ -300,7 +300,7 @@ class ConnectionManager:
         if waits and (held_back or (count >= budget and self._rate_limit.pause())):
             # No room, or no tokens: the clock says when to go on, not the socket.
             if held_back:
-                self._room_at = min(self._room_at or now + 60, now + self._uplink.step)
+                self._room_at = min(self._room_at or now + 60, now + self._uplink.poll_interval)
             else:
                 self._tokens_at = min(self._tokens_at or now + 60, now + self._rate_limit.pause())
             waits = False

@@ -182,7 +182,7 @@ class RequestPipeline:
             partial.first_block = now, partial.missing
         elif not partial.missing:
             since, then = partial.first_block
-            self.meter.came(then, now - since)
+            self.meter.piece_received(then, now - since)
 
     def time_to_complete(self, piece: int, now: float) -> float:
         """Seconds until one of :attr:`pieces` is here, if it goes on as it did; infinite where nothing tells."""
@@ -195,7 +195,7 @@ class RequestPipeline:
             if one == piece:
                 break
         first = next(iter(self._partials.values()))
-        speed = self.meter.speed
+        speed = self.meter.piece_rate
         if first.first_block is not None:
             since, then = first.first_block
             if now - since > MIN_SPEED_SAMPLE:
@@ -205,4 +205,4 @@ class RequestPipeline:
     def time_to_fetch(self, size: int) -> float:
         """Seconds for ``size`` bytes more of it; infinite where nothing tells."""
         missing = sum(partial.missing for partial in self._partials.values())
-        return (missing + size) / self.meter.speed if self.meter.speed else math.inf
+        return (missing + size) / self.meter.piece_rate if self.meter.piece_rate else math.inf

@@ -67,7 +67,7 @@ def test_whoever_has_waited_too_long_comes_first_however_rich() -> None:
 
 def test_much_is_promised_before_the_uplink_is_known() -> None:
     pace = SendRate(0.0)
-    assert pace.ahead() == INITIAL_LOOKAHEAD_BYTES
+    assert pace.lookahead() == INITIAL_LOOKAHEAD_BYTES
 
 
 def test_what_leaves_at_once_says_nothing_of_the_rate() -> None:
@@ -75,9 +75,9 @@ def test_what_leaves_at_once_says_nothing_of_the_rate() -> None:
     pace = SendRate(0.0)
     for step in range(1, 50):
         pace.sent(200)
-        pace.look(step * 0.1, busy=False)
+        pace.update(step * 0.1, busy=False)
     assert pace.rate == 0
-    assert pace.ahead() == INITIAL_LOOKAHEAD_BYTES
+    assert pace.lookahead() == INITIAL_LOOKAHEAD_BYTES
 
 
 def measured(rate: float, seconds: float = 3.0, *, pace: SendRate | None = None, now: float = 0.0) -> SendRate:
@@ -86,7 +86,7 @@ def measured(rate: float, seconds: float = 3.0, *, pace: SendRate | None = None,
     step = 0.01
     for number in range(1, round(seconds / step) + 1):
         pace.sent(round(rate * step))
-        pace.look(now + number * step, busy=True)
+        pace.update(now + number * step, busy=True)
     return pace
 
 
@@ -94,13 +94,13 @@ def measured(rate: float, seconds: float = 3.0, *, pace: SendRate | None = None,
 def test_the_rate_of_a_busy_uplink_is_found(rate: float) -> None:
     pace = measured(rate)
     assert pace.rate == pytest.approx(rate, rel=0.15)
-    assert MIN_LOOKAHEAD_BYTES <= pace.ahead() <= MAX_LOOKAHEAD_BYTES
+    assert MIN_LOOKAHEAD_BYTES <= pace.lookahead() <= MAX_LOOKAHEAD_BYTES
 
 
 def test_what_is_promised_follows_the_rate_within_bounds() -> None:
-    assert measured(1_000.0).ahead() == MIN_LOOKAHEAD_BYTES
-    assert measured(1e6).ahead() == pytest.approx(200_000, rel=0.15)
-    assert measured(1e9).ahead() == MAX_LOOKAHEAD_BYTES
+    assert measured(1_000.0).lookahead() == MIN_LOOKAHEAD_BYTES
+    assert measured(1e6).lookahead() == pytest.approx(200_000, rel=0.15)
+    assert measured(1e9).lookahead() == MAX_LOOKAHEAD_BYTES
 
 
 def test_the_first_measure_is_early() -> None:
@@ -112,7 +112,7 @@ def test_idle_moments_do_not_make_an_uplink_look_slow() -> None:
     before = pace.rate
     for step in range(1, 100):
         pace.sent(100)
-        pace.look(3.0 + step * 0.1, busy=False)
+        pace.update(3.0 + step * 0.1, busy=False)
     assert pace.rate == before
 
 
@@ -137,6 +137,6 @@ def test_whatever_happens_it_stays_within_bounds(looks: list[tuple[float, int, b
     for pause, count, busy in looks:
         now += pause
         pace.sent(count)
-        pace.look(now, busy=busy)
+        pace.update(now, busy=busy)
         assert pace.rate >= 0
-        assert MIN_LOOKAHEAD_BYTES <= pace.ahead() <= MAX_LOOKAHEAD_BYTES
+        assert MIN_LOOKAHEAD_BYTES <= pace.lookahead() <= MAX_LOOKAHEAD_BYTES

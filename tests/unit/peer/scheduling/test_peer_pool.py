@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pytest
 
 from torrentnet.peer.scheduling.peer_pool import FIRST_RETRY, MAX_KNOWN, MAX_RETRY, PeerPool
-from torrentnet.peer.transfer.protocol import PeerProtocol
-from torrentnet.peer.transfer.upload import Upload
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.peer.extension_protocol import ExtensionHandshake
-from torrentnet.wire.peer.handshake import Handshake
 from torrentnet.wire.udp.lookup import LookupHolder
 
 OWN = Endpoint("198.18.0.9", 6881)
@@ -21,33 +16,32 @@ ONE, TWO = Endpoint("198.18.0.10", 6881), Endpoint("198.18.0.11", 6881)
 @pytest.fixture
 def known() -> PeerPool:
     made = PeerPool(OWN)
-    made.heard_of([ONE, TWO, OWN, ONE])
+    made.add([ONE, TWO, OWN, ONE])
     return made
 
 
 def test_each_is_dialled_once_and_never_oneself(known: PeerPool) -> None:
-    assert list(known.next(9, 0.0)) == [ONE, TWO]
-    assert list(known.next(9, 100.0)) == []
-    known.heard_of([ONE, TWO])
-    assert list(known.next(9, 100.0)) == []
+    assert list(known.take(9, 0.0)) == [ONE, TWO]
+    assert list(known.take(9, 100.0)) == []
+    known.add([ONE, TWO])
+    assert list(known.take(9, 100.0)) == []
 
 
 def test_no_more_than_there_is_room_for(known: PeerPool) -> None:
-    assert list(known.next(0, 0.0)) == []
-    assert list(known.next(-3, 0.0)) == []
-    assert list(known.next(1, 0.0)) == [ONE]
-    assert list(known.next(1, 0.0)) == [TWO]
+    assert list(known.take(0, 0.0)) == []
+    assert list(known.take(-3, 0.0)) == []
+    assert list(known.take(1, 0.0)) == [ONE]
+    assert list(known.take(1, 0.0)) == [TWO]
 
 
 def test_one_that_failed_is_tried_again_later_and_later(known: PeerPool) -> None:
     now, pauses = 0.0, []
     for _ in range(8):
-        assert ONE in list(known.next(9, now))
-        known.lost(ONE, now)
-        due = known.due()
-        assert due is not None
+        assert ONE in list(known.take(9, now))
+        known.disconnected(ONE, now)
+        due = known._known[ONE].retry_at
         pauses.append(due - now)
-        assert ONE not in list(known.next(9, due - 0.01))
+        assert ONE not in list(known.take(9, due - 0.01))
         now = due
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
     assert (pauses[0], pauses[-1]) == (FIRST_RETRY, MAX_RETRY)
@@ -55,98 +49,77 @@ def test_one_that_failed_is_tried_again_later_and_later(known: PeerPool) -> None
 
 def test_one_that_was_of_use_is_tried_again_soon(known: PeerPool) -> None:
     for _ in range(5):
-        known.lost(ONE, 0.0)
-    known.served(ONE)
-    known.lost(ONE, 100.0)
-    assert ONE in list(known.next(9, 100.0 + FIRST_RETRY))
+        known.disconnected(ONE, 0.0)
+    known.reset_pause(ONE)
+    known.disconnected(ONE, 100.0)
+    assert ONE in list(known.take(9, 100.0 + FIRST_RETRY))
 
 
 def test_who_has_come_to_us_is_not_dialled(known: PeerPool) -> None:
     known.connected(ONE)
     stranger = Endpoint("198.18.0.12", 6881)
     known.connected(stranger)
-    known.heard_of([stranger])
-    assert list(known.next(9, 0.0)) == [TWO]
+    known.add([stranger])
+    assert list(known.take(9, 0.0)) == [TWO]
     # Gone, it is known.
-    known.lost(stranger, 0.0)
-    assert list(known.next(9, FIRST_RETRY)) == [stranger]
+    known.disconnected(stranger, 0.0)
+    assert list(known.take(9, FIRST_RETRY)) == [stranger]
 
 
 def test_never_is_never(known: PeerPool) -> None:
-    known.never(ONE)
-    known.heard_of([ONE])
-    known.lost(ONE, 0.0)
-    known.served(ONE)
-    assert list(known.next(9, 1_000.0)) == [TWO]
-    known.lost(TWO, 1_000.0)
-    assert known.due() == 1_000.0 + FIRST_RETRY
+    known.exclude(ONE)
+    known.add([ONE])
+    known.disconnected(ONE, 0.0)
+    known.reset_pause(ONE)
+    assert list(known.take(9, 1_000.0)) == [TWO]
+    known.disconnected(TWO, 1_000.0)
+    assert list(known.take(9, 1_000.0 + FIRST_RETRY)) == [TWO]
 
 
 def test_strangers_do_no_harm(known: PeerPool) -> None:
-    known.lost(Endpoint("1.2.3.4", 5), 0.0)
-    known.served(Endpoint("1.2.3.4", 5))
-    assert list(known.next(9, 0.0)) == [ONE, TWO]
-
-
-def test_nothing_due_while_all_are_busy() -> None:
-    assert PeerPool(OWN).due() is None
+    known.disconnected(Endpoint("1.2.3.4", 5), 0.0)
+    known.reset_pause(Endpoint("1.2.3.4", 5))
+    assert list(known.take(9, 0.0)) == [ONE, TWO]
 
 
 def test_it_is_bounded(known: PeerPool) -> None:
     many = [Endpoint(f"10.0.{n // 250}.{n % 250}", 1) for n in range(2 * MAX_KNOWN)]
-    known.heard_of(many)
+    known.add(many)
     for endpoint in many:
         known.connected(endpoint)
-        known.never(Endpoint(endpoint.ip, 2))
-        known.lost(endpoint, 0.0)
+        known.exclude(Endpoint(endpoint.ip, 2))
+        known.disconnected(endpoint, 0.0)
     assert len(known._known) == MAX_KNOWN
-    assert len(list(known.next(10 * MAX_KNOWN, 1e9))) == MAX_KNOWN - 1
-
-
-class Line(NamedTuple):
-    """A connection."""
-
-    endpoint: Endpoint
-    protocol: PeerProtocol
-    upload: Upload
-
-
-def wire(endpoint: Endpoint, *, initiator: bool, peer_id: bytes = b"") -> Line:
-    """A connection, where the other side has said its peer id or nothing yet."""
-    protocol = PeerProtocol(bytes(20), b"o" * 20, initiator=initiator)
-    if peer_id:
-        protocol.remote_handshake = Handshake(bytes(20), peer_id)
-    return Line(endpoint, protocol, Upload(protocol, None, 0.0))
+    assert len(list(known.take(10 * MAX_KNOWN, 1e9))) == MAX_KNOWN - 1
 
 
 def test_whoever_we_dialled_is_where_we_dialled() -> None:
     known = PeerPool(OWN)
     assert known.name(ONE) == "198.18.0.10:6881"
-    known.introduced([LookupHolder(ONE, "seeder-1")])
+    known.add_holders([LookupHolder(ONE, "seeder-1")])
     assert known.name(ONE) == "seeder-1"
-    assert list(known.next(9, 0.0)) == [ONE]
-    end = wire(ONE, initiator=True)
-    assert known.holder(end) == LookupHolder(ONE, "seeder-1")
-    end.protocol.remote_extension = ExtensionHandshake(name="another", port=1)
-    assert known.holder(end) == LookupHolder(ONE, "seeder-1")
-    assert known.holder(wire(TWO, initiator=True)) == LookupHolder(TWO, "198.18.0.11:6881")
+    assert list(known.take(9, 0.0)) == [ONE]
+    assert known.identify(ONE, None, outgoing=True) == LookupHolder(ONE, "seeder-1")
+    extension = ExtensionHandshake(name="another", port=1)
+    assert known.identify(ONE, extension, outgoing=True) == LookupHolder(ONE, "seeder-1")
+    assert known.identify(TWO, None, outgoing=True) == LookupHolder(TWO, "198.18.0.11:6881")
 
 
 def test_whoever_dialled_us_is_where_it_says_that_it_listens() -> None:
     known = PeerPool(OWN)
-    known.introduced([LookupHolder(ONE, "seeder-1")])
-    end = wire(Endpoint(ONE.ip, 40_001), initiator=False)
-    assert known.holder(end) == LookupHolder(Endpoint(ONE.ip, 40_001), f"{ONE.ip}:40001")
-    end.protocol.remote_extension = ExtensionHandshake(name="leecher-1", port=7000)
-    assert known.holder(end) == LookupHolder(Endpoint(ONE.ip, 7000), "leecher-1")
+    known.add_holders([LookupHolder(ONE, "seeder-1")])
+    incoming = Endpoint(ONE.ip, 40_001)
+    assert known.identify(incoming, None, outgoing=False) == LookupHolder(Endpoint(ONE.ip, 40_001), f"{ONE.ip}:40001")
+    extension = ExtensionHandshake(name="leecher-1", port=7000)
+    assert known.identify(incoming, extension, outgoing=False) == LookupHolder(Endpoint(ONE.ip, 7000), "leecher-1")
     # What the tracker calls it comes before what it calls itself.
-    end.protocol.remote_extension = ExtensionHandshake(name="leecher-1", port=ONE.port)
-    assert known.holder(end) == LookupHolder(ONE, "seeder-1")
+    extension = ExtensionHandshake(name="leecher-1", port=ONE.port)
+    assert known.identify(incoming, extension, outgoing=False) == LookupHolder(ONE, "seeder-1")
 
 
 def test_whoever_is_banned_is_so_under_any_address(known: PeerPool) -> None:
-    known.ban(ONE, wire(ONE, initiator=True, peer_id=b"p" * 20))
-    known.ban(TWO, wire(TWO, initiator=True))
-    assert list(known.next(9, 1_000.0)) == []
+    known.ban(ONE, b"p" * 20)
+    known.ban(TWO, b"r" * 20)
+    assert list(known.take(9, 1_000.0)) == []
     assert known.is_banned(b"p" * 20)
     assert not known.is_banned(b"q" * 20)

@@ -19,25 +19,25 @@ HOLDERS = [holder(number) for number in range(5)]
 
 def order(candidates: SourceSelector) -> list[tuple[str, int]]:
     picked = []
-    while (one := candidates.pick()) is not None:
+    while (one := candidates.select()) is not None:
         picked.append((one[0].name, one[1]))
     return picked
 
 
 def test_each_is_picked_once_and_the_number_among_goes_down() -> None:
     candidates = SourceSelector(random.Random(1))
-    candidates.named(HOLDERS)
+    candidates.replace(HOLDERS)
     picked = order(candidates)
     assert sorted(name for name, _ in picked) == [one.name for one in HOLDERS]
     assert [among for _, among in picked] == [5, 4, 3, 2, 1]
-    assert not candidates.any_left
+    assert not candidates.any_untried
 
 
 def test_nobody_named_is_nobody_picked() -> None:
     candidates = SourceSelector(random.Random(1))
-    assert candidates.pick() is None
-    candidates.named(())
-    assert candidates.pick() is None
+    assert candidates.select() is None
+    candidates.replace(())
+    assert candidates.select() is None
 
 
 def test_the_same_seed_picks_the_same_whatever_the_trackers_order() -> None:
@@ -46,7 +46,7 @@ def test_the_same_seed_picks_the_same_whatever_the_trackers_order() -> None:
         named = list(HOLDERS)
         random.Random(shuffle).shuffle(named)
         candidates = SourceSelector(random.Random(7))
-        candidates.named(named)
+        candidates.replace(named)
         orders.append(order(candidates))
     assert all(one == orders[0] for one in orders)
 
@@ -55,8 +55,8 @@ def test_different_seeds_pick_differently_and_evenly() -> None:
     counts: Counter[str] = Counter()
     for seed in range(1_000):
         candidates = SourceSelector(random.Random(seed))
-        candidates.named(HOLDERS)
-        picked = candidates.pick()
+        candidates.replace(HOLDERS)
+        picked = candidates.select()
         assert picked is not None
         counts[picked[0].name] += 1
     assert len(counts) == 5
@@ -66,34 +66,34 @@ def test_different_seeds_pick_differently_and_evenly() -> None:
 
 def test_who_failed_comes_back_only_when_named_anew_and_after_the_others() -> None:
     candidates = SourceSelector(random.Random(1))
-    candidates.named(HOLDERS)
+    candidates.replace(HOLDERS)
     candidates.failed(HOLDERS[0])
     candidates.failed(HOLDERS[0])
     candidates.failed(HOLDERS[1])
     names = [name for name, _ in order(candidates)]
     assert names[3:] == [HOLDERS[1].name, HOLDERS[0].name]
-    assert candidates.pick() is None
-    candidates.named(HOLDERS[:2])
+    assert candidates.select() is None
+    candidates.replace(HOLDERS[:2])
     assert order(candidates) == [(HOLDERS[1].name, 1), (HOLDERS[0].name, 1)]
 
 
 def test_who_is_banned_is_gone_for_good() -> None:
     candidates = SourceSelector(random.Random(1))
-    candidates.named(HOLDERS)
+    candidates.replace(HOLDERS)
     candidates.ban(HOLDERS[2])
     assert HOLDERS[2].name not in [name for name, _ in order(candidates)]
-    candidates.named(HOLDERS[2:3])
-    assert candidates.pick() is None
+    candidates.replace(HOLDERS[2:3])
+    assert candidates.select() is None
     # By address and port: another peer on the same host is another peer.
     neighbour = LookupHolder(Endpoint(HOLDERS[2].endpoint.ip, 6882), "neighbour")
-    candidates.named([HOLDERS[2], neighbour])
+    candidates.replace([HOLDERS[2], neighbour])
     assert order(candidates) == [("neighbour", 1)]
 
 
 def test_a_new_list_takes_the_old_ones_place() -> None:
     candidates = SourceSelector(random.Random(1))
-    candidates.named(HOLDERS[:3])
-    candidates.named(HOLDERS[3:])
+    candidates.replace(HOLDERS[:3])
+    candidates.replace(HOLDERS[3:])
     assert {name for name, _ in order(candidates)} == {HOLDERS[3].name, HOLDERS[4].name}
 
 

@@ -83,9 +83,9 @@ def connection(*args: Any, **kwargs: Any) -> Connection:
     return cast("Connection", Stub(*args, **kwargs))
 
 
-def uplink(rate: float = RATE) -> Uplink:
+def uplink(rate: float = RATE) -> Uplink[Connection]:
     """One that is known to send so many bytes a second."""
-    one = Uplink(random.Random(1), 0.0)
+    one: Uplink[Connection] = Uplink(random.Random(1), 0.0)
     one.choking = True
     busy = connection(upload=Upload(backlog=1))
     if rate:
@@ -147,7 +147,7 @@ def test_who_has_nothing_more_to_send_leaves_the_line() -> None:
 
 def test_before_the_rate_is_known_and_on_a_slow_uplink() -> None:
     assert uplink(0).room(connection(), 9.0) == MIN_UNSENT_BYTES // SEGMENT_PAYLOAD * SEGMENT_PAYLOAD
-    assert uplink(0).step < POLL_INTERVAL == uplink().step
+    assert uplink(0).poll_interval < POLL_INTERVAL == uplink().poll_interval
     for rate, below in ((0, INITIAL_QUEUE_BYTES), (1_000, MIN_QUEUE_BYTES)):
         one = uplink(rate)
         one.sent(connection(queued=below - SEGMENT_PAYLOAD), 1)

@@ -74,7 +74,7 @@ class Peer(Downloader):
         self.mute = False
         """It sends nothing more, and its connections stay."""
         self.died_at: float | None = None
-        self._pace = SendRate(self.simulation.now)
+        self._send_rate = SendRate(self.simulation.now)
         self._rng = random.Random(number)
         self._sending = False
         self._news_at: float | None = None
@@ -169,9 +169,9 @@ class Peer(Downloader):
         now = self.now
         if not self.mute:
             backlog = sum(end.upload.backlog for end in self.ends)
-            self._pace.look(now, busy=backlog > 0)
+            self._send_rate.update(now, busy=backlog > 0)
             backlog += sum(end.upload.promised_bytes(now) for end in self.ends)
-            while backlog < (ahead := self._pace.ahead()):
+            while backlog < (ahead := self._send_rate.lookahead()):
                 waiting = [end.upload for end in self.ends if end.upload.wants_turn(now, ahead)]
                 chosen = choose_next(waiting, self._rng, now)
                 if chosen is None:
@@ -194,7 +194,7 @@ class Peer(Downloader):
         self.ends.append(end)
         data = take(end.protocol, CHUNK)
         self.uploaded += len(data)
-        self._pace.sent(len(data))
+        self._send_rate.sent(len(data))
         self._sending = True
         self.simulation.after(len(data) / self.rate if self.rate else 0.0, lambda: self._sent(end, data))
 

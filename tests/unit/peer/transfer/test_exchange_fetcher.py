@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.peer.streams import BULK, LEECH_ID, PIECE, SEED_ID, content, drained, info_of, pour
-from torrentnet.peer.transfer.fetcher import (
-    EXCHANGE_MAX_WINDOW,
-    EXCHANGE_MIN_WINDOW,
-    MAX_CREDITS,
-    NOT_NOW,
-    PieceFetcher,
-    PieceReceived,
-)
+from torrentnet.peer.transfer.exchange_fetcher import MAX_CREDITS, MAX_WINDOW, MIN_WINDOW, ExchangeFetcher
+from torrentnet.peer.transfer.fetcher import NOT_NOW, PieceReceived
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived, SourceError
 from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocol
 from torrentnet.peer.transfer.remote_pieces import RemotePieces
@@ -71,15 +65,8 @@ class Other:
             identity=LocalIdentity("leecher", 6881, uses_credits=True),
         )
         self.possession = RemotePieces()
-        self.fetch = PieceFetcher(
-            self.protocol,
-            INFO.info_hash,
-            info,
-            self._next,
-            15.0,
-            0.0,
-            remote_pieces=self.possession,
-            exchange=True,
+        self.fetch = ExchangeFetcher(
+            self.protocol, INFO.info_hash, info, self._next, 15.0, 0.0, remote_pieces=self.possession
         )
         self.results: list[MetadataReceived | PieceReceived] = []
         self._reader = MessageReader(1 << 20)
@@ -225,18 +212,18 @@ def test_blocks_that_nobody_asked_for_are_counted() -> None:
 def test_a_real_client_is_asked_for_little_at_first_and_for_more_as_it_is_fast() -> None:
     other = Other(offers=False)
     requests = [message for message in other.first if isinstance(message, Request)]
-    assert sum(request.length for request in requests) == EXCHANGE_MIN_WINDOW
+    assert sum(request.length for request in requests) == MIN_WINDOW
     while requests and other.now < 1.5:
         # 400 KB a second
         other.now += BLOCK / 400_000
         requests = requests[1:] + [m for m in other.answer(requests[0]) if isinstance(m, Request)]
-    assert sum(request.length for request in requests) > 3 * EXCHANGE_MIN_WINDOW
+    assert sum(request.length for request in requests) > 3 * MIN_WINDOW
 
 
 def test_the_window_is_bounded_however_fast_it_is() -> None:
     other = Other(offers=False)
     other.fetch._meter.rate = 1e12
-    assert other.fetch._window() == EXCHANGE_MAX_WINDOW
+    assert other.fetch._window() == MAX_WINDOW
 
 
 def test_a_choke_asks_for_nothing_more_and_what_was_asked_can_be_given_to_others() -> None:

@@ -12,9 +12,10 @@ import pytest
 
 from tests.unit.peer.streams import PIECE, Leech, Script, Seed, content, converse, info_of, make_store, wanting
 from torrentnet.peer.scheduling.rate_meter import SLOW_WINDOW
-from torrentnet.peer.transfer.fetcher import KEEPALIVE_INTERVAL, SOURCE_WINDOW
+from torrentnet.peer.transfer.fetcher import KEEPALIVE_INTERVAL
 from torrentnet.peer.transfer.metadata_exchange import SourceError
 from torrentnet.peer.transfer.request_pipeline import MAX_STRAY_BLOCKS
+from torrentnet.peer.transfer.source_fetcher import SOURCE_WINDOW
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.extension_protocol import METADATA_ID, Metadata, MetadataKind, pack_metadata
 from torrentnet.wire.peer.messages import (

@@ -1,0 +1,81 @@
+"""Fetching from the single source: a connection of the download's own, with a deep queue of requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.peer.scheduling.rate_meter import SLOW_WINDOW
+from torrentnet.peer.transfer.fetcher import PieceFetcher
+from torrentnet.peer.transfer.metadata_exchange import SourceError
+from torrentnet.peer.transfer.protocol import Credit
+from torrentnet.wire.peer.extension_protocol import ExtensionHandshake, Metadata, MetadataKind
+from torrentnet.wire.peer.handshake import Handshake
+from torrentnet.wire.peer.messages import Interested
+
+if TYPE_CHECKING:
+    from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.peer.transfer.request_pipeline import PartialPiece
+
+SOURCE_WINDOW: Final = 12 * 1024 * 1024
+"""Bytes that may be requested and not here. Far more than any lab's bandwidth times delay: on a busy machine both ends
+wait for the processor, and each then finds enough to do. A request takes no memory before its data comes."""
+
+
+class SourceFetcher(PieceFetcher):
+    """The downloading side of a connection over which nothing is served."""
+
+    @property
+    def idle(self) -> bool:
+        """See :class:`PieceFetcher`."""
+        return self.ready and not self._choked and self.remote_pieces.held is not None and not self.pipeline.requested
+
+    def slow_rate(self, min_rate: float, now: float) -> float | None:
+        """Return the rate (bytes a second) of the last seconds, if it was below ``min_rate`` and never idle."""
+        if self.idle or not self.pipeline.requested:
+            self._meter.idle()
+            return None
+        return self._meter.slow_rate(self.protocol.received_bytes, min_rate, now)
+
+    def due(self) -> float:
+        """When to call :meth:`check` and :meth:`slow_rate` next."""
+        stalled_at = self._progress_at + self.stall_timeout
+        slow_at = self._meter.slow_due()
+        if slow_at is None and self.pipeline.requested:
+            slow_at = self._sent_at + SLOW_WINDOW
+        return stalled_at if slow_at is None else min(stalled_at, slow_at)
+
+    def _handle_other(self, event: PeerProtocolEvent, now: float) -> None:
+        if isinstance(event, Handshake):
+            self._progress_at = now
+            # Nothing is shared on this connection.
+            self.protocol.send_initial_state(None, 0)
+            self.protocol.send(Interested())
+            if self.info is None and not event.extended:
+                raise SourceError("cannot send the info dictionary: it does not speak BEP 10")
+        elif isinstance(event, ExtensionHandshake):
+            self.request_metadata(now)
+        elif not isinstance(event, (Credit, Metadata)) and self.remote_pieces.handle(event):
+            self.refill(now)
+
+    def _handle_choke(self) -> None:
+        if not self.protocol.fast:
+            # BEP 3: a choke drops the requests; blocks on their way still count when they come.
+            self.pipeline.restart()
+
+    def _handle_metadata_request(self, metadata: Metadata) -> None:
+        self.protocol.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
+
+    def _handle_metadata_reject(self) -> None:
+        raise SourceError("refused to send the info dictionary")
+
+    def _block_received(self, partial: PartialPiece, now: float) -> None:
+        """Nothing depends on the rate of a block."""
+
+    def _nothing_to_fetch(self) -> None:
+        """The strategy selects another source."""
+
+    def _block_size(self) -> int:
+        return self.protocol.max_block_size()
+
+    def _window(self) -> int:
+        return SOURCE_WINDOW
