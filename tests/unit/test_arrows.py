@@ -49,7 +49,7 @@ CYCLES_TO_REMOVE: Final[set[str]] = {
 FOLDERS_TO_SPLIT: Final[set[str]] = set()
 MODULES_TO_TEST: Final = set(Path(__file__).with_name("modules_to_test.txt").read_text("utf-8").split())
 """Modules with behaviour that have neither a test module of their name nor a line that says where they are tested."""
-NAMES_TO_CHANGE: Final[set[str]] = {"Emit", "UsageError"}
+NAMES_TO_CHANGE: Final[set[str]] = {"Emit", "UsageError", "Worker"}
 """Public classes of one name in several modules."""
 
 
