@@ -129,7 +129,7 @@ CASES = [
         "get-with-a-torrent-that-is-none",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --torrent myfile.txt",
         1,
-        "peer.py: error: myfile.txt: no .torrent file: number without an end at offset 0",
+        "peer.py: error: myfile.txt: not a .torrent file: number without an end at offset 0",
     ),
     Case(
         "get-with-the-torrent-of-another-file",

@@ -1,4 +1,7 @@
-"""docs/events.md, made from the table of events: ``python3 -m torrentnet.runtime.event_page > docs/events.md``."""
+"""docs/events.md, made from the table of events: ``python3 -m torrentnet.runtime.event_page > docs/events.md``.
+
+Tested by tests/unit/runtime/test_event_table.py.
+"""
 
 from __future__ import annotations
 

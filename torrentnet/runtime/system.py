@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Worker(Protocol):
+class SystemThread(Protocol):
     """A thread that :attr:`System.start_thread` has started."""
 
     def join(self, timeout: float | None = None) -> None:
@@ -51,7 +51,7 @@ def read_socket_counter(sock: socket.socket, request: int) -> int:
     return int.from_bytes(fcntl.ioctl(sock, request, bytes(4)), sys.byteorder)
 
 
-def start_thread(run: Callable[[], None], name: str) -> Worker:
+def start_thread(run: Callable[[], None], name: str) -> SystemThread:
     """Run ``run`` on a new daemon thread."""
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
@@ -86,7 +86,7 @@ class System:
     """Make a file that exists in memory only; return the descriptor."""
     lock_file: Callable[[int], None] = lock_file
     """Lock an open file for this process alone."""
-    start_thread: Callable[[Callable[[], None], str], Worker] = start_thread
+    start_thread: Callable[[Callable[[], None], str], SystemThread] = start_thread
     """Run a function on a thread of its own that has this name."""
     make_random: Callable[[int | None], random.Random] = random.Random
     """Make a generator of random choices; with a seed, a repeatable one."""

@@ -1,27 +1,27 @@
 """Bencoding (BEP 3, "bencoding"): integers, byte strings, lists and dictionaries with byte-string keys.
 
-The decoder keeps its own stack, so that nesting cannot exhaust Python's, and believes no length before it has
-compared it with the bytes that are there.
+The decoder keeps its own stack, so that nesting cannot exhaust Python's, and checks every length against the bytes
+that are present.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from torrentnet.wire.errors import BencodeError
 
 Value: TypeAlias = "int | bytes | list[Value] | dict[bytes, Value]"
 
-MAX_DEPTH = 32
-MAX_ITEMS = 200_000
-MAX_DIGITS = 20
+MAX_DEPTH: Final = 32
+MAX_ITEMS: Final = 200_000
+MAX_DIGITS: Final = 20
 """Digits of an integer or a length: 64 bits need 20."""
 
-_MISSING = object()
+_MISSING: Final = object()
 
 
 def encode(value: Value) -> bytes:
-    """Bencode ``value``; dictionary keys come out in raw byte order, as BEP 3 demands."""
+    """Return ``value`` bencoded; dictionary keys are in raw byte order, as BEP 3 demands."""
     out: list[bytes] = []
     _encode(value, out)
     return b"".join(out)
@@ -48,7 +48,7 @@ def _encode(value: Value, out: list[bytes]) -> None:
 
 
 def decode(data: bytes) -> Value:
-    """The one value that ``data`` holds, with nothing behind it. Raises :class:`BencodeError`."""
+    """Return the value that ``data`` holds, with nothing behind it. Raises :class:`BencodeError`."""
     value, end = decode_prefix(data)
     if end != len(data):
         raise BencodeError(f"{len(data) - end} bytes after the end of the value")
@@ -56,11 +56,10 @@ def decode(data: bytes) -> Value:
 
 
 def decode_prefix(data: bytes) -> tuple[Value, int]:
-    """The value that ``data`` begins with, and the offset behind it (BEP 9 puts raw bytes there).
+    """Return the value that ``data`` begins with, and the offset behind it (BEP 9 puts raw bytes there).
 
-    Refuses leading zeros, ``-0``, duplicate keys, and anything past the limits of this module. Unsorted keys are
-    taken: some clients send them in handshakes, and an info dictionary is hashed as it came. Raises
-    :class:`BencodeError`.
+    Raises :class:`BencodeError` for leading zeros, ``-0``, duplicate keys, and anything past the limits of this module.
+    Unsorted keys are accepted: some clients send them in handshakes, and an info dictionary is hashed as it came.
     """
     stack: list[tuple[list[Value] | dict[bytes, Value], object]] = []
     position = 0
@@ -92,7 +91,7 @@ def decode_prefix(data: bytes) -> tuple[Value, int]:
         else:
             length, position = _integer(data, position, 0x3A)
             if length < 0 or length > len(data) - position:
-                raise BencodeError(f"string of {length} bytes, {len(data) - position} are there")
+                raise BencodeError(f"string of {length} bytes, only {len(data) - position} follow")
             value = data[position : position + length]
             position += length
         if not stack:
@@ -106,7 +105,7 @@ def _put(stack: list[tuple[list[Value] | dict[bytes, Value], object]], value: Va
         container.append(value)
     elif key is _MISSING:
         if not isinstance(value, bytes):
-            raise BencodeError(f"key that is no string before offset {position}")
+            raise BencodeError(f"key that is not a string before offset {position}")
         if value in container:
             raise BencodeError(f"key {value[:40]!r} twice")
         stack[-1] = (container, value)

@@ -1,11 +1,11 @@
-"""The errors of the programs, from their common base down.
+"""The errors of the programs and the lab, from their common base down.
 
 - :class:`TorrentnetError`
-    - :class:`LocalError`: we, or the person at the keyboard, asked for what cannot be
-        - :class:`InvalidNameError`: a file or peer name that must not be used
-    - :class:`RemoteError`: the other side sent what must not be sent
+    - :class:`LocalError`: our own side asked for what cannot be done
+        - :class:`InvalidNameError`: not a plain file or peer name
+    - :class:`RemoteError`: the other side broke a protocol
         - :class:`BencodeError`: not bencoded, or past a limit
-        - :class:`MetainfoError`: an info dictionary or torrent file that makes no sense
+        - :class:`MetainfoError`: an info dictionary, torrent file or magnet link that is not valid
         - :class:`PacketError`: a tracker datagram that does not parse
         - :class:`PeerProtocolError`: a peer broke the peer protocol
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 
 class TorrentnetError(Exception):
-    """What a person reads: one line that names the cause, and a hint that names the remedy (may be empty)."""
+    """An error to show to a person: ``message`` names the cause, ``hint`` the remedy (may be empty)."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -23,30 +23,29 @@ class TorrentnetError(Exception):
 
 
 class LocalError(TorrentnetError):
-    """Our own side asked for something that cannot be done."""
+    """Our own side, or the user, asked for something that cannot be done."""
 
 
 class InvalidNameError(LocalError):
-    """A name is no plain file or peer name."""
+    """A name is not a plain file or peer name."""
 
 
 class RemoteError(TorrentnetError):
-    """The other side sent something that it must not send."""
+    """The other side sent something that the protocol forbids."""
 
 
 class BencodeError(RemoteError):
-    """Bytes are not bencoded, or go past a limit."""
+    """Bytes are not bencoded, or exceed a limit."""
 
 
 class MetainfoError(RemoteError):
-    """An info dictionary contradicts itself, or goes past a limit."""
+    """An info dictionary, a torrent file or a magnet link is not valid, or exceeds a limit."""
 
 
 class PacketError(RemoteError):
     """A tracker datagram does not parse.
 
-    ``sendable`` says whether the sender may be told: only what was found wrong behind a valid
-    connection id may cost us an answer.
+    ``sendable`` says whether the tracker may reply with the message: only to a sender whose connection id was valid.
     """
 
     def __init__(self, message: str, *, sendable: bool = False) -> None:
@@ -55,4 +54,4 @@ class PacketError(RemoteError):
 
 
 class PeerProtocolError(RemoteError):
-    """A peer broke the peer protocol; the connection is of no more use."""
+    """A peer broke the peer protocol; the connection must be closed."""

@@ -1,24 +1,26 @@
-"""The info dictionary: what a file is called, how long it is, and the SHA-1 of each of its pieces (BEP 3)."""
+"""The info dictionary: a file's name, its length, and the SHA-1 of each of its pieces (BEP 3)."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 from torrentnet.wire import bencode
 from torrentnet.wire.errors import BencodeError, InvalidNameError, MetainfoError
 from torrentnet.wire.names import decode_file_name
 
-HASH_SIZE = 20
-MIN_PIECE_LENGTH = 16 * 1024
+HASH_SIZE: Final = 20
+MIN_PIECE_LENGTH: Final = 16 * 1024
 """One block of BEP 3: a smaller piece would only add headers."""
-MAX_PIECE_LENGTH = 64 * 1024 * 1024
+MAX_PIECE_LENGTH: Final = 64 * 1024 * 1024
 """A piece is held in memory until it is verified."""
-DEFAULT_PIECE_LENGTH = 256 * 1024
-MAX_PIECES = 1 << 20
-MAX_INFO_SIZE = 24 * 1024 * 1024
-"""Bytes of an info dictionary that we are willing to fetch (BEP 9 sets no limit): 2**20 pieces and some."""
-_EASY_PIECES = 8_192
+DEFAULT_PIECE_LENGTH: Final = 256 * 1024
+MAX_PIECES: Final = 1 << 20
+MAX_INFO_SIZE: Final = 24 * 1024 * 1024
+"""Bytes of the largest info dictionary that is downloaded (BEP 9 sets no limit): 2**20 pieces and some."""
+_EASY_PIECES: Final = 8_192
+"""Pieces whose possession fits comfortably into one datagram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +39,33 @@ class Info:
 
     @property
     def info_hash(self) -> bytes:
-        """SHA-1 of the bencoded dictionary: the name that the swarm goes by (20 bytes)."""
+        """SHA-1 of the bencoded dictionary (20 bytes): what the swarm is known by."""
         return hashlib.sha1(self.raw, usedforsecurity=False).digest()
 
     @property
     def pieces(self) -> int:
-        """How many pieces there are; 0 for an empty file."""
+        """Number of pieces; 0 for an empty file."""
         return len(self.hashes) // HASH_SIZE
 
     def piece_size(self, piece: int) -> int:
-        """Bytes of piece number ``piece``: the last one may be short."""
+        """Return the bytes of piece number ``piece``: the last piece may be short."""
         return min(self.piece_length, self.length - piece * self.piece_length)
 
     def piece_hash(self, piece: int) -> bytes:
-        """SHA-1 (20 bytes) that piece number ``piece`` must have."""
+        """Return the SHA-1 (20 bytes) of piece number ``piece``."""
         return self.hashes[piece * HASH_SIZE : (piece + 1) * HASH_SIZE]
 
 
 def piece_count(length: int, piece_length: int) -> int:
-    """How many pieces of ``piece_length`` bytes a file of ``length`` bytes has."""
+    """Return the number of pieces of ``piece_length`` bytes in a file of ``length`` bytes."""
     return -(-length // piece_length)
 
 
 def choose_piece_length(length: int) -> int:
-    """A piece length (bytes, a power of two) for a file of ``length`` bytes.
+    """Return a piece length (bytes, a power of two) for a file of ``length`` bytes.
 
-    256 KiB, so that a small file still has enough pieces to share; doubled while the possession of all pieces
-    would not fit comfortably into one datagram.
+    It is 256 KiB, so that a small file still has enough pieces to share, and is doubled until the possession of all
+    pieces fits comfortably into one datagram.
     """
     size = DEFAULT_PIECE_LENGTH
     while piece_count(length, size) > _EASY_PIECES and size < MAX_PIECE_LENGTH:
@@ -72,10 +74,10 @@ def choose_piece_length(length: int) -> int:
 
 
 def make_info(name: str, length: int, piece_length: int, hashes: bytes, *, private: bool = True) -> Info:
-    """The info dictionary of a file that we have.
+    """Return the info dictionary of a file that is on disk.
 
-    ``private`` (BEP 27) is set: the peers of a lab come from its tracker and from nowhere else. Not where other
-    people's clients take part: Transmission and libtorrent give a private file's info dictionary to nobody.
+    ``private`` sets BEP 27's mark: the peers of a lab come from its tracker and from nowhere else. Leave it out where
+    other people's clients take part: Transmission and libtorrent send a private file's info dictionary to nobody.
     """
     value: dict[bytes, bencode.Value] = {
         b"length": length,
@@ -89,21 +91,20 @@ def make_info(name: str, length: int, piece_length: int, hashes: bytes, *, priva
 
 
 def parse_info(raw: bytes) -> Info:
-    """Read a bencoded info dictionary that came from the network. Raises :class:`MetainfoError`.
+    """Parse a bencoded info dictionary from the network. Raises :class:`MetainfoError`.
 
-    Takes single files only. Whether it is the dictionary that was asked for is the caller's comparison of
-    :attr:`Info.info_hash`.
+    Only single files are accepted. The caller compares :attr:`Info.info_hash` with the hash that it asked for.
     """
     if len(raw) > MAX_INFO_SIZE:
-        raise MetainfoError(f"info dictionary of {len(raw)} bytes, at most {MAX_INFO_SIZE} are taken")
+        raise MetainfoError(f"info dictionary of {len(raw)} bytes, at most {MAX_INFO_SIZE} are allowed")
     try:
         value = bencode.decode(raw)
     except BencodeError as error:
         raise MetainfoError(f"info dictionary: {error.message}") from None
     if not isinstance(value, dict):
-        raise MetainfoError("info dictionary is no dictionary")
+        raise MetainfoError("info dictionary is not a dictionary")
     if b"files" in value:
-        raise MetainfoError("info dictionary has several files, only single files are shared here")
+        raise MetainfoError("info dictionary has several files, only single files are supported")
     raw_name = value.get(b"name")
     if not isinstance(raw_name, bytes):
         raise MetainfoError("info dictionary has no name")
@@ -118,9 +119,9 @@ def parse_info(raw: bytes) -> Info:
         raise MetainfoError("info dictionary has no piece hashes")
     wanted = piece_count(length, piece_length)
     if wanted > MAX_PIECES:
-        raise MetainfoError(f"{wanted} pieces, at most {MAX_PIECES} are taken")
+        raise MetainfoError(f"{wanted} pieces, at most {MAX_PIECES} are allowed")
     if len(hashes) != wanted * HASH_SIZE:
-        raise MetainfoError(f"{len(hashes)} bytes of piece hashes where {wanted * HASH_SIZE} belong")
+        raise MetainfoError(f"{len(hashes)} bytes of piece hashes in place of {wanted * HASH_SIZE}")
     return Info(name, length, piece_length, hashes, raw)
 
 

@@ -1,11 +1,11 @@
-"""How any other client can join: a magnet link (BEP 9) or a .torrent file (BEP 3)."""
+"""Magnet links (BEP 9) and .torrent files (BEP 3), by which any other client can join."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from torrentnet.wire import bencode
@@ -16,8 +16,8 @@ from torrentnet.wire.names import check_file_name
 if TYPE_CHECKING:
     from torrentnet.wire.endpoint import Endpoint
 
-_BTIH = "urn:btih:"
-_MAX_FIELDS = 64
+_BTIH: Final = "urn:btih:"
+_MAX_FIELDS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Magnet:
 
 
 def announce_url(tracker: str, info: Info) -> str:
-    """The announce URL: it carries name and size, so that clients with BEP 41 publish the file by themselves.
+    """Return the announce URL, with name and size, so that clients with BEP 41 publish the file by themselves.
 
     ``tracker`` is ``host:port``.
     """
@@ -37,43 +37,43 @@ def announce_url(tracker: str, info: Info) -> str:
 
 
 def magnet_link(info: Info, tracker: str, seed: Endpoint | None = None) -> str:
-    """A magnet link: info-hash, name, tracker, and a peer's address where one is given (``x.pe``)."""
+    """Return a magnet link: info-hash, name, tracker, and a peer's address if given (``x.pe``)."""
     link = f"magnet:?xt=urn:btih:{info.info_hash.hex()}&dn={quote(info.name, safe='')}"
     link += f"&tr={quote(announce_url(tracker, info), safe='')}"
     return link + (f"&x.pe={seed}" if seed else "")
 
 
 def torrent_file(info: Info, tracker: str) -> bytes:
-    """The bytes of a .torrent file; the info dictionary goes in exactly as it was hashed."""
+    """Return a .torrent file; the info dictionary in it is exactly what was hashed."""
     return torrent_with_url(info, announce_url(tracker, info))
 
 
 def torrent_with_url(info: Info, url: str | None) -> bytes:
-    """The bytes of a .torrent file with this announce URL, or without any: whoever gets it has to name a tracker."""
+    """Return a .torrent file with this announce URL; without one, its user has to name a tracker."""
     announce = b"" if url is None else b"8:announce" + bencode.encode(url.encode("ascii"))
     return b"d" + announce + b"4:info" + info.raw + b"e"
 
 
 def parse_torrent(data: bytes) -> Info:
-    """What a .torrent file says of its file; its trackers are not looked at. Raises :class:`MetainfoError`."""
+    """Return the info dictionary in a .torrent file, whose trackers are ignored. Raises :class:`MetainfoError`."""
     try:
         value = bencode.decode(data)
     except BencodeError as error:
-        raise MetainfoError(f"no .torrent file: {error.message}") from None
+        raise MetainfoError(f"not a .torrent file: {error.message}") from None
     info = value.get(b"info") if isinstance(value, dict) else None
     if not isinstance(info, dict):
-        raise MetainfoError("no .torrent file: there is no info dictionary in it")
+        raise MetainfoError("not a .torrent file: it has no info dictionary")
     raw = bencode.encode(info)
-    # The hash is over the bytes as they stand there (BEP 3), and only a canonical dictionary encodes to the same.
+    # The hash is over the bytes of the file (BEP 3), and only a canonical dictionary encodes to the same bytes.
     if b"4:info" + raw not in data:
         raise MetainfoError("the info dictionary of this .torrent file is not canonical")
     return parse_info(raw)
 
 
 def parse_magnet(link: str) -> Magnet:
-    """What a magnet link (BEP 9) says: ``xt=urn:btih:`` with 40 hexadecimal or 32 base32 digits, and ``dn``.
+    """Parse a magnet link (BEP 9): ``xt=urn:btih:`` with 40 hexadecimal or 32 base32 digits, and ``dn``.
 
-    Its trackers and peers are not looked at. Raises :class:`MetainfoError`.
+    Trackers and peers in it are ignored. Raises :class:`MetainfoError`.
     """
     parts = urlsplit(link)
     if parts.scheme != "magnet":
@@ -90,10 +90,10 @@ def parse_magnet(link: str) -> Magnet:
     except (ValueError, binascii.Error):
         info_hash = b""
     if len(info_hash) != HASH_SIZE:
-        raise MetainfoError(f"the magnet link's info-hash is no hash: {digits[:44]!r}")
+        raise MetainfoError(f"the magnet link's info-hash is not a hash: {digits[:44]!r}")
     name = next((text for key, text in fields if key == "dn"), None)
     if name is None:
-        raise MetainfoError("the magnet link does not say what the file is called (dn=...)")
+        raise MetainfoError("the magnet link does not name the file (dn=...)")
     try:
         return Magnet(info_hash, check_file_name(name))
     except InvalidNameError as error:

@@ -1,21 +1,21 @@
-"""Which pieces somebody holds: a set of piece numbers with the shapes that packets and people want."""
+"""Sets of piece numbers: which pieces a peer holds, in the forms that packets and people need."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.errors import PacketError, PeerProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MAX_WINDOW = 11_000
-"""Pieces that one possession datagram speaks of: their raw bitfield (1,375 bytes) fits behind its header."""
+MAX_WINDOW: Final = 11_000
+"""Pieces in one possession report: their raw bitfield (1,375 bytes) fits behind the header."""
 
-RAW = 0
-RANGES = 1
-_RANGE = struct.Struct(">II")
+RAW: Final = 0
+RANGES: Final = 1
+_RANGE: Final = struct.Struct(">II")
 
 
 class PieceSet:
@@ -32,17 +32,17 @@ class PieceSet:
 
     @classmethod
     def full(cls, size: int) -> PieceSet:
-        """All of ``size`` pieces."""
+        """Return a set that holds all of ``size`` pieces."""
         made = cls(size)
         made.set_range(0, size)
         return made
 
     @classmethod
     def from_bitfield(cls, size: int, raw: bytes | memoryview) -> PieceSet:
-        """From a peer's bitfield. Raises :class:`PeerProtocolError` on a wrong length or a spare bit that is set."""
+        """Parse a peer's bitfield. Raises :class:`PeerProtocolError` for a wrong length or a spare bit that is set."""
         made = cls(size)
         if len(raw) != len(made._bits):
-            raise PeerProtocolError(f"bitfield of {len(raw)} bytes where {len(made._bits)} belong")
+            raise PeerProtocolError(f"bitfield of {len(raw)} bytes in place of {len(made._bits)}")
         made._bits[:] = raw
         if size % 8 and made._bits[-1] & (0xFF >> size % 8):
             raise PeerProtocolError("bitfield has a spare bit set")
@@ -69,11 +69,11 @@ class PieceSet:
 
     @property
     def is_full(self) -> bool:
-        """Whether every piece is held (an empty file is always whole)."""
+        """Whether every piece is held; always true of an empty file."""
         return self._held == self.size
 
     def add(self, piece: int) -> None:
-        """Hold ``piece`` from now on. Raises :class:`IndexError` for a piece that does not exist."""
+        """Add ``piece``. Raises :class:`IndexError` for a piece that does not exist."""
         if not 0 <= piece < self.size:
             raise IndexError(f"piece {piece} of {self.size}")
         mask = 0x80 >> (piece & 7)
@@ -82,16 +82,16 @@ class PieceSet:
             self._held += 1
 
     def discard(self, piece: int) -> None:
-        """Do not hold ``piece`` any more, if it was held."""
+        """Remove ``piece``, if it is held."""
         if piece in self:
             self._bits[piece >> 3] ^= 0x80 >> (piece & 7)
             self._held -= 1
 
     def set_range(self, first: int, count: int) -> None:
-        """Hold ``count`` pieces from ``first`` on. Raises :class:`IndexError`, and adds none, if one does not exist."""
+        """Add ``count`` pieces from ``first`` on. Raises :class:`IndexError`, and adds none, if one does not exist."""
         if first < 0 or count < 0 or first + count > self.size:
             raise IndexError(f"pieces {first}+{count} of {self.size}")
-        # Whole bytes at once: a file may have a million pieces, and a datagram may say that all are held.
+        # Whole bytes at once: a file may have a million pieces, and a datagram may report all of them.
         head = min(count, -first % 8)
         whole = (count - head) // 8
         for piece in (*range(first, first + head), *range(first + head + whole * 8, first + count)):
@@ -101,7 +101,7 @@ class PieceSet:
         self._bits[inner] = b"\xff" * whole
 
     def replace_window(self, first: int, window: PieceSet) -> None:
-        """Take over what ``window`` says of the pieces from ``first`` on."""
+        """Replace the pieces from ``first`` on by those of ``window``, whose piece 0 is ``first``."""
         for offset in range(window.size):
             piece = first + offset
             mask = 0x80 >> (piece & 7)
@@ -111,25 +111,25 @@ class PieceSet:
                 self._bits[piece >> 3] ^= mask
                 self._held -= 1
 
-    def beyond(self, *others: PieceSet) -> bool:
-        """Whether a piece is held here that none of ``others`` (of the same size) holds."""
+    def has_piece_beyond(self, *others: PieceSet) -> bool:
+        """Whether this set has a piece that none of ``others`` (of the same size) has."""
         theirs = 0
         for other in others:
             theirs |= int.from_bytes(other._bits, "big")
         return int.from_bytes(self._bits, "big") & ~theirs != 0
 
-    def together(self, other: PieceSet) -> int:
-        """How many pieces are held here or by ``other`` (of the same size)."""
+    def union_size(self, other: PieceSet) -> int:
+        """Return the number of pieces in this set or in ``other`` (of the same size)."""
         return (int.from_bytes(self._bits, "big") | int.from_bytes(other._bits, "big")).bit_count()
 
     def missing(self) -> Iterator[int]:
-        """The pieces that are not held, in order."""
+        """Yield the pieces that are not held, in order."""
         for piece in range(self.size):
             if piece not in self:
                 yield piece
 
     def ranges(self) -> Iterator[tuple[int, int]]:
-        """Runs of held pieces as (first, count), in order."""
+        """Yield runs of held pieces as (first, count), in order."""
         start = -1
         for piece in range(self.size):
             if piece in self:
@@ -142,11 +142,11 @@ class PieceSet:
             yield start, self.size - start
 
     def bitfield(self) -> bytes:
-        """The bitfield of BEP 3, ``ceil(size / 8)`` bytes, spare bits zero."""
+        """Return the bitfield of BEP 3: ``ceil(size / 8)`` bytes, spare bits zero."""
         return bytes(self._bits)
 
     def describe(self) -> str:
-        """As a person reads it: ``all 32``, ``none of 32``, ``0-4, 9 (6 of 32)``."""
+        """Return the set as text: ``all 32``, ``none of 32``, ``0-4, 9 (6 of 32)``."""
         if self.is_full:
             return f"all {self.size}"
         if not self._held:
@@ -156,10 +156,10 @@ class PieceSet:
 
 
 def encode_window(pieces: PieceSet, first: int, count: int) -> tuple[int, bytes]:
-    """What ``pieces`` holds of the ``count`` pieces from ``first`` on: (RAW or RANGES, bytes), the smaller of both.
+    """Encode ``count`` pieces from ``first`` on: (RAW or RANGES, bytes), whichever is smaller.
 
-    RAW is a bitfield of its own that begins with piece ``first``; RANGES is (u32 first, u32 count) a run, with
-    the run's first piece counted from 0 of the file.
+    RAW is a bitfield that begins with piece ``first``; RANGES is (u32 first, u32 count) for each run, counted from
+    piece 0 of the file.
     """
     window = PieceSet(count)
     for offset in range(count):
@@ -175,7 +175,7 @@ def encode_window(pieces: PieceSet, first: int, count: int) -> tuple[int, bytes]
 
 
 def decode_window(encoding: int, data: bytes, first: int, count: int) -> PieceSet:
-    """The inverse of :func:`encode_window`: a set of ``count`` pieces. Raises :class:`PacketError` (sendable)."""
+    """Decode what :func:`encode_window` returned to ``count`` pieces. Raises :class:`PacketError` (sendable)."""
     if encoding == RAW:
         try:
             return PieceSet.from_bitfield(count, data)

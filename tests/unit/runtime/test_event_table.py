@@ -68,10 +68,14 @@ def _read() -> Iterator[Use]:
     for where, node in _sources("lab"):
         if isinstance(node, ast.Compare) and ast.unparse(node.left) in {"event.name", "news.name"}:
             yield Use(where, _texts(node), frozenset())
+        elif isinstance(node, ast.Match) and "event.name" in ast.unparse(node.subject):
+            yield Use(where, tuple(name for case in node.cases for name in _texts(case.pattern)), frozenset())
         elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if ast.unparse(target).endswith("_EVENTS"):
                 yield Use(where, _texts(node.value), frozenset())
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "get":  # a local short name of event.fields.get
+            yield Use(where, (), frozenset(_texts(node.args[0])))
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             keys = frozenset(word.arg for word in node.keywords if word.arg) - {"since"}
             owner = ast.unparse(node.func.value)

@@ -64,7 +64,7 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             ["a:1", "--torrent", "/dev/null"],
-            "argument --torrent: /dev/null: no .torrent file: value ends too early",
+            "argument --torrent: /dev/null: not a .torrent file: value ends too early",
         ),
         (["a:1", "--what"], "unrecognized arguments: --what"),
     ],

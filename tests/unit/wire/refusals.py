@@ -141,7 +141,7 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "bencode: nested too deep": lambda: bencode.decode(b"l" * 33),
     "bencode: end without a beginning": lambda: bencode.decode(b"e"),
     "bencode: key without a value": lambda: bencode.decode(b"d1:ae"),
-    "bencode: key that is no string": lambda: bencode.decode(b"di1ei2ee"),
+    "bencode: key that is not a string": lambda: bencode.decode(b"di1ei2ee"),
     "bencode: key twice": lambda: bencode.decode(b"d1:ai1e1:ai2ee"),
     "bencode: string longer than its text": lambda: bencode.decode(b"5:abc"),
     "bencode: leading zero": lambda: bencode.decode(b"i01e"),

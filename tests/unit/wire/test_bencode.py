@@ -140,5 +140,5 @@ def test_a_number_without_end_is_not_searched_for_ever() -> None:
 
 @pytest.mark.parametrize("length", [b"2", b"4294967296", b"99999999999999999999"])
 def test_a_length_is_compared_with_what_is_there(length: bytes) -> None:
-    with pytest.raises(BencodeError, match="1 are there"):
+    with pytest.raises(BencodeError, match="only 1 follow"):
         bencode.decode(length + b":a")

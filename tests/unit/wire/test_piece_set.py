@@ -85,7 +85,7 @@ def test_the_high_bit_of_the_first_byte_is_piece_0() -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"\xff", b"\xff\xc0\x00"])
 def test_a_bitfield_of_another_length_is_refused(raw: bytes) -> None:
-    with pytest.raises(PeerProtocolError, match="where 2 belong"):
+    with pytest.raises(PeerProtocolError, match="in place of 2"):
         PieceSet.from_bitfield(10, raw)
 
 
@@ -144,8 +144,8 @@ def test_golden_windows() -> None:
     [
         (2, b"", "unknown encoding 2"),
         (255, b"\0", "unknown encoding 255"),
-        (RAW, b"", "bitfield of 0 bytes where 2 belong"),
-        (RAW, b"\0\0\0", "bitfield of 3 bytes where 2 belong"),
+        (RAW, b"", "bitfield of 0 bytes in place of 2"),
+        (RAW, b"\0\0\0", "bitfield of 3 bytes in place of 2"),
         (RAW, b"\0\x01", "spare bit"),
         (RANGES, b"\0" * 7, "cut short"),
         (RANGES, b"\0\0\0\x64\0\0\0\0", "out of order or out of bounds"),

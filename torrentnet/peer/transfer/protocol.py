@@ -119,8 +119,8 @@ class PeerProtocol:
         return self.remote_handshake is not None and self.remote_handshake.fast
 
     def set_block_buffers(self, buffer_for: Callable[[int, int, int], memoryview | None]) -> None:
-        """Let ``place`` name the memory for the data of large blocks; see :attr:`MessageReader.place`."""
-        self._reader.place = buffer_for
+        """Let ``place`` name the memory for the data of large blocks; see :attr:`MessageReader.block_buffer`."""
+        self._reader.block_buffer = buffer_for
 
     def buffers(self) -> tuple[memoryview, ...]:
         """Where the next bytes from the other side go, in order; the first is never empty."""
@@ -147,7 +147,7 @@ class PeerProtocol:
             self._handshake_buffer += data[:missing]
             data = data[missing:]
             if not may_be_handshake(self._handshake_buffer):
-                raise PeerProtocolError("what came first is no BitTorrent handshake")
+                raise PeerProtocolError("the first bytes are not a BitTorrent handshake")
             if len(self._handshake_buffer) < HANDSHAKE_SIZE:
                 return
             yield self._accept_handshake(parse_handshake(bytes(self._handshake_buffer)))

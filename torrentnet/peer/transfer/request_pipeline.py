@@ -104,7 +104,7 @@ class RequestPipeline:
     # What comes
 
     def buffer_for(self, piece: int, begin: int, length: int) -> memoryview | None:
-        """Where a block's data is to be; see :attr:`~torrentnet.wire.peer.message_reader.MessageReader.place`."""
+        """Return memory for a block's data, as :attr:`MessageReader.block_buffer` does."""
         # The piece is this connection's alone, and not whole before this block is: nobody looks at it meanwhile.
         if self.requested.get((piece, begin)) != length:
             return None

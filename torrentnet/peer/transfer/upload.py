@@ -143,7 +143,7 @@ class Upload:
         if given is None or not self._protocol.remote_uses_credits:
             # A real client asks for far more at once than it is being sent.
             return (len(held) if held is not None else 0) + self._open_credits
-        return (given.together(held) if held is not None else len(given)) + self._open_credits
+        return (given.union_size(held) if held is not None else len(given)) + self._open_credits
 
     @property
     def can_send(self) -> bool:
@@ -174,7 +174,7 @@ class Upload:
         if self._open_credits * store.info.piece_length + self.backlog >= max_bytes:
             return False
         held = self.remote_pieces.held
-        return store.held.beyond(given) if held is None else store.held.beyond(given, held)
+        return store.held.has_piece_beyond(given) if held is None else store.held.has_piece_beyond(given, held)
 
     def grant_turn(self, now: float) -> int:
         """Let it have a piece; returns the bytes that this promises."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from torrentnet.wire import bencode
 from torrentnet.wire.errors import BencodeError, InvalidNameError, PeerProtocolError
@@ -12,43 +12,43 @@ from torrentnet.wire.info import MAX_INFO_SIZE
 from torrentnet.wire.names import decode_peer_name
 from torrentnet.wire.peer.messages import BLOCK, MAX_BLOCK
 
-HANDSHAKE_ID = 0
-METADATA_ID = 1
-"""The id under which we want ``ut_metadata`` to be sent to us."""
-OFFER_ID = 2
-"""The id under which we want ``tn_offer`` to be sent to us, where we take offers."""
-METADATA_PIECE = 16 * 1024
-MAX_REQUESTS = 250
-"""Requests that we let wait at once (``reqq``)."""
-_LEAST_REQUESTS, _MOST_REQUESTS = 1, 2_000
-MAX_HANDSHAKE = 16 * 1024
+HANDSHAKE_ID: Final = 0
+METADATA_ID: Final = 1
+"""The id by which we receive ``ut_metadata``."""
+OFFER_ID: Final = 2
+"""The id by which we receive ``tn_offer``, if we accept offers."""
+METADATA_PIECE: Final = 16 * 1024
+MAX_REQUESTS: Final = 250
+"""Requests that we queue for a peer (``reqq``)."""
+_MIN_REQQ, _MAX_REQQ = 1, 2_000
+MAX_HANDSHAKE: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ExtensionHandshake:
-    """What a peer can do besides BEP 3."""
+    """What a peer supports beside BEP 3."""
 
     metadata_id: int = 0
-    """The id that it wants ``ut_metadata`` under; 0 where it does not speak it."""
+    """The id by which the peer receives ``ut_metadata``; 0 if it does not support it."""
     metadata_size: int = 0
-    """Bytes of the info dictionary; 0 where it has none."""
+    """Bytes of the info dictionary; 0 if the peer has none."""
     client: str = ""
     requests: int = MAX_REQUESTS
-    """Requests that it lets wait at once."""
+    """Requests that the peer queues."""
     block: int = BLOCK
-    """The largest block (bytes) that it serves: our own key, ``tn_block``; 16 KiB where it is missing."""
+    """The largest block (bytes) that the peer serves: our own key, ``tn_block``; 16 KiB if it is missing."""
     offer_id: int = 0
-    """The id that it wants ``tn_offer`` under; 0 where it asks for pieces without waiting for offers."""
+    """The id by which the peer receives ``tn_offer``; 0 if it requests pieces without waiting for offers."""
     makes_offers: bool = False
-    """Whether it serves those who take offers only after one: our own key, ``tn_turns``."""
+    """Whether the peer serves those that accept offers only after an offer: our own key, ``tn_turns``."""
     name: str = ""
-    """What people call it: our own key, ``tn_name``."""
+    """The peer's name: our own key, ``tn_name``."""
     port: int = 0
-    """The TCP port that it listens on (BEP 10's ``p``); 0 where it does not say."""
+    """The TCP port that the peer listens on (BEP 10's ``p``); 0 if it does not say."""
 
 
 def pack_extension_handshake(handshake: ExtensionHandshake) -> bytes:
-    """The bencoded payload behind extended id 0."""
+    """Return the bencoded payload behind extended id 0."""
     understood: dict[bytes, bencode.Value] = {b"ut_metadata": handshake.metadata_id}
     if handshake.offer_id:
         understood[b"tn_offer"] = handshake.offer_id
@@ -71,9 +71,9 @@ def pack_extension_handshake(handshake: ExtensionHandshake) -> bytes:
 
 
 def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
-    """Read the payload behind extended id 0; whatever is missing or odd counts as not offered.
+    """Parse the payload behind extended id 0; whatever is missing or invalid counts as not supported.
 
-    Raises :class:`PeerProtocolError` when it is no bencoded dictionary of sensible size.
+    Raises :class:`PeerProtocolError` when it is not a bencoded dictionary of at most :data:`MAX_HANDSHAKE` bytes.
     """
     if len(payload) > MAX_HANDSHAKE:
         raise PeerProtocolError(f"extension handshake of {len(payload)} bytes")
@@ -85,7 +85,7 @@ def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
         metadata_id=_bounded(ids.get(b"ut_metadata"), 0, 255, 0),
         metadata_size=_bounded(value.get(b"metadata_size"), 0, MAX_INFO_SIZE, 0),
         client=_printable(client) if isinstance(client, bytes) else "",
-        requests=_bounded(value.get(b"reqq"), _LEAST_REQUESTS, _MOST_REQUESTS, MAX_REQUESTS),
+        requests=_bounded(value.get(b"reqq"), _MIN_REQQ, _MAX_REQQ, MAX_REQUESTS),
         block=_bounded(value.get(b"tn_block"), BLOCK, MAX_BLOCK, BLOCK),
         offer_id=_bounded(ids.get(b"tn_offer"), 0, 255, 0),
         makes_offers=value.get(b"tn_turns") == 1,
@@ -103,7 +103,7 @@ class MetadataKind(IntEnum):
 
 
 class Metadata(NamedTuple):
-    """A ``ut_metadata`` message: ``piece`` counts 16 KiB parts of the info dictionary."""
+    """A ``ut_metadata`` message; ``piece`` counts 16 KiB parts of the info dictionary."""
 
     kind: MetadataKind
     piece: int
@@ -112,7 +112,7 @@ class Metadata(NamedTuple):
 
 
 def pack_metadata(metadata: Metadata) -> bytes:
-    """The payload behind the id that the receiver asked for."""
+    """Return the payload behind the receiver's id."""
     value: dict[bytes, bencode.Value] = {b"msg_type": int(metadata.kind), b"piece": metadata.piece}
     if metadata.kind is MetadataKind.DATA:
         value[b"total_size"] = metadata.total
@@ -120,13 +120,13 @@ def pack_metadata(metadata: Metadata) -> bytes:
 
 
 def parse_metadata(payload: bytes) -> Metadata | None:
-    """Read a ``ut_metadata`` payload; None for a type that BEP 9 does not know. Raises :class:`PeerProtocolError`."""
+    """Parse a ``ut_metadata`` payload; None for a type unknown to BEP 9. Raises :class:`PeerProtocolError`."""
     try:
         value, end = bencode.decode_prefix(payload)
     except BencodeError as error:
         raise PeerProtocolError(f"metadata message: {error.message}") from None
     if not isinstance(value, dict):
-        raise PeerProtocolError("metadata message is no dictionary")
+        raise PeerProtocolError("metadata message is not a dictionary")
     kind, piece, total = value.get(b"msg_type"), value.get(b"piece"), value.get(b"total_size", 0)
     if not (isinstance(kind, int) and isinstance(piece, int) and isinstance(total, int)):
         raise PeerProtocolError("metadata message lacks its type or piece")
@@ -143,7 +143,7 @@ def _dictionary(payload: bytes) -> dict[bytes, bencode.Value]:
     except BencodeError as error:
         raise PeerProtocolError(f"extension handshake: {error.message}") from None
     if not isinstance(value, dict):
-        raise PeerProtocolError("extension handshake is no dictionary")
+        raise PeerProtocolError("extension handshake is not a dictionary")
     return value
 
 

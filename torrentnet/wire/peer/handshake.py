@@ -1,14 +1,14 @@
-"""What two peers say first (BEP 3 "handshake"), and who they are (BEP 20)."""
+"""The handshake of two peers (BEP 3, "handshake"), and their peer ids (BEP 20)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from torrentnet.wire.errors import PeerProtocolError
 
-PROTOCOL = b"\x13BitTorrent protocol"
-HANDSHAKE_SIZE = 68
-CLIENT_PREFIX = b"-NL0100-"
+PROTOCOL: Final = b"\x13BitTorrent protocol"
+HANDSHAKE_SIZE: Final = 68
+CLIENT_PREFIX: Final = b"-NL0100-"
 """BEP 20, Azureus style: a network lab, version 0.1.0.0."""
 
 _EXTENSION_BYTE, _EXTENSION_BIT = 5, 0x10
@@ -16,18 +16,18 @@ _FAST_BYTE, _FAST_BIT = 7, 0x04
 
 
 class Handshake(NamedTuple):
-    """Both sides send one before anything else."""
+    """What both sides send before anything else."""
 
     info_hash: bytes
     peer_id: bytes
     extended: bool = True
-    """BEP 10 is spoken."""
+    """Whether the sender supports BEP 10."""
     fast: bool = True
-    """BEP 6 is spoken."""
+    """Whether the sender supports BEP 6."""
 
 
 def pack_handshake(handshake: Handshake) -> bytes:
-    """The 68 bytes."""
+    """Return the 68 bytes of a handshake."""
     reserved = bytearray(8)
     if handshake.extended:
         reserved[_EXTENSION_BYTE] |= _EXTENSION_BIT
@@ -37,18 +37,18 @@ def pack_handshake(handshake: Handshake) -> bytes:
 
 
 def may_be_handshake(data: bytes | bytearray) -> bool:
-    """Whether ``data`` (any number of bytes) can be the beginning of one.
+    """Whether ``data`` (any number of bytes) can be the beginning of a handshake.
 
-    Real clients open with an encrypted handshake; closing at its first byte makes them come back in plain text
-    within a second.
+    Real clients try an encrypted handshake first; when the connection is closed at its first byte, they come back in
+    plain text within a second.
     """
     return PROTOCOL.startswith(bytes(data[: len(PROTOCOL)]))
 
 
 def parse_handshake(data: bytes) -> Handshake:
-    """Read 68 bytes. Raises :class:`PeerProtocolError` when they are no handshake."""
+    """Parse 68 bytes. Raises :class:`PeerProtocolError` when they are not a handshake."""
     if len(data) != HANDSHAKE_SIZE or not data.startswith(PROTOCOL):
-        raise PeerProtocolError("what came first is no BitTorrent handshake")
+        raise PeerProtocolError("the first bytes are not a BitTorrent handshake")
     reserved = data[20:28]
     return Handshake(
         data[28:48],
@@ -59,14 +59,14 @@ def parse_handshake(data: bytes) -> Handshake:
 
 
 def make_peer_id(random_bytes: bytes) -> bytes:
-    """A peer id (20 bytes) from 12 random bytes."""
+    """Return a peer id (20 bytes) made of 12 random bytes."""
     if len(random_bytes) != HANDSHAKE_SIZE - 56:
         raise ValueError("a peer id takes 12 random bytes")
     return CLIENT_PREFIX + random_bytes
 
 
 def client_name(peer_id: bytes) -> str:
-    """What can be read of a peer id: ``A2-1-36-0`` for aria2, ``LT2080`` for libtorrent, else its hex digits."""
+    """Return the readable part of a peer id: ``A2-1-36-0`` (aria2), ``LT2080`` (libtorrent), else hex digits."""
     head = peer_id[:12].split(b"-")
     if peer_id.startswith(b"-") and len(head) >= 2 and head[1].isalnum():
         return head[1].decode("ascii")

@@ -1,9 +1,9 @@
-"""Cuts the byte stream between peers into messages (BEP 3), and receives large blocks where they belong."""
+"""Cut the byte stream between peers into messages (BEP 3), and receive large blocks into their own memory."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.messages import BLOCK_HEAD, BLOCK_ID, MAX_BLOCK, Block, KeepAlive, Message, parse
@@ -11,25 +11,25 @@ from torrentnet.wire.peer.messages import BLOCK_HEAD, BLOCK_ID, MAX_BLOCK, Block
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_LENGTH = struct.Struct(">I")
-_PLACE = struct.Struct(">II")
-_LARGE = 32 * 1024
-"""Bytes of a block still to come that are worth a receive of their own, so that they go to their place at once."""
-_AHEAD = 512
-"""Bytes that are read past such a block: the next one's head, and no more of its data than is quickly copied."""
+_LENGTH: Final = struct.Struct(">I")
+_BLOCK_FIELDS: Final = struct.Struct(">II")
+_LARGE: Final = 32 * 1024
+"""A block that still lacks so many bytes is received into its own memory, without a copy."""
+_AHEAD: Final = 512
+"""Bytes read past such a block: the next block's head, and no more of its data than is quickly copied."""
 
 
 class MessageReader:
-    """Cuts a byte stream into messages, in one buffer that it keeps.
+    """Cut a byte stream into messages, in one buffer.
 
-    The caller receives into :meth:`buffers`, in order, and calls :meth:`advance` with the number of bytes; or, where
-    speed does not matter, hands bytes to :meth:`feed`. ``limit`` is the largest message (bytes behind the length)
-    that is believed; anything longer raises :class:`PeerProtocolError` before it is buffered, as does a length
-    that does not fit the message's id. After an error the reader is of no more use.
+    The caller receives into :meth:`buffers`, in order, and calls :meth:`advance` with the number of bytes; where speed
+    does not matter, it calls :meth:`feed`. ``limit`` is the largest message (bytes behind the length); a longer one
+    raises :class:`PeerProtocolError` before it is buffered, as does a length that does not fit the message's id. After
+    an error the reader must not be used.
 
-    :attr:`place` may name the memory where the data of a block (piece, begin, length) is to be; the data of a large
-    block then goes there and nowhere else. It is called when the block's head is here, and the memory is written to
-    until the block is handed out: name none that somebody else may be given meanwhile. None: no matter where.
+    :attr:`block_buffer` may return memory for the data of a block (piece, begin, length); a large block is then
+    received there. It is called once the block's head is known, and the memory belongs to the reader until the block
+    is returned. None leaves the data in the reader's own buffer.
     """
 
     def __init__(self, limit: int, capacity: int | None = None) -> None:
@@ -38,26 +38,26 @@ class MessageReader:
         self._view = memoryview(self._memory)
         self._start = 0
         self._end = 0
-        self.place: Callable[[int, int, int], memoryview | None] | None = None
-        self._placed: Block | None = None
+        self.block_buffer: Callable[[int, int, int], memoryview | None] | None = None
+        self._direct: Block | None = None
         self._filled = 0
         self._large = False
-        """Whether the last message was a block that went to its place."""
+        """Whether the last message was a block that was received into its own memory."""
 
     @property
     def begun(self) -> int:
-        """Bytes that are here of a message that is not wholly here."""
-        return self._end - self._start if self._placed is None else self._filled
+        """Bytes received of a message that is not complete."""
+        return self._end - self._start if self._direct is None else self._filled
 
     def buffers(self) -> tuple[memoryview, ...]:
-        """Where the next bytes go, in order; the first is never empty.
+        """Return where the next bytes go, in order; the first buffer is never empty.
 
-        Data of blocks handed out before is no longer valid, but for that which has a place of its own.
+        This invalidates the data of all earlier blocks, except those in memory of :attr:`block_buffer`.
         """
-        if self._placed is not None:
-            return self._placed.data[self._filled :], self._view[:_AHEAD]
+        if self._direct is not None:
+            return self._direct.data[self._filled :], self._view[:_AHEAD]
         if self._start == self._end and self._large:
-            # The next is most likely large too: its head first, and its data to its place.
+            # The next block is most likely large, too: its head first, then its data into its own memory.
             self._start = self._end = 0
             return (self._view[:_AHEAD],)
         if self._start:
@@ -67,50 +67,50 @@ class MessageReader:
         return (self._view[self._end :],)
 
     def advance(self, count: int) -> Iterator[Message]:
-        """``count`` bytes were put into :meth:`buffers`: hands out each whole message. Exhaust it before the next."""
-        if self._placed is not None:
-            block = self._placed
+        """Yield every complete message, after ``count`` bytes were put into :meth:`buffers`. Exhaust the iterator."""
+        if self._direct is not None:
+            block = self._direct
             taken = min(count, len(block.data) - self._filled)
             self._filled += taken
             if self._filled < len(block.data):
                 return
-            self._placed, self._large = None, True
+            self._direct, self._large = None, True
             count -= taken
             yield block
         self._end += count
         while self._end - self._start >= 4:
             (length,) = _LENGTH.unpack_from(self._memory, self._start)
             if length > self._limit:
-                raise PeerProtocolError(f"message of {length} bytes, at most {self._limit} are taken")
+                raise PeerProtocolError(f"message of {length} bytes, at most {self._limit} are allowed")
             if self._end - self._start < 4 + length:
-                self._go_on_elsewhere(length)
+                self._receive_directly(length)
                 return
             body = self._view[self._start + 4 : self._start + 4 + length]
             self._start += 4 + length
             self._large = False
             yield parse(body) if length else KeepAlive()
 
-    def _go_on_elsewhere(self, length: int) -> None:
-        """The message that begins at ``_start`` is not whole: a large block's data goes to its place, if it has one."""
-        here = self._end - self._start
-        if self.place is None or here < BLOCK_HEAD or 4 + length - here < _LARGE:
+    def _receive_directly(self, length: int) -> None:
+        """Receive the rest of the incomplete message at ``_start`` into its own memory, if it is a large block."""
+        received = self._end - self._start
+        if self.block_buffer is None or received < BLOCK_HEAD or 4 + length - received < _LARGE:
             return
         head = self._view[self._start + 4 : self._start + BLOCK_HEAD]
         if head[0] != BLOCK_ID or length > 9 + MAX_BLOCK:
             return
-        piece, begin = _PLACE.unpack_from(head, 1)
-        data = self.place(piece, begin, length - 9)
+        piece, begin = _BLOCK_FIELDS.unpack_from(head, 1)
+        data = self.block_buffer(piece, begin, length - 9)
         if data is None:
             return
         if len(data) != length - 9:
             raise ValueError(f"{len(data)} bytes of memory for a block of {length - 9}")
-        self._filled = here - BLOCK_HEAD
+        self._filled = received - BLOCK_HEAD
         data[: self._filled] = self._view[self._start + BLOCK_HEAD : self._end]
         self._start = self._end = 0
-        self._placed = Block(piece, begin, data)
+        self._direct = Block(piece, begin, data)
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """Like :meth:`buffers` and :meth:`advance` in one, for any amount of data."""
+        """Copy any amount of data into the buffers, and yield every complete message."""
         position = 0
         while position < len(data):
             room = self.buffers()[0]

@@ -1,33 +1,33 @@
-"""The messages between peers (BEP 3, BEP 6, BEP 10) as one table, and their bytes."""
+"""The messages between peers (BEP 3, BEP 6, BEP 10): one table, from which they are packed and parsed."""
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from torrentnet.wire.errors import PeerProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BLOCK = 16 * 1024
-"""What real clients ask for and serve, and nothing else."""
-MAX_BLOCK = 256 * 1024
-"""The largest block that our own peers agree on: a whole piece, where pieces are as long as by default."""
-BLOCK_HEAD = 13
+BLOCK: Final = 16 * 1024
+"""The only size of block that real clients request and serve."""
+MAX_BLOCK: Final = 256 * 1024
+"""The largest block that our own peers agree on: a whole piece of the default length."""
+BLOCK_HEAD: Final = 13
 """Bytes of a piece message before its data."""
 
 
 class KeepAlive(NamedTuple):
-    """Length 0: the connection is still wanted."""
+    """A message of length 0: the connection is still wanted."""
 
 
 class Choke(NamedTuple):
-    """No request will be answered from now on."""
+    """The sender answers no more requests."""
 
 
 class Unchoke(NamedTuple):
-    """Requests are answered from now on."""
+    """The sender answers requests."""
 
 
 class Interested(NamedTuple):
@@ -35,11 +35,11 @@ class Interested(NamedTuple):
 
 
 class NotInterested(NamedTuple):
-    """The sender wants nothing."""
+    """The sender wants no piece that the receiver has."""
 
 
 class Have(NamedTuple):
-    """The sender has one more piece, verified."""
+    """The sender has verified another piece."""
 
     piece: int
 
@@ -51,7 +51,7 @@ class Bitfield(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Asks for ``length`` bytes of ``piece`` from offset ``begin`` on."""
+    """Request ``length`` bytes of ``piece`` from offset ``begin`` on."""
 
     piece: int
     begin: int
@@ -62,7 +62,7 @@ class Block(NamedTuple):
     """The answer to a request; BEP 3 calls the message "piece".
 
     ``data`` is valid until the reader is fed again, unless it is memory that
-    :attr:`~torrentnet.wire.peer.message_reader.MessageReader.place` named.
+    :attr:`~torrentnet.wire.peer.message_reader.MessageReader.block_buffer` returned.
     """
 
     piece: int
@@ -71,7 +71,7 @@ class Block(NamedTuple):
 
 
 class Cancel(NamedTuple):
-    """Takes a request back."""
+    """Withdraw a request."""
 
     piece: int
     begin: int
@@ -79,27 +79,27 @@ class Cancel(NamedTuple):
 
 
 class Port(NamedTuple):
-    """The sender's DHT port; taken and ignored."""
+    """The sender's DHT port; ignored."""
 
     port: int
 
 
 class Suggest(NamedTuple):
-    """BEP 6: advice, ignored."""
+    """BEP 6: a hint, ignored."""
 
     piece: int
 
 
 class HaveAll(NamedTuple):
-    """BEP 6: instead of a full bitfield."""
+    """BEP 6: in place of a full bitfield."""
 
 
 class HaveNone(NamedTuple):
-    """BEP 6: instead of an empty bitfield."""
+    """BEP 6: in place of an empty bitfield."""
 
 
 class Reject(NamedTuple):
-    """BEP 6: this request will not be answered."""
+    """BEP 6: the sender will not answer this request."""
 
     piece: int
     begin: int
@@ -107,7 +107,7 @@ class Reject(NamedTuple):
 
 
 class AllowedFast(NamedTuple):
-    """BEP 6: advice, ignored."""
+    """BEP 6: a hint, ignored."""
 
     piece: int
 
@@ -120,7 +120,7 @@ class Extended(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """A message with an id that we do not know; skipped."""
+    """A message with an unknown id; skipped."""
 
     id: int
 
@@ -146,11 +146,10 @@ Message: TypeAlias = (
     | Unknown
 )
 
-_LENGTH = struct.Struct(">I")
-_NUMBER = struct.Struct(">I")
-_TRIPLE = struct.Struct(">III")
-_SHORT = struct.Struct(">H")
-_PAIR = struct.Struct(">II")
+_NUMBER: Final = struct.Struct(">I")
+_TRIPLE: Final = struct.Struct(">III")
+_SHORT: Final = struct.Struct(">H")
+_PAIR: Final = struct.Struct(">II")
 
 
 def _nothing(make: Callable[[], Message]) -> Callable[[memoryview], Message]:
@@ -171,18 +170,18 @@ def _block(payload: memoryview) -> Message:
 
 
 class MessageSpec(NamedTuple):
-    """One row of the message table."""
+    """A row of the message table."""
 
     id: int
     type: type[Message]
     least: int
-    """Bytes of payload behind the id, at least."""
+    """Minimal payload behind the id, in bytes."""
     most: int | None
-    """At most; None where only the connection's own limit holds."""
+    """Maximal payload; None where only the connection's own limit holds."""
     read: Callable[[memoryview], Message]
 
 
-MESSAGE_SPECS: tuple[MessageSpec, ...] = (
+MESSAGE_SPECS: Final[tuple[MessageSpec, ...]] = (
     MessageSpec(0, Choke, 0, 0, _nothing(Choke)),
     MessageSpec(1, Unchoke, 0, 0, _nothing(Unchoke)),
     MessageSpec(2, Interested, 0, 0, _nothing(Interested)),
@@ -200,13 +199,13 @@ MESSAGE_SPECS: tuple[MessageSpec, ...] = (
     MessageSpec(17, AllowedFast, 4, 4, _number(AllowedFast)),
     MessageSpec(20, Extended, 1, None, lambda payload: Extended(payload[0], bytes(payload[1:]))),
 )
-_BY_ID = {row.id: row for row in MESSAGE_SPECS}
-_IDS = {row.type: row.id for row in MESSAGE_SPECS}
-BLOCK_ID = _IDS[Block]
+_BY_ID: Final = {row.id: row for row in MESSAGE_SPECS}
+_IDS: Final = {row.type: row.id for row in MESSAGE_SPECS}
+BLOCK_ID: Final = _IDS[Block]
 
 
 def pack(message: Message) -> bytes:
-    """The bytes of any message but a block, whose data does not pass through Python (see :func:`pack_block_head`)."""
+    """Return the bytes of any message but a block, whose data is not copied here (see :func:`pack_block_head`)."""
     if isinstance(message, KeepAlive):
         return b"\0\0\0\0"
     if isinstance(message, (Block, Unknown)):
@@ -217,16 +216,16 @@ def pack(message: Message) -> bytes:
         payload = _SHORT.pack(message.port)
     else:
         payload = struct.pack(f">{len(message)}I", *message)
-    return _LENGTH.pack(1 + len(payload)) + bytes((_IDS[type(message)],)) + payload
+    return _NUMBER.pack(1 + len(payload)) + bytes((_IDS[type(message)],)) + payload
 
 
 def pack_block_head(piece: int, begin: int, length: int) -> bytes:
-    """The 13 bytes that go before ``length`` bytes of a block."""
+    """Return the 13 bytes that precede ``length`` bytes of a block."""
     return struct.pack(">IBII", 9 + length, 7, piece, begin)
 
 
 def parse(body: memoryview) -> Message:
-    """The message whose bytes behind the length are ``body``, at least one; a block's data stays where it is.
+    """Parse a message without its length field (at least one byte); a block's data is a view, not a copy.
 
     Raises :class:`PeerProtocolError` for a size that does not fit the id.
     """

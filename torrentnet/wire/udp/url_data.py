@@ -1,8 +1,9 @@
-"""BEP 41 options behind an announce; the URL data in them is how a file's name reaches the tracker."""
+"""BEP 41 options behind an announce, whose URL data carries a file's name to the tracker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from torrentnet.wire.errors import InvalidNameError, PacketError
@@ -10,14 +11,14 @@ from torrentnet.wire.info import MAX_PIECE_LENGTH, MAX_PIECES, piece_count
 from torrentnet.wire.names import check_file_name, check_peer_name
 
 _END, _NOP, _URL_DATA = 0, 1, 2
-_MOST_IN_ONE = 255
-_MAX_FIELDS = 16
-_PATH = "/announce"
+_MAX_OPTION: Final = 255
+_MAX_FIELDS: Final = 16
+_PATH: Final = "/announce"
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What a peer says of itself and its file in the URL data of an announce."""
+    """What the URL data of an announce says of a peer and its file."""
 
     name: str | None = None
     """The file's name."""
@@ -28,11 +29,11 @@ class Publication:
     peer: str | None = None
     """The peer's name."""
     extended: bool = False
-    """Whether the peer keeps this project's extension: it then follows the tracker's keep-alive exactly."""
+    """Whether the peer uses this project's extension: it then follows the tracker's keep-alive exactly."""
 
 
 def pack_publication(publication: Publication) -> bytes:
-    """The BEP 41 options that carry ``publication``."""
+    """Return the BEP 41 options that carry ``publication``."""
     fields: list[str] = []
     if publication.extended:
         fields.append("tn=1")
@@ -48,13 +49,13 @@ def pack_publication(publication: Publication) -> bytes:
 
 
 def pack_url_data(url: bytes) -> bytes:
-    """``url`` as URL data options; past 255 bytes it takes several, which the reader joins (BEP 41)."""
-    parts = [url[start : start + _MOST_IN_ONE] for start in range(0, len(url), _MOST_IN_ONE)]
+    """Return ``url`` as URL data options: one for every 255 bytes, which the reader joins (BEP 41)."""
+    parts = [url[start : start + _MAX_OPTION] for start in range(0, len(url), _MAX_OPTION)]
     return b"".join(bytes((_URL_DATA, len(part))) + part for part in parts)
 
 
 def parse_url_data(options: bytes) -> bytes:
-    """The joined URL data in ``options``; empty when there is none.
+    """Return the joined URL data in ``options``; empty when there is none.
 
     Unknown options are skipped and everything behind the end option is ignored, as BEP 41 demands. Raises
     :class:`PacketError` (sendable) when an option runs past the end.
@@ -78,7 +79,7 @@ def parse_url_data(options: bytes) -> bytes:
 
 
 def parse_publication(options: bytes) -> Publication:
-    """What the options of an announce say. Raises :class:`PacketError` (sendable) on a bad name or number."""
+    """Parse the options of an announce. Raises :class:`PacketError` (sendable) for a bad name or number."""
     url = parse_url_data(options)
     if not url:
         return Publication()
@@ -97,7 +98,7 @@ def parse_publication(options: bytes) -> Publication:
     piece_length = _number(fields, "piece", 1, MAX_PIECE_LENGTH)
     if size is not None and piece_length is not None and piece_count(size, piece_length) > MAX_PIECES:
         pieces = piece_count(size, piece_length)
-        raise PacketError(f"announce URL data: {pieces} pieces, at most {MAX_PIECES} are taken", sendable=True)
+        raise PacketError(f"announce URL data: {pieces} pieces, at most {MAX_PIECES} are allowed", sendable=True)
     return Publication(
         name=name,
         size=size,

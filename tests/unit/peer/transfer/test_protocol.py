@@ -131,7 +131,7 @@ def test_what_is_no_handshake_is_refused_at_its_first_wrong_byte(first: bytes) -
     protocol = PeerProtocol(HASH, SEED_ID, initiator=False)
     wrong = next(number for number, byte in enumerate(first) if byte != PROTOCOL[number])
     assert list(pour(protocol, first[:wrong])) == []
-    with pytest.raises(PeerProtocolError, match="no BitTorrent handshake"):
+    with pytest.raises(PeerProtocolError, match="not a BitTorrent handshake"):
         list(pour(protocol, first[wrong : wrong + 1]))
     assert drained(protocol) == b""
 
@@ -185,7 +185,7 @@ def test_introduction(held: PieceSet | None, fast: bool, expected: list[object],
 
 def test_too_long_a_message_is_refused_before_it_is_there() -> None:
     protocol = opened()
-    with pytest.raises(PeerProtocolError, match="at most 65536 are taken"):
+    with pytest.raises(PeerProtocolError, match="at most 65536 are allowed"):
         list(pour(protocol, (65_537).to_bytes(4, "big")))
 
 

@@ -244,7 +244,7 @@ def test_what_the_other_side_said_before_is_checked_when_the_file_is_opened(stor
     said = pack_handshake(Handshake(store.info.info_hash, LEECH_ID)) + pack(Bitfield(b"\xff"))
     for event in pour(protocol, said):
         upload.handle(event, 0.0)
-    with pytest.raises(PeerProtocolError, match="bitfield of 1 bytes where 6 belong"):
+    with pytest.raises(PeerProtocolError, match="bitfield of 1 bytes in place of 6"):
         upload.open(store)
 
 

@@ -49,7 +49,7 @@ def test_other_clients_bits(client: str, reserved: str) -> None:
     ],
 )
 def test_what_is_no_handshake(data: bytes) -> None:
-    with pytest.raises(PeerProtocolError, match="no BitTorrent handshake"):
+    with pytest.raises(PeerProtocolError, match="not a BitTorrent handshake"):
         handshake.parse_handshake(data)
 
 

@@ -109,7 +109,7 @@ def test_every_prefix_of_a_message_waits_for_the_rest(row: m.MessageSpec) -> Non
 def test_the_limit_is_checked_before_anything_is_kept() -> None:
     (message,) = MessageReader(LIMIT).feed(struct.pack(">IB", LIMIT, 20) + bytes(LIMIT - 1))
     assert isinstance(message, m.Extended)
-    with pytest.raises(PeerProtocolError, match="message of 1025 bytes, at most 1024 are taken"):
+    with pytest.raises(PeerProtocolError, match="message of 1025 bytes, at most 1024 are allowed"):
         list(MessageReader(LIMIT).feed(struct.pack(">I", LIMIT + 1)))
     with pytest.raises(PeerProtocolError, match="message of 4294967295 bytes"):
         list(MessageReader(LIMIT).feed(b"\xff\xff\xff\xff"))
@@ -161,7 +161,7 @@ def test_large_blocks_go_to_the_place_that_is_named(sizes: list[int], steps: lis
     packed = [m.pack_block_head(index, 7, size) + contents[index] for index, size in enumerate(sizes)]
     stream = m.pack(m.Have(0)).join(packed) + m.pack(m.Unchoke())
     reader = MessageReader(m.MAX_BLOCK + m.BLOCK_HEAD, 1 << 20)
-    reader.place = place
+    reader.block_buffer = place
     blocks: list[int] = []
     others = 0
     position, turn = 0, 0
@@ -188,14 +188,14 @@ def test_large_blocks_go_to_the_place_that_is_named(sizes: list[int], steps: lis
 
 def test_memory_of_another_size_is_the_callers_mistake() -> None:
     reader = MessageReader(m.MAX_BLOCK + m.BLOCK_HEAD)
-    reader.place = lambda piece, begin, length: memoryview(bytearray(length - 1))
+    reader.block_buffer = lambda piece, begin, length: memoryview(bytearray(length - 1))
     with pytest.raises(ValueError, match="39999 bytes of memory for a block of 40000"):
         list(reader.feed(m.pack_block_head(0, 0, 40_000)))
 
 
 def test_a_block_that_is_too_large_is_placed_nowhere() -> None:
     reader = MessageReader(2 * m.MAX_BLOCK)
-    reader.place = lambda piece, begin, length: pytest.fail("asked where it is to be")
+    reader.block_buffer = lambda piece, begin, length: pytest.fail("asked where it is to be")
     with pytest.raises(PeerProtocolError, match="Block with"):
         list(reader.feed(m.pack_block_head(0, 0, m.MAX_BLOCK + 1) + bytes(m.MAX_BLOCK + 1)))
 
