@@ -28,6 +28,13 @@ def typed_command(verb: str, argument: str = "") -> str:
     return f"make {verb} {_MAKE_ARGUMENTS[verb]}={argument}" if argument else f"make {verb}"
 
 
+def install_docker() -> str:
+    """Return how Docker is installed on this machine, as a sentence without its full stop."""
+    if checkout() is None:
+        return "install Docker Engine as https://docs.docker.com/engine/install/ says"
+    return "`make engine` installs and starts Docker on Debian and Ubuntu"
+
+
 def require_one_version() -> None:
     """Raise UsageError where Python finds another version of this package, too: which one runs would be chance."""
     for entry in sys.path:

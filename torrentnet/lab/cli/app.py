@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import sys
 import traceback
@@ -12,12 +11,14 @@ from typing import Annotated
 
 import typer
 
-from torrentnet.lab.cli import live_commands, offline_commands, run_commands, sweep_command
+from torrentnet import __version__
+from torrentnet.lab.cli import init_command, live_commands, offline_commands, run_commands, sweep_command
 from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.engines import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_INTERRUPTED, LabError, ScenarioError
+from torrentnet.lab.installation import require_one_version
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 
 EPILOG = (
@@ -44,7 +45,9 @@ EngineName = Annotated[
         help=f"What runs the nodes: {', '.join(NAMES)}; auto is what {ENVIRONMENT} names, or the first one found.",
     ),
 ]
-Runs = Annotated[Path | None, typer.Option("--runs", help="Where runs are recorded (default: runs/ in the checkout).")]
+Runs = Annotated[
+    Path | None, typer.Option("--runs", help="Where runs are recorded (default: runs/ of this directory).")
+]
 
 
 class _Output:
@@ -74,7 +77,7 @@ Settings = Annotated[
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"torrentnet {importlib.metadata.version('torrentnet')}")
+        print(f"torrentnet {__version__}")
         raise typer.Exit
 
 
@@ -85,6 +88,18 @@ def _all(
     ] = False,
 ) -> None:
     """A simulated network lab: UDP tracker, TCP peers, YAML scenarios."""
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Write a first scenario, a test that runs it, and a .gitignore.
+
+    A file that exists already is never overwritten.
+    """
+    raise typer.Exit(init_command.init(directory, as_json=json))
 
 
 @app.command(epilog=EPILOG)
@@ -234,6 +249,7 @@ def main(argv: list[str] | None = None) -> None:
     _Output.json = False
     try:
         with interrupts.installed():
+            require_one_version()
             app(argv, prog_name="torrentnet")
     except Interrupted:
         print("interrupted", file=sys.stderr)

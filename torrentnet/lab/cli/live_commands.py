@@ -23,6 +23,7 @@ from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plai
 from torrentnet.lab.engines import make_engine
 from torrentnet.lab.errors import EXIT_OK, EngineError, UsageError
 from torrentnet.lab.home import lab_store
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.runtime.events import format_timestamp
@@ -92,7 +93,7 @@ def status(*, watch: bool, as_json: bool) -> int:
 def _adopt_running_lab() -> tuple[lab_store.RunningLab, Engine]:
     running = lab_store.find_current_lab(lab_home())
     if running is None:
-        raise UsageError("no lab is up here", hint="`make up scenario=three_seeders` brings one up")
+        raise UsageError("no lab is up here", hint=f"`{typed_command('up', 'three_seeders')}` brings one up")
     engine = make_engine(running.engine)
     try:
         engine.check()

@@ -19,6 +19,7 @@ from torrentnet.lab.cli.output import open_view, print_json, print_table
 from torrentnet.lab.cli.progress import ProgressView, printable
 from torrentnet.lab.engines import make_engine
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, ScenarioError
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
 from torrentnet.lab.paths import scenarios_folder
 from torrentnet.lab.scenario.catalog import find_plan, list_scenarios, parse_settings
@@ -116,8 +117,8 @@ def doctor(engine_name: str, *, as_json: bool) -> int:
             if row in others:
                 needed = "only for the other engine: "
             print(f"\n{row.what}: {needed}{row.remedy}")
-    ready = f"{len(missing)} of {len(rows)} are missing" if missing else "ready for `make up scenario=three_seeders`"
-    print(f"\n{ready}")
+    ready = f"ready for `{typed_command('up', 'three_seeders')}`"
+    print(f"\n{len(missing)} of {len(rows)} are missing" if missing else f"\n{ready}")
     return code
 
 

@@ -16,7 +16,9 @@ from torrentnet.lab.engines import choose_engine, make_engine, preload_engines, 
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_OK, LabError
 from torrentnet.lab.home.cleanup import remove_orphans, take_down, take_down_running_lab
+from torrentnet.lab.home.dotenv import compose_command
 from torrentnet.lab.home.lab_store import read_running_lab
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home, scenarios_folder
 from torrentnet.lab.report import result
 from torrentnet.lab.report.summary import verdict_lines
@@ -80,14 +82,16 @@ def _print_next_steps(lab: Lab, print_line: Callable[[str], None]) -> None:
     names = [node.name for node in lab.plan.nodes]
     leecher = next((node.name for node in reversed(lab.plan.nodes) if node.role is Role.GET), names[-1])
     file = lab.plan.files[0].name if lab.plan.files else "NAME"
-    compose = lab.engine.has_compose
+    compose = compose_command(lab.home, lab.project) if lab.engine.has_compose else ""
+    look = [lab.engine.look("tracker", words) for words in ("request logs", f"file_logs {shlex.quote(file)}")]
+    look = [command.replace("docker compose", compose, 1) if compose else command for command in look]
     steps = (
-        ("docker compose ps" if compose else "make status", "its nodes"),
-        (lab.engine.look("tracker", "request logs"), "the look-ups, and how each ended"),
-        (lab.engine.look("tracker", f"file_logs {shlex.quote(file)}"), "who has which pieces"),
-        (f"docker compose logs -f {leecher}" if compose else f"make logs node={leecher}", "a node's events"),
-        (f"make attach node={leecher}", "a node's command line; type `help` there"),
-        ("make down", "removes everything"),
+        (f"{compose} ps" if compose else typed_command("status"), "its nodes"),
+        (look[0], "the look-ups, and how each ended"),
+        (look[1], "who has which pieces"),
+        (f"{compose} logs -f {leecher}" if compose else typed_command("logs", leecher), "a node's events"),
+        (typed_command("attach", leecher), "a node's command line; type `help` there"),
+        (typed_command("down"), "removes everything"),
     )
     print_line("")
     print_line("the network is up:")

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.lab.engines.types import ALIVE, NodeState, NodeStatus, NothingChangedError
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import install_docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -89,7 +90,7 @@ class Engine(ABC):
         """
         raise EngineError(
             f"the engine `{self.name}` runs our own programs only, not {' and '.join(programs)}",
-            hint="run it with `--engine docker`, whose image has them; `make engine` installs Docker",
+            hint=f"run it with `--engine docker`, whose image has them; {install_docker()}",
         )
 
     @abstractmethod

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,7 +47,7 @@ def choose_subnet(nodes: int, used: Iterable[IPv4Network]) -> IPv4Network:
             return candidate
     raise EngineError(
         f"no free subnet is left in {POOL}",
-        hint="see `docker network ls`; `make down` in the other checkouts ends their labs",
+        hint=f"see `docker network ls`; `{typed_command('down')}` in the other directories ends their labs",
     )
 
 

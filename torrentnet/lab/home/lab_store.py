@@ -1,6 +1,6 @@
 """What the lab keeps in its home directory while a lab exists.
 
-- ``.torrentnet/lab.json``: the lab that ``make up`` left running. Written last, after everything went well.
+- ``.torrentnet/lab.json``: the lab that ``up`` left running. Written last, after everything went well.
 - ``.torrentnet/labs/PROJECT/``: the files that a lab's nodes share, its owner, its network's faults, and its own
   ``lab.json``.
 """
@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.owner import Owner, is_alive
+from torrentnet.lab.errors import LabError
 from torrentnet.lab.home.dotenv import remove_env_block
 from torrentnet.lab.paths import lab_directory, state_folder, write_atomically
 
@@ -83,7 +84,7 @@ def find_current_lab(home: Path) -> RunningLab | None:
 
 
 def is_finished(home: Path, project: str) -> bool:
-    """Return whether ``make up`` of that lab completed in that home directory."""
+    """Return whether ``up`` of that lab completed in that home directory."""
     lab = read_running_lab(home)
     return lab is not None and lab.project == project
 
@@ -113,7 +114,7 @@ def _read_lab(path: Path) -> RunningLab | None:
 
 
 def make_lab_directory(home: Path, project: str) -> Path:
-    """Create the directory of one lab's files, owned by this process."""
+    """Create the directory of one lab's files, owned by this process. Raises LabError."""
     path = lab_directory(home, project)
     for attempt in range(MAX_MAKE_ATTEMPTS):
         try:
@@ -123,6 +124,11 @@ def make_lab_directory(home: Path, project: str) -> Path:
             # A lab that ends at this moment may have removed the parent directories, which were empty.
             if attempt + 1 == MAX_MAKE_ATTEMPTS:
                 raise
+        except OSError as error:
+            raise LabError(
+                f"the lab's directory cannot be made: {error.strerror}: {error.filename}",
+                hint="TORRENTNET_HOME names another home; XDG_STATE_HOME another place for the state of installed labs",
+            ) from error
     (path / OWNER_FILE).write_text(str(Owner.myself()), encoding="ascii")
     return path
 

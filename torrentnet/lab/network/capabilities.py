@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.types import Finding, NetworkUnavailableError
 from torrentnet.lab.errors import EngineError, LabError
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.network.impairment import CapabilitySplit
 from torrentnet.lab.network.probe import (
     FACTS,
@@ -50,7 +51,7 @@ def require_counters(plan: Plan, engine: Engine) -> None:
     if counted and (why := engine.why_no_counters()):
         raise EngineError(
             f"this engine cannot count the bytes of a node, which `{counted[0].text}` asks for: {why}",
-            hint="run the lab with Docker or where nodes can have network namespaces (`make doctor`)",
+            hint=f"run the lab with Docker or where nodes can have network namespaces (`{typed_command('doctor')}`)",
         )
 
 

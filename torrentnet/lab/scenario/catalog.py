@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import ScenarioError, UsageError
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.runtime.suggestions import closest
 
@@ -33,7 +34,9 @@ def find_plan(scenario: str | Path, folder: Path, settings: Mapping[str, str] | 
     if scenario not in known:
         close = closest(scenario, known)
         meant = f"did you mean `{close}`? " if close else ""
-        raise UsageError(f"there is no scenario `{scenario}`", hint=f"{meant}`make scenarios` lists what there is")
+        raise UsageError(
+            f"there is no scenario `{scenario}`", hint=f"{meant}`{typed_command('scenarios')}` lists what there is"
+        )
     found, here = known[scenario], Path.cwd()
     return load_plan(found, str(found.relative_to(here)) if found.is_relative_to(here) else "", settings=settings)
 

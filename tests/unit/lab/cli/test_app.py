@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COMMANDS = (
+    "init",
     "up",
     "run",
     "sweep",

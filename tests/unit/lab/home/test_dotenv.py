@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.lab.home.dotenv import remove_env_block, write_env_block
+from torrentnet.lab.home.dotenv import compose_command, remove_env_block, write_env_block
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PROJECT = "torrentnet-x-abc123"
 BLOCK = (
-    "# >>> torrentnet: written by `make up`, removed by `make down`\n"
+    "# >>> torrentnet: written by `up`, removed by `down`\n"
     "COMPOSE_PROJECT_NAME=torrentnet-x-abc123\n"
     "COMPOSE_FILE='docker-compose.yml:runs/x/compose.yaml'\n"
     "# <<< torrentnet\n"
@@ -69,3 +69,24 @@ def test_compose_files_outside_the_home_are_absolute(tmp_path: Path) -> None:
     write_env_block(home, "p", [tmp_path / "docker-compose.yml", home / "runs/compose.yaml"])
     text = (home / ".env").read_text(encoding="utf-8")
     assert f"COMPOSE_FILE='{tmp_path}/docker-compose.yml:runs/compose.yaml'\n" in text
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("name", "text"), [(".env", "A=1\n"), ("compose.yaml", ""), ("docker-compose.yml", "")])
+def test_an_installed_lab_leaves_a_projects_own_files_alone(tmp_path: Path, name: str, text: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / name).write_text(text)
+    write_env_block(home, "lab-1", [home / "compose.yaml"])
+    assert [(path.name, path.read_text()) for path in home.iterdir()] == [(name, text)]
+    assert compose_command(home, "lab-1") == "docker compose -p lab-1"
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_lab_writes_an_env_file_of_its_own(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    write_env_block(home, "lab-1", [home / "compose.yaml"])
+    assert compose_command(home, "lab-1") == "docker compose"
+    remove_env_block(home, "lab-1")
+    assert not list(home.iterdir())

@@ -13,6 +13,7 @@ from docker.context import ContextAPI
 
 import docker
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import install_docker, typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ POOL = 256
 TIMEOUT = 60
 PROBE_TIMEOUT = 5.0
 DEFAULT_HOST = "unix:///var/run/docker.sock"
-NO_ENGINE_HINT = "`make engine` installs and starts Docker on Debian and Ubuntu; `make doctor` shows what is missing"
+NO_ENGINE_HINT = f"{install_docker()}; `{typed_command('doctor')}` shows what is missing"
 
 
 def connect() -> docker.DockerClient:

@@ -15,6 +15,7 @@ from torrentnet.lab.engines import subnets
 from torrentnet.lab.engines.docker import cleanup, images
 from torrentnet.lab.engines.types import Finding
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import install_docker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ MIN_ENGINE = (25, 0)
 MIN_COMPOSE = (2, 24)
 """`!reset` in Compose files."""
 MIN_DISK = 2 * 1024**3
-INSTALL = "`make engine` installs what is missing on Debian and Ubuntu; elsewhere install Docker Desktop or Docker CE"
+INSTALL = install_docker()
 COMMAND_TIMEOUT = 20
 
 
@@ -85,7 +86,7 @@ def _image(client: docker.DockerClient, root: Path) -> Finding:
     try:
         client.images.get(tag)
     except docker.errors.ImageNotFound:
-        return Finding("image", True, f"{tag} is not built yet; the first `make up` builds it")
+        return Finding("image", True, f"{tag} is not built yet; the first lab builds it")
     return Finding("image", True, f"{tag} is up to date")
 
 

@@ -28,6 +28,7 @@ from torrentnet.lab.engines.types import (
 )
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.home import lab_store
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class DockerEngine(interface.Engine):
         self._project = project
         self._find_nodes()
         if not self._ids and not missing_ok:
-            raise EngineError(f"the lab {project} is gone", hint="`make up scenario=NAME` makes a new one")
+            raise EngineError(f"the lab {project} is gone", hint=f"`{typed_command('up', 'NAME')}` makes a new one")
 
     def _find_nodes(self) -> None:
         with translate_errors("looking for the lab's nodes"):

@@ -20,6 +20,7 @@ import docker
 from torrentnet.lab.engines.child_process import ChildResult, run_child
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import PACKAGE
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _require(result: ChildResult, what: str) -> None:
         lines = "\n".join(f"    {line}" for line in result.tail[-TAIL:])
         raise EngineError(
             f"{what} (exit status {result.status}). Its last lines:\n{lines}",
-            hint="`make doctor` shows what is missing on this machine",
+            hint=f"`{typed_command('doctor')}` shows what is missing on this machine",
         )
 
 

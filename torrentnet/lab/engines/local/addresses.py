@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines import subnets as docker_network
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,4 +58,6 @@ def claim_loopback_subnet(nodes: int) -> tuple[IPv4Network, list[socket.socket]]
             else:
                 stack.pop_all()
                 return candidate, held
-    raise EngineError(f"every part of {LOOPBACK} is taken by a lab", hint="`make down` in the other checkouts")
+    raise EngineError(
+        f"every part of {LOOPBACK} is taken by a lab", hint=f"`{typed_command('down')}` in the other directories"
+    )

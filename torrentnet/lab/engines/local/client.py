@@ -14,6 +14,7 @@ from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.supervisor.journal import JournalEntry
 from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +36,7 @@ class SupervisorGoneError(EngineError):
     def __init__(self) -> None:
         super().__init__(
             "the process that keeps the lab's nodes is gone, and they with it",
-            hint="`make up scenario=NAME` makes a new lab",
+            hint=f"`{typed_command('up', 'NAME')}` makes a new lab",
         )
 
 

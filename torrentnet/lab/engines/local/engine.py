@@ -36,6 +36,7 @@ from torrentnet.lab.engines.types import (
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home
 
 if TYPE_CHECKING:
@@ -255,9 +256,10 @@ class LocalEngine(interface.Engine):
         if found is None or found.lab is None or (not missing_ok and not found.kept):
             if missing_ok:
                 return
+            down, up = typed_command("down"), typed_command("up", "NAME")
             raise EngineError(
                 f"the lab {project} is gone: its nodes ended with the process that kept them",
-                hint="`make down` removes what is left of it; `make up scenario=NAME` makes a new one",
+                hint=f"`{down}` removes what is left of it; `{up}` makes a new one",
             )
         self._lab, self._directory = found.lab, found.path
         self._way = diagnosis.NetworkMode(found.lab.network)

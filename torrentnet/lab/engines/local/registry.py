@@ -25,6 +25,7 @@ from torrentnet.lab.engines.local.protocol import SupervisedLab
 from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.home import lab_store
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_directory
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def new_directory(path: Path, project: str) -> Path:
         with contextlib.suppress(FileExistsError):
             place.mkdir(DIRECTORY_MODE)
             return place
-    raise EngineError(f"{path} is full of labs", hint="`make down` removes those that are left behind")
+    raise EngineError(f"{path} is full of labs", hint=f"`{typed_command('down')}` removes those that are left behind")
 
 
 def remove(entry: LabEntry) -> None:
