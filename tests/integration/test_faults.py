@@ -298,7 +298,7 @@ def test_a_whole_scenario_with_faults(home: Path, engine: Kind) -> None:
     assert 0.4 < rows[2]["began"] - rows[1]["began"] < 1.5
     assert "leecher-3" in rows[3]["outputs"][0]["text"]
     assert rows[4]["error"] == "`echo oops >&2; exit 3` in leecher-2 ended with status 3: oops"
-    assert rows[5]["error"] == "kill seeder-3 has not happened: `seeder-2 is down` has not come true"
+    assert rows[5]["error"] == "kill seeder-3 did not happen: `seeder-2 is down` did not become true"
     recorded = (lab.directory / "events.jsonl").read_text(encoding="utf-8")
     assert '"event": "applied"' in recorded and "end of partition" in recorded
     assert not engine.left_over(home)

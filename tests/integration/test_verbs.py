@@ -103,6 +103,6 @@ def test_names_that_there_are_not(small: Lab) -> None:
 
 def test_waiting_in_vain_shows_the_last_lines(small: Lab) -> None:
     with pytest.raises(
-        WaitTimeoutError, match=r"(?s)seeder-2 says no_such_event.*the last lines of seeder-2:.*state=seed"
+        WaitTimeoutError, match=r"(?s)seeder-2 prints no_such_event.*the last lines of seeder-2:.*state=seed"
     ):
         small.wait_event("seeder-2", "no_such_event", timeout=0.2)

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.engines.interface import Engine
-    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent
     from torrentnet.lab.run.view import LabView
-    from torrentnet.lab.verdict.expectation import ExpectationResult
+    from torrentnet.lab.verdict.outcome import ExpectationResult
 
 MAX_QUOTED_NODES: Final = 4
 """Nodes whose last lines are kept for the report of a failure."""
@@ -91,11 +91,11 @@ class Lab(LabLifecycle):
         """Run the scenario's timeline and judge its expectations. Writes ``result.json`` and ``junit.xml``."""
         clock = self._require_clock()
         timeline = self._timeline = Timeline(
-            self.plan, self.engine, clock, self._take_applied, board=self.nodes, faults=self.faults
+            self.plan, self.engine, clock, self._take_applied, lab_state=self.nodes, faults=self.faults
         )
         context = CheckContext(
             engine=self.engine,
-            board=self.nodes,
+            lab_state=self.nodes,
             clock=clock,
             timeline=timeline,
             nodes=self._nodes,
@@ -104,13 +104,13 @@ class Lab(LabLifecycle):
             time_limit=self.plan.time_limit,
         )
         with self._phase("run"):
-            timeline.begin()
+            timeline.start()
             results = judge(self.plan, context, timeline)
             self._end_timeline()
-            timeline.conclude()
+            timeline.record_unapplied()
         self._view.stop()
         applied = tuple(timeline.applied)
-        failed = [one.node for result in results if result.failed for one in result.answers if not one.passed]
+        failed = [one.node for result in results if result.failed for one in result.nodes if not one.passed]
         failed += [node for event in applied if event.error for node in event.nodes]
         verdict = Verdict.FAIL if failed or any(event.error for event in applied) else Verdict.PASS
         return self._finish(verdict, results=results, timeline=applied, quoted=failed)
@@ -154,7 +154,7 @@ class Lab(LabLifecycle):
             project=self.project,
             began=self._began,
             seconds={**self.seconds, "total": time.time() - self._began},
-            judgements=results,
+            expectations=results,
             timeline=timeline,
             error=error,
             environment=environment,
@@ -171,4 +171,4 @@ class Lab(LabLifecycle):
         )
         self._view.event_applied(applied)
         # Expectations may count from this event.
-        self.nodes.poke()
+        self.nodes.notify()

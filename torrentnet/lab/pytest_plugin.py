@@ -161,7 +161,7 @@ def relevant_nodes(lab: Lab, said: str) -> list[str]:
     """The nodes that a failure is about: those that it names, then those that ended badly, else the tracker."""
     names = [node.name for node in lab.plan.nodes]
     named = [name for name in names if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", said)]
-    ended = [name for name in names if lab.nodes.view(name).state.exit_code not in {0, None}]
+    ended = [name for name in names if lab.nodes.snapshot(name).state.exit_code not in {0, None}]
     return list(dict.fromkeys([*named, *ended]))[:MAX_QUOTED_NODES] or names[:1]
 
 

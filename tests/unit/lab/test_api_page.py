@@ -1,4 +1,4 @@
-"""The page about the Python API names what there is. Its examples are run by tests/integration/test_api_page.py."""
+"""docs/api.md documents what exists. Its examples are run by tests/integration/test_api_page.py."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def test_the_examples_are_python(block: str) -> None:
     ast.parse(block)
 
 
-def test_every_call_that_is_named_is_there() -> None:
+def test_every_documented_call_exists() -> None:
     names = set(re.findall(r"\blab\.([a-z_0-9]+)", TEXT)) - {"open", "lab"}
     assert {"kill", "pause", "impair", "wait_event", "play", "console"} <= names
     assert {name for name in names if not hasattr(Lab, name)} == ON_INSTANCES
     assert {name for name in re.findall(r"lab\.nodes\.([a-z_]+)", TEXT) if not hasattr(LabState, name)} == set()
 
 
-def test_what_answers_have_is_there() -> None:
-    kinds: dict[str, type] = {"lab.console": ExecResult, "lab.state": NodeState, "lab.nodes.view": NodeSnapshot}
+def test_every_documented_attribute_exists() -> None:
+    kinds: dict[str, type] = {"lab.console": ExecResult, "lab.state": NodeState, "lab.nodes.snapshot": NodeSnapshot}
     for call, kind in kinds.items():
         (row,) = re.findall(rf"^\| `{re.escape(call)}\([^|]*\| ([^|]*)\|", TEXT, re.MULTILINE)
         named = re.findall(r"`\.([a-z_]+)`", row)
@@ -40,12 +40,12 @@ def test_what_answers_have_is_there() -> None:
         assert [name for name in named if name not in inspect.get_annotations(kind) and not hasattr(kind, name)] == []
 
 
-def test_the_arguments_of_open_are_there() -> None:
+def test_the_arguments_of_open_are_documented() -> None:
     (words,) = re.findall(r"`open\(scenario, \*, ([^)]*)\)`", TEXT)
     named = [word.strip().rstrip("=") for word in words.split(",")]
     assert named == [name for name in inspect.signature(open_lab).parameters if name != "scenario"]
 
 
-def test_the_commands_are_there() -> None:
+def test_every_documented_command_exists() -> None:
     there = {command.callback.__name__ for command in app.app.registered_commands if command.callback}
     assert set(re.findall(r"^\$ torrentnet ([a-z]+)", TEXT, re.MULTILINE)) <= there

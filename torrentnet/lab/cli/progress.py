@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.run.clock import LabClock
     from torrentnet.lab.run.lab_state import LabState, NodeSnapshot
-    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent
     from torrentnet.lab.scenario.plan import NodePlan, Plan
     from torrentnet.runtime.events import Event
 
@@ -93,7 +93,7 @@ class ProgressView(LabView):
             self._last_progress_time = time.monotonic()
             parts = []
             for node in plan.nodes:
-                snapshot = lab_state.view(node.name)
+                snapshot = lab_state.snapshot(node.name)
                 if snapshot.pieces and snapshot.doing == "get":
                     parts.append(f"{node.name} {100 * snapshot.have // snapshot.pieces} %")
         text = ", ".join(parts[:MAX_PROGRESS_NODES])
@@ -145,9 +145,9 @@ class LiveProgressView(ProgressView):
         room = max(4, self.console.height - 4)
         shown = plan.nodes if len(plan.nodes) <= room else plan.nodes[: room - 1]
         for node in shown:
-            table.add_row(*self._row(node, lab_state.view(node.name)))
+            table.add_row(*self._row(node, lab_state.snapshot(node.name)))
         if len(shown) < len(plan.nodes):
-            rest = [lab_state.view(node.name) for node in plan.nodes[len(shown) :]]
+            rest = [lab_state.snapshot(node.name) for node in plan.nodes[len(shown) :]]
             seeds = sum(snapshot.doing == "seed" for snapshot in rest)
             table.add_row(Text(f"and {len(rest)} more, {seeds} of them seeds", "dim"))
         return table

@@ -92,8 +92,8 @@ class LabMonitor:
         with ThreadPoolExecutor(MAX_PARALLEL_NODES, "status") as pool:
             states = list(pool.map(self._engine.state, self._nodes))
         for node, state in zip(self._nodes, states, strict=True):
-            self._lab_state.take_state(StateChange(node, time.time(), state))
-        self._engine.watch(self._lab_state.take_line, self._lab_state.take_state)
+            self._lab_state.add_state(StateChange(node, time.time(), state))
+        self._engine.watch(self._lab_state.add_line, self._lab_state.add_state)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -111,7 +111,7 @@ class LabMonitor:
 
     def restore_rules(self) -> None:
         """Set the lab's rules in nodes that were started again by hand; :meth:`rows` report it."""
-        snapshots = {node: self._lab_state.view(node) for node in self._nodes}
+        snapshots = {node: self._lab_state.snapshot(node) for node in self._nodes}
         alive = {node: (seen.starts, seen.state) for node, seen in snapshots.items() if seen.state.status in ALIVE}
         changed = [node for node, now in alive.items() if self._checked.get(node) != now]
         self._checked = alive
@@ -122,7 +122,7 @@ class LabMonitor:
 
     def rows(self) -> list[NodeRow]:
         """Return all nodes, the tracker first."""
-        return [self._row(node, self._lab_state.view(node)) for node in self._nodes]
+        return [self._row(node, self._lab_state.snapshot(node)) for node in self._nodes]
 
     def _row(self, node: str, snapshot: NodeSnapshot) -> NodeRow:
         alive = snapshot.state.status in ALIVE
@@ -146,7 +146,7 @@ class LabMonitor:
     @property
     def gone(self) -> bool:
         """Whether the lab has been removed."""
-        return all(self._lab_state.view(node).state.status is NodeStatus.GONE for node in self._nodes)
+        return all(self._lab_state.snapshot(node).state.status is NodeStatus.GONE for node in self._nodes)
 
     def wait(self, timeout: float) -> None:
         """Wait until a node prints or changes, at most ``timeout`` seconds."""

@@ -21,19 +21,19 @@ def junit_xml(outcome: Outcome) -> str:
         "testsuite", name=name, timestamp=format_timestamp(outcome.began), time=f"{outcome.seconds.get('total', 0):.3f}"
     )
     failures = 0
-    for judgement in outcome.judgements:
-        case = ET.SubElement(suite, "testcase", classname=name, name=judgement.plan.text)
-        case.set("time", f"{max(0.0, judgement.telling.time or 0.0):.3f}")
-        measured = "\n".join(f"{one.node}: {one.measured}" for one in judgement.answers if not one.passed)
-        own = f"{judgement.sentence}: " if judgement.sentence != judgement.plan.text else ""
-        if judgement.failed:
+    for expectation in outcome.expectations:
+        case = ET.SubElement(suite, "testcase", classname=name, name=expectation.plan.text)
+        case.set("time", f"{max(0.0, expectation.decisive.time or 0.0):.3f}")
+        measured = "\n".join(f"{one.node}: {one.measured}" for one in expectation.nodes if not one.passed)
+        own = f"{expectation.sentence}: " if expectation.sentence != expectation.plan.text else ""
+        if expectation.failed:
             failures += 1
-            message = f"{own}{judgement.telling.measured}"
+            message = f"{own}{expectation.decisive.measured}"
             ET.SubElement(case, "failure", message=_xml_text(message)).text = _xml_text(measured)
-        elif judgement.warns:
+        elif expectation.warns:
             # JUnit has no warnings: the case passes, with the warning as its output.
             ET.SubElement(case, "system-out").text = _xml_text(f"warning: {own}{measured}")
-    for event in outcome.in_vain:
+    for event in outcome.ineffective:
         failures += 1
         case = ET.SubElement(suite, "testcase", classname=name, name=f"{event.text} changes something")
         ET.SubElement(case, "failure", message=_xml_text(event.error)).text = event.where

@@ -10,8 +10,7 @@ from torrentnet.lab.scenario.plan import Role
 from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
-    from torrentnet.lab.verdict.expectation import ExpectationResult, NodeResult
-    from torrentnet.lab.verdict.outcome import Outcome
+    from torrentnet.lab.verdict.outcome import ExpectationResult, NodeResult, Outcome
 
 SCHEMA: Final = 1
 
@@ -52,18 +51,18 @@ def result_document(outcome: Outcome) -> dict[str, object]:
             for node in plan.nodes
         ],
         "timeline": [applied.row() for applied in outcome.timeline],
-        "expectations": [_expectation_document(judgement) for judgement in outcome.judgements],
+        "expectations": [_expectation_document(expectation) for expectation in outcome.expectations],
     }
 
 
-def _expectation_document(judgement: ExpectationResult) -> dict[str, object]:
+def _expectation_document(expectation: ExpectationResult) -> dict[str, object]:
     return {
-        "text": judgement.plan.text,
-        "says": judgement.sentence,
-        "where": judgement.plan.where,
-        "level": str(judgement.plan.severity),
-        "passed": judgement.passed,
-        "answers": [_node_document(answer) for answer in judgement.answers],
+        "text": expectation.plan.text,
+        "says": expectation.sentence,
+        "where": expectation.plan.where,
+        "level": str(expectation.plan.severity),
+        "passed": expectation.passed,
+        "answers": [_node_document(answer) for answer in expectation.nodes],
     }
 
 
@@ -73,5 +72,5 @@ def _node_document(answer: NodeResult) -> dict[str, object]:
         "passed": answer.passed,
         "measured": answer.measured,
         "time": None if answer.time is None else round(answer.time, 3),
-        "look": answer.look,
+        "look": answer.inspect,
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from torrentnet.lab.verdict.expectation import ExpectationResult
+    from torrentnet.lab.verdict.outcome import ExpectationResult
 
 MAX_QUOTED_LINES: Final = 8
 """Last lines of each node that took part in a failure."""
@@ -32,11 +32,11 @@ PHASES: Final = (("image", "image"), ("create", "to create"), ("start", "to star
 def verdict_lines(outcome: Outcome, home: Path, hint: str = "") -> Iterator[str]:
     """Yield the verdict, the most important line last; ``hint`` says what to do about an error."""
     record = relative_to_home(outcome.directory, home)
-    if outcome.judgements:
+    if outcome.expectations:
         yield ""
-        for judgement in outcome.judgements:
-            yield from _expectation_lines(judgement)
-    for event in outcome.in_vain:
+        for expectation in outcome.expectations:
+            yield from _expectation_lines(expectation)
+    for event in outcome.ineffective:
         yield f"  FAIL  {event.text} at {event.planned:g} s ({event.where})"
         yield f"        {event.error}"
         if event.hint:
@@ -58,33 +58,33 @@ def verdict_lines(outcome: Outcome, home: Path, hint: str = "") -> Iterator[str]
 
 def headline(outcome: Outcome) -> str:
     """Return the verdict in one line."""
-    held = sum(judgement.passed for judgement in outcome.judgements)
-    warned = sum(judgement.warns for judgement in outcome.judgements)
+    held = sum(expectation.passed for expectation in outcome.expectations)
+    warned = sum(expectation.warns for expectation in outcome.expectations)
     total = len(outcome.plan.expectations)
     text = HEADLINES[outcome.verdict]
     if outcome.verdict in {Verdict.PASS, Verdict.FAIL} and not outcome.error:
         text += f", {held} of {total} expectations hold" if total else ", nothing was expected"
         if warned:
             text += f", {warned} only warn{'s' if warned == 1 else ''}"
-        if outcome.in_vain:
-            text += f", {len(outcome.in_vain)} of {len(outcome.plan.events)} events changed nothing"
+        if outcome.ineffective:
+            text += f", {len(outcome.ineffective)} of {len(outcome.plan.events)} events changed nothing"
     times = [f"{outcome.seconds[name]:.1f} s {what}" for name, what in PHASES if name in outcome.seconds]
     return f"{text} ({', '.join(times)})" if times else text
 
 
-def _expectation_lines(judgement: ExpectationResult) -> Iterator[str]:
-    word = "ok  " if judgement.passed else "WARN" if judgement.warns else "FAIL"
-    yield f"  {word}  {judgement.sentence}"
-    if judgement.passed:
-        telling = judgement.telling
-        last = "" if len(judgement.answers) == 1 else f"{telling.node} last: "
-        yield f"        {last}{telling.measured}"
+def _expectation_lines(expectation: ExpectationResult) -> Iterator[str]:
+    word = "ok  " if expectation.passed else "WARN" if expectation.warns else "FAIL"
+    yield f"  {word}  {expectation.sentence}"
+    if expectation.passed:
+        decisive = expectation.decisive
+        last = "" if len(expectation.nodes) == 1 else f"{decisive.node} last: "
+        yield f"        {last}{decisive.measured}"
         return
-    failed = [answer for answer in judgement.answers if not answer.passed]
-    for answer in failed[:MAX_FAILED_NODES]:
-        yield f"        {answer.node}: {answer.measured}"
+    failed = [node for node in expectation.nodes if not node.passed]
+    for node in failed[:MAX_FAILED_NODES]:
+        yield f"        {node.node}: {node.measured}"
     if len(failed) > MAX_FAILED_NODES:
         yield f"        and {len(failed) - MAX_FAILED_NODES} more nodes"
-    if judgement.sentence != judgement.plan.text:
-        yield f"        expected: {judgement.plan.text}"
-    yield f"        expected in {judgement.plan.where}; to inspect: {judgement.telling.look}"
+    if expectation.sentence != expectation.plan.text:
+        yield f"        expected: {expectation.plan.text}"
+    yield f"        expected in {expectation.plan.where}; to inspect: {expectation.decisive.inspect}"

@@ -1,4 +1,7 @@
-"""The lab's time: seconds after t = 0, the moment at which the tracker and the first seeds are up."""
+"""The lab's time: seconds after t = 0, the moment at which the tracker and the initial seeds are up.
+
+Tested by tests/integration/test_up.py
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class LabClock:
-    """Runs from its making. Never jumps, whatever happens to the machine's wall clock."""
+    """Runs from its creation on, whatever happens to the machine's wall clock."""
 
     def __init__(self) -> None:
         self._zero = time.monotonic()
         self.epoch = time.time()
-        """t = 0 in seconds since the epoch, to place the engine's times."""
+        """t = 0 in seconds since the epoch: relates the engine's times to the lab's."""
 
     def now(self) -> float:
-        """Seconds after t = 0."""
+        """Return the seconds after t = 0."""
         return time.monotonic() - self._zero
 
     def of(self, epoch: float) -> float:
-        """Where a time of the engine lies, in seconds after t = 0."""
+        """Convert a time of the engine to seconds after t = 0."""
         return epoch - self.epoch
 
     def wait(self, condition: threading.Condition, until: float | None) -> None:

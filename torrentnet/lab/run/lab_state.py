@@ -1,7 +1,7 @@
-"""What is known of every node at this moment, and the place to wait for it to change.
+"""What is known of every node at this moment, and waiting until it changes.
 
-Everything that the engine hands out arrives here, from many threads; everything that waits, waits here. Memory is
-bounded: of a kind of event a node's newest are kept, of progress only the last, of its lines the last few.
+The engine's news arrive here on many threads, and everything that waits for them waits here. Memory is bounded: of a
+node's events the newest of each name are kept, of its progress the last report, of its lines the last few.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.run.line_counter import LineCount, LineCounter
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.scenario.plan import LogPattern
 
-MAX_EVENTS = 1024
-"""Of each kind and node."""
-MAX_EVENT_NAMES = 64
-"""Kinds of event of one node; the programs have some twenty."""
-MAX_EXITS = 256
-"""Of each node: how often its program has ended."""
-MAX_LAST_LINES = 20
-"""Of each node: for the message when something fails."""
+MAX_EVENTS: Final = 1024
+"""Events kept of each node and name."""
+MAX_EVENT_NAMES: Final = 64
+"""Names of events of one node; our programs have some twenty."""
+MAX_EXITS: Final = 256
+"""Exits kept of each node."""
+MAX_LAST_LINES: Final = 20
+"""Lines kept of each node, for the report of a failure."""
 
 
 @dataclass(slots=True)
@@ -37,154 +37,160 @@ class NodeSnapshot:
 
     state: NodeState = field(default_factory=lambda: NodeState(NodeStatus.CREATED))
     doing: str = ""
-    """``get`` or ``seed``, as the peer itself says."""
+    """The peer's own state: ``get`` or ``seed``."""
     have: int = 0
+    """Pieces that it has."""
     pieces: int = 0
+    """Pieces of the file; 0 as long as the node has not reported it."""
     source: str = ""
     """The peer that it downloads from."""
     starts: int = 0
+    """How often its program has been started."""
 
 
 class LabState:
-    """Thread-safe knowledge of all nodes."""
+    """Everything that is known of all nodes. Thread-safe.
+
+    ``record`` is called for every line, with the event that it is.
+    """
 
     def __init__(self, nodes: Iterable[str], record: Callable[[LogLine, Event | None], None] | None = None) -> None:
         self._changed = threading.Condition()
-        self._views = {node: NodeSnapshot() for node in nodes}
-        self._lines: dict[str, deque[str]] = {node: deque(maxlen=MAX_LAST_LINES) for node in self._views}
+        self._nodes = {node: NodeSnapshot() for node in nodes}
+        self._lines: dict[str, deque[str]] = {node: deque(maxlen=MAX_LAST_LINES) for node in self._nodes}
         self._events: dict[tuple[str, str], deque[Event]] = {}
-        self._kinds: dict[str, int] = dict.fromkeys(self._views, 0)
-        self._ends: dict[str, deque[StateChange]] = {node: deque(maxlen=MAX_EXITS) for node in self._views}
-        self._tallies: dict[str, dict[LogPattern, LineCounter]] = {node: {} for node in self._views}
+        self._event_names: dict[str, int] = dict.fromkeys(self._nodes, 0)
+        self._exits: dict[str, deque[StateChange]] = {node: deque(maxlen=MAX_EXITS) for node in self._nodes}
+        self._counters: dict[str, dict[LogPattern, LineCounter]] = {node: {} for node in self._nodes}
         self._record = record
-        self._listeners: list[Callable[[Event | StateChange], None]] = []
+        self._subscribers: list[Callable[[Event | StateChange], None]] = []
         self._version = 0
 
-    # ── what comes in ────────────────────────────────────────────────────────────────────────────────────────
+    # -- input -------------------------------------------------------------------------------------
 
-    def listen(self, listener: Callable[[Event | StateChange], None]) -> None:
-        """Call ``listener`` for every event and every change, on the thread that brings it."""
-        self._listeners.append(listener)
+    def subscribe(self, subscriber: Callable[[Event | StateChange], None]) -> None:
+        """Call ``subscriber`` for every event and state change, on the thread on which it arrives."""
+        self._subscribers.append(subscriber)
 
-    def take_line(self, line: LogLine) -> None:
-        """A node has printed a line."""
+    def add_line(self, line: LogLine) -> None:
+        """Add a line that a node has printed."""
         event = parse_event(line.text, node=line.node, arrived=line.time)
         if self._record is not None:
             self._record(line, event)
         with self._changed:
             self._lines[line.node].append(line.text)
-            for counter in self._tallies[line.node].values():
+            for counter in self._counters[line.node].values():
                 counter.add(line, event)
             if event is not None:
-                self._keep(event)
-            self._version += 1
-            self._changed.notify_all()
+                self._add_event(event)
+            self._notify()
         if event is not None:
-            self._tell(event)
+            self._publish(event)
 
-    def take_state(self, change: StateChange) -> None:
-        """A node has begun or ceased to live."""
+    def add_state(self, change: StateChange) -> None:
+        """Add a change of a node's state."""
         with self._changed:
-            view = self._views[change.node]
-            if change.state.status is NodeStatus.RUNNING and view.state.status is not NodeStatus.PAUSED:
-                view.starts += 1
-                view.doing, view.source = "", ""
-            view.state = change.state
+            node = self._nodes[change.node]
+            if change.state.status is NodeStatus.RUNNING and node.state.status is not NodeStatus.PAUSED:
+                node.starts += 1
+                node.doing, node.source = "", ""
+            node.state = change.state
             if change.state.status is NodeStatus.EXITED:
-                self._ends[change.node].append(change)
-            self._version += 1
-            self._changed.notify_all()
-        self._tell(change)
+                self._exits[change.node].append(change)
+            self._notify()
+        self._publish(change)
 
-    def poke(self) -> None:
-        """Wake up all who wait: something outside of the nodes has changed."""
+    def notify(self) -> None:
+        """Wake up everything that waits: something other than a node has changed."""
         with self._changed:
-            self._version += 1
-            self._changed.notify_all()
+            self._notify()
 
-    def _tell(self, news: Event | StateChange) -> None:
-        for listener in self._listeners:
-            listener(news)
+    def count_lines(self, node: str, pattern: LogPattern) -> None:
+        """Count the lines of a node that match from now on; a pattern that is counted already is left alone."""
+        with self._changed:
+            self._counters[node].setdefault(pattern, LineCounter(pattern))
 
-    def _keep(self, event: Event) -> None:
-        view = self._views[event.node]
+    def _notify(self) -> None:
+        self._version += 1
+        self._changed.notify_all()
+
+    def _publish(self, news: Event | StateChange) -> None:
+        for subscriber in self._subscribers:
+            subscriber(news)
+
+    def _add_event(self, event: Event) -> None:
+        node = self._nodes[event.node]
         if event.name == "state":
-            view.doing = event.fields.get("state", "")
+            node.doing = event.fields.get("state", "")
         elif event.name == "picked":
-            view.source = event.fields.get("peer", "")
+            node.source = event.fields.get("peer", "")
         if event.name in {"progress", "resumed"}:
-            view.have, view.pieces = event.number("have") or 0, event.number("pieces") or 0
+            node.have, node.pieces = event.number("have") or 0, event.number("pieces") or 0
         elif event.name == "published":
-            view.have = view.pieces = event.number("pieces") or view.pieces
+            node.have = node.pieces = event.number("pieces") or node.pieces
         elif event.name == "completed":
-            view.have = view.pieces
+            node.have = node.pieces
         if event.name == "progress":
             return
         kept = self._events.get((event.node, event.name))
         if kept is None:
-            if self._kinds[event.node] == MAX_EVENT_NAMES:
+            if self._event_names[event.node] == MAX_EVENT_NAMES:
                 return
-            self._kinds[event.node] += 1
+            self._event_names[event.node] += 1
             kept = self._events[event.node, event.name] = deque(maxlen=MAX_EVENTS)
         kept.append(event)
 
-    def follow(self, node: str, pattern: LogPattern) -> None:
-        """Count the lines of a node that match, from now on; a pattern that is counted already goes on."""
-        with self._changed:
-            self._tallies[node].setdefault(pattern, LineCounter(pattern))
-
-    # ── what is asked ────────────────────────────────────────────────────────────────────────────────────────
+    # -- queries -----------------------------------------------------------------------------------
 
     @property
     def version(self) -> int:
-        """Grows with everything that comes in."""
+        """Increases with every line and change."""
         with self._changed:
             return self._version
 
-    def view(self, node: str) -> NodeSnapshot:
-        """A copy of what is known of a node."""
+    def snapshot(self, node: str) -> NodeSnapshot:
+        """Return a copy of what is known of a node."""
         with self._changed:
-            seen = self._views[node]
-            return NodeSnapshot(seen.state, seen.doing, seen.have, seen.pieces, seen.source, seen.starts)
+            return replace(self._nodes[node])
 
     def last_lines(self, node: str) -> list[str]:
-        """The last lines that a node printed."""
+        """Return the last lines of a node."""
         with self._changed:
             return list(self._lines[node])
 
-    def ends(self, node: str) -> list[StateChange]:
-        """When a node's program has ended and with which status, oldest first."""
+    def exits(self, node: str) -> list[StateChange]:
+        """Return when a node's program has ended and with which status, oldest first."""
         with self._changed:
-            return list(self._ends[node])
+            return list(self._exits[node])
 
-    def count(self, node: str, pattern: LogPattern, since: float, until: float) -> LineCount:
-        """How many of a node's lines match, from one time of the epoch to another. See :meth:`follow`."""
+    def line_count(self, node: str, pattern: LogPattern, since: float, until: float) -> LineCount:
+        """Count a node's matching lines between two times (seconds since the epoch). See :meth:`count_lines`."""
         with self._changed:
-            return self._tallies[node][pattern].count(since, until)
+            return self._counters[node][pattern].count(since, until)
 
-    def nth(self, node: str, pattern: LogPattern, number: int, since: float) -> float | None:
-        """When the so many-th line that matches was printed; None where there are fewer."""
+    def nth_line(self, node: str, pattern: LogPattern, number: int, since: float) -> float | None:
+        """Return the time of the n-th matching line (from 1); None where there are fewer. See :meth:`count_lines`."""
         with self._changed:
-            return self._tallies[node][pattern].nth(number, since)
+            return self._counters[node][pattern].nth(number, since)
 
     def events(self, node: str, name: str, **wanted: str) -> list[Event]:
-        """A node's events of a kind whose fields have these values, oldest first."""
+        """Return a node's events of a name whose fields have these values, oldest first."""
         with self._changed:
             return [event for event in self._events.get((node, name), ()) if event.matches(**wanted)]
 
     def first(self, node: str, *names: str, since: float = 0.0, **wanted: str) -> Event | None:
-        """The first event of these kinds at or after a time."""
+        """Return the first event of these names at or after a time (seconds since the epoch)."""
         found = [event for name in names for event in self.events(node, name, **wanted) if event.time >= since]
         return min(found, key=lambda event: event.time, default=None)
 
     def wait_change(self, version: int, timeout: float) -> int:
-        """Wait until there is something newer than ``version``; answers with the version then."""
+        """Wait until there is something newer than ``version``; return the version then."""
         with self._changed:
             self._changed.wait_for(lambda: self._version != version, max(0.0, timeout))
             return self._version
 
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until a condition holds, asking it again whenever something comes in; False when time is up."""
+        """Wait until a condition holds, which is checked whenever something changes; False when time is up."""
         deadline = time.monotonic() + timeout
         while True:
             version = self.version

@@ -1,6 +1,8 @@
 """A lab's life: bootstrap (image, nodes, the first starts), and its removal.
 
 t = 0 is the moment at which the tracker and the initial seeds are up.
+
+Tested by tests/unit/lab/test_api.py and tests/integration/test_up.py.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ class LabLifecycle(NetworkVerbs):
             if isinstance(expected, LogCheckPlan):
                 # Before the first line is printed: lines count from the node's first start on.
                 for node in expected.nodes:
-                    self.nodes.follow(node, expected.pattern)
+                    self.nodes.count_lines(node, expected.pattern)
         self.clock: LabClock | None = None
         """None before t = 0."""
         self._timeline: Timeline | None = None
@@ -143,16 +145,16 @@ class LabLifecycle(NetworkVerbs):
             self._create_nodes(gate=OPEN_GATE_LENGTH if qualities else "")
             self.engine.follow(self.faults)
             if qualities:
-                self.faults.begin(self.plan.links)
+                self.faults.install_links(self.plan.links)
             if self.mode is Mode.UP and self.engine.has_compose:
                 compose_files = [files_root() / "docker-compose.yml", self.directory / "compose.yaml"]
                 write_env_block(self.home, self.project, compose_files)
         with self._phase("start"):
-            self.nodes.listen(self._view.node_changed)
+            self.nodes.subscribe(self._view.node_changed)
             self._view.start(self.plan, self.nodes)
-            self.engine.watch(self.nodes.take_line, self._take_state)
+            self.engine.watch(self.nodes.add_line, self._take_state)
             start_initial_nodes(self.plan, self.engine, self.nodes)
-            self.faults.warm()
+            self.faults.warm_up()
             self.clock = LabClock()
             self._recorder.set_epoch(self.clock.epoch)
             self._recorder.write_lab_event("zero")
@@ -195,7 +197,7 @@ class LabLifecycle(NetworkVerbs):
         self._recorder.write_lab_event(
             "node", of=change.node, state=str(change.state), at=format_timestamp(change.time)
         )
-        self.nodes.take_state(change)
+        self.nodes.add_state(change)
 
     def _find_capabilities(self) -> Capabilities:
         """Return what the engine can do to links; found out on the first call."""
@@ -241,13 +243,13 @@ class LabLifecycle(NetworkVerbs):
         if self._timeline is not None:
             timeline, self._timeline = self._timeline, None
             timeline.stop()
-            timeline.heal()
+            timeline.undo_all()
 
     def _rules_in_force(self) -> dict[str, PersistedRules]:
         """Return the rules in each node. In a node that was started by hand since, none are in force."""
         return {
             node: PersistedRules(
-                self.engine.life(node) if self.nodes.view(node).starts == self.faults.starts(node) else "", script
+                self.engine.life(node) if self.nodes.snapshot(node).starts == self.faults.starts(node) else "", script
             )
             for node, script in self.faults.scripts().items()
         }
@@ -274,14 +276,14 @@ def _wait_for_event(lab_state: LabState, nodes: list[NodePlan], event: str, time
         return [node.name for node in nodes if not lab_state.events(node.name, event)]
 
     def ended() -> list[str]:
-        return [name for name in missing() if lab_state.view(name).state.status is NodeStatus.EXITED]
+        return [name for name in missing() if lab_state.snapshot(name).state.status is NodeStatus.EXITED]
 
     lab_state.wait_until(lambda: not missing() or bool(ended()), timeout)
     # The last lines of a node may arrive shortly after its end.
     if ended() and lab_state.wait_until(lambda: not missing(), 0.5):
         return
     if dead := ended():
-        code = lab_state.view(dead[0]).state.exit_code
+        code = lab_state.snapshot(dead[0]).state.exit_code
         raise NodeStartError(f"{dead[0]} ended with status {code} before it was up (no event `{event}`)", dead)
     if late := missing():
         message = f"{', '.join(late[:4])} did not come up within {timeout:g} s (no event `{event}`)"

@@ -1,15 +1,17 @@
-"""What a test or a notebook does by hand to the network between the nodes: the scenario's verbs, each undoing itself.
+"""Live commands for the network between a lab's nodes: the scenario's verbs, each of which can be undone.
 
 ::
 
     with lab.impair(between=("seeder", "leecher"), loss="5%") as fault:
         ...
     print(fault.measured.text())        # 31 of 640 packets lost (4.8 %)
+
+Tested by tests/integration/test_faults.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
 from torrentnet.lab.run.node_verbs import NodeVerbs, UndoHandle
@@ -25,32 +27,36 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.qualities import Pair
 
 NodeSelection: TypeAlias = "str | Sequence[str]"
-ALL_NODES = "all"
+ALL_NODES: Final = "all"
 
 
 class NetworkFault(UndoHandle):
-    """A patch on the network that lasts until the ``with`` block ends."""
+    """A link override that lasts until the end of the ``with`` block."""
 
     def __init__(
-        self, faults: NetworkFaults, laid: OverrideResult, patch: LinkOverride, note: Callable[[NetworkFault], None]
+        self,
+        faults: NetworkFaults,
+        result: OverrideResult,
+        override: LinkOverride,
+        on_end: Callable[[NetworkFault], None],
     ) -> None:
-        super().__init__(self._lift)
-        self.faults = faults
-        self._number = laid.number
-        self._note = note
-        self.patch = patch
-        self.set_in = laid.nodes
+        super().__init__(self._remove)
+        self._faults = faults
+        self._number = result.number
+        self._on_end = on_end
+        self.override = override
+        self.set_in = result.nodes
         """The nodes whose rules it has changed at once."""
         self.measured: FaultCounts | None = None
-        """What was counted while it was in force; None as long as it is."""
+        """The packets counted while it was in force; None until it has ended."""
 
-    def _lift(self) -> None:
-        self.measured = self.faults.lift(self._number).get(self._number)
-        self._note(self)
+    def _remove(self) -> None:
+        self.measured = self._faults.remove(self._number).get(self._number)
+        self._on_end(self)
 
 
 class NetworkVerbs(NodeVerbs):
-    """The verbs of one lab's network. Nodes are meant by name, by group, as a list of these, or ``all``."""
+    """Verbs for the network. Nodes are given by name, by group, as a sequence of these, or as ``all``."""
 
     faults: NetworkFaults
 
@@ -69,17 +75,18 @@ class NetworkVerbs(NodeVerbs):
         duplication: float | str | None = None,
         reordering: float | str | None = None,
     ) -> NetworkFault:
-        """Make links worse (or better: the latest wins).
+        """Make links worse (or better: the latest override wins).
 
-        ``between`` two (``("seeder", "leecher")``: each with each of the other, both ways) or among one (``"all"``);
-        or ``from_`` and ``to``, of which one may be left out. Values are numbers (bits and seconds, shares from 0 to 1)
-        or texts as in a scenario (``"8mbit"``, ``"20ms"``, ``"5%"``).
+        ``between`` is two selections (``("seeder", "leecher")``: all links between one and the other, both ways) or
+        one (``"all"``: all links among these nodes). Or give ``from_`` and ``to``, of which one may be omitted. Values
+        are numbers (bits per second, seconds, shares from 0 to 1) or texts as in a scenario (``"8mbit"``, ``"20ms"``,
+        ``"5%"``).
 
-        Raises UsageError for what makes no sense, NoLinkChanged where nothing would change, EngineError where the
-        engine cannot give a quality.
+        Raises UsageError for wrong arguments, NoLinkChanged where no link would change, EngineError where the engine
+        cannot give a quality.
         """
         try:
-            asked = LinkQualities(
+            qualities = LinkQualities(
                 rate=_parse_quality(rate, lambda text: float(parse_rate(text).bits)),
                 uplink=_parse_quality(uplink, lambda text: float(parse_rate(text).bits)),
                 delay=_parse_quality(delay, parse_duration),
@@ -93,95 +100,91 @@ class NetworkVerbs(NodeVerbs):
             raise UsageError(error.text, hint=error.hint) from None
         except ValueError as error:
             raise UsageError(str(error)) from None
-        if not asked.asked():
-            raise UsageError("impair: no quality is named", hint="`loss=0.05`, `rate='8mbit'`, ...")
+        if not qualities.asked():
+            raise UsageError("impair: no quality is given", hint="add `loss=0.05`, `rate='8mbit'`, ...")
         if uplink is not None and (from_ is None or to is not None):
             raise UsageError(
-                "impair: an uplink is what a node sends to all others together",
-                hint="`from_='leecher'` without `to`; `rate` is for the way to somebody",
+                "impair: an uplink limits what a node sends to all others together",
+                hint="write `from_='leecher'` without `to`, or use `rate` for single links",
             )
-        where, pairs = self._links(between, from_, to)
-        words = ", ".join(f"{name} {getattr(asked, name):g}" for name in asked.asked())
-        return self._lay(LinkOverride(pairs, asked, f"impair {where}: {words}"))
+        where, pairs = self._select_links(between, from_, to)
+        words = ", ".join(f"{name} {getattr(qualities, name):g}" for name in qualities.asked())
+        return self._apply_override(LinkOverride(pairs, qualities, f"impair {where}: {words}"))
 
     def partition(self, a: NodeSelection, b: NodeSelection, *, one_way: bool = False) -> NetworkFault:
-        """Cut two sides off from each other, silently; with ``one_way`` only what ``a`` sends to ``b``."""
-        left, right = self._who(a), self._who(b)
+        """Drop all packets between two sides, silently; with ``one_way`` only those from ``a`` to ``b``."""
+        left, right = self._select_nodes(a), self._select_nodes(b)
         if both := sorted({*left} & {*right}):
             raise UsageError(f"partition: {', '.join(both)} would be on both sides")
         pairs = {(one, other) for one in left for other in right}
         if not one_way:
             pairs |= {(other, one) for one, other in pairs}
         text = f"partition {_selection_text(a)} {'->' if one_way else '|'} {_selection_text(b)}"
-        return self._lay(LinkOverride(frozenset(pairs), LinkQualities(cut=True), text))
+        return self._apply_override(LinkOverride(frozenset(pairs), LinkQualities(cut=True), text))
 
     def isolate(self, *who: str) -> NetworkFault:
-        """Cut single nodes off from everyone."""
-        nodes = self._who(who)
+        """Drop all packets from and to single nodes, silently."""
+        nodes = self._select_nodes(who)
         pairs = {pair for node in nodes for other in self._nodes for pair in ((node, other), (other, node))}
-        return self._lay(
-            LinkOverride(
-                frozenset(pair for pair in pairs if len({*pair}) > 1),
-                LinkQualities(cut=True),
-                f"isolate {_selection_text(who)}",
-            )
-        )
+        links = frozenset(pair for pair in pairs if pair[0] != pair[1])
+        return self._apply_override(LinkOverride(links, LinkQualities(cut=True), f"isolate {_selection_text(who)}"))
 
     def heal(self) -> None:
-        """End everything that was done by hand and can be undone: patches and pauses."""
+        """Undo all network faults and pauses that were made by verbs of this class."""
         while self._undo_handles:
             self._undo_handles.pop().end()
 
     def measure(self) -> dict[Pair, Counters]:
-        """What the network's rules have counted of every pair (source, destination) since the lab began.
+        """Return the packets counted for every pair (source, destination) since the lab began.
 
-        Only pairs that were cut, lossy or limited by a rate are counted. What a node that has ended had counted since
-        its last change is gone.
+        Only links that were cut, lossy or limited by a rate are counted. The counts of a node are lost when it ends,
+        except for those that were read at the last change before.
         """
         return self.faults.measure()
 
-    def _lay(self, patch: LinkOverride) -> NetworkFault:
-        laid = self.faults.lay(patch)
-        fault = NetworkFault(self.faults, laid, patch, self._lifted)
-        self._recorder.write_lab_event("laid", text=patch.text, set_in=list(laid.nodes))
-        if laid.problems:
+    def _apply_override(self, override: LinkOverride) -> NetworkFault:
+        result = self.faults.apply(override)
+        fault = NetworkFault(self.faults, result, override, self._record_end)
+        self._recorder.write_lab_event("laid", text=override.text, set_in=list(result.nodes))
+        if result.problems:
             fault.end()
-            raise LabError(f"{patch.text} cannot be set: {'; '.join(laid.problems)}", exit_code=EXIT_FAILED)
-        self.faults.count_from_here(laid.number)
-        return self._undone_later(fault)
+            raise LabError(f"{override.text} cannot be set: {'; '.join(result.problems)}", exit_code=EXIT_FAILED)
+        self.faults.mark_counters(result.number)
+        return self._with_undo(fault)
 
-    def _lifted(self, fault: NetworkFault) -> None:
+    def _record_end(self, fault: NetworkFault) -> None:
         measured = {"measured": fault.measured.row()} if fault.measured is not None else {}
-        self._recorder.write_lab_event("lifted", text=fault.patch.text, **measured)
+        self._recorder.write_lab_event("lifted", text=fault.override.text, **measured)
 
-    def _links(
+    def _select_links(
         self, between: NodeSelection | None, from_: NodeSelection | None, to: NodeSelection | None
     ) -> tuple[str, frozenset[Pair]]:
+        """Return a description of the links, and their pairs."""
         if between is not None:
             if from_ is not None or to is not None:
-                raise UsageError("impair: `between` cannot stand beside `from_` or `to`")
+                raise UsageError("impair: `between` excludes `from_` and `to`")
             if isinstance(between, str):
-                left = right = self._who(between)
+                left = right = self._select_nodes(between)
                 where = f"among {between}"
             else:
                 if len(between) != 2:
-                    raise UsageError("impair: `between` takes two names, or one for all links among them")
-                left, right = self._who(between[0]), self._who(between[1])
+                    raise UsageError("impair: `between` is two names, or one for all links among its nodes")
+                left, right = self._select_nodes(between[0]), self._select_nodes(between[1])
                 where = f"between {between[0]} and {between[1]}"
             pairs = {pair for a in left for b in right for pair in ((a, b), (b, a))}
         elif from_ is None and to is None:
-            raise UsageError("impair: no link is named", hint="`between=('seeder', 'leecher')`, or `from_=`, `to=`")
+            raise UsageError("impair: no link is given", hint="add `between=('seeder', 'leecher')`, or `from_=`, `to=`")
         else:
-            pairs = {(a, b) for a in self._who(from_ or ALL_NODES) for b in self._who(to or ALL_NODES)}
-            where = " ".join(
-                f"{word} {_selection_text(who)}" for word, who in (("from", from_), ("to", to)) if who is not None
-            )
+            sources, targets = self._select_nodes(from_ or ALL_NODES), self._select_nodes(to or ALL_NODES)
+            pairs = {(a, b) for a in sources for b in targets}
+            sides = (("from", from_), ("to", to))
+            where = " ".join(f"{word} {_selection_text(who)}" for word, who in sides if who is not None)
         links = frozenset(pair for pair in pairs if pair[0] != pair[1])
         if not links:
             raise UsageError(f"impair {where}: there is no link between a node and itself")
         return where, links
 
-    def _who(self, who: NodeSelection) -> tuple[str, ...]:
+    def _select_nodes(self, who: NodeSelection) -> tuple[str, ...]:
         names: Iterable[str] = [who] if isinstance(who, str) else who
         return tuple(
             dict.fromkeys(node for name in names for node in (self._nodes if name == ALL_NODES else self.select(name)))
@@ -203,4 +206,4 @@ def _parse_share(text: str) -> float:
             raise ValueError
         return float(number) / 100
     except ValueError:
-        raise UnitError(f"`{text}` is no share", "write `5%`") from None
+        raise UnitError(f"`{text}` is not a share", "write `5%`") from None

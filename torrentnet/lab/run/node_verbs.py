@@ -1,4 +1,7 @@
-"""What a test or a notebook does with a lab by hand: the scenario's verbs, and waiting for what follows."""
+"""Live commands for a lab's nodes: the scenario's verbs, queries, and waiting for what follows.
+
+Tested by tests/unit/lab/test_api.py and tests/integration/test_verbs.py.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import shlex
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from torrentnet.lab.engines.command_lines import file_path
 from torrentnet.lab.engines.types import NodeState, NothingChangedError
@@ -24,20 +27,20 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.plan import NodePlan
     from torrentnet.runtime.events import Event
 
-DEFAULT_WAIT = 30.0
-HASH_TIMEOUT = 60.0
-MAX_QUOTED_LINES = 8
+DEFAULT_WAIT: Final = 30.0
+HASH_TIMEOUT: Final = 60.0
+MAX_QUOTED_LINES: Final = 8
 
 
 class WaitTimeoutError(LabError, TimeoutError):
-    """What was waited for did not come; the message has the last lines of the nodes concerned."""
+    """A condition did not become true in time. The message ends with the last lines of the nodes concerned."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, exit_code=EXIT_FAILED)
 
 
 class UndoHandle:
-    """Something that lasts until the ``with`` block ends, until ``lab.heal()``, or as long as the lab."""
+    """Undoes something at the end of a ``with`` block, or by ``lab.heal()``; else it lasts as long as the lab."""
 
     def __init__(self, undo: Callable[[], None]) -> None:
         self._undo = undo
@@ -45,7 +48,7 @@ class UndoHandle:
         self._done = False
 
     def end(self) -> None:
-        """Undo it, if it has not been undone yet."""
+        """Undo it now, unless it is undone already."""
         with self._lock:
             if not self._done:
                 self._done = True
@@ -60,84 +63,81 @@ class UndoHandle:
         self.end()
 
 
-U = TypeVar("U", bound=UndoHandle)
+HandleT = TypeVar("HandleT", bound=UndoHandle)
 
 
 class NodeVerbs:
-    """The verbs of one lab's nodes. Nodes are meant by name or by group; several are hit side by side."""
+    """Verbs for nodes, which are given by name or by group; several nodes are changed in parallel."""
 
     engine: Engine
     nodes: LabState
     _nodes: dict[str, NodePlan]
     _recorder: Recorder
     _undo_handles: list[UndoHandle]
-    """What can be undone."""
 
-    # ── verbs ────────────────────────────────────────────────────────────────────────────────────────────────
+    # -- verbs -------------------------------------------------------------------------------------
 
     def start(self, *who: str) -> None:
         """Start nodes that do not run."""
-        self._do("start", self.engine.start, who)
+        self._apply("start", self.engine.start, who)
 
     def kill(self, *who: str) -> None:
         """End nodes with SIGKILL."""
-        self._do("kill", self.engine.kill, who)
+        self._apply("kill", self.engine.kill, who)
 
     def stop(self, *who: str) -> None:
-        """End nodes with SIGTERM: peers say good-bye."""
-        self._do("stop", self.engine.stop, who)
+        """End nodes with SIGTERM; peers leave the swarm."""
+        self._apply("stop", self.engine.stop, who)
 
     def restart(self, *who: str) -> None:
         """Start nodes again, after stopping those that run."""
-        self._do("restart", self.engine.restart, who)
+        self._apply("restart", self.engine.restart, who)
 
     def pause(self, *who: str) -> UndoHandle:
-        """Freeze nodes. ``with lab.pause("seeder-1"):`` lets them go on at the block's end."""
-        self._do("pause", self.engine.pause, who)
-        return self._undone_later(UndoHandle(lambda: self._thaw(who)))
-
-    def _undone_later(self, undo: U) -> U:
-        self._undo_handles.append(undo)
-        return undo
+        """Freeze nodes. ``with lab.pause("seeder-1"):`` resumes them at the end of the block."""
+        self._apply("pause", self.engine.pause, who)
+        return self._with_undo(UndoHandle(lambda: self._apply("resume", self._resume_if_paused, who)))
 
     def resume(self, *who: str) -> None:
-        """Let frozen nodes go on."""
-        self._do("resume", self.engine.resume, who)
+        """Resume frozen nodes."""
+        self._apply("resume", self.engine.resume, who)
 
-    def _thaw(self, who: tuple[str, ...]) -> None:
-        def thaw(node: str) -> None:
-            # It may have been killed or resumed inside of the block.
-            try:
-                self.engine.resume(node)
-            except NothingChangedError:
-                return
+    def _resume_if_paused(self, node: str) -> None:
+        # The node may have been killed or resumed inside the block.
+        try:
+            self.engine.resume(node)
+        except NothingChangedError:
+            return
 
-        self._do("resume", thaw, who)
+    def _with_undo(self, handle: HandleT) -> HandleT:
+        self._undo_handles.append(handle)
+        return handle
 
-    def _do(self, verb: str, act: Callable[[str], None], who: Iterable[str]) -> None:
+    def _apply(self, verb: str, act: Callable[[str], None], who: Iterable[str]) -> None:
         nodes = self.select(*who)
         began = time.time()
         if len(nodes) == 1:
             act(nodes[0])
         else:
-            with ThreadPoolExecutor(MAX_PARALLEL_NODES, "node") as hands:
-                list(hands.map(act, nodes))
-        self._recorder.write_lab_event(str(verb), nodes=list(nodes), began=began)
+            with ThreadPoolExecutor(MAX_PARALLEL_NODES, "node") as pool:
+                list(pool.map(act, nodes))
+        self._recorder.write_lab_event(verb, nodes=list(nodes), began=began)
 
-    # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────
+    # -- queries -----------------------------------------------------------------------------------
 
     def select(self, *who: str) -> tuple[str, ...]:
-        """The nodes with these names, or in these groups. Raises UsageError for a name that there is not."""
+        """Return the nodes with these names, or in these groups. Raises UsageError for an unknown name."""
         found: list[str] = []
         for name in who:
-            meant = [node.name for node in self._nodes.values() if name in {node.name, node.group}]
-            if not meant:
-                raise UsageError(f"there is no node and no group `{name}`", hint=f"there are: {', '.join(self._nodes)}")
-            found += meant
+            matching = [node.name for node in self._nodes.values() if name in {node.name, node.group}]
+            if not matching:
+                hint = f"the nodes are: {', '.join(self._nodes)}"
+                raise UsageError(f"there is no node and no group `{name}`", hint=hint)
+            found += matching
         return tuple(dict.fromkeys(found))
 
     def console(self, node: str, words: str, *, timeout: float = 10.0) -> ExecResult:
-        """What a node's command line answers to ``words``."""
+        """Run a command on a node's command line."""
         return self.exec(node, "console", *shlex.split(words), timeout=timeout)
 
     def exec(self, node: str, *argv: str, timeout: float = 10.0) -> ExecResult:
@@ -146,48 +146,52 @@ class NodeVerbs:
         return self.engine.exec(name, argv, timeout=timeout)
 
     def state(self, node: str) -> NodeState:
-        """How a node lives."""
+        """Return the state of a node's process."""
         (name,) = self.select(node)
         return self.engine.state(name)
 
     def sha256(self, node: str) -> str:
-        """The SHA-256 of a peer's file, in hexadecimal, of the bytes that are in the node."""
+        """Return the SHA-256 of a peer's file, in hexadecimal, computed in the node."""
         path = file_path(self._nodes[node], self.engine.places[node])
         answer = self.exec(node, "sha256sum", "--", path, timeout=HASH_TIMEOUT)
         if answer.status != 0:
             raise LabError(f"{node}: {answer.output}", exit_code=EXIT_FAILED)
+        # GNU sha256sum puts a backslash first where it had to escape the file's name.
         return answer.stdout.lstrip("\\").split(maxsplit=1)[0]
 
-    # ── waiting ──────────────────────────────────────────────────────────────────────────────────────────────
+    # -- waiting -----------------------------------------------------------------------------------
 
     def wait_until(
         self, condition: Callable[[], bool], *, what: str, timeout: float = DEFAULT_WAIT, nodes: Iterable[str] = ()
     ) -> None:
-        """Wait until a condition holds; it is asked again whenever a node says or does something.
+        """Wait until a condition holds, which is checked whenever a node prints or changes.
 
-        Raises WaitedInVain, with the last lines of ``nodes``, when time is up.
+        Raises WaitTimeoutError, with the last lines of ``nodes``, when time is up.
         """
         if not self.nodes.wait_until(condition, timeout):
-            raise WaitTimeoutError(f"waited {timeout:g} s in vain until {what}{self._last_lines(nodes)}")
+            raise WaitTimeoutError(f"waited {timeout:g} s in vain until {what}{self._quote_lines(nodes)}")
 
     def wait_event(
         self, node: str, *names: str, timeout: float = DEFAULT_WAIT, since: float = 0.0, **fields: str
     ) -> Event:
-        """Wait for the first event of these kinds with these fields, at or after ``since`` (seconds of the epoch)."""
+        """Wait for the first event of these names with these fields, at or after ``since`` (seconds since the epoch).
+
+        Raises WaitTimeoutError when time is up.
+        """
         self.select(node)
         found: list[Event] = []
 
-        def there() -> bool:
+        def has_event() -> bool:
             event = self.nodes.first(node, *names, since=since, **fields)
             if event is not None:
                 found.append(event)
             return bool(found)
 
         wanted = " ".join([" or ".join(names), *(f"{key}={value}" for key, value in fields.items())])
-        self.wait_until(there, what=f"{node} says {wanted}", timeout=timeout, nodes=[node])
+        self.wait_until(has_event, what=f"{node} prints {wanted}", timeout=timeout, nodes=[node])
         return found[0]
 
-    def _last_lines(self, nodes: Iterable[str]) -> str:
+    def _quote_lines(self, nodes: Iterable[str]) -> str:
         text = ""
         for node in nodes:
             lines = self.nodes.last_lines(node)[-MAX_QUOTED_LINES:] or ["(nothing)"]

@@ -72,7 +72,7 @@ def measure_distribution(
 
 def _sharing_intervals(lab_state: LabState, seed: str) -> Iterator[tuple[float, float]]:
     """Yield from when until when a seed shared its file, for each start of its program."""
-    ends = [change.time for change in lab_state.ends(seed)]
+    ends = [change.time for change in lab_state.exits(seed)]
     for event in lab_state.events(seed, "published"):
         yield event.time, min((end for end in ends if end > event.time), default=math.inf)
 

@@ -1,11 +1,14 @@
-"""What every check of the scenario language is made of: who looks, what is looked at, what one look has found."""
+"""What the checks of the scenario language have in common: their context, and their result.
+
+Tested by tests/unit/lab/verdict/test_judge.py and tests/unit/lab/verdict/test_counting_checks.py.
+"""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from torrentnet.lab.scenario.plan import ExpectationPlan, Within
 
@@ -19,29 +22,29 @@ if TYPE_CHECKING:
 
 PlanT = TypeVar("PlanT", bound=ExpectationPlan)
 
-MAX_QUOTED_CHARS = 160
-"""Characters of a node's answer in a report."""
+MAX_QUOTED_CHARS: Final = 160
+"""Characters of a node's reply in a report."""
 
 
 class TimelineQueries(Protocol):
-    """What expectations ask of the timeline."""
+    """What expectations need to know of the timeline."""
 
-    def began(self, index: int) -> float | None:
-        """When an event began to be applied."""
+    def began_at(self, index: int) -> float | None:
+        """Return when the application of an event began; None before that, or when it failed."""
 
-    def never(self, index: int) -> bool:
-        """Whether it was tried in vain."""
+    def failed(self, index: int) -> bool:
+        """Return whether an event was applied without effect."""
 
-    def revives(self, node: str) -> bool:
-        """Whether the node will be started again."""
+    def will_start(self, node: str) -> bool:
+        """Return whether an item that starts the node is still to come."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What is being judged."""
+    """The lab that is judged."""
 
     engine: Engine
-    board: LabState
+    lab_state: LabState
     clock: LabClock
     timeline: TimelineQueries
     nodes: Mapping[str, NodePlan]
@@ -54,71 +57,76 @@ class CheckContext:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one look has found."""
+    """The result of one evaluation of a check."""
 
-    yes: bool
+    holds: bool
     measured: str
+    """For a person."""
     time: float | None = None
-    """When it began to be so, in seconds after t = 0; None where only this moment was looked at."""
-    asked: bool = True
-    """Whether the engine or the node was asked, which costs something; what the board knows costs nothing."""
-    hopeless: bool = False
-    """Whether it can never be so any more."""
-    known: bool = True
-    """Whether the node could be asked at all."""
+    """Seconds after t = 0 at which it became true; None where only this moment was checked."""
+    queried: bool = True
+    """Whether the engine or the node was queried, which costs something; a query of the lab state does not."""
+    impossible: bool = False
+    """Whether it can never become true any more."""
+    reachable: bool = True
+    """Whether the node could be queried."""
 
 
 class Check(ABC, Generic[PlanT]):
-    """Looks at one node for one expectation."""
+    """Evaluates one expectation on one node."""
 
-    pause = 0.5
-    """Seconds between two looks at what must hold all the time, where a look costs something."""
+    interval: float = 0.5
+    """Seconds between two queries for what must hold all the time."""
 
-    def __init__(self, plan: PlanT, node: str, stage: CheckContext) -> None:
+    def __init__(self, plan: PlanT, node: str, context: CheckContext) -> None:
         self.plan = plan
         self.node = node
-        self.stage = stage
+        self.context = context
 
     @abstractmethod
-    def look(self, base: float, until: float = math.inf) -> CheckResult:
-        """Whether it holds now, or did at some time from ``base`` up to ``until`` (seconds after t = 0)."""
+    def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
+        """Check whether it holds now, or did at some time from ``base`` to ``until`` (seconds after t = 0)."""
 
     @abstractmethod
-    def where_to_look(self) -> str:
-        """The command with which a person sees it."""
+    def inspect_command(self) -> str:
+        """Return the command with which a person can check it."""
 
     @property
-    def at_once(self) -> bool:
-        """Whether this moment is asked about, not whether it has been so before."""
+    def momentary(self) -> bool:
+        """Whether it must hold at this moment, whatever was before."""
         return not isinstance(self.plan.timing, Within)
 
     @property
     def capped(self) -> bool:
-        """Whether it is about a count that only grows and must not grow too much: such a one is decided at the end."""
+        """Whether a count that only grows must not exceed a bound, so that the check is decided at the end."""
         return False
 
     def since(self, base: float) -> float:
-        """The epoch from which events count: all there were, unless the expectation says after what."""
-        return self.stage.clock.epoch + base if self.plan.after is not None else 0.0
+        """Return the epoch time from which events count: from the first one, unless the plan has ``after``."""
+        return self.context.clock.epoch + base if self.plan.after is not None else 0.0
 
-    def show(self, time: float, base: float) -> str:
-        """A time as a person reads it: after what it counts."""
-        after = self.stage.events.get(self.plan.after, "") if self.plan.after is not None else ""
+    def format_time(self, time: float, base: float) -> str:
+        """Format a time for a person: ``at 3.2 s``, ``1.7 s after kill seeder-1``."""
+        after = self.context.events.get(self.plan.after, "") if self.plan.after is not None else ""
         return f"{time - base:.1f} s after {after}" if after else f"at {max(0.0, time):.1f} s"
+
+    def now(self, base: float) -> str:
+        """Format the current time for a person."""
+        return self.format_time(self.context.clock.now(), base)
 
 
 def quote(text: str) -> str:
-    """A node's answer in one line of a report."""
+    """Return a node's reply as one line of a report."""
     flat = " / ".join(text.split("\n"))
     return flat if len(flat) <= MAX_QUOTED_CHARS else f"{flat[:MAX_QUOTED_CHARS]} ..."
 
 
-def format_bound(bound: Interval, show: Callable[[int], str] = str) -> str:
-    """A bound as a person says it: ``at least 3``."""
-    if bound.least is not None and bound.least == bound.most:
-        return f"exactly {show(bound.least)}"
-    if bound.least is not None and bound.most is not None:
-        return f"{show(bound.least)} to {show(bound.most)}"
-    if bound.most is not None:
-        return f"at most {show(bound.most)}"
-    return f"at least {show(bound.least or 0)}"
+def format_interval(interval: Interval, show: Callable[[int], str] = str) -> str:
+    """Format an interval for a person: ``at least 3``."""
+    if interval.least is not None and interval.least == interval.most:
+        return f"exactly {show(interval.least)}"
+    if interval.least is not None and interval.most is not None:
+        return f"{show(interval.least)} to {show(interval.most)}"
+    if interval.most is not None:
+        return f"at most {show(interval.most)}"
+    return f"at least {show(interval.least or 0)}"

@@ -4,167 +4,162 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.run.line_counter import describe_pattern
 from torrentnet.lab.scenario.plan import BytesCheckPlan, ExitCheckPlan, KnowsCheckPlan, LogCheckPlan
-from torrentnet.lab.verdict.check import Check, CheckResult, format_bound, quote
+from torrentnet.lab.verdict.check import Check, CheckResult, format_interval, quote
 
 if TYPE_CHECKING:
     from torrentnet.lab.verdict.check import CheckContext
 
-MAX_QUOTED_PEERS = 8
-INTERFACES = "/proc/net/dev"
-LOOPBACK = "lo"
-RECEIVED, SENT, COLUMNS = 0, 8, 16
-"""Where the counters of bytes are among a line's numbers (Linux, proc_pid_net(5))."""
-UNITS = ("KiB", "MiB", "GiB")
+MAX_QUOTED_PEERS: Final = 8
+INTERFACES: Final = "/proc/net/dev"
+LOOPBACK: Final = "lo"
+RECEIVED: Final = 0
+"""Column of the received bytes in a line of INTERFACES (Linux, proc_pid_net(5))."""
+SENT: Final = 8
+"""Column of the sent bytes."""
+COLUMNS: Final = 16
+UNITS: Final = ("KiB", "MiB", "GiB")
 
 
 class KnownPeersCheck(Check[KnowsCheckPlan]):
-    """The tracker's ``peers`` lists so many peers."""
+    """The tracker's ``peers`` command lists a number of peers."""
 
-    def look(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Looker.look`."""
-        answer = self.stage.engine.exec(self.node, ["console", "peers", "--json"])
+    def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
+        """See :meth:`Check.evaluate`."""
+        answer = self.context.engine.exec(self.node, ["console", "peers", "--json"])
         if answer.status != 0:
-            return CheckResult(yes=False, measured=f"`peers` ended with status {answer.status}: {quote(answer.output)}")
+            measured = f"`peers` ended with status {answer.status}: {quote(answer.output)}"
+            return CheckResult(holds=False, measured=measured)
         names = parse_peer_names(answer.stdout)
         if names is None:
-            return CheckResult(yes=False, measured=f"`peers` answered what cannot be read: {quote(answer.output)}")
-        bound = self.plan.count
-        yes = len(names) in bound
+            return CheckResult(holds=False, measured=f"the output of `peers` cannot be read: {quote(answer.output)}")
         text = _count_text(len(names), "peer")
         if names:
             more = f" and {len(names) - MAX_QUOTED_PEERS} more" if len(names) > MAX_QUOTED_PEERS else ""
             text += f" ({', '.join(names[:MAX_QUOTED_PEERS])}{more})"
-        if not yes:
-            text += f", expected {format_bound(bound)}"
-        return CheckResult(yes=yes, measured=f"{text}, {self.show(self.stage.clock.now(), base)}")
+        holds = len(names) in self.plan.count
+        if not holds:
+            text += f", expected {format_interval(self.plan.count)}"
+        return CheckResult(holds=holds, measured=f"{text}, {self.now(base)}")
 
-    def where_to_look(self) -> str:
-        """See :meth:`Looker.where_to_look`."""
-        return self.stage.engine.look(self.node, "peers")
+    def inspect_command(self) -> str:
+        """See :meth:`Check.inspect_command`."""
+        return self.context.engine.look(self.node, "peers")
 
 
 class LogCheck(Check[LogCheckPlan]):
-    """So many lines of the node's log hold a text, or are events of a kind."""
+    """A number of lines of the node's log match a pattern."""
 
-    def __init__(self, plan: LogCheckPlan, node: str, stage: CheckContext) -> None:
-        super().__init__(plan, node, stage)
-        self._pattern = plan.pattern
-        self._bound = plan.count
-        stage.board.follow(node, self._pattern)
+    def __init__(self, plan: LogCheckPlan, node: str, context: CheckContext) -> None:
+        super().__init__(plan, node, context)
+        context.lab_state.count_lines(node, plan.pattern)
 
-    def look(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Looker.look`."""
-        clock, bound, since = self.stage.clock, self._bound, self.since(base)
-        seen = self.stage.board.count(self.node, self._pattern, since, clock.epoch + until)
-        yes = seen.number in bound
-        text = (
-            f"{_count_text(seen.number, 'line')} with {describe_pattern(self._pattern)}"
-            if seen.number
-            else self._none()
-        )
-        if not yes:
-            text += f", expected {format_bound(bound)}"
-        if seen.times:
-            first, last = (clock.of(time) for time in seen.times)
-            text += f"; the last {self.show(last, base)}" if seen.number > 1 else f"; {self.show(first, base)}"
-            text += f": {quote(seen.last_text)}" if not yes else ""
+    def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
+        """See :meth:`Check.evaluate`."""
+        clock, pattern, since = self.context.clock, self.plan.pattern, self.since(base)
+        counted = self.context.lab_state.line_count(self.node, pattern, since, clock.epoch + until)
+        number, least, most = counted.number, self.plan.count.least, self.plan.count.most
+        holds = number in self.plan.count
+        text = f"{_count_text(number, 'line') if number else 'no line'} with {describe_pattern(pattern)}"
+        if not holds:
+            text += f", expected {format_interval(self.plan.count)}"
+        if counted.times:
+            first, last = (clock.of(time) for time in counted.times)
+            text += f"; the last {self.format_time(last, base)}" if number > 1 else f"; {self.format_time(first, base)}"
+            text += f": {quote(counted.last_text)}" if not holds else ""
         time = None
-        if yes and not self.capped and not self.at_once:
-            nth = self.stage.board.nth(self.node, self._pattern, max(1, bound.least or 0), since)
+        if holds and not self.capped and not self.momentary:
+            nth = self.context.lab_state.nth_line(self.node, pattern, max(1, least or 0), since)
             time = None if nth is None else clock.of(nth)
-        hopeless = bound.most is not None and seen.number > bound.most
-        return CheckResult(yes=yes, measured=text, time=time, asked=False, hopeless=hopeless)
-
-    def _none(self) -> str:
-        return f"no line with {describe_pattern(self._pattern)}"
+        impossible = most is not None and number > most
+        return CheckResult(holds=holds, measured=text, time=time, queried=False, impossible=impossible)
 
     @property
     def capped(self) -> bool:
-        """See :attr:`Looker.capped`."""
-        return self._bound.most is not None
+        """See :attr:`Check.capped`."""
+        return self.plan.count.most is not None
 
-    def where_to_look(self) -> str:
-        """See :meth:`Looker.where_to_look`."""
+    def inspect_command(self) -> str:
+        """See :meth:`Check.inspect_command`."""
         return f"logs/{self.node}.log in the record"
 
 
 class ExitCheck(Check[ExitCheckPlan]):
-    """The node's program has ended, with this exit status."""
+    """The node's program has ended with an exit status."""
 
-    def look(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Looker.look`."""
-        clock, wanted = self.stage.clock, self.plan.status
-        if self.at_once:
-            state = self.stage.engine.state(self.node)
+    def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
+        """See :meth:`Check.evaluate`."""
+        clock, wanted = self.context.clock, self.plan.status
+        if self.momentary:
+            state = self.context.engine.state(self.node)
             if state.status is not NodeStatus.EXITED:
-                return CheckResult(yes=False, measured=f"has not ended: {state} at {clock.now():.1f} s")
-            yes = state.exit_code == wanted
+                return CheckResult(holds=False, measured=f"has not ended: {state} at {clock.now():.1f} s")
+            holds = state.exit_code == wanted
             text = f"{_exit_text(state.exit_code)}, seen at {clock.now():.1f} s"
-            return CheckResult(yes=yes, measured=text if yes else f"{text}, expected status {wanted}")
-        ends = [end for end in self.stage.board.ends(self.node) if end.time >= self.since(base)]
-        found = next((end for end in ends if end.state.exit_code == wanted), None)
-        told = found or (ends[-1] if ends else None)
-        if told is None:
-            return CheckResult(
-                yes=False, measured=f"has not ended: {self.stage.board.view(self.node).state}", asked=False
-            )
-        time = clock.of(told.time)
-        text = f"{_exit_text(told.state.exit_code)} {self.show(time, base)}"
+            return CheckResult(holds=holds, measured=text if holds else f"{text}, expected status {wanted}")
+        exits = [change for change in self.context.lab_state.exits(self.node) if change.time >= self.since(base)]
+        found = next((change for change in exits if change.state.exit_code == wanted), None)
+        shown = found or (exits[-1] if exits else None)
+        if shown is None:
+            state = self.context.lab_state.snapshot(self.node).state
+            return CheckResult(holds=False, measured=f"has not ended: {state}", queried=False)
+        time = clock.of(shown.time)
+        text = f"{_exit_text(shown.state.exit_code)} {self.format_time(time, base)}"
         if found is None:
-            return CheckResult(yes=False, measured=f"{text}, expected status {wanted}", asked=False)
-        return CheckResult(yes=True, measured=text, time=time, asked=False)
+            return CheckResult(holds=False, measured=f"{text}, expected status {wanted}", queried=False)
+        return CheckResult(holds=True, measured=text, time=time, queried=False)
 
-    def where_to_look(self) -> str:
-        """See :meth:`Looker.where_to_look`."""
+    def inspect_command(self) -> str:
+        """See :meth:`Check.inspect_command`."""
         return f"logs/{self.node}.log in the record"
 
 
 class TrafficCheck(Check[BytesCheckPlan]):
-    """The node's interface has sent and received so much since the node was last started.
+    """The node's interface has sent and received a number of bytes since the node was last started.
 
-    The numbers are the kernel's own, of all interfaces but the loopback: bytes of frames with their headers, of every
-    protocol, repeated segments included. A packet that the kernel hands over in one piece to be cut up later (up to
-    64 KiB) has its headers counted once.
+    The numbers are the kernel's, of all interfaces but the loopback: bytes of frames with their headers, of every
+    protocol, retransmissions included. The headers of a packet that the kernel hands over in one piece and that is
+    segmented later (up to 64 KiB) count once.
     """
 
-    def look(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Looker.look`."""
-        answer = self.stage.engine.exec(self.node, ["cat", INTERFACES])
+    def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
+        """See :meth:`Check.evaluate`."""
+        answer = self.context.engine.exec(self.node, ["cat", INTERFACES])
         counted = parse_interface_bytes(answer.stdout)
         if answer.status != 0 or counted is None:
-            return CheckResult(yes=False, measured=f"{INTERFACES} cannot be read: {quote(answer.output)}")
-        parts, yes, hopeless = [], True, False
-        for what, bound, number in (
+            return CheckResult(holds=False, measured=f"{INTERFACES} cannot be read: {quote(answer.output)}")
+        parts, holds, impossible = [], True, False
+        for what, interval, number in (
             ("sent", self.plan.sent, counted[0]),
             ("received", self.plan.received, counted[1]),
         ):
-            if bound is None:
+            if interval is None:
                 continue
-            inside = number in bound
-            yes = yes and inside
-            hopeless = hopeless or (bound.most is not None and number > bound.most)
-            expected = "" if inside else f", expected {format_bound(bound, format_bytes)}"
+            inside = number in interval
+            holds = holds and inside
+            impossible = impossible or (interval.most is not None and number > interval.most)
+            expected = "" if inside else f", expected {format_interval(interval, format_bytes)}"
             parts.append(f"{what} {format_bytes(number)}{expected}")
-        text = "; ".join(parts)
-        return CheckResult(yes=yes, measured=f"{text}, {self.show(self.stage.clock.now(), base)}", hopeless=hopeless)
+        return CheckResult(holds=holds, measured=f"{'; '.join(parts)}, {self.now(base)}", impossible=impossible)
 
     @property
     def capped(self) -> bool:
-        """See :attr:`Looker.capped`."""
-        return any(bound is not None and bound.most is not None for bound in (self.plan.sent, self.plan.received))
+        """See :attr:`Check.capped`."""
+        return any(
+            interval is not None and interval.most is not None for interval in (self.plan.sent, self.plan.received)
+        )
 
-    def where_to_look(self) -> str:
-        """See :meth:`Looker.where_to_look`."""
+    def inspect_command(self) -> str:
+        """See :meth:`Check.inspect_command`."""
         return f"{INTERFACES} in {self.node}"
 
 
 def parse_peer_names(text: str) -> list[str] | None:
-    """The peers that ``peers --json`` lists, each once; None where it is no such list."""
+    """Return the peers in the output of ``peers --json``, each once; None where it is malformed."""
     found: dict[tuple[str, str], str] = {}
     for line in text.splitlines():
         try:
@@ -176,9 +171,9 @@ def parse_peer_names(text: str) -> list[str] | None:
 
 
 def parse_interface_bytes(text: str) -> tuple[int, int] | None:
-    """What all interfaces but the loopback have sent and received, from ``/proc/net/dev``; None where it is none."""
+    """Return the bytes sent and received by all interfaces but the loopback; None where ``text`` is malformed."""
     sent = received = 0
-    there = False
+    found = False
     for line in text.splitlines():
         name, colon, numbers = line.partition(":")
         if not colon:
@@ -186,15 +181,15 @@ def parse_interface_bytes(text: str) -> tuple[int, int] | None:
         columns = numbers.split()
         if len(columns) != COLUMNS or not all(column.isdigit() for column in columns):
             return None
-        there = True
+        found = True
         if name.strip() != LOOPBACK:
             received += int(columns[RECEIVED])
             sent += int(columns[SENT])
-    return (sent, received) if there else None
+    return (sent, received) if found else None
 
 
 def format_bytes(number: int) -> str:
-    """``8.1 MiB (8493465 bytes)``."""
+    """Format a number of bytes: ``8.1 MiB (8493465 bytes)``."""
     exact = _count_text(number, "byte")
     size, unit = float(number), ""
     for larger in UNITS:

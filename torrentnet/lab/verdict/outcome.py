@@ -1,19 +1,70 @@
-"""What came of a run, as one record."""
+"""The results of a run: of each expectation on each node, and of the whole.
+
+Tested by tests/unit/lab/report/test_result.py.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from torrentnet.lab.scenario.plan import Severity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
-    from torrentnet.lab.scenario.plan import Plan
-    from torrentnet.lab.verdict.expectation import ExpectationResult
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent
+    from torrentnet.lab.scenario.plan import ExpectationPlan, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """The result of an expectation on one of its nodes."""
+
+    node: str
+    passed: bool
+    measured: str
+    """For a person: ``complete at 3.2 s``."""
+    time: float | None
+    """Seconds after t = 0 at which it became true; None where that is unknown."""
+    inspect: str
+    """The command with which a person can check it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationResult:
+    """The result of an expectation."""
+
+    plan: ExpectationPlan
+    nodes: tuple[NodeResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether it holds on every node."""
+        return all(node.passed for node in self.nodes)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it makes the run fail."""
+        return not self.passed and self.plan.severity is Severity.FAILURE
+
+    @property
+    def warns(self) -> bool:
+        """Whether it does not hold, and is only reported."""
+        return not self.passed and self.plan.severity is Severity.WARNING
+
+    @property
+    def sentence(self) -> str:
+        """The sentence for the report: the scenario's own, where it has one."""
+        return (self.plan.pass_text if self.passed else self.plan.fail_text) or self.plan.text
+
+    @property
+    def decisive(self) -> NodeResult:
+        """The result to show where there is room for one: the first that failed, else the latest."""
+        failed = next((node for node in self.nodes if not node.passed), None)
+        return failed or max(self.nodes, key=lambda node: node.time or 0.0)
 
 
 class Verdict(StrEnum):
@@ -26,7 +77,7 @@ class Verdict(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-EXIT_CODES = {
+EXIT_CODES: Final = {
     Verdict.PASS: EXIT_OK,
     Verdict.FAIL: EXIT_FAILED,
     Verdict.ERROR: EXIT_ENGINE,
@@ -36,32 +87,36 @@ EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run, and what became of everything that had to hold."""
+    """The result of a run."""
 
     plan: Plan
     verdict: Verdict
     directory: Path
+    """The run's record."""
     project: str
     began: float
     """Seconds since the epoch."""
     seconds: dict[str, float]
     """How long each phase took: ``image``, ``create``, ``start``, ``run``, ``total``."""
-    judgements: tuple[ExpectationResult, ...] = ()
+    expectations: tuple[ExpectationResult, ...] = ()
     timeline: tuple[AppliedEvent, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    """Versions and machine, as the engine reports them."""
     addresses: dict[str, str] = field(default_factory=dict)
+    """Of each node."""
     hashes: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of each file's source."""
     error: str = ""
     """What ended the run before it could be judged."""
     last_lines: dict[str, list[str]] = field(default_factory=dict)
-    """Of the nodes that something was wrong with."""
+    """Of the nodes that took part in a failure."""
 
     @property
     def exit_code(self) -> int:
-        """As the command line gives it."""
+        """The exit status of the command line."""
         return EXIT_CODES[self.verdict]
 
     @property
-    def in_vain(self) -> tuple[AppliedEvent, ...]:
+    def ineffective(self) -> tuple[AppliedEvent, ...]:
         """The events that changed nothing."""
-        return tuple(applied for applied in self.timeline if applied.error)
+        return tuple(event for event in self.timeline if event.error)

@@ -11,7 +11,7 @@ from tests.unit.lab.fakes import EPOCH, FakeClock, leecher, make_plan, seeder
 from torrentnet.lab.cli.progress import LiveProgressView, ProgressView, make_progress_view
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.run.lab_state import LabState
-from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
 PLAN = make_plan(nodes=(seeder(), leecher("leecher-1"), leecher("leecher-2")))
 KILLED = AppliedEvent("kill seeder-1", "kill", ("seeder-1",), 1.0, 1.004, 1.062, 0, "trial.yaml:10:5")
@@ -33,13 +33,13 @@ TIME = "2026-11-23T12:29:11.123Z"
 def play(view: ProgressView) -> None:
     """Show a short run."""
     lab_state = LabState(node.name for node in PLAN.nodes)
-    lab_state.listen(view.node_changed)
+    lab_state.subscribe(view.node_changed)
     clock = FakeClock()
     view.print_line("creating 4 nodes")
     view.start(PLAN, lab_state)
     view.set_clock(clock)  # type: ignore[arg-type]
     for node in ("tracker", "seeder-1", "leecher-1"):
-        lab_state.take_state(StateChange(node, EPOCH, NodeState(NodeStatus.RUNNING)))
+        lab_state.add_state(StateChange(node, EPOCH, NodeState(NodeStatus.RUNNING)))
     events = [
         (0.1, "leecher-1", "state state=get file=a.txt"),
         (0.2, "leecher-1", "picked peer=seeder-1 address=198.18.0.3:6881 among=1"),
@@ -52,10 +52,10 @@ def play(view: ProgressView) -> None:
     ]
     for at, node, text in events:
         clock.time = at
-        lab_state.take_line(LogLine(node, EPOCH + at, f"{TIME} {text}"))
+        lab_state.add_line(LogLine(node, EPOCH + at, f"{TIME} {text}"))
     view.event_applied(KILLED)
     view.event_applied(UNAPPLIED)
-    lab_state.take_state(StateChange("seeder-1", EPOCH + 1.1, NodeState(NodeStatus.EXITED, 137)))
+    lab_state.add_state(StateChange("seeder-1", EPOCH + 1.1, NodeState(NodeStatus.EXITED, 137)))
     view.stop()
 
 

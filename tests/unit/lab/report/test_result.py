@@ -13,10 +13,9 @@ from tests.unit.lab.fakes import event, leecher, make_plan, seeder
 from torrentnet.lab.report import result
 from torrentnet.lab.report.junit import junit_xml
 from torrentnet.lab.report.summary import headline, verdict_lines
-from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+from torrentnet.lab.run.timeline.schedule import AppliedEvent
 from torrentnet.lab.scenario.plan import At, HasCheckPlan, KillPlan, Severity, StateCheckPlan, Within
-from torrentnet.lab.verdict.expectation import ExpectationResult, NodeResult
-from torrentnet.lab.verdict.outcome import Outcome, Verdict
+from torrentnet.lab.verdict.outcome import ExpectationResult, NodeResult, Outcome, Verdict
 
 HOME = Path("/home")
 HAS = HasCheckPlan(
@@ -43,15 +42,15 @@ PLAN = make_plan(
 GOOD = ExpectationResult(
     HAS,
     (
-        NodeResult("leecher-1", True, "whole at 1.2 s, SHA-256 abab...", 1.2, "look"),
-        NodeResult("leecher-2", True, "whole at 3.4 s, SHA-256 abab...", 3.4, "look"),
+        NodeResult("leecher-1", True, "complete at 1.2 s, SHA-256 abab...", 1.2, "look"),
+        NodeResult("leecher-2", True, "complete at 3.4 s, SHA-256 abab...", 3.4, "look"),
     ),
 )
 FINE = ExpectationResult(STATE, (NodeResult("seeder-1", True, "exited (137) at 5.0 s", 5.0, "torrentnet status"),))
 BAD = ExpectationResult(
     HAS,
     (
-        NodeResult("leecher-1", True, "whole at 1.2 s, SHA-256 abab...", 1.2, "look"),
+        NodeResult("leecher-1", True, "complete at 1.2 s, SHA-256 abab...", 1.2, "look"),
         NodeResult(
             "leecher-2",
             False,
@@ -86,7 +85,7 @@ def outcome(
         project="torrentnet-trial-abc123",
         began=1_000_000_000.0,
         seconds={"image": 0.1, "create": 0.42, "start": 1.25, "run": 5.0, "total": 6.8},
-        judgements=judgements,
+        expectations=judgements,
         timeline=timeline,
         environment={"engine": "docker 26"},
         addresses={"tracker": "198.18.0.2"},
@@ -154,7 +153,7 @@ def test_a_run_that_could_not_be_judged() -> None:
 def test_a_run_with_nothing_expected() -> None:
     from dataclasses import replace
 
-    assert "PASSED, nothing was expected" in headline(replace(PASSED, plan=make_plan(), judgements=(), timeline=()))
+    assert "PASSED, nothing was expected" in headline(replace(PASSED, plan=make_plan(), expectations=(), timeline=()))
 
 
 @pytest.mark.parametrize(

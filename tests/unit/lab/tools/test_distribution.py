@@ -13,13 +13,13 @@ PLAN = make_plan(nodes=(seeder(), leecher("leecher-1"), leecher("leecher-2")))
 
 
 def seen(*lines: tuple[float, str, str], counted: dict[tuple[str, str], Counters] | None = None) -> Distribution:
-    board = LabState([node.name for node in PLAN.nodes])
+    lab_state = LabState([node.name for node in PLAN.nodes])
     for time, node, text in lines:
         if text == "ends":
-            board.take_state(StateChange(node, time, NodeState(NodeStatus.EXITED, 0)))
+            lab_state.add_state(StateChange(node, time, NodeState(NodeStatus.EXITED, 0)))
         else:
-            board.take_line(LogLine(node, time, f"{format_timestamp(time)} {text}"))
-    return measure_distribution(PLAN, board, lambda: counted or {})
+            lab_state.add_line(LogLine(node, time, f"{format_timestamp(time)} {text}"))
+    return measure_distribution(PLAN, lab_state, lambda: counted or {})
 
 
 def test_time_counts_from_the_first_leecher_where_the_seed_is_there_already() -> None:

@@ -16,7 +16,7 @@ from torrentnet.lab.scenario.plan import (
     LogCheckPlan,
     LogPattern,
 )
-from torrentnet.lab.verdict.check import format_bound
+from torrentnet.lab.verdict.check import format_interval
 from torrentnet.lab.verdict.counting_checks import format_bytes, parse_interface_bytes, parse_peer_names
 
 NET = """\
@@ -31,38 +31,38 @@ Inter-|   Receive                                                |  Transmit
 
 
 def test_the_tracker_knows_so_many_peers(trial: Trial) -> None:
-    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(2, 2), within=9.0)
+    pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(2, 2), within=9.0)
     key = ("tracker", "console", "peers", "--json")
     trial.engine.answers[key] = peers("seeder-1")
-    assert trial.ask(question, 1.0) is None
+    assert trial.evaluate(pending, 1.0) is None
     trial.engine.answers[key] = peers("seeder-1", "leecher-1")
-    answer = trial.answer(question, 2.0)
-    assert answer.passed
-    assert answer.measured == "2 peers (seeder-1, leecher-1), at 2.0 s"
-    assert answer.look == "look tracker peers"
+    result = trial.decide(pending, 2.0)
+    assert result.passed
+    assert result.measured == "2 peers (seeder-1, leecher-1), at 2.0 s"
+    assert result.inspect == "look tracker peers"
 
 
 def test_too_many_peers_are_named(trial: Trial) -> None:
-    question = trial.question(KnowsCheckPlan, "tracker", count=Interval(most=3), at=2.0)
+    pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(most=3), at=2.0)
     trial.engine.answers["tracker", "console", "peers", "--json"] = peers(*(f"n-{index}" for index in range(10)))
-    answer = trial.answer(question, 2.0)
-    assert not answer.passed
-    assert answer.measured == (
+    result = trial.decide(pending, 2.0)
+    assert not result.passed
+    assert result.measured == (
         "10 peers (n-0, n-1, n-2, n-3, n-4, n-5, n-6, n-7 and 2 more), expected at most 3, at 2.0 s"
     )
 
 
 @pytest.mark.parametrize(
-    ("answer", "measured"),
+    ("result", "measured"),
     [
         (peers(), "0 peers, expected exactly 1, at 1.0 s"),
         (ExecResult(3, "", "error: nobody answers"), "`peers` ended with status 3: error: nobody answers"),
-        (ExecResult(0, "PEER ADDRESS", ""), "`peers` answered what cannot be read: PEER ADDRESS"),
+        (ExecResult(0, "PEER ADDRESS", ""), "the output of `peers` cannot be read: PEER ADDRESS"),
     ],
 )
-def test_what_the_tracker_answers_instead(trial: Trial, answer: ExecResult, measured: str) -> None:
-    trial.engine.answers["tracker", "console", "peers", "--json"] = answer
-    found = trial.answer(trial.question(KnowsCheckPlan, "tracker", count=Interval(1, 1), at=1.0), 1.0)
+def test_what_the_tracker_answers_instead(trial: Trial, result: ExecResult, measured: str) -> None:
+    trial.engine.answers["tracker", "console", "peers", "--json"] = result
+    found = trial.decide(trial.expect(KnowsCheckPlan, "tracker", count=Interval(1, 1), at=1.0), 1.0)
     assert (found.passed, found.measured) == (False, measured)
 
 
@@ -76,117 +76,117 @@ def test_a_peer_with_two_files_is_one_peer() -> None:
 
 
 def test_a_line_of_the_log_is_waited_for(trial: Trial) -> None:
-    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(2), within=5.0)
-    trial.say(1.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    trial.say(1.1, "leecher-1", "bad_piece peer=seeder-2 piece=3")
-    assert trial.ask(question, 2.0) is None
-    trial.say(3.0, "leecher-1", "bad_piece peer=seeder-1 piece=4")
-    answer = trial.answer(question, 3.1)
-    assert answer.passed
-    assert answer.measured == "2 lines with the event bad_piece peer=seeder-1; the last at 3.0 s"
-    assert answer.time == pytest.approx(3.0)
-    assert answer.look == "logs/leecher-1.log in the record"
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(2), within=5.0)
+    trial.print_event(1.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
+    trial.print_event(1.1, "leecher-1", "bad_piece peer=seeder-2 piece=3")
+    assert trial.evaluate(pending, 2.0) is None
+    trial.print_event(3.0, "leecher-1", "bad_piece peer=seeder-1 piece=4")
+    result = trial.decide(pending, 3.1)
+    assert result.passed
+    assert result.measured == "2 lines with the event bad_piece peer=seeder-1; the last at 3.0 s"
+    assert result.time == pytest.approx(3.0)
+    assert result.inspect == "logs/leecher-1.log in the record"
 
 
 def test_a_line_that_does_not_come(trial: Trial) -> None:
-    question = trial.question(LogCheckPlan, pattern=LogPattern(text="no seed"), count=Interval(1), within=5.0)
-    assert trial.ask(question, 5.4) is None
-    answer = trial.answer(question, 5.6)
-    assert (answer.passed, answer.measured) == (False, "no line with the text `no seed`, expected at least 1")
+    pending = trial.expect(LogCheckPlan, pattern=LogPattern(text="no seed"), count=Interval(1), within=5.0)
+    assert trial.evaluate(pending, 5.4) is None
+    result = trial.decide(pending, 5.6)
+    assert (result.passed, result.measured) == (False, "no line with the text `no seed`, expected at least 1")
 
 
 def test_a_line_that_comes_too_late(trial: Trial) -> None:
-    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(1), within=5.0)
-    trial.say(5.2, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    assert trial.ask(question, 5.3) is None
-    answer = trial.answer(question, 5.6)
-    assert answer.measured == "no line with the event bad_piece peer=seeder-1, expected at least 1"
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(1), within=5.0)
+    trial.print_event(5.2, "leecher-1", "bad_piece peer=seeder-1 piece=3")
+    assert trial.evaluate(pending, 5.3) is None
+    result = trial.decide(pending, 5.6)
+    assert result.measured == "no line with the event bad_piece peer=seeder-1, expected at least 1"
 
 
 def test_lines_that_must_not_come_are_waited_for_to_the_end(trial: Trial) -> None:
-    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(most=0), within=5.0)
-    assert trial.ask(question, 1.0) is None
-    assert not question.open_ended
-    assert trial.ask(question, 5.4) is None
-    answer = trial.answer(question, 5.6)
-    assert (answer.passed, answer.measured) == (True, "no line with the event bad_piece peer=seeder-1")
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(most=0), within=5.0)
+    assert trial.evaluate(pending, 1.0) is None
+    assert not pending.open_ended
+    assert trial.evaluate(pending, 5.4) is None
+    result = trial.decide(pending, 5.6)
+    assert (result.passed, result.measured) == (True, "no line with the event bad_piece peer=seeder-1")
 
 
 def test_one_that_must_not_come_and_does_is_shown_at_once(trial: Trial) -> None:
-    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(most=0), within=29.0)
-    trial.say(1.5, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    answer = trial.answer(question, 2.0)
-    assert not answer.passed
-    assert answer.measured.startswith("1 line with the event bad_piece peer=seeder-1, expected at most 0; at 1.5 s: ")
-    assert answer.measured.endswith("bad_piece peer=seeder-1 piece=3")
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(most=0), within=29.0)
+    trial.print_event(1.5, "leecher-1", "bad_piece peer=seeder-1 piece=3")
+    result = trial.decide(pending, 2.0)
+    assert not result.passed
+    assert result.measured.startswith("1 line with the event bad_piece peer=seeder-1, expected at most 0; at 1.5 s: ")
+    assert result.measured.endswith("bad_piece peer=seeder-1 piece=3")
 
 
 def test_a_bound_to_the_end_keeps_nobody_waiting(trial: Trial) -> None:
-    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(most=1), within=30.0)
-    assert trial.ask(question, 1.0) is None
-    assert question.open_ended
-    question.finish()
-    assert question.answer is not None
-    assert question.answer.passed
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(most=1), within=30.0)
+    assert trial.evaluate(pending, 1.0) is None
+    assert pending.open_ended
+    pending.finish()
+    assert pending.result is not None
+    assert pending.result.passed
 
 
 def test_too_few_lines_so_far_are_waited_for_although_there_is_an_upper_bound_too(trial: Trial) -> None:
-    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(1, 2), within=30.0)
-    assert trial.ask(question, 1.0) is None
-    assert not question.open_ended
-    trial.say(1.5, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    assert trial.ask(question, 2.0) is None
-    assert question.open_ended
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(1, 2), within=30.0)
+    assert trial.evaluate(pending, 1.0) is None
+    assert not pending.open_ended
+    trial.print_event(1.5, "leecher-1", "bad_piece peer=seeder-1 piece=3")
+    assert trial.evaluate(pending, 2.0) is None
+    assert pending.open_ended
 
 
 def test_lines_before_the_event_do_not_count(trial: Trial) -> None:
     trial.timeline.times[0] = 5.0
-    trial.board.follow("leecher-1", BAD)
-    trial.say(4.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(1), within=2.0, after=0)
-    assert trial.ask(question, 5.5) is None
-    trial.say(6.0, "leecher-1", "bad_piece peer=seeder-1 piece=4")
-    answer = trial.answer(question, 6.1)
-    assert answer.measured == "1 line with the event bad_piece peer=seeder-1; 1.0 s after kill seeder-1"
+    trial.lab_state.count_lines("leecher-1", BAD)
+    trial.print_event(4.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(1), within=2.0, after=0)
+    assert trial.evaluate(pending, 5.5) is None
+    trial.print_event(6.0, "leecher-1", "bad_piece peer=seeder-1 piece=4")
+    result = trial.decide(pending, 6.1)
+    assert result.measured == "1 line with the event bad_piece peer=seeder-1; 1.0 s after kill seeder-1"
 
 
 def test_lines_at_a_time_are_looked_at_when_they_have_come(trial: Trial) -> None:
-    question = trial.question(LogCheckPlan, pattern=BAD, count=Interval(1, 1), at=2.0)
-    assert trial.ask(question, 2.1) is None
-    trial.say(1.9, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    trial.say(2.2, "leecher-1", "bad_piece peer=seeder-1 piece=4")
-    answer = trial.answer(question, 2.5)
-    assert answer.passed
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(1, 1), at=2.0)
+    assert trial.evaluate(pending, 2.1) is None
+    trial.print_event(1.9, "leecher-1", "bad_piece peer=seeder-1 piece=3")
+    trial.print_event(2.2, "leecher-1", "bad_piece peer=seeder-1 piece=4")
+    result = trial.decide(pending, 2.5)
+    assert result.passed
 
 
 # ── exit ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_exit_status_counts_also_when_the_node_is_up_again(trial: Trial) -> None:
-    question = trial.question(ExitCheckPlan, "seeder-1", status=137, within=9.0)
-    assert trial.ask(question, 1.0) is None
+    pending = trial.expect(ExitCheckPlan, "seeder-1", status=137, within=9.0)
+    assert trial.evaluate(pending, 1.0) is None
     trial.clock.time = 2.0
-    trial.live("seeder-1", NodeStatus.EXITED, 137)
-    trial.live("seeder-1", NodeStatus.RUNNING)
-    answer = trial.answer(question, 3.0)
-    assert (answer.passed, answer.measured) == (True, "ended with status 137 at 2.0 s")
+    trial.set_status("seeder-1", NodeStatus.EXITED, 137)
+    trial.set_status("seeder-1", NodeStatus.RUNNING)
+    result = trial.decide(pending, 3.0)
+    assert (result.passed, result.measured) == (True, "ended with status 137 at 2.0 s")
 
 
 def test_another_exit_status(trial: Trial) -> None:
-    question = trial.question(ExitCheckPlan, status=1, within=20.0)
+    pending = trial.expect(ExitCheckPlan, status=1, within=20.0)
     trial.clock.time = 2.0
-    trial.live("leecher-1", NodeStatus.EXITED, 0)
-    assert trial.ask(question, 2.1) is None
-    answer = trial.answer(question, 3.2)
-    assert (answer.passed, answer.measured) == (False, "ended with status 0 at 2.0 s, expected status 1")
+    trial.set_status("leecher-1", NodeStatus.EXITED, 0)
+    assert trial.evaluate(pending, 2.1) is None
+    result = trial.decide(pending, 3.2)
+    assert (result.passed, result.measured) == (False, "ended with status 0 at 2.0 s, expected status 1")
 
 
 def test_a_node_that_does_not_end(trial: Trial) -> None:
-    trial.live("leecher-1", NodeStatus.RUNNING)
-    answer = trial.answer(trial.question(ExitCheckPlan, status=0, within=2.0), 2.6)
-    assert (answer.passed, answer.measured) == (False, "has not ended: running")
-    answer = trial.answer(trial.question(ExitCheckPlan, status=0, at=3.0), 3.0)
-    assert (answer.passed, answer.measured) == (False, "has not ended: running at 3.0 s")
+    trial.set_status("leecher-1", NodeStatus.RUNNING)
+    result = trial.decide(trial.expect(ExitCheckPlan, status=0, within=2.0), 2.6)
+    assert (result.passed, result.measured) == (False, "has not ended: running")
+    result = trial.decide(trial.expect(ExitCheckPlan, status=0, at=3.0), 3.0)
+    assert (result.passed, result.measured) == (False, "has not ended: running at 3.0 s")
 
 
 # ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,24 +194,24 @@ def test_a_node_that_does_not_end(trial: Trial) -> None:
 
 def test_the_bytes_of_the_interface(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(0, NET, "")
-    question = trial.question(BytesCheckPlan, sent=Interval(most=200_000), received=Interval(8 << 20), at=2.0)
-    answer = trial.answer(question, 2.0)
-    assert answer.passed
-    assert answer.measured == "sent 120.6 KiB (123456 bytes); received 8.1 MiB (8493465 bytes), at 2.0 s"
-    assert answer.look == "/proc/net/dev in leecher-1"
+    pending = trial.expect(BytesCheckPlan, sent=Interval(most=200_000), received=Interval(8 << 20), at=2.0)
+    result = trial.decide(pending, 2.0)
+    assert result.passed
+    assert result.measured == "sent 120.6 KiB (123456 bytes); received 8.1 MiB (8493465 bytes), at 2.0 s"
+    assert result.inspect == "/proc/net/dev in leecher-1"
 
 
 def test_too_many_bytes_fail_at_once(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(0, NET, "")
-    answer = trial.answer(trial.question(BytesCheckPlan, received=Interval(most=8 << 20), within=20.0), 2.0)
-    assert not answer.passed
-    assert answer.measured == ("received 8.1 MiB (8493465 bytes), expected at most 8.0 MiB (8388608 bytes), at 2.0 s")
+    result = trial.decide(trial.expect(BytesCheckPlan, received=Interval(most=8 << 20), within=20.0), 2.0)
+    assert not result.passed
+    assert result.measured == ("received 8.1 MiB (8493465 bytes), expected at most 8.0 MiB (8388608 bytes), at 2.0 s")
 
 
 def test_bytes_that_cannot_be_read(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(1, "", "cat: no such file")
-    answer = trial.answer(trial.question(BytesCheckPlan, sent=Interval(1), at=1.0), 1.0)
-    assert answer.measured == "/proc/net/dev cannot be read: cat: no such file"
+    result = trial.decide(trial.expect(BytesCheckPlan, sent=Interval(1), at=1.0), 1.0)
+    assert result.measured == "/proc/net/dev cannot be read: cat: no such file"
 
 
 @pytest.mark.parametrize("text", ["", "no colon here", "eth0: 1 2 3", "eth0: " + " ".join(["x"] * 16)])
@@ -246,4 +246,4 @@ def test_sizes(number: int, text: str) -> None:
     ],
 )
 def test_bounds(bound: Interval, text: str) -> None:
-    assert format_bound(bound) == text
+    assert format_interval(bound) == text

@@ -1,7 +1,9 @@
-"""What one lab's network suffers from: patches that come and go, in force in every node that lives.
+"""The network of one lab: link overrides that are applied and removed, in force in every node that is alive.
 
-The scenario's links lie at the bottom and stay. A node that starts gets what is in force as soon as it is there; one
-that ends or is paused is left alone until it is back.
+The scenario's links are at the bottom and stay. A node that starts gets what is in force at once; a node that ends or
+is paused is left alone until it is back.
+
+Tested by tests/unit/lab/run/timeline/test_timeline_network.py.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
@@ -29,244 +31,242 @@ if TYPE_CHECKING:
     from torrentnet.lab.network.probe import Capabilities
     from torrentnet.lab.scenario.qualities import LinkOverride, Pair
 
-BATCH_THRESHOLD = 8
-"""From so many nodes on it pays to have a way that reaches all of them by one command."""
+BATCH_THRESHOLD: Final = 8
+"""From this number of nodes on, one command for all of them is faster than one for each."""
 
 
 class NoLinkChanged(LabError):
-    """A patch that leaves every link as it was."""
+    """A link override that leaves every link as it was."""
 
     def __init__(self, text: str) -> None:
         super().__init__(
-            f"{text} changed nothing: the network was so already",
-            hint="a fault that hits nothing proves nothing; another one that is in force may win over it",
+            f"{text} changed nothing: every link was like that already",
+            hint="a fault that hits nothing proves nothing; another fault that is in force may win over it",
             exit_code=EXIT_FAILED,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class OverrideResult:
-    """A patch that has come into force."""
+    """A link override that has been put in force."""
 
     number: int
     nodes: tuple[str, ...]
-    """Those whose rules have changed at once."""
+    """The nodes whose rules have changed at once."""
     problems: tuple[str, ...]
-    """Why it is not in force in a node that lives."""
+    """Why it is not in force in a node that is alive."""
 
 
 @dataclass(slots=True)
 class _ActiveOverride:
-    patch: LinkOverride
+    override: LinkOverride
     since: float
     link: bool
     dropped: Mapping[Pair, Counters] = field(default_factory=dict)
-    """What had been counted before."""
+    """The counters of cuts and losses before it."""
     shaped: Mapping[Pair, Counters] = field(default_factory=dict)
-    lives: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
-    """How often each node had been started, and whether it lived."""
+    """The counters of rates and delays before it."""
+    nodes: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
+    """How often each node had been started, and whether it was alive."""
 
 
 class NetworkFaults:
-    """The network of one lab. Safe to call from any thread; hears of the nodes as the engine's follower.
+    """The link overrides of one lab. Safe to call from any thread; observes the engine's nodes.
 
-    Needs nothing of the engine until there is the first patch.
+    Needs nothing of the engine until there is the first override.
     """
 
     def __init__(
         self,
         engine: Engine,
-        offer: Callable[[], Capabilities],
+        find_capabilities: Callable[[], Capabilities],
         *,
         on_change: Callable[[list[ActiveFault]], None] = lambda _: None,
     ) -> None:
-        """``offer`` is asked once, for the first patch. ``on_change`` hears what is in force whenever that changes."""
+        """``find_capabilities`` is called for the first override; ``on_change`` whenever what is in force changes."""
         self._engine = engine
-        self._offer = offer
+        self._find_capabilities = find_capabilities
         self._on_change = on_change
         self._changing = threading.Lock()
-        """Held while patches come and go: they are laid one after the other."""
+        """Held while overrides are applied or removed: one change at a time."""
         self._guard = threading.Lock()
         self._state = NetworkState()
         self._in_force: dict[int, _ActiveOverride] = {}
-        self._network: NetworkController | None = None
+        self._controller: NetworkController | None = None
         self._starts: Counter[str] = Counter()
         self._alive: set[str] = set()
-        self._reach = NetnsExec(engine)
+        self._exec = NetnsExec(engine)
 
-    # ── nodes come and go ────────────────────────────────────────────────────────────────────────────────────
+    # -- the engine's nodes ------------------------------------------------------------------------
 
     def up(self, node: str) -> None:
-        """See :meth:`torrentnet.lab.engines.interface.NodeObserver.up`. Raises EngineError where its rules cannot be
-        set."""
+        """See :meth:`torrentnet.lab.engines.interface.NodeObserver.up`. Raises EngineError where a rule fails."""
         with self._guard:
             self._starts[node] += 1
             self._alive.add(node)
-            network = self._network
-        if network is not None:
-            self._require([network.up(node)])
+            controller = self._controller
+        if controller is not None:
+            self._require([controller.up(node)])
 
     def away(self, node: str) -> None:
         """See :meth:`torrentnet.lab.engines.interface.NodeObserver.away`."""
         with self._guard:
             self._alive.discard(node)
-            network = self._network
-        if network is not None:
-            network.away(node)
+            controller = self._controller
+        if controller is not None:
+            controller.away(node)
 
     def back(self, node: str) -> None:
-        """See :meth:`torrentnet.lab.engines.interface.NodeObserver.back`. Raises EngineError where its rules cannot
-        be set."""
+        """See :meth:`torrentnet.lab.engines.interface.NodeObserver.back`. Raises EngineError where a rule fails."""
         with self._guard:
             self._alive.add(node)
-            network = self._network
-        if network is not None:
-            self._require([network.back(node)])
+            controller = self._controller
+        if controller is not None:
+            self._require([controller.back(node)])
 
-    def _require(self, rows: Iterable[NodeUpdate | None]) -> None:
-        if problems := self._problems(rows):
+    def _require(self, updates: Iterable[NodeUpdate | None]) -> None:
+        if problems := self._problems(updates):
             raise EngineError("; ".join(problems))
 
-    def _problems(self, rows: Iterable[NodeUpdate | None]) -> list[str]:
-        """What is not in force although its node lives, after a second attempt."""
+    def _problems(self, updates: Iterable[NodeUpdate | None]) -> list[str]:
+        """Return what is not in force although its node is alive, after a second attempt."""
         problems = []
-        for row in rows:
-            if row is None or not row.problem or self._network is None:
+        for update in updates:
+            if update is None or not update.problem or self._controller is None:
                 continue
-            if self._engine.state(row.node).status is not NodeStatus.RUNNING:
-                # Its program has ended by itself, and the network with it.
-                self.away(row.node)
+            if self._engine.state(update.node).status is not NodeStatus.RUNNING:
+                # The node's program has ended by itself, and its network with it.
+                self.away(update.node)
                 continue
-            again = self._network.back(row.node)
+            again = self._controller.back(update.node)
             if again is not None and again.problem:
                 problems.append(again.problem)
         return problems
 
-    # ── patches ──────────────────────────────────────────────────────────────────────────────────────────────
+    # -- overrides ---------------------------------------------------------------------------------
 
-    def begin(self, links: Sequence[LinkOverride]) -> None:
-        """Make ready for a scenario that asks something of its network, and lay its links; no node is up yet."""
-        self._ready(gate=True)
+    def install_links(self, links: Sequence[LinkOverride]) -> None:
+        """Prepare for a scenario that changes its network, and put its links in force. No node is up yet."""
+        self._require_controller(gate=True)
         with self._changing:
-            for patch in links:
-                self._state, number = self._state.add(patch)
-                self._in_force[number] = _ActiveOverride(patch, time.time(), link=True)
-            self._ready().apply(self._state)
-            self._tell()
+            for override in links:
+                self._state, number = self._state.add(override)
+                self._in_force[number] = _ActiveOverride(override, time.time(), link=True)
+            self._require_controller().apply(self._state)
+            self._report_change()
 
-    def warm(self) -> None:
-        """Reach all nodes that live once, in the background, so that the first fault is no later than the others."""
+    def warm_up(self) -> None:
+        """Reach all nodes once, in the background, so that the first fault takes no longer than the others."""
         with self._guard:
             alive = list(self._alive)
-        self._reach.warm(alive)
+        self._exec.warm(alive)
 
-    def lay(self, patch: LinkOverride) -> OverrideResult:
-        """Bring a patch into force in every node that lives.
+    def apply(self, override: LinkOverride) -> OverrideResult:
+        """Put an override in force in every node that is alive.
 
         Raises NoLinkChanged where it would change nothing, and EngineError where the engine cannot give a quality.
         """
-        asked = patch.qualities.effective().asked()
-        network = self._ready(asked)
+        controller = self._require_controller(override.qualities.effective().asked())
         with self._changing:
-            state, number = self._state.add(patch)
+            state, number = self._state.add(override)
             if not changed_pairs(self._state.links(), state.links()):
-                raise NoLinkChanged(patch.text)
+                raise NoLinkChanged(override.text)
             with self._guard:
-                lives = {node: (self._starts[node], node in self._alive) for pair in patch.pairs for node in pair}
+                nodes = {node: (self._starts[node], node in self._alive) for pair in override.pairs for node in pair}
             self._state = state
-            rows = network.apply(state)
-            dropped = _counters_of(patch, network.counted())
-            self._in_force[number] = _ActiveOverride(patch, time.time(), False, dropped, {}, lives)
-            self._tell()
-            problems = self._problems(rows)
-        return OverrideResult(number, tuple(row.node for row in rows if not row.problem), tuple(problems))
+            updates = controller.apply(state)
+            dropped = _counters_of(override, controller.counted())
+            self._in_force[number] = _ActiveOverride(override, time.time(), False, dropped, {}, nodes)
+            self._report_change()
+            problems = self._problems(updates)
+        return OverrideResult(number, tuple(one.node for one in updates if not one.problem), tuple(problems))
 
-    def count_from_here(self, number: int) -> None:
-        """Note what a patch's rate and delay have counted before it; of cuts and losses that is known."""
-        entry, network = self._in_force.get(number), self._network
-        if entry is not None and network is not None and self._shapes(entry.patch):
-            entry.shaped = _counters_of(entry.patch, network.measure({source for source, _ in entry.patch.pairs}))
+    def mark_counters(self, number: int) -> None:
+        """Let an override's counters of rate and delay start from here; those of cuts and losses do already."""
+        entry, controller = self._in_force.get(number), self._controller
+        if entry is not None and controller is not None and self._shapes(entry.override):
+            sources = {source for source, _ in entry.override.pairs}
+            entry.shaped = _counters_of(entry.override, controller.measure(sources))
 
-    def lift(self, *numbers: int) -> dict[int, FaultCounts]:
-        """Take patches away; those that are in force answer with what was counted. Raises EngineError."""
+    def remove(self, *numbers: int) -> dict[int, FaultCounts]:
+        """Remove overrides; return the counts of those that were in force. Raises EngineError."""
         with self._changing:
-            network = self._network
+            controller = self._controller
             ended = {number: self._in_force.pop(number) for number in numbers if number in self._in_force}
-            if network is None or not ended:
+            if controller is None or not ended:
                 return {}
             for number in ended:
                 self._state = self._state.remove(number)
-            rows = network.apply(self._state)
-            self._tell()
-            dropped = network.counted()
-            sources = {pair[0] for entry in ended.values() if self._shapes(entry.patch) for pair in entry.patch.pairs}
-            shaped = network.measure(sources) if sources else {}
-            measured = {number: self._measured(entry, dropped, shaped) for number, entry in ended.items()}
-            self._require(rows)
-        return measured
-
-    def faults(self) -> tuple[int, ...]:
-        """The numbers of the patches in force that are no links, oldest first."""
-        with self._changing:
-            return tuple(number for number, entry in self._in_force.items() if not entry.link)
+            updates = controller.apply(self._state)
+            self._report_change()
+            dropped = controller.counted()
+            shaping = [entry.override for entry in ended.values() if self._shapes(entry.override)]
+            sources = {pair[0] for override in shaping for pair in override.pairs}
+            shaped = controller.measure(sources) if sources else {}
+            counts = {number: self._counts(entry, dropped, shaped) for number, entry in ended.items()}
+            self._require(updates)
+        return counts
 
     def active(self) -> list[ActiveFault]:
-        """What is in force, oldest first."""
-        return [ActiveFault(entry.patch.text, entry.since, entry.link) for entry in list(self._in_force.values())]
+        """Return what is in force, oldest first."""
+        return [ActiveFault(entry.override.text, entry.since, entry.link) for entry in list(self._in_force.values())]
 
     def scripts(self) -> dict[str, str]:
-        """What sets the rules of each node of which something is asked. See :meth:`Network.scripts`."""
-        return {} if self._network is None else self._network.scripts()
+        """Return what sets the rules of each node that has any. See :meth:`NetworkController.scripts`."""
+        return {} if self._controller is None else self._controller.scripts()
 
     def starts(self, node: str) -> int:
-        """How often the lab has started a node, and set its rules."""
+        """Return how often the lab has started a node and set its rules."""
         with self._guard:
             return self._starts[node]
 
     def measure(self) -> dict[Pair, Counters]:
-        """What was counted of every pair since the lab began. See :meth:`Network.measure`."""
-        return {} if self._network is None else self._network.measure()
+        """Return the counters of every pair since the lab began. See :meth:`NetworkController.measure`."""
+        return {} if self._controller is None else self._controller.measure()
 
     def close(self) -> None:
-        """Let go of the threads. What is in force stays so."""
-        self._reach.close()
-        if self._network is not None:
-            self._network.close()
+        """End the threads. What is in force stays so."""
+        self._exec.close()
+        if self._controller is not None:
+            self._controller.close()
 
-    # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────
+    # -- internals ---------------------------------------------------------------------------------
 
-    def _ready(self, asked: Iterable[str] = (), *, gate: bool = False) -> NetworkController:
+    def _require_controller(self, qualities: Iterable[str] = (), *, gate: bool = False) -> NetworkController:
         with self._guard:
-            if self._network is not None and not asked:
-                return self._network
-        offer = self._offer()
-        offer.require(asked)
+            if self._controller is not None and not qualities:
+                return self._controller
+        capabilities = self._find_capabilities()
+        capabilities.require(qualities)
         with self._guard:
-            if self._network is not None:
-                return self._network
-            addresses = {node: place.address for node, place in self._engine.places.items()}
-            many = len(addresses) >= BATCH_THRESHOLD
-            if many:
-                self._reach.prepare_many()
-            reach = self._reach
-            self._network = network = NetworkController(
-                addresses, reach.run, offer.division, run_many=reach.run_many if many else None, gate=gate
+            if self._controller is not None:
+                return self._controller
+            addresses = {node: location.address for node, location in self._engine.places.items()}
+            batch = len(addresses) >= BATCH_THRESHOLD
+            if batch:
+                self._exec.prepare_many()
+            self._controller = controller = NetworkController(
+                addresses,
+                self._exec.run,
+                capabilities.division,
+                run_many=self._exec.run_many if batch else None,
+                gate=gate,
             )
             alive = list(self._alive)
         for node in alive:
-            network.up(node)
-        return network
+            controller.up(node)
+        return controller
 
-    def _shapes(self, patch: LinkOverride) -> bool:
-        asked = patch.qualities.effective()
-        return bool(asked.rate or asked.uplink or self._offer().division.at_sender(asked))
+    def _shapes(self, override: LinkOverride) -> bool:
+        qualities = override.qualities.effective()
+        return bool(qualities.rate or qualities.uplink or self._find_capabilities().division.at_sender(qualities))
 
-    def _measured(
+    def _counts(
         self, entry: _ActiveOverride, dropped: Mapping[Pair, Counters], shaped: Mapping[Pair, Counters]
     ) -> FaultCounts:
-        asked = entry.patch.qualities.effective()
+        qualities = entry.override.qualities.effective()
         total = Counters()
-        for pair in entry.patch.pairs:
+        for pair in entry.override.pairs:
             lost = dropped.get(pair, Counters()).since(entry.dropped.get(pair, Counters()))
             sent = shaped.get(pair, Counters()).since(entry.shaped.get(pair, Counters()))
             total += Counters(
@@ -278,21 +278,22 @@ class NetworkFaults:
                 sent.sent_bytes,
                 sent.overflowed,
             )
-        drops, shapes = bool(asked.cut or asked.loss), self._shapes(entry.patch)
-        where = {pair[1] for pair in entry.patch.pairs if drops} | {pair[0] for pair in entry.patch.pairs if shapes}
-        missing = tuple(node for node in self._engine.places if node in where and self._has_left(node, entry))
-        return FaultCounts(total, bool(asked.cut), bool(asked.loss), shapes, missing)
+        drops, shapes = bool(qualities.cut or qualities.loss), self._shapes(entry.override)
+        counting = {pair[1] for pair in entry.override.pairs if drops}
+        counting |= {pair[0] for pair in entry.override.pairs if shapes}
+        missing = tuple(node for node in self._engine.places if node in counting and self._has_ended(node, entry))
+        return FaultCounts(total, bool(qualities.cut), bool(qualities.loss), shapes, missing)
 
-    def _has_left(self, node: str, entry: _ActiveOverride) -> bool:
-        """Whether a node has ended, or is paused, so that what it counted is not known."""
-        before, alive = entry.lives.get(node, (0, False))
+    def _has_ended(self, node: str, entry: _ActiveOverride) -> bool:
+        """Return whether a node has ended since, or is paused, so that its counters are unknown."""
+        before, alive = entry.nodes.get(node, (0, False))
         with self._guard:
             new = self._starts[node] - before
             return new > (0 if alive else 1) if node in self._alive else alive or new > 0
 
-    def _tell(self) -> None:
+    def _report_change(self) -> None:
         self._on_change(self.active())
 
 
-def _counters_of(patch: LinkOverride, counted: Mapping[Pair, Counters]) -> dict[Pair, Counters]:
-    return {pair: counters for pair, counters in counted.items() if pair in patch.pairs}
+def _counters_of(override: LinkOverride, counted: Mapping[Pair, Counters]) -> dict[Pair, Counters]:
+    return {pair: counters for pair, counters in counted.items() if pair in override.pairs}

@@ -1,26 +1,113 @@
-"""One thing that is to happen in a run: when, what it has to wait for, and the record of what came of it."""
+"""The items of a timeline: what is scheduled, its effect, and the record of what came of it.
+
+Tested by tests/unit/lab/run/timeline/test_timeline.py and tests/unit/lab/run/timeline/test_timeline_network.py.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.run.timeline.applied_event import AppliedEvent
-from torrentnet.lab.run.timeline.event_executor import NO_EFFECT_HINT
 from torrentnet.lab.scenario.plan import CommandPlan, HealPlan, NetworkFaultPlan
 
 if TYPE_CHECKING:
-    from torrentnet.lab.run.timeline.event_executor import EventEffect, UndoneEvent
+    from torrentnet.lab.run.timeline.fault_counts import FaultCounts
     from torrentnet.lab.scenario.plan import EventPlan
 
-UNDO = "undo"
-EXPIRE = "expire"
-NETWORK_LANE = "network"
+UNDO: Final = "undo"
+EXPIRE: Final = "expire"
+NETWORK_LANE: Final = "network"
+NO_EFFECT_HINT: Final = "a fault that hits nothing proves nothing; move the event or name another"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOutput:
+    """The output of a command in a node."""
+
+    node: str
+    status: int | None
+    """None where the command could not be run, or did not end."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndoneEvent:
+    """A lasting event that has been undone."""
+
+    index: int
+    resumed: tuple[str, ...] = ()
+    measured: FaultCounts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventEffect:
+    """The effect of an event."""
+
+    error: str = ""
+    hint: str = ""
+    set_in: tuple[str, ...] = ()
+    outputs: tuple[NodeOutput, ...] = ()
+    override: int | None = None
+    """The number of the link override that it has put in force."""
+    undone: tuple[UndoneEvent, ...] = ()
+    """The events that a ``heal`` has undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedEvent:
+    """The record of one item of the timeline. Times are seconds after t = 0."""
+
+    text: str
+    """As the scenario says it; ``resume seeder-2`` or ``end of partition a | b`` for an undone event."""
+    verb: str
+    nodes: tuple[str, ...]
+    planned: float
+    began: float
+    applied: float
+    index: int | None = None
+    """Of the scenario's event; None for a node's planned start and for the end of a lasting event."""
+    where: str = ""
+    error: str = ""
+    """Why it changed nothing, or why the engine could not apply it."""
+    hint: str = ""
+    set_in: tuple[str, ...] = ()
+    """The nodes whose rules a network event has changed at once; nodes that were not up get theirs later."""
+    measured: FaultCounts | None = None
+    """What was counted while a network fault was in force; None until it ends."""
+    outputs: tuple[NodeOutput, ...] = ()
+    """The output of ``run`` and ``console``."""
+
+    def line(self) -> str:
+        """Return the line that a person sees."""
+        if self.error:
+            return self.error
+        if self.measured is not None and (counted := self.measured.text()):
+            return f"{self.text}: {counted}"
+        return self.text
+
+    def row(self) -> dict[str, object]:
+        """Return the record for ``result.json`` and ``events.jsonl``."""
+        row: dict[str, object] = {
+            "text": self.text,
+            "nodes": list(self.nodes),
+            "planned": round(self.planned, 3),
+            "began": round(self.began, 3),
+            "applied": round(self.applied, 3),
+            "event": self.index,
+            "error": self.error or None,
+        }
+        if self.set_in:
+            row["set_in"] = list(self.set_in)
+        if self.measured is not None:
+            row["measured"] = self.measured.row()
+        if self.outputs:
+            row["outputs"] = [{"node": one.node, "status": one.status, "text": one.text} for one in self.outputs]
+        return row
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ScheduledItem:
-    """The earlier one comes first; of two at one time, the one with the lower ``order``."""
+    """An item of the timeline. Items are sorted by time, then by ``order``."""
 
     at: float
     """Seconds after t = 0."""
@@ -30,10 +117,10 @@ class ScheduledItem:
     nodes: tuple[str, ...] = field(compare=False)
     text: str = field(compare=False)
     event: EventPlan | None = field(compare=False, default=None)
-    """None for a start that the plan has. With UNDO and EXPIRE, the one that is meant."""
+    """None for a node's planned start. With UNDO and EXPIRE, the event that ends."""
 
     def lanes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What it waits for, and what later items wait for because of it."""
+        """Return the lanes in which the item waits for earlier ones, and those in which later ones wait for it."""
         match self.event:
             case NetworkFaultPlan():
                 return (NETWORK_LANE,), (NETWORK_LANE,)
@@ -45,8 +132,8 @@ class ScheduledItem:
                 return (*self.nodes, *own), own
         return self.nodes, self.nodes
 
-    def record(self, done: EventEffect, began: float, now: float) -> AppliedEvent:
-        """What came of it, which was begun then and has been applied now."""
+    def record(self, effect: EventEffect, began: float, now: float) -> AppliedEvent:
+        """Return the record of the item, which began at ``began`` and has been applied now."""
         return AppliedEvent(
             text=self.text,
             verb=self.verb,
@@ -56,16 +143,16 @@ class ScheduledItem:
             applied=now,
             index=self.event.index if self.event else None,
             where=self.event.where if self.event else "",
-            error=done.error,
-            hint=done.hint,
-            set_in=done.set_in,
-            outputs=done.outputs,
+            error=effect.error,
+            hint=effect.hint,
+            set_in=effect.set_in,
+            outputs=effect.outputs,
         )
 
 
-def record_unapplied(event: EventPlan, why: str, now: float) -> AppliedEvent:
-    """The record of an event that has not happened, and will not."""
-    what = f"`{event.when.text}` {why}" if event.when is not None else "the run was over before its time"
+def record_unapplied(event: EventPlan, reason: str, now: float) -> AppliedEvent:
+    """Return the record of an event that will never happen."""
+    what = f"`{event.when.text}` {reason}" if event.when is not None else "the run ended before its time"
     return AppliedEvent(
         text=event.text,
         verb=event.verb,
@@ -75,20 +162,20 @@ def record_unapplied(event: EventPlan, why: str, now: float) -> AppliedEvent:
         applied=now,
         index=event.index,
         where=event.where,
-        error=f"{event.text} has not happened: {what}",
-        hint="`when` must come true in every run; move it, or raise `time_limit`" if event.when else NO_EFFECT_HINT,
+        error=f"{event.text} did not happen: {what}",
+        hint="`when` must become true in every run; move it, or raise `time_limit`" if event.when else NO_EFFECT_HINT,
     )
 
 
-def record_undo(event: EventPlan, ended: UndoneEvent, planned: float, began: float, now: float) -> AppliedEvent:
-    """The record of an undoing."""
-    resumed = bool(ended.resumed)
+def record_undo(event: EventPlan, undone: UndoneEvent, planned: float, began: float, now: float) -> AppliedEvent:
+    """Return the record of the end of a lasting event."""
+    resumed = bool(undone.resumed)
     return AppliedEvent(
-        text=f"resume {', '.join(ended.resumed)}" if resumed else f"end of {event.text}",
+        text=f"resume {', '.join(undone.resumed)}" if resumed else f"end of {event.text}",
         verb="resume" if resumed else HealPlan.verb,
-        nodes=ended.resumed if resumed else event.nodes,
+        nodes=undone.resumed if resumed else event.nodes,
         planned=planned,
         began=began,
         applied=now,
-        measured=ended.measured,
+        measured=undone.measured,
     )

@@ -1,9 +1,9 @@
-"""Everything that happens to the nodes: late starts, the scenario's events at their time, and their undoing.
+"""Everything that happens to the nodes: late starts, the scenario's events at their time, and their end.
 
-Items that meet the same node happen one after the other, in the order of the plan; items that do not, happen side by
-side, so that a slow one does not make the others late. Changes of the network happen one after the other, beside what
-happens to nodes; a command in a node keeps nothing waiting that comes later.
-Each item is recorded with the time that was planned and the times at which it began and had been applied.
+Items that affect the same node are applied one after the other, in the order of the plan; all others in parallel, so
+that a slow one delays none of them. Network faults are applied one after the other, in parallel to what happens to
+nodes; a command in a node delays no later item. Each item is recorded with its planned time and the times at which its
+application began and ended.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import itertools
 import threading
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES, EventExecutor
@@ -28,21 +28,23 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.types import StateChange
     from torrentnet.lab.run.clock import LabClock
     from torrentnet.lab.run.lab_state import LabState
-    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
-    from torrentnet.lab.run.timeline.event_executor import UndoneEvent
     from torrentnet.lab.run.timeline.network_faults import NetworkFaults
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent, UndoneEvent
     from torrentnet.lab.scenario.plan import EventPlan, NodePlan, Plan
     from torrentnet.runtime.events import Event
 
-MAX_PARALLEL_EVENTS = 32
-"""Most of them wait: for the node, for a command to end."""
-STARTING_VERBS = {StartPlan.verb, RestartPlan.verb}
-MIN_COMMAND_TIMEOUT = 5.0
-"""For a command in a node, however little time the run has left."""
+MAX_PARALLEL_EVENTS: Final = 32
+"""Most events wait: for a node, or for the end of a command."""
+STARTING_VERBS: Final = {StartPlan.verb, RestartPlan.verb}
+MIN_COMMAND_TIMEOUT: Final = 5.0
+"""For a command in a node, however little time is left in the run."""
 
 
 class Timeline:
-    """Applies a plan to an engine's nodes. ``on_applied`` is called on the worker's thread."""
+    """Applies a plan to an engine's nodes. ``on_applied`` is called on the worker's thread.
+
+    ``lab_state`` is what triggers look at; it and ``faults`` may be omitted where no event needs them.
+    """
 
     def __init__(
         self,
@@ -51,36 +53,35 @@ class Timeline:
         clock: LabClock,
         on_applied: Callable[[AppliedEvent], None],
         *,
-        board: LabState | None = None,
+        lab_state: LabState | None = None,
         faults: NetworkFaults | None = None,
         executors: tuple[Executor, Executor] | None = None,
     ) -> None:
-        """``board``: what ``when`` looks at. ``faults``: the network. Both are left out where no event needs them."""
         self._plan = plan
-        self._acts = EventExecutor(engine, faults)
+        self._executor = EventExecutor(engine, faults)
         self._clock = clock
         self._on_applied = on_applied
-        self._board = board
+        self._lab_state = lab_state
         self._roles = {node.name: node.role for node in plan.nodes}
         self._lock = threading.Condition()
         self._order = itertools.count()
         self._items = [self._start_item(node) for node in plan.nodes if starts_late(node)]
-        self._items += [self._item(event, event.at) for event in plan.events if event.when is None]
-        self._waiting = {event.index: event for event in plan.events if event.when is not None}
-        """Events whose time is not known yet."""
+        self._items += [self._event_item(event, event.at) for event in plan.events if event.when is None]
+        self._untriggered = {event.index: event for event in plan.events if event.when is not None}
+        """Events whose trigger has not fired yet."""
         self._items += [
             ScheduledItem(event.until, next(self._order), EXPIRE, (), event.text, event)
-            for event in self._waiting.values()
+            for event in self._untriggered.values()
             if isinstance(event, LastingPlan) and event.until is not None
         ]
         heapq.heapify(self._items)
-        self._last: dict[str, Future[None]] = {}
+        self._last_in_lane: dict[str, Future[None]] = {}
         self._running: dict[Future[None], ScheduledItem] = {}
         self._applied: list[AppliedEvent] = []
         self._stopping = False
-        self._left: list[tuple[EventPlan, str]] = []
-        """The events that :meth:`stop` has kept from happening, and why they had not happened before."""
-        self._broken: EngineError | None = None
+        self._unapplied: list[tuple[EventPlan, str]] = []
+        """The events that :meth:`stop` has prevented, and why they had not happened before."""
+        self._engine_error: EngineError | None = None
         self._own_executors = executors is None
         self._starts, self._events = executors or (
             ThreadPoolExecutor(MAX_PARALLEL_NODES, "start"),
@@ -91,68 +92,68 @@ class Timeline:
     def _start_item(self, node: NodePlan) -> ScheduledItem:
         return ScheduledItem(node.start, next(self._order), StartPlan.verb, (node.name,), f"start {node.name}")
 
-    def _item(self, event: EventPlan, at: float) -> ScheduledItem:
+    def _event_item(self, event: EventPlan, at: float) -> ScheduledItem:
         return ScheduledItem(at, next(self._order), event.verb, event.nodes, event.text, event)
 
-    # ── for who waits ────────────────────────────────────────────────────────────────────────────────────────
+    # -- control and queries -----------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Let time run."""
-        if self._board is not None and self._waiting:
-            self._board.listen(self.look)
-            self.look()
+    def start(self) -> None:
+        """Begin to apply items."""
+        if self._lab_state is not None and self._untriggered:
+            self._lab_state.subscribe(self.check_triggers)
+            self.check_triggers()
         self._thread.start()
 
     @property
-    def over(self) -> bool:
-        """Whether everything has happened, undoings included."""
+    def finished(self) -> bool:
+        """Whether every item has been applied, and everything that has an end has been undone."""
         with self._lock:
-            return not self._items and not self._running and not self._waiting
+            return not self._items and not self._running and not self._untriggered
 
     @property
-    def broken(self) -> EngineError | None:
+    def engine_error(self) -> EngineError | None:
         """The engine's failure, if it had one: nothing can be judged any more."""
         with self._lock:
-            return self._broken
+            return self._engine_error
 
     @property
     def applied(self) -> list[AppliedEvent]:
-        """What has happened so far, in the order in which it began."""
+        """The records so far, in the order in which the items began."""
         with self._lock:
             return sorted(self._applied, key=lambda applied: applied.began)
 
-    def began(self, index: int) -> float | None:
-        """When a scenario's event began to be applied; None before that, or when it failed."""
+    def began_at(self, index: int) -> float | None:
+        """Return when the application of an event began; None before that, or when it failed."""
         with self._lock:
             found = (one.began for one in self._applied if one.index == index and not one.error)
             return next(found, None)
 
-    def never(self, index: int) -> bool:
-        """Whether that event was tried and failed."""
+    def failed(self, index: int) -> bool:
+        """Return whether an event was applied without effect."""
         with self._lock:
             return any(one.index == index and one.error for one in self._applied)
 
-    def revives(self, node: str) -> bool:
-        """Whether something is still to come that starts the node."""
+    def will_start(self, node: str) -> bool:
+        """Return whether an item that starts the node is still to come."""
         with self._lock:
             pending: Iterable[ScheduledItem] = itertools.chain(self._items, self._running.values())
             if any(node in item.nodes and item.verb in STARTING_VERBS for item in pending):
                 return True
-            return any(node in event.nodes and event.verb in STARTING_VERBS for event in self._waiting.values())
+            return any(node in event.nodes and event.verb in STARTING_VERBS for event in self._untriggered.values())
 
     def stop(self) -> None:
-        """End it early. Returns when nothing happens any more."""
+        """Apply no more items. Returns when those in progress have been applied."""
         with self._lock:
             if not self._stopping:
                 self._stopping = True
-                self._left = [(event, "has not come true") for event in self._waiting.values()]
-                self._left += [
-                    (item.event, "has come true, but the run was over before its time")
+                self._unapplied = [(event, "did not become true") for event in self._untriggered.values()]
+                self._unapplied += [
+                    (item.event, "became true, but the run ended before its time")
                     for item in self._items
                     if item.event is not None and item.verb not in {UNDO, EXPIRE}
                 ]
             self._items.clear()
-            self._waiting.clear()
+            self._untriggered.clear()
             running = list(self._running)
             self._lock.notify_all()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
@@ -162,98 +163,96 @@ class Timeline:
             self._starts.shutdown(cancel_futures=True)
             self._events.shutdown(cancel_futures=True)
 
-    def heal(self) -> None:
-        """Undo what lasts and time did not come to undo."""
+    def undo_all(self) -> None:
+        """Undo every lasting event that is still in force."""
         now = self._clock.now()
-        for ended in self._acts.undo_all():
-            event = self._plan.events[ended.index]
-            if ended.measured is not None:
-                self._note(self._end_of(event, ended, now, now))
+        for undone in self._executor.undo_all():
+            event = self._plan.events[undone.index]
+            if undone.measured is not None:
+                self._record(self._record_undo(event, undone, now, now))
 
-    def conclude(self) -> None:
-        """The run is over: an event that has not happened by now has changed nothing."""
-        left, self._left = self._left, []
+    def record_unapplied(self) -> None:
+        """Record the events that did not happen in the run: they changed nothing."""
+        unapplied, self._unapplied = self._unapplied, []
         now = self._clock.now()
-        for event, why in left:
-            self._note(record_unapplied(event, why, now))
+        for event, reason in unapplied:
+            self._record(record_unapplied(event, reason, now))
 
-    # ── when ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # -- triggers ----------------------------------------------------------------------------------
 
-    def look(self, news: Event | StateChange | None = None) -> None:
-        """Something is known now that was not: whether an event waits for it."""
-        board = self._board
+    def check_triggers(self, news: Event | StateChange | None = None) -> None:
+        """Fire the triggers whose condition is fulfilled; ``news`` limits the check to those of its node."""
+        lab_state = self._lab_state
         with self._lock:
-            if self._stopping or board is None:
+            if self._stopping or lab_state is None:
                 return
-            for event in list(self._waiting.values()):
+            for event in list(self._untriggered.values()):
                 when = event.when
                 concerned = news is None or (isinstance(when, NodeTrigger) and news.node in when.nodes)
-                if isinstance(when, NodeTrigger) and concerned and is_fulfilled(when, board, self._roles):
+                if isinstance(when, NodeTrigger) and concerned and is_fulfilled(when, lab_state, self._roles):
                     self._fire(event, self._clock.now())
 
     def _fire(self, event: EventPlan, moment: float) -> None:
-        """What it waits for has come true then. The caller has the lock."""
-        if self._waiting.pop(event.index, None) is None or event.when is None:
+        """Schedule an event whose trigger became true at that moment. The caller has the lock."""
+        if self._untriggered.pop(event.index, None) is None or event.when is None:
             return
         self._items = [item for item in self._items if not (item.verb == EXPIRE and item.event is event)]
-        self._items.append(self._item(event, moment + event.when.delay))
+        self._items.append(self._event_item(event, moment + event.when.delay))
         heapq.heapify(self._items)
         self._lock.notify_all()
 
-    def _after(self, result: AppliedEvent) -> None:
-        """An event has been applied, or has changed nothing: those that wait for it come, or never will."""
+    def _fire_after(self, result: AppliedEvent) -> None:
+        """Schedule the events that wait for an event that was applied, or record that they cannot happen."""
         if result.index is None:
             return
         with self._lock:
             following = [
                 event
-                for event in self._waiting.values()
+                for event in self._untriggered.values()
                 if isinstance(event.when, AfterTrigger) and event.when.event == result.index
             ]
             for event in following:
                 if result.error:
-                    del self._waiting[event.index]
+                    del self._untriggered[event.index]
                 else:
                     self._fire(event, result.began)
         if result.error:
             for event in following:
-                self._note(record_unapplied(event, f"cannot come true, since `{result.text}` failed", result.began))
+                reason = f"cannot become true, because `{result.text}` failed"
+                self._record(record_unapplied(event, reason, result.began))
 
-    # ── the thread ───────────────────────────────────────────────────────────────────────────────────────────
+    # -- threads -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
             with self._lock:
                 while not self._stopping and not (self._items and self._items[0].at <= self._clock.now()):
-                    if not self._items and not self._running and not self._waiting:
+                    if not self._items and not self._running and not self._untriggered:
                         return
                     self._clock.wait(self._lock, self._items[0].at if self._items else None)
                 if self._stopping:
                     return
                 item = heapq.heappop(self._items)
-                done = self._enter(item)
-            self._submit(item, *done)
+                predecessors, done = self._enter_lanes(item)
+            executor = self._events if item.event else self._starts
+            executor.submit(self._process, item, predecessors, done)
 
-    def _enter(self, item: ScheduledItem) -> tuple[list[Future[None]], Future[None]]:
-        """Put it into its lanes; answers with what it waits for, and its own end. The caller has the lock."""
+    def _enter_lanes(self, item: ScheduledItem) -> tuple[list[Future[None]], Future[None]]:
+        """Return what an item has to wait for, and a future for its own end. The caller has the lock."""
         waits, holds = item.lanes()
-        before = [self._last[lane] for lane in waits if lane in self._last]
+        predecessors = [self._last_in_lane[lane] for lane in waits if lane in self._last_in_lane]
         done: Future[None] = Future()
         self._running[done] = item
-        self._last.update(dict.fromkeys(holds, done))
-        return before, done
+        self._last_in_lane.update(dict.fromkeys(holds, done))
+        return predecessors, done
 
-    def _submit(self, item: ScheduledItem, before: list[Future[None]], done: Future[None]) -> None:
-        executor = self._events if item.event else self._starts
-        executor.submit(self._do, item, before, done)
-
-    def _do(self, item: ScheduledItem, before: list[Future[None]], done: Future[None]) -> None:
+    def _process(self, item: ScheduledItem, predecessors: list[Future[None]], done: Future[None]) -> None:
         try:
-            wait(before)
+            wait(predecessors)
             self._apply(item)
         except EngineError as error:
             with self._lock:
-                self._broken = self._broken or error
+                self._engine_error = self._engine_error or error
         finally:
             with self._lock:
                 del self._running[done]
@@ -264,53 +263,54 @@ class Timeline:
         began = self._clock.now()
         event = item.event
         if event is None:
-            self._note(item.record(self._acts.start(item.nodes), began, self._clock.now()))
+            self._record(item.record(self._executor.start(item.nodes), began, self._clock.now()))
         elif item.verb == EXPIRE:
             with self._lock:
-                late = self._waiting.pop(event.index, None) is not None
-            if late:
-                self._note(record_unapplied(event, "had not come true when it would have been undone", began))
+                expired = self._untriggered.pop(event.index, None) is not None
+            if expired:
+                self._record(record_unapplied(event, "was not true before the event's end", began))
         elif item.verb == UNDO:
-            for ended in self._acts.undo([event.index]):
-                self._note(self._end_of(event, ended, item.at, began))
+            for undone in self._executor.undo([event.index]):
+                self._record(self._record_undo(event, undone, item.at, began))
         elif isinstance(event, LastingPlan) and event.until is not None and began >= event.until:
-            self._note(record_unapplied(event, "has come true when it would have been undone already", began))
+            self._record(record_unapplied(event, "became true only after the event's end", began))
         else:
-            self._happen(item, event, began)
+            self._apply_event(item, event, began)
 
-    def _happen(self, item: ScheduledItem, event: EventPlan, began: float) -> None:
-        done = self._acts.do(event, max(MIN_COMMAND_TIMEOUT, self._plan.time_limit - began))
-        result = item.record(done, began, self._clock.now())
+    def _apply_event(self, item: ScheduledItem, event: EventPlan, began: float) -> None:
+        effect = self._executor.apply(event, max(MIN_COMMAND_TIMEOUT, self._plan.time_limit - began))
+        result = item.record(effect, began, self._clock.now())
         end = event.end(began) if isinstance(event, LastingPlan) else None
-        if end is not None and (done.patch is not None or isinstance(event, PausePlan)):
-            self._plan_undo(event, end)
-        self._note(result)
-        for ended in done.ended:
-            self._note(self._end_of(self._plan.events[ended.index], ended, item.at, began))
-        self._acts.count_from_here(done)
+        if end is not None and (effect.override is not None or isinstance(event, PausePlan)):
+            self._schedule_undo(event, end)
+        self._record(result)
+        for undone in effect.undone:
+            self._record(self._record_undo(self._plan.events[undone.index], undone, item.at, began))
+        self._executor.mark_counters(effect)
 
-    def _plan_undo(self, event: EventPlan, at: float) -> None:
+    def _schedule_undo(self, event: EventPlan, at: float) -> None:
         with self._lock:
             if not self._stopping:
                 heapq.heappush(self._items, ScheduledItem(at, next(self._order), UNDO, event.nodes, event.text, event))
                 self._lock.notify_all()
 
-    def _end_of(self, event: EventPlan, ended: UndoneEvent, planned: float, began: float) -> AppliedEvent:
-        """The record of an undoing; what was measured is also the event's own."""
-        if ended.measured is not None:
+    def _record_undo(self, event: EventPlan, undone: UndoneEvent, planned: float, began: float) -> AppliedEvent:
+        """Return the record of an event's end; its counts go into the event's own record, too."""
+        if undone.measured is not None:
             with self._lock:
                 self._applied = [
-                    replace(one, measured=ended.measured) if one.index == ended.index else one for one in self._applied
+                    replace(one, measured=undone.measured) if one.index == undone.index else one
+                    for one in self._applied
                 ]
-        return record_undo(event, ended, planned, began, self._clock.now())
+        return record_undo(event, undone, planned, began, self._clock.now())
 
-    def _note(self, result: AppliedEvent) -> None:
+    def _record(self, result: AppliedEvent) -> None:
         with self._lock:
             self._applied.append(result)
         self._on_applied(result)
-        self._after(result)
+        self._fire_after(result)
 
 
 def starts_late(node: NodePlan) -> bool:
-    """Whether a node is started by the timeline; the tracker and the first seeds are up at t = 0 already."""
+    """Return whether the timeline starts a node; the tracker and the initial seeds are up at t = 0."""
     return node.role is Role.GET or node.start > 0

@@ -12,7 +12,7 @@ from torrentnet.lab.run.timeline.timeline import Timeline
 from torrentnet.lab.scenario.plan import KillPlan, PausePlan, RestartPlan, StartPlan, StopPlan
 
 if TYPE_CHECKING:
-    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent
     from torrentnet.lab.scenario.plan import Plan
 
 JOIN_S = 30.0
@@ -23,9 +23,9 @@ def play(plan: Plan, engine: FakeEngine) -> tuple[Timeline, list[AppliedEvent], 
     told: list[AppliedEvent] = []
     clock = FakeClock()
     timeline = Timeline(plan, engine, clock, told.append, executors=(SameThread(), SameThread()))  # type: ignore[arg-type]
-    timeline.begin()
+    timeline.start()
     timeline._thread.join(JOIN_S)
-    assert timeline.over
+    assert timeline.finished
     return timeline, told, clock
 
 
@@ -43,8 +43,8 @@ def test_late_nodes_start_and_events_happen_at_their_time() -> None:
         (3.0, 3.0, None),
         (5.0, 5.0, 0),
     ]
-    assert (timeline.began(0), timeline.began(1)) == (5.0, 2.0)
-    assert timeline.broken is None
+    assert (timeline.began_at(0), timeline.began_at(1)) == (5.0, 2.0)
+    assert timeline.engine_error is None
 
 
 def test_a_pause_is_undone_after_its_time() -> None:
@@ -65,7 +65,7 @@ def test_undoing_a_pause_of_a_node_that_was_killed_is_no_failure() -> None:
     timeline, told, _ = play(plan, engine)
     assert engine.done == ["pause seeder-1", "kill seeder-1"]
     assert not [one for one in told if one.error]
-    assert timeline.broken is None
+    assert timeline.engine_error is None
 
 
 def test_a_pause_without_an_end_is_healed() -> None:
@@ -73,8 +73,8 @@ def test_a_pause_without_an_end_is_healed() -> None:
     engine = FakeEngine("tracker", "seeder-1")
     timeline, _, _ = play(plan, engine)
     assert engine.states["seeder-1"].status is NodeStatus.PAUSED
-    timeline.heal()
-    timeline.heal()
+    timeline.undo_all()
+    timeline.undo_all()
     assert engine.done == ["pause seeder-1", "resume seeder-1"]
 
 
@@ -89,8 +89,8 @@ def test_an_event_that_changes_nothing_is_an_error_with_the_reason() -> None:
     assert "proves nothing" in told[1].hint
     # The other node is hit all the same.
     assert engine.states["seeder-2"].status is NodeStatus.EXITED
-    assert timeline.began(1) is None
-    assert timeline.never(1)
+    assert timeline.began_at(1) is None
+    assert timeline.failed(1)
 
 
 def test_a_restart_starts_what_has_ended_and_stops_what_lives() -> None:
@@ -110,10 +110,10 @@ def test_a_restart_starts_what_has_ended_and_stops_what_lives() -> None:
 def test_what_is_still_to_come_revives_a_node() -> None:
     plan = make_plan(nodes=(seeder(),), events=(event(0, 9.0, RestartPlan, "seeder-1"),))
     timeline = Timeline(plan, FakeEngine("seeder-1"), FakeClock(), print)  # type: ignore[arg-type]
-    assert timeline.revives("seeder-1")
-    assert not timeline.revives("tracker")
+    assert timeline.will_start("seeder-1")
+    assert not timeline.will_start("tracker")
     timeline.stop()
-    assert not timeline.revives("seeder-1")
+    assert not timeline.will_start("seeder-1")
 
 
 def test_an_engine_that_fails_breaks_the_timeline() -> None:
@@ -121,7 +121,7 @@ def test_an_engine_that_fails_breaks_the_timeline() -> None:
     engine = FakeEngine("tracker", "seeder-1")
     engine.failing = "the daemon has gone away"
     timeline, told, _ = play(plan, engine)
-    assert str(timeline.broken) == "the daemon has gone away"
+    assert str(timeline.engine_error) == "the daemon has gone away"
     assert told == []
 
 

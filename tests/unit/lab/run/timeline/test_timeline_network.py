@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torrentnet.lab.home.lab_store import ActiveFault
-    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
 JOIN_S = 30.0
 NODES = ("tracker", "seeder-1", "leecher-1")
@@ -86,9 +86,9 @@ class World:
             faults=self.faults,
             executors=(SameThread(), SameThread()),
         )
-        timeline.begin()
+        timeline.start()
         timeline._thread.join(JOIN_S)
-        assert timeline.over
+        assert timeline.finished
         return timeline
 
     def rules(self, node: str) -> list[str]:
@@ -125,7 +125,7 @@ def test_a_partition_is_set_at_the_receivers_and_ends_by_itself(world: World) ->
 
 def test_what_sets_it_all_anew_is_known_as_long_as_something_is_asked(world: World) -> None:
     assert world.faults.scripts() == {}
-    world.faults.begin([patch(("tracker", "seeder-1"), ("tracker", "leecher-1"))])
+    world.faults.install_links([patch(("tracker", "seeder-1"), ("tracker", "leecher-1"))])
     # Also of a node that has not started yet, and of nobody of whom nothing is asked.
     assert set(world.faults.scripts()) == {"seeder-1", "leecher-1"}
     assert CUT.format(2) in world.faults.scripts()["leecher-1"]
@@ -142,28 +142,27 @@ def test_a_node_that_starts_later_gets_what_is_in_force(world: World) -> None:
     assert world.rules("leecher-1") == [CUT.format(3)]
     world.engine.restart("leecher-1")
     assert world.rules("leecher-1") == [CUT.format(3)] * 2
-    timeline.heal()
+    timeline.undo_all()
     assert world.rules("leecher-1")[-1] == "-X TORRENTNET"
 
 
 def test_the_scenarios_links_are_there_before_the_first_node_and_stay() -> None:
     engine = FakeEngine(created=NODES)
     faults = NetworkFaults(engine, offer)
-    faults.begin([patch(("seeder-1", "tracker"), loss=0.25, text="to tracker: loss 25%")])
+    faults.install_links([patch(("seeder-1", "tracker"), loss=0.25, text="to tracker: loss 25%")])
     engine.follow(faults)
     engine.start("tracker")
     assert "--probability 0.25" in engine.scripts[0][1]
     assert [(fault.text, fault.link) for fault in faults.active()] == [("to tracker: loss 25%", True)]
-    assert faults.faults() == ()
     faults.close()
 
 
 def test_a_patch_that_changes_no_link_is_an_error(world: World) -> None:
     cut = patch(("tracker", "seeder-1"), text="isolate")
     timeline = world.play(lay(0, 3.0, cut), lay(1, 4.0, replace(cut, text="again")))
-    assert [one.error for one in world.told] == ["", "", "again changed nothing: the network was so already"]
+    assert [one.error for one in world.told] == ["", "", "again changed nothing: every link was like that already"]
     assert "proves nothing" in world.told[-1].hint
-    assert timeline.never(1)
+    assert timeline.failed(1)
 
 
 def test_the_latest_patch_wins_and_what_it_hid_comes_back(world: World) -> None:
@@ -195,7 +194,7 @@ def test_a_node_that_has_ended_by_itself_needs_no_rules(world: World) -> None:
 def test_what_was_counted_is_told_at_the_end(world: World, packets: int, text: str) -> None:
     world.engine.rooted["tracker"] = ExecResult(0, COUNTED.format(packets=packets, bytes=packets * 60), "")
     timeline = world.play(lay(0, 3.0, patch(("seeder-1", "tracker"))))
-    timeline.heal()
+    timeline.undo_all()
     assert world.told[-1].line() == f"end of {text}"
     event_of_its_own = next(one for one in timeline.applied if one.index == 0)
     assert event_of_its_own.row()["measured"] == {
@@ -211,7 +210,7 @@ def test_counters_that_went_with_a_node_are_named(world: World) -> None:
         lay(0, 3.0, patch(("tracker", "seeder-1"))), event(1, 4.0, RestartPlan, "seeder-1"), heal(2, 5.0, 0)
     )
     assert world.told[-1].line() == "end of partition: no packet met it; not counted in seeder-1"
-    assert timeline.began(2) == 5.0
+    assert timeline.began_at(2) == 5.0
 
 
 def test_heal_ends_patches_and_pauses_before_their_time(world: World) -> None:
@@ -228,7 +227,7 @@ def test_heal_ends_patches_and_pauses_before_their_time(world: World) -> None:
 
 def test_heal_that_finds_nothing_is_an_error(world: World) -> None:
     world.play(lay(0, 3.0, patch(("tracker", "seeder-1")), lasts=1.0), heal(1, 5.0, 0))
-    assert world.told[-1].error == "heal changed nothing: none of what it ends was in force"
+    assert world.told[-1].error == "heal changed nothing: nothing that it ends was in force"
 
 
 def test_a_pause_that_was_ended_otherwise_is_not_undone_by_its_time(world: World) -> None:
@@ -272,11 +271,11 @@ def test_a_command_that_fails_is_an_error(world: World) -> None:
     world.play(command(0, RunPlan, "exit 3", "seeder-1", "tracker"))
     assert world.told[-1].error == (
         "`exit 3` in seeder-1 ended with status 3: no such thing; "
-        "`exit 3` in tracker could not be done: tracker is not running"
+        "`exit 3` in tracker could not be run: tracker is not running"
     )
 
 
 def test_a_quality_that_cannot_be_had_is_refused(world: World) -> None:
     with pytest.raises(EngineError, match="this engine cannot give delay: the kernel's netem: no such kind"):
-        world.faults.lay(patch(("tracker", "seeder-1"), delay=0.02))
+        world.faults.apply(patch(("tracker", "seeder-1"), delay=0.02))
     assert world.engine.scripts == []

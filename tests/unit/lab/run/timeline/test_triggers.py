@@ -29,26 +29,26 @@ from torrentnet.lab.scenario.plan import (
 from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
-    from torrentnet.lab.run.timeline.applied_event import AppliedEvent
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
 JOIN_S = 30.0
 ROLES = {"tracker": Role.TRACKER, "seeder-1": Role.SHARE, "seeder-2": Role.SHARE, "leecher-1": Role.GET}
 
 
 class Told:
-    """A board and what a test lets it hear, a second apart."""
+    """A lab_state and what a test lets it hear, a second apart."""
 
     def __init__(self) -> None:
-        self.board = LabState(ROLES)
+        self.lab_state = LabState(ROLES)
         self.time = EPOCH
 
     def say(self, node: str, line: str) -> None:
         self.time += 1
-        self.board.take_line(LogLine(node, self.time, f"{format_timestamp(self.time)} {line}"))
+        self.lab_state.add_line(LogLine(node, self.time, f"{format_timestamp(self.time)} {line}"))
 
     def is_now(self, node: str, status: NodeStatus) -> None:
         self.time += 1
-        self.board.take_state(StateChange(node, self.time, NodeState(status)))
+        self.lab_state.add_state(StateChange(node, self.time, NodeState(status)))
 
 
 @pytest.fixture
@@ -61,21 +61,21 @@ def has(share: float, *nodes: str) -> HasTrigger:
 
 
 def test_has_looks_at_the_pieces_of_all(told: Told) -> None:
-    assert not is_fulfilled(has(0.5), told.board, ROLES)
+    assert not is_fulfilled(has(0.5), told.lab_state, ROLES)
     told.say("leecher-1", "progress file=a.txt have=4 pieces=9")
-    assert not is_fulfilled(has(0.5), told.board, ROLES)
+    assert not is_fulfilled(has(0.5), told.lab_state, ROLES)
     told.say("leecher-1", "progress file=a.txt have=5 pieces=9")
-    assert is_fulfilled(has(0.5), told.board, ROLES)
-    assert not is_fulfilled(has(0.5, "leecher-1", "seeder-1"), told.board, ROLES)
+    assert is_fulfilled(has(0.5), told.lab_state, ROLES)
+    assert not is_fulfilled(has(0.5, "leecher-1", "seeder-1"), told.lab_state, ROLES)
     told.say("seeder-1", "published file=a.txt size=900 pieces=9")
-    assert is_fulfilled(has(0.5, "leecher-1", "seeder-1"), told.board, ROLES)
+    assert is_fulfilled(has(0.5, "leecher-1", "seeder-1"), told.lab_state, ROLES)
     told.say("leecher-1", "completed file=a.txt bytes=900")
-    assert is_fulfilled(has(1.0), told.board, ROLES)
+    assert is_fulfilled(has(1.0), told.lab_state, ROLES)
 
 
 def test_has_of_an_exact_share_is_met_by_it(told: Told) -> None:
     told.say("leecher-1", "progress file=a.txt have=7 pieces=100")
-    assert is_fulfilled(has(0.07), told.board, ROLES)
+    assert is_fulfilled(has(0.07), told.lab_state, ROLES)
 
 
 @pytest.mark.parametrize(
@@ -84,34 +84,34 @@ def test_has_of_an_exact_share_is_met_by_it(told: Told) -> None:
 def test_up_counts_from_the_last_start(told: Told, node: str, line: str) -> None:
     up = UpTrigger(text="is up", nodes=(node,))
     told.is_now(node, NodeStatus.RUNNING)
-    assert not is_fulfilled(up, told.board, ROLES)
+    assert not is_fulfilled(up, told.lab_state, ROLES)
     told.say(node, line)
-    assert is_fulfilled(up, told.board, ROLES)
+    assert is_fulfilled(up, told.lab_state, ROLES)
     told.is_now(node, NodeStatus.EXITED)
-    assert not is_fulfilled(up, told.board, ROLES)
+    assert not is_fulfilled(up, told.lab_state, ROLES)
     told.is_now(node, NodeStatus.RUNNING)
-    assert not is_fulfilled(up, told.board, ROLES)
+    assert not is_fulfilled(up, told.lab_state, ROLES)
     told.say(node, line)
-    assert is_fulfilled(up, told.board, ROLES)
+    assert is_fulfilled(up, told.lab_state, ROLES)
 
 
 def test_down_is_not_what_has_never_been_started(told: Told) -> None:
     down = DownTrigger(text="is down", nodes=("seeder-1",))
-    assert not is_fulfilled(down, told.board, ROLES)
+    assert not is_fulfilled(down, told.lab_state, ROLES)
     told.is_now("seeder-1", NodeStatus.RUNNING)
     told.is_now("seeder-1", NodeStatus.EXITED)
-    assert is_fulfilled(down, told.board, ROLES)
+    assert is_fulfilled(down, told.lab_state, ROLES)
 
 
 def test_seed_is_what_a_living_node_says(told: Told) -> None:
     seed = SeedTrigger(text="is seed", nodes=("leecher-1",))
     told.is_now("leecher-1", NodeStatus.RUNNING)
     told.say("leecher-1", "state state=get")
-    assert not is_fulfilled(seed, told.board, ROLES)
+    assert not is_fulfilled(seed, told.lab_state, ROLES)
     told.say("leecher-1", "state state=seed")
-    assert is_fulfilled(seed, told.board, ROLES)
+    assert is_fulfilled(seed, told.lab_state, ROLES)
     told.is_now("leecher-1", NodeStatus.PAUSED)
-    assert not is_fulfilled(seed, told.board, ROLES)
+    assert not is_fulfilled(seed, told.lab_state, ROLES)
 
 
 # ── in a timeline ────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,14 +138,14 @@ class Played:
             self.engine,
             self.clock,  # type: ignore[arg-type]
             self.told.append,
-            board=told.board,
+            lab_state=told.lab_state,
             executors=(SameThread(), SameThread()),
         )
-        self.timeline.begin()
+        self.timeline.start()
 
     def end(self) -> None:
         self.timeline._thread.join(JOIN_S)
-        assert self.timeline.over
+        assert self.timeline.finished
 
     @property
     def began(self) -> list[tuple[str, float]]:
@@ -156,7 +156,7 @@ def test_it_happens_when_it_has_come_true_and_once(told: Told) -> None:
     played = Played(told, when(0, KillPlan, "seeder-1", replace(has(0.5), delay=1.5)))
     told.say("leecher-1", "progress file=a.txt have=4 pieces=10")
     assert played.told == []
-    assert not played.timeline.over
+    assert not played.timeline.finished
     told.say("leecher-1", "progress file=a.txt have=5 pieces=10")
     told.say("leecher-1", "progress file=a.txt have=6 pieces=10")
     played.end()
@@ -190,22 +190,22 @@ def test_what_waits_for_an_event_that_failed_never_comes(told: Told) -> None:
         when(2, KillPlan, "seeder-2", after(1)),
     )
     played.end()
-    assert [one.error.partition(" has not happened: ")[2] for one in played.told[1:]] == [
-        "`after 0` cannot come true, since `start seeder-1` failed",
-        "`after 1` cannot come true, since `kill seeder-1` failed",
+    assert [one.error.partition(" did not happen: ")[2] for one in played.told[1:]] == [
+        "`after 0` cannot become true, because `start seeder-1` failed",
+        "`after 1` cannot become true, because `kill seeder-1` failed",
     ]
-    assert played.timeline.never(2)
+    assert played.timeline.failed(2)
     assert played.engine.done == []
 
 
 def test_what_has_not_come_true_at_the_end_is_told(told: Told) -> None:
     played = Played(told, when(0, RestartPlan, "seeder-1", has(0.5)))
-    assert played.timeline.revives("seeder-1")
+    assert played.timeline.will_start("seeder-1")
     played.timeline.stop()
-    played.timeline.conclude()
-    assert [one.error for one in played.told] == ["restart seeder-1 has not happened: `has` has not come true"]
+    played.timeline.record_unapplied()
+    assert [one.error for one in played.told] == ["restart seeder-1 did not happen: `has` did not become true"]
     assert "time_limit" in played.told[0].hint
-    assert not played.timeline.revives("seeder-1")
+    assert not played.timeline.will_start("seeder-1")
     told.say("leecher-1", "progress file=a.txt have=9 pieces=10")
     assert played.engine.done == []
 
@@ -214,7 +214,7 @@ def test_what_would_come_after_it_is_undone_does_not_come(told: Told) -> None:
     played = Played(told, when(0, PausePlan, "seeder-1", has(0.5), until=6.0))
     played.end()
     assert [one.error for one in played.told] == [
-        "pause seeder-1 has not happened: `has` had not come true when it would have been undone"
+        "pause seeder-1 did not happen: `has` was not true before the event's end"
     ]
 
 
