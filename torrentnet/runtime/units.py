@@ -16,8 +16,9 @@ MAX_SIZE: Final = 2**63 - 1
 MAX_TEXT: Final = 40
 """Characters of input that an error message repeats."""
 
-_MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
-_BYTES: Final = {
+DURATION_UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+"""Milliseconds in each unit of duration."""
+SIZE_UNITS: Final = {
     "B": 1,
     "KiB": 2**10,
     "MiB": 2**20,
@@ -28,8 +29,10 @@ _BYTES: Final = {
     "GB": 10**9,
     "TB": 10**12,
 }
-_BITS: Final = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
-_BYTES_FOLDED: Final = {unit.lower(): factor for unit, factor in _BYTES.items()}
+"""Bytes in each unit of size."""
+BIT_RATE_UNITS: Final = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
+"""Bits a second in each unit of rate that is not a size a second."""
+_FOLDED_SIZE_UNITS: Final = {unit.lower(): factor for unit, factor in SIZE_UNITS.items()}
 
 _NUMBER: Final = r"[0-9]{1,19}(?:\.[0-9]{1,9})?"
 _BARE: Final = re.compile(_NUMBER)
@@ -54,10 +57,10 @@ def parse_duration(text: str) -> float:
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{_shown(text)} is not a duration: {_DURATION_HELP}")
     parts = _PART.findall(text)
-    factors = [_MILLISECONDS[unit] for _, unit in parts]
+    factors = [DURATION_UNITS[unit] for _, unit in parts]
     if factors != sorted(set(factors), reverse=True):
         raise ValueError(f"{_shown(text)} is not a duration: each unit once, the largest first, as in 1m30s")
-    seconds = float(sum(Fraction(number) * _MILLISECONDS[unit] for number, unit in parts) / 1000)
+    seconds = float(sum(Fraction(number) * DURATION_UNITS[unit] for number, unit in parts) / 1000)
     if seconds > MAX_DURATION:
         raise ValueError(f"{_shown(text)} is too long: at most {format_duration(MAX_DURATION)}")
     return seconds
@@ -72,7 +75,7 @@ def parse_size(text: str) -> int:
     if _BARE.fullmatch(text):
         raise ValueError(f"{_shown(text)} has no unit: {_SIZE_HELP}")
     found = _QUANTITY.fullmatch(text)
-    factor = _BYTES_FOLDED.get(found[2].lower()) if found else None
+    factor = _FOLDED_SIZE_UNITS.get(found[2].lower()) if found else None
     if found is None or factor is None:
         raise ValueError(f"{_shown(text)} is not a size: {_SIZE_HELP}")
     size = Fraction(found[1]) * factor
@@ -97,11 +100,11 @@ def parse_rate(text: str) -> int:
     if found is None:
         raise ValueError(f"{_shown(text)} is not a rate: {_RATE_HELP}")
     unit = found[2].lower()
-    if unit in _BITS:
-        rate = Fraction(found[1]) * _BITS[unit] / 8
-    elif unit in _BYTES_FOLDED and per_second:
-        rate = Fraction(found[1]) * _BYTES_FOLDED[unit]
-    elif unit in _BYTES_FOLDED:
+    if unit in BIT_RATE_UNITS:
+        rate = Fraction(found[1]) * BIT_RATE_UNITS[unit] / 8
+    elif unit in _FOLDED_SIZE_UNITS and per_second:
+        rate = Fraction(found[1]) * _FOLDED_SIZE_UNITS[unit]
+    elif unit in _FOLDED_SIZE_UNITS:
         raise ValueError(f"{_shown(text)} is a size, not a rate: write {_shown(text + '/s', quoted=False)}")
     else:
         raise ValueError(f"{_shown(text)} is not a rate: {_RATE_HELP}")

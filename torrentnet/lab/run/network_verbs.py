@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
 from torrentnet.lab.run.node_verbs import NodeVerbs, UndoHandle
-from torrentnet.lab.scenario.language.units import UnitError, parse_duration, parse_rate
+from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.lab.scenario.language.units import parse_duration, parse_rate
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class NetworkVerbs(NodeVerbs):
                 duplication=_parse_quality(duplication, _parse_share),
                 reordering=_parse_quality(reordering, _parse_share),
             )
-        except UnitError as error:
+        except InvalidValueError as error:
             raise UsageError(error.text, hint=error.hint) from None
         except ValueError as error:
             raise UsageError(str(error)) from None
@@ -206,4 +207,4 @@ def _parse_share(text: str) -> float:
             raise ValueError
         return float(number) / 100
     except ValueError:
-        raise UnitError(f"`{text}` is not a share", "write `5%`") from None
+        raise InvalidValueError(f"`{text}` is not a share", "write `5%`") from None

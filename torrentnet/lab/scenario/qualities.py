@@ -1,21 +1,22 @@
-"""What can be done to the way from one node to another: the qualities of a link, and patches on them.
+"""The qualities of a link, and overrides of them.
 
-A link is directed: ``(source, destination)`` is what ``source`` sends to ``destination``. A fault is a
-:class:`LinkOverride`; the network's desired state is what all patches in force say together (SCENARIOS, rule 7).
+A link is directed: ``(source, destination)`` carries what ``source`` sends to ``destination``. The network's desired
+state is what all overrides in force say together.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Final, TypeAlias
 
-Pair = tuple[str, str]
+Pair: TypeAlias = tuple[str, str]
 """(source node, destination node)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkQualities:
-    """What is asked of a link; None leaves a quality as it is. A zero (no limit: infinity) asks for none.
+    """Qualities of a link. None leaves one as it is; zero (for a limit: infinity) removes it.
 
     Raises ValueError for a value that no link can have.
     """
@@ -23,27 +24,29 @@ class LinkQualities:
     rate: float | None = None
     """Bits a second at most."""
     uplink: float | None = None
-    """Bits a second at most of all that the source sends, to everybody together: asked of all its links alike."""
+    """Bits a second at most that the source sends to all others together; all its links have the same value."""
     delay: float | None = None
     """Seconds, one way."""
     jitter: float | None = None
-    """Seconds that the delay varies by, to both sides."""
+    """Seconds by which the delay varies, in both directions."""
     loss: float | None = None
     """Share of packets that are lost, 0 to 1."""
     corruption: float | None = None
-    """Share of packets of which a bit is turned, 0 to 1."""
+    """Share of packets with one flipped bit, 0 to 1."""
     duplication: float | None = None
     """Share of packets that arrive twice, 0 to 1."""
     reordering: float | None = None
     """Share of packets that overtake others, 0 to 1; needs a delay."""
     cut: bool | None = None
-    """Whether nothing passes, silently."""
+    """Whether all packets are dropped, silently."""
 
     def __post_init__(self) -> None:
         for name in ("rate", "uplink"):
             bits = getattr(self, name)
             if bits is not None and not bits > 0:
-                raise ValueError(f"a {name} of {bits:g} bit/s: it must be more than 0; a link without any is a cut")
+                raise ValueError(
+                    f"a {name} of {bits:g} bit/s: it must be more than 0; use a cut for a link without any"
+                )
         for name in ("delay", "jitter"):
             seconds = getattr(self, name)
             if seconds is not None and not 0 <= seconds < math.inf:
@@ -54,7 +57,7 @@ class LinkQualities:
                 raise ValueError(f"a {name} of {share:g}: it must be between 0 and 1")
 
     def over(self, below: LinkQualities) -> LinkQualities:
-        """Both together; where both ask for the same quality, this one wins."""
+        """Return both together; where both have the same quality, this one wins."""
         return LinkQualities(
             **{
                 name: getattr(below, name) if getattr(self, name) is None else getattr(self, name)
@@ -63,24 +66,24 @@ class LinkQualities:
         )
 
     def effective(self) -> LinkQualities:
-        """Without what changes nothing (a loss of 0, no cut): two links that behave alike are equal."""
+        """Return the qualities that have an effect, so that links that behave alike are equal."""
         kept = {name: value for name in QUALITY_NAMES if (value := getattr(self, name)) and value != math.inf}
         return LinkQualities(**kept)
 
     def asked(self) -> tuple[str, ...]:
-        """The names of the qualities that are asked for, in the order of the fields."""
+        """Return the names of the qualities that are set, in the order of the fields."""
         return tuple(name for name in QUALITY_NAMES if getattr(self, name) is not None)
 
 
-QUALITY_NAMES = tuple(field.name for field in fields(LinkQualities))
-"""All qualities, by name."""
+QUALITY_NAMES: Final = tuple(field.name for field in fields(LinkQualities))
+"""The names of all qualities."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkOverride:
-    """Qualities for some directed pairs. The latest patch wins for one quality; different qualities combine."""
+    """Qualities for some links. For each quality the latest override wins; different qualities combine."""
 
     pairs: frozenset[Pair]
     qualities: LinkQualities
     text: str
-    """As the scenario says it: ``partition tracker, seeder | leecher``."""
+    """As the scenario writes it: ``partition tracker, seeder | leecher``."""

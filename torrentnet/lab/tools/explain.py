@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.scenario.language.units import format_size, show_duration
+from torrentnet.lab.scenario.language.units import format_duration, format_size
 from torrentnet.lab.scenario.plan import (
     CommandPlan,
     HealPlan,
@@ -70,7 +70,7 @@ def explain(plan: Plan, commands: NetworkCommands | None = None) -> Iterator[str
     yield plan.name
     if plan.about:
         yield plan.about
-    yield f"It ends after {show_duration(plan.time_limit)} at the latest. Chance follows the seed {plan.seed}."
+    yield f"It ends after {format_duration(plan.time_limit)} at the latest. Chance follows the seed {plan.seed}."
     for name, value in plan.parameters:
         yield f"The parameter {name} is {value}."
     yield from _section("Files", _files(plan))
@@ -89,7 +89,7 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield from found
 
 
-# ── who ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- who -------------------------------------------------------------------------------------------
 
 
 def _files(plan: Plan) -> Iterator[str]:
@@ -116,9 +116,9 @@ def _nodes(plan: Plan) -> Iterator[str]:
         if first.role is not Role.GET and first.start == 0:
             when = "up before t = 0"
         elif last.start > first.start:
-            when = f"from {show_duration(first.start)} to {show_duration(last.start)}, one by one"
+            when = f"from {format_duration(first.start)} to {format_duration(last.start)}, one by one"
         else:
-            when = f"from {show_duration(first.start)} on"
+            when = f"from {format_duration(first.start)} on"
         disk = f", on a disk of {format_size(first.disk)}" if first.disk is not None else ""
         options = shlex.join(_common_options(group))
         who = name_nodes([node.name for node in group]) + whose
@@ -143,7 +143,7 @@ def name_nodes(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= FEW else f"{names[0]} to {names[-1]} ({len(names)} nodes)"
 
 
-# ── the network ──────────────────────────────────────────────────────────────────────────────────────────────────
+# -- the network -----------------------------------------------------------------------------------
 
 
 def _change(
@@ -163,15 +163,16 @@ def _indented(commands: Iterable[str]) -> Iterator[str]:
     return (f"{_INDENT}{line}".rstrip() for line in commands)
 
 
-# ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+# -- what happens ----------------------------------------------------------------------------------
 
 
 def _steps(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
     steps = [*_starts(plan), *_timed(plan, commands)]
     for step in sorted(steps, key=lambda step: (step.at, step.order)):
-        yield f"  {show_duration(step.at):>7}  {step.text}"
+        yield f"  {format_duration(step.at):>7}  {step.text}"
         yield from _indented(step.commands)
-    yield f"  At the end, at {show_duration(plan.time_limit)} or earlier, everything is healed and the lab is removed."
+    end = format_duration(plan.time_limit)
+    yield f"  At the end, at {end} or earlier, everything is healed and the lab is removed."
 
 
 def _starts(plan: Plan) -> Iterator[_Step]:
@@ -182,7 +183,7 @@ def _starts(plan: Plan) -> Iterator[_Step]:
             moments.setdefault(node.start, []).append(node.name)
         if len(moments) > FEW:
             names = [node.name for node in late]
-            text = f"{name_nodes(names)} start one by one, the last at {show_duration(late[-1].start)}."
+            text = f"{name_nodes(names)} start one by one, the last at {format_duration(late[-1].start)}."
             yield _Step(late[0].start, text, (f"docker compose start {names[0]}", "# ... and so on"), (-1, 0))
             continue
         for at, names in moments.items():
@@ -271,8 +272,8 @@ def _begin_text(event: EventPlan, plan: Plan) -> str:
 
 def _duration(event: LastingPlan) -> str:
     if event.until is not None:
-        return f" until {show_duration(event.until)}"
-    return " for the rest" if event.lasts is None else f" for {show_duration(event.lasts)}"
+        return f" until {format_duration(event.until)}"
+    return " for the rest" if event.lasts is None else f" for {format_duration(event.lasts)}"
 
 
 def _end_text(event: EventPlan) -> str:
@@ -298,7 +299,7 @@ def _resume_commands(event: EventPlan) -> tuple[str, ...]:
     return (f"docker compose unpause {' '.join(event.nodes)}",) if isinstance(event, PausePlan) else ()
 
 
-# ── what must be true ────────────────────────────────────────────────────────────────────────────────────────────
+# -- what must be true -----------------------------------------------------------------------------
 
 
 def _expectations(plan: Plan) -> Iterator[str]:

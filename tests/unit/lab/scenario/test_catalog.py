@@ -60,7 +60,7 @@ def test_a_wrong_file_is_listed_with_what_is_wrong(tmp_path: Path) -> None:
         ("bad", "(cannot be used: 3 problems; line 1: `nodes` is missing)", tmp_path / "bad.yaml"),
         (
             "binary",
-            "(cannot be used: 1 problem; line 1: the file is not UTF-8: byte 0xff is no text)",
+            "(cannot be used: 1 problem; line 1: the file is not UTF-8: byte 0xff is invalid)",
             tmp_path / "binary.yml",
         ),
         ("good", "Works.", tmp_path / "good.yaml"),

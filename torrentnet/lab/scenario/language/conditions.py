@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from torrentnet.lab.scenario.language.selectors import Selector, SelectorError, parse_selector
-from torrentnet.lab.scenario.language.units import UnitError, parse_duration, parse_share, show_duration, show_share
+from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.lab.scenario.language.selectors import Selector, parse_selector
+from torrentnet.lab.scenario.language.units import format_duration, format_share, parse_duration, parse_share
 
 EXAMPLES: Final = "`leecher-1 has 50% of myfile.txt`, `seeder-2 is up`, `leecher is seed`, `after kill seeder-1`"
 STATES: Final = {"up": "up", "down": "down", "seed": "seed", "a seed": "seed", "seeds": "seed"}
@@ -28,7 +29,7 @@ class AfterCondition:
 
     def __str__(self) -> str:
         text = f"after {self.event}"
-        return f"{show_duration(self.delay)} {text}" if self.delay else text
+        return f"{format_duration(self.delay)} {text}" if self.delay else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class NodeCondition:
 
     def __str__(self) -> str:
         text = f"{self.nodes} {self._predicate()}"
-        return f"{show_duration(self.delay)} after {text}" if self.delay else text
+        return f"{format_duration(self.delay)} after {text}" if self.delay else text
 
     def _predicate(self) -> str:
         raise NotImplementedError
@@ -55,7 +56,7 @@ class HasCondition(NodeCondition):
     share: float
 
     def _predicate(self) -> str:
-        return f"has {f'{show_share(self.share)} of ' if self.share < 1 else ''}{self.file}"
+        return f"has {f'{format_share(self.share)} of ' if self.share < 1 else ''}{self.file}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ Condition: TypeAlias = AfterCondition | HasCondition | StateCondition
 def parse_condition(text: str, verbs: frozenset[str]) -> Condition:
     """Parse a condition; ``verbs`` tell an event (``after kill seeder-1``) from a condition of nodes.
 
-    Raises UnitError for any other text.
+    Raises InvalidValueError for any other text.
     """
     text = " ".join(text.split())
     match = _AFTER.fullmatch(text)
@@ -92,21 +93,25 @@ def _parse_node_condition(text: str, delay: float, verbs: frozenset[str]) -> Con
     if has := _HAS.fullmatch(text):
         share = parse_share(has["share"]) if has["share"] else 1.0
         if share == 0:
-            raise UnitError(f"`{text}` is true from the start", "say how much: `leecher-1 has 50% of myfile.txt`")
+            raise InvalidValueError(
+                f"`{text}` is true from the start", "write a share: `leecher-1 has 50% of myfile.txt`"
+            )
         return HasCondition(_parse_nodes(has["nodes"]), delay, has["file"], share)
     if found := _IS.fullmatch(text):
         state = STATES.get(found["state"])
         if state is None:
-            raise UnitError(f"`{found['state']}` is no state to wait for", "it can be `up`, `down` or `seed`")
+            raise InvalidValueError(
+                f"`{found['state']}` is not a state to wait for", "it can be `up`, `down` or `seed`"
+            )
         return StateCondition(_parse_nodes(found["nodes"]), delay, state)
     if text and text.split(maxsplit=1)[0] in verbs:
-        raise UnitError(f"`{text}` is an event, no condition", f"did you mean `after {text}`?")
-    raise UnitError(f"`{text}` is no condition" if text else "the text is empty", f"for example {EXAMPLES}")
+        raise InvalidValueError(f"`{text}` is an event, not a condition", f"did you mean `after {text}`?")
+    raise InvalidValueError(f"`{text}` is not a condition" if text else "the text is empty", f"for example {EXAMPLES}")
 
 
 def _parse_nodes(text: str) -> Selector:
     names = [name for name in re.split(r",|\band\b", text.strip("[]")) if name.strip()]
     try:
         return parse_selector(names if len(names) != 1 else names[0])
-    except SelectorError as error:
-        raise UnitError(error.text, error.hint) from None
+    except InvalidValueError as error:
+        raise InvalidValueError(error.text, error.hint) from None

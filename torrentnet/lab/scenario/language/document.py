@@ -1,9 +1,9 @@
-"""A YAML file as a tree in which every key and every value knows its line and column."""
+"""A YAML file as a tree in which every key and every value has its line and column."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torrentnet.lab.errors import Problem
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place in the file; both count from 1."""
+    """A place in the file; both numbers count from 1."""
 
     line: int
     column: int
@@ -27,8 +27,8 @@ class ScalarNode:
     text: str | None
     """None where nothing (or ``null``) was written."""
     weight: int = 1
-    because: str = ""
-    """Where the text is not what was written: which parameter made it so."""
+    origin: str = ""
+    """Which parameters the text comes from, where it is not the text of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,12 @@ class SequenceNode:
     mark: Mark
     items: tuple[DocumentNode, ...]
     weight: int
+    """Number of keys and values, this one included."""
 
 
 @dataclass(frozen=True, slots=True)
 class MappingEntry:
-    """A key and what stands behind it."""
+    """A key with its value."""
 
     key: str
     mark: Mark
@@ -52,29 +53,30 @@ class MappingEntry:
 
 @dataclass(frozen=True, slots=True)
 class MappingNode:
-    """A YAML mapping; keys are unique."""
+    """A YAML mapping with unique keys."""
 
     mark: Mark
     entries: tuple[MappingEntry, ...]
     weight: int
+    """Number of keys and values, this one included."""
 
     def get(self, key: str) -> MappingEntry | None:
-        """The entry of that key, or None."""
+        """Return the entry with that key, or None."""
         return next((entry for entry in self.entries if entry.key == key), None)
 
     def keys(self) -> tuple[str, ...]:
-        """The keys in the order of the file."""
+        """Return the keys in the order of the file."""
         return tuple(entry.key for entry in self.entries)
 
 
-DocumentNode = ScalarNode | SequenceNode | MappingNode
-KeyPathStep = str | int
-KeyPath = tuple[KeyPathStep, ...]
-"""Where in the document: ``("timeline", 2, "kill")``."""
+DocumentNode: TypeAlias = ScalarNode | SequenceNode | MappingNode
+KeyPathStep: TypeAlias = str | int
+KeyPath: TypeAlias = tuple[KeyPathStep, ...]
+"""A place in the document: ``("timeline", 2, "kill")``."""
 
 
 def format_path(loc: KeyPath) -> str:
-    """``("timeline", 2, "kill")`` as a person reads it: ``timeline[2].kill``."""
+    """Return ``timeline[2].kill`` for ``("timeline", 2, "kill")``."""
     text = ""
     for step in loc:
         if isinstance(step, int):
@@ -86,63 +88,67 @@ def format_path(loc: KeyPath) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that could be read, with the name under which the person knows it."""
+    """A file that was parsed, with its name in messages."""
 
     file: str
     root: MappingNode
-    dropped: frozenset[KeyPath] = frozenset()
-    """The mappings in which a key had to be left out; what seems to be missing there may have been in it."""
-    broken: frozenset[KeyPath] = frozenset()
-    """The values of which it has been said already that nobody knows what they are."""
+    incomplete: frozenset[KeyPath] = frozenset()
+    """Mappings in which a key was left out; a key that seems to be missing there may have been that one."""
+    unresolved: frozenset[KeyPath] = frozenset()
+    """Values that use an unknown parameter, which has been reported."""
 
     def find(self, loc: KeyPath) -> tuple[Mark, DocumentNode | None]:
-        """The place of what ``loc`` names: of the key in a mapping, of the item in a list.
+        """Return the value at ``loc`` with its place: that of the key in a mapping, of the item in a sequence.
 
-        Where the document does not go that deep, the place of the last thing that is there, and None.
+        Where the document ends before ``loc`` does, return the place of the last value on the way, and None.
         """
         mark: Mark = self.root.mark
-        tree: DocumentNode = self.root
+        node: DocumentNode = self.root
         for step in loc:
-            if isinstance(tree, MappingNode) and isinstance(step, str) and (entry := tree.get(step)):
-                mark, tree = entry.mark, entry.value
-            elif isinstance(tree, SequenceNode) and isinstance(step, int) and step < len(tree.items):
-                tree = tree.items[step]
-                mark = tree.mark
+            if isinstance(node, MappingNode) and isinstance(step, str) and (entry := node.get(step)):
+                mark, node = entry.mark, entry.value
+            elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
+                node = node.items[step]
+                mark = node.mark
             else:
                 return mark, None
-        return mark, tree
+        return mark, node
 
     def problem(self, loc: KeyPath, text: str, hint: str = "", *, at_value: bool = False) -> Problem:
-        """A problem at that place; ``at_value`` points behind the key, at the value that is wrong."""
-        mark, tree = self.find(loc)
-        if at_value and tree is not None:
-            mark = tree.mark
-        if isinstance(tree, ScalarNode) and tree.because:
-            hint = f"{hint}; {tree.because}" if hint else tree.because
+        """Return a problem at that place; with ``at_value`` at the value behind the key."""
+        mark, node = self.find(loc)
+        if at_value and node is not None:
+            mark = node.mark
+        if isinstance(node, ScalarNode) and node.origin:
+            hint = f"{hint}; {node.origin}" if hint else node.origin
         return Problem(self.file, mark.line, mark.column, format_path(loc), text, hint)
 
     def where(self, loc: KeyPath) -> str:
-        """``file:line:column`` of what ``loc`` names."""
+        """Return ``file:line:column`` of the value at ``loc``."""
         mark, _ = self.find(loc)
         return f"{self.file}:{mark.line}:{mark.column}"
 
-
-def to_plain_data(tree: DocumentNode) -> Any:
-    """The tree as dictionaries, lists, texts and None, for the models."""
-    if isinstance(tree, MappingNode):
-        return {entry.key: to_plain_data(entry.value) for entry in tree.entries}
-    if isinstance(tree, SequenceNode):
-        return [to_plain_data(item) for item in tree.items]
-    return tree.text
+    def is_unresolved(self, loc: KeyPath) -> bool:
+        """Return whether the value at ``loc`` uses an unknown parameter, in itself or in one of its items."""
+        return any(unresolved[: len(loc)] == loc for unresolved in self.unresolved)
 
 
-def empty_values(tree: DocumentNode, loc: KeyPath = ()) -> Iterator[KeyPath]:
-    """Where a key or a dash stands with nothing behind it."""
-    if isinstance(tree, MappingNode):
-        for entry in tree.entries:
+def to_plain_data(node: DocumentNode) -> Any:
+    """Return the tree as dictionaries, lists, texts and None."""
+    if isinstance(node, MappingNode):
+        return {entry.key: to_plain_data(entry.value) for entry in node.entries}
+    if isinstance(node, SequenceNode):
+        return [to_plain_data(item) for item in node.items]
+    return node.text
+
+
+def empty_values(node: DocumentNode, loc: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the places of keys and items without a value."""
+    if isinstance(node, MappingNode):
+        for entry in node.entries:
             yield from empty_values(entry.value, (*loc, entry.key))
-    elif isinstance(tree, SequenceNode):
-        for index, item in enumerate(tree.items):
+    elif isinstance(node, SequenceNode):
+        for index, item in enumerate(node.items):
             yield from empty_values(item, (*loc, index))
-    elif tree.text is None:
+    elif node.text is None:
         yield loc

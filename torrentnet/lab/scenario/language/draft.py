@@ -1,7 +1,7 @@
 """From a document to the models, keeping what is right when something is wrong.
 
-Pydantic gives no model where one value is bad. So that everything can be said at once, the items with bad values are
-set aside and the rest is read again; what refers to an item that was set aside is then not judged.
+Pydantic returns no model where one value is wrong. So that all problems can be reported at once, the items with wrong
+values are set aside and the rest is parsed again; what refers to an item that was set aside is then not checked.
 """
 
 from __future__ import annotations
@@ -24,41 +24,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What could be read of a scenario."""
+    """The readable part of a scenario."""
 
     document: Document
     scenario: ScenarioModel
     timeline: tuple[int, ...]
-    """For each event of the model its index in the file."""
+    """The index in the file of each event of the model."""
     expect: tuple[int, ...]
-    """For each expectation of the model its index in the file."""
+    """The index in the file of each expectation of the model."""
     links: tuple[int, ...]
-    """For each link of the model its index in the file."""
+    """The index in the file of each link of the model."""
     aside: frozenset[KeyPath]
-    """The items, and the single values at the top, that could not be read."""
+    """The items, and the single values at the top, that could not be parsed."""
 
     def unread(self, section: str) -> frozenset[str]:
-        """The names of a section's items that could not be read."""
+        """Return the names of a section's items that could not be parsed."""
         return frozenset(str(loc[1]) for loc in self.aside if loc[0] == section and len(loc) > 1)
 
 
 def read_draft(document: Document) -> tuple[Draft | None, list[Problem]]:
-    """The models as far as they can be read, and everything that is wrong with single values and items.
+    """Return the models as far as they can be parsed, and the problems of single values and items.
 
-    Returns:
-        The draft, or None where there is nothing to go on with, and the problems.
+    The draft is None where nothing useful could be parsed.
     """
     empty = set(empty_values(document.root))
     problems = [
-        document.problem(loc, "nothing stands here", "write a value or take it out") for loc in sorted(empty, key=str)
+        document.problem(loc, "the value is missing", "write one, or remove this") for loc in sorted(empty, key=str)
     ]
     problems.extend(check_key_rules(document))
     data = to_plain_data(document.root)
-    aside = {_unit(loc) for loc in empty | document.broken}
+    aside = {_unit(loc) for loc in empty | document.unresolved}
     for error in _errors(data):
         loc = strip_tags(error["loc"])
         aside.add(_unit(loc))
-        if loc not in empty and not _broken(loc, document):
+        if loc not in empty and not document.is_unresolved(loc):
             problems.extend(translate_error(error, document))
     kept = _set_aside(data, aside)
     if _errors(data):
@@ -75,17 +74,12 @@ def _errors(data: dict[str, Any]) -> list[ErrorDetails]:
 
 
 def _unit(loc: KeyPath) -> KeyPath:
-    """What has to be set aside when ``loc`` is wrong: the item around it, or the key at the top."""
+    """Return what has to be set aside when ``loc`` is wrong: the item around it, or the key at the top."""
     return loc[:2] if loc[0] in ITEM_SECTIONS else loc[:1]
 
 
-def _broken(loc: KeyPath, document: Document) -> bool:
-    """Whether what is wrong there has been told already: a list is judged as a whole."""
-    return any(broken[: len(loc)] == loc for broken in document.broken)
-
-
 def _set_aside(data: dict[str, Any], aside: set[KeyPath]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Take the items out of ``data``; the indices that stay in the timeline, the expectations and the links."""
+    """Remove items from ``data``; return the indices that stay in timeline, expectations and links."""
     for loc in aside:
         if len(loc) == 1:
             data.pop(str(loc[0]), None)

@@ -1,11 +1,11 @@
-"""Rules about keys that go together, judged on the file itself.
+"""Rules for keys that belong together, checked on the document itself.
 
-They need no valid values, so they are reported beside the errors of single values, not after those have been mended.
+They need no valid values, so that they are reported together with the errors of single values.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.document import Document, MappingNode, SequenceNode
 from torrentnet.lab.scenario.language.models.links import DIRECTION_KEYS, QUALITY_KEYS
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from torrentnet.lab.errors import Problem
     from torrentnet.lab.scenario.language.document import KeyPath
 
-_NOUN = {"pause": "a pause", "partition": "a partition", "isolate": "an isolation", "impair": "an impairment"}
-_MOMENTS = ("becomes", "forgets", "exit")
-"""Checks of something that happens, once; nothing is so all the time."""
+_NOUNS: Final = {"pause": "a pause", "partition": "a partition", "isolate": "an isolation", "impair": "an impairment"}
+_MOMENTARY: Final = ("becomes", "forgets", "exit")
+"""Checks of something that happens once, so that it cannot hold all the time."""
 
 
 def check_key_rules(document: Document) -> Iterator[Problem]:
-    """What is wrong with the combination of keys in the items of the lists."""
+    """Yield what is wrong with the combinations of keys in the items of the lists."""
     for loc, item in _items(document, "links"):
-        yield from _way(document, loc, item, "links")
+        yield from _check_direction(document, loc, item, "links")
     for loc, item in _items(document, "timeline"):
-        yield from _when(document, loc, item)
-        yield from _end(document, loc, item)
+        yield from _check_time(document, loc, item)
+        yield from _check_end(document, loc, item)
         for key in ("impair", "isolate", "partition"):
             entry = item.get(key)
             if entry is not None and isinstance(entry.value, MappingNode):
-                yield from _way(document, (*loc, key), entry.value, key)
+                yield from _check_direction(document, (*loc, key), entry.value, key)
     for loc, item in _items(document, "expect"):
-        yield from _expectation(document, loc, item)
+        yield from _check_expectation(document, loc, item)
 
 
 def _items(document: Document, section: str) -> Iterator[tuple[KeyPath, MappingNode]]:
@@ -50,25 +50,23 @@ def _verb(item: MappingNode) -> str | None:
     return next((entry.key for entry in item.entries if entry.key in EVENT_MODELS), None)
 
 
-# ── timeline ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- timeline --------------------------------------------------------------------------------------
 
 
-def _when(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Problem]:
+def _check_time(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Problem]:
     keys = item.keys()
     times = [key for key in keys if key in TIME_KEYS]
-    if not times and loc not in document.dropped:
-        yield document.problem(
-            loc, "it is not said when it happens", "add `at: 5s`, `when: leecher is seed` or `every: 10s`"
-        )
+    if not times and loc not in document.incomplete:
+        yield document.problem(loc, "the event has no time", "add `at: 5s`, `when: leecher is seed` or `every: 10s`")
     for other in times[1:]:
         yield document.problem((*loc, other), f"`{times[0]}` and `{other}` exclude each other", "keep one of them")
     if "from" in keys and "every" not in keys:
         verb = _verb(item)
-        direction = f"; a direction stands inside: `{verb}: {{from: seeder}}`" if verb in {"isolate", "impair"} else ""
-        yield document.problem((*loc, "from"), "`from` goes with `every`", f"`at` says when it happens{direction}")
+        direction = f"; a direction goes inside: `{verb}: {{from: seeder}}`" if verb in {"isolate", "impair"} else ""
+        yield document.problem((*loc, "from"), "`from` needs `every`", f"`at` says when it happens{direction}")
 
 
-def _end(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Problem]:
+def _check_end(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Problem]:
     keys, verb = item.keys(), _verb(item)
     if verb is None:
         return
@@ -76,63 +74,62 @@ def _end(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Proble
         if "until" in keys and "every" not in keys:
             yield document.problem(
                 (*loc, "until"),
-                f"`until` goes with `every`, or with an event that lasts; `{verb}` does not",
-                "`start` brings back who was ended" if verb in {"kill", "stop"} else "",
+                f"`until` needs `every`, or an event that lasts; `{verb}` does not last",
+                "`start` starts the node again" if verb in {"kill", "stop"} else "",
             )
         return
-    noun = _NOUN[verb]
+    noun = _NOUNS[verb]
     if "every" in keys:
         if "for" not in keys:
             yield document.problem(
-                loc, f"{noun} that is repeated needs `for`", "`until` is the end of the repetitions: add `for: 3s`"
+                loc, f"{noun} that is repeated needs `for`", "add `for: 3s`; `until` is the end of the repetitions"
             )
     elif "for" in keys and "until" in keys:
         yield document.problem((*loc, "until"), "`for` and `until` exclude each other", "keep one of them")
     elif "for" not in keys and "until" not in keys:
         yield document.problem(
-            loc, f"{noun} needs an end", "add `for: 3s`, `until: 10s` or, to the end of the run, `for: rest`"
+            loc, f"{noun} needs an end", "add `for: 3s`, `until: 10s`, or `for: rest` for the rest of the run"
         )
 
 
-# ── ways through the network ─────────────────────────────────────────────────────────────────────────────────────
+# -- directions through the network ----------------------------------------------------------------
 
 
-def _way(document: Document, loc: KeyPath, way: MappingNode, what: str) -> Iterator[Problem]:
-    keys = way.keys()
+def _check_direction(document: Document, loc: KeyPath, item: MappingNode, owner: str) -> Iterator[Problem]:
+    keys = item.keys()
     if "between" in keys and ("from" in keys or "to" in keys):
         other = next(key for key in keys if key in {"from", "to"})
         yield document.problem(
             (*loc, other), f"`between` and `{other}` exclude each other", "`between` is both directions"
         )
-    elif what == "partition" and not {"from", "to"} <= set(keys):
+    elif owner == "partition" and not {"from", "to"} <= set(keys):
         yield document.problem(
             loc,
             "a partition in one direction needs `from` and `to`",
-            "both directions are `[[tracker, seeder], [leecher]]`; `isolate: {from: seeder}` cuts off from everybody",
+            "for both directions write `[[tracker, seeder], [leecher]]`; `isolate: {from: seeder}` cuts nodes off from"
+            " all others",
         )
-    elif not any(key in DIRECTION_KEYS for key in keys) and loc not in document.dropped:
-        yield document.problem(
-            loc, "it is not said which ways are meant", "add `between: all`, `from: seeder`, or `to: leecher`"
-        )
-    if what in {"links", "impair"}:
+    elif not any(key in DIRECTION_KEYS for key in keys) and loc not in document.incomplete:
+        yield document.problem(loc, "the direction is missing", "add `between: all`, `from: seeder` or `to: leecher`")
+    if owner in {"links", "impair"}:
         unknown = [key for key in keys if key not in DIRECTION_KEYS and key not in QUALITY_KEYS]
-        if not unknown and not any(key in QUALITY_KEYS for key in keys) and loc not in document.dropped:
+        if not unknown and not any(key in QUALITY_KEYS for key in keys) and loc not in document.incomplete:
             names = ", ".join(f"`{name}`" for name in QUALITY_KEYS)
-            yield document.problem(loc, "nothing is asked of these ways", f"add one of {names}")
+            yield document.problem(loc, "no quality is set", f"add one of {names}")
 
 
-# ── expectations ─────────────────────────────────────────────────────────────────────────────────────────────────
+# -- expectations ----------------------------------------------------------------------------------
 
 
-def _expectation(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Problem]:
+def _check_expectation(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Problem]:
     keys = frozenset(item.keys())
-    yield from _time_words(document, loc, keys)
+    yield from _check_time_words(document, loc, keys)
     timed = bool(keys & {"at", "after", "always"})
     if "forgets" in keys and not timed:
         yield document.problem(
             loc,
             "`forgets` needs `after` or `at`",
-            "a peer that has not come yet is unknown too: say after which event, as `after: kill seeder-1`",
+            "a peer that has not joined yet is unknown too: add an event, as `after: kill seeder-1`",
         )
     if "state" in keys and not timed and "within" not in keys:
         yield document.problem(
@@ -142,12 +139,12 @@ def _expectation(document: Document, loc: KeyPath, item: MappingNode) -> Iterato
         )
     if "console" in keys:
         if not keys & {"contains", "lacks"}:
-            yield document.problem(loc, "nothing is expected of the answer", "add `contains:` or `lacks:`")
+            yield document.problem(loc, "nothing is expected of the output", "add `contains:` or `lacks:`")
         elif "contains" not in keys and not timed:
             yield document.problem(
                 loc,
                 "`lacks` alone holds before anything has happened",
-                "add `at: 10s`, `always: rest`, or `after:` an event, or a text that it `contains`",
+                "add `at: 10s`, `always: rest`, `after:` with an event, or a text that the output `contains`",
             )
     traffic = item.get("bytes")
     if traffic is not None and isinstance(traffic.value, MappingNode) and not traffic.value.entries:
@@ -156,24 +153,26 @@ def _expectation(document: Document, loc: KeyPath, item: MappingNode) -> Iterato
         )
 
 
-def _time_words(document: Document, loc: KeyPath, keys: frozenset[str]) -> Iterator[Problem]:
+def _check_time_words(document: Document, loc: KeyPath, keys: frozenset[str]) -> Iterator[Problem]:
     if {"within", "at"} <= keys:
         yield document.problem(
-            (*loc, "at"), "`within` and `at` exclude each other", "`within`: by then; `at`: just then"
+            (*loc, "at"),
+            "`within` and `at` exclude each other",
+            "`within` is any time until then; `at` is that moment only",
         )
     elif {"after", "at"} <= keys:
         yield document.problem(
-            (*loc, "after"), "`after` goes with `within` and `always`, not with `at`", "`at` always counts from t = 0"
+            (*loc, "after"), "`after` needs `within` or `always`, not `at`", "`at` always counts from t = 0"
         )
     if {"within", "always"} <= keys:
         yield document.problem(
             (*loc, "always"),
             "`within` and `always` exclude each other",
-            "`always: 5s` begins at t = 0, with `at: 10s` then, with `after: ...` at that event",
+            "`always: 5s` begins at t = 0; with `at: 10s` it begins then, with `after: ...` at that event",
         )
     elif "always" in keys:
-        for key in _MOMENTS:
+        for key in _MOMENTARY:
             if key in keys:
                 yield document.problem(
-                    (*loc, "always"), f"`always` does not go with `{key}`: that happens once", "write `within`"
+                    (*loc, "always"), f"`{key}` happens once, so that it cannot hold `always`", "write `within`"
                 )

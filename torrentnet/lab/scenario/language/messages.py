@@ -1,12 +1,12 @@
-"""From Pydantic's errors to sentences for the person who wrote the file.
+"""From Pydantic's errors to sentences for the author of the file.
 
-Pydantic says which rule a value broke and where in the data; here that becomes a line and a column, a sentence in the
+Pydantic says which rule a value broke and where in the data. Here that becomes a line and a column, a sentence in the
 words of the language, and a hint.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -34,23 +34,22 @@ from torrentnet.lab.scenario.language.parameters import PARAMETERS_SECTION
 from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from collections.abc import Mapping as Dict
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
     from torrentnet.lab.errors import Problem
 
-MODELS_BY_KEY: dict[str, Dict[str, type[StrictModel]]] = {
+MODELS_BY_KEY: Final[dict[str, Mapping[str, type[StrictModel]]]] = {
     "files": FILE_MODELS,
     "nodes": NODE_MODELS,
     "timeline": EVENT_MODELS,
     "expect": CHECK_MODELS,
 }
-"""Section to key to the kind of item that the key makes."""
-ITEM_SECTIONS = frozenset({*MODELS_BY_KEY, "links"})
-"""Sections of items that can be wrong one by one."""
-_INNER: dict[str, type[StrictModel]] = {
+"""Section -> key -> the kind of item that the key makes."""
+ITEM_SECTIONS: Final = frozenset({*MODELS_BY_KEY, "links"})
+"""Sections whose items can be set aside one by one."""
+_INNER_MODELS: Final[dict[str, type[StrictModel]]] = {
     "tracker": TrackerOptionsModel,
     "impair": ImpairmentModel,
     "isolate": DirectionModel,
@@ -58,52 +57,56 @@ _INNER: dict[str, type[StrictModel]] = {
     "bytes": TrafficModel,
     "log": LogEventModel,
 }
-"""Key of an item to the mapping behind it."""
-_COMMON: dict[str, type[StrictModel]] = {
+"""Key of an item -> the mapping behind it."""
+_COMMON_MODELS: Final[dict[str, type[StrictModel]]] = {
     "files": StrictModel,
     "nodes": StrictModel,
     "timeline": EventModel,
     "expect": ExpectationModel,
 }
-"""What can be said about an item even if its kind is unknown."""
-_NO_KIND = {
-    "files": "it is not said where the content comes from",
-    "nodes": "it is not said what this node is",
-    "timeline": "there is no verb",
-    "expect": "there is nothing to check",
+"""Section -> what can be checked of an item even if its kind is unknown."""
+_NO_KIND: Final = {
+    "files": "the file has no content",
+    "nodes": "the node has no role",
+    "timeline": "the event has no verb",
+    "expect": "the expectation has no check",
 }
-_ITEM = {
+_KIND_CLASH_HINTS: Final = {
+    "files": "keep one of them",
+    "nodes": "write two groups",
+    "timeline": "write two items with the same time",
+    "expect": "write two items",
+}
+_ITEM_EXAMPLES: Final = {
     "files": "`{size: 8MiB}`",
     "nodes": "`{share: myfile.txt}`",
     "timeline": "`{at: 5s, kill: seeder-1}`",
     "expect": "`{node: leecher, has: myfile.txt}`",
     "links": "`{between: all, loss: 1%}`",
 }
-_MISSING = {
+_MISSING_HINTS: Final = {
     "nodes": "a scenario needs at least `nodes: {tracker: {tracker: {}}}` and some peers",
-    "node": "say who is meant: `node: leecher`",
-    "event": "say which: `log: {event: bad_piece}`",
+    "node": "add the nodes: `node: leecher`",
+    "event": "add its name: `log: {event: bad_piece}`",
 }
-_SECTION_SHAPE = {
+_SECTION_HINTS: Final = {
     "parameters": "for example `parameters: {leechers: 30}`",
     "links": "each item begins with `- `",
     "files": "for example `files: {myfile.txt: {size: 8MiB}}`",
-    "nodes": "a mapping of names: `seeder: {share: myfile.txt, count: 3}`",
+    "nodes": "write names with their nodes: `seeder: {share: myfile.txt, count: 3}`",
     "timeline": "each item begins with `- `",
     "expect": "each item begins with `- `",
 }
-
-
-_ELSEWHERE = {
-    "one_way": "directions are words: `partition: {from: seeder, to: leecher}`",
-    "cut": "`partition` and `isolate` cut",
+_OTHER_WORDS: Final = {
+    "one_way": "write the direction: `partition: {from: seeder, to: leecher}`",
+    "cut": "`partition` and `isolate` cut links",
     "bandwidth": "did you mean `rate`?",
     "latency": "did you mean `delay`?",
     "drop": "did you mean `loss`?",
     "duration": "did you mean `for`?",
 }
-"""Words for something that the language says otherwise."""
-_INNER_SHAPE = {
+"""Words for something that the language calls by another name."""
+_INNER_HINTS: Final = {
     "tracker": "for the defaults write `{}`",
     "impair": "for example `impair: {between: [seeder, leecher], loss: 5%}`",
     "bytes": "for example `bytes: {received: at most 10MiB}`",
@@ -111,19 +114,19 @@ _INNER_SHAPE = {
 
 
 def strip_tags(loc: tuple[str | int, ...]) -> KeyPath:
-    """A place as Pydantic reports it, without the tags that stand for nothing in the file."""
+    """Return a place that Pydantic reports, without the tags of unions."""
     return tuple(step for step in loc if not is_tag(step))
 
 
 def translate_error(error: ErrorDetails, document: Document) -> Iterator[Problem]:
-    """What a person has to know about one of Pydantic's errors; seldom more than one problem."""
+    """Yield the problems of one of Pydantic's errors; seldom more than one."""
     loc = strip_tags(error["loc"])
     kind = error["type"]
     if kind == INVALID_VALUE:
         context: dict[str, Any] = error.get("ctx", {})
         if context["item"] is not None:
             loc = (*loc, context["item"])
-        hint = context["hint"] or _wrong_shape(loc, context["text"])
+        hint = context["hint"] or _shape_hint(loc, context["text"])
         yield document.problem(loc, context["text"], hint, at_value=True)
     elif kind == "missing":
         yield from _missing(loc, document)
@@ -132,28 +135,29 @@ def translate_error(error: ErrorDetails, document: Document) -> Iterator[Problem
     elif kind in {"union_tag_not_found", "union_tag_invalid"}:
         yield from _no_kind(loc, document)
     elif kind == "list_type":
-        _, tree = document.find(loc)
-        yield document.problem(
-            loc, f"expected a list, found {describe_node(tree)}", _SECTION_SHAPE.get(str(loc[-1]), ""), at_value=True
-        )
+        yield _wrong_shape(loc, document, "a list", _SECTION_HINTS.get(str(loc[-1]), ""))
     elif kind in {"dict_type", "model_type", "model_attributes_type"}:
-        _, tree = document.find(loc)
-        hint = _SECTION_SHAPE.get(str(loc[-1]), "")
+        hint = _SECTION_HINTS.get(str(loc[-1]), "")
         if len(loc) == 3:
-            hint = _INNER_SHAPE.get(str(loc[-1]), "")
+            hint = _INNER_HINTS.get(str(loc[-1]), "")
         elif len(loc) == 2 and loc[0] == "links":
-            hint = f"for example {_ITEM['links']}"
-        yield document.problem(loc, f"expected a mapping, found {describe_node(tree)}", hint, at_value=True)
+            hint = f"for example {_ITEM_EXAMPLES['links']}"
+        yield _wrong_shape(loc, document, "a mapping", hint)
     else:
         yield document.problem(loc, error["msg"], at_value=True)
 
 
-def _wrong_shape(loc: KeyPath, text: str) -> str:
-    """A hint where something stands that is no text."""
+def _wrong_shape(loc: KeyPath, document: Document, expected: str, hint: str) -> Problem:
+    _, node = document.find(loc)
+    return document.problem(loc, f"expected {expected}, found {describe_node(node)}", hint, at_value=True)
+
+
+def _shape_hint(loc: KeyPath, text: str) -> str:
+    """Return a hint where a mapping or a list is in the place of a text."""
     if not text.startswith("expected") or len(loc) < 2:
         return ""
     if loc[0] == PARAMETERS_SECTION:
-        return "a parameter is its default: `leechers: 30`"
+        return "write the parameter's default: `leechers: 30`"
     if loc[0] == "timeline" and loc[-1] in {"run", "console"}:
         return f"for example `{{at: 5s, {loc[-1]}: {'ls /data' if loc[-1] == 'run' else 'status'}, node: leecher-1}}`"
     if loc[0] == "expect" and loc[-1] == "log":
@@ -161,31 +165,34 @@ def _wrong_shape(loc: KeyPath, text: str) -> str:
     return ""
 
 
-def describe_node(tree: DocumentNode | None) -> str:
-    """What stands in the file, in a few words."""
-    if isinstance(tree, MappingNode):
+def describe_node(node: DocumentNode | None) -> str:
+    """Return what is in the file, in a few words."""
+    if isinstance(node, MappingNode):
         return "a mapping"
-    if isinstance(tree, SequenceNode):
+    if isinstance(node, SequenceNode):
         return "a list"
-    return "nothing" if tree is None or tree.text is None else f"`{tree.text[:40]}`"
+    return "nothing" if node is None or node.text is None else f"`{node.text[:40]}`"
 
 
 def join_alternatives(words: Sequence[str]) -> str:
-    """`` `pause`, `isolate` or `impair` ``."""
+    """Return `` `pause`, `isolate` or `impair` ``."""
     *first, last = [f"`{word}`" for word in words]
     return f"{', '.join(first)} or {last}" if first else last
 
 
 def model_keys(model: type[BaseModel]) -> list[str]:
-    """A model's keys as they are written in the file."""
+    """Return a model's keys as they are written in the file."""
     return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _allowed(words: Iterable[str]) -> str:
+    return "allowed here: " + ", ".join(f"`{word}`" for word in words)
 
 
 def _missing(loc: KeyPath, document: Document) -> Iterator[Problem]:
     *parent, field = loc
-    if tuple(parent) in document.dropped:
-        return
-    yield document.problem(tuple(parent), f"`{field}` is missing", _MISSING.get(str(field), ""))
+    if tuple(parent) not in document.incomplete:
+        yield document.problem(tuple(parent), f"`{field}` is missing", _MISSING_HINTS.get(str(field), ""))
 
 
 def _unknown_key(loc: KeyPath, document: Document) -> Problem:
@@ -194,61 +201,45 @@ def _unknown_key(loc: KeyPath, document: Document) -> Problem:
     if len(loc) == 1:
         return document.problem(loc, f"unknown key `{key}`", did_you_mean(key, model_keys(ScenarioModel)))
     if len(loc) > 3 or section == "links":
-        model = ImpairmentModel if section == "links" else _INNER[str(loc[2])]
-        return document.problem(
-            loc, f"unknown key `{key}`", _ELSEWHERE.get(key) or did_you_mean(key, model_keys(model))
-        )
+        model = ImpairmentModel if section == "links" else _INNER_MODELS[str(loc[2])]
+        hint = _OTHER_WORDS.get(key) or did_you_mean(key, model_keys(model))
+        return document.problem(loc, f"unknown key `{key}`", hint)
     kinds = MODELS_BY_KEY[section]
     _, item = document.find(loc[:2])
     assert isinstance(item, MappingNode)
     chosen = next(name for name in item.keys() if name in kinds)  # noqa: SIM118
     if key in kinds:
-        text, hint = f"`{chosen}` and `{key}` exclude each other", _split_hint(section)
-    else:
-        owners = [name for name, model in kinds.items() if key in model_keys(model)]
-        if owners:
-            text = f"`{key}` goes with {join_alternatives(owners)}, not with `{chosen}`"
-            hint = "allowed here: " + ", ".join(f"`{name}`" for name in model_keys(kinds[chosen]))
-        else:
-            text = f"unknown key `{key}`"
-            hint = _ELSEWHERE.get(key) or did_you_mean(key, model_keys(kinds[chosen]))
-    return document.problem(loc, text, hint)
-
-
-def _split_hint(section: str) -> str:
-    return {
-        "files": "a file has one of them",
-        "nodes": "make two groups of them",
-        "timeline": "write two items with the same time",
-        "expect": "write two items",
-    }[section]
+        return document.problem(loc, f"`{chosen}` and `{key}` exclude each other", _KIND_CLASH_HINTS[section])
+    owners = [name for name, model in kinds.items() if key in model_keys(model)]
+    if owners:
+        text = f"`{chosen}` has no `{key}`: that is a key of {join_alternatives(owners)}"
+        return document.problem(loc, text, _allowed(model_keys(kinds[chosen])))
+    hint = _OTHER_WORDS.get(key) or did_you_mean(key, model_keys(kinds[chosen]))
+    return document.problem(loc, f"unknown key `{key}`", hint)
 
 
 def _no_kind(loc: KeyPath, document: Document) -> Iterator[Problem]:
     section = str(loc[0])
     kinds = MODELS_BY_KEY[section]
     _, item = document.find(loc)
-    names = ", ".join(f"`{name}`" for name in kinds)
     if not isinstance(item, MappingNode):
-        yield document.problem(
-            loc, f"expected a mapping, found {describe_node(item)}", f"for example {_ITEM[section]}", at_value=True
-        )
+        yield _wrong_shape(loc, document, "a mapping", f"for example {_ITEM_EXAMPLES[section]}")
         return
     known = {key for model in kinds.values() for key in model_keys(model)}
-    explained = loc in document.dropped
+    explained = loc in document.incomplete
     for key in item.keys():  # noqa: SIM118
         if key not in known:
             hint = did_you_mean(key, [*kinds, *sorted(known - set(kinds))])
             explained = explained or any(f"`{kind}`?" in hint for kind in kinds)
             yield document.problem((*loc, key), f"unknown key `{key}`", hint)
     if not explained:
-        yield document.problem(loc, _NO_KIND[section], f"one of {names}")
+        yield document.problem(loc, _NO_KIND[section], f"add one of {', '.join(f'`{name}`' for name in kinds)}")
     yield from _common_errors(loc, item, document)
 
 
 def _common_errors(loc: KeyPath, item: MappingNode, document: Document) -> Iterator[Problem]:
     try:
-        _COMMON[str(loc[0])].model_validate(to_plain_data(item))
+        _COMMON_MODELS[str(loc[0])].model_validate(to_plain_data(item))
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             if detail["type"] != "extra_forbidden":

@@ -1,75 +1,67 @@
-"""The names that a scenario gives: to itself, to nodes, events and files. What they become decides what they may be."""
+"""The names that a scenario gives: to itself, to nodes, events and files. Their uses decide what they may contain."""
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
-from torrentnet.lab.scenario.language.units import UnitError
+from torrentnet.lab.scenario.language.errors import InvalidValueError
 
-MAX_FILE_NAME = 255
+MAX_FILE_NAME: Final = 255
 """Bytes in UTF-8, as in any file system."""
-NODE_NAME = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
-SCENARIO_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+NODE_NAME: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
+SCENARIO_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def parse_scenario_name(text: str) -> str:
-    """A scenario's name, which labs and directories are called by.
-
-    Raises:
-        UnitError: it cannot be one.
-    """
+    """Return a scenario's name, which its labs and run directories have too. Raises InvalidValueError."""
     if not SCENARIO_NAME.fullmatch(text):
-        raise UnitError(
-            f"`{text}` is no name of a scenario",
-            "small letters, digits and `_`, at most 40, a letter first: `killed_seed`",
+        raise InvalidValueError(
+            f"`{text}` cannot be the name of a scenario",
+            "use lower-case letters, digits and `_`, a letter first, at most 40 in all: `killed_seed`",
         )
     return text
 
 
 def parse_node_name(text: str) -> str:
-    """A node's or group's name: it becomes a host name and a Compose service.
-
-    Raises:
-        UnitError: it cannot be one.
-    """
-    return _parse_name(text, "a node", "small letters, digits and `-`, at most 40, a letter first: `seeder`")
+    """Return a node's or group's name, which is also a host name and a Compose service. Raises InvalidValueError."""
+    return _parse_name(text, "a node", "at most 40 in all: `seeder`")
 
 
 def parse_event_name(text: str) -> str:
-    """The name of an event of the timeline, by which others are timed.
-
-    Raises:
-        UnitError: it cannot be one.
-    """
-    return _parse_name(text, "an event", "small letters, digits and `-`, a letter first: `cable-cut`")
+    """Return the name of an event of the timeline. Raises InvalidValueError."""
+    return _parse_name(text, "an event", "at most 40 in all: `cable-cut`")
 
 
-def _parse_name(text: str, of: str, hint: str) -> str:
+def _parse_name(text: str, owner: str, example: str) -> str:
     if not NODE_NAME.fullmatch(text):
-        raise UnitError(f"`{text}` cannot be the name of {of}", hint)
+        raise InvalidValueError(
+            f"`{text}` cannot be the name of {owner}",
+            f"use lower-case letters, digits and `-`, a letter first, {example}",
+        )
     if text in {"all", "rest"}:
-        raise UnitError(f"`{text}` has a meaning of its own", "choose another name")
+        raise InvalidValueError(f"`{text}` is a word of the language", "choose another name")
     return text
 
 
 def parse_file_name(text: str) -> str:
-    """A file's name: a single name, never a path.
+    """Return a file's name.
 
-    Raises:
-        UnitError: a path, a control character, too long, or one that a command line takes for an option.
+    Raises InvalidValueError for a path, a control character, a name that is too long, and one that a command line takes
+    for an option.
     """
     if not text or text in {".", ".."}:
-        raise UnitError(f"`{text}` is no name of a file")
+        raise InvalidValueError(f"`{text}` cannot be the name of a file")
     if "/" in text or "\\" in text:
-        raise UnitError(
-            f"`{text}` is a path", "a file has a name without `/` and `\\`; use `source:` to take it from elsewhere"
+        raise InvalidValueError(
+            f"`{text}` is a path", "a file has a name without `/` and `\\`; `source:` says where its content is"
         )
     if not text.isprintable():
-        raise UnitError(f"`{text}` holds a character that cannot be printed")
+        raise InvalidValueError(f"`{text}` contains a character that cannot be printed")
     if text.startswith("-"):
-        raise UnitError(
-            f"`{text}` would be taken for an option of the command line", "let it begin with something else"
+        raise InvalidValueError(
+            f"`{text}` would be taken for an option of the command line", "begin the name with another character"
         )
     if len(text.encode()) > MAX_FILE_NAME:
-        raise UnitError(f"the name is longer than {MAX_FILE_NAME} bytes")
+        raise InvalidValueError(f"the name is longer than {MAX_FILE_NAME} bytes")
     return text

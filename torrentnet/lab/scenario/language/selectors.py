@@ -1,23 +1,22 @@
-"""Who is meant: ``seeder-1``, ``seeder``, ``[a, b]``, ``all``, ``1 of leecher``, ``30% of leecher``.
-
-A random choice follows the scenario's seed and the place in which it stands, so that the same file chooses the same
-nodes on every machine and with every version of Python.
-"""
+"""Selectors of nodes: ``seeder-1``, ``seeder``, ``[a, b]``, ``all``, ``1 of leecher``, ``30% of leecher``."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
-ALL = "all"
-MAX_TERMS = 200
-_SHARE = re.compile(r"(?P<amount>[0-9]{1,6})(?P<percent>%?)\s+of\s+(?P<name>\S+)")
-_NAME = re.compile(r"[^\s,\[\]{}%]+")
+from torrentnet.lab.scenario.language.errors import InvalidValueError
+
+ALL: Final = "all"
+MAX_TERMS: Final = 200
+_SHARE: Final = re.compile(r"(?P<amount>[0-9]{1,6})(?P<percent>%?)\s+of\s+(?P<name>\S+)")
+_NAME: Final = re.compile(r"[^\s,\[\]{}%]+")
 
 
 class SelectorAmount(StrEnum):
-    """How many of the nodes that a term names."""
+    """How many of the nodes with a name a term selects."""
 
     EVERY = "every"
     COUNT = "count"
@@ -26,7 +25,7 @@ class SelectorAmount(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SelectorTerm:
-    """One part of a selector: a name, and how many of the nodes under it."""
+    """One part of a selector: the name of a node or a group, and how many of its nodes."""
 
     name: str
     kind: SelectorAmount = SelectorAmount.EVERY
@@ -40,75 +39,60 @@ class SelectorTerm:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Nodes as the scenario names them, before it is known which nodes there are."""
+    """Nodes as a scenario names them, before it is known which nodes exist."""
 
     terms: tuple[SelectorTerm, ...]
     listed: bool = False
-    """Whether it was written as a list, so that messages can point at the item."""
+    """Whether it was written as a list, so that a message can point at an item."""
 
     @property
     def random(self) -> bool:
-        """Whether chance chooses some of them."""
+        """Whether some of the nodes are chosen at random."""
         return any(term.kind is not SelectorAmount.EVERY for term in self.terms)
 
     def __str__(self) -> str:
         return ", ".join(str(term) for term in self.terms)
 
 
-class SelectorError(ValueError):
-    """A selector that cannot be read or that meets no node."""
-
-    def __init__(self, text: str, hint: str = "", item: int | None = None) -> None:
-        super().__init__(text)
-        self.text = text
-        self.hint = hint
-        self.item = item
-        """Index in the list, where it was written as one."""
-
-
 def parse_selector(value: object) -> Selector:
-    """Read what stands in the file: a text, or a list of texts.
-
-    Raises:
-        SelectorError: it is neither, or a text that names nobody.
-    """
+    """Parse a text or a list of texts. Raises InvalidValueError for any other value."""
     if isinstance(value, str):
-        return Selector((_term(value),))
+        return Selector((_parse_term(value),))
     if not isinstance(value, list):
-        raise SelectorError(
+        raise InvalidValueError(
             "expected a node, a group or a list of them", "for example `seeder-1` or `[seeder-1, leecher]`"
         )
     if not value:
-        raise SelectorError("the list names nobody", "name a node or a group")
+        raise InvalidValueError("the list is empty", "name a node or a group")
     if len(value) > MAX_TERMS:
-        raise SelectorError(f"the list has more than {MAX_TERMS} names", "name a group instead")
+        raise InvalidValueError(f"the list has more than {MAX_TERMS} names", "name a group instead")
     terms: list[SelectorTerm] = []
     for index, item in enumerate(value):
         if not isinstance(item, str):
-            raise SelectorError("expected the name of a node or a group", item=index)
+            raise InvalidValueError("expected the name of a node or a group", item=index)
         try:
-            terms.append(_term(item))
-        except SelectorError as error:
-            raise SelectorError(error.text, error.hint, index) from None
+            terms.append(_parse_term(item))
+        except InvalidValueError as error:
+            raise InvalidValueError(error.text, error.hint, index) from None
     return Selector(tuple(terms), listed=True)
 
 
-def _term(text: str) -> SelectorTerm:
+def _parse_term(text: str) -> SelectorTerm:
     text = text.strip()
     if match := _SHARE.fullmatch(text):
         amount = int(match["amount"])
         kind = SelectorAmount.PERCENT if match["percent"] else SelectorAmount.COUNT
         if amount == 0:
-            raise SelectorError(f"`{text}` is nobody")
+            raise InvalidValueError(f"`{text}` selects no node")
         if kind is SelectorAmount.PERCENT and amount > 100:
-            raise SelectorError(f"`{text}` is more than all of them")
+            raise InvalidValueError(f"`{text}` is more than all of them")
         return SelectorTerm(match["name"], kind, amount)
     if _NAME.fullmatch(text):
         return SelectorTerm(text)
     if "," in text:
         items = ", ".join(part.strip() for part in text.strip("[]").split(","))
-        raise SelectorError(f"`{text}` is no name", f"did you mean the list `[{items}]`?")
-    raise SelectorError(
-        f"`{text}` names nobody" if text else "an empty text names nobody",
+        raise InvalidValueError(f"`{text}` is not a name", f"did you mean the list `[{items}]`?")
+    raise InvalidValueError(
+        f"`{text}` does not name a node" if text else "the text is empty",
         "write a node (`seeder-1`), a group (`seeder`), a list, `all`, `1 of leecher` or `30% of leecher`",
     )

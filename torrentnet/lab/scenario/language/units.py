@@ -1,6 +1,7 @@
 """Quantities as people write them in a scenario: ``500ms``, ``8MiB``, ``8mbit``. The unit is never left out.
 
-The lab keeps its own reader of units: it knows the programs only by their command line.
+The units are those of :mod:`torrentnet.runtime.units`. A scenario is stricter than a command line (``1m30s`` and
+``8mib`` are refused), and every error has a hint.
 """
 
 from __future__ import annotations
@@ -8,31 +9,29 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
-MAX_DURATION = 24 * 3600.0
+from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.runtime import units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_DURATION: Final = 24 * 3600.0
 """Seconds; no experiment and no time-out is longer than a day."""
-MAX_SIZE = 64 * 2**30
+MAX_SIZE: Final = 64 * 2**30
 """Bytes of one file."""
-MAX_RATE = 10**12
+MAX_RATE: Final = 10**12
 """Bits a second."""
 
-_QUANTITY = re.compile(r"([+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?)(\s*)([A-Za-zµ/%]*)")
-_CLOCK = re.compile(r"([0-9]{1,4}):([0-9]{2})(?::([0-9]{2}))?")
-
-DURATIONS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
-"""Milliseconds in each unit of time."""
-SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+SIZE_UNITS: Final = {unit: factor for unit, factor in units.SIZE_UNITS.items() if factor <= MAX_SIZE}
 """Bytes in each unit of size."""
-RATES = {
-    "bit": 1,
-    "kbit": 10**3,
-    "mbit": 10**6,
-    "gbit": 10**9,
-    **{f"{unit}/s": 8 * factor for unit, factor in SIZES.items()},
-}
+RATE_UNITS: Final = {**units.BIT_RATE_UNITS, **{f"{unit}/s": 8 * factor for unit, factor in SIZE_UNITS.items()}}
 """Bits a second in each unit of rate."""
 
-_MEANT = {
+_QUANTITY: Final = re.compile(r"([+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?)(\s*)([A-Za-zµ/%]*)")
+_CLOCK: Final = re.compile(r"([0-9]{1,4}):([0-9]{2})(?::([0-9]{2}))?")
+_SYNONYMS: Final = {
     wrong: right
     for right, wrongs in {
         "s": "sec secs second seconds",
@@ -49,21 +48,17 @@ _MEANT = {
     }.items()
     for wrong in wrongs.split()
 }
-"""What people write, in small letters, to what they mean; a unit in other letters needs no line here."""
-
-DURATION_PATTERN = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$"
-SIZE_PATTERN = r"^[0-9]+(\.[0-9]+)?(B|KiB|MiB|GiB|KB|MB|GB)$"
-SHARE_PATTERN = r"^[0-9]+(\.[0-9]+)?%$"
-RATE_PATTERN = r"^[0-9]+(\.[0-9]+)?(bit|kbit|mbit|gbit|(B|KiB|MiB|GiB|KB|MB|GB)/s)$"
+"""What people write, in lower case -> the unit; a unit in another case needs no line here."""
 
 
-class UnitError(ValueError):
-    """A text that is not the quantity it should be; ``text`` says what is wrong, ``hint`` what to write."""
+def _pattern(names: Iterable[str]) -> str:
+    return rf"[0-9]+(\.[0-9]+)?({'|'.join(names)})"
 
-    def __init__(self, text: str, hint: str = "") -> None:
-        super().__init__(text)
-        self.text = text
-        self.hint = hint
+
+DURATION_PATTERN: Final = _pattern(units.DURATION_UNITS)
+SIZE_PATTERN: Final = _pattern(SIZE_UNITS)
+SHARE_PATTERN: Final = _pattern(["%"])
+RATE_PATTERN: Final = _pattern(RATE_UNITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,133 +71,120 @@ class Rate:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds, exact to the millisecond, from ``500ms``, ``2.5s``, ``1m``, ``1h``.
+    """Return the seconds, exact to the millisecond, of ``500ms``, ``2.5s``, ``1m`` or ``1h``.
 
-    Raises:
-        UnitError: no unit, an unknown one, below zero, finer than a millisecond or longer than a day.
+    Raises InvalidValueError without a unit, with an unknown one, below zero, finer than a millisecond, or for more than
+    a day.
     """
     if clock := _CLOCK.fullmatch(text):
         first, second, third = (int(part) for part in clock.groups(default="0"))
         seconds = first * 60 + second if clock[3] is None else first * 3600 + second * 60 + third
-        raise UnitError(f"`{text}` is no duration", f"write `{seconds}s`")
-    milliseconds = _amount(text, DURATIONS, "duration", ("5s", "500ms"))
+        raise InvalidValueError(f"`{text}` is not a duration", f"write `{seconds}s`")
+    milliseconds = _parse_quantity(text, units.DURATION_UNITS, "duration", ("5s", "500ms"))
     if milliseconds != milliseconds.to_integral_value():
-        raise UnitError(f"`{text}` is finer than a millisecond", "write whole milliseconds, such as `20ms`")
+        raise InvalidValueError(f"`{text}` is finer than a millisecond", "write whole milliseconds, such as `20ms`")
     if milliseconds > MAX_DURATION * 1000:
-        raise UnitError(f"`{text}` is longer than a day")
+        raise InvalidValueError(f"`{text}` is longer than a day")
     return float(milliseconds / 1000)
 
 
 def format_duration(seconds: float) -> str:
-    """``0.5`` as ``500ms``, ``2.5`` as ``2500ms``, ``60`` as ``1m``; every program reads these."""
+    """Return ``500ms`` for 0.5, ``2.5s`` for 2.5: exact to the millisecond, for people and for every program."""
     milliseconds = round(seconds * 1000)
-    if milliseconds % 1000:
+    if 0 < milliseconds < 1000:
         return f"{milliseconds}ms"
-    whole = milliseconds // 1000
-    return f"{whole // 60}m" if whole and whole % 60 == 0 else f"{whole}s"
-
-
-def show_duration(seconds: float) -> str:
-    """For people: ``2.5s`` rather than ``2500ms``."""
-    milliseconds = round(seconds * 1000)
-    return f"{milliseconds}ms" if milliseconds < 1000 and milliseconds else f"{milliseconds / 1000:g}s"
+    return f"{Decimal(milliseconds) / 1000:f}s"
 
 
 def parse_size(text: str) -> int:
-    """Bytes from ``8MiB``, ``256KiB``, ``1000B``, ``5MB``.
+    """Return the bytes of ``8MiB``, ``256KiB``, ``1000B`` or ``5MB``.
 
-    Raises:
-        UnitError: no unit, an unknown one, no whole number of bytes, or more than :data:`MAX_SIZE`.
+    Raises InvalidValueError without a unit, with an unknown one, for a fraction of a byte, or for more than
+    :data:`MAX_SIZE`.
     """
-    size = _amount(text, SIZES, "size", ("8MiB", "100B"))
+    size = _parse_quantity(text, SIZE_UNITS, "size", ("8MiB", "100B"))
     if size != size.to_integral_value():
-        raise UnitError(f"`{text}` is no whole number of bytes")
+        raise InvalidValueError(f"`{text}` is not a whole number of bytes")
     if size > MAX_SIZE:
-        raise UnitError(f"`{text}` is more than {MAX_SIZE // 2**30}GiB, the most a file may have here")
+        raise InvalidValueError(f"`{text}` is too large", f"a file has at most {MAX_SIZE // 2**30}GiB")
     return int(size)
 
 
 def format_size(size: int) -> str:
-    """Bytes in the largest binary unit that leaves a whole number: ``262144`` as ``256KiB``."""
+    """Return bytes in the largest binary unit that leaves a whole number: ``256KiB`` for 262144."""
     for unit in ("GiB", "MiB", "KiB"):
-        if size and size % SIZES[unit] == 0:
-            return f"{size // SIZES[unit]}{unit}"
+        if size and size % SIZE_UNITS[unit] == 0:
+            return f"{size // SIZE_UNITS[unit]}{unit}"
     return f"{size}B"
 
 
 def parse_rate(text: str) -> Rate:
-    """A rate from ``8mbit``, ``64kbit`` or ``1MiB/s``.
+    """Return the rate of ``8mbit``, ``64kbit`` or ``1MiB/s``.
 
-    Raises:
-        UnitError: no unit, an unknown one, less than a byte a second, or more than :data:`MAX_RATE`.
+    Raises InvalidValueError without a unit, with an unknown one, for less than a byte a second, or for more than
+    :data:`MAX_RATE`.
     """
-    bits = _amount(text, RATES, "rate", ("8mbit", "1MiB/s"))
+    bits = _parse_quantity(text, RATE_UNITS, "rate", ("8mbit", "1MiB/s"))
     if bits < 8:
-        raise UnitError(f"`{text}` would let nothing through", "at least `8bit`; leave it out for no limit")
+        raise InvalidValueError(f"`{text}` is too slow", "write at least `8bit`, or leave it out for no limit")
     if bits != bits.to_integral_value():
-        raise UnitError(f"`{text}` is no whole number of bits")
+        raise InvalidValueError(f"`{text}` is not a whole number of bits")
     if bits > MAX_RATE:
-        raise UnitError(f"`{text}` is more than a terabit a second")
+        raise InvalidValueError(f"`{text}` is more than a terabit a second")
     if "." not in text:
         return Rate(int(bits), text)
     return Rate(int(bits), f"{int(bits) // 1000}kbit" if bits % 1000 == 0 else f"{int(bits)}bit")
 
 
-def show_rate(bits: float) -> str:
-    """For people and for the language: ``8000000`` as ``8mbit``."""
+def format_rate(bits: float) -> str:
+    """Return ``8mbit`` for 8000000."""
     for unit in ("gbit", "mbit", "kbit"):
-        if bits >= RATES[unit]:
-            return f"{bits / RATES[unit]:g}{unit}"
+        if bits >= RATE_UNITS[unit]:
+            return f"{bits / RATE_UNITS[unit]:g}{unit}"
     return f"{bits:g}bit"
 
 
 def parse_share(text: str) -> float:
-    """A share, 0 to 1, from ``5%`` or ``0.5%``.
+    """Return the share, 0 to 1, of ``5%`` or ``0.5%``.
 
-    Raises:
-        UnitError: no per cent sign, or more than all.
+    Raises InvalidValueError without a per cent sign, or for more than all.
     """
     if re.fullmatch(r"0?\.[0-9]{1,9}", text):
-        raise UnitError(f"`{text}` has no unit", f"write `{show_share(float(text))}`")
+        raise InvalidValueError(f"`{text}` has no unit", f"write `{format_share(float(text))}`")
     if text.startswith("-"):
-        raise UnitError(f"`{text}` is less than nothing", "a share is from `0%` to `100%`")
-    percent = _amount(text, {"%": 1}, "share", ("5%", "0.5%"))
+        raise InvalidValueError(f"`{text}` is less than nothing", "a share is from `0%` to `100%`")
+    percent = _parse_quantity(text, {"%": 1}, "share", ("5%", "0.5%"))
     if percent > 100:
-        raise UnitError(f"`{text}` is more than all", "a share is at most `100%`")
+        raise InvalidValueError(f"`{text}` is more than everything", "a share is from `0%` to `100%`")
     return float(percent / 100)
 
 
-def show_share(share: float) -> str:
-    """``0.05`` as ``5%``."""
+def format_share(share: float) -> str:
+    """Return ``5%`` for 0.05."""
     return f"{share * 100:.6g}%"
 
 
-def _amount(text: str, units: dict[str, int], kind: str, examples: tuple[str, str]) -> Decimal:
+def _parse_quantity(text: str, factors: Mapping[str, int], kind: str, examples: tuple[str, str]) -> Decimal:
     match = _QUANTITY.fullmatch(text)
     if match is None:
-        raise UnitError(
-            f"`{text}` is no {kind}", f"write a number and a unit, such as `{examples[0]}` or `{examples[1]}`"
+        raise InvalidValueError(
+            f"`{text}` is not a {kind}", f"write a number and a unit, such as `{examples[0]}` or `{examples[1]}`"
         )
-    number, blank, unit = match.groups()
-    names = ", ".join(f"`{name}`" for name in units)
-    listed = f"units of a {kind}: {names}"
+    number, space, unit = match.groups()
+    names = ", ".join(f"`{name}`" for name in factors)
+    listed = f"the units of a {kind} are {names}" if len(factors) > 1 else f"the unit of a {kind} is {names}"
     if not unit:
         fitting = " or ".join(dict.fromkeys(f"`{number}{example.lstrip('0123456789.')}`" for example in examples))
-        raise UnitError(f"`{text}` has no unit", f"write {fitting}; {listed}" if len(units) > 1 else f"write {fitting}")
-    if unit not in units:
-        lower = {name.lower(): name for name in units}
-        meant = lower.get(unit.lower()) or _meant(unit, units)
-        hint = f"did you mean `{number}{meant}`?" if meant else listed
-        raise UnitError(f"`{unit}` is no unit of a {kind}", hint)
-    if blank:
-        raise UnitError(f"`{text}` has a blank before its unit", f"write `{number}{unit}`")
+        hint = f"write {fitting}; {listed}" if len(factors) > 1 else f"write {fitting}"
+        raise InvalidValueError(f"`{text}` has no unit", hint)
+    if unit not in factors:
+        lower = {name.lower(): name for name in factors}
+        close = lower.get(unit.lower()) or _SYNONYMS.get(unit.lower())
+        hint = f"did you mean `{number}{close}`?" if close in factors else listed
+        raise InvalidValueError(f"`{unit}` is not a unit of a {kind}", hint)
+    if space:
+        raise InvalidValueError(f"`{text}` has a space before its unit", f"write `{number}{unit}`")
     if number[0] in "+-":
-        raise UnitError(
-            f"`{text}` has a sign", f"write `{number[1:]}{unit}`" if number[0] == "+" else "nothing here runs backwards"
-        )
-    return Decimal(number) * units[unit]
-
-
-def _meant(unit: str, units: dict[str, int]) -> str | None:
-    meant = _MEANT.get(unit.lower())
-    return meant if meant in units else None
+        hint = f"write `{number[1:]}{unit}`" if number[0] == "+" else f"a {kind} is never negative"
+        raise InvalidValueError(f"`{text}` has a sign", hint)
+    return Decimal(number) * factors[unit]

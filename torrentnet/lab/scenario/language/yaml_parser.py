@@ -1,17 +1,17 @@
-"""Reading YAML into a :class:`~torrentnet.lab.scenario.language.document.Document`.
+"""From YAML to a :class:`~torrentnet.lab.scenario.language.document.Document`.
 
-The reader takes the part of YAML that people write by hand: mappings, lists, scalars, comments, anchors. Every scalar
-stays the text that was written, so that ``1:30``, ``yes``, ``0x10`` or ``1e3`` never turn into something else on
-the way; the models give the texts their types. What could surprise is refused with its place: duplicate keys,
-tags, merge keys, several documents. Everything is bounded: bytes, depth, and the number of values after
-anchors have been followed, so that a file of a few lines cannot grow to fill the memory.
+The parser accepts the part of YAML that people write by hand: mappings, sequences, scalars, comments, anchors. Every
+scalar stays the text that was written, so that ``1:30``, ``yes``, ``0x10`` and ``1e3`` never become something else; the
+models parse the texts. What could surprise is an error with its place: duplicate keys, tags, merge keys, several
+documents. Bytes, depth, and the number of values after following all anchors are limited, so that a file of a few lines
+cannot fill the memory.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import yaml
 
@@ -32,35 +32,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MAX_BYTES = 256 * 1024
-MAX_DEPTH = 24
-MAX_VALUES = 20_000
+MAX_BYTES: Final = 256 * 1024
+MAX_DEPTH: Final = 24
+MAX_VALUES: Final = 20_000
 """Keys and values in the whole document, each use of an alias counted in full."""
 
-_LONG_ESCAPE = re.compile(r"\\U([0-9A-Fa-f]{8})")
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_PLAIN_TAGS = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
+_LONG_ESCAPE: Final = re.compile(r"\\U([0-9A-Fa-f]{8})")
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+_PLAIN_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
 def read_document(path: Path, shown_as: str = "") -> tuple[Document, list[Problem]]:
-    """Read a scenario file.
+    """Read a scenario file; ``shown_as`` is its name in messages, ``path`` by default.
 
-    Args:
-        path: the file.
-        shown_as: its name in messages; as given in ``path`` by default.
-
-    Returns:
-        The document, and what is wrong with it although it could be read (duplicate keys, tags).
-
-    Raises:
-        ScenarioError: it cannot be read at all: not there, not text, empty, too large, no YAML, no mapping.
+    Returns the document, and the problems with which it could be parsed (duplicate keys, tags). Raises ScenarioError
+    where there is no document: no such file, not text, empty, too large, not YAML, not a mapping.
     """
     file = shown_as or str(path)
     return parse_document(_read_text(path, file), file)
 
 
 def parse_document(text: str, file: str) -> tuple[Document, list[Problem]]:
-    """Like :func:`read_document`, of a text that has been read already."""
+    """Parse the text of a scenario file like :func:`read_document`."""
     builder = _TreeBuilder(file)
     try:
         root = builder.build(text)
@@ -69,22 +62,16 @@ def parse_document(text: str, file: str) -> tuple[Document, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         raise _invalid_yaml(file, text, error) from None
     except (ValueError, OverflowError):
-        # PyYAML hands the number of an escape to chr() as it is.
+        # PyYAML passes the number of an escape to chr() unchecked.
         raise _invalid_escape(file, text) from None
     if root is None or (isinstance(root, ScalarNode) and root.text is None):
         raise ScenarioError([Problem(file, 1, 1, "", "the file is empty", "docs/scenarios.md shows a whole scenario")])
     if not isinstance(root, MappingNode):
         kind = "a list" if isinstance(root, SequenceNode) else "a single value"
-        problem = Problem(
-            file,
-            root.mark.line,
-            root.mark.column,
-            "",
-            f"a scenario is a mapping, this is {kind}",
-            "begin with `nodes:`",
-        )
+        text = f"expected a mapping, found {kind}"
+        problem = Problem(file, root.mark.line, root.mark.column, "", text, "begin with `nodes:`")
         raise ScenarioError([*builder.problems, problem])
-    return Document(file, root, frozenset(builder.dropped)), builder.problems
+    return Document(file, root, frozenset(builder.incomplete)), builder.problems
 
 
 def _read_text(path: Path, file: str) -> str:
@@ -108,11 +95,8 @@ def _read_text(path: Path, file: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
-        raise refuse(
-            f"the file is not UTF-8: byte 0x{data[error.start]:02x} is no text",
-            "save it as UTF-8",
-            *_line_and_column(before),
-        ) from None
+        text = f"the file is not UTF-8: byte 0x{data[error.start]:02x} is invalid"
+        raise refuse(text, "save it as UTF-8", *_line_and_column(before)) from None
 
 
 def _invalid_character(file: str, text: str, error: yaml.reader.ReaderError) -> ScenarioError:
@@ -122,8 +106,8 @@ def _invalid_character(file: str, text: str, error: yaml.reader.ReaderError) -> 
         file,
         *_line_and_column(before),
         "",
-        f"the character U+{code:04X} may not stand in YAML",
-        "take it out, or write it in double quotes with an escape such as `\\u0007`",
+        f"the character U+{code:04X} is not allowed in YAML",
+        "remove it, or write it in double quotes with an escape such as `\\u0007`",
     )
     return ScenarioError([problem])
 
@@ -132,7 +116,7 @@ def _invalid_escape(file: str, text: str) -> ScenarioError:
     escape = next((found for found in _LONG_ESCAPE.finditer(text) if int(found[1], 16) > sys.maxunicode), None)
     position = escape.start() if escape else 0
     shown = f"the escape `{escape[0]}`" if escape else "an escape"
-    problem = Problem(file, *_line_and_column(text[:position]), "", f"{shown} is no character")
+    problem = Problem(file, *_line_and_column(text[:position]), "", f"{shown} is not a character")
     return ScenarioError([problem])
 
 
@@ -146,11 +130,11 @@ def _invalid_yaml(file: str, text: str, error: yaml.MarkedYAMLError) -> Scenario
     lines = text.splitlines()
     hint = ""
     if error.problem == "mapping values are not allowed here":
-        hint = 'a text that holds a colon and a blank needs quotes: `about: "three seeders: one dies"`'
+        hint = 'a text with a colon and a space needs quotes: `about: "three seeders: one dies"`'
     elif mark and mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
-        hint = "indent with blanks, not with tabs"
+        hint = "indent with spaces, not with tabs"
     elif mark and mark.line < len(lines) and "${" in lines[mark.line]:
-        hint = "inside of `{}` and `[]` write a parameter without braces, `$name`, or put it in quotes"
+        hint = "inside `{}` and `[]` write a parameter without braces, `$name`, or put it in quotes"
     elif error.context:
         hint = error.context + (f" of line {error.context_mark.line + 1}" if error.context_mark else "")
     return ScenarioError([Problem(file, line, column, "", f"not YAML: {error.problem}", hint)])
@@ -162,11 +146,11 @@ def _mark(event: yaml.Event) -> Mark:
 
 
 class _TreeBuilder:
-    """Makes the tree from the parser's events, counting as it goes."""
+    """Builds the tree from PyYAML's events, and counts the values."""
 
     def __init__(self, file: str) -> None:
         self.problems: list[Problem] = []
-        self.dropped: set[KeyPath] = set()
+        self.incomplete: set[KeyPath] = set()
         self._file = file
         self._anchors: dict[str, DocumentNode] = {}
         self._values = 0
@@ -179,12 +163,12 @@ class _TreeBuilder:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise self._refuse(event, "a second document begins here", "one file is one scenario")
+                    raise self._refuse(event, "a second document begins here", "put each scenario into its own file")
             elif isinstance(event, yaml.NodeEvent):
-                root = self._tree(event, events, 1, ())
+                root = self._node(event, events, 1, ())
         return root
 
-    def _tree(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int, loc: KeyPath) -> DocumentNode:
+    def _node(self, event: yaml.Event, events: Iterator[yaml.Event], depth: int, loc: KeyPath) -> DocumentNode:
         if depth > MAX_DEPTH:
             raise self._refuse(event, f"values are nested more than {MAX_DEPTH} deep")
         if isinstance(event, yaml.AliasEvent):
@@ -197,36 +181,36 @@ class _TreeBuilder:
         tag = getattr(event, "tag", None)
         if tag is not None and tag not in _PLAIN_TAGS:
             shown = tag.replace("tag:yaml.org,2002:", "!!")
-            self._note(event, loc, f"the tag `{shown}` has no meaning in a scenario", "leave it out")
-        tree: DocumentNode
+            self._note(event, loc, f"the tag `{shown}` has no meaning in a scenario", "remove it")
+        node: DocumentNode
         if isinstance(event, yaml.MappingStartEvent):
-            tree = self._mapping(event, events, depth, loc)
+            node = self._mapping(event, events, depth, loc)
         elif isinstance(event, yaml.SequenceStartEvent):
-            tree = self._listing(event, events, depth, loc)
+            node = self._sequence(event, events, depth, loc)
         else:
             assert isinstance(event, yaml.ScalarEvent)
-            nothing = event.style is None and event.value in _NULLS
-            tree = ScalarNode(_mark(event), None if nothing else self._whole(event, event.value, loc))
+            null = event.style is None and event.value in _NULLS
+            node = ScalarNode(_mark(event), None if null else self._join_surrogates(event, event.value, loc))
         if anchor := getattr(event, "anchor", None):
-            self._anchors[str(anchor)] = tree
-        return tree
+            self._anchors[str(anchor)] = node
+        return node
 
-    def _whole(self, event: yaml.Event, text: str, loc: KeyPath) -> str:
-        """The text with escaped pairs of surrogates joined, as JSON writes them; half a pair is no character."""
+    def _join_surrogates(self, event: yaml.Event, text: str, loc: KeyPath) -> str:
+        """Return the text with escaped surrogate pairs joined, as JSON writes them; half a pair is an error."""
         if text.isascii():
             return text
         try:
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:
-            self._note(event, loc, "the text holds half a character", "write it as itself, not as an escape")
+            self._note(event, loc, "the text contains half a character", "write the character itself, not an escape")
             return "".join("\N{REPLACEMENT CHARACTER}" if "\ud800" <= char <= "\udfff" else char for char in text)
 
-    def _listing(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int, loc: KeyPath) -> SequenceNode:
+    def _sequence(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int, loc: KeyPath) -> SequenceNode:
         items: list[DocumentNode] = []
         for event in events:
             if isinstance(event, yaml.SequenceEndEvent):
                 break
-            items.append(self._tree(event, events, depth + 1, (*loc, len(items))))
+            items.append(self._node(event, events, depth + 1, (*loc, len(items))))
         return SequenceNode(_mark(start), tuple(items), 1 + sum(item.weight for item in items))
 
     def _mapping(self, start: yaml.Event, events: Iterator[yaml.Event], depth: int, loc: KeyPath) -> MappingNode:
@@ -234,40 +218,30 @@ class _TreeBuilder:
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
-            key = self._tree(event, events, depth + 1, loc)
+            key = self._node(event, events, depth + 1, loc)
             name = key.text if isinstance(key, ScalarNode) else None
             if isinstance(key, ScalarNode) and key.text is None:
                 name = event.value if isinstance(event, yaml.ScalarEvent) else None
-            value = self._tree(next(events), events, depth + 1, (*loc, name or "?"))
-            mark = _mark(event)
+            value = self._node(next(events), events, depth + 1, (*loc, name or "?"))
             if not name:
-                self.dropped.add(loc)
+                self.incomplete.add(loc)
                 self._note(event, loc, "a key must be a word", "write `key: value`")
             elif name == "<<":
-                self.dropped.add(loc)
-                self._note(
-                    event,
-                    loc,
-                    "merge keys (`<<`) are not supported",
-                    "repeat the keys, or use an alias for a whole value",
-                )
+                self.incomplete.add(loc)
+                hint = "repeat the keys, or use an alias for a whole value"
+                self._note(event, loc, "merge keys (`<<`) are not supported", hint)
             elif name in entries:
-                first = entries[name].mark
-                self._note(
-                    event,
-                    (*loc, name),
-                    f"the key `{name}` stands here twice",
-                    f"it was given in line {first.line} already",
-                )
+                hint = f"it is in line {entries[name].mark.line} already"
+                self._note(event, (*loc, name), f"the key `{name}` is a duplicate", hint)
             else:
-                entries[name] = MappingEntry(name, mark, value)
+                entries[name] = MappingEntry(name, _mark(event), value)
         found = tuple(entries.values())
         return MappingNode(_mark(start), found, 1 + sum(1 + entry.value.weight for entry in found))
 
     def _count(self, event: yaml.Event, weight: int) -> None:
         self._values += weight
         if self._values > MAX_VALUES:
-            raise self._refuse(event, f"the document holds more than {MAX_VALUES} values, aliases included")
+            raise self._refuse(event, f"the document has more than {MAX_VALUES} values, aliases included")
 
     def _note(self, event: yaml.Event, loc: KeyPath, text: str, hint: str) -> None:
         mark = _mark(event)

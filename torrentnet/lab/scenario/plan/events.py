@@ -37,7 +37,7 @@ class EventPlan:
     """The scenario's own name for it, or empty."""
 
 
-# -- to the nodes ------------------------------------------------------------------------------------------------------
+# -- to the nodes ----------------------------------------------------------------------------------
 
 
 class KillPlan(EventPlan):
@@ -104,7 +104,7 @@ class ConsolePlan(CommandPlan):
         return ["console", *shlex.split(self.command)]
 
 
-# -- that last ---------------------------------------------------------------------------------------------------------
+# -- that last -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

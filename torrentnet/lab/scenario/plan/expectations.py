@@ -38,7 +38,7 @@ class LogPattern:
     """Fields of the event with the exact values that they must have."""
 
 
-# -- when it must hold -------------------------------------------------------------------------------------------------
+# -- when it must hold -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Always:
 Timing: TypeAlias = Within | At | Always
 
 
-# -- the checks --------------------------------------------------------------------------------------------------------
+# -- the checks ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

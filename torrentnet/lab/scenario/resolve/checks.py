@@ -1,4 +1,4 @@
-"""What each kind of expectation asks, in the plan's terms and in words."""
+"""The checks of the expectations, as plans and in words."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
 _FEW: Final = 4
-"""Nodes that are listed by name; more are counted."""
+"""At most so many nodes are listed by name; more are counted."""
 _EVERY: Final = "every "
 
 
@@ -92,7 +92,7 @@ def _resolve_forgotten(
 ) -> tuple[str, ...]:
     place = (*loc, "forgets")
     _tracker_only(context, loc, nodes, "forgets")
-    check_tracker_query(context, place, "whom it has forgotten")
+    check_tracker_query(context, place, "which peers have left")
     peers = context.select(model.forgets, place)
     if any(context.nodes[name].role is Role.TRACKER for name in peers):
         context.note(place, "the tracker does not know itself", "name peers")
@@ -108,7 +108,7 @@ def _resolve_console(
     for index, text in enumerate(lacks):
         if text in contains:
             item = (index,) if len(lacks) > 1 else ()
-            context.note((*loc, "lacks", *item), f"`{text}` stands under `contains` too", "it cannot be both")
+            context.note((*loc, "lacks", *item), f"`{text}` is under `contains` too", "keep one of them")
     return partial(ConsoleCheckPlan, command=model.console, contains=contains, lacks=lacks)
 
 
@@ -147,8 +147,8 @@ def _check_file(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], w
                 given, known = node.file.split("/", 1)
                 context.note(
                     (*loc, "has"),
-                    f"`{name}` gives out `{given}` under the name `{known}`; it has that from the start",
-                    "ask others what they have",
+                    f"`{name}` shares `{given}` under the name `{known}`, and has it from the start",
+                    "name other peers",
                 )
                 return
             verb = "shares" if node.role is Role.SHARE else "gets"
@@ -163,19 +163,21 @@ def _check_file(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], w
 def _peers_only(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], what_not: str) -> None:
     for name in nodes:
         if context.nodes[name].role is Role.TRACKER:
-            context.note((*loc, "node"), f"the tracker is no peer: it never {what_not}", "name peers or their groups")
+            context.note(
+                (*loc, "node"), f"the tracker is not a peer: it never {what_not}", "name peers or their groups"
+            )
             return
 
 
 def _tracker_only(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], does: str) -> None:
     for name in nodes:
         if context.nodes[name].role is not Role.TRACKER:
-            context.note((*loc, "node"), f"`{name}` is a peer; it is the tracker that {does}", "write `node: tracker`")
+            context.note((*loc, "node"), f"`{name}` is a peer; only the tracker {does}", "write `node: tracker`")
             return
 
 
 def name_selected_nodes(context: ResolveContext, names: tuple[str, ...]) -> str:
-    """Nodes in words: by name where they are few, else the group or the first and the last."""
+    """Return a few nodes by name, more as their group or as the first and the last."""
     if len(names) <= _FEW:
         return ", ".join(names)
     for group, members in context.directory.groups.items():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.scenario.language.selectors import SelectorError
-from torrentnet.lab.scenario.language.units import show_duration
+from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.lab.scenario.language.units import format_duration
 from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector
 from torrentnet.runtime.suggestions import did_you_mean
 
@@ -55,7 +55,7 @@ class ResolveContext:
         place = self.draft.document.problem(loc, "").path + salt
         try:
             return resolve_selector(selector, self.directory, self.draft.scenario.seed, place, able)
-        except SelectorError as error:
+        except InvalidValueError as error:
             self.note(loc if error.item is None else (*loc, error.item), error.text, error.hint)
             return ()
 
@@ -73,6 +73,6 @@ class ResolveContext:
         if time > self.limit:
             self.note(
                 loc,
-                f"{what} is past the time limit of {show_duration(self.limit)}",
-                "raise `time_limit` or come earlier",
+                f"{what} is past the time limit of {format_duration(self.limit)}",
+                "raise `time_limit`, or choose an earlier time",
             )

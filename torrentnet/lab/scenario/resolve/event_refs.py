@@ -6,15 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torrentnet.runtime.suggestions import did_you_mean
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.timeline import AnyEventModel
     from torrentnet.lab.scenario.qualities import LinkOverride
-    from torrentnet.lab.scenario.resolve.context import ResolveContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +50,3 @@ def normalize_reference(text: str) -> str:
     text = re.sub(r"[\[\]{}]", " ", text).replace("|", ",")
     text = re.sub(r":(?=\s)", " ", text)
     return re.sub(r"[\s,]*,[\s,]*", ", ", " ".join(text.split()))
-
-
-def find_event(context: ResolveContext, loc: KeyPath, text: str, refs: Sequence[EventRef]) -> int | None:
-    """Return the index of the one event that ``after TEXT`` means, or record a problem and return None."""
-    found = [ref for ref in refs if ref.is_called(text)]
-    if len(found) == 1:
-        return found[0].index
-    if found:
-        names = " or ".join(f"`after: {ref.names[-1]}`" for ref in found[:3])
-        context.note(loc, f"`{text}` happens {len(found)} times", f"write {names}")
-    elif not any(aside[0] == "timeline" for aside in context.draft.aside):
-        texts = list(dict.fromkeys(ref.names[0] for ref in refs))
-        hint = did_you_mean(text, texts, "there are") if texts else "there is no timeline"
-        context.note(loc, f"no event of the timeline is `{text}`", hint)
-    return None

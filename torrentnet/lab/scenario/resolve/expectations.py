@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.language.models.values import REST_OF_RUN
-from torrentnet.lab.scenario.language.units import show_duration
+from torrentnet.lab.scenario.language.units import format_duration
 from torrentnet.lab.scenario.plan import (
     Always,
     At,
@@ -16,7 +16,8 @@ from torrentnet.lab.scenario.plan import (
     Within,
 )
 from torrentnet.lab.scenario.resolve.checks import name_selected_nodes, resolve_check
-from torrentnet.lab.scenario.resolve.event_refs import find_event, normalize_reference
+from torrentnet.lab.scenario.resolve.event_refs import normalize_reference
+from torrentnet.lab.scenario.resolve.references import find_event
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
@@ -31,7 +32,7 @@ def resolve_expectations(context: ResolveContext, events: tuple[EventPlan, ...])
     for position, model in zip(context.draft.expect, context.draft.scenario.expect, strict=True):
         loc: KeyPath = ("expect", position)
         nodes = context.select(model.node, (*loc, "node"))
-        index = find_event(context, (*loc, "after"), model.after, context.refs) if model.after is not None else None
+        index = find_event(context, (*loc, "after"), model.after) if model.after is not None else None
         timing = _resolve_timing(context, loc, model, None if index is None else events[index])
         make, predicate = resolve_check(context, loc, nodes, model)
         plan = make(
@@ -54,13 +55,13 @@ def _resolve_timing(
 ) -> Timing:
     index = None if after is None else after.index
     start = (model.at or 0.0) if after is None else after.at
-    since = f" after {show_duration(start)}" if after is not None or start else ""
+    since = f" after {format_duration(start)}" if after is not None or start else ""
 
     def check_end(key: str, seconds: float) -> None:
-        context.check_time_limit((*loc, key), start + seconds, f"{show_duration(seconds)}{since}")
+        context.check_time_limit((*loc, key), start + seconds, f"{format_duration(seconds)}{since}")
 
     if model.at is not None:
-        context.check_time_limit((*loc, "at"), model.at, show_duration(model.at))
+        context.check_time_limit((*loc, "at"), model.at, format_duration(model.at))
     if model.always is not None:
         if model.always == REST_OF_RUN or isinstance(model.always, str):
             return Always(math.inf, model.at or 0.0, index)
@@ -89,8 +90,8 @@ def _check_upper_bounds(context: ResolveContext, loc: KeyPath, plan: Expectation
         if interval is not None and not interval.least:
             context.note(
                 (*loc, *key),
-                "that holds before anything has happened",
-                "add `at: 10s`, or `always: rest` to see that it never becomes more",
+                "this holds before anything has happened",
+                "add `at: 10s`, or `always: rest` to check that it never becomes more",
             )
             return
 
@@ -100,13 +101,13 @@ def _describe_timing(timing: Timing, model: AnyExpectationModel) -> str:
     match timing:
         case Always(seconds=seconds):
             if model.at is not None:
-                since = f"from {show_duration(model.at)} on"
+                since = f"from {format_duration(model.at)} on"
             if seconds == math.inf:
                 return f"all the time {since or 'from the start'}, to the end"
-            return f"all the time for {show_duration(seconds)} {since or 'from the start'}"
+            return f"all the time for {format_duration(seconds)} {since or 'from the start'}"
         case At(time=time):
-            return f"at {show_duration(time)}"
+            return f"at {format_duration(time)}"
         case Within():
             if model.within is None:
                 return f"{since}, before the end" if since else "before the end"
-            return f"within {show_duration(model.within)} {since}".rstrip()
+            return f"within {format_duration(model.within)} {since}".rstrip()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.language.units import show_duration
+from torrentnet.lab.scenario.language.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,24 +64,24 @@ class NodeLifecycles:
         start = self._context.nodes[name].start
         if at < start:
             self._context.note(
-                place, f"`{name}` starts at {show_duration(start)}, which is later: there is nothing to {event.verb}"
+                place, f"`{name}` starts later, at {format_duration(start)}", f"{event.verb} it after that"
             )
             return False
         ended = self._ended.get(name)
         if ended is not None and event.verb not in {"start", "restart"}:
             self._context.note(
                 place,
-                f"`{name}` was {_PARTICIPLES[ended.verb]} at {show_duration(ended.at or 0.0)} already",
-                f"`start: {name}` in between would bring it back",
+                f"`{name}` was {_PARTICIPLES[ended.verb]} at {format_duration(ended.at or 0.0)} already",
+                f"start it before: `start: {name}`",
             )
             return False
         paused = self._pause_of(name, at)
         if paused is not None and event.verb in _NEED_A_PROCESS:
             self._context.note(
                 place,
-                f"`{name}` is paused from {show_duration(paused.at or 0.0)} on, "
-                + (f"for {show_duration(paused.lasts)}" if paused.lasts is not None else "for the rest"),
-                "in a paused node nothing runs",
+                f"`{name}` is paused from {format_duration(paused.at or 0.0)} on, "
+                + (f"for {format_duration(paused.lasts)}" if paused.lasts is not None else "for the rest of the run"),
+                "nothing runs in a paused node",
             )
             return False
         return True

@@ -1,4 +1,4 @@
-"""From directions and qualities to patches: which directed pairs of nodes are meant, and what is asked of them."""
+"""From directions and qualities to link overrides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.language.models.links import QUALITY_KEYS, UNLIMITED, ImpairmentModel
 from torrentnet.lab.scenario.language.models.timeline import ImpairModel
-from torrentnet.lab.scenario.language.units import show_duration, show_rate, show_share
+from torrentnet.lab.scenario.language.units import format_duration, format_rate, format_share
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
     Select = Callable[[Selector, KeyPath], tuple[str, ...]]
-    """Who is meant in that place."""
+    """Returns the nodes that a selector in that place selects."""
 
 
 def resolve_links(context: ResolveContext) -> tuple[LinkOverride, ...]:
-    """The network's state at t = 0, in the order of the file."""
+    """Return the state of the network at t = 0, in the order of the file."""
     patches: list[LinkOverride] = []
     for position, model in zip(context.draft.links, context.draft.scenario.links, strict=True):
         loc: KeyPath = ("links", position)
@@ -36,7 +36,7 @@ def resolve_links(context: ResolveContext) -> tuple[LinkOverride, ...]:
 
 
 def direction_pairs(context: ResolveContext, loc: KeyPath, way: DirectionModel, select: Select) -> frozenset[Pair]:
-    """The directed pairs of a way; none, with the problem recorded, where there are none."""
+    """Return the directed pairs of a direction, or record that there is none."""
     if way.between is not None:
         sides = side_nodes(way.between, (*loc, "between"), select)
         pairs = _across(tuple(sides)) if len(sides) > 1 else _across(tuple((name,) for name in sides[0]))
@@ -49,15 +49,15 @@ def direction_pairs(context: ResolveContext, loc: KeyPath, way: DirectionModel, 
     if not pairs and all(sides):
         context.note(
             loc,
-            f"{describe_direction(way)}: that is one node alone, which needs no network to itself",
-            "name somebody else too",
+            f"{describe_direction(way)}: that is a single node, which has no link to itself",
+            "name another node too",
             at_value=False,
         )
     return pairs
 
 
 def partition_pairs(context: ResolveContext, loc: KeyPath, written: SelectorSides, select: Select) -> frozenset[Pair]:
-    """The pairs between the sides of a partition. Nobody may be on two of them."""
+    """Return the pairs between the sides of a partition; a node on two sides is an error."""
     sides = side_nodes(written, loc, select)
     for (index, one), (_, other) in itertools.combinations(enumerate(sides), 2):
         both = [name for name in one if name in other]
@@ -65,25 +65,25 @@ def partition_pairs(context: ResolveContext, loc: KeyPath, written: SelectorSide
             context.note(
                 (*loc, index),
                 f"`{both[0]}` is on two sides",
-                "everybody is on one side, or on none and then hears all of them",
+                "a node is on one side, or on none and then reaches all of them",
             )
             return frozenset()
     return _across(tuple(sides))
 
 
 def isolation_pairs(context: ResolveContext, nodes: tuple[str, ...]) -> frozenset[Pair]:
-    """The pairs of each of these nodes with everybody, in both directions."""
+    """Return the pairs of each of these nodes with all others, in both directions."""
     return _alone(nodes, context.directory.nodes)
 
 
 def side_nodes(sides: SelectorSides, loc: KeyPath, select: Select) -> list[tuple[str, ...]]:
-    """Who is on each side."""
+    """Return the nodes of each side."""
     return [
         select(side, loc if len(sides) == 1 and not side.listed else (*loc, index)) for index, side in enumerate(sides)
     ]
 
 
-# A large lab has 100,000 pairs and more; the repetitions of an event have the same ones.
+# A large lab has 100,000 pairs and more; the repetitions of an event share theirs.
 @lru_cache(maxsize=8)
 def _towards(sources: tuple[str, ...], destinations: tuple[str, ...]) -> frozenset[Pair]:
     return frozenset((one, other) for one in sources for other in destinations if one != other)
@@ -96,7 +96,7 @@ def _alone(nodes: tuple[str, ...], everybody: tuple[str, ...]) -> frozenset[Pair
 
 @lru_cache(maxsize=8)
 def nodes_of(pairs: frozenset[Pair]) -> frozenset[str]:
-    """Everybody who is in one of the pairs."""
+    """Return the nodes of the pairs."""
     return frozenset(itertools.chain.from_iterable(pairs))
 
 
@@ -111,24 +111,24 @@ def _across(sides: tuple[tuple[str, ...], ...]) -> frozenset[Pair]:
 
 
 def qualities_of(context: ResolveContext, loc: KeyPath, model: ImpairmentModel) -> LinkQualities:
-    """What is asked, checked for what cannot be."""
+    """Return the qualities, and record those that contradict each other."""
     if model.uplink is not None and (model.from_ is None or model.to is not None):
         context.note(
             (*loc, "uplink"),
-            "an uplink is what a node sends to all others together",
-            "write `from: leecher` without `to`; `rate` is for the way to somebody",
+            "an uplink limits what a node sends to all others together",
+            "write `from: leecher` without `to`; `rate` limits one link",
             at_value=False,
         )
     if model.jitter and model.delay is not None and model.jitter > model.delay:
         context.note(
             (*loc, "jitter"),
-            f"a jitter of {show_duration(model.jitter)} with a delay of {show_duration(model.delay)}: "
+            f"a jitter of {format_duration(model.jitter)} with a delay of {format_duration(model.delay)}: "
             "some packets would arrive before they were sent",
-            "at most as much as the delay",
+            "write at most the delay",
         )
     for name in ("jitter", "reordering"):
         if getattr(model, name) and not model.delay and not _delayed_elsewhere(context):
-            context.note((*loc, name), f"`{name}` needs a `delay`, and nothing here has one", "add `delay: 20ms`")
+            context.note((*loc, name), f"`{name}` needs a `delay`, and no link has one", "add `delay: 20ms`")
     return LinkQualities(**{name: getattr(model, name) for name in QUALITY_KEYS})
 
 
@@ -140,11 +140,11 @@ def _delayed_elsewhere(context: ResolveContext) -> bool:
     return any(model.delay for model in [*scenario.links, *impaired])
 
 
-# ── in words ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- descriptions ----------------------------------------------------------------------------------
 
 
 def describe_direction(way: DirectionModel) -> str:
-    """``between seeder, leecher``, ``from seeder to leecher``."""
+    """Return ``between seeder, leecher`` or ``from seeder to leecher``."""
     if way.between is not None:
         listed = ", ".join(str(side) for side in way.between)
         return f"between {listed}"
@@ -153,17 +153,17 @@ def describe_direction(way: DirectionModel) -> str:
 
 
 def describe_sides(sides: SelectorSides) -> str:
-    """``tracker, seeder | leecher``."""
+    """Return ``tracker, seeder | leecher``."""
     return " | ".join(str(side) for side in sides)
 
 
 def describe_impairment(model: ImpairmentModel) -> str:
-    """``between all, delay 20ms, jitter 5ms``."""
+    """Return ``between all, delay 20ms, jitter 5ms``."""
     words = [f"{name} {_show(name, value)}" for name in QUALITY_KEYS if (value := getattr(model, name)) is not None]
     return ", ".join([describe_direction(model), *words])
 
 
 def _show(name: str, value: float) -> str:
     if name in {"rate", "uplink"}:
-        return UNLIMITED if value == math.inf else show_rate(value)
-    return show_duration(value) if name in {"delay", "jitter"} else show_share(value)
+        return UNLIMITED if value == math.inf else format_rate(value)
+    return format_duration(value) if name in {"delay", "jitter"} else format_share(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.models.timeline import LastingEventModel
-from torrentnet.lab.scenario.language.units import show_duration
+from torrentnet.lab.scenario.language.units import format_duration
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
@@ -46,13 +46,15 @@ def list_occurrences(context: ResolveContext) -> list[Occurrence]:
             times = _repetitions(context, loc, model)
             found += [Occurrence(position, model, at, number) for number, at in enumerate(times)]
         elif model.at is not None:
-            context.check_time_limit((*loc, "at"), model.at, show_duration(model.at))
+            context.check_time_limit((*loc, "at"), model.at, format_duration(model.at))
             found.append(Occurrence(position, model, model.at))
         elif model.when is not None:
             found.append(Occurrence(position, model, None))
     if len(found) > MAX_EVENTS:
         context.note(
-            ("timeline",), f"{len(found)} events, repetitions included, are more than {MAX_EVENTS}", at_value=False
+            ("timeline",),
+            f"there are {len(found)} events, repetitions included; at most {MAX_EVENTS} are allowed",
+            at_value=False,
         )
     return found
 
@@ -61,29 +63,33 @@ def _repetitions(context: ResolveContext, loc: KeyPath, model: AnyEventModel) ->
     """Return the seconds at which an item with ``every`` happens."""
     every = model.every or 0.0
     first = every if model.from_ is None else model.from_
-    context.check_time_limit((*loc, "every" if model.from_ is None else "from"), first, f"the first time, {first:g}s,")
+    context.check_time_limit(
+        (*loc, "every" if model.from_ is None else "from"), first, f"the first repetition at {format_duration(first)}"
+    )
     last = context.limit
     if model.until is not None:
-        context.check_time_limit((*loc, "until"), model.until, show_duration(model.until))
+        context.check_time_limit((*loc, "until"), model.until, format_duration(model.until))
         last = model.until
         if last < first:
             context.note(
                 (*loc, "until"),
-                f"the repetitions would end at {show_duration(last)}, before the first at {show_duration(first)}",
-                "`from` is the first time" if model.from_ is not None else "without `from` it is one interval",
+                f"the repetitions would end at {format_duration(last)}, before the first at {format_duration(first)}",
+                "`from` is the first time"
+                if model.from_ is not None
+                else "without `from` the first is after one interval",
             )
             return []
     lasts = model.for_ if isinstance(model, LastingEventModel) else None
     if isinstance(lasts, str) or (lasts is not None and lasts >= every):
-        how_long = "for the rest" if isinstance(lasts, str) else show_duration(lasts)
+        how_long = "for the rest of the run" if isinstance(lasts, str) else format_duration(lasts)
         context.note(
             (*loc, "for"),
-            f"it lasts {how_long} and begins again every {show_duration(every)}: the next begins before one has ended",
-            "make it shorter than `every`",
+            f"it lasts {how_long}, and the next one begins after {format_duration(every)}",
+            "write less than `every`",
         )
     if last == math.inf:
         return [first]
-    # At the time limit itself nothing would follow from it, unless the file says so.
+    # A repetition at the time limit itself would have no effect; only an explicit `until` asks for it.
     count = math.floor(round((last - first) / every, 9)) + 1
     times = [round(first + number * every, 3) for number in range(min(count, MAX_EVENTS + 1))]
     return times if model.until is not None or len(times) < 2 else [at for at in times if at < last]
@@ -96,17 +102,17 @@ def resolve_duration(
     if not isinstance(model, LastingEventModel):
         return None, ""
     if model.until is not None and model.every is None:
-        context.check_time_limit((*loc, "until"), model.until, show_duration(model.until))
+        context.check_time_limit((*loc, "until"), model.until, format_duration(model.until))
         if at is None:
-            return None, f" until {show_duration(model.until)}"
+            return None, f" until {format_duration(model.until)}"
         if model.until <= at:
             context.note(
                 (*loc, "until"),
-                f"{_NOUNS[verb]} would end at {show_duration(model.until)}, before it begins at {show_duration(at)}",
+                f"it would end at {format_duration(model.until)}, and begins only at {format_duration(at)}",
                 "`until` counts from t = 0; `for` counts from the event",
             )
         lasts = round(model.until - at, 3)
-        return lasts, f" for {show_duration(lasts)}"
+        return lasts, f" for {format_duration(lasts)}"
     if model.for_ is None or isinstance(model.for_, str):
         return None, " for the rest"
-    return model.for_, f" for {show_duration(model.for_)}"
+    return model.for_, f" for {format_duration(model.for_)}"

@@ -1,13 +1,13 @@
-"""Whose programs nodes run: what other people's cannot do is refused, the .torrents that they need are planned."""
+"""Foreign programs: what they cannot do is an error, and the .torrents that they need are planned."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.models.nodes import ShareModel, TrackerModel
 from torrentnet.lab.scenario.language.models.timeline import ConsoleModel
-from torrentnet.lab.scenario.language.units import show_duration
+from torrentnet.lab.scenario.language.units import format_duration
 from torrentnet.lab.scenario.plan import NodeProgram, Role, TorrentPlan
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.plan import NodePlan
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
-OWN_PEER_OPTIONS = ("corrupt", "timeout", "give_up", "min_rate", "strategy")
-"""Options of peers that no other client has."""
-KILOBYTE = 1000
-"""Transmission counts rates in these (bytes a second)."""
-CLIENT_EXPIRY = 600.0
-"""A standard client is forgotten this long after its last word, at the earliest: libtorrent speaks once a minute."""
-PROGRAM_TITLES = {
+OWN_PEER_OPTIONS: Final = ("corrupt", "timeout", "give_up", "min_rate", "strategy")
+"""Options of our own peer program only."""
+KILOBYTE: Final = 1000
+"""Bytes; Transmission's unit of a rate is one of these a second."""
+CLIENT_EXPIRY: Final = 600.0
+"""Seconds from its last announce until a standard client expires, at least: libtorrent announces each minute."""
+PROGRAM_TITLES: Final = {
     NodeProgram.ARIA2: "aria2",
     NodeProgram.TRANSMISSION: "Transmission",
     NodeProgram.LIBTORRENT: "libtorrent",
@@ -31,13 +31,13 @@ PROGRAM_TITLES = {
 
 
 def program_of(model: NodeModel) -> NodeProgram:
-    """Whose program a group's nodes run."""
+    """Return the program that a group's nodes run."""
     named = model.tracker.program if isinstance(model, TrackerModel) else model.client
     return NodeProgram(named) if named is not None else NodeProgram.OURS
 
 
 def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel) -> None:
-    """Record what the program cannot do."""
+    """Record the options that the program does not have."""
     program = program_of(model)
     if program is NodeProgram.OURS:
         return
@@ -47,8 +47,8 @@ def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel) -> No
             if option in model.tracker.model_fields_set:
                 context.note(
                     (*loc, "tracker", option),
-                    f"opentracker has no `{option}`: it asks for an announce about every half an hour",
-                    "take it out, or take `program` out",
+                    f"opentracker has no `{option}`: it asks for an announce about every half hour",
+                    f"remove `{option}`, or remove `program`",
                     at_value=False,
                 )
         return
@@ -56,29 +56,29 @@ def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel) -> No
         if option in model.model_fields_set:
             context.note(
                 (*loc, option),
-                f"{title} has no `{option}`: that is an option of our own peers",
-                "take it out, or take `client` out",
+                f"{title} has no `{option}`, which is an option of our own peers",
+                f"remove `{option}`, or remove `client`",
                 at_value=False,
             )
     if program is NodeProgram.TRANSMISSION and model.upload is not None and model.upload.bits < 8 * KILOBYTE:
         context.note(
             (*loc, "upload"),
             "Transmission counts in whole kilobytes a second",
-            "at least `8kbit`, which is one of them",
+            "write at least `8kbit`, which is one of them",
         )
 
 
 def foreign_arguments(model: NodeModel) -> tuple[str, ...]:
-    """The options that other people's clients have too."""
+    """Return the options that every client has."""
     upload = None if isinstance(model, TrackerModel) else model.upload
     return ("--upload-rate", upload.text) if upload is not None else ()
 
 
 def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
-    """Plan the .torrents that are needed, and give them to the nodes that need them.
+    """Return the .torrents that are needed, and assign them to the nodes that need them.
 
-    A client needs its file's. Our tracker is told of them all, for most clients do not tell it what a file is called.
-    Where the tracker is opentracker, which knows no names, our own leechers need them too.
+    A client needs its file's. Our tracker receives all of them, because most clients do not send it the file's name.
+    With opentracker, which knows no names, our own leechers need them too.
     """
     nodes = context.nodes
     plain = any(node.program is NodeProgram.OPENTRACKER for node in nodes.values())
@@ -87,7 +87,7 @@ def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
         return ()
     shared = list(dict.fromkeys(node.file for node in nodes.values() if node.role is Role.SHARE and node.file))
     wanted: dict[str, bool] = {}
-    """File as it is made -> whether a client has to do with it."""
+    """File -> whether a client shares or gets it."""
     for node in nodes.values():
         file = _described(node, shared)
         if file is not None and (plain or node.name in clients):
@@ -101,20 +101,20 @@ def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
         elif node.program is not NodeProgram.OURS or (plain and node.role is Role.GET):
             nodes[name] = replace(node, torrents=(file,))
         elif node.role is Role.SHARE and wanted[file]:
-            # So that all describe the file in the same way.
+            # All descriptions of the file must have the same info-hash.
             nodes[name] = replace(node, arguments=(*node.arguments, "--public"))
     return tuple(TorrentPlan(file, _piece_length(context, file), not public) for file, public in wanted.items())
 
 
 def _described(node: NodePlan, shared: list[str]) -> str | None:
-    """Which of the files that are made the node means; of several that go out under one name, the one called so."""
+    """Return the file that the node's .torrent describes; of several that share a name, the one with that own name."""
     if node.file is None or node.role is Role.SHARE or node.file in shared:
         return node.file
     return next((file for file in shared if file.rpartition("/")[2] == node.file), node.file)
 
 
 def _piece_length(context: ResolveContext, file: str) -> int | None:
-    """The one piece length with which the file is shared; others are recorded as a problem."""
+    """Return the piece length with which the file is shared, or record that there are several."""
     lengths: dict[int | None, str] = {}
     for node in context.nodes.values():
         model = context.draft.scenario.nodes[node.group]
@@ -124,17 +124,17 @@ def _piece_length(context: ResolveContext, file: str) -> int | None:
         first, second = list(lengths.values())[:2]
         context.note(
             ("nodes", second),
-            f"`{first}` and `{second}` share one file with different piece lengths, and a client takes part",
-            "write the same `piece_length` in both",
+            f"`{first}` and `{second}` share a file with different piece lengths, and a client shares or gets it",
+            "write the same `piece_length` for both",
             at_value=False,
         )
     return next(iter(lengths), None)
 
 
 def check_tracker_query(context: ResolveContext, loc: KeyPath, what: str) -> None:
-    """Record that the tracker cannot be asked that, where it is not ours."""
+    """Record a question that only our own tracker answers."""
     if any(node.program is NodeProgram.OPENTRACKER for node in context.nodes.values()):
-        context.note(loc, f"opentracker does not tell {what}", "ask the peers, or take `program` out")
+        context.note(loc, f"opentracker does not report {what}", "ask the peers, or remove `program`")
 
 
 def check_timeline_programs(context: ResolveContext) -> None:
@@ -147,7 +147,7 @@ def check_timeline_programs(context: ResolveContext) -> None:
 
 
 def check_expiry(context: ResolveContext, loc: KeyPath, names: tuple[str, ...]) -> None:
-    """Record that clients which say no good-bye are not forgotten in time."""
+    """Record clients that do not expire in time, because no event stops them."""
     if context.limit >= CLIENT_EXPIRY:
         return
     for name in names:
@@ -155,15 +155,15 @@ def check_expiry(context: ResolveContext, loc: KeyPath, names: tuple[str, ...]) 
         if node.program is not NodeProgram.OURS and name not in context.leaving:
             context.note(
                 loc,
-                f"`{name}` is {PROGRAM_TITLES[node.program]}, which is forgotten {show_duration(CLIENT_EXPIRY)}"
-                " after its last word at the earliest",
-                f"let it say good-bye: `{{at: ..., stop: {name}}}`",
+                f"`{name}` is {PROGRAM_TITLES[node.program]}, which expires {format_duration(CLIENT_EXPIRY)}"
+                " after its last announce at the earliest",
+                f"stop it, so that it leaves the swarm: `{{at: ..., stop: {name}}}`",
             )
             return
 
 
 def check_console_command(context: ResolveContext, loc: KeyPath, names: tuple[str, ...], command: str) -> None:
-    """Record a command that the console of other people's programs does not have."""
+    """Record a command that the console of a foreign program does not have."""
     words = command.split()
     if not words or words[0] in {"status", "help", "quit"}:
         return

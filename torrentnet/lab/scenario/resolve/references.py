@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.scenario.language.conditions import AfterCondition, HasCondition, StateCondition
 from torrentnet.lab.scenario.language.models.timeline import LASTING_KEYS
 from torrentnet.lab.scenario.language.selectors import ALL
-from torrentnet.lab.scenario.language.units import show_duration
+from torrentnet.lab.scenario.language.units import format_duration
 from torrentnet.lab.scenario.plan import (
     AfterTrigger,
     DownTrigger,
@@ -17,7 +17,6 @@ from torrentnet.lab.scenario.plan import (
     SeedTrigger,
     UpTrigger,
 )
-from torrentnet.lab.scenario.resolve.event_refs import EventRef, find_event
 from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -28,11 +27,27 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.models.timeline import HealModel
     from torrentnet.lab.scenario.plan import Trigger
     from torrentnet.lab.scenario.resolve.context import ResolveContext
+    from torrentnet.lab.scenario.resolve.event_refs import EventRef
 
 _STATE_TRIGGERS: Final = {"up": UpTrigger, "down": DownTrigger, "seed": SeedTrigger}
 
 
-# -- when --------------------------------------------------------------------------------------------------------------
+def find_event(context: ResolveContext, loc: KeyPath, text: str) -> int | None:
+    """Return the index of the one event that ``after TEXT`` means, or record a problem and return None."""
+    found = [ref for ref in context.refs if ref.is_called(text)]
+    if len(found) == 1:
+        return found[0].index
+    if found:
+        names = " or ".join(f"`after: {ref.names[-1]}`" for ref in found[:3])
+        context.note(loc, f"`{text}` happens {len(found)} times", f"write {names}")
+    elif not any(aside[0] == "timeline" for aside in context.draft.aside):
+        texts = list(dict.fromkeys(ref.names[0] for ref in context.refs))
+        hint = did_you_mean(text, texts, "there are") if texts else "there is no timeline"
+        context.note(loc, f"the timeline has no event `{text}`", hint)
+    return None
+
+
+# -- when ------------------------------------------------------------------------------------------
 
 
 def resolve_triggers(context: ResolveContext) -> dict[int, Trigger]:
@@ -48,7 +63,7 @@ def _resolve_trigger(context: ResolveContext, loc: KeyPath, condition: Condition
     text = str(condition)
     match condition:
         case AfterCondition():
-            event = find_event(context, loc, condition.event, context.refs)
+            event = find_event(context, loc, condition.event)
             return None if event is None else AfterTrigger(text=text, delay=condition.delay, event=event)
         case HasCondition():
             nodes = context.select(condition.nodes, loc)
@@ -65,7 +80,7 @@ def _check_peers(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], 
     for name in nodes:
         node = context.nodes[name]
         if node.role is Role.TRACKER:
-            context.note(loc, "the tracker is no peer: it has no file", "name peers or their groups")
+            context.note(loc, "the tracker is not a peer: it has no file", "name peers or their groups")
             return
         if isinstance(condition, HasCondition) and node.file != condition.file:
             if condition.file in context.draft.scenario.files:
@@ -89,8 +104,9 @@ def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> 
             if not reported & set(waiting):
                 context.note(
                     (*refs[index].loc, "when"),
-                    f"`{refs[index].names[0]}` waits for itself" + (", by way of others" if len(waiting) > 1 else ""),
-                    "one event of the circle has to wait for something else",
+                    f"`{refs[index].names[0]}` waits for itself"
+                    + (" through other events" if len(waiting) > 1 else ""),
+                    "let one event of the cycle wait for something else",
                 )
             reported.update(waiting)
             return 0.0
@@ -106,18 +122,17 @@ def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> 
     for ref in refs:
         at = earliest(ref.index, ())
         if ref.index in triggers:
-            context.check_time_limit((*ref.loc, "when"), at, f"{show_duration(at)}, the earliest that it can happen,")
+            context.check_time_limit((*ref.loc, "when"), at, f"the earliest possible time, {format_duration(at)},")
             if ref.verb in LASTING_KEYS and ref.model.until is not None and ref.model.until <= at:
                 context.note(
                     (*ref.loc, "until"),
-                    f"it would end at {show_duration(ref.model.until)}, "
-                    f"and it cannot happen before {show_duration(at)}",
+                    f"it would end at {format_duration(ref.model.until)} and cannot begin before {format_duration(at)}",
                     "`until` counts from t = 0; `for` counts from the event",
                 )
     return known
 
 
-# -- heal --------------------------------------------------------------------------------------------------------------
+# -- heal ------------------------------------------------------------------------------------------
 
 
 def healed_events(context: ResolveContext, heal: EventRef, model: HealModel) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -152,17 +167,17 @@ def _note_nothing_lasting(context: ResolveContext, loc: KeyPath, text: str, name
     if not lasting:
         context.note(loc, "there is nothing to heal: no event of the timeline lasts")
     elif named:
-        hint = "`start` brings back who was ended" if named[0].verb in {"kill", "stop"} else ""
+        hint = "`start` starts a node again" if named[0].verb in {"kill", "stop"} else ""
         context.note(loc, f"`{text}` does not last: there is nothing to heal", hint)
     elif touching := _touching(context, text, lasting):
         context.note(
             loc,
-            f"`{text}` is no event: a fault is healed as a whole",
+            f"`{text}` is not an event: a fault is healed as a whole",
             "write " + " or ".join(f"`heal: {one}`" for one in touching[:3]),
         )
     else:
         texts = dict.fromkeys(ref.names[0] for ref in lasting)
-        context.note(loc, f"no event of the timeline is `{text}`", did_you_mean(text, texts, "there are"))
+        context.note(loc, f"the timeline has no event `{text}`", did_you_mean(text, texts, "there are"))
 
 
 def _touching(context: ResolveContext, name: str, lasting: Sequence[EventRef]) -> list[str]:
@@ -173,14 +188,14 @@ def _touching(context: ResolveContext, name: str, lasting: Sequence[EventRef]) -
 def _note_not_in_force(
     context: ResolveContext, loc: KeyPath, heal: EventRef, text: str, lasting: Sequence[EventRef]
 ) -> None:
-    at = show_duration(heal.at or 0.0)
+    at = format_duration(heal.at or 0.0)
     if text == ALL:
-        context.note(loc, f"nothing lasts at {at}: there is nothing to heal")
+        context.note(loc, f"there is nothing to heal at {at}: no event lasts then")
         return
     fault = lasting[-1]
     begins = fault.at or 0.0
     if fault.index > heal.index:
-        context.note(loc, f"`{text}` begins at {show_duration(begins)}, after this")
+        context.note(loc, f"`{text}` begins later, at {format_duration(begins)}")
     else:
-        end = show_duration(begins + (fault.lasts or 0.0))
-        context.note(loc, f"`{text}` has ended by itself at {end}", "heal it earlier, or let it last: `for: rest`")
+        end = format_duration(begins + (fault.lasts or 0.0))
+        context.note(loc, f"`{text}` ends by itself at {end}", "heal it earlier, or write `for: rest`")

@@ -21,7 +21,7 @@ from torrentnet.lab.scenario.language.models.timeline import (
     StopModel,
 )
 from torrentnet.lab.scenario.language.selectors import Selector
-from torrentnet.lab.scenario.language.units import show_duration
+from torrentnet.lab.scenario.language.units import format_duration
 from torrentnet.lab.scenario.plan import (
     ConsolePlan,
     HealPlan,
@@ -118,7 +118,7 @@ def _refer(context: ResolveContext, occurrence: Occurrence, index: int, lifecycl
             nodes = select(selector, (*loc, verb))
     # The file alone does not show which nodes were chosen at random.
     text = names[-1] + (f" ({', '.join(chosen)})" if chosen else "") + duration
-    moment = f"at {show_duration(at)}" if occurrence.at is not None else f"when {model.when}"
+    moment = f"at {format_duration(at)}" if occurrence.at is not None else f"when {model.when}"
     own = (model.name,) if model.name else ()
     every = dict.fromkeys((*own, *names, names[-1] + duration, *(f"{one} {moment}" for one in (*own, *names[:1]))))
     return EventRef(index, occurrence.position, model, verb, occurrence.at, lasts, nodes, override, text, tuple(every))
@@ -155,8 +155,8 @@ def _check_names(context: ResolveContext) -> None:
         if model.name is not None and seen.setdefault(model.name, position) != position:
             context.note(
                 ("timeline", position, "name"),
-                f"the name `{model.name}` is taken by timeline[{seen[model.name]}]",
-                "choose another one",
+                f"timeline[{seen[model.name]}] has the name `{model.name}` already",
+                "choose another name",
             )
 
 

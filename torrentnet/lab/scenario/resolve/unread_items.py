@@ -1,27 +1,28 @@
-"""What can still be judged of items that could not be read: the names in them.
+"""The names in items that could not be parsed.
 
-An event with a wrong time may have a wrong name too, and who mends the one should not meet the other afterwards.
+An event with a wrong time may have a wrong name too, and whoever mends the one should not meet the other afterwards.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.document import MappingNode, ScalarNode, to_plain_data
-from torrentnet.lab.scenario.language.selectors import SelectorError, parse_selector
+from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.lab.scenario.language.selectors import parse_selector
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
-_SELECTORS = {
+_SELECTORS: Final = {
     "timeline": ("kill", "stop", "pause", "restart", "start", "isolate", "node"),
     "expect": ("node", "forgets"),
     "links": ("from", "to"),
 }
-_SIDES = {"timeline": ("partition",), "links": ("between",)}
-_WAYS = {"timeline": ("partition", "isolate", "impair")}
-_FILES = ("share", "get")
+_SIDES: Final = {"timeline": ("partition",), "links": ("between",)}
+_DIRECTIONS: Final = {"timeline": ("partition", "isolate", "impair")}
+_FILES: Final = ("share", "get")
 
 
 def check_unread(context: ResolveContext) -> None:
@@ -36,7 +37,7 @@ def _check_item(context: ResolveContext, section: str, loc: KeyPath, item: Mappi
     for entry in item.entries:
         place: KeyPath = (*loc, entry.key)
         if isinstance(entry.value, MappingNode):
-            if entry.key in _WAYS.get(section, ()):
+            if entry.key in _DIRECTIONS.get(section, ()):
                 _check_item(context, "links", place, entry.value)
         elif entry.key in _SELECTORS.get(section, ()):
             _check_nodes(context, place, to_plain_data(entry.value))
@@ -48,19 +49,16 @@ def _check_item(context: ResolveContext, section: str, loc: KeyPath, item: Mappi
             else:
                 _check_nodes(context, place, sides)
         elif section == "nodes" and entry.key in _FILES and isinstance(entry.value, ScalarNode):
-            _check_file(context, place, entry.value)
-
-
-def _check_file(context: ResolveContext, loc: KeyPath, written: ScalarNode) -> None:
-    if written.text and loc not in context.draft.document.broken:
-        context.check_file(loc, written.text)
+            text = entry.value.text
+            if text and not context.draft.document.is_unresolved(place):
+                context.check_file(place, text)
 
 
 def _check_nodes(context: ResolveContext, loc: KeyPath, written: object) -> None:
-    if any(broken[: len(loc)] == loc for broken in context.draft.document.broken):
-        return  # told already, when the parameters were put in place
+    if context.draft.document.is_unresolved(loc):
+        return  # reported with the parameters
     try:
         selector = parse_selector(written)
-    except SelectorError:
-        return  # told already, when the item was read
+    except InvalidValueError:
+        return  # reported with the item
     context.select(selector, loc)

@@ -82,14 +82,14 @@ def test_a_setting_cannot_become_a_parameter_itself(scenario: Path) -> None:
         (
             {"leecher": "5"},
             [
-                f"lab.yaml:1:1: parameters: {SETS} `leecher`, which is no parameter",
+                f"lab.yaml:1:1: parameters: {SETS} `leecher`, which is not a parameter",
                 "did you mean `leechers`?",
             ],
         ),
         (
             {"colour": "red"},
             [
-                f"lab.yaml:1:1: parameters: {SETS} `colour`, which is no parameter",
+                f"lab.yaml:1:1: parameters: {SETS} `colour`, which is not a parameter",
                 "there are: `leechers`, `keepalive`, `size`, `rate`, `loss`, `command`",
             ],
         ),
@@ -104,7 +104,7 @@ def test_a_setting_cannot_become_a_parameter_itself(scenario: Path) -> None:
             {"keepalive": "5"},
             [
                 f"lab.yaml:1:27: parameters.keepalive: {SETS} `keepalive` to `5`, which is not a duration",
-                "write `5s` or `5ms`; units of a duration: `ms`, `s`, `m`, `h`",
+                "write `5s` or `5ms`; the units of a duration are `ms`, `s`, `m`, `h`",
             ],
         ),
         (
@@ -117,8 +117,8 @@ def test_a_setting_cannot_become_a_parameter_itself(scenario: Path) -> None:
         (
             {"command": "a\nb"},
             [
-                f"lab.yaml:1:81: parameters.command: {SETS} `command` to something that is no value",
-                "a short text in one line",
+                f"lab.yaml:1:81: parameters.command: {SETS} `command` to an invalid value",
+                "write one short line",
             ],
         ),
         (
@@ -126,7 +126,7 @@ def test_a_setting_cannot_become_a_parameter_itself(scenario: Path) -> None:
             {"leechers": "900"},
             [
                 "lab.yaml:8:37: nodes.leecher.count: 900 is not between 1 and 500",
-                "`leechers` is `900`, from the command line",
+                "`leechers` is `900` from the command line",
             ],
         ),
     ],
@@ -139,7 +139,7 @@ def test_a_setting_for_a_scenario_without_parameters_is_told(tmp_path: Path) -> 
     path = tmp_path / "lab.yaml"
     path.write_text("nodes: {tracker: {tracker: {}}}\n")
     assert wrong(path, leechers="5") == [
-        f"lab.yaml:1:1: parameters: {SETS} `leechers`, which is no parameter",
+        f"lab.yaml:1:1: parameters: {SETS} `leechers`, which is not a parameter",
         "this scenario has no parameters",
     ]
 

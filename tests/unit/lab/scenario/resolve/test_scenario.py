@@ -72,7 +72,7 @@ nodes:
     said = {name: options(node(plan, name)) for name in ("tracker", "seeder", "leecher", "plain")}
     assert all(said[name].pop("--seed").isdecimal() for name in said)
     assert said == {
-        "tracker": {"--keepalive": "500ms", "--timeout": "1500ms"},
+        "tracker": {"--keepalive": "500ms", "--timeout": "1.5s"},
         "seeder": {"--piece-length": "64KiB", "--upload-rate": "8mbit"},
         "leecher": {"--timeout": "3s", "--give-up": "90s", "--strategy": "swarm", "--upload-rate": "1MiB/s"},
         "plain": {},
@@ -100,7 +100,7 @@ def test_a_name_may_be_given_if_it_is_the_files(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as caught:
         load(tmp_path, HEAD, "My Lab")
     assert [(problem.path, problem.text) for problem in caught.value.problems] == [
-        ("", "`My Lab` is no name of a scenario")
+        ("", "`My Lab` cannot be the name of a scenario")
     ]
 
 

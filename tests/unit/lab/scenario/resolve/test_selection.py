@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from torrentnet.lab.scenario.language.selectors import SelectorError, parse_selector
+from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.lab.scenario.language.selectors import parse_selector
 from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector
 
 DIRECTORY = NodeDirectory(
@@ -87,5 +88,5 @@ def test_what_names_a_group_that_could_not_be_read_is_not_judged() -> None:
     directory = NodeDirectory({"seeder": ("seeder-1",)}, frozenset({"leecher"}))
     for name in ("leecher", "leecher-3", "2 of leecher"):
         assert resolve_selector(parse_selector(name), directory, 1, "") == ()
-    with pytest.raises(SelectorError):
+    with pytest.raises(InvalidValueError):
         resolve_selector(parse_selector("leechers"), directory, 1, "")

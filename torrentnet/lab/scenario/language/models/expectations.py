@@ -1,6 +1,6 @@
 """``expect:`` what must be true."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, Tag
 
@@ -22,62 +22,62 @@ from torrentnet.lab.scenario.language.models.values import (
 )
 from torrentnet.lab.scenario.plan import Severity
 
-SEVERITIES = tuple(str(level) for level in Severity)
+SEVERITIES: Final = tuple(str(level) for level in Severity)
 
 
 class ExpectationModel(StrictModel):
-    """Of whom something is expected, and by when. Without a time word: before the time limit is over."""
+    """The nodes of an expectation, and its time; without a time word it must hold before the time limit."""
 
-    node: NodeSelector = Field(description="every node that is meant must fulfil it")
-    within: Duration | None = Field(None, description="how long it may take, from t = 0 or from `after`")
+    node: NodeSelector = Field(description="the nodes; each of them must fulfil it")
+    within: Duration | None = Field(None, description="how long it may take, from t = 0 or `after` on")
     at: Time | None = Field(None, description="when it must be true, after t = 0")
     always: HoldTime | None = Field(
-        None, description="for how long it must be true without a break, from `at`, `after` or t = 0; or `rest`"
+        None, description="how long it must be true without a break, from `at`, `after` or t = 0 on; or `rest`"
     )
     after: TextLine | None = Field(None, description="the event from which time counts, as `kill seeder-1`")
     level: Annotated[str, one_of(*SEVERITIES)] | None = Field(
         None,
-        description="`warning`: it is told, and the run has not failed",
+        description="with `warning` it is reported, and the run does not fail",
         json_schema_extra={"enum": list(SEVERITIES)},
     )
-    pass_: TextLine | None = Field(None, alias="pass", description="what the report says where it holds")
-    fail: TextLine | None = Field(None, description="what the report says where it does not")
+    pass_: TextLine | None = Field(None, alias="pass", description="the sentence of the report where it holds")
+    fail: TextLine | None = Field(None, description="the sentence of the report where it does not hold")
 
 
 class HasModel(ExpectationModel):
-    """The node has the file whole, with the same SHA-256 as the source."""
+    """The node has the complete file, with the same SHA-256 as the source."""
 
     has: FileName
 
 
 class BecomesModel(ExpectationModel):
-    """The node reaches that state of the peer program."""
+    """The peer reaches that state."""
 
     becomes: Annotated[str, one_of("seed")] = Field(json_schema_extra={"enum": ["seed"]})
 
 
 class ForgetsModel(ExpectationModel):
-    """The tracker no longer knows these peers."""
+    """The tracker no longer lists these peers."""
 
     forgets: NodeSelector
 
 
 class KnowsModel(ExpectationModel):
-    """So many peers are known to the tracker."""
+    """The tracker lists so many peers."""
 
     knows: CountInterval
 
 
 class ConsoleCheckModel(ExpectationModel):
-    """What a command at the node's command line answers."""
+    """The output of a command on the node's command line."""
 
     console: Command = Field(description="the command, as `request logs`")
-    contains: TextList | None = Field(None, description="texts that the answer must hold")
-    lacks: TextList | None = Field(None, description="texts that the answer must not hold")
+    contains: TextList | None = Field(None, description="texts that the output must contain")
+    lacks: TextList | None = Field(None, description="texts that the output must not contain")
 
 
 class LogEventModel(StrictModel):
-    """Event lines of one kind. Every further key is a field of the line, with the value that it must have."""
+    """Event lines with a name. Every other key is a field of the line, with the value that it must have."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, ParameterValue]
@@ -86,31 +86,31 @@ class LogEventModel(StrictModel):
 
 
 class LogModel(ExpectationModel):
-    """The node's log holds such a line."""
+    """The node's log contains such a line."""
 
     log: Annotated[
         Annotated[TextLine, Tag("as:other")] | Annotated[LogEventModel, Tag("as:map")], discriminate_by_shape()
-    ] = Field(description="a text in a line, or an event with its fields")
-    times: CountInterval | None = Field(None, description="how many such lines; `at least 1` if left out")
+    ] = Field(description="a text in the line, or an event with its fields")
+    times: CountInterval | None = Field(None, description="how many such lines; `at least 1` by default")
 
 
-NODE_STATES = ("running", "paused", "exited")
+NODE_STATES: Final = ("running", "paused", "exited")
 
 
 class StateModel(ExpectationModel):
-    """What the engine says about the node."""
+    """The engine reports that state of the node."""
 
     state: Annotated[str, one_of(*NODE_STATES)] = Field(json_schema_extra={"enum": list(NODE_STATES)})
 
 
 class ExitModel(ExpectationModel):
-    """The node's program has ended with that status."""
+    """The node's program has ended with that exit status."""
 
-    exit: ExitStatus = Field(description="0 to 255; 137 where it was killed")
+    exit: ExitStatus = Field(description="0 to 255; 137 after a kill")
 
 
 class TrafficModel(StrictModel):
-    """How much passed through a node's network interface since the node was last started, headers included."""
+    """What a node's network interface has carried since the node's last start, headers included."""
 
     sent: ByteInterval | None = None
     received: ByteInterval | None = None
@@ -122,7 +122,7 @@ class BytesModel(ExpectationModel):
     bytes: TrafficModel
 
 
-CHECK_MODELS: dict[str, type[ExpectationModel]] = {
+CHECK_MODELS: Final[dict[str, type[ExpectationModel]]] = {
     "has": HasModel,
     "becomes": BecomesModel,
     "forgets": ForgetsModel,

@@ -1,53 +1,60 @@
-"""Which ways through the network are meant, and what is asked of them: ``links:``, ``impair``, ``isolate`` ...
+"""``links:``, and the directions and qualities of network faults.
 
-Directions are words: ``from`` somebody, ``to`` somebody, or ``between``.
+A direction is written in words: ``from`` nodes, ``to`` nodes, or ``between`` nodes.
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Final, TypeAlias
 
-from pydantic import ConfigDict, Field, JsonValue, PlainValidator, Tag, WithJsonSchema
+from pydantic import ConfigDict, Field, JsonValue, Tag, WithJsonSchema
 
+from torrentnet.lab.scenario.language.errors import InvalidValueError
 from torrentnet.lab.scenario.language.models.tags import discriminate_by_shape
 from torrentnet.lab.scenario.language.models.values import (
     RATE_SCHEMA,
     NodeSelector,
     StrictModel,
     Time,
-    invalid_value,
     text_validator,
+    value_validator,
 )
-from torrentnet.lab.scenario.language.selectors import Selector, SelectorError, parse_selector
+from torrentnet.lab.scenario.language.selectors import Selector, parse_selector
 from torrentnet.lab.scenario.language.units import SHARE_PATTERN, parse_rate, parse_share
 
-UNLIMITED = "unlimited"
-SelectorSides = tuple[Selector, ...]
-"""Two or more groups of nodes, or with ``between`` a single one: everybody in it."""
+UNLIMITED: Final = "unlimited"
+SelectorSides: TypeAlias = tuple[Selector, ...]
+"""Two or more groups of nodes; with ``between`` possibly one, for all pairs in it."""
 
 
 def _rate(text: str) -> float:
     return math.inf if text == UNLIMITED else float(parse_rate(text).bits)
 
 
-def _sides(value: object, least: int) -> SelectorSides:
-    if isinstance(value, str) and least == 1:
-        return (_side(value, None),)
+def _between_sides(value: object) -> SelectorSides:
+    if isinstance(value, str):
+        return (parse_selector(value),)
     if not isinstance(value, list) or not value:
-        example = "`[[tracker, seeder], [leecher]]`" if least > 1 else "`all` or `[seeder, leecher]`"
-        raise invalid_value("expected a list of sides" if least > 1 else "expected nodes", f"for example {example}")
-    if len(value) < least:
-        raise invalid_value("a partition has two sides or more", "for example `[[tracker, seeder], [leecher]]`")
+        raise InvalidValueError("expected nodes", "for example `all` or `[seeder, leecher]`")
     return tuple(_side(side, index) for index, side in enumerate(value))
 
 
-def _side(value: object, item: int | None) -> Selector:
+def _partition_sides(value: object) -> SelectorSides:
+    example = "for example `[[tracker, seeder], [leecher]]`"
+    if not isinstance(value, list) or not value:
+        raise InvalidValueError("expected a list of sides", example)
+    if len(value) < 2:
+        raise InvalidValueError("a partition has two sides or more", example)
+    return tuple(_side(side, index) for index, side in enumerate(value))
+
+
+def _side(value: object, index: int) -> Selector:
     try:
         return parse_selector(value)
-    except SelectorError as error:
-        raise invalid_value(error.text, error.hint, item) from None
+    except InvalidValueError as error:
+        raise InvalidValueError(error.text, error.hint, index) from None
 
 
-_SIDE = {
+_SIDE: Final[dict[str, JsonValue]] = {
     "anyOf": [
         {"type": "string", "minLength": 1},
         {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
@@ -55,13 +62,13 @@ _SIDE = {
 }
 BetweenSides = Annotated[
     SelectorSides,
-    PlainValidator(lambda value: _sides(value, 1)),
+    value_validator(_between_sides),
     WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": _SIDE, "minItems": 1}]}),
 ]
-"""``all`` and ``leecher``: between any two of them. ``[seeder, leecher]``: between nodes of different items."""
+"""``leecher``: between any two leechers. ``[seeder, leecher]``: between nodes of different items."""
 PartitionSides = Annotated[
     SelectorSides,
-    PlainValidator(lambda value: _sides(value, 2)),
+    value_validator(_partition_sides),
     WithJsonSchema({"type": "array", "items": _SIDE, "minItems": 2}),
 ]
 LinkRate = Annotated[
@@ -73,46 +80,46 @@ LinkRate = Annotated[
 Share = Annotated[
     float,
     text_validator(parse_share, "a share"),
-    WithJsonSchema({"type": "string", "pattern": SHARE_PATTERN, "examples": ["5%", "0.5%"]}),
+    WithJsonSchema({"type": "string", "pattern": f"^{SHARE_PATTERN}$", "examples": ["5%", "0.5%"]}),
 ]
 """0 to 1."""
 
 
-QUALITY_KEYS = ("rate", "uplink", "delay", "jitter", "loss", "corruption", "duplication", "reordering")
-DIRECTION_KEYS = ("from", "to", "between")
-_A_WAY: dict[str, JsonValue] = {"anyOf": [{"required": [key]} for key in DIRECTION_KEYS]}
-_A_QUALITY: dict[str, JsonValue] = {"anyOf": [{"required": [key]} for key in QUALITY_KEYS]}
+QUALITY_KEYS: Final = ("rate", "uplink", "delay", "jitter", "loss", "corruption", "duplication", "reordering")
+DIRECTION_KEYS: Final = ("from", "to", "between")
+_A_WAY: Final[dict[str, JsonValue]] = {"anyOf": [{"required": [key]} for key in DIRECTION_KEYS]}
+_A_QUALITY: Final[dict[str, JsonValue]] = {"anyOf": [{"required": [key]} for key in QUALITY_KEYS]}
 
 
 class DirectionModel(StrictModel):
-    """A direction through the network: `from`, `to` or both of them, or `between`."""
+    """A direction through the network: `from`, `to` or both, or `between`."""
 
     model_config = ConfigDict(json_schema_extra=_A_WAY)
 
     from_: NodeSelector | None = Field(
-        None, alias="from", description="what these nodes send; to everybody without `to`"
+        None, alias="from", description="what these nodes send; without `to`, to all others"
     )
-    to: NodeSelector | None = Field(None, description="what reaches these nodes; from everybody without `from`")
+    to: NodeSelector | None = Field(None, description="what these nodes receive; without `from`, from all others")
     between: BetweenSides | None = Field(
-        None, description="both directions between nodes of different items; `all`: between any two"
+        None, description="both directions between nodes of different items; `all`: between any two nodes"
     )
 
 
 class ImpairmentModel(DirectionModel):
-    """Qualities of the ways between nodes. What is left out stays as it is."""
+    """Qualities of links. A quality that is left out stays as it is."""
 
     model_config = ConfigDict(json_schema_extra={"allOf": [_A_WAY, _A_QUALITY]})
 
-    rate: LinkRate | None = Field(None, description="the most that passes, for each directed pair of nodes by itself")
+    rate: LinkRate | None = Field(None, description="the most that each link carries")
     uplink: LinkRate | None = Field(
-        None, description="the most that one of these nodes sends to all others together; goes with `from` alone"
+        None, description="the most that each of these nodes sends to all others together; needs `from` without `to`"
     )
-    delay: Time | None = Field(None, description="how much later everything arrives, one way")
-    jitter: Time | None = Field(None, description="how much the delay varies, to both sides")
-    loss: Share | None = Field(None, description="share of packets that do not arrive")
-    corruption: Share | None = Field(None, description="share of packets in which a bit is turned")
+    delay: Time | None = Field(None, description="one-way delay")
+    jitter: Time | None = Field(None, description="variation of the delay, in both directions")
+    loss: Share | None = Field(None, description="share of packets that are lost")
+    corruption: Share | None = Field(None, description="share of packets with one flipped bit")
     duplication: Share | None = Field(None, description="share of packets that arrive twice")
-    reordering: Share | None = Field(None, description="share of packets that overtake others; needs a delay")
+    reordering: Share | None = Field(None, description="share of packets that overtake others; needs a `delay`")
 
 
 LinkModel = ImpairmentModel

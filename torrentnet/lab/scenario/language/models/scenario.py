@@ -1,6 +1,6 @@
-"""A whole scenario file; the JSON Schema for editors is made from this model."""
+"""A whole scenario file; the JSON Schema for editors is generated from this model."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, Tag
 
@@ -22,25 +22,25 @@ from torrentnet.lab.scenario.language.models.values import (
 )
 from torrentnet.lab.scenario.language.units import format_duration
 
-DEFAULT_TIME_LIMIT = 60.0
-DEFAULT_SEED = 1
+DEFAULT_TIME_LIMIT: Final = 60.0
+DEFAULT_SEED: Final = 1
 
 
 class GeneratedFileModel(StrictModel):
-    """A file whose content is made from the scenario's seed."""
+    """A file whose content is generated from the scenario's seed."""
 
     size: Size = Field(description="0B makes an empty file")
-    as_: FileName | None = Field(None, alias="as", description="another file's name, under which this one goes out")
+    as_: FileName | None = Field(None, alias="as", description="another file's name, under which this file is shared")
 
 
 class SourceFileModel(StrictModel):
-    """A file that is there already."""
+    """A file that exists already."""
 
-    source: TextLine = Field(description="where it is, relative to the scenario file")
-    as_: FileName | None = Field(None, alias="as", description="another file's name, under which this one goes out")
+    source: TextLine = Field(description="its path, relative to the scenario file")
+    as_: FileName | None = Field(None, alias="as", description="another file's name, under which this file is shared")
 
 
-FILE_MODELS: dict[str, type[StrictModel]] = {"size": GeneratedFileModel, "source": SourceFileModel}
+FILE_MODELS: Final[dict[str, type[StrictModel]]] = {"size": GeneratedFileModel, "source": SourceFileModel}
 
 FileModel = Annotated[
     Annotated[GeneratedFileModel, Tag("content:size")] | Annotated[SourceFileModel, Tag("content:source")],
@@ -49,21 +49,21 @@ FileModel = Annotated[
 
 
 class ScenarioModel(StrictModel):
-    """One experiment: who is on the network, what happens when, and what must be true."""
+    """One experiment: the nodes, what happens when, and what must be true."""
 
-    name: ScenarioName | None = Field(None, description="the file's name without .yaml, which is the default")
+    name: ScenarioName | None = Field(None, description="the file's name without `.yaml`, which is the default")
     about: About = Field("", description="one sentence that says what the experiment shows")
-    seed: Seed = Field(DEFAULT_SEED, description="every random choice of the lab and of the peers follows from it")
+    seed: Seed = Field(DEFAULT_SEED, description="determines every random choice of the lab and the peers")
     time_limit: Duration = Field(
         DEFAULT_TIME_LIMIT,
-        description="past it the run is over; what has not come true has failed",
+        description="the longest time of a run; what is not true by then has failed",
         json_schema_extra={"default": format_duration(DEFAULT_TIME_LIMIT)},
     )
     parameters: dict[str, ParameterValue] = Field(
-        default_factory=dict, description="values with their defaults that the command line can set; used as `$name`"
+        default_factory=dict, description="values that the command line can set, with their defaults; used as `$name`"
     )
     files: dict[str, FileModel] = Field(default_factory=dict, description="the files that are shared, by name")
     nodes: dict[str, NodeModel] = Field(description="the tracker and the groups of peers, by name")
     links: list[LinkModel] = Field(default_factory=list, description="the state of the network at t = 0")
-    timeline: list[TimelineItem] = Field(default_factory=list, description="what happens when")
+    timeline: list[TimelineItem] = Field(default_factory=list, description="the events")
     expect: list[ExpectationItem] = Field(default_factory=list, description="what must be true")

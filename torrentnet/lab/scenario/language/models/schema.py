@@ -1,36 +1,35 @@
-"""The JSON Schema for editors, from the models that read the files.
+"""The JSON Schema for editors, generated from the models that parse the files.
 
-``python -m torrentnet.lab.scenario.language.models.schema > docs/scenario.schema.json`` writes it anew. It keeps to
-what draft-07 and
-draft 2020-12 have in common, as editors' YAML plug-ins read the former.
+``python -m torrentnet.lab.scenario.language.models.schema > docs/scenario.schema.json`` writes it. It uses only what
+draft-07 and draft 2020-12 have in common, because the YAML plug-ins of editors read the former.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import Any, Final
 
 from torrentnet.lab.scenario.language.models.scenario import ScenarioModel
 
-PARAMETER = r"\$[a-z{]"
+PARAMETER: Final = r"\$[a-z{]"
 """A text with a parameter in it."""
 
 
 def scenario_schema() -> dict[str, Any]:
-    """The schema, as JSON has it."""
+    """Return the schema as JSON data."""
     schema = _or_parameter(_without_null(ScenarioModel.model_json_schema()))
     assert isinstance(schema, dict)
     return {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "title": "torrentnet scenario"}
 
 
 def schema_text() -> str:
-    """The schema as it stands in the file."""
+    """Return the schema as the file has it."""
     return json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _without_null(part: Any) -> Any:
-    """Optional keys may be left out; they may not be empty, so ``null`` is no choice for an editor to offer."""
+    """Remove ``null``: an optional key may be left out, never empty, so that no editor should offer it."""
     if isinstance(part, list):
         return [_without_null(item) for item in part]
     if not isinstance(part, dict):
@@ -49,7 +48,7 @@ def _without_null(part: Any) -> Any:
 
 
 def _or_parameter(part: Any) -> Any:
-    """Where a number, one word of a few or a text of a certain form stands, a parameter may: ``count: $leechers``."""
+    """Allow a parameter wherever a number, one of some words or a pattern is expected: ``count: $leechers``."""
     if isinstance(part, list):
         return [_or_parameter(item) for item in part]
     if not isinstance(part, dict):

@@ -1,30 +1,30 @@
 """Items that are known by one of their keys: ``kill`` makes an event a kill, ``share`` makes a node a seeder.
 
-Each kind is a model of its own, so that it has its own further keys and the editor's schema knows them; a new verb
-is a new model and one line in its union. The tag of a kind (``verb:kill``) appears in the places that Pydantic
-reports and is taken out again by :mod:`~torrentnet.lab.scenario.language.messages`.
+Each kind has a model of its own with its own keys, which the schema for editors knows too. A new verb is a new model
+and one line in its union. The tag of a kind (``verb:kill``) appears in the places that Pydantic reports;
+:mod:`~torrentnet.lab.scenario.language.messages` removes it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Discriminator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TAGS = ("content:", "role:", "verb:", "check:", "as:")
-"""What begins a tag; no key of the language holds a colon."""
+TAGS: Final = ("content:", "role:", "verb:", "check:", "as:")
+"""Prefixes of tags; no key of the language contains a colon."""
 
 
 def is_tag(step: str | int) -> bool:
-    """Whether a step of a reported place is a tag and stands for nothing in the file."""
+    """Return whether a step of a reported place is a tag, which is not in the file."""
     return isinstance(step, str) and step.startswith(TAGS)
 
 
 def discriminate_by_shape(prefix: str = "as:") -> Discriminator:
-    """Choose between a mapping and whatever else may stand in its place: the tags are ``map`` and ``other``."""
+    """Choose between a mapping (the tag ``map``) and any other value (``other``)."""
 
     def choose(item: Any) -> str:
         return prefix + ("map" if isinstance(item, dict) else "other")
@@ -33,7 +33,7 @@ def discriminate_by_shape(prefix: str = "as:") -> Discriminator:
 
 
 def discriminate_by_key(prefix: str, keys: Iterable[str]) -> Discriminator:
-    """Choose the kind by the first of the keys that the item has."""
+    """Choose the kind by the first of these keys that the item has."""
     known = tuple(keys)
 
     def choose(item: Any) -> str | None:

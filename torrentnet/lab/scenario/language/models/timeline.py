@@ -1,6 +1,6 @@
-"""``timeline:`` what happens when."""
+"""``timeline:`` the events."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, JsonValue, Tag, WithJsonSchema
 
@@ -20,8 +20,8 @@ from torrentnet.lab.scenario.language.models.values import (
     text_validator,
 )
 
-TIME_KEYS = ("at", "when", "every")
-_ONE_TIME: dict[str, JsonValue] = {"oneOf": [{"required": [key]} for key in TIME_KEYS]}
+TIME_KEYS: Final = ("at", "when", "every")
+_ONE_TIME: Final[dict[str, JsonValue]] = {"oneOf": [{"required": [key]} for key in TIME_KEYS]}
 
 ConditionText = Annotated[
     Condition,
@@ -41,102 +41,108 @@ class EventModel(StrictModel):
 
     model_config = ConfigDict(json_schema_extra=_ONE_TIME)
 
-    at: Time | None = Field(None, description="when, after t = 0")
-    when: ConditionText | None = Field(None, description="what it waits for, as `leecher-1 has 50% of myfile.txt`")
-    every: Duration | None = Field(None, description="the time from one repetition to the next")
-    from_: Time | None = Field(None, alias="from", description="with `every`: the first time; one interval if left out")
-    until: Time | None = Field(
-        None, description="with `every`: the last time; with `at` and `when`: when it ends, after t = 0"
+    at: Time | None = Field(None, description="when it happens, after t = 0")
+    when: ConditionText | None = Field(
+        None, description="the condition that it waits for, as `leecher-1 has 50% of myfile.txt`"
     )
-    name: EventName | None = Field(None, description="a name for `after` and `heal`")
+    every: Duration | None = Field(None, description="time between repetitions")
+    from_: Time | None = Field(
+        None, alias="from", description="with `every`: the first repetition; after one interval by default"
+    )
+    until: Time | None = Field(
+        None, description="with `every`: the last repetition; with `at` and `when`: when it ends, after t = 0"
+    )
+    name: EventName | None = Field(None, description="a name to use in `after` and `heal`")
 
 
 class LastingEventModel(EventModel):
-    """An event that is undone: after `for` or at `until`, at the end of the run at the latest."""
+    """An event that is undone: after `for`, at `until`, or at the end of the run."""
 
     model_config = ConfigDict(
         json_schema_extra={**_ONE_TIME, "anyOf": [{"required": [key]} for key in ("for", "until")]}
     )
 
-    for_: LastingTime | None = Field(None, alias="for", description="how long, or `rest`")
+    for_: LastingTime | None = Field(
+        None, alias="for", description="how long it lasts, or `rest` for the rest of the run"
+    )
 
 
 class CommandEventModel(EventModel):
-    """An event that is a command in some nodes."""
+    """An event that runs a command in nodes."""
 
-    node: NodeSelector = Field(description="where")
+    node: NodeSelector = Field(description="the nodes")
 
 
 class KillModel(EventModel):
-    """End the node at once (SIGKILL); it has no time for a good-bye."""
+    """End the node at once (SIGKILL): a peer does not leave the swarm."""
 
     kill: NodeSelector
 
 
 class StopModel(EventModel):
-    """End the node in order (SIGTERM); a peer says good-bye."""
+    """End the node in order (SIGTERM): a peer leaves the swarm."""
 
     stop: NodeSelector
 
 
 class PauseModel(LastingEventModel):
-    """Freeze the node: it answers nothing and keeps its connections; it goes on after `for` or at `until`."""
+    """Freeze the node: it does not respond and keeps its connections. It resumes after `for` or at `until`."""
 
     pause: NodeSelector
 
 
 class RestartModel(EventModel):
-    """Stop the node, if it runs, and start it again; its files stay."""
+    """Stop the node, if it runs, and start it. Its files stay."""
 
     restart: NodeSelector
 
 
 class StartModel(EventModel):
-    """Start a node that was killed or stopped; its files stay."""
+    """Start a node that was killed or stopped. Its files stay."""
 
     start: NodeSelector
 
 
 class PartitionModel(LastingEventModel):
-    """Cut the network in parts: nothing passes from one side to another, silently.
+    """Cut the links between sides of the network: packets are dropped silently.
 
-    Who is on no side hears everybody.
+    A node on no side reaches all nodes.
     """
 
     partition: PartitionTarget
 
 
 class IsolateModel(LastingEventModel):
-    """Cut each of the nodes off from all others, silently."""
+    """Cut the links of each of the nodes: packets are dropped silently."""
 
     isolate: IsolationTarget
 
 
 class ImpairModel(LastingEventModel):
-    """A worse (or a better) network for some time."""
+    """Make links worse (or better) for some time."""
 
     impair: ImpairmentModel
 
 
 class HealModel(EventModel):
-    """End lasting events before their time."""
+    """Undo lasting events before their time."""
 
-    heal: TextList = Field(description="`all`, or events as they are written or by their names")
+    heal: TextList = Field(description="`all`, or events as the timeline writes them, or their names")
 
 
 class RunModel(CommandEventModel):
-    """Run a command in the node, with its shell; another status than 0 fails the run."""
+    """Run a shell command in the node; a status other than 0 fails the run."""
 
     run: TextLine
 
 
 class ConsoleModel(CommandEventModel):
-    """Type a command at the node's command line; another status than 0 fails the run."""
+    """Run a command on the node's command line; a status other than 0 fails the run."""
 
     console: Command
 
 
-EVENT_MODELS: dict[str, type[EventModel]] = {
+EVENT_MODELS: Final[dict[str, type[EventModel]]] = {
     "kill": KillModel,
     "stop": StopModel,
     "pause": PauseModel,
@@ -149,7 +155,7 @@ EVENT_MODELS: dict[str, type[EventModel]] = {
     "run": RunModel,
     "console": ConsoleModel,
 }
-LASTING_KEYS = tuple(name for name, kind in EVENT_MODELS.items() if issubclass(kind, LastingEventModel))
+LASTING_KEYS: Final = tuple(name for name, kind in EVENT_MODELS.items() if issubclass(kind, LastingEventModel))
 
 AnyEventModel = (
     KillModel

@@ -1,18 +1,19 @@
-"""The scalar types of the language, as Pydantic takes them.
+"""The types of single values of the language, as Pydantic fields.
 
-The document hands every scalar over as the text that was written. Each type here turns a text into its value or
-raises an error that carries a sentence and a hint, and tells the JSON Schema what an editor should accept.
+The document hands over every scalar as the text that was written. Each type parses a text or raises an error with a
+sentence and a hint, and tells the JSON Schema what an editor accepts.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from torrentnet.lab.scenario.language.errors import InvalidValueError
 from torrentnet.lab.scenario.language.names import (
     MAX_FILE_NAME,
     NODE_NAME,
@@ -21,13 +22,12 @@ from torrentnet.lab.scenario.language.names import (
     parse_file_name,
     parse_scenario_name,
 )
-from torrentnet.lab.scenario.language.selectors import Selector, SelectorError, parse_selector
+from torrentnet.lab.scenario.language.selectors import Selector, parse_selector
 from torrentnet.lab.scenario.language.units import (
     DURATION_PATTERN,
     RATE_PATTERN,
     SIZE_PATTERN,
     Rate,
-    UnitError,
     parse_duration,
     parse_rate,
     parse_size,
@@ -38,46 +38,51 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-INVALID_VALUE = "scenario"
-"""The type of every error that these types raise; its context holds ``text``, ``hint`` and perhaps ``item``."""
+INVALID_VALUE: Final = "scenario"
+"""Pydantic's type of the errors that these types raise; the context has ``text``, ``hint`` and ``item``."""
 
-MAX_COUNT = 500
-MAX_SEED = 2**63 - 1
-MIN_PIECE = 16 * 2**10
-MAX_PIECE = 64 * 2**20
-REST_OF_RUN = "rest"
+MAX_COUNT: Final = 500
+MAX_SEED: Final = 2**63 - 1
+MIN_PIECE: Final = 16 * 2**10
+MAX_PIECE: Final = 64 * 2**20
+REST_OF_RUN: Final = "rest"
 
 
 class StrictModel(BaseModel):
-    """What every model of the language has in common: unknown keys are errors, nothing changes after reading."""
+    """Base of the language's models: unknown keys are errors, and nothing changes after parsing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
 
 
-def invalid_value(text: str, hint: str = "", item: int | None = None) -> PydanticCustomError:
-    """The error for a value that is not what it should be."""
-    return PydanticCustomError(INVALID_VALUE, "{text}", {"text": text, "hint": hint, "item": item})
+def value_validator(parse: Callable[[object], T]) -> PlainValidator:
+    """Return a validator for a value that ``parse`` reads."""
+
+    def validate(value: object) -> T:
+        try:
+            return parse(value)
+        except InvalidValueError as error:
+            context = {"text": error.text, "hint": error.hint, "item": error.item}
+            raise PydanticCustomError(INVALID_VALUE, "{text}", context) from None
+
+    return PlainValidator(validate)
 
 
 def text_validator(parse: Callable[[str], T], what: str) -> PlainValidator:
-    """A validator that takes a text only and hands it to ``parse``."""
+    """Return a validator for a text that ``parse`` reads; ``what`` names it, with its article."""
 
-    def validate(value: object) -> T:
+    def parse_text(value: object) -> T:
         if not isinstance(value, str):
             kind = "a list" if isinstance(value, list) else "a mapping"
-            raise invalid_value(f"expected {what}, found {kind}")
-        try:
-            return parse(value)
-        except UnitError as error:
-            raise invalid_value(error.text, error.hint) from None
+            raise InvalidValueError(f"expected {what}, found {kind}")
+        return parse(value)
 
-    return PlainValidator(validate)
+    return value_validator(parse_text)
 
 
 def _positive_duration(text: str) -> float:
     seconds = parse_duration(text)
     if seconds <= 0:
-        raise UnitError(f"`{text}` is no time at all", "it must be longer than nothing")
+        raise InvalidValueError(f"`{text}` must be longer than zero")
     return seconds
 
 
@@ -88,17 +93,19 @@ def _lasting_time(text: str) -> float | str:
 def _piece_length(text: str) -> int:
     size = parse_size(text)
     if size & (size - 1) or not MIN_PIECE <= size <= MAX_PIECE:
-        raise UnitError(f"`{text}` is no piece length", "a power of two from `16KiB` to `64MiB`, such as `256KiB`")
+        raise InvalidValueError(
+            f"`{text}` is not a piece length", "write a power of two from `16KiB` to `64MiB`, such as `256KiB`"
+        )
     return size
 
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,20}", text):
-            raise UnitError(f"`{text}` is no whole number", f"write a number from {least} to {most}")
+            raise InvalidValueError(f"`{text}` is not a whole number", f"write a number from {least} to {most}")
         number = int(text)
         if not least <= number <= most:
-            raise UnitError(f"{text} is not between {least} and {most}")
+            raise InvalidValueError(f"{text} is not between {least} and {most}")
         return number
 
     return parse
@@ -106,21 +113,23 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
 
 def _flag(text: str) -> bool:
     if text not in {"true", "false"}:
-        raise UnitError(f"`{text}` is neither `true` nor `false`")
+        raise InvalidValueError(f"`{text}` is neither `true` nor `false`")
     return text == "true"
 
 
 def _hold_time(text: str) -> float | str:
     if text in {"true", "yes"}:
-        raise UnitError(f"`{text}` does not say for how long", "write `always: 10s`, or `always: rest` to the end")
+        raise InvalidValueError(
+            f"`{text}` does not say for how long", "write `always: 10s`, or `always: rest` for the rest of the run"
+        )
     return _lasting_time(text)
 
 
 def _text_line(text: str) -> str:
     if not text.strip():
-        raise UnitError("the text is empty")
+        raise InvalidValueError("the text is empty")
     if any(not char.isprintable() for char in text):
-        raise UnitError("the text must be one line", "take out line breaks and control characters")
+        raise InvalidValueError("the text must be one line", "remove line breaks and control characters")
     return text
 
 
@@ -129,8 +138,8 @@ def _command(text: str) -> str:
     try:
         shlex.split(text)
     except ValueError:
-        raise UnitError(
-            f"`{text}` has a quote that is not closed", "a name with blanks goes in quotes, on both sides"
+        raise InvalidValueError(
+            f"`{text}` has an unclosed quote", "put a quote on both sides of a name with spaces"
         ) from None
     return text
 
@@ -143,47 +152,41 @@ def _text_list(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list) or not value:
-        raise invalid_value("expected a text or a list of texts", "for example `leecher-1` or `[seeder-2, seeder-3]`")
+        raise InvalidValueError(
+            "expected a text or a list of texts", "for example `leecher-1` or `[leecher-1, leecher-2]`"
+        )
     found: list[str] = []
     for index, item in enumerate(value):
         if not isinstance(item, str):
-            raise invalid_value("expected a text", item=index)
+            raise InvalidValueError("expected a text", item=index)
         try:
             found.append(_text_line(item))
-        except UnitError as error:
-            raise invalid_value(error.text, error.hint, index if len(value) > 1 else None) from None
+        except InvalidValueError as error:
+            raise InvalidValueError(error.text, error.hint, index if len(value) > 1 else None) from None
     return tuple(found)
 
 
-def _selector(value: object) -> Selector:
-    try:
-        return parse_selector(value)
-    except SelectorError as error:
-        raise invalid_value(error.text, error.hint, error.item) from None
-
-
 def one_of(*allowed: str) -> PlainValidator:
-    """A validator for one word out of a few."""
+    """Return a validator for one of some words."""
 
     def parse(text: str) -> str:
         if text not in allowed:
             names = ", ".join(f"`{name}`" for name in allowed)
-            raise UnitError(
-                f"`{text}` is not known here", f"it can be {names}" if len(allowed) > 1 else f"it can only be {names}"
-            )
+            verb = "it can be" if len(allowed) > 1 else "it can only be"
+            raise InvalidValueError(f"`{text}` is not allowed here", f"{verb} {names}")
         return text
 
     return text_validator(parse, "a word")
 
 
-DURATION_SCHEMA = {"type": "string", "pattern": DURATION_PATTERN, "examples": ["500ms", "5s", "1m"]}
-RATE_SCHEMA = {"type": "string", "pattern": RATE_PATTERN, "examples": ["8mbit", "1MiB/s"]}
-SIZE_SCHEMA = {"type": "string", "pattern": SIZE_PATTERN, "examples": ["256KiB", "8MiB"]}
+DURATION_SCHEMA: Final = {"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["500ms", "5s", "1m"]}
+RATE_SCHEMA: Final = {"type": "string", "pattern": f"^{RATE_PATTERN}$", "examples": ["8mbit", "1MiB/s"]}
+SIZE_SCHEMA: Final = {"type": "string", "pattern": f"^{SIZE_PATTERN}$", "examples": ["256KiB", "8MiB"]}
 
 Time = Annotated[float, text_validator(parse_duration, "a time"), WithJsonSchema(DURATION_SCHEMA)]
 """Seconds after t = 0."""
 Duration = Annotated[float, text_validator(_positive_duration, "a duration"), WithJsonSchema(DURATION_SCHEMA)]
-"""Seconds, more than none."""
+"""Seconds, more than 0."""
 LastingTime = Annotated[
     float | str,
     text_validator(_lasting_time, "a duration"),
@@ -195,7 +198,7 @@ HoldTime = Annotated[
     text_validator(_hold_time, "a duration"),
     WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": REST_OF_RUN}]}),
 ]
-"""Seconds, or ``rest``: for how long something holds."""
+"""Seconds that something holds, or ``rest``."""
 Flag = Annotated[bool, text_validator(_flag, "`true` or `false`"), WithJsonSchema({"type": "boolean"})]
 EventName = Annotated[
     str,
@@ -242,10 +245,10 @@ ParameterValue = Annotated[
     text_validator(_text_line, "a text"),
     WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer"}, {"type": "boolean"}]}),
 ]
-"""A text that an editor may take for a number."""
+"""A text that may look like a number to an editor."""
 TextList = Annotated[
     tuple[str, ...],
-    PlainValidator(_text_list),
+    value_validator(_text_list),
     WithJsonSchema(
         {
             "anyOf": [
@@ -257,7 +260,7 @@ TextList = Annotated[
 ]
 NodeSelector = Annotated[
     Selector,
-    PlainValidator(_selector),
+    value_validator(parse_selector),
     WithJsonSchema(
         {
             "description": "a node, a group, a list of them, `all`, `1 of leecher` or `30% of leecher`",
