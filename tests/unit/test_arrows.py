@@ -35,13 +35,10 @@ PROGRAMS: Final = {"tracker.py": "tracker", "peer.py": "peer"}
 ARROWS_TO_REMOVE: Final[set[tuple[str, str]]] = {
     ("torrentnet.lab.engines", "torrentnet.lab.home"),
     ("torrentnet.lab.network", "torrentnet.lab.home"),
-    ("torrentnet.lab.scenario", "torrentnet.lab.home"),
     ("torrentnet.tracker.swarms", "torrentnet.tracker.journal"),
 }
 """Folder or module -> the one that it should not import."""
 CYCLES_TO_REMOVE: Final[set[str]] = {
-    "torrentnet.lab.scenario.resolve.context",
-    "torrentnet.lab.scenario.resolve.event_refs",
     "torrentnet.tracker.swarms.peer_table",
     "torrentnet.tracker.swarms.swarm",
 }

@@ -2,6 +2,8 @@
 
 The addresses of a lab are known only when its subnet has been chosen; here they are those of the first lab on a
 machine.
+
+Tested by tests/unit/lab/tools/test_explain.py.
 """
 
 from __future__ import annotations

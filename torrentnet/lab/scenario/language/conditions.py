@@ -1,4 +1,7 @@
-"""``when:`` conditions: ``leecher-1 has 50% of myfile.txt``, ``seeder-2 is up``, ``2s after kill seeder-1``."""
+"""``when:`` conditions: ``leecher-1 has 50% of myfile.txt``, ``seeder-2 is up``, ``2s after kill seeder-1``.
+
+Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A YAML file as a tree in which every key and every value has its line and column."""
+"""A YAML file as a tree in which every key and every value has its line and column.
+
+Tested by tests/unit/lab/scenario/language/test_yaml_parser.py.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Pydantic returns no model where one value is wrong. So that all problems can be reported at once, the items with wrong
 values are set aside and the rest is parsed again; what refers to an item that was set aside is then not checked.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The error of a text that is not a value of its kind."""
+"""The error of a text that is not a value of its kind.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Rules for keys that belong together, checked on the document itself.
 
 They need no valid values, so that they are reported together with the errors of single values.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
 """
 
 from __future__ import annotations

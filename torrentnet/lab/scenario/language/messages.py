@@ -2,6 +2,8 @@
 
 Pydantic says which rule a value broke and where in the data. Here that becomes a line and a column, a sentence in the
 words of the language, and a hint.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
 """
 
 from __future__ import annotations

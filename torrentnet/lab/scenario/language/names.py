@@ -1,4 +1,7 @@
-"""The names that a scenario gives: to itself, to nodes, events and files. Their uses decide what they may contain."""
+"""The names that a scenario gives: to itself, to nodes, events and files. Their uses decide what they may contain.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
+"""
 
 from __future__ import annotations
 

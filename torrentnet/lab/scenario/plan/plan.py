@@ -1,4 +1,7 @@
-"""A whole experiment."""
+"""A whole experiment.
+
+Tested by tests/unit/lab/scenario/resolve/test_programs.py.
+"""
 
 from __future__ import annotations
 

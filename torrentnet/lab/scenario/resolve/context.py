@@ -1,4 +1,7 @@
-"""What the steps of the resolution share: the draft, nodes, events and problems so far."""
+"""What the steps of the resolution share: the draft, nodes, events and problems so far.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
+"""
 
 from __future__ import annotations
 

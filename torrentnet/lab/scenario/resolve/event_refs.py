@@ -1,4 +1,7 @@
-"""Events of the timeline, as other parts of a scenario refer to them."""
+"""Events of the timeline, as other parts of a scenario refer to them.
+
+Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
+"""
 
 from __future__ import annotations
 

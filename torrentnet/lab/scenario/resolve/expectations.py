@@ -1,4 +1,7 @@
-"""The expectations: of which nodes, by when, and whether they can be met at all."""
+"""The expectations: of which nodes, by when, and whether they can be met at all.
+
+Tested by tests/unit/lab/scenario/resolve/test_checks.py.
+"""
 
 from __future__ import annotations
 

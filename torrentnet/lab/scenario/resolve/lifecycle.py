@@ -2,6 +2,8 @@
 
 An event that affects no node fails the run; what is certain before the run is reported before it. An event that waits
 for a condition may happen at any time, so that nothing is certain of the nodes that it affects.
+
+Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Files and nodes, with the command lines of their programs."""
+"""Files and nodes, with the command lines of their programs.
+
+Tested by tests/unit/lab/scenario/resolve/test_scenario.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""When the items of a timeline happen: at a time, repeatedly, or after a condition; and how long they last."""
+"""When the items of a timeline happen: at a time, repeatedly, or after a condition; and how long they last.
+
+Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""References between events: ``when: after ...`` and ``heal: ...``."""
+"""References between events: ``when: after ...`` and ``heal: ...``.
+
+Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
+"""
 
 from __future__ import annotations
 

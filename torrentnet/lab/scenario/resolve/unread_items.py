@@ -1,6 +1,8 @@
 """The names in items that could not be parsed.
 
 An event with a wrong time may have a wrong name too, and whoever mends the one should not meet the other afterwards.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
 """
 
 from __future__ import annotations

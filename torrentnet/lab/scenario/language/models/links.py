@@ -1,6 +1,8 @@
 """``links:``, and the directions and qualities of network faults.
 
 A direction is written in words: ``from`` nodes, ``to`` nodes, or ``between`` nodes.
+
+Tested by tests/unit/lab/scenario/resolve/test_links.py.
 """
 
 import math

@@ -3,6 +3,8 @@
 Each kind has a model of its own with its own keys, which the schema for editors knows too. A new verb is a new model
 and one line in its union. The tag of a kind (``verb:kill``) appears in the places that Pydantic reports;
 :mod:`~torrentnet.lab.scenario.language.messages` removes it.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
 """
 
 from __future__ import annotations

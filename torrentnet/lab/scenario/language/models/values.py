@@ -2,6 +2,8 @@
 
 The document hands over every scalar as the text that was written. Each type parses a text or raises an error with a
 sentence and a hint, and tells the JSON Schema what an editor accepts.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
 """
 
 from __future__ import annotations
