@@ -23,7 +23,7 @@ from bench.rig.watched_process import WatchedProcess
 from bench.section import CannotMeasureError
 from torrentnet.lab.engines.docker import cleanup, container_exec, images, labels
 from torrentnet.lab.engines.docker.engine import DockerEngine
-from torrentnet.lab.engines.docker.helper_containers import owner_labels
+from torrentnet.lab.engines.docker.labels import owner_labels
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError

@@ -8,8 +8,8 @@ import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
 import docker
-from torrentnet.lab.engines.docker.compose import OVERLAP
-from torrentnet.lab.engines.subnets import choose_subnet, used_subnets
+from torrentnet.lab.engines.docker.compose import OVERLAP, used_subnets
+from torrentnet.lab.engines.subnets import choose_subnet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

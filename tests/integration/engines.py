@@ -113,11 +113,11 @@ def why_missing(kind: Kind) -> str:
         # What forces one of the two ways would be an answer to another question.
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv(diagnosis.NETWORK_VARIABLE, raising=False)
-            way = diagnosis.find_network_mode(ROOT)
+            mode = diagnosis.find_network_mode(ROOT)
     except LabError as error:
         return f"needs the engine local: {error.message}"
-    if kind is LOCAL and way.network != protocol.NAMESPACES:
-        return f"needs network namespaces: {way.why}"
+    if kind is LOCAL and mode.network != protocol.NAMESPACES:
+        return f"needs network namespaces: {mode.reason}"
     return ""
 
 

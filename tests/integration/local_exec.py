@@ -13,11 +13,11 @@ from torrentnet.lab.engines.local import protocol
 
 def main(directory: str, node: str, *words: str) -> int:
     """Run the words in a node of the lab in a directory of the registry."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as keeper:
-        keeper.connect(f"{directory}/{protocol.SOCKET}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as supervisor:
+        supervisor.connect(f"{directory}/{protocol.SOCKET}")
         asked = {"do": "exec", "node": node, "argv": words, "root": False}
-        socket.send_fds(keeper, [protocol.encode(asked)], [0, 1, 2])
-        answer = protocol.decode(keeper.recv(protocol.MESSAGE_LIMIT))
+        socket.send_fds(supervisor, [protocol.encode(asked)], [0, 1, 2])
+        answer = protocol.decode(supervisor.recv(protocol.MESSAGE_LIMIT))
     if "error" in answer:
         print(answer["error"], file=sys.stderr)
     return int(answer.get("status", 1))

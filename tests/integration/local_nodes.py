@@ -20,7 +20,7 @@ from torrentnet.lab.engines.types import LabSpec, Mode, NodeSpec
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from torrentnet.lab.engines.docker.batch_exec import Result
+    from torrentnet.lab.engines.types import ExecResult
 
 
 class LocalNodes(Nodes):
@@ -49,7 +49,7 @@ class LocalNodes(Nodes):
         entry = registry.find(project)
         assert entry is not None
         self._directory = entry.path
-        self.addresses = {name: place.address for name, place in self._engine.places.items()}
+        self.addresses = {name: place.address for name, place in self._engine.locations.items()}
         for name in names:
             self._engine.start(name)
 
@@ -71,9 +71,8 @@ class LocalNodes(Nodes):
         finally:
             self._engine.resume(node)
 
-    def root(self, node: str, argv: Sequence[str], stdin: str) -> Result:
-        done = self._engine.exec_root(node, argv, stdin)
-        return done.status, done.stdout, done.stderr
+    def root(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
+        return self._engine.exec_root(node, argv, stdin)
 
     def agent(self, node: str, program: str, *arguments: object) -> Agent:
         words = ["tests.integration.local_exec", str(self._directory), node, "python3", "-c", program]

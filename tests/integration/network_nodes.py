@@ -20,14 +20,16 @@ from docker.types import IPAMConfig, IPAMPool
 
 import docker
 from torrentnet.lab.engines.docker import batch_exec, cleanup, images, labels
+from torrentnet.lab.engines.docker.compose import used_subnets
 from torrentnet.lab.engines.owner import Owner, pid_namespace
-from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet, used_subnets
+from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet
+from torrentnet.lab.engines.types import ExecResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from torrentnet.lab.engines.docker.batch_exec import BatchExec, Result
+    from torrentnet.lab.engines.types import BatchExec
 
 ROOT = Path(__file__).resolve().parents[2]
 EXEC_TIMEOUT_S = 30.0
@@ -70,7 +72,7 @@ class Nodes(ABC):
     def __init__(self, count: int) -> None:
         self.count = count
         self.addresses: dict[str, str] = {}
-        self.run_many: BatchExec | None = None
+        self.batch_exec: BatchExec | None = None
         """How scripts are run in many of them by one command, where that is possible."""
         self.seconds = 10.0
         """For a test to measure something in."""
@@ -110,7 +112,7 @@ class Nodes(ABC):
         """Freeze a node for the ``with`` block."""
 
     @abstractmethod
-    def root(self, node: str, argv: Sequence[str], stdin: str) -> Result:
+    def root(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
         """Run a command with all rights in a node's network: what the fault engine is given."""
 
     @abstractmethod
@@ -119,9 +121,9 @@ class Nodes(ABC):
 
     def show(self, node: str, script: str) -> str:
         """What a shell script run as root in a node prints."""
-        status, out, err = self.root(node, ["sh", "-s"], script)
-        assert status == 0, err
-        return out
+        result = self.root(node, ["sh", "-s"], script)
+        assert result.status == 0, result.stderr
+        return result.stdout
 
     def _started(self, node: str, process: subprocess.Popen[str]) -> Agent:
         agent = Agent(node, process)
@@ -135,7 +137,7 @@ class DockerNodes(Nodes):
     def __init__(self, count: int) -> None:
         super().__init__(count)
         self.project = f"torrentnet-calibration-{secrets.token_hex(3)}"
-        self.run_many = self.all_at_once
+        self.batch_exec = self.all_at_once
         self.client = docker.from_env()
         self._pids: dict[str, int] = {}
         self._once = threading.Lock()
@@ -204,15 +206,17 @@ class DockerNodes(Nodes):
         finally:
             self.client.api.unpause(self.container(node))
 
-    def root(self, node: str, argv: Sequence[str], stdin: str) -> Result:
+    def root(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
         return self._exec(self.container(node), argv, stdin, privileged=True)
 
-    def all_at_once(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
+    def all_at_once(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
         """Run a script in each of several nodes by one exec in the helper: what the fault engine may be given."""
         self._start_helper()
         work = {node: (self._pid(node), script) for node, script in scripts.items()}
-        result = self._exec(self.container(HELPER), batch_exec.command(), batch_exec.encode(work), privileged=False)
-        return batch_exec.decode(*result, work)
+        result = self._exec(
+            self.container(HELPER), batch_exec.command(), batch_exec.encode_jobs(work), privileged=False
+        )
+        return batch_exec.decode_results(result, work)
 
     def _pid(self, node: str) -> int:
         if node not in self._pids:
@@ -227,7 +231,7 @@ class DockerNodes(Nodes):
             self._docker_run(HELPER, "--network", "none", "--pid", "host", "--user", "0", *rights)
             self._has_helper = True
 
-    def _exec(self, container: str, argv: Sequence[str], stdin: str, *, privileged: bool) -> Result:
+    def _exec(self, container: str, argv: Sequence[str], stdin: str, *, privileged: bool) -> ExecResult:
         api = self.client.api
         ident = api.exec_create(container, list(argv), stdin=True, privileged=privileged, user="0")["Id"]
         raw: Any = api.exec_start(ident, socket=True)
@@ -247,7 +251,7 @@ class DockerNodes(Nodes):
             size = int.from_bytes(data[4:8], "big")
             streams[data[0]] += data[8 : 8 + size]
             del data[: 8 + size]
-        return api.exec_inspect(ident)["ExitCode"], streams[1].decode(), streams[2].decode()
+        return ExecResult(api.exec_inspect(ident)["ExitCode"], streams[1].decode(), streams[2].decode())
 
     def agent(self, node: str, program: str, *arguments: object) -> Agent:
         words = ["docker", "exec", "-i", self.container(node), "python3", "-c", program, *map(str, arguments)]

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.engines import Kind
-    from torrentnet.lab.engines.docker.batch_exec import Result
+    from torrentnet.lab.engines.types import ExecResult
     from torrentnet.lab.scenario.plan import Plan
 
 ASK_TRACKER = """
@@ -80,13 +80,13 @@ except OSError as error:
 
 def answers(lab: Lab, node: str, count: int = 3, wait: float = 0.5) -> int:
     """How many of so many questions the tracker answers."""
-    said = lab.exec(node, "python3", "-c", ASK_TRACKER, lab.engine.places["tracker"].address, str(count), str(wait))
+    said = lab.exec(node, "python3", "-c", ASK_TRACKER, lab.engine.locations["tracker"].address, str(count), str(wait))
     return int(said.stdout)
 
 
 def call(lab: Lab, caller: str, called: str, wait: float = 0.5) -> str:
     """What comes of a TCP connection."""
-    said = lab.exec(caller, "python3", "-c", CALL, lab.engine.places[called].address, str(wait))
+    said = lab.exec(caller, "python3", "-c", CALL, lab.engine.locations[called].address, str(wait))
     return said.stdout.strip()
 
 
@@ -155,7 +155,7 @@ def test_a_rate_limits_a_download_and_a_restarted_node_has_its_rules_again(small
 
 def test_delay_is_a_way_of_its_own_for_each_direction(small: Lab) -> None:
     if not small._find_capabilities().delay.ok:
-        pytest.skip(f"this engine cannot give delay: {small._find_capabilities().delay.why_not}")
+        pytest.skip(f"this engine cannot give delay: {small._find_capabilities().delay.reason}")
     with small.impair(from_="tracker", to="other", delay="400ms"):
         assert answers(small, "other", wait=0.2) == 0
         assert answers(small, "other", wait=2.0) == 3
@@ -202,7 +202,7 @@ def test_who_starts_behind_a_cut_is_cut_off_from_its_first_packet_on(
 ) -> None:
     run = NetnsExec.run
 
-    def busy(reach: NetnsExec, node: str, argv: Sequence[str], stdin: str) -> Result:
+    def busy(reach: NetnsExec, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
         # On a busy machine it takes so long until a node can be told anything; a peer publishes in a tenth of it.
         time.sleep(1.0)
         return run(reach, node, argv, stdin)
@@ -308,7 +308,7 @@ PLAY = """
 import sys
 from pathlib import Path
 from tests.integration.test_faults import faulty_plan
-from torrentnet.lab.engines import DEFAULT, make_engine
+from torrentnet.lab.engines.selection import DEFAULT, make_engine
 from torrentnet.lab.api import Lab
 with Lab(faulty_plan(), make_engine(DEFAULT), home=Path(sys.argv[1])) as lab:
     with lab.isolate("seeder-3"):

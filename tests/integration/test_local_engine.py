@@ -1,4 +1,4 @@
-"""What is the engine local's own: which engine is taken, what it refuses, that nothing outlives a lab, its keeper.
+"""What is the engine local's own: which engine is taken, what it refuses, that nothing outlives a lab, its supervisor.
 
 What it has in common with other engines is tested where they are: most tests here run on every engine.
 """
@@ -31,11 +31,11 @@ AT_ONCE_S = 2.0
 
 
 def processes(home: Path) -> dict[Owner, str]:
-    """The keeper of every lab of a home with all that it has started, each with its command line."""
+    """The supervisor of every lab of a home with all that it has started, each with its command line."""
     found: dict[Owner, str] = {}
     for entry in registry.labs():
-        if entry.lab is not None and Path(entry.lab.home) == home and (keeper := entry.keeper) is not None:
-            for pid in [keeper.pid, *_below(keeper.pid)]:
+        if entry.lab is not None and Path(entry.lab.home) == home and (supervisor := entry.supervisor) is not None:
+            for pid in [supervisor.pid, *_below(supervisor.pid)]:
                 started = process_start_time(pid)
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     line = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
@@ -116,20 +116,20 @@ def test_kill_9_of_the_lab_ends_the_nodes_at_once(home: Path, mode: str, engine:
 
 
 @each
-def test_the_nodes_of_a_lab_that_is_up_live_and_die_with_their_keeper(home: Path) -> None:
+def test_the_nodes_of_a_lab_that_is_up_live_and_die_with_their_supervisor(home: Path) -> None:
     assert torrentnet(home, "up", QUICK).returncode == 0
     mine = processes(home)
-    keeper = next(entry.keeper for entry in registry.labs() if entry.lab and Path(entry.lab.home) == home)
-    assert keeper is not None
+    supervisor = next(entry.supervisor for entry in registry.labs() if entry.lab and Path(entry.lab.home) == home)
+    assert supervisor is not None
     assert len(mine) >= 4
     assert all(map(is_alive, mine))
-    os.kill(keeper.pid, signal.SIGKILL)
+    os.kill(supervisor.pid, signal.SIGKILL)
     assert wait(lambda: not any(map(is_alive, mine)), AT_ONCE_S), [
         line for owner, line in mine.items() if is_alive(owner)
     ]
     answer = torrentnet(home, "status")
     assert answer.returncode == 3
-    assert "is gone: its nodes ended with the process that kept them" in answer.stderr
+    assert "is gone: its nodes ended with their supervisor" in answer.stderr
     assert torrentnet(home, "down").returncode == 0
 
 
@@ -156,7 +156,7 @@ def test_commands_in_a_node(small: Lab) -> None:
     assert small.exec("seeder-1", "sh", "-c", "echo out; echo err >&2; exit 7").output == "out\nerr"
     assert small.exec("seeder-1", "sh", "-c", "kill -9 $$").status == 137
     assert small.exec("seeder-1", "python3", "-c", "print('x' * 300000)").stdout == "x" * 300000 + "\n"
-    place = small.engine.places["leecher-1"]
+    place = small.engine.locations["leecher-1"]
     assert small.exec("seeder-1", "sha256sum", f"{place.files}/myfile.txt").status == 0
     with pytest.raises(EngineError, match=r"`sleep 60` did not end within 0.3 s"):
         small.exec("seeder-1", "sleep", "60", timeout=0.3)

@@ -68,9 +68,9 @@ def offer(nodes: Nodes) -> Capabilities:
 
 @pytest.fixture(scope="module")
 def everywhere(nodes: Nodes, offer: Capabilities) -> Iterator[NetworkController]:
-    with NetworkController(nodes.addresses, nodes.root, offer.division, run_many=nodes.run_many) as network:
+    with NetworkController(nodes.addresses, nodes.root, offer.split, batch_exec=nodes.batch_exec) as network:
         for node in nodes.addresses:
-            assert network.up(node) is None
+            assert network.node_started(node) is None
         yield network
 
 
@@ -289,7 +289,7 @@ def test_delay(
     network: NetworkController, nodes: Nodes, offer: Capabilities, table: list[tuple[str, str, str, str]]
 ) -> None:
     if not offer.delay.ok:
-        pytest.skip(f"delay: {offer.delay.why_not}")
+        pytest.skip(f"delay: {offer.delay.reason}")
     there, back = ("node-1", "node-2"), ("node-2", "node-1")
 
     def middle(port: int) -> float:
@@ -303,7 +303,7 @@ def test_delay(
         found = (middle(7400 + number) - plain) / 2
         off = found - delay
         assert abs(off) <= 0.001 + 0.02 * delay
-        what = f"delay, one way ({offer.delay.way})"
+        what = f"delay, one way ({offer.delay.means})"
         table.append((what, f"{delay * 1e3:g} ms", f"{found * 1e3:.2f} ms", f"{off * 1e3:+.2f} ms"))
 
 
@@ -323,9 +323,9 @@ def test_one_command_for_all_does_what_one_for_each_does(
     began = time.monotonic()
     done = network.clear()
     table.append((f"{len(done)} nodes healed by one command", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
-    with NetworkController(nodes.addresses, nodes.root, offer.division) as one_by_one:
+    with NetworkController(nodes.addresses, nodes.root, offer.split) as one_by_one:
         for node in names:
-            one_by_one.up(node)
+            one_by_one.node_started(node)
         ask(one_by_one, *wanted)
         assert {node: nodes.show(node, LIST_OURS) for node in names} == together
         began = time.monotonic()
@@ -358,10 +358,10 @@ def test_restart_loses_the_rules_and_up_brings_them_back(network: NetworkControl
     )
     before = nodes.show("node-2", LIST_OURS)
     assert before.count("DROP") == 2 and "bfifo" in before
-    network.away("node-2")
+    network.node_unreachable("node-2")
     nodes.restart("node-2")
     assert nodes.show("node-2", LIST_OURS) == ""
-    done = network.up("node-2")
+    done = network.node_started("node-2")
     assert done is not None and not done.problem
     assert sorted(nodes.show("node-2", LIST_OURS).splitlines()) == sorted(before.splitlines())
 
@@ -371,11 +371,11 @@ def test_what_an_earlier_lab_left_is_replaced_and_removed(
 ) -> None:
     pair = ("node-1", "node-2")
     ask(network, patch(LinkQualities(rate=3e6, loss=0.5), *ALL_WAYS))
-    with NetworkController(nodes.addresses, nodes.root, offer.division) as other:
+    with NetworkController(nodes.addresses, nodes.root, offer.split) as other:
         state, _ = NetworkState().add(patch(LinkQualities(rate=1e6, loss=0.1), pair))
         other.apply(state)
         for node in THREE:
-            done = other.up(node, fresh=False)
+            done = other.node_started(node, fresh=False)
             assert done is not None and not done.problem
         ours = {node: nodes.show(node, LIST_OURS) for node in THREE}
         assert ours["node-3"] == ""

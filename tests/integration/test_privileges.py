@@ -26,7 +26,7 @@ def test_nodes_have_no_privilege(small: Lab) -> None:
 @on(LOCAL)
 def test_a_node_with_namespaces_can_change_nothing_of_the_machine(small: Lab) -> None:
     engine = small.engine
-    assert engine.places["seeder-1"].data == "/data"
+    assert engine.locations["seeder-1"].data == "/data"
     assert small.exec("seeder-1", "pwd").output == "/data"
     assert small.exec("seeder-1", "hostname").output == "seeder-1"
     assert "Read-only file system" in small.exec("seeder-1", "touch", f"{ROOT}/not-here").output
@@ -45,4 +45,4 @@ def test_a_node_with_namespaces_can_change_nothing_of_the_machine(small: Lab) ->
         assert int(fields[which], 16) & ~0b110 == 0, which
     # As root, with all rights, in the node's own network and nowhere else.
     as_root = engine.exec_root("seeder-1", ["sh", "-s"], "ip -o -4 address show dev eth0; cat >&2", timeout=5)
-    assert engine.places["seeder-1"].address in as_root.stdout
+    assert engine.locations["seeder-1"].address in as_root.stdout

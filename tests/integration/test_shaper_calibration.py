@@ -86,9 +86,9 @@ print(json.dumps([status, error.getvalue()]))
 def nodes(engine: Kind) -> Iterator[Nodes]:
     kind = DockerNodes if engine is DOCKER else LocalNodes
     with kind(3) as made:
-        status, _, error = made.root(RECEIVER, rules.PROBE, "")
-        if status:
-            pytest.skip(f"delay in user space: {error.strip()}")
+        probed = made.root(RECEIVER, rules.PROBE, "")
+        if probed.status:
+            pytest.skip(f"delay in user space: {probed.stderr.strip()}")
         yield made
 
 
@@ -125,7 +125,7 @@ class Shaper:
         return lines[0], {names[line["number"]]: line for line in lines[1:]}
 
     def exit_status(self) -> int:
-        return self._nodes.root(RECEIVER, rules.STATUS, "")[0]
+        return self._nodes.root(RECEIVER, rules.STATUS, "").status
 
     def kill(self) -> None:
         """As if it had crashed."""
@@ -261,9 +261,11 @@ def test_without_the_shaper_its_packets_are_lost_and_the_lab_can_see_it(nodes: N
 
 def test_a_wrong_state_changes_nothing(nodes: Nodes, shaper: Shaper) -> None:
     shaper.apply({"node-2": "delay=5ms"})
-    status, _, error = nodes.root(RECEIVER, rules.APPLY, "queue 1 delay=5ms\nqueue 2 delay=5\n")
-    assert status == 2
-    assert error.strip() == "shaper: error: line 2: delay=5: a duration has its unit (us, ms, s), as in delay=20ms"
+    result = nodes.root(RECEIVER, rules.APPLY, "queue 1 delay=5ms\nqueue 2 delay=5\n")
+    assert result.status == 2
+    assert (
+        result.stderr.strip() == "shaper: error: line 2: delay=5: a duration has its unit (us, ms, s), as in delay=20ms"
+    )
     assert shaper.status()[1].keys() == {"node-2"}
 
 

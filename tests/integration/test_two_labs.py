@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.integration.engines import DOCKER, on, on_all
 from tests.integration.helpers import SCENARIOS
 from torrentnet.lab.api import Lab
-from torrentnet.lab.engines import subnets
+from torrentnet.lab.engines.docker import compose
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.verdict.outcome import Verdict
 
@@ -34,7 +34,7 @@ def test_two_labs_do_not_meet(home: Path, engine: Kind) -> None:
     with Lab(plan, engine.make(), home=home) as one, Lab(plan, engine.make(), home=home) as two:
         assert one.project != two.project
         assert one.directory != two.directory
-        here, there = one.engine.places["seeder"].address, two.engine.places["seeder"].address
+        here, there = one.engine.locations["seeder"].address, two.engine.locations["seeder"].address
         assert here.rsplit(".", 1)[0] != there.rsplit(".", 1)[0]
         assert one.exec("tracker", "python3", "-c", KNOCK, here).status == 0
         # On the loopback interface a lab can reach the other's address; nobody tells it of that address.
@@ -50,13 +50,13 @@ def test_a_subnet_that_another_lab_takes_first_is_given_up(
 ) -> None:
     plan = load_plan(SCENARIOS / "quick.yaml")
     with Lab(plan, engine.make(), home=home) as one:
-        taken = subnets.used_subnets
+        taken = compose.used_subnets
 
         def looked_too_early(client: docker.DockerClient) -> list[IPv4Network]:
-            mine = IPv4Network(f"{one.engine.places['tracker'].address}/24", strict=False)
+            mine = IPv4Network(f"{one.engine.locations['tracker'].address}/24", strict=False)
             return [subnet for subnet in taken(client) if subnet != mine]
 
-        monkeypatch.setattr(subnets, "used_subnets", looked_too_early)
+        monkeypatch.setattr(compose, "used_subnets", looked_too_early)
         with Lab(plan, engine.make(), home=home) as two:
-            assert one.engine.places["tracker"].address != two.engine.places["tracker"].address
+            assert one.engine.locations["tracker"].address != two.engine.locations["tracker"].address
             assert two.play().verdict is Verdict.PASS

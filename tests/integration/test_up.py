@@ -20,7 +20,7 @@ from bench.rig.network import make_network
 from tests.integration.engines import DOCKER, on, on_all
 from tests.integration.helpers import END_S, SCENARIOS, Running, command, compose, environment, torrentnet
 from torrentnet.lab.engines.docker import cleanup, labels
-from torrentnet.lab.engines.docker.helper_containers import owner_labels
+from torrentnet.lab.engines.docker.labels import owner_labels
 from torrentnet.lab.engines.types import Mode
 
 if TYPE_CHECKING:

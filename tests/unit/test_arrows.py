@@ -33,8 +33,6 @@ PROGRAMS: Final = {"tracker.py": "tracker", "peer.py": "peer"}
 # -- the exceptions ----------------------------------------------------------------------------------
 
 ARROWS_TO_REMOVE: Final[set[tuple[str, str]]] = {
-    ("torrentnet.lab.engines", "torrentnet.lab.home"),
-    ("torrentnet.lab.network", "torrentnet.lab.home"),
     ("torrentnet.tracker.swarms", "torrentnet.tracker.journal"),
 }
 """Folder or module -> the one that it should not import."""

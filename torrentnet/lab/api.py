@@ -17,7 +17,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines import DEFAULT, make_engine, require_engine
+from torrentnet.lab.engines.selection import DEFAULT, make_engine, require_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.home.cleanup import take_down_running_lab
@@ -158,7 +158,7 @@ class Lab(LabLifecycle):
             timeline=timeline,
             error=error,
             environment=environment,
-            addresses={name: location.address for name, location in self.engine.places.items()},
+            addresses={name: location.address for name, location in self.engine.locations.items()},
             hashes=self.hashes,
             last_lines={node: lines for node in nodes if (lines := self.nodes.last_lines(node))},
         )

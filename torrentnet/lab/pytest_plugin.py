@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def torrentnet_engine() -> str | Engine:
     """What runs the nodes of this test's labs; override it to name another."""
-    from torrentnet.lab.engines import DEFAULT
+    from torrentnet.lab.engines.selection import DEFAULT
 
     return DEFAULT
 

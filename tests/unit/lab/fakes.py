@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torrentnet.lab.engines.types import ProgressCallback
+    from torrentnet.lab.engines.types import ProgressCallback, RemovedLab
     from torrentnet.lab.scenario.plan import Timing
 
 EPOCH = 1_000_000.0
@@ -126,7 +126,7 @@ class SameThread(Executor):
 
 
 class FakeEngine(Engine):
-    """Keeps the nodes' states, and says what a test tells it to."""
+    """Keeps the nodes' states, and returns what a test sets."""
 
     name = "fake"
 
@@ -147,18 +147,18 @@ class FakeEngine(Engine):
 
     def check(self) -> None: ...
 
-    def examine(self) -> list[Finding]:
+    def diagnose(self) -> list[Finding]:
         return []
 
-    def sweep(self) -> list[str]:
+    def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
         return []
 
-    def prepare(self, say: ProgressCallback) -> None: ...
+    def prepare(self, progress: ProgressCallback) -> None: ...
 
     def environment(self) -> dict[str, str]:
         return {"engine": "fake"}
 
-    def create(self, spec: LabSpec, say: ProgressCallback) -> None: ...
+    def create(self, spec: LabSpec, progress: ProgressCallback) -> None: ...
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None: ...
 
@@ -166,18 +166,18 @@ class FakeEngine(Engine):
 
     def unwatch(self) -> None: ...
 
-    def destroy(self, say: ProgressCallback) -> None: ...
+    def destroy(self, progress: ProgressCallback) -> None: ...
 
     def close(self) -> None: ...
 
     @property
-    def places(self) -> Mapping[str, NodeLocation]:
+    def locations(self) -> Mapping[str, NodeLocation]:
         return {node: NodeLocation(f"198.18.0.{index}", "/files", "/data") for index, node in enumerate(self.states, 2)}
 
     def state(self, node: str) -> NodeState:
         return self.states[node]
 
-    def life(self, node: str) -> str:
+    def incarnation(self, node: str) -> str:
         return self.lives.get(node, "")
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
@@ -208,7 +208,7 @@ class FakeEngine(Engine):
     def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
         return list(nodes)
 
-    def look(self, node: str, words: str) -> str:
+    def console_hint(self, node: str, words: str) -> str:
         return f"look {node} {words}"
 
     def _do(self, verb: str, node: str, status: NodeStatus, code: int | None = None) -> None:

@@ -34,7 +34,7 @@ class StubEngine(FakeEngine):
         self._on_line: Callable[[LogLine], None] | None = None
         self._on_state: Callable[[StateChange], None] | None = None
 
-    def create(self, spec: LabSpec, say: ProgressCallback) -> None:
+    def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
         self._roles = {node.name: node.role for node in spec.nodes}
         self.states = dict.fromkeys(self._roles, NodeState(NodeStatus.CREATED))
 
@@ -59,7 +59,7 @@ class StubEngine(FakeEngine):
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         return ExecResult(0, f"{' '.join(argv)} in {node}\n", "")
 
-    def destroy(self, say: ProgressCallback) -> None:
+    def destroy(self, progress: ProgressCallback) -> None:
         self.done.append("destroy")
 
     def close(self) -> None:

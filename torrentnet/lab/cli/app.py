@@ -15,7 +15,7 @@ from torrentnet import __version__
 from torrentnet.lab.cli import init_command, live_commands, offline_commands, run_commands, sweep_command
 from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import printable
-from torrentnet.lab.engines import DEFAULT, ENVIRONMENT, NAMES
+from torrentnet.lab.engines.selection import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_INTERRUPTED, LabError, ScenarioError
 from torrentnet.lab.installation import require_one_version

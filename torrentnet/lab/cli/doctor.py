@@ -13,7 +13,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines import AUTO, NAMES, EngineChoice, choose_engine, make_engine
+from torrentnet.lab.engines.selection import AUTO, NAMES, EngineChoice, choose_engine, make_engine
 from torrentnet.lab.engines.types import Finding
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.network import capabilities
@@ -41,13 +41,13 @@ def diagnose(engine_name: str) -> tuple[list[Finding], list[Finding]]:
         for name in NAMES:
             if engine_name == AUTO and name != choice.engine.name:
                 with contextlib.closing(make_engine(name)) as other:
-                    others += [replace(row, optional=True) for row in other.examine()]
+                    others += [replace(row, optional=True) for row in other.diagnose()]
     return rows, others
 
 
 def collect_findings(engine: Engine) -> list[Finding]:
     """Return the findings of Python, the libraries, the machine, the engine and its network."""
-    rows = [_check_python(), _check_libraries(), _describe_machine(), *engine.examine()]
+    rows = [_check_python(), _check_libraries(), _describe_machine(), *engine.diagnose()]
     if all(row.ok or row.optional for row in rows):
         rows += capabilities.findings(engine)
     return rows

@@ -20,7 +20,7 @@ from rich.console import Console
 from torrentnet.lab.cli.output import print_json, print_table
 from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, rule_lines, show_live
-from torrentnet.lab.engines import make_engine
+from torrentnet.lab.engines.selection import make_engine
 from torrentnet.lab.errors import EXIT_OK, EngineError, UsageError
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.installation import typed_command
@@ -60,7 +60,7 @@ def logs(nodes: Sequence[str], *, follow: bool, as_json: bool) -> int:
         for node in nodes:
             _require_node(engine, node)
         if as_json:
-            return _print_logs_json(running, engine, nodes or sorted(engine.places, key=natural_key))
+            return _print_logs_json(running, engine, nodes or sorted(engine.locations, key=natural_key))
         argv = engine.logs_command(nodes, follow=follow)
     return _replace_process(argv)
 
@@ -105,10 +105,12 @@ def _adopt_running_lab() -> tuple[lab_store.RunningLab, Engine]:
 
 
 def _require_node(engine: Engine, node: str) -> None:
-    if node not in engine.places:
-        close = difflib.get_close_matches(node, engine.places, 1)
+    if node not in engine.locations:
+        close = difflib.get_close_matches(node, engine.locations, 1)
         meant = f"did you mean `{close[0]}`? " if close else ""
-        raise UsageError(f"there is no node `{node}`", hint=f"{meant}the nodes are: {', '.join(sorted(engine.places))}")
+        raise UsageError(
+            f"there is no node `{node}`", hint=f"{meant}the nodes are: {', '.join(sorted(engine.locations))}"
+        )
 
 
 def _print_logs_json(running: lab_store.RunningLab, engine: Engine, nodes: Sequence[str]) -> int:

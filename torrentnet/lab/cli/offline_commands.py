@@ -17,7 +17,7 @@ from rich.text import Text
 from torrentnet.lab.cli.doctor import diagnose
 from torrentnet.lab.cli.output import open_view, print_json, print_table
 from torrentnet.lab.cli.progress import ProgressView, printable
-from torrentnet.lab.engines import make_engine
+from torrentnet.lab.engines.selection import make_engine
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, ScenarioError
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
@@ -99,7 +99,7 @@ def _capability_split(plan: Plan, engine_name: str) -> tuple[CapabilitySplit | N
             found.require(qualities)
         except EngineError as error:
             return None, f"{error.message}\nThe commands are those of a kernel that can do all of it (netem)."
-    return found.division, ""
+    return found.split, ""
 
 
 def doctor(engine_name: str, *, as_json: bool) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.api import Lab
 from torrentnet.lab.cli.output import open_view, print_json
-from torrentnet.lab.engines import choose_engine, make_engine, preload_engines, require_engine
+from torrentnet.lab.engines.selection import choose_engine, make_engine, preload_engines, require_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_OK, LabError
 from torrentnet.lab.home.cleanup import remove_orphans, take_down, take_down_running_lab
@@ -83,7 +83,7 @@ def _print_next_steps(lab: Lab, print_line: Callable[[str], None]) -> None:
     leecher = next((node.name for node in reversed(lab.plan.nodes) if node.role is Role.GET), names[-1])
     file = lab.plan.files[0].name if lab.plan.files else "NAME"
     compose = compose_command(lab.home, lab.project) if lab.engine.has_compose else ""
-    look = [lab.engine.look("tracker", words) for words in ("request logs", f"file_logs {shlex.quote(file)}")]
+    look = [lab.engine.console_hint("tracker", words) for words in ("request logs", f"file_logs {shlex.quote(file)}")]
     look = [command.replace("docker compose", compose, 1) if compose else command for command in look]
     steps = (
         (f"{compose} ps" if compose else typed_command("status"), "its nodes"),

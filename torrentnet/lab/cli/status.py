@@ -82,7 +82,7 @@ class LabMonitor:
         self.running = running
         self._engine = engine
         self._home = home
-        self._nodes = sorted(engine.places, key=natural_key)
+        self._nodes = sorted(engine.locations, key=natural_key)
         self._rules: dict[str, str] = {}
         self._checked: dict[str, tuple[int, NodeState]] = {}
         """The starts and states for which :meth:`restore_rules` has checked each node."""
@@ -130,7 +130,7 @@ class LabMonitor:
         have, pieces = (0, 0) if node == TRACKER else (snapshot.have, snapshot.pieces)
         return NodeRow(
             node=node,
-            address=self._engine.places[node].address,
+            address=self._engine.locations[node].address,
             state=str(snapshot.state),
             doing=snapshot.doing if alive else "",
             have=have,

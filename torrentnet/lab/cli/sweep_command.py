@@ -13,7 +13,7 @@ from rich.console import Console
 
 from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import ProgressView
-from torrentnet.lab.engines import choose_engine, preload_engines
+from torrentnet.lab.engines.selection import choose_engine, preload_engines
 from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from torrentnet.lab.paths import lab_home, relative_to_home, scenarios_folder
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler

@@ -1,4 +1,4 @@
-"""Commands that the lab runs on the host, so that none of them outlives it."""
+"""Commands that the lab runs on the host, none of which outlives the lab."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import EngineError
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-LINES_KEPT = 40
-"""Of a command's output, for the message when it fails."""
-LINE_LIMIT = 10_000
-TERM_GRACE = 10.0
+LINES_KEPT: Final = 40
+"""Last lines of a command's output, for the message when it fails."""
+LINE_LIMIT: Final = 10_000
+TERM_GRACE: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class ChildResult:
-    """How a command ended."""
+    """Exit status and output of a command."""
 
     status: int
     stdout: str
@@ -34,7 +34,7 @@ class ChildResult:
 
 
 def _discard(line: str) -> None:
-    """The default for who does not listen."""
+    """Ignore a line."""
 
 
 def run_child(
@@ -45,13 +45,12 @@ def run_child(
     on_line: Callable[[str], None] = _discard,
     keep_stdout: bool = False,
 ) -> ChildResult:
-    """Run a command to its end, handing on each line as it comes.
+    """Run a command to its end and pass each line to ``on_line`` as it arrives.
 
-    The command is in a session of its own: a Ctrl-C at the terminal reaches the lab alone, which then ends the command
-    and everything that it started before the exception goes on. Should the lab itself be killed, the kernel ends
-    the command (where the machine has setpriv). ``keep_stdout`` keeps standard output apart and whole;
-    else both outputs are one stream.
-    Raises EngineError where the command cannot be started.
+    The command gets a session of its own: Ctrl-C at the terminal reaches the lab only, which then ends the command
+    and everything that it started before the exception propagates. If the lab itself is killed, the kernel ends the
+    command (where the machine has setpriv). ``keep_stdout`` keeps standard output separate and whole; else both
+    outputs are one stream. Raises EngineError where the command cannot be started.
     """
     guard = [] if shutil.which("setpriv") is None else ["setpriv", "--pdeathsig", "TERM"]
     try:
@@ -71,14 +70,14 @@ def run_child(
         raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error
     tail: deque[str] = deque(maxlen=LINES_KEPT)
     stream = process.stderr if keep_stdout else process.stdout
-    # Leaving the outer block waits for the command, so that it must have been ended before.
+    # Leaving the outer block waits for the command, so it must have been ended before.
     with process:
         try:
             assert stream is not None
             while line := stream.readline(LINE_LIMIT):
                 tail.append(line.rstrip("\n"))
                 on_line(tail[-1])
-            # Short by contract (a name); it waits in the pipe until the other stream has ended.
+            # Short by contract (a name): it fits in the pipe until the other stream has ended.
             stdout = process.stdout.read() if keep_stdout and process.stdout else ""
             status = process.wait()
         except BaseException:
@@ -88,7 +87,7 @@ def run_child(
 
 
 def terminate_group(process: subprocess.Popen[str]) -> None:
-    """End a command and what it started: politely first, so that it cleans up after itself."""
+    """End a command and what it started: with SIGTERM, so that it cleans up, and with SIGKILL after a grace."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:
@@ -97,3 +96,14 @@ def terminate_group(process: subprocess.Popen[str]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def command_output(*argv: str, timeout: float = 20.0) -> str:
+    """Return what a short command prints, without blanks around it; empty where it fails or is not installed."""
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

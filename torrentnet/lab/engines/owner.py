@@ -1,36 +1,38 @@
-"""Who made a lab, and whether that process still lives.
+"""The process that made a lab, and whether it is still alive.
 
-A lab's owner is written on everything that it makes: ``<boot id>:<pid>:<start time>``. A pid alone is used again by
-the next process; with the time at which the process started (clock ticks since boot, field 22 of ``/proc/<pid>/stat``,
-see proc(5)) and the id of the boot it names one process for ever.
+Everything that a lab creates carries its owner: ``<boot id>:<pid>:<start time>``. A process id alone is used again by a
+later process; together with the process's start time (clock ticks since boot, field 22 of ``/proc/<pid>/stat``, see
+proc(5)) and the id of the boot it identifies one process for ever.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-NO_BOOT_ID = "unknown"
+from torrentnet.lab.engines.child_process import command_output
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+NO_BOOT_ID: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """One process, named so that no later one is mistaken for it."""
+    """A process, identified so that no later one is mistaken for it."""
 
     boot: str
     pid: int
     started: str
-    """Clock ticks since boot on Linux; elsewhere what ``ps`` says, without blanks."""
+    """Clock ticks since boot on Linux; elsewhere the time that ``ps`` prints, without blanks."""
 
     def __str__(self) -> str:
         return f"{self.boot}:{self.pid}:{self.started}"
 
     @classmethod
     def parse(cls, text: str) -> Owner | None:
-        """The owner that ``str`` wrote, or None where the text is no such thing."""
+        """Return the owner that ``str`` wrote; None for any other text."""
         boot, _, rest = text.partition(":")
         pid, _, started = rest.partition(":")
         if not boot or not started or not (pid.isascii() and pid.isdigit()) or ":" in started:
@@ -39,13 +41,13 @@ class Owner:
 
     @classmethod
     def myself(cls) -> Owner:
-        """This process."""
+        """Return this process."""
         pid = os.getpid()
         return cls(boot_id(), pid, process_start_time(pid) or "0")
 
 
 def boot_id() -> str:
-    """The kernel's id of this boot, or ``unknown`` where it gives none."""
+    """Return the kernel's id of this boot; ``unknown`` where it has none."""
     try:
         return BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
@@ -53,7 +55,7 @@ def boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """Names the set of processes that this one can see: a pid of another set says nothing here."""
+    """Return the name of this process's pid namespace, in which its process ids are valid."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -61,9 +63,10 @@ def pid_namespace() -> str:
 
 
 def parse_start_time(stat: str) -> str | None:
-    """The start time in a ``/proc/<pid>/stat``; None for a process that has ended and was not yet waited for.
+    """Return the start time in the text of ``/proc/<pid>/stat``; None for a zombie.
 
-    The command's name stands in parentheses and may itself hold blanks and parentheses: fields count from the last one.
+    The command's name is in parentheses and may itself contain blanks and parentheses, so fields are counted from the
+    last parenthesis.
     """
     fields = stat.rpartition(")")[2].split()
     if len(fields) < 20 or fields[0] in {"Z", "X"}:
@@ -72,16 +75,15 @@ def parse_start_time(stat: str) -> str | None:
 
 
 def process_start_time(pid: int) -> str | None:
-    """When a process started; None where there is no such process."""
+    """Return when a process started; None where there is no such process."""
     if Path("/proc/self/stat").exists():
         try:
             return parse_start_time(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return None
-    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return answer.stdout.strip().replace(" ", "_").replace(":", ".") or None
+    return command_output("ps", "-o", "lstart=", "-p", str(pid)).replace(" ", "_").replace(":", ".") or None
 
 
 def is_alive(owner: Owner) -> bool:
-    """Whether that very process still runs in this boot."""
+    """Return whether this very process still runs, in this boot."""
     return owner.boot == boot_id() and process_start_time(owner.pid) == owner.started

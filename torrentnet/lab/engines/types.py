@@ -1,11 +1,14 @@
-"""What a lab and its engine tell each other: what is to be made, where it lives, how it fares and what it says."""
+"""The values that pass between a lab and its engine.
+
+Tested by tests/unit/lab/engines/docker/test_batch_exec.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
 
@@ -14,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Mode(StrEnum):
-    """Whether a lab goes away with the command that made it."""
+    """Whether a lab outlives the command that made it."""
 
     RUN = "run"
     UP = "up"
 
 
 class NodeStatus(StrEnum):
-    """How a node lives. The scenario language knows RUNNING, PAUSED and EXITED."""
+    """Whether a node's program runs. Scenarios name RUNNING, PAUSED and EXITED."""
 
     CREATED = "created"
     RUNNING = "running"
@@ -30,9 +33,12 @@ class NodeStatus(StrEnum):
     GONE = "gone"
 
 
+ALIVE = (NodeStatus.RUNNING, NodeStatus.PAUSED)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node's status, and its program's exit status once it has one."""
+    """A node's status, and the exit status of its program once it has exited."""
 
     status: NodeStatus
     exit_code: int | None = None
@@ -43,58 +49,58 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class NodeLocation:
-    """Where a node lives, as the node itself sees it."""
+    """Address and directories of a node, as its own program sees them."""
 
     address: str
-    """Its IPv4 address."""
+    """IPv4 address."""
     files: str
-    """The directory with the files that the lab has made; read-only."""
+    """Directory with the files that the lab made; read-only."""
     data: str
     """The node's own directory; it outlives the node's program."""
 
 
 CommandLineBuilder = Callable[[Mapping[str, NodeLocation]], Mapping[str, tuple[str, ...]]]
-"""Gives the command line of every node once all places are known."""
+"""Returns the command line of each node; called once all locations are known."""
 
 ProgressCallback = Callable[[str], None]
-"""Tells the person one line about work that takes a while."""
+"""Shows the user one line about work that takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A node to make."""
+    """A node to create."""
 
     name: str
     role: str
     """``tracker``, ``share`` or ``get``."""
     wants_files: bool
-    """Whether it sees the lab's files."""
+    """Whether the node sees the lab's files."""
     disk: int | None = None
-    """Bytes of the node's own directory, which then is in memory and empty at each start; None for an ordinary one."""
+    """Size in bytes of the node's directory, then in memory and empty at each start; None: an unlimited directory."""
     wants_torrents: bool = False
-    """Whether it sees the lab's .torrents; whoever sees the files does anyway."""
+    """Whether the node sees the lab's .torrent files. A node that sees the files sees these too."""
     program: str = ""
-    """Whose program it runs, where it is not ours: ``aria2``."""
+    """Name of the program of others that the node runs (``aria2``); empty for our own."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabSpec:
-    """A lab to make."""
+    """A lab to create."""
 
     project: str
-    """Unique on the machine; everything of the lab carries it."""
+    """Unique on the machine; everything that belongs to the lab carries it."""
     scenario: str
     mode: Mode
     home: Path
-    """The directory whose lab this is: where ``.env`` and the state of ``up`` are kept."""
+    """Directory that holds ``.env`` and the state of ``up``."""
     files: Path
-    """The directory with the lab's files."""
+    """Directory with the lab's files."""
     record: Path
-    """The run's directory: what the engine was told is written down here."""
+    """The run's directory; the engine writes what it created into it."""
     nodes: tuple[NodeSpec, ...]
     commands: CommandLineBuilder
     gate: str = ""
-    """What programs wait for before they begin (``TORRENTNET_GATE``), where rules are to be in force first."""
+    """Value of ``TORRENTNET_GATE`` where programs must wait for their network's rules; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A node that began or ceased to live."""
+    """A node that has started, exited, paused or resumed."""
 
     node: str
     time: float
@@ -119,7 +125,7 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class ExecResult:
-    """How a command in a node ended."""
+    """Exit status and output of a command in a node."""
 
     status: int
     stdout: str
@@ -127,8 +133,16 @@ class ExecResult:
 
     @property
     def output(self) -> str:
-        """What a person at a terminal would have seen, without the last newline."""
+        """Both outputs, without the trailing newlines."""
         return (self.stdout + self.stderr).rstrip("\n")
+
+
+class BatchExec(Protocol):
+    """Runs one shell script in each of several nodes, as root in the node's network namespace."""
+
+    def __call__(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
+        """Return the result of each node's script, by node. Raises LabError where none could be run."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +157,17 @@ class Finding:
     """Whether most labs can do without it."""
 
 
+@dataclass(frozen=True, slots=True)
+class RemovedLab:
+    """A lab of a dead owner that an engine has removed."""
+
+    project: str
+    home: Path | None = None
+    """Its home directory; None where the engine does not know that it is on this machine."""
+
+
 class NothingChangedError(LabError):
-    """A verb that had nothing to do: the node was in that state already, or not in one that the verb needs."""
+    """A verb that had no effect on a node in this state."""
 
     def __init__(self, verb: str, node: str, state: NodeState) -> None:
         super().__init__(
@@ -155,10 +178,7 @@ class NothingChangedError(LabError):
 
 
 class NetworkUnavailableError(EngineError):
-    """This engine has no means to set the network of its nodes; ``remedy`` says what would give it one."""
+    """The engine cannot set its nodes' network; ``remedy`` says what would change that."""
 
-    def __init__(self, why: str, remedy: str) -> None:
-        super().__init__(why, hint=remedy)
-
-
-ALIVE = (NodeStatus.RUNNING, NodeStatus.PAUSED)
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason, hint=remedy)

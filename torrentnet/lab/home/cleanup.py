@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.engines import make_engine
-from torrentnet.lab.engines.local import registry
+from torrentnet.lab.engines.selection import collect_orphans, make_engine
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.home.dotenv import remove_env_block
 
@@ -16,20 +15,17 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import ProgressCallback
 
-LOCAL = "local"
-
 
 def remove_orphans(engine: Engine, home: Path, report: ProgressCallback) -> list[str]:
     """Remove everything of labs whose owner was killed; return their projects."""
-    removed = engine.sweep()
-    if engine.name != LOCAL:
-        # Files of processes that have ended: to look for them takes nothing, whatever runs the nodes today.
-        removed += registry.collect_orphans()
-    for project in removed:
-        report(f"removed what {project} left behind")
-    for project in (*removed, *lab_store.orphaned_projects(home)):
+    removed = collect_orphans(engine, lab_store.is_finished)
+    for lab in removed:
+        report(f"removed what {lab.project} left behind")
+        for directory in {home, lab.home or home}:
+            _forget(directory, lab.project)
+    for project in list(lab_store.orphaned_projects(home)):
         _forget(home, project)
-    return removed
+    return [lab.project for lab in removed]
 
 
 def take_down(engine: Engine, home: Path, report: ProgressCallback) -> lab_store.RunningLab | None:

@@ -1,17 +1,20 @@
-"""The fault engine: makes the network between the nodes what a scenario asks for, on Linux.
+"""The network between a lab's nodes, made what a scenario asks for, on Linux.
 
 ::
 
-    state      what all patches in force ask of every directed pair (pure)
-    settings   what that means for each single node (pure)
-    render     one node's settings as one shell script (pure): ``shaping`` with tc, ``rules`` with iptables
-    apply      runs the scripts in the nodes whose settings have changed
-    measure    reads back what the rules have counted
-    probe      which qualities this kernel offers, and how
-    backend    the seam for delay, jitter, corruption, duplication and reordering
-    userspace  their way through that seam where the kernel has no netem
-    together   many nodes by one command, where an engine has a helper container (``inside`` is what runs there)
+    desired_state    what all link overrides in force ask of every directed pair (pure)
+    node_settings    what that means for each single node (pure)
+    render           one node's settings as one shell script (pure): ``shaping`` with tc, ``filter_rules`` with iptables
+    controller       runs the scripts in the nodes whose settings have changed
+    script_runner    runs scripts in several nodes at once
+    netns_exec       how a script reaches a node's network namespace
+    counters         reads back what the rules have counted
+    probe            tries what the kernel can do
+    capabilities     which qualities this engine can give: asked once, and cached
+    impairment       the seam for delay, jitter, corruption, duplication and reordering
+    userspace        their path through that seam where the kernel has no netem
+    persisted_rules  restores the rules of nodes that a user starts again by hand
 
-It knows a node by its name and its IPv4 address, and reaches it by one function that runs a command as root
-(:class:`torrentnet.lab.network.controller.NodeExec`); which engine runs the node is not its business.
+A node is known by its name and its IPv4 address, and reached by one function that runs a command as root
+(:class:`torrentnet.lab.network.script_runner.NodeExec`), whichever engine runs it.
 """

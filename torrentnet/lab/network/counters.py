@@ -1,15 +1,15 @@
-"""What the rules have counted: packets that were there to be lost, lost, shaped, and dropped by a full queue.
+"""What the rules have counted: packets that arrived, were lost, were shaped, and were dropped by a full queue.
 
-A rule's counters end with the rule, so a script that changes rules prints them first; the sum of all readings is a
-link's count. What passes between that reading and the change, a few milliseconds, is not counted.
+A rule's counters end with the rule, so a script that changes rules prints them first; a link's count is the sum of all
+readings. What passes between that reading and the change, a few milliseconds, is not counted.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.network import filter_rules, shaping
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from torrentnet.lab.network.node_settings import NodeSettings
     from torrentnet.lab.scenario.qualities import Pair
 
-RULES = "== rules"
-CLASSES = "== classes"
-END = "== end"
+RULES: Final = "== rules"
+CLASSES: Final = "== classes"
+END: Final = "== end"
 
-READ_COUNTERS = f"""\
+READ_COUNTERS: Final = f"""\
 echo "{RULES}"; iptables-save -c -t filter
 echo "{CLASSES}"; tc -s -j class show dev "$device"
 echo "{END}"
@@ -33,54 +33,38 @@ echo "{END}"
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What was counted of one directed pair. Bytes are IP packets' at the receiver, Ethernet's at the sender."""
+    """Counts of one directed pair. Bytes are of IP packets at the receiver, of Ethernet frames at the sender."""
 
     arrived: int = 0
-    """Packets that came to the rules of loss and cut."""
+    """Packets that reached the rules of loss and cut."""
     arrived_bytes: int = 0
     lost: int = 0
-    """Of these, the packets that the rules have dropped."""
+    """Those of them that the rules dropped."""
     lost_bytes: int = 0
     sent: int = 0
-    """Packets that the rate's class has let out."""
+    """Packets that the rate's class sent."""
     sent_bytes: int = 0
     overflowed: int = 0
-    """Packets that found the class's queue full."""
+    """Packets dropped because the class's queue was full."""
 
     def __add__(self, other: Counters) -> Counters:
-        return Counters(
-            self.arrived + other.arrived,
-            self.arrived_bytes + other.arrived_bytes,
-            self.lost + other.lost,
-            self.lost_bytes + other.lost_bytes,
-            self.sent + other.sent,
-            self.sent_bytes + other.sent_bytes,
-            self.overflowed + other.overflowed,
-        )
+        return Counters(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def since(self, earlier: Counters) -> Counters:
-        """What has been counted after an earlier reading of the same pair."""
-        return Counters(
-            self.arrived - earlier.arrived,
-            self.arrived_bytes - earlier.arrived_bytes,
-            self.lost - earlier.lost,
-            self.lost_bytes - earlier.lost_bytes,
-            self.sent - earlier.sent,
-            self.sent_bytes - earlier.sent_bytes,
-            self.overflowed - earlier.overflowed,
-        )
+        """Return what was counted after an earlier reading of the same pair."""
+        return Counters(*(a - b for a, b in zip(astuple(self), astuple(earlier), strict=True)))
 
 
-_RULE = re.compile(
+_RULE: Final = re.compile(
     rf"\[(?P<packets>\d+):(?P<bytes>\d+)\] -A {filter_rules.CHAIN} -s (?P<source>[\d.]+)(?:/32)?(?P<drop> .*-j DROP)?"
 )
 
 
 def parse_counters(output: str, settings: NodeSettings) -> dict[Pair, Counters]:
-    """The counters that :data:`READ_COUNTERS` has printed in a node with these settings.
+    """Parse the output of :data:`READ_COUNTERS` in a node with these settings.
 
-    Lines that are neither a rule of ours nor a class are skipped: a script prints other things too, and there may be
-    rules of other people. An output that was cut short gives nothing.
+    Lines that are neither a rule of ours nor a class are skipped: scripts print other lines too, and a node may have
+    rules of others. A truncated output yields nothing.
     """
     section = ""
     found: dict[str, list[str]] = {RULES: [], CLASSES: []}
@@ -93,34 +77,34 @@ def parse_counters(output: str, settings: NodeSettings) -> dict[Pair, Counters]:
         elif section in found:
             found[section].append(line)
     counted: dict[Pair, Counters] = {}
-    sources = {way.address: way for way in settings.dropping}
+    sources = {link.address: link for link in settings.dropping}
     for line in found[RULES]:
         match = _RULE.fullmatch(line)
-        if match is None or (way := sources.get(match["source"])) is None:
+        if match is None or (link := sources.get(match["source"])) is None:
             continue
         packets, size = int(match["packets"]), int(match["bytes"])
-        pair = (way.source, settings.node)
+        pair = (link.source, settings.node)
         lost = Counters(lost=packets, lost_bytes=size)
         arrived = Counters(arrived=packets, arrived_bytes=size)
         if not match["drop"]:
             part = arrived
-        elif way.cut or way.loss >= 1:
+        elif link.cut or link.loss >= 1:
             part = arrived + lost
         else:
             part = lost
         counted[pair] = counted.get(pair, Counters()) + part
-    destinations = {f"{shaping.ROOT:x}:{way.number:x}": way for way in settings.outgoing}
+    destinations = {f"{shaping.ROOT:x}:{link.number:x}": link for link in settings.outgoing}
     for handle, sent, sent_bytes, overflowed in _classes("\n".join(found[CLASSES]).strip()):
-        out = destinations.get(handle)
-        if out is None:
+        outgoing = destinations.get(handle)
+        if outgoing is None:
             continue
         part = Counters(sent=sent, sent_bytes=sent_bytes, overflowed=overflowed)
-        pair = (settings.node, out.destination)
+        pair = (settings.node, outgoing.destination)
         counted[pair] = counted.get(pair, Counters()) + part
     return counted
 
 
-_CLASS = re.compile(
+_CLASS: Final = re.compile(
     r"^class htb (?P<handle>[0-9a-f]+:[0-9a-f]+) .*\n"
     r"\s*Sent (?P<bytes>\d+) bytes (?P<packets>\d+) pkt \(dropped (?P<drops>\d+),",
     re.MULTILINE,
@@ -128,8 +112,11 @@ _CLASS = re.compile(
 
 
 def _classes(text: str) -> Iterator[tuple[str, int, int, int]]:
-    """Each class with its packets, bytes and drops: as JSON, or as the text that older versions of tc print of htb
-    although they are asked for JSON (iproute2 6.1 does, 6.15 does not)."""
+    """Yield each class's handle, packets, bytes and drops.
+
+    The text is JSON, or what older versions of tc print of htb although they are asked for JSON (iproute2 6.1 does,
+    6.15 does not).
+    """
     if not text.startswith("["):
         for found in _CLASS.finditer(text):
             yield found["handle"], int(found["packets"]), int(found["bytes"]), int(found["drops"])

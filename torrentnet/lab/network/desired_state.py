@@ -1,69 +1,66 @@
-"""The network's desired state: patches in force, and what they ask of every directed pair together.
+"""The network's desired state: the link overrides in force, and what they ask of each directed pair together.
 
-Pure: a state is never changed, each change gives a new one. A fault lives from ``add`` to ``remove``; when that is, is
-the timeline's business.
+Pure: each change returns a new state. When an override is added and removed is the timeline's business.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-UNTOUCHED = LinkQualities()
+UNTOUCHED: Final = LinkQualities()
 """A link that nothing is asked of."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkState:
-    """Patches in force, oldest first."""
+    """The link overrides in force, oldest first."""
 
-    patches: tuple[tuple[int, LinkOverride], ...] = ()
-    """Each with the number it was added under."""
+    overrides: tuple[tuple[int, LinkOverride], ...] = ()
+    """Each with its number, see :meth:`add`."""
     added: int = 0
-    """How many patches there have ever been; numbers are not used twice."""
+    """How many overrides were ever added; a number is never used twice."""
 
-    def add(self, patch: LinkOverride) -> tuple[NetworkState, int]:
-        """The state with one patch more, which wins over all others, and the number to take it away with."""
+    def add(self, override: LinkOverride) -> tuple[NetworkState, int]:
+        """Return the state with one more override, which wins over all others, and the number that removes it."""
         number = self.added + 1
-        return replace(self, patches=(*self.patches, (number, patch)), added=number), number
+        return replace(self, overrides=(*self.overrides, (number, override)), added=number), number
 
     def remove(self, number: int) -> NetworkState:
-        """The state without a patch. Raises KeyError for one that is not in force."""
-        kept = tuple(entry for entry in self.patches if entry[0] != number)
-        if len(kept) == len(self.patches):
+        """Return the state without an override. Raises KeyError for one that is not in force."""
+        kept = tuple(entry for entry in self.overrides if entry[0] != number)
+        if len(kept) == len(self.overrides):
             raise KeyError(number)
-        return replace(self, patches=kept)
-
-    def link(self, pair: Pair) -> LinkQualities:
-        """What is asked of one directed pair; no quality that changes nothing."""
-        return _combine(patch for _, patch in self.patches if pair in patch.pairs)
+        return replace(self, overrides=kept)
 
     def links(self) -> dict[Pair, LinkQualities]:
-        """What is asked of all directed pairs; without those that nothing is asked of."""
+        """Return what is asked of each directed pair, without the pairs that nothing is asked of."""
         layers: defaultdict[Pair, tuple[int, ...]] = defaultdict(tuple)
-        for index, (_, patch) in enumerate(self.patches):
-            for pair in patch.pairs:
+        for index, (_, override) in enumerate(self.overrides):
+            for pair in override.pairs:
                 layers[pair] += (index,)
-        # Thousands of pairs have the same few patches in common.
-        combined = {indexes: _combine(self.patches[index][1] for index in indexes) for indexes in set(layers.values())}
+        # Thousands of pairs have the same few overrides in common.
+        combined = {
+            indexes: _combine(self.overrides[index][1] for index in indexes) for indexes in set(layers.values())
+        }
         return {pair: combined[indexes] for pair, indexes in layers.items() if combined[indexes] != UNTOUCHED}
 
 
-def _combine(patches: Iterable[LinkOverride]) -> LinkQualities:
-    together = UNTOUCHED
-    for patch in patches:
-        together = patch.qualities.over(together)
-    return together.effective()
+def _combine(overrides: Iterable[LinkOverride]) -> LinkQualities:
+    qualities = UNTOUCHED
+    for override in overrides:
+        qualities = override.qualities.over(qualities)
+    return qualities.effective()
 
 
 def changed_pairs(before: Mapping[Pair, LinkQualities], after: Mapping[Pair, LinkQualities]) -> frozenset[Pair]:
-    """The directed pairs that ``links()`` of two states differ in. Empty: the event changed nothing."""
+    """Return the directed pairs in which ``links()`` of two states differ; empty where a change has no effect."""
     return frozenset(
         pair for pair in before.keys() | after.keys() if before.get(pair, UNTOUCHED) != after.get(pair, UNTOUCHED)
     )

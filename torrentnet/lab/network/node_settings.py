@@ -1,10 +1,13 @@
-"""What the desired state means for each node: rules for what arrives, shaping for what leaves. Pure."""
+"""What the desired state means for each node: rules for what arrives, shaping for what leaves. Pure.
+
+Tested by tests/unit/lab/network/test_render.py.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.network.impairment import PacketImpairment
 
@@ -14,54 +17,54 @@ if TYPE_CHECKING:
     from torrentnet.lab.network.impairment import CapabilitySplit
     from torrentnet.lab.scenario.qualities import LinkQualities, Pair
 
-NO_IMPAIRMENT = PacketImpairment()
-MAX_NODES = 0xFFF
-"""A u32 filter's number has twelve bits; a bridge has 1,023 ports anyway."""
+NO_IMPAIRMENT: Final = PacketImpairment()
+MAX_NODES: Final = 0xFFF
+"""The number of a u32 filter has twelve bits; a bridge has 1,023 ports anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingLink:
-    """What happens to the packets of one source when they arrive."""
+    """What happens to packets from one source when they arrive."""
 
     source: str
     address: str
     """The source's IPv4 address."""
     cut: bool
     loss: float
-    """Share of packets that are thrown away, 0 to 1."""
+    """Share of packets that are dropped, 0 to 1."""
     impairment: PacketImpairment
     """What the user-space path does."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingLink:
-    """What happens to the packets for one destination when they leave."""
+    """What happens to packets for one destination when they leave."""
 
     destination: str
     address: str
     """The destination's IPv4 address."""
     number: int
-    """From 1; the same for this destination as long as the lab lives, so that one class can be changed alone."""
+    """From 1; fixed for this destination as long as the lab exists, so that one class can be changed alone."""
     rate: float | None
     """Bits a second."""
     impairment: PacketImpairment
     """What netem does."""
     uplink: float | None = None
-    """Bits a second of all that the node sends together; None for no limit."""
+    """Bits a second of everything that the node sends; None for no limit."""
     sharers: int = 1
-    """How many destinations have that in common, each with an equal right to it."""
+    """How many destinations share the uplink, each with an equal part."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """Everything that is set in one node. Two equal settings need no work."""
+    """Everything that is set in one node; equal settings need no work."""
 
     node: str
     address: str
     incoming: tuple[IncomingLink, ...] = ()
     outgoing: tuple[OutgoingLink, ...] = ()
     single_packets: bool = False
-    """Whether the node must hand single packets to the network, not 64 KiB that a network card would cut up."""
+    """Whether the node must send single packets to the network, not segments of 64 KiB for a network card to split."""
 
     @property
     def empty(self) -> bool:
@@ -70,27 +73,27 @@ class NodeSettings:
 
     @property
     def uplink(self) -> float | None:
-        """Bits a second of all that the node sends together; None for no limit."""
-        return min((way.uplink for way in self.outgoing if way.uplink), default=None)
+        """Bits a second of everything that the node sends; None for no limit."""
+        return min((link.uplink for link in self.outgoing if link.uplink), default=None)
 
     @property
     def impaired(self) -> dict[str, PacketImpairment]:
-        """What the user-space path does, by the source's address."""
-        return {way.address: way.impairment for way in self.incoming if way.impairment}
+        """What the user-space path does, by source address."""
+        return {link.address: link.impairment for link in self.incoming if link.impairment}
 
     @property
     def dropping(self) -> tuple[IncomingLink, ...]:
-        """The sources of which packets are thrown away, as if nothing else were done to them."""
-        return tuple(replace(way, impairment=NO_IMPAIRMENT) for way in self.incoming if way.cut or way.loss)
+        """The sources whose packets are dropped, without any other impairment."""
+        return tuple(replace(link, impairment=NO_IMPAIRMENT) for link in self.incoming if link.cut or link.loss)
 
 
 def node_settings(
-    links: Mapping[Pair, LinkQualities], nodes: Mapping[str, str], division: CapabilitySplit
+    links: Mapping[Pair, LinkQualities], nodes: Mapping[str, str], split: CapabilitySplit
 ) -> dict[str, NodeSettings]:
-    """The settings of all nodes (name to IPv4 address) for the links of a state.
+    """Return the settings of all nodes (name to IPv4 address) for the links of a state.
 
-    ``nodes`` must be the same, in the same order, as long as the lab lives. Raises ValueError for more than
-    :data:`MAX_NODES` nodes, KeyError for a pair with a node that is not among them.
+    ``nodes`` must be the same, in the same order, as long as the lab exists. Raises ValueError for more than
+    :data:`MAX_NODES` nodes, KeyError for a pair with an unknown node.
     """
     if len(nodes) > MAX_NODES:
         raise ValueError(f"{len(nodes)} nodes: the network shapes {MAX_NODES} at most")
@@ -106,7 +109,7 @@ def node_settings(
         if source == destination:
             continue  # what a node sends to itself crosses no network
         asked = links[pair]
-        received, sent = division.at_receiver(asked), division.at_sender(asked)
+        received, sent = split.at_receiver(asked), split.at_sender(asked)
         if asked.cut or asked.loss or received:
             incoming[destination].append(
                 IncomingLink(source, nodes[source], bool(asked.cut), asked.loss or 0.0, received)

@@ -1,10 +1,10 @@
-"""The network of a lab that stays up when its command has ended: who is started again by hand gets its rules again.
+"""The network rules of a lab that stays up after its command has ended, for nodes that a user starts again by hand.
 
-A container that is started anew has a new network namespace, without the rules of the scenario's links. While the
-scenario happens the lab sees to that for what the lab starts itself; afterwards nobody is there. So the lab writes down
-what is set in whom, and in which of the node's lives; whoever looks at the lab later compares.
+A container that starts anew has a new network namespace without the rules of the scenario's links. While a scenario
+runs, the lab restores the rules of the nodes that it starts; afterwards no process watches. So the lab writes down what
+is in force in each node, and in which incarnation of the node; whoever looks at the lab later compares.
 
-``.torrentnet/labs/PROJECT/network.json``: node -> ``life``, ``script``.
+``.torrentnet/labs/PROJECT/network.json``: node to ``incarnation`` and ``script``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError
@@ -27,69 +27,69 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
 
-FILE = "network.json"
+FILE: Final = "network.json"
 
 
 @dataclass(frozen=True, slots=True)
 class PersistedRules:
-    """What is set in one node's network."""
+    """The rules of one node."""
 
-    life: str
-    """The node's life in which it was set, as the engine's ``life`` names it; empty where it is not in force."""
+    incarnation: str
+    """The node's incarnation that has them, see :meth:`Engine.incarnation`; empty where they are not in force."""
     script: str
-    """Sets it, whatever is there now; for a shell with all capabilities in the node."""
+    """Sets them whatever is there now; for a shell with all capabilities in the node."""
 
 
-def persist_rules(directory: Path, project: str, nodes: Mapping[str, PersistedRules]) -> None:
-    """Write down what is in force in the nodes of a lab."""
+def persist_rules(home: Path, project: str, nodes: Mapping[str, PersistedRules]) -> None:
+    """Write down the rules in force in a lab's nodes."""
     if nodes:
-        _write(_path(directory, project), nodes)
+        _write(_path(home, project), nodes)
 
 
-def restore_rules(directory: Path, project: str, engine: Engine, nodes: Iterable[str]) -> dict[str, str]:
-    """Set the rules of those of these nodes, up all of them, that were started again since.
+def restore_rules(home: Path, project: str, engine: Engine, nodes: Iterable[str]) -> dict[str, str]:
+    """Set the rules of those of ``nodes`` (all of them alive) that were started again since.
 
-    Answers with those nodes and, for each, why its rules could not be set; empty where they are set. A node whose rules
-    could not be set is tried again the next time.
+    Returns these nodes and why each one's rules could not be set, empty where they are set. A node whose rules could
+    not be set is tried again at the next call.
     """
-    path = _path(directory, project)
-    mended: dict[str, str] = {}
+    path = _path(home, project)
+    restored: dict[str, str] = {}
     with _lock(path.parent):
-        kept = _read(path)
+        rules = _read(path)
         for node in nodes:
-            if node not in kept:
+            if node not in rules:
                 continue
             try:
-                life = engine.life(node)
+                incarnation = engine.incarnation(node)
             except EngineError:
-                continue  # it has gone since it was seen
-            if life == kept[node].life:
+                continue  # it has ended meanwhile
+            if incarnation == rules[node].incarnation:
                 continue
-            mended[node] = _set(engine, node, kept[node].script)
-            if not mended[node]:
-                kept[node] = replace(kept[node], life=life)
-        if any(not problem for problem in mended.values()):
-            _write(path, kept)
-    return mended
+            restored[node] = _set(engine, node, rules[node].script)
+            if not restored[node]:
+                rules[node] = replace(rules[node], incarnation=incarnation)
+        if any(not problem for problem in restored.values()):
+            _write(path, rules)
+    return restored
 
 
 def _set(engine: Engine, node: str, script: str) -> str:
     try:
         if engine.state(node).status is NodeStatus.PAUSED:
             return "it is paused"
-        answer = engine.exec_root(node, SHELL, script)
+        result = engine.exec_root(node, SHELL, script)
     except EngineError as error:
         return error.message
-    return "" if answer.status == 0 else answer.output.strip() or f"status {answer.status}"
+    return "" if result.status == 0 else result.output.strip() or f"status {result.status}"
 
 
-def _path(directory: Path, project: str) -> Path:
-    return lab_directory(directory, project) / FILE
+def _path(home: Path, project: str) -> Path:
+    return lab_directory(home, project) / FILE
 
 
 @contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """No other process mends meanwhile. Where the lab is gone, there is nothing to wait for."""
+    """Keep other processes from restoring meanwhile; where the lab is gone, there is nothing to lock."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -99,13 +99,13 @@ def _lock(folder: Path) -> Iterator[None]:
 
 
 def _write(path: Path, nodes: Mapping[str, PersistedRules]) -> None:
-    write_atomically(path, json.dumps({node: asdict(kept) for node, kept in nodes.items()}, indent=2) + "\n")
+    write_atomically(path, json.dumps({node: asdict(rules) for node, rules in nodes.items()}, indent=2) + "\n")
 
 
 def _read(path: Path) -> dict[str, PersistedRules]:
-    """Nothing where there is no such lab, or none that was kept with rules."""
+    """Return the rules in the file; none where there is no such lab, or it was left up without rules."""
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        return {node: PersistedRules(str(row["life"]), str(row["script"])) for node, row in rows.items()}
+        return {node: PersistedRules(str(row["incarnation"]), str(row["script"])) for node, row in rows.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

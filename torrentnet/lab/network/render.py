@@ -1,16 +1,16 @@
-"""One node's settings as one shell script, to be run as root in the node's network namespace.
+"""One node's settings as one shell script, for root in the node's network namespace.
 
-From nothing or from settings that are known to be in force, the script changes only what differs, so that the queues
-of other links keep their packets. From an unknown state it removes all that is ours first. What was counted under rules
-that go away is printed before they do (see :mod:`torrentnet.lab.network.counters`).
+From no settings, or from settings that are known to be in force, the script changes only what differs, so that the
+queues of other links keep their packets. From an unknown state it removes everything of ours first. What was counted
+under rules that end is printed before they end (see :mod:`torrentnet.lab.network.counters`).
 
-The same text is what ``torrentnet explain`` shows, so it is written to be read.
+``torrentnet explain`` shows the same text, so it is written to be read.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.network import counters, filter_rules, shaping
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from torrentnet.lab.network.impairment import CapabilitySplit
     from torrentnet.lab.network.node_settings import NodeSettings
 
-SHELL = ("sh", "-s")
+SHELL: Final = ("sh", "-s")
 """Reads the script on its standard input."""
-DEVICE = '"$device"'
+DEVICE: Final = '"$device"'
 
 # By address: unplugging a container's cable and plugging it in again gives the interface another name.
-FIND_DEVICE = """\
+FIND_DEVICE: Final = """\
 set -eu
 device=$(set -- $(ip -o -4 address show to {address}/32); echo "${{2-}}")
 if [ -z "$device" ]; then echo "no interface has the address {address}" >&2; exit 4; fi
 """
 
-REMOVE_SHAPING = f"tc qdisc del dev {DEVICE} root handle {shaping.ROOT:x}: 2>/dev/null || :\n"
-OPEN_GATE_LENGTH = "1001"
-"""The length of the loopback interface's transmit queue by which a node's program knows that its network is ready."""
-OPEN_GATE = f"ip link set dev lo txqueuelen {OPEN_GATE_LENGTH}\n"
-ENABLE_OFFLOAD = f"ethtool -K {DEVICE} tso on gso on\n"
-RESTORE = "iptables-restore --noflush -w <<END\n{}END\n"
-DISABLE_OFFLOAD = f"ethtool -K {DEVICE} tso off gso off\n"
+REMOVE_SHAPING: Final = f"tc qdisc del dev {DEVICE} root handle {shaping.ROOT:x}: 2>/dev/null || :\n"
+OPEN_GATE_LENGTH: Final = "1001"
+"""Transmit queue length of the loopback interface that tells a node's program that its network is ready."""
+OPEN_GATE: Final = f"ip link set dev lo txqueuelen {OPEN_GATE_LENGTH}\n"
+ENABLE_OFFLOAD: Final = f"ethtool -K {DEVICE} tso on gso on\n"
+DISABLE_OFFLOAD: Final = f"ethtool -K {DEVICE} tso off gso off\n"
+RESTORE: Final = "iptables-restore --noflush -w <<END\n{}END\n"
 
 
-def render(settings: NodeSettings, before: NodeSettings | None, division: CapabilitySplit) -> str:
-    """The script that takes a node from ``before`` (None: unknown) to ``settings``; empty where they are the same.
+def render(settings: NodeSettings, before: NodeSettings | None, split: CapabilitySplit) -> str:
+    """Return the script that leads from ``before`` (None: unknown) to ``settings``; empty where they are equal.
 
-    ``before`` with nothing in it is a node that has just started.
+    ``before`` without any setting is a node that has just started.
     """
     if settings == before:
         return ""
@@ -53,22 +53,22 @@ def render(settings: NodeSettings, before: NodeSettings | None, division: Capabi
     parts += [
         _offload(settings, before),
         _shaping(settings, before),
-        _userspace_path(settings, before, division),
+        _userspace_path(settings, before, split),
         _filter_rules(settings, before),
     ]
     return "".join(parts)
 
 
 def ending_settings(settings: NodeSettings, before: NodeSettings) -> NodeSettings:
-    """What of ``before`` ends on the way to ``settings``, and its counters with it.
+    """Return the part of ``before`` that ends on the way to ``settings``, and whose counters end with it.
 
-    The chain is always made anew; a class that is changed goes on counting.
+    The chain is always replaced as a whole; a class that changes goes on counting.
     """
-    numbers = {way.number for way in settings.outgoing} if _same_tree(settings, before) else set()
+    numbers = {link.number for link in settings.outgoing} if _same_tree(settings, before) else set()
     return replace(
         before,
         incoming=before.incoming if before.dropping != settings.dropping else (),
-        outgoing=tuple(way for way in before.outgoing if way.number not in numbers),
+        outgoing=tuple(link for link in before.outgoing if link.number not in numbers),
     )
 
 
@@ -84,43 +84,43 @@ def _shaping(settings: NodeSettings, before: NodeSettings | None) -> str:
         return ""
     if not settings.outgoing:
         return REMOVE_SHAPING
-    forget = ""
+    remove = ""
     if before is not None and old and not _same_tree(settings, before):
         # htb does not move a class below another one.
-        forget, old = REMOVE_SHAPING, ()
+        remove, old = REMOVE_SHAPING, ()
     batch = [] if old else [shaping.begin("$device")]
     if settings.uplink and (not old or before is None or before.uplink != settings.uplink):
         batch.append(shaping.uplink_line(settings.uplink, "$device"))
     batch += shaping.lines(settings.outgoing, old, "$device")
-    return "\n".join([f"{forget}tc -batch - <<END", *batch, "END", ""])
+    return "\n".join([f"{remove}tc -batch - <<END", *batch, "END", ""])
 
 
 def _same_tree(settings: NodeSettings, before: NodeSettings) -> bool:
-    """Whether the classes stay in place: below the uplink's, or not."""
+    """Return whether the classes keep their parent: the uplink's class, or the root."""
     return bool(settings.uplink) == bool(before.uplink)
 
 
-def _userspace_path(settings: NodeSettings, before: NodeSettings | None, division: CapabilitySplit) -> str:
-    if division.path is None or (before is not None and settings.impaired == before.impaired):
+def _userspace_path(settings: NodeSettings, before: NodeSettings | None, split: CapabilitySplit) -> str:
+    if split.path is None or (before is not None and settings.impaired == before.impaired):
         return ""
-    return division.path.script(settings.address, settings.impaired)
+    return split.path.script(settings.address, settings.impaired)
 
 
 def _filter_rules(settings: NodeSettings, before: NodeSettings | None) -> str:
     if before is not None and settings.dropping == before.dropping:
         return ""
-    there = before is not None and bool(before.dropping)
+    exists = before is not None and bool(before.dropping)
     if not settings.dropping:
-        return RESTORE.format(filter_rules.REMOVE) if there else ""
-    return RESTORE.format(filter_rules.transaction(settings.dropping, first=not there))
+        return RESTORE.format(filter_rules.REMOVE) if exists else ""
+    return RESTORE.format(filter_rules.transaction(settings.dropping, first=not exists))
 
 
 def command(node: str) -> str:
-    """What a person types to run a node's script, given on standard input, in Docker."""
+    """Return what a user types to run a node's script, given on standard input, in Docker."""
     return f"docker compose exec -T --privileged --user 0 {node} {' '.join(SHELL)}"
 
 
-def explain(settings: NodeSettings, before: NodeSettings | None, division: CapabilitySplit) -> str:
-    """The command and the script for one node as a person would type them; empty where nothing is to be done."""
-    script = render(settings, before, division)
+def explain(settings: NodeSettings, before: NodeSettings | None, split: CapabilitySplit) -> str:
+    """Return the command and the script for one node as a user would type them; empty where nothing changes."""
+    script = render(settings, before, split)
     return f"{command(settings.node)} <<'SCRIPT'\n{script}SCRIPT\n" if script else ""

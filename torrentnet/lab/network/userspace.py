@@ -1,14 +1,14 @@
-"""The way in user space: ``python3 -m torrentnet.shaper`` in the receiving node, where the kernel has no netem.
+"""The user-space path: ``python3 -m torrentnet.shaper`` in the receiving node, where the kernel has no netem.
 
-It is known by its command line and by the text of its rules. Its rules come before those of loss and cut: a packet is
-lost or cut when it has come through its delay.
+Only its command lines and the text of its rules are known here. Its rules come before those of loss and cut: a packet
+is lost or cut after its delay.
 """
 
 from __future__ import annotations
 
 import shlex
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.network.impairment import IMPAIRMENTS, PacketImpairment
 from torrentnet.shaper import rules
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # A script has one document inside another, so the end must be a word that neither shell nor iptables knows.
-HERE = "{command} <<END\n{text}END\n"
-REMOVE = f"*mangle\n:{rules.CHAIN} - [0:0]\n-F INPUT\n-X {rules.CHAIN}\nCOMMIT\n"
-EXIT_NOT_RUNNING = 3
+HERE: Final = "{command} <<END\n{text}END\n"
+REMOVE: Final = f"*mangle\n:{rules.CHAIN} - [0:0]\n-F INPUT\n-X {rules.CHAIN}\nCOMMIT\n"
+EXIT_NOT_RUNNING: Final = 3
 """The shaper's exit status where none runs."""
 
 
@@ -30,7 +30,7 @@ class UserspaceShaper:
     trial = shlex.join(rules.PROBE)
 
     def __init__(self, seed: int = 0) -> None:
-        """``seed``: the run's; which packets are hit follows from it, differently in each node."""
+        """``seed`` is the run's; it decides which packets are hit, differently in each node."""
         self._seed = seed
 
     def script(self, address: str, incoming: Mapping[str, PacketImpairment]) -> str:
@@ -50,14 +50,10 @@ class UserspaceShaper:
 
 
 def _words(impairment: PacketImpairment) -> str:
-    words = [f"{name}={_us(value)}us" for name in ("delay", "jitter") if (value := getattr(impairment, name))]
+    words = [f"{name}={round(value * 1e6)}us" for name in ("delay", "jitter") if (value := getattr(impairment, name))]
     words += [
         f"{name}={value * 100:.6f}%"
         for name in ("corruption", "duplication", "reordering")
         if (value := getattr(impairment, name))
     ]
     return "".join(f" {word}" for word in words)
-
-
-def _us(seconds: float) -> int:
-    return round(seconds * 1e6)

@@ -143,7 +143,7 @@ class LabLifecycle(NetworkVerbs):
                 self._find_capabilities().require(qualities)
         with self._phase("create"):
             self._create_nodes(gate=OPEN_GATE_LENGTH if qualities else "")
-            self.engine.follow(self.faults)
+            self.engine.observe(self.faults)
             if qualities:
                 self.faults.install_links(self.plan.links)
             if self.mode is Mode.UP and self.engine.has_compose:
@@ -224,7 +224,7 @@ class LabLifecycle(NetworkVerbs):
                 self._end_timeline()
                 if self._kept:
                     persisted_rules.persist_rules(self.home, self.project, self._rules_in_force())
-            self.engine.follow(None)
+            self.engine.observe(None)
             self.faults.close()
             self.engine.unwatch()
             self._recorder.close()
@@ -249,7 +249,8 @@ class LabLifecycle(NetworkVerbs):
         """Return the rules in each node. In a node that was started by hand since, none are in force."""
         return {
             node: PersistedRules(
-                self.engine.life(node) if self.nodes.snapshot(node).starts == self.faults.starts(node) else "", script
+                self.engine.incarnation(node) if self.nodes.snapshot(node).starts == self.faults.starts(node) else "",
+                script,
             )
             for node, script in self.faults.scripts().items()
         }

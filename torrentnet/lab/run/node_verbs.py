@@ -152,7 +152,7 @@ class NodeVerbs:
 
     def sha256(self, node: str) -> str:
         """Return the SHA-256 of a peer's file, in hexadecimal, computed in the node."""
-        path = file_path(self._nodes[node], self.engine.places[node])
+        path = file_path(self._nodes[node], self.engine.locations[node])
         answer = self.exec(node, "sha256sum", "--", path, timeout=HASH_TIMEOUT)
         if answer.status != 0:
             raise LabError(f"{node}: {answer.output}", exit_code=EXIT_FAILED)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.api import Lab
-from torrentnet.lab.engines import make_engine, require_engine
+from torrentnet.lab.engines.selection import make_engine, require_engine
 from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.tools.distribution import measure_distribution
 from torrentnet.lab.verdict.outcome import Verdict

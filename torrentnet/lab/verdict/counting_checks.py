@@ -48,7 +48,7 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
 
     def inspect_command(self) -> str:
         """See :meth:`Check.inspect_command`."""
-        return self.context.engine.look(self.node, "peers")
+        return self.context.engine.console_hint(self.node, "peers")
 
 
 class LogCheck(Check[LogCheckPlan]):

@@ -45,7 +45,7 @@ class FileCheck(Check[HasCheckPlan]):
         event = event or lab_state.first(self.node, "state", since=since, file=file, state="seed")
         if event is None and not self.momentary:
             return CheckResult(holds=False, measured=self._progress(), queried=False)
-        path = file_path(self.context.nodes[self.node], self.context.engine.places[self.node])
+        path = file_path(self.context.nodes[self.node], self.context.engine.locations[self.node])
         answer = self.context.engine.exec(self.node, ["sha256sum", "--", path], timeout=HASH_TIMEOUT)
         if answer.status != 0:
             return CheckResult(holds=False, measured=f"{self._progress()}; {answer.output[:MAX_QUOTED_CHARS]}")
@@ -74,7 +74,7 @@ class FileCheck(Check[HasCheckPlan]):
     def inspect_command(self) -> str:
         """See :meth:`Check.inspect_command`."""
         ours = self.context.nodes[self.node].program is NodeProgram.OURS
-        return self.context.engine.look(self.node, "request logs" if ours else "status")
+        return self.context.engine.console_hint(self.node, "request logs" if ours else "status")
 
 
 class PeerStateCheck(Check[BecomesCheckPlan]):
@@ -95,7 +95,7 @@ class PeerStateCheck(Check[BecomesCheckPlan]):
 
     def inspect_command(self) -> str:
         """See :meth:`Check.inspect_command`."""
-        return self.context.engine.look(self.node, "status")
+        return self.context.engine.console_hint(self.node, "status")
 
 
 class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
@@ -108,7 +108,7 @@ class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
             wanted = {"peer": peer}
             if self.context.nodes[peer].program is not NodeProgram.OURS:
                 # The tracker does not know the lab's names of other people's programs.
-                wanted = {"address": f"{self.context.engine.places[peer].address}:{PEER_PORT}"}
+                wanted = {"address": f"{self.context.engine.locations[peer].address}:{PEER_PORT}"}
             event = self.context.lab_state.first(self.node, "forgotten", "left", since=self.since(base), **wanted)
             if event is None:
                 return CheckResult(holds=False, measured=f"{peer} is still known", queried=False)
@@ -120,7 +120,7 @@ class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
 
     def inspect_command(self) -> str:
         """See :meth:`Check.inspect_command`."""
-        return self.context.engine.look(self.node, "peers")
+        return self.context.engine.console_hint(self.node, "peers")
 
 
 class ConsoleCheck(Check[ConsoleCheckPlan]):
@@ -137,7 +137,7 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
 
     def inspect_command(self) -> str:
         """See :meth:`Check.inspect_command`."""
-        return self.context.engine.look(self.node, self.plan.command)
+        return self.context.engine.console_hint(self.node, self.plan.command)
 
 
 class NodeStatusCheck(Check[StateCheckPlan]):

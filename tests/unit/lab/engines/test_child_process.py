@@ -18,7 +18,7 @@ HERE = Path()
 WAIT_S = 30.0
 
 
-def test_lines_are_handed_on_and_the_last_are_kept() -> None:
+def test_lines_are_passed_on_and_the_last_are_kept() -> None:
     lines: list[str] = []
     code = f"import sys\nfor i in range({LINES_KEPT + 5}): print(i)\nsys.exit(3)"
     result = run_child([sys.executable, "-c", code], cwd=HERE, on_line=lines.append)
@@ -27,19 +27,19 @@ def test_lines_are_handed_on_and_the_last_are_kept() -> None:
     assert result.tail == tuple(lines[5:])
 
 
-def test_standard_output_is_kept_apart_where_it_is_the_answer() -> None:
+def test_standard_output_can_be_kept_separate() -> None:
     lines: list[str] = []
     code = "import sys; print('told', file=sys.stderr); print('answer')"
     result = run_child([sys.executable, "-c", code], cwd=HERE, on_line=lines.append, keep_stdout=True)
     assert (result.stdout, lines) == ("answer\n", ["told"])
 
 
-def test_a_command_that_is_missing() -> None:
+def test_a_missing_command_is_an_engine_error() -> None:
     with pytest.raises(EngineError, match="cannot be run: No such file or directory"):
         run_child(["/nonexistent/command"], cwd=Path("/nonexistent"))
 
 
-def test_an_exception_ends_the_command_and_what_it_started() -> None:
+def test_an_exception_ends_the_command_and_its_children() -> None:
     # The command's child tells its pid and outlives it unless the whole group is ended.
     code = (
         "import subprocess, sys, time\n"

@@ -11,7 +11,7 @@ import pytest
 from torrentnet.lab.engines.owner import Owner, boot_id, is_alive, parse_start_time, process_start_time
 
 
-def test_an_owner_is_read_as_it_was_written() -> None:
+def test_an_owner_round_trips() -> None:
     me = Owner.myself()
     assert Owner.parse(str(me)) == me
     assert me.pid == os.getpid()
@@ -21,15 +21,15 @@ def test_an_owner_is_read_as_it_was_written() -> None:
 @pytest.mark.parametrize(
     "text", ["", ":", "::", "boot", "boot:1", "boot:x:1", "boot:1:", ":1:2", "boot:1:2:3", "boot:²:3"]
 )
-def test_what_is_no_owner(text: str) -> None:
+def test_other_texts_are_no_owner(text: str) -> None:
     assert Owner.parse(text) is None
 
 
-def test_i_live() -> None:
+def test_this_process_is_alive() -> None:
     assert is_alive(Owner.myself())
 
 
-def test_a_process_that_has_ended_does_not() -> None:
+def test_an_ended_process_is_not_alive() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
         owner = Owner(boot_id(), child.pid, process_start_time(child.pid) or "")
         assert is_alive(owner)
@@ -40,12 +40,12 @@ def test_a_process_that_has_ended_does_not() -> None:
     assert not is_alive(owner)
 
 
-def test_another_process_with_the_same_pid_is_another_owner() -> None:
+def test_a_reused_pid_is_another_owner() -> None:
     me = Owner.myself()
     assert not is_alive(Owner(me.boot, me.pid, "1"))
 
 
-def test_a_pid_of_another_boot_says_nothing() -> None:
+def test_an_owner_of_another_boot_is_not_alive() -> None:
     me = Owner.myself()
     assert not is_alive(Owner("another", me.pid, me.started))
 
@@ -54,15 +54,15 @@ STAT = "{pid} ({name}) {state} 1 2 3 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987
 
 
 @pytest.mark.parametrize("name", ["python3", "a b", "evil) R 1 2 3", "((", ")"])
-def test_the_start_time_stands_after_the_name_whatever_that_is(name: str) -> None:
+def test_any_process_name_is_skipped(name: str) -> None:
     assert parse_start_time(STAT.format(pid=7, name=name, state="S")) == "987654"
 
 
 @pytest.mark.parametrize("state", ["Z", "X"])
-def test_a_zombie_has_ended(state: str) -> None:
+def test_a_zombie_is_not_alive(state: str) -> None:
     assert parse_start_time(STAT.format(pid=7, name="python3", state=state)) is None
 
 
 @pytest.mark.parametrize("text", ["", "7", "7 (x", "7 (x) S 1 2"])
-def test_a_text_that_is_no_stat(text: str) -> None:
+def test_a_malformed_stat_has_no_start_time(text: str) -> None:
     assert parse_start_time(text) is None

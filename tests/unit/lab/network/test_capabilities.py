@@ -31,25 +31,25 @@ def engine(*against: str, said: str = "no such kind") -> FakeEngine:
 
 
 def test_it_is_tried_once_and_remembered(tmp_path: Path) -> None:
-    first, second, keep = engine(), engine(), tmp_path / "folder" / "kept.json"
-    assert capabilities.find_capabilities(first, keep=keep) == capabilities.find_capabilities(second, keep=keep)
+    first, second, cache = engine(), engine(), tmp_path / "folder" / "kept.json"
+    assert capabilities.find_capabilities(first, cache=cache) == capabilities.find_capabilities(second, cache=cache)
     assert (first.scratched, second.scratched) == (1, 0)
 
 
 def test_another_machine_or_image_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep = tmp_path / "kept.json"
-    assert capabilities.find_capabilities(engine(), keep=keep).rate.ok
+    cache = tmp_path / "kept.json"
+    assert capabilities.find_capabilities(engine(), cache=cache).rate.ok
     other = engine("htb")
     monkeypatch.setattr(other, "fingerprint", lambda: "fake 2")
-    assert not capabilities.find_capabilities(other, keep=keep).rate.ok
+    assert not capabilities.find_capabilities(other, cache=cache).rate.ok
     assert other.scratched == 1
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"of": "fake 1", "facts": {}}', '{"of": "fake 1"}'])
 def test_what_was_kept_badly_is_tried_again(tmp_path: Path, text: str) -> None:
-    keep, it = tmp_path / "kept.json", engine()
-    keep.write_text(text, encoding="utf-8")
-    assert capabilities.find_capabilities(it, keep=keep).loss.ok
+    cache, it = tmp_path / "kept.json", engine()
+    cache.write_text(text, encoding="utf-8")
+    assert capabilities.find_capabilities(it, cache=cache).loss.ok
     assert it.scratched == 1
 
 
@@ -63,7 +63,7 @@ def test_a_scenario_asks_for_what_its_links_and_events_ask_for() -> None:
 
 
 def test_what_cannot_be_had_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    offer = capabilities.find_capabilities(engine(), keep=tmp_path / "kept.json")
+    offer = capabilities.find_capabilities(engine(), cache=tmp_path / "kept.json")
     offer.require(["rate", "loss", "cut"])
     with pytest.raises(EngineError) as refused:
         offer.require(["loss", "delay"])
@@ -97,5 +97,5 @@ def test_doctor_shows_an_engine_that_cannot_set_a_network(monkeypatch: pytest.Mo
 def test_doctor_does_not_try_before_there_is_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
     it = engine()
     monkeypatch.setattr(it, "fingerprint", lambda: None)
-    assert [row.found for row in capabilities.findings(it)] == ["is tried out once the image is built"]
+    assert [row.found for row in capabilities.findings(it)] == ["will be tried once the image is built"]
     assert it.scratched == 0

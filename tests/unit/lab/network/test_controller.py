@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.lab.engines.docker.batch_exec import decode, encode
+from torrentnet.lab.engines.types import ExecResult
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.network import filter_rules
 from torrentnet.lab.network.controller import NetworkController
@@ -30,19 +30,19 @@ class Told:
 
     def __init__(self) -> None:
         self.scripts: list[tuple[str, str]] = []
-        self.answers: dict[str, list[tuple[int, str, str] | EngineError]] = {}
+        self.answers: dict[str, list[ExecResult | EngineError]] = {}
         self.batches: list[list[str]] = []
         self.many_fails = False
 
-    def run(self, node: str, argv: Sequence[str], stdin: str) -> tuple[int, str, str]:
+    def run(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
         assert list(argv) == ["sh", "-s"]
         self.scripts.append((node, stdin))
-        answer = self.answers[node].pop(0) if self.answers.get(node) else (0, COUNTED, "")
+        answer = self.answers[node].pop(0) if self.answers.get(node) else ExecResult(0, COUNTED, "")
         if isinstance(answer, EngineError):
             raise answer
         return answer
 
-    def run_many(self, scripts: Mapping[str, str]) -> Mapping[str, tuple[int, str, str]]:
+    def batch_exec(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
         self.batches.append(list(scripts))
         if self.many_fails:
             raise EngineError("no helper")
@@ -63,7 +63,7 @@ def told() -> Told:
 def network(told: Told) -> Iterator[NetworkController]:
     with NetworkController(NODES, told.run, CapabilitySplit()) as made:
         for node in NODES:
-            assert made.up(node) is None
+            assert made.node_started(node) is None
         yield made
 
 
@@ -83,33 +83,33 @@ def test_only_nodes_whose_settings_change_are_told(network: NetworkController, t
 def test_a_node_that_starts_again_is_told_everything_again(network: NetworkController, told: Told) -> None:
     network.apply(cut(AB))
     first = told.scripts[-1]
-    done = network.up("node-2")
+    done = network.node_started("node-2")
     assert done is not None and not done.problem
     assert told.scripts[-1] == first
 
 
 def test_a_node_that_is_away_is_told_when_it_is_back(network: NetworkController, told: Told) -> None:
-    network.away("node-2")
+    network.node_unreachable("node-2")
     assert network.apply(cut(AB)) == ()
     assert told.nodes() == []
-    done = network.back("node-2")
+    done = network.node_reachable("node-2")
     assert done is not None
     assert told.nodes() == ["node-2"]
-    network.away("node-2")
-    assert network.back("node-2") is None
+    network.node_unreachable("node-2")
+    assert network.node_reachable("node-2") is None
     assert told.nodes() == []
 
 
 def test_a_node_of_an_earlier_lab_is_rid_of_what_was_there(network: NetworkController, told: Told) -> None:
-    network.away("node-3")
-    done = network.up("node-3", fresh=False)
+    network.node_unreachable("node-3")
+    done = network.node_started("node-3", fresh=False)
     assert done is not None
     assert filter_rules.FORCE_REMOVE in told.scripts[-1][1]
 
 
 def test_a_change_that_fails_is_made_from_the_ground_up(network: NetworkController, told: Told) -> None:
     network.apply(cut(AB))
-    told.answers["node-2"] = [(1, COUNTED, "iptables-restore: line 3 failed")]
+    told.answers["node-2"] = [ExecResult(1, COUNTED, "iptables-restore: line 3 failed")]
     (done,) = network.apply(cut(AB, ("node-3", "node-2")))
     assert not done.problem
     assert filter_rules.FORCE_REMOVE not in told.scripts[-2][1] and filter_rules.FORCE_REMOVE in told.scripts[-1][1]
@@ -119,15 +119,15 @@ def test_a_change_that_fails_is_made_from_the_ground_up(network: NetworkControll
     ("answers", "problem"),
     [
         (
-            [(4, "", "no interface has the address 198.18.0.3\n")] * 2,
+            [ExecResult(4, "", "no interface has the address 198.18.0.3\n")] * 2,
             "the network of node-2 could not be set (status 4): no interface has the address 198.18.0.3",
         ),
-        ([(137, "", "")] * 2, "the network of node-2 could not be set (status 137): it said nothing"),
+        ([ExecResult(137, "", "")] * 2, "the network of node-2 could not be set (status 137): it printed nothing"),
         ([EngineError("node-2 is gone")], "node-2 is gone"),
     ],
 )
 def test_a_problem_is_told_and_the_node_is_set_anew_the_next_time(
-    answers: list[tuple[int, str, str] | EngineError], problem: str, network: NetworkController, told: Told
+    answers: list[ExecResult | EngineError], problem: str, network: NetworkController, told: Told
 ) -> None:
     told.answers["node-2"] = list(answers)
     (done,) = network.apply(cut(AB))
@@ -146,7 +146,7 @@ def test_what_was_counted_outlives_its_rules(network: NetworkController, told: T
     assert told.nodes() == [], "nobody has rules any more, so nobody is asked"
     network.apply(cut(AB))
     assert network.measure() == {AB: Counters(14, 1400, 14, 1400)}
-    network.away("node-2")
+    network.node_unreachable("node-2")
     assert network.measure() == {AB: Counters(7, 700, 7, 700)}
 
 
@@ -160,9 +160,9 @@ EVERYBODY = cut(*((node, "node-5" if node != "node-5" else "node-1") for node in
 
 
 def test_many_nodes_are_told_by_one_command_and_few_by_their_own(told: Told) -> None:
-    with NetworkController(NODES, told.run, CapabilitySplit(), run_many=told.run_many) as network:
+    with NetworkController(NODES, told.run, CapabilitySplit(), batch_exec=told.batch_exec) as network:
         for node in NODES:
-            network.up(node)
+            network.node_started(node)
         assert [done.node for done in network.apply(EVERYBODY)] == ["node-1", "node-2", "node-3", "node-5"]
         assert told.batches == [["node-1", "node-2", "node-3", "node-5"]]
         network.measure()
@@ -174,9 +174,9 @@ def test_many_nodes_are_told_by_one_command_and_few_by_their_own(told: Told) -> 
 
 def test_without_the_helper_every_node_is_told_by_itself(told: Told) -> None:
     told.many_fails = True
-    with NetworkController(NODES, told.run, CapabilitySplit(), run_many=told.run_many) as network:
+    with NetworkController(NODES, told.run, CapabilitySplit(), batch_exec=told.batch_exec) as network:
         for node in NODES:
-            network.up(node)
+            network.node_started(node)
         assert [done.problem for done in network.apply(EVERYBODY)] == [""] * 4
         assert told.nodes() == ["node-1", "node-2", "node-3", "node-5"]
         network.clear()
@@ -188,16 +188,16 @@ def test_a_change_that_comes_while_another_is_made_waits_for_its_turn() -> None:
     begun, go_on = threading.Event(), threading.Event()
     scripts: list[str] = []
 
-    def run(node: str, argv: Sequence[str], stdin: str) -> tuple[int, str, str]:
+    def run(node: str, argv: Sequence[str], stdin: str) -> ExecResult:
         scripts.append(stdin)
         if len(scripts) == 1:
             begun.set()
             assert go_on.wait(10)
-        return 0, "", ""
+        return ExecResult(0, "", "")
 
     with NetworkController(NODES, run, CapabilitySplit()) as network:
         for node in NODES:
-            network.up(node)
+            network.node_started(node)
         first = threading.Thread(target=network.apply, args=(cut(AB),))
         first.start()
         assert begun.wait(10)
@@ -212,31 +212,12 @@ def test_a_change_that_comes_while_another_is_made_waits_for_its_turn() -> None:
         ]
 
 
-def test_the_helpers_answer_is_checked() -> None:
-    work = {"node-1": (4711, "true\n")}
-    assert encode(work) == '{"node-1": [4711, "true\\n"]}'
-    assert decode(0, '{"node-1": [0, "out", ""]}', "", work) == {"node-1": (0, "out", "")}
-    for status, output in [
-        (1, ""),
-        (0, ""),
-        (0, "[]"),
-        (0, "{}"),
-        (0, '{"node-1": 3}'),
-        (0, '{"node-2": [0, "", ""]}'),
-    ]:
-        with pytest.raises(EngineError) as caught:
-            decode(status, output, "Traceback\nnsenter: not found\n", work)
-        assert str(caught.value) == (
-            f"the helper that sets the nodes' network failed (status {status}): nsenter: not found"
-        )
-
-
 def test_a_program_is_let_begin_after_its_rules_and_once_in_each_life(told: Told) -> None:
     with NetworkController(NODES, told.run, CapabilitySplit(), gate=True) as network:
         network.apply(cut(AB))
         assert told.scripts == []
         for node in ("node-2", "node-3"):
-            assert network.up(node) is not None
+            assert network.node_started(node) is not None
         (_, with_rules), (_, without) = told.scripts
         assert with_rules.index("iptables-restore") < with_rules.index(OPEN_GATE)
         assert with_rules.endswith(OPEN_GATE)
@@ -245,20 +226,20 @@ def test_a_program_is_let_begin_after_its_rules_and_once_in_each_life(told: Told
         network.apply(NetworkState())
         assert [(node, OPEN_GATE in script) for node, script in told.scripts] == [("node-2", False)]
         told.scripts.clear()
-        network.away("node-3")
-        network.up("node-3")
+        network.node_unreachable("node-3")
+        network.node_started("node-3")
         assert told.scripts == [("node-3", OPEN_GATE)]
 
 
 def test_a_program_whose_rules_could_not_be_set_goes_on_waiting(told: Told) -> None:
-    told.answers["node-2"] = [(1, "", "no"), (1, "", "no")]
+    told.answers["node-2"] = [ExecResult(1, "", "no"), ExecResult(1, "", "no")]
     with NetworkController(NODES, told.run, CapabilitySplit(), gate=True) as network:
         network.apply(cut(AB))
-        row = network.up("node-2")
+        row = network.node_started("node-2")
         assert row is not None
         assert row.problem
         told.scripts.clear()
-        row = network.back("node-2")
+        row = network.node_reachable("node-2")
         assert row is not None
         assert not row.problem
         assert told.scripts[-1][1].endswith(OPEN_GATE)

@@ -39,7 +39,7 @@ class Restarted(StubEngine):
         super().__init__()
         self._lives: Counter[str] = Counter()
 
-    def life(self, node: str) -> str:
+    def incarnation(self, node: str) -> str:
         return str(self._lives[node])
 
     def _do(self, verb: str, node: str, status: NodeStatus, code: int | None = None) -> None:

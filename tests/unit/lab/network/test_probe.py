@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.network.test_render import Path
+from torrentnet.lab.engines.types import ExecResult
 from torrentnet.lab.errors import EXIT_ENGINE, EngineError
 from torrentnet.lab.network.impairment import IMPAIRMENTS
 from torrentnet.lab.network.probe import FACTS, SCRIPT, choose_capabilities, parse_facts, probe
@@ -19,7 +20,7 @@ NO_NETEM = EVERYTHING | dict.fromkeys([fact for fact in FACTS if fact.startswith
 
 
 def ways(facts: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
-    return {way.quality: way.way for way in choose_capabilities(facts, path).ways}
+    return {support.quality: support.means for support in choose_capabilities(facts, path).all}
 
 
 def test_a_kernel_with_everything() -> None:
@@ -34,13 +35,13 @@ def test_a_kernel_with_everything() -> None:
         "reordering": "netem",
         "cut": "iptables",
     }
-    assert choose_capabilities(EVERYTHING, Path()).division.path is None
+    assert choose_capabilities(EVERYTHING, Path()).split.path is None
 
 
 def test_a_kernel_without_netem_uses_the_user_space_path() -> None:
     found = ways(NO_NETEM, Path())
     assert {found[name] for name in IMPAIRMENTS} == {"userspace"}
-    division = choose_capabilities(NO_NETEM, Path()).division
+    division = choose_capabilities(NO_NETEM, Path()).split
     assert division.userspace == set(IMPAIRMENTS) and division.path is not None and not division.netem
 
 
@@ -73,7 +74,7 @@ def test_without_a_way_a_quality_is_refused_by_name_with_reason_and_remedy() -> 
 
 def test_a_path_that_does_not_work_here_says_why() -> None:
     offer = choose_capabilities(NO_NETEM | {"userspace": "the kernel has no NFQUEUE"}, Path())
-    assert offer.delay.why_not == (
+    assert offer.delay.reason == (
         "the kernel's netem: Error: Specified qdisc kind is unknown.; a path in user space: the kernel has no NFQUEUE"
     )
 
@@ -83,9 +84,9 @@ def test_a_path_that_cannot_do_all_says_which() -> None:
         qualities = frozenset({"delay", "jitter", "reordering"})
 
     offer = choose_capabilities(NO_NETEM, Delays())
-    assert offer.delay.way == "userspace"
-    assert offer.corruption.why_not.endswith("a path in user space: it does not do corruption")
-    assert offer.duplication.why_not.endswith("a path in user space: it does not do duplication")
+    assert offer.delay.means == "userspace"
+    assert offer.corruption.reason.endswith("a path in user space: it does not do corruption")
+    assert offer.duplication.reason.endswith("a path in user space: it does not do duplication")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_path_that_cannot_do_all_says_which() -> None:
 )
 def test_what_is_missing_is_named(fact: str, quality: str, why_not: str, remedy: str) -> None:
     way = getattr(choose_capabilities(EVERYTHING | {fact: "said so"}, None), quality)
-    assert (way.ok, way.why_not, way.remedy) == (False, why_not, remedy)
+    assert (way.ok, way.reason, way.remedy) == (False, why_not, remedy)
 
 
 def test_facts_are_read_from_what_the_script_prints() -> None:
@@ -122,8 +123,8 @@ def test_facts_are_read_from_what_the_script_prints() -> None:
 
 
 def test_a_node_that_cannot_be_asked_is_an_error() -> None:
-    def refuse(node: str, argv: Sequence[str], stdin: str) -> tuple[int, str, str]:
-        return 126, "", "OCI runtime exec failed: permission denied\n"
+    def refuse(node: str, argv: Sequence[str], stdin: str) -> ExecResult:
+        return ExecResult(126, "", "OCI runtime exec failed: permission denied\n")
 
     with pytest.raises(EngineError) as caught:
         probe(refuse, "node-1")

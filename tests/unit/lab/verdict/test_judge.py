@@ -122,7 +122,7 @@ def test_a_good_bye_is_forgetting_too_and_all_named_count(trial: Trial) -> None:
 def test_a_real_client_is_known_by_its_address(trial: Trial) -> None:
     client = replace(trial.context.nodes["seeder-1"], program=NodeProgram.ARIA2)
     trial.context = replace(trial.context, nodes={**trial.context.nodes, "seeder-1": client})
-    address = f"{trial.engine.places['seeder-1'].address}:6881"
+    address = f"{trial.engine.locations['seeder-1'].address}:6881"
     pending = trial.expect(ForgetsCheckPlan, "tracker", peers=("seeder-1",), within=5.0)
     trial.print_event(1.0, "tracker", "left file=a.txt peer=A2-1-37-0@1.2.3.4:6881 address=1.2.3.4:6881")
     assert trial.evaluate(pending, 2.0) is None

@@ -1,59 +1,83 @@
-"""Many nodes by one command: a privileged exec for each costs 30 to 60 ms of processor time, whatever it runs.
+"""Scripts in many nodes' networks by one command.
 
-A helper container that sees the host's processes enters the network namespace of one node after the other. It needs no
-network and, beside an ordinary container, ``--pid host --user 0`` and the capabilities :data:`CAPABILITIES`. It also
-reaches nodes that are paused, where the engine refuses an exec.
+A privileged exec for each node costs 30 to 60 ms of processor time, whatever it runs. Instead, a helper container that
+sees the host's processes enters one network namespace after the other. It needs no network; beside an ordinary
+container it has ``--pid host --user 0`` and :data:`CAPABILITIES`. It also reaches paused nodes, where Docker refuses an
+exec.
 
-A process id may mean another process by the time that the helper uses it. That does no harm: each script first looks
-for the node's own address and ends where it does not find it.
+A process id may belong to another process by the time the helper uses it. That is harmless: each script first looks
+for the node's own address, and ends where it does not find it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines.docker import batch_exec_script
+import docker.errors
+
+from torrentnet.lab.engines.docker import batch_exec_script, container_exec
+from torrentnet.lab.engines.docker.helper_containers import create_helper
+from torrentnet.lab.engines.types import ExecResult
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-Result = tuple[int, str, str]
-"""Exit status, standard output, standard error."""
-
-CAPABILITIES = ("SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "NET_RAW")
-"""To enter a namespace, to look one up in /proc, to set a network, and what iptables needs."""
+CAPABILITIES: Final = ("SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "NET_RAW")
+"""To enter a namespace, to find it in /proc, to set a network, and what iptables needs."""
+TIMEOUT: Final = 30.0
 
 
-class BatchExec(Protocol):
-    """Runs one script in each of several nodes, each as root in the node's network namespace."""
+class BatchExecHelper:
+    """A :class:`torrentnet.lab.engines.types.BatchExec` that is a helper container."""
 
-    def __call__(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
-        """Name to script in, name to result out, for the same names. Raises LabError where nothing could be run."""
-        ...
+    def __init__(
+        self, client: docker.DockerClient, image: str, labels: Mapping[str, str], pid: Callable[[str], int]
+    ) -> None:
+        """Create and start the container. ``pid`` returns the id of a node's program on the engine's machine."""
+        self._client = client
+        self._pid = pid
+        self._container = create_helper(client, image, labels, CAPABILITIES, "host")
+        client.api.start(self._container)
+
+    def __call__(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
+        """See :class:`torrentnet.lab.engines.types.BatchExec`."""
+        jobs = {node: (self._pid(node), script) for node, script in scripts.items()}
+        result = container_exec.run(self._client, self._container, command(), timeout=TIMEOUT, stdin=encode_jobs(jobs))
+        return decode_results(result, jobs)
+
+    def remove(self) -> None:
+        """Remove the container, unless it has gone with its lab."""
+        with contextlib.suppress(docker.errors.NotFound):
+            self._client.api.remove_container(self._container, v=True, force=True)
 
 
 def command() -> tuple[str, ...]:
-    """What is run in the helper."""
+    """Return the command line that runs the script in the helper."""
     return ("python3", "-I", "-S", "-c", Path(batch_exec_script.__file__).read_text(encoding="utf-8"))
 
 
-def encode(work: Mapping[str, tuple[int, str]]) -> str:
-    """The helper's standard input: name to the id of any process of that node, as the host counts, and script."""
-    return json.dumps(work)
+def encode_jobs(jobs: Mapping[str, tuple[int, str]]) -> str:
+    """Return the script's standard input. ``jobs``: node to (id of any process of the node, shell script)."""
+    return json.dumps(jobs)
 
 
-def decode(status: int, output: str, errors: str, names: Mapping[str, object]) -> dict[str, Result]:
-    """What the helper has printed. Raises EngineError where that is not a result for each of ``names``."""
+def decode_results(answer: ExecResult, nodes: Mapping[str, object]) -> dict[str, ExecResult]:
+    """Parse what the script printed. Raises EngineError where it is not one result for each of ``nodes``."""
     try:
-        found = {name: (int(code), str(out), str(err)) for name, (code, out, err) in json.loads(output).items()}
+        results = {
+            node: ExecResult(int(status), str(out), str(err))
+            for node, (status, out, err) in json.loads(answer.stdout).items()
+        }
     except (ValueError, TypeError, AttributeError):
-        found = {}
-    if status != 0 or found.keys() != names.keys():
-        said = errors.strip().splitlines()
+        results = {}
+    if answer.status != 0 or results.keys() != nodes.keys():
+        lines = answer.stderr.strip().splitlines()
         raise EngineError(
-            f"the helper that sets the nodes' network failed (status {status})" + (f": {said[-1]}" if said else "")
+            f"the helper that sets the nodes' network failed (status {answer.status})"
+            + (f": {lines[-1]}" if lines else "")
         )
-    return found
+    return results

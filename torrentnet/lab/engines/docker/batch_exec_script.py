@@ -1,17 +1,20 @@
-"""Runs scripts in the network namespaces of many processes. This file's text is run by Python in the helper container.
+"""Runs scripts in the network namespaces of many processes; Python in the helper container executes this file's text.
 
 Standard input is a JSON object: name to ``[pid, script]``. Standard output is a JSON object: name to
 ``[exit status, standard output, standard error]``. See :mod:`torrentnet.lab.engines.docker.batch_exec`.
+
+Tested by tests/integration/test_network_calibration.py.
 """
 
 import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
-PARALLEL = 4
-"""Scripts spend a part of their time waiting for the kernel; more at once only wait for its locks."""
-TIMEOUT = 10
+MAX_PARALLEL: Final = 4
+"""Scripts wait for the kernel a part of their time; more at once would only wait for its locks."""
+TIMEOUT: Final = 10
 
 
 def run(pid: int, script: str) -> tuple[int, str, str]:
@@ -27,10 +30,11 @@ def run(pid: int, script: str) -> tuple[int, str, str]:
 
 
 def main() -> None:
-    work = json.load(sys.stdin)
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        results = pool.map(lambda name: run(*work[name]), work)
-        json.dump(dict(zip(work, results, strict=True)), sys.stdout)
+    """Read the jobs, run them, and print their results."""
+    jobs = json.load(sys.stdin)
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
+        results = pool.map(lambda name: run(*jobs[name]), jobs)
+        json.dump(dict(zip(jobs, results, strict=True)), sys.stdout)
 
 
 if __name__ == "__main__":

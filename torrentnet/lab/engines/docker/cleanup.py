@@ -1,7 +1,7 @@
-"""Removing what labs made in Docker: by label only, never by name.
+"""Removal of what labs created in Docker: by label only, never by name.
 
-A lab whose owner was killed cannot clean up after itself, so every start and every end of a lab looks for what the
-dead have left.
+A lab whose owner was killed cannot clean up after itself, so every lab looks for orphans when it starts and when it
+ends.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import docker.errors
 
-import docker
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.owner import Owner, boot_id, is_alive, pid_namespace
 from torrentnet.lab.engines.types import Mode
@@ -23,29 +22,29 @@ from torrentnet.lab.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-PARALLEL = 4
-ATTEMPTS = 20
-ATTEMPT_INTERVAL = 0.25
-UNSETTLED_ATTEMPTS = 7
-"""Looks in a row that must find nothing where the engine may still be making what it was asked for before a Ctrl-C."""
-LIVING = {"running", "paused", "restarting"}
+MAX_PARALLEL: Final = 4
+ATTEMPTS: Final = 20
+ATTEMPT_INTERVAL: Final = 0.25
+UNSETTLED_ATTEMPTS: Final = 7
+"""Attempts in a row that must find nothing where Docker may still be creating what it was asked for before a Ctrl-C."""
+ALIVE: Final = {"running", "paused", "restarting"}
 
 
 @dataclass(slots=True)
 class LabRemains:
-    """What there is of one lab."""
+    """What exists of one lab."""
 
     project: str
     labels: Mapping[str, str]
     containers: list[str] = field(default_factory=list)
     networks: list[str] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
-    living: bool = False
-    """Whether one of its containers runs."""
+    alive: bool = False
+    """Whether one of its containers runs or is paused."""
 
 
 def find(client: docker.DockerClient, project: str | None = None) -> list[LabRemains]:
-    """Everything that carries our labels, by lab; of one lab where ``project`` names it."""
+    """Return everything that carries our labels, by lab; of one lab where ``project`` names it."""
     wanted = {"label": f"{labels.LAB}={project}" if project else labels.LAB}
     found: dict[str, LabRemains] = {}
 
@@ -55,7 +54,7 @@ def find(client: docker.DockerClient, project: str | None = None) -> list[LabRem
     for row in client.api.containers(all=True, filters=wanted):
         lab = remains(row["Labels"])
         lab.containers.append(row["Id"])
-        lab.living = lab.living or row["State"] in LIVING
+        lab.alive = lab.alive or row["State"] in ALIVE
     for row in client.api.networks(filters=wanted):
         remains(row["Labels"]).networks.append(row["Id"])
     for row in client.api.volumes(filters=wanted)["Volumes"] or []:
@@ -71,15 +70,15 @@ def is_orphan(
     alive: Callable[[Owner], bool],
     finished: Callable[[Path, str], bool],
 ) -> bool:
-    """Whether nobody will ever clean this lab up but us.
+    """Return whether nobody else will ever remove this lab.
 
-    An owner of another boot or another pid namespace cannot be looked for: its lab is left alone as long as a container
-    of it runs, because several machines may share one engine. ``finished`` tells whether a ``make up`` came to its
-    end in that directory: such a lab is meant to outlive its owner.
+    An owner of another boot or another pid namespace cannot be looked up: its lab is left alone while a container
+    of it is alive, because several machines may share one Docker Engine. ``finished(home, project)`` tells whether an
+    ``up`` came to its end in that directory: such a lab is meant to outlive its owner.
     """
     owner = Owner.parse(remains.labels.get(labels.OWNER, ""))
     if owner is None or owner.boot != boot or remains.labels.get(labels.PID_NAMESPACE) != namespace:
-        return not remains.living
+        return not remains.alive
     if alive(owner):
         return False
     if remains.labels.get(labels.MODE) != Mode.UP:
@@ -88,55 +87,55 @@ def is_orphan(
 
 
 def collect_orphans(client: docker.DockerClient, finished: Callable[[Path, str], bool]) -> list[str]:
-    """Remove the labs of dead owners; answers with their projects."""
-    here, namespace = boot_id(), pid_namespace()
-    swept = []
+    """Remove the labs of dead owners; returns their projects."""
+    boot, namespace = boot_id(), pid_namespace()
+    removed = []
     for remains in find(client):
-        if is_orphan(remains, boot=here, namespace=namespace, alive=is_alive, finished=finished):
+        if is_orphan(remains, boot=boot, namespace=namespace, alive=is_alive, finished=finished):
             remove(client, remains.project)
-            swept.append(remains.project)
-    return swept
+            removed.append(remains.project)
+    return removed
 
 
 def remove(client: docker.DockerClient, project: str, *, unsettled: bool = False) -> int:
-    """Remove everything of one lab; answers with the number of containers.
+    """Remove everything of one lab, until nothing is left; returns the number of containers.
 
-    Looks again until nothing is left. ``unsettled``: a ``docker compose create`` was cut off, and the engine goes on
-    with what it was asked for last, a network for instance, although nobody waits for it any more.
+    ``unsettled``: a ``docker compose create`` was interrupted, and Docker may still create what it was asked for last
+    (a network, say) although nobody waits for it. Raises EngineError where something cannot be removed.
     """
-    removed = looks = 0
-    last: Exception | None = None
+    removed = empty = 0
+    failure: Exception | None = None
     for _ in range(ATTEMPTS + UNSETTLED_ATTEMPTS):
         remains = next(iter(find(client, project)), None)
         if remains is None:
-            looks += 1
-            if not unsettled or looks >= UNSETTLED_ATTEMPTS:
+            empty += 1
+            if not unsettled or empty >= UNSETTLED_ATTEMPTS:
                 return removed
             time.sleep(ATTEMPT_INTERVAL)
             continue
-        looks = 0
+        empty = 0
         removed += len(remains.containers)
-        last = _first_failure(remains.containers, lambda name: client.api.remove_container(name, v=True, force=True))
-        if last is None:
-            last = _first_failure(remains.networks, client.api.remove_network)
-            last = _first_failure(remains.volumes, client.api.remove_volume) or last
-        if last is not None:
+        failure = _first_failure(remains.containers, lambda name: client.api.remove_container(name, v=True, force=True))
+        if failure is None:
+            failure = _first_failure(remains.networks, client.api.remove_network)
+            failure = _first_failure(remains.volumes, client.api.remove_volume) or failure
+        if failure is not None:
             time.sleep(ATTEMPT_INTERVAL)
     raise EngineError(
-        f"the lab {project} could not be removed: {last}",
+        f"the lab {project} could not be removed: {failure}",
         hint=f"docker rm -fv $(docker ps -aq --filter label={labels.LAB}={project})",
     )
 
 
-def _first_failure(names: Iterable[str], take: Callable[[str], object]) -> Exception | None:
+def _first_failure(names: Iterable[str], remove_one: Callable[[str], object]) -> Exception | None:
     def attempt(name: str) -> Exception | None:
         try:
-            take(name)
+            remove_one(name)
         except docker.errors.NotFound:
             return None
         except docker.errors.APIError as error:
             return error
         return None
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
+    with ThreadPoolExecutor(MAX_PARALLEL) as pool:
         return next((failure for failure in pool.map(attempt, names) if failure), None)

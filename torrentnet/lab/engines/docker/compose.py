@@ -1,53 +1,56 @@
-"""The generated Compose file, one service a node, and the command that makes containers of it.
+"""The generated Compose file, one service a node, and the command that creates its containers.
 
-``docker-compose.yml`` at the top of the repository holds what all nodes have in common; each service here inherits
-from it and adds a name, an address and a command line. The two files together are an ordinary Compose project, for a
-person as for the lab.
+``docker-compose.yml`` at the top of the repository holds what all nodes have in common; each service here extends it
+with a name, an address and a command line. The two files together are an ordinary Compose project, for users and for
+the lab.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Final
 
 import yaml
 
 from torrentnet.lab.engines.child_process import run_child
-from torrentnet.lab.engines.command_lines import TORRENTS_FOLDER as TORRENTS
+from torrentnet.lab.engines.command_lines import TORRENTS_FOLDER
 from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.engines.subnets import host_routes
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from ipaddress import IPv4Network
     from pathlib import Path
 
+    import docker
     from torrentnet.lab.engines.types import LabSpec, NodeLocation
 
-FILES = "/files"
-DATA = "/data"
-NETWORK = "lab"
-CREATE_PARALLEL = "4"
-OVERLAP = "Pool overlaps"
-"""What Compose says where another network has the subnet."""
-USER = 10001
-"""The nodes' user, and its group."""
-TEMPLATE = {"tracker": "tracker", "share": "_peer", "get": "_peer"}
-"""The service of ``docker-compose.yml`` that a role inherits from."""
+FILES: Final = "/files"
+DATA: Final = "/data"
+NETWORK: Final = "lab"
+CREATE_PARALLEL: Final = "4"
+OVERLAP: Final = "Pool overlaps"
+"""What Compose prints where another network has the subnet."""
+USER: Final = 10001
+"""Id of the nodes' user and of its group."""
+TEMPLATE: Final = {"tracker": "tracker", "share": "_peer", "get": "_peer"}
+"""Role to the service of ``docker-compose.yml`` that it extends."""
 
-HEADER = """\
+HEADER: Final = """\
 # Written by torrentnet for one run of the scenario {scenario}; the next run writes its own.
 # docker-compose.yml holds what all nodes have in common.
 """
 
 
 class _Reset:
-    """Takes back an inherited value (Compose's ``!reset``): without it a template's profile would hide the service."""
+    """Removes an inherited value (Compose's ``!reset``); a template's profile would hide the service."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes Compose's own tag, and no aliases."""
+    """Writes Compose's own tags, and no aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -58,7 +61,7 @@ def _represent_reset(dumper: yaml.SafeDumper, _: _Reset) -> yaml.Node:
 
 
 class _Override(list[object]):
-    """Takes the place of an inherited list (Compose's ``!override``) instead of adding to it."""
+    """Replaces an inherited list (Compose's ``!override``) instead of extending it."""
 
 
 def _represent_override(dumper: yaml.SafeDumper, items: _Override) -> yaml.Node:
@@ -71,21 +74,21 @@ _Dumper.add_representer(_Override, _represent_override)
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What the generated file says beside the lab itself."""
+    """What the generated file needs beside the :class:`LabSpec`."""
 
     base: Path
     """``docker-compose.yml``."""
     image: str
     subnet: IPv4Network
-    places: Mapping[str, NodeLocation]
+    locations: Mapping[str, NodeLocation]
     owner: Mapping[str, str]
-    """Labels that say whose lab it is."""
+    """Labels that say which process made the lab."""
     clients_image: str = ""
-    """For nodes that run other people's programs."""
+    """Image for nodes that run programs of others."""
 
 
 def escape(text: str) -> str:
-    """Text that Compose must take as it is: it would put a variable's value in place of ``$NAME``."""
+    """Return text that Compose reads as ``text``; it would replace ``$NAME`` by a variable's value."""
     return text.replace("$", "$$")
 
 
@@ -94,9 +97,9 @@ def _read_only_bind(source: Path, target: str) -> dict[str, object]:
 
 
 def render(spec: LabSpec, topology: Topology) -> str:
-    """The text of the generated Compose file."""
+    """Return the text of the generated Compose file."""
     common = {labels.LAB: spec.project, **{key: escape(value) for key, value in topology.owner.items()}}
-    commands = spec.commands(topology.places)
+    commands = spec.commands(topology.locations)
     services: dict[str, object] = {}
     for node in spec.nodes:
         template = TEMPLATE[node.role]
@@ -108,16 +111,16 @@ def render(spec: LabSpec, topology: Topology) -> str:
         service["hostname"] = node.name
         service["command"] = [escape(word) for word in commands[node.name]]
         service["labels"] = {**common, labels.NODE: node.name, labels.ROLE: node.role}
-        service["networks"] = {NETWORK: {"ipv4_address": topology.places[node.name].address}}
+        service["networks"] = {NETWORK: {"ipv4_address": topology.locations[node.name].address}}
         if spec.gate:
             service["environment"] = {"TORRENTNET_GATE": spec.gate}
         volumes: list[object] = []
         if node.wants_files:
             volumes.append(_read_only_bind(spec.files, FILES))
         elif node.wants_torrents:
-            volumes.append(_read_only_bind(spec.files / TORRENTS, f"{FILES}/{TORRENTS}"))
+            volumes.append(_read_only_bind(spec.files / TORRENTS_FOLDER, f"{FILES}/{TORRENTS_FOLDER}"))
         if node.disk is not None:
-            # In place of the inherited volume; two mounts on one directory are refused.
+            # Compose refuses two mounts on one directory: the inherited volume must go.
             service["volumes"] = _Override(volumes)
             service["tmpfs"] = [f"{DATA}:uid={USER},gid={USER},mode=0755,size={node.disk}"]
         elif volumes:
@@ -133,9 +136,9 @@ def render(spec: LabSpec, topology: Topology) -> str:
 
 
 def create(root: Path, project: str, file: Path) -> bool:
-    """Create the containers that ``file`` describes; False where another network came first to the subnet.
+    """Create the containers that ``file`` describes; returns False where another network took the subnet meanwhile.
 
-    ``root`` is the directory of ``docker-compose.yml``. Raises EngineError with what the command said last.
+    ``root`` is the directory of ``docker-compose.yml``. Raises EngineError with the command's last lines.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
     environment["COMPOSE_PARALLEL_LIMIT"] = CREATE_PARALLEL
@@ -153,3 +156,14 @@ def create(root: Path, project: str, file: Path) -> bool:
         return False
     lines = "\n".join(f"    {line}" for line in result.tail[-10:])
     raise EngineError(f"docker compose create failed (exit status {result.status}):\n{lines}")
+
+
+def used_subnets(client: docker.DockerClient) -> list[IPv4Network]:
+    """Return the subnets that a new one must not overlap: Docker's networks, and what this machine has routes to."""
+    networks = host_routes()
+    for row in client.api.networks():
+        for config in (row.get("IPAM") or {}).get("Config") or []:
+            # A subnet that is not IPv4 cannot overlap.
+            with contextlib.suppress(ValueError):
+                networks.append(IPv4Network(config.get("Subnet", "")))
+    return networks

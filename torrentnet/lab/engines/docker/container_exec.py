@@ -1,8 +1,10 @@
 """A command in a container, with a limit on its time and on its output.
 
-The SDK's own way of waiting for a command has no time limit: a container that is paused in the middle would hold the
-lab for ever. The stream is read here instead: frames of an eight-byte header (stream number, three zero bytes, length
-as a big-endian number) and the bytes, as the Engine API documents under "attach to a container".
+The SDK's own way to wait for a command has no time limit: a container that is paused meanwhile would block the lab for
+ever. The stream is read here instead: frames of an eight-byte header (stream number, three zero bytes, length as a
+big-endian number) and the bytes, as the Engine API documents under "attach to a container".
+
+Tested by tests/integration/test_verbs.py, tests/integration/test_privileges.py.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import selectors
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import ExecResult
 from torrentnet.lab.errors import EngineError
@@ -23,13 +25,13 @@ if TYPE_CHECKING:
 
     import docker
 
-HEADER = struct.Struct(">BxxxI")
-STDERR = 2
-OUTPUT_LIMIT = 4 * 1024 * 1024
-"""Bytes of an answer that are kept; the rest is read and dropped."""
-RECEIVE_SIZE = 64 * 1024
-EXIT_TIMEOUT = 2.0
-EXIT_POLL_INTERVAL = 0.01
+HEADER: Final = struct.Struct(">BxxxI")
+STDERR: Final = 2
+OUTPUT_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of output that are kept; the rest is read and discarded."""
+RECEIVE_SIZE: Final = 64 * 1024
+EXIT_TIMEOUT: Final = 2.0
+EXIT_POLL_INTERVAL: Final = 0.01
 
 
 def run(
@@ -44,13 +46,13 @@ def run(
 ) -> ExecResult:
     """Run ``argv`` in a container and wait for its end, ``timeout`` seconds at most.
 
-    ``user``: another than the container's own. ``privileged``: with all capabilities, whatever the container has.
-    Raises EngineError when time is up; ``docker.errors.APIError`` when the engine refuses.
+    ``user``: in place of the container's own. ``privileged``: with all capabilities, whatever the container has.
+    Raises EngineError at the timeout, ``docker.errors.APIError`` where Docker refuses.
     """
     deadline = time.monotonic() + timeout
     api = client.api
-    ident = api.exec_create(container, list(argv), stdin=stdin is not None, privileged=privileged, user=user)["Id"]
-    raw = api.exec_start(ident, socket=True)
+    exec_id = api.exec_create(container, list(argv), stdin=stdin is not None, privileged=privileged, user=user)["Id"]
+    raw = api.exec_start(exec_id, socket=True)
     # Over a Unix socket this is a file object around the socket; over TCP it may be the socket itself.
     connection: socket.socket = getattr(raw, "_sock", None) or raw  # type: ignore[assignment]
     try:
@@ -66,11 +68,11 @@ def run(
         raw.close()
         # The HTTP connection holds the socket too.
         connection.close()
-    return ExecResult(_exit_status(client, ident), out, err)
+    return ExecResult(_exit_status(client, exec_id), out, err)
 
 
 def _exchange(connection: socket.socket, stdin: bytes | None, deadline: float) -> tuple[str, str]:
-    """Hand the command its input while reading what it prints: it may print more than fits before it has read all."""
+    """Send the input while receiving the output: a command may print more than fits before it has read everything."""
     decoders = {key: codecs.getincrementaldecoder("utf-8")("replace") for key in (1, STDERR)}
     texts: dict[int, list[str]] = {1: [], STDERR: []}
     kept = 0
@@ -111,13 +113,13 @@ def _exchange(connection: socket.socket, stdin: bytes | None, deadline: float) -
 
 
 def _send(connection: socket.socket, stdin: bytes) -> bytes | None:
-    """Send what can be sent now; answers with the rest, None once the command's input has ended."""
+    """Send what can be sent now; returns the rest, None once the command's input has ended."""
     try:
         rest = stdin[connection.send(stdin) :] if stdin else b""
     except BlockingIOError:
         return stdin
     except (BrokenPipeError, ConnectionResetError):
-        # The command has ended without reading all of it; its status tells why.
+        # The command has ended without reading everything; its status says why.
         return None
     if rest:
         return rest
@@ -126,13 +128,13 @@ def _send(connection: socket.socket, stdin: bytes) -> bytes | None:
     return None
 
 
-def _exit_status(client: docker.DockerClient, ident: str) -> int:
-    """The command's exit status; the engine may learn of it a moment after the stream's end."""
+def _exit_status(client: docker.DockerClient, exec_id: str) -> int:
+    """Return the command's exit status; Docker may know it only a moment after the stream's end."""
     deadline = time.monotonic() + EXIT_TIMEOUT
     while True:
-        code = client.api.exec_inspect(ident)["ExitCode"]
+        code = client.api.exec_inspect(exec_id)["ExitCode"]
         if code is not None:
             return int(code)
         if time.monotonic() > deadline:
-            raise EngineError("the engine does not say how a command in a node ended")
+            raise EngineError("Docker does not report the exit status of a command in a node")
         time.sleep(EXIT_POLL_INTERVAL)

@@ -1,18 +1,21 @@
-"""What this machine has of what the Docker engine needs, and the remedy for what it lacks."""
+"""What this machine has of what the Docker engine needs, and the remedy for what it lacks.
+
+Tested by tests/integration/test_exit_codes.py.
+"""
 
 from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import docker.errors
 import requests
 
-import docker
-from torrentnet.lab.engines import subnets
+from torrentnet.lab.engines.child_process import command_output
 from torrentnet.lab.engines.docker import cleanup, images
+from torrentnet.lab.engines.docker.compose import used_subnets
+from torrentnet.lab.engines.subnets import choose_subnet
 from torrentnet.lab.engines.types import Finding
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import install_docker
@@ -21,43 +24,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MIN_ENGINE = (25, 0)
-"""`start_interval` of health checks."""
-MIN_COMPOSE = (2, 24)
-"""`!reset` in Compose files."""
-MIN_DISK = 2 * 1024**3
-INSTALL = install_docker()
-COMMAND_TIMEOUT = 20
+MIN_ENGINE: Final = (25, 0)
+"""For `start_interval` of health checks."""
+MIN_COMPOSE: Final = (2, 24)
+"""For `!reset` in Compose files."""
+MIN_DISK: Final = 2 * 1024**3
+INSTALL: Final = install_docker()
 
 
 def parse_version(text: str) -> tuple[int, int]:
-    """Major and minor number of a version; zeros where there is none."""
+    """Return major and minor number of a version; zeros where there is none."""
     match = re.search(r"(\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def compose_findings(root: Path) -> list[Finding]:
-    """The command ``docker compose``, and the file that it reads."""
-    answer = _output("docker", "compose", "version", "--short")
-    good = parse_version(answer) >= MIN_COMPOSE
-    need = ".".join(map(str, MIN_COMPOSE))
-    base = root / "docker-compose.yml"
+    """Return the rows for the command ``docker compose`` and the file that it reads."""
+    version = command_output("docker", "compose", "version", "--short")
+    file = root / "docker-compose.yml"
     return [
-        Finding("docker compose", good, answer or "missing", "" if good else f"{need} or newer is needed: {INSTALL}"),
+        _version_finding("docker compose", version, MIN_COMPOSE),
         Finding(
-            "docker-compose.yml", base.is_file(), str(base) if base.is_file() else "missing", "run from a checkout"
+            "docker-compose.yml", file.is_file(), str(file) if file.is_file() else "missing", "run from a checkout"
         ),
     ]
 
 
 def diagnose(root: Path, connect: Callable[[], docker.DockerClient]) -> list[Finding]:
-    """All rows of ``doctor`` that concern Docker."""
+    """Return all rows of ``doctor`` that concern Docker."""
     findings = []
     command = shutil.which("docker")
     findings.append(Finding("docker command", command is not None, command or "missing", INSTALL))
     if command:
         findings += compose_findings(root)
-        buildx = _output("docker", "buildx", "version")
+        buildx = command_output("docker", "buildx", "version")
         findings.append(
             Finding("docker buildx", bool(buildx), buildx.split(" ")[1] if " " in buildx else "missing", INSTALL)
         )
@@ -67,13 +67,16 @@ def diagnose(root: Path, connect: Callable[[], docker.DockerClient]) -> list[Fin
     except (EngineError, docker.errors.DockerException, requests.RequestException) as error:
         findings.append(Finding("Docker Engine", False, str(error), INSTALL))
         return findings
-    found = str(info.get("ServerVersion", ""))
-    good = parse_version(found) >= MIN_ENGINE
-    need = ".".join(map(str, MIN_ENGINE))
-    findings.append(Finding("Docker Engine", good, found, f"{need} or newer is needed: {INSTALL}"))
     findings += [
-        _image(client, root),
-        _clients(client, root),
+        _version_finding("Docker Engine", str(info.get("ServerVersion", "")), MIN_ENGINE),
+        _image(client, "image", images.tag_of(root), "the first lab builds it", ""),
+        _image(
+            client,
+            "real clients",
+            images.tag_of(root, images.CLIENTS),
+            "the first scenario with `client` builds it",
+            ": aria2, Transmission, libtorrent, opentracker",
+        ),
         _disk(str(info.get("DockerRootDir", "/"))),
         _subnet(client),
         _labs(client),
@@ -81,22 +84,19 @@ def diagnose(root: Path, connect: Callable[[], docker.DockerClient]) -> list[Fin
     return findings
 
 
-def _image(client: docker.DockerClient, root: Path) -> Finding:
-    tag = images.tag_of(root)
+def _version_finding(what: str, version: str, minimum: tuple[int, int]) -> Finding:
+    if parse_version(version) >= minimum:
+        return Finding(what, True, version)
+    needed = ".".join(map(str, minimum))
+    return Finding(what, False, version or "missing", f"{needed} or newer is needed: {INSTALL}")
+
+
+def _image(client: docker.DockerClient, what: str, tag: str, when_built: str, contents: str) -> Finding:
     try:
         client.images.get(tag)
     except docker.errors.ImageNotFound:
-        return Finding("image", True, f"{tag} is not built yet; the first lab builds it")
-    return Finding("image", True, f"{tag} is up to date")
-
-
-def _clients(client: docker.DockerClient, root: Path) -> Finding:
-    tag = images.tag_of(root, images.CLIENTS)
-    try:
-        client.images.get(tag)
-    except docker.errors.ImageNotFound:
-        return Finding("real clients", True, f"{tag} is not built yet; the first scenario with `client` builds it")
-    return Finding("real clients", True, f"{tag} is up to date: aria2, Transmission, libtorrent, opentracker")
+        return Finding(what, True, f"{tag} is not built yet; {when_built}")
+    return Finding(what, True, f"{tag} is up to date{contents}")
 
 
 def _disk(directory: str) -> Finding:
@@ -108,13 +108,13 @@ def _disk(directory: str) -> Finding:
         "disk",
         free >= MIN_DISK,
         f"{free / 1024**3:.1f} GiB free in {directory}",
-        f"{MIN_DISK / 1024**3:.0f} GiB are needed; `docker system df` shows what takes room",
+        f"{MIN_DISK / 1024**3:.0f} GiB are needed; `docker system df` shows what uses the space",
     )
 
 
 def _subnet(client: docker.DockerClient) -> Finding:
     try:
-        return Finding("subnet", True, f"{subnets.choose_subnet(1, subnets.used_subnets(client))} is free")
+        return Finding("subnet", True, f"{choose_subnet(1, used_subnets(client))} is free")
     except EngineError as error:
         return Finding("subnet", False, error.message, error.hint)
 
@@ -122,13 +122,3 @@ def _subnet(client: docker.DockerClient) -> Finding:
 def _labs(client: docker.DockerClient) -> Finding:
     names = sorted(remains.project for remains in cleanup.find(client))
     return Finding("labs on this machine", True, ", ".join(names) or "none")
-
-
-def _output(*argv: str) -> str:
-    try:
-        answer = subprocess.run(
-            argv, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""

@@ -1,20 +1,36 @@
-"""The Docker engine: Compose makes the nodes, the Docker SDK does everything else."""
+"""The Docker engine: Compose creates the nodes, the Docker SDK does everything else.
+
+It runs real machines: sockets, clock and files are the machine's own.
+
+Tested by tests/integration/test_up.py, tests/integration/test_verbs.py.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import docker.errors
 import requests
 
 import docker
-from torrentnet.lab.engines import interface, subnets
-from torrentnet.lab.engines.docker import cleanup, compose, container_exec, diagnosis, helper_containers, images, labels
-from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, error_reason, translate_errors
+from torrentnet.lab.engines.docker import (
+    batch_exec,
+    cleanup,
+    compose,
+    container_exec,
+    diagnosis,
+    helper_containers,
+    images,
+    labels,
+)
+from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, translate_errors
+from torrentnet.lab.engines.docker.containers import NodeContainers
 from torrentnet.lab.engines.docker.log_streams import LogStreams
+from torrentnet.lab.engines.interface import Engine
 from torrentnet.lab.engines.owner import boot_id
+from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet
 from torrentnet.lab.engines.types import (
     ExecResult,
     Finding,
@@ -24,35 +40,26 @@ from torrentnet.lab.engines.types import (
     NodeState,
     NodeStatus,
     ProgressCallback,
+    RemovedLab,
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.home import lab_store
 from torrentnet.lab.installation import typed_command
-from torrentnet.lab.paths import lab_home
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from ipaddress import IPv4Network
     from pathlib import Path
 
-    from torrentnet.lab.engines.docker.batch_exec import BatchExec, Result
+    from torrentnet.lab.engines.types import BatchExec
 
-SUBNET_ATTEMPTS = 8
-STOP_GRACE_S = 5
-STATUSES = {
-    "created": NodeStatus.CREATED,
-    "running": NodeStatus.RUNNING,
-    "restarting": NodeStatus.RUNNING,
-    "paused": NodeStatus.PAUSED,
-    "exited": NodeStatus.EXITED,
-    "dead": NodeStatus.EXITED,
-    "removing": NodeStatus.GONE,
-}
+MAX_SUBNET_ATTEMPTS: Final = 8
+CONSOLE_COMMANDS: Final = {"request", "file_logs", "console"}
+"""Commands that the image has on its PATH; other words are the console's."""
 
 
-class DockerEngine(interface.Engine):
-    """Runs one lab in Docker. ``root`` is the checkout: Dockerfile and docker-compose.yml."""
+class DockerEngine(Engine):
+    """Runs one lab in Docker. ``root`` is the directory with Dockerfile and docker-compose.yml."""
 
     name = "docker"
 
@@ -62,32 +69,26 @@ class DockerEngine(interface.Engine):
         self._checked = False
         self._image = ""
         self._clients_image = ""
-        """With other people's programs; empty where none is wanted."""
-        self._project = ""
-        self._ids: dict[str, str] = {}
-        self._places: dict[str, NodeLocation] = {}
+        """Image with programs of others; empty where the scenario has none."""
+        self._nodes = NodeContainers(lambda: self.client)
         self._streams: LogStreams | None = None
-        self._dying: set[str] = set()
-        """Nodes that were sent a SIGKILL and have not been looked at since."""
         self._creating = False
-        """Whether the engine may still be making something for a command that was cut off."""
-        self._pids: dict[str, int] = {}
-        """Of the nodes' programs, as long as they live."""
-        self._marks: dict[str, str] = {}
-        """The labels of everything in the lab."""
-        self._helper: helper_containers.BatchExecHelper | None = None
+        """Whether Docker may still be creating something for a command that was interrupted."""
+        self._labels: dict[str, str] = {}
+        """On everything that belongs to the lab."""
+        self._helper: batch_exec.BatchExecHelper | None = None
 
-    # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
+    # -- before there is a lab --------------------------------------------------------------------
 
     @property
     def client(self) -> docker.DockerClient:
-        """The SDK's client; connects at its first use. Raises EngineError where no engine answers."""
+        """The SDK's client; connects at its first use. Raises EngineError where no Docker Engine answers."""
         if self._docker is None:
             self._docker = connect()
         return self._docker
 
     def check(self) -> None:
-        """See :meth:`base.Engine.check`."""
+        """See :meth:`Engine.check`."""
         if self._checked:
             return
         if shutil.which("docker") is None:
@@ -99,28 +100,28 @@ class DockerEngine(interface.Engine):
             raise EngineError(f"{missing.what}: {missing.found}", hint=missing.remedy)
         self._checked = True
 
-    def examine(self) -> list[Finding]:
-        """See :meth:`base.Engine.examine`."""
+    def diagnose(self) -> list[Finding]:
+        """See :meth:`Engine.diagnose`."""
         return diagnosis.diagnose(self._root, lambda: self.client)
 
-    def sweep(self) -> list[str]:
-        """See :meth:`base.Engine.sweep`."""
-        with translate_errors("looking for what dead labs left behind"):
-            return cleanup.collect_orphans(self.client, lab_store.is_finished)
+    def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
+        """See :meth:`Engine.collect_orphans`. The home may be on another machine, so it is not returned."""
+        with translate_errors("looking for labs of dead owners"):
+            return [RemovedLab(project) for project in cleanup.collect_orphans(self.client, is_finished)]
 
-    def prepare(self, say: ProgressCallback) -> None:
-        """See :meth:`base.Engine.prepare`."""
+    def prepare(self, progress: ProgressCallback) -> None:
+        """See :meth:`Engine.prepare`."""
         with translate_errors("the image"):
-            self._image = images.ensure_image(self.client, self._root, say)
+            self._image = images.ensure_image(self.client, self._root, progress)
 
-    def prepare_programs(self, programs: Sequence[str], say: ProgressCallback) -> None:
-        """See :meth:`base.Engine.prepare_programs`."""
+    def prepare_programs(self, programs: Sequence[str], progress: ProgressCallback) -> None:
+        """See :meth:`Engine.prepare_programs`."""
         with translate_errors(f"the image with {', '.join(programs)}"):
-            self._clients_image = images.ensure_image(self.client, self._root, say, images.CLIENTS)
+            self._clients_image = images.ensure_image(self.client, self._root, progress, images.CLIENTS)
 
     def environment(self) -> dict[str, str]:
-        """See :meth:`base.Engine.environment`."""
-        with translate_errors("asking the engine for its version"):
+        """See :meth:`Engine.environment`."""
+        with translate_errors("asking Docker for its version"):
             info = self.client.info()
         return {
             "engine": f"docker {info.get('ServerVersion', '?')}",
@@ -131,12 +132,12 @@ class DockerEngine(interface.Engine):
             "image": self._image,
         }
 
-    # ── the network between the nodes ────────────────────────────────────────────────────────────────────────
+    # -- the network between the nodes ------------------------------------------------------------
 
     def fingerprint(self) -> str | None:
-        """See :meth:`base.Engine.fingerprint`."""
+        """See :meth:`Engine.fingerprint`."""
         tag = self._image or images.tag_of(self._root)
-        with translate_errors("asking the engine for its version"):
+        with translate_errors("asking Docker for its version"):
             info = self.client.info()
             try:
                 self.client.images.get(tag)
@@ -147,118 +148,96 @@ class DockerEngine(interface.Engine):
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[str]:
-        """See :meth:`base.Engine.scratch`."""
-        with translate_errors("trying out what the nodes' network can do"), contextlib.ExitStack() as stack:
+        """See :meth:`Engine.scratch`."""
+        with translate_errors("trying what the nodes' network can do"), contextlib.ExitStack() as stack:
             name = f"a trial of {self._image}"
-            self._ids[name] = stack.enter_context(
-                helper_containers.scratch_container(self.client, self._image, lab_home())
-            )
-            stack.callback(self._ids.pop, name)
+            self._nodes.ids[name] = stack.enter_context(helper_containers.scratch_container(self.client, self._image))
+            stack.callback(self._nodes.ids.pop, name)
             yield name
 
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
-        """See :meth:`base.Engine.exec_root`."""
+        """See :meth:`Engine.exec_root`."""
         with translate_errors(f"setting the network of {node}"):
             return container_exec.run(
-                self.client, self._id(node), argv, timeout=timeout, stdin=stdin, user="0", privileged=True
+                self.client, self._nodes.id(node), argv, timeout=timeout, stdin=stdin, user="0", privileged=True
             )
 
-    def together(self) -> BatchExec | None:
-        """See :meth:`base.Engine.together`."""
+    def batch_exec(self) -> BatchExec | None:
+        """See :meth:`Engine.batch_exec`."""
         if self._helper is None:
-            with translate_errors("making the helper that sets the nodes' network"):
-                self._helper = helper_containers.BatchExecHelper(self.client, self._image, self._marks, self._pid)
-        return self._run_together
+            with translate_errors("creating the helper that sets the nodes' network"):
+                self._helper = batch_exec.BatchExecHelper(self.client, self._image, self._labels, self._nodes.pid)
+        return self._run_batch
 
-    def _run_together(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
+    def _run_batch(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
         if self._helper is None:
             raise EngineError("the helper that sets the nodes' network is gone")
         with translate_errors("setting the network of the nodes"):
             return self._helper(scripts)
 
-    def _pid(self, node: str) -> int:
-        if node not in self._pids:
-            self._pids[node] = self.client.api.inspect_container(self._id(node))["State"]["Pid"]
-        return self._pids[node]
+    # -- the lab ----------------------------------------------------------------------------------
 
-    # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
-
-    def create(self, spec: LabSpec, say: ProgressCallback) -> None:
-        """See :meth:`base.Engine.create`."""
-        self._project = spec.project
-        owner = helper_containers.owner_labels(spec.mode, spec.home)
-        self._marks = {labels.LAB: spec.project, **owner}
+    def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
+        """See :meth:`Engine.create`."""
+        self._nodes.project = spec.project
+        owner = labels.owner_labels(spec.mode, spec.home)
+        self._labels = {labels.LAB: spec.project, **owner}
         names = [node.name for node in spec.nodes]
         refused: list[IPv4Network] = []
         self._creating = True
-        for _ in range(SUBNET_ATTEMPTS):
+        for _ in range(MAX_SUBNET_ATTEMPTS):
             with translate_errors("looking for a free subnet"):
-                taken = subnets.used_subnets(self.client)
-            subnet = subnets.choose_subnet(len(names), [*taken, *refused])
-            addresses = subnets.assign_addresses(subnet, names)
-            self._places = {name: NodeLocation(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
+                used = compose.used_subnets(self.client)
+            subnet = choose_subnet(len(names), [*used, *refused])
+            addresses = assign_addresses(subnet, names)
+            locations = {name: NodeLocation(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
+            self._nodes.locations = locations
             topology = compose.Topology(
-                self._root / "docker-compose.yml", self._image, subnet, self._places, owner, self._clients_image
+                self._root / "docker-compose.yml", self._image, subnet, locations, owner, self._clients_image
             )
             file = spec.record / "compose.yaml"
             file.write_text(compose.render(spec, topology), encoding="utf-8")
-            say(f"creating {len(names)} nodes on {subnet}")
+            progress(f"creating {len(names)} nodes on {subnet}")
             if compose.create(self._root, spec.project, file):
                 break
             refused.append(subnet)
         else:
-            raise EngineError("every subnet that looked free was taken", hint="see `docker network ls`")
+            raise EngineError("each subnet that looked free was taken", hint="see `docker network ls`")
         self._creating = False
-        self._find_nodes()
+        self._nodes.find()
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
-        """See :meth:`base.Engine.adopt`."""
-        self._project = project
-        self._find_nodes()
-        if not self._ids and not missing_ok:
+        """See :meth:`Engine.adopt`."""
+        self._nodes.project = project
+        self._nodes.find()
+        if not self._nodes.ids and not missing_ok:
             raise EngineError(f"the lab {project} is gone", hint=f"`{typed_command('up', 'NAME')}` makes a new one")
 
-    def _find_nodes(self) -> None:
-        with translate_errors("looking for the lab's nodes"):
-            self._find_containers()
-
-    def _find_containers(self) -> None:
-        for row in self.client.api.containers(all=True, filters={"label": f"{labels.LAB}={self._project}"}):
-            node = row["Labels"].get(labels.NODE)
-            if node is None:
-                continue  # a helper
-            self._ids[node] = row["Id"]
-            if node not in self._places:
-                configured = self.client.api.inspect_container(row["Id"])["NetworkSettings"]["Networks"].values()
-                address = next(
-                    (entry["IPAMConfig"]["IPv4Address"] for entry in configured if entry.get("IPAMConfig")), ""
-                )
-                self._places[node] = NodeLocation(address, compose.FILES, compose.DATA)
-
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
-        """See :meth:`base.Engine.watch`."""
+        """See :meth:`Engine.watch`."""
         with translate_errors("following the nodes"):
-            self._streams = LogStreams(self.client, self._project, self._ids, on_line, on_state)
-        for node in self._ids:
+            self._streams = LogStreams(self.client, self._nodes.project, self._nodes.ids, on_line, on_state)
+        for node in self._nodes.ids:
             if self.state(node).status is not NodeStatus.CREATED:
                 self._streams.open(node)
 
     def unwatch(self) -> None:
-        """See :meth:`base.Engine.unwatch`."""
+        """See :meth:`Engine.unwatch`."""
         if self._streams is not None:
             self._streams.close()
             self._streams = None
 
-    def destroy(self, say: ProgressCallback) -> None:
-        """See :meth:`base.Engine.destroy`."""
-        if self._project:
+    def destroy(self, progress: ProgressCallback) -> None:
+        """See :meth:`Engine.destroy`."""
+        del progress
+        if self._nodes.project:
             with translate_errors("removing the lab"):
-                cleanup.remove(self.client, self._project, unsettled=self._creating)
+                cleanup.remove(self.client, self._nodes.project, unsettled=self._creating)
             self._creating = False
-            self._ids.clear()
+            self._nodes.ids.clear()
 
     def close(self) -> None:
-        """See :meth:`base.Engine.close`."""
+        """See :meth:`Engine.close`."""
         self.unwatch()
         if self._docker is not None:
             if self._helper is not None:
@@ -268,77 +247,51 @@ class DockerEngine(interface.Engine):
             self._docker.close()
             self._docker = None
 
-    # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
+    # -- nodes ------------------------------------------------------------------------------------
 
     @property
-    def places(self) -> Mapping[str, NodeLocation]:
-        """See :attr:`base.Engine.places`."""
-        return self._places
+    def locations(self) -> Mapping[str, NodeLocation]:
+        """See :attr:`Engine.locations`."""
+        return self._nodes.locations
 
     def state(self, node: str) -> NodeState:
-        """See :meth:`base.Engine.state`."""
-        try:
-            if node in self._dying:
-                # The engine answers to a kill before it has seen the end, and says "running" until then.
-                self.client.api.wait(self._id(node), timeout=STOP_GRACE_S)
-                self._dying.discard(node)
-            found = self.client.api.inspect_container(self._id(node))["State"]
-        except docker.errors.NotFound:
-            return NodeState(NodeStatus.GONE)
-        except (docker.errors.DockerException, requests.RequestException) as error:
-            raise EngineError(f"the state of {node}: {error_reason(error)}") from error
-        status = STATUSES.get(found["Status"], NodeStatus.GONE)
-        return NodeState(status, int(found["ExitCode"]) if status is NodeStatus.EXITED else None)
+        """See :meth:`Engine.state`."""
+        return self._nodes.state(node)
 
-    def life(self, node: str) -> str:
-        """See :meth:`base.Engine.life`."""
-        with translate_errors(f"the state of {node}"):
-            found = self.client.api.inspect_container(self._id(node))
-        return f"{found['Id']} {found['State']['StartedAt']}"
+    def incarnation(self, node: str) -> str:
+        """See :meth:`Engine.incarnation`."""
+        return self._nodes.incarnation(node)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
-        """See :meth:`base.Engine.exec`."""
+        """See :meth:`Engine.exec`."""
         with translate_errors(f"`{' '.join(argv)}` in {node}"):
-            return container_exec.run(self.client, self._id(node), argv, timeout=timeout)
+            return container_exec.run(self.client, self._nodes.id(node), argv, timeout=timeout)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
-        """See :meth:`base.Engine.attach_command`."""
-        return ["docker", "exec", "-it" if terminal else "-i", self._id(node), *argv]
+        """See :meth:`Engine.attach_command`."""
+        return ["docker", "exec", "-it" if terminal else "-i", self._nodes.id(node), *argv]
 
     def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
-        """See :meth:`base.Engine.logs_command`."""
-        return ["docker", "compose", "-p", self._project, "logs", *(["--follow"] if follow else []), *nodes]
+        """See :meth:`Engine.logs_command`."""
+        return ["docker", "compose", "-p", self._nodes.project, "logs", *(["--follow"] if follow else []), *nodes]
 
-    def look(self, node: str, words: str) -> str:
-        """See :meth:`base.Engine.look`."""
+    def console_hint(self, node: str, words: str) -> str:
+        """See :meth:`Engine.console_hint`."""
         first = words.split(maxsplit=1)[0] if words else "console"
-        prefix = "" if first in {"request", "file_logs", "console"} else "console "
+        prefix = "" if first in CONSOLE_COMMANDS else "console "
         return f"docker compose exec {node} {prefix}{words}".rstrip()
 
-    def _id(self, node: str) -> str:
-        try:
-            return self._ids[node]
-        except KeyError:
-            raise EngineError(f"the lab {self._project} has no node {node}") from None
-
     def _start(self, node: str) -> None:
-        self._pids.pop(node, None)
-        with translate_errors(f"start {node}"):
-            self.client.api.start(self._id(node))
+        self._nodes.start(node)
 
     def _kill(self, node: str) -> None:
-        with translate_errors(f"kill {node}"):
-            self._dying.add(node)
-            self.client.api.kill(self._id(node), "SIGKILL")
+        self._nodes.kill(node)
 
     def _stop(self, node: str) -> None:
-        with translate_errors(f"stop {node}"):
-            self.client.api.stop(self._id(node), timeout=STOP_GRACE_S)
+        self._nodes.stop(node)
 
     def _pause(self, node: str) -> None:
-        with translate_errors(f"pause {node}"):
-            self.client.api.pause(self._id(node))
+        self._nodes.pause(node)
 
     def _resume(self, node: str) -> None:
-        with translate_errors(f"resume {node}"):
-            self.client.api.unpause(self._id(node))
+        self._nodes.resume(node)

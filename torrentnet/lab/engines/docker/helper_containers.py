@@ -1,91 +1,57 @@
-"""Containers beside the nodes: one to try things in, and one that reaches the networks of many nodes by one command.
+"""Containers beside the nodes. They carry a lab's labels, so that they do not outlive their owner for long.
 
-Both carry the labels of what labs make, so that nothing of them outlives their owner for long.
+Tested by tests/integration/test_network_calibration.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import docker.errors
 
-import docker
-from torrentnet.lab.engines.docker import batch_exec, container_exec, labels
-from torrentnet.lab.engines.owner import Owner, pid_namespace
+from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.types import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from torrentnet.lab.engines.docker.batch_exec import Result
-
-TRIAL = "torrentnet-trial-"
-IDLE_COMMAND = ["sleep", "infinity"]
-TIMEOUT = 30.0
-
-
-def owner_labels(mode: Mode, home: Path) -> dict[str, str]:
-    """Labels that say whose something is."""
-    return {
-        labels.OWNER: str(Owner.myself()),
-        labels.PID_NAMESPACE: pid_namespace(),
-        labels.MODE: str(mode),
-        labels.HOME: str(home),
-    }
+SCRATCH_PROJECT: Final = "torrentnet-trial-"
+IDLE_COMMAND: Final = ["sleep", "infinity"]
 
 
 @contextlib.contextmanager
-def scratch_container(client: docker.DockerClient, image: str, home: Path) -> Iterator[str]:
-    """A container of the nodes' image with nothing to do and no network; answers with its id."""
-    marks = {labels.LAB: TRIAL + secrets.token_hex(3), **owner_labels(Mode.RUN, home)}
-    ident = _create(client, image, marks)
+def scratch_container(client: docker.DockerClient, image: str) -> Iterator[str]:
+    """Run an idle container of the nodes' image without a network; yields its id."""
+    project = SCRATCH_PROJECT + secrets.token_hex(3)
+    container = create_helper(client, image, {labels.LAB: project, **labels.owner_labels(Mode.RUN)})
     try:
-        client.api.start(ident)
-        yield ident
+        client.api.start(container)
+        yield container
     finally:
         with contextlib.suppress(docker.errors.NotFound):
-            client.api.remove_container(ident, v=True, force=True)
+            client.api.remove_container(container, v=True, force=True)
 
 
-def _create(
-    client: docker.DockerClient, image: str, marks: Mapping[str, str], rights: Sequence[str] = (), pid_mode: str = ""
+def create_helper(
+    client: docker.DockerClient,
+    image: str,
+    container_labels: Mapping[str, str],
+    capabilities: Sequence[str] = (),
+    pid_mode: str = "",
 ) -> str:
+    """Create an idle container with these capabilities only; returns its id."""
     host = client.api.create_host_config(
         network_mode="none",
         cap_drop=["ALL"],
-        cap_add=list(rights),
+        cap_add=list(capabilities),
         pid_mode=pid_mode or None,
         read_only=True,
         security_opt=["no-new-privileges:true"],
         tmpfs={"/run/torrentnet": "mode=1777,size=1m"},
     )
-    return str(client.api.create_container(image, IDLE_COMMAND, labels=dict(marks), host_config=host, user="0")["Id"])
-
-
-class BatchExecHelper:
-    """Runs scripts in the network namespaces of many nodes. See :mod:`torrentnet.lab.engines.docker.batch_exec`."""
-
-    def __init__(
-        self, client: docker.DockerClient, image: str, marks: Mapping[str, str], pid: Callable[[str], int]
-    ) -> None:
-        """Make it and start it. ``pid``: the id of a node's program, as the engine's machine counts."""
-        self._client = client
-        self._pid = pid
-        self._ident = _create(client, image, marks, batch_exec.CAPABILITIES, "host")
-        client.api.start(self._ident)
-
-    def __call__(self, scripts: Mapping[str, str]) -> Mapping[str, Result]:
-        """See :class:`together.RunMany`."""
-        work = {node: (self._pid(node), script) for node, script in scripts.items()}
-        answer = container_exec.run(
-            self._client, self._ident, batch_exec.command(), timeout=TIMEOUT, stdin=batch_exec.encode(work)
-        )
-        return batch_exec.decode(answer.status, answer.stdout, answer.stderr, work)
-
-    def remove(self) -> None:
-        """Take it away, if it has not gone with its lab."""
-        with contextlib.suppress(docker.errors.NotFound):
-            self._client.api.remove_container(self._ident, v=True, force=True)
+    created = client.api.create_container(
+        image, IDLE_COMMAND, labels=dict(container_labels), host_config=host, user="0"
+    )
+    return str(created["Id"])

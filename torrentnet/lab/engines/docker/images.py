@@ -1,6 +1,6 @@
-"""The images that nodes run: built when the sources have changed, and only then.
+"""The images that nodes run, built only when the sources have changed.
 
-A tag is a hash of everything that goes into the image, so that "is it up to date" is one look-up by name.
+A tag is a hash of everything that goes into the image, so that one look-up by name finds out whether it is up to date.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import docker.errors
 
-import docker
 from torrentnet.lab.engines.child_process import ChildResult, run_child
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.errors import EngineError
@@ -28,22 +27,22 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.types import ProgressCallback
 
-NODE = "node"
-"""The Dockerfile's target that holds our own programs."""
-CLIENTS = "clients"
-"""The target that holds other people's clients and tracker beside them; built when a scenario has one of them."""
-REPOSITORY = "torrentnet"
-REPOSITORIES = {NODE: REPOSITORY, CLIENTS: f"{REPOSITORY}-clients"}
-SOURCES = ("Dockerfile", ".dockerignore", "docker", "scripts/base-image.sh", "tracker.py", "peer.py")
-"""What the Dockerfile copies beside the package, and what it is built with: below the directory of the lab's files."""
-HOST_SIDE = ("lab", "_files")
-"""Folders of the package that are not in the image: a change in them needs no new one."""
-KEPT_IMAGES = 3
-"""Of ours, the newest: going back and forth between two branches builds nothing."""
-MIN_PRUNE_AGE = 900.0
-"""An image that is younger may be another checkout's, whose lab is about to be made from it."""
-TAIL = 15
-STEP_SHOWN = 70
+NODE: Final = "node"
+"""The Dockerfile's target with our own programs."""
+CLIENTS: Final = "clients"
+"""The target with clients and a tracker of others too; built when a scenario has one of them."""
+REPOSITORY: Final = "torrentnet"
+REPOSITORIES: Final = {NODE: REPOSITORY, CLIENTS: f"{REPOSITORY}-clients"}
+SOURCES: Final = ("Dockerfile", ".dockerignore", "docker", "scripts/base-image.sh", "tracker.py", "peer.py")
+"""What the image is built from beside the package, below the directory of the lab's files."""
+HOST_SIDE: Final = ("lab", "_files")
+"""Folders of the package that are not in the image: a change in them needs no new image."""
+IMAGES_KEPT: Final = 3
+"""The newest ones of a target: switching between two branches builds nothing."""
+MIN_PRUNE_AGE: Final = 900.0
+"""A younger image may belong to another checkout, whose lab is about to be created from it."""
+LINES_SHOWN: Final = 15
+STEP_LENGTH: Final = 70
 
 
 def sources(root: Path, package: Path = PACKAGE) -> Iterator[tuple[str, Path]]:
@@ -64,7 +63,7 @@ def sources(root: Path, package: Path = PACKAGE) -> Iterator[tuple[str, Path]]:
 
 
 def source_hash(root: Path, package: Path = PACKAGE) -> str:
-    """Return twelve hexadecimal digits that change with every file's name, content or right to be run."""
+    """Return twelve hexadecimal digits that change with any file's name, content or executable bit."""
     digest = hashlib.sha256()
     for name, path in sources(root, package):
         content = path.read_bytes()
@@ -75,14 +74,14 @@ def source_hash(root: Path, package: Path = PACKAGE) -> str:
 
 
 def tag_of(root: Path, target: str = NODE) -> str:
-    """The name of a target's image, made from the sources below ``root``, whether it is there or not."""
+    """Return the name of a target's image for the sources below ``root``, whether it exists or not."""
     return f"{REPOSITORIES[target]}:{source_hash(root)}"
 
 
-def ensure_image(client: docker.DockerClient, root: Path, say: ProgressCallback, target: str = NODE) -> str:
-    """Name a target's image of the sources below ``root``, after building it where it is not there yet.
+def ensure_image(client: docker.DockerClient, root: Path, progress: ProgressCallback, target: str = NODE) -> str:
+    """Return the name of a target's image for the sources below ``root``, after building it where it does not exist.
 
-    Raises EngineError with the last lines of the build where it fails.
+    Raises EngineError with the last lines of a build that fails.
     """
     tag = tag_of(root, target)
     repository, _, digest = tag.partition(":")
@@ -90,8 +89,8 @@ def ensure_image(client: docker.DockerClient, root: Path, say: ProgressCallback,
         client.images.get(tag)
         return tag
     began = time.monotonic()
-    base = _base_image(root, say)
-    say(f"building the image {repository}")
+    base = _base_image(root, progress)
+    progress(f"building the image {repository}")
     with tempfile.TemporaryDirectory(prefix="torrentnet-") as context:
         # An installed package and its files have no directory in common that could be the context.
         for name, path in sources(root):
@@ -104,63 +103,53 @@ def ensure_image(client: docker.DockerClient, root: Path, say: ProgressCallback,
                 *("--label", f"{labels.IMAGE}={digest}", "--tag", tag, "--tag", f"{repository}:latest", "."),
             ],
             cwd=Path(context),
-            on_line=lambda line: _report_step(line, say),
+            on_line=lambda line: _report_step(line, progress),
         )
-    _require(result, f"the image {repository} could not be built")
-    say(f"the image {tag} is built ({time.monotonic() - began:.0f} s)")
+    _require_success(result, f"the image {repository} could not be built")
+    progress(f"the image {tag} is built ({time.monotonic() - began:.0f} s)")
     prune(client, keep=tag)
     return tag
 
 
-def _base_image(root: Path, say: ProgressCallback) -> str:
-    result = run_child(["bash", str(root / "scripts" / "base-image.sh")], cwd=root, on_line=say, keep_stdout=True)
-    _require(result, "the base image could not be made")
+def _base_image(root: Path, progress: ProgressCallback) -> str:
+    script = str(root / "scripts" / "base-image.sh")
+    result = run_child(["bash", script], cwd=root, on_line=progress, keep_stdout=True)
+    _require_success(result, "the base image could not be built")
     name = result.stdout.strip()
     if not name or "\n" in name:
-        raise EngineError(f"scripts/base-image.sh did not name one image: {name!r}")
+        raise EngineError(f"scripts/base-image.sh did not print the name of one image: {name!r}")
     return name
 
 
-def _require(result: ChildResult, what: str) -> None:
+def _require_success(result: ChildResult, what: str) -> None:
     if result.status != 0:
-        lines = "\n".join(f"    {line}" for line in result.tail[-TAIL:])
+        lines = "\n".join(f"    {line}" for line in result.tail[-LINES_SHOWN:])
         raise EngineError(
             f"{what} (exit status {result.status}). Its last lines:\n{lines}",
             hint=f"`{typed_command('doctor')}` shows what is missing on this machine",
         )
 
 
-STEP = re.compile(r"#\d+ \[[^]]*\] (RUN .*)")
+_STEP: Final = re.compile(r"#\d+ \[[^]]*\] (RUN .*)")
 
 
-def _report_step(line: str, say: ProgressCallback) -> None:
-    if match := STEP.match(line):
-        say(f"  {match[1][:STEP_SHOWN]}")
+def _report_step(line: str, progress: ProgressCallback) -> None:
+    if match := _STEP.match(line):
+        progress(f"  {match[1][:STEP_LENGTH]}")
 
 
 def prune(client: docker.DockerClient, *, keep: str) -> None:
-    """Remove images of the same target that sources of long ago made, unless a container still runs from one."""
+    """Remove old images of the same target as ``keep`` that were built long ago and that no container uses."""
     repository = keep.partition(":")[0]
-    # The plain list: looking at each image of it would fail where another lab removes one meanwhile.
+    # The plain list: inspecting each image of it would fail where another lab removes one meanwhile.
     tagged = [
         (image.get("Created", 0), tag)
         for image in client.api.images(repository, filters={"label": labels.IMAGE})
         for tag in image.get("RepoTags") or ()
         if re.fullmatch(rf"{repository}:[0-9a-f]{{12}}", tag)
     ]
-    old = time.time() - MIN_PRUNE_AGE
-    for created, tag in sorted(tagged, reverse=True)[KEPT_IMAGES:]:
-        if tag != keep and created < old:
+    oldest = time.time() - MIN_PRUNE_AGE
+    for created, tag in sorted(tagged, reverse=True)[IMAGES_KEPT:]:
+        if tag != keep and created < oldest:
             with contextlib.suppress(docker.errors.APIError):
                 client.images.remove(tag)
-
-
-def remove_all(client: docker.DockerClient) -> list[str]:
-    """Remove every image of ours that no container uses; answers with the names."""
-    removed = []
-    for image in client.images.list(filters={"label": labels.IMAGE}):
-        for tag in image.tags:
-            with contextlib.suppress(docker.errors.APIError):
-                client.images.remove(tag)
-                removed.append(tag)
-    return removed

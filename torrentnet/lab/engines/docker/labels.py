@@ -1,21 +1,43 @@
-"""The labels on everything that a lab makes in Docker. What carries none of them is not ours and is never touched."""
+"""The labels of everything that a lab creates in Docker. What carries none of them is never touched.
+
+Tested by tests/integration/test_up.py.
+"""
 
 from __future__ import annotations
 
-PREFIX = "org.torrentnet."
-LAB = PREFIX + "lab"
-"""The lab's project name."""
-NODE = PREFIX + "node"
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.lab.engines.owner import Owner, pid_namespace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torrentnet.lab.engines.types import Mode
+
+PREFIX: Final = "org.torrentnet."
+LAB: Final = PREFIX + "lab"
+"""The lab's project."""
+NODE: Final = PREFIX + "node"
 """The node's name, on containers."""
-ROLE = PREFIX + "role"
+ROLE: Final = PREFIX + "role"
 """``tracker``, ``share`` or ``get``, on containers."""
-OWNER = PREFIX + "owner"
-"""The process that made it, see :mod:`torrentnet.lab.engines.owner`."""
-PID_NAMESPACE = PREFIX + "pid-namespace"
-"""Where that process's pid means something."""
-MODE = PREFIX + "mode"
+OWNER: Final = PREFIX + "owner"
+"""The process that made the lab, see :mod:`torrentnet.lab.engines.owner`."""
+PID_NAMESPACE: Final = PREFIX + "pid-namespace"
+"""The namespace in which the owner's process id is valid."""
+MODE: Final = PREFIX + "mode"
 """``run`` or ``up``."""
-HOME = PREFIX + "home"
-"""The directory whose lab it is."""
-IMAGE = PREFIX + "image"
-"""On images of ours: the hash of the sources."""
+HOME: Final = PREFIX + "home"
+"""The lab's home directory; only where MODE is ``up`` does it matter."""
+IMAGE: Final = PREFIX + "image"
+"""Hash of the sources, on images."""
+
+
+def owner_labels(mode: Mode, home: Path | None = None) -> dict[str, str]:
+    """Return the labels that say which process made something."""
+    return {
+        OWNER: str(Owner.myself()),
+        PID_NAMESPACE: pid_namespace(),
+        MODE: str(mode),
+        HOME: str(home or ""),
+    }

@@ -1,7 +1,7 @@
-"""What containers print and how they live, followed while both go on.
+"""The containers' output and state changes, as they happen.
 
-One thread reads the engine's events and knows who lives; one thread a node reads that node's log. A log stream ends
-with the container's run, and is opened again at the container's next start from the time of the last line seen.
+One thread reads Docker's events, which report every start and exit; one thread a node reads that node's log. A log
+stream ends with the container's run, and is opened again at its next start, from the time of the last line seen.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import docker.errors
 import requests
@@ -23,24 +23,24 @@ from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateCh
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-ACTIONS = {
+ACTIONS: Final = {
     "start": NodeStatus.RUNNING,
     "unpause": NodeStatus.RUNNING,
     "pause": NodeStatus.PAUSED,
     "die": NodeStatus.EXITED,
     "destroy": NodeStatus.GONE,
 }
-LINE_LIMIT = 16 * 1024
-"""The engine itself cuts lines here."""
-JOIN_TIMEOUT = 5.0
-DISCONNECTED = (OSError, ValueError, AttributeError, requests.RequestException, urllib3.exceptions.HTTPError)
-"""What reading from a stream that another thread closes may raise."""
+LINE_LIMIT: Final = 16 * 1024
+"""Docker itself cuts lines here."""
+JOIN_TIMEOUT: Final = 5.0
+DISCONNECTED: Final = (OSError, ValueError, AttributeError, requests.RequestException, urllib3.exceptions.HTTPError)
+"""What reading a stream may raise while another thread closes it."""
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 
 class LogStreams:
-    """Follows the containers ``ids`` (by node name) of one lab and calls back."""
+    """Follows the containers ``ids`` (by node) of one lab and calls back."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class LogStreams:
         self._followers[node].started()
 
     def close(self) -> None:
-        """End all threads; afterwards nothing is called back."""
+        """End all threads. No callback is called afterwards."""
         self._closing.set()
         _close(self._events)
         followers = list(self._followers.values())
@@ -83,7 +83,7 @@ class LogStreams:
                 self._handle(event)
         except DISCONNECTED as error:
             if not self._closing.is_set():
-                log.warning("the engine's event stream broke: %s", error)
+                log.warning("Docker's event stream broke: %s", error)
         finally:
             _release(self._events)
 
@@ -93,7 +93,7 @@ class LogStreams:
         if node is None or status is None:
             return
         code = event["Actor"]["Attributes"].get("exitCode") if status is NodeStatus.EXITED else None
-        # The follower first: who hears that a node runs may count on its lines.
+        # The follower first: whoever learns that a node runs may expect its lines.
         if event["Action"] == "start":
             self._followers[node].started()
         self._on_state(
@@ -117,13 +117,13 @@ class _LogFollower:
         self._closing = False
         self._stream: Any = None
         self._last = ""
-        """The engine's time of the last line, as text; of a fixed width, so that texts compare as times do."""
+        """Docker's time of the last line, as text of a fixed width: texts compare as times do."""
         self._same = 0
-        """How many lines of that very time were seen."""
+        """How many lines with that very time were seen."""
         self.thread: threading.Thread | None = None
 
     def started(self) -> None:
-        """The container has started once more."""
+        """Read the next run of the container, which has just started."""
         with self._lock:
             self._starts += 1
             self._lock.notify_all()
@@ -132,7 +132,7 @@ class _LogFollower:
                 self.thread.start()
 
     def close(self) -> None:
-        """End the thread soon."""
+        """Let the thread end."""
         with self._lock:
             self._closing = True
             self._lock.notify_all()
@@ -170,15 +170,15 @@ class _LogFollower:
             _release(stream)
             return
         try:
-            self._hand_on(stream)
+            self._pass_on(stream)
         finally:
             with self._lock:
                 self._stream = None
             _close(stream)
             _release(stream)
 
-    def _hand_on(self, stream: Iterator[bytes]) -> None:
-        # The stream begins with the whole second of the last line: skip what was seen, and as many lines of the very
+    def _pass_on(self, stream: Iterator[bytes]) -> None:
+        # The stream begins with the whole second of the last line: skip earlier lines, and as many lines of the very
         # same time as were seen.
         resumed, seen = self._last, self._same
         for stamp, text in _lines(stream):
@@ -194,7 +194,7 @@ class _LogFollower:
 
 
 def _lines(stream: Iterator[bytes]) -> Iterator[tuple[str, str]]:
-    """Cut what the engine sends into (time, text); a line may come in pieces and several at once."""
+    """Split what Docker sends into (time, text); lines may arrive in pieces, or several at once."""
     rest = b""
     for piece in stream:
         rest += piece
@@ -212,7 +212,7 @@ def _lines(stream: Iterator[bytes]) -> Iterator[tuple[str, str]]:
 
 
 def _seconds(stamp: str) -> float:
-    """The engine's time (RFC 3339, nanoseconds, UTC) in seconds since the epoch."""
+    """Convert Docker's time (RFC 3339, nanoseconds, UTC) to seconds since the epoch."""
     whole, _, fraction = stamp.rstrip("Z").partition(".")
     try:
         moment = datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp()
@@ -227,9 +227,9 @@ def _close(stream: Any) -> None:
 
 
 def _release(stream: Any) -> None:
-    """Let go of a stream's connection, once nobody reads it any more; until then its socket is only shut down.
+    """Close a stream's connection once nobody reads it any more; ``_close`` only shuts its socket down.
 
-    Left to the garbage collector, the socket may be found before what holds it, and be complained of as not closed.
+    The garbage collector may find the socket before its owner, and would warn that it was not closed.
     """
     with contextlib.suppress(*DISCONNECTED):
         stream._response.raw.close()

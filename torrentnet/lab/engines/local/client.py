@@ -1,4 +1,7 @@
-"""Asks a lab's keeper, and follows its journal. See ``protocol``."""
+"""Sends requests to a lab's supervisor, see :mod:`torrentnet.lab.engines.local.protocol`.
+
+Tested by tests/integration/test_local_engine.py.
+"""
 
 from __future__ import annotations
 
@@ -6,55 +9,52 @@ import contextlib
 import os
 import select
 import socket
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.engines.local import protocol
-from torrentnet.lab.engines.local.supervisor.journal import JournalEntry
-from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.types import ExecResult, NodeState, NodeStatus
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import typed_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-REPLY_TIMEOUT = 30.0
-"""For the keeper to answer; longer than the longest grace."""
-OUTPUT_LIMIT = 4 * 1024 * 1024
-"""Bytes of a command's answer that are kept; the rest is read and dropped."""
-RECEIVE_SIZE = 64 * 1024
-LINGER = 0.2
+REPLY_TIMEOUT: Final = 30.0
+"""Longer than the longest grace of the supervisor."""
+OUTPUT_LIMIT: Final = 4 * 1024 * 1024
+"""Bytes of a command's output that are kept; the rest is read and discarded."""
+RECEIVE_SIZE: Final = 64 * 1024
+LINGER: Final = 0.2
 """For the last output of a command that has ended: a child of its own may hold the stream for ever."""
-JOIN_TIMEOUT = 5.0
 
 
 class SupervisorGoneError(EngineError):
-    """Nobody answers at the keeper's socket."""
+    """No supervisor listens at the socket."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the process that keeps the lab's nodes is gone, and they with it",
+            "the supervisor of the lab's nodes is gone, and the nodes with it",
             hint=f"`{typed_command('up', 'NAME')}` makes a new lab",
         )
 
 
 class SupervisorClient:
-    """One keeper's client. Safe to call from any thread."""
+    """The client of one supervisor. Safe to call from any thread."""
 
     def __init__(self, directory: Path) -> None:
         self._path = str(directory / protocol.SOCKET)
 
-    def ask(self, do: str, *, timeout: float = REPLY_TIMEOUT, **words: object) -> dict[str, Any]:
-        """One request and its answer. Raises EngineError."""
+    def request(self, verb: str, *, timeout: float = REPLY_TIMEOUT, **fields: object) -> dict[str, Any]:
+        """Send one request and return its reply. Raises EngineError."""
         with self._connect() as connection:
             try:
                 connection.settimeout(timeout)
-                connection.send(protocol.encode({"do": do, **words}))
-                return _answer(connection.recv(protocol.MESSAGE_LIMIT))
+                connection.send(protocol.encode({"do": verb, **fields}))
+                return _reply(connection.recv(protocol.MESSAGE_LIMIT))
             except TimeoutError:
-                raise EngineError(f"the keeper did not answer to `{do}` within {timeout:g} s") from None
+                raise EngineError(f"the supervisor did not reply to `{verb}` within {timeout:g} s") from None
             except OSError as error:
                 raise SupervisorGoneError from error
 
@@ -68,12 +68,12 @@ class SupervisorClient:
         return connection
 
     def watch(self) -> tuple[socket.socket, int]:
-        """A connection on which the journal comes from its beginning, and its size now. Raises EngineError."""
+        """Return a connection that delivers the journal from its beginning, and its size now. Raises EngineError."""
         connection = self._connect()
         try:
             connection.settimeout(REPLY_TIMEOUT)
             connection.send(protocol.encode({"do": "watch"}))
-            past = int(_answer(connection.recv(protocol.MESSAGE_LIMIT))["end"])
+            size = int(_reply(connection.recv(protocol.MESSAGE_LIMIT))["end"])
             connection.settimeout(None)
         except OSError as error:
             connection.close()
@@ -81,17 +81,17 @@ class SupervisorClient:
         except BaseException:
             connection.close()
             raise
-        return connection, past
+        return connection, size
 
     def states(self) -> dict[str, NodeState]:
-        """How all nodes live. Raises EngineError."""
-        found = self.ask("states")["states"]
+        """Return the state of every node. Raises EngineError."""
+        found = self.request("states")["states"]
         return {node: NodeState(NodeStatus(status), code) for node, (status, code) in found.items()}
 
     def run(
         self, node: str, argv: Sequence[str], *, timeout: float, stdin: str | None = None, root: bool = False
     ) -> ExecResult:
-        """Run a command in a node. Raises EngineError, also when time is up: the command is ended then."""
+        """Run a command in a node. Raises EngineError, also at the timeout, which ends the command."""
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(self._connect())
             theirs: list[int] = []
@@ -103,11 +103,11 @@ class SupervisorClient:
                 theirs.append(end)
             ours = []
             for _ in range(2):
-                heard, tell = os.pipe()
-                ours.append(heard)
-                theirs.append(tell)
-            talk = _CommandStreams(connection, feed, b"" if stdin is None else stdin.encode(), ours)
-            stack.callback(talk.close)
+                reading, writing = os.pipe()
+                ours.append(reading)
+                theirs.append(writing)
+            streams = _CommandStreams(connection, feed, b"" if stdin is None else stdin.encode(), ours)
+            stack.callback(streams.close)
             try:
                 socket.send_fds(
                     connection,
@@ -119,14 +119,14 @@ class SupervisorClient:
             finally:
                 for descriptor in theirs:
                     os.close(descriptor)
-            status = talk.run(time.monotonic() + timeout)
+            status = streams.run(time.monotonic() + timeout)
             if status is None:
                 raise EngineError(f"`{' '.join(argv)}` did not end within {timeout:g} s")
-            return ExecResult(status, *talk.texts)
+            return ExecResult(status, *streams.texts)
 
 
 class _CommandStreams:
-    """Hands a command its input while taking what it prints."""
+    """Writes a command's input while reading its output."""
 
     def __init__(self, connection: socket.socket, feed: int, stdin: bytes, outputs: list[int]) -> None:
         self._connection = connection
@@ -134,7 +134,7 @@ class _CommandStreams:
         self._stdin = stdin
         self._open = dict.fromkeys(outputs, b"")
         self._outputs = outputs
-        self._taken: dict[int, list[bytes]] = {output: [] for output in outputs}
+        self._received: dict[int, list[bytes]] = {output: [] for output in outputs}
         self._kept = 0
         self._status: int | None = None
         connection.setblocking(False)
@@ -144,19 +144,19 @@ class _CommandStreams:
 
     @property
     def texts(self) -> tuple[str, str]:
-        """What came on the two outputs."""
-        out, err = (b"".join(self._taken[output]).decode("utf-8", "replace") for output in self._outputs)
+        """Standard output and standard error."""
+        out, err = (b"".join(self._received[output]).decode("utf-8", "replace") for output in self._outputs)
         return out, err
 
     def close(self) -> None:
-        """Let go of all descriptors."""
+        """Close all descriptors."""
         for descriptor in (self._feed, *self._outputs):
             if descriptor >= 0:
                 os.close(descriptor)
         self._feed, self._open, self._outputs = -1, {}, []
 
     def run(self, deadline: float) -> int | None:
-        """The command's exit status; None when time is up."""
+        """Return the command's exit status; None at the deadline."""
         poll = select.poll()
         poll.register(self._connection, select.POLLIN)
         for output in self._open:
@@ -170,7 +170,7 @@ class _CommandStreams:
             for descriptor, _ in poll.poll(left * 1000):
                 if descriptor == self._connection.fileno():
                     poll.unregister(descriptor)
-                    self._status = self._ended()
+                    self._status = self._receive_status()
                     deadline = min(deadline, time.monotonic() + LINGER)
                 elif descriptor == self._feed:
                     if self._write():
@@ -182,14 +182,14 @@ class _CommandStreams:
                     del self._open[descriptor]
         return self._status
 
-    def _ended(self) -> int:
+    def _receive_status(self) -> int:
         try:
-            return int(_answer(self._connection.recv(protocol.MESSAGE_LIMIT))["status"])
+            return int(_reply(self._connection.recv(protocol.MESSAGE_LIMIT))["status"])
         except OSError as error:
             raise SupervisorGoneError from error
 
     def _write(self) -> bool:
-        """Whether all has been handed over, or nobody wants it."""
+        """Write what can be written now; returns whether everything was written, or nobody reads it."""
         try:
             self._stdin = self._stdin[os.write(self._feed, self._stdin) :] if self._stdin else b""
         except BlockingIOError:
@@ -199,94 +199,21 @@ class _CommandStreams:
         return not self._stdin
 
     def _read(self, descriptor: int) -> bool:
-        """Whether that was the end of the stream."""
+        """Read what has arrived; returns whether that was the end of the stream."""
         try:
             data = os.read(descriptor, RECEIVE_SIZE)
         except BlockingIOError:
             return False
         if self._kept < OUTPUT_LIMIT:
-            self._taken[descriptor].append(data)
+            self._received[descriptor].append(data)
             self._kept += len(data)
         return not data
 
 
-def _answer(packet: bytes) -> dict[str, Any]:
+def _reply(packet: bytes) -> dict[str, Any]:
     if not packet:
         raise SupervisorGoneError
-    answer = protocol.decode(packet)
-    if "error" in answer:
-        raise EngineError(str(answer["error"]))
-    return answer
-
-
-class JournalFollower:
-    """Follows a keeper's journal on a thread of its own, and calls back. Lines of the past come too, changes do not."""
-
-    def __init__(
-        self,
-        client: SupervisorClient,
-        nodes: Iterable[str],
-        on_line: Callable[[LogLine], None],
-        on_state: Callable[[StateChange], None],
-    ) -> None:
-        self._nodes = tuple(nodes)
-        self._on_line = on_line
-        self._on_state = on_state
-        self._closing = threading.Event()
-        self._connection, self._past = client.watch()
-        self._thread = threading.Thread(target=self._run, name="journal of the nodes", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread; afterwards nothing is called back."""
-        self._closing.set()
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
-        if self._thread is not threading.current_thread():
-            self._thread.join(JOIN_TIMEOUT)
-        self._connection.close()
-
-    def _run(self) -> None:
-        for entry, end in _entries(self._connection):
-            if self._closing.is_set():
-                return
-            self._hand_on(entry, past=end <= self._past)
-        if not self._closing.is_set():
-            # Without its keeper no node lives.
-            for node in self._nodes:
-                self._on_state(StateChange(node, time.time(), NodeState(NodeStatus.GONE)))
-
-    def _hand_on(self, entry: JournalEntry, *, past: bool) -> None:
-        if entry.text is not None:
-            self._on_line(LogLine(entry.node, entry.time, entry.text))
-        elif not past:
-            state = NodeState(NodeStatus(entry.status), entry.exit_code)
-            self._on_state(StateChange(entry.node, entry.time, state))
-
-
-def stream_journal(client: SupervisorClient, *, follow: bool) -> Iterator[JournalEntry]:
-    """The journal's entries from its beginning: to its present end, or for as long as the keeper lives."""
-    connection, past = client.watch()
-    with connection:
-        if past == 0 and not follow:
-            return
-        for entry, end in _entries(connection):
-            yield entry
-            if end >= past and not follow:
-                return
-
-
-def _entries(connection: socket.socket) -> Iterator[tuple[JournalEntry, int]]:
-    """What the keeper sends of its journal, each entry with its end in it; ends with the connection."""
-    rest, seen = b"", 0
-    while True:
-        try:
-            data = connection.recv(protocol.MESSAGE_LIMIT)
-        except OSError:
-            data = b""
-        if not data:
-            return
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            seen += len(line) + 1
-            yield JournalEntry.decode(line), seen
+    reply = protocol.decode(packet)
+    if "error" in reply:
+        raise EngineError(str(reply["error"]))
+    return reply

@@ -1,4 +1,4 @@
-"""Whether the nodes of this machine's labs can have networks of their own: tried, not guessed."""
+"""Whether the nodes of this machine's labs can have network namespaces: tried, not guessed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import addresses, protocol, registry
 from torrentnet.lab.engines.local.supervisor.bridge import SBIN, find_ip
@@ -19,17 +19,17 @@ from torrentnet.lab.errors import EngineError
 if TYPE_CHECKING:
     from pathlib import Path
 
-NETWORK_VARIABLE = "TORRENTNET_LOCAL_NETWORK"
-"""Forces one of the two ways: ``namespaces`` or ``loopback``."""
-TRIAL_TIMEOUT = 20.0
-SYSTEM = "Linux"
-NEEDS_LINUX = "the engine `local` needs Linux; on another system use Docker Desktop"
-REMEDY_IP = "install iproute2, which has the command `ip`"
-REMEDY_PERMISSION = (
+NETWORK_VARIABLE: Final = "TORRENTNET_LOCAL_NETWORK"
+"""Forces one of the two modes: ``namespaces`` or ``loopback``."""
+TRIAL_TIMEOUT: Final = 20.0
+SYSTEM: Final = "Linux"
+NEEDS_LINUX: Final = "the engine `local` needs Linux; on another system use Docker Desktop"
+REMEDY_IP: Final = "install iproute2, which has the command `ip`"
+REMEDY_PERMISSION: Final = (
     "run as root, or allow unprivileged user namespaces "
     "(`sysctl kernel.unprivileged_userns_clone=1`, `sysctl kernel.apparmor_restrict_unprivileged_userns=0`)"
 )
-TOOLS = ("tc", "iptables", "iptables-restore", "ethtool")
+TOOLS: Final = ("tc", "iptables", "iptables-restore", "ethtool")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +38,36 @@ class NetworkMode:
 
     network: str
     """:data:`protocol.NAMESPACES` or :data:`protocol.LOOPBACK`."""
-    why: str = ""
+    reason: str = ""
     """For the second: why not the first."""
     remedy: str = ""
 
 
 def find_network_mode(root: Path) -> NetworkMode:
-    """Try namespaces, unless the environment says which way to take. Raises EngineError for a word that is no way."""
+    """Try namespaces, unless the environment names a mode. Raises EngineError for a mode that is unknown or refused."""
     wanted = os.environ.get(NETWORK_VARIABLE, "")
     if wanted not in {"", protocol.NAMESPACES, protocol.LOOPBACK}:
         raise EngineError(
-            f"{NETWORK_VARIABLE}={wanted} is no way to connect nodes",
+            f"{NETWORK_VARIABLE}={wanted} is not a way to connect nodes",
             hint=f"there are: {protocol.NAMESPACES}, {protocol.LOOPBACK}",
         )
     if wanted == protocol.LOOPBACK:
-        return NetworkMode(wanted, f"{NETWORK_VARIABLE}={wanted}", f"take {NETWORK_VARIABLE} out of the environment")
+        return NetworkMode(wanted, f"{NETWORK_VARIABLE}={wanted}", f"remove {NETWORK_VARIABLE} from the environment")
     if find_ip() is None:
-        why, remedy = "the command `ip` is missing", REMEDY_IP
+        reason, remedy = "the command `ip` is missing", REMEDY_IP
     else:
-        why, remedy = _try_namespaces(root), REMEDY_PERMISSION
-    if not why:
+        reason, remedy = _try_namespaces(root), REMEDY_PERMISSION
+    if not reason:
         return NetworkMode(protocol.NAMESPACES)
     if wanted:
-        raise EngineError(f"nodes cannot have network namespaces: {why}", hint=remedy)
-    return NetworkMode(protocol.LOOPBACK, why, remedy)
+        raise EngineError(f"nodes cannot have network namespaces: {reason}", hint=remedy)
+    return NetworkMode(protocol.LOOPBACK, reason, remedy)
 
 
 def _try_namespaces(root: Path) -> str:
-    """Why they cannot be had; empty where they can."""
+    """Return why they are not available; empty where they are."""
     done = subprocess.run(
-        # A place to mount upon, in namespaces of the trial's own: what is there stays as it is.
+        # The directory is only a mount point, in namespaces of the trial's own: its content does not change.
         [*python_command(), "torrentnet.lab.engines.local.supervisor.trial", str(registry.base_directory())],
         env={"PYTHONPATH": str(root), "PATH": os.environ.get("PATH", os.defpath)},
         cwd="/",
@@ -79,29 +79,30 @@ def _try_namespaces(root: Path) -> str:
     )
     if done.returncode == 0:
         return ""
-    said = (done.stdout or done.stderr).strip().splitlines()
-    return said[-1] if said else f"the trial ended with status {done.returncode}"
+    lines = (done.stdout or done.stderr).strip().splitlines()
+    return lines[-1] if lines else f"the trial ended with status {done.returncode}"
 
 
 def python_command() -> list[str]:
-    """How our own modules are run in a process of their own: with no site packages, which they do not need."""
+    """Return how our own modules run in a process of their own: without site packages, which they do not need."""
     return [sys.executable, *PYTHON_OPTIONS, "-m"]
 
 
 def findings(root: Path) -> list[Finding]:
-    """All rows of ``doctor``."""
+    """Return all rows of ``doctor`` that concern the local engine."""
     system = platform.system()
     rows = [Finding("local: system", system == SYSTEM, system, NEEDS_LINUX)]
     if system != SYSTEM:
         return rows
     try:
-        way = find_network_mode(root)
+        mode = find_network_mode(root)
         labs = sorted(entry.lab.project for entry in registry.labs() if entry.lab is not None)
     except EngineError as error:
         return [*rows, Finding("local", False, error.message, error.hint)]
-    if way.network == protocol.NAMESPACES:
+    if mode.network == protocol.NAMESPACES:
         rows.append(Finding("local: network", True, "each node has a network namespace of its own"))
-        missing = [tool for tool in TOOLS if shutil.which(tool, path=search_path()) is None]
+        search_path = os.pathsep.join([os.environ.get("PATH", os.defpath), SBIN])
+        missing = [tool for tool in TOOLS if shutil.which(tool, path=search_path) is None]
         rows.append(
             Finding(
                 "local: tools for faults",
@@ -116,13 +117,8 @@ def findings(root: Path) -> list[Finding]:
             Finding(
                 "local: network",
                 True,
-                f"each node has an address of its own in {addresses.LOOPBACK}; no links, no faults ({way.why})",
+                f"each node has an address of its own in {addresses.LOOPBACK}; no links, no faults ({mode.reason})",
             )
         )
     rows.append(Finding("local: labs of this user", True, ", ".join(labs) or "none"))
     return rows
-
-
-def search_path() -> str:
-    """PATH, and where the tools of administrators are."""
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), SBIN])

@@ -1,4 +1,7 @@
-"""The local engine: every node is a process of this machine, with an address and a directory of its own."""
+"""The local engine: every node is a process of this machine, with an address and a directory of its own.
+
+Tested by tests/integration/test_local_engine.py.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,17 @@ import ipaddress
 import os
 import platform
 import secrets
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines import interface, subnets
-from torrentnet.lab.engines.local import addresses, diagnosis, protocol, registry
-from torrentnet.lab.engines.local.client import JournalFollower, SupervisorClient, SupervisorGoneError
-from torrentnet.lab.engines.local.protocol import SupervisedLab, SupervisedNode
-from torrentnet.lab.engines.local.supervisor import sandbox_root
+from torrentnet.lab.engines.interface import Engine
+from torrentnet.lab.engines.local import addresses, diagnosis, layout, protocol, registry
+from torrentnet.lab.engines.local.client import SupervisorClient, SupervisorGoneError
+from torrentnet.lab.engines.local.journal_follower import JournalFollower
 from torrentnet.lab.engines.local.supervisor.preload import write_commands
 from torrentnet.lab.engines.local.supervisor_handle import SupervisorHandle
-from torrentnet.lab.engines.owner import Owner, boot_id
+from torrentnet.lab.engines.owner import boot_id
+from torrentnet.lab.engines.subnets import choose_subnet
 from torrentnet.lab.engines.types import (
     ExecResult,
     Finding,
@@ -33,79 +35,80 @@ from torrentnet.lab.engines.types import (
     NodeState,
     NodeStatus,
     ProgressCallback,
+    RemovedLab,
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import typed_command
-from torrentnet.lab.paths import lab_home
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torrentnet.lab.engines.types import CommandLineBuilder
+    from torrentnet.lab.engines.local.protocol import SupervisedLab
 
-IN_NODES = ("wire", "tracker", "peer", "console", "shaper")
+NODE_PACKAGES: Final = ("wire", "runtime", "tracker", "peer", "console", "shaper")
 """Our packages that nodes run."""
-NODES_FILE = "nodes.json"
-"""In the run's record: every node with its command line."""
-TRIAL = "trial"
-TRIAL_LIFETIME = "600"
-"""For the trial's node to live, at most."""
+NODES_FILE: Final = "nodes.json"
+"""In the run's directory: every node with its command line."""
+TRIAL: Final = "trial"
+TRIAL_LIFETIME: Final = "600"
+"""Seconds that the trial's node lives at most."""
 
 
-class LocalEngine(interface.Engine):
-    """Runs one lab as processes. ``root`` is the checkout."""
+class LocalEngine(Engine):
+    """Runs one lab as processes. ``root`` is the directory of our package."""
 
     name = "local"
     has_compose = False
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._way: diagnosis.NetworkMode | None = None
+        self._mode: diagnosis.NetworkMode | None = None
         self._lab: SupervisedLab | None = None
         self._project = ""
-        self._mode = Mode.RUN
+        self._outlives_close = False
         self._directory: Path | None = None
-        self._hold: SupervisorHandle | None = None
-        self._places: dict[str, NodeLocation] = {}
-        self._follower_of_journal: JournalFollower | None = None
+        self._supervisor: SupervisorHandle | None = None
+        self._locations: dict[str, NodeLocation] = {}
+        self._journal: JournalFollower | None = None
         self._trial: LocalEngine | None = None
-        """Keeps the node of :meth:`scratch`."""
+        """Runs the node of :meth:`scratch`."""
 
-    # ── before there is a lab ────────────────────────────────────────────────────────────────────────────────
+    # -- before there is a lab --------------------------------------------------------------------
 
     @property
-    def way(self) -> diagnosis.NetworkMode:
-        """How nodes are connected on this machine; tried at its first use. Raises EngineError."""
-        if self._way is None:
-            self._way = diagnosis.find_network_mode(self._root)
-        return self._way
+    def network_mode(self) -> diagnosis.NetworkMode:
+        """How nodes are connected on this machine; tried at the first use. Raises EngineError."""
+        if self._mode is None:
+            self._mode = diagnosis.find_network_mode(self._root)
+        return self._mode
 
     def check(self) -> None:
-        """See :meth:`base.Engine.check`."""
+        """See :meth:`Engine.check`."""
         if platform.system() != diagnosis.SYSTEM:
             raise EngineError(f"the engine `local` does not run on {platform.system()}", hint=diagnosis.NEEDS_LINUX)
         registry.base_directory()
 
-    def examine(self) -> list[Finding]:
-        """See :meth:`base.Engine.examine`."""
+    def diagnose(self) -> list[Finding]:
+        """See :meth:`Engine.diagnose`."""
         return diagnosis.findings(self._root)
 
-    def sweep(self) -> list[str]:
-        """See :meth:`base.Engine.sweep`."""
+    def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
+        """See :meth:`Engine.collect_orphans`. A finished lab's supervisor was told that it may outlive its owner."""
+        del is_finished
         return registry.collect_orphans()
 
-    def prepare(self, say: ProgressCallback) -> None:
-        """See :meth:`base.Engine.prepare`."""
-        del say
-        # Once for all nodes. Where nothing can be written each of them does it for itself, in memory.
-        for name in IN_NODES:
+    def prepare(self, progress: ProgressCallback) -> None:
+        """See :meth:`Engine.prepare`."""
+        del progress
+        # Once for all nodes. Where nothing can be written, each node compiles for itself, in memory.
+        for name in NODE_PACKAGES:
             compileall.compile_dir(self._root / "torrentnet" / name, quiet=2)
 
     def environment(self) -> dict[str, str]:
-        """See :meth:`base.Engine.environment`."""
-        network = self._lab.network if self._lab is not None else self.way.network
+        """See :meth:`Engine.environment`."""
+        network = self._lab.network if self._lab is not None else self.network_mode.network
         return {
             "engine": f"local ({network}), Python {platform.python_version()}",
             "system": _system(),
@@ -115,221 +118,193 @@ class LocalEngine(interface.Engine):
             "image": "none",
         }
 
-    # ── the network between the nodes ────────────────────────────────────────────────────────────────────────
+    # -- the network between the nodes ------------------------------------------------------------
 
     def fingerprint(self) -> str | None:
-        """See :meth:`base.Engine.fingerprint`."""
-        # Of what is tried, the shaper is our own: the kernel's answers depend on what it asks for.
-        ours = hashlib.sha256()
+        """See :meth:`Engine.fingerprint`."""
+        # The shaper is ours; the kernel's answers depend on what it asks for.
+        digest = hashlib.sha256()
         for path in sorted((self._root / "torrentnet" / "shaper").glob("*.py")):
-            ours.update(path.read_bytes())
-        system = f"{platform.release()} {boot_id()} {os.getuid()} {self.way.network} {self.way.why}"
-        return f"{self.name} {system} {ours.hexdigest()[:12]}"
+            digest.update(path.read_bytes())
+        mode = self.network_mode
+        system = f"{platform.release()} {boot_id()} {os.getuid()} {mode.network} {mode.reason}"
+        return f"{self.name} {system} {digest.hexdigest()[:12]}"
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[str]:
-        """See :meth:`base.Engine.scratch`."""
-        if self.way.network != protocol.NAMESPACES:
+        """See :meth:`Engine.scratch`."""
+        mode = self.network_mode
+        if mode.network != protocol.NAMESPACES:
             raise NetworkUnavailableError(
-                f"the nodes are processes on the loopback interface ({self.way.why})",
-                f"{self.way.remedy}; or use Docker",
+                f"the nodes are processes on the loopback interface ({mode.reason})", f"{mode.remedy}; or use Docker"
             )
         trial = LocalEngine(self._root)
-        trial._way = self.way
-        project = f"{TRIAL}-{secrets.token_hex(3)}"
+        trial._mode = mode
         try:
-            trial._make(
-                project,
-                lab_home(),
-                (NodeSpec(TRIAL, "", False),),
-                lambda _: {TRIAL: ("sleep", TRIAL_LIFETIME)},
-            )
-            trial.start(TRIAL)
+            trial._run_trial()
             self._trial = trial
             yield TRIAL
         finally:
             self._trial = None
-            trial.destroy(lambda _: None)
+            trial.destroy(_ignore)
             trial.close()
 
+    def _run_trial(self) -> None:
+        """Create and start a lab with one idle node, all of whose files are in the registry."""
+        project = f"{TRIAL}-{secrets.token_hex(3)}"
+
+        def spec(directory: Path) -> LabSpec:
+            return LabSpec(
+                project=project,
+                scenario=TRIAL,
+                mode=Mode.RUN,
+                home=directory,
+                files=directory / "own" / "files",
+                record=directory,
+                nodes=(NodeSpec(TRIAL, "", wants_files=False),),
+                commands=lambda _: {TRIAL: ("sleep", TRIAL_LIFETIME)},
+            )
+
+        self._create(project, spec, _ignore)
+        self.start(TRIAL)
+
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
-        """See :meth:`base.Engine.exec_root`."""
+        """See :meth:`Engine.exec_root`."""
         if self._trial is not None and node == TRIAL:
             return self._trial.exec_root(node, argv, stdin, timeout=timeout)
         if self._lab is None or self._lab.network != protocol.NAMESPACES:
             return super().exec_root(node, argv, stdin, timeout=timeout)
-        with _translate_errors(f"setting the network of {node}"):
-            return self._client().run(self._known(node), argv, timeout=timeout, stdin=stdin, root=True)
+        with _error_context(f"setting the network of {node}"):
+            return self._client().run(self._require_node(node), argv, timeout=timeout, stdin=stdin, root=True)
 
-    def why_no_counters(self) -> str:
-        """See :meth:`base.Engine.why_no_counters`."""
-        if self.way.network == protocol.NAMESPACES:
+    def counters_unavailable(self) -> str:
+        """See :meth:`Engine.counters_unavailable`."""
+        if self.network_mode.network == protocol.NAMESPACES:
             return ""
-        return f"the nodes share the loopback interface ({self.way.why})"
+        return f"the nodes share the loopback interface ({self.network_mode.reason})"
 
-    # ── the lab ──────────────────────────────────────────────────────────────────────────────────────────────
+    # -- the lab ----------------------------------------------------------------------------------
 
-    def create(self, spec: LabSpec, say: ProgressCallback) -> None:
-        """See :meth:`base.Engine.create`."""
-        self._mode = spec.mode
-        small = [node.name for node in spec.nodes if node.disk is not None]
-        if small and self.way.network != protocol.NAMESPACES:
+    def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
+        """See :meth:`Engine.create`."""
+        self._outlives_close = spec.mode is Mode.UP
+        limited = [node.name for node in spec.nodes if node.disk is not None]
+        if limited and self.network_mode.network != protocol.NAMESPACES:
             raise EngineError(
-                f"this engine cannot give {small[0]} a disk of limited size: {self.way.why}",
-                hint=f"{self.way.remedy}; or use Docker",
+                f"this engine cannot give {limited[0]} a disk of limited size: {self.network_mode.reason}",
+                hint=f"{self.network_mode.remedy}; or use Docker",
             )
-        self._make(spec.project, spec.home, spec.nodes, spec.commands, spec.files, say, spec.gate)
-        assert self._lab is not None
-        (spec.record / NODES_FILE).write_text(self._lab.dumps(), encoding="utf-8")
+        lab = self._create(spec.project, lambda _: spec, progress)
+        (spec.record / NODES_FILE).write_text(lab.dumps(), encoding="utf-8")
 
-    def _make(
-        self,
-        project: str,
-        home: Path,
-        nodes: Sequence[NodeSpec],
-        commands: CommandLineBuilder,
-        files: Path | None = None,
-        say: ProgressCallback = lambda _: None,
-        gate: str = "",
-    ) -> None:
+    def _create(self, project: str, make_spec: Callable[[Path], LabSpec], progress: ProgressCallback) -> SupervisedLab:
+        """Register a lab and start its supervisor; ``make_spec`` is called with its directory in the registry."""
         self._project = project
-        names = [node.name for node in nodes]
-        held: list[socket.socket] = []
+        network = self.network_mode.network
+        claims: list[socket.socket] = []
         try:
-            with registry.locked() as path:
-                self._directory = registry.new_directory(path, project)
-                if self.way.network == protocol.NAMESPACES:
-                    others = [ipaddress.IPv4Network(one.lab.subnet) for one in registry.labs(path) if one.lab]
-                    subnet = addresses.own_subnet(len(names), others)
+            with registry.locked() as base:
+                self._directory = registry.new_directory(base, project)
+                spec = make_spec(self._directory)
+                if network == protocol.NAMESPACES:
+                    used = [ipaddress.IPv4Network(entry.lab.subnet) for entry in registry.labs(base) if entry.lab]
+                    subnet = choose_subnet(len(spec.nodes), used)
                 else:
-                    subnet, held = addresses.claim_loopback_subnet(len(names))
-                say(f"creating {len(names)} nodes on {subnet} ({self.way.network})")
-                own = files.parent if files is not None else self._directory / "own"
-                given = subnets.assign_addresses(subnet, names)
-                self._places = {
-                    name: self._place(str(given[name]), files or own, own / "nodes" / name) for name in names
-                }
-                lines = commands(self._places)
-                self._lab = SupervisedLab(
-                    project=project,
-                    owner=str(Owner.myself()),
-                    home=str(home),
-                    network=self.way.network,
-                    subnet=str(subnet),
-                    root=str(self._root),
-                    python=sys.executable,
-                    bin=str(own / "bin"),
-                    files=str(files or ""),
-                    path=os.environ.get("PATH", os.defpath),
-                    nodes=tuple(
-                        SupervisedNode(
-                            node.name,
-                            str(given[node.name]),
-                            tuple(lines[node.name]),
-                            str(own / "nodes" / node.name),
-                            node.disk,
-                        )
-                        for node in nodes
-                    ),
-                    gate=gate,
-                )
-                (self._directory / protocol.LAB_FILE).write_text(self._lab.dumps(), encoding="utf-8")
-            write_commands(own / "bin", self._root)
-            for node in self._lab.nodes:
+                    subnet, claims = addresses.claim_loopback_subnet(len(spec.nodes))
+                progress(f"creating {len(spec.nodes)} nodes on {subnet} ({network})")
+                self._lab = lab = layout.lay_out(spec, network, subnet, self._root)
+                self._locations = layout.locations(lab)
+                (self._directory / protocol.LAB_FILE).write_text(lab.dumps(), encoding="utf-8")
+            write_commands(Path(lab.bin), self._root)
+            for node in lab.nodes:
                 Path(node.data).mkdir(parents=True, exist_ok=True)
-            self._hold = SupervisorHandle(self._directory, self._root, [one.fileno() for one in held])
+            self._supervisor = SupervisorHandle(self._directory, self._root, [claim.fileno() for claim in claims])
         except OSError as error:
-            raise EngineError(f"the lab cannot be made: {error}") from error
+            raise EngineError(f"the lab cannot be created: {error}") from error
         finally:
-            for one in held:
-                one.close()
-
-    def _place(self, address: str, files: Path, data: Path) -> NodeLocation:
-        if self.way.network == protocol.NAMESPACES:
-            return NodeLocation(address, sandbox_root.FILES, sandbox_root.DATA)
-        return NodeLocation(address, str(files), str(data))
+            for claim in claims:
+                claim.close()
+        return lab
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
-        """See :meth:`base.Engine.adopt`."""
+        """See :meth:`Engine.adopt`."""
         self._project = project
         found = registry.find(project)
-        if found is None or found.lab is None or (not missing_ok and not found.kept):
+        if found is None or found.lab is None or (not missing_ok and not found.supervised):
             if missing_ok:
                 return
             down, up = typed_command("down"), typed_command("up", "NAME")
             raise EngineError(
-                f"the lab {project} is gone: its nodes ended with the process that kept them",
+                f"the lab {project} is gone: its nodes ended with their supervisor",
                 hint=f"`{down}` removes what is left of it; `{up}` makes a new one",
             )
         self._lab, self._directory = found.lab, found.path
-        self._way = diagnosis.NetworkMode(found.lab.network)
-        files = Path(found.lab.files)
-        self._places = {node.name: self._place(node.address, files, Path(node.data)) for node in found.lab.nodes}
+        self._mode = diagnosis.NetworkMode(found.lab.network)
+        self._locations = layout.locations(found.lab)
 
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
-        """See :meth:`base.Engine.watch`."""
-        self._follower_of_journal = JournalFollower(self._client(), self._places, on_line, on_state)
+        """See :meth:`Engine.watch`."""
+        self._journal = JournalFollower(self._client(), self._locations, on_line, on_state)
 
     def unwatch(self) -> None:
-        """See :meth:`base.Engine.unwatch`."""
-        if self._follower_of_journal is not None:
-            self._follower_of_journal.close()
-            self._follower_of_journal = None
+        """See :meth:`Engine.unwatch`."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
-    def destroy(self, say: ProgressCallback) -> None:
-        """See :meth:`base.Engine.destroy`."""
-        del say
+    def destroy(self, progress: ProgressCallback) -> None:
+        """See :meth:`Engine.destroy`."""
+        del progress
         self.unwatch()
         if self._directory is None:
             return
         with contextlib.suppress(EngineError):
-            SupervisorClient(self._directory).ask("end")
-        if self._hold is not None:
-            self._hold.let_go()
-            self._hold = None
+            SupervisorClient(self._directory).request("end")
+        if self._supervisor is not None:
+            self._supervisor.close()
+            self._supervisor = None
         registry.remove(registry.LabEntry(self._directory, self._lab))
         self._directory = None
 
     def close(self) -> None:
-        """See :meth:`base.Engine.close`."""
+        """See :meth:`Engine.close`."""
         self.unwatch()
-        if self._hold is not None:
-            if self._mode is Mode.UP:
-                # What was not destroyed until now is meant to stay.
-                self._hold.release()
+        if self._supervisor is not None:
+            if self._outlives_close:
+                self._supervisor.release()
             else:
-                self._hold.let_go()
-            self._hold = None
+                self._supervisor.close()
+            self._supervisor = None
 
-    # ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────
+    # -- nodes ------------------------------------------------------------------------------------
 
     @property
-    def places(self) -> Mapping[str, NodeLocation]:
-        """See :attr:`base.Engine.places`."""
-        return self._places
+    def locations(self) -> Mapping[str, NodeLocation]:
+        """See :attr:`Engine.locations`."""
+        return self._locations
 
     def state(self, node: str) -> NodeState:
-        """See :meth:`base.Engine.state`."""
+        """See :meth:`Engine.state`."""
         try:
-            return self._client().states()[self._known(node)]
+            return self._client().states()[self._require_node(node)]
         except SupervisorGoneError:
             return NodeState(NodeStatus.GONE)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
-        """See :meth:`base.Engine.exec`."""
-        with _translate_errors(f"`{' '.join(argv)}` in {node}"):
-            return self._client().run(self._known(node), argv, timeout=timeout)
+        """See :meth:`Engine.exec`."""
+        with _error_context(f"`{' '.join(argv)}` in {node}"):
+            return self._client().run(self._require_node(node), argv, timeout=timeout)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
-        """See :meth:`base.Engine.attach_command`. A console is a socket: its own program need not be in the node."""
+        """See :meth:`Engine.attach_command`. A console is a socket, so its own program need not run in the node."""
         del terminal
         assert self._lab is not None
-        console = f"{self._directory}/{self._known(node)}/{protocol.CONSOLE}"
+        console = f"{self._directory}/{self._require_node(node)}/{protocol.CONSOLE}"
         settings = [f"TORRENTNET_CONSOLE={console}", f"PYTHONPATH={self._root}", "PYTHONSAFEPATH=1"]
         return ["env", *settings, f"{self._lab.bin}/{argv[0]}", *argv[1:]]
 
     def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
-        """See :meth:`base.Engine.logs_command`."""
+        """See :meth:`Engine.logs_command`."""
         return [
             *(
                 "env",
@@ -342,12 +317,12 @@ class LocalEngine(interface.Engine):
             *nodes,
         ]
 
-    def look(self, node: str, words: str) -> str:
-        """See :meth:`base.Engine.look`."""
+    def console_hint(self, node: str, words: str) -> str:
+        """See :meth:`Engine.console_hint`."""
         return f".venv/bin/torrentnet attach {node} {words}".rstrip()
 
-    def _known(self, node: str) -> str:
-        if node not in self._places:
+    def _require_node(self, node: str) -> str:
+        if node not in self._locations:
             raise EngineError(f"the lab {self._project} has no node {node}")
         return node
 
@@ -356,37 +331,41 @@ class LocalEngine(interface.Engine):
             raise SupervisorGoneError
         return SupervisorClient(self._directory)
 
-    def _do(self, verb: str, node: str) -> None:
-        with _translate_errors(f"{verb} {node}"):
-            self._client().ask(verb, node=self._known(node))
+    def _request(self, verb: str, node: str) -> None:
+        with _error_context(f"{verb} {node}"):
+            self._client().request(verb, node=self._require_node(node))
 
     def _start(self, node: str) -> None:
-        self._do("start", node)
+        self._request("start", node)
 
     def _kill(self, node: str) -> None:
-        self._do("kill", node)
+        self._request("kill", node)
 
     def _stop(self, node: str) -> None:
-        self._do("stop", node)
+        self._request("stop", node)
 
     def _pause(self, node: str) -> None:
-        self._do("pause", node)
+        self._request("pause", node)
 
     def _resume(self, node: str) -> None:
-        self._do("resume", node)
+        self._request("resume", node)
 
 
 @contextlib.contextmanager
-def _translate_errors(what: str) -> Iterator[None]:
-    """Say what was being done when the keeper refused."""
+def _error_context(action: str) -> Iterator[None]:
+    """Prefix an error of the supervisor with what was attempted, unless its message says so already."""
     try:
         yield
     except SupervisorGoneError:
         raise
     except EngineError as error:
-        if what.startswith("`") and error.message.startswith(what.split(" in ", maxsplit=1)[0]):
+        if action.startswith("`") and error.message.startswith(action.split(" in ", maxsplit=1)[0]):
             raise
-        raise EngineError(f"{what}: {error.message}", hint=error.hint) from error
+        raise EngineError(f"{action}: {error.message}", hint=error.hint) from error
+
+
+def _ignore(line: str) -> None:
+    """Show no progress."""
 
 
 def _system() -> str:

@@ -1,6 +1,8 @@
-"""Prints what the nodes of a lab said: ``python3 -m ... [--follow] DIRECTORY [NODE ...]``.
+"""Prints the output of a lab's nodes: ``python3 -m ... [--follow] DIRECTORY [NODE ...]``.
 
-As ``docker compose logs`` does, each line stands after the name of its node.
+As with ``docker compose logs``, each line follows the name of its node.
+
+Tested by tests/integration/test_local_engine.py.
 """
 
 from __future__ import annotations
@@ -10,23 +12,24 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
-from torrentnet.lab.engines.local.client import SupervisorClient, stream_journal
+from torrentnet.lab.engines.local.client import SupervisorClient
+from torrentnet.lab.engines.local.journal_follower import stream_journal
 from torrentnet.lab.engines.local.protocol import SupervisedLab
 from torrentnet.lab.errors import LabError
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.local.supervisor.journal import JournalEntry
 
-INTERRUPTED = 130
-PIPE_CLOSED = 141
-FOLLOW = "--follow"
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
+FOLLOW: Final = "--follow"
 
 
 def main(argv: list[str]) -> int:
-    """Print the lines of the nodes named, or of all."""
+    """Print the lines of the named nodes, or of all; returns the exit status."""
     follow = FOLLOW in argv[1:2]
     directory, *wanted = argv[2:] if follow else argv[1:]
     try:
@@ -39,7 +42,7 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has what it wanted (| head). Python would complain once more when it flushes at exit.
+        # The reader has read enough (| head). Without this, Python would report the closed pipe again at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except LabError as error:
@@ -49,7 +52,7 @@ def main(argv: list[str]) -> int:
 
 
 def _printable(entry: JournalEntry) -> str:
-    """What a node says must not steer the terminal."""
+    """Escape what would control the terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in entry.text or "")
 
 

@@ -1,10 +1,10 @@
-"""What a lab and its keeper say to each other.
+"""The messages between a lab and its supervisor.
 
-The lab's file (``lab.json`` in the lab's directory of the registry) tells the keeper what to keep. Afterwards each
-request is one connection to the keeper's socket, and each message one packet: a JSON object there, a JSON object back.
+The lab's file (``lab.json`` in the lab's directory of the registry) says what to supervise. After that, each request is
+one connection to the supervisor's socket, and each message one packet: a JSON object there, a JSON object back.
 
 ==========  ====================================  =====================================================================
-request     with                                  answer
+request     with                                  reply
 ==========  ====================================  =====================================================================
 ``start``   ``node``                              ``{}`` once the program runs
 ``kill``    ``node``                              ``{}`` once the program has ended
@@ -17,103 +17,99 @@ request     with                                  answer
 ``watch``                                         ``{"end": N}``: the journal's size now; then the journal, from its
                                                   beginning, for as long as the connection is open
 ``release``                                       ``{}``: the nodes outlive the process that made the lab
-``end``                                           ``{}`` once all nodes have ended; then the keeper ends
+``end``                                           ``{}`` once all nodes have ended; then the supervisor ends
 ==========  ====================================  =====================================================================
 
-Whatever fails is answered with ``{"error": TEXT}``.
+Any failure is replied with ``{"error": TEXT}``.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
-LAB_FILE = "lab.json"
-SUPERVISOR_FILE = "keeper"
-"""Who keeps the lab, in the words of :mod:`torrentnet.lab.engines.owner`."""
-RELEASED_FILE = "released"
-SOCKET = "keeper.sock"
-JOURNAL = "journal"
-SUPERVISOR_LOG = "keeper.log"
-ROOT = "root"
-"""Where the nodes' view of the file system is put together."""
-CONSOLE = "console.sock"
+LAB_FILE: Final = "lab.json"
+SUPERVISOR_FILE: Final = "supervisor"
+"""Identifies the supervisor's process, see :mod:`torrentnet.lab.engines.owner`."""
+RELEASED_FILE: Final = "released"
+SOCKET: Final = "supervisor.sock"
+JOURNAL: Final = "journal"
+SUPERVISOR_LOG: Final = "supervisor.log"
+ROOT: Final = "root"
+"""Where the root directory of the nodes' sandboxes is mounted."""
+CONSOLE: Final = "console.sock"
 
-NAMESPACES = "namespaces"
-LOOPBACK = "loopback"
+NAMESPACES: Final = "namespaces"
+LOOPBACK: Final = "loopback"
 
-MESSAGE_LIMIT = 128 * 1024
-"""Of one packet; Linux takes 200 KiB by default."""
-CHUNK = 32 * 1024
-READY = "ready"
+MESSAGE_LIMIT: Final = 128 * 1024
+"""Bytes of one packet; Linux accepts 200 KiB by default."""
+CHUNK: Final = 32 * 1024
+READY: Final = "ready"
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisedNode:
-    """A node, as its keeper knows it."""
+    """A node, as its supervisor knows it."""
 
     name: str
     address: str
     argv: tuple[str, ...]
     data: str
-    """Its own directory, as this machine sees it."""
+    """The node's directory, as this machine sees it."""
     disk: int | None
     """See :attr:`torrentnet.lab.engines.types.NodeSpec.disk`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisedLab:
-    """A lab, as its keeper and the registry know it."""
+    """A lab, as its supervisor and the registry know it."""
 
     project: str
     owner: str
-    """The process that made it."""
+    """The process that made the lab."""
     home: str
+    """The lab's home directory."""
     network: str
     """:data:`NAMESPACES` or :data:`LOOPBACK`."""
     subnet: str
     root: str
-    """The checkout."""
+    """The directory of our package."""
     python: str
     bin: str
-    """The directory with the commands ``tracker.py``, ``peer.py``, ``console``, ``request``, ``file_logs``."""
+    """Directory with the commands ``tracker.py``, ``peer.py``, ``console``, ``request``, ``file_logs``."""
     files: str
+    """Directory with the lab's files; empty where there are none."""
     path: str
-    """PATH for what else a node runs."""
+    """PATH for everything else that a node runs."""
     nodes: tuple[SupervisedNode, ...]
     gate: str = ""
-    """See :class:`torrentnet.lab.engines.types.LabSpec`."""
+    """See :attr:`torrentnet.lab.engines.types.LabSpec.gate`."""
 
     def dumps(self) -> str:
-        """The text of the lab's file."""
+        """Return the text of the lab's file."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
     def loads(cls, text: str) -> SupervisedLab:
-        """What :meth:`dumps` wrote. Raises ValueError for anything else."""
+        """Parse what :meth:`dumps` returned. Raises ValueError for anything else."""
         try:
             fields = json.loads(text)
             nodes = tuple(SupervisedNode(**{**node, "argv": tuple(node["argv"])}) for node in fields.pop("nodes"))
             return cls(**fields, nodes=nodes)
         except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"no lab's file: {error}") from error
+            raise ValueError(f"not a lab's file: {error}") from error
 
 
 def encode(message: dict[str, Any]) -> bytes:
-    """A message as a packet."""
+    """Return a message as a packet."""
     return json.dumps(message).encode()
 
 
 def decode(packet: bytes) -> dict[str, Any]:
-    """A packet's message. Raises ValueError."""
+    """Return a packet's message. Raises ValueError."""
     message = json.loads(packet)
     if not isinstance(message, dict):
-        raise ValueError("no object")  # noqa: TRY004  # a packet is wrong in one way
+        raise ValueError("not a JSON object")  # noqa: TRY004  # a malformed packet raises one type of error
     return message
-
-
-def console_path(lab: SupervisedLab, directory: str, node: str) -> str:
-    """A node's console socket, as this machine sees it."""
-    del lab
-    return f"{directory}/{node}/{CONSOLE}"

@@ -1,10 +1,10 @@
-"""Which labs of this user there are on this machine: one directory each, below one that has a fixed place.
+"""The labs of this user on this machine: one directory each, in a base directory at a fixed place.
 
-Its path is short, because the nodes' console sockets are in it and a socket's path has 107 bytes at most. What is
-large, the nodes' own directories, is in the lab's home.
+Its path is short: the nodes' console sockets are in it, and a socket's path has 107 bytes at most. What is large, the
+nodes' own directories, is in the lab's home.
 
-A lab's processes cannot outlive its keeper, and neither can its namespaces; files can. They are removed at the next
-start: those of every lab whose maker and keeper are dead.
+A lab's processes and namespaces cannot outlive its supervisor; files can. At the start of any lab, the files of labs
+whose owner and supervisor are dead are removed.
 """
 
 from __future__ import annotations
@@ -18,32 +18,34 @@ import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.protocol import SupervisedLab
 from torrentnet.lab.engines.owner import Owner, is_alive
+from torrentnet.lab.engines.types import RemovedLab
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.home import lab_store
 from torrentnet.lab.installation import typed_command
-from torrentnet.lab.paths import lab_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENVIRONMENT = "TORRENTNET_RUNTIME"
-"""Names another place than the usual one."""
-LOCK = "lock"
-SOCKET_PATH_MOST = 107
-LONGEST_NODE = 46
-"""Of a node's name: 40 characters, a dash, the number."""
-DIRECTORY_MODE = 0o700
-END_TIMEOUT = 5.0
-END_POLL_INTERVAL = 0.01
+ENVIRONMENT: Final = "TORRENTNET_RUNTIME"
+"""Variable that names another base directory."""
+LOCK: Final = "lock"
+SOCKET_PATH_MOST: Final = 107
+LONGEST_NODE: Final = 46
+"""Characters of a node's name: 40, a dash, the number."""
+DIRECTORY_MODE: Final = 0o700
+END_TIMEOUT: Final = 5.0
+END_POLL_INTERVAL: Final = 0.01
 
 
 def base_directory() -> Path:
-    """Where the labs of this user are, made where it is not there; nobody else may write in it. Raises EngineError."""
+    """Return the base directory, created where it does not exist; only this user may write in it.
+
+    Raises EngineError where that is not so, or the path is too long.
+    """
     path = Path(os.environ.get(ENVIRONMENT) or f"/tmp/torrentnet-{os.getuid()}")
     if len(str(path)) + len("/123456/") + LONGEST_NODE + len("/" + protocol.CONSOLE) > SOCKET_PATH_MOST:
         raise EngineError(f"{path} is too long a path for sockets", hint=f"set {ENVIRONMENT} to a shorter one")
@@ -60,52 +62,50 @@ def base_directory() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class LabEntry:
-    """A lab's directory."""
+    """A lab's directory in the registry."""
 
     path: Path
     lab: SupervisedLab | None
-    """None where its maker died while it wrote that down."""
+    """None where the owner died while it wrote the lab's file."""
 
     @property
-    def keeper(self) -> Owner | None:
-        """The lab's keeper, dead or alive."""
+    def supervisor(self) -> Owner | None:
+        """The supervisor's process, dead or alive."""
         try:
             return Owner.parse((self.path / protocol.SUPERVISOR_FILE).read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
 
     @property
-    def kept(self) -> bool:
-        """Whether its keeper lives."""
-        keeper = self.keeper
-        return keeper is not None and is_alive(keeper)
+    def supervised(self) -> bool:
+        """Whether the supervisor is alive."""
+        supervisor = self.supervisor
+        return supervisor is not None and is_alive(supervisor)
 
     @property
     def is_orphan(self) -> bool:
-        """Whether nobody will ever clean it up but us."""
+        """Whether nobody else will ever remove this lab."""
         if self.lab is None:
             return True
         owner = Owner.parse(self.lab.owner)
         if owner is not None and is_alive(owner):
             return False
-        return not (self.kept and (self.path / protocol.RELEASED_FILE).exists())
+        return not (self.supervised and (self.path / protocol.RELEASED_FILE).exists())
 
 
 @contextlib.contextmanager
 def locked() -> Iterator[Path]:
-    """The base, with nobody else making or removing labs meanwhile."""
+    """Yield the base directory; no other process creates or removes labs meanwhile."""
     path = base_directory()
     with (path / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield path
 
 
-def labs(path: Path | None = None) -> list[LabEntry]:
-    """All labs of this user."""
-    path = path or base_directory()
-    return [
-        LabEntry(entry, _read(entry)) for entry in sorted(path.iterdir()) if entry.is_dir() and not entry.is_symlink()
-    ]
+def labs(base: Path | None = None) -> list[LabEntry]:
+    """Return all labs of this user."""
+    base = base or base_directory()
+    return [LabEntry(path, _read(path)) for path in sorted(base.iterdir()) if path.is_dir() and not path.is_symlink()]
 
 
 def _read(path: Path) -> SupervisedLab | None:
@@ -116,66 +116,50 @@ def _read(path: Path) -> SupervisedLab | None:
 
 
 def find(project: str) -> LabEntry | None:
-    """A lab by its project."""
+    """Return a lab by its project."""
     return next((entry for entry in labs() if entry.lab is not None and entry.lab.project == project), None)
 
 
-def new_directory(path: Path, project: str) -> Path:
-    """A directory for a new lab; the caller holds the lock."""
+def new_directory(base: Path, project: str) -> Path:
+    """Create the directory of a new lab; the caller holds the lock."""
     name = project.rpartition("-")[2][-6:] or "lab"
     for attempt in range(100):
-        place = path / (f"{name}" if attempt == 0 else f"{name[:4]}{attempt:02}")
+        path = base / (name if attempt == 0 else f"{name[:4]}{attempt:02}")
         with contextlib.suppress(FileExistsError):
-            place.mkdir(DIRECTORY_MODE)
-            return place
-    raise EngineError(f"{path} is full of labs", hint=f"`{typed_command('down')}` removes those that are left behind")
+            path.mkdir(DIRECTORY_MODE)
+            return path
+    raise EngineError(f"{base} is full of labs", hint=f"`{typed_command('down')}` removes those that are left behind")
 
 
 def remove(entry: LabEntry) -> None:
-    """End a lab's keeper, if it lives, and remove its files."""
-    keeper = entry.keeper
-    if keeper is not None:
-        _await_end(keeper)
-    if entry.lab is not None:
-        home = Path(entry.lab.home)
-        for node in entry.lab.nodes:
-            if is_removable(Path(node.data), entry, home):
-                shutil.rmtree(node.data, ignore_errors=True)
+    """Wait for the end of a lab's supervisor, and remove the lab's directory in the registry."""
+    supervisor = entry.supervisor
+    if supervisor is not None:
+        _await_end(supervisor)
     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def is_removable(path: Path, entry: LabEntry, home: Path) -> bool:
-    """Whether a node's directory is where we make them: nothing else is removed, whatever a file says."""
-    assert entry.lab is not None
-    made = lab_directory(home, entry.lab.project)
-    return path.is_absolute() and ".." not in path.parts and (made in path.parents or entry.path in path.parents)
-
-
-def _await_end(keeper: Owner) -> None:
-    """Wait for a keeper that has lost its lab; one that does not end is ended."""
+def _await_end(supervisor: Owner) -> None:
+    """Wait for a supervisor that has lost its lab; kill one that does not end."""
     deadline = time.monotonic() + END_TIMEOUT
     killed = False
-    while is_alive(keeper):
+    while is_alive(supervisor):
         if time.monotonic() > deadline and not killed:
             killed = True
             with contextlib.suppress(ProcessLookupError):
-                os.kill(keeper.pid, signal.SIGKILL)
+                os.kill(supervisor.pid, signal.SIGKILL)
         elif time.monotonic() > deadline + END_TIMEOUT:
-            raise EngineError(f"the keeper of a lab that is gone does not end (process {keeper.pid})")
+            raise EngineError(f"the supervisor of a lab that is gone does not end (process {supervisor.pid})")
         time.sleep(END_POLL_INTERVAL)
 
 
-def collect_orphans() -> list[str]:
-    """Remove what labs left behind whose maker is dead; answers with their projects."""
-    swept = []
-    with locked() as path:
-        for entry in labs(path):
-            if not entry.is_orphan:
-                continue
-            remove(entry)
-            if entry.lab is not None:
-                home = Path(entry.lab.home)
-                lab_store.remove_lab_directory(home, entry.lab.project)
-                lab_store.forget_running_lab(home, entry.lab.project)
-                swept.append(entry.lab.project)
-    return swept
+def collect_orphans() -> list[RemovedLab]:
+    """Remove the labs whose owner is dead; returns them."""
+    removed = []
+    with locked() as base:
+        for entry in labs(base):
+            if entry.is_orphan:
+                remove(entry)
+                if entry.lab is not None:
+                    removed.append(RemovedLab(entry.lab.project, Path(entry.lab.home)))
+    return removed

@@ -1,4 +1,7 @@
-"""A lab's hold on its keeper: the process, and the pipe whose end tells it that the lab is gone."""
+"""A lab's handle of its supervisor: the process, and the pipe by whose end it notices that the lab is gone.
+
+Tested by tests/integration/test_local_engine.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.engines.local import diagnosis, protocol, registry
 from torrentnet.lab.engines.local.client import SupervisorClient
-from torrentnet.lab.engines.local.supervisor import sandbox_root
+from torrentnet.lab.engines.local.supervisor.sandbox_root import LANGUAGE
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -18,17 +21,17 @@ if TYPE_CHECKING:
 
 
 class SupervisorHandle:
-    """The keeper of the lab in a directory of the registry, and a child of this process."""
+    """The supervisor of the lab in a directory of the registry, as a child of this process."""
 
     def __init__(self, directory: Path, root: Path, held: Sequence[int]) -> None:
-        """Start it and wait until it listens. It keeps the descriptors ``held`` open as long as it lives.
+        """Start the supervisor and wait until it listens. It keeps the descriptors ``held`` open for its lifetime.
 
-        Raises EngineError with what the keeper said, OSError.
+        Raises EngineError with the supervisor's message, or OSError.
         """
         self._directory = directory
         (directory / protocol.ROOT).mkdir()
         lifeline, self._lifeline = os.pipe()
-        heard, ready = os.pipe()
+        ready_read, ready = os.pipe()
         log = directory / protocol.SUPERVISOR_LOG
         try:
             with log.open("wb") as output:
@@ -44,47 +47,47 @@ class SupervisorHandle:
                     env={
                         "PYTHONPATH": str(root),
                         "PATH": os.environ.get("PATH", os.defpath),
-                        # As its nodes have it, some of which are forks of it.
-                        "LANG": sandbox_root.LANGUAGE,
+                        # The nodes' own: some of them are forks of the supervisor.
+                        "LANG": LANGUAGE,
                     },
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
                     pass_fds=[lifeline, ready, *held],
-                    # A Ctrl-C at the terminal reaches the lab alone.
+                    # A Ctrl-C at the terminal reaches the lab only.
                     start_new_session=True,
                 )
         except BaseException:
             os.close(self._lifeline)
-            os.close(heard)
+            os.close(ready_read)
             raise
         finally:
             os.close(lifeline)
             os.close(ready)
         try:
-            with os.fdopen(heard, encoding="utf-8", errors="replace") as answer:
-                said = answer.readline().strip()
-            if said != protocol.READY:
+            with os.fdopen(ready_read, encoding="utf-8", errors="replace") as stream:
+                message = stream.readline().strip()
+            if message != protocol.READY:
                 text = log.read_text(encoding="utf-8", errors="replace").strip()
-                why = said or (text.splitlines() or ["it ended"])[-1]
-                raise EngineError(f"the process that keeps the nodes could not be started: {why}")
+                reason = message or (text.splitlines() or ["it ended"])[-1]
+                raise EngineError(f"the supervisor of the nodes could not be started: {reason}")
         except BaseException:
-            self.let_go()
+            self.close()
             raise
 
     def release(self) -> None:
-        """Let the keeper live without this process."""
+        """Let the supervisor outlive this process."""
         with contextlib.suppress(EngineError):
-            SupervisorClient(self._directory).ask("release")
+            SupervisorClient(self._directory).request("release")
         os.close(self._lifeline)
         self._lifeline = -1
         if self._process is not None:
-            # It is nobody's child from now on; Popen would complain that it still runs.
+            # Popen would warn that its child still runs.
             self._process.returncode = 0
             self._process = None
 
-    def let_go(self) -> None:
-        """Wait until the keeper has ended for want of its lab. May be called again."""
+    def close(self) -> None:
+        """Close the pipe and wait until the supervisor has ended. May be called again."""
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1

@@ -99,30 +99,30 @@ class NetworkFaults:
 
     # -- the engine's nodes ------------------------------------------------------------------------
 
-    def up(self, node: str) -> None:
-        """See :meth:`torrentnet.lab.engines.interface.NodeObserver.up`. Raises EngineError where a rule fails."""
+    def node_started(self, node: str) -> None:
+        """See :meth:`NodeObserver.node_started`. Raises EngineError where a rule fails."""
         with self._guard:
             self._starts[node] += 1
             self._alive.add(node)
             controller = self._controller
         if controller is not None:
-            self._require([controller.up(node)])
+            self._require([controller.node_started(node)])
 
-    def away(self, node: str) -> None:
-        """See :meth:`torrentnet.lab.engines.interface.NodeObserver.away`."""
+    def node_unreachable(self, node: str) -> None:
+        """See :meth:`NodeObserver.node_unreachable`."""
         with self._guard:
             self._alive.discard(node)
             controller = self._controller
         if controller is not None:
-            controller.away(node)
+            controller.node_unreachable(node)
 
-    def back(self, node: str) -> None:
-        """See :meth:`torrentnet.lab.engines.interface.NodeObserver.back`. Raises EngineError where a rule fails."""
+    def node_reachable(self, node: str) -> None:
+        """See :meth:`NodeObserver.node_reachable`. Raises EngineError where a rule fails."""
         with self._guard:
             self._alive.add(node)
             controller = self._controller
         if controller is not None:
-            self._require([controller.back(node)])
+            self._require([controller.node_reachable(node)])
 
     def _require(self, updates: Iterable[NodeUpdate | None]) -> None:
         if problems := self._problems(updates):
@@ -136,9 +136,9 @@ class NetworkFaults:
                 continue
             if self._engine.state(update.node).status is not NodeStatus.RUNNING:
                 # The node's program has ended by itself, and its network with it.
-                self.away(update.node)
+                self.node_unreachable(update.node)
                 continue
-            again = self._controller.back(update.node)
+            again = self._controller.node_reachable(update.node)
             if again is not None and again.problem:
                 problems.append(again.problem)
         return problems
@@ -159,7 +159,7 @@ class NetworkFaults:
         """Reach all nodes once, in the background, so that the first fault takes no longer than the others."""
         with self._guard:
             alive = list(self._alive)
-        self._exec.warm(alive)
+        self._exec.warm_up(alive)
 
     def apply(self, override: LinkOverride) -> OverrideResult:
         """Put an override in force in every node that is alive.
@@ -241,25 +241,25 @@ class NetworkFaults:
         with self._guard:
             if self._controller is not None:
                 return self._controller
-            addresses = {node: location.address for node, location in self._engine.places.items()}
+            addresses = {node: location.address for node, location in self._engine.locations.items()}
             batch = len(addresses) >= BATCH_THRESHOLD
             if batch:
-                self._exec.prepare_many()
+                self._exec.prepare_batch()
             self._controller = controller = NetworkController(
                 addresses,
                 self._exec.run,
-                capabilities.division,
-                run_many=self._exec.run_many if batch else None,
+                capabilities.split,
+                batch_exec=self._exec.batch_exec if batch else None,
                 gate=gate,
             )
             alive = list(self._alive)
         for node in alive:
-            controller.up(node)
+            controller.node_started(node)
         return controller
 
     def _shapes(self, override: LinkOverride) -> bool:
         qualities = override.qualities.effective()
-        return bool(qualities.rate or qualities.uplink or self._find_capabilities().division.at_sender(qualities))
+        return bool(qualities.rate or qualities.uplink or self._find_capabilities().split.at_sender(qualities))
 
     def _counts(
         self, entry: _ActiveOverride, dropped: Mapping[Pair, Counters], shaped: Mapping[Pair, Counters]
@@ -281,7 +281,7 @@ class NetworkFaults:
         drops, shapes = bool(qualities.cut or qualities.loss), self._shapes(entry.override)
         counting = {pair[1] for pair in entry.override.pairs if drops}
         counting |= {pair[0] for pair in entry.override.pairs if shapes}
-        missing = tuple(node for node in self._engine.places if node in counting and self._has_ended(node, entry))
+        missing = tuple(node for node in self._engine.locations if node in counting and self._has_ended(node, entry))
         return FaultCounts(total, bool(qualities.cut), bool(qualities.loss), shapes, missing)
 
     def _has_ended(self, node: str, entry: _ActiveOverride) -> bool:

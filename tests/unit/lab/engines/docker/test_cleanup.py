@@ -35,11 +35,11 @@ def orphan(
         return alive
 
     found = {labels.OWNER: owner, labels.MODE: mode, labels.PID_NAMESPACE: namespace, labels.HOME: "/home/a"}
-    remains = LabRemains("p", found, living=running)
+    remains = LabRemains("p", found, alive=running)
     return is_orphan(remains, boot=BOOT, namespace=HERE, alive=is_alive, finished=is_finished)
 
 
-def test_a_living_owner_cleans_up_itself() -> None:
+def test_a_lab_of_a_living_owner_is_no_orphan() -> None:
     assert not orphan(alive=True)
     assert not orphan(alive=True, mode="up")
     assert not orphan(alive=True, running=False)
@@ -50,7 +50,7 @@ def test_a_run_does_not_outlive_its_owner() -> None:
     assert orphan(running=False)
 
 
-def test_a_lab_that_was_left_up_does() -> None:
+def test_a_finished_up_outlives_its_owner() -> None:
     assert not orphan(mode="up", finished=True)
     assert orphan(mode="up", finished=False)
 
@@ -59,7 +59,7 @@ def test_a_lab_that_was_left_up_does() -> None:
 @pytest.mark.parametrize(
     ("owner", "namespace"), [("boot-0:7:99", HERE), (f"{BOOT}:7:99", "pid:[2]"), ("nonsense", HERE), ("", HERE)]
 )
-def test_an_owner_that_cannot_be_looked_for(owner: str, namespace: str, mode: str) -> None:
+def test_a_running_lab_of_an_unknown_owner_is_left_alone(owner: str, namespace: str, mode: str) -> None:
     # Another machine may share the engine; after this machine's restart nothing runs.
     assert not orphan(owner=owner, namespace=namespace, mode=mode, running=True)
     assert orphan(owner=owner, namespace=namespace, mode=mode, running=False)

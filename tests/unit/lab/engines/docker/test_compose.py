@@ -1,4 +1,4 @@
-"""The generated Compose file, and where the nodes are put."""
+"""The generated Compose file."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.unit.lab.fakes import leecher, make_plan, seeder
-from torrentnet.lab.engines import subnets
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.docker.compose import TEMPLATE, Topology, escape, render
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeLocation
-from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import FilePlan, NodePlan, NodeProgram, Plan, Role
+from torrentnet.lab.scenario.plan import NodePlan, NodeProgram, Plan, Role
 
 ROOT = Path(__file__).resolve().parents[5]
 BASE = Path("/checkout/docker-compose.yml")
@@ -38,7 +35,7 @@ Loader.add_constructor("!override", _override)
 
 
 def rendered(plan: Plan, files: str = "/home/.torrentnet/labs/p/files") -> tuple[str, dict[str, Any]]:
-    places = {
+    locations = {
         node.name: NodeLocation(f"198.18.0.{index}", "/files", "/data")
         for index, node in enumerate(plan.nodes, start=2)
     }
@@ -54,12 +51,13 @@ def rendered(plan: Plan, files: str = "/home/.torrentnet/labs/p/files") -> tuple
     )
     owner = {"org.torrentnet.owner": "boot:1:2", "org.torrentnet.mode": "run"}
     text = render(
-        spec, Topology(BASE, "torrentnet:0123", IPv4Network("198.18.0.0/24"), places, owner, "torrentnet-clients:0123")
+        spec,
+        Topology(BASE, "torrentnet:0123", IPv4Network("198.18.0.0/24"), locations, owner, "torrentnet-clients:0123"),
     )
     return text, yaml.load(text, Loader)
 
 
-def test_one_service_a_node() -> None:
+def test_each_node_is_one_service() -> None:
     plan = make_plan(nodes=(seeder(), leecher()))
     text, document = rendered(plan)
     assert text.startswith("# Written by torrentnet")
@@ -87,7 +85,7 @@ def test_one_service_a_node() -> None:
     assert document["networks"]["lab"]["labels"]["org.torrentnet.lab"] == "torrentnet-trial-abc123"
 
 
-def test_only_who_shares_sees_the_labs_files() -> None:
+def test_only_sharing_nodes_see_the_labs_files() -> None:
     _, document = rendered(make_plan(nodes=(seeder(), leecher())))
     mounts = {name: service.get("volumes") for name, service in document["services"].items()}
     assert mounts == {
@@ -100,14 +98,14 @@ def test_only_who_shares_sees_the_labs_files() -> None:
     assert document["services"]["seeder-1"]["command"][-1] == "/files"
 
 
-def test_the_tracker_is_the_base_files_own() -> None:
+def test_the_tracker_service_extends_nothing() -> None:
     _, document = rendered(make_plan())
     tracker = document["services"]["tracker"]
     assert "extends" not in tracker
     assert tracker["command"] == ["tracker.py", "198.18.0.2:6771", "--name", "tracker", "--state", "/data"]
 
 
-def test_compose_puts_nothing_in_place_of_a_dollar() -> None:
+def test_dollar_signs_are_escaped() -> None:
     plan = make_plan(nodes=(NodePlan("seeder", "seeder", Role.SHARE, "$HOME and ${X}.txt", 0.0),))
     _, document = rendered(plan, "/home/$USER/files")
     assert document["services"]["seeder"]["command"][2] == "$$HOME and $${X}.txt"
@@ -115,13 +113,13 @@ def test_compose_puts_nothing_in_place_of_a_dollar() -> None:
     assert escape("a$b$$") == "a$$b$$$$"
 
 
-def test_names_with_blanks_and_of_other_scripts_survive() -> None:
+def test_file_names_with_blanks_and_other_scripts_survive() -> None:
     plan = make_plan(nodes=(NodePlan("seeder", "seeder", Role.SHARE, "zwei Wörter: #1 'й'.txt", 0.0),))
     _, document = rendered(plan)
     assert document["services"]["seeder"]["command"][2] == "zwei Wörter: #1 'й'.txt"
 
 
-def test_the_base_file_has_what_is_inherited() -> None:
+def test_the_base_file_restricts_the_extended_services() -> None:
     base = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     for service in set(TEMPLATE.values()):
         pattern = base["services"][service]
@@ -135,58 +133,7 @@ def test_the_base_file_has_what_is_inherited() -> None:
         assert "cap_add" not in pattern
 
 
-def test_options_of_the_scenario_come_last() -> None:
-    node = NodePlan("leecher-1", "leecher", Role.GET, "a.txt", 0.0, ("--seed", "7", "--timeout", "2s"))
-    plan = Plan("t", "", Path("t.yaml"), 1, 1.0, (FilePlan("a.txt", 1, None),), (*make_plan().nodes, node), (), ())
-    _, document = rendered(plan)
-    assert document["services"]["leecher-1"]["command"][-4:] == ["--seed", "7", "--timeout", "2s"]
-
-
-# ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("nodes", "prefix"), [(1, 24), (20, 24), (253, 24), (254, 23), (509, 23), (510, 22), (1021, 22), (1022, 21)]
-)
-def test_a_subnet_has_room_for_every_node(nodes: int, prefix: int) -> None:
-    assert subnets.prefix_length(nodes) == prefix
-    subnet = subnets.choose_subnet(nodes, [])
-    addresses = subnets.assign_addresses(subnet, [f"n{index}" for index in range(nodes)])
-    assert len(set(addresses.values())) == nodes
-    assert all(address in subnet for address in addresses.values())
-    # The gateway has the first one.
-    assert not {subnet[0], subnet[1], subnet.broadcast_address} & set(addresses.values())
-
-
-def test_a_bridge_has_an_end() -> None:
-    with pytest.raises(EngineError, match="1024 nodes do not fit on one bridge, which has 1023 ports"):
-        subnets.choose_subnet(1024, [])
-
-
-def test_taken_subnets_are_left_alone() -> None:
-    taken = [IPv4Network("198.18.0.0/24"), IPv4Network("198.18.1.128/25"), IPv4Network("10.0.0.0/8")]
-    assert subnets.choose_subnet(5, taken) == IPv4Network("198.18.2.0/24")
-    assert subnets.choose_subnet(300, taken) == IPv4Network("198.18.2.0/23")
-
-
-def test_no_subnet_is_left() -> None:
-    with pytest.raises(EngineError, match="no free subnet is left") as caught:
-        subnets.choose_subnet(5, [IPv4Network("198.16.0.0/13")])
-    assert "make down" in caught.value.hint
-
-
-def test_routes_of_the_machine() -> None:
-    table = (
-        "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
-        "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
-        "eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
-        "vpn\t000012C6\t00000000\t0001\t0\t0\t0\t0000FEFF\t0\t0\t0\n"
-    )
-    assert subnets.host_routes(table) == [IPv4Network("192.0.2.0/24"), IPv4Network("198.18.0.0/15")]
-    assert subnets.host_routes("") == []
-
-
-def test_a_small_disk_takes_the_place_of_the_volume() -> None:
+def test_a_small_disk_relocations_the_volume() -> None:
     plan = make_plan(nodes=(replace(seeder(), disk=2**20), replace(leecher(), disk=4096)))
     _, document = rendered(plan)
     services = document["services"]
@@ -196,14 +143,7 @@ def test_a_small_disk_takes_the_place_of_the_volume() -> None:
     assert "tmpfs" not in services["tracker"]
 
 
-def test_a_file_in_a_folder_is_shared_from_there_under_its_last_name() -> None:
-    _, document = rendered(make_plan(nodes=(replace(seeder(), file="fake/a.txt"),)))
-    words = document["services"]["seeder-1"]["command"]
-    assert words[:3] == ["peer.py", "share", "a.txt"]
-    assert words[words.index("--dir") + 1] == "/files/fake"
-
-
-def test_other_peoples_programs_run_from_their_own_image_and_see_the_torrents_alone() -> None:
+def test_programs_of_others_use_their_image_and_see_torrents_only() -> None:
     given: dict[str, Any] = {"program": NodeProgram.ARIA2, "torrents": ("a.txt",)}
     plan = make_plan(nodes=(replace(seeder(), **given), replace(leecher(), **given)))
     plan = replace(plan, nodes=(replace(plan.nodes[0], torrents=("a.txt",)), *plan.nodes[1:]))
@@ -224,13 +164,5 @@ def test_other_peoples_programs_run_from_their_own_image_and_see_the_torrents_al
         *("tracker.py", "198.18.0.2:6771", "--name", "tracker", "--state", "/data", *torrents),
     ]
     seen = {name: [one["target"] for one in service.get("volumes", [])] for name, service in services.items()}
-    # A leecher must not be able to read what it is to get.
+    # A leecher must not be able to read what it is to download.
     assert seen == {"tracker": ["/files/.torrents"], "seeder-1": ["/files"], "leecher-1": ["/files/.torrents"]}
-
-
-def test_opentracker_has_a_directory_for_its_settings() -> None:
-    plan = make_plan(nodes=(leecher(),))
-    plan = replace(plan, nodes=(replace(plan.nodes[0], program=NodeProgram.OPENTRACKER), *plan.nodes[1:]))
-    assert rendered(plan)[1]["services"]["tracker"]["command"] == [
-        *("client", "opentracker", "198.18.0.2:6771", "--name", "tracker", "--state", "/data/.opentracker"),
-    ]

@@ -38,13 +38,13 @@ def tree(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     "name", ["Dockerfile", "tracker.py", "torrentnet/wire/udp/packets.py", "torrentnet/wire/new.py", "peer.py"]
 )
-def test_a_change_gives_another_tag(tree: Path, name: str) -> None:
+def test_a_changed_file_changes_the_hash(tree: Path, name: str) -> None:
     before = source_hash(tree, tree / "torrentnet")
     (tree / name).write_text("other", encoding="utf-8")
     assert source_hash(tree, tree / "torrentnet") != before
 
 
-def test_a_right_to_run_gives_another_tag(tree: Path) -> None:
+def test_the_executable_bit_changes_the_hash(tree: Path) -> None:
     before = source_hash(tree, tree / "torrentnet")
     (tree / "docker/launch").chmod(0o755)
     assert source_hash(tree, tree / "torrentnet") != before
@@ -60,13 +60,13 @@ def test_a_right_to_run_gives_another_tag(tree: Path) -> None:
         "torrentnet/x.pyc",
     ],
 )
-def test_what_is_not_in_the_image_does_not(tree: Path, name: str) -> None:
+def test_files_outside_the_image_do_not_change_the_hash(tree: Path, name: str) -> None:
     before = source_hash(tree, tree / "torrentnet")
     (tree / name).write_text("other", encoding="utf-8")
     assert source_hash(tree, tree / "torrentnet") == before
 
 
-def test_all_that_the_dockerfile_copies_counts() -> None:
+def test_everything_the_dockerfile_copies_is_a_source() -> None:
     copied = re.findall(
         r"^COPY (?!--from)(?:--\S+ )*(.+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
     )
@@ -78,7 +78,7 @@ def test_all_that_the_dockerfile_copies_counts() -> None:
     assert not [name for name in found if name.startswith(("torrentnet/lab/", "torrentnet/_files/"))]
 
 
-def test_each_target_of_the_dockerfile_has_a_repository_of_its_own() -> None:
+def test_each_target_has_a_repository_of_its_own() -> None:
     targets = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(REPOSITORIES) <= targets
     tags = {tag_of(ROOT, target) for target in REPOSITORIES}
@@ -110,7 +110,7 @@ class _Images:
         self._owner.removed.append(tag)
 
 
-def test_what_was_built_long_ago_goes_and_nothing_that_a_lab_may_be_about_to_use() -> None:
+def test_only_old_images_that_no_lab_may_need_are_pruned() -> None:
     ages = {"a" * 12: 10.0, "b" * 12: 20.0, "c" * 12: 30.0, "d" * 12: 40.0, "e" * 12: 5_000.0, "f" * 12: 9_000.0}
     client = FakeImages(**ages)
     prune(client, keep=f"torrentnet:{'f' * 12}")  # type: ignore[arg-type]  # what there is of the SDK's client

@@ -92,7 +92,7 @@ def follow(runs: list[list[bytes]], starts: int, wanted: int) -> tuple[list[str]
     return got, api
 
 
-def test_lines_come_in_pieces_and_several_at_once() -> None:
+def test_lines_arrive_in_pieces_and_several_at_once() -> None:
     pieces = [line(1, "one") + line(1, "two")[:10], line(1, "two")[10:], line(2, ""), line(2, "no end")[:-1]]
     assert [text for _, text in _lines(iter(pieces))] == ["one", "two", "", "no end"]
 
@@ -102,7 +102,7 @@ def test_a_line_without_an_end_is_cut() -> None:
     assert len(next(_lines(iter(pieces)))[1]) <= LINE_LIMIT + 2048
 
 
-def test_after_a_restart_only_new_lines_count() -> None:
+def test_after_a_restart_only_new_lines_are_passed_on() -> None:
     first = [line(1, "a"), line(2, "b", 500)]
     second = [line(2, "b", 500), line(2, "c", 501), line(3, "d")]
     got, api = follow([first, second], 2, 4)
@@ -113,14 +113,14 @@ def test_after_a_restart_only_new_lines_count() -> None:
     assert api.asked[1] % 60 == 2
 
 
-def test_lines_of_the_very_same_time_are_counted() -> None:
+def test_lines_with_the_same_time_are_not_lost() -> None:
     first = [line(1, "a"), line(1, "b")]
     second = [line(1, "a"), line(1, "b"), line(1, "c"), line(1, "d")]
     got, _ = follow([first, second], 2, 4)
     assert got == ["a", "b", "c", "d"]
 
 
-def test_states_come_from_the_engines_events() -> None:
+def test_docker_events_become_state_changes() -> None:
     events = [
         action("start", 1),
         action("pause", 2),

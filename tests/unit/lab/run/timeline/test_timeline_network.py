@@ -70,9 +70,9 @@ class World:
         self.engine = FakeEngine("tracker", "seeder-1", created=("leecher-1",))
         self.active: list[list[ActiveFault]] = []
         self.faults = NetworkFaults(self.engine, offer, on_change=self.active.append)
-        self.engine.follow(self.faults)
+        self.engine.observe(self.faults)
         for node in ("tracker", "seeder-1"):
-            self.faults.up(node)
+            self.faults.node_started(node)
         self.told: list[AppliedEvent] = []
         self.clock = FakeClock()
 
@@ -150,7 +150,7 @@ def test_the_scenarios_links_are_there_before_the_first_node_and_stay() -> None:
     engine = FakeEngine(created=NODES)
     faults = NetworkFaults(engine, offer)
     faults.install_links([patch(("seeder-1", "tracker"), loss=0.25, text="to tracker: loss 25%")])
-    engine.follow(faults)
+    engine.observe(faults)
     engine.start("tracker")
     assert "--probability 0.25" in engine.scripts[0][1]
     assert [(fault.text, fault.link) for fault in faults.active()] == [("to tracker: loss 25%", True)]

@@ -1,8 +1,8 @@
-"""The network of a lab whose nodes have network namespaces: a bridge in a namespace of its own, a veth pair a node.
+"""The network of a lab with network namespaces: a bridge in a namespace of its own, and a veth pair for each node.
 
-The bridge is not in the machine's own network: nothing there is listed, routed or filtered, no address meets another
-one, and no rule of the machine's firewall (Docker's FORWARD chain, say) is in the way. No namespace has a name: the
-keeper's descriptors hold them, and they go with everything in them when the keeper ends, however it ends.
+The bridge is not in the machine's own network: it appears in no list, route or filter there, addresses cannot collide,
+and the machine's firewall (Docker's FORWARD chain, say) does not apply. No namespace has a name: the supervisor's
+descriptors keep them, and they disappear with everything in them when the supervisor ends, however it ends.
 """
 
 from __future__ import annotations
@@ -13,64 +13,65 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from torrentnet.lab.engines.local.supervisor import syscalls
 
-BRIDGE_NAME = "lab"
-DEVICE = "eth0"
-SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
-COMMAND_TIMEOUT = 10.0
+BRIDGE_NAME: Final = "lab"
+DEVICE: Final = "eth0"
+SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
+COMMAND_TIMEOUT: Final = 10.0
 
 
 def find_ip() -> str | None:
-    """The command ``ip``, which is not on every user's PATH."""
+    """Return the path of the command ``ip``, which is not on every user's PATH."""
     return shutil.which("ip") or shutil.which("ip", path=SBIN)
 
 
 def mac_address(address: str) -> str:
-    """A node's hardware address: by its IPv4 address, so that a node that starts again keeps it."""
+    """Return a node's hardware address: derived from its IPv4 address, so that a restarted node keeps it."""
     return "02:54:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 @dataclass(frozen=True, slots=True)
 class BridgePort:
-    """A node's place at the bridge."""
+    """A node's connection to the bridge."""
 
     namespace: int
     """Descriptor of the node's network namespace."""
     device: str
-    """The bridge's end of the pair."""
+    """The bridge's end of the veth pair."""
 
 
 class Bridge:
-    """The network. Needs to be root (in a user namespace perhaps), and a process with a single thread.
+    """The network. Needs root (in a user namespace at least) and a process with a single thread.
 
-    Its maker lives in the hub's namespace from then on. Raises OSError where something is not allowed.
+    This process is in the bridge's namespace from then on. Raises OSError where something is not allowed.
     """
 
     def __init__(self, prefix: int) -> None:
-        """``prefix``: length of the subnet's."""
+        """``prefix`` is the length of the subnet's."""
         ip = find_ip()
         if ip is None:
             raise FileNotFoundError(2, "the command `ip` is not installed")
         self._ip = ip
         self._prefix = prefix
         self._count = 0
-        self._here = self._new()
+        self._own_namespace = self._new()
         _disable_ipv6()
         self._run(f"link set lo up\nlink add {BRIDGE_NAME} type bridge\nlink set {BRIDGE_NAME} up\n")
 
     def plug(self, address: str) -> BridgePort:
-        """A new network namespace with an interface that has this address, at the bridge."""
+        """Connect a new network namespace, with an interface that has this address, to the bridge."""
         self._count += 1
         device = f"v{self._count}"
         namespace = self._new()
         try:
             _disable_ipv6()
-            syscalls.setns(self._here, syscalls.NEW_NETWORK)
-            there = f"/proc/{os.getpid()}/fd/{namespace}"
+            syscalls.setns(self._own_namespace, syscalls.NEW_NETWORK)
+            peer = f"/proc/{os.getpid()}/fd/{namespace}"
             self._run(
-                f"link add {device} type veth peer name {DEVICE} address {mac_address(address)} netns {there}\n"
+                f"link add {device} type veth peer name {DEVICE} address {mac_address(address)} netns {peer}\n"
                 f"link set {device} master {BRIDGE_NAME} up\n"
             )
             syscalls.setns(namespace, syscalls.NEW_NETWORK)
@@ -81,11 +82,11 @@ class Bridge:
             os.close(namespace)
             raise
         finally:
-            syscalls.setns(self._here, syscalls.NEW_NETWORK)
+            syscalls.setns(self._own_namespace, syscalls.NEW_NETWORK)
         return BridgePort(namespace, device)
 
     def unplug(self, port: BridgePort) -> None:
-        """Take a node's interface away, at once, and let go of its namespace."""
+        """Remove a node's interface, and close its namespace."""
         os.close(port.namespace)
         with contextlib.suppress(OSError):
             self._run(f"link delete {port.device}\n")
@@ -109,7 +110,7 @@ class Bridge:
 
 
 def _disable_ipv6() -> None:
-    """No IPv6 in the namespace that this process is in: its own chatter would be counted with the nodes'."""
+    """Disable IPv6 in the present namespace: its neighbour discovery would be counted with the nodes' traffic."""
     for which in ("all", "default"):
         with contextlib.suppress(OSError):
             Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1", encoding="ascii")

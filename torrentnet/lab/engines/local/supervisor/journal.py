@@ -1,6 +1,6 @@
-"""What the nodes of a lab printed and how they lived: one file, one JSON object a line, in the order it happened.
+"""What the nodes of a lab printed and how their states changed: one file, one JSON object a line, in order of time.
 
-The keeper writes it; whoever follows the lab is sent it from its beginning, so that nothing is kept in memory.
+The supervisor writes it, and sends it from its beginning to whoever follows the lab: nothing is kept in memory.
 """
 
 from __future__ import annotations
@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from typing import Final
 
-LINE_LIMIT = 16 * 1024
-"""Longer lines are cut here, as Docker does."""
+LINE_LIMIT: Final = 16 * 1024
+"""Bytes; longer lines are cut, as by Docker."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One line that a node printed, or (with ``text`` None) one change of its state."""
+    """One line that a node printed or, with ``text`` None, one change of its state."""
 
     node: str
     time: float
@@ -25,7 +26,7 @@ class JournalEntry:
     exit_code: int | None = None
 
     def encode(self) -> bytes:
-        """The entry as a line of the journal."""
+        """Return the entry as a line of the journal."""
         if self.text is not None:
             fields: dict[str, object] = {"n": self.node, "t": self.time, "l": self.text}
         else:
@@ -34,20 +35,20 @@ class JournalEntry:
 
     @classmethod
     def decode(cls, line: bytes) -> JournalEntry:
-        """The entry of a line. Raises ValueError, KeyError."""
+        """Return the entry of a line. Raises ValueError, KeyError."""
         fields = json.loads(line)
         return cls(fields["n"], fields["t"], fields.get("l"), fields.get("s", ""), fields.get("c"))
 
 
 class OutputJournal:
-    """The file, to write and to read."""
+    """The journal's file."""
 
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self.size = os.fstat(self._file).st_size
 
     def append(self, entries: list[JournalEntry]) -> None:
-        """Write entries at the end."""
+        """Append entries."""
         data = b"".join(entry.encode() for entry in entries)
         while data:
             written = os.write(self._file, data)
@@ -55,18 +56,18 @@ class OutputJournal:
             data = data[written:]
 
     def read(self, offset: int, most: int) -> bytes:
-        """At most so many bytes from an offset on; empty at the end."""
+        """Return at most ``most`` bytes from an offset; none at the end."""
         return os.pread(self._file, most, offset)
 
 
 class OutputLineSplitter:
-    """Cuts what a program prints into lines."""
+    """Splits a program's output into lines."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that are whole now."""
+        """Return the lines that ``data`` completes."""
         *whole, self._rest = (self._rest + data).split(b"\n")
         lines = [piece for line in whole for piece in _pieces(line)]
         while len(self._rest) > LINE_LIMIT:
@@ -75,7 +76,7 @@ class OutputLineSplitter:
         return [_text(line) for line in lines]
 
     def end(self) -> list[str]:
-        """The last line, if it had no end."""
+        """Return the last line, if the output did not end with a newline."""
         rest, self._rest = self._rest, b""
         return [_text(rest)] if rest else []
 

@@ -1,13 +1,14 @@
-"""The process that owns a lab's nodes: ``python3 -m torrentnet.lab.engines.local.supervisor.main DIRECTORY LIFELINE
-READY``.
+"""The supervisor: ``python3 -m torrentnet.lab.engines.local.supervisor.main DIRECTORY LIFELINE READY``.
 
-It starts the nodes, hears what they print and how they end, and does what the lab asks for (see ``protocol``). It
-ends when it is told to, or, unless the lab was released, when the lifeline does: a descriptor whose other end the lab
-holds, so that the kernel closes it whatever the lab dies of. And when the keeper ends, whatever it dies of, the kernel
+It starts the nodes, reads what they print, notices their ends, and does what the lab requests (see ``protocol``). It
+ends when it is told to or, unless the lab was released, when the lifeline does: a descriptor whose other end the lab
+holds, so that the kernel closes it whatever the lab dies of. When the supervisor ends, whatever the reason, the kernel
 ends each of its children, and with a node everything that the node has started.
 
-One thread, one loop; nothing in it waits, but for the start of a program. It has to stay that way: nodes are forks of
-this process (see ``programs``), and a fork has no other thread than the one that made it.
+One thread, one loop; nothing in it blocks, except for the start of a program. It has to stay that way: nodes are forks
+of this process (see ``preload``), and a fork has only the thread that made it.
+
+Tested by tests/integration/test_local_engine.py.
 """
 
 from __future__ import annotations
@@ -31,57 +32,58 @@ from torrentnet.lab.engines.local.supervisor.spawner import enter_namespaces
 from torrentnet.lab.engines.owner import Owner
 
 if TYPE_CHECKING:
-    from torrentnet.lab.engines.local.supervisor.request_server import Answer, RequestConnection
+    from torrentnet.lab.engines.local.supervisor.request_server import Reply, RequestConnection
 
 
 class Supervisor:
-    """Keeps one lab."""
+    """Supervises one lab."""
 
     def __init__(self, lab: SupervisedLab, directory: Path, lifeline: int) -> None:
-        """Raises OSError where something of it is not allowed."""
+        """Raises OSError where the kernel refuses something."""
         self._directory = directory
         self._lifeline = lifeline
         self._released = False
         self._ending: list[RequestConnection] | None = None
+        """The connections that wait for the end; None before it."""
         self._loop = EventLoop()
         journal = OutputJournal(str(directory / protocol.JOURNAL))
-        self._callers = RequestServer(str(directory / protocol.SOCKET), self._loop, journal, self._do)
-        self._nodes = NodeProcesses(lab, directory, self._loop, self._callers.note)
-        self._loop.watch_children(self._nodes.reaped, lambda: self._end(None))
-        self._loop.wait_at(lifeline, self._lost_owner)
+        self._server = RequestServer(str(directory / protocol.SOCKET), self._loop, journal, self._handle)
+        self._nodes = NodeProcesses(lab, directory, self._loop, self._server.record)
+        self._loop.watch_children(self._nodes.child_ended, lambda: self._end(None))
+        self._loop.watch(lifeline, self._owner_gone)
 
     def run(self) -> None:
-        """Keep the lab until its end."""
+        """Supervise the lab until its end."""
         self._loop.run()
 
-    def _lost_owner(self, _: int) -> None:
+    def _owner_gone(self, _: int) -> None:
         self._loop.forget(self._lifeline)
         if not self._released:
             self._end(None)
 
-    def _do(self, caller: RequestConnection, asked: dict[str, Any], descriptors: list[int]) -> Answer | None:
-        match asked["do"]:
+    def _handle(self, connection: RequestConnection, request: dict[str, Any], descriptors: list[int]) -> Reply | None:
+        match request["do"]:
             case "states":
                 return {"states": self._nodes.states()}
             case "watch":
-                self._callers.follow(caller)
+                self._server.follow(connection)
                 return None
             case "release":
                 (self._directory / protocol.RELEASED_FILE).touch(0o600)
                 self._released = True
                 return {}
             case "end":
-                self._end(caller)
+                self._end(connection)
                 return None
         if self._ending is not None:
             raise RequestRejectedError("the lab is being removed")
-        return self._do_to(str(asked["node"]), caller, asked, descriptors)
+        return self._handle_node(str(request["node"]), connection, request, descriptors)
 
-    def _do_to(
-        self, node: str, caller: RequestConnection, asked: dict[str, Any], descriptors: list[int]
-    ) -> Answer | None:
-        done = partial(self._callers.tell, caller, {})
-        match asked["do"]:
+    def _handle_node(
+        self, node: str, connection: RequestConnection, request: dict[str, Any], descriptors: list[int]
+    ) -> Reply | None:
+        done = partial(self._server.reply, connection, {})
+        match request["do"]:
             case "start":
                 self._nodes.start(node)
             case "kill":
@@ -95,35 +97,35 @@ class Supervisor:
             case "resume":
                 self._nodes.resume(node)
             case "exec":
-                argv = [str(word) for word in asked["argv"]]
+                argv = [str(word) for word in request["argv"]]
 
                 def ended(status: int) -> None:
-                    caller.gone = None
-                    self._callers.tell(caller, {"status": status})
+                    connection.on_close = None
+                    self._server.reply(connection, {"status": status})
 
-                caller.gone = self._nodes.run(node, argv, descriptors, ended, root=bool(asked["root"]))
+                connection.on_close = self._nodes.run(node, argv, descriptors, ended, root=bool(request["root"]))
                 return None
             case other:
-                raise RequestRejectedError(f"there is no request {other!r}")
+                raise RequestRejectedError(f"unknown request {other!r}")
         return {}
 
-    def _end(self, caller: RequestConnection | None) -> None:
-        """End the lab, and tell the caller when that is done."""
-        told = [caller] if caller is not None else []
+    def _end(self, connection: RequestConnection | None) -> None:
+        """End the lab, and reply to the connection once that is done."""
+        waiting = [connection] if connection is not None else []
         if self._ending is not None:
-            self._ending += told
+            self._ending += waiting
             return
-        self._ending = told
-        self._nodes.end(self._is_over)
+        self._ending = waiting
+        self._nodes.end(self._ended)
 
-    def _is_over(self) -> None:
+    def _ended(self) -> None:
         self._loop.end()
-        for caller in self._ending or ():
-            self._callers.tell(caller, {})
+        for connection in self._ending or ():
+            self._server.reply(connection, {})
 
 
 def main(argv: list[str]) -> int:
-    """Keep the lab of a directory of the registry. The first line on READY is ``ready``, or what is wrong."""
+    """Supervise the lab of a directory of the registry. The first line on READY is ``ready``, or an error message."""
     directory, lifeline, ready = Path(argv[1]), int(argv[2]), int(argv[3])
     for descriptor in (lifeline, ready):
         os.set_inheritable(descriptor, False)
@@ -131,33 +133,33 @@ def main(argv: list[str]) -> int:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.umask(0o022)
-    tell = os.fdopen(ready, "w", encoding="utf-8")
+    report = os.fdopen(ready, "w", encoding="utf-8")
     try:
-        # Held for life: who holds it is the keeper, whatever else is written there.
+        # Held for life: whoever holds the lock is the supervisor, whatever the file says.
         lock = os.open(directory / protocol.SUPERVISOR_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.write(lock, str(Owner.myself()).encode())
         lab = SupervisedLab.loads((directory / protocol.LAB_FILE).read_text(encoding="utf-8"))
         if lab.network == protocol.NAMESPACES:
-            return enter_namespaces(lambda: _supervise(lab, directory, lifeline, tell))
+            return enter_namespaces(lambda: _supervise(lab, directory, lifeline, report))
     except (OSError, ValueError) as error:
-        tell.write(f"{error}\n")
-        tell.close()
+        report.write(f"{error}\n")
+        report.close()
         return 1
-    return _supervise(lab, directory, lifeline, tell)
+    return _supervise(lab, directory, lifeline, report)
 
 
-def _supervise(lab: SupervisedLab, directory: Path, lifeline: int, tell: TextIO) -> int:
-    """Keep the lab, in the namespaces where that is done."""
-    with tell:
+def _supervise(lab: SupervisedLab, directory: Path, lifeline: int, report: TextIO) -> int:
+    """Supervise the lab, in the namespaces that this process is in."""
+    with report:
         try:
-            keeper = Supervisor(lab, directory, lifeline)
+            supervisor = Supervisor(lab, directory, lifeline)
         except (OSError, ValueError) as error:
-            tell.write(f"{error}\n")
+            report.write(f"{error}\n")
             return 1
-        tell.write(f"{protocol.READY}\n")
+        report.write(f"{protocol.READY}\n")
     try:
-        keeper.run()
+        supervisor.run()
     except BaseException:
         traceback.print_exc()
         return 1

@@ -1,11 +1,11 @@
-"""Our own commands, which every node has on its PATH: what they are, and what the keeper has loaded of them.
+"""Our own commands, which every node has on its PATH, loaded once by the supervisor.
 
-A node that runs one of them is a fork of its keeper, which has read and run all their imports already: what is left
-to do for a node is what makes it a node. Python alone would take a tenth of a second of a processor for each of them,
-and ten megabytes of memory that now they share. A forked node is a process as any other; :meth:`Loaded.become` gives
-it by hand what a new interpreter would have: arguments, environment, streams, signals, randomness and a name.
+A node that runs one of them is a fork of its supervisor, which has executed all their imports already: only what makes
+it a node is left to do. A new interpreter would cost each node a tenth of a second of processor time, and ten megabytes
+of memory that the forks share. :meth:`PreloadedProgram.become` sets up what a new interpreter would have: arguments,
+environment, streams, signals, randomness and a name.
 
-The lab knows these programs by their files' names: the file is run as ``python3 FILE ...`` would run it.
+The programs are known by their files only: a file is executed as ``python3 FILE ...`` would do it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import threading
 import types
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from torrentnet.lab.engines.local.supervisor import syscalls
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-_CONSOLE = "torrentnet/console/__main__.py"
+_CONSOLE: Final = "torrentnet/console/__main__.py"
 COMMANDS: dict[str, tuple[str, ...]] = {
     "tracker.py": ("torrentnet/tracker/__main__.py",),
     "peer.py": ("torrentnet/peer/__main__.py",),
@@ -35,22 +35,22 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "request": (_CONSOLE, "request"),
     "file_logs": (_CONSOLE, "file_logs"),
 }
-"""Command -> the file that it runs, below the directory of our package, and the words that come before its own."""
-PYTHON_OPTIONS = ("-S", "-P")
-"""Of the interpreter: our programs need no site packages, and take nothing from where they happen to be."""
-_LAUNCH = """\
+"""Command to the file that it runs, below the directory of our package, and its first arguments."""
+PYTHON_OPTIONS: Final = ("-S", "-P")
+"""Our programs need no site packages, and import nothing from the current directory."""
+_LAUNCH: Final = """\
 #!/bin/sh
-# Every command of a node is a link to this file; its own name says which one is meant.
+# Every command of a node is a link to this file; the link's name says which program to run.
 case ${0##*/} in
 """
-_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
-"""By Python's own interpreter at its start."""
-_FAILED = 1
-_HIGHEST_DESCRIPTOR = 1 << 20
+_IGNORED: Final = (signal.SIGPIPE, signal.SIGXFSZ)
+"""Signals that Python ignores at its start."""
+_FAILED: Final = 1
+_HIGHEST_DESCRIPTOR: Final = 1 << 20
 
 
 def write_commands(directory: Path, root: Path) -> None:
-    """Make the directory that holds them."""
+    """Create a directory with all commands."""
     directory.mkdir(parents=True)
     launch = directory / "launch"
     text = _LAUNCH
@@ -69,25 +69,25 @@ def _quoted(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PreloadedProgram:
-    """A program that waits to be run."""
+    """A program that is loaded and has not run yet."""
 
     file: str
     words: tuple[str, ...]
     code: types.CodeType
 
-    def become(self, argv: Sequence[str], environment: Mapping[str, str], tell: int) -> NoReturn:
-        """Be this program from now on, in a process that was forked for it; the streams are in place.
+    def become(self, argv: Sequence[str], environment: Mapping[str, str], error_pipe: int) -> NoReturn:
+        """Turn this process, a fork with its streams in place, into the program.
 
-        Every other descriptor is closed, ``tell`` as the last one: from then on what goes wrong is the program's.
+        Every other descriptor is closed, ``error_pipe`` last: from then on a failure is the program's own.
         """
-        os.closerange(3, tell)
-        os.closerange(tell + 1, _HIGHEST_DESCRIPTOR)
+        os.closerange(3, error_pipe)
+        os.closerange(error_pipe + 1, _HIGHEST_DESCRIPTOR)
         keeps = (sys.stdin, sys.stdout, sys.stderr, sys.modules["__main__"])
         os.environ.clear()
         os.environ.update(environment)
         sys.dont_write_bytecode = bool(environment.get("PYTHONDONTWRITEBYTECODE"))
         sys.argv = [self.file, *self.words, *argv[1:]]
-        # As with PYTHONUNBUFFERED: a line is out before anything can happen to its writer.
+        # As with PYTHONUNBUFFERED: a line is written before anything can happen to the process.
         streams = {
             "stdin": open(0, encoding="utf-8", errors="surrogateescape", closefd=False),  # noqa: SIM115
             "stdout": _unbuffered(1, "surrogateescape"),
@@ -104,9 +104,9 @@ class PreloadedProgram:
         module.__file__ = self.file
         sys.modules["__main__"] = module
         syscalls.set_title([*argv])
-        os.close(tell)
+        os.close(error_pipe)
         status = _status(self.code, module)
-        # Not through the interpreter's end, which is the keeper's: its objects hold descriptors that are closed, and
+        # Without the interpreter's own shutdown: the supervisor's objects hold descriptors that are closed here, and
         # perhaps open again as something else.
         del keeps
         os._exit(status)
@@ -118,7 +118,7 @@ def _unbuffered(descriptor: int, errors: str) -> io.TextIOWrapper:
 
 
 def _status(code: types.CodeType, module: types.ModuleType) -> int:
-    """Run the program to its end, threads and all; answers with the exit status that Python would end with."""
+    """Run the program with its threads to the end; returns the exit status that Python would have."""
     status, by_signal = 0, False
     try:
         exec(code, module.__dict__)
@@ -131,7 +131,7 @@ def _status(code: types.CodeType, module: types.ModuleType) -> int:
     except BaseException as error:
         by_signal = isinstance(error, KeyboardInterrupt)
         status = 128 + signal.SIGINT if by_signal else _FAILED
-        # From the program's own first line on.
+        # Without the frame of this function.
         at = error.__traceback__ and error.__traceback__.tb_next
         sys.excepthook(type(error), error.with_traceback(at), at)
     for thread in threading.enumerate():
@@ -145,22 +145,22 @@ def _status(code: types.CodeType, module: types.ModuleType) -> int:
 
 
 def preload_programs(root: Path, names: Iterable[str] = COMMANDS) -> dict[str, PreloadedProgram]:
-    """Load what the commands of these names import. One that cannot be loaded is left out: it says why when it is run.
+    """Load these commands with all that they import. One that cannot be loaded is left out; running it reports why.
 
-    Afterwards the process is ready to be forked: what there is of it is out of the garbage collector's sight, which
-    would else touch, and so copy, all of it in each of the forks.
+    Afterwards the process is ready to fork: its objects are frozen, because the garbage collector would touch, and so
+    copy, all of them in each fork.
     """
-    found: dict[str, PreloadedProgram] = {}
+    loaded: dict[str, PreloadedProgram] = {}
     for name in names:
         relative, *words = COMMANDS[name]
         file = root / relative
         try:
             code = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-            # Under any other name than __main__ it only imports.
+            # Under another name than __main__ the file only imports.
             exec(code, {"__name__": "loaded", "__file__": str(file)})
         except (Exception, SystemExit):
             continue
-        found[name] = PreloadedProgram(str(file), tuple(words), code)
+        loaded[name] = PreloadedProgram(str(file), tuple(words), code)
     gc.collect()
     gc.freeze()
-    return found
+    return loaded

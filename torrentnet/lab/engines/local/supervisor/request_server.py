@@ -1,4 +1,7 @@
-"""Who asks a keeper: connections, one request each (see ``protocol``), and those that are sent the journal."""
+"""The supervisor's side of the protocol: connections with one request each, and those that receive the journal.
+
+Tested by tests/integration/test_local_engine.py.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import contextlib
 import os
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.supervisor.event_loop import READ, WRITE
@@ -17,126 +20,128 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.local.supervisor.event_loop import EventLoop
     from torrentnet.lab.engines.local.supervisor.journal import JournalEntry, OutputJournal
 
-    Answer = dict[str, Any]
-    Serve = Callable[["RequestConnection", dict[str, Any], list[int]], Answer | None]
+    Reply = dict[str, Any]
+    Handler = Callable[["RequestConnection", dict[str, Any], list[int]], Reply | None]
 
-CONNECTIONS = 512
-DESCRIPTORS = 3
-"""That may come with a request: the streams of a command."""
+BACKLOG: Final = 512
+MAX_DESCRIPTORS: Final = 3
+"""With one request: the streams of a command."""
 
 
 class RequestRejectedError(Exception):
-    """A request that cannot be done, in words for a person."""
+    """A request that cannot be carried out; the message is for users."""
 
 
 @dataclass(slots=True, eq=False)
 class RequestConnection:
-    """A connection."""
+    """A client's connection."""
 
     socket: socket.socket
-    heard: bool = False
-    gone: Callable[[], None] | None = None
-    """What is to be done when it closes before it was answered."""
+    received: bool = False
+    """Whether its request has arrived."""
+    on_close: Callable[[], None] | None = None
+    """Called when the connection closes before it was replied to."""
     offset: int | None = None
-    """How much of the journal it was sent; None where it did not ask for that."""
-    writing: bool = False
+    """How much of the journal was sent; None where it was not requested."""
+    blocked: bool = False
+    """Whether the client must read before more of the journal can be sent."""
 
 
 class RequestServer:
-    """All of them. ``serve`` does a request and gives its answer, or None where that comes later by :meth:`tell`."""
+    """All connections. ``handle`` carries out a request and returns its reply, or None where :meth:`reply` follows."""
 
-    def __init__(self, path: str, loop: EventLoop, journal: OutputJournal, serve: Serve) -> None:
-        """Listens at the socket of this path. Raises OSError."""
+    def __init__(self, path: str, loop: EventLoop, journal: OutputJournal, handle: Handler) -> None:
+        """Listen at the socket of this path. Raises OSError."""
         self._loop = loop
         self._journal = journal
-        self._serve = serve
-        self._all: set[RequestConnection] = set()
+        self._handle = handle
+        self._connections: set[RequestConnection] = set()
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._server.bind(path)
-        self._server.listen(CONNECTIONS)
+        self._server.listen(BACKLOG)
         self._server.setblocking(False)
-        loop.wait_at(self._server.fileno(), self._accept)
+        loop.watch(self._server.fileno(), self._accept)
 
-    def tell(self, caller: RequestConnection, answer: Answer) -> None:
-        """Answer a caller."""
-        # Whoever does not take an answer of one packet has gone.
+    def reply(self, connection: RequestConnection, reply: Reply) -> None:
+        """Send a reply."""
+        # A client that cannot receive one packet has gone.
         with contextlib.suppress(OSError):
-            caller.socket.send(protocol.encode(answer))
+            connection.socket.send(protocol.encode(reply))
 
-    def note(self, entries: list[JournalEntry]) -> None:
-        """Write entries into the journal, and send them to all who follow it."""
+    def record(self, entries: list[JournalEntry]) -> None:
+        """Append entries to the journal, and send them to all who follow it."""
         self._journal.append(entries)
-        for caller in list(self._all):
-            if caller.offset is not None and not caller.writing:
-                self._feed(caller)
+        for connection in list(self._connections):
+            if connection.offset is not None and not connection.blocked:
+                self._send_journal(connection)
 
-    def follow(self, caller: RequestConnection) -> None:
-        """Send a caller the journal from its beginning, for as long as it takes it."""
-        caller.offset = 0
-        self.tell(caller, {"end": self._journal.size})
-        self._feed(caller)
+    def follow(self, connection: RequestConnection) -> None:
+        """Send the journal to a connection from its beginning, as long as the connection is open."""
+        connection.offset = 0
+        self.reply(connection, {"end": self._journal.size})
+        self._send_journal(connection)
 
     def _accept(self, _: int) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
-            connection, _address = self._server.accept()
-            connection.setblocking(False)
-            caller = RequestConnection(connection)
-            self._all.add(caller)
-            self._loop.wait_at(connection.fileno(), lambda events: self._hear(caller, events))
+            client, _address = self._server.accept()
+            client.setblocking(False)
+            connection = RequestConnection(client)
+            self._connections.add(connection)
+            self._loop.watch(client.fileno(), lambda events: self._ready(connection, events))
 
-    def _hear(self, caller: RequestConnection, events: int) -> None:
+    def _ready(self, connection: RequestConnection, events: int) -> None:
         if events & WRITE:
-            self._feed(caller)
-        if not events & READ or caller not in self._all:
+            self._send_journal(connection)
+        if not events & READ or connection not in self._connections:
             return
         try:
             packet, descriptors, _, _ = socket.recv_fds(
-                caller.socket, protocol.MESSAGE_LIMIT, DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+                connection.socket, protocol.MESSAGE_LIMIT, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
             return
         except OSError:
             packet, descriptors = b"", []
         try:
-            if not packet or caller.heard:
-                self._dismiss(caller)
+            if not packet or connection.received:
+                self._close(connection)
                 return
-            caller.heard = True
-            answer = self._answer(caller, packet, descriptors)
-            if answer is not None:
-                self.tell(caller, answer)
+            connection.received = True
+            reply = self._carry_out(connection, packet, descriptors)
+            if reply is not None:
+                self.reply(connection, reply)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _answer(self, caller: RequestConnection, packet: bytes, descriptors: list[int]) -> Answer | None:
+    def _carry_out(self, connection: RequestConnection, packet: bytes, descriptors: list[int]) -> Reply | None:
         try:
-            return self._serve(caller, protocol.decode(packet), descriptors)
-        except RequestRejectedError as refused:
-            return {"error": str(refused)}
+            return self._handle(connection, protocol.decode(packet), descriptors)
+        except RequestRejectedError as error:
+            return {"error": str(error)}
         except (OSError, KeyError, TypeError, ValueError) as error:
             return {"error": str(error) or type(error).__name__}
 
-    def _dismiss(self, caller: RequestConnection) -> None:
-        self._all.discard(caller)
-        if caller.gone is not None:
-            caller.gone()
-        self._loop.forget(caller.socket.fileno())
-        caller.socket.close()
+    def _close(self, connection: RequestConnection) -> None:
+        self._connections.discard(connection)
+        if connection.on_close is not None:
+            connection.on_close()
+        self._loop.forget(connection.socket.fileno())
+        connection.socket.close()
 
-    def _feed(self, caller: RequestConnection) -> None:
-        """Send what is new of the journal, as far as the caller takes it."""
-        assert caller.offset is not None
-        full = False
+    def _send_journal(self, connection: RequestConnection) -> None:
+        """Send what is new of the journal, until the socket's buffer is full."""
+        assert connection.offset is not None
+        blocked = False
         try:
-            while caller.offset < self._journal.size:
-                caller.offset += caller.socket.send(self._journal.read(caller.offset, protocol.CHUNK))
+            while connection.offset < self._journal.size:
+                connection.offset += connection.socket.send(self._journal.read(connection.offset, protocol.CHUNK))
         except BlockingIOError:
-            full = True
+            blocked = True
         except OSError:
-            self._dismiss(caller)
+            self._close(connection)
             return
-        if full != caller.writing:
-            caller.writing = full
-            events = READ | WRITE if full else READ
-            self._loop.wait_at(caller.socket.fileno(), lambda events: self._hear(caller, events), events)
+        if blocked != connection.blocked:
+            connection.blocked = blocked
+            events = READ | WRITE if blocked else READ
+            self._loop.watch(connection.socket.fileno(), lambda events: self._ready(connection, events), events)

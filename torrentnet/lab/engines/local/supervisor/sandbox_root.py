@@ -1,7 +1,9 @@
 """What a node sees of the machine: its files, its name, its network.
 
-A node with namespaces sees ``/data``, ``/files`` and ``/run/torrentnet`` as a node in a container does, and everything
-else of the machine as it is, but for reading only. A node on the loopback interface sees the machine.
+A node with namespaces sees ``/data``, ``/files`` and ``/run/torrentnet`` as in a container, and everything else of the
+machine as it is, but read-only. A node on the loopback interface sees the machine.
+
+Tested by tests/integration/test_local_engine.py.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local.supervisor import syscalls
 
@@ -18,48 +20,48 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DATA, FILES, RUN = "/data", "/files", "/run/torrentnet"
-OWN = {"data", "files", "run", "proc"}
-"""What a node does not see of the machine's root."""
-LANGUAGE = "C.UTF-8"
+NOT_MIRRORED: Final = {"data", "files", "run", "proc"}
+"""Folders of the machine's root directory that a node does not see."""
+LANGUAGE: Final = "C.UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What a node's own program sees. Everything is None or empty on the loopback interface."""
+    """What a node's own program sees. On the loopback interface all fields but the first are None or empty."""
 
     directory: str
-    """Where it works, as itself sees it."""
+    """Its working directory, as the program sees it."""
     root: str = ""
-    """Where its file system has been put together."""
+    """The directory that :func:`build_root` has made its root directory."""
     binds: Mapping[str, str] = field(default_factory=dict)
-    """What is seen where in it."""
+    """Path in the sandbox to the path on the machine that is mounted there."""
     read_only: tuple[str, ...] = ()
     disk: int | None = None
-    """Bytes of a file system in memory at :data:`DATA`."""
+    """Size in bytes of a file system in memory at :data:`DATA`."""
     host_name: str = ""
     network: int | None = None
     """Descriptor of its network namespace."""
 
 
 def build_root(root: str) -> None:
-    """Put together, in a mount namespace of this process's own, what all nodes see.
+    """Mount, in a new mount namespace of this process, the root directory that all nodes see.
 
     Raises OSError where that is not allowed.
     """
     syscalls.unshare(syscalls.NEW_MOUNTS)
-    # Slave: what the machine unmounts later goes here too, and is not held.
+    # Slave: what the machine unmounts later is unmounted here too, and not kept busy.
     syscalls.mount("", "/", flags=syscalls.SLAVE | syscalls.RECURSIVE)
     syscalls.mount("torrentnet", root, "tmpfs", syscalls.NO_SUID | syscalls.NO_DEVICES, "size=1m,mode=0755")
     for name in ("data", "files", "run", "proc"):
         Path(root, name).mkdir()
-    # The part that holds this very root comes first, while there is nothing in it to be mounted twice.
-    mine = Path(root).parts[1]
-    for name in sorted(set(os.listdir("/")) - OWN, key=lambda name: (name != mine, name)):
+    # The folder that contains this root comes first, while nothing in it can be mounted twice.
+    own = Path(root).parts[1]
+    for name in sorted(set(os.listdir("/")) - NOT_MIRRORED, key=lambda name: (name != own, name)):
         _mirror(f"/{name}", f"{root}/{name}")
     for name in sorted(set(os.listdir("/run")) - {Path(RUN).name}):
         _mirror(f"/run/{name}", f"{root}/run/{name}")
     Path(root + RUN).mkdir()
-    # With the numbers that processes have here.
+    # With the process ids of this namespace.
     syscalls.mount("proc", "/proc", "proc", syscalls.NO_SUID | syscalls.NO_DEVICES | syscalls.NO_EXEC)
 
 
@@ -67,7 +69,7 @@ def _mirror(source: str, target: str) -> None:
     if Path(source).is_symlink():
         Path(target).symlink_to(Path(source).readlink())
     elif Path(source).is_dir():
-        # A directory that this user may not see, another may not either.
+        # What this user may not see, the nodes may not see either.
         with contextlib.suppress(OSError):
             Path(target).mkdir()
             syscalls.mount(source, target, flags=syscalls.BIND | syscalls.RECURSIVE)
@@ -75,26 +77,28 @@ def _mirror(source: str, target: str) -> None:
                 syscalls.make_read_only(target)
 
 
-def enter_sandbox(view: Sandbox) -> None:
-    """Enter the node's own view of files, as its first process."""
+def enter_sandbox(sandbox: Sandbox) -> None:
+    """Enter a node's sandbox, as its first process."""
     syscalls.unshare(syscalls.NEW_MOUNTS | syscalls.NEW_NAMES)
-    syscalls.set_host_name(view.host_name)
-    for target, source in view.binds.items():
-        syscalls.mount(source, view.root + target, flags=syscalls.BIND)
-        if target in view.read_only:
+    syscalls.set_host_name(sandbox.host_name)
+    for target, source in sandbox.binds.items():
+        syscalls.mount(source, sandbox.root + target, flags=syscalls.BIND)
+        if target in sandbox.read_only:
             with contextlib.suppress(OSError):
-                syscalls.make_read_only(view.root + target)
-    if view.disk is not None:
+                syscalls.make_read_only(sandbox.root + target)
+    if sandbox.disk is not None:
         syscalls.mount(
             "torrentnet",
-            view.root + DATA,
+            sandbox.root + DATA,
             "tmpfs",
             syscalls.NO_SUID | syscalls.NO_DEVICES,
-            f"size={view.disk},mode=0755",
+            f"size={sandbox.disk},mode=0755",
         )
     try:
-        syscalls.mount("proc", f"{view.root}/proc", "proc", syscalls.NO_SUID | syscalls.NO_DEVICES | syscalls.NO_EXEC)
+        syscalls.mount(
+            "proc", f"{sandbox.root}/proc", "proc", syscalls.NO_SUID | syscalls.NO_DEVICES | syscalls.NO_EXEC
+        )
     except OSError:
-        # In a container whose own /proc is covered in parts: the machine's serves as well.
-        syscalls.mount("/proc", f"{view.root}/proc", flags=syscalls.BIND | syscalls.RECURSIVE)
-    os.chroot(view.root)
+        # In a container whose own /proc is masked in parts; the machine's does as well.
+        syscalls.mount("/proc", f"{sandbox.root}/proc", flags=syscalls.BIND | syscalls.RECURSIVE)
+    os.chroot(sandbox.root)

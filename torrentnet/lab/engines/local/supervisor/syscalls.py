@@ -1,6 +1,8 @@
 """System calls of Linux that Python 3.11 does not have, each as a function that raises OSError.
 
 See unshare(2), setns(2), mount(2), mount_setattr(2), prctl(2), capset(2), capabilities(7).
+
+Tested by tests/integration/test_local_engine.py.
 """
 
 from __future__ import annotations
@@ -9,29 +11,29 @@ import ctypes
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NEW_MOUNTS = 0x00020000
-NEW_NAMES = 0x04000000
-NEW_USERS = 0x10000000
-NEW_PROCESSES = 0x20000000
-NEW_NETWORK = 0x40000000
+NEW_MOUNTS: Final = 0x00020000
+NEW_NAMES: Final = 0x04000000
+NEW_USERS: Final = 0x10000000
+NEW_PROCESSES: Final = 0x20000000
+NEW_NETWORK: Final = 0x40000000
 
 READ_ONLY, NO_SUID, NO_DEVICES, NO_EXEC = 1, 2, 4, 8
 BIND, RECURSIVE, SLAVE = 1 << 12, 1 << 14, 1 << 19
 
-_MOUNT_SETATTR = 442
-"""The same number on every architecture, as of all system calls since Linux 5.1."""
-_AT_RECURSIVE = 0x8000
-_AT_FDCWD = -100
+_MOUNT_SETATTR: Final = 442
+"""The same number on every architecture, like that of all system calls since Linux 5.1."""
+_AT_RECURSIVE: Final = 0x8000
+_AT_FDCWD: Final = -100
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 15, 24, 38
-_CAPABILITY_VERSION = 0x20080522
-_KEPT_CAPABILITIES = {1, 2}
-"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root reads a checkout that is somebody else's."""
-_MOST_CAPABILITIES = 64
+_CAPABILITY_VERSION: Final = 0x20080522
+_KEPT_CAPABILITIES: Final = {1, 2}
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root must read a checkout of another user."""
+_MOST_CAPABILITIES: Final = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -47,17 +49,17 @@ def _call(name: str, *arguments: object) -> None:
 
 
 def unshare(flags: int) -> None:
-    """New namespaces for this process; of processes, for its children."""
+    """Create namespaces for this process; a process namespace applies to its children."""
     _call("unshare", flags)
 
 
 def setns(descriptor: int, kind: int = 0) -> None:
-    """Enter a namespace; of processes, for the children."""
+    """Enter a namespace; a process namespace applies to the children."""
     _call("setns", descriptor, kind)
 
 
 def become_root() -> None:
-    """Enter a new user namespace in which this user is root; needs a single thread."""
+    """Enter a new user namespace in which this user is root. Needs a single thread."""
     user, group = os.geteuid(), os.getegid()
     unshare(NEW_USERS)
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
@@ -66,13 +68,13 @@ def become_root() -> None:
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Mount a file system, or with BIND a directory."""
+    """Mount a file system, or a directory with BIND."""
     words = [os.fsencode(word) or None for word in (source, target, kind)]
     _call("mount", *words, ctypes.c_ulong(flags), os.fsencode(options) or None)
 
 
 def make_read_only(target: str) -> None:
-    """Let nobody write below a mount, whatever is mounted there. Needs Linux 5.12."""
+    """Make a mount and everything mounted below it read-only. Needs Linux 5.12."""
     wanted = _MountAttributes(set=READ_ONLY)
     _call(
         "syscall",
@@ -86,25 +88,25 @@ def make_read_only(target: str) -> None:
 
 
 def set_host_name(name: str) -> None:
-    """Name this machine, in its namespace of names."""
+    """Set the host name of the present UTS namespace."""
     _call("sethostname", name.encode(), ctypes.c_size_t(len(name.encode())))
 
 
 def die_with_parent() -> None:
-    """Be killed when the parent ends. It may have ended already: look for that afterwards."""
+    """Let the kernel kill this process when its parent ends. Check afterwards that it has not ended already."""
     _call("prctl", _PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
 def drop_privileges() -> None:
-    """Let no program that this process is or becomes change the network, mount, or trace, not even as root."""
+    """Give up, for good, the right to change the network, to mount and to trace, even as root."""
     _call("prctl", _PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
     for capability in sorted(set(range(_MOST_CAPABILITIES)) - _KEPT_CAPABILITIES):
         try:
             _call("prctl", _PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)
         except OSError:
-            # EPERM: an ordinary user has none to drop. EINVAL: the kernel knows no more of them.
+            # EPERM: an ordinary user has none to drop. EINVAL: the kernel has no further capability.
             break
-    # What a program that is run afterwards would have is all that this process keeps, too.
+    # The bounding set limits programs that are executed later; this limits the present one.
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     held = (ctypes.c_uint32 * 6)()
     _call("capget", header, held)
@@ -114,7 +116,7 @@ def drop_privileges() -> None:
 
 
 def set_title(words: Sequence[str]) -> None:
-    """Show these words as the command line of this process (ps(1)), as far as there is room where its own were."""
+    """Show these words as this process's command line in ps(1), as far as they fit in the place of the original."""
     _call("prctl", _PR_SET_NAME, os.fsencode(words[0])[:15], 0, 0, 0)
     # proc(5): of all fields of the file these are the 48th to the 51st; the first two end with the parenthesis.
     fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
@@ -123,7 +125,7 @@ def set_title(words: Sequence[str]) -> None:
         return
     title = b"".join(os.fsencode(word) + b"\0" for word in words)
     if len(title) > end - start:
-        # As setproctitle(3) does it: a last byte that is not 0 tells the kernel that the line goes on behind its place.
+        # As setproctitle(3): a last byte that is not 0 tells the kernel that the line goes on behind the original.
         most = (next_end if next_start == end else end) - start
         title = title[:-1].replace(b"\0", b" ")[: most - 1] + b"\0"
     ctypes.memmove(start, title.ljust(end - start, b"\0"), max(len(title), end - start))

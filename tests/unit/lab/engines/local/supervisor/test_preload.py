@@ -1,4 +1,4 @@
-"""A program that is a fork of its keeper is, for itself and for everyone else, as one that Python was started for."""
+"""A fork of the supervisor that becomes a program is, for itself and others, like a newly started Python."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ root, count, *argv = sys.argv[1:]
 loaded = preload_programs(Path(root))
 spawner = Spawner()
 for _ in range(int(count)):
-    program = ProcessSpec(argv, {"PATH": f"{root}/bin", "MINE": "own"}, (0, 1, 2), loaded=loaded.get(argv[0]))
-    status = os.waitstatus_to_exitcode(os.waitpid(spawner.node(program, Sandbox(root)), 0)[1])
+    program = ProcessSpec(argv, {"PATH": f"{root}/bin", "MINE": "own"}, (0, 1, 2), preloaded=loaded.get(argv[0]))
+    status = os.waitstatus_to_exitcode(os.waitpid(spawner.start_node(program, Sandbox(root)), 0)[1])
     print("status", status, flush=True)
 """
-"""What a keeper does, with the programs of another checkout."""
+"""What a supervisor does, with the programs of another checkout."""
 PEER = COMMANDS["peer.py"][0]
 END_S = 30.0
 
@@ -75,7 +75,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("program", ENDS.values(), ids=ENDS)
-def test_it_ends_as_python_ends_it(program: str, tmp_path: Path) -> None:
+def test_a_program_exits_as_under_python(program: str, tmp_path: Path) -> None:
     write_commands(tmp_path / "bin", tmp_path)
     (tmp_path / "bin" / "sh").symlink_to("/bin/sh")
     statuses, out, err = run(tmp_path, program)
@@ -106,7 +106,7 @@ import json, os, random, signal, sys
 """
 
 
-def test_it_has_what_is_its_own(tmp_path: Path) -> None:
+def test_a_program_has_its_own_arguments_and_environment(tmp_path: Path) -> None:
     _, out, err = run(tmp_path, SHOW, "share", "two words", stdin="typed\n")
     assert not err
     argv, environment, where, descriptors, title, name, signals, typed, leads = json.loads(out)
@@ -122,7 +122,7 @@ def test_it_has_what_is_its_own(tmp_path: Path) -> None:
     assert leads
 
 
-def test_a_command_line_that_is_longer_than_the_keepers_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_long_command_line_is_shown_as_far_as_it_fits(tmp_path: Path) -> None:
     words = [f"word-{number}" for number in range(400)]
     program = f"{MAIN}print(open('/proc/self/cmdline', 'rb').read().decode())"
     _, out, _ = run(tmp_path, program, *words)
@@ -131,13 +131,13 @@ def test_a_command_line_that_is_longer_than_the_keepers_is_shown_as_far_as_it_go
     assert " ".join(["peer.py", *words]).startswith(shown)
 
 
-def test_no_two_draw_the_same(tmp_path: Path) -> None:
+def test_no_two_forks_share_their_randomness(tmp_path: Path) -> None:
     program = f"import random\n{MAIN}print(random.random(), random.Random().random())"
     _, out, _ = run(tmp_path, program, count=3)
     assert len(set(out.split())) == 6
 
 
-def test_it_has_no_privilege(tmp_path: Path) -> None:
+def test_a_program_has_no_privilege(tmp_path: Path) -> None:
     program = f"{MAIN}print(open('/proc/self/status').read())"
     _, out, _ = run(tmp_path, program)
     fields = dict(line.split(":\t", 1) for line in out.splitlines() if ":\t" in line)

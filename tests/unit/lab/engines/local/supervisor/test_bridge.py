@@ -1,0 +1,9 @@
+"""What can be tested of the bridge without making one; tests/integration/test_local_engine.py does the rest."""
+
+from __future__ import annotations
+
+from torrentnet.lab.engines.local.supervisor.bridge import mac_address
+
+
+def test_a_node_keeps_its_hardware_address() -> None:
+    assert mac_address("198.18.0.17") == "02:54:c6:12:00:11"

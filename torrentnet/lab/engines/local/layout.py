@@ -1,0 +1,66 @@
+"""Where the nodes of a local lab have their addresses and files.
+
+Tested by tests/integration/test_local_engine.py.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from torrentnet.lab.engines.local import protocol
+from torrentnet.lab.engines.local.protocol import SupervisedLab, SupervisedNode
+from torrentnet.lab.engines.local.supervisor import sandbox_root
+from torrentnet.lab.engines.owner import Owner
+from torrentnet.lab.engines.subnets import assign_addresses
+from torrentnet.lab.engines.types import NodeLocation
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+    from pathlib import Path
+
+    from torrentnet.lab.engines.types import LabSpec
+
+
+def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path) -> SupervisedLab:
+    """Give each node of ``spec`` an address and a directory, and return the lab that is to be supervised.
+
+    ``network`` is :data:`protocol.NAMESPACES` or :data:`protocol.LOOPBACK`. The nodes' directories and the commands go
+    beside the directory of the lab's files.
+    """
+    own = spec.files.parent
+    addresses = {node: str(address) for node, address in assign_addresses(subnet, [n.name for n in spec.nodes]).items()}
+    data = {node.name: str(own / "nodes" / node.name) for node in spec.nodes}
+    files = str(spec.files) if spec.files.is_dir() else ""
+    commands = spec.commands(
+        {node: _location(network, addresses[node], str(spec.files), data[node]) for node in addresses}
+    )
+    return SupervisedLab(
+        project=spec.project,
+        owner=str(Owner.myself()),
+        home=str(spec.home),
+        network=network,
+        subnet=str(subnet),
+        root=str(package_root),
+        python=sys.executable,
+        bin=str(own / "bin"),
+        files=files,
+        path=os.environ.get("PATH", os.defpath),
+        nodes=tuple(
+            SupervisedNode(node.name, addresses[node.name], tuple(commands[node.name]), data[node.name], node.disk)
+            for node in spec.nodes
+        ),
+        gate=spec.gate,
+    )
+
+
+def locations(lab: SupervisedLab) -> dict[str, NodeLocation]:
+    """Return the location of each node, as the node sees it."""
+    return {node.name: _location(lab.network, node.address, lab.files, node.data) for node in lab.nodes}
+
+
+def _location(network: str, address: str, files: str, data: str) -> NodeLocation:
+    if network == protocol.NAMESPACES:
+        return NodeLocation(address, sandbox_root.FILES, sandbox_root.DATA)
+    return NodeLocation(address, files, data)
