@@ -215,7 +215,7 @@ def test_a_peer_may_be_there_before_its_tracker(loopback: Loopback, tmp_path: Pa
     seed = loopback.start(PEER, "share", source, address, ANYWHERE, "--name", "seed")
     leecher = loopback.start(PEER, "get", "myfile.txt", address, ANYWHERE, "--dir", tmp_path / "there")
     assert leecher.wait() == 1
-    assert leecher.errors[0].startswith(f"peer.py: error: {tmp_path / 'there'} is no directory")
+    assert leecher.errors[0].startswith(f"peer.py: error: {tmp_path / 'there'} is not a directory")
     leecher = loopback.get("myfile.txt", tracker, tmp_path / "there")
     seed.until("listening")
     leecher.until("state", state="get")

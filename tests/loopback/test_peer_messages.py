@@ -111,13 +111,13 @@ CASES = [
         "get-with-piece-length",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --piece-length 64KiB",
         2,
-        "peer.py: error: --piece-length goes with share: with get, the file is what others share",
+        "peer.py: error: --piece-length is for share only: with get, the swarm has a piece length already",
     ),
     Case(
         "get-with-public",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --public",
         2,
-        "peer.py: error: --public goes with share: with get, the file is what others share",
+        "peer.py: error: --public is for share only: with get, the swarm has an info dictionary already",
     ),
     Case(
         "get-with-a-torrent-that-is-not-there",
@@ -141,7 +141,7 @@ CASES = [
         "get-with-a-magnet-link-and-a-torrent",
         f"get magnet:?xt=urn:btih:{'00' * 20}&dn=a {NOWHERE} {ANYWHERE} --torrent it.torrent",
         2,
-        "peer.py: error: a magnet link and --torrent say the same\n  hint: give one of them",
+        "peer.py: error: a magnet link and --torrent both describe the file\n  hint: use one of them",
     ),
     Case(
         "get-with-half-a-magnet-link",
@@ -183,7 +183,7 @@ CASES = [
         "timeout-of-nothing",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --timeout 0s",
         2,
-        "peer.py: error: --timeout and --give-up must be longer than nothing",
+        "peer.py: error: --timeout and --give-up must be longer than zero",
     ),
     Case(
         "rate-is-a-size",
@@ -299,13 +299,13 @@ CASES = [
         "get-into-no-directory",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --dir nope",
         1,
-        "peer.py: error: nope is no directory\n  hint: make it first, or name another one with --dir",
+        "peer.py: error: nope is not a directory\n  hint: create it, or choose another one with --dir",
     ),
     Case(
         "get-into-a-file",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --dir myfile.txt",
         1,
-        "peer.py: error: myfile.txt is no directory\n  hint: make it first, or name another one with --dir",
+        "peer.py: error: myfile.txt is not a directory\n  hint: create it, or choose another one with --dir",
     ),
     Case(
         "get-into-too-long-a-directory",

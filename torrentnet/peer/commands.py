@@ -1,11 +1,11 @@
-"""What can be typed at a peer's command line."""
+"""The commands of a peer's console."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.table import table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torrentnet.peer.node import Peer
     from torrentnet.peer.response_log import ResponseEntry, ResponseLog
 
-_LOGS = "request logs [--last N] [--json]"
+_LOGS: Final = "request logs [--last N] [--json]"
 
 
 class _LogsParser(argparse.ArgumentParser):
@@ -26,13 +26,13 @@ class _LogsParser(argparse.ArgumentParser):
 
 
 def make_commands(name: str, peer: Callable[[], Peer], log: ResponseLog, on_quit: Callable[[], None]) -> Commands:
-    """The peer's commands. ``peer`` gives the running peer; it is read from other threads and never changed."""
+    """Return the peer's commands. ``peer`` returns the running peer, which other threads only read."""
     commands = Commands("peer", name=name, on_quit=on_quit)
     commands.add(
         Command(
             ("request", "logs"),
             _LOGS,
-            "every response received on the way to a piece",
+            "every response on the way to a piece",
             lambda words: _log_lines(words, log),
             complete=lambda words, word: ("--json", "--last"),
             details="--last N   only the newest N responses\n--json     one JSON object a line",
@@ -40,7 +40,10 @@ def make_commands(name: str, peer: Callable[[], Peer], log: ResponseLog, on_quit
     )
     commands.add(
         Command(
-            ("status",), "status", "what this peer has, and who it serves", lambda words: _status_lines(words, peer())
+            ("status",),
+            "status",
+            "the file, the download and the connections of this peer",
+            lambda words: _status_lines(words, peer()),
         )
     )
     return commands
@@ -52,7 +55,7 @@ def _log_lines(words: list[str], log: ResponseLog) -> Iterable[str]:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
     if options.last is not None and options.last < 1:
-        raise CommandError("--last takes a number from 1 on", 2)
+        raise CommandError("--last must be at least 1", 2)
     entries = log.entries(options.last)
     if options.json:
         return (_format_json(entry) for entry in entries)

@@ -6,7 +6,6 @@ Tested by tests/loopback/test_peer_swarm.py.
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.session import SessionEvent
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
 
@@ -62,6 +62,7 @@ class RunnerContext:
     """Called after each step that changed the download's phase."""
     job_crashed: Callable[[Exception], None]
     """Called with an exception of a job that is not the file system's."""
+    system: System
 
 
 class DownloadRunner(ABC, Generic[D]):
@@ -70,6 +71,7 @@ class DownloadRunner(ABC, Generic[D]):
     def __init__(self, download: D, context: RunnerContext) -> None:
         self.download = download
         self._context = context
+        self._monotonic = context.system.monotonic
 
     def step(self, call: Callable[[D], None]) -> None:
         """Call the download, then carry out its effects; its file is served from now on."""
@@ -128,7 +130,7 @@ class DownloadRunner(ABC, Generic[D]):
         assert store is not None
 
         def then(verified: bool | JobFailure[bool]) -> None:
-            now = time.monotonic()
+            now = self._monotonic()
             if isinstance(verified, JobFailure):
                 self._job_failed(verified.error)
                 return
@@ -142,14 +144,14 @@ class DownloadRunner(ABC, Generic[D]):
         path, cancelled = self._context.path, self._context.worker.is_stopping
         self._context.worker.submit(
             lambda: open_complete(path, piece_length or default_piece_length(path), lambda done, size: None, cancelled),
-            lambda result: self._opened(result, lambda it, store: it.existing_opened(store, time.monotonic())),
+            lambda result: self._opened(result, lambda it, store: it.existing_opened(store, self._monotonic())),
         )
 
     def _open_part(self, info: Info) -> None:
         path, cancelled = self._context.path, self._context.worker.is_stopping
         self._context.worker.submit(
             lambda: open_part(path, info, lambda done, size: None, cancelled),
-            lambda result: self._opened(result, lambda it, store: it.part_opened(store, time.monotonic())),
+            lambda result: self._opened(result, lambda it, store: it.part_opened(store, self._monotonic())),
         )
 
     def _finish_file(self) -> None:
@@ -160,7 +162,7 @@ class DownloadRunner(ABC, Generic[D]):
             if isinstance(result, JobFailure):
                 self._job_failed(result.error)
             else:
-                self.step(lambda it: it.file_finished(time.monotonic()))
+                self.step(lambda it: it.file_finished(self._monotonic()))
 
         self._context.worker.submit(store.finish, then)
 
@@ -172,7 +174,7 @@ class DownloadRunner(ABC, Generic[D]):
 
     def _job_failed(self, error: Exception) -> None:
         if isinstance(error, StorageError):
-            self.step(lambda it: it.storage_failed(error, time.monotonic()))
+            self.step(lambda it: it.storage_failed(error, self._monotonic()))
         else:
             self._context.job_crashed(error)
 
@@ -210,7 +212,7 @@ class SingleRunner(DownloadRunner[SingleDownload]):
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Connect(endpoint):
-                self._source.open(endpoint, self.download.info_hash, self._stall, time.monotonic())
+                self._source.open(endpoint, self.download.info_hash, self._stall, self._monotonic())
             case Disconnect():
                 self._source.close()
             case _:
@@ -249,10 +251,10 @@ class SwarmRunner(DownloadRunner[SwarmDownload]):
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Dial(endpoint):
-                self._dialer.dial(endpoint, time.monotonic())
+                self._dialer.dial(endpoint, self._monotonic())
             case CloseConnection(connection, reason):
                 assert isinstance(connection, Connection)
-                self._context.connections.close_connection(connection, reason, time.monotonic())
+                self._context.connections.close_connection(connection, reason, self._monotonic())
             case _:
                 super()._carry_out(effect)
 

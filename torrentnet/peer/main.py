@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import random
 import signal
 import socket
 import stat
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet import __version__
 from torrentnet.console.remote.server import ConsoleServer, ConsoleServerError
@@ -31,6 +29,7 @@ from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.runtime.events import EventLog
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import EXIT_USAGE, OptionParser, add_console_options, argument_type
+from torrentnet.runtime.system import MACHINE, System
 from torrentnet.runtime.units import parse_duration, parse_rate, parse_size
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import InvalidNameError, LocalError, MetainfoError
@@ -39,50 +38,50 @@ from torrentnet.wire.metainfo import magnet_link, parse_magnet, parse_torrent, t
 from torrentnet.wire.names import check_file_name, check_peer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from torrentnet.console.commands import Commands
     from torrentnet.peer.storage.file_store import FileStore
     from torrentnet.wire.info import Info
 
-_ABOUT = """\
-A peer of a simple torrent network. `share` offers a file that is here; `get` asks the tracker who has a file of that
-name whole, downloads it from one of those peers, picked at random, and then stays as a seed.
+_ABOUT: Final = """\
+A peer of a simple torrent network. `share` offers a file that is here; `get` asks the tracker which peers have all of
+the file of that name, downloads it from one of them, chosen at random, and then stays as a seed.
 
 Other people's trackers know no names: with one of them, give `get` a magnet link instead of the name, or a --torrent.
 
 The terminal is the peer's command line too: type `request logs`, `status`, `help` or `quit`.
 """
-_EXAMPLES = """\
+_EXAMPLES: Final = """\
 examples:
   peer.py share myfile.txt 127.0.0.1:6771 127.0.0.1:52611
   peer.py get myfile.txt 127.0.0.1:6771 127.0.0.1:52612 --dir downloads
   peer.py get 'magnet:?xt=urn:btih:...&dn=myfile.txt' 127.0.0.1:6969 127.0.0.1:52613
 
-exit status: 0 orderly end, 1 the file could not be shared or had, 2 wrong command line
+exit status: 0 orderly end, 1 the file could not be shared or downloaded, 2 wrong command line
 """
 
-_LISTEN_HINTS = {
+_LISTEN_HINTS: Final = {
     errno.EADDRINUSE: "another program has the port; port 0 takes any free one",
     errno.EADDRNOTAVAIL: "this machine does not have that address",
     errno.EACCES: "ports below 1024 need a privilege; choose a higher one, or 0 for any free one",
 }
+_LISTEN_BACKLOG: Final = 256
 
 
-class UsageError(LocalError):
+class CommandLineError(LocalError):
     """The command line makes no sense."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a peer until it is told to stop; returns the exit status."""
+    """Run a peer until it is stopped; returns the exit status."""
     options = _parser().parse_args(argv)
     try:
-        return _run(options)
+        return _run(options, MACHINE)
     except LocalError as error:
         print(f"peer.py: error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
-        return EXIT_USAGE if isinstance(error, (UsageError, InvalidNameError)) else 1
+        return EXIT_USAGE if isinstance(error, (CommandLineError, InvalidNameError)) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,8 +93,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("mode", choices=("share", "get"), help="share a file that is here, or get it by its name")
-    add("filename", metavar="FILENAME", help="the file's name; or with share its path, with get a magnet link")
+    add("mode", choices=("share", "get"), help="share a file that is here, or get a file by its name")
+    add("filename", metavar="FILENAME", help="the file's name; with share its path, with get perhaps a magnet link")
     add("tracker", metavar="TRACKER_ADDRESS", help="the tracker's HOST:PORT (UDP)")
     add("listen", metavar="LISTEN_ADDRESS", help="HOST:PORT to listen on for other peers (TCP); port 0 is any free one")
     add("--name", help="this peer's name in lists and logs (default: peer-PORT)")
@@ -112,25 +111,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DURATION",
         type=argument_type(parse_duration),
         default=15.0,
-        help="a source that sends nothing for this long is given up for the next one (default: 15s)",
+        help="replace a source that sends nothing for this long (default: 15s)",
     )
     add(
         "--give-up",
         metavar="DURATION",
         type=argument_type(parse_duration),
         default=60.0,
-        help="without a new piece for this long the download fails (default: 60s)",
+        help="fail without a new piece for this long (default: 60s)",
     )
     add(
         "--min-rate",
         metavar="RATE",
         type=argument_type(parse_rate),
         default=16 * 1024.0,
-        help="a source slower than this is left while there is another one to try (default: 16KiB/s)",
+        help="replace a source slower than this while there is another one to try (default: 16KiB/s)",
     )
-    add(
-        "--upload-rate", metavar="RATE", type=argument_type(parse_rate), help="send at most this, as in 1MiB/s or 8mbit"
-    )
+    add("--upload-rate", metavar="RATE", type=argument_type(parse_rate), help="send at most this: 1MiB/s, 8mbit")
     add(
         "--torrent",
         metavar="FILE",
@@ -140,8 +137,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--public",
         action="store_true",
-        help="with share: leave out BEP 27's mark `private`, for Transmission and libtorrent give the info dictionary"
-        " of a private file to nobody who has only its name or a magnet link",
+        help="with share: leave out BEP 27's mark `private`; Transmission and libtorrent send the info dictionary of a"
+        " private file to no peer that has only its name or a magnet link",
     )
     add(
         "--corrupt-uploads",
@@ -152,44 +149,44 @@ def _parser() -> argparse.ArgumentParser:
         "--strategy",
         choices=("single", "swarm"),
         default="single",
-        help="with get: all pieces from one peer that has the file whole, or from everybody who has some "
-        "(default: single)",
+        help="with get: all pieces from one complete peer, or from every peer that has some (default: single)",
     )
     add_console_options(add)
     add("--version", action="version", version=f"torrentnet {__version__}")
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, system: System) -> int:
     if options.mode == "get" and options.piece_length is not None:
-        raise UsageError("--piece-length goes with share: with get, the file is what others share")
+        raise CommandLineError("--piece-length is for share only: with get, the swarm has a piece length already")
     if options.mode == "get" and options.public:
-        raise UsageError("--public goes with share: with get, the file is what others share")
+        raise CommandLineError("--public is for share only: with get, the swarm has an info dictionary already")
     known, info = _parse_target(options) if options.mode == "get" else (None, None)
     path = _check_path(options)
     piece_length = None if options.piece_length is None else int(options.piece_length)
     if piece_length is not None and (
         not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH or piece_length & (piece_length - 1)
     ):
-        raise UsageError("--piece-length must be a power of two from 16KiB to 64MiB")
+        raise CommandLineError("--piece-length must be a power of two from 16KiB to 64MiB")
     if not (options.timeout > 0 and options.give_up > 0):
-        raise UsageError("--timeout and --give-up must be longer than nothing")
+        raise CommandLineError("--timeout and --give-up must be longer than zero")
     await_network()
-    tracker = resolve_address(options.tracker, "tracker address", least_port=1)
-    listener = open_listener(resolve_address(options.listen, "listen address", least_port=0))
+    tracker = resolve_address(options.tracker, "tracker address", min_port=1, system=system)
+    listen = resolve_address(options.listen, "listen address", min_port=0, system=system)
+    listener = open_listener(listen, system)
     own = Endpoint(*listener.getsockname()[:2])
     name = check_peer_name(options.name or f"peer-{own.port}")
-    stopping: list[Callable[[str], None]] = []
+    log = ResponseLog(system.wall_time)
+    # The commands are made before the peer.
+    peers: list[Peer] = []
 
     def on_quit() -> None:
-        for stop in stopping:
-            stop("quit")
+        for peer in peers:
+            peer.stop("quit")
 
-    log = ResponseLog(time.time)
-    peers: list[Peer] = []
-    commands: Commands = make_commands(name, lambda: peers[0], log, on_quit)
+    commands = make_commands(name, lambda: peers[0], log, on_quit)
     terminal = Terminal(commands, sys.stdin, sys.stdout, on_quit=on_quit)
-    events = EventLog(terminal.write_line, level=options.log_level)
+    events = EventLog(terminal.write_line, system.wall_time, options.log_level)
     settings = PeerSettings(
         share=options.mode == "share",
         path=path,
@@ -212,11 +209,10 @@ def _run(options: argparse.Namespace) -> int:
             try:
                 options.torrent.write_bytes(torrent_file(store.info, options.tracker))
             except OSError as error:
-                raise _cannot_write(options.torrent, error.errno) from None
+                raise _write_error(options.torrent, error.errno) from None
 
-    peer = Peer(settings, listener, random.Random(options.seed), events, log, on_shared)
+    peer = Peer(settings, listener, system.make_random(options.seed), events, log, on_shared, system)
     peers.append(peer)
-    stopping.append(peer.stop)
     for number, reason in ((signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")):
         signal.signal(number, lambda *_, reason=reason: peer.stop(reason))
     server = ConsoleServer(options.console, commands) if options.console else None
@@ -235,15 +231,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info | None]:
-    """What a magnet link or a .torrent says of the file to get; a link's place is taken by the name that is in it."""
+    """Return what a magnet link or a .torrent says of the file to get; a link's own name replaces the link."""
     given: str = options.filename
     if given.startswith("magnet:"):
         if options.torrent is not None:
-            raise UsageError("a magnet link and --torrent say the same", hint="give one of them")
+            raise CommandLineError("a magnet link and --torrent both describe the file", hint="use one of them")
         try:
             magnet = parse_magnet(given)
         except MetainfoError as error:
-            raise UsageError(error.message) from None
+            raise CommandLineError(error.message) from None
         options.filename = magnet.name
         return Membership(magnet.info_hash, magnet.name, 0, 0), None
     if options.torrent is None:
@@ -255,7 +251,7 @@ def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info 
     except MetainfoError as error:
         raise LocalError(f"{options.torrent}: {error.message}") from None
     if info.name != given:
-        raise UsageError(f"{options.torrent} is the .torrent of {info.name!r}, not of {given!r}")
+        raise CommandLineError(f"{options.torrent} is the .torrent of {info.name!r}, not of {given!r}")
     return Membership.from_info(info, info.name), info
 
 
@@ -272,11 +268,11 @@ def _check_path(options: argparse.Namespace) -> Path:
             raise LocalError(f"{path} is a directory; only single files are shared")
         check_file_name(path.name)
         if options.torrent is not None:
-            # It is written when the tracker has taken the file; what is wrong at once is said at once.
+            # The .torrent is written once the tracker knows the file, but an obvious mistake is reported now.
             if os.path.isdir(options.torrent):
-                raise _cannot_write(options.torrent, errno.EISDIR)
+                raise _write_error(options.torrent, errno.EISDIR)
             if not os.path.isdir(options.torrent.parent):
-                raise _cannot_write(options.torrent, errno.ENOENT)
+                raise _write_error(options.torrent, errno.ENOENT)
         return path
     check_file_name(options.filename)
     try:
@@ -286,37 +282,39 @@ def _check_path(options: argparse.Namespace) -> Path:
     except OSError as error:
         raise storage_error(error, directory) from None
     if not is_directory:
-        raise LocalError(f"{directory} is no directory", hint="make it first, or name another one with --dir")
+        raise LocalError(f"{directory} is not a directory", hint="create it, or choose another one with --dir")
     return directory / given
 
 
-def _cannot_write(path: Path, number: int | None) -> LocalError:
+def _write_error(path: Path, number: int | None) -> LocalError:
     return LocalError(f"cannot write {path}: {os.strerror(number or 0).lower()}")
 
 
-def resolve_address(text: str, what: str, *, least_port: int) -> Endpoint:
-    """``HOST:PORT`` as an IPv4 endpoint. Raises :class:`UsageError`, or :class:`LocalError` for a host not found."""
+def resolve_address(text: str, what: str, *, min_port: int, system: System = MACHINE) -> Endpoint:
+    """Return ``HOST:PORT`` as an IPv4 endpoint.
+
+    Raises :class:`CommandLineError` for any other form, and :class:`LocalError` for an unknown host.
+    """
     host, colon, port_text = text.rpartition(":")
     if not colon or not host or not (port_text.isascii() and port_text.isdigit()):
-        raise UsageError(f"{what} {text!r} is not HOST:PORT", hint="as in 127.0.0.1:6771")
+        raise CommandLineError(f"{what} {text!r} is not HOST:PORT", hint="as in 127.0.0.1:6771")
     port = int(port_text[:8])
-    if not least_port <= port <= 65_535:
-        raise UsageError(f"{what} {text!r}: a port is a number from {least_port} to 65535")
+    if not min_port <= port <= 65_535:
+        raise CommandLineError(f"{what} {text!r}: a port is a number from {min_port} to 65535")
     try:
-        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+        return Endpoint(system.resolve_host(host), port)
     except (OSError, UnicodeError):
         raise LocalError(f"{what} {text!r}: no IPv4 address is known for {host!r}") from None
-    return Endpoint(str(found[0][4][0]), port)
 
 
-def open_listener(endpoint: Endpoint) -> socket.socket:
-    """A listening TCP socket. Raises :class:`LocalError` when the address cannot be had."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def open_listener(endpoint: Endpoint, system: System = MACHINE) -> socket.socket:
+    """Return a listening TCP socket. Raises :class:`LocalError` when the address is not available."""
+    sock = system.make_socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind(tuple(endpoint))
-        sock.listen(256)
+        sock.listen(_LISTEN_BACKLOG)
     except OSError as error:
         sock.close()
         raise LocalError(

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import selectors
-import socket
-import time
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.download_runner import RunnerContext, SingleRunner, SwarmRunner
@@ -31,11 +28,14 @@ from torrentnet.peer.tracker_client.transport import TrackerTransport
 from torrentnet.peer.transfer.connection_manager import ConnectionManager
 from torrentnet.peer.transfer.protocol import LocalIdentity
 from torrentnet.peer.transfer.seed_dialer import SeedDialer
+from torrentnet.runtime.system import MACHINE, System
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import LocalError
 from torrentnet.wire.peer.handshake import make_peer_id
 
 if TYPE_CHECKING:
+    import random
+    import socket
     from collections.abc import Callable
 
     from torrentnet.peer.response_log import ResponseLog
@@ -63,29 +63,30 @@ class Peer:
         events: EventLog,
         log: ResponseLog,
         on_shared: Callable[[FileStore], None],
+        system: System = MACHINE,
     ) -> None:
+        self._system = system
         self._settings = settings
         self._rng = rng
         self._events = events
         self._log = log
         self._on_shared = on_shared
         self.endpoint = Endpoint(*listener.getsockname()[:2])
-        self._selector = selectors.DefaultSelector()
-        self._wake_in, self._wake_out = socket.socketpair()
+        self._selector = system.make_selector()
+        self._wake_in, self._wake_out = system.make_socket_pair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
         self._worker = Worker(self._wake)
         # Only the choice of a source may be repeatable: a peer that is started again is a new peer to the tracker.
-        unique = random.SystemRandom()
-        identity = AnnounceIdentity(
-            settings.name, make_peer_id(unique.randbytes(12)), self.endpoint.port, unique.getrandbits(32)
-        )
+        unique = system.make_random(None)
+        peer_id = make_peer_id(system.make_secret(12))
+        identity = AnnounceIdentity(settings.name, peer_id, self.endpoint.port, unique.getrandbits(32))
         self._identity = identity
         self._session = TrackerSession(identity, PendingRequests(unique), settings.known, self.endpoint)
         self._tracker = TrackerTransport(
             self._selector, self.endpoint.ip, settings.tracker, self._session, self._handle_session_event
         )
-        now = self._started_at = time.monotonic()
+        now = self._started_at = system.monotonic()
         self._connections = ConnectionManager(
             listener,
             self._selector,
@@ -128,7 +129,7 @@ class Peer:
 
     def running_for(self) -> float:
         """Return the seconds since the peer was started."""
-        return time.monotonic() - self._started_at
+        return self._system.monotonic() - self._started_at
 
     @property
     def download(self) -> BaseDownload | None:
@@ -150,17 +151,18 @@ class Peer:
 
     def run(self) -> int:
         """Work until stopped or failed. Returns 0 for an orderly end; raises :class:`LocalError` for a failure."""
+        monotonic = self._system.monotonic
         self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
         self._worker.start()
         try:
             runner = self._runner = self._start_share() if self._settings.share else self._start_get()
-            while not self._ended(time.monotonic()):
-                now = time.monotonic()
+            while not self._ended(monotonic()):
+                now = monotonic()
                 self._tick(runner, now)
                 due = self._due(runner, now)
-                timeout = None if due is None else max(0.0, due - time.monotonic())
+                timeout = None if due is None else max(0.0, due - monotonic())
                 for key, mask in self._selector.select(timeout):
-                    key.data(mask, time.monotonic())
+                    key.data(mask, monotonic())
         finally:
             self._close()
         if self._failure is not None:
@@ -179,13 +181,14 @@ class Peer:
             self._events,
             self._log,
             self._fail,
+            self._system,
         )
 
     def _start_get(self) -> SingleRunner | SwarmRunner:
         settings = self._settings
         name = settings.path.name
         self._events.emit("state", state="get", file=name)
-        now = time.monotonic()
+        now = self._system.monotonic()
         report = DownloadReport(name, self._events.emit, self._log)
         exists = os.path.lexists(settings.path)
         task = DownloadTask(name, self._identity, self._session, report, settings.timeouts, exists, settings.info)
@@ -197,6 +200,7 @@ class Peer:
             self._connections,
             self._phase_changed,
             self._fail,
+            self._system,
         )
         if settings.strategy == "single":
             download = SingleDownload(task, self._rng, now)
@@ -256,7 +260,7 @@ class Peer:
             self._events.emit("state", state="seed", file=download.name)
         elif download.phase is Phase.FAILED and self._failure is None and self._leave_until is None:
             self._failure = LocalError(download.failure, hint=download.hint)
-            self._leave(FAILURE_REPORT_TIMEOUT, time.monotonic())
+            self._leave(FAILURE_REPORT_TIMEOUT, self._system.monotonic())
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -273,7 +277,7 @@ class Peer:
             raise error
         self._failure = error
         self._events.error("error", reason=error.message)
-        self._leave(FAILURE_REPORT_TIMEOUT, time.monotonic())
+        self._leave(FAILURE_REPORT_TIMEOUT, self._system.monotonic())
 
     def _leave(self, timeout: float, now: float) -> None:
         self._leave_until = now + timeout

@@ -1,4 +1,4 @@
-"""What a peer is started with."""
+"""The settings of one peer."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """The command line, looked up and checked."""
+    """The command line, resolved and checked."""
 
     share: bool
+    """Whether to share a file that is here, instead of getting one."""
     path: Path
-    """Where the file is, or will be."""
+    """The file's final path."""
     tracker: Endpoint
     name: str
     piece_length: int | None
+    """With share, bytes; None for a length that suits the file."""
     upload_rate: float | None
-    """Bytes a second; None is no limit."""
+    """Bytes a second; None for no limit."""
     timeouts: Timeouts
     known: Membership | None = None
-    """With get: what a magnet link or a .torrent says of the file; None asks the tracker for it by name."""
+    """With get: what a magnet link or a .torrent says of the file; None to look the name up at the tracker."""
     info: Info | None = None
     """With get: the info dictionary, from a .torrent."""
     private: bool = True
-    """With share: whether the info dictionary says so (BEP 27)."""
+    """With share: whether the info dictionary is marked private (BEP 27)."""
     strategy: str = "single"
-    """``single`` or ``swarm``."""
+    """With get: ``single`` or ``swarm``."""
     corrupt: bool = False
-    """Whether each piece is sent with a byte changed: for tests of others."""
+    """With share: whether every piece is sent with a byte changed, to test other peers."""

@@ -5,7 +5,6 @@ Tested by tests/loopback/test_peer_transfer.py.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.storage.corrupt import corrupt_copy
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.peer.transfer.seed_dialer import SeedDialer
     from torrentnet.runtime.events import EventLog
+    from torrentnet.runtime.system import System
 
 HASHING_EVENT_INTERVAL: Final = 2.0
 
@@ -46,6 +46,7 @@ class ShareRunner:
         events: EventLog,
         log: ResponseLog,
         failed: Callable[[Exception], None],
+        system: System,
     ) -> None:
         self._settings = settings
         self._session = session
@@ -55,7 +56,8 @@ class ShareRunner:
         self._events = events
         self._log = log
         self._failed = failed
-        self._event_at = time.monotonic() + HASHING_EVENT_INTERVAL
+        self._monotonic = system.monotonic
+        self._event_at = self._monotonic() + HASHING_EVENT_INTERVAL
         self.store: FileStore | None = None
         """The file; None until it is hashed."""
         worker.submit(self._open, self._opened)
@@ -68,8 +70,8 @@ class ShareRunner:
         return corrupt_copy(store) if settings.corrupt else store
 
     def _hashed(self, done: int, size: int) -> None:
-        if time.monotonic() >= self._event_at:
-            self._event_at = time.monotonic() + HASHING_EVENT_INTERVAL
+        if self._monotonic() >= self._event_at:
+            self._event_at = self._monotonic() + HASHING_EVENT_INTERVAL
             percent = 100 * done // size
             self._events.emit("hashing", file=self._settings.path.name, bytes=done, size=size, percent=percent)
 
@@ -79,7 +81,7 @@ class ShareRunner:
             return
         self.store = self._connections.store = result
         self._session.want_peers = True
-        self._session.join(Membership.from_info(result.info, result.info.name), result.held, time.monotonic())
+        self._session.join(Membership.from_info(result.info, result.info.name), result.held, self._monotonic())
 
     def handle_session_event(self, event: SessionEvent, now: float) -> None:
         """React to an event of the tracker session."""

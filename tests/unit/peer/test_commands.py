@@ -165,8 +165,8 @@ def test_names_from_the_network_cannot_steer_the_terminal(console: Console) -> N
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("request logs --last 0", "error: --last takes a number from 1 on"),
-        ("request logs --last -5", "error: --last takes a number from 1 on"),
+        ("request logs --last 0", "error: --last must be at least 1"),
+        ("request logs --last -5", "error: --last must be at least 1"),
         (
             "request logs --last few",
             "error: argument --last: invalid int value: 'few'; usage: request logs [--last N] [--json]",

@@ -1,42 +1,38 @@
-"""What a download tells: event lines for everybody, and the peer's own request log. No decision is made here.
+"""The report of a download: event lines, and the peer's own log. No decision is made here.
 
 Tested by tests/unit/peer/strategies/test_single.py.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.udp.outcome import MAX_SOURCES, OutcomeSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torrentnet.peer.response_log import ResponseLog
     from torrentnet.wire.info import Info
     from torrentnet.wire.piece_set import PieceSet
     from torrentnet.wire.udp.lookup import LookupHolder, LookupReply
 
-PROGRESS_INTERVAL = 0.25
+PROGRESS_INTERVAL: Final = 0.25
 """Seconds between two progress events."""
-_MAX_LISTED = 20
-
-
-class Emit(Protocol):
-    """Writes an event line."""
-
-    def __call__(self, event: str, /, **fields: object) -> None: ...
+_MAX_LISTED: Final = 20
 
 
 class DownloadReport:
-    """Tells of one file's download, as it goes."""
+    """Reports the download of one file. ``emit(event, **fields)`` writes an event line."""
 
-    def __init__(self, name: str, emit: Emit, log: ResponseLog) -> None:
+    def __init__(self, name: str, emit: Callable[..., None], log: ResponseLog) -> None:
         self._name = name
         self._emit = emit
         self._log = log
         self._progress_at = 0.0
         self._sources: dict[LookupHolder, int] = {}
         self.transferred = 0
-        """Bytes of verified pieces that were fetched."""
+        """Bytes of verified pieces that were downloaded."""
 
     def lookup(self, found: LookupReply, holders: tuple[LookupHolder, ...]) -> None:
         """The tracker has answered a look-up."""
@@ -65,11 +61,11 @@ class DownloadReport:
         self._log.add("tracker", "does not answer" if silent else "answers again")
 
     def rejoined(self) -> None:
-        """The tracker had lost this peer and knows it again."""
+        """The tracker had forgotten this peer and has registered it again."""
         self._log.add("tracker", "knows this peer again")
 
     def picked(self, source: LookupHolder, among: int) -> None:
-        """A source was picked at random."""
+        """A source was selected at random."""
         self._emit("picked", peer=source.name, address=source.endpoint, among=among)
         self._log.add(source.name, f"picked among {among}")
 
@@ -79,46 +75,46 @@ class DownloadReport:
         self._log.add(source.name, "source lost", verdict=reason)
 
     def info_arrived(self, source: LookupHolder, info: Info, elapsed: float) -> None:
-        """The info dictionary is here and right."""
+        """The info dictionary was received and verified."""
         what = f"info dictionary of {info.pieces} pieces"
         self._log.add(source.name, what, size=len(info.raw), elapsed=elapsed, verdict="verified")
 
     def resumed(self, held: PieceSet) -> None:
-        """Pieces of an earlier run were found and checked again."""
+        """Pieces of an earlier run were verified again."""
         if len(held):
             self._emit("resumed", file=self._name, have=len(held), pieces=held.size)
             self._log.add("disk", f"pieces {held.describe()}", verdict="verified")
 
     def piece_verified(self, source: LookupHolder, piece: int, size: int, elapsed: float) -> None:
-        """A piece is right and on disk."""
+        """A piece is verified and on disk."""
         self._log.add(source.name, f"piece {piece}", size=size, elapsed=elapsed, verdict="verified")
         self._sources[source] = self._sources.get(source, 0) + 1
         self.transferred += size
 
     def piece_discarded(self, source: LookupHolder, piece: int, size: int, elapsed: float) -> None:
-        """A piece has the wrong hash."""
+        """A piece has a wrong hash."""
         self._log.add(source.name, f"piece {piece}", size=size, elapsed=elapsed, verdict="thrown away: wrong hash")
         self._emit("bad_piece", peer=source.name, address=source.endpoint, piece=piece)
 
     def progress(self, held: PieceSet, size: int, now: float) -> None:
-        """How far it is; said at most four times a second, and always when it is whole."""
+        """A piece was written; reported at most four times a second, and always for the last piece."""
         if not held.is_full and now < self._progress_at:
             return
         self._progress_at = now + PROGRESS_INTERVAL
         self._emit("progress", file=self._name, have=len(held), pieces=held.size, bytes=self.transferred, size=size)
 
     def completed(self, size: int, elapsed_ms: int) -> None:
-        """The file is whole and has its name."""
+        """The file is complete and has its final name."""
         listed = ",".join(f"{holder.name}:{count}" for holder, count in self._sources.items())
         self._emit("completed", file=self._name, bytes=self.transferred, ms=elapsed_ms, sources=listed or "disk")
         self._log.add("disk", f"{self._name} is whole", size=size, verdict="completed")
 
     def failed(self, reason: str) -> None:
-        """The download was given up."""
+        """The download has failed."""
         self._emit("failed", file=self._name, reason=reason)
         self._log.add("peer", f"{self._name} given up", verdict=reason)
 
     def sources(self) -> tuple[OutcomeSource, ...]:
-        """Who the pieces came from, for the tracker's log: those that gave most, at most eight."""
+        """Return the sources that sent the most pieces, at most eight, for the tracker's log."""
         most = sorted(self._sources.items(), key=lambda item: -item[1])[:MAX_SOURCES]
         return tuple(OutcomeSource(holder.endpoint, count, holder.name) for holder, count in most)
