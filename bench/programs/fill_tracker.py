@@ -39,9 +39,9 @@ def main(peers: int, swarms: int, named: bool) -> None:
         TrackerSettings(),
         ConnectionIds(bytes(32), 0.0),
         emit=lambda *_, **__: None,
-        tell=lambda _: None,
+        emit_lines=lambda _: None,
         write=lambda _: None,
-        wall=time.time,
+        wall_clock=time.time,
         random=random.Random(1),
         limits=Limits(holders=most, holders_per_swarm=most, holders_per_ip=most, swarms_per_ip=most),
     )

@@ -223,7 +223,7 @@ def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: list[Tracker | P
     tracker.type("file_logs 'my file.txt'")
     assert "gone (silent for 0.6 s)" in tracker.wait_line("seeder-1", "all 4", "gone")
     tracker.type("file_logs nope")
-    tracker.wait_line("error: no file nope here")
+    tracker.wait_line("error: unknown file nope")
     tracker.type("quit")
     assert tracker.process.wait(DEADLINE_S) == 0
     assert tracker.event("closing").fields == {"reason": "quit"}
@@ -311,7 +311,7 @@ def test_commands_are_answered_on_the_console_socket(started: list[Tracker | Pee
     environment = {**os.environ, "TORRENTNET_CONSOLE": str(path), "PYTHONPATH": str(ROOT)}
     for words, status, out, err in (
         (["request", "logs"], 0, "no request yet\n", ""),
-        (["file_logs", "nope.txt"], 1, "", "error: no file nope.txt here: nothing has been published yet\n"),
+        (["file_logs", "nope.txt"], 1, "", "error: unknown file nope.txt: nothing has been published yet\n"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "torrentnet.console", *words],

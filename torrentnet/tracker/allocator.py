@@ -1,4 +1,4 @@
-"""How memory is taken from the system."""
+"""Settings of the C library's allocator."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Final
 
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
-"""``mallopt(3)``."""
-_LARGE: Final = 1024 * 1024
-_SPARE: Final = 8 * 1024 * 1024
-"""Bytes at the heap's end that stay the program's, so that it does not ask for the same ones over and over."""
+"""Parameters of ``mallopt(3)``."""
+_LARGE_BLOCK: Final = 1024 * 1024
+_MAX_TRIM: Final = 8 * 1024 * 1024
+"""Free bytes at the end of the heap that the process keeps, so that it need not request them again."""
 
 
 def release_large_blocks() -> None:
-    """Let every block of a MiB or more be the kernel's own mapping, which grows in place and goes when it is freed.
+    """Let the kernel map each block of a MiB or more by itself: it grows in place and is returned when freed.
 
-    Else glibc puts such blocks on its heap as soon as one of that size was freed (``mallopt(3)``, on the dynamic
-    threshold), and the columns and dictionaries of peers, which grow step by step, leave holes there: a sixth of all.
-    Quietly nothing with another C library.
+    Otherwise glibc puts such blocks on its heap once one of that size was freed (``mallopt(3)``, the dynamic
+    threshold), and the columns and dictionaries of peers, which grow step by step, leave a sixth of the memory as
+    holes. Does nothing with another C library.
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_THRESHOLD, _LARGE)
-        library.mallopt(_M_TRIM_THRESHOLD, _SPARE)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        library.mallopt(_M_TRIM_THRESHOLD, _MAX_TRIM)

@@ -1,16 +1,16 @@
-"""What the tracker's command line answers: the request log, the logs of files, who is there, how it stands."""
+"""The tracker's commands: the request log, the logs of files, the current peers, the status."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.table import table
 from torrentnet.console.words import join_words
+from torrentnet.runtime.events import format_timestamp
 from torrentnet.runtime.options import EXIT_USAGE
 from torrentnet.runtime.units import format_duration, format_size
 from torrentnet.tracker.journal import queries
@@ -18,16 +18,16 @@ from torrentnet.tracker.journal.outcome_text import describe_outcome
 from torrentnet.tracker.journal.schema import ALIVE, UNHEARD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
+    from torrentnet.runtime.system import System
     from torrentnet.tracker.core import Core
     from torrentnet.tracker.journal.journal import Journal
 
 MAX_COMPLETIONS: Final = 1_000
-"""Names that completion chooses from."""
+"""Names that completion offers."""
 COMPLETION_TIMEOUT: Final = 0.2
-"""How long completion waits for what happened a moment ago; nobody holds a key down for longer."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""How long completion waits for the journal to write the latest records."""
 _REQUEST_LOGS: Final = "request logs [--last N] [--file NAME] [--json]"
 _PEERS: Final = "peers [--json]"
 _FILE_LOGS: Final = "file_logs -all | file_logs NAME"
@@ -35,22 +35,22 @@ _FILE_LOGS: Final = "file_logs -all | file_logs NAME"
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What the commands look at: ``clock`` is the one whose readings the core is given, ``wall`` the time of day."""
+    """What the commands read."""
 
     name: str
     address: str
     core: Core
     journal: Journal
-    clock: Callable[[], float]
-    wall: Callable[[], float]
+    system: System
+    """Its monotonic clock is the one that the core is given."""
 
 
-def add_commands(commands: Commands, desk: CommandContext) -> None:
+def add_commands(commands: Commands, context: CommandContext) -> None:
     """Add the tracker's commands."""
 
     def names() -> list[str]:
-        desk.journal.flush(COMPLETION_TIMEOUT)
-        return queries.file_names(desk.journal, MAX_COMPLETIONS)
+        context.journal.flush(COMPLETION_TIMEOUT)
+        return queries.file_names(context.journal, MAX_COMPLETIONS)
 
     def complete_file(_words: list[str], word: str) -> Iterable[str]:
         return [name for name in ["-all", *names()] if name.startswith(word)]
@@ -64,8 +64,8 @@ def add_commands(commands: Commands, desk: CommandContext) -> None:
         Command(
             ("request", "logs"),
             _REQUEST_LOGS,
-            "every request: when, by whom, for what, how it ended, who had it then",
-            lambda args: _request_logs(desk, args),
+            "every request: time, peer, file, outcome, holders at the time",
+            lambda args: _request_logs(context, args),
             complete=complete_request,
             details="--last N     only the last N requests\n--file NAME  only requests for this file\n"
             "--json       one JSON object a line (times in milliseconds since 1970, sizes in bytes)\nTimes are UTC.",
@@ -75,35 +75,33 @@ def add_commands(commands: Commands, desk: CommandContext) -> None:
         Command(
             ("file_logs",),
             _FILE_LOGS,
-            "a file: published when and by whom, who holds which pieces, what happened",
-            lambda args: _file_logs(desk, args),
+            "a file: when and by whom it was published, who holds which pieces, its events",
+            lambda args: _file_logs(context, args),
             complete=complete_file,
-            details="-all  every file that was ever known here\nTimes are UTC. Pieces are numbered from 0.",
+            details="-all  every file that was ever known to this tracker\nTimes are UTC. Pieces are numbered from 0.",
         )
     )
     commands.add(
         Command(
             ("peers",),
             _PEERS,
-            "the peers that are there now",
-            lambda args: _peers(desk, args),
+            "the peers that are registered now",
+            lambda args: _peers(context, args),
             complete=lambda _words, word: [option for option in ("--json",) if option.startswith(word)],
             details="--json  one JSON object a line (times in milliseconds since 1970)",
         )
     )
-    commands.add(Command(("status",), "status", "how this tracker stands", lambda args: _status(desk, args)))
+    commands.add(Command(("status",), "status", "the state of this tracker", lambda args: _status(context, args)))
 
 
-def format_time(time_ms: int) -> str:
-    """Milliseconds since the epoch as ``2026-11-23T12:29:11.123Z``, the form of event lines."""
-    moment = _EPOCH + timedelta(milliseconds=time_ms)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+def _time(time_ms: int) -> str:
+    return format_timestamp(time_ms / 1000)
 
 
-def _request_logs(desk: CommandContext, args: list[str]) -> Iterator[str]:
+def _request_logs(context: CommandContext, args: list[str]) -> Iterator[str]:
     last, file, as_json = _request_options(args)
-    desk.journal.flush()
-    rows = queries.requests(desk.journal, file=file, last=last)
+    context.journal.flush()
+    rows = queries.requests(context.journal, file=file, last=last)
     if as_json:
         return (_as_json(row) for row in rows)
     first = next(rows, None)
@@ -115,7 +113,7 @@ def _request_logs(desk: CommandContext, args: list[str]) -> Iterator[str]:
         for row in rows:
             yield _request_cells(row)
 
-    return table(("TIME", "ID", "PEER", "REQUEST", "OUTCOME", "HAD IT THEN"), cells(), right=("ID",))
+    return table(("TIME", "ID", "PEER", "REQUEST", "OUTCOME", "HOLDERS AT THE TIME"), cells(), right=("ID",))
 
 
 def _request_options(args: list[str]) -> tuple[int | None, str | None, bool]:
@@ -137,19 +135,19 @@ def _request_options(args: list[str]) -> tuple[int | None, str | None, bool]:
             else:
                 raise CommandError(f"--last needs a number from 1 on, not {_quoted(value)}", EXIT_USAGE)
         else:
-            raise CommandError(f"unknown word {_quoted(word)}: {_REQUEST_LOGS}", EXIT_USAGE)
+            raise CommandError(f"unknown argument {_quoted(word)}: {_REQUEST_LOGS}", EXIT_USAGE)
     return last, file, as_json
 
 
 def _request_cells(row: queries.RequestRow) -> tuple[str, ...]:
     names = [name for name, _ in row.sources]
-    more = f" and {row.total - len(row.holders)} more" if row.total > len(row.holders) else ""
+    more = f" and {row.holder_count - len(row.holders)} more" if row.holder_count > len(row.holders) else ""
     return (
-        format_time(row.time_ms),
+        _time(row.time_ms),
         str(row.number),
         row.peer,
         f"get {_quoted(row.file)}",
-        describe_outcome(row.result, names, row.transferred, row.elapsed_ms, row.reason),
+        describe_outcome(row.state, names, row.transferred, row.elapsed_ms, row.reason),
         (", ".join(row.holders) or "nobody") + more,
     )
 
@@ -163,8 +161,8 @@ def _as_json(row: queries.RequestRow) -> str:
             "address": row.address,
             "file": row.file,
             "holders": row.holders,
-            "holders_total": row.total,
-            "outcome": row.result,
+            "holders_total": row.holder_count,
+            "outcome": row.state,
             "from": [{"peer": name, "pieces": pieces} for name, pieces in row.sources],
             "bytes": row.transferred,
             "ms": row.elapsed_ms,
@@ -175,34 +173,30 @@ def _as_json(row: queries.RequestRow) -> str:
     )
 
 
-def _file_logs(desk: CommandContext, args: list[str]) -> Iterator[str]:
+def _file_logs(context: CommandContext, args: list[str]) -> Iterator[str]:
     if len(args) != 1:
-        raise CommandError(f"which file? {_FILE_LOGS} (a name with blanks goes in quotes)", EXIT_USAGE)
-    desk.journal.flush()
-    everything = args[0] in {"-all", "--all"}
-    rows = queries.files(desk.journal, None if everything else args[0])
+        raise CommandError(f"which file? {_FILE_LOGS} (put a name with spaces in quotes)", EXIT_USAGE)
+    context.journal.flush()
+    all_files = args[0] in {"-all", "--all"}
+    rows = queries.files(context.journal, None if all_files else args[0])
     first = next(rows, None)
     if first is not None:
-        return _files(desk.journal, first, rows)
-    if everything:
+        return _files(context.journal, first, rows)
+    if all_files:
         return iter(["no file yet"])
-    raise CommandError(_unknown_file(desk.journal, args[0]))
+    raise CommandError(_unknown_file(context.journal, args[0]))
 
 
 def _unknown_file(journal: Journal, name: str) -> str:
     known = queries.file_names(journal, queries.MAX_SUGGESTIONS + 1)
     if not known:
-        return f"no file {_quoted(name)} here: nothing has been published yet"
+        return f"unknown file {_quoted(name)}: nothing has been published yet"
     similar = queries.similar_names(journal, name)
     if similar:
-        return f"no file {_quoted(name)} here: did you mean {' or '.join(map(_quoted, similar))}?"
+        return f"unknown file {_quoted(name)}; did you mean {' or '.join(map(_quoted, similar))}?"
     shown = ", ".join(map(_quoted, known[: queries.MAX_SUGGESTIONS]))
     more = ", ..." if len(known) > queries.MAX_SUGGESTIONS else ""
-    return (
-        f"no file {_quoted(name)} here: there are {shown}{more}"
-        if len(known) > 1
-        else (f"no file {_quoted(name)} here: there is {shown}")
-    )
+    return f"unknown file {_quoted(name)}; known files: {shown}{more}"
 
 
 def _files(journal: Journal, first: queries.FileRow, others: Iterator[queries.FileRow]) -> Iterator[str]:
@@ -219,7 +213,7 @@ def _file(journal: Journal, file: queries.FileRow) -> Iterator[str]:
     yield from table(
         ("HOLDER", "ADDRESS", "PIECES", "SINCE", "STATE"),
         (
-            (row.peer, row.address, row.holds, format_time(row.since_ms), _state(row))
+            (row.peer, row.address, row.pieces, _time(row.since_ms), _state(row))
             for row in queries.holders(journal, file.info_hash)
         ),
         indent="  ",
@@ -227,25 +221,25 @@ def _file(journal: Journal, file: queries.FileRow) -> Iterator[str]:
     yield ""
     yield from table(
         ("TIME", "EVENT", "PEER", "DETAIL"),
-        ((format_time(row.time_ms), row.kind, row.peer, row.detail) for row in queries.events(journal, file.info_hash)),
+        ((_time(row.time_ms), row.kind, row.peer, row.detail) for row in queries.events(journal, file.info_hash)),
         indent="  ",
     )
 
 
 def _facts(journal: Journal, file: queries.FileRow) -> Iterator[tuple[str, str]]:
     if file.published_ms is not None:
-        yield "published", f"{format_time(file.published_ms)} by {file.published_by} ({file.published_from})"
+        yield "published", f"{_time(file.published_ms)} by {file.published_by} ({file.published_from})"
     else:
-        yield "published", f"never; known since {format_time(file.known_ms)}"
+        yield "published", f"never; known since {_time(file.known_ms)}"
     if file.size is None:
-        yield "size", "not told"
+        yield "size", "unknown"
     elif file.pieces is None or not file.piece_length:
-        yield "size", f"{_size(file.size)}, pieces not told"
+        yield "size", f"{_size(file.size)}, number of pieces unknown"
     else:
         yield "size", f"{_size(file.size)}, {file.pieces} pieces of {format_size(file.piece_length)}"
     yield "info-hash", file.info_hash.hex()
-    alive, whole, earlier = queries.count_holders(journal, file.info_hash)
-    yield "holders", f"{alive} alive, {whole} of them complete; {earlier} gone"
+    alive, complete, earlier = queries.count_holders(journal, file.info_hash)
+    yield "holders", f"{alive} alive, {complete} of them complete; {earlier} gone"
 
 
 def _size(size: int) -> str:
@@ -257,80 +251,83 @@ def _state(row: queries.HolderRow) -> str:
         return "alive"
     if row.state == UNHEARD:
         return "not heard since restart"
-    return f"gone ({row.why}) at {format_time(row.gone_ms or 0)}"
+    return f"gone ({row.why}) at {_time(row.gone_ms or 0)}"
 
 
-def _peers(desk: CommandContext, args: list[str]) -> Iterator[str]:
+def _peers(context: CommandContext, args: list[str]) -> Iterator[str]:
     as_json = args == ["--json"]
     if args and not as_json:
         unknown = next((word for word in args if word != "--json"), args[-1])
-        raise CommandError(f"unknown word {_quoted(unknown)}: {_PEERS}", EXIT_USAGE)
-    now = desk.clock()
-    today = desk.wall()
+        raise CommandError(f"unknown argument {_quoted(unknown)}: {_PEERS}", EXIT_USAGE)
+    now = context.system.monotonic()
+    wall = context.system.wall_time()
     rows = (
-        (holder, round((today - (now - holder.since)) * 1000), max(0.0, now - holder.seen))
-        for holder in desk.core.registry.holders()
+        (member, round((wall - (now - member.joined)) * 1000), max(0.0, now - member.last_seen))
+        for member in context.core.registry.members()
     )
     if as_json:
         return (
             json.dumps(
                 {
-                    "peer": holder.name,
-                    "address": str(holder.endpoint),
-                    "file": holder.swarm.label,
-                    "pieces": holder.holds(),
-                    "complete": holder.complete,
+                    "peer": member.name,
+                    "address": str(member.endpoint),
+                    "file": member.swarm.label,
+                    "pieces": member.describe_pieces(),
+                    "complete": member.complete,
                     "since_ms": since_ms,
                     "silent_ms": round(silent * 1000),
                 },
                 ensure_ascii=False,
             )
-            for holder, since_ms, silent in rows
+            for member, since_ms, silent in rows
         )
     first = next(rows, None)
     if first is None:
-        return iter(["no peer is here"])
+        return iter(["no peer is registered"])
     return table(
         ("PEER", "ADDRESS", "FILE", "PIECES", "SINCE", "HEARD"),
         (
             (
-                holder.name,
-                holder.endpoint,
-                _quoted(holder.swarm.label),
-                holder.holds(),
-                format_time(since_ms),
+                member.name,
+                member.endpoint,
+                _quoted(member.swarm.label),
+                member.describe_pieces(),
+                _time(since_ms),
                 f"{format_duration(silent)} ago",
             )
-            for holder, since_ms, silent in chain([first], rows)
+            for member, since_ms, silent in chain([first], rows)
         ),
     )
 
 
-def _status(desk: CommandContext, args: list[str]) -> Iterator[str]:
-    _no_words("status", args)
-    desk.journal.flush()
-    return table((), _status_cells(desk))
+def _status(context: CommandContext, args: list[str]) -> Iterator[str]:
+    _no_arguments("status", args)
+    context.journal.flush()
+    return table((), _status_cells(context))
 
 
-def _status_cells(desk: CommandContext) -> Iterator[tuple[str, object]]:
-    core, settings = desk.core, desk.core.settings
-    files, requests = queries.count_rows(desk.journal)
-    yield "name", desk.name
-    yield "address", desk.address
+def _status_cells(context: CommandContext) -> Iterator[tuple[str, object]]:
+    core, settings = context.core, context.core.settings
+    files, requests = queries.count_rows(context.journal)
+    yield "name", context.name
+    yield "address", context.address
     yield "keep-alive", f"{format_duration(settings.keepalive)}, forgotten after {format_duration(settings.timeout)}"
     yield "peers", str(len(core.registry))
-    yield "files", f"{core.registry.swarms} held now, {files} in the journal"
+    yield "files", f"{len(core.registry.by_hash)} held now, {files} in the journal"
     yield "requests", f"{len(core.requests)} waiting, {requests} in the journal"
-    yield "journal", desk.journal.place + (f", {desk.journal.lost} records lost" if desk.journal.lost else "")
+    yield (
+        "journal",
+        context.journal.location + (f", {context.journal.lost} records lost" if context.journal.lost else ""),
+    )
     yield "packets", f"{core.received} received"
     for reason, count in core.refusals.counts.items():
         if count:
             yield "", f"{count} {reason.value}"
 
 
-def _no_words(command: str, args: list[str]) -> None:
+def _no_arguments(command: str, args: list[str]) -> None:
     if args:
-        raise CommandError(f"{command} takes no words: {_quoted(args[0])}", EXIT_USAGE)
+        raise CommandError(f"{command} takes no arguments: {_quoted(args[0])}", EXIT_USAGE)
 
 
 def _quoted(name: str) -> str:

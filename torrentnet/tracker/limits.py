@@ -1,4 +1,4 @@
-"""How much of everything the tracker keeps: past a limit it refuses, and says so, instead of growing."""
+"""How much the tracker keeps: beyond a limit it refuses with an error instead of growing."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ from dataclasses import dataclass
 from typing import Final
 
 MIN_INTERVAL: Final = 5
-"""Least interval in an announce answer: 1 and 2 make dissectors take the answer for a request."""
+"""Shortest interval in an announce reply, in seconds: dissectors take a reply with 1 or 2 for a request."""
 STANDARD_CLIENT_TIMEOUT: Final = 600.0
-"""A standard client is not forgotten earlier: libtorrent never announces over UDP more often than every 60 s."""
+"""Shortest time-out of a standard client: libtorrent never announces over UDP more often than every 60 s."""
 STANDARD_CLIENT_GAPS: Final = 2.5
-"""A standard client may be silent for this many of the gaps that it was seen to keep."""
+"""Time-out of a standard client as a multiple of the longest gap between its datagrams."""
 MAX_GAP: Final = 3600.0
-"""Longest gap that is believed to be a habit."""
+"""Longest gap that counts as the client's habit."""
 DEFAULT_WANT: Final = 50
-"""Peers in an announce answer when the client leaves the number to us (num_want -1, BEP 15)."""
+"""Peers in an announce reply when the client leaves the number to the tracker (num_want -1, BEP 15)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds. The defaults hold a few hundred MB of state at the very worst, and as much in the journal."""
+    """Upper bounds. By default all state fits into a few hundred MB, and the journal into as much."""
 
     holders: int = 1_000_000
-    """Entries (one peer in one swarm) altogether."""
+    """Members of all swarms; a peer in two swarms counts twice."""
     holders_per_ip: int = 20_000
-    """Entries of one address: a load generator, or a school behind one router."""
+    """Members with one address: a load generator, or a school behind one router."""
     holders_per_swarm: int = 1_000_000
     swarms: int = 20_000
     swarms_per_ip: int = 5_000
     """Swarms that one address may have opened."""
     piece_bytes: int = 64 * 1024 * 1024
-    """Bytes of all bitfields that possession reports fill."""
+    """Bytes of all bitfields from possession reports."""
     open_requests: int = 20_000
-    """Rows of the request log that wait for their outcome."""
+    """Requests that wait for their outcome."""
     open_requests_per_ip: int = 2_000
     closed_requests: int = 10_000
-    """Closed rows that are remembered, because a late outcome may still correct them."""
+    """Abandoned requests that are remembered, because a late outcome may still correct them."""
     named_holders: int = 100
-    """Names that a row of the request log lists; it counts the others."""
+    """Holders that a row of the request log names; the others are only counted."""
     answers: int = 8_192
-    """Answers that are kept for retransmitted requests."""
+    """Cached answers for retransmitted requests."""
     answer_bytes: int = 4 * 1024 * 1024
     """Bytes of these answers."""
     answer_s: float = 120.0
-    """Seconds that an answer is kept: no connection id is older, so no retransmission can be."""
+    """Seconds that an answer is cached: no connection id is older, so no retransmission can be."""

@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import random
-import secrets
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +17,7 @@ from torrentnet.console.terminal.terminal import Terminal
 from torrentnet.runtime.events import EventLog
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
+from torrentnet.runtime.system import MACHINE
 from torrentnet.runtime.units import format_duration, parse_duration
 from torrentnet.tracker.allocator import release_large_blocks
 from torrentnet.tracker.commands import CommandContext, add_commands
@@ -33,6 +31,7 @@ from torrentnet.wire.names import check_peer_name
 from torrentnet.wire.udp.connection_id import ConnectionIds
 
 if TYPE_CHECKING:
+    from torrentnet.runtime.system import System
     from torrentnet.wire.info import Info
 
 PROGRAM: Final = "tracker.py"
@@ -53,7 +52,7 @@ Exit status: 0 after quit, SIGINT or SIGTERM; 1 when the work failed; 2 for a wr
 
 @dataclass(frozen=True, slots=True)
 class TrackerOptions:
-    """The command line."""
+    """Values of the command line."""
 
     host: str
     port: int
@@ -67,7 +66,7 @@ class TrackerOptions:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the tracker until it is told to end; gives the exit status. Exits with 2 for a wrong command line."""
+    """Run the tracker until it is stopped and return the exit status. Exits with 2 for a wrong command line."""
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
     try:
         return _run(options)
@@ -78,10 +77,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse_options(arguments: list[str]) -> TrackerOptions:
-    """Read the command line; ends the program with status 2, and one line that says why, when it is wrong."""
+    """Parse the command line. A wrong one ends the program with status 2 and one line that says why."""
     parser = OptionParser(
         prog=PROGRAM,
-        description="A BitTorrent tracker over UDP that finds files by their names and keeps a log of what was asked.",
+        description="A BitTorrent tracker over UDP that finds files by their names and logs every request.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -98,20 +97,20 @@ def parse_options(arguments: list[str]) -> TrackerOptions:
         metavar="TIME",
         type=argument_type(parse_duration),
         default=defaults.keepalive,
-        help=f"how often peers report: 500ms, 2s, 1m (default {format_duration(defaults.keepalive)})",
+        help=f"how often peers announce: 500ms, 2s, 1m (default {format_duration(defaults.keepalive)})",
     )
     parser.add_argument(
         "--timeout",
         metavar="TIME",
         type=argument_type(parse_duration),
         default=defaults.timeout,
-        help=f"silence after which a peer is forgotten (default {format_duration(defaults.timeout)})",
+        help=f"silence after which a peer expires (default {format_duration(defaults.timeout)})",
     )
     parser.add_argument(
         "--name", type=argument_type(_name), default="tracker", help="shown in the log (default tracker)"
     )
     parser.add_argument(
-        "--state", metavar="DIR", type=Path, help="keep the journal there; without it, it ends with the program"
+        "--state", metavar="DIR", type=Path, help="keep the journal in this directory (default: in memory)"
     )
     parser.add_argument(
         "--torrent",
@@ -119,10 +118,10 @@ def parse_options(arguments: list[str]) -> TrackerOptions:
         type=argument_type(file_content(parse_torrent, MetainfoError)),
         action="append",
         default=[],
-        help="a .torrent whose file is known by name from the start, for clients that tell none; may be repeated",
+        help="a .torrent whose file is known by name from the start, for clients that send no name; may be repeated",
     )
     parser.add_argument(
-        "--seed", metavar="N", type=argument_type(_seed), help="makes the choice of listed peers repeatable"
+        "--seed", metavar="N", type=argument_type(_seed), help="make the choice of listed peers repeatable"
     )
     add_console_options(parser.add_argument)
     parsed = parser.parse_args(arguments)
@@ -133,7 +132,7 @@ def parse_options(arguments: list[str]) -> TrackerOptions:
     if parsed.timeout <= parsed.keepalive:
         parser.error(
             f"--timeout {format_duration(parsed.timeout)} must be longer than"
-            f" --keepalive {format_duration(parsed.keepalive)}, best three times as long"
+            f" --keepalive {format_duration(parsed.keepalive)}; three times as long works best"
         )
     host, port = parsed.address
     return TrackerOptions(
@@ -149,16 +148,16 @@ def parse_options(arguments: list[str]) -> TrackerOptions:
     )
 
 
-def _run(options: TrackerOptions) -> int:
+def _run(options: TrackerOptions, system: System = MACHINE) -> int:
     release_large_blocks()
     await_network()
-    journal = Journal(options.state)
+    journal = Journal(options.state, system=system)
     try:
-        sock = bind(options.host, options.port)
+        sock = bind(options.host, options.port, system)
     except LocalError:
         journal.close()
         raise
-    clock = time.monotonic
+    clock = system.monotonic
     reasons: list[str] = []
     server: TrackerServer | None = None
 
@@ -168,8 +167,8 @@ def _run(options: TrackerOptions) -> int:
             server.stop(reason)
 
     commands = Commands("tracker", name=options.name, on_quit=lambda: stop("quit"))
-    # Before the terminal, which leaves a program's own handlers alone.
-    before = {
+    # Before the terminal, which does not replace a program's own handlers.
+    previous_handlers = {
         number: signal.signal(number, lambda received, _frame: stop(signal.Signals(received).name))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
@@ -182,27 +181,27 @@ def _run(options: TrackerOptions) -> int:
     journal.trouble = trouble
     core = Core(
         options.settings,
-        ConnectionIds(secrets.token_bytes(32), clock()),
+        ConnectionIds(system.make_secret(32), clock()),
         emit=log.emit,
-        tell=log.emit_lines,
+        emit_lines=log.emit_lines,
         write=journal.write_all,
-        wall=time.time,
-        random=random.Random(options.seed),
+        wall_clock=system.wall_time,
+        random=system.make_random(options.seed),
         first_request=journal.next_request,
-        given=options.torrents,
-        behind=journal.is_behind,
+        known_files=options.torrents,
+        is_behind=journal.is_behind,
     )
-    core.load(journal.waiting(), clock())
+    core.restore(journal.waiting(), clock())
     address = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}"
-    add_commands(commands, CommandContext(options.name, address, core, journal, clock, time.time))
-    server = TrackerServer(sock, core, clock, trouble)
+    add_commands(commands, CommandContext(options.name, address, core, journal, system))
+    server = TrackerServer(sock, core, trouble, system)
     with contextlib.ExitStack() as stack:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             stack.callback(signal.signal, number, handler)
         stack.callback(server.close)
         stack.callback(journal.close)
         journal.start()
-        # What is kept for peers and requests has no cycles: to look for some, over and over, costs more than it gives.
+        # The state of peers and requests has no reference cycles, so frequent collections would only cost time.
         gc.set_threshold(GC_THRESHOLD)
         if options.console is not None:
             console = ConsoleServer(options.console, commands)
@@ -234,9 +233,9 @@ def _address(text: str) -> tuple[str, int]:
     if not colon or not host or not port:
         raise ValueError(f"{text!r} is not IP:PORT, as in 127.0.0.1:6771")
     if ":" in host or host.startswith("["):
-        raise ValueError(f"{text!r} looks like IPv6, which is not spoken here; give an IPv4 address")
+        raise ValueError(f"{text!r} looks like IPv6, which is not supported; give an IPv4 address")
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
-        raise ValueError(f"{port!r} is no port: a number from 0 to 65535")
+        raise ValueError(f"{port!r} is not a port; give a number from 0 to 65535")
     return host, int(port)
 
 

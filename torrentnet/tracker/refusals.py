@@ -1,4 +1,4 @@
-"""What was refused and why: counted always, told at a bounded rate."""
+"""What the tracker refuses and why: always counted, logged at a limited rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Emit(Protocol):
 
 
 class RefusalReason(Enum):
-    """Why a packet got an error or nothing. The value is the word that ``status`` counts it under."""
+    """Why a datagram got an error or no answer. The value is the label in ``status``."""
 
     SHORT = "too short"
     UNKNOWN_ACTION = "unknown action"
@@ -27,12 +27,12 @@ class RefusalReason(Enum):
     CONTRADICTION = "contradiction"
     FOREIGN_OUTCOME = "foreign outcome"
     ADDRESS_FIELD = "address field ignored"
-    BEHIND = "left for later: the journal is behind"
+    BEHIND = "postponed: the journal is behind"
     INTERNAL = "internal error"
 
 
 class RefusalError(Exception):
-    """A request cannot be granted; the message goes to the requester, who has proved its address."""
+    """A request cannot be granted. The message is sent to the requester, whose address is validated."""
 
     def __init__(self, reason: RefusalReason, message: str) -> None:
         super().__init__(message)
@@ -41,9 +41,9 @@ class RefusalError(Exception):
 
 
 class RefusalLog:
-    """Counts refusals and emits ``refused`` events, at most ``burst`` at once and ``per_second`` in the long run.
+    """Counts refusals and emits ``refused`` events: at most ``burst`` at once and ``per_second`` in the long run.
 
-    A flood thereby costs the log a few lines a second; the next line that is written says how many were left out.
+    A flood of bad datagrams thus costs the log a few lines a second. The next line says how many were left out.
     """
 
     def __init__(self, emit: Emit, *, burst: int = 20, per_second: float = 5.0) -> None:
@@ -54,14 +54,14 @@ class RefusalLog:
         self._filled_at: float | None = None
         self._left_out = 0
         self.counts: dict[RefusalReason, int] = dict.fromkeys(RefusalReason, 0)
-        """Packets by reason since the start."""
+        """Datagrams by reason since the start."""
 
     def count(self, reason: RefusalReason) -> None:
-        """Count one without telling."""
+        """Count a refusal without an event."""
         self.counts[reason] += 1
 
-    def tell(self, reason: RefusalReason, what: str, source: tuple[str, int], text: str, now: float) -> None:
-        """Count one, and emit it if the rate allows; ``what`` is the kind of packet, ``text`` the cause in words."""
+    def report(self, reason: RefusalReason, what: str, source: tuple[str, int], text: str, now: float) -> None:
+        """Count a refusal and emit it if the rate allows; ``what`` is the kind of packet, ``text`` the cause."""
         self.counts[reason] += 1
         if self._filled_at is not None:
             self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)

@@ -1,15 +1,17 @@
-"""The packet loop: datagrams from a socket to the core and back, and nothing else."""
+"""The packet loop: datagrams from a socket to the core and answers back, nothing else."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import math
-import select
+import selectors
 import socket
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.runtime.system import MACHINE
 from torrentnet.tracker.fastpath.datagram_batch import MAX_BATCH_SIZE, DatagramBatch, is_available
+from torrentnet.tracker.fastpath.fast_path import FastPath
 from torrentnet.tracker.refusals import RefusalReason
 from torrentnet.wire.errors import LocalError
 from torrentnet.wire.udp.packets import ANNOUNCE_SIZE, Action
@@ -17,17 +19,18 @@ from torrentnet.wire.udp.packets import ANNOUNCE_SIZE, Action
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torrentnet.runtime.system import System
     from torrentnet.tracker.core import Core
 
 MAX_DATAGRAM_SIZE: Final = 2048
-"""More than any datagram that comes unfragmented."""
+"""More than any datagram that arrives unfragmented."""
 RECEIVE_BUFFER_SIZE: Final = 4 * 1024 * 1024
-"""Asked of the kernel, which gives what it allows: peers that all start at once must not lose their first packet."""
+"""Requested from the kernel, which may grant less: peers that all start at once must not lose their first packet."""
 MAX_DATAGRAMS_PER_TURN: Final = 256
-"""Datagrams that are taken between two looks at the clock for expiry, and at the order to stop."""
+"""Datagrams between two checks for expiry and for the order to stop."""
 MAX_WAIT: Final = 60.0
 MAX_ERRORS: Final = 1_000
-"""Failed receives without a good one in between, after which the socket is taken for broken."""
+"""Consecutive failed receives after which the socket counts as broken."""
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
 _LOOKUP: Final = int(Action.LOOKUP)
 _OUTCOME: Final = int(Action.OUTCOME)
@@ -39,59 +42,60 @@ _BIND_HINTS: Final = {
 
 
 class TrackerServer:
-    """Owns the UDP socket of ``core``; ``clock`` gives the seconds for the core, ``trouble`` hears of bugs."""
+    """Owns the UDP socket of ``core``. ``trouble`` is called with a sentence for each bug or broken socket."""
 
     def __init__(
-        self, sock: socket.socket, core: Core, clock: Callable[[], float], trouble: Callable[[str], None]
+        self, sock: socket.socket, core: Core, trouble: Callable[[str], None], system: System = MACHINE
     ) -> None:
         self._socket = sock
         self._core = core
-        self._clock = clock
+        self._clock = system.monotonic
         self._trouble = trouble
-        self._wake, self._waker = socket.socketpair()
+        self._selector = system.make_selector()
+        self._wake, self._waker = system.make_socket_pair()
         self._wake.setblocking(False)
         self._waker.setblocking(False)
+        for readable in (sock, self._wake):
+            self._selector.register(readable, selectors.EVENT_READ)
+        self._fast_path = FastPath(core)
         self._batch = DatagramBatch(sock) if is_available() else None
         self._reason = ""
         self.unsent = 0
-        """Answers that the kernel did not take."""
+        """Answers that the kernel did not accept."""
 
     def stop(self, reason: str) -> None:
-        """End the loop soon. For any thread and for signal handlers; the first reason counts."""
+        """End the loop soon. Safe in any thread and in signal handlers; the first reason counts."""
         self._reason = self._reason or reason
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
 
     def run(self) -> str:
-        """Serve until :meth:`stop`; gives its reason. Raises OSError when the socket is broken."""
-        poller = select.poll()
-        poller.register(self._socket, select.POLLIN)
-        poller.register(self._wake, select.POLLIN)
+        """Serve until :meth:`stop` and return its reason. Raises OSError when the socket is broken."""
         core, clock = self._core, self._clock
         errors = 0
         while not self._reason:
-            wait = min(core.next_expiry - clock(), MAX_WAIT)
-            # Rounded up, or the loop would spin through the last millisecond.
-            poller.poll(max(0, math.ceil(wait * 1000)))
+            wait = min(core.next_deadline - clock(), MAX_WAIT)
+            # Rounded up to milliseconds, or the loop would spin through the last one.
+            self._selector.select(max(0, math.ceil(wait * 1000)) / 1000)
             try:
                 self._drain()
                 errors = 0
             except OSError as error:
-                # An ICMP error of an earlier answer, or no memory for a moment: the next datagram is another matter.
+                # An ICMP error for an earlier answer, or no memory for a moment: the next receive may succeed.
                 errors += 1
                 if errors >= MAX_ERRORS:
                     raise
                 self._core.refusals.count(RefusalReason.INTERNAL)
                 self._trouble(f"receiving failed: {error.strerror or error}")
             now = clock()
-            if core.next_expiry <= now:
+            if core.next_deadline <= now:
                 core.expire(now)
         return self._reason
 
     def close(self) -> None:
-        """Close the socket."""
-        for one in (self._socket, self._wake, self._waker):
-            one.close()
+        """Close the sockets."""
+        for closing in (self._selector, self._socket, self._wake, self._waker):
+            closing.close()
 
     def _drain(self) -> None:
         if self._batch is None:
@@ -99,48 +103,48 @@ class TrackerServer:
             return
         batch, clock = self._batch, self._clock
         core = self._core
-        quick, oldest_id = core.quick.answer, core.ids.oldest
-        others = {_LOOKUP: core.quick_requests.lookup, _OUTCOME: core.quick_requests.outcome}
+        announce, oldest_id = self._fast_path.announce, core.ids.oldest
+        others = {_LOOKUP: self._fast_path.lookup, _OUTCOME: self._fast_path.outcome}
         for _ in range(MAX_DATAGRAMS_PER_TURN // MAX_BATCH_SIZE):
             count = batch.receive()
             if not count:
                 return
             now = clock()
             oldest = oldest_id(now)
-            short = 0
+            fast = 0
             for index, fields in enumerate(batch.fields()):
                 size = batch.sizes[index]
                 try:
                     if fields[2] == _ANNOUNCE:
                         options = b"" if size <= ANNOUNCE_SIZE else batch.options(index)
-                        answer = quick(fields, size, options, oldest, now)
+                        answer = announce(fields, size, options, oldest, now)
                         data = batch.data(index) if answer is None else b""
                     else:
                         data = batch.data(index)
                         other = others.get(fields[2])
                         answer = None if other is None else other(fields, data, oldest, now)
                     if answer is not None:
-                        short += 1
+                        fast += 1
                     else:
                         answer = self._core.handle(data, batch.source(index), now)
                 except Exception as error:  # a bug that one datagram meets must not end the service for all
-                    self._bug(size, error)
+                    self._report_bug(size, error)
                     answer = None
                 if answer is None:
-                    batch.silence(index)
+                    batch.skip(index)
                 elif len(answer) > MAX_DATAGRAM_SIZE:
-                    batch.silence(index)
+                    batch.skip(index)
                     self.unsent += 1
                 else:
                     batch.answer(index, answer)
-            self._core.received += short
+            self._core.received += fast
             self._core.flush()
             self.unsent += batch.send()
             if count < MAX_BATCH_SIZE:
                 return
 
     def _drain_singly(self) -> None:
-        """The same where the system cannot receive many at once."""
+        """Do the same where the system has no calls for batches."""
         receive, send, clock = self._socket.recvfrom, self._socket.sendto, self._clock
         for _ in range(MAX_DATAGRAMS_PER_TURN):
             try:
@@ -150,7 +154,7 @@ class TrackerServer:
             try:
                 answer = self._core.handle(data, source, clock())
             except Exception as error:
-                self._bug(len(data), error)
+                self._report_bug(len(data), error)
                 continue
             if answer is not None:
                 try:
@@ -158,25 +162,25 @@ class TrackerServer:
                 except OSError:
                     self.unsent += 1
 
-    def _bug(self, size: int, error: Exception) -> None:
+    def _report_bug(self, size: int, error: Exception) -> None:
         self._core.refusals.count(RefusalReason.INTERNAL)
         self._trouble(f"a datagram of {size} bytes: {type(error).__name__}: {error}")
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A UDP socket at that IPv4 address or host name. Raises :class:`LocalError` with the cause and the remedy."""
+def bind(host: str, port: int, system: System = MACHINE) -> socket.socket:
+    """Return a UDP socket bound to an IPv4 address or host name. Raises :class:`LocalError` with cause and hint."""
     try:
-        found = socket.getaddrinfo(host, port, socket.AF_INET, socket.SOCK_DGRAM)
+        ip = system.resolve_host(host)
     except (OSError, UnicodeError):
         raise LocalError(
             f"no IPv4 address is known for {host!r}", hint="check the spelling, or give the address"
         ) from None
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock = system.make_socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_SIZE)
         sock.setblocking(False)
-        sock.bind(found[0][4])
+        sock.bind((ip, port))
     except OSError as error:
         sock.close()
         raise LocalError(

@@ -10,24 +10,24 @@ from torrentnet.tracker.limits import MIN_INTERVAL
 
 @dataclass(frozen=True, slots=True)
 class TrackerSettings:
-    """Seconds; ``timeout`` is longer than ``keepalive``."""
+    """Times in seconds; ``timeout`` is longer than ``keepalive``."""
 
     keepalive: float = 5.0
-    """How often a peer is to be heard."""
+    """Time between two announces of a peer."""
     timeout: float = 15.0
-    """The silence after which it is forgotten."""
+    """Silence after which a peer expires."""
 
     @property
     def interval(self) -> int:
-        """The interval of announce answers: whole seconds, and none that misleads dissectors."""
+        """Interval of announce replies in whole seconds, at least :data:`MIN_INTERVAL`."""
         return max(MIN_INTERVAL, math.ceil(self.keepalive))
 
     @property
     def keepalive_ms(self) -> int:
-        """The same in milliseconds, as the extension carries it."""
+        """``keepalive`` in milliseconds, as the extension's packets carry it."""
         return round(self.keepalive * 1000)
 
     @property
     def timeout_ms(self) -> int:
-        """The same in milliseconds, as the extension carries it."""
+        """``timeout`` in milliseconds, as the extension's packets carry it."""
         return round(self.timeout * 1000)

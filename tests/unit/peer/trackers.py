@@ -73,9 +73,9 @@ class RealTracker:
             self._settings,
             ConnectionIds(f"secret of life {self._lives:8}".encode(), self._simulation.now),
             emit=self._emit,
-            tell=self._tell,
+            emit_lines=self._tell,
             write=self.records.extend,
-            wall=lambda: EPOCH + self._simulation.now,
+            wall_clock=lambda: EPOCH + self._simulation.now,
             random=random.Random(self._seed),
             first_request=100 * self._lives,
         )
@@ -97,7 +97,7 @@ class RealTracker:
             self.events.append(Event(self._simulation.now, event.name, dict(event.fields)))
 
     def _watch(self) -> None:
-        if not self.down and self.core.next_expiry <= self._simulation.now:
+        if not self.down and self.core.next_deadline <= self._simulation.now:
             self.core.expire(self._simulation.now)
         self._simulation.after(0.01, self._watch)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.unit.tracker.world import EPOCH, HASH, OTHER_HASH, SIZE, TIMEOUT, Client, World, seeds
 from torrentnet.console.commands import Commands
+from torrentnet.runtime.system import MACHINE
 from torrentnet.tracker.commands import CommandContext, add_commands
 from torrentnet.tracker.journal.journal import Journal
 from torrentnet.tracker.limits import Limits
@@ -30,10 +32,9 @@ class Node:
         self.journal.start()
         self.world = World(write=self.journal.write_all, limits=limits)
         self.commands = Commands("tracker")
-        desk = CommandContext(
-            "tracker", "127.0.0.1:6771", self.world.core, self.journal, lambda: self.world.now, self.wall
-        )
-        add_commands(self.commands, desk)
+        system = replace(MACHINE, monotonic=lambda: self.world.now, wall_time=self.wall)
+        context = CommandContext("tracker", "127.0.0.1:6771", self.world.core, self.journal, system)
+        add_commands(self.commands, context)
 
     def wall(self) -> float:
         return EPOCH + self.world.now - self.world.started
@@ -82,7 +83,7 @@ def play(node: Node) -> None:
         for client in (second, third, done):
             client.announce()
         early.outcome(0)
-    assert world.told("forgotten")
+    assert world.logged("forgotten")
     third.announce(AnnounceEvent.STOPPED)
     waiting.lookup()
     waiting.announce(AnnounceEvent.STARTED, left=SIZE)
@@ -94,7 +95,7 @@ def test_request_logs(node: Node) -> None:
     play(node)
     assert node.answer("request logs") == text(
         """
-        TIME                      ID  PEER       REQUEST                  OUTCOME                                                HAD IT THEN
+        TIME                      ID  PEER       REQUEST                  OUTCOME                                                HOLDERS AT THE TIME
         2026-11-23T12:29:11.123Z   1  leecher-1  get myfile.txt           succeeded from seeder-2 (8 MiB in 0.12 s)              seeder-1, seeder-2, seeder-3
         2026-11-23T12:29:11.123Z   2  leecher-2  get myfile.txt           failed: no seed is left (0 B from seeder-2, seeder-3)  seeder-1, seeder-2, seeder-3
         2026-11-23T12:29:11.123Z   3  leecher-3  get myfile.txt           lost with the peer                                     seeder-1, seeder-2, seeder-3
@@ -108,7 +109,7 @@ def test_request_logs_of_one_file_and_the_last_ones(node: Node) -> None:
     play(node)
     assert node.answer("request logs --file 'my other file.txt'") == text(
         """
-        TIME                      ID  PEER       REQUEST                  OUTCOME  HAD IT THEN
+        TIME                      ID  PEER       REQUEST                  OUTCOME  HOLDERS AT THE TIME
         2026-11-23T12:29:12.000Z   4  leecher-5  get 'my other file.txt'  waiting  nobody
         """
     )
@@ -159,9 +160,9 @@ def test_file_logs_of_one_file(node: Node) -> None:
           2026-11-23T12:29:11.000Z  published  seeder-1   10.0.1.1:6881
           2026-11-23T12:29:11.000Z  published  seeder-2   10.0.1.2:6881
           2026-11-23T12:29:11.000Z  published  seeder-3   10.0.1.3:6881
-          2026-11-23T12:29:11.123Z  requested  leecher-1  3 have it whole
-          2026-11-23T12:29:11.123Z  requested  leecher-2  3 have it whole
-          2026-11-23T12:29:11.123Z  requested  leecher-3  3 have it whole
+          2026-11-23T12:29:11.123Z  requested  leecher-1  3 complete holders
+          2026-11-23T12:29:11.123Z  requested  leecher-2  3 complete holders
+          2026-11-23T12:29:11.123Z  requested  leecher-3  3 complete holders
           2026-11-23T12:29:11.123Z  joined     leecher-1  10.0.2.1:6881
           2026-11-23T12:29:12.000Z  completed  leecher-1  10.0.2.1:6881
           2026-11-23T12:29:12.000Z  succeeded  leecher-1  from seeder-2 (8 MiB in 0.12 s)
@@ -169,7 +170,7 @@ def test_file_logs_of_one_file(node: Node) -> None:
           2026-11-23T12:29:13.000Z  forgotten  seeder-1   silent for 2.0 s
           2026-11-23T12:29:13.123Z  lost       leecher-3  the peer was silent for 2.0 s
           2026-11-23T12:29:14.100Z  left       seeder-3   said good-bye
-          2026-11-23T12:29:14.100Z  requested  leecher-4  2 have it whole
+          2026-11-23T12:29:14.100Z  requested  leecher-4  2 complete holders
           2026-11-23T12:29:14.100Z  joined     leecher-4  10.0.2.4:6881
         """  # noqa: E501
     )
@@ -184,7 +185,7 @@ def test_file_logs_of_all_files(node: Node) -> None:
         f"""
         {HASH.hex()}
           published  never; known since 2026-11-23T12:29:11.000Z
-          size       not told
+          size       unknown
           info-hash  {HASH.hex()}
           holders    1 alive, 0 of them complete; 0 gone
 
@@ -196,7 +197,7 @@ def test_file_logs_of_all_files(node: Node) -> None:
 
         a
           published  2026-11-23T12:29:11.000Z by XT0100@10.0.0.2:6881 (10.0.0.2:6881)
-          size       1000 bytes, pieces not told
+          size       1000 bytes, number of pieces unknown
           info-hash  {OTHER_HASH.hex()}
           holders    1 alive, 1 of them complete; 0 gone
 
@@ -219,25 +220,25 @@ def test_holders_of_a_former_life_are_not_heard_yet(node: Node) -> None:
 @pytest.mark.parametrize(
     ("line", "status", "message"),
     [
-        ("file_logs nope.txt", 1, "no file nope.txt here: there is myfile.txt"),
-        ("file_logs myfile.tx", 1, "no file myfile.tx here: did you mean myfile.txt?"),
+        ("file_logs nope.txt", 1, "unknown file nope.txt; known files: myfile.txt"),
+        ("file_logs myfile.tx", 1, "unknown file myfile.tx; did you mean myfile.txt?"),
         (
             "file_logs",
             2,
-            "which file? file_logs -all | file_logs NAME (a name with blanks goes in quotes)",
+            "which file? file_logs -all | file_logs NAME (put a name with spaces in quotes)",
         ),
         (
             "file_logs my file.txt",
             2,
-            "which file? file_logs -all | file_logs NAME (a name with blanks goes in quotes)",
+            "which file? file_logs -all | file_logs NAME (put a name with spaces in quotes)",
         ),
         ("request logs --last", 2, "--last needs a value: request logs [--last N] [--file NAME] [--json]"),
         ("request logs --last 0", 2, "--last needs a number from 1 on, not 0"),
         ("request logs --last many", 2, "--last needs a number from 1 on, not many"),
-        ("request logs now", 2, "unknown word now: request logs [--last N] [--file NAME] [--json]"),
-        ("peers all", 2, "unknown word all: peers [--json]"),
-        ("peers --json all", 2, "unknown word all: peers [--json]"),
-        ("status all", 2, "status takes no words: all"),
+        ("request logs now", 2, "unknown argument now: request logs [--last N] [--file NAME] [--json]"),
+        ("peers all", 2, "unknown argument all: peers [--json]"),
+        ("peers --json all", 2, "unknown argument all: peers [--json]"),
+        ("status all", 2, "status takes no arguments: all"),
     ],
 )
 def test_mistakes_are_told(node: Node, line: str, status: int, message: str) -> None:
@@ -246,14 +247,14 @@ def test_mistakes_are_told(node: Node, line: str, status: int, message: str) -> 
 
 
 def test_unknown_file_among_many_lists_some(node: Node) -> None:
-    assert node.run("file_logs x")[2] == "error: no file x here: nothing has been published yet"
+    assert node.run("file_logs x")[2] == "error: unknown file x: nothing has been published yet"
     client = Client(node.world, "s")
     for number in range(12):
         client.announce(AnnounceEvent.STARTED, info_hash=bytes([number]) * 20, name=f"file {number:02}")
     assert node.run("file_logs x") == (
         1,
         "",
-        "error: no file x here: there are " + ", ".join(f"'file {number:02}'" for number in range(10)) + ", ...",
+        "error: unknown file x; known files: " + ", ".join(f"'file {number:02}'" for number in range(10)) + ", ...",
     )
 
 
@@ -262,7 +263,7 @@ def test_nothing_yet(node: Node) -> None:
     assert node.answer("request logs --json") == ""
     assert node.answer("request logs --file a") == "no request for a yet"
     assert node.answer("file_logs -all") == "no file yet"
-    assert node.answer("peers") == "no peer is here"
+    assert node.answer("peers") == "no peer is registered"
     assert node.answer("peers --json") == ""
 
 

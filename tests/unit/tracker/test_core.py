@@ -221,8 +221,8 @@ def test_flood_of_bad_packets_costs_the_log_a_few_lines_a_second() -> None:
         for _ in range(1_000):
             world.send(bad, SOURCE)
         world.pass_time(1)
-    assert len(world.told("refused")) <= 20 + 5 * 10
-    assert sum("left_out=" in line for line in world.told("refused")) >= 9
+    assert len(world.logged("refused")) <= 20 + 5 * 10
+    assert sum("left_out=" in line for line in world.logged("refused")) >= 9
     assert world.core.refusals.counts[RefusalReason.CONNECTION_ID] == 10_000
 
 
@@ -233,9 +233,9 @@ def test_start_and_stop_flood_leaves_nothing_behind() -> None:
         client.announce(AnnounceEvent.STARTED)
         client.announce(AnnounceEvent.STOPPED)
     registry = world.core.registry
-    assert (len(registry), registry.swarms) == (0, 0)
+    assert (len(registry), len(registry.by_hash)) == (0, 0)
     world.pass_time(700)
-    assert registry.next_expiry == float("inf")
+    assert registry.next_deadline == float("inf")
 
 
 def test_while_the_journal_is_behind_new_work_waits_and_all_else_goes_on() -> None:
@@ -260,7 +260,7 @@ def test_while_the_journal_is_behind_new_work_waits_and_all_else_goes_on() -> No
     world.behind = False
     answers = [world.send(packet, late.source) for packet in packets[:2]]
     assert [None if answer is None else answer[3] for answer in answers] == [Action.ANNOUNCE, Action.LOOKUP & 255]
-    assert len(world.told("request")) == 2
+    assert len(world.logged("request")) == 2
 
 
 def test_nobody_is_forgotten_while_the_journal_is_behind_and_all_are_afterwards() -> None:
@@ -268,10 +268,10 @@ def test_nobody_is_forgotten_while_the_journal_is_behind_and_all_are_afterwards(
     seeds(world, 1)
     world.behind = True
     world.pass_time(TIMEOUT + 1)
-    assert world.told("forgotten") == []
+    assert world.logged("forgotten") == []
     world.behind = False
     world.pass_time(0.1)
-    assert len(world.told("forgotten")) == 1
+    assert len(world.logged("forgotten")) == 1
 
 
 def test_when_all_fall_silent_at_once_the_network_is_not_kept_waiting() -> None:
@@ -281,6 +281,6 @@ def test_when_all_fall_silent_at_once_the_network_is_not_kept_waiting() -> None:
     world.now += TIMEOUT
     world.core.expire(world.now)
     assert len(world.core.registry) == 5
-    assert world.core.next_expiry <= world.now
+    assert world.core.next_deadline <= world.now
     world.core.expire(world.now)
     assert len(world.core.registry) == 0

@@ -64,13 +64,13 @@ class Played:
             world.settings,
             ConnectionIds(b"another secret of a new life", world.now),
             emit=world.emit,
-            tell=world.tell,
+            emit_lines=world.emit_lines,
             write=self.journal.write_all,
-            wall=lambda: EPOCH + world.now - world.started,
+            wall_clock=lambda: EPOCH + world.now - world.started,
             random=chance,
             first_request=self.journal.next_request,
         )
-        world.core.load(self.journal.waiting(), world.now)
+        world.core.restore(self.journal.waiting(), world.now)
 
     def check(self) -> None:
         requests = list(queries.requests(self.journal))
@@ -78,13 +78,13 @@ class Played:
         rows = {row.peer: row for row in requests}
         for peer in self.peers:
             if peer.fate is not None:
-                assert rows[peer.name].result in EXPECTED[peer.fate], f"{peer.name}: {peer.fate}"
+                assert rows[peer.name].state in EXPECTED[peer.fate], f"{peer.name}: {peer.fate}"
                 assert peer.over == (peer.fate in {Fate.LEAVER, Fate.FAILURE})
         registry = self.world.core.registry
-        there = {holder.name: holder for holder in registry.holders()}
+        there = {holder.name: holder for holder in registry.members()}
         assert set(there) == {peer.name for peer in self.peers if peer.alive and not peer.over}
         assert all(holder.complete for holder in there.values())
-        alive = {row.peer: row.holds for row in queries.holders(self.journal, HASH) if row.state == "alive"}
+        alive = {row.peer: row.pieces for row in queries.holders(self.journal, HASH) if row.state == "alive"}
         assert alive == dict.fromkeys(there, "all 32")
         for peer in self.peers:
             peer.die()

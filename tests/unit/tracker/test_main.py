@@ -32,11 +32,11 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
         (["127.0.0.1"], "argument IP:PORT: '127.0.0.1' is not IP:PORT, as in 127.0.0.1:6771"),
         ([":6771"], "argument IP:PORT: ':6771' is not IP:PORT, as in 127.0.0.1:6771"),
         (["127.0.0.1:"], "argument IP:PORT: '127.0.0.1:' is not IP:PORT, as in 127.0.0.1:6771"),
-        (["127.0.0.1:http"], "argument IP:PORT: 'http' is no port: a number from 0 to 65535"),
-        (["127.0.0.1:65536"], "argument IP:PORT: '65536' is no port: a number from 0 to 65535"),
+        (["127.0.0.1:http"], "argument IP:PORT: 'http' is not a port; give a number from 0 to 65535"),
+        (["127.0.0.1:65536"], "argument IP:PORT: '65536' is not a port; give a number from 0 to 65535"),
         (
             ["[::1]:6771"],
-            "argument IP:PORT: '[::1]:6771' looks like IPv6, which is not spoken here; give an IPv4 address",
+            "argument IP:PORT: '[::1]:6771' looks like IPv6, which is not supported; give an IPv4 address",
         ),
         (
             ["a:1", "--keepalive", "5"],
@@ -49,7 +49,7 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             ["a:1", "--keepalive", "5s", "--timeout", "5s"],
-            "--timeout 5s must be longer than --keepalive 5s, best three times as long",
+            "--timeout 5s must be longer than --keepalive 5s; three times as long works best",
         ),
         (["a:1", "--timeout", "25h"], "--timeout 25h is too long: at most 24h"),
         (["a:1", "--name", "a b"], "argument --name: name 'a b' holds a blank"),
@@ -108,7 +108,7 @@ def test_help_names_units_and_defaults(capsys: pytest.CaptureFixture[str]) -> No
         main(["--help"])
     assert caught.value.code == 0
     told = " ".join(capsys.readouterr().out.split())
-    for words in ("500ms, 2s, 1m (default 5s)", "forgotten (default 15s)", "(default tracker)", "any free port"):
+    for words in ("500ms, 2s, 1m (default 5s)", "expires (default 15s)", "(default tracker)", "any free port"):
         assert words in told
 
 

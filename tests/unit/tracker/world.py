@@ -1,4 +1,4 @@
-"""A tracker core with everything around it seen, and a client that drives it, all in virtual time."""
+"""A tracker core whose outputs are recorded, and a client that drives it, in virtual time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from torrentnet.runtime.event_table import TRACKER, check_event
 from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
+from torrentnet.tracker.fastpath.fast_path import FastPath
 from torrentnet.tracker.settings import TrackerSettings
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.connection_id import ConnectionIds
@@ -61,14 +62,14 @@ class Seen:
 
 @dataclass
 class World:
-    """A core, its clock, and all that came out of it."""
+    """A core, its clock, and everything that it wrote."""
 
     limits: Limits | None = None
     settings: TrackerSettings = field(default_factory=lambda: TrackerSettings(KEEPALIVE, TIMEOUT))
     write: Callable[[Sequence[Record]], None] | None = None
     now: float = 1000.0
     first_request: int = 1
-    given: tuple[Info, ...] = ()
+    known_files: tuple[Info, ...] = ()
     behind: bool = False
 
     def __post_init__(self) -> None:
@@ -79,20 +80,20 @@ class World:
             self.settings,
             ConnectionIds(b"a secret of the tests", self.now),
             emit=self.emit,
-            tell=self.tell,
+            emit_lines=self.emit_lines,
             write=self.write or self.records.extend,
-            wall=lambda: EPOCH + self.now - self.started,
+            wall_clock=lambda: EPOCH + self.now - self.started,
             random=random.Random(7),
             first_request=self.first_request,
             limits=self.limits,
-            given=self.given,
-            behind=lambda: self.behind,
+            known_files=self.known_files,
+            is_behind=lambda: self.behind,
         )
 
     def emit(self, event: str, /, **fields: object) -> None:
         self.events.append(Seen(event, {key: value for key, value in fields.items() if value is not None}))
 
-    def tell(self, lines: Sequence[str]) -> None:
+    def emit_lines(self, lines: Sequence[str]) -> None:
         for line in lines:
             event = parse_event(line)
             assert event is not None
@@ -103,42 +104,42 @@ class World:
         return self.core.handle(data, source, self.now)
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass; the core is woken whenever it asked to be."""
+        """Advance the clock, and let the core expire peers at each of its deadlines."""
         end = self.now + seconds
-        while self.core.next_expiry <= end:
-            self.now = max(self.now, self.core.next_expiry)
+        while self.core.next_deadline <= end:
+            self.now = max(self.now, self.core.next_deadline)
             self.core.expire(self.now)
         self.now = end
 
-    def told(self, *events: str) -> list[str]:
-        """The events of these kinds as text, oldest first."""
+    def logged(self, *events: str) -> list[str]:
+        """Return the events with these names as text, oldest first."""
         return [str(seen) for seen in self.events if not events or seen.event in events]
 
 
-class Short(World):
-    """A world whose datagrams go the way that the server sends them: the short one first."""
+class FastWorld(World):
+    """A world whose datagrams are handled as the server does it: by the fast path first."""
 
-    taken = 0
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fast_path = FastPath(self.core)
+        self.fast_answers = 0
 
     def send(self, data: bytes, source: tuple[str, int]) -> bytes | None:
         ip = int.from_bytes(socket.inet_aton(source[0]), "big")
-        # What is behind a short datagram is left over from earlier ones.
+        # In the server's buffer, the bytes behind a short datagram are left over from earlier ones.
         fields = (ip, *_FIELDS.unpack(data[:ANNOUNCE_SIZE].ljust(ANNOUNCE_SIZE, b"\x01")))
         oldest = self.core.ids.oldest(self.now)
+        answer: bytes | bytearray | None = None
         if fields[2] == packets.Action.ANNOUNCE:
-            answer: bytes | bytearray | None = self.core.quick.answer(
-                fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now
-            )
+            answer = self.fast_path.announce(fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now)
         elif fields[2] == packets.Action.LOOKUP:
-            answer = self.core.quick_requests.lookup(fields, data, oldest, self.now)
+            answer = self.fast_path.lookup(fields, data, oldest, self.now)
         elif fields[2] == packets.Action.OUTCOME:
-            answer = self.core.quick_requests.outcome(fields, data, oldest, self.now)
-        else:
-            answer = None
+            answer = self.fast_path.outcome(fields, data, oldest, self.now)
         self.core.flush()
         if answer is None:
             return super().send(data, source)
-        self.taken += 1
+        self.fast_answers += 1
         self.core.received += 1
         return bytes(answer)
 
@@ -284,7 +285,7 @@ class Client:
 
 
 def seeds(world: World, count: int, *, first: int = 1) -> list[Client]:
-    """That many seeders of myfile.txt at addresses of their own, published."""
+    """Return that many clients, each at its own address, that have published myfile.txt."""
     made = [Client(world, f"seeder-{number}", ip=f"10.0.1.{number}") for number in range(first, first + count)]
     for seed in made:
         seed.announce(AnnounceEvent.STARTED)

@@ -1,9 +1,8 @@
-"""Many datagrams in two system calls: ``recvmmsg`` and ``sendmmsg``, which Python's sockets do not have.
+"""Receive and send many datagrams per system call: ``recvmmsg`` and ``sendmmsg``, which Python's sockets lack.
 
-Python's ``recvfrom`` and ``sendto`` each cost a system call, an object for the datagram, a tuple and a text for the
-address. Here the kernel puts up to :data:`MAX_BATCH_SIZE` datagrams, each behind its sender's address, into one kept
-buffer,
-and one ``struct`` takes all their announce fields out of it.
+Python's ``recvfrom`` and ``sendto`` each cost a system call, an object for the datagram, a tuple and a string for the
+address. Here the kernel puts up to :data:`MAX_BATCH_SIZE` datagrams, each behind its sender's address, into one
+permanent buffer, from which one ``struct`` unpacks the announce fields of all.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BATCH_SIZE: Final = 32
-"""Datagrams that are taken at once. More gain nothing, and the first of them would wait for the last one's answer."""
+"""Datagrams per call. More gain nothing, and the first one would wait for the answer to the last one."""
 _ADDRESS: Final = 16
-"""Bytes of a ``sockaddr_in``."""
+"""Size of a ``sockaddr_in``."""
 _STRIDE: Final = 2048
-"""Bytes between two datagrams' places: the address, and more than any datagram that comes unfragmented."""
+"""Bytes from one datagram to the next: the address, and more than any datagram that arrives unfragmented."""
 _FIELDS: Final = struct.Struct(f">4xI8x{ANNOUNCE_FIELDS}{_STRIDE - _ADDRESS - ANNOUNCE_SIZE}x")
 
 _SOURCE: Final = struct.Struct(">2xHI")
@@ -54,16 +53,16 @@ class _Mmsghdr(ctypes.Structure):
 
 
 def is_available() -> bool:
-    """Whether this system has the two calls."""
+    """Return whether this system has both calls."""
     library = ctypes.CDLL(None)
     return sys.platform == "linux" and hasattr(library, "recvmmsg") and hasattr(library, "sendmmsg")
 
 
 class DatagramBatch:
-    """Takes datagrams of a non-blocking IPv4 UDP socket, and sends one answer at most to each.
+    """Receives datagrams of a non-blocking IPv4 UDP socket and sends at most one answer to each.
 
-    First :meth:`receive`; then, for datagram ``index`` in the order of their coming, :attr:`sizes`, :meth:`fields`,
-    :meth:`data` and :meth:`source` say what it is, and :meth:`answer` puts an answer down; :meth:`send` sends them.
+    After :meth:`receive`, datagram ``index`` is described by :attr:`sizes`, :meth:`fields`, :meth:`data` and
+    :meth:`source`. Each one is then passed to :meth:`answer` or :meth:`skip`, and :meth:`send` sends the answers.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -71,8 +70,8 @@ class DatagramBatch:
         self._recvmmsg, self._sendmmsg = library.recvmmsg, library.sendmmsg
         self._fd = sock.fileno()
         self.sizes: list[int] = []
-        """Bytes of each datagram that was received."""
-        self._silent: list[int] = []
+        """Size of each received datagram."""
+        self._skipped: list[int] = []
         self._in = bytearray(MAX_BATCH_SIZE * _STRIDE)
         self._out = bytearray(MAX_BATCH_SIZE * _STRIDE)
         self._in_view = memoryview(self._in)
@@ -88,7 +87,7 @@ class DatagramBatch:
             parts_out[index] = _Iovec(start_out + index * _STRIDE, 0)
             for heads, parts in ((heads_in, parts_in), (heads_out, parts_out)):
                 header = heads[index].header
-                # Answers go to where the datagram of the same index came from: both use one address.
+                # An answer goes to the source of the datagram with the same index: both headers share one address.
                 header.name, header.name_size = address, _ADDRESS
                 header.iov, header.iov_count = ctypes.addressof(parts[index]), 1
         self._heads_in = ctypes.byref(heads_in)
@@ -97,12 +96,11 @@ class DatagramBatch:
         received = memoryview(heads_in).cast("B").cast("I")
         self._received = received[_Mmsghdr.size.offset // 4 :: every]
         self._sizes_out = memoryview(parts_out).cast("B").cast("L")[1::2]
-        # What the kernel knows by its address alone must live as long as this.
+        # The kernel knows these only by their addresses: they must live as long as this object.
         self._kept: tuple[Any, ...] = (room_in, room_out, parts_in, parts_out, heads_in, heads_out)
 
     def receive(self) -> int:
-        """Take what has come, at most :data:`MAX_BATCH_SIZE`; gives how many, 0 when there is nothing. Raises
-        OSError."""
+        """Receive waiting datagrams, at most :data:`MAX_BATCH_SIZE`, and return their number. Raises OSError."""
         count: int = self._recvmmsg(self._fd, self._heads_in, MAX_BATCH_SIZE, socket.MSG_DONTWAIT, None)
         if count < 0:
             number = ctypes.get_errno()
@@ -111,52 +109,52 @@ class DatagramBatch:
                 return 0
             raise OSError(number, os.strerror(number))
         self.sizes = self._received[:count].tolist()
-        self._silent.clear()
+        self._skipped.clear()
         return count
 
     def fields(self) -> Iterator[tuple[Any, ...]]:
-        """The sender's address (a number) and :data:`~torrentnet.wire.udp.packets.ANNOUNCE_FIELDS` of each datagram.
+        """Yield per datagram the sender's address as a number and the values of ``ANNOUNCE_FIELDS``.
 
-        They are rubbish from where a datagram is shorter than an announce.
+        Values behind the end of a datagram shorter than an announce are undefined.
         """
         return _FIELDS.iter_unpack(self._in_view[: len(self.sizes) * _STRIDE])
 
     def data(self, index: int) -> bytes:
-        """A datagram."""
+        """Return a datagram."""
         start = index * _STRIDE + _ADDRESS
         return bytes(self._in_view[start : start + self.sizes[index]])
 
     def options(self, index: int) -> bytes:
-        """What stands behind an announce's fields."""
+        """Return the part of an announce behind its fields."""
         start = index * _STRIDE + _ADDRESS
         return bytes(self._in_view[start + ANNOUNCE_SIZE : start + self.sizes[index]])
 
     def source(self, index: int) -> tuple[str, int]:
-        """Where a datagram came from."""
+        """Return the source of a datagram."""
         port, address = _SOURCE.unpack_from(self._in, index * _STRIDE)
         return address_text(address), port
 
     def answer(self, index: int, answer: bytes | bytearray) -> None:
-        """Put down the answer to a datagram, one at most to each. Raises ValueError when it is too long."""
+        """Store the answer to a datagram. Raises ValueError when it is too long."""
         start = index * _STRIDE
         size = len(answer)
         self._out_view[start : start + size] = answer
         self._sizes_out[index] = size
 
-    def silence(self, index: int) -> None:
-        """Note that a datagram gets no answer."""
-        self._silent.append(index)
+    def skip(self, index: int) -> None:
+        """Give a datagram no answer."""
+        self._skipped.append(index)
 
     def send(self) -> int:
-        """Send the answers; each datagram has one, or was passed to :meth:`silence`. Gives how many did not go."""
+        """Send the answers and return how many the kernel did not accept."""
         failed = start = 0
-        for end in (*self._silent, len(self.sizes)):
+        for end in (*self._skipped, len(self.sizes)):
             while start < end:
                 count = self._sendmmsg(
                     self._fd, ctypes.c_void_p(self._heads_out + start * _HEAD), end - start, socket.MSG_DONTWAIT
                 )
                 if count <= 0:
-                    # The kernel did not take the first of these; the next one may be another matter.
+                    # The kernel did not accept the first of these; it may accept the next one.
                     failed += 1
                     count = 1
                 start += count

@@ -1,193 +1,197 @@
-"""The short way for look-ups and outcomes: those of a peer that asks for one file, which has seeds, and then gets it.
-
-As :mod:`~torrentnet.tracker.fastpath.fast_announce` does for announces, it answers what the core would answer, and
-leaves what the core
-would leave, or says that the datagram is not for it and has changed nothing.
-"""
+"""Answer periodic announces, look-ups and outcomes without the handlers; decline everything else with None."""
 
 from __future__ import annotations
 
 import re
-import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.runtime.events import format_field
+from torrentnet.tracker.handlers.lookup import NO_INFO_HASH, WITHOUT_CONNECTION_ID
 from torrentnet.tracker.journal.records import RequestState
+from torrentnet.tracker.limits import DEFAULT_WANT, MAX_GAP
 from torrentnet.tracker.refusals import RefusalError
+from torrentnet.tracker.swarms.peer_table import PEER_ID_SIZE
 from torrentnet.wire.endpoint import address_text
 from torrentnet.wire.errors import InvalidNameError, PacketError
 from torrentnet.wire.names import decode_file_name, decode_peer_name
+from torrentnet.wire.udp.connection_id import MAX_VERIFIED
 from torrentnet.wire.udp.extension import VERSION
-from torrentnet.wire.udp.lookup import pack_lookup_reply_tail
-from torrentnet.wire.udp.outcome import OutcomeResult as Reported
-from torrentnet.wire.udp.outcome import pack_outcome_reply, parse_outcome
+from torrentnet.wire.udp.lookup import LOOKUP_FIELDS, pack_lookup_reply_tail
+from torrentnet.wire.udp.outcome import OUTCOME_FIELDS, OutcomeResult, pack_outcome_reply, parse_outcome
+from torrentnet.wire.udp.packets import ANNOUNCE_REPLY_HEAD, ANNOUNCE_SIZE, MAX_PEERS, REQUEST_HEAD, Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from torrentnet.tracker.core import Core
 
-    from torrentnet.tracker.handlers.lookup import LookupHandler
-    from torrentnet.tracker.journal.audit_log import AuditLog
-    from torrentnet.tracker.swarms.open_requests import OpenRequests
-    from torrentnet.tracker.swarms.registry import SwarmRegistry
-
-_LOOKUP: Final = struct.Struct(">16xBxHI20sHBB")
-_OUTCOME: Final = struct.Struct(">16xBB2x20s20sIQIBB2x")
-_ASKED: Final = 16
-"""Where a look-up goes on behind its transaction id."""
-_IDENTITY: Final = slice(8, None)
-"""What two datagrams have in common that are the same request: all but the connection id."""
+_ANNOUNCE: Final = int(Action.ANNOUNCE)
 _MAX_CACHED_FILES: Final = 4_096
-"""Names of files that are remembered. Those of peers are not: they are more, and nearly all are plain."""
+"""Cached names of files. Names of peers are not cached: there are more of them, and nearly all are plain."""
 _PLAIN: Final = re.compile(rb"[0-9A-Za-z_-][0-9A-Za-z._-]{0,63}").fullmatch
-"""Names of peers that are good, and are told as they are."""
-_NO_HASH: Final = bytes(20)
-_SUCCEEDED: Final = int(Reported.SUCCEEDED)
-_REPORTED: Final = frozenset(map(int, Reported))
+"""Names of peers that are valid and appear unquoted in the log."""
+_SUCCEEDED: Final = int(OutcomeResult.SUCCEEDED)
+_RESULTS: Final = frozenset(map(int, OutcomeResult))
 
 
-class FastRequests:
-    """``proved`` are connection ids that were good a moment ago, with their addresses; ``prove`` looks at another one.
+class FastPath:
+    """The fast path of ``core``, whose objects it shares. Call ``core.flush()`` after a batch.
 
-    The other parts are the core's.
+    ``fields`` are those of :meth:`DatagramBatch.fields`: the sender's address as a number, then the values of
+    ``ANNOUNCE_FIELDS``. ``oldest`` is the least connection id that is not too old (:meth:`ConnectionIds.oldest`).
     """
 
-    def __init__(
-        self,
-        proved: dict[int, int],
-        prove: Callable[[int, int, float], bool],
-        registry: SwarmRegistry,
-        requests: OpenRequests,
-        chronicle: AuditLog,
-        desk: LookupHandler,
-        behind: Callable[[], bool],
-    ) -> None:
-        self._proved = proved
-        self._prove = prove
-        self._requests = requests
-        self._chronicle = chronicle
-        self._answered = desk.answered
-        self._behind = behind
-        self._named_holders = registry.limits.named_holders
+    def __init__(self, core: Core) -> None:
+        self._ids = core.ids
+        self._requests = core.requests
+        self._audit_log = core.audit_log
+        self._cache = core.lookup_cache
+        self._is_behind = core.is_behind
+        self._random = core.random
+        self._interval = core.settings.interval
+        self._named_holders = core.registry.limits.named_holders
         self._files: dict[bytes, tuple[str, str]] = {}
-        # Registry and requests keep these as long as they live.
-        self._names = registry.by_name
-        self._rows = requests.open_rows
-        self._askers = requests.askers
+        # Recently accepted connection ids with their addresses. This and the objects below are never replaced.
+        self._verified: dict[int, int] = {}
+        self._by_hash = core.registry.by_hash
+        self._by_name = core.registry.by_name
+        self._by_number = core.requests.by_number
+        self._requesters = core.requests.requesters
+        table = core.registry.table
+        self._peer_ids = table.peer_ids
+        self._left = table.left
+        self._options_hash = table.options_hash
+        self._last_seen = table.last_seen
+        self._longest_gap = table.longest_gap
+
+    def announce(
+        self, fields: tuple[Any, ...], size: int, options: bytes, oldest: int, now: float
+    ) -> bytes | bytearray | None:
+        """Answer the periodic announce of a peer with nothing new.
+
+        ``size`` is the datagram's; fields that it does not cover are undefined. ``options`` follow the fields.
+        """
+        if size < ANNOUNCE_SIZE:
+            return None
+        ip, connection, _, tid, info_hash, peer_id, left, event, ip_field, want, port = fields
+        if event or ip_field:
+            return None
+        if (self._verified.get(connection) != ip or connection < oldest) and not self._verify(connection, ip, now):
+            return None
+        swarm = self._by_hash.get(info_hash)
+        if swarm is None:
+            return None
+        row = swarm.members.get(ip << 16 | port)
+        if (
+            row is None
+            or self._left[row] != left
+            or not self._peer_ids.startswith(peer_id, row * PEER_ID_SIZE)
+            or self._options_hash[row] != hash(options)
+        ):
+            return None
+        # As registry.mark_seen() and the handler do, without the calls.
+        gap = now - self._last_seen[row]
+        if gap > self._longest_gap[row]:
+            self._longest_gap[row] = min(gap, MAX_GAP)
+        self._last_seen[row] = now
+        if self._requests:
+            self._requests.mark_seen(address_text(ip), peer_id, now)
+        if want > MAX_PEERS:
+            want = MAX_PEERS
+        elif want < 0:
+            want = DEFAULT_WANT
+        seeders = len(swarm.complete)
+        leechers = len(swarm.members) - seeders
+        return ANNOUNCE_REPLY_HEAD.pack(_ANNOUNCE, tid, self._interval, leechers, seeders) + swarm.sample(
+            row, want, self._random
+        )
 
     def lookup(self, fields: tuple[Any, ...], data: bytes, oldest: int, now: float) -> bytes | None:
-        """The answer to a look-up, or None when the core is to answer it.
-
-        ``fields`` are those of :meth:`~torrentnet.tracker.fastpath.fast_announce.FastAnnounce.answer`, of which the
-        first four count.
-        """
-        if len(data) < _LOOKUP.size:
+        """Answer the look-up of a peer that has at most this one request, for a file whose answer is cached."""
+        if len(data) < LOOKUP_FIELDS.size:
             return None
-        version, first, number, peer_id, port, name_size, peer_size = _LOOKUP.unpack_from(data)
+        version, first, number, peer_id, port, name_size, peer_size = LOOKUP_FIELDS.unpack_from(data)
         ip, connection, _, tid = fields[:4]
-        if (self._proved.get(connection) != ip or connection < oldest) and not self._prove(connection, ip, now):
+        if (self._verified.get(connection) != ip or connection < oldest) and not self._verify(connection, ip, now):
             return None
-        if self._behind():
+        if self._is_behind():
             return None
         if number:
-            return self._again(ip, tid, number, data, now)
+            return self._repeat_lookup(ip, tid, number, data, now)
         if version != VERSION or not port:
             return None
-        middle = _LOOKUP.size + name_size
+        middle = LOOKUP_FIELDS.size + name_size
         end = middle + peer_size
         if len(data) < end:
             return None
         try:
-            file, shown_file = self._files.get(data[_LOOKUP.size : middle]) or self._file(data[_LOOKUP.size : middle])
+            file, file_field = self._files.get(data[LOOKUP_FIELDS.size : middle]) or self._file(
+                data[LOOKUP_FIELDS.size : middle]
+            )
             if _PLAIN(data, middle, end):
-                shown_peer = peer = data[middle:end].decode("ascii")
+                peer_field = peer = data[middle:end].decode("ascii")
             else:
                 peer = decode_peer_name(data[middle:end])
-                shown_peer = format_field(peer)
+                peer_field = format_field(peer)
         except InvalidNameError:
             return None
-        told = f" peer={shown_peer} file={shown_file}"
         address = address_text(ip)
-        swarm = self._names.get(file)
-        key = address, data[_IDENTITY]
-        if swarm is None or self._answered.find(key, now) is not None:
+        swarm = self._by_name.get(file)
+        key = address, data[WITHOUT_CONNECTION_ID]
+        if swarm is None or self._cache.find(key, now) is not None:
             return None
-        asker = self._askers.get((address, peer_id))
-        before = None if asker is None else asker.row
-        if asker is not None and (asker.more or before is None or before.inherited):
+        requester = self._requesters.get((address, peer_id))
+        before = None if requester is None else requester.first
+        if requester is not None and (requester.others or before is None or before.restored):
             return None
-        tail = swarm.told_to(ip << 16 | port, peer_id, first)
+        tail = swarm.shared_tail(ip << 16 | port, peer_id, first)
         if tail is None:
             return None
         if before is not None and before.file == file:
             self._requests.abandon(before)
-            self._chronicle.outcome(before, RequestState.FAILED, now, reason="asked anew")
+            self._audit_log.request_closed(before, RequestState.FAILED, now, reason="requested again")
+        log_fields = f" peer={peer_field} file={file_field}"
         try:
-            row = self._requests.open(
-                address, port, peer_id, peer, file, swarm.info_hash, len(swarm.complete), now, told
+            request = self._requests.open(
+                address, port, peer_id, peer, file, swarm.info_hash, len(swarm.complete), now, log_fields
             )
         except RefusalError:
             return None
-        self._chronicle.request(row, swarm.seeds.names(self._named_holders), now)
-        answer = pack_lookup_reply_tail(tid, True, row.number, tail)
-        self._answered.keep(key, (True, row.number, tail), len(answer), now)
+        self._audit_log.request_opened(request, swarm.seeds.names(self._named_holders), now)
+        answer = pack_lookup_reply_tail(tid, True, request.number, tail)
+        self._cache.store(key, (True, request.number, tail), len(answer), now)
         return answer
 
-    def _file(self, raw: bytes) -> tuple[str, str]:
-        """A file's name, and how the log says it. Raises NameRefused."""
-        file = decode_file_name(raw)
-        if len(self._files) >= _MAX_CACHED_FILES:
-            self._files.clear()
-        self._files[raw] = names = file, format_field(file)
-        return names
-
-    def _again(self, ip: int, tid: int, number: int, data: bytes, now: float) -> bytes | None:
-        """The answer to a look-up under its request's number, where it is still what it was."""
-        row = self._rows.get(number)
-        again = None if row is None else row.again
-        if (
-            row is None
-            or again is None
-            or again.ip != ip
-            or again.moment is not again.swarm.moment
-            or not data.endswith(again.asked)
-            or len(data) != len(again.asked) + _ASKED
-        ):
-            return None
-        row.asker.seen = now
-        row.note(tid)
-        return pack_lookup_reply_tail(tid, True, number, again.tail)
-
     def outcome(self, fields: tuple[Any, ...], data: bytes, oldest: int, now: float) -> bytes | None:
-        """The same for an outcome."""
-        if len(data) < _OUTCOME.size:
+        """Answer the outcome of an open request, reported by its requester."""
+        if len(data) < OUTCOME_FIELDS.size:
             return None
-        version, result, info_hash, peer_id, number, transferred, elapsed, count, more = _OUTCOME.unpack_from(data)
+        report = OUTCOME_FIELDS.unpack_from(data)
+        version, result, _, info_hash, peer_id, number, transferred, elapsed, source_count, reason_size = report
         ip, connection, _, tid = fields[:4]
-        row = self._rows.get(number)
+        request = self._by_number.get(number)
         if (
-            row is None
-            or row.peer_id != peer_id
-            or row.ip != address_text(ip)
+            request is None
+            or request.peer_id != peer_id
+            or request.ip != address_text(ip)
             or version != VERSION
-            or result not in _REPORTED
-            or ((self._proved.get(connection) != ip or connection < oldest) and not self._prove(connection, ip, now))
+            or result not in _RESULTS
+            or ((self._verified.get(connection) != ip or connection < oldest) and not self._verify(connection, ip, now))
         ):
             return None
         sources: tuple[tuple[str, int], ...] = ()
         reason = ""
-        if count or more:
+        if source_count or reason_size:
             try:
                 outcome = parse_outcome(data)
             except PacketError:
                 return None
             sources = tuple([(source.name, source.pieces) for source in outcome.sources])
             reason = outcome.reason
-        row.asker.seen = now
-        self._requests.take(row)
-        if row.info_hash is None and info_hash != _NO_HASH:
-            row.info_hash = info_hash
-        self._chronicle.outcome(
-            row,
+        request.requester.last_seen = now
+        self._requests.close(request)
+        if request.info_hash is None and info_hash != NO_INFO_HASH:
+            request.info_hash = info_hash
+        self._audit_log.request_closed(
+            request,
             RequestState.SUCCEEDED if result == _SUCCEEDED else RequestState.FAILED,
             now,
             sources=sources,
@@ -196,3 +200,37 @@ class FastRequests:
             reason=reason,
         )
         return pack_outcome_reply(tid, number)
+
+    def _verify(self, connection: int, ip: int, now: float) -> bool:
+        """Check a connection id that was not accepted recently, or may be too old."""
+        if not self._ids.accepts(connection, address_text(ip), now):
+            return False
+        if len(self._verified) >= MAX_VERIFIED:
+            self._verified.clear()
+        self._verified[connection] = ip
+        return True
+
+    def _file(self, raw: bytes) -> tuple[str, str]:
+        """Return a file's name, and its form in the log. Raises InvalidNameError."""
+        file = decode_file_name(raw)
+        if len(self._files) >= _MAX_CACHED_FILES:
+            self._files.clear()
+        self._files[raw] = names = file, format_field(file)
+        return names
+
+    def _repeat_lookup(self, ip: int, tid: int, number: int, data: bytes, now: float) -> bytes | None:
+        """Answer a look-up under the number of its request, if nothing has changed since the last one."""
+        request = self._by_number.get(number)
+        last = None if request is None else request.last_answer
+        if (
+            request is None
+            or last is None
+            or last.ip != ip
+            or last.version is not last.swarm.version
+            or not data.endswith(last.lookup)
+            or len(data) != len(last.lookup) + REQUEST_HEAD
+        ):
+            return None
+        request.requester.last_seen = now
+        request.note_transaction(tid)
+        return pack_lookup_reply_tail(tid, True, number, last.tail)

@@ -1,14 +1,13 @@
-"""Look-up and outcome: a file is asked for by its name, and how that ended (docs/protocol.md)."""
+"""Look-up and outcome: a peer requests a file by its name, then reports how the download ended (docs/protocol.md)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.refusals import RefusalReason
 from torrentnet.tracker.swarms.open_requests import LastAnswer
 from torrentnet.wire.endpoint import endpoint_key
-from torrentnet.wire.udp import outcome as outcomes
 from torrentnet.wire.udp.lookup import (
     HolderPage,
     LookupReply,
@@ -18,6 +17,8 @@ from torrentnet.wire.udp.lookup import (
     pack_lookup_reply_tail,
     parse_lookup,
 )
+from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, pack_outcome_reply, parse_outcome
+from torrentnet.wire.udp.packets import REQUEST_HEAD
 
 if TYPE_CHECKING:
     from torrentnet.tracker.handlers.response_cache import ResponseCache
@@ -28,23 +29,23 @@ if TYPE_CHECKING:
     from torrentnet.tracker.swarms.registry import SwarmRegistry
     from torrentnet.tracker.swarms.swarm import SeedList, Swarm
 
-_NO_HASH = bytes(20)
-_MAX_CACHED_TAILS = 4
-"""Answers that a swarm remembers as long as they are true, 1.5 kB each."""
-_ASKED = slice(16, None)
-"""A look-up from behind its transaction id on."""
-_IDENTITY = slice(8, None)
-"""What two datagrams have in common that are the same request: all but the connection id."""
-
+NO_INFO_HASH: Final = bytes(20)
+LOOKUP_BODY: Final = slice(REQUEST_HEAD, None)
+"""The part of a look-up behind its transaction id."""
+WITHOUT_CONNECTION_ID: Final = slice(8, None)
+"""The part of a datagram that is equal in all its retransmissions."""
+_MAX_CACHED_TAILS: Final = 4
+"""Answers that a swarm caches per version, 1.5 kB each."""
 
 LookupAnswer: TypeAlias = tuple[bool, int, bytes]
-"""What an answer is made of besides its transaction id; the last and longest part is the same for many."""
+"""Arguments of ``pack_lookup_reply_tail`` behind the transaction id: found, request number, tail."""
 
 
 class LookupHandler:
-    """Answers these two. Each method takes a datagram behind a valid connection id, its source and the time.
+    """Handles look-up and outcome.
 
-    They raise :class:`PacketError` and :class:`Refused`, and then nothing has changed.
+    Each method is given a datagram with a valid connection id, its source and the time, and returns the answer. Raises
+    :class:`PacketError` and :class:`RefusalError`; then nothing has changed.
     """
 
     def __init__(
@@ -52,74 +53,73 @@ class LookupHandler:
         settings: TrackerSettings,
         registry: SwarmRegistry,
         requests: OpenRequests,
-        chronicle: AuditLog,
+        audit_log: AuditLog,
         refusals: RefusalLog,
-        answered: ResponseCache[tuple[str, bytes], LookupAnswer],
+        cache: ResponseCache[tuple[str, bytes], LookupAnswer],
     ) -> None:
         self._times = settings.keepalive_ms, settings.timeout_ms
         self._registry = registry
         self._requests = requests
-        self._chronicle = chronicle
+        self._audit_log = audit_log
         self._refusals = refusals
-        self.answered = answered
-        """Answers by the asker's address and all of its datagram but the connection id."""
+        self.cache = cache
+        """Answers by the requester's address and the datagram without its connection id."""
 
     def lookup(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
-        """Who has the file of this name whole? That nobody has is an answer too, and a row of the log.
+        """Return the complete peers of the file with this name, and open a request in the log.
 
-        One under the number of an open row of the asker's own makes none, however often it comes, so that its answer
-        need not be kept.
+        An unknown name is answered and logged as well. A look-up under the number of the requester's own open request
+        opens no other one, however often it arrives, so its answer need not be cached.
         """
         lookup = parse_lookup(data)
         _, tid, first, number, peer_id, port, name, _ = lookup
         ip = source[0]
-        waits = self._requests.heard(ip, peer_id, now)
-        row = self._requests.own(number, ip, peer_id, name) if number and waits else None
-        key = None
-        if row is None:
-            key = (ip, data[_IDENTITY])
-            known = self.answered.find(key, now)
-            if known is not None:
-                return pack_lookup_reply_tail(tid, *known)
-        swarm = self._registry.named(name)
-        place = endpoint_key(ip, port)
-        seeds = None if swarm is None else swarm.seeds_without(place, peer_id)
-        if row is not None:
-            self._goes_on(row, swarm, seeds)
-        elif not number or not self._requests.is_repeat(number, tid, ip):
-            row = self._row(lookup, ip, swarm, seeds, waits=waits, now=now)
-        tail = self._tail(first, place, swarm, seeds)
-        told = swarm is not None, number if row is None else row.number, tail
-        answer = pack_lookup_reply_tail(tid, *told)
-        if row is not None and number == row.number:
-            row.note(tid)
+        waits = self._requests.mark_seen(ip, peer_id, now)
+        request = self._requests.find_own(number, ip, peer_id, name) if number and waits else None
+        cache_key = None
+        if request is None:
+            cache_key = (ip, data[WITHOUT_CONNECTION_ID])
+            cached = self.cache.find(cache_key, now)
+            if cached is not None:
+                return pack_lookup_reply_tail(tid, *cached)
+        swarm = self._registry.by_name.get(name)
+        own_key = endpoint_key(ip, port)
+        seeds = None if swarm is None else swarm.seeds_for(own_key, peer_id)
+        if request is not None:
+            self._continue(request, swarm, seeds)
+        elif not number or not self._requests.is_late_repeat(number, tid, ip):
+            request = self._open(lookup, ip, swarm, seeds, waits=waits, now=now)
+        tail = self._tail(first, own_key, swarm, seeds)
+        parts = swarm is not None, number if request is None else request.number, tail
+        answer = pack_lookup_reply_tail(tid, *parts)
+        if request is not None and number == request.number:
+            request.note_transaction(tid)
             if swarm is not None:
-                row.again = LastAnswer(place >> 16, swarm, swarm.moment, data[_ASKED], tail)
-        elif row is not None and key is not None:
-            self.answered.keep(key, told, len(answer), now)
+                request.last_answer = LastAnswer(own_key >> 16, swarm, swarm.version, data[LOOKUP_BODY], tail)
+        elif request is not None and cache_key is not None:
+            self.cache.store(cache_key, parts, len(answer), now)
         return answer
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
-        """How a request ended. One that is not known any more, or has its outcome, changes nothing."""
-        outcome = outcomes.parse_outcome(data)
+        """Close a request. An outcome for an unknown or closed request is answered and changes nothing."""
+        outcome = parse_outcome(data)
         ip, number = source[0], outcome.request
-        self._requests.heard(ip, outcome.peer_id, now)
-        succeeded = outcome.result is outcomes.OutcomeResult.SUCCEEDED
-        row = self._requests.close(number, ip, outcome.peer_id, succeeded=succeeded)
-        if row is not None:
-            self._close(row, outcome, now)
+        self._requests.mark_seen(ip, outcome.peer_id, now)
+        succeeded = outcome.result is OutcomeResult.SUCCEEDED
+        request = self._requests.close_by_outcome(number, ip, outcome.peer_id, succeeded=succeeded)
+        if request is not None:
+            self._log_outcome(request, outcome, now)
         elif self._requests.is_foreign(number, ip, outcome.peer_id):
-            self._refusals.tell(
-                RefusalReason.FOREIGN_OUTCOME, "outcome", source, f"request {number} is another peer's", now
-            )
-        return outcomes.pack_outcome_reply(outcome.transaction_id, number)
+            text = f"request {number} is another peer's"
+            self._refusals.report(RefusalReason.FOREIGN_OUTCOME, "outcome", source, text, now)
+        return pack_outcome_reply(outcome.transaction_id, number)
 
-    def _close(self, row: OpenRequest, outcome: outcomes.OutcomeReport, now: float) -> None:
-        if row.info_hash is None and outcome.info_hash != _NO_HASH:
-            row.info_hash = outcome.info_hash
-        self._chronicle.outcome(
-            row,
-            RequestState.SUCCEEDED if outcome.result is outcomes.OutcomeResult.SUCCEEDED else RequestState.FAILED,
+    def _log_outcome(self, request: OpenRequest, outcome: OutcomeReport, now: float) -> None:
+        if request.info_hash is None and outcome.info_hash != NO_INFO_HASH:
+            request.info_hash = outcome.info_hash
+        self._audit_log.request_closed(
+            request,
+            RequestState.SUCCEEDED if outcome.result is OutcomeResult.SUCCEEDED else RequestState.FAILED,
             now,
             sources=tuple((source.name, source.pieces) for source in outcome.sources),
             transferred=outcome.transferred,
@@ -127,62 +127,61 @@ class LookupHandler:
             reason=outcome.reason,
         )
 
-    def _row(
+    def _open(
         self, lookup: LookupRequest, ip: str, swarm: Swarm | None, seeds: SeedList | None, *, waits: bool, now: float
     ) -> OpenRequest:
+        """Return the request that a look-up resumes, else a new one; ``waits``: the requester has one open."""
         if waits or lookup.request:
             resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
             if resumed is not None:
-                row, reopened = resumed
-                self._goes_on(row, swarm, seeds, reopened=reopened)
-                return row
+                request, reopened = resumed
+                self._continue(request, swarm, seeds, reopened=reopened)
+                return request
         if waits:
-            # Without this, a peer that was started anew under its old peer id would keep its dead request alive.
-            for abandoned in self._requests.give_up(ip, lookup.peer_id, file=lookup.name):
-                self._chronicle.outcome(abandoned, RequestState.FAILED, now, reason="asked anew")
-        info_hash, holders = None if swarm is None else swarm.info_hash, 0 if seeds is None else len(seeds)
+            # Otherwise a peer that was restarted under its old peer id would keep its dead request open.
+            for abandoned in self._requests.abandon_all(ip, lookup.peer_id, file=lookup.name):
+                self._audit_log.request_closed(abandoned, RequestState.FAILED, now, reason="requested again")
+        info_hash, holder_count = None if swarm is None else swarm.info_hash, 0 if seeds is None else len(seeds)
         _, _, _, _, peer_id, port, name, peer = lookup
-        row = self._requests.open(ip, port, peer_id, peer, name, info_hash, holders, now)
-        self._chronicle.request(row, self._names(seeds), now)
-        return row
+        request = self._requests.open(ip, port, peer_id, peer, name, info_hash, holder_count, now)
+        self._audit_log.request_opened(request, self._holder_names(seeds), now)
+        return request
 
-    def _goes_on(
-        self, row: OpenRequest, swarm: Swarm | None, seeds: SeedList | None, *, reopened: bool = False
+    def _continue(
+        self, request: OpenRequest, swarm: Swarm | None, seeds: SeedList | None, *, reopened: bool = False
     ) -> None:
+        """Log what a further look-up of a request changes: its first holders, its info-hash, that it is open again."""
         info_hash = None if swarm is None else swarm.info_hash
         total = 0 if seeds is None else len(seeds)
-        first_holders = not row.holders and total > 0
+        first_holders = not request.holder_count and total > 0
         if first_holders:
-            row.holders = total
-        if info_hash is not None and row.info_hash != info_hash:
-            row.info_hash = info_hash
+            request.holder_count = total
+        if info_hash is not None and request.info_hash != info_hash:
+            request.info_hash = info_hash
             reopened = True
         if first_holders or reopened:
-            self._chronicle.request_goes_on(row, self._names(seeds) if first_holders else None)
+            self._audit_log.request_updated(request, self._holder_names(seeds) if first_holders else None)
 
-    def _names(self, seeds: SeedList | None) -> tuple[str, ...]:
+    def _holder_names(self, seeds: SeedList | None) -> tuple[str, ...]:
         return () if seeds is None else seeds.names(self._registry.limits.named_holders)
 
-    def _tail(self, first: int, place: int, swarm: Swarm | None, seeds: SeedList | None) -> bytes:
-        """The answer from behind the request's number on."""
+    def _tail(self, first: int, own_key: int, swarm: Swarm | None, seeds: SeedList | None) -> bytes:
+        """Return the part of the answer behind the request's number, from the swarm's cache if possible."""
         if swarm is None or seeds is None:
-            return self._pack(LookupReply(0, False, 0, *self._times, _NO_HASH, 0, 0, 0, 0, first, ()), HolderPage())
-        own = swarm.members.get(place)
-        incomplete = len(swarm.members) - len(swarm.complete)
+            reply = LookupReply(0, False, 0, *self._times, NO_INFO_HASH, 0, 0, 0, 0, first, ())
+            return lookup_reply_tail(pack_lookup_page(reply, HolderPage()))
+        own = swarm.members.get(own_key)
+        incomplete = swarm.leechers
         if own is not None and own not in swarm.complete:
             incomplete -= 1
-        known = swarm.told.get((first, incomplete)) if seeds.all_there_are else None
-        if known is not None:
-            return known
+        cached = swarm.lookup_tails.get((first, incomplete)) if seeds.has_all else None
+        if cached is not None:
+            return cached
         size, piece_length = swarm.size or 0, swarm.piece_length or 0
-        found = LookupReply(
+        reply = LookupReply(
             0, True, 0, *self._times, swarm.info_hash, size, piece_length, len(seeds), incomplete, first, ()
         )
-        tail = self._pack(found, seeds.page(first))
-        if seeds.all_there_are and len(swarm.told) < _MAX_CACHED_TAILS:
-            swarm.told[first, incomplete] = tail
+        tail = lookup_reply_tail(pack_lookup_page(reply, seeds.page(first)))
+        if seeds.has_all and len(swarm.lookup_tails) < _MAX_CACHED_TAILS:
+            swarm.lookup_tails[first, incomplete] = tail
         return tail
-
-    @staticmethod
-    def _pack(found: LookupReply, page: HolderPage) -> bytes:
-        return lookup_reply_tail(pack_lookup_page(found, page))

@@ -1,4 +1,4 @@
-"""What happened, told twice: as an event line at once, and as a record for the journal."""
+"""Everything that happens, recorded twice: an event line at once, and a record for the journal."""
 
 from __future__ import annotations
 
@@ -28,117 +28,136 @@ if TYPE_CHECKING:
     from torrentnet.tracker.swarms.open_requests import OpenRequest
     from torrentnet.tracker.swarms.swarm import Swarm, SwarmMember
 
-_SUCCEEDED, _LOST = RequestState.SUCCEEDED, RequestState.LOST
+_SUCCEEDED: Final = RequestState.SUCCEEDED
+_LOST: Final = RequestState.LOST
 _MAX_SQLITE_INTEGER: Final = (1 << 63) - 1
-"""Largest integer that the journal's database keeps; the wire's have 64 bits without a sign."""
+"""SQLite's integers are signed; those of the wire are not."""
 
 
 class AuditLog:
-    """``emit`` writes an event, ``tell`` event lines that are put together here, ``write`` takes journal records.
+    """Writes events and journal records in the order in which things happen.
 
-    ``wall`` reads the time of day in seconds. What is told of requests, which may be very many, is gathered until
-    :meth:`flush`; all is told and written in the order in which it happened.
+    ``emit`` writes one event, ``emit_lines`` finished event lines, ``write`` journal records; ``wall_clock`` returns
+    the time of day in seconds. Lines and records are buffered until :meth:`flush`, because a batch of datagrams may
+    open very many requests.
     """
 
     def __init__(
         self,
         emit: Emit,
-        tell: Callable[[Sequence[str]], None],
+        emit_lines: Callable[[Sequence[str]], None],
         write: Callable[[Sequence[Record]], None],
-        wall: Callable[[], float],
+        wall_clock: Callable[[], float],
     ) -> None:
-        self._emit_one = emit
-        self._tell = tell
-        self._write_all = write
-        self._wall = wall
+        self._emit = emit
+        self._emit_lines = emit_lines
+        self._write = write
+        self._wall_clock = wall_clock
         self._lines: list[str] = []
         self._records: list[Record] = []
-        self._moment = math.nan
+        self._now = math.nan
         self._time_ms = 0
-        self._stamp = ""
+        self._timestamp = ""
 
     def flush(self) -> None:
-        """Write what was gathered, then tell it: whoever sees an event and asks for the log finds it there."""
+        """Write the records, then the lines: who sees an event and queries the journal finds it there."""
         if self._records:
             records, self._records = self._records, []
-            self._write_all(records)
+            self._write(records)
         if self._lines:
             lines, self._lines = self._lines, []
-            self._tell(lines)
+            self._emit_lines(lines)
 
     def emit(self, event: str, /, **fields: object) -> None:
-        """Write an event behind those that were gathered."""
+        """Flush, then write an event."""
         self.flush()
-        self._emit_one(event, **fields)
+        self._emit(event, **fields)
 
-    def file_known(self, swarm: Swarm) -> None:
-        """A swarm is new, or more is known of its file."""
-        self._write(FileUpdated(self._now(), swarm.info_hash, swarm.name, swarm.size, swarm.piece_length, swarm.pieces))
+    def file_updated(self, swarm: Swarm) -> None:
+        """Record a new swarm, or new information about its file."""
+        self._records.append(
+            FileUpdated(self._wall_ms(), swarm.info_hash, swarm.name, swarm.size, swarm.piece_length, swarm.pieces)
+        )
 
-    def came(self, holder: SwarmMember) -> None:
-        """A peer is in the swarm: ``published`` when it has the whole file, else ``joined``."""
-        swarm = holder.swarm
-        self._write(HolderAdded(self._now(), _place(holder), holder.complete, holder.holds()))
-        if holder.complete:
+    def member_added(self, member: SwarmMember) -> None:
+        """Record that a peer is in a swarm: ``published`` when it has the whole file, else ``joined``."""
+        swarm = member.swarm
+        self._records.append(
+            HolderAdded(self._wall_ms(), _holding_key(member), member.complete, member.describe_pieces())
+        )
+        if member.complete:
             self.emit(
                 "published",
                 file=swarm.label,
-                peer=holder.name,
-                address=holder.endpoint,
+                peer=member.name,
+                address=member.endpoint,
                 size=swarm.size,
                 pieces=swarm.pieces,
                 info_hash=swarm.info_hash.hex(),
             )
         else:
-            self.emit("joined", file=swarm.label, peer=holder.name, address=holder.endpoint)
+            self.emit("joined", file=swarm.label, peer=member.name, address=member.endpoint)
 
-    def completed(self, holder: SwarmMember) -> None:
-        """A leecher has the whole file now."""
-        self._write(HolderCompleted(self._now(), _place(holder), holder.holds()))
-        self.emit("completed", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
+    def member_completed(self, member: SwarmMember) -> None:
+        """Record that a leecher has become a seed."""
+        self._records.append(HolderCompleted(self._wall_ms(), _holding_key(member), member.describe_pieces()))
+        self.emit("completed", file=member.swarm.label, peer=member.name, address=member.endpoint)
 
-    def holds(self, holder: SwarmMember) -> None:
-        """What a leecher has is another than before. No event line: peers tell their progress themselves."""
-        if holder.pieces is None:
-            self._write(HoldingChanged(_place(holder), holder.holds()))
+    def pieces_changed(self, member: SwarmMember) -> None:
+        """Record the progress of a leecher. There is no event: the peer emits its own."""
+        key = _holding_key(member)
+        if member.pieces is None:
+            self._records.append(HoldingChanged(key, member.describe_pieces()))
         else:
-            self._write(HoldingChanged(_place(holder), "", holder.pieces.size, holder.pieces.bitfield()))
+            self._records.append(HoldingChanged(key, "", member.pieces.size, member.pieces.bitfield()))
 
-    def left(self, holder: SwarmMember) -> None:
-        """A peer has said good-bye."""
-        self._write(HolderRemoved(self._now(), _place(holder), FileEventKind.LEFT, "said good-bye"))
-        self.emit("left", file=holder.swarm.label, peer=holder.name, address=holder.endpoint)
+    def member_left(self, member: SwarmMember) -> None:
+        """Record that a peer has announced ``stopped``."""
+        self._records.append(HolderRemoved(self._wall_ms(), _holding_key(member), FileEventKind.LEFT, "said good-bye"))
+        self.emit("left", file=member.swarm.label, peer=member.name, address=member.endpoint)
 
-    def forgotten(self, holder: SwarmMember, silent: float, *, replaced: bool = False) -> None:
-        """A peer was silent for ``silent`` seconds, or another one has come up at its address."""
-        why = "started anew without a good-bye" if replaced else f"silent for {silent:.1f} s"
-        self._write(HolderRemoved(self._now(), _place(holder), FileEventKind.FORGOTTEN, why))
+    def member_expired(self, member: SwarmMember, silent: float, *, replaced: bool = False) -> None:
+        """Record that a peer was silent for ``silent`` seconds, or that another peer has taken its endpoint."""
+        why = "restarted without a good-bye" if replaced else f"silent for {silent:.1f} s"
+        self._records.append(HolderRemoved(self._wall_ms(), _holding_key(member), FileEventKind.FORGOTTEN, why))
         self.emit(
             "forgotten",
-            file=holder.swarm.label,
-            peer=holder.name,
-            address=holder.endpoint,
+            file=member.swarm.label,
+            peer=member.name,
+            address=member.endpoint,
             silent_ms=round(silent * 1000),
         )
 
-    def request(self, row: OpenRequest, names: tuple[str, ...], now: float) -> None:
-        """A new row, at the clock's reading ``now``; ``names`` are those that have the file then."""
-        if now is not self._moment:
-            self._look_at_the_clock(now)
-        number, peer, file, holders = row.number, row.peer, row.file, row.holders
-        self._lines.append(f"{self._stamp} request id={number}{row.told or _who(peer, file)} holders={holders}")
-        # A named tuple without its own constructor, which takes twice as long.
-        record = self._time_ms, number, peer, row.ip, row.port, row.peer_id, file, row.info_hash, names, holders
+    def request_opened(self, request: OpenRequest, holders: tuple[str, ...], now: float) -> None:
+        """Record a new request; ``holders`` are names of complete peers at that time."""
+        if now is not self._now:
+            self._read_wall_clock(now)
+        number, peer, file, count = request.number, request.peer, request.file, request.holder_count
+        fields = request.log_fields or _log_fields(peer, file)
+        self._lines.append(f"{self._timestamp} request id={number}{fields} holders={count}")
+        # Built without the named tuple's constructor, which takes twice as long.
+        record = (
+            self._time_ms,
+            number,
+            peer,
+            request.ip,
+            request.port,
+            request.peer_id,
+            file,
+            request.info_hash,
+            holders,
+            count,
+        )
         self._records.append(tuple.__new__(RequestOpened, record))
 
-    def request_goes_on(self, row: OpenRequest, names: tuple[str, ...] | None) -> None:
-        """A row has its first holders, or is open again."""
-        self._write(RequestUpdated(row.number, row.info_hash, names, row.holders))
+    def request_updated(self, request: OpenRequest, holders: tuple[str, ...] | None) -> None:
+        """Record that a request has its first holders, or is open again; None for ``holders`` changes none."""
+        self._records.append(RequestUpdated(request.number, request.info_hash, holders, request.holder_count))
 
-    def outcome(
+    def request_closed(
         self,
-        row: OpenRequest,
-        result: RequestState,
+        request: OpenRequest,
+        state: RequestState,
         now: float,
         *,
         sources: tuple[tuple[str, int], ...] = (),
@@ -146,41 +165,38 @@ class AuditLog:
         elapsed_ms: int = 0,
         reason: str = "",
     ) -> None:
-        """A row has ended at ``now``."""
-        if now is not self._moment:
-            self._look_at_the_clock(now)
-        number, peer = row.number, row.peer
-        if result is _LOST:
-            more = "lost"
+        """Record the outcome of a request; ``sources`` are names, and the number of pieces from each."""
+        if now is not self._now:
+            self._read_wall_clock(now)
+        number, peer = request.number, request.peer
+        if state is _LOST:
+            result = "lost"
         else:
             origin = f" from={format_field(','.join([name for name, _ in sources]))}" if sources else ""
-            word = "succeeded" if result is _SUCCEEDED else "failed"
-            more = f"{word}{origin} bytes={transferred} ms={elapsed_ms}"
+            word = "succeeded" if state is _SUCCEEDED else "failed"
+            result = f"{word}{origin} bytes={transferred} ms={elapsed_ms}"
         if reason:
-            more += f" reason={format_field(reason)}"
-        self._lines.append(f"{self._stamp} outcome id={number}{row.told or _who(peer, row.file)} result={more}")
+            result += f" reason={format_field(reason)}"
+        fields = request.log_fields or _log_fields(peer, request.file)
+        self._lines.append(f"{self._timestamp} outcome id={number}{fields} result={result}")
         transferred = min(transferred, _MAX_SQLITE_INTEGER)
-        record = self._time_ms, number, peer, row.info_hash, result, sources, transferred, elapsed_ms, reason
+        record = self._time_ms, number, peer, request.info_hash, state, sources, transferred, elapsed_ms, reason
         self._records.append(tuple.__new__(RequestClosed, record))
 
-    def _look_at_the_clock(self, now: float) -> None:
-        # Once for all datagrams that came together.
-        self._moment = now
-        wall = self._wall()
+    def _read_wall_clock(self, now: float) -> None:
+        # Once for all datagrams of a batch, which are handled at the same reading of the loop's clock.
+        self._now = now
+        wall = self._wall_clock()
         self._time_ms = round(wall * 1000)
-        self._stamp = format_timestamp(wall)
+        self._timestamp = format_timestamp(wall)
 
-    def _write(self, record: Record) -> None:
-        self._records.append(record)
-
-    def _now(self) -> int:
-        return round(self._wall() * 1000)
+    def _wall_ms(self) -> int:
+        return round(self._wall_clock() * 1000)
 
 
-def _who(peer: str, file: str) -> str:
-    """What each line about a request says of peer and file."""
+def _log_fields(peer: str, file: str) -> str:
     return f" peer={format_field(peer)} file={format_field(file)}"
 
 
-def _place(holder: SwarmMember) -> HoldingKey:
-    return HoldingKey(holder.swarm.info_hash, holder.name, holder.ip, holder.port)
+def _holding_key(member: SwarmMember) -> HoldingKey:
+    return HoldingKey(member.swarm.info_hash, member.name, member.ip, member.port)

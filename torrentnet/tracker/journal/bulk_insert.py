@@ -1,4 +1,4 @@
-"""Many rows in few statements: while one runs, Python's other threads do, and each of them costs once."""
+"""Insert many rows with few statements: the GIL is free while a statement runs, and each has a fixed cost."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-_SIZES: Final = (64, 8, 1)
-"""Rows of one statement. There are few such sizes, so that each statement is compiled once."""
+_ROWS_PER_STATEMENT: Final = (64, 8, 1)
+"""Few different sizes, so that each statement is compiled once."""
 
 
 @dataclass(frozen=True, slots=True)
 class BulkInsert:
-    """A statement that ends with a list of rows (SQL's VALUES) behind ``head``. A row has ``width`` values."""
+    """An INSERT statement without its VALUES, for rows of ``width`` values."""
 
     head: str
     width: int
 
     def run(self, database: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
-        """Carry it out for ``rows``, in their order. Raises what sqlite3 raises."""
+        """Insert ``rows`` in their order. Raises what sqlite3 raises."""
         start = 0
-        for size in _SIZES:
+        for size in _ROWS_PER_STATEMENT:
             while len(rows) - start >= size:
                 values = list(chain.from_iterable(rows[start : start + size]))
                 database.execute(_statement(self, size), values)
@@ -33,6 +33,6 @@ class BulkInsert:
 
 
 @lru_cache(64)
-def _statement(bulk: BulkInsert, rows: int) -> str:
-    row = f"({', '.join('?' * bulk.width)})"
-    return f"{bulk.head} VALUES {', '.join([row] * rows)}"
+def _statement(insert: BulkInsert, rows: int) -> str:
+    row = f"({', '.join('?' * insert.width)})"
+    return f"{insert.head} VALUES {', '.join([row] * rows)}"

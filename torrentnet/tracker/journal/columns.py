@@ -1,7 +1,7 @@
-"""Many rows as a few columns of bytes: what is alike stands together, and each column is packed by few calls.
+"""Encode many rows column by column: each column takes few calls, and similar values lie together.
 
-A :class:`Column` is one kind of values. Where one is given what its kind does not have it raises ValueError or
-OverflowError; so does reading what nobody packed.
+A :class:`Column` encodes values of one type. Encoding other values raises ValueError or OverflowError, and so does
+decoding bytes that were not encoded here.
 """
 
 from __future__ import annotations
@@ -15,113 +15,113 @@ if TYPE_CHECKING:
 
 ID_SIZE: Final = 20
 """Bytes of a peer id, and of an info-hash."""
-_END: Final = "\n"
+_SEPARATOR: Final = "\n"
 _SIZE: Final = "I"
 _SIZE_BYTES: Final = array(_SIZE).itemsize
 
 
 class Column(NamedTuple):
-    """How values of one kind are packed, and read: of the bytes, and how many they are."""
+    """How the values of one column are encoded, and decoded from bytes and the number of values."""
 
-    pack: Callable[[Sequence[Any]], bytes]
-    read: Callable[[bytes, int], Sequence[Any]]
-
-
-def number_column(kind: str) -> Column:
-    """Numbers of that kind (a code of :mod:`array`), little-endian."""
-    return Column(lambda values: _pack_numbers(values, kind), lambda raw, _count: _read_numbers(raw, kind))
+    encode: Callable[[Sequence[Any]], bytes]
+    decode: Callable[[bytes, int], Sequence[Any]]
 
 
-def _pack_numbers(values: Iterable[int], kind: str) -> bytes:
-    packed = array(kind, values)
+def number_column(typecode: str) -> Column:
+    """Return a column of little-endian numbers; ``typecode`` is that of :mod:`array`."""
+    return Column(lambda values: _encode_numbers(values, typecode), lambda raw, _count: _decode_numbers(raw, typecode))
+
+
+def _encode_numbers(values: Iterable[int], typecode: str) -> bytes:
+    numbers = array(typecode, values)
     if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
-def _read_numbers(raw: bytes, kind: str) -> array[int]:
-    values = array(kind)
-    values.frombytes(raw)
+def _decode_numbers(raw: bytes, typecode: str) -> array[int]:
+    numbers = array(typecode)
+    numbers.frombytes(raw)
     if sys.byteorder == "big":
-        values.byteswap()
-    return values
+        numbers.byteswap()
+    return numbers
 
 
-def _pack_texts(values: Sequence[str]) -> bytes:
-    joined = _END.join(values)
-    if joined.count(_END) != len(values) - 1:
-        raise ValueError("a text with a line's end in it")
+def _encode_texts(values: Sequence[str]) -> bytes:
+    joined = _SEPARATOR.join(values)
+    if joined.count(_SEPARATOR) != len(values) - 1:
+        raise ValueError("a text contains a newline")
     return joined.encode("utf-8")
 
 
-def _read_texts(raw: bytes, count: int) -> list[str]:
-    return raw.decode("utf-8").split(_END) if count else []
+def _decode_texts(raw: bytes, count: int) -> list[str]:
+    return raw.decode("utf-8").split(_SEPARATOR) if count else []
 
 
-def _pack_ids(values: Sequence[bytes]) -> bytes:
-    packed = b"".join(values)
-    if len(packed) != ID_SIZE * len(values):
-        raise ValueError(f"an id that has not {ID_SIZE} bytes")
-    return packed
+def _encode_ids(values: Sequence[bytes]) -> bytes:
+    joined = b"".join(values)
+    if len(joined) != ID_SIZE * len(values):
+        raise ValueError(f"an id does not have {ID_SIZE} bytes")
+    return joined
 
 
-def _read_ids(raw: bytes, _count: int) -> list[bytes]:
+def _decode_ids(raw: bytes, _count: int) -> list[bytes]:
     return [raw[at : at + ID_SIZE] for at in range(0, len(raw), ID_SIZE)]
 
 
-def _repeated(plain: Column) -> Column:
-    """Values of the kind ``plain`` of which many are the same, and some may be None."""
+def _dictionary_column(plain: Column) -> Column:
+    """Return a column that stores each distinct value of ``plain`` once; values may be None."""
 
-    def pack(values: Sequence[Any]) -> bytes:
-        different = dict.fromkeys(values)
-        different.pop(None, None)
-        places = dict(zip(different, range(1, len(different) + 1), strict=True))
-        places[None] = 0
-        found = map(places.__getitem__, values)
-        return join_sized((_pack_numbers(found, _SIZE), plain.pack(tuple(different)) if different else b""))
+    def encode(values: Sequence[Any]) -> bytes:
+        distinct = dict.fromkeys(values)
+        distinct.pop(None, None)
+        indices = dict(zip(distinct, range(1, len(distinct) + 1), strict=True))
+        indices[None] = 0
+        found = map(indices.__getitem__, values)
+        return join_sized((_encode_numbers(found, _SIZE), plain.encode(tuple(distinct)) if distinct else b""))
 
-    def read(raw: bytes, _count: int) -> list[Any]:
-        found, packed = split_sized(raw, 2)
-        places = _read_numbers(found, _SIZE)
-        different = [None, *plain.read(packed, max(places, default=0))]
-        return [different[place] for place in places]
+    def decode(raw: bytes, _count: int) -> list[Any]:
+        found, encoded = split_sized(raw, 2)
+        indices = _decode_numbers(found, _SIZE)
+        distinct = [None, *plain.decode(encoded, max(indices, default=0))]
+        return [distinct[index] for index in indices]
 
-    return Column(pack, read)
+    return Column(encode, decode)
 
 
-TEXTS: Final = Column(_pack_texts, _read_texts)
-"""Texts without an end of line in them."""
-IDS: Final = Column(_pack_ids, _read_ids)
+TEXTS: Final = Column(_encode_texts, _decode_texts)
+"""Texts without a newline."""
+IDS: Final = Column(_encode_ids, _decode_ids)
 """Peer ids."""
-REPEATED_TEXTS: Final = _repeated(TEXTS)
-REPEATED_IDS: Final = _repeated(IDS)
+REPEATED_TEXTS: Final = _dictionary_column(TEXTS)
+REPEATED_IDS: Final = _dictionary_column(IDS)
 
 
-def pack_columns(columns: Sequence[Column], values: Sequence[Sequence[object]]) -> bytes:
-    """The values of each column; none at all where there are no rows."""
-    return join_sized([column.pack(some) for column, some in zip(columns, values, strict=True)]) if values else b""
+def encode_columns(columns: Sequence[Column], values: Sequence[Sequence[object]]) -> bytes:
+    """Encode the values of each column; returns no bytes when there are no rows."""
+    return join_sized([column.encode(some) for column, some in zip(columns, values, strict=True)]) if values else b""
 
 
-def read_columns(columns: Sequence[Column], raw: bytes, count: int) -> list[Sequence[Any]]:
-    """What :func:`pack_columns` packed, ``count`` values in each."""
+def decode_columns(columns: Sequence[Column], raw: bytes, count: int) -> list[Sequence[Any]]:
+    """Decode what :func:`encode_columns` returned for ``count`` rows."""
     if not count:
         return []
-    return [column.read(one, count) for column, one in zip(columns, split_sized(raw, len(columns)), strict=True)]
+    return [column.decode(one, count) for column, one in zip(columns, split_sized(raw, len(columns)), strict=True)]
 
 
 def join_sized(parts: Sequence[bytes]) -> bytes:
-    """Parts one behind the other, and before them how long each is."""
-    return b"".join((_pack_numbers(map(len, parts), _SIZE), *parts))
+    """Concatenate ``parts`` behind a list of their sizes."""
+    return b"".join((_encode_numbers(map(len, parts), _SIZE), *parts))
 
 
 def split_sized(raw: bytes, count: int) -> list[bytes]:
-    """The ``count`` parts that :func:`join` was given."""
+    """Return the ``count`` parts that :func:`join_sized` was given."""
     at = count * _SIZE_BYTES
-    sizes = _read_numbers(raw[:at], _SIZE)
+    sizes = _decode_numbers(raw[:at], _SIZE)
     if len(sizes) != count or at + sum(sizes) != len(raw):
         raise ValueError(f"{len(raw)} bytes are not {count} parts")
-    found: list[bytes] = []
+    parts: list[bytes] = []
     for size in sizes:
-        found.append(raw[at : at + size])
+        parts.append(raw[at : at + size])
         at += size
-    return found
+    return parts

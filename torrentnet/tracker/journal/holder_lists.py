@@ -1,7 +1,7 @@
-"""Who had a file, for the request log: a long list of names is written once for all requests that share it.
+"""Names of a request's holders: a long list is stored once for all requests that share it.
 
-A short list stands in the row itself, as JSON. In the place of a long one stands the number of the first request that
-has it; the list is in a table of its own under that number.
+A short list is stored in the request's own row, as JSON. In place of a long one the row has a number: that of the first
+request with this list, under which the list is stored in a table of its own.
 """
 
 from __future__ import annotations
@@ -15,59 +15,59 @@ if TYPE_CHECKING:
     import sqlite3
 
 MIN_SHARED_SIZE: Final = 200
-"""Characters of JSON from which on a list is shared."""
+"""Shortest JSON text, in characters, that is shared."""
 MAX_SHARE_DISTANCE: Final = 10_000
-"""No request shares the list of another one that has a number lower by more."""
+"""Largest difference between the numbers of two requests that share a list."""
 _MAX_REMEMBERED: Final = 512
 _INSERT: Final = BulkInsert("INSERT OR REPLACE INTO holder_lists (id, names)", 2)
 
 
 class HolderLists:
-    """The lists that requests shared lately, and those that are not written yet."""
+    """The recently shared lists, and those that are not written yet."""
 
     def __init__(self) -> None:
-        # By identity, because many requests share one tuple of a hundred names, and to hash that takes as long.
-        self._known: dict[int, tuple[tuple[str, ...], str, int]] = {}
-        self._new: list[tuple[int, str]] = []
+        # By identity, because many requests share one tuple of a hundred names, and hashing it takes as long.
+        self._recent: dict[int, tuple[tuple[str, ...], str, int]] = {}
+        self._unwritten: list[tuple[int, str]] = []
 
-    def in_row(self, names: tuple[str, ...], number: int) -> str:
-        """What stands in the row of the new request ``number``."""
-        known = self._known.get(id(names))
-        if known is not None and 0 <= number - known[2] <= MAX_SHARE_DISTANCE:
-            return known[1]
-        if len(self._known) >= _MAX_REMEMBERED:
-            self._known.clear()
+    def cell(self, names: tuple[str, ...], number: int) -> str:
+        """Return what the row of the new request ``number`` stores for its holders."""
+        recent = self._recent.get(id(names))
+        if recent is not None and 0 <= number - recent[2] <= MAX_SHARE_DISTANCE:
+            return recent[1]
+        if len(self._recent) >= _MAX_REMEMBERED:
+            self._recent.clear()
         text = names_json(names)
         if len(text) >= MIN_SHARED_SIZE:
-            self._new.append((number, text))
+            self._unwritten.append((number, text))
             text = str(number)
-        self._known[id(names)] = names, text, number
+        self._recent[id(names)] = names, text, number
         return text
 
     def write(self, database: sqlite3.Connection) -> None:
-        """Write those that are new. Raises what sqlite3 raises; call :meth:`forget` where that is not committed."""
-        _INSERT.run(database, self._new)
-        self._new.clear()
+        """Write the new lists. Raises what sqlite3 raises; call :meth:`reset` if the transaction is rolled back."""
+        _INSERT.run(database, self._unwritten)
+        self._unwritten.clear()
 
-    def forget(self) -> None:
-        """What was written lately is not there."""
-        self._known.clear()
-        self._new.clear()
+    def reset(self) -> None:
+        """Forget all lists: those written last are not in the database."""
+        self._recent.clear()
+        self._unwritten.clear()
 
 
 def names_json(names: tuple[str, ...]) -> str:
-    """A list as it stands in a row of its own."""
+    """Return a list of names as a row stores it."""
     return json.dumps(names, ensure_ascii=False)
 
 
-def find_list(database: sqlite3.Connection, shown: str) -> str:
-    """The list, as JSON, that a row shows. Raises what sqlite3 raises."""
-    if shown.startswith("["):
-        return shown
-    found = database.execute("SELECT names FROM holder_lists WHERE id = ?", (int(shown),)).fetchone()
+def find_list(database: sqlite3.Connection, cell: str) -> str:
+    """Return the list, as JSON, that a row stores or refers to. Raises what sqlite3 raises."""
+    if cell.startswith("["):
+        return cell
+    found = database.execute("SELECT names FROM holder_lists WHERE id = ?", (int(cell),)).fetchone()
     return str(found[0]) if found else "[]"
 
 
 def prune_lists(database: sqlite3.Connection, oldest: int) -> None:
-    """Let go of the lists that no request from the number ``oldest`` on can have."""
+    """Delete the lists that no request from number ``oldest`` on can refer to."""
     database.execute("DELETE FROM holder_lists WHERE id < ?", (oldest - MAX_SHARE_DISTANCE,))

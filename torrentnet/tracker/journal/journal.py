@@ -1,8 +1,8 @@
-"""The tracker's memory: what was published, who held it, what was asked and how it ended, in SQLite.
+"""The tracker's journal in SQLite: what was published, who held it, what was requested and how that ended.
 
-Records are handed over on the packet loop and written by a thread of the journal's own, many in one transaction. The
-loop never waits for it: when the thread is far behind, the tracker takes no new work (:meth:`Journal.is_behind`) until
-it has caught up. A tracker that is killed loses no more than :data:`BATCH_DELAY` seconds, or what waits in the queue.
+The loop hands records over, and a thread of the journal writes many of them in one transaction. The loop never waits
+for it: when the thread is far behind, the tracker accepts no new work (:meth:`Journal.is_behind`) until it has caught
+up. A tracker that is killed loses the records of the last :data:`BATCH_DELAY` seconds, or those in the queue.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.runtime.signals import block_signals
-from torrentnet.tracker.journal import holder_lists, schema
+from torrentnet.runtime.system import MACHINE
+from torrentnet.tracker.journal import schema
+from torrentnet.tracker.journal.holder_lists import find_list
 from torrentnet.tracker.journal.record_writer import coalesce, write_records
 from torrentnet.tracker.journal.records import RequestOpened
 from torrentnet.tracker.journal.request_store import RequestStore
@@ -26,34 +28,35 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from torrentnet.runtime.system import System, Worker
     from torrentnet.tracker.journal.record_writer import NumberedRecord
     from torrentnet.tracker.journal.records import Record
 
 BATCH_DELAY: Final = 0.05
 """How long the first record of a batch waits for others."""
 MAX_BATCH: Final = 2_000
-"""Records of one transaction at most, so that a reader never waits long."""
+"""Records per transaction, so that a reader never waits for long."""
 BEHIND_THRESHOLD: Final = 20_000
-"""Records that may wait to be written before no new work is taken."""
+"""Queued records above which the tracker accepts no new work."""
 QUEUE_CAPACITY: Final = 200_000
-"""Records that may wait at the very most: also work that is under way, and peers that leave, make some."""
+"""Queued records above which records are lost: work in progress and peers that leave still create some."""
 RETRY_DELAY: Final = 1.0
-"""How long to wait when the database cannot be written (disk full) before the next try."""
+"""Time between two attempts when the database cannot be written (disk full)."""
 RECORDS_PER_PRUNE: Final = 1_000
-"""Records between two looks at whether old rows must go."""
+"""Records between two checks whether old rows must be deleted."""
 
-_NEWS: Final = 1, MAX_BATCH
-"""Records in the queue at which the journal's thread is woken: there is work, and a batch is full."""
+_WAKE_SIZES: Final = 1, MAX_BATCH
+"""Lengths of the queue at which the thread is woken: there is work, and a batch is full."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many rows are kept; the oldest ones that are over go first. Waiting requests and living holders never do."""
+    """How many rows are kept; the oldest ones are deleted first. Waiting requests and alive holders always stay."""
 
     requests: int
     events: int
     gone: int
-    """Holders that are gone, and files that nobody holds."""
+    """Holders that are gone, and files without a holder."""
 
 
 IN_MEMORY: Final = Retention(requests=20_000, events=50_000, gone=10_000)
@@ -61,10 +64,10 @@ ON_DISK: Final = Retention(requests=1_000_000, events=2_000_000, gone=200_000)
 
 
 class Journal:
-    """A journal in the directory ``state``, or in memory. Usable from several threads between start and close.
+    """A journal in the directory ``state``, or in memory. Safe in any thread between start and close.
 
-    ``trouble`` is called, on the journal's thread, with a sentence when it cannot be written any more, and again
-    when it can. Raises :class:`~torrentnet.tracker.journal.schema.JournalError` when it cannot be kept there.
+    ``trouble`` is called on the journal's thread with a sentence when the journal can no longer be written, and again
+    when it can. Raises :class:`~torrentnet.tracker.journal.schema.JournalError` when it cannot be opened.
     """
 
     def __init__(
@@ -74,10 +77,11 @@ class Journal:
         trouble: Callable[[str], None] = lambda _: None,
         retention: Retention | None = None,
         limits: Limits | None = None,
+        system: System = MACHINE,
     ) -> None:
-        self.place = "in memory" if state is None else str(state / schema.FILE_NAME)
+        self.location = "in memory" if state is None else str(state / schema.FILE_NAME)
         self.lost = 0
-        """Records that could not be written, nor kept until they could."""
+        """Records that could neither be written nor queued."""
         self.trouble = trouble
         self._retention = retention or (IN_MEMORY if state is None else ON_DISK)
         self._limits = limits or Limits()
@@ -92,68 +96,59 @@ class Journal:
             self._serial = self._next_serial()
         except (ValueError, sqlite3.DatabaseError) as error:
             self._database.close()
-            raise schema.damaged_error(self.place, str(error)) from None
-        self._handed_over = 0
+            raise schema.damaged_error(self.location, str(error)) from None
+        self._accepted = 0
         self._settled = 0
         self._since_prune = 0
-        self._wanted = 0
+        self._flush_target = 0
         self._closing = False
         self._failing = False
-        self._thread: threading.Thread | None = None
-        self._execute("UPDATE holdings SET state = ? WHERE state = ?", (schema.UNHEARD, schema.ALIVE))
+        self._start_thread = system.start_thread
+        self._thread: Worker | None = None
+        self._database.execute("UPDATE holdings SET state = ? WHERE state = ?", (schema.UNHEARD, schema.ALIVE))
 
     def start(self) -> None:
-        """Begin to write."""
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
+        """Start the writing thread."""
+        self._thread = self._start_thread(self._run, "journal")
 
     @property
     def next_request(self) -> int:
-        """The number that the next request gets."""
+        """Number of the next request."""
         with self._access:
             return self._requests.newest + 1
 
     def waiting(self) -> list[RequestOpened]:
-        """The requests that an earlier life left without an outcome, oldest first."""
+        """Return the requests that an earlier process left without an outcome, oldest first, without their holders."""
         with self._access:
-            rows = self._requests.waiting(self._limits.open_requests)
+            requests = self._requests.waiting(self._limits.open_requests)
         return [
             RequestOpened(
-                row.began.time_ms,
-                row.began.number,
-                row.began.peer,
-                row.began.ip,
-                row.began.port,
-                row.began.peer_id,
-                row.began.file,
-                row.info_hash,
-                (),
-                row.total,
+                *request.opened[1:8], info_hash=request.info_hash, holders=(), holder_count=request.holder_count
             )
-            for row in rows
+            for request in requests
         ]
 
     def is_behind(self) -> bool:
-        """Whether so much waits to be written that new work had better wait. Not while the database takes nothing."""
+        """Return whether the queue is so long that new work must wait; False while the database cannot be written."""
         return len(self._queue) >= BEHIND_THRESHOLD and not self._failing
 
     def write(self, record: Record) -> None:
-        """Take one record, at once; for one thread only.
+        """Queue one record. Only for the loop's thread.
 
-        One too many is lost: of few while the database cannot be written, else of many.
+        When the queue is full, the record is lost; the queue is shorter while the database cannot be written.
         """
         queue = self._queue
         if len(queue) >= (BEHIND_THRESHOLD if self._failing or self._closing else QUEUE_CAPACITY):
             self.lost += 1
             return
         queue.append(record)
-        self._handed_over += 1
-        if len(queue) in _NEWS:
+        self._accepted += 1
+        if len(queue) in _WAKE_SIZES:
             with self._lock:
                 self._work.notify()
 
     def write_all(self, records: Sequence[Record]) -> None:
-        """Take several records, as :meth:`write` takes one."""
+        """Queue several records, as :meth:`write` does."""
         queue = self._queue
         before = len(queue)
         if before + len(records) >= BEHIND_THRESHOLD:
@@ -161,30 +156,30 @@ class Journal:
                 self.write(record)
             return
         queue.extend(records)
-        self._handed_over += len(records)
+        self._accepted += len(records)
         if not before or before < MAX_BATCH <= before + len(records):
             with self._lock:
                 self._work.notify()
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all that was handed over before is written; False when ``timeout`` seconds were not enough."""
+        """Wait until all records queued so far are written; return False when that takes longer than ``timeout``."""
         with self._lock:
-            target = self._wanted = self._handed_over
+            target = self._flush_target = self._accepted
             self._work.notify()
             return self._done.wait_for(lambda: self._settled >= target or self._failing, timeout) and not self._failing
 
     def read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        """All rows of a query; long answers are asked for page by page, so that the writer gets its turn."""
+        """Return all rows of a query; callers read long results page by page, so that the writer gets its turn."""
         with self._access:
             return self._database.execute(query, values).fetchall()
 
-    def holder_list(self, shown: str) -> str:
-        """The names, as JSON, that a request's row shows or stands for."""
+    def holder_list(self, cell: str) -> str:
+        """Return the names, as JSON, that a request's row stores or refers to."""
         with self._access:
-            return holder_lists.find_list(self._database, shown)
+            return find_list(self._database, cell)
 
     def close(self, timeout: float = 0.7) -> None:
-        """Write what is there and let go of the database. Records that come later are lost. May be called twice."""
+        """Write the queue and close the database. Later records are lost. May be called twice."""
         with self._lock:
             self._closing = True
             self._work.notify()
@@ -201,31 +196,31 @@ class Journal:
         while True:
             with self._lock:
                 self._work.wait_for(lambda: self._queue or self._closing)
-                self._work.wait_for(self._in_a_hurry, BATCH_DELAY)
+                self._work.wait_for(self._must_write_now, BATCH_DELAY)
                 batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
                 if not batch and self._closing:
                     return
-            self._settle(batch)
+            self._write_batch(batch)
             with self._lock:
                 self._settled += len(batch)
                 self._done.notify_all()
 
-    def _in_a_hurry(self) -> bool:
-        return self._closing or self._wanted > self._settled or len(self._queue) >= MAX_BATCH
+    def _must_write_now(self) -> bool:
+        return self._closing or self._flush_target > self._settled or len(self._queue) >= MAX_BATCH
 
-    def _settle(self, batch: list[Record]) -> None:
+    def _write_batch(self, batch: list[Record]) -> None:
         records = list(enumerate(batch, self._serial))
         self._serial += len(records)
         while True:
             try:
-                self._transact(records)
+                self._write_transaction(records)
             except sqlite3.OperationalError as error:
-                if not self._wait_for_better(str(error)):
+                if not self._wait_for_retry(str(error)):
                     self.lost += len(records)
                     return
             except Exception:
-                # One record that the database does not take must not take the others with it.
-                self._one_by_one(records)
+                # One record that cannot be written must not take the others with it.
+                self._write_one_by_one(records)
                 return
             else:
                 break
@@ -237,10 +232,10 @@ class Journal:
         if self._since_prune >= RECORDS_PER_PRUNE:
             self._since_prune = 0
             with contextlib.suppress(sqlite3.OperationalError):
-                # Where that is a full disk, the next record says so.
+                # If that is a full disk, the next batch reports it.
                 self._prune()
 
-    def _transact(self, records: list[NumberedRecord]) -> None:
+    def _write_transaction(self, records: list[NumberedRecord]) -> None:
         with self._transaction():
             others = self._requests.write(records)
             if others:
@@ -256,20 +251,21 @@ class Journal:
             except BaseException:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
-                self._requests.forget()
+                self._requests.reload()
                 raise
 
-    def _one_by_one(self, records: list[NumberedRecord]) -> None:
+    def _write_one_by_one(self, records: list[NumberedRecord]) -> None:
         for record in records:
             try:
-                self._transact([record])
+                self._write_transaction([record])
             except Exception as error:
                 self.lost += 1
-                self.trouble(f"the journal did not take a {type(record[1]).__name__}: {error}")
+                self.trouble(f"the journal cannot store a {type(record[1]).__name__}: {error}")
 
-    def _wait_for_better(self, cause: str) -> bool:
+    def _wait_for_retry(self, cause: str) -> bool:
+        """Report the failure once and wait; return False when the journal is being closed."""
         if not self._failing:
-            self.trouble(f"the journal cannot be written: {cause}; requests go on, their log waits")
+            self.trouble(f"the journal cannot be written: {cause}; requests are still answered, their log is delayed")
         with self._lock:
             self._failing = True
             self._done.notify_all()
@@ -279,12 +275,12 @@ class Journal:
         keep = self._retention
         with self._transaction():
             self._requests.prune(keep.requests)
-            for table, condition, most in (
+            for table, condition, limit in (
                 ("events", "1", keep.events),
                 ("holdings", f"state = '{schema.GONE}'", keep.gone),
             ):
                 self._database.execute(
-                    f"DELETE FROM {table} WHERE {condition} AND id <= (SELECT max(id) FROM {table}) - ?", (most,)
+                    f"DELETE FROM {table} WHERE {condition} AND id <= (SELECT max(id) FROM {table}) - ?", (limit,)
                 )
             if self._database.execute("SELECT count(*) FROM files").fetchone()[0] > keep.gone:
                 self._database.execute(
@@ -293,9 +289,5 @@ class Journal:
                 )
 
     def _next_serial(self) -> int:
-        newest = self._database.execute("SELECT coalesce(serial, id) FROM events ORDER BY id DESC LIMIT 1").fetchone()
-        return 1 + max(self._requests.last, newest[0] if newest else 0)
-
-    def _execute(self, statement: str, values: tuple[object, ...]) -> None:
-        with self._access:
-            self._database.execute(statement, values)
+        newest = self._database.execute("SELECT serial FROM events ORDER BY id DESC LIMIT 1").fetchone()
+        return 1 + max(self._requests.last_serial, newest[0] if newest else 0)

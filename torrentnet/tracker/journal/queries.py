@@ -1,4 +1,4 @@
-"""What the journal is asked. Long answers come page by page, so memory stays flat and the writer gets its turn."""
+"""Queries of the journal. Long results are read page by page: memory stays flat, and the writer gets its turn."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from torrentnet.tracker.journal.request_replay import LoggedRequest
 
 PAGE_SIZE: Final = 500
-"""Rows that are held at once."""
+"""Rows that are read at once."""
 MAX_SUGGESTIONS: Final = 10
 """Names that an error message lists."""
 _MAX_CACHED_LISTS: Final = 500
-"""Lists of holders that are remembered, because the next request often has the same."""
+"""Cached lists of holders: the next request often has the same one."""
 _MAX_NAMES_SEARCHED: Final = 2_000
-"""Names among which a similar one is looked for."""
+"""Names that are searched for similar ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,12 @@ class RequestRow:
     address: str
     file: str
     holders: tuple[str, ...]
-    total: int
-    """Holders at that moment; ``holders`` names at most a hundred of them."""
-    result: str
+    """Names of complete peers at that time, at most :attr:`Limits.named_holders`."""
+    holder_count: int
+    """Number of complete peers at that time."""
+    state: str
     sources: tuple[tuple[str, int], ...]
-    """Names, and pieces that came from them."""
+    """Names of the peers that pieces came from, and the number of pieces."""
     transferred: int
     elapsed_ms: int
     reason: str
@@ -54,7 +55,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One file that was ever known here; None where nobody has told."""
+    """One file that was ever known to the tracker; None for what no peer has published."""
 
     info_hash: bytes
     name: str | None
@@ -68,17 +69,17 @@ class FileRow:
 
     @property
     def label(self) -> str:
-        """Its name, or its info-hash in hex."""
+        """Name of the file, or its info-hash in hex."""
         return self.name if self.name is not None else self.info_hash.hex()
 
 
 @dataclass(frozen=True, slots=True)
 class HolderRow:
-    """One peer that holds or held something of a file."""
+    """One peer that holds or held pieces of a file."""
 
     peer: str
     address: str
-    holds: str
+    pieces: str
     since_ms: int
     state: str
     gone_ms: int | None
@@ -87,7 +88,7 @@ class HolderRow:
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """One thing that happened to a file."""
+    """One event of a file."""
 
     time_ms: int
     kind: str
@@ -96,17 +97,17 @@ class EventRow:
 
 
 def requests(journal: Journal, *, file: str | None = None, last: int | None = None) -> Iterator[RequestRow]:
-    """The request log, oldest first; of one file only, and only the ``last`` rows, if given."""
+    """Yield the request log, oldest first: of one file only, and only the ``last`` rows, if given."""
     first = 0 if last is None else _number_from_the_end(journal, file, last)
     lists: dict[str, tuple[str, ...]] = {}
     for block in _blocks(journal, file, first >> BLOCK_BITS):
-        for row in _rows(journal, block, file):
-            if row.began.number >= first:
-                yield _request_row(journal, row, lists)
+        for request in _read_block(journal, block, file):
+            if request.opened.number >= first:
+                yield _request_row(journal, request, lists)
 
 
 def files(journal: Journal, name: str | None = None) -> Iterator[FileRow]:
-    """All files by name, or those of one name (one name may have stood for several contents, one after the other).
+    """Yield all files by name, or those of one name (a name may stand for several contents, one after the other).
 
     A file without a name is found by its info-hash in hex.
     """
@@ -139,35 +140,35 @@ def files(journal: Journal, name: str | None = None) -> Iterator[FileRow]:
 
 
 def holders(journal: Journal, info_hash: bytes) -> Iterator[HolderRow]:
-    """Those that hold or held something of a file, in the order of their first coming."""
+    """Yield the peers that hold or held pieces of a file, in the order in which they first joined."""
     for row in _pages(
         journal,
-        "SELECT id, peer, ip, port, holds, since_ms, state, gone_ms, why FROM holdings"
+        "SELECT id, peer, ip, port, pieces, since_ms, state, gone_ms, why FROM holdings"
         f" WHERE info_hash = ? AND id > ? ORDER BY id LIMIT {PAGE_SIZE}",
         (info_hash,),
         0,
     ):
-        _, peer, ip, port, holds, since_ms, state, gone_ms, why = row
-        yield HolderRow(peer, f"{ip}:{port}", holds, since_ms, state, gone_ms, why)
+        _, peer, ip, port, pieces, since_ms, state, gone_ms, why = row
+        yield HolderRow(peer, f"{ip}:{port}", pieces, since_ms, state, gone_ms, why)
 
 
 def count_holders(journal: Journal, info_hash: bytes) -> tuple[int, int, int]:
-    """How many hold a file, how many of these have it whole, and how many more are known from before."""
+    """Return the number of alive holders, of complete ones among them, and of earlier holders."""
     rows = journal.read(
         "SELECT state, complete, count(*) FROM holdings WHERE info_hash = ? GROUP BY state, complete", (info_hash,)
     )
     alive = sum(count for state, _, count in rows if state == ALIVE)
-    whole = sum(count for state, complete, count in rows if state == ALIVE and complete)
-    return alive, whole, sum(count for state, _, count in rows if state != ALIVE)
+    complete = sum(count for state, complete, count in rows if state == ALIVE and complete)
+    return alive, complete, sum(count for state, _, count in rows if state != ALIVE)
 
 
 def events(journal: Journal, info_hash: bytes) -> Iterator[EventRow]:
-    """What happened to a file, in order."""
+    """Yield what happened to a file, in order."""
     of_holders = (
         (serial, EventRow(time_ms, kind, peer, detail))
         for _, time_ms, kind, peer, detail, serial in _pages(
             journal,
-            "SELECT id, time_ms, kind, peer, detail, coalesce(serial, id) FROM events"
+            "SELECT id, time_ms, kind, peer, detail, serial FROM events"
             f" WHERE info_hash = ? AND id > ? ORDER BY id LIMIT {PAGE_SIZE}",
             (info_hash,),
             0,
@@ -178,17 +179,17 @@ def events(journal: Journal, info_hash: bytes) -> Iterator[EventRow]:
 
 
 def _events_of_requests(journal: Journal, info_hash: bytes) -> Iterator[tuple[int, EventRow]]:
-    # An outcome may come when later requests have begun; none comes before its own, and these are in order.
+    # Blocks overlap in time: an outcome may come after later requests were opened, though never before its own.
     ahead: list[tuple[int, EventRow]] = []
     for (block,) in _pages(
         journal,
-        "SELECT DISTINCT block FROM request_parts WHERE instr(hashes, ?) AND told AND block > ?"
+        "SELECT DISTINCT block FROM request_parts WHERE instr(hashes, ?) AND block > ?"
         f" ORDER BY block LIMIT {PAGE_SIZE}",
         (info_hash,),
         -1,
     ):
-        parts = [unpack_part(data) for told, data in journal.read(SELECT_PARTS, (block,)) if told]
-        first = min((entry.serial for part in parts for entry in part.began), default=0)
+        parts = [unpack_part(data) for (data,) in journal.read(SELECT_PARTS, (block,))]
+        first = min((entry.serial for part in parts for entry in part.opened), default=0)
         while ahead and ahead[0][0] < first:
             yield heapq.heappop(ahead)
         for part in parts:
@@ -198,25 +199,27 @@ def _events_of_requests(journal: Journal, info_hash: bytes) -> Iterator[tuple[in
         yield heapq.heappop(ahead)
 
 
-def file_names(journal: Journal, most: int) -> list[str]:
-    """At most ``most`` files by name, for completion."""
-    rows = journal.read("SELECT DISTINCT coalesce(name, lower(hex(info_hash))) FROM files ORDER BY 1 LIMIT ?", (most,))
+def file_names(journal: Journal, limit: int) -> list[str]:
+    """Return at most ``limit`` files by name, for completion."""
+    rows = journal.read("SELECT DISTINCT coalesce(name, lower(hex(info_hash))) FROM files ORDER BY 1 LIMIT ?", (limit,))
     return [row[0] for row in rows]
 
 
 def similar_names(journal: Journal, name: str) -> list[str]:
-    """Names of files that ``name`` may have been meant for."""
+    """Return names of files that ``name`` may be a misspelling of."""
     return difflib.get_close_matches(name, file_names(journal, _MAX_NAMES_SEARCHED), n=3, cutoff=0.6)
 
 
 def count_rows(journal: Journal) -> tuple[int, int]:
-    """Files and requests in the journal."""
-    found = journal.read("SELECT (SELECT count(*) FROM files), (SELECT coalesce(sum(began), 0) FROM request_parts)", ())
+    """Return the numbers of files and of requests in the journal."""
+    found = journal.read(
+        "SELECT (SELECT count(*) FROM files), (SELECT coalesce(sum(opened), 0) FROM request_parts)", ()
+    )
     return found[0][0], found[0][1]
 
 
 def _pages(journal: Journal, query: str, values: tuple[object, ...], after: int) -> Iterator[tuple[Any, ...]]:
-    """Rows of a query whose last two parameters are ``id > ?`` and whose first column is the id."""
+    """Yield the rows of a query whose last parameter is ``id > ?`` and whose first column is the id."""
     while True:
         page = journal.read(query, (*values, after))
         yield from page
@@ -226,7 +229,7 @@ def _pages(journal: Journal, query: str, values: tuple[object, ...], after: int)
 
 
 def _blocks(journal: Journal, file: str | None, first: int, *, backwards: bool = False) -> Iterator[int]:
-    """The blocks from ``first`` on in which a file was asked for; backwards: up to it, from the last one."""
+    """Yield the blocks with requests for a file, from ``first`` on; backwards: all, from the last one down."""
     condition = ""
     values: tuple[object, ...] = ()
     if file is not None:
@@ -240,36 +243,37 @@ def _blocks(journal: Journal, file: str | None, first: int, *, backwards: bool =
         yield block
 
 
-def _rows(journal: Journal, block: int, file: str | None) -> list[LoggedRequest]:
-    return replay((unpack_part(data) for _, data in journal.read(SELECT_PARTS, (block,))), file)
+def _read_block(journal: Journal, block: int, file: str | None) -> list[LoggedRequest]:
+    return replay((unpack_part(data) for (data,) in journal.read(SELECT_PARTS, (block,))), file)
 
 
 def _number_from_the_end(journal: Journal, file: str | None, last: int) -> int:
-    """From which number on there are ``last`` rows; 0 where there are fewer."""
+    """Return the number of the first of the ``last`` rows; 0 when there are fewer."""
     for block in _blocks(journal, file, 0, backwards=True):
-        rows = _rows(journal, block, file)
-        if len(rows) >= last:
-            return rows[-last].began.number
-        last -= len(rows)
+        found = _read_block(journal, block, file)
+        if len(found) >= last:
+            return found[-last].opened.number
+        last -= len(found)
     return 0
 
 
-def _request_row(journal: Journal, row: LoggedRequest, lists: dict[str, tuple[str, ...]]) -> RequestRow:
-    began, ended = row.began, row.ended
-    holders = lists.get(row.holders)
-    if holders is None:
+def _request_row(journal: Journal, request: LoggedRequest, lists: dict[str, tuple[str, ...]]) -> RequestRow:
+    opened, closed = request.opened, request.closed
+    names = lists.get(request.holders)
+    if names is None:
         if len(lists) >= _MAX_CACHED_LISTS:
             lists.clear()
-        holders = lists[row.holders] = tuple(json.loads(journal.holder_list(row.holders)))
-    asked = began.number, began.time_ms, began.peer, f"{began.ip}:{began.port}", began.file, holders, row.total
-    if ended is None:
-        return RequestRow(*asked, row.result.value, (), 0, 0, "", None)
+        names = lists[request.holders] = tuple(json.loads(journal.holder_list(request.holders)))
+    endpoint = f"{opened.ip}:{opened.port}"
+    known = opened.number, opened.time_ms, opened.peer, endpoint, opened.file, names, request.holder_count
+    if closed is None:
+        return RequestRow(*known, request.state.value, (), 0, 0, "", None)
     return RequestRow(
-        *asked,
-        ended.result.value,
-        tuple((name, pieces) for name, pieces in json.loads(ended.sources)),
-        ended.transferred,
-        ended.elapsed_ms,
-        ended.reason,
-        ended.time_ms,
+        *known,
+        closed.state.value,
+        tuple((name, pieces) for name, pieces in json.loads(closed.sources)),
+        closed.transferred,
+        closed.elapsed_ms,
+        closed.reason,
+        closed.time_ms,
     )

@@ -1,4 +1,7 @@
-"""Records into rows, on an open transaction: files, and who holds them. Requests are the request log's."""
+"""Write records about files and their holders into the database, inside the caller's transaction.
+
+Records about requests are written by :mod:`~torrentnet.tracker.journal.request_store`.
+"""
 
 from __future__ import annotations
 
@@ -24,63 +27,58 @@ if TYPE_CHECKING:
 
 
 NumberedRecord: TypeAlias = tuple[int, Record]
-"""A record behind its serial."""
+"""Serial number and record."""
 EventValues: TypeAlias = tuple[bytes, int, str, str, str, int]
-"""A row of the table of events, as it goes into the database."""
-# OR FAIL: the whole transaction is rolled back by us, so that SQLite need not prepare to undo the one statement.
-_EVENTS: Final = BulkInsert("INSERT OR FAIL INTO events (info_hash, time_ms, kind, peer, detail, serial)", 6)
-_OF_HOLDERS: Final = HolderAdded, HolderCompleted, HolderRemoved
+"""Values of a row of ``events``."""
+# OR FAIL: the caller rolls the whole transaction back, so SQLite need not prepare to undo this one statement.
+_INSERT_EVENTS: Final = BulkInsert("INSERT OR FAIL INTO events (info_hash, time_ms, kind, peer, detail, serial)", 6)
 MAX_PIECES_TEXT: Final = 1_000
-"""Characters of a list of pieces that are kept; the count behind it always is."""
+"""Longest description of pieces, in characters; the count at its end is always kept."""
 
 
 def coalesce(records: Iterable[NumberedRecord]) -> list[NumberedRecord]:
-    """The same records without those that a later one in the batch makes void."""
+    """Return the records without those that a later one replaces."""
     kept: list[NumberedRecord] = []
     last: dict[HoldingKey, int] = {}
     for numbered in records:
         record = numbered[1]
         if isinstance(record, HoldingChanged):
-            before = last.get(record.place)
+            before = last.get(record.key)
             if before is not None:
                 kept[before] = numbered
                 continue
-            last[record.place] = len(kept)
-        elif isinstance(record, _OF_HOLDERS):
-            last.pop(record.place, None)
+            last[record.key] = len(kept)
+        elif isinstance(record, HolderAdded | HolderCompleted | HolderRemoved):
+            last.pop(record.key, None)
         kept.append(numbered)
     return kept
 
 
 def write_records(database: sqlite3.Connection, records: Iterable[NumberedRecord]) -> None:
-    """Write records that are not about requests, in their order. Raises what sqlite3 raises."""
+    """Write records about files and holders in their order. Raises what sqlite3 raises."""
     events: list[EventValues] = []
     for serial, record in records:
-        _apply(database, serial, record, events)
-    # Nothing else looks at this table, so its rows may come last, all at once.
-    _EVENTS.run(database, events)
+        match record:
+            case FileUpdated():
+                _write_file(database, record)
+            case HoldingChanged():
+                text = record.pieces_text or PieceSet.from_bitfield(record.pieces, record.bitfield).describe()
+                _update(database, record.key, "pieces = ?", _shorten(text))
+            case HolderAdded():
+                _write_holder(database, record)
+                kind = FileEventKind.PUBLISHED if record.complete else FileEventKind.JOINED
+                events.append(_event(serial, record.time_ms, record.key, kind))
+            case HolderCompleted():
+                _update(database, record.key, "complete = 1, pieces = ?", record.pieces_text)
+                events.append(_event(serial, record.time_ms, record.key, FileEventKind.COMPLETED))
+            case HolderRemoved():
+                _update(database, record.key, "state = ?, gone_ms = ?, why = ?", GONE, record.time_ms, record.why)
+                events.append(_event(serial, record.time_ms, record.key, record.kind, record.why))
+    # No other statement reads this table, so its rows may be inserted at the end, all at once.
+    _INSERT_EVENTS.run(database, events)
 
 
-def _apply(
-    database: sqlite3.Connection,
-    serial: int,
-    record: Record,
-    events: list[EventValues],
-) -> None:
-    match record:
-        case FileUpdated():
-            _file_known(database, record)
-        case HolderAdded():
-            _came(database, serial, record, events)
-        case HoldingChanged():
-            _holds(database, record)
-        case HolderCompleted():
-            _completed(database, serial, record, events)
-        case HolderRemoved():
-            _went(database, serial, record, events)
-
-
-def _file_known(database: sqlite3.Connection, record: FileUpdated) -> None:
+def _write_file(database: sqlite3.Connection, record: FileUpdated) -> None:
     database.execute(
         "INSERT INTO files (info_hash, name, size, piece_length, pieces, known_ms) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (info_hash) DO UPDATE SET name = coalesce(excluded.name, name),"
@@ -90,76 +88,44 @@ def _file_known(database: sqlite3.Connection, record: FileUpdated) -> None:
     )
 
 
-def _came(database: sqlite3.Connection, serial: int, record: HolderAdded, events: list[EventValues]) -> None:
-    place = record.place
+def _write_holder(database: sqlite3.Connection, record: HolderAdded) -> None:
+    info_hash, peer, ip, port = record.key
     database.execute(
         "UPDATE holdings SET state = ?, gone_ms = ?, why = 'another peer has its address'"
         " WHERE info_hash = ? AND ip = ? AND port = ? AND peer <> ? AND state <> ?",
-        (GONE, record.time_ms, place.info_hash, place.ip, place.port, place.peer, GONE),
+        (GONE, record.time_ms, info_hash, ip, port, peer, GONE),
     )
-    # A peer that has not been gone in between, only the tracker was, holds it since the earlier moment.
+    # When only the tracker was restarted, and not the peer, the peer keeps its earlier `since_ms`.
     database.execute(
-        "INSERT INTO holdings (info_hash, ip, port, peer, complete, holds, since_ms, state)"
+        "INSERT INTO holdings (info_hash, ip, port, peer, complete, pieces, since_ms, state)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (info_hash, ip, port, peer) DO UPDATE SET complete = excluded.complete, holds = excluded.holds,"
+        " ON CONFLICT (info_hash, ip, port, peer) DO UPDATE SET complete = excluded.complete, pieces = excluded.pieces,"
         " since_ms = CASE WHEN state = 'gone' THEN excluded.since_ms ELSE since_ms END,"
         " state = excluded.state, gone_ms = NULL, why = NULL",
-        (
-            place.info_hash,
-            place.ip,
-            place.port,
-            place.peer,
-            record.complete,
-            record.holds,
-            record.time_ms,
-            ALIVE,
-        ),
+        (info_hash, ip, port, peer, record.complete, record.pieces_text, record.time_ms, ALIVE),
     )
     if record.complete:
         database.execute(
             "UPDATE files SET published_ms = ?, published_by = ?, published_from = ?"
             " WHERE info_hash = ? AND published_ms IS NULL",
-            (record.time_ms, place.peer, f"{place.ip}:{place.port}", place.info_hash),
+            (record.time_ms, peer, f"{ip}:{port}", info_hash),
         )
-    kind = FileEventKind.PUBLISHED if record.complete else FileEventKind.JOINED
-    _event(events, serial, place.info_hash, record.time_ms, kind, place.peer, f"{place.ip}:{place.port}")
 
 
-def _holds(database: sqlite3.Connection, record: HoldingChanged) -> None:
-    text = record.holds or PieceSet.from_bitfield(record.pieces, record.bitfield).describe()
-    _update(database, record.place, "holds = ?", _short(text))
-
-
-def _completed(database: sqlite3.Connection, serial: int, record: HolderCompleted, events: list[EventValues]) -> None:
-    place = record.place
-    _update(database, place, "complete = 1, holds = ?", record.holds)
-    _event(
-        events, serial, place.info_hash, record.time_ms, FileEventKind.COMPLETED, place.peer, f"{place.ip}:{place.port}"
-    )
-
-
-def _went(database: sqlite3.Connection, serial: int, record: HolderRemoved, events: list[EventValues]) -> None:
-    place = record.place
-    _update(database, place, "state = ?, gone_ms = ?, why = ?", GONE, record.time_ms, record.why)
-    _event(events, serial, place.info_hash, record.time_ms, record.kind, place.peer, record.why)
-
-
-def _update(database: sqlite3.Connection, place: HoldingKey, what: str, *values: object) -> None:
+def _update(database: sqlite3.Connection, key: HoldingKey, assignments: str, *values: object) -> None:
     database.execute(
-        f"UPDATE holdings SET {what} WHERE info_hash = ? AND ip = ? AND port = ? AND peer = ?",
-        (*values, place.info_hash, place.ip, place.port, place.peer),
+        f"UPDATE holdings SET {assignments} WHERE info_hash = ? AND ip = ? AND port = ? AND peer = ?",
+        (*values, key.info_hash, key.ip, key.port, key.peer),
     )
 
 
-def _event(
-    events: list[EventValues], serial: int, info_hash: bytes, time_ms: int, kind: FileEventKind, peer: str, detail: str
-) -> None:
-    events.append((info_hash, time_ms, kind.value, peer, detail, serial))
+def _event(serial: int, time_ms: int, key: HoldingKey, kind: FileEventKind, detail: str = "") -> EventValues:
+    return key.info_hash, time_ms, kind.value, key.peer, detail or f"{key.ip}:{key.port}", serial
 
 
-def _short(holds: str) -> str:
-    """``0-4, 9, ... (600 of 11000)``: what is too long loses runs from the middle of its text, never its count."""
-    if len(holds) <= MAX_PIECES_TEXT:
-        return holds
-    runs, _, count = holds.rpartition(" (")
+def _shorten(text: str) -> str:
+    """Cut runs of pieces from the middle, never the count: ``0-4, 9, ... (600 of 11000)``."""
+    if len(text) <= MAX_PIECES_TEXT:
+        return text
+    runs, _, count = text.rpartition(" (")
     return f"{runs[: runs.rindex(', ', 0, MAX_PIECES_TEXT)]}, ... ({count}"

@@ -1,4 +1,4 @@
-"""What the journal is told: one tuple for each thing that happened. Times are milliseconds since the epoch."""
+"""Records of the journal: one tuple for each thing that happened. Times are milliseconds since the epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 
 class FileEventKind(Enum):
-    """What happened to a file; the value is the word in its log."""
+    """What happened to a file; the value is the word in ``file_logs``."""
 
     PUBLISHED = "published"
     JOINED = "joined"
@@ -21,7 +21,7 @@ class FileEventKind(Enum):
 
 
 class RequestState(Enum):
-    """How a row of the request log stands; the value is what the journal keeps."""
+    """State of a request; the value is the word in ``request logs``."""
 
     WAITING = "waiting"
     SUCCEEDED = "succeeded"
@@ -30,17 +30,17 @@ class RequestState(Enum):
 
 
 class HoldingKey(NamedTuple):
-    """One peer in one swarm, as the journal knows it."""
+    """One peer in one swarm."""
 
     info_hash: bytes
     peer: str
-    """The peer's name."""
+    """Name of the peer."""
     ip: str
     port: int
 
 
 class FileUpdated(NamedTuple):
-    """What is known of a file; None where nobody has told yet."""
+    """What is known of a file; None for what no peer has published yet."""
 
     time_ms: int
     info_hash: bytes
@@ -51,47 +51,47 @@ class FileUpdated(NamedTuple):
 
 
 class HolderAdded(NamedTuple):
-    """A peer is in a swarm from now on."""
+    """A peer has joined a swarm."""
 
     time_ms: int
-    place: HoldingKey
+    key: HoldingKey
     complete: bool
-    holds: str
-    """What it has, as a person reads it."""
+    pieces_text: str
+    """Description of what the peer holds."""
 
 
 class HoldingChanged(NamedTuple):
-    """What a peer has changed; of several in a row only the last one matters."""
+    """A peer holds other pieces; of several such records in a row only the last one counts."""
 
-    place: HoldingKey
-    holds: str
-    """As a person reads it; empty where ``bitfield`` says it."""
+    key: HoldingKey
+    pieces_text: str
+    """Description of what the peer holds; empty where ``bitfield`` is given."""
     pieces: int = 0
     """Pieces of the whole file."""
     bitfield: bytes = b""
-    """Its pieces (BEP 3's bitfield), which the journal's own thread puts into words."""
+    """Pieces that the peer holds (BEP 3), described on the journal's thread."""
 
 
 class HolderCompleted(NamedTuple):
-    """A peer has the whole file now."""
+    """A peer has become complete."""
 
     time_ms: int
-    place: HoldingKey
-    holds: str
+    key: HoldingKey
+    pieces_text: str
 
 
 class HolderRemoved(NamedTuple):
-    """A peer is in a swarm no longer."""
+    """A peer is no longer in a swarm."""
 
     time_ms: int
-    place: HoldingKey
+    key: HoldingKey
     kind: FileEventKind
     """LEFT or FORGOTTEN."""
     why: str
 
 
 class RequestOpened(NamedTuple):
-    """A new row of the request log."""
+    """A new request."""
 
     time_ms: int
     number: int
@@ -102,31 +102,31 @@ class RequestOpened(NamedTuple):
     file: str
     info_hash: bytes | None
     holders: tuple[str, ...]
-    """Names of those that had the file whole at that moment, at most as many as the limit says."""
-    total: int
-    """How many had it."""
+    """Names of complete peers at that time, limited in number."""
+    holder_count: int
+    """Number of complete peers at that time."""
 
 
 class RequestUpdated(NamedTuple):
-    """A waiting request that nobody could serve has found holders, or waits again after it had been given up."""
+    """A request without holders has found some, or an abandoned request is open again."""
 
     number: int
     info_hash: bytes | None
     holders: tuple[str, ...] | None
-    """None leaves the row's own."""
-    total: int
+    """None keeps the previous holders and their number."""
+    holder_count: int
 
 
 class RequestClosed(NamedTuple):
-    """A row's outcome."""
+    """The outcome of a request."""
 
     time_ms: int
     number: int
     peer: str
     info_hash: bytes | None
-    result: RequestState
+    state: RequestState
     sources: tuple[tuple[str, int], ...]
-    """Names of those that pieces came from, and how many pieces."""
+    """Names of the peers that pieces came from, and the number of pieces."""
     transferred: int
     """Bytes."""
     elapsed_ms: int

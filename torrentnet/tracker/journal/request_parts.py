@@ -1,8 +1,8 @@
-"""The request log as it lies in the database: parts, each with what a moment did to some neighbouring requests.
+"""The stored form of the request log: parts, each with what one transaction did to neighbouring requests.
 
-A part says that requests began, that some saw holders, that some ended. It is appended, never changed; what has become
-of a request is found by going through the parts of its block. So a look-up or an outcome costs the journal some values
-in columns, and not a row with its places in three indexes.
+A part lists requests that were opened, updated and closed. Parts are appended and never changed; the state of a
+request is found by replaying the parts of its block. A look-up or an outcome thus costs the journal a few values in
+columns instead of a row with entries in three indexes.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torrentnet.tracker.journal.columns import (
     REPEATED_TEXTS,
     TEXTS,
     Column,
+    decode_columns,
+    encode_columns,
     join_sized,
     number_column,
-    pack_columns,
-    read_columns,
     split_sized,
 )
 from torrentnet.tracker.journal.records import RequestState
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BLOCK_BITS: Final = 9
-"""A block is 512 requests with neighbouring numbers: so many are read to show one of them, and go at once."""
+"""A block is 512 requests with neighbouring numbers: the unit of reading and of deleting."""
 
 
 class OpenedEntry(NamedTuple):
-    """A request. ``serial`` numbers all that the journal was told, in the order in which it happened."""
+    """A new request. ``serial`` numbers all records of the journal in the order of their events."""
 
     serial: int
     time_ms: int
@@ -45,31 +45,31 @@ class OpenedEntry(NamedTuple):
     file: str
     info_hash: bytes | None
     holders: str
-    """JSON, or the number that the table of lists has it under (:mod:`~torrentnet.tracker.journal.holder_lists`)."""
-    total: int
+    """JSON, or a number that refers to a shared list (:mod:`~torrentnet.tracker.journal.holder_lists`)."""
+    holder_count: int
 
 
 class UpdatedEntry(NamedTuple):
-    """A request waits, again perhaps; ``holders`` (JSON) is None where it keeps its own."""
+    """A request waits, perhaps again; ``holders`` (JSON) is None when they have not changed."""
 
     serial: int
     number: int
     info_hash: bytes | None
     holders: str | None
-    total: int
+    holder_count: int
 
 
 class ClosedEntry(NamedTuple):
-    """An outcome."""
+    """The outcome of a request."""
 
     serial: int
     time_ms: int
     number: int
     peer: str
     info_hash: bytes | None
-    result: RequestState
+    state: RequestState
     sources: str
-    """JSON: names, and the pieces that came from each."""
+    """JSON: names, and the number of pieces from each."""
     transferred: int
     elapsed_ms: int
     reason: str
@@ -79,71 +79,71 @@ RequestEntry: TypeAlias = OpenedEntry | UpdatedEntry | ClosedEntry
 
 
 class RequestPart(NamedTuple):
-    """Entries by their kind."""
+    """Entries by their type."""
 
-    began: list[OpenedEntry]
-    saw: list[UpdatedEntry]
-    ended: list[ClosedEntry]
+    opened: list[OpenedEntry]
+    updated: list[UpdatedEntry]
+    closed: list[ClosedEntry]
 
     def in_order(self) -> list[RequestEntry]:
-        """All of them, as it happened."""
-        return sorted((*self.began, *self.saw, *self.ended), key=itemgetter(0))
+        """Return all entries in the order of their serial numbers."""
+        return sorted((*self.opened, *self.updated, *self.closed), key=itemgetter(0))
 
 
-_RESULTS: Final = tuple(RequestState)
+_STATES: Final = tuple(RequestState)
 _SUCCEEDED: Final = RequestState.SUCCEEDED
-_SUCCEEDED_CODE: Final = _RESULTS.index(_SUCCEEDED)
+_SUCCEEDED_CODE: Final = _STATES.index(_SUCCEEDED)
 
 
-def _pack_results(results: Sequence[RequestState]) -> bytes:
-    # Nearly all are of this kind, and an enumeration's hash takes long.
-    return bytes([_SUCCEEDED_CODE if result is _SUCCEEDED else _RESULTS.index(result) for result in results])
+def _encode_states(states: Sequence[RequestState]) -> bytes:
+    # Nearly all requests succeed, and hashing a member of an enumeration is slow.
+    return bytes([_SUCCEEDED_CODE if state is _SUCCEEDED else _STATES.index(state) for state in states])
 
 
 _SERIAL: Final = number_column("Q")
 _TIME: Final = number_column("q")
 _SHORT: Final = number_column("I")
 _LONG: Final = number_column("Q")
-_OUTCOME: Final = Column(_pack_results, lambda raw, _count: [_RESULTS[code] for code in raw])
-_BEGAN: Final = (
+_STATE: Final = Column(_encode_states, lambda raw, _count: [_STATES[code] for code in raw])
+_OPENED: Final = (
     _SERIAL, _TIME, _SHORT, TEXTS, TEXTS, number_column("H"), IDS, REPEATED_TEXTS, REPEATED_IDS, REPEATED_TEXTS, _SHORT,
 )  # fmt: skip
-_ENDED: Final = (
-    _SERIAL, _TIME, _SHORT, TEXTS, REPEATED_IDS, _OUTCOME, REPEATED_TEXTS, _LONG, _LONG, REPEATED_TEXTS,
+_CLOSED: Final = (
+    _SERIAL, _TIME, _SHORT, TEXTS, REPEATED_IDS, _STATE, REPEATED_TEXTS, _LONG, _LONG, REPEATED_TEXTS,
 )  # fmt: skip
 
 
 def pack_part(
-    began: Sequence[Sequence[object]], saw: Sequence[UpdatedEntry], ended: Sequence[Sequence[object]]
+    opened: Sequence[Sequence[object]], updated: Sequence[UpdatedEntry], closed: Sequence[Sequence[object]]
 ) -> bytes:
-    """The bytes of a part, of the columns of :class:`OpenedEntry` and of :class:`ClosedEntry` (none where there is
-    no entry).
+    """Return the bytes of a part; ``opened`` and ``closed`` are columns, or empty when there is no entry.
 
-    Raises ValueError or OverflowError where a value is not of its kind.
+    Raises ValueError or OverflowError when a value is not of its column's type.
     """
-    counts = _SHORT.pack((len(began[0]) if began else 0, len(ended[0]) if ended else 0))
-    seen = json.dumps([_to_json(one) for one in saw]).encode() if saw else b""
-    return join_sized((counts, pack_columns(_BEGAN, began), seen, pack_columns(_ENDED, ended)))
+    counts = _SHORT.encode((len(opened[0]) if opened else 0, len(closed[0]) if closed else 0))
+    updates = json.dumps([_to_json(entry) for entry in updated]).encode() if updated else b""
+    return join_sized((counts, encode_columns(_OPENED, opened), updates, encode_columns(_CLOSED, closed)))
 
 
 def unpack_part(raw: bytes) -> RequestPart:
-    """Read a part. Raises ValueError where the bytes are none."""
+    """Parse a part. Raises ValueError when the bytes are not one."""
     try:
-        counts, began, saw, ended = split_sized(raw, 4)
-        began_count, ended_count = _SHORT.read(counts, 2)
+        counts, opened, updates, closed = split_sized(raw, 4)
+        opened_count, closed_count = _SHORT.decode(counts, 2)
         return RequestPart(
-            list(map(OpenedEntry._make, zip(*read_columns(_BEGAN, began, began_count), strict=True))),
-            [_from_json(one) for one in json.loads(saw)] if saw else [],
-            list(map(ClosedEntry._make, zip(*read_columns(_ENDED, ended, ended_count), strict=True))),
+            list(map(OpenedEntry._make, zip(*decode_columns(_OPENED, opened, opened_count), strict=True))),
+            [_from_json(values) for values in json.loads(updates)] if updates else [],
+            list(map(ClosedEntry._make, zip(*decode_columns(_CLOSED, closed, closed_count), strict=True))),
         )
     except (IndexError, TypeError) as error:
-        raise ValueError(f"no part of the request log: {error}") from None
+        raise ValueError(f"not a part of the request log: {error}") from None
 
 
-def _to_json(saw: UpdatedEntry) -> list[object]:
-    return [saw.serial, saw.number, None if saw.info_hash is None else saw.info_hash.hex(), saw.holders, saw.total]
+def _to_json(entry: UpdatedEntry) -> list[object]:
+    serial, number, info_hash, holders, holder_count = entry
+    return [serial, number, None if info_hash is None else info_hash.hex(), holders, holder_count]
 
 
 def _from_json(values: list[Any]) -> UpdatedEntry:
-    serial, number, info_hash, holders, total = values
-    return UpdatedEntry(serial, number, None if info_hash is None else bytes.fromhex(info_hash), holders, total)
+    serial, number, info_hash, holders, holder_count = values
+    return UpdatedEntry(serial, number, None if info_hash is None else bytes.fromhex(info_hash), holders, holder_count)

@@ -1,7 +1,7 @@
-"""The request log's table: parts are added, and when a block of requests is old it goes as a whole.
+"""The request log in the database: parts are appended, and an old block of requests is deleted as a whole.
 
-Requests that wait are never let go of, so an old block keeps those alone. Which blocks have some is a table of its own:
-a tracker that starts again reads no others.
+Waiting requests are never deleted, so an old block is reduced to those. The blocks that have some are listed in a table
+of their own: a tracker that starts reads no others.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from torrentnet.tracker.journal import holder_lists
-from torrentnet.tracker.journal.holder_lists import HolderLists, names_json
+from torrentnet.tracker.journal.holder_lists import HolderLists, find_list, names_json, prune_lists
 from torrentnet.tracker.journal.records import RequestClosed, RequestOpened, RequestUpdated
 from torrentnet.tracker.journal.request_parts import BLOCK_BITS, RequestPart, UpdatedEntry, pack_part, unpack_part
 from torrentnet.tracker.journal.request_replay import SELECT_PARTS, read_block, replay
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from torrentnet.tracker.journal.request_replay import LoggedRequest
 
 MAX_PARTS: Final = 8
-"""Parts of a full block above which they become one: a log that grows slowly has a part for each record."""
+"""Parts of a full block above which they are merged: a log that grows slowly has one part per record."""
 NAME_DELIMITER: Final = "\n"
-"""Stands before and behind each name in the column that is searched for one."""
+"""Encloses each name in the column that is searched for one."""
 _NO_SOURCES: Final = "[]"
 
 
@@ -35,36 +34,36 @@ class _BlockChanges:
     """What a transaction does to one block."""
 
     def __init__(self) -> None:
-        self.began: list[RequestOpened] = []
-        self.began_at: list[int] = []
-        self.saw: list[UpdatedEntry] = []
-        self.ended: list[RequestClosed] = []
-        self.ended_at: list[int] = []
+        self.opened: list[RequestOpened] = []
+        self.opened_serials: list[int] = []
+        self.updated: list[UpdatedEntry] = []
+        self.closed: list[RequestClosed] = []
+        self.closed_serials: list[int] = []
 
 
 class RequestStore:
-    """Writes into ``database``, which has the tables, in the caller's transactions.
+    """Writes the request log into ``database``, in the caller's transactions.
 
-    Raises what sqlite3 raises, and ValueError or OverflowError for a record that cannot be kept; then the caller rolls
-    back and calls :meth:`forget`.
+    Raises what sqlite3 raises, and ValueError or OverflowError for a record that cannot be stored; then the caller
+    rolls back and calls :meth:`reload`.
     """
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._lists = HolderLists()
         self._waiting: dict[int, set[int]] = {}
-        self._parts: dict[int, int] = {}
+        self._part_counts: dict[int, int] = {}
         self._kept_from = 0
-        self._disturbed: set[int] = set()
-        self._newest = self._last = 0
-        self.forget()
+        self._changed_old_blocks: set[int] = set()
+        self._newest = self._last_serial = 0
+        self.reload()
 
-    def forget(self) -> None:
-        """What was written last is not there: learn anew how the tables stand."""
+    def reload(self) -> None:
+        """Read the state of the tables again: what was written last is not there."""
         database = self._database
-        self._lists.forget()
+        self._lists.reset()
         self._waiting = {
-            block: {row.began.number for row in read_block(database, block) if row.ended is None}
+            block: {request.opened.number for request in read_block(database, block) if request.closed is None}
             for (block,) in database.execute("SELECT block FROM waiting_blocks").fetchall()
         }
         first, newest = database.execute(
@@ -73,12 +72,12 @@ class RequestStore:
         self._kept_from = first or 0
         self._newest = 0
         if newest is not None:
-            numbers = (row.began.number for row in read_block(database, newest))
+            numbers = (request.opened.number for request in read_block(database, newest))
             self._newest = max(numbers, default=newest << BLOCK_BITS)
-        last = database.execute("SELECT last FROM request_parts ORDER BY id DESC LIMIT 1").fetchone()
-        self._last = last[0] if last else 0
-        self._disturbed.clear()
-        self._parts = dict(
+        last = database.execute("SELECT last_serial FROM request_parts ORDER BY id DESC LIMIT 1").fetchone()
+        self._last_serial = last[0] if last else 0
+        self._changed_old_blocks.clear()
+        self._part_counts = dict(
             database.execute(
                 "SELECT block, count(*) FROM request_parts GROUP BY block HAVING count(*) > ?", (MAX_PARTS,)
             ).fetchall()
@@ -86,147 +85,148 @@ class RequestStore:
 
     @property
     def newest(self) -> int:
-        """The highest number that a request has had, 0 when there was none."""
+        """Highest number of a request so far, 0 when there was none."""
         return self._newest
 
     @property
-    def last(self) -> int:
-        """The highest serial that has been written, or higher."""
-        return self._last
+    def last_serial(self) -> int:
+        """Upper bound of the serial numbers that have been written."""
+        return self._last_serial
 
-    def waiting(self, most: int) -> list[LoggedRequest]:
-        """The last ``most`` requests that have no outcome, oldest first."""
+    def waiting(self, limit: int) -> list[LoggedRequest]:
+        """Return the last ``limit`` requests without an outcome, oldest first."""
         found: list[LoggedRequest] = []
         for block in sorted(self._waiting, reverse=True):
-            if len(found) >= most:
+            if len(found) >= limit:
                 break
-            found += [row for row in reversed(read_block(self._database, block)) if row.ended is None]
-        return found[most - 1 :: -1] if len(found) > most else found[::-1]
+            found += [request for request in reversed(read_block(self._database, block)) if request.closed is None]
+        return found[limit - 1 :: -1] if len(found) > limit else found[::-1]
 
     def write(self, numbered: Sequence[tuple[int, Record]]) -> list[tuple[int, Record]]:
-        """Write those records that are about requests, each behind its serial, in their order; gives the others."""
-        self._last = numbered[-1][0]
+        """Write the records about requests, given with their serial numbers in order. Return the other records."""
+        self._last_serial = numbered[-1][0]
         blocks: defaultdict[int, _BlockChanges] = defaultdict(_BlockChanges)
         others: list[tuple[int, Record]] = []
         for numbered_record in numbered:
             serial, record = numbered_record
             if isinstance(record, RequestClosed):
-                entries = blocks[record[1] >> BLOCK_BITS]
-                entries.ended_at.append(serial)
-                entries.ended.append(record)
+                changes = blocks[record[1] >> BLOCK_BITS]
+                changes.closed_serials.append(serial)
+                changes.closed.append(record)
             elif isinstance(record, RequestOpened):
-                entries = blocks[record[1] >> BLOCK_BITS]
-                entries.began_at.append(serial)
-                entries.began.append(record)
+                changes = blocks[record[1] >> BLOCK_BITS]
+                changes.opened_serials.append(serial)
+                changes.opened.append(record)
             elif isinstance(record, RequestUpdated):
                 holders = None if record.holders is None else names_json(record.holders)
-                saw = UpdatedEntry(serial, record.number, record.info_hash, holders, record.total)
-                blocks[record.number >> BLOCK_BITS].saw.append(saw)
+                entry = UpdatedEntry(serial, record.number, record.info_hash, holders, record.holder_count)
+                blocks[record.number >> BLOCK_BITS].updated.append(entry)
             else:
                 others.append(numbered_record)
-        for block, entries in blocks.items():
-            self._add(block, entries)
+        for block, changes in blocks.items():
+            self._write_block(block, changes)
         self._lists.write(self._database)
         return others
 
     def prune(self, keep: int) -> None:
-        """Let go of the blocks whose requests are none of the last ``keep``, but for those that wait."""
+        """Delete the blocks that have none of the last ``keep`` requests, except for waiting requests."""
         keep_from = max(self._kept_from, (self._newest - keep + 1) >> BLOCK_BITS)
-        for block in (*sorted(self._disturbed), *range(self._kept_from, keep_from)):
-            self._let_go(block)
-        self._disturbed.clear()
+        for block in (*sorted(self._changed_old_blocks), *range(self._kept_from, keep_from)):
+            self._reduce(block)
+        self._changed_old_blocks.clear()
         self._kept_from = keep_from
-        holder_lists.prune_lists(self._database, keep_from << BLOCK_BITS)
-        full = self._newest >> BLOCK_BITS
-        for block, parts in list(self._parts.items()):
-            if block < full and not self._waiting.get(block):
+        prune_lists(self._database, keep_from << BLOCK_BITS)
+        first_unfinished = self._newest >> BLOCK_BITS
+        for block, parts in list(self._part_counts.items()):
+            if block < first_unfinished and not self._waiting.get(block):
                 if parts > MAX_PARTS:
-                    self._put_together(block)
-                del self._parts[block]
+                    self._merge(block)
+                del self._part_counts[block]
 
-    def _add(self, block: int, entries: _BlockChanges) -> None:
-        began: list[Sequence[Any]] = []
-        ended: list[Sequence[Any]] = []
+    def _write_block(self, block: int, changes: _BlockChanges) -> None:
+        opened: list[Sequence[Any]] = []
+        closed: list[Sequence[Any]] = []
         files: set[str] = set()
         hashes: set[bytes | None] = set()
         waiting = self._waiting.setdefault(block, set())
-        waited = bool(waiting)
-        if entries.began:
-            columns: list[Sequence[Any]] = list(zip(*entries.began, strict=True))
+        had_waiting = bool(waiting)
+        if changes.opened:
+            columns: list[Sequence[Any]] = list(zip(*changes.opened, strict=True))
             _, numbers, _, _, _, _, names, info_hashes, holders, _ = columns
-            columns[8] = list(map(self._lists.in_row, holders, numbers))
-            began = [entries.began_at, *columns]
+            columns[8] = list(map(self._lists.cell, holders, numbers))
+            opened = [changes.opened_serials, *columns]
             files.update(names)
             hashes.update(info_hashes)
             waiting.update(numbers)
             self._newest = max(self._newest, *numbers)
-        if entries.ended:
-            ended = [entries.ended_at, *zip(*entries.ended, strict=True)]
-            _, _, numbers, _, info_hashes, _, sources, _, _, _ = ended
-            ended[6] = [json.dumps(some, ensure_ascii=False) if some else _NO_SOURCES for some in sources]
+        if changes.closed:
+            closed = [changes.closed_serials, *zip(*changes.closed, strict=True)]
+            _, _, numbers, _, info_hashes, _, sources, _, _, _ = closed
+            closed[6] = [json.dumps(some, ensure_ascii=False) if some else _NO_SOURCES for some in sources]
             hashes.update(info_hashes)
             waiting.difference_update(numbers)
-        self._insert(block, pack_part(began, entries.saw, ended), len(entries.began), 1, files, hashes)
-        if entries.saw:
-            # Those may be open again, or have ended again, or be none that is known.
+        self._insert(block, pack_part(opened, changes.updated, closed), len(changes.opened), files, hashes)
+        if changes.updated:
+            # Those requests may be open again, or closed again, or unknown.
             waiting.clear()
-            waiting.update(row.began.number for row in read_block(self._database, block) if row.ended is None)
+            waiting.update(
+                request.opened.number for request in read_block(self._database, block) if request.closed is None
+            )
         if block < self._kept_from:
-            self._disturbed.add(block)
-        self._note_waiting(block, waited)
+            self._changed_old_blocks.add(block)
+        self._note_waiting(block, had_waiting)
 
     def _insert(
-        self, block: int, data: bytes, began: int, told: int, files: Iterable[str], hashes: Iterable[bytes | None]
+        self, block: int, data: bytes, opened: int, files: Iterable[str], hashes: Iterable[bytes | None]
     ) -> None:
         names = "".join(f"{NAME_DELIMITER}{name}{NAME_DELIMITER}" for name in files)
         joined = b"".join(info_hash for info_hash in hashes if info_hash is not None)
         self._database.execute(
-            "INSERT INTO request_parts (block, began, told, last, files, hashes, data) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (block, began, told, self._last, names, joined, data),
+            "INSERT INTO request_parts (block, opened, last_serial, files, hashes, data) VALUES (?, ?, ?, ?, ?, ?)",
+            (block, opened, self._last_serial, names, joined, data),
         )
-        self._parts[block] = self._parts.get(block, 0) + 1
+        self._part_counts[block] = self._part_counts.get(block, 0) + 1
 
-    def _note_waiting(self, block: int, waited: bool) -> None:
-        waits = bool(self._waiting[block])
-        if waits and not waited:
+    def _note_waiting(self, block: int, had_waiting: bool) -> None:
+        has_waiting = bool(self._waiting[block])
+        if has_waiting and not had_waiting:
             self._database.execute("INSERT OR REPLACE INTO waiting_blocks (block) VALUES (?)", (block,))
-        elif waited and not waits:
+        elif had_waiting and not has_waiting:
             self._database.execute("DELETE FROM waiting_blocks WHERE block = ?", (block,))
-        if not waits:
+        if not has_waiting:
             del self._waiting[block]
 
-    def _let_go(self, block: int) -> None:
-        """Of an old block only those requests stay that wait, with the lists of holders that may go now."""
-        waiting = self._waiting.get(block)
-        told, parts = self._read(block) if waiting else (1, [])
+    def _reduce(self, block: int) -> None:
+        """Delete all but the waiting requests of an old block; those keep their lists of holders, which may go now."""
+        parts = self._read(block) if self._waiting.get(block) else []
         self._delete(block)
-        if not waiting:
+        if not parts:
             return
-        rows = [
-            row.began._replace(
-                info_hash=row.info_hash, holders=holder_lists.find_list(self._database, row.holders), total=row.total
+        opened = [
+            request.opened._replace(
+                info_hash=request.info_hash,
+                holders=find_list(self._database, request.holders),
+                holder_count=request.holder_count,
             )
-            for row in replay(parts)
-            if row.ended is None
+            for request in replay(parts)
+            if request.closed is None
         ]
-        self._replace(block, told, RequestPart(rows, [], []))
+        self._insert_part(block, RequestPart(opened, [], []))
 
-    def _put_together(self, block: int) -> None:
-        told, parts = self._read(block)
-        began, saw, ended = (list(chain.from_iterable(some)) for some in zip(*parts, strict=True))
+    def _merge(self, block: int) -> None:
+        parts = self._read(block)
         self._delete(block)
-        self._replace(block, told, RequestPart(began, saw, ended))
+        self._insert_part(block, RequestPart(*(list(chain.from_iterable(some)) for some in zip(*parts, strict=True))))
 
-    def _replace(self, block: int, told: int, part: RequestPart) -> None:
-        began, ended = list(zip(*part.began, strict=True)), list(zip(*part.ended, strict=True))
-        files = {one.file for one in part.began}
-        hashes = {one.info_hash for one in part.began} | {one.info_hash for one in part.ended}
-        self._insert(block, pack_part(began, part.saw, ended), len(part.began), told, files, hashes)
+    def _insert_part(self, block: int, part: RequestPart) -> None:
+        opened, closed = list(zip(*part.opened, strict=True)), list(zip(*part.closed, strict=True))
+        files = {entry.file for entry in part.opened}
+        hashes = {entry.info_hash for entry in part.opened} | {entry.info_hash for entry in part.closed}
+        self._insert(block, pack_part(opened, part.updated, closed), len(part.opened), files, hashes)
 
-    def _read(self, block: int) -> tuple[int, list[RequestPart]]:
-        found = self._database.execute(SELECT_PARTS, (block,)).fetchall()
-        return min((told for told, _ in found), default=1), [unpack_part(data) for _, data in found]
+    def _read(self, block: int) -> list[RequestPart]:
+        return [unpack_part(data) for (data,) in self._database.execute(SELECT_PARTS, (block,)).fetchall()]
 
     def _delete(self, block: int) -> None:
         self._database.execute("DELETE FROM request_parts WHERE block = ?", (block,))
-        self._parts.pop(block, None)
+        self._part_counts.pop(block, None)

@@ -1,138 +1,150 @@
-"""The rows of the request log that are not written in stone yet: who asked, and whether it is still heard of."""
+"""The requests that wait for their outcome: who sent each, and whether that peer is still heard.
+
+A request is opened by a look-up and closed by an outcome. Until then its row in the request log may still change.
+"""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.refusals import RefusalError, RefusalReason
-from torrentnet.tracker.swarms.expiry_queue import ExpiryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torrentnet.tracker.journal.records import RequestOpened
     from torrentnet.tracker.swarms.swarm import Swarm
 
-MAX_REQUEST_NUMBER = 0xFFFFFFFF
+MAX_REQUEST_NUMBER: Final = 0xFFFFFFFF
 """Requests are numbered from 1 in 32 bits (docs/protocol.md)."""
 
-_MAX_REPEATS = 8
-"""Last look-ups of a row whose repeats are known as such when it is closed."""
+_MAX_REPEATS: Final = 8
+"""Look-ups per request whose late repeats are recognized after the request is closed."""
+_SLACK: Final = 64
 
 
 class Requester:
-    """A peer with open requests; its deadline is that of all of them. Nearly all have one."""
+    """A peer with open requests, nearly always one. All of them share the peer's deadline."""
 
-    __slots__ = ("more", "row", "seen")
+    __slots__ = ("first", "last_seen", "others")
 
-    def __init__(self, seen: float) -> None:
-        self.seen = seen
-        self.row: OpenRequest | None = None
-        self.more: dict[int, OpenRequest] | None = None
-        """Those besides ``row``, by number."""
+    def __init__(self, now: float) -> None:
+        self.last_seen = now
+        self.first: OpenRequest | None = None
+        """None when no request is open."""
+        self.others: dict[int, OpenRequest] | None = None
+        """Open requests besides ``first``, by number."""
 
-    def rows(self) -> list[OpenRequest]:
-        """All of them."""
-        return [*(() if self.row is None else (self.row,)), *(self.more or {}).values()]
+    def requests(self) -> list[OpenRequest]:
+        """Return all open requests of the peer."""
+        return [*(() if self.first is None else (self.first,)), *(self.others or {}).values()]
 
-    def add(self, row: OpenRequest) -> None:
-        """One more."""
-        if self.more is None:
-            self.more = {row.number: row}
+    def add(self, request: OpenRequest) -> None:
+        """Add a request to those after the first."""
+        if self.others is None:
+            self.others = {request.number: request}
         else:
-            self.more[row.number] = row
+            self.others[request.number] = request
 
-    def remove(self, row: OpenRequest) -> None:
-        """One less."""
-        if self.row is not row:
-            assert self.more is not None
-            del self.more[row.number]
+    def remove(self, request: OpenRequest) -> None:
+        """Remove a request; the oldest of the others becomes the first."""
+        if self.first is not request:
+            assert self.others is not None
+            del self.others[request.number]
         else:
-            # The next one in their order.
-            self.row = self.more.pop(next(iter(self.more))) if self.more else None
+            self.first = self.others.pop(next(iter(self.others))) if self.others else None
 
 
 class LastAnswer(NamedTuple):
-    """What a look-up of a row was told, in case that the same is asked again and nothing has changed."""
+    """The last answer to a look-up of a request, valid while the look-up and the swarm's version are the same."""
 
     ip: int
-    """The requester's address as a number."""
+    """Address of the requester as a number."""
     swarm: Swarm
-    moment: object
-    """The swarm's, then."""
-    asked: bytes
-    """The look-up, from behind its transaction id on."""
+    version: object
+    """Version of the swarm at that time."""
+    lookup: bytes
+    """The look-up without connection id, action and transaction id."""
     tail: bytes
-    """The answer, from behind the request's number on."""
+    """The answer behind the request's number."""
 
 
 @dataclass(slots=True, eq=False)
 class OpenRequest:
-    """One request for a file."""
+    """One request for a file: a row of the request log."""
 
     number: int
-    asker: Requester
+    requester: Requester
     ip: str
     port: int
     peer_id: bytes
     peer: str
-    """The requester's name."""
+    """Name of the requester."""
     file: str
     info_hash: bytes | None
-    """None while the name stands for nothing."""
-    holders: int
-    """How many had the file whole, at the moment that the row lists them from."""
-    told: str = ""
-    """What lines of the log say of peer and file, where that was put together already."""
-    inherited: bool = False
-    """Open since an earlier life of the tracker, and not looked up since."""
-    again: LastAnswer | None = None
-    repeatable: list[int] | None = None
-    """Transaction ids of its last look-ups under its number."""
+    """None while no swarm has this name."""
+    holder_count: int
+    """Number of complete peers when the request found its first holders."""
+    log_fields: str = ""
+    """Fields ``peer`` and ``file`` of the log's lines, if already formatted."""
+    restored: bool = False
+    """Opened by an earlier process of the tracker, and not looked up since."""
+    last_answer: LastAnswer | None = None
+    transactions: list[int] | None = None
+    """Transaction ids of the last look-ups under the request's number."""
 
-    def note(self, transaction_id: int) -> None:
-        """A look-up has gone on with it."""
-        if self.repeatable is None:
-            self.repeatable = [transaction_id]
+    def note_transaction(self, transaction_id: int) -> None:
+        """Remember the transaction id of a look-up under the request's number."""
+        if self.transactions is None:
+            self.transactions = [transaction_id]
             return
-        self.repeatable.append(transaction_id)
-        if len(self.repeatable) > 2 * _MAX_REPEATS:
-            del self.repeatable[:-_MAX_REPEATS]
+        self.transactions.append(transaction_id)
+        if len(self.transactions) > 2 * _MAX_REPEATS:
+            del self.transactions[:-_MAX_REPEATS]
 
 
 class OpenRequests:
-    """Open rows, and the last closed ones. ``timeout`` is the silence in seconds after which a requester is lost."""
+    """Open requests, and the last abandoned ones.
+
+    A request is *abandoned* when it ends without an outcome from its requester. A requester expires after ``timeout``
+    seconds of silence, and its requests with it.
+    """
 
     def __init__(self, timeout: float, first_number: int = 1, limits: Limits | None = None) -> None:
         self.timeout = timeout
         self.limits = limits or Limits()
-        self._next = first_number
-        self.askers: dict[tuple[str, bytes], Requester] = {}
-        """Those who have a request open, by address and peer id; it is the same dictionary as long as this lives."""
-        self.open_rows: dict[int, OpenRequest] = {}
-        """By number; it is the same dictionary as long as this lives."""
-        self._per_ip: dict[str, int] = {}
-        self._given_up: OrderedDict[int, OpenRequest] = OrderedDict()
-        self._repeatable: OrderedDict[tuple[int, int], str] = OrderedDict()
-        self._late: ExpiryQueue[Requester] = ExpiryQueue(self._due)
+        self._next_number = first_number
+        self.requesters: dict[tuple[str, bytes], Requester] = {}
+        """Peers with an open request, by address and peer id; the same dictionary for this object's whole life."""
+        self.by_number: dict[int, OpenRequest] = {}
+        """Open requests; the same dictionary for this object's whole life."""
+        self._count_by_ip: dict[str, int] = {}
+        self._abandoned: OrderedDict[int, OpenRequest] = OrderedDict()
+        self._closed_transactions: OrderedDict[tuple[int, int], str] = OrderedDict()
+        # The expiry queue, a heap. Entries are not moved when a peer is heard, but corrected when they come up.
+        self._expiry_queue: list[tuple[float, int, Requester]] = []
+        self._serial = itertools.count()
+        self._stale = 0
 
     def __len__(self) -> int:
-        return len(self.open_rows)
+        return len(self.by_number)
 
     @property
-    def next_expiry(self) -> float:
-        """No requester is lost before this moment."""
-        return self._late.next
+    def next_deadline(self) -> float:
+        """No requester expires before this time; infinity when there is none."""
+        return self._expiry_queue[0][0] if self._expiry_queue else math.inf
 
-    def heard(self, ip: str, peer_id: bytes, now: float) -> bool:
-        """A peer has said something, whatever it was. Gives whether it has a request open."""
-        asker = self.askers.get((ip, peer_id))
-        if asker is None:
+    def mark_seen(self, ip: str, peer_id: bytes, now: float) -> bool:
+        """Record that a peer sent a datagram. Return whether it has an open request."""
+        requester = self.requesters.get((ip, peer_id))
+        if requester is None:
             return False
-        asker.seen = now
+        requester.last_seen = now
         return True
 
     def open(
@@ -143,172 +155,191 @@ class OpenRequests:
         peer: str,
         file: str,
         info_hash: bytes | None,
-        holders: int,
+        holder_count: int,
         now: float,
-        told: str = "",
+        log_fields: str = "",
     ) -> OpenRequest:
-        """Begin a row. Raises :class:`RefusalError` when too many wait."""
-        if len(self.open_rows) >= self.limits.open_requests:
+        """Open a request. Raises :class:`RefusalError` when too many are open."""
+        if len(self.by_number) >= self.limits.open_requests:
             raise RefusalError(
-                RefusalReason.LIMIT, f"the tracker is full: {len(self.open_rows)} requests wait for their outcome"
+                RefusalReason.LIMIT, f"the tracker is full: {len(self.by_number)} requests wait for their outcome"
             )
-        waiting = self._per_ip.get(ip, 0)
+        waiting = self._count_by_ip.get(ip, 0)
         if waiting >= self.limits.open_requests_per_ip:
             raise RefusalError(
                 RefusalReason.LIMIT, f"the tracker is full: {waiting} requests from {ip} wait for their outcome"
             )
-        number = self._next
-        self._next = number % MAX_REQUEST_NUMBER + 1
-        # What _asker() and _wait() do, without the calls.
+        number = self._next_number
+        self._next_number = number % MAX_REQUEST_NUMBER + 1
+        # The same as _requester() and _add(), without the calls: every new look-up passes here.
         key = ip, peer_id
-        asker = self.askers.get(key)
-        if asker is None:
-            asker = self.askers[key] = Requester(now)
-            row = OpenRequest(number, asker, ip, port, peer_id, peer, file, info_hash, holders, told)
-            asker.row = row
-            self._late.add(asker, now + self.timeout)
+        requester = self.requesters.get(key)
+        if requester is None:
+            requester = self.requesters[key] = Requester(now)
+            request = OpenRequest(number, requester, ip, port, peer_id, peer, file, info_hash, holder_count, log_fields)
+            requester.first = request
+            heapq.heappush(self._expiry_queue, (now + self.timeout, next(self._serial), requester))
         else:
-            asker.seen = now
-            row = OpenRequest(number, asker, ip, port, peer_id, peer, file, info_hash, holders, told)
-            asker.add(row)
-        self.open_rows[number] = row
-        self._per_ip[ip] = waiting + 1
-        return row
+            requester.last_seen = now
+            request = OpenRequest(number, requester, ip, port, peer_id, peer, file, info_hash, holder_count, log_fields)
+            requester.add(request)
+        self.by_number[number] = request
+        self._count_by_ip[ip] = waiting + 1
+        return request
 
-    def load(self, record: RequestOpened, now: float) -> None:
-        """A row that an earlier life of the tracker left open; its requester has the time-out to be heard of."""
-        asker = self._asker(record.ip, record.peer_id, now)
-        _, number, peer, ip, port, peer_id, file, info_hash, _, total = record
-        self._wait(OpenRequest(number, asker, ip, port, peer_id, peer, file, info_hash, total, inherited=True))
+    def restore(
+        self,
+        number: int,
+        ip: str,
+        port: int,
+        peer_id: bytes,
+        peer: str,
+        file: str,
+        info_hash: bytes | None,
+        holder_count: int,
+        now: float,
+    ) -> None:
+        """Add a request that an earlier process left open; its requester has one time-out to be heard."""
+        requester = self._requester(ip, peer_id, now)
+        self._add(OpenRequest(number, requester, ip, port, peer_id, peer, file, info_hash, holder_count, restored=True))
 
-    def own(self, number: int, ip: str, peer_id: bytes, file: str) -> OpenRequest | None:
-        """The requester's own open row of that number, if that is for this file."""
-        row = self.open_rows.get(number)
-        if row is None or not _owns(row, ip, peer_id) or row.file != file:
+    def find_own(self, number: int, ip: str, peer_id: bytes, file: str) -> OpenRequest | None:
+        """Return the open request of that number if it is this requester's and for this file."""
+        request = self.by_number.get(number)
+        if request is None or not _owns(request, ip, peer_id) or request.file != file:
             return None
-        row.inherited = False
-        return row
+        request.restored = False
+        return request
 
-    def is_repeat(self, number: int, transaction_id: int, ip: str) -> bool:
-        """Whether this is a late repeat of one of the last look-ups under the number of a row that is closed now."""
-        return self._repeatable.get((number, transaction_id)) == ip
+    def is_late_repeat(self, number: int, transaction_id: int, ip: str) -> bool:
+        """Return whether this is a late repeat of one of the last look-ups of a request that is closed now."""
+        return self._closed_transactions.get((number, transaction_id)) == ip
 
     def resume(self, number: int, ip: str, peer_id: bytes, file: str, now: float) -> tuple[OpenRequest, bool] | None:
-        """The requester's own row for that file which is not open under that number, and whether it was given up.
+        """Return the requester's request for a file that a look-up continues, and whether it had been abandoned.
 
-        None when there is none, or when it has its outcome. Number 0 means a row that an earlier life of the tracker
-        began: its answer was lost together with that life.
+        None when there is none, or when it has its outcome. Number 0 finds a request that an earlier process of the
+        tracker opened: the answer with its number was lost together with that process.
         """
         if not number:
-            asker = self.askers.get((ip, peer_id))
-            for waiting in () if asker is None else asker.rows():
-                if waiting.inherited and waiting.file == file:
-                    waiting.inherited = False
+            requester = self.requesters.get((ip, peer_id))
+            for waiting in () if requester is None else requester.requests():
+                if waiting.restored and waiting.file == file:
+                    waiting.restored = False
                     return waiting, False
             return None
-        row = self._given_up.get(number)
-        if row is None or not _owns(row, ip, peer_id) or row.file != file:
+        request = self._abandoned.get(number)
+        if request is None or not _owns(request, ip, peer_id) or request.file != file:
             return None
         limits = self.limits
-        if len(self.open_rows) >= limits.open_requests or self._per_ip.get(ip, 0) >= limits.open_requests_per_ip:
+        if len(self.by_number) >= limits.open_requests or self._count_by_ip.get(ip, 0) >= limits.open_requests_per_ip:
             return None
-        del self._given_up[number]
-        row.asker, row.again, row.repeatable = self._asker(ip, peer_id, now), None, None
-        self._wait(row)
-        return row, True
+        del self._abandoned[number]
+        request.requester, request.last_answer, request.transactions = self._requester(ip, peer_id, now), None, None
+        self._add(request)
+        return request, True
 
-    def close(self, number: int, ip: str, peer_id: bytes, *, succeeded: bool) -> OpenRequest | None:
-        """The requester reports the outcome: the row that takes it, or None when none may.
+    def close_by_outcome(self, number: int, ip: str, peer_id: bytes, *, succeeded: bool) -> OpenRequest | None:
+        """Close a request for the outcome that its requester reports. Return None when no request may take it.
 
-        A row that had been given up takes a success, for that shows that it was only cut off.
+        An abandoned request takes a success, which shows that the requester was only cut off.
         """
-        row = self.open_rows.get(number)
-        if row is not None and _owns(row, ip, peer_id):
-            self.take(row)
-            return row
-        row = self._given_up.get(number)
-        if row is not None and succeeded and _owns(row, ip, peer_id):
-            del self._given_up[number]
-            return row
+        request = self.by_number.get(number)
+        if request is not None and _owns(request, ip, peer_id):
+            self.close(request)
+            return request
+        request = self._abandoned.get(number)
+        if request is not None and succeeded and _owns(request, ip, peer_id):
+            del self._abandoned[number]
+            return request
         return None
 
     def is_foreign(self, number: int, ip: str, peer_id: bytes) -> bool:
-        """Whether that row is open and somebody else's."""
-        row = self.open_rows.get(number)
-        return row is not None and not _owns(row, ip, peer_id)
+        """Return whether that request is open and another peer's."""
+        request = self.by_number.get(number)
+        return request is not None and not _owns(request, ip, peer_id)
 
-    def give_up(
+    def abandon_all(
         self, ip: str, peer_id: bytes, info_hash: bytes | None = None, *, file: str | None = None
     ) -> list[OpenRequest]:
-        """End the open rows of a peer (of one content or file name only, if given) without an outcome; gives them."""
-        asker = self.askers.get((ip, peer_id))
-        if asker is None:
+        """Abandon the open requests of a peer, only those for one info-hash or file name if given, and return them."""
+        requester = self.requesters.get((ip, peer_id))
+        if requester is None:
             return []
-        rows = [
-            row
-            for row in asker.rows()
-            if (info_hash is None or row.info_hash == info_hash) and (file is None or row.file == file)
+        requests = [
+            request
+            for request in requester.requests()
+            if (info_hash is None or request.info_hash == info_hash) and (file is None or request.file == file)
         ]
-        for row in rows:
-            self.abandon(row)
-        return rows
+        for request in requests:
+            self.abandon(request)
+        return requests
 
-    def abandon(self, row: OpenRequest) -> None:
-        """End an open row without an outcome."""
-        self.take(row)
-        self._given_up[row.number] = row
-        if len(self._given_up) > self.limits.closed_requests:
-            self._given_up.popitem(last=False)
+    def abandon(self, request: OpenRequest) -> None:
+        """End an open request without an outcome."""
+        self.close(request)
+        self._abandoned[request.number] = request
+        if len(self._abandoned) > self.limits.closed_requests:
+            self._abandoned.popitem(last=False)
 
-    def late(self, now: float) -> Iterator[OpenRequest]:
-        """The rows of requesters that have been silent for too long; they are given up."""
-        for asker in self._late.late(now):
-            if asker.row is not None:
-                yield from self.give_up(asker.row.ip, asker.row.peer_id)
-
-    def _due(self, asker: Requester) -> float | None:
-        return None if asker.row is None else asker.seen + self.timeout
-
-    def _asker(self, ip: str, peer_id: bytes, now: float) -> Requester:
-        key = ip, peer_id
-        asker = self.askers.get(key)
-        if asker is None:
-            asker = self.askers[key] = Requester(now)
-        else:
-            asker.seen = now
-        return asker
-
-    def _wait(self, row: OpenRequest) -> None:
-        asker, ip = row.asker, row.ip
-        if asker.row is None:
-            asker.row = row
-            self._late.add(asker, asker.seen + self.timeout)
-        else:
-            asker.add(row)
-        self.open_rows[row.number] = row
-        self._per_ip[ip] = self._per_ip.get(ip, 0) + 1
-
-    def take(self, row: OpenRequest) -> None:
-        """Close an open row, whose outcome is there."""
-        asker, ip = row.asker, row.ip
-        if row.repeatable is not None:
-            for transaction_id in row.repeatable:
-                self._repeatable[row.number, transaction_id] = ip
-            while len(self._repeatable) > self.limits.answers:
-                self._repeatable.popitem(last=False)
-        del self.open_rows[row.number]
-        waiting = self._per_ip[ip] - 1
+    def close(self, request: OpenRequest) -> None:
+        """Remove an open request, whose outcome is known."""
+        requester, ip = request.requester, request.ip
+        if request.transactions is not None:
+            for transaction_id in request.transactions:
+                self._closed_transactions[request.number, transaction_id] = ip
+            while len(self._closed_transactions) > self.limits.answers:
+                self._closed_transactions.popitem(last=False)
+        del self.by_number[request.number]
+        waiting = self._count_by_ip[ip] - 1
         if waiting:
-            self._per_ip[ip] = waiting
+            self._count_by_ip[ip] = waiting
         else:
-            del self._per_ip[ip]
-        if asker.more:
-            asker.remove(row)
+            del self._count_by_ip[ip]
+        if requester.others:
+            requester.remove(request)
         else:
-            asker.row = None
-            del self.askers[ip, row.peer_id]
-            self._late.discard()
+            requester.first = None
+            del self.requesters[ip, request.peer_id]
+            self._stale += 1
+            if self._stale > len(self.requesters) + _SLACK:
+                self._expiry_queue = [entry for entry in self._expiry_queue if entry[2].first is not None]
+                heapq.heapify(self._expiry_queue)
+                self._stale = 0
+
+    def expire(self, now: float) -> Iterator[OpenRequest]:
+        """Yield the requests of requesters that have been silent for the time-out; they are abandoned."""
+        while self.next_deadline <= now:
+            _, _, requester = heapq.heappop(self._expiry_queue)
+            deadline = requester.last_seen + self.timeout
+            if requester.first is None:
+                self._stale -= 1
+            elif deadline > now:
+                heapq.heappush(self._expiry_queue, (deadline, next(self._serial), requester))
+            else:
+                # Its entry is gone already, and close() counts it as stale.
+                self._stale -= 1
+                yield from self.abandon_all(requester.first.ip, requester.first.peer_id)
+
+    def _requester(self, ip: str, peer_id: bytes, now: float) -> Requester:
+        key = ip, peer_id
+        requester = self.requesters.get(key)
+        if requester is None:
+            requester = self.requesters[key] = Requester(now)
+        else:
+            requester.last_seen = now
+        return requester
+
+    def _add(self, request: OpenRequest) -> None:
+        requester, ip = request.requester, request.ip
+        if requester.first is None:
+            requester.first = request
+            heapq.heappush(self._expiry_queue, (requester.last_seen + self.timeout, next(self._serial), requester))
+        else:
+            requester.add(request)
+        self.by_number[request.number] = request
+        self._count_by_ip[ip] = self._count_by_ip.get(ip, 0) + 1
 
 
-def _owns(row: OpenRequest, ip: str, peer_id: bytes) -> bool:
-    return row.peer_id == peer_id and row.ip == ip
+def _owns(request: OpenRequest, ip: str, peer_id: bytes) -> bool:
+    return request.peer_id == peer_id and request.ip == ip

@@ -1,110 +1,266 @@
-"""Who is there, in columns: a million peers as numbers in arrays, not as a million objects.
+"""A million peers as numbers in arrays: the table, its string column and its index.
 
-A peer in a swarm is a row. Its number indexes every column; rows of peers that are gone are used again. An object for
-each would cost four times the memory, and a pause whenever Python looks through them all for rubbish.
+A peer in a swarm is a row. Its number indexes every column, and rows of peers that have left are reused. One Python
+object per peer would need four times the memory, and every pass of the garbage collector would visit all of them.
 """
 
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING
-
-from torrentnet.tracker.swarms.string_arena import StringArena
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from torrentnet.tracker.swarms.swarm import Swarm
+    from collections.abc import Callable, Sequence
+
     from torrentnet.wire.piece_set import PieceSet
 
-PEER_ID_SIZE = 20
-COMPLETE, EXTENDED = 1, 2
-"""Bits of :attr:`Roll.flags`."""
+PEER_ID_SIZE: Final = 20
+COMPLETE: Final = 1
+"""Bit of :attr:`PeerTable.flags`: the peer has every piece."""
+EXTENDED: Final = 2
+"""Bit of :attr:`PeerTable.flags`: the peer uses this project's protocol extension."""
+MAX_STRING_SIZE: Final = 255
+"""Longest string of a :class:`StringArena`, in bytes of UTF-8."""
+MAX_EQUAL_HASHES: Final = 8
+"""Rows of one hash that a :class:`HashIndex` keeps, so that many equal values cannot slow down every look-up."""
+_ALIGNMENT: Final = 4
+_FIRST_INDEX_SIZE: Final = 4
+
+S = TypeVar("S")
 
 
-class PeerTable:
-    """The columns. Times are seconds of the caller's clock; a row says nothing once it was freed."""
+class PeerTable(Generic[S]):
+    """A struct of arrays; ``S`` is the class of swarms. Times are seconds of the caller's clock.
+
+    The columns of a freed row are undefined.
+    """
 
     __slots__ = (
-        "after",
+        "compact_slot",
+        "endpoint_key",
         "flags",
-        "free",
-        "gap",
+        "free_rows",
+        "joined",
+        "last_seen",
         "left",
+        "longest_gap",
         "names",
-        "options",
+        "next_in_bucket",
+        "options_hash",
         "peer_ids",
         "pieces",
-        "place",
-        "seen",
-        "since",
-        "slot",
         "swarm",
-        "watch",
+        "wheel_bucket",
     )
 
     def __init__(self) -> None:
-        self.place = array("Q")
-        """Address and port (:func:`~torrentnet.wire.udp.packets.endpoint_key`)."""
+        self.endpoint_key = array("Q")
+        """Address and port (:func:`~torrentnet.wire.endpoint.endpoint_key`)."""
         self.peer_ids = bytearray()
-        """20 bytes a row."""
+        """20 bytes per row."""
         self.left = array("Q")
-        """Bytes that it lacks, as it announced last."""
-        self.since = array("d")
-        self.seen = array("d")
-        self.gap = array("d")
-        """Longest time between two signs of life so far."""
-        self.options = array("q")
-        """Hash of the announce options that name and flags were read from (Python's, keyed: nobody can aim at it)."""
-        self.slot = array("I")
-        """Its place in the swarm's compact list."""
-        self.watch = array("I")
-        """The bucket of :class:`~torrentnet.tracker.swarms.timer_wheel.TimerWheel` that will look at it next."""
+        """Bytes that the peer lacks, by its last announce."""
+        self.joined = array("d")
+        self.last_seen = array("d")
+        self.longest_gap = array("d")
+        """Longest time between two datagrams of the peer so far."""
+        self.options_hash = array("q")
+        """Hash of the announce options that name and flags were parsed from (Python's keyed hash: not forgeable)."""
+        self.compact_slot = array("I")
+        """Position in the compact list of the peer's swarm."""
+        self.wheel_bucket = array("I")
+        """Where the :class:`~torrentnet.tracker.swarms.timer_wheel.TimerWheel` keeps the row."""
         self.flags = bytearray()
-        self.swarm: list[Swarm | None] = []
+        self.swarm: list[S | None] = []
+        """None for a free row."""
         self.names = StringArena()
-        """Of those that have told theirs."""
-        self.after = array("I")
-        """For the :class:`~torrentnet.tracker.swarms.hash_index.HashIndex` of its swarm."""
+        """Names of the peers that announced one."""
+        self.next_in_bucket = array("I")
+        """For the :class:`HashIndex` of the peer's swarm."""
         self.pieces: dict[int, PieceSet] = {}
-        """Of those that have reported theirs and are not complete."""
-        self.free: list[int] = []
+        """Pieces of the incomplete peers that reported them."""
+        self.free_rows: list[int] = []
 
-    def add(self, swarm: Swarm, place: int, peer_id: bytes, left: int, options: bytes, now: float) -> int:
-        """A row for a peer, incomplete and without the extension until its flags say otherwise."""
-        if self.free:
-            row = self.free.pop()
-            self.place[row] = place
+    def add(self, swarm: S, endpoint_key: int, peer_id: bytes, left: int, options: bytes, now: float) -> int:
+        """Return the row of a new peer, whose flags are all zero."""
+        if self.free_rows:
+            row = self.free_rows.pop()
+            self.endpoint_key[row] = endpoint_key
             self.peer_ids[row * PEER_ID_SIZE : (row + 1) * PEER_ID_SIZE] = peer_id
             self.left[row] = left
-            self.since[row] = self.seen[row] = now
-            self.gap[row] = 0.0
-            self.options[row] = hash(options)
+            self.joined[row] = self.last_seen[row] = now
+            self.longest_gap[row] = 0.0
+            self.options_hash[row] = hash(options)
             self.flags[row] = 0
             self.swarm[row] = swarm
             return row
-        self.place.append(place)
+        self.endpoint_key.append(endpoint_key)
         self.peer_ids += peer_id
         self.left.append(left)
-        self.since.append(now)
-        self.seen.append(now)
-        self.gap.append(0.0)
-        self.options.append(hash(options))
-        self.slot.append(0)
-        self.watch.append(0)
+        self.joined.append(now)
+        self.last_seen.append(now)
+        self.longest_gap.append(0.0)
+        self.options_hash.append(hash(options))
+        self.compact_slot.append(0)
+        self.wheel_bucket.append(0)
         self.flags.append(0)
         self.swarm.append(swarm)
         return len(self.flags) - 1
 
-    def drop(self, row: int) -> None:
-        """Free a row."""
+    def free(self, row: int) -> None:
+        """Make a row available for another peer."""
         self.swarm[row] = None
         del self.names[row]
         self.pieces.pop(row, None)
-        self.free.append(row)
+        self.free_rows.append(row)
 
     def peer_id(self, row: int) -> bytes:
-        """Its peer id (20 bytes)."""
+        """Return the peer id of a row (20 bytes)."""
         return bytes(self.peer_ids[row * PEER_ID_SIZE : (row + 1) * PEER_ID_SIZE])
 
-    def id_hash(self, row: int) -> int:
-        """The hash of its peer id (Python's, keyed: nobody can aim at it)."""
+    def peer_id_hash(self, row: int) -> int:
+        """Return Python's keyed hash of a row's peer id."""
         return hash(self.peer_id(row))
+
+
+class StringArena:
+    """A column of short strings in one buffer: a Python string needs fifty bytes besides its own.
+
+    Some rows have a string, others have none. The space of a deleted string is reused.
+    """
+
+    __slots__ = ("_at", "_buffer", "_free")
+
+    def __init__(self) -> None:
+        self._at = array("I")
+        # Position 0 is never used, because 0 means that a row has no string.
+        self._buffer = bytearray(_ALIGNMENT)
+        self._free: dict[int, array[int]] = {}
+
+    def __getitem__(self, row: int) -> str | None:
+        """Return the string of a row, None when it has none."""
+        at = self._at[row] * _ALIGNMENT if row < len(self._at) else 0
+        return self._buffer[at + 1 : at + 1 + self._buffer[at]].decode("utf-8") if at else None
+
+    def __setitem__(self, row: int, text: str) -> None:
+        """Store the string of a row that has none. Raises ValueError when it is longer than MAX_STRING_SIZE."""
+        raw = text.encode("utf-8")
+        size = len(raw)
+        if size > MAX_STRING_SIZE:
+            raise ValueError(f"a string of {size} bytes, at most {MAX_STRING_SIZE} fit")
+        units = size // _ALIGNMENT + 1
+        free = self._free.get(units)
+        if free:
+            position = free.pop()
+        else:
+            position = len(self._buffer) // _ALIGNMENT
+            self._buffer += bytes(units * _ALIGNMENT)
+        start = position * _ALIGNMENT
+        self._buffer[start : start + 1 + size] = bytes((size,)) + raw
+        if row >= len(self._at):
+            self._at.extend([0] * (row + 1 - len(self._at)))
+        self._at[row] = position
+
+    def __delitem__(self, row: int) -> None:
+        """Delete the string of a row, if it has one."""
+        if row >= len(self._at) or not self._at[row]:
+            return
+        position = self._at[row]
+        self._at[row] = 0
+        units = self._buffer[position * _ALIGNMENT] // _ALIGNMENT + 1
+        self._free.setdefault(units, array("I")).append(position)
+
+
+class HashIndex:
+    """Rows by the hash of a value that the caller keeps: eight bytes per row, where a dictionary needs a hundred.
+
+    ``hash_of(row)`` returns the hash of the row's value. ``next_in_bucket`` is a column of the caller, as long as the
+    highest row in any index that shares it; a row is in at most one of them. Rows of one bucket are chained through
+    this column. There are at least as many buckets as rows; they are split one at a time (linear hashing: W. Litwin,
+    VLDB 1980), so that no insertion takes longer because the index is large.
+    """
+
+    __slots__ = ("_count", "_first", "_hash_of", "_next", "_size", "_split")
+
+    def __init__(self, next_in_bucket: array[int], hash_of: Callable[[int], int]) -> None:
+        self._next = next_in_bucket
+        self._hash_of = hash_of
+        # Row numbers plus one; 0 ends a chain.
+        self._first = array("I", [0] * _FIRST_INDEX_SIZE)
+        self._size = _FIRST_INDEX_SIZE
+        self._split = 0
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def candidates(self, value_hash: int) -> Sequence[int]:
+        """Return the rows that may have a value of this hash; the caller compares the values.
+
+        Of the rows that share one hash, the first MAX_EQUAL_HASHES are found.
+        """
+        size = self._size
+        bucket = value_hash & (size - 1)
+        link = self._first[value_hash & (2 * size - 1) if bucket < self._split else bucket]
+        if not link:
+            return ()
+        row = link - 1
+        link = self._next[row]
+        if not link:
+            return (row,)
+        found = [row]
+        while link:
+            row = link - 1
+            found.append(row)
+            link = self._next[row]
+        return found
+
+    def add(self, row: int) -> None:
+        """Insert a row that is in no index of this column."""
+        links = self._next
+        if row >= len(links):
+            links.extend([0] * (row + 1 - len(links)))
+        value_hash = self._hash_of(row)
+        if sum(self._hash_of(other) == value_hash for other in self.candidates(value_hash)) >= MAX_EQUAL_HASHES:
+            return
+        self._insert(row, self._bucket(value_hash))
+        self._count += 1
+        if self._count > len(self._first):
+            self._grow()
+
+    def remove(self, row: int) -> None:
+        """Remove a row, if it is in the index; its value must still be the one that it was inserted with."""
+        links = self._next
+        bucket = self._bucket(self._hash_of(row))
+        link = self._first[bucket]
+        previous = 0
+        while link and link != row + 1:
+            previous, link = link, links[link - 1]
+        if not link:
+            return
+        if previous:
+            links[previous - 1] = links[row]
+        else:
+            self._first[bucket] = links[row]
+        self._count -= 1
+
+    def _bucket(self, value_hash: int) -> int:
+        bucket = value_hash & (self._size - 1)
+        return value_hash & (2 * self._size - 1) if bucket < self._split else bucket
+
+    def _insert(self, row: int, bucket: int) -> None:
+        self._next[row] = self._first[bucket]
+        self._first[bucket] = row + 1
+
+    def _grow(self) -> None:
+        """Split the next bucket into two."""
+        link = self._first[self._split]
+        self._first[self._split] = 0
+        self._first.append(0)
+        self._split += 1
+        while link:
+            row, link = link - 1, self._next[link - 1]
+            self._insert(row, self._bucket(self._hash_of(row)))
+        if self._split == self._size:
+            self._size *= 2
+            self._split = 0

@@ -1,4 +1,4 @@
-"""Who has what, now: swarms, their members, and the names that stand for them. No I/O, and the time is passed in."""
+"""All swarms, their members, and the names that stand for them. No I/O; the time is an argument."""
 
 from __future__ import annotations
 
@@ -25,208 +25,193 @@ if TYPE_CHECKING:
     from torrentnet.wire.udp.url_data import Publication
 
 _WHEEL_BUCKETS: Final = 32
-"""Into how many parts the watch divides the time-out, or the silence of standard clients where that is shorter."""
+"""Buckets of the timer wheel per time-out."""
 _MIN_BUCKET_WIDTH: Final = 0.05
 _MEMBERS_PER_LOCK: Final = 200
-"""Members that another thread is told of at once: the loop waits for no more."""
+"""Members that another thread copies under one lock, so that the loop never waits for long."""
 
 
 class SwarmRegistry:
-    """All swarms. ``timeout`` (seconds) is the silence after which a peer with the extension is forgotten.
+    """All swarms. ``timeout`` is the silence in seconds after which a peer with the extension expires.
 
-    ``given`` are files whose .torrent the tracker was given: their names are theirs, whoever shares them first, also
-    where those who share them never say a name.
+    ``known_files`` are files whose .torrent the tracker was given: their names are reserved for them, also when the
+    peers that share them never announce a name.
     """
 
-    def __init__(self, timeout: float, limits: Limits | None = None, given: Iterable[Info] = ()) -> None:
-        self._given = {info.info_hash: info for info in given}
-        self._given_names = {info.name: info.info_hash for info in self._given.values()}
+    def __init__(self, timeout: float, limits: Limits | None = None, known_files: Iterable[Info] = ()) -> None:
+        self._known_files = {info.info_hash: info for info in known_files}
+        self._reserved_names = {info.name: info.info_hash for info in self._known_files.values()}
         self.timeout = timeout
         self.limits = limits or Limits()
-        self.roll = PeerTable()
+        self.table: PeerTable[Swarm] = PeerTable()
         self.by_hash: dict[bytes, Swarm] = {}
-        """The swarms that have a member."""
+        """Swarms that have a member; the same dictionary for the registry's whole life."""
         self.by_name: dict[str, Swarm] = {}
-        """Those of them that have a name; both are the same dictionaries as long as this lives."""
+        """Swarms that have a member and a name; the same dictionary for the registry's whole life."""
         self._count = 0
-        self._per_ip: Counter[str] = Counter()
-        self._swarms_per_ip: Counter[str] = Counter()
+        self._count_by_ip: Counter[str] = Counter()
+        self._swarms_by_ip: Counter[str] = Counter()
         self._piece_bytes = 0
         width = max(_MIN_BUCKET_WIDTH, min(timeout, STANDARD_CLIENT_TIMEOUT) / _WHEEL_BUCKETS)
-        self._watch = TimerWheel(width, self.roll.watch, self._due)
-        # Rows are used again; who looks at them from another thread holds this, and none changes its peer meanwhile.
-        self._steady = threading.Lock()
+        self._wheel = TimerWheel(width, self.table.wheel_bucket, self._deadline)
+        # Rows are reused: a thread that reads them holds this lock, so that no row changes its peer meanwhile.
+        self._rows_lock = threading.Lock()
 
     def __len__(self) -> int:
         return self._count
 
     @property
-    def swarms(self) -> int:
-        """How many swarms have a member."""
-        return len(self.by_hash)
-
-    @property
-    def next_expiry(self) -> float:
-        """Nobody is to be forgotten before this moment."""
-        return self._watch.next
+    def next_deadline(self) -> float:
+        """No member expires before this time."""
+        return self._wheel.next_deadline
 
     def find(self, info_hash: bytes, ip: str, port: int) -> SwarmMember | None:
-        """The member of that swarm at that address."""
+        """Return the member of a swarm at an endpoint."""
         swarm = self.by_hash.get(info_hash)
         row = None if swarm is None else swarm.members.get(endpoint_key(ip, port))
-        return None if swarm is None or row is None else swarm.holder(row)
+        return None if swarm is None or row is None else swarm.member(row)
 
-    def swarm(self, info_hash: bytes) -> Swarm | None:
-        """The swarm of an info-hash."""
-        return self.by_hash.get(info_hash)
+    def members(self) -> Iterator[SwarmMember]:
+        """Yield all members, swarm by swarm, in the order in which they joined. Safe in any thread.
 
-    def named(self, name: str) -> Swarm | None:
-        """The swarm that a file name stands for."""
-        return self.by_name.get(name)
-
-    def holders(self) -> Iterator[SwarmMember]:
-        """All members, swarm by swarm, each in the order of their coming. For other threads too.
-
-        Who comes or goes meanwhile may be among them or not.
+        Members that join or leave meanwhile may be missing or present.
         """
         for swarm in list(self.by_hash.values()):
-            places = list(swarm.members)
-            for start in range(0, len(places), _MEMBERS_PER_LOCK):
-                with self._steady:
-                    rows = map(swarm.members.get, places[start : start + _MEMBERS_PER_LOCK])
-                    some = [swarm.holder(row) for row in rows if row is not None]
-                yield from some
+            keys = list(swarm.members)
+            for start in range(0, len(keys), _MEMBERS_PER_LOCK):
+                with self._rows_lock:
+                    rows = map(swarm.members.get, keys[start : start + _MEMBERS_PER_LOCK])
+                    copies = [swarm.member(row) for row in rows if row is not None]
+                yield from copies
 
-    def heard(self, row: int, now: float) -> None:
-        """A member has said something."""
-        roll = self.roll
-        gap = now - roll.seen[row]
-        if gap > roll.gap[row]:
-            roll.gap[row] = min(gap, MAX_GAP)
-        roll.seen[row] = now
+    def mark_seen(self, row: int, now: float) -> None:
+        """Record that a member sent a datagram."""
+        table = self.table
+        gap = now - table.last_seen[row]
+        if gap > table.longest_gap[row]:
+            table.longest_gap[row] = min(gap, MAX_GAP)
+        table.last_seen[row] = now
 
     def join(self, announce: AnnounceRequest, publication: Publication, ip: str, now: float) -> SwarmMember:
-        """Let a peer into a swarm, which is made if need be. Raises :class:`RefusalError`, and then nothing has
-        changed."""
-        self._check_room(announce.info_hash, ip)
-        known = self._given.get(announce.info_hash)
+        """Add a peer to a swarm, which is created if needed. Raises :class:`RefusalError` and then changes nothing."""
+        self._check_limits(announce.info_hash, ip)
+        known = self._known_files.get(announce.info_hash)
         if known is not None:
             publication = replace(publication, name=known.name, size=known.length, piece_length=known.piece_length)
         swarm = self.by_hash.get(announce.info_hash)
         self._check_name(swarm, announce.info_hash, publication.name)
         if swarm is None:
-            swarm = self.by_hash[announce.info_hash] = Swarm(self.roll, announce.info_hash, opened_by=ip)
-            self._swarms_per_ip[ip] += 1
-        place = endpoint_key(ip, announce.port)
-        with self._steady:
-            row = self.roll.add(swarm, place, announce.peer_id, announce.left, announce.options, now)
+            swarm = self.by_hash[announce.info_hash] = Swarm(self.table, announce.info_hash, opened_by=ip)
+            self._swarms_by_ip[ip] += 1
+        key = endpoint_key(ip, announce.port)
+        with self._rows_lock:
+            row = self.table.add(swarm, key, announce.peer_id, announce.left, announce.options, now)
             if publication.peer is not None:
-                self.roll.names[row] = publication.peer
+                self.table.names[row] = publication.peer
             swarm.add(row)
             if publication.extended:
                 swarm.set_extended(row)
         self._count += 1
-        self._per_ip[ip] += 1
-        self._watch.add(row)
+        self._count_by_ip[ip] += 1
+        self._wheel.schedule(row)
         self._bind(swarm, publication)
         swarm.set_complete(row, complete=not announce.left)
-        return swarm.holder(row)
+        return swarm.member(row)
 
-    def republish(self, holder: SwarmMember, announce: AnnounceRequest, publication: Publication) -> bool:
-        """Take over what a member says of itself and its file now. True when something about the file was new.
+    def update_publication(self, member: SwarmMember, announce: AnnounceRequest, publication: Publication) -> bool:
+        """Store what a member now publishes about its file. Return whether something about the file was new.
 
-        Its own name it keeps: the log knows it by that. Raises :class:`RefusalError`, and then nothing has changed.
+        The peer keeps the name under which the log knows it. Raises :class:`RefusalError` and then changes nothing.
         """
-        self._check_name(holder.swarm, announce.info_hash, publication.name)
-        holder.options = self.roll.options[holder.row] = hash(announce.options)
-        if publication.extended and not holder.extended:
-            holder.extended = True
-            holder.swarm.set_extended(holder.row)
-            self._watch.add(holder.row)
-        return self._bind(holder.swarm, publication)
+        self._check_name(member.swarm, announce.info_hash, publication.name)
+        member.options_hash = self.table.options_hash[member.row] = hash(announce.options)
+        if publication.extended and not member.extended:
+            member.extended = True
+            member.swarm.set_extended(member.row)
+            self._wheel.schedule(member.row)
+        return self._bind(member.swarm, publication)
 
-    def set_left(self, holder: SwarmMember, left: int) -> None:
-        """Note what a member lacks, and with it whether it has the whole file; ``holder`` shows it."""
-        holder.left = self.roll.left[holder.row] = left
-        holder.complete = not left
-        holder.swarm.set_complete(holder.row, complete=holder.complete)
-        if holder.complete:
-            self._drop_pieces(holder.row)
-            holder.pieces = None
+    def set_left(self, member: SwarmMember, left: int) -> None:
+        """Store how many bytes a member lacks, also in ``member``; a peer that lacks none is complete."""
+        member.left = self.table.left[member.row] = left
+        member.complete = not left
+        member.swarm.set_complete(member.row, complete=member.complete)
+        if member.complete:
+            self._drop_pieces(member.row)
+            member.pieces = None
 
-    def set_pieces(self, holder: SwarmMember, possession: PossessionReport) -> int:
-        """Take over a possession report; gives how many pieces the peer is known to hold.
+    def update_pieces(self, member: SwarmMember, report: PossessionReport) -> int:
+        """Store a possession report. Return how many pieces the peer is known to hold.
 
-        Whether a peer is complete is what it announces (``left``), so a late report cannot make a seed a leecher.
-        Raises :class:`RefusalError` when it contradicts the file's measures, or when there is no more room for
-        bitfields.
+        Completeness follows the announced ``left`` alone, so a late report cannot turn a seed into a leecher. Raises
+        :class:`RefusalError` when the report contradicts the file's size or exceeds the memory for bitfields.
         """
-        known = holder.swarm.pieces
-        if known is not None and possession.pieces != known:
+        known = member.swarm.pieces
+        if known is not None and report.pieces != known:
             raise RefusalError(
                 RefusalReason.CONTRADICTION,
-                f"possession: {possession.pieces} pieces where {holder.swarm.label} has {known}",
+                f"possession: {report.pieces} pieces where {member.swarm.label} has {known}",
             )
-        if holder.complete:
-            return possession.pieces
-        pieces = holder.pieces
-        if pieces is None or pieces.size != possession.pieces:
+        if member.complete:
+            return report.pieces
+        pieces = member.pieces
+        if pieces is None or pieces.size != report.pieces:
             before = 0 if pieces is None else _bitfield_size(pieces.size)
-            after = self._piece_bytes - before + _bitfield_size(possession.pieces)
+            after = self._piece_bytes - before + _bitfield_size(report.pieces)
             if after > self.limits.piece_bytes:
-                raise RefusalError(RefusalReason.LIMIT, "the tracker is full: no more room for possession reports")
+                raise RefusalError(RefusalReason.LIMIT, "the tracker is full: no memory left for possession reports")
             self._piece_bytes = after
-            pieces = PieceSet(possession.pieces)
-        if possession.first == 0 and possession.window.size == pieces.size:
-            pieces = possession.window
+            pieces = PieceSet(report.pieces)
+        if report.first == 0 and report.window.size == pieces.size:
+            pieces = report.window
         else:
-            pieces.replace_window(possession.first, possession.window)
-        holder.pieces = self.roll.pieces[holder.row] = pieces
+            pieces.replace_window(report.first, report.window)
+        member.pieces = self.table.pieces[member.row] = pieces
         return len(pieces)
 
-    def remove(self, holder: SwarmMember) -> None:
-        """Let a member go; with the last one goes the swarm, and its name is free. ``holder`` still shows it."""
-        swarm, row = holder.swarm, holder.row
-        self._watch.remove(row)
+    def remove(self, member: SwarmMember) -> None:
+        """Remove a member. The last one takes its swarm with it, and the file's name becomes free."""
+        swarm, row = member.swarm, member.row
+        self._wheel.cancel(row)
         self._drop_pieces(row)
-        with self._steady:
+        with self._rows_lock:
             swarm.remove(row)
-            self.roll.drop(row)
+            self.table.free(row)
         self._count -= 1
-        _decrement(self._per_ip, holder.ip)
+        _decrement(self._count_by_ip, member.ip)
         if not swarm.members:
             del self.by_hash[swarm.info_hash]
-            _decrement(self._swarms_per_ip, swarm.opened_by)
+            _decrement(self._swarms_by_ip, swarm.opened_by)
             if swarm.name is not None:
                 del self.by_name[swarm.name]
 
-    def late(self, now: float) -> Iterator[SwarmMember]:
-        """Those that have been silent for too long; the caller removes each."""
-        for row in self._watch.late(now):
-            swarm = self.roll.swarm[row]
+    def expire(self, now: float) -> Iterator[SwarmMember]:
+        """Yield the members whose time-out has passed; the caller removes each."""
+        for row in self._wheel.expire(now):
+            swarm = self.table.swarm[row]
             if swarm is not None:
-                yield swarm.holder(row)
+                yield swarm.member(row)
 
-    def _due(self, row: int) -> float:
-        roll = self.roll
-        if roll.flags[row] & EXTENDED:
-            return roll.seen[row] + self.timeout
-        return roll.seen[row] + max(STANDARD_CLIENT_TIMEOUT, STANDARD_CLIENT_GAPS * roll.gap[row])
+    def _deadline(self, row: int) -> float:
+        table = self.table
+        if table.flags[row] & EXTENDED:
+            return table.last_seen[row] + self.timeout
+        return table.last_seen[row] + max(STANDARD_CLIENT_TIMEOUT, STANDARD_CLIENT_GAPS * table.longest_gap[row])
 
     def _bind(self, swarm: Swarm, publication: Publication) -> bool:
-        learned = swarm.learn(publication.size, publication.piece_length)
+        changed = swarm.set_measures(publication.size, publication.piece_length)
         if swarm.name is None and publication.name is not None:
             swarm.name = publication.name
             self.by_name[publication.name] = swarm
-            learned = True
-        return learned
+            changed = True
+        return changed
 
     def _check_name(self, swarm: Swarm | None, info_hash: bytes, name: str | None) -> None:
-        # An info-hash keeps its first name, so another name for it binds nothing and clashes with nobody.
+        # An info-hash keeps its first name, so a second name for it binds nothing and conflicts with nothing.
         if name is None or (swarm is not None and swarm.name is not None):
             return
-        given = self._given_names.get(name)
-        if given is not None and given != info_hash:
+        reserved_for = self._reserved_names.get(name)
+        if reserved_for is not None and reserved_for != info_hash:
             raise RefusalError(
                 RefusalReason.NAME_TAKEN,
                 f"name taken: {name} is another file here, whose .torrent the tracker was given;"
@@ -238,29 +223,29 @@ class SwarmRegistry:
             raise RefusalError(
                 RefusalReason.NAME_TAKEN,
                 f"name taken: {name} is another file here,"
-                f" held by {other.name_of(row)} ({endpoint_from_key(self.roll.place[row])});"
+                f" held by {other.name_of(row)} ({endpoint_from_key(self.table.endpoint_key[row])});"
                 " share yours under another name",
             )
 
-    def _check_room(self, info_hash: bytes, ip: str) -> None:
+    def _check_limits(self, info_hash: bytes, ip: str) -> None:
         limits = self.limits
         swarm = self.by_hash.get(info_hash)
         full = ""
         if self._count >= limits.holders:
-            full = f"{limits.holders} peers are registered, which is the most it takes"
-        elif self._per_ip[ip] >= limits.holders_per_ip:
-            full = f"{limits.holders_per_ip} peers are registered from {ip}, which is the most for one address"
+            full = f"{limits.holders} peers are registered, which is the maximum"
+        elif self._count_by_ip[ip] >= limits.holders_per_ip:
+            full = f"{limits.holders_per_ip} peers are registered from {ip}, which is the maximum for one address"
         elif swarm is not None and len(swarm.members) >= limits.holders_per_swarm:
-            full = f"{limits.holders_per_swarm} peers have joined {swarm.label}, which is the most for one file"
+            full = f"{limits.holders_per_swarm} peers have joined {swarm.label}, which is the maximum for one file"
         elif swarm is None and len(self.by_hash) >= limits.swarms:
-            full = f"{limits.swarms} files are registered, which is the most it takes"
-        elif swarm is None and self._swarms_per_ip[ip] >= limits.swarms_per_ip:
-            full = f"{limits.swarms_per_ip} files are registered from {ip}, which is the most for one address"
+            full = f"{limits.swarms} files are registered, which is the maximum"
+        elif swarm is None and self._swarms_by_ip[ip] >= limits.swarms_per_ip:
+            full = f"{limits.swarms_per_ip} files are registered from {ip}, which is the maximum for one address"
         if full:
             raise RefusalError(RefusalReason.LIMIT, f"the tracker is full: {full}")
 
     def _drop_pieces(self, row: int) -> None:
-        pieces = self.roll.pieces.pop(row, None)
+        pieces = self.table.pieces.pop(row, None)
         if pieces is not None:
             self._piece_bytes -= _bitfield_size(pieces.size)
 

@@ -47,7 +47,7 @@ _CONNECT: Final = struct.Struct(">QII")
 _CONNECT_REPLY: Final = struct.Struct(">IIQ")
 _HEAD: Final = struct.Struct(">QII")
 _ANNOUNCE: Final = struct.Struct(">QII20s20sQQQIIIiH")
-_ANNOUNCE_REPLY: Final = struct.Struct(">IIIII")
+ANNOUNCE_REPLY_HEAD: Final = struct.Struct(">IIIII")
 _ANNOUNCE_COUNTS: Final = struct.Struct(">III")
 _REPLY_HEAD: Final = struct.Struct(">II")
 _SCRAPE_COUNTS: Final = struct.Struct(">III")
@@ -172,7 +172,7 @@ def pack_announce_reply(
     """
     if interval in {1, 2}:
         raise ValueError("an interval of 1 or 2 makes dissectors take the answer for a request")
-    return _ANNOUNCE_REPLY.pack(Action.ANNOUNCE, transaction_id, interval, leechers, seeders) + peers
+    return ANNOUNCE_REPLY_HEAD.pack(Action.ANNOUNCE, transaction_id, interval, leechers, seeders) + peers
 
 
 def parse_announce_reply(reply: ReplyPacket) -> AnnounceReply:

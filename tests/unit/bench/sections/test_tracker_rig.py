@@ -35,7 +35,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served() -> Iterator[tuple[World, int]]:
     world = World(settings=TrackerSettings(5.0, 600.0), now=time.monotonic())
     sock = bind("127.0.0.1", 0)
-    server = TrackerServer(sock, world.core, time.monotonic, pytest.fail)
+    server = TrackerServer(sock, world.core, pytest.fail)
     thread = threading.Thread(target=server.run)
     thread.start()
     yield world, sock.getsockname()[1]
@@ -59,7 +59,7 @@ def test_peers_announce_themselves_and_every_answer_is_good(load: Path, served: 
     assert shot["answered"] > 0
     assert [shot[what] for what in ("fill_bad", "lost", "wrong", "errors", "late")] == [0] * 5
     assert shot["listed"] == PEERS / SWARMS - 1
-    members = list(world.core.registry.holders())
+    members = list(world.core.registry.members())
     assert len(members) == PEERS
     assert {one.endpoint.ip for one in members} == {f"127.0.0.{number}" for number in range(1, 5)}
     assert sum(one.complete for one in members) == PEERS / 2

@@ -67,10 +67,10 @@ def test_a_file_comes_from_one_of_the_seeds(world: World) -> None:
     assert completed["bytes"] == len(world.data)
     assert completed["sources"] == f"{picked['peer']}:{PIECES}"
     ended = outcome(world)
-    assert (ended.result, ended.transferred) == (RequestState.SUCCEEDED, len(world.data))
+    assert (ended.state, ended.transferred) == (RequestState.SUCCEEDED, len(world.data))
     assert ended.sources == ((picked["peer"], PIECES),)
     assert [event.fields["peer"] for event in world.tracker.named("completed")] == ["leecher"]
-    swarm = world.tracker.core.registry.named(NAME)
+    swarm = world.tracker.core.registry.by_name.get(NAME)
     assert swarm is not None
     assert swarm.seeders == 4
 
@@ -108,7 +108,7 @@ def test_sizes_at_the_edge(tmp_path: Path, size: int) -> None:
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
     whole(world, getter)
-    assert outcome(world).result is RequestState.SUCCEEDED
+    assert outcome(world).state is RequestState.SUCCEEDED
     world.sources[0].leave()
     second = world.getter("second")
     world.sources.append(Source(world, 99, getter.stores[-1], "leecher"))
@@ -276,7 +276,7 @@ def test_only_bad_seeds_end_in_failure_and_nothing_wrong_on_disk(world: World) -
         assert part[piece * PIECE :][:PIECE] == world.data[piece * PIECE :][:PIECE]
     assert 0 not in getter.verified
     ended = outcome(world)
-    assert (ended.result, ended.reason) == (RequestState.FAILED, getter.download.failure)
+    assert (ended.state, ended.reason) == (RequestState.FAILED, getter.download.failure)
 
 
 # Nobody left
@@ -316,7 +316,7 @@ def test_pauses_grow_and_the_end_comes_when_it_was_promised(world: World) -> Non
     assert getter.download.failure == f"nobody has {NAME!r} whole now; gave up after 30 s without a new piece"
     assert failed.fields == {"file": NAME, "reason": getter.download.failure}
     ended = outcome(world)
-    assert (ended.result, ended.reason) == (RequestState.FAILED, getter.download.failure)
+    assert (ended.state, ended.reason) == (RequestState.FAILED, getter.download.failure)
     assert (getter.path.parent / f"{NAME}.part").exists()
 
 
@@ -349,7 +349,7 @@ def test_a_file_that_nobody_ever_has_fails(world: World) -> None:
     assert getter.until_ended() is Phase.FAILED
     text = f"the tracker knows no file named {NAME!r}; gave up after 10 s without a new piece"
     assert getter.download.failure == text
-    assert (outcome(world).result, outcome(world).reason) == (RequestState.FAILED, text)
+    assert (outcome(world).state, outcome(world).reason) == (RequestState.FAILED, text)
     assert os.listdir(getter.path.parent) == []
 
 
@@ -374,11 +374,11 @@ def test_the_tracker_dies_in_mid_download_and_nobody_notices(world: World) -> No
     # Its outcome is told as soon as there is somebody to tell.
     waiting = [record for record in world.tracker.of(RequestOpened) if isinstance(record, RequestOpened)]
     world.tracker.restart()
-    world.tracker.core.load(waiting, world.simulation.now)
+    world.tracker.core.restore(waiting, world.simulation.now)
     getter.run(2.0)
-    assert outcome(world).result is RequestState.SUCCEEDED
+    assert outcome(world).state is RequestState.SUCCEEDED
     assert getter.named("tracker_back") == [{}]
-    swarm = world.tracker.core.registry.named(NAME)
+    swarm = world.tracker.core.registry.by_name.get(NAME)
     assert swarm is not None
     assert swarm.seeders == 2
 
@@ -406,7 +406,7 @@ def test_everything_goes_wrong_and_the_file_comes_over(tmp_path: Path, seed: int
     (began,) = world.tracker.of(RequestOpened)
     ended = outcome(world)
     assert isinstance(began, RequestOpened)
-    assert (ended.number, ended.result, ended.transferred) == (began.number, RequestState.SUCCEEDED, len(world.data))
+    assert (ended.number, ended.state, ended.transferred) == (began.number, RequestState.SUCCEEDED, len(world.data))
     world.close()
 
 
@@ -510,8 +510,8 @@ def test_a_whole_file_just_seeds(world: World) -> None:
     whole(world, getter)
     assert source.connections == 0
     assert getter.named("completed")[0]["sources"] == "disk"
-    assert outcome(world).result is RequestState.SUCCEEDED
-    swarm = world.tracker.core.registry.named(NAME)
+    assert outcome(world).state is RequestState.SUCCEEDED
+    swarm = world.tracker.core.registry.by_name.get(NAME)
     assert swarm is not None
     assert swarm.seeders == 2
 
@@ -522,10 +522,10 @@ def test_a_whole_file_that_nobody_knows_is_published_as_share_would(world: World
     assert getter.until_ended() is Phase.DONE
     # Not a piece length of its own: who shares the same file later must land in the same swarm.
     assert getter.opened_with == 0
-    swarm = world.tracker.core.registry.named(NAME)
+    swarm = world.tracker.core.registry.by_name.get(NAME)
     assert swarm is not None
     assert (swarm.seeders, swarm.size) == (1, len(world.data))
-    assert outcome(world).result is RequestState.SUCCEEDED
+    assert outcome(world).state is RequestState.SUCCEEDED
 
 
 @pytest.mark.parametrize("size", [0, 100, 40 * PIECE + 99, 40 * PIECE + 100, 50 * PIECE])
@@ -539,7 +539,7 @@ def test_another_content_under_the_name_is_left_alone(world: World, size: int) -
     assert getter.download.hint == "move it away, or get the file into another directory with --dir"
     assert getter.path.read_bytes() == other
     assert os.listdir(getter.path.parent) == [NAME]
-    assert outcome(world).result is RequestState.FAILED
+    assert outcome(world).state is RequestState.FAILED
 
 
 def test_the_same_bytes_described_otherwise_are_known_again(world: World) -> None:
@@ -566,7 +566,7 @@ def test_a_file_appears_under_the_name_during_the_download(world: World) -> None
     assert getter.download.failure == f"{getter.path} has appeared meanwhile, {NAME}.part is whole and stays"
     assert getter.path.read_bytes() == b"somebody else's"
     assert (getter.path.parent / f"{NAME}.part").read_bytes() == world.data
-    assert outcome(world).result is RequestState.FAILED
+    assert outcome(world).state is RequestState.FAILED
 
 
 def test_a_full_disk_ends_it_at_once_with_the_cause(world: World) -> None:
@@ -588,7 +588,7 @@ def test_stopping_in_mid_download_is_told(world: World) -> None:
     getter.session.leave(world.simulation.now, 0.6)
     getter.run(0.3)
     ended = outcome(world)
-    assert (ended.result, ended.reason) == (RequestState.FAILED, "the peer was stopped")
+    assert (ended.state, ended.reason) == (RequestState.FAILED, "the peer was stopped")
     assert ended.transferred == len(getter.verified) * PIECE
     assert [event.fields["peer"] for event in world.tracker.named("left")] == ["leecher"]
 

@@ -110,15 +110,15 @@ def test_a_whole_life_leaves_one_of_each_in_the_log(seed: int) -> None:
     assert isinstance(began, RequestOpened)
     assert isinstance(ended, RequestClosed)
     assert (began.peer, began.file, began.holders) == ("leecher", "myfile.txt", ("seeder",))
-    assert (ended.number, ended.result, ended.sources) == (began.number, RowResult.SUCCEEDED, (("seeder", PIECES),))
+    assert (ended.number, ended.state, ended.sources) == (began.number, RowResult.SUCCEEDED, (("seeder", PIECES),))
     came = [record for record in lab.tracker.of(HolderAdded) if isinstance(record, HolderAdded)]
-    assert [record.place.peer for record in came] == ["seeder", "leecher"]
+    assert [record.key.peer for record in came] == ["seeder", "leecher"]
     (completed,) = lab.tracker.of(HolderCompleted)
     (went,) = lab.tracker.of(HolderRemoved)
     assert isinstance(completed, HolderCompleted)
     assert isinstance(went, HolderRemoved)
-    assert completed.place.peer == "leecher"
-    assert (went.place.peer, went.kind) == ("leecher", FileEventKind.LEFT)
+    assert completed.key.peer == "leecher"
+    assert (went.key.peer, went.kind) == ("leecher", FileEventKind.LEFT)
     assert not lab.known(leecher)
     assert lab.known(lab.seeder)
 
@@ -137,7 +137,7 @@ def test_a_failure_is_told_with_its_reason_before_the_good_bye(seed: int) -> Non
     lab.simulation.run(5.0)
     (ended,) = lab.tracker.of(RequestClosed)
     assert isinstance(ended, RequestClosed)
-    assert (ended.result, ended.reason) == (RowResult.FAILED, "nobody could be used")
+    assert (ended.state, ended.reason) == (RowResult.FAILED, "nobody could be used")
     assert not lab.known(leecher)
 
 
@@ -167,7 +167,7 @@ def test_a_restarted_tracker_knows_everybody_within_one_interval(down: float, ke
     # Refused id, connect, unknown, started: four exchanges of 2 ms.
     assert lab.simulation.now - start <= keepalive + 0.010
     registry = lab.tracker.core.registry
-    named = registry.named("myfile.txt")
+    named = registry.by_name.get("myfile.txt")
     assert named is not None
     assert (named.seeders, named.leechers) == (1, 1)
     lab.simulation.run(keepalive)
@@ -198,14 +198,14 @@ def test_a_request_goes_on_over_a_restart_of_the_tracker() -> None:
     leecher.run(2.0)
     lab.tracker.restart()
     waiting = [record for record in lab.tracker.of(RequestOpened) if isinstance(record, RequestOpened)]
-    lab.tracker.core.load(waiting, now())
+    lab.tracker.core.restore(waiting, now())
     lab.simulation.run(2.0)
     leecher.session.report_outcome(outcome(leecher, done.found), now())
     assert leecher.run(5.0, lambda: bool(leecher.of(OutcomeRecorded)))
     (ended,) = lab.tracker.of(RequestClosed)
     assert isinstance(ended, RequestClosed)
     assert ended.number == done.found.request
-    assert ended.result is RowResult.SUCCEEDED
+    assert ended.state is RowResult.SUCCEEDED
 
 
 def test_a_dead_peer_is_forgotten_by_the_timeout_and_one_that_was_cut_off_comes_back() -> None:
@@ -238,9 +238,9 @@ def test_a_name_is_refused_to_other_content_while_anybody_holds_it() -> None:
     assert refused.message.startswith("name taken: myfile.txt is another file here, held by seeder (198.18.0.9:6881)")
     lab.simulation.run(10.0)
     assert not lab.tracker.named("forgotten")
-    named = lab.tracker.core.registry.named("myfile.txt")
+    named = lab.tracker.core.registry.by_name.get("myfile.txt")
     assert named is not None
-    assert [holder.name for holder in lab.tracker.core.registry.holders()] == ["seeder"]
+    assert [holder.name for holder in lab.tracker.core.registry.members()] == ["seeder"]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -259,14 +259,14 @@ def test_the_measures_of_a_file_that_only_a_standard_client_holds_are_learnt() -
     leecher, now = lab.leecher, lab.now
     leecher.session.join(Membership(MEMBER.info_hash, "myfile.txt", SIZE, 0), PieceSet(1), now())
     leecher.run(2.0)
-    swarm = lab.tracker.core.registry.named("myfile.txt")
+    swarm = lab.tracker.core.registry.by_name.get("myfile.txt")
     assert swarm is not None
     assert swarm.piece_length is None
     held = PieceSet(PIECES, range(4))
     leecher.session.update_held(MEMBER, held)
     leecher.run(2.0)
     assert swarm.pieces == PIECES
-    (member,) = lab.tracker.core.registry.holders()
+    (member,) = lab.tracker.core.registry.members()
     assert member.pieces == held
     assert leecher.session.supports_extension
     assert leecher.session.keepalive == 0.5

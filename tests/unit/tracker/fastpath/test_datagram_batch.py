@@ -76,7 +76,7 @@ def test_answers_go_to_whom_they_are_for_and_silence_to_the_others(
     count = receive(server, batch)
     for index in range(count):
         if index in silent:
-            batch.silence(index)
+            batch.skip(index)
         else:
             batch.answer(index, b"answer to " + batch.data(index))
     assert batch.send() == 0

@@ -1,4 +1,4 @@
-"""The short way for periodic announces answers what the long way would, and leaves the tracker as that would."""
+"""The differential test of the fast path: answers, state, events and records equal those of the handlers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, Short, World
+from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, FastWorld, World
 from torrentnet.runtime.events import format_field
-from torrentnet.tracker.fastpath import fast_announce as short_way
 from torrentnet.tracker.fastpath import fast_path
 from torrentnet.tracker.settings import TrackerSettings
 from torrentnet.wire.endpoint import Endpoint
@@ -26,9 +25,9 @@ ADDRESSES = ("10.0.0.1", "10.0.0.2", "10.255.255.255")
 
 def state(world: World) -> tuple[object, ...]:
     core = world.core
-    roll = core.registry.roll
+    table = core.registry.table
     return (
-        [(replace(one, swarm=one.swarm.info_hash), roll.gap[one.row]) for one in core.registry.holders()],  # type: ignore[arg-type]
+        [(replace(one, swarm=one.swarm.info_hash), table.longest_gap[one.row]) for one in core.registry.members()],  # type: ignore[arg-type]
         [(one.info_hash, one.name, one.downloads, bytes(one.compact)) for one in core.registry.by_hash.values()],
         core.refusals.counts,
         core.received,
@@ -57,8 +56,8 @@ wild = st.fixed_dictionaries(
 
 
 def play(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None], str]:
-    """What the world answers to the script, and how it stands then."""
-    # Six peers at four addresses and ports; every other one keeps the extension.
+    """Return the answers to a script of announces, and the state afterwards."""
+    # Six peers at four endpoints; every third one uses the extension.
     clients = [
         Client(world, f"peer-{number}", ip=ADDRESSES[number % 2], port=6881 + number % 4 // 2, extended=number % 3 == 0)
         for number in range(6)
@@ -105,8 +104,8 @@ def play(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None]
 
 @given(script=st.lists(plain | wild, min_size=1, max_size=40))
 @settings(max_examples=400, deadline=None)
-def test_both_ways_answer_the_same_and_leave_the_same(script: list[dict[str, Any]]) -> None:
-    assert play(World(), script) == play(Short(), script)
+def test_announces_are_the_same_with_and_without_fast_path(script: list[dict[str, Any]]) -> None:
+    assert play(World(), script) == play(FastWorld(), script)
 
 
 def mostly(usual: object, *others: object) -> st.SearchStrategy[Any]:
@@ -147,10 +146,10 @@ asking = st.fixed_dictionaries(
 
 
 def ask(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None], str]:
-    """What the world answers to look-ups and outcomes, and how it stands then."""
+    """Return the answers to a script of look-ups and outcomes, and the state afterwards."""
     seeders = [Client(world, f"seeder-{number}", ip=f"10.0.1.{number}") for number in range(3)]
     clients = [Client(world, f"leecher-{number}", ip=f"10.0.0.{number % 4}") for number in range(4)]
-    # One that has another's peer id, and one that has another's address.
+    # One client has another's peer id, and one has another's address.
     clients += [Client(world, "twin", ip="10.0.0.9", peer_id=clients[0].peer_id), Client(world, "heir", ip="10.0.0.1")]
     for client in (*seeders, *clients):
         client.tid = 0  # the same in every world
@@ -165,7 +164,7 @@ def ask(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None],
         client = clients[who]
         number = {"own": numbers[who], "another's": numbers[who - 1], "none": 0, "unknown": 77}[step["number"]]
         if step["kind"] == "lookup":
-            # Most look up anew.
+            # Most look-ups open a request.
             begun = 0 if step["first"] == 0 and step["number"] == "own" else number
             packet = client.lookup_packet(step["file"], request=begun, first=step["first"])
         elif step["kind"] == "outcome":
@@ -198,105 +197,114 @@ def ask(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None],
                 one.connect()
     requests = world.core.requests
     rows = [
-        (row.number, row.peer, row.port, row.file, row.info_hash, row.holders, row.asker.seen, len(row.asker.rows()))
-        for row in requests.open_rows.values()
+        (
+            row.number,
+            row.peer,
+            row.port,
+            row.file,
+            row.info_hash,
+            row.holder_count,
+            row.requester.last_seen,
+            len(row.requester.requests()),
+        )
+        for row in requests.by_number.values()
     ]
-    return answers, repr((state(world), rows, requests.next_expiry, list(requests.askers)))
+    return answers, repr((state(world), rows, requests.next_deadline, list(requests.requesters)))
 
 
 @given(script=st.lists(asking, min_size=1, max_size=60))
 @settings(max_examples=500, deadline=None)
-def test_both_ways_answer_who_asks_the_same(script: list[dict[str, Any]]) -> None:
-    assert ask(World(), script) == ask(Short(), script)
+def test_lookups_are_the_same_with_and_without_fast_path(script: list[dict[str, Any]]) -> None:
+    assert ask(World(), script) == ask(FastWorld(), script)
 
 
-def test_it_is_the_look_up_of_who_waits_for_one_file_at_most_that_goes_the_short_way_and_its_outcome() -> None:
-    world = Short()
+def test_lookup_and_outcome_of_one_file_take_the_fast_path() -> None:
+    world = FastWorld()
     for number in (1, 2):
         Client(world, f"seeder-{number}", ip=f"10.0.1.{number}").announce(AnnounceEvent.STARTED)
     first, second, third = (Client(world, f"leecher-{number}", ip=f"10.0.0.{number}") for number in (1, 2, 3))
-    asked = first.lookup_packet()
-    told = world.send(asked, first.source)
-    assert told is not None
-    assert world.taken == 0, "what all are told is put together for the first one who asks"
+    packet = first.lookup_packet()
+    answer = world.send(packet, first.source)
+    assert answer is not None
+    assert world.fast_answers == 0, "the first look-up fills the cache"
     found = second.lookup()
-    assert world.taken == 1
+    assert world.fast_answers == 1
     assert (found.complete, [holder.name for holder in found.holders]) == (2, ["seeder-1", "seeder-2"])
     assert (
         second.outcome(found.request, sources=(OutcomeSource(Endpoint("10.0.1.1", 6881), 32, "seeder-1"),))
         == found.request
     )
-    assert world.taken == 2
-    assert world.send(asked, first.source) == told, "one that comes twice is one request"
+    assert world.fast_answers == 2
+    assert world.send(packet, first.source) == answer, "a retransmission opens no request"
     assert second.lookup().request == found.request + 1
-    assert world.taken == 3
+    assert world.fast_answers == 3
     second.lookup()
-    assert world.taken == 4
+    assert world.fast_answers == 4
     third.lookup("nobody's.txt")
     third.lookup()
-    assert world.taken == 5
+    assert world.fast_answers == 5
     third.lookup()
-    assert world.taken == 5, "who waits for several files takes the long way"
-    assert world.told("request", "outcome") == [
+    assert world.fast_answers == 5, "the fast path declines a requester of several files"
+    assert world.logged("request", "outcome") == [
         "request id=1 peer=leecher-1 file=myfile.txt holders=2",
         "request id=2 peer=leecher-2 file=myfile.txt holders=2",
         "outcome id=2 peer=leecher-2 file=myfile.txt result=succeeded from=seeder-1 bytes=8388608 ms=120",
         "request id=3 peer=leecher-2 file=myfile.txt holders=2",
-        "outcome id=3 peer=leecher-2 file=myfile.txt result=failed bytes=0 ms=0 reason=asked anew",
+        "outcome id=3 peer=leecher-2 file=myfile.txt result=failed bytes=0 ms=0 reason=requested again",
         "request id=4 peer=leecher-2 file=myfile.txt holders=2",
         "request id=5 peer=leecher-3 file=nobody's.txt holders=0",
         "request id=6 peer=leecher-3 file=myfile.txt holders=2",
-        "outcome id=6 peer=leecher-3 file=myfile.txt result=failed bytes=0 ms=0 reason=asked anew",
+        "outcome id=6 peer=leecher-3 file=myfile.txt result=failed bytes=0 ms=0 reason=requested again",
         "request id=7 peer=leecher-3 file=myfile.txt holders=2",
     ]
 
 
 @pytest.mark.parametrize("want", [-1, 0, 1, 49, 50, 51, 200, 201, 2**31 - 1])
-def test_both_ways_list_as_many(want: int) -> None:
+def test_fast_path_lists_as_many_peers_as_the_handler(want: int) -> None:
     answers = []
-    for world in (World(), Short()):
+    for world in (World(), FastWorld()):
         crowd = [Client(world, f"peer-{number}", ip=f"10.0.1.{number}", extended=False) for number in range(1, 251)]
         for client in crowd:
             client.tid = 0
             client.announce(AnnounceEvent.STARTED)
         packets = [client.packet(want=want) for client in crowd]
         answers.append([world.send(packet, client.source) for packet, client in zip(packets, crowd, strict=True)])
-        assert not isinstance(world, Short) or world.taken == len(crowd)
+        assert not isinstance(world, FastWorld) or world.fast_answers == len(crowd)
     assert answers[0] == answers[1]
 
 
-def test_it_is_the_periodic_announce_that_goes_the_short_way() -> None:
-    world = Short(settings=TrackerSettings(5.0, 15.0))
+def test_periodic_announce_takes_the_fast_path() -> None:
+    world = FastWorld(settings=TrackerSettings(5.0, 15.0))
     own, standard = Client(world, "own"), Client(world, "standard", ip="10.0.0.2", extended=False)
     for client in (own, standard):
         client.announce(AnnounceEvent.STARTED, left=5)
-        assert world.taken == 0
+        assert world.fast_answers == 0
     for client in (own, standard):
-        before = world.taken
+        before = world.fast_answers
         for _ in range(3):
             assert client.announce(left=5).leechers == 2
-        assert world.taken == before + 3
+        assert world.fast_answers == before + 3
     own.announce(left=4)
-    assert world.taken == 6, "news goes the long way"
+    assert world.fast_answers == 6, "a change is handled by the core"
     own.announce(left=4)
-    assert world.taken == 7
+    assert world.fast_answers == 7
 
 
-def test_an_id_that_was_good_a_moment_ago_is_refused_when_it_is_too_old() -> None:
-    world = Short()
+def test_verified_connection_id_expires() -> None:
+    world = FastWorld()
     client = Client(world, "standard", extended=False)
     client.announce(AnnounceEvent.STARTED)
     world.now += 119
     client.announce()
-    assert world.taken == 1
+    assert world.fast_answers == 1
     world.now += 3
     answer = world.send(client.packet(), client.source)
     assert answer is not None
     assert udp.parse_reply(answer).action == udp.Action.ERROR
 
 
-def test_an_id_that_was_proved_by_one_address_is_no_good_for_another() -> None:
-    world = Short()
+def test_verified_connection_id_belongs_to_one_address() -> None:
+    world = FastWorld()
     client = Client(world, "standard", extended=False)
     other = Client(world, "other", ip="10.0.0.2", extended=False)
     for one in (client, other):
@@ -307,55 +315,55 @@ def test_an_id_that_was_proved_by_one_address_is_no_good_for_another() -> None:
     assert udp.parse_reply(stolen).action == udp.Action.ERROR
 
 
-def test_proved_ids_are_kept_in_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_way, "MAX_VERIFIED", 20)
+def test_number_of_verified_ids_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast_path, "MAX_VERIFIED", 20)
     monkeypatch.setattr(connection_id, "MAX_VERIFIED", 20)
-    world = Short()
+    world = FastWorld()
     client = Client(world, "standard", extended=False)
     client.announce(AnnounceEvent.STARTED)
     for number in range(200):
-        assert world.taken == number
+        assert world.fast_answers == number
         world.now += 1.1
         client.connect()
         client.announce()
-        assert 0 < len(world.core.quick.proved) <= 20
+        assert 0 < len(world.fast_path._verified) <= 20
         assert 0 < len(world.core.ids._verified) <= 20
 
 
-def test_a_request_is_kept_alive_by_the_short_way_too() -> None:
-    world = Short()
+def test_fast_announce_keeps_a_request_alive() -> None:
+    world = FastWorld()
     leecher = Client(world, "leecher")
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     leecher.lookup("other.txt")
     for _ in range(5):
         world.pass_time(1.5)
         leecher.announce(left=SIZE)
-    assert world.taken == 5
+    assert world.fast_answers == 5
     assert len(world.core.requests) == 1
     world.pass_time(2.5)
     assert len(world.core.requests) == 0
 
 
-def test_it_is_the_look_up_under_an_own_open_number_that_goes_the_short_way() -> None:
-    world = Short()
+def test_repeated_lookup_of_an_open_request_takes_the_fast_path() -> None:
+    world = FastWorld()
     seed, leecher = Client(world, "seeder-1"), Client(world, "leecher-1", ip="10.0.0.2")
     seed.announce(AnnounceEvent.STARTED)
     number = leecher.lookup().request
     first = leecher.lookup(request=number)
-    assert world.taken == 0
+    assert world.fast_answers == 0
     again = [leecher.lookup(request=number) for _ in range(3)]
-    assert world.taken == 3
+    assert world.fast_answers == 3
     assert [found._replace(transaction_id=0) for found in again] == [first._replace(transaction_id=0)] * 3
     Client(world, "seeder-2", ip="10.0.0.3").announce(AnnounceEvent.STARTED)
-    assert leecher.lookup(request=number).complete == 2, "what has changed is told"
-    assert world.taken == 3
+    assert leecher.lookup(request=number).complete == 2, "the answer is up to date"
+    assert world.fast_answers == 3
     leecher.lookup(request=number)
-    assert world.taken == 4
+    assert world.fast_answers == 4
     assert len([record for record in world.records if type(record).__name__ == "RequestOpened"]) == 1
 
 
-def test_a_look_up_the_short_way_keeps_its_request_alive() -> None:
-    world = Short()
+def test_fast_lookup_keeps_its_request_alive() -> None:
+    world = FastWorld()
     seed, leecher = Client(world, "seeder-1"), Client(world, "leecher-1", ip="10.0.0.2")
     seed.announce(AnnounceEvent.STARTED)
     number = leecher.lookup().request
@@ -364,13 +372,13 @@ def test_a_look_up_the_short_way_keeps_its_request_alive() -> None:
         world.pass_time(1.5)
         seed.announce()
         leecher.lookup(request=number)
-    assert world.taken == 10
+    assert world.fast_answers == 10
     assert len(world.core.requests) == 1
 
 
 @pytest.mark.parametrize("wrong", ["another's id", "too old", "another's number", "a byte more", "a byte less"])
-def test_a_look_up_that_is_not_quite_the_same_takes_the_long_way(wrong: str) -> None:
-    world = Short()
+def test_fast_path_declines_a_lookup_that_differs(wrong: str) -> None:
+    world = FastWorld()
     Client(world, "seeder-1").announce(AnnounceEvent.STARTED)
     leecher, other = Client(world, "leecher-1", ip="10.0.0.2"), Client(world, "leecher-2", ip="10.0.0.3")
     number = leecher.lookup().request
@@ -385,73 +393,73 @@ def test_a_look_up_that_is_not_quite_the_same_takes_the_long_way(wrong: str) -> 
         packet = leecher.lookup_packet(request=number + 1)
     else:
         packet = packet + b"x" if wrong == "a byte more" else packet[:-1]
-    before = world.taken
+    before = world.fast_answers
     world.send(packet, leecher.source)
-    assert world.taken == before
+    assert world.fast_answers == before
 
 
 def served(world: World) -> tuple[Client, int]:
-    """A leecher with an open request, where what all are told is known."""
+    """Return a leecher with an open request, after the answer has been cached."""
     Client(world, "seeder-1").announce(AnnounceEvent.STARTED)
     Client(world, "leecher-0", ip="10.0.0.9").lookup()
     leecher = Client(world, "leecher-1", ip="10.0.0.2")
     return leecher, leecher.lookup().request
 
 
-def test_a_look_up_that_comes_again_after_its_outcome_is_no_other_request() -> None:
-    world = Short()
+def test_lookup_repeated_after_its_outcome_opens_no_request() -> None:
+    world = FastWorld()
     leecher, _ = served(world)
     leecher.outcome(2)
     packet = leecher.lookup_packet()
     first = world.send(packet, leecher.source)
     leecher.outcome(3)
-    assert world.taken == 4
+    assert world.fast_answers == 4
     assert world.send(packet, leecher.source) == first
-    assert len(world.told("request")) == 3
+    assert len(world.logged("request")) == 3
 
 
-def test_an_outcome_is_the_requesters_own_the_short_way_too() -> None:
-    world = Short()
+def test_fast_path_accepts_only_the_requesters_outcome() -> None:
+    world = FastWorld()
     leecher, number = served(world)
     Client(world, "twin", ip="10.0.0.3", peer_id=leecher.peer_id).outcome(number)
     Client(world, "heir", ip=leecher.ip).outcome(number)
-    assert world.told("outcome") == []
-    before = world.taken
+    assert world.logged("outcome") == []
+    before = world.fast_answers
     leecher.outcome(number)
-    assert world.taken == before + 1
-    assert len(world.told("outcome")) == 1
+    assert world.fast_answers == before + 1
+    assert len(world.logged("outcome")) == 1
 
 
-def test_an_outcome_the_short_way_keeps_the_peers_other_requests_alive() -> None:
-    world = Short()
+def test_fast_outcome_keeps_other_requests_alive() -> None:
+    world = FastWorld()
     leecher, number = served(world)
     leecher.lookup("other.txt")
     world.pass_time(1.5)
-    before = world.taken
+    before = world.fast_answers
     leecher.outcome(number)
-    assert world.taken == before + 1
+    assert world.fast_answers == before + 1
     world.pass_time(1.5)
-    assert "other.txt" in [row.file for row in world.core.requests.open_rows.values()]
+    assert "other.txt" in [row.file for row in world.core.requests.by_number.values()]
 
 
 @given(name=st.from_regex(r"\A[0-9A-Za-z_-][0-9A-Za-z._-]{0,63}\Z") | st.text(max_size=70))
-def test_a_name_that_is_taken_for_plain_is_good_and_told_as_it_is(name: str) -> None:
+def test_plain_name_is_valid_and_logged_unquoted(name: str) -> None:
     raw = name.encode("utf-8", "surrogatepass")
     if fast_path._PLAIN(raw) is not None:
         assert decode_peer_name(raw) == name
         assert format_field(name) == name
 
 
-def test_names_that_are_not_plain_are_told_by_both_ways_alike() -> None:
-    told = []
-    for world in (World(), Short()):
+def test_other_names_are_logged_the_same_by_both_paths() -> None:
+    logs = []
+    for world in (World(), FastWorld()):
         name = 'a "b"=c.txt'
         for number in (1, 2):
             Client(world, f"seeder-{number}", ip=f"10.0.1.{number}").announce(AnnounceEvent.STARTED, name=name)
         for number, peer in enumerate(["first", "zweiter=ü", "drit.ter", "..x"]):
             client = Client(world, peer, ip=f"10.0.2.{number}")
             client.outcome(client.lookup(name).request)
-        told.append(world.told("request", "outcome"))
-        assert not isinstance(world, Short) or world.taken == 7
-    assert told[0] == told[1]
-    assert "peer=zweiter=ü" in told[0][2]
+        logs.append(world.logged("request", "outcome"))
+        assert not isinstance(world, FastWorld) or world.fast_answers == 7
+    assert logs[0] == logs[1]
+    assert "peer=zweiter=ü" in logs[0][2]

@@ -31,7 +31,7 @@ def test_started_without_anything_left_publishes_the_name() -> None:
     world = World()
     answer = Client(world, "seeder-1").announce(AnnounceEvent.STARTED)
     assert (answer.seeders, answer.leechers, answer.peers) == (1, 0, ())
-    assert world.told() == [
+    assert world.logged() == [
         f"published file=myfile.txt peer=seeder-1 address=10.0.0.1:6881 size=8388608 pieces=32 info_hash={HASH.hex()}"
     ]
 
@@ -45,7 +45,7 @@ def test_life_of_a_leecher_is_told_step_by_step() -> None:
     answer = leecher.announce(AnnounceEvent.COMPLETED)
     assert (answer.seeders, answer.leechers) == (2, 0)
     leecher.announce(AnnounceEvent.STOPPED)
-    assert world.told()[1:] == [
+    assert world.logged()[1:] == [
         "joined file=myfile.txt peer=leecher-1 address=10.0.0.1:6881",
         "completed file=myfile.txt peer=leecher-1 address=10.0.0.1:6881",
         "left file=myfile.txt peer=leecher-1 address=10.0.0.1:6881",
@@ -68,13 +68,13 @@ def test_own_peer_is_forgotten_exactly_after_the_timeout(silence: float) -> None
     seeds(world, 1)
     world.pass_time(silence)
     if silence < TIMEOUT:
-        assert world.core.registry.named("myfile.txt") is not None
+        assert world.core.registry.by_name.get("myfile.txt") is not None
     else:
-        assert world.told("forgotten") == [
+        assert world.logged("forgotten") == [
             "forgotten file=myfile.txt peer=seeder-1 address=10.0.1.1:6881 silent_ms=2000"
         ]
-        assert world.core.registry.named("myfile.txt") is None
-        assert world.core.next_expiry == float("inf")
+        assert world.core.registry.by_name.get("myfile.txt") is None
+        assert world.core.next_deadline == float("inf")
 
 
 def test_every_sign_of_life_counts_from_its_own_moment() -> None:
@@ -85,9 +85,9 @@ def test_every_sign_of_life_counts_from_its_own_moment() -> None:
     world.pass_time(1.9)
     seed.possess(PieceSet.full(32))
     world.pass_time(1.999)
-    assert world.told("forgotten") == []
+    assert world.logged("forgotten") == []
     world.pass_time(0.001)
-    assert len(world.told("forgotten")) == 1
+    assert len(world.logged("forgotten")) == 1
 
 
 def test_standard_client_has_ten_minutes() -> None:
@@ -95,9 +95,9 @@ def test_standard_client_has_ten_minutes() -> None:
     client = Client(world, "x", extended=False, peer_id=b"-LT2080-abcdefghijkl")
     client.announce(AnnounceEvent.STARTED)
     world.pass_time(599)
-    assert world.told("forgotten") == []
+    assert world.logged("forgotten") == []
     world.pass_time(1)
-    assert world.told("forgotten") == [
+    assert world.logged("forgotten") == [
         f"forgotten file={HASH.hex()} peer=LT2080@10.0.0.1:6881 address=10.0.0.1:6881 silent_ms=600000"
     ]
 
@@ -110,9 +110,9 @@ def test_standard_client_with_a_long_interval_has_two_and_a_half_of_it() -> None
     client.connection = None
     client.announce()
     world.pass_time(999)
-    assert world.told("forgotten") == []
+    assert world.logged("forgotten") == []
     world.pass_time(1)
-    assert len(world.told("forgotten")) == 1
+    assert len(world.logged("forgotten")) == 1
 
 
 @pytest.mark.parametrize("event", [AnnounceEvent.NONE, AnnounceEvent.COMPLETED])
@@ -131,7 +131,7 @@ def test_unknown_own_peer_is_told_to_publish_again(event: AnnounceEvent) -> None
 def test_unknown_standard_client_is_taken_in_with_any_event() -> None:
     world = World()
     Client(world, "x", extended=False, peer_id=b"A2-1-36-0-0123456789").announce(left=5)
-    assert world.told() == [f"joined file={HASH.hex()} peer=A2-1-36-0@10.0.0.1:6881 address=10.0.0.1:6881"]
+    assert world.logged() == [f"joined file={HASH.hex()} peer=A2-1-36-0@10.0.0.1:6881 address=10.0.0.1:6881"]
 
 
 def test_stopped_of_somebody_unknown_gets_the_ordinary_answer() -> None:
@@ -141,7 +141,7 @@ def test_stopped_of_somebody_unknown_gets_the_ordinary_answer() -> None:
         answer = world.send(client.packet(AnnounceEvent.STOPPED), client.source)
         assert answer is not None
         assert len(answer) == 20
-    assert world.told() == []
+    assert world.logged() == []
     assert world.records == []
 
 
@@ -155,7 +155,7 @@ def test_completed_twice_counts_once() -> None:
     connection, tid = leecher.head()
     reply = leecher.ask(packets.pack_scrape(connection, tid, (HASH, OTHER_HASH)))
     assert packets.parse_scrape_reply(reply) == (ScrapeCounts(2, 1, 0), ScrapeCounts(0, 0, 0))
-    assert len(world.told("completed")) == 1
+    assert len(world.logged("completed")) == 1
 
 
 def test_scrape_makes_nobody_a_member() -> None:
@@ -182,7 +182,7 @@ def test_late_possession_does_not_make_a_seed_a_leecher() -> None:
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     leecher.announce(AnnounceEvent.COMPLETED)
     assert leecher.possess(PieceSet(32, [1, 2])).held == 32
-    assert next(world.core.registry.holders()).holds() == "all 32"
+    assert next(world.core.registry.members()).describe_pieces() == "all 32"
 
 
 def test_standard_client_may_lose_what_it_had() -> None:
@@ -214,13 +214,13 @@ def test_peer_that_comes_back_at_its_address_replaces_its_earlier_life() -> None
         reborn.announce()
     assert len(world.core.registry) == 1
     reborn.announce(AnnounceEvent.STARTED)
-    assert world.told()[2:] == [
+    assert world.logged()[2:] == [
         (
             "refused what=announce address=10.0.1.1:40881 reason=unknown peer: this tracker does not know you;"
             " announce with the event started"
         ),
         "forgotten file=myfile.txt peer=seeder-1 address=10.0.1.1:6881 silent_ms=500",
-        f"outcome id={row} peer=seeder-1 file=other.txt result=lost reason=the peer was started anew",
+        f"outcome id={row} peer=seeder-1 file=other.txt result=lost reason=the peer was restarted",
         f"published file=myfile.txt peer=seeder-1 address=10.0.1.1:6881 size=8388608 pieces=32 info_hash={HASH.hex()}",
     ]
 
@@ -229,7 +229,7 @@ def test_goodbye_of_another_life_is_not_believed() -> None:
     world = World()
     seed = seeds(world, 1)[0]
     Client(world, "x", ip=seed.ip, peer_id=b"-XT0100-another.life").announce(AnnounceEvent.STOPPED)
-    assert world.told("left") == []
+    assert world.logged("left") == []
 
 
 def test_second_content_under_a_name_is_refused_and_names_the_holder() -> None:
@@ -242,7 +242,7 @@ def test_second_content_under_a_name_is_refused_and_names_the_holder() -> None:
         "name taken: myfile.txt is another file here, held by seeder-1 (10.0.1.1:6881); share yours under another name"
     )
     assert len(world.core.registry) == 1
-    assert world.told("refused")[0].startswith("refused what=announce address=10.0.0.9:40881 reason=name taken: ")
+    assert world.logged("refused")[0].startswith("refused what=announce address=10.0.0.9:40881 reason=name taken: ")
 
 
 GIVEN = make_info("given.txt", SIZE, PIECE, bytes(20) * 32)
@@ -250,17 +250,17 @@ GIVEN = make_info("given.txt", SIZE, PIECE, bytes(20) * 32)
 
 def test_a_file_whose_torrent_was_given_has_its_name_whoever_shares_it() -> None:
     """A standard client says nothing but the info-hash."""
-    world = World(given=(GIVEN,))
+    world = World(known_files=(GIVEN,))
     client = Client(world, "A2", ip="10.0.0.9", extended=False)
     client.announce(AnnounceEvent.STARTED, info_hash=GIVEN.info_hash, options=b"")
-    assert world.told("published")[0].startswith("published file=given.txt peer=")
+    assert world.logged("published")[0].startswith("published file=given.txt peer=")
     found = Client(world, "leecher").lookup("given.txt")
     assert (found.info_hash, found.size, found.piece_length) == (GIVEN.info_hash, SIZE, PIECE)
     assert [str(holder.endpoint) for holder in found.holders] == ["10.0.0.9:6881"]
 
 
 def test_no_other_content_takes_the_name_of_a_torrent_that_was_given() -> None:
-    world = World(given=(GIVEN,))
+    world = World(known_files=(GIVEN,))
     options = pack_publication(Publication("given.txt", SIZE, PIECE, "seeder-9", extended=True))
     with pytest.raises(TrackerError) as caught:
         Client(world, "seeder-9").announce(AnnounceEvent.STARTED, info_hash=OTHER_HASH, options=options)
@@ -362,7 +362,7 @@ def test_possession_answers_the_times_and_is_logged_when_it_changes() -> None:
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     answer = leecher.possess(PieceSet(32, [0, 1, 2, 3, 4, 9]))
     assert (answer.keepalive_ms, answer.timeout_ms, answer.held) == (500, 2000, 6)
-    assert list(world.core.registry.holders())[1].holds() == "0-4, 9 (6 of 32)"
+    assert list(world.core.registry.members())[1].describe_pieces() == "0-4, 9 (6 of 32)"
     records = len(world.records)
     leecher.possess(PieceSet(32, [0, 1, 2, 3, 4, 9]))
     assert len(world.records) == records
@@ -379,7 +379,7 @@ def test_possession_in_windows_fills_one_set() -> None:
     )
     held = PieceSet(pieces, [*range(0, 24_000, 7)])
     assert leecher.possess(held).held == len(held)
-    assert next(world.core.registry.holders()).pieces == held
+    assert next(world.core.registry.members()).pieces == held
 
 
 def test_possession_of_another_number_of_pieces_is_refused() -> None:
@@ -397,20 +397,20 @@ def test_empty_file_is_published_and_whole() -> None:
         AnnounceEvent.STARTED, options=pack_publication(Publication("empty", 0, 262144, "seeder-1", extended=True))
     )
     assert peer.possess(PieceSet(0)).held == 0
-    assert next(world.core.registry.holders()).holds() == "all 0"
+    assert next(world.core.registry.members()).describe_pieces() == "all 0"
 
 
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        (Limits(holders=2), "the tracker is full: 2 peers are registered, which is the most it takes"),
+        (Limits(holders=2), "the tracker is full: 2 peers are registered, which is the maximum"),
         (
             Limits(holders_per_ip=2),
-            "the tracker is full: 2 peers are registered from 10.0.0.1, which is the most for one address",
+            "the tracker is full: 2 peers are registered from 10.0.0.1, which is the maximum for one address",
         ),
         (
             Limits(holders_per_swarm=2),
-            "the tracker is full: 2 peers have joined myfile.txt, which is the most for one file",
+            "the tracker is full: 2 peers have joined myfile.txt, which is the maximum for one file",
         ),
     ],
 )
@@ -428,10 +428,10 @@ def test_too_many_peers_are_refused(limits: Limits, message: str) -> None:
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        (Limits(swarms=2), "the tracker is full: 2 files are registered, which is the most it takes"),
+        (Limits(swarms=2), "the tracker is full: 2 files are registered, which is the maximum"),
         (
             Limits(swarms_per_ip=2),
-            "the tracker is full: 2 files are registered from 10.0.0.1, which is the most for one address",
+            "the tracker is full: 2 files are registered from 10.0.0.1, which is the maximum for one address",
         ),
     ],
 )
@@ -454,7 +454,7 @@ def test_bitfields_cannot_fill_the_memory() -> None:
     leecher.possess(PieceSet(32, [1]))
     second = Client(world, "leecher-2", ip="10.0.0.2")
     second.announce(AnnounceEvent.STARTED, left=SIZE)
-    with pytest.raises(TrackerError, match="the tracker is full: no more room for possession reports"):
+    with pytest.raises(TrackerError, match="the tracker is full: no memory left for possession reports"):
         second.possess(PieceSet(32, [1]))
     leecher.announce(AnnounceEvent.STOPPED, left=1)
     second.possess(PieceSet(32, [1]))
@@ -477,4 +477,4 @@ def test_retransmitted_possession_gets_the_same_answer() -> None:
     first = world.send(packet, leecher.source)
     leecher.possess(PieceSet(32, [3, 4]))
     assert world.send(packet, leecher.source) == first
-    assert next(world.core.registry.holders()).holds() == "3-4 (2 of 32)"
+    assert next(world.core.registry.members()).describe_pieces() == "3-4 (2 of 32)"

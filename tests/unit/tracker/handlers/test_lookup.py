@@ -13,7 +13,7 @@ from tests.unit.tracker.world import (
     SIZE,
     TIMEOUT,
     Client,
-    Short,
+    FastWorld,
     TrackerError,
     World,
     seeds,
@@ -50,7 +50,7 @@ def test_lookup_tells_all_about_the_file_and_who_has_it() -> None:
     assert [(str(holder.endpoint), holder.name) for holder in found.holders] == [
         (f"10.0.1.{number}:6881", f"seeder-{number}") for number in (1, 2, 3)
     ]
-    assert world.told("request") == ["request id=1 peer=leecher-1 file=myfile.txt holders=3"]
+    assert world.logged("request") == ["request id=1 peer=leecher-1 file=myfile.txt holders=3"]
     assert rows(world)[0].holders == ("seeder-1", "seeder-2", "seeder-3")
 
 
@@ -59,7 +59,7 @@ def test_name_that_nobody_holds_is_an_answer_and_a_row() -> None:
     found = Client(world, "leecher-1").lookup("nope.txt")
     assert (found.found, found.request, found.info_hash, found.size, found.holders) == (False, 1, bytes(20), 0, ())
     assert (found.keepalive_ms, found.timeout_ms) == (500, 2000)
-    assert world.told("request") == ["request id=1 peer=leecher-1 file=nope.txt holders=0"]
+    assert world.logged("request") == ["request id=1 peer=leecher-1 file=nope.txt holders=0"]
 
 
 def test_asker_is_never_listed() -> None:
@@ -91,7 +91,7 @@ def test_long_lists_come_in_pages_in_one_lasting_order() -> None:
         names += [holder.name for holder in page.holders]
     assert names == [client.name for client in clients]
     assert len(rows(world)) == 1
-    assert (rows(world)[0].total, len(rows(world)[0].holders)) == (500, 100)
+    assert (rows(world)[0].holder_count, len(rows(world)[0].holders)) == (500, 100)
 
 
 def test_own_open_number_goes_on_with_the_row() -> None:
@@ -107,8 +107,8 @@ def test_zero_begins_a_new_row_and_ends_the_abandoned_one() -> None:
     asker = Client(world, "leecher-1")
     assert [asker.lookup().request for _ in range(2)] == [1, 2]
     assert asker.lookup("other.txt").request == 3
-    assert world.told("outcome") == [
-        "outcome id=1 peer=leecher-1 file=myfile.txt result=failed bytes=0 ms=0 reason=asked anew"
+    assert world.logged("outcome") == [
+        "outcome id=1 peer=leecher-1 file=myfile.txt result=failed bytes=0 ms=0 reason=requested again"
     ]
     asker.outcome(2)
     assert len(world.core.requests) == 1
@@ -147,7 +147,7 @@ def test_success_is_told_with_source_bytes_and_time() -> None:
     asker = Client(world, "leecher-1")
     number = asker.lookup().request
     assert asker.outcome(number, sources=(SOURCE,)) == number
-    assert world.told("outcome") == [
+    assert world.logged("outcome") == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=succeeded from=seeder-2 bytes=8388608 ms=120"
     ]
 
@@ -157,7 +157,7 @@ def test_failure_is_told_with_its_reason() -> None:
     asker = Client(world, "leecher-1")
     number = asker.lookup().request
     asker.outcome(number, OutcomeResult.FAILED, reason="no seed answered")
-    assert world.told("outcome") == [
+    assert world.logged("outcome") == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=failed bytes=0 ms=120 reason=no seed answered"
     ]
 
@@ -169,7 +169,7 @@ def test_outcome_counts_once_whether_retransmitted_or_said_again() -> None:
     packet = asker.outcome_packet(number)
     assert world.send(packet, asker.source) == world.send(packet, asker.source)
     asker.outcome(number, OutcomeResult.FAILED, reason="changed its mind")
-    assert len(world.told("outcome")) == 1
+    assert len(world.logged("outcome")) == 1
 
 
 def test_outcome_of_an_unknown_request_is_answered() -> None:
@@ -186,8 +186,8 @@ def test_only_the_requester_may_close_its_request(stranger: dict[str, str]) -> N
     other = Client(world, "leecher-1", ip=stranger.get("ip", asker.ip))
     other.peer_id = asker.peer_id if "ip" in stranger else b"-XT0100-somebody.els"
     assert other.outcome(number) == number
-    assert world.told("outcome") == []
-    assert world.told("refused") == [
+    assert world.logged("outcome") == []
+    assert world.logged("refused") == [
         f"refused what=outcome address={other.ip}:40881 reason=request 1 is another peer's"
     ]
 
@@ -196,12 +196,12 @@ def test_silent_requester_is_lost() -> None:
     world = World()
     Client(world, "leecher-1").lookup()
     world.pass_time(TIMEOUT - 0.001)
-    assert world.told("outcome") == []
+    assert world.logged("outcome") == []
     world.pass_time(0.001)
-    assert world.told("outcome") == [
+    assert world.logged("outcome") == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=lost reason=the peer was silent for 2.0 s"
     ]
-    assert world.core.next_expiry == float("inf")
+    assert world.core.next_deadline == float("inf")
 
 
 @pytest.mark.parametrize("sign", ["lookup", "announce", "possession", "outcome"])
@@ -223,7 +223,7 @@ def test_every_kind_of_word_keeps_a_request_alive(sign: str) -> None:
                 asker.announce(AnnounceEvent.STARTED, left=SIZE)
         else:
             asker.outcome(999)
-    assert world.told("outcome") == []
+    assert world.logged("outcome") == []
 
 
 def test_goodbye_in_the_middle_closes_the_request_of_that_file() -> None:
@@ -234,7 +234,7 @@ def test_goodbye_in_the_middle_closes_the_request_of_that_file() -> None:
     asker.lookup("other.txt")
     asker.announce(AnnounceEvent.STARTED, left=SIZE)
     asker.announce(AnnounceEvent.STOPPED, left=SIZE)
-    assert world.told("outcome") == [
+    assert world.logged("outcome") == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=failed bytes=0 ms=0 reason=peer left"
     ]
 
@@ -247,7 +247,7 @@ def test_goodbye_of_who_has_it_all_leaves_the_outcome_to_come() -> None:
     asker.announce(AnnounceEvent.STARTED, left=SIZE)
     asker.announce(AnnounceEvent.STOPPED, left=0)
     asker.outcome(number, sources=(SOURCE,))
-    assert [line.split(" bytes")[0] for line in world.told("outcome")] == [
+    assert [line.split(" bytes")[0] for line in world.logged("outcome")] == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=succeeded from=seeder-2"
     ]
 
@@ -263,11 +263,11 @@ def test_success_that_comes_after_being_given_up_replaces_it(end: str) -> None:
     else:
         asker.announce(AnnounceEvent.STOPPED, left=1)
     asker.outcome(number, OutcomeResult.FAILED, reason="late")
-    assert len(world.told("outcome")) == 1
+    assert len(world.logged("outcome")) == 1
     asker.outcome(number, sources=(SOURCE,))
     asker.outcome(number, sources=(SOURCE,))
-    assert len(world.told("outcome")) == 2
-    assert "result=succeeded" in world.told("outcome")[1]
+    assert len(world.logged("outcome")) == 2
+    assert "result=succeeded" in world.logged("outcome")[1]
 
 
 def test_lookup_of_a_lost_request_opens_it_again() -> None:
@@ -277,7 +277,7 @@ def test_lookup_of_a_lost_request_opens_it_again() -> None:
     world.pass_time(TIMEOUT * 3)
     assert asker.lookup(request=number).request == number
     world.pass_time(TIMEOUT - 0.1)
-    assert len(world.told("outcome")) == 1
+    assert len(world.logged("outcome")) == 1
     asker.outcome(number)
     assert len(rows(world)) == 1
 
@@ -373,7 +373,7 @@ def test_running_request_of_a_forgotten_peer_ends_with_it() -> None:
         world.pass_time(KEEPALIVE)
         asker.announce(left=SIZE)
     world.pass_time(TIMEOUT)
-    assert [line.split(" ", 1)[0] for line in world.told()[-3:]] == ["forgotten", "forgotten", "outcome"]
+    assert [line.split(" ", 1)[0] for line in world.logged()[-3:]] == ["forgotten", "forgotten", "outcome"]
 
 
 def test_open_rows_of_an_earlier_life_have_the_timeout_to_be_heard_of() -> None:
@@ -383,12 +383,12 @@ def test_open_rows_of_an_earlier_life_have_the_timeout_to_be_heard_of() -> None:
     number = asker.lookup().request
     silent.lookup()
     world = World(now=5000.0, first_request=3)
-    world.core.load(rows(old), world.now)
+    world.core.restore(rows(old), world.now)
     asker.world, asker.connection = world, None
     world.pass_time(TIMEOUT - 0.5)
     assert asker.lookup(request=number).request == number
     world.pass_time(0.5)
-    assert [line.split(" reason")[0] for line in world.told("outcome")] == [
+    assert [line.split(" reason")[0] for line in world.logged("outcome")] == [
         "outcome id=2 peer=leecher-2 file=myfile.txt result=lost"
     ]
     asker.outcome(number)
@@ -401,7 +401,7 @@ def test_lookup_whose_answer_died_with_the_tracker_is_still_one_row() -> None:
     packet = asker.lookup_packet()
     old.send(packet, asker.source)
     world = World(now=5000.0, first_request=2)
-    world.core.load(rows(old), world.now)
+    world.core.restore(rows(old), world.now)
     asker.world = world
     renewed = asker.connect().to_bytes(8, "big") + packet[8:]
     assert parse_lookup_reply(asker.ask(renewed)).request == 1
@@ -413,7 +413,7 @@ def test_numbers_of_a_tracker_without_memory_do_not_close_another_peers_row() ->
     world = World()
     Client(world, "leecher-2", ip="10.0.0.2").lookup()
     Client(world, "leecher-1").outcome(1)
-    assert world.told("outcome") == []
+    assert world.logged("outcome") == []
 
 
 def test_lookup_finds_what_the_name_stands_for_now() -> None:
@@ -433,9 +433,9 @@ def test_who_asks_again_is_told_what_is_true_now(seed: int) -> None:
     """The short way for the same question, the long one, and a tracker that has forgotten what it told are alike."""
     chance = random.Random(seed)
     script = [(chance.choice(STEPS), chance.randrange(3)) for _ in range(200)]
-    short = Short()
+    short = FastWorld()
     answers = play(short, script)
-    assert short.taken
+    assert short.fast_answers
     assert answers == play(World(), script) == play(World(), script, forgetful=True)
 
 
@@ -454,11 +454,11 @@ def play(world: World, script: list[tuple[str, int]], *, forgetful: bool = False
         peer = peers[who]
         if forgetful:
             for number in range(1, 200):
-                row = world.core.requests.open_rows.get(number)
+                row = world.core.requests.by_number.get(number)
                 if row is not None:
-                    row.again = None
+                    row.last_answer = None
             for swarm in world.core.registry.by_hash.values():
-                swarm.told.clear()
+                swarm.lookup_tails.clear()
         packet = b""
         if what in {"look", "page"}:
             packet = peer.lookup_packet(request=numbers[who], first=int(what == "page"))

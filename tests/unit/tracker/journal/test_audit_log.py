@@ -1,10 +1,10 @@
-"""Who sees an event and asks for the log finds it there."""
+"""Who sees an event and queries the journal finds it there."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tests.unit.tracker.world import SIZE, TIMEOUT, Client, Short, World, seeds
+from tests.unit.tracker.world import SIZE, TIMEOUT, Client, FastWorld, World, seeds
 from torrentnet.tracker.journal.records import HolderAdded, HolderCompleted, HolderRemoved, RequestClosed, RequestOpened
 from torrentnet.wire.udp.packets import AnnounceEvent
 
@@ -25,36 +25,32 @@ RECORD: Final = {
 
 
 def watch(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Notes each event whose record was not written before it."""
+    """Return a list that collects each event whose record was not written before it."""
     late: list[str] = []
-    told = dict.fromkeys(RECORD, 0)
+    counts = dict.fromkeys(RECORD, 0)
 
-    def look() -> None:
+    def check() -> None:
         for event, record in RECORD.items():
-            count = sum(seen.event == event for seen in world.events)
-            told[event] = count
-            same = sum(told[other] for other, kind in RECORD.items() if kind is record)
-            if same > sum(isinstance(one, record) for one in world.records):
+            counts[event] = sum(seen.event == event for seen in world.events)
+            expected = sum(counts[other] for other, kind in RECORD.items() if kind is record)
+            if expected > sum(isinstance(one, record) for one in world.records):
                 late.append(event)
 
-    emit, tell = world.emit, world.tell
+    def emit(event: str, /, **fields: object) -> None:
+        world.emit(event, **fields)
+        check()
 
-    def emitted(event: str, /, **fields: object) -> None:
-        emit(event, **fields)
-        look()
+    def emit_lines(lines: Sequence[str]) -> None:
+        world.emit_lines(lines)
+        check()
 
-    def lines(texts: Sequence[str]) -> None:
-        tell(texts)
-        look()
-
-    chronicle = world.core._chronicle
-    monkeypatch.setattr(chronicle, "_emit_one", emitted)
-    monkeypatch.setattr(chronicle, "_tell", lines)
+    monkeypatch.setattr(world.core.audit_log, "_emit", emit)
+    monkeypatch.setattr(world.core.audit_log, "_emit_lines", emit_lines)
     return late
 
 
-def test_every_event_is_in_the_journal_before_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = Short()
+def test_record_is_written_before_its_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = FastWorld()
     late = watch(world, monkeypatch)
     seeds(world, 2)
     leecher = Client(world, "leecher-1", ip="10.0.0.9")
