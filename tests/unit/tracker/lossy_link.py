@@ -1,4 +1,4 @@
-"""A link that loses, doubles and reorders datagrams, and peers that live behind it, all in virtual time."""
+"""A link that loses, duplicates and reorders datagrams, and peers behind it, in virtual time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 1.0
 
 
 class Fate(Enum):
-    """What becomes of a leecher."""
+    """How a leecher ends."""
 
     SEED = "succeeds and stays"
     LEAVER = "succeeds and leaves"
@@ -37,18 +37,18 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A peer does nothing for so long."""
+    """A peer does nothing for some time."""
 
     seconds: float
 
 
 class Link:
-    """Everything that will happen, in order of time."""
+    """The link, with a schedule of everything that will happen."""
 
-    def __init__(self, world: World, seed: int, *, loss: float, twice: float, delay: float) -> None:
+    def __init__(self, world: World, seed: int, *, loss: float, duplication: float, delay: float) -> None:
         self.world = world
         self.chance = random.Random(seed)
-        self.loss, self.twice, self.delay = loss, twice, delay
+        self.loss, self.duplication, self.delay = loss, duplication, delay
         self._plan: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self.cut = False
@@ -57,8 +57,8 @@ class Link:
         heapq.heappush(self._plan, (self.world.now + delay, next(self._order), what))
 
     def carry(self, deliver: Callable[[], None]) -> None:
-        """Deliver a datagram: not at all, once or twice, after any delay."""
-        for _ in range(2 if self.chance.random() < self.twice else 1):
+        """Deliver a datagram never, once or twice, each time after a random delay."""
+        for _ in range(2 if self.chance.random() < self.duplication else 1):
             if self.chance.random() >= self.loss:
                 self.at(self.chance.random() * self.delay, deliver)
 
@@ -72,7 +72,7 @@ class Link:
 
 
 class Peer:
-    """One peer: a story (a generator of packets and pauses), and BEP 15's patience for each of its requests."""
+    """A peer: a script (a generator of packets and pauses) whose requests are retransmitted (BEP 15)."""
 
     def __init__(self, link: Link, name: str, ip: str, fate: Fate | None = None) -> None:
         self.link, self.name, self.ip, self.fate = link, name, ip, fate
@@ -85,8 +85,8 @@ class Peer:
         self._held = PieceSet.full(PIECES) if fate is None else PieceSet(PIECES)
         self._body: Callable[[int], bytes] | None = None
         self._waiting_for = 0
-        self._story = self._seed() if fate is None else self._leech(fate)
-        link.at(link.chance.random(), lambda: self._go_on(None))
+        self._script = self._seed() if fate is None else self._leech(fate)
+        link.at(link.chance.random(), lambda: self._resume(None))
 
     @property
     def left(self) -> int:
@@ -96,10 +96,10 @@ class Peer:
         self.alive = False
 
     def _seed(self) -> Generator[Callable[[int], bytes] | Pause, packets.ReplyPacket | None]:
-        yield from self._say(AnnounceEvent.STARTED)
+        yield from self._report(AnnounceEvent.STARTED)
         while True:
             yield Pause(KEEPALIVE)
-            yield from self._say(AnnounceEvent.NONE)
+            yield from self._report(AnnounceEvent.NONE)
 
     def _leech(self, fate: Fate) -> Generator[Callable[[int], bytes] | Pause, packets.ReplyPacket | None]:
         request = 0
@@ -110,7 +110,7 @@ class Peer:
             found = parse_lookup_reply(reply)
             request, holders = found.request, found.holders
             yield Pause(0.1)
-        yield from self._say(AnnounceEvent.STARTED)
+        yield from self._report(AnnounceEvent.STARTED)
         for piece in range(PIECES):
             self._held.add(piece)
             if piece % 8 == 0:
@@ -119,20 +119,20 @@ class Peer:
                 self.die()
             if piece == PIECES // 2 and fate is Fate.FAILURE:
                 yield self._outcome(request, OutcomeResult.FAILED, holders[0])
-                yield from self._say(AnnounceEvent.STOPPED)
+                yield from self._report(AnnounceEvent.STOPPED)
                 return
             yield Pause(0.05)
         self.complete = True
-        yield from self._say(AnnounceEvent.COMPLETED)
+        yield from self._report(AnnounceEvent.COMPLETED)
         yield self._outcome(request, OutcomeResult.SUCCEEDED, holders[0])
         if fate is Fate.LEAVER:
-            yield from self._say(AnnounceEvent.STOPPED)
+            yield from self._report(AnnounceEvent.STOPPED)
             return
         while True:
             yield Pause(KEEPALIVE)
-            yield from self._say(AnnounceEvent.NONE)
+            yield from self._report(AnnounceEvent.NONE)
 
-    def _say(self, event: AnnounceEvent) -> Generator[Callable[[int], bytes] | Pause, packets.ReplyPacket | None]:
+    def _report(self, event: AnnounceEvent) -> Generator[Callable[[int], bytes] | Pause, packets.ReplyPacket | None]:
         reply = yield self._announce(event)
         while reply is not None and reply.action == Action.ERROR:
             assert packets.parse_error(reply).startswith("unknown peer:")
@@ -177,16 +177,16 @@ class Peer:
             )
         )
 
-    def _go_on(self, reply: packets.ReplyPacket | None) -> None:
+    def _resume(self, reply: packets.ReplyPacket | None) -> None:
         if not self.alive:
             return
         try:
-            step = self._story.send(reply)
+            step = self._script.send(reply)
         except StopIteration:
             self.over = True
             return
         if isinstance(step, Pause):
-            self.link.at(step.seconds, lambda: self._go_on(None))
+            self.link.at(step.seconds, lambda: self._resume(None))
             return
         self._body = step
         self._fresh_tid()
@@ -225,4 +225,4 @@ class Peer:
             self._send(FIRST_WAIT)
         else:
             self._waiting_for = 0
-            self._go_on(reply)
+            self._resume(reply)

@@ -1,4 +1,4 @@
-"""What the tracker's command line answers, word for word."""
+"""The exact output of the tracker's commands."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def text(block: str) -> str:
 
 
 def play(node: Node) -> None:
-    """Three seeders, one of which is killed, and leechers that end in every way."""
+    """Return a node with three seeders, one of which is killed, and leechers with every outcome."""
     world = node.world
     first, second, third = seeds(world, 3)
     world.pass_time(0.123)
@@ -210,7 +210,7 @@ def test_file_logs_of_all_files(node: Node) -> None:
     )
 
 
-def test_holders_of_a_former_life_are_not_heard_yet(node: Node) -> None:
+def test_holders_are_unheard_after_a_restart(node: Node) -> None:
     play(node)
     node.journal.flush()
     node.journal.read("UPDATE holdings SET state = 'unheard' WHERE state = 'alive'", ())
@@ -241,12 +241,12 @@ def test_holders_of_a_former_life_are_not_heard_yet(node: Node) -> None:
         ("status all", 2, "status takes no arguments: all"),
     ],
 )
-def test_mistakes_are_told(node: Node, line: str, status: int, message: str) -> None:
+def test_wrong_commands_are_explained(node: Node, line: str, status: int, message: str) -> None:
     play(node)
     assert node.run(line) == (status, "", f"error: {message}")
 
 
-def test_unknown_file_among_many_lists_some(node: Node) -> None:
+def test_unknown_file_lists_some_known_ones(node: Node) -> None:
     assert node.run("file_logs x")[2] == "error: unknown file x: nothing has been published yet"
     client = Client(node.world, "s")
     for number in range(12):
@@ -258,7 +258,7 @@ def test_unknown_file_among_many_lists_some(node: Node) -> None:
     )
 
 
-def test_nothing_yet(node: Node) -> None:
+def test_empty_journal(node: Node) -> None:
     assert node.answer("request logs") == "no request yet"
     assert node.answer("request logs --json") == ""
     assert node.answer("request logs --file a") == "no request for a yet"
@@ -317,7 +317,7 @@ def test_status(node: Node) -> None:
     )
 
 
-def test_rows_name_a_hundred_holders_and_count_the_rest() -> None:
+def test_row_names_a_hundred_holders_and_counts_the_rest() -> None:
     node = Node(limits=Limits(named_holders=2))
     seeds(node.world, 5)
     Client(node.world, "leecher-1").lookup()
@@ -325,7 +325,7 @@ def test_rows_name_a_hundred_holders_and_count_the_rest() -> None:
     node.journal.close()
 
 
-def test_words_are_completed(node: Node) -> None:
+def test_arguments_are_completed(node: Node) -> None:
     play(node)
     assert node.commands.complete("file_logs m") == ["myfile.txt"]
     assert node.commands.complete("file_logs -") == ["-all"]
@@ -333,10 +333,10 @@ def test_words_are_completed(node: Node) -> None:
     assert node.commands.complete("request logs --file my") == ["myfile.txt"]
 
 
-def test_names_from_the_network_cannot_act_on_the_terminal(node: Node) -> None:
-    asker = Client(node.world, "leecher-1")
-    number = asker.lookup().request
-    asker.outcome(number, OutcomeResult.FAILED, reason="\x1b[2J\nforged line")
+def test_names_from_the_network_cannot_control_the_terminal(node: Node) -> None:
+    requester = Client(node.world, "leecher-1")
+    number = requester.lookup().request
+    requester.outcome(number, OutcomeResult.FAILED, reason="\x1b[2J\nforged line")
     answer = node.answer("request logs")
     assert "\x1b" not in answer
     assert len(answer.splitlines()) == 2

@@ -1,4 +1,4 @@
-"""What comes from the network is not believed: forged ids, garbage, floods."""
+"""Hostile input: forged connection ids, garbage, floods."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def wrong_ids(world: World, client: Client) -> dict[str, int]:
 @pytest.mark.parametrize(
     "wrong", ["zero", "protocol id", "another address's", "from the future", "mac flipped", "time flipped"]
 )
-def test_wrong_connection_id_changes_nothing_and_is_told_in_fewer_bytes(kind: str, wrong: str) -> None:
+def test_wrong_connection_id_gets_a_short_error(kind: str, wrong: str) -> None:
     world = World()
     client = Client(world, "peer-1")
     connection = wrong_ids(world, client)[wrong]
@@ -65,14 +65,14 @@ def test_wrong_connection_id_changes_nothing_and_is_told_in_fewer_bytes(kind: st
     assert state(world) == before
 
 
-def test_error_that_would_be_longer_than_the_request_is_kept_back() -> None:
+def test_error_longer_than_the_request_is_not_sent() -> None:
     world = World()
     for size in range(16, 100):
         answer = world.send(struct.pack(">QII", 1, 1, 7).ljust(size, b"\0"), SOURCE)
         assert (answer is None) == (size < 8 + len(ID_REFUSED))
 
 
-def test_id_lives_for_two_minutes() -> None:
+def test_connection_id_is_valid_for_two_minutes() -> None:
     world = World()
     client = Client(world, "peer-1")
     client.connect()
@@ -103,7 +103,7 @@ def test_connect_is_answered_with_sixteen_bytes(padding: int) -> None:
     assert len(answer) == 16
 
 
-def test_connect_with_another_magic_is_silence() -> None:
+def test_connect_with_another_magic_gets_no_answer() -> None:
     world = World()
     assert world.send(struct.pack(">QII", 0x41727101981, 0, 1), SOURCE) is None
 
@@ -117,7 +117,7 @@ def test_connect_with_another_magic_is_silence() -> None:
         (b"\x02\xff", 98, "announce option runs past the end of the packet"),
     ],
 )
-def test_malformed_announce_is_told_why(patch: bytes, at: int, message: str) -> None:
+def test_error_explains_a_malformed_announce(patch: bytes, at: int, message: str) -> None:
     world = World()
     client = Client(world, "peer-1", extended=False)
     packet = bytearray(client.packet(AnnounceEvent.STARTED))
@@ -129,14 +129,14 @@ def test_malformed_announce_is_told_why(patch: bytes, at: int, message: str) -> 
 
 
 @pytest.mark.parametrize("tail", [b"\0\0", b"\x01\x01", b"\x77\x03abc", b"\x00\x02\xff", b"\x02\x00"])
-def test_options_that_the_standard_lets_pass_are_taken(tail: bytes) -> None:
+def test_options_allowed_by_the_standard_are_accepted(tail: bytes) -> None:
     world = World()
     client = Client(world, "peer-1", extended=False)
     assert client.announce(AnnounceEvent.STARTED, options=tail).seeders == 1
 
 
 @pytest.mark.parametrize(("tail", "message"), [(0, "one or more"), (19, "20 bytes"), (75 * 20, "at most 74")])
-def test_wrong_scrape_is_told_why(tail: int, message: str) -> None:
+def test_error_explains_a_malformed_scrape(tail: int, message: str) -> None:
     world = World()
     client = Client(world, "peer-1")
     connection, tid = client.head()
@@ -146,7 +146,7 @@ def test_wrong_scrape_is_told_why(tail: int, message: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "nul\0", "..", "", "line\nfeed"])
-def test_nasty_names_are_refused(name: str) -> None:
+def test_invalid_names_are_refused(name: str) -> None:
     world = World()
     client = Client(world, "peer-1")
     for packet in (client.packet(AnnounceEvent.STARTED, name=name), client.lookup_packet(name)):
@@ -158,7 +158,7 @@ def test_nasty_names_are_refused(name: str) -> None:
 
 @given(data=st.binary(max_size=200), action=st.sampled_from([None, *ACTIONS]))
 @settings(max_examples=400, deadline=None)
-def test_garbage_without_an_id_gets_no_more_than_it_sent_and_changes_nothing(data: bytes, action: int | None) -> None:
+def test_garbage_without_a_valid_id_changes_nothing(data: bytes, action: int | None) -> None:
     world = World()
     seeds(world, 60)
     packet = data if action is None else data[:8] + action.to_bytes(4, "big") + data[8:]
@@ -170,7 +170,7 @@ def test_garbage_without_an_id_gets_no_more_than_it_sent_and_changes_nothing(dat
 
 @given(data=st.binary(max_size=1500), action=st.sampled_from([*ACTIONS, 9]))
 @settings(max_examples=600, deadline=None)
-def test_garbage_behind_a_valid_id_never_raises(data: bytes, action: int) -> None:
+def test_garbage_with_a_valid_id_never_raises(data: bytes, action: int) -> None:
     world = World()
     client = Client(world, "peer-1")
     head = struct.pack(">QII", client.connect(), action, 1)
@@ -200,7 +200,7 @@ def test_damaged_requests_never_raise(kind: str, flips: list[tuple[int, int]], c
     assert len(world.core.registry) == 0
 
 
-def test_no_answer_before_the_id_is_longer_than_the_request() -> None:
+def test_answer_without_a_valid_id_is_not_longer_than_request() -> None:
     world = World()
     seeds(world, 250)
     chance = random.Random(3)
@@ -214,7 +214,7 @@ def test_no_answer_before_the_id_is_longer_than_the_request() -> None:
         assert answer is None or len(answer) <= len(packet)
 
 
-def test_flood_of_bad_packets_costs_the_log_a_few_lines_a_second() -> None:
+def test_flood_of_bad_packets_logs_few_lines() -> None:
     world = World()
     bad = struct.pack(">QII", 1, 1, 7).ljust(98, b"\0")
     for _ in range(10):
@@ -226,7 +226,7 @@ def test_flood_of_bad_packets_costs_the_log_a_few_lines_a_second() -> None:
     assert world.core.refusals.counts[RefusalReason.CONNECTION_ID] == 10_000
 
 
-def test_start_and_stop_flood_leaves_nothing_behind() -> None:
+def test_flood_of_starts_and_stops_leaves_no_state() -> None:
     world = World()
     client = Client(world, "x", extended=False)
     for _ in range(3_000):
@@ -238,7 +238,7 @@ def test_start_and_stop_flood_leaves_nothing_behind() -> None:
     assert registry.next_deadline == float("inf")
 
 
-def test_while_the_journal_is_behind_new_work_waits_and_all_else_goes_on() -> None:
+def test_new_work_waits_while_the_journal_is_behind() -> None:
     world = World(settings=TrackerSettings(5.0, 15.0))
     seed = seeds(world, 1)[0]
     leecher, late = Client(world, "leecher-1"), Client(world, "late", ip="10.0.0.9")
@@ -252,7 +252,7 @@ def test_while_the_journal_is_behind_new_work_waits_and_all_else_goes_on() -> No
     assert world.send(packets[2], leecher.source) is None
     assert len(world.records) == records
     assert world.core.refusals.counts[RefusalReason.BEHIND] == 3
-    # Those who are there already are heard, and requests take their outcome.
+    # Registered peers are still served, and requests are still closed.
     assert seed.announce().seeders == 1
     assert leecher.announce(left=SIZE // 2).leechers == 1
     assert leecher.possess(PieceSet(32, [1])).held == 1
@@ -263,7 +263,7 @@ def test_while_the_journal_is_behind_new_work_waits_and_all_else_goes_on() -> No
     assert len(world.logged("request")) == 2
 
 
-def test_nobody_is_forgotten_while_the_journal_is_behind_and_all_are_afterwards() -> None:
+def test_expiry_waits_while_the_journal_is_behind() -> None:
     world = World()
     seeds(world, 1)
     world.behind = True
@@ -274,7 +274,7 @@ def test_nobody_is_forgotten_while_the_journal_is_behind_and_all_are_afterwards(
     assert len(world.logged("forgotten")) == 1
 
 
-def test_when_all_fall_silent_at_once_the_network_is_not_kept_waiting() -> None:
+def test_mass_expiry_does_not_delay_the_network() -> None:
     world = World()
     for number in range(MAX_EXPIRED_PER_TURN + 5):
         Client(world, f"peer-{number}", port=1024 + number).announce(AnnounceEvent.STARTED)

@@ -1,4 +1,4 @@
-"""Whole lives of peers over a link that loses, doubles and reorders: one row a request, and the truth at the end."""
+"""Peers behind a lossy link, from start to end: each request has one row, with its true outcome."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 EXPECTED = {
     Fate.SEED: {"succeeded"},
     Fate.LEAVER: {"succeeded"},
-    # Behind enough loss its silence may be longer than the time-out, and then its failure comes too late.
+    # With enough loss its silence may exceed the time-out, and then its report is too late.
     Fate.FAILURE: {"failed", "lost"},
     Fate.DEAD: {"lost"},
 }
 
 
 class Played:
-    """A run that is over: what it left."""
+    """A finished run and its journal."""
 
     def __init__(self, state: Path, seed: int, *, loss: float, restart_at: float | None = None) -> None:
         self._state = state
         self.journal = Journal(state)
         self.journal.start()
         self.world = World(write=self.journal.write_all)
-        link = Link(self.world, seed, loss=loss, twice=0.2, delay=0.15)
+        link = Link(self.world, seed, loss=loss, duplication=0.2, delay=0.15)
         seeders = [Peer(link, f"seeder-{number}", f"10.0.1.{number}") for number in (1, 2, 3)]
         leechers = [
             Peer(link, f"leecher-{number}", f"10.0.2.{number}", fate) for number, fate in enumerate([*Fate] * 2)
@@ -62,7 +62,7 @@ class Played:
         world = self.world
         world.core = Core(
             world.settings,
-            ConnectionIds(b"another secret of a new life", world.now),
+            ConnectionIds(b"the secret of another process", world.now),
             emit=world.emit,
             emit_lines=world.emit_lines,
             write=self.journal.write_all,
@@ -81,11 +81,11 @@ class Played:
                 assert rows[peer.name].state in EXPECTED[peer.fate], f"{peer.name}: {peer.fate}"
                 assert peer.over == (peer.fate in {Fate.LEAVER, Fate.FAILURE})
         registry = self.world.core.registry
-        there = {holder.name: holder for holder in registry.members()}
-        assert set(there) == {peer.name for peer in self.peers if peer.alive and not peer.over}
-        assert all(holder.complete for holder in there.values())
+        registered = {holder.name: holder for holder in registry.members()}
+        assert set(registered) == {peer.name for peer in self.peers if peer.alive and not peer.over}
+        assert all(holder.complete for holder in registered.values())
         alive = {row.peer: row.pieces for row in queries.holders(self.journal, HASH) if row.state == "alive"}
-        assert alive == dict.fromkeys(there, "all 32")
+        assert alive == dict.fromkeys(registered, "all 32")
         for peer in self.peers:
             peer.die()
         self.world.pass_time(TIMEOUT)
@@ -95,15 +95,13 @@ class Played:
 
 @pytest.mark.parametrize("loss", [0.0, 0.1, 0.3])
 @pytest.mark.parametrize("seed", range(6))
-def test_each_request_is_one_row_and_ends_as_it_did(tmp_path: Path, seed: int, loss: float) -> None:
+def test_each_request_has_one_row_and_its_outcome(tmp_path: Path, seed: int, loss: float) -> None:
     with Played(tmp_path, seed, loss=loss) as played:
         played.check()
 
 
 @pytest.mark.parametrize("restart_at", [0.7, 1.5, 2.5])
 @pytest.mark.parametrize("seed", range(4))
-def test_tracker_that_comes_back_with_its_journal_goes_on_with_the_rows(
-    tmp_path: Path, seed: int, restart_at: float
-) -> None:
+def test_restarted_tracker_continues_the_rows(tmp_path: Path, seed: int, restart_at: float) -> None:
     with Played(tmp_path, seed, loss=0.1, restart_at=restart_at) as played:
         played.check()

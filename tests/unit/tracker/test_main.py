@@ -1,4 +1,4 @@
-"""The command line: every mistake is one clear line, with the status that the shell is promised."""
+"""The command line: each mistake is reported in one line, with the documented exit status."""
 
 from __future__ import annotations
 
@@ -69,16 +69,16 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
         (["a:1", "--what"], "unrecognized arguments: --what"),
     ],
 )
-def test_wrong_command_line_is_one_line_and_status_2(
+def test_wrong_command_line_prints_one_line_and_exits_2(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
     # Python 3.11 quotes the choices, later versions do not.
-    told = re.sub(r"choose from .*\)", lambda found: found[0].replace("'", ""), capsys.readouterr().err, count=1)
-    assert told.split(HELP)[0] == f"tracker.py: error: {message}"
-    assert told.count("\n") == 1
+    text = re.sub(r"choose from .*\)", lambda found: found[0].replace("'", ""), capsys.readouterr().err, count=1)
+    assert text.split(HELP)[0] == f"tracker.py: error: {message}"
+    assert text.count("\n") == 1
 
 
 def test_defaults_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,12 +107,12 @@ def test_help_names_units_and_defaults(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
-    told = " ".join(capsys.readouterr().out.split())
+    text = " ".join(capsys.readouterr().out.split())
     for words in ("500ms, 2s, 1m (default 5s)", "expires (default 15s)", "(default tracker)", "any free port"):
-        assert words in told
+        assert words in text
 
 
-def test_address_in_use_is_told_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_address_in_use_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         assert main([f"127.0.0.1:{port}"]) == 1
@@ -122,7 +122,7 @@ def test_address_in_use_is_told_with_status_1(capsys: pytest.CaptureFixture[str]
     )
 
 
-def test_address_of_another_machine_is_told_with_status_1(capsys: pytest.CaptureFixture[str]) -> None:
+def test_address_of_another_machine_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["192.0.2.1:6771"]) == 1
     assert capsys.readouterr().err == (
         "tracker.py: error: cannot listen on 192.0.2.1:6771: cannot assign requested address"
@@ -130,14 +130,14 @@ def test_address_of_another_machine_is_told_with_status_1(capsys: pytest.Capture
     )
 
 
-def test_host_that_does_not_exist_is_told() -> None:
+def test_unknown_host_is_an_error() -> None:
     with pytest.raises(LocalError) as caught:
         bind("no such host", 6771)
     assert caught.value.message == "no IPv4 address is known for 'no such host'"
     assert caught.value.hint == "check the spelling, or give the address"
 
 
-def test_bad_state_directory_is_told_with_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_state_directory_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = tmp_path / "file"
     state.write_text("")
     assert main(["127.0.0.1:0", "--state", str(state)]) == 1
@@ -146,7 +146,7 @@ def test_bad_state_directory_is_told_with_status_1(tmp_path: Path, capsys: pytes
     )
 
 
-def test_bad_console_path_is_told_with_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_console_path_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "file"
     path.write_text("mine")
     assert main(["127.0.0.1:0", "--console", str(path)]) == 1

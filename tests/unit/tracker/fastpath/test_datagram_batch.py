@@ -1,4 +1,4 @@
-"""Many datagrams at once, on real sockets."""
+"""Batches of datagrams on real sockets."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def receive(server: socket.socket, batch: DatagramBatch) -> int:
     return batch.receive()
 
 
-def test_nothing_there_is_no_error(server: socket.socket) -> None:
+def test_receive_without_datagrams_returns_zero(server: socket.socket) -> None:
     assert DatagramBatch(server).receive() == 0
 
 
-def test_datagrams_keep_their_bytes_and_their_sender(server: socket.socket, client: socket.socket) -> None:
+def test_datagrams_keep_bytes_and_source(server: socket.socket, client: socket.socket) -> None:
     batch = DatagramBatch(server)
     sent = [bytes([number]) * number * 40 for number in range(1, 31)]
     for data in sent:
@@ -54,7 +54,7 @@ def test_datagrams_keep_their_bytes_and_their_sender(server: socket.socket, clie
     assert [fields[0] for fields in batch.fields()] == [0x7F000007] * count
 
 
-def test_more_than_it_takes_at_once_comes_next_time(server: socket.socket, client: socket.socket) -> None:
+def test_rest_is_received_by_the_next_call(server: socket.socket, client: socket.socket) -> None:
     batch = DatagramBatch(server)
     for number in range(MAX_BATCH_SIZE + 3):
         client.send(bytes([number]))
@@ -67,7 +67,7 @@ def test_more_than_it_takes_at_once_comes_next_time(server: socket.socket, clien
 
 
 @pytest.mark.parametrize("silent", [(), (0,), (4,), (2, 3), (0, 1, 2, 3, 4)])
-def test_answers_go_to_whom_they_are_for_and_silence_to_the_others(
+def test_answers_go_to_their_sources_and_skipped_get_none(
     server: socket.socket, client: socket.socket, silent: tuple[int, ...]
 ) -> None:
     batch = DatagramBatch(server)
@@ -88,10 +88,10 @@ def test_answers_go_to_whom_they_are_for_and_silence_to_the_others(
         client.recv(100)
 
 
-def test_answer_that_does_not_go_keeps_no_other_back(server: socket.socket, client: socket.socket) -> None:
+def test_unsent_answer_does_not_stop_the_others(server: socket.socket, client: socket.socket) -> None:
     batch = DatagramBatch(server)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        # The kernel sends nothing to port 0, which a raw packet may well claim to come from.
+        # The kernel sends nothing to port 0, which a raw packet may have as its source.
         client.send(b"1")
         other.sendto(b"2", server.getsockname())
         client.send(b"3")
@@ -103,7 +103,7 @@ def test_answer_that_does_not_go_keeps_no_other_back(server: socket.socket, clie
         assert [client.recv(9), client.recv(9)] == [b"\0", b"\2"]
 
 
-def test_broken_socket_is_an_error(server: socket.socket) -> None:
+def test_broken_socket_raises_oserror(server: socket.socket) -> None:
     batch = DatagramBatch(server)
     server.close()
     with pytest.raises(OSError, match="Bad file descriptor"):

@@ -1,4 +1,4 @@
-"""What peers say of themselves, and what they are told of each other."""
+"""Announce, scrape and possession: membership, expiry, names, limits and the listed peers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_started_without_anything_left_publishes_the_name() -> None:
     ]
 
 
-def test_life_of_a_leecher_is_told_step_by_step() -> None:
+def test_each_step_of_a_leecher_is_logged() -> None:
     world = World()
     seeds(world, 1)
     leecher = Client(world, "leecher-1")
@@ -52,7 +52,7 @@ def test_life_of_a_leecher_is_told_step_by_step() -> None:
     ]
 
 
-def test_keepalives_write_nothing() -> None:
+def test_periodic_announces_write_nothing() -> None:
     world = World()
     seed = seeds(world, 1)[0]
     events, records = len(world.events), len(world.records)
@@ -63,7 +63,7 @@ def test_keepalives_write_nothing() -> None:
 
 
 @pytest.mark.parametrize("silence", [TIMEOUT - 0.001, TIMEOUT])
-def test_own_peer_is_forgotten_exactly_after_the_timeout(silence: float) -> None:
+def test_peer_with_extension_expires_exactly_after_the_timeout(silence: float) -> None:
     world = World()
     seeds(world, 1)
     world.pass_time(silence)
@@ -77,7 +77,7 @@ def test_own_peer_is_forgotten_exactly_after_the_timeout(silence: float) -> None
         assert world.core.next_deadline == float("inf")
 
 
-def test_every_sign_of_life_counts_from_its_own_moment() -> None:
+def test_every_datagram_restarts_the_timeout() -> None:
     world = World()
     seed = seeds(world, 1)[0]
     world.pass_time(1.9)
@@ -90,7 +90,7 @@ def test_every_sign_of_life_counts_from_its_own_moment() -> None:
     assert len(world.logged("forgotten")) == 1
 
 
-def test_standard_client_has_ten_minutes() -> None:
+def test_standard_client_expires_after_ten_minutes() -> None:
     world = World()
     client = Client(world, "x", extended=False, peer_id=b"-LT2080-abcdefghijkl")
     client.announce(AnnounceEvent.STARTED)
@@ -102,7 +102,7 @@ def test_standard_client_has_ten_minutes() -> None:
     ]
 
 
-def test_standard_client_with_a_long_interval_has_two_and_a_half_of_it() -> None:
+def test_standard_client_expires_after_2_5_of_its_intervals() -> None:
     world = World()
     client = Client(world, "x", extended=False)
     client.announce(AnnounceEvent.STARTED)
@@ -116,7 +116,7 @@ def test_standard_client_with_a_long_interval_has_two_and_a_half_of_it() -> None
 
 
 @pytest.mark.parametrize("event", [AnnounceEvent.NONE, AnnounceEvent.COMPLETED])
-def test_unknown_own_peer_is_told_to_publish_again(event: AnnounceEvent) -> None:
+def test_unknown_peer_with_extension_must_publish_again(event: AnnounceEvent) -> None:
     world = World()
     peer = Client(world, "seeder-1")
     with pytest.raises(TrackerError, match=r"^unknown peer: .*event started"):
@@ -128,13 +128,13 @@ def test_unknown_own_peer_is_told_to_publish_again(event: AnnounceEvent) -> None
     assert peer.announce(event).seeders == 1
 
 
-def test_unknown_standard_client_is_taken_in_with_any_event() -> None:
+def test_unknown_standard_client_may_join_with_any_event() -> None:
     world = World()
     Client(world, "x", extended=False, peer_id=b"A2-1-36-0-0123456789").announce(left=5)
     assert world.logged() == [f"joined file={HASH.hex()} peer=A2-1-36-0@10.0.0.1:6881 address=10.0.0.1:6881"]
 
 
-def test_stopped_of_somebody_unknown_gets_the_ordinary_answer() -> None:
+def test_stopped_of_an_unknown_peer_is_answered() -> None:
     world = World()
     for extended in (True, False):
         client = Client(world, "x", extended=extended)
@@ -158,7 +158,7 @@ def test_completed_twice_counts_once() -> None:
     assert len(world.logged("completed")) == 1
 
 
-def test_scrape_makes_nobody_a_member() -> None:
+def test_scrape_registers_nobody() -> None:
     world = World()
     client = Client(world, "x")
     connection, tid = client.head()
@@ -166,7 +166,7 @@ def test_scrape_makes_nobody_a_member() -> None:
     assert len(world.core.registry) == 0
 
 
-def test_late_keepalive_does_not_make_a_seed_a_leecher() -> None:
+def test_late_announce_does_not_make_a_seed_a_leecher() -> None:
     world = World()
     leecher = Client(world, "leecher-1")
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
@@ -185,7 +185,7 @@ def test_late_possession_does_not_make_a_seed_a_leecher() -> None:
     assert next(world.core.registry.members()).describe_pieces() == "all 32"
 
 
-def test_standard_client_may_lose_what_it_had() -> None:
+def test_standard_client_may_lose_pieces() -> None:
     world = World()
     client = Client(world, "x", extended=False)
     client.announce(AnnounceEvent.STARTED)
@@ -193,7 +193,7 @@ def test_standard_client_may_lose_what_it_had() -> None:
     assert (answer.seeders, answer.leechers) == (0, 1)
 
 
-def test_late_started_does_not_revive_who_has_left() -> None:
+def test_late_started_does_not_register_a_peer_that_left() -> None:
     world = World()
     peer = Client(world, "seeder-1")
     started = peer.packet(AnnounceEvent.STARTED)
@@ -204,16 +204,16 @@ def test_late_started_does_not_revive_who_has_left() -> None:
     assert [seen.event for seen in world.events] == ["published", "left"]
 
 
-def test_peer_that_comes_back_at_its_address_replaces_its_earlier_life() -> None:
+def test_restarted_peer_replaces_the_one_at_its_endpoint() -> None:
     world = World()
     seed = seeds(world, 1)[0]
     row = seed.lookup("other.txt").request
-    reborn = Client(world, "seeder-1", ip=seed.ip, peer_id=b"-XT0100-another.life")
+    restarted = Client(world, "seeder-1", ip=seed.ip, peer_id=b"-XT0100-another.peer")
     world.pass_time(0.5)
     with pytest.raises(TrackerError, match=r"^unknown peer:"):
-        reborn.announce()
+        restarted.announce()
     assert len(world.core.registry) == 1
-    reborn.announce(AnnounceEvent.STARTED)
+    restarted.announce(AnnounceEvent.STARTED)
     assert world.logged()[2:] == [
         (
             "refused what=announce address=10.0.1.1:40881 reason=unknown peer: this tracker does not know you;"
@@ -225,14 +225,14 @@ def test_peer_that_comes_back_at_its_address_replaces_its_earlier_life() -> None
     ]
 
 
-def test_goodbye_of_another_life_is_not_believed() -> None:
+def test_stopped_with_another_peer_id_removes_nobody() -> None:
     world = World()
     seed = seeds(world, 1)[0]
-    Client(world, "x", ip=seed.ip, peer_id=b"-XT0100-another.life").announce(AnnounceEvent.STOPPED)
+    Client(world, "x", ip=seed.ip, peer_id=b"-XT0100-another.peer").announce(AnnounceEvent.STOPPED)
     assert world.logged("left") == []
 
 
-def test_second_content_under_a_name_is_refused_and_names_the_holder() -> None:
+def test_other_content_with_a_taken_name_is_refused() -> None:
     world = World()
     seeds(world, 1)
     other = Client(world, "seeder-9", ip="10.0.0.9")
@@ -248,8 +248,8 @@ def test_second_content_under_a_name_is_refused_and_names_the_holder() -> None:
 GIVEN = make_info("given.txt", SIZE, PIECE, bytes(20) * 32)
 
 
-def test_a_file_whose_torrent_was_given_has_its_name_whoever_shares_it() -> None:
-    """A standard client says nothing but the info-hash."""
+def test_known_file_has_its_name_whoever_shares_it() -> None:
+    """A standard client announces only the info-hash."""
     world = World(known_files=(GIVEN,))
     client = Client(world, "A2", ip="10.0.0.9", extended=False)
     client.announce(AnnounceEvent.STARTED, info_hash=GIVEN.info_hash, options=b"")
@@ -259,7 +259,7 @@ def test_a_file_whose_torrent_was_given_has_its_name_whoever_shares_it() -> None
     assert [str(holder.endpoint) for holder in found.holders] == ["10.0.0.9:6881"]
 
 
-def test_no_other_content_takes_the_name_of_a_torrent_that_was_given() -> None:
+def test_name_of_a_known_file_is_reserved() -> None:
     world = World(known_files=(GIVEN,))
     options = pack_publication(Publication("given.txt", SIZE, PIECE, "seeder-9", extended=True))
     with pytest.raises(TrackerError) as caught:
@@ -271,7 +271,7 @@ def test_no_other_content_takes_the_name_of_a_torrent_that_was_given() -> None:
     assert len(world.core.registry) == 0
 
 
-def test_name_is_free_when_the_last_holder_is_gone() -> None:
+def test_name_becomes_free_with_the_last_holder() -> None:
     world = World()
     first, second = seeds(world, 2)
     other = Client(world, "seeder-9", ip="10.0.0.9")
@@ -287,12 +287,12 @@ def test_info_hash_keeps_its_first_name() -> None:
     world = World()
     seeds(world, 1)
     Client(world, "seeder-2", ip="10.0.0.2").announce(AnnounceEvent.STARTED, name="second.txt")
-    asker = Client(world, "x", ip="10.0.0.9")
-    assert asker.lookup().complete == 2
-    assert not asker.lookup("second.txt").found
+    requester = Client(world, "x", ip="10.0.0.9")
+    assert requester.lookup().complete == 2
+    assert not requester.lookup("second.txt").found
 
 
-def test_name_and_measures_may_come_after_the_swarm() -> None:
+def test_name_and_size_may_be_published_later() -> None:
     world = World()
     Client(world, "x", extended=False).announce(AnnounceEvent.STARTED)
     seeds(world, 1)
@@ -310,25 +310,25 @@ def test_libtorrent_seed_publishes_by_its_announce_url() -> None:
 
 
 @pytest.mark.parametrize(("keepalive", "interval"), [(0.5, 5), (1.0, 5), (2.0, 5), (5.0, 5), (5.1, 6), (30.0, 30)])
-def test_interval_is_whole_seconds_and_never_misread(keepalive: float, interval: int) -> None:
+def test_interval_is_whole_seconds_and_at_least_five(keepalive: float, interval: int) -> None:
     world = World(settings=TrackerSettings(keepalive, keepalive * 3))
     assert Client(world, "x").announce(AnnounceEvent.STARTED).interval == interval
 
 
 @pytest.mark.parametrize(("want", "listed"), [(-1, 50), (-(2**31), 50), (0, 0), (7, 7), (200, 200), (2**31 - 1, 200)])
-def test_wanted_number_of_peers_is_bounded(want: int, listed: int) -> None:
+def test_wanted_number_of_peers_is_limited(want: int, listed: int) -> None:
     world = World()
     seeds(world, 250)
-    asker = Client(world, "x", ip="10.0.0.9")
-    asker.announce(AnnounceEvent.STARTED, left=1, want=0)
+    requester = Client(world, "x", ip="10.0.0.9")
+    requester.announce(AnnounceEvent.STARTED, left=1, want=0)
     for _ in range(20):
-        peers = asker.announce(left=1, want=want).peers
+        peers = requester.announce(left=1, want=want).peers
         assert len(peers) == listed
         assert len(set(peers)) == listed
         assert Endpoint("10.0.0.9", 6881) not in peers
 
 
-def test_small_swarm_is_listed_whole_without_the_asker() -> None:
+def test_small_swarm_is_listed_without_the_requester() -> None:
     world = World()
     clients = seeds(world, 12)
     for seed in clients:
@@ -355,7 +355,7 @@ def test_address_field_is_ignored() -> None:
     assert world.core.registry.find(HASH, "10.0.0.1", 6881) is not None
 
 
-def test_possession_answers_the_times_and_is_logged_when_it_changes() -> None:
+def test_possession_is_logged_when_it_changes() -> None:
     world = World()
     seeds(world, 1)
     leecher = Client(world, "leecher-1")
@@ -368,7 +368,7 @@ def test_possession_answers_the_times_and_is_logged_when_it_changes() -> None:
     assert len(world.records) == records
 
 
-def test_possession_in_windows_fills_one_set() -> None:
+def test_windows_of_possession_fill_one_set() -> None:
     world = World()
     leecher = Client(world, "leecher-1")
     pieces = 25_000
@@ -382,7 +382,7 @@ def test_possession_in_windows_fills_one_set() -> None:
     assert next(world.core.registry.members()).pieces == held
 
 
-def test_possession_of_another_number_of_pieces_is_refused() -> None:
+def test_possession_with_another_piece_count_is_refused() -> None:
     world = World()
     leecher = Client(world, "leecher-1")
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
@@ -390,7 +390,7 @@ def test_possession_of_another_number_of_pieces_is_refused() -> None:
         leecher.possess(PieceSet(33, [1]))
 
 
-def test_empty_file_is_published_and_whole() -> None:
+def test_empty_file_is_published_as_complete() -> None:
     world = World()
     peer = Client(world, "seeder-1")
     peer.announce(
@@ -447,7 +447,7 @@ def test_too_many_files_are_refused(limits: Limits, message: str) -> None:
     client.announce(AnnounceEvent.STARTED, info_hash=bytes([3]) * 20, name="file-3")
 
 
-def test_bitfields_cannot_fill_the_memory() -> None:
+def test_memory_for_bitfields_is_limited() -> None:
     world = World(limits=Limits(piece_bytes=4))
     leecher = Client(world, "leecher-1")
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
