@@ -33,12 +33,9 @@ PROGRAMS: Final = {"tracker.py": "tracker", "peer.py": "peer"}
 # -- the exceptions ----------------------------------------------------------------------------------
 
 ARROWS_TO_REMOVE: Final[set[tuple[str, str]]] = {
-    ("torrentnet.tracker.swarms", "torrentnet.tracker.journal"),
 }
 """Folder or module -> the one that it should not import."""
 CYCLES_TO_REMOVE: Final[set[str]] = {
-    "torrentnet.tracker.swarms.peer_table",
-    "torrentnet.tracker.swarms.swarm",
 }
 """Modules that import each other."""
 FOLDERS_TO_SPLIT: Final[set[str]] = set()

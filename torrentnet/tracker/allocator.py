@@ -1,4 +1,7 @@
-"""Settings of the C library's allocator."""
+"""Settings of the C library's allocator.
+
+Tested by tests/unit/tracker/test_main.py.
+"""
 
 from __future__ import annotations
 

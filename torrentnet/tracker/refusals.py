@@ -1,4 +1,7 @@
-"""What the tracker refuses and why: always counted, logged at a limited rate."""
+"""What the tracker refuses and why: always counted, logged at a limited rate.
+
+Tested by tests/unit/tracker/test_core.py.
+"""
 
 from __future__ import annotations
 

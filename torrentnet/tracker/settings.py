@@ -1,4 +1,7 @@
-"""The two times that the tracker asks its peers to keep."""
+"""The two times that the tracker asks its peers to keep.
+
+Tested by tests/unit/tracker/handlers/test_announce.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Insert many rows with few statements: the GIL is free while a statement runs, and each has a fixed cost."""
+"""Insert many rows with few statements: the GIL is free while a statement runs, and each has a fixed cost.
+
+Tested by tests/unit/tracker/journal/test_journal.py.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 A :class:`Column` encodes values of one type. Encoding other values raises ValueError or OverflowError, and so does
 decoding bytes that were not encoded here.
+
+Tested by tests/unit/tracker/journal/test_request_store.py.
 """
 
 from __future__ import annotations

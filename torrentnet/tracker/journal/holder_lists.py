@@ -2,6 +2,8 @@
 
 A short list is stored in the request's own row, as JSON. In place of a long one the row has a number: that of the first
 request with this list, under which the list is stored in a table of its own.
+
+Tested by tests/unit/tracker/journal/test_journal.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""How a request ended, in words: for the request log, and for the log of its file."""
+"""How a request ended, in words: for the request log, and for the log of its file.
+
+Tested by tests/unit/tracker/test_commands.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Queries of the journal. Long results are read page by page: memory stays flat, and the writer gets its turn."""
+"""Queries of the journal. Long results are read page by page: memory stays flat, and the writer gets its turn.
+
+Tested by tests/unit/tracker/journal/test_journal.py, tests/unit/tracker/test_commands.py.
+"""
 
 from __future__ import annotations
 

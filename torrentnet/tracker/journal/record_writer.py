@@ -1,6 +1,8 @@
 """Write records about files and their holders into the database, inside the caller's transaction.
 
 Records about requests are written by :mod:`~torrentnet.tracker.journal.request_store`.
+
+Tested by tests/unit/tracker/journal/test_journal.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A part lists requests that were opened, updated and closed. Parts are appended and never changed; the state of a
 request is found by replaying the parts of its block. A look-up or an outcome thus costs the journal a few values in
 columns instead of a row with entries in three indexes.
+
+Tested by tests/unit/tracker/journal/test_request_store.py.
 """
 
 from __future__ import annotations

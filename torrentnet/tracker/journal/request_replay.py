@@ -1,4 +1,7 @@
-"""Replay the parts of a block: the state of its requests, and their events for a file."""
+"""Replay the parts of a block: the state of its requests, and their events for a file.
+
+Tested by tests/unit/tracker/journal/test_request_store.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The journal's tables, and the checks of a database file before anything is written to it."""
+"""The journal's tables, and the checks of a database file before anything is written to it.
+
+Tested by tests/unit/tracker/journal/test_journal.py.
+"""
 
 from __future__ import annotations
 

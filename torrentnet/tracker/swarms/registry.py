@@ -1,4 +1,7 @@
-"""All swarms, their members, and the names that stand for them. No I/O; the time is an argument."""
+"""All swarms, their members, and the names that stand for them. No I/O; the time is an argument.
+
+Tested by tests/unit/tracker/handlers/test_announce.py.
+"""
 
 from __future__ import annotations
 

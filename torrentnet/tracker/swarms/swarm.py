@@ -1,4 +1,7 @@
-"""One swarm: its peers, its file, and the parts of answers that all its peers share."""
+"""One swarm: its peers, its file, and the parts of answers that all its peers share.
+
+Tested by tests/unit/tracker/handlers/test_announce.py, tests/unit/tracker/handlers/test_lookup.py.
+"""
 
 from __future__ import annotations
 
