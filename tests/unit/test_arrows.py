@@ -32,16 +32,14 @@ PROGRAMS: Final = {"tracker.py": "tracker", "peer.py": "peer"}
 
 # -- the exceptions ----------------------------------------------------------------------------------
 
-ARROWS_TO_REMOVE: Final[set[tuple[str, str]]] = {
-}
+ARROWS_TO_REMOVE: Final[set[tuple[str, str]]] = set()
 """Folder or module -> the one that it should not import."""
-CYCLES_TO_REMOVE: Final[set[str]] = {
-}
+CYCLES_TO_REMOVE: Final[set[str]] = set()
 """Modules that import each other."""
 FOLDERS_TO_SPLIT: Final[set[str]] = set()
 MODULES_TO_TEST: Final = set(Path(__file__).with_name("modules_to_test.txt").read_text("utf-8").split())
 """Modules with behaviour that have neither a test module of their name nor a line that says where they are tested."""
-NAMES_TO_CHANGE: Final[set[str]] = {"Emit", "UsageError", "Worker"}
+NAMES_TO_CHANGE: Final[set[str]] = {"UsageError", "Worker"}
 """Public classes of one name in several modules."""
 
 

@@ -15,7 +15,7 @@ from torrentnet.tracker.handlers.response_cache import ResponseCache
 from torrentnet.tracker.journal.audit_log import AuditLog
 from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.limits import Limits
-from torrentnet.tracker.refusals import Emit, RefusalError, RefusalLog, RefusalReason
+from torrentnet.tracker.refusals import RefusalError, RefusalLog, RefusalReason
 from torrentnet.tracker.swarms.open_requests import OpenRequests
 from torrentnet.tracker.swarms.registry import SwarmRegistry
 from torrentnet.wire.errors import PacketError
@@ -69,7 +69,7 @@ class Core:
         settings: TrackerSettings,
         ids: ConnectionIds,
         *,
-        emit: Emit,
+        emit: Callable[..., None],
         emit_lines: Callable[[Sequence[str]], None],
         write: Callable[[Sequence[Record]], None],
         wall_clock: Callable[[], float],

@@ -6,15 +6,10 @@ Tested by tests/unit/tracker/test_core.py.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Emit(Protocol):
-    """Something that writes an event line: ``EventLog.emit``."""
-
-    def __call__(self, event: str, /, **fields: object) -> None:
-        """Write ``event`` with its fields; None leaves a field out."""
-        ...
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class RefusalReason(Enum):
@@ -46,10 +41,11 @@ class RefusalError(Exception):
 class RefusalLog:
     """Counts refusals and emits ``refused`` events: at most ``burst`` at once and ``per_second`` in the long run.
 
-    A flood of bad datagrams thus costs the log a few lines a second. The next line says how many were left out.
+    ``emit`` is called with the event's name, and its fields as keywords. A flood of bad datagrams costs the log a few
+    lines a second; the next line says how many were left out.
     """
 
-    def __init__(self, emit: Emit, *, burst: int = 20, per_second: float = 5.0) -> None:
+    def __init__(self, emit: Callable[..., None], *, burst: int = 20, per_second: float = 5.0) -> None:
         self._emit = emit
         self._burst = burst
         self._per_second = per_second

@@ -24,7 +24,6 @@ from torrentnet.tracker.journal.records import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torrentnet.tracker.refusals import Emit
     from torrentnet.tracker.swarms.open_requests import OpenRequest
     from torrentnet.tracker.swarms.swarm import Swarm, SwarmMember
 
@@ -44,7 +43,7 @@ class AuditLog:
 
     def __init__(
         self,
-        emit: Emit,
+        emit: Callable[..., None],
         emit_lines: Callable[[Sequence[str]], None],
         write: Callable[[Sequence[Record]], None],
         wall_clock: Callable[[], float],

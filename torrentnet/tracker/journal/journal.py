@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from torrentnet.runtime.system import System, Worker
+    from torrentnet.runtime.system import System, SystemThread
     from torrentnet.tracker.journal.record_writer import NumberedRecord
     from torrentnet.tracker.journal.records import Record
 
@@ -104,7 +104,7 @@ class Journal:
         self._closing = False
         self._failing = False
         self._start_thread = system.start_thread
-        self._thread: Worker | None = None
+        self._thread: SystemThread | None = None
         self._database.execute("UPDATE holdings SET state = ? WHERE state = ?", (schema.UNHEARD, schema.ALIVE))
 
     def start(self) -> None:
