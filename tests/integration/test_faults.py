@@ -224,7 +224,7 @@ def cut(*sides: tuple[str, ...]) -> LinkOverride:
 def faulty_plan() -> Plan:
     """Eight nodes, so that the helper is used; the download takes two seconds, and is cut off on the way."""
     base = load_plan(SCENARIOS / "small.yaml")
-    files = (*base.files, FilePlan("aside/spare.txt", 2**20, None))
+    files = (*base.files, FilePlan("aside/spare.txt", 2**20))
     fast = ("--piece-length", "64KiB")
     nodes = (
         base.nodes[0],

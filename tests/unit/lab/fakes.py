@@ -51,7 +51,7 @@ def make_plan(
 ) -> Plan:
     """A plan with a tracker, and what a test wants beside it."""
     tracker = NodePlan("tracker", "tracker", Role.TRACKER, None, 0.0)
-    file = FilePlan("a.txt", 100, None)
+    file = FilePlan("a.txt", 100)
     return Plan(
         "trial", "A trial.", Path("trial.yaml"), 1, time_limit, (file,), (tracker, *nodes), events, expectations
     )

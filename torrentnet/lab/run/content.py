@@ -58,7 +58,8 @@ def make_torrents(torrents: tuple[TorrentPlan, ...], directory: Path) -> None:
 
 def _make_file(file: FilePlan, seed: int, path: Path) -> str:
     digest = hashlib.sha256()
-    chunks = _file_chunks(file.source) if file.source else _random_chunks(file.size or 0, f"{seed}/{file.name}")
+    content = file.content
+    chunks = _random_chunks(content, f"{seed}/{file.name}") if isinstance(content, int) else _file_chunks(content)
     try:
         path.parent.mkdir(exist_ok=True)
         path.parent.chmod(0o755)

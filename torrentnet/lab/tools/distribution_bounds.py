@@ -42,7 +42,7 @@ def distribution_bounds(plan: Plan) -> DistributionBounds | None:
     if len(plan.files) != 1 or not seeds or not leechers:
         return None
     file = plan.files[0]
-    size = file.size if file.size is not None else file.source.stat().st_size if file.source is not None else 0
+    size = file.content if isinstance(file.content, int) else file.content.stat().st_size
     uplinks = _uplinks(plan)
     if not size or any(node.name not in uplinks for node in (*seeds, *leechers)):
         return None

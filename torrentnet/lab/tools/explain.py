@@ -1,15 +1,14 @@
-"""What a scenario will do, told before it is run: who comes, what happens when, in order, and with which commands.
+"""What a scenario will do, before it runs: the nodes, and what happens in which order with which commands.
 
-The lab gives its orders through the engine's API. The commands here are the same orders as a person types them beside
-a lab that ``up`` has brought up, and the rules are those that are set, word by word, but for the addresses: which
-subnet a lab gets is known only when it is made, and the first one is taken here.
+The lab uses the engine's API. The commands here do the same for a person beside a lab that ``up`` has left running; the
+rules of the network are the real ones except for the addresses, which are known only when the lab exists.
 """
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.units import format_duration, format_size
 from torrentnet.lab.scenario.plan import (
@@ -34,16 +33,16 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.qualities import LinkOverride
     from torrentnet.lab.tools.network_commands import NetworkCommands
 
-FEW = 4
-"""Nodes that are named; of more the first and the last."""
-_INDENT = "      "
-_DONE = {
-    "kill": "killed (SIGKILL), with no time for a good-bye",
-    "stop": "stopped (SIGTERM), and peers say good-bye",
+MAX_NAMED: Final = 4
+"""At most so many nodes are named; of more, the first and the last."""
+_INDENT: Final = "      "
+_PARTICIPLES: Final = {
+    "kill": "killed (SIGKILL); a peer does not leave the swarm",
+    "stop": "stopped (SIGTERM); a peer leaves the swarm",
     "start": "started again",
-    "restart": "stopped, if it runs, and started again",
+    "restart": "stopped, if running, and started again",
 }
-_COMPOSE = {
+_COMPOSE: Final = {
     "kill": ("kill --signal SIGKILL",),
     "stop": ("stop",),
     "start": ("start",),
@@ -63,21 +62,21 @@ class _Step:
 
 
 def explain(plan: Plan, commands: NetworkCommands | None = None) -> Iterator[str]:
-    """A scenario in plain sentences, line by line.
+    """Yield a description of a scenario, line by line.
 
-    ``commands`` gives the network's commands (see :func:`network_commands`); without it only the engine's are shown.
+    ``commands`` returns the network's commands (see :func:`network_commands`); without it only the engine's are shown.
     """
     yield plan.name
     if plan.about:
         yield plan.about
-    yield f"It ends after {format_duration(plan.time_limit)} at the latest. Chance follows the seed {plan.seed}."
+    yield f"It ends after {format_duration(plan.time_limit)} at the latest. The random seed is {plan.seed}."
     for name, value in plan.parameters:
         yield f"The parameter {name} is {value}."
     yield from _section("Files", _files(plan))
     yield from _section("Nodes", _nodes(plan))
     yield from _section("The network at t = 0", _links(plan, commands))
     yield from _section("What happens", _steps(plan, commands))
-    yield from _section("What waits for something", _waiting(plan, commands))
+    yield from _section("What happens on a condition", _waiting(plan, commands))
     yield from _section("What must be true", _expectations(plan))
 
 
@@ -94,11 +93,12 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _files(plan: Plan) -> Iterator[str]:
     for file in plan.files:
+        content = file.content
         made = (
-            f"{format_size(file.size or 0)}, made from the seed" if file.source is None else f"from {file.source.name}"
+            f"{format_size(content)}, generated from the seed" if isinstance(content, int) else f"from {content.name}"
         )
         folder, _, name = file.name.rpartition("/")
-        yield f"  {folder}, given out as {name}: {made}" if folder else f"  {name}: {made}"
+        yield f"  {folder}, shared as {name}: {made}" if folder else f"  {name}: {made}"
 
 
 def _groups(plan: Plan) -> Iterator[list[NodePlan]]:
@@ -116,9 +116,9 @@ def _nodes(plan: Plan) -> Iterator[str]:
         if first.role is not Role.GET and first.start == 0:
             when = "up before t = 0"
         elif last.start > first.start:
-            when = f"from {format_duration(first.start)} to {format_duration(last.start)}, one by one"
+            when = f"started one by one from {format_duration(first.start)} to {format_duration(last.start)}"
         else:
-            when = f"from {format_duration(first.start)} on"
+            when = f"started at {format_duration(first.start)}"
         disk = f", on a disk of {format_size(first.disk)}" if first.disk is not None else ""
         options = shlex.join(_common_options(group))
         who = name_nodes([node.name for node in group]) + whose
@@ -130,7 +130,7 @@ def _verb_ending(group: Sequence[object]) -> str:
 
 
 def _common_options(group: Sequence[NodePlan]) -> list[str]:
-    """The options of a group's command lines, but for the seed: each node has its own."""
+    """Return the options of a group's command lines, without the seed, which differs."""
     words = list(group[0].arguments)
     if "--seed" in words:
         at = words.index("--seed")
@@ -139,8 +139,8 @@ def _common_options(group: Sequence[NodePlan]) -> list[str]:
 
 
 def name_nodes(names: Sequence[str]) -> str:
-    """Nodes in words: by name where they are few, else the first and the last."""
-    return ", ".join(names) if len(names) <= FEW else f"{names[0]} to {names[-1]} ({len(names)} nodes)"
+    """Return a few nodes by name, more as the first and the last."""
+    return ", ".join(names) if len(names) <= MAX_NAMED else f"{names[0]} to {names[-1]} ({len(names)} nodes)"
 
 
 # -- the network -----------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ def _steps(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
         yield f"  {format_duration(step.at):>7}  {step.text}"
         yield from _indented(step.commands)
     end = format_duration(plan.time_limit)
-    yield f"  At the end, at {end} or earlier, everything is healed and the lab is removed."
+    yield f"  At the end, at {end} or earlier, everything is undone and the lab is removed."
 
 
 def _starts(plan: Plan) -> Iterator[_Step]:
@@ -181,7 +181,7 @@ def _starts(plan: Plan) -> Iterator[_Step]:
         moments: dict[float, list[str]] = {}
         for node in late:
             moments.setdefault(node.start, []).append(node.name)
-        if len(moments) > FEW:
+        if len(moments) > MAX_NAMED:
             names = [node.name for node in late]
             text = f"{name_nodes(names)} start one by one, the last at {format_duration(late[-1].start)}."
             yield _Step(late[0].start, text, (f"docker compose start {names[0]}", "# ... and so on"), (-1, 0))
@@ -196,7 +196,7 @@ def _starts(plan: Plan) -> Iterator[_Step]:
 
 
 def _ends(plan: Plan) -> dict[int, float]:
-    """When each event that lasts ends, as far as that is known: by itself, or by a ``heal`` with a planned time."""
+    """Return when each lasting event ends, as far as it is known: by itself, or by a ``heal`` with a planned time."""
     ends: dict[int, float] = {}
     timed = [event for event in plan.events if event.when is None]
     for event in timed:
@@ -210,7 +210,7 @@ def _ends(plan: Plan) -> dict[int, float]:
 
 
 def _timed(plan: Plan, commands: NetworkCommands | None) -> Iterator[_Step]:
-    """The events with a planned time, and their ends, with the network's commands in the order of time."""
+    """Yield the events with a planned time and their ends, with the network's commands in the order of time."""
     ends = _ends(plan)
     heals = [event for event in plan.events if isinstance(event, HealPlan) and event.when is None]
     healed = {index for heal in heals for index in heal.ends if ends.get(index) == heal.at}
@@ -238,7 +238,7 @@ def _timed(plan: Plan, commands: NetworkCommands | None) -> Iterator[_Step]:
 
 
 def _waiting(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
-    """What happens at a time that nobody knows; its commands as if nothing else were in force then."""
+    """Yield the events with a condition, with the network's commands as if nothing else were in force."""
     for event in plan.events:
         if event.when is None:
             continue
@@ -254,33 +254,32 @@ def _begin_text(event: EventPlan, plan: Plan) -> str:
     are = "is" if len(event.nodes) == 1 else "are"
     match event:
         case PausePlan():
-            return f"{who} {are} frozen{_duration(event)}.{name}"
+            return f"{who} {are} paused{_duration(event)}.{name}"
         case NetworkFaultPlan():
-            silent = "" if isinstance(event, ImpairPlan) else "; nothing passes there, silently"
+            effect = "" if isinstance(event, ImpairPlan) else ": packets are dropped silently"
             count = len(event.override.pairs)
-            return f"{event.text} ({count} directed pair{'s' if count > 1 else ''}){silent}.{name}"
+            return f"{event.text} ({count} directed link{'s' if count > 1 else ''}){effect}.{name}"
         case HealPlan():
             ended = "; ".join(plan.events[index].text for index in event.ends)
-            return f"{event.text}: whatever is in force of: {ended}.{name}"
+            return f"{event.text}; this ends, if in force: {ended}.{name}"
         case RunPlan():
-            return f"In {who}, the shell runs: {event.command}{name}"
+            return f"{who} run{_verb_ending(event.nodes)} the shell command: {event.command}{name}"
         case CommandPlan():
-            return f"At the command line of {who}: {event.command}{name}"
+            return f"{who} run{_verb_ending(event.nodes)} the console command: {event.command}{name}"
         case _:
-            return f"{who} {are} {_DONE[event.verb]}.{name}"
+            return f"{who} {are} {_PARTICIPLES[event.verb]}.{name}"
 
 
 def _duration(event: LastingPlan) -> str:
     if event.until is not None:
         return f" until {format_duration(event.until)}"
-    return " for the rest" if event.lasts is None else f" for {format_duration(event.lasts)}"
+    return " for the rest of the run" if event.lasts is None else f" for {format_duration(event.lasts)}"
 
 
 def _end_text(event: EventPlan) -> str:
     if isinstance(event, PausePlan):
-        go = "goes" if len(event.nodes) == 1 else "go"
-        return f"{name_nodes(event.nodes)} {go} on."
-    return f"That is over: {event.text}."
+        return f"{name_nodes(event.nodes)} resume{_verb_ending(event.nodes)}."
+    return f"{event.text} ends."
 
 
 def _node_commands(event: EventPlan, plan: Plan) -> tuple[str, ...]:

@@ -21,36 +21,36 @@ if TYPE_CHECKING:
 
 
 def test_content_follows_from_the_seed(tmp_path: Path) -> None:
-    plans = (FilePlan("empty", 0, None), FilePlan("one", 1, None), FilePlan("more", 2 * CHUNK_SIZE + 7, None))
+    plans = (FilePlan("empty", 0), FilePlan("one", 1), FilePlan("more", 2 * CHUNK_SIZE + 7))
     first = make_files(plans, 7, tmp_path / "a")
     assert make_files(plans, 7, tmp_path / "b") == first
     assert make_files(plans, 8, tmp_path / "c")["more"] != first["more"]
     for plan in plans:
         content = (tmp_path / "a" / plan.name).read_bytes()
-        assert len(content) == plan.size
+        assert len(content) == plan.content
         assert hashlib.sha256(content).hexdigest() == first[plan.name]
         # The nodes' user does not exist on this machine.
         assert (tmp_path / "a" / plan.name).stat().st_mode & 0o444 == 0o444
 
 
 def test_two_files_of_one_size_differ(tmp_path: Path) -> None:
-    hashes = make_files((FilePlan("a", 100, None), FilePlan("b", 100, None)), 7, tmp_path / "x")
+    hashes = make_files((FilePlan("a", 100), FilePlan("b", 100)), 7, tmp_path / "x")
     assert hashes["a"] != hashes["b"]
 
 
 def test_a_source_file_is_copied(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"content")
-    hashes = make_files((FilePlan("a", None, source),), 7, tmp_path / "x")
+    hashes = make_files((FilePlan("a", source),), 7, tmp_path / "x")
     assert (tmp_path / "x/a").read_bytes() == b"content"
     assert hashes["a"] == hashlib.sha256(b"content").hexdigest()
     source.unlink()
     with pytest.raises(LabError, match="the file a cannot be created: No such file or directory"):
-        make_files((FilePlan("a", None, source),), 7, tmp_path / "y")
+        make_files((FilePlan("a", source),), 7, tmp_path / "y")
 
 
 def test_a_file_in_a_folder_is_readable_by_everyone(tmp_path: Path) -> None:
-    hashes = make_files((FilePlan("a", 100, None), FilePlan("fake/a", 100, None)), 7, tmp_path / "x")
+    hashes = make_files((FilePlan("a", 100), FilePlan("fake/a", 100)), 7, tmp_path / "x")
     assert hashes["fake/a"] != hashes["a"]
     assert (tmp_path / "x/fake/a").stat().st_size == 100
     assert (tmp_path / "x/fake").stat().st_mode & 0o777 == 0o755
@@ -62,7 +62,7 @@ def test_a_file_in_a_folder_is_readable_by_everyone(tmp_path: Path) -> None:
 def test_a_torrent_describes_the_file_as_a_peer_does(
     tmp_path: Path, name: str, size: int, private: bool, piece_length: int | None
 ) -> None:
-    make_files((FilePlan(name, size, None),), 1, tmp_path / "files")
+    make_files((FilePlan(name, size),), 1, tmp_path / "files")
     make_torrents((TorrentPlan(name, piece_length, private),), tmp_path / "files")
     torrent = tmp_path / "files" / torrent_path(name)
     info = parse_torrent(torrent.read_bytes())
@@ -76,7 +76,7 @@ def test_a_torrent_describes_the_file_as_a_peer_does(
 
 
 def test_a_torrent_that_cannot_be_created_names_the_file(tmp_path: Path) -> None:
-    make_files((FilePlan("a.txt", 1, None),), 1, tmp_path / "files")
+    make_files((FilePlan("a.txt", 1),), 1, tmp_path / "files")
     (tmp_path / "files" / ".torrents").write_text("in the way")
     with pytest.raises(LabError, match=r"^the \.torrent of a\.txt cannot be created: .*: .*torrents"):
         make_torrents((TorrentPlan("a.txt", None, True),), tmp_path / "files")

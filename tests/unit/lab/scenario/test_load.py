@@ -21,7 +21,7 @@ from torrentnet.lab.scenario.resolve.scenario import resolve
 
 def test_three_seeders_is_what_it_promises() -> None:
     plan = load_plan(SCENARIOS / "three_seeders.yaml")
-    assert [file.size for file in plan.files] == [8 * 2**20]
+    assert [file.content for file in plan.files] == [8 * 2**20]
     assert [node.name for node in plan.nodes if node.role is Role.SHARE] == ["seeder-1", "seeder-2", "seeder-3"]
     (kill,) = plan.events
     assert (kill.text, kill.nodes) == ("kill seeder-1", ("seeder-1",))

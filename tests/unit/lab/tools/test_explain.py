@@ -50,15 +50,15 @@ def test_a_scenario_in_plain_sentences(tmp_path: Path) -> None:
         == f"""\
 experiment
 All that there is.
-It ends after 60s at the latest. Chance follows the seed 3.
+It ends after 60s at the latest. The random seed is 3.
 
 Files
-  myfile.txt: 8MiB, made from the seed
+  myfile.txt: 8MiB, generated from the seed
 
 Nodes
   tracker is the tracker, up before t = 0   --keepalive 500ms --timeout 2s
   seeder-1, seeder-2, seeder-3 share myfile.txt, up before t = 0
-  leecher-1 to leecher-5 (5 nodes) get myfile.txt, from 2s to 2.8s, one by one
+  leecher-1 to leecher-5 (5 nodes) get myfile.txt, started one by one from 2s to 2.8s
 
 The network at t = 0
   to leecher, rate 8mbit
@@ -68,32 +68,32 @@ What happens
        2s  leecher-1 to leecher-5 (5 nodes) start one by one, the last at 2.8s.
       docker compose start leecher-1
       # ... and so on
-       5s  seeder-1 is killed (SIGKILL), with no time for a good-bye.
+       5s  seeder-1 is killed (SIGKILL); a peer does not leave the swarm.
       docker compose kill --signal SIGKILL seeder-1
-       6s  isolate leecher-1 for 4s (16 directed pairs); nothing passes there, silently. [lonely]
+       6s  isolate leecher-1 for 4s (16 directed links): packets are dropped silently. [lonely]
       + isolate leecher-1
-       7s  seeder-2 is frozen for the rest.
+       7s  seeder-2 is paused for the rest of the run.
       docker compose pause seeder-2
-       8s  partition tracker, seeder | leecher for 12s (40 directed pairs); nothing passes there, silently.
+       8s  partition tracker, seeder | leecher for 12s (40 directed links): packets are dropped silently.
       + partition tracker, seeder | leecher
-      10s  That is over: isolate leecher-1 for 4s.
+      10s  isolate leecher-1 for 4s ends.
       - isolate leecher-1
-      12s  heal pause seeder-2, partition tracker | seeder | leecher: whatever is in force of: \
+      12s  heal pause seeder-2, partition tracker | seeder | leecher; this ends, if in force: \
 pause seeder-2 for the rest; partition tracker, seeder | leecher for 12s.
       docker compose unpause seeder-2
       - partition tracker, seeder | leecher
-      13s  {restarted} is stopped, if it runs, and started again.
+      13s  {restarted} is stopped, if running, and started again.
       docker compose stop {restarted}
       docker compose start {restarted}
-      14s  In leecher-1, leecher-2, the shell runs: echo 'a b'
+      14s  leecher-1, leecher-2 run the shell command: echo 'a b'
       docker compose exec -T leecher-1 sh -c 'echo '"'"'a b'"'"''
       docker compose exec -T leecher-2 sh -c 'echo '"'"'a b'"'"''
-      15s  At the command line of tracker: request logs
+      15s  tracker runs the console command: request logs
       docker compose exec -T tracker console request logs
-  At the end, at 60s or earlier, everything is healed and the lab is removed.
+  At the end, at 60s or earlier, everything is undone and the lab is removed.
 
-What waits for something
-  When leecher is seed: impair to leecher-5, loss 5% for 3s (8 directed pairs).
+What happens on a condition
+  When leecher is seed: impair to leecher-5, loss 5% for 3s (8 directed links).
       + impair to leecher-5, loss 5%
 
 What must be true

@@ -35,9 +35,8 @@ class FilePlan:
     name: str
     """Path relative to the lab's folder of files: ``myfile.txt``, or ``fake/myfile.txt`` for a file that is shared
     under another file's name; that folder has to be made first. Generated content depends on this path."""
-    size: int | None
-    """Bytes of content, generated from the scenario's seed; None where ``source`` is given."""
-    source: Path | None
+    content: int | Path
+    """Bytes to generate from the scenario's seed, or the file to copy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,9 +49,9 @@ def resolve_files(context: ResolveContext, folder: Path) -> tuple[FilePlan, ...]
             _check_as(context, name, model.as_)
         made = generated_path(context, name)
         if isinstance(model, SourceFileModel):
-            plans.append(FilePlan(made, None, _source(context, ("files", name, "source"), folder, model.source)))
+            plans.append(FilePlan(made, _source(context, ("files", name, "source"), folder, model.source)))
         else:
-            plans.append(FilePlan(made, model.size, None))
+            plans.append(FilePlan(made, model.size))
     return tuple(plans)
 
 

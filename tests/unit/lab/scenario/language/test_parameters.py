@@ -47,7 +47,7 @@ def test_defaults_stand_where_nothing_is_set(scenario: Path) -> None:
     plan = load_plan(scenario)
     assert plan.about == "3 leechers at 16mbit, $5."
     assert sum(node.group == "leecher" for node in plan.nodes) == 3
-    assert plan.files[0].size == 8 * 2**20
+    assert plan.files[0].content == 8 * 2**20
     assert plan.links[0].qualities.loss == 0.05
     assert isinstance(plan.events[0], RunPlan)
     assert (plan.events[0].command, plan.events[0].nodes) == ('ls "$HOME"', ("leecher-3",))

@@ -120,9 +120,9 @@ nodes: {tracker: {tracker: {}}}
 """,
     )
     assert plan.files == (
-        FilePlan("made.bin", 2**20, None),
-        FilePlan("empty", 0, None),
-        FilePlan("größe 1.txt", None, source),
+        FilePlan("made.bin", 2**20),
+        FilePlan("empty", 0),
+        FilePlan("größe 1.txt", source),
     )
 
 
