@@ -109,8 +109,8 @@ def test_removing_a_patch_takes_back_exactly_what_it_did(
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"rate": 0}, "a rate of 0 bit/s: it must be more than 0; a link without any is a cut"),
-        ({"rate": math.nan}, "a rate of nan bit/s: it must be more than 0; a link without any is a cut"),
+        ({"rate": 0}, "a rate of 0 bit/s: it must be more than 0; use a cut for a link without any"),
+        ({"rate": math.nan}, "a rate of nan bit/s: it must be more than 0; use a cut for a link without any"),
         ({"delay": -0.5}, "a delay of -0.5 s: it must be 0 or more"),
         ({"jitter": math.inf}, "a jitter of inf s: it must be 0 or more"),
         ({"loss": 1.5}, "a loss of 1.5: it must be between 0 and 1"),
