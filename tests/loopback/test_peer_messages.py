@@ -15,6 +15,7 @@ import pytest
 
 from bench.rig.watched_process import DEADLINE_S
 from tests.loopback.programs import ANYWHERE, PEER, make_file
+from torrentnet.runtime.units import RATE_UNITS
 from torrentnet.wire.info import make_info
 from torrentnet.wire.metainfo import torrent_with_url
 
@@ -40,9 +41,9 @@ class Case(NamedTuple):
 
 
 USAGE = "(try peer.py --help)"
-DURATION_UNITS = "the units are ms, s, m and h, as in 500ms, 2s or 1m30s"
-SIZE_UNITS = "the units are B, KiB, MiB, GiB, KB, MB and GB, as in 256KiB or 8MiB"
-RATE_UNITS = "the units are bit, kbit, mbit, gbit or a size per second, as in 8mbit or 1MiB/s"
+DURATION_UNITS = "the units of a duration are `ms`, `s`, `m`, `h`"
+SIZE_UNITS = "the units of a size are `B`, `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB`, `GB`, `TB`"
+RATES = f"the units of a rate are {', '.join(f'`{unit}`' for unit in RATE_UNITS)}"
 
 CASES = [
     # Wrong command lines
@@ -165,19 +166,20 @@ CASES = [
         "piece-length-without-unit",
         f"share myfile.txt {NOWHERE} {ANYWHERE} --piece-length 262144",
         2,
-        f"peer.py: error: argument --piece-length: '262144' has no unit: {SIZE_UNITS} {USAGE}",
+        "peer.py: error: argument --piece-length: `262144` has no unit; write `262144MiB` or `262144B`;"
+        f" {SIZE_UNITS} {USAGE}",
     ),
     Case(
         "timeout-without-unit",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --timeout 15",
         2,
-        f"peer.py: error: argument --timeout: '15' has no unit: {DURATION_UNITS} {USAGE}",
+        f"peer.py: error: argument --timeout: `15` has no unit; write `15s` or `15ms`; {DURATION_UNITS} {USAGE}",
     ),
     Case(
         "give-up-unknown-unit",
         f"get myfile.txt {NOWHERE} {ANYWHERE} --give-up 1d",
         2,
-        f"peer.py: error: argument --give-up: '1d' is not a duration: {DURATION_UNITS} {USAGE}",
+        f"peer.py: error: argument --give-up: `d` is not a unit of a duration; {DURATION_UNITS} {USAGE}",
     ),
     Case(
         "timeout-of-nothing",
@@ -189,13 +191,13 @@ CASES = [
         "rate-is-a-size",
         f"share myfile.txt {NOWHERE} {ANYWHERE} --upload-rate 1MiB",
         2,
-        f"peer.py: error: argument --upload-rate: '1MiB' is a size, not a rate: write 1MiB/s {USAGE}",
+        f"peer.py: error: argument --upload-rate: `MiB` is not a unit of a rate; did you mean `1MiB/s`? {USAGE}",
     ),
     Case(
         "rate-unknown-unit",
         f"share myfile.txt {NOWHERE} {ANYWHERE} --upload-rate 1knot",
         2,
-        f"peer.py: error: argument --upload-rate: '1knot' is not a rate: {RATE_UNITS} {USAGE}",
+        f"peer.py: error: argument --upload-rate: `knot` is not a unit of a rate; {RATES} {USAGE}",
     ),
     Case(
         "seed-in-words",

@@ -1,23 +1,20 @@
-"""Durations, sizes and rates as a person writes them, to numbers and back.
+"""Durations, sizes and rates as people write them, to numbers and back.
 
-Every number carries its unit: a bare ``5`` is refused, because nobody can see whether it means milliseconds or minutes.
+Every quantity carries its unit: nobody can see whether a bare ``5`` means milliseconds or minutes. The command lines
+and the scenario language share the tables, the parser of one quantity and its messages; each has limits of its own.
 """
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-MAX_DURATION: Final = 366 * 24 * 3600
-"""Longest duration that is taken; above it a wait can no longer be told from a slip of the pen."""
-MAX_SIZE: Final = 2**63 - 1
-"""Largest size in bytes that a file system, SQLite and a signed 64 bit field of the wire can all carry."""
-MAX_TEXT: Final = 40
-"""Characters of input that an error message repeats."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DURATION_UNITS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
-"""Milliseconds in each unit of duration."""
+"""Milliseconds in each unit of time."""
 SIZE_UNITS: Final = {
     "B": 1,
     "KiB": 2**10,
@@ -31,92 +28,141 @@ SIZE_UNITS: Final = {
 }
 """Bytes in each unit of size."""
 BIT_RATE_UNITS: Final = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
-"""Bits a second in each unit of rate that is not a size a second."""
-_FOLDED_SIZE_UNITS: Final = {unit.lower(): factor for unit, factor in SIZE_UNITS.items()}
+"""Bits a second in each unit of rate that is not a size a second; decimal, as in tc."""
+RATE_UNITS: Final = {**BIT_RATE_UNITS, **{f"{unit}/s": 8 * factor for unit, factor in SIZE_UNITS.items()}}
+"""Bits a second in each unit of rate."""
 
-_NUMBER: Final = r"[0-9]{1,19}(?:\.[0-9]{1,9})?"
-_BARE: Final = re.compile(_NUMBER)
+MAX_DURATION: Final = 366 * 24 * 3600
+"""Seconds of the longest duration; a longer one is most likely a mistake."""
+MAX_SIZE: Final = 2**63 - 1
+"""Bytes of the largest size: what file systems, SQLite and a signed 64-bit field can all hold."""
+MAX_SHOWN: Final = 40
+"""Characters of the input that a message repeats."""
+
+_NUMBER: Final = r"[0-9]{1,18}(?:\.[0-9]{1,9})?"
+_QUANTITY: Final = re.compile(rf"([+-]?{_NUMBER})(\s*)([A-Za-zµ/%]*)")
 _PART: Final = re.compile(rf"({_NUMBER})(ms|s|m|h)")
-_DURATION: Final = re.compile(rf"(?:{_NUMBER}(?:ms|s|m|h))+")
-_QUANTITY: Final = re.compile(rf"({_NUMBER})[ ]?([A-Za-z]+)")
+_COMPOUND: Final = re.compile(rf"(?:{_NUMBER}(?:ms|s|m|h)){{2,}}")
+_MEANT: Final = {
+    wrong: right
+    for right, all_wrong in {
+        "s": "sec secs second seconds",
+        "m": "min mins minute minutes",
+        "ms": "msec millis milliseconds",
+        "h": "hour hours",
+        "B": "bytes byte",
+        "KiB": "k ki",
+        "MiB": "m mi",
+        "GiB": "g gi",
+        "kbit": "kbps kbit/s kb",
+        "mbit": "mbps mbit/s mb",
+        "gbit": "gbps gbit/s gb",
+    }.items()
+    for wrong in all_wrong.split()
+}
+"""What people write, in small letters, to what they mean; a unit in the wrong case needs no entry."""
 
-_DURATION_HELP: Final = "the units are ms, s, m and h, as in 500ms, 2s or 1m30s"
-_SIZE_HELP: Final = "the units are B, KiB, MiB, GiB, KB, MB and GB, as in 256KiB or 8MiB"
-_RATE_HELP: Final = "the units are bit, kbit, mbit, gbit or a size per second, as in 8mbit or 1MiB/s"
+
+class UnitError(ValueError):
+    """A text is not the quantity that it should be; ``text`` says what is wrong, ``hint`` what to write."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(f"{text}; {hint}" if hint else text)
+        self.text = text
+        self.hint = hint
+
+
+def parse_quantity(text: str, units: Mapping[str, int], kind: str, examples: tuple[str, str]) -> Fraction:
+    """Return a number times its unit's factor.
+
+    ``kind`` (``size``) and ``examples`` (``8MiB``, ``100B``) are for messages. Raises :class:`UnitError` when the unit
+    is missing, unknown, or separated by a space, and for a number with a sign.
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise UnitError(
+            f"{shown(text)} is not a {kind}", f"write a number and a unit, such as `{examples[0]}` or `{examples[1]}`"
+        )
+    number, space, unit = match.groups()
+    names = ", ".join(f"`{name}`" for name in units)
+    listed = f"the units of a {kind} are {names}" if len(units) > 1 else f"the unit of a {kind} is {names}"
+    if not unit:
+        fitting = " or ".join(dict.fromkeys(f"`{number}{example.lstrip('0123456789.')}`" for example in examples))
+        raise UnitError(f"{shown(text)} has no unit", f"write {fitting}" + (f"; {listed}" if len(units) > 1 else ""))
+    if unit not in units:
+        meant = _closest_unit(unit, units)
+        raise UnitError(f"`{unit}` is not a unit of a {kind}", f"did you mean `{number}{meant}`?" if meant else listed)
+    if space:
+        raise UnitError(f"{shown(text)} has a space before its unit", f"write `{number}{unit}`")
+    if number[0] in "+-":
+        hint = f"write `{number[1:]}{unit}`" if number[0] == "+" else f"a {kind} is never negative"
+        raise UnitError(f"{shown(text)} has a sign", hint)
+    return Fraction(number) * units[unit]
+
+
+def _closest_unit(unit: str, units: Mapping[str, int]) -> str | None:
+    by_case = {name.lower(): name for name in units}
+    lower = unit.lower()
+    candidates = (by_case.get(lower), _MEANT.get(lower), by_case.get(f"{lower}/s"))
+    return next((name for name in candidates if name in units), None)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in *text*: ``500ms``, ``2s``, ``1.5s``, ``1m``, ``1m30s``.
+    """Return the seconds in ``500ms``, ``2s``, ``1.5s``, ``1m`` or ``1m30s``.
 
-    Raises ValueError with a sentence for the user when the unit is missing or unknown, the number is negative or no
-    number, or the duration is longer than :data:`MAX_DURATION`.
+    Raises :class:`UnitError` for any other text, and for more than :data:`MAX_DURATION`.
     """
     text = text.strip()
-    if _BARE.fullmatch(text):
-        raise ValueError(f"{_shown(text)} has no unit: {_DURATION_HELP}")
-    if not _DURATION.fullmatch(text):
-        raise ValueError(f"{_shown(text)} is not a duration: {_DURATION_HELP}")
-    parts = _PART.findall(text)
-    factors = [DURATION_UNITS[unit] for _, unit in parts]
-    if factors != sorted(set(factors), reverse=True):
-        raise ValueError(f"{_shown(text)} is not a duration: each unit once, the largest first, as in 1m30s")
-    seconds = float(sum(Fraction(number) * DURATION_UNITS[unit] for number, unit in parts) / 1000)
-    if seconds > MAX_DURATION:
-        raise ValueError(f"{_shown(text)} is too long: at most {format_duration(MAX_DURATION)}")
-    return seconds
+    if _COMPOUND.fullmatch(text):
+        parts = _PART.findall(text)
+        factors = [DURATION_UNITS[unit] for _, unit in parts]
+        if factors != sorted(set(factors), reverse=True):
+            raise UnitError(f"{shown(text)} is not a duration", "write each unit once, the largest first: `1m30s`")
+        milliseconds = sum(Fraction(number) * DURATION_UNITS[unit] for number, unit in parts)
+    else:
+        milliseconds = parse_quantity(_typed(text, DURATION_UNITS), DURATION_UNITS, "duration", ("5s", "500ms"))
+    if milliseconds > MAX_DURATION * 1000:
+        raise UnitError(f"{shown(text)} is too long", f"write at most `{format_duration(MAX_DURATION)}`")
+    return float(milliseconds / 1000)
 
 
 def parse_size(text: str) -> int:
-    """Bytes in *text*: ``64B``, ``256KiB``, ``8MiB``, ``1.5GiB``, ``10MB``. Units are taken in any case.
+    """Return the bytes in ``64B``, ``256KiB``, ``8MiB``, ``1.5GiB`` or ``10MB``; units may be in any case.
 
-    Raises ValueError with a sentence for the user; among others when the result is no whole number of bytes.
+    Raises :class:`UnitError` for any other text, for a fraction of a byte, and for more than :data:`MAX_SIZE`.
     """
-    text = text.strip()
-    if _BARE.fullmatch(text):
-        raise ValueError(f"{_shown(text)} has no unit: {_SIZE_HELP}")
-    found = _QUANTITY.fullmatch(text)
-    factor = _FOLDED_SIZE_UNITS.get(found[2].lower()) if found else None
-    if found is None or factor is None:
-        raise ValueError(f"{_shown(text)} is not a size: {_SIZE_HELP}")
-    size = Fraction(found[1]) * factor
+    size = parse_quantity(_typed(text, SIZE_UNITS), SIZE_UNITS, "size", ("8MiB", "100B"))
     if size.denominator != 1:
-        raise ValueError(f"{_shown(text)} is not a whole number of bytes")
+        raise UnitError(f"{shown(text)} is not a whole number of bytes")
     if size > MAX_SIZE:
-        raise ValueError(f"{_shown(text)} is too large: at most {MAX_SIZE}B")
+        raise UnitError(f"{shown(text)} is too large", f"write at most `{MAX_SIZE}B`")
     return int(size)
 
 
 def parse_rate(text: str) -> int:
-    """Bytes per second in *text*: ``8mbit``, ``64kbit`` (decimal, a second, as tc has them) or ``1MiB/s``.
+    """Return the bytes a second in ``8mbit``, ``64kbit`` or ``1MiB/s``, rounded down; units may be in any case.
 
-    Rounded down to whole bytes. Raises ValueError with a sentence for the user; a rate below one byte a second is
-    refused, for it would never move anything.
+    Raises :class:`UnitError` for any other text, for less than a byte a second, and for more than :data:`MAX_SIZE`.
     """
-    text = text.strip()
-    if _BARE.fullmatch(text):
-        raise ValueError(f"{_shown(text)} has no unit: {_RATE_HELP}")
-    quantity, per_second = (text[:-2], True) if text.endswith("/s") else (text, False)
-    found = _QUANTITY.fullmatch(quantity)
-    if found is None:
-        raise ValueError(f"{_shown(text)} is not a rate: {_RATE_HELP}")
-    unit = found[2].lower()
-    if unit in BIT_RATE_UNITS:
-        rate = Fraction(found[1]) * BIT_RATE_UNITS[unit] / 8
-    elif unit in _FOLDED_SIZE_UNITS and per_second:
-        rate = Fraction(found[1]) * _FOLDED_SIZE_UNITS[unit]
-    elif unit in _FOLDED_SIZE_UNITS:
-        raise ValueError(f"{_shown(text)} is a size, not a rate: write {_shown(text + '/s', quoted=False)}")
-    else:
-        raise ValueError(f"{_shown(text)} is not a rate: {_RATE_HELP}")
+    rate = parse_quantity(_typed(text, RATE_UNITS), RATE_UNITS, "rate", ("8mbit", "1MiB/s")) / 8
     if rate < 1:
-        raise ValueError(f"{_shown(text)} is too slow: a rate is at least one byte a second (8bit)")
+        raise UnitError(f"{shown(text)} is too slow", "write at least `8bit`, one byte a second")
     if rate > MAX_SIZE:
-        raise ValueError(f"{_shown(text)} is too fast: at most {MAX_SIZE}B/s")
+        raise UnitError(f"{shown(text)} is too fast", f"write at most `{MAX_SIZE}B/s`")
     return int(rate)
 
 
+def _typed(text: str, units: Mapping[str, int]) -> str:
+    """Return what a person typed on a command line with its unit in the right case and no blanks."""
+    match = _QUANTITY.fullmatch(text.strip())
+    if match is None:
+        return text.strip()
+    number, _, unit = match.groups()
+    return number + next((name for name in units if name.lower() == unit.lower()), unit)
+
+
 def format_size(size: int) -> str:
-    """*size* bytes for a person: ``1 B``, ``1.5 KiB``, ``8 MiB``; one decimal at most."""
+    """Return bytes for a person: ``1 B``, ``1.5 KiB``, ``8 MiB``; one decimal at most."""
     value = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
         # What would be shown as 1024.0 belongs to the next unit.
@@ -127,12 +173,12 @@ def format_size(size: int) -> str:
 
 
 def format_rate(rate: float) -> str:
-    """*rate* bytes per second for a person: ``1.5 MiB/s``."""
+    """Return bytes a second for a person: ``1.5 MiB/s``."""
     return f"{format_size(int(rate))}/s"
 
 
 def format_duration(seconds: float) -> str:
-    """*seconds* for a person, in a form that :func:`parse_duration` takes: ``500ms``, ``1.5s``, ``2m5s``, ``1h2m``."""
+    """Return seconds for a person, as :func:`parse_duration` reads them: ``500ms``, ``1.5s``, ``2m5s``, ``1h2m``."""
     milliseconds = round(seconds * 1000)
     if milliseconds < 0:
         return f"-{format_duration(-seconds)}"
@@ -152,7 +198,7 @@ def _trimmed(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
-def _shown(text: str, *, quoted: bool = True) -> str:
-    if len(text) > MAX_TEXT:
-        text = text[: MAX_TEXT - 1] + "…"
-    return repr(text) if quoted else text
+def shown(text: str) -> str:
+    """Return an input as messages quote it: in backquotes, on one line, cut to :data:`MAX_SHOWN` characters."""
+    cut = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    return f"`{cut if cut.isprintable() else cut.encode('unicode_escape').decode('ascii')}`"

@@ -1,4 +1,4 @@
-"""Durations, sizes and rates: what is taken, what is said about the rest."""
+"""Durations, sizes and rates: what is accepted, and what the messages about the rest say."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from torrentnet.runtime.units import (
     MAX_DURATION,
+    UnitError,
     format_duration,
     format_rate,
     format_size,
     parse_duration,
+    parse_quantity,
     parse_rate,
     parse_size,
 )
@@ -58,24 +60,29 @@ def test_rates(text: str, rate: int) -> None:
     assert parse_rate(text) == rate
 
 
-DURATION = "the units are ms, s, m and h, as in 500ms, 2s or 1m30s"
-SIZE = "the units are B, KiB, MiB, GiB, KB, MB and GB, as in 256KiB or 8MiB"
-RATE = "the units are bit, kbit, mbit, gbit or a size per second, as in 8mbit or 1MiB/s"
+DURATION = "write a number and a unit, such as `5s` or `500ms`"
+DURATION_UNITS = "the units of a duration are `ms`, `s`, `m`, `h`"
+SIZE = "write a number and a unit, such as `8MiB` or `100B`"
+SIZE_UNITS = "the units of a size are `B`, `KiB`, `MiB`, `GiB`, `TiB`, `KB`, `MB`, `GB`, `TB`"
+RATE = "write a number and a unit, such as `8mbit` or `1MiB/s`"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("5", f"'5' has no unit: {DURATION}"),
-        ("", f"'' is not a duration: {DURATION}"),
-        ("-2s", f"'-2s' is not a duration: {DURATION}"),
-        ("nans", f"'nans' is not a duration: {DURATION}"),
-        ("2 sec", f"'2 sec' is not a duration: {DURATION}"),
-        ("٣s", f"'٣s' is not a duration: {DURATION}"),
-        ("30s1m", "'30s1m' is not a duration: each unit once, the largest first, as in 1m30s"),
-        ("1s1s", "'1s1s' is not a duration: each unit once, the largest first, as in 1m30s"),
-        ("9999h", "'9999h' is too long: at most 8784h"),
-        ("x" * 50, f"'{'x' * 39}…' is not a duration: {DURATION}"),
+        ("5", f"`5` has no unit; write `5s` or `5ms`; {DURATION_UNITS}"),
+        ("", f"`` is not a duration; {DURATION}"),
+        ("-2s", "`-2s` has a sign; a duration is never negative"),
+        ("+2s", "`+2s` has a sign; write `2s`"),
+        ("nans", f"`nans` is not a duration; {DURATION}"),
+        ("2 sec", "`sec` is not a unit of a duration; did you mean `2s`?"),
+        ("2 years", f"`years` is not a unit of a duration; {DURATION_UNITS}"),
+        ("٣s", f"`٣s` is not a duration; {DURATION}"),
+        ("2\x1b", f"`2\\x1b` is not a duration; {DURATION}"),
+        ("30s1m", "`30s1m` is not a duration; write each unit once, the largest first: `1m30s`"),
+        ("1s1s", "`1s1s` is not a duration; write each unit once, the largest first: `1m30s`"),
+        ("9999h", "`9999h` is too long; write at most `8784h`"),
+        ("x" * 50, f"`{'x' * 39}…` is not a duration; {DURATION}"),
     ],
 )
 def test_messages_about_durations(text: str, message: str) -> None:
@@ -87,11 +94,11 @@ def test_messages_about_durations(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("5", f"'5' has no unit: {SIZE}"),
-        ("5 apples", f"'5 apples' is not a size: {SIZE}"),
-        ("MiB", f"'MiB' is not a size: {SIZE}"),
-        ("0.3KiB", "'0.3KiB' is not a whole number of bytes"),
-        ("9999999TiB", "'9999999TiB' is too large: at most 9223372036854775807B"),
+        ("5", f"`5` has no unit; write `5MiB` or `5B`; {SIZE_UNITS}"),
+        ("5 apples", f"`apples` is not a unit of a size; {SIZE_UNITS}"),
+        ("MiB", f"`MiB` is not a size; {SIZE}"),
+        ("0.3KiB", "`0.3KiB` is not a whole number of bytes"),
+        ("9999999TiB", "`9999999TiB` is too large; write at most `9223372036854775807B`"),
     ],
 )
 def test_messages_about_sizes(text: str, message: str) -> None:
@@ -103,13 +110,12 @@ def test_messages_about_sizes(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("5", f"'5' has no unit: {RATE}"),
-        ("fast", f"'fast' is not a rate: {RATE}"),
-        ("5 apples", f"'5 apples' is not a rate: {RATE}"),
-        ("1MiB", "'1MiB' is a size, not a rate: write 1MiB/s"),
-        ("1bit", "'1bit' is too slow: a rate is at least one byte a second (8bit)"),
-        ("0MiB/s", "'0MiB/s' is too slow: a rate is at least one byte a second (8bit)"),
-        ("9999999TiB/s", "'9999999TiB/s' is too fast: at most 9223372036854775807B/s"),
+        ("fast", f"`fast` is not a rate; {RATE}"),
+        ("1MiB", "`MiB` is not a unit of a rate; did you mean `1MiB/s`?"),
+        ("1mb", "`mb` is not a unit of a rate; did you mean `1mbit`?"),
+        ("1bit", "`1bit` is too slow; write at least `8bit`, one byte a second"),
+        ("0MiB/s", "`0MiB/s` is too slow; write at least `8bit`, one byte a second"),
+        ("9999999TiB/s", "`9999999TiB/s` is too fast; write at most `9223372036854775807B/s`"),
     ],
 )
 def test_messages_about_rates(text: str, message: str) -> None:
@@ -166,7 +172,7 @@ def test_a_formatted_duration_can_be_typed(seconds: float) -> None:
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_taken_or_refused_with_a_sentence(text: str) -> None:
+def test_any_text_is_parsed_or_refused_with_a_message(text: str) -> None:
     for parse in (parse_duration, parse_size, parse_rate):
         try:
             value = parse(text)
@@ -176,3 +182,9 @@ def test_any_text_is_taken_or_refused_with_a_sentence(text: str) -> None:
             assert value >= 0
             continue
         assert message.isprintable()
+
+
+def test_a_quantity_of_a_file_has_no_space_before_its_unit() -> None:
+    with pytest.raises(UnitError) as caught:
+        parse_quantity("5 s", {"s": 1}, "duration", ("5s", "500ms"))
+    assert (caught.value.text, caught.value.hint) == ("`5 s` has a space before its unit", "write `5s`")

@@ -40,12 +40,15 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         (
             ["a:1", "--keepalive", "5"],
-            "argument --keepalive: '5' has no unit: the units are ms, s, m and h, as in 500ms, 2s or 1m30s",
+            (
+                "argument --keepalive: `5` has no unit; write `5s` or `5ms`;"
+                " the units of a duration are `ms`, `s`, `m`, `h`"
+            ),
         ),
         (["a:1", "--keepalive", "10ms"], "--keepalive 10ms is too short: at least 50ms"),
         (
             ["a:1", "--timeout", "soon"],
-            "argument --timeout: 'soon' is not a duration: the units are ms, s, m and h, as in 500ms, 2s or 1m30s",
+            "argument --timeout: `soon` is not a duration; write a number and a unit, such as `5s` or `500ms`",
         ),
         (
             ["a:1", "--keepalive", "5s", "--timeout", "5s"],

@@ -158,7 +158,7 @@ def test_any_structure_is_a_plan_or_an_error_in_words(value: object) -> None:
 def test_the_scenario_room_knows_nothing_of_the_programs() -> None:
     program = (
         "import sys, torrentnet.lab.scenario.load\n"
-        "rooms = ('wire', 'tracker', 'peer', 'console')\n"
+        "rooms = ('tracker', 'peer', 'adapters', 'console')\n"
         "print([name for name in sys.modules if name.startswith(tuple(f'torrentnet.{room}' for room in rooms))])"
     )
     said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True).stdout

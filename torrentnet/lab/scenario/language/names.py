@@ -9,9 +9,9 @@ import re
 from typing import Final
 
 from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.wire.errors import InvalidNameError
+from torrentnet.wire.names import check_file_name
 
-MAX_FILE_NAME: Final = 255
-"""Bytes in UTF-8, as in any file system."""
 NODE_NAME: Final = re.compile(r"[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?")
 SCENARIO_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -48,23 +48,19 @@ def _parse_name(text: str, owner: str, example: str) -> str:
 
 
 def parse_file_name(text: str) -> str:
-    """Return a file's name.
+    """Return a file's name: not a path, and nothing that a command line takes for an option.
 
-    Raises InvalidValueError for a path, a control character, a name that is too long, and one that a command line takes
-    for an option.
+    Raises InvalidValueError for any other text, by the rule of :func:`~torrentnet.wire.names.check_file_name`.
     """
-    if not text or text in {".", ".."}:
-        raise InvalidValueError(f"`{text}` cannot be the name of a file")
     if "/" in text or "\\" in text:
         raise InvalidValueError(
             f"`{text}` is a path", "a file has a name without `/` and `\\`; `source:` says where its content is"
         )
-    if not text.isprintable():
-        raise InvalidValueError(f"`{text}` contains a character that cannot be printed")
     if text.startswith("-"):
         raise InvalidValueError(
             f"`{text}` would be taken for an option of the command line", "begin the name with another character"
         )
-    if len(text.encode()) > MAX_FILE_NAME:
-        raise InvalidValueError(f"the name is longer than {MAX_FILE_NAME} bytes")
-    return text
+    try:
+        return check_file_name(text)
+    except InvalidNameError as error:
+        raise InvalidValueError(error.message, error.hint) from None

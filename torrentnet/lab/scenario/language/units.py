@@ -16,6 +16,7 @@ from torrentnet.runtime import units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from fractions import Fraction
 
 MAX_DURATION: Final = 24 * 3600.0
 """Seconds; no experiment and no time-out is longer than a day."""
@@ -29,26 +30,7 @@ SIZE_UNITS: Final = {unit: factor for unit, factor in units.SIZE_UNITS.items() i
 RATE_UNITS: Final = {**units.BIT_RATE_UNITS, **{f"{unit}/s": 8 * factor for unit, factor in SIZE_UNITS.items()}}
 """Bits a second in each unit of rate."""
 
-_QUANTITY: Final = re.compile(r"([+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?)(\s*)([A-Za-zµ/%]*)")
 _CLOCK: Final = re.compile(r"([0-9]{1,4}):([0-9]{2})(?::([0-9]{2}))?")
-_SYNONYMS: Final = {
-    wrong: right
-    for right, wrongs in {
-        "s": "sec secs second seconds",
-        "m": "min mins minute minutes",
-        "ms": "msec millis milliseconds",
-        "h": "hour hours",
-        "B": "bytes byte",
-        "KiB": "k ki",
-        "MiB": "m mi",
-        "GiB": "g gi",
-        "kbit": "kbps kbit/s kb",
-        "mbit": "mbps mbit/s mb",
-        "gbit": "gbps gbit/s gb",
-    }.items()
-    for wrong in wrongs.split()
-}
-"""What people write, in lower case -> the unit; a unit in another case needs no line here."""
 
 
 def _pattern(names: Iterable[str]) -> str:
@@ -81,7 +63,7 @@ def parse_duration(text: str) -> float:
         seconds = first * 60 + second if clock[3] is None else first * 3600 + second * 60 + third
         raise InvalidValueError(f"`{text}` is not a duration", f"write `{seconds}s`")
     milliseconds = _parse_quantity(text, units.DURATION_UNITS, "duration", ("5s", "500ms"))
-    if milliseconds != milliseconds.to_integral_value():
+    if milliseconds.denominator != 1:
         raise InvalidValueError(f"`{text}` is finer than a millisecond", "write whole milliseconds, such as `20ms`")
     if milliseconds > MAX_DURATION * 1000:
         raise InvalidValueError(f"`{text}` is longer than a day")
@@ -103,7 +85,7 @@ def parse_size(text: str) -> int:
     :data:`MAX_SIZE`.
     """
     size = _parse_quantity(text, SIZE_UNITS, "size", ("8MiB", "100B"))
-    if size != size.to_integral_value():
+    if size.denominator != 1:
         raise InvalidValueError(f"`{text}` is not a whole number of bytes")
     if size > MAX_SIZE:
         raise InvalidValueError(f"`{text}` is too large", f"a file has at most {MAX_SIZE // 2**30}GiB")
@@ -127,7 +109,7 @@ def parse_rate(text: str) -> Rate:
     bits = _parse_quantity(text, RATE_UNITS, "rate", ("8mbit", "1MiB/s"))
     if bits < 8:
         raise InvalidValueError(f"`{text}` is too slow", "write at least `8bit`, or leave it out for no limit")
-    if bits != bits.to_integral_value():
+    if bits.denominator != 1:
         raise InvalidValueError(f"`{text}` is not a whole number of bits")
     if bits > MAX_RATE:
         raise InvalidValueError(f"`{text}` is more than a terabit a second")
@@ -164,27 +146,8 @@ def format_share(share: float) -> str:
     return f"{share * 100:.6g}%"
 
 
-def _parse_quantity(text: str, factors: Mapping[str, int], kind: str, examples: tuple[str, str]) -> Decimal:
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise InvalidValueError(
-            f"`{text}` is not a {kind}", f"write a number and a unit, such as `{examples[0]}` or `{examples[1]}`"
-        )
-    number, space, unit = match.groups()
-    names = ", ".join(f"`{name}`" for name in factors)
-    listed = f"the units of a {kind} are {names}" if len(factors) > 1 else f"the unit of a {kind} is {names}"
-    if not unit:
-        fitting = " or ".join(dict.fromkeys(f"`{number}{example.lstrip('0123456789.')}`" for example in examples))
-        hint = f"write {fitting}; {listed}" if len(factors) > 1 else f"write {fitting}"
-        raise InvalidValueError(f"`{text}` has no unit", hint)
-    if unit not in factors:
-        lower = {name.lower(): name for name in factors}
-        close = lower.get(unit.lower()) or _SYNONYMS.get(unit.lower())
-        hint = f"did you mean `{number}{close}`?" if close in factors else listed
-        raise InvalidValueError(f"`{unit}` is not a unit of a {kind}", hint)
-    if space:
-        raise InvalidValueError(f"`{text}` has a space before its unit", f"write `{number}{unit}`")
-    if number[0] in "+-":
-        hint = f"write `{number[1:]}{unit}`" if number[0] == "+" else f"a {kind} is never negative"
-        raise InvalidValueError(f"`{text}` has a sign", hint)
-    return Decimal(number) * factors[unit]
+def _parse_quantity(text: str, factors: Mapping[str, int], kind: str, examples: tuple[str, str]) -> Fraction:
+    try:
+        return units.parse_quantity(text, factors, kind, examples)
+    except units.UnitError as error:
+        raise InvalidValueError(error.text, error.hint) from None

@@ -17,7 +17,6 @@ from pydantic_core import PydanticCustomError
 
 from torrentnet.lab.scenario.language.errors import InvalidValueError
 from torrentnet.lab.scenario.language.names import (
-    MAX_FILE_NAME,
     NODE_NAME,
     SCENARIO_NAME,
     parse_event_name,
@@ -34,6 +33,7 @@ from torrentnet.lab.scenario.language.units import (
     parse_rate,
     parse_size,
 )
+from torrentnet.wire.names import MAX_FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
