@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    """A world without a peer yet."""
+    """A world without peers."""
     made = World(tmp_path)
     yield made
     made.close()
@@ -27,7 +27,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FileStore]:
-    """The test file's ``DATA`` as a file that is shared whole."""
+    """The test module's ``DATA`` as a complete, shared file."""
     made = make_store(tmp_path / NAME, request.module.DATA)
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""What the peers of all simulated worlds have in common that download: real files, and what they tell."""
+"""What the downloading peers of both simulated worlds share: real files, and their events."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ NAME = "myfile.txt"
 
 
 def nothing(done: int, size: int) -> None:
-    """Progress that nobody looks at."""
+    """Ignore the progress."""
 
 
 def never() -> bool:
-    """Nobody cancels."""
+    """Never cancel."""
     return False
 
 
 class Downloader(Member):
-    """A peer whose file is to be at ``path``. Its disk takes a moment for everything."""
+    """A peer that downloads to ``path``. Every disk job takes a moment."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Downloader(Member):
         self.log = ResponseLog(lambda: EPOCH + self.simulation.now)
         self.report = DownloadReport(path.name, self._emit, self.log)
         self.stores: list[FileStore] = []
-        """To be closed in the end."""
+        """Files to close in the end."""
         self.opened_with: int | None = None
         self._tick_at: float | None = None
 
@@ -70,7 +70,7 @@ class Downloader(Member):
 
     @property
     def exists(self) -> bool:
-        """Whether something is there under the file's name."""
+        """Whether the final name exists."""
         return os.path.lexists(self.path)
 
     @property
@@ -87,20 +87,20 @@ class Downloader(Member):
         return self.phase in {Phase.DONE, Phase.FAILED}
 
     def named(self, event: str) -> list[dict[str, object]]:
-        """The fields of the events of that name."""
+        """Return the fields of the events of that name."""
         return [one.fields for one in self.told if one.name == event]
 
     def _emit(self, event: str, /, **fields: object) -> None:
         self.told.append(Event(self.now, event, fields))
 
     def listen(self) -> None:
-        """What the tracker says goes to the download from now on."""
+        """Pass the events of the tracker session to the download."""
         self.heard = lambda event: self.step(lambda it: it.handle_session_event(event, self.now))
 
-    # The loop
+    # -- the loop ----------------------------------------------------------------------------------
 
     def come_back_at(self, due: float | None) -> None:
-        """Poll again then, unless that is planned already."""
+        """Poll again at ``due``, unless that is planned already."""
         if due is not None and (self._tick_at is None or due < self._tick_at or self._tick_at <= self.now):
             self._tick_at = due
             self.simulation.at(due, self._ticked)
@@ -119,7 +119,7 @@ class Downloader(Member):
                 self.carry_out(effects.popleft())
 
     def carry_out(self, effect: Effect) -> None:
-        """Do what the download wants done."""
+        """Carry out one effect."""
         match effect:
             case OpenExisting(piece_length):
                 self.opened_with = piece_length
@@ -133,10 +133,10 @@ class Downloader(Member):
             case _:
                 raise AssertionError(effect)
 
-    # Disk
+    # -- disk --------------------------------------------------------------------------------------
 
     def later(self, job: Callable[[], Callable[[BaseDownload], None]]) -> None:
-        """Do a job on the disk, and then the step that it returns."""
+        """Run a disk job, and then the step that it returns."""
 
         def run() -> None:
             if not self.alive:
@@ -153,7 +153,7 @@ class Downloader(Member):
         self.simulation.after(DISK, run)
 
     def keep(self, store: FileStore) -> FileStore:
-        """Close it in the end."""
+        """Close a file in the end."""
         self.stores.append(store)
         return store
 
@@ -183,7 +183,7 @@ class Downloader(Member):
         return store.write_piece(piece, data)
 
     def announce(self, piece: int) -> None:
-        """A piece is here."""
+        """Announce a verified piece."""
 
     def _finish_file(self) -> Callable[[BaseDownload], None]:
         store = self.running_download.store

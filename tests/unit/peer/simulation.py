@@ -1,4 +1,4 @@
-"""Virtual time: a clock that jumps from event to event, and a UDP link that loses, repeats, delays and reorders."""
+"""Virtual time: a clock that jumps from event to event, and a UDP link with faults."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_STEPS_AT_ONCE = 20_000
-"""Steps without the clock moving after which something spins."""
+"""Steps at one moment after which the simulation counts as spinning."""
 
 
 class Simulation:
-    """What is to happen, by time. ``now`` is in seconds and begins far from zero, where a mistake would hide."""
+    """Scheduled steps. ``now`` is in seconds and starts far from zero, where a mistake would hide."""
 
     def __init__(self, start: float = 1_000.0) -> None:
         self.now = start
@@ -25,15 +25,15 @@ class Simulation:
         self._steps = 0
 
     def at(self, time: float, step: Callable[[], None]) -> None:
-        """Do ``step`` at ``time``, or now if that is past."""
+        """Schedule ``step`` for ``time``, or for now if that is past."""
         heapq.heappush(self._heap, (max(time, self.now), next(self._order), step))
 
     def after(self, seconds: float, step: Callable[[], None]) -> None:
-        """Do ``step`` in ``seconds``."""
+        """Schedule ``step`` in ``seconds``."""
         self.at(self.now + seconds, step)
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        """Let time pass until ``until`` holds (gives True), or ``seconds`` are over."""
+        """Let time pass until ``until`` holds (returns True), or ``seconds`` are over."""
         end = self.now + seconds
         while not until():
             if not self._heap or self._heap[0][0] > end:
@@ -49,19 +49,19 @@ class Simulation:
 
 @dataclass(slots=True)
 class Trouble:
-    """What a link does to datagrams; each chance is from 0 to 1, delays are in seconds."""
+    """The faults of a link; chances are from 0 to 1, delays in seconds."""
 
     loss: float = 0.0
     duplicate: float = 0.0
     delay: float = 0.001
     jitter: float = 0.0
-    """Added to the delay at random, for each copy anew: more than the gap between two datagrams reorders them."""
+    """Random addition to the delay of each copy: more than the gap between two datagrams reorders them."""
     down: bool = False
-    """Nothing passes."""
+    """Whether the link is cut."""
 
 
 class UdpLink:
-    """Carries datagrams with :class:`Trouble`, which may be changed at any time."""
+    """A UDP link with :class:`Trouble`, which may change at any time."""
 
     def __init__(self, simulation: Simulation, rng: random.Random, trouble: Trouble | None = None) -> None:
         self._simulation = simulation
@@ -70,7 +70,7 @@ class UdpLink:
         self.carried = 0
 
     def send(self, data: bytes, deliver: Callable[[bytes], None]) -> None:
-        """Deliver ``data`` some time, or never, or twice."""
+        """Deliver ``data`` later, never, or twice."""
         trouble, rng = self.trouble, self._rng
         for _ in range(2 if rng.random() < trouble.duplicate else 1):
             if rng.random() >= trouble.loss and not trouble.down:

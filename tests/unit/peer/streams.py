@@ -1,4 +1,4 @@
-"""Both ends of a peer connection over a fake stream that hands the bytes on in any pieces."""
+"""Both ends of a peer connection, over a fake stream that splits the bytes anywhere."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ Chunks = "Callable[[bytes], Iterable[bytes]]"
 
 
 def content(size: int, seed: int = 1) -> bytes:
-    """``size`` bytes that are the same for the same ``seed``."""
+    """Return ``size`` bytes, the same for the same ``seed``."""
     return random.Random(seed).randbytes(size)
 
 
 def info_of(data: bytes, piece_length: int = PIECE, name: str = "myfile.txt") -> Info:
-    """The info dictionary of ``data``."""
+    """Return the info dictionary of ``data``."""
     hashes = b"".join(
         hashlib.sha1(data[start : start + piece_length], usedforsecurity=False).digest()
         for start in range(0, len(data), piece_length)
@@ -57,24 +57,24 @@ def info_of(data: bytes, piece_length: int = PIECE, name: str = "myfile.txt") ->
 
 
 def make_store(path: Path, data: bytes, piece_length: int = PIECE) -> FileStore:
-    """``data`` in a file, open for sharing."""
+    """Write ``data`` into a file, and open that for sharing."""
     path.write_bytes(data)
     return open_complete(path, piece_length, lambda done, size: None, lambda: False)
 
 
 def whole(data: bytes) -> Iterator[bytes]:
-    """In one piece."""
+    """Yield the data in one piece."""
     yield data
 
 
 def bytewise(data: bytes) -> Iterator[bytes]:
-    """Byte by byte."""
+    """Yield the data byte by byte."""
     for start in range(len(data)):
         yield data[start : start + 1]
 
 
 def cut_at(position: int) -> Callable[[bytes], Iterator[bytes]]:
-    """In two, cut at ``position``."""
+    """Return a splitter that cuts the data at ``position``."""
 
     def chunks(data: bytes) -> Iterator[bytes]:
         yield from (part for part in (data[:position], data[position:]) if part)
@@ -83,7 +83,7 @@ def cut_at(position: int) -> Callable[[bytes], Iterator[bytes]]:
 
 
 def at_random(seed: int) -> Callable[[bytes], Iterator[bytes]]:
-    """In pieces of any size, small ones often."""
+    """Return a splitter that cuts the data at random, often into small pieces."""
     rng = random.Random(seed)
 
     def chunks(data: bytes) -> Iterator[bytes]:
@@ -97,7 +97,7 @@ def at_random(seed: int) -> Callable[[bytes], Iterator[bytes]]:
 
 
 def drained(protocol: PeerProtocol) -> bytes:
-    """All that waits to be sent, as the kernel would send it."""
+    """Return the whole output, as the kernel would send it."""
     parts: list[bytes] = []
     while protocol.output:
         head = protocol.output.popleft()
@@ -109,7 +109,7 @@ def drained(protocol: PeerProtocol) -> bytes:
 
 
 def pour(protocol: PeerProtocol, data: bytes) -> Iterator[PeerProtocolEvent]:
-    """Receive ``data`` the way a socket does: into the protocol's own buffer."""
+    """Receive ``data`` as from a socket: into the protocol's own buffer."""
     while data:
         room = protocol.buffers()[0]
         count = min(len(room), len(data))
@@ -132,7 +132,7 @@ class Seed:
         self.upload.fill_output()
 
     def output(self) -> bytes:
-        """What it says until it has nothing more to say."""
+        """Return the output, until nothing more is pending."""
         said = b""
         while self.protocol.output:
             said += drained(self.protocol)
@@ -141,7 +141,7 @@ class Seed:
 
 
 class Asking:
-    """The other side of a :class:`Seed`: it says what a test wants, and reads what comes."""
+    """The other end of a :class:`Seed`: it sends what a test wants, and reads the replies."""
 
     def __init__(self, store: FileStore, *, fast: bool = True) -> None:
         info_hash = store.info.info_hash
@@ -151,11 +151,11 @@ class Asking:
         self.seed.receive(pack_handshake(Handshake(info_hash, LEECH_ID, fast=fast)))
 
     def tell(self, *messages: Message, now: float = 0.0) -> None:
-        """Say messages, all at once."""
+        """Send messages, all at once."""
         self.seed.receive(b"".join(map(pack, messages)), now)
 
     def listen(self) -> list[PeerProtocolEvent]:
-        """What has come since; blocks are copies, so that they can be kept."""
+        """Return the messages since the last call; blocks are copies, so that they can be kept."""
         return [
             event._replace(data=memoryview(bytes(event.data))) if isinstance(event, Block) else event
             for event in pour(self._reader, self.seed.output())
@@ -163,7 +163,7 @@ class Asking:
 
 
 class Leech:
-    """The downloading end; opens its file at once, keeps the pieces in memory and checks their hashes."""
+    """The downloading end: opens its file at once, keeps the pieces in memory and checks their hashes."""
 
     def __init__(
         self,
@@ -223,12 +223,12 @@ class Leech:
 
     @property
     def data(self) -> bytes:
-        """The pieces that came, joined."""
+        """The received pieces, joined."""
         return b"".join(self.got[piece] for piece in sorted(self.got))
 
 
 def converse(leech: Leech, seed: Seed, chunks: Callable[[bytes], Iterable[bytes]] = whole, now: float = 0.0) -> None:
-    """Carry bytes in both directions until nobody has anything more to say."""
+    """Carry bytes in both directions until both ends are silent."""
     while True:
         there, back = leech.output(), seed.output()
         if not there and not back:
@@ -240,7 +240,7 @@ def converse(leech: Leech, seed: Seed, chunks: Callable[[bytes], Iterable[bytes]
 
 
 class Script:
-    """A source that says exactly what the test wants, and understands what it is asked."""
+    """A source that sends exactly what the test wants, and parses the requests."""
 
     def __init__(
         self,
@@ -264,12 +264,12 @@ class Script:
             self.raw(pack_handshake(Handshake(info.info_hash, peer_id, extended=extended, fast=fast)))
 
     def raw(self, data: bytes) -> None:
-        """Say these bytes, then listen."""
+        """Send bytes, then read the reply."""
         self.leech.receive(data, self.now)
         self.listen()
 
     def say(self, *messages: Message) -> None:
-        """Say messages, one after the other."""
+        """Send messages, one after the other."""
         for message in messages:
             self.raw(pack(message))
 
@@ -284,7 +284,7 @@ class Script:
         self.raw(pack_block_head(piece, begin, len(data)) + data)
 
     def give_info(self, part: int, data: bytes, kind: MetadataKind = MetadataKind.DATA) -> None:
-        """Send a part of the info dictionary, or whatever is to pass for one."""
+        """Send a part of the info dictionary, or a message that looks like one."""
         self.say(Extended(METADATA_ID, pack_metadata(Metadata(kind, part, len(self.info.raw), data))))
 
     def listen(self) -> None:
@@ -293,16 +293,16 @@ class Script:
             missing = 68 - len(self._greeting)
             self._greeting += data[:missing]
             data = data[missing:]
-        # Copies: what a reader hands out is valid until it is fed again.
+        # Copies: a reader's messages are valid until it is fed again.
         self.heard.extend(self._reader.feed(data))
 
     def of(self, kind: type) -> list[Message]:
-        """What was heard of one kind."""
+        """Return the received messages of one kind."""
         return [message for message in self.heard if isinstance(message, kind)]
 
 
 def wanting(info: Info, metadata_size: int | None = None) -> Script:
-    """A source that was asked for the info dictionary."""
+    """Return a source from which the info dictionary was requested."""
     script = Script(Leech(info.info_hash), info)
     script.say(HaveAll())
     script.offer(metadata_size)

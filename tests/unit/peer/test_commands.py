@@ -1,4 +1,4 @@
-"""What a peer answers at its command line, to the letter."""
+"""The output of a peer's commands, to the letter."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FakeDownload:
 
 @dataclass
 class FakePeer:
-    """What ``status`` reads of a peer."""
+    """A peer as ``status`` reads it."""
 
     store: FileStore | None = None
     download: FakeDownload | None = None
@@ -50,7 +50,7 @@ class FakePeer:
 
 @dataclass
 class Console:
-    """A command line: what it answers, and what it complains of."""
+    """A command line with its output and its errors."""
 
     peer: FakePeer = field(default_factory=FakePeer)
     quits: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ def test_request_logs(console: Console) -> None:
     assert console.run("request logs") == (0, TABLE.splitlines(), [])
 
 
-def test_request_logs_of_the_last_ones(console: Console) -> None:
+def test_request_logs_of_the_newest_entries(console: Console) -> None:
     fill(console)
     status, out, _ = console.run("request logs --last 2")
     assert status == 0
@@ -141,12 +141,12 @@ def test_request_logs_as_json(console: Console) -> None:
     ]
 
 
-def test_an_empty_log_says_so(console: Console) -> None:
+def test_an_empty_log_is_reported(console: Console) -> None:
     assert console.run("request logs") == (0, ["no response was received yet"], [])
     assert console.run("request logs --json") == (0, [], [])
 
 
-def test_what_was_dropped_is_told(console: Console) -> None:
+def test_dropped_entries_are_counted(console: Console) -> None:
     for number in range(5_003):
         console.log.add("seeder-1", f"piece {number}")
     status, out, _ = console.run("request logs")
@@ -155,7 +155,7 @@ def test_what_was_dropped_is_told(console: Console) -> None:
     assert len(out) == 5_002
 
 
-def test_names_from_the_network_cannot_steer_the_terminal(console: Console) -> None:
+def test_names_from_the_network_are_escaped(console: Console) -> None:
     console.log.add("evil\x1b[2Jpeer", "piece 0\r\n", verdict="\u202efine")
     _, out, _ = console.run("request logs")
     assert all(line.isprintable() for line in out)
@@ -179,11 +179,11 @@ def test_names_from_the_network_cannot_steer_the_terminal(console: Console) -> N
         ("request logs --js", "error: unrecognized arguments: --js; usage: request logs [--last N] [--json]"),
     ],
 )
-def test_wrong_words(console: Console, line: str, message: str) -> None:
+def test_wrong_arguments_are_refused(console: Console, line: str, message: str) -> None:
     assert console.run(line) == (2, [], [message])
 
 
-def test_unknown_commands_and_the_trackers(console: Console) -> None:
+def test_unknown_commands_are_refused(console: Console) -> None:
     for line in ("file_logs -all", "nope"):
         status, out, err = console.run(line)
         assert (status, out) == (2, [])
@@ -198,7 +198,7 @@ def test_help_lists_every_command(console: Console) -> None:
         assert any(words in line for line in out)
 
 
-def test_status_before_anything_is_known(console: Console) -> None:
+def test_status_before_the_file_is_open(console: Console) -> None:
     console.peer.download = FakeDownload(Phase.LOOKING_UP)
     assert console.run("status") == (
         0,
@@ -242,11 +242,11 @@ def test_status_of_a_seed(console: Console, store: FileStore) -> None:
     assert out[0] == "state        seed"
     assert "pieces       all 5" in out
     assert not any(line.startswith(("download", "source")) for line in out)
-    # One connection is one connection.
+    # The singular.
     assert "serving      1 connection" in out
 
 
-def test_status_takes_no_words(console: Console) -> None:
+def test_status_refuses_arguments(console: Console) -> None:
     status, out, err = console.run("status please")
     assert (status, out) == (2, [])
     assert err

@@ -1,4 +1,4 @@
-"""A peer's own log is bounded, and can be read while it is written."""
+"""A peer's own log is bounded, and is read while it is written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_the_oldest_are_dropped_and_counted() -> None:
     assert log.dropped == 15
 
 
-def test_a_reader_sees_what_was_there_when_it_began() -> None:
+def test_a_reader_sees_the_entries_of_its_start() -> None:
     log = ResponseLog(lambda: 0.0, limit=5_000)
     writing = threading.Event()
 

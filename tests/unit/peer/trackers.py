@@ -1,4 +1,4 @@
-"""A peer's tracker session in virtual time, and who it talks to: the real tracker's core, or a scripted one."""
+"""A peer's tracker session in virtual time, with the real tracker's core or a scripted tracker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNKNOWN = "unknown peer: announce with the event started"
 
 
 class Tracker(Protocol):
-    """Whatever answers datagrams."""
+    """A party that replies to datagrams."""
 
     def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None: ...
 
@@ -81,7 +81,7 @@ class RealTracker:
         )
 
     def restart(self) -> None:
-        """Come back without any memory of peers."""
+        """Restart without any memory of peers."""
         self.core = self._make()
         self.down = False
 
@@ -102,31 +102,31 @@ class RealTracker:
         self._simulation.after(0.01, self._watch)
 
     def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
-        """What the core answers; nothing while it is down."""
+        """Return the core's replies; none while it is down."""
         return None if self.down else self.core.handle(data, source, now)
 
     def named(self, *names: str) -> list[Event]:
-        """The events of these names."""
+        """Return the events of these names."""
         return [event for event in self.events if event.name in names]
 
     def of(self, kind: type) -> list[Record]:
-        """The journal records of one kind."""
+        """Return the journal records of one kind."""
         return [record for record in self.records if isinstance(record, kind)]
 
 
 @dataclass
 class ScriptedTracker:
-    """Answers as it is told, and keeps what it was asked: (time, parsed request), first sendings and repeats."""
+    """Replies as the test wants, and keeps every request with its time, repeats too."""
 
     keepalive_ms: int = 500
     interval: int = 5
     extended: bool = True
-    """Whether it speaks the extension; else it answers ``unknown action``."""
+    """Whether it speaks the extension; else it replies ``unknown action``."""
     deaf: bool = False
     deaf_to: set[int] = field(default_factory=set)
-    """Actions that it never answers."""
+    """Actions that it leaves unanswered."""
     refuse: dict[int, str] = field(default_factory=dict)
-    """Actions that it answers with this error."""
+    """Actions to which it replies with this error."""
     holders: list[LookupHolder] = field(default_factory=list)
     piece_length: int = PIECE
     page: int = 30
@@ -182,11 +182,11 @@ class ScriptedTracker:
     def requests(
         self, kind: type
     ) -> list[tuple[float, AnnounceRequest | LookupRequest | PossessionReport | OutcomeReport]]:
-        """What it was asked of one kind, with the times."""
+        """Return the requests of one kind, with their times."""
         return [entry for entry in self.asked if isinstance(entry[1], kind)]
 
     def announces(self) -> list[tuple[float, packets.AnnounceEvent]]:
-        """The announces: time and event."""
+        """Return the announces: time and event."""
         return [
             (time, packets.AnnounceEvent(request.event))
             for time, request in self.asked
@@ -208,7 +208,7 @@ def _parse(data: bytes, action: int) -> AnnounceRequest | LookupRequest | Posses
 
 
 class Member:
-    """One peer's session as its loop would drive it, with a link of its own to ``tracker``."""
+    """One peer's session as its loop drives it, with a link of its own to ``tracker``."""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class Member:
         self._wake_at: float | None = None
 
     def poll(self) -> None:
-        """What the loop does at each turn: send what is due, and wake up again when the session asks for it."""
+        """Do what the loop does: send what is due, and schedule the next call."""
         now = self.simulation.now
         if not self.alive:
             return
@@ -261,7 +261,7 @@ class Member:
             self.link.send(answer, self.receive)
 
     def receive(self, data: bytes) -> None:
-        """A datagram from the tracker, or from whoever pretends to be it."""
+        """Receive a datagram from the tracker, or from a party that pretends to be the tracker."""
         if self.alive:
             self._take(self.session.receive_datagram(data, self.simulation.now))
             self.poll()
@@ -272,10 +272,10 @@ class Member:
             self.heard(event)
 
     def of(self, kind: type) -> list[tuple[float, SessionEvent]]:
-        """The session's events of one kind, with the times."""
+        """Return the session's events of one kind, with their times."""
         return [entry for entry in self.events if isinstance(entry[1], kind)]
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        """Let time pass, beginning with a turn of the loop."""
+        """Let time pass, after one round of the loop."""
         self.poll()
         return self.simulation.run(seconds, until)

@@ -1,4 +1,4 @@
-"""Whose turn it is, and how much is promised ahead."""
+"""The choker's choice, and how much is promised ahead."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class One:
     waiting_since: float = 100.0
 
 
-def test_nobody_waits() -> None:
+def test_nobody_is_chosen_where_nobody_waits() -> None:
     assert choose_next([], random.Random(1), 100.0) is None
 
 
-def test_the_poorest_of_few_comes_first() -> None:
+def test_the_poorest_of_a_few_is_chosen() -> None:
     waiting = [One(5), One(2), One(9)]
     assert {choose_next(waiting, random.Random(seed), 100.0) for seed in range(20)} == {One(2)}
 
 
-def test_among_many_the_poor_come_more_often_and_not_always_the_same() -> None:
-    """All uplinks together must not serve the one that is poorest."""
+def test_among_many_the_poor_are_chosen_more_often() -> None:
+    """The uplinks must not all serve the one poorest peer."""
     waiting = [One(wealth) for wealth in range(20)]
     rng = random.Random(1)
     chosen = Counter(choose_next(waiting, rng, 100.0) for _ in range(2_000))
@@ -55,23 +55,23 @@ def test_equals_are_equally_likely() -> None:
     assert len(chosen) == 10
 
 
-def test_whoever_has_waited_too_long_comes_first_however_rich() -> None:
+def test_a_peer_that_has_waited_too_long_comes_first() -> None:
     rich = One(1_000, 100.0)
     waiting = [One(0, 100.0 + MAX_WAIT), rich, One(0, 101.0)]
     assert choose_next(waiting, random.Random(1), 100.0 + MAX_WAIT) != rich
     assert choose_next(waiting, random.Random(1), 100.1 + MAX_WAIT) is rich
 
 
-# How much is promised ahead
+# -- how much is promised ahead --------------------------------------------------------------------
 
 
-def test_much_is_promised_before_the_uplink_is_known() -> None:
+def test_the_initial_lookahead_is_large() -> None:
     pace = SendRate(0.0)
     assert pace.lookahead() == INITIAL_LOOKAHEAD_BYTES
 
 
-def test_what_leaves_at_once_says_nothing_of_the_rate() -> None:
-    """An introduction of some bytes is no slow uplink; taken for one, a fast seed began slowly."""
+def test_data_that_leaves_at_once_is_not_a_rate() -> None:
+    """A few bytes that leave at once are not a slow uplink; mistaken for one, a fast seed started slowly."""
     pace = SendRate(0.0)
     for step in range(1, 50):
         pace.sent(200)
@@ -81,7 +81,7 @@ def test_what_leaves_at_once_says_nothing_of_the_rate() -> None:
 
 
 def measured(rate: float, seconds: float = 3.0, *, pace: SendRate | None = None, now: float = 0.0) -> SendRate:
-    """An uplink that always has something to send, and sends so much."""
+    """Return the send rate of an uplink that is always busy."""
     pace = pace or SendRate(now)
     step = 0.01
     for number in range(1, round(seconds / step) + 1):
@@ -91,23 +91,23 @@ def measured(rate: float, seconds: float = 3.0, *, pace: SendRate | None = None,
 
 
 @pytest.mark.parametrize("rate", [20_000.0, 250_000.0, 1e7])
-def test_the_rate_of_a_busy_uplink_is_found(rate: float) -> None:
+def test_the_rate_of_a_busy_uplink_is_measured(rate: float) -> None:
     pace = measured(rate)
     assert pace.rate == pytest.approx(rate, rel=0.15)
     assert MIN_LOOKAHEAD_BYTES <= pace.lookahead() <= MAX_LOOKAHEAD_BYTES
 
 
-def test_what_is_promised_follows_the_rate_within_bounds() -> None:
+def test_the_lookahead_follows_the_rate_within_bounds() -> None:
     assert measured(1_000.0).lookahead() == MIN_LOOKAHEAD_BYTES
     assert measured(1e6).lookahead() == pytest.approx(200_000, rel=0.15)
     assert measured(1e9).lookahead() == MAX_LOOKAHEAD_BYTES
 
 
-def test_the_first_measure_is_early() -> None:
+def test_the_first_rate_is_measured_early() -> None:
     assert measured(1e6, INITIAL_RATE_WINDOW + 0.02).rate > 0
 
 
-def test_idle_moments_do_not_make_an_uplink_look_slow() -> None:
+def test_idle_moments_do_not_lower_the_rate() -> None:
     pace = measured(1e6)
     before = pace.rate
     for step in range(1, 100):
@@ -116,13 +116,13 @@ def test_idle_moments_do_not_make_an_uplink_look_slow() -> None:
     assert pace.rate == before
 
 
-def test_an_uplink_that_becomes_slower_is_noticed() -> None:
+def test_a_lower_rate_is_believed_slowly() -> None:
     pace = measured(1e6)
     measured(1e5, 40 * RATE_WINDOW, pace=pace, now=3.0)
     assert pace.rate == pytest.approx(1e5, rel=0.3)
 
 
-def test_an_uplink_that_becomes_faster_is_believed_at_once() -> None:
+def test_a_higher_rate_is_believed_at_once() -> None:
     pace = measured(1e5)
     measured(1e6, 2.5 * RATE_WINDOW, pace=pace, now=3.0)
     assert pace.rate == pytest.approx(1e6, rel=0.15)
@@ -131,7 +131,7 @@ def test_an_uplink_that_becomes_faster_is_believed_at_once() -> None:
 @given(
     looks=st.lists(st.tuples(st.floats(0, 5), st.integers(0, 1 << 40), st.booleans()), max_size=50),
 )
-def test_whatever_happens_it_stays_within_bounds(looks: list[tuple[float, int, bool]]) -> None:
+def test_the_lookahead_always_stays_within_bounds(looks: list[tuple[float, int, bool]]) -> None:
     pace = SendRate(0.0)
     now = 0.0
     for pause, count, busy in looks:

@@ -1,4 +1,4 @@
-"""Whose turn it is among those who can take something."""
+"""The order of writable connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Somebody:
     bytes_sent: int
 
 
-def test_the_poorer_half_goes_first_and_the_others_right_after() -> None:
+def test_the_half_that_was_sent_least_is_served_first() -> None:
     ready: FairQueue[Somebody] = FairQueue()
     rich, poor, poorer = Somebody(30), Somebody(20), Somebody(10)
     for one in (rich, poor, poorer):
@@ -24,14 +24,14 @@ def test_the_poorer_half_goes_first_and_the_others_right_after() -> None:
     assert ready.take(3, 1.0) == []
 
 
-def test_nobody_waits_for_long_however_much_it_had() -> None:
+def test_no_receiver_waits_longer_than_the_limit() -> None:
     ready: FairQueue[Somebody] = FairQueue()
     rich, poor = Somebody(1 << 40), Somebody(0)
     now = 5.0
     ready.add(rich, 2, now)
     turns = 0
     while rich in ready:
-        # The poor one can take more at once, again and again.
+        # The connection that was sent least is writable again and again.
         ready.add(poor, 2, now)
         taken = ready.take(2, now)
         assert taken[0] is poor
@@ -40,7 +40,7 @@ def test_nobody_waits_for_long_however_much_it_had() -> None:
     assert turns == 9
 
 
-def test_a_crowd_is_gathered_for_a_moment() -> None:
+def test_receivers_of_a_crowd_are_collected_for_a_moment() -> None:
     ready: FairQueue[Somebody] = FairQueue()
     first, second = Somebody(2), Somebody(1)
     ready.add(first, 50, 1.0)
@@ -51,13 +51,13 @@ def test_a_crowd_is_gathered_for_a_moment() -> None:
     assert ready.due() == 1.0 + 2 * coalesce_delay(50)
 
 
-def test_few_are_not_kept_waiting_and_many_not_for_long() -> None:
+def test_the_coalesce_delay_is_bounded() -> None:
     assert coalesce_delay(CROWD_SIZE - 1) == 0
     assert 0 < coalesce_delay(CROWD_SIZE) < coalesce_delay(2 * CROWD_SIZE)
     assert coalesce_delay(10_000) == MAX_COALESCE
 
 
-def test_whoever_is_gone_is_not_served() -> None:
+def test_a_closed_connection_is_not_served() -> None:
     ready: FairQueue[Somebody] = FairQueue()
     gone, here = Somebody(0), Somebody(0)
     ready.add(gone, 2, 0.0)

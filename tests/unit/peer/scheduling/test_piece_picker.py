@@ -1,4 +1,4 @@
-"""Which piece next."""
+"""The choice of the next piece."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def work(size: int = 10, held: tuple[int, ...] = (), seed: int = 1) -> PiecePick
     return PiecePicker(PieceSet(size, held), random.Random(seed))
 
 
-def test_each_missing_piece_is_given_out_once() -> None:
+def test_each_missing_piece_is_picked_once() -> None:
     one = work(held=(2, 5))
     given_out = [one.pick(ALL, "a", 0.0) for _ in range(9)]
     assert sorted(piece for piece in given_out if piece is not None) == [0, 1, 3, 4, 6, 7, 8, 9]
@@ -28,7 +28,7 @@ def test_each_missing_piece_is_given_out_once() -> None:
     assert one.requested == 8
 
 
-def test_only_what_the_peer_has_is_asked_of_it() -> None:
+def test_only_pieces_that_the_peer_holds_are_picked() -> None:
     one = work()
     assert one.pick(PieceSet(10), "a", 0.0) is None
     assert {one.pick(PieceSet(10, [3, 7]), "a", 0.0) for _ in range(2)} == {3, 7}
@@ -38,36 +38,36 @@ def test_only_what_the_peer_has_is_asked_of_it() -> None:
     assert not one.any_unrequested(PieceSet(10))
 
 
-def test_the_rarest_comes_first() -> None:
+def test_the_rarest_piece_is_picked_first() -> None:
     one = work()
     one.add_holder(range(10))
     one.add_holder(piece for piece in range(10) if piece != 6)
     assert one.pick(ALL, "a", 0.0) == 6
-    # A holder that has gone makes its pieces rare.
+    # The pieces of a holder that has left are rarer.
     one.remove_holder([2])
     assert one.pick(ALL, "a", 0.0) == 2
 
 
-def test_among_equals_the_choice_is_by_chance() -> None:
-    """Leechers that all began with the same piece would have nothing for each other."""
+def test_equally_rare_pieces_are_picked_at_random() -> None:
+    """Leechers that all start with the same piece would have nothing for each other."""
     first = Counter(work(seed=seed).pick(ALL, "a", 0.0) for seed in range(200))
     assert len(first) == 10
     assert max(first.values()) < 60
 
 
-def test_a_piece_that_is_given_up_is_asked_of_others() -> None:
+def test_a_piece_without_a_source_is_picked_again() -> None:
     one = work()
     pieces = [one.pick(ALL, "a", 0.0) for _ in range(10)]
     mine = [piece for piece in pieces if piece is not None]
     assert one.all_requested
     assert sorted(one.remove_source(mine[:3], "a")) == sorted(mine[:3])
     assert sorted(one.pick(ALL, "b", 0.0) or 0 for _ in range(3)) == sorted(mine[:3])
-    # Not its own any more: nothing happens.
+    # A piece of another source: nothing happens.
     assert list(one.remove_source(mine[:3], "a")) == []
     assert list(one.remove_source([0], "stranger")) == []
 
 
-def test_a_piece_that_another_one_still_sends_does_not_come_back() -> None:
+def test_a_piece_with_another_source_is_not_picked_again() -> None:
     one = work(size=1)
     assert one.pick(PieceSet.full(1), "a", 0.0) == 0
     one.add_source(0, "b")
@@ -78,7 +78,7 @@ def test_a_piece_that_another_one_still_sends_does_not_come_back() -> None:
     assert one.is_unrequested(0)
 
 
-def test_who_was_asked_is_told_when_it_arrives() -> None:
+def test_a_received_piece_returns_all_its_sources() -> None:
     one = work(size=1)
     one.pick(PieceSet.full(1), "a", 0.0)
     one.add_source(0, "b")
@@ -88,7 +88,7 @@ def test_who_was_asked_is_told_when_it_arrives() -> None:
     assert one.remove_requested(0) == []
 
 
-def test_a_bad_piece_is_missing_again_once() -> None:
+def test_a_bad_piece_is_put_back_once() -> None:
     one = work(size=2, held=(1,))
     one.pick(PieceSet.full(2), "a", 0.0)
     one.remove_requested(0)
@@ -98,7 +98,7 @@ def test_a_bad_piece_is_missing_again_once() -> None:
     assert one.pick(PieceSet.full(2), "b", 0.0) is None
 
 
-def test_the_piece_that_will_be_here_last_is_asked_of_one_more() -> None:
+def test_the_slowest_piece_may_get_a_second_source() -> None:
     one = work(size=3)
     everything = PieceSet.full(3)
     first, second, third = (one.pick(everything, "slow", 0.0) for _ in range(3))
@@ -113,13 +113,13 @@ def test_the_piece_that_will_be_here_last_is_asked_of_one_more() -> None:
     assert one.slowest(everything, "b", needs) == (4.0, first)
     assert one.slowest(everything, "slow", needs) is None
     one.add_source(first, "b")
-    # Two are enough.
+    # Two sources are enough.
     assert one.slowest(everything, "c", needs) == (3.0, second)
     assert one.slowest(PieceSet(3, [first]), "c", needs) is None
 
 
-def test_the_one_piece_that_somebody_has_is_found_among_many() -> None:
-    """A sample may miss it; whoever has it must not be told that nothing is wanted of it."""
+def test_the_only_piece_of_a_peer_is_found_among_many() -> None:
+    """A sample may miss it; its holder must not be told that we are not interested."""
     size = 40 * SAMPLE_SIZE
     for piece in (0, 7_777, size - 1):
         one = work(size=size, seed=piece)
@@ -129,7 +129,7 @@ def test_the_one_piece_that_somebody_has_is_found_among_many() -> None:
         assert one.pick(theirs, "a", 0.0) is None
 
 
-def test_gained_tells_each_piece_once() -> None:
+def test_newly_held_pieces_are_returned_once() -> None:
     counted = PieceSet(10, [1])
     assert newly_held(counted, PieceSet(10, [1, 2, 3])) == [2, 3]
     assert newly_held(counted, PieceSet(10, [1, 2, 3])) == []
@@ -142,10 +142,8 @@ def test_gained_tells_each_piece_once() -> None:
     size=st.integers(1, 30),
     steps=st.lists(st.tuples(st.sampled_from("tgajb"), st.integers(0, 29), st.sampled_from("abc")), max_size=80),
 )
-def test_no_piece_is_ever_lost_or_given_to_two_by_chance(
-    seed: int, size: int, steps: list[tuple[str, int, str]]
-) -> None:
-    """Every missing piece is either to be asked for, asked for, or arrived; whatever the order of what happens."""
+def test_no_piece_is_lost_or_requested_twice(seed: int, size: int, steps: list[tuple[str, int, str]]) -> None:
+    """Every missing piece is unrequested, requested or received, whatever happens in whatever order."""
     one = work(size=size, seed=seed)
     everything = PieceSet.full(size)
     asked: dict[int, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The upload limit keeps its rate over any time, and never lets much go at once."""
+"""The upload limit keeps its rate over any time, without large bursts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from torrentnet.peer.scheduling.rate_limit import MIN_PAUSE, UNLIMITED_BUDGET, RateLimit
 
 
-def test_no_limit_is_no_limit() -> None:
+def test_without_a_rate_nothing_is_limited() -> None:
     limit = RateLimit(None, 0.0)
     limit.spend(1 << 40)
     assert limit.budget(0.0) == UNLIMITED_BUDGET
@@ -17,7 +17,7 @@ def test_no_limit_is_no_limit() -> None:
 
 
 @pytest.mark.parametrize("rate", [1_000.0, 65_536.0, 1_048_576.0, 100e6])
-def test_what_is_sent_keeps_to_the_rate(rate: float) -> None:
+def test_the_rate_is_kept(rate: float) -> None:
     limit = RateLimit(rate, 0.0)
     now, sent, most = 0.0, 0, 0
     while now < 20.0:
@@ -32,7 +32,7 @@ def test_what_is_sent_keeps_to_the_rate(rate: float) -> None:
     assert most <= max(rate * 0.05, 4_096)
 
 
-def test_sending_more_than_was_granted_is_made_up_for() -> None:
+def test_sending_too_much_is_made_up_for() -> None:
     limit = RateLimit(1_000.0, 0.0)
     limit.spend(5_000)
     assert limit.budget(1.0) == 0
@@ -41,12 +41,12 @@ def test_sending_more_than_was_granted_is_made_up_for() -> None:
     assert limit.budget(5.5) == 500
 
 
-def test_a_long_rest_saves_nothing_up() -> None:
+def test_idle_time_does_not_accumulate_tokens() -> None:
     limit = RateLimit(1_000_000.0, 0.0)
     assert limit.budget(3_600.0) == 50_000
 
 
-def test_many_who_share_it_keep_to_it_together() -> None:
+def test_connections_share_one_limit() -> None:
     rng = random.Random(1)
     limit = RateLimit(200_000.0, 0.0)
     now, sent = 0.0, 0

@@ -1,4 +1,4 @@
-"""Which source: at random among the complete ones, those that failed least first, bad ones never again."""
+"""The choice of a source: at random, those that failed least first, bad ones never again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def order(candidates: SourceSelector) -> list[tuple[str, int]]:
     return picked
 
 
-def test_each_is_picked_once_and_the_number_among_goes_down() -> None:
+def test_each_candidate_is_selected_once() -> None:
     candidates = SourceSelector(random.Random(1))
     candidates.replace(HOLDERS)
     picked = order(candidates)
@@ -33,14 +33,14 @@ def test_each_is_picked_once_and_the_number_among_goes_down() -> None:
     assert not candidates.any_untried
 
 
-def test_nobody_named_is_nobody_picked() -> None:
+def test_without_candidates_nobody_is_selected() -> None:
     candidates = SourceSelector(random.Random(1))
     assert candidates.select() is None
     candidates.replace(())
     assert candidates.select() is None
 
 
-def test_the_same_seed_picks_the_same_whatever_the_trackers_order() -> None:
+def test_a_seeded_choice_ignores_the_trackers_order() -> None:
     orders = []
     for shuffle in range(10):
         named = list(HOLDERS)
@@ -51,7 +51,7 @@ def test_the_same_seed_picks_the_same_whatever_the_trackers_order() -> None:
     assert all(one == orders[0] for one in orders)
 
 
-def test_different_seeds_pick_differently_and_evenly() -> None:
+def test_different_seeds_select_evenly() -> None:
     counts: Counter[str] = Counter()
     for seed in range(1_000):
         candidates = SourceSelector(random.Random(seed))
@@ -60,11 +60,11 @@ def test_different_seeds_pick_differently_and_evenly() -> None:
         assert picked is not None
         counts[picked[0].name] += 1
     assert len(counts) == 5
-    # Chi-square with 4 degrees of freedom: 18.5 is passed by chance once in a thousand.
+    # Chi-square with 4 degrees of freedom: chance exceeds 18.5 once in a thousand runs.
     assert sum((count - 200) ** 2 / 200 for count in counts.values()) < 18.5
 
 
-def test_who_failed_comes_back_only_when_named_anew_and_after_the_others() -> None:
+def test_a_failed_source_returns_last_once_listed_anew() -> None:
     candidates = SourceSelector(random.Random(1))
     candidates.replace(HOLDERS)
     candidates.failed(HOLDERS[0])
@@ -77,7 +77,7 @@ def test_who_failed_comes_back_only_when_named_anew_and_after_the_others() -> No
     assert order(candidates) == [(HOLDERS[1].name, 1), (HOLDERS[0].name, 1)]
 
 
-def test_who_is_banned_is_gone_for_good() -> None:
+def test_a_banned_source_is_never_selected() -> None:
     candidates = SourceSelector(random.Random(1))
     candidates.replace(HOLDERS)
     candidates.ban(HOLDERS[2])
@@ -90,14 +90,14 @@ def test_who_is_banned_is_gone_for_good() -> None:
     assert order(candidates) == [("neighbour", 1)]
 
 
-def test_a_new_list_takes_the_old_ones_place() -> None:
+def test_new_candidates_replace_the_old_ones() -> None:
     candidates = SourceSelector(random.Random(1))
     candidates.replace(HOLDERS[:3])
     candidates.replace(HOLDERS[3:])
     assert {name for name, _ in order(candidates)} == {HOLDERS[3].name, HOLDERS[4].name}
 
 
-def test_memory_is_bounded() -> None:
+def test_remembered_failures_are_bounded() -> None:
     candidates = SourceSelector(random.Random(1))
     for number in range(MAX_REMEMBERED + 100):
         candidates.failed(holder(number))

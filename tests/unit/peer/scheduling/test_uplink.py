@@ -1,4 +1,4 @@
-"""How little of what is sent waits in the kernel, and for whom."""
+"""How little data waits in the kernel, and for which connection."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Talk:
 
 @dataclass(eq=False)
 class Stub:
-    """A connection of which only what the kernel has counts."""
+    """A connection as the uplink sees it."""
 
     queued: int = 0
     held: int = 0
@@ -84,7 +84,7 @@ def connection(*args: Any, **kwargs: Any) -> Connection:
 
 
 def uplink(rate: float = RATE) -> Uplink[Connection]:
-    """One that is known to send so many bytes a second."""
+    """Return an uplink with a known rate, in bytes a second."""
     one: Uplink[Connection] = Uplink(random.Random(1), 0.0)
     one.choking = True
     busy = connection(upload=Upload(backlog=1))
@@ -96,7 +96,7 @@ def uplink(rate: float = RATE) -> Uplink[Connection]:
     return one
 
 
-def test_a_moments_worth_is_handed_down_in_whole_segments() -> None:
+def test_the_kernel_gets_a_moments_worth_of_whole_segments() -> None:
     one = uplink()
     room = one.room(connection(), 9.0)
     assert room is not None
@@ -104,7 +104,7 @@ def test_a_moments_worth_is_handed_down_in_whole_segments() -> None:
     assert RATE * UNSENT_TARGET - SEGMENT_PAYLOAD < room <= RATE * UNSENT_TARGET
 
 
-def test_what_is_in_the_queue_counts_whosever_it_is() -> None:
+def test_queued_bytes_of_every_connection_count() -> None:
     one, other = uplink(), connection(queued=round(RATE * QUEUE_TARGET) - 3 * SEGMENT_PAYLOAD - 1)
     one.sent(other, 1)
     assert one.room(connection(), 9.0) == 3 * SEGMENT_PAYLOAD
@@ -112,7 +112,7 @@ def test_what_is_in_the_queue_counts_whosever_it_is() -> None:
     assert one.room(connection(), 9.0) == 0
 
 
-def test_what_is_gone_counts_no_more() -> None:
+def test_bytes_of_closed_connections_do_not_count() -> None:
     one, other = uplink(), Stub(queued=round(RATE * QUEUE_TARGET))
     one.sent(cast("Connection", other), 1)
     assert one.room(connection(), 9.0) == 0
@@ -120,12 +120,12 @@ def test_what_is_gone_counts_no_more() -> None:
     assert one.room(connection(), 9.0)
 
 
-def test_the_first_in_line_goes_first_unless_its_own_path_is_the_narrow_one() -> None:
-    """A socket that cannot get rid of what it has must not leave the uplink idle."""
+def test_a_narrow_path_does_not_block_the_line() -> None:
+    """A socket that cannot send its data must not leave the uplink idle."""
     one, first, second = uplink(), Stub(), Stub()
     assert one.may_send(cast("Connection", first), 9.0)
     assert not one.may_send(cast("Connection", second), 9.0)
-    # A little less than it may hold, but no whole segment less.
+    # Less than a whole segment below the limit.
     first.held = round(RATE * UNSENT_TARGET) - SEGMENT_PAYLOAD // 2
     assert one.room(cast("Connection", first), 9.0) == 0
     assert one.may_send(cast("Connection", second), 9.0)
@@ -135,7 +135,7 @@ def test_the_first_in_line_goes_first_unless_its_own_path_is_the_narrow_one() ->
     assert one.may_send(cast("Connection", second), 9.0)
 
 
-def test_who_has_nothing_more_to_send_leaves_the_line() -> None:
+def test_a_connection_without_data_leaves_the_line() -> None:
     one, first, second = uplink(), Stub(), Stub()
     assert one.may_send(cast("Connection", first), 9.0)
     assert not one.may_send(cast("Connection", second), 9.0)
@@ -145,7 +145,7 @@ def test_who_has_nothing_more_to_send_leaves_the_line() -> None:
     assert one.line == [cast("Connection", second)]
 
 
-def test_before_the_rate_is_known_and_on_a_slow_uplink() -> None:
+def test_room_before_the_rate_is_known_and_when_slow() -> None:
     assert uplink(0).room(connection(), 9.0) == MIN_UNSENT_BYTES // SEGMENT_PAYLOAD * SEGMENT_PAYLOAD
     assert uplink(0).poll_interval < POLL_INTERVAL == uplink().poll_interval
     for rate, below in ((0, INITIAL_QUEUE_BYTES), (1_000, MIN_QUEUE_BYTES)):
@@ -154,14 +154,14 @@ def test_before_the_rate_is_known_and_on_a_slow_uplink() -> None:
         assert one.room(connection(), 9.0) == SEGMENT_PAYLOAD
 
 
-def test_a_fast_uplink_and_one_without_turns_hold_nothing_back() -> None:
+def test_a_fast_uplink_holds_nothing_back() -> None:
     assert uplink(2 * UNSHAPED_RATE).room(connection(), 9.0) is None
     one = uplink()
     one.choking = False
     assert one.room(connection(), 9.0) is None
 
 
-def test_whoever_comes_first_is_not_promised_what_is_enough_for_all() -> None:
+def test_the_first_peer_is_not_promised_everything() -> None:
     one = uplink(5 * RATE)
     peers = [Stub(upload=Upload(turns=50)) for _ in range(10)]
     one.grant_turns([cast("Connection", peer) for peer in peers], 5.95)
@@ -171,7 +171,7 @@ def test_whoever_comes_first_is_not_promised_what_is_enough_for_all() -> None:
     assert alone.upload.given == 10
 
 
-# What the kernel tells
+# -- the kernel's counters -------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -184,13 +184,13 @@ def ends() -> Iterator[tuple[Connection, socket.socket]]:
             yield Connection(sending, Endpoint("127.0.0.1", 6881), talk, None, 0.0), receiving
 
 
-def test_bytes_that_nobody_takes_are_unacknowledged_and_then_a_stall(ends: tuple[Connection, socket.socket]) -> None:
+def test_bytes_that_are_not_received_become_a_stall(ends: tuple[Connection, socket.socket]) -> None:
     one, receiving = ends
     assert one.unacknowledged_bytes(0.0) == 0
     one.transport.sock.setblocking(False)
     sent = 0
     while True:
-        # More than both buffers take.
+        # More than both buffers hold.
         try:
             sent += one.transport.sock.send(bytes(1 << 20))
         except BlockingIOError:
@@ -201,7 +201,7 @@ def test_bytes_that_nobody_takes_are_unacknowledged_and_then_a_stall(ends: tuple
     assert 0 <= one.queued_on_host(left) <= left
     assert not one.is_stalled(1.0 + STALL_TIMEOUT / 2)
     assert one.is_stalled(1.1 + STALL_TIMEOUT)
-    # Looked at anew after a long time it is not taken for one that has stood still meanwhile.
+    # A connection that was not checked for long does not count as stalled meanwhile.
     assert not one.is_stalled(9.0)
     receiving.settimeout(10.0)
     received = 0

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
 
 LOOK = 0.02
-"""Seconds between two looks at whose turn it is."""
+"""Seconds between two rounds of the choker."""
 SOON = 0.03
 
 
 class Peer(Downloader):
-    """A seed, or with a :class:`SwarmDownload` a leecher; ``rate`` is its uplink's, bytes a second (None: at once)."""
+    """A seed, or with a :class:`SwarmDownload` a leecher. ``rate``: bytes a second of its uplink (None: at once)."""
 
     def __init__(
         self,
@@ -68,21 +68,21 @@ class Peer(Downloader):
         self.swarm: SwarmDownload | None = None
         self.dialled: list[Endpoint] = []
         self.hung_up: list[tuple[str, str]] = []
-        """Who was hung up on, by its connection's address, and why."""
+        """The connections that it closed: address and reason."""
         self.uploaded = 0
-        """Bytes that have left on all connections."""
+        """Bytes sent on all connections."""
         self.mute = False
-        """It sends nothing more, and its connections stay."""
+        """Whether it sends nothing more, on connections that stay open."""
         self.died_at: float | None = None
         self._send_rate = SendRate(self.simulation.now)
         self._rng = random.Random(number)
         self._sending = False
         self._news_at: float | None = None
 
-    # What it is
+    # -- state -------------------------------------------------------------------------------------
 
     def share(self, store: FileStore) -> None:
-        """A seed from now on."""
+        """Become a seed."""
         self.store = store
         info = store.info
         self.session.join(Membership.from_info(info, NAME), store.held, self.now)
@@ -90,7 +90,7 @@ class Peer(Downloader):
         self._look()
 
     def get(self, patience: Timeouts | None = None, info: Info | None = None) -> None:
-        """A leecher from now on."""
+        """Become a leecher."""
         self.listen()
         task = DownloadTask(NAME, self.identity, self.session, self.report, patience or Timeouts(), self.exists, info)
         rng = random.Random(int(self.endpoint.ip.rpartition(".")[2]))
@@ -111,36 +111,36 @@ class Peer(Downloader):
 
     @property
     def whole(self) -> bool:
-        """Whether the file is here under its name, with every byte as it is to be."""
+        """Whether the complete file is here under its final name."""
         return self.path.exists() and self.path.read_bytes() == self.crowd.data
 
     def gave(self) -> dict[str, int]:
-        """Pieces by who gave them, from the last event."""
+        """Return the number of pieces from each source, by the event ``completed``."""
         (completed,) = self.named("completed")
         pairs = (one.rpartition(":") for one in str(completed["sources"]).split(","))
         return {name: int(count) for name, _, count in pairs}
 
     def heard_of_kind(self, kind: type[Message]) -> list[PeerProtocolEvent]:
-        """All events of one kind, on the connections that are open."""
+        """Return the received messages of one kind, on the open connections."""
         return [event for end in self.ends for event in end.heard if isinstance(event, kind)]
 
-    # Misfortunes
+    # -- failures ----------------------------------------------------------------------------------
 
     def die(self) -> None:
-        """As by SIGKILL."""
+        """Die, as by SIGKILL."""
         self.alive = False
         self.died_at = self.now
         for end in list(self.ends):
             end.close("killed")
 
     def choke(self) -> None:
-        """As a real client does: nobody is served any more, and what was asked for is not."""
+        """Choke every peer, as other clients do: open requests are dropped."""
         for end in self.ends:
             end.protocol.send(Choke())
             end.upload._drop_requests()
         self._send()
 
-    # The loop
+    # -- the loop ----------------------------------------------------------------------------------
 
     def poll(self) -> None:
         if not self.alive:
@@ -189,7 +189,7 @@ class Peer(Downloader):
         if not waiting:
             return
         end = waiting[0]
-        # Whoever was served comes last in the next round.
+        # The connection that was served comes last in the next round.
         self.ends.remove(end)
         self.ends.append(end)
         data = take(end.protocol, CHUNK)
@@ -204,7 +204,7 @@ class Peer(Downloader):
             self.simulation.after(DELAY, lambda: end.other.hear(data))
             self._send()
 
-    # Effects
+    # -- effects -----------------------------------------------------------------------------------
 
     def carry_out(self, effect: Effect) -> None:
         match effect:
@@ -265,7 +265,7 @@ class Peer(Downloader):
 
 
 class Crowd:
-    """Tracker, peers and the clock. ``directory`` holds one directory for each peer."""
+    """The tracker, the peers and the clock. ``directory`` holds one directory for each peer."""
 
     def __init__(self, directory: Path, *, pieces: int = 40, seed: int = 1, trouble: Trouble | None = None) -> None:
         self.simulation = Simulation()
@@ -280,7 +280,7 @@ class Crowd:
         self.connections = 0
 
     def place(self, name: str) -> Path:
-        """The directory of a peer."""
+        """Return a peer's directory, made where it is missing."""
         directory = self.directory / name
         directory.mkdir(exist_ok=True)
         return directory
@@ -294,7 +294,7 @@ class Crowd:
         foreign: bool = False,
         stingy: bool = False,
     ) -> Peer:
-        """A seed more, which the tracker knows; ``corrupt`` are pieces that it sends with a byte changed."""
+        """Add a seed that the tracker knows; it sends the pieces ``corrupt`` with a byte changed."""
         peer = Peer(self, name, self.place(name), rate, foreign=foreign, stingy=stingy)
         peer.path.write_bytes(self.data)
         store = open_complete(peer.path, PIECE, nothing, never)
@@ -314,7 +314,7 @@ class Crowd:
         has: tuple[int, ...] = (),
         info: Info | None = None,
     ) -> Peer:
-        """A leecher more, which begins now; ``has`` are pieces of an earlier run."""
+        """Add a leecher that starts now; ``has`` are pieces of an earlier run."""
         peer = Peer(self, name, self.place(name), rate)
         if has:
             part = bytearray(len(self.data))
@@ -326,7 +326,7 @@ class Crowd:
         return peer
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        """Let time pass; every now and then, look whether the books of all agree."""
+        """Let time pass, and check every now and then that the books of all peers agree."""
         end = self.simulation.now + seconds
         while self.simulation.now < end:
             if self.simulation.run(min(0.1, end - self.simulation.now), until):
@@ -336,7 +336,7 @@ class Crowd:
         return until()
 
     def until_ended(self, *peers: Peer, seconds: float = 600.0) -> None:
-        """Let time pass until these have the file, or have failed."""
+        """Let time pass until these peers have the file, or have failed."""
         self.run(seconds, lambda: all(peer.ended for peer in peers))
         stuck = [f"{peer.identity.name}: {peer.phase}, {peer.told[-3:]}" for peer in peers if not peer.ended]
         assert not stuck, stuck
@@ -349,7 +349,7 @@ class Crowd:
 
 
 def check(peer: Peer) -> None:
-    """Every piece that is not here is still to be asked for, asked of somebody who is there, or about to be written."""
+    """Check that every missing piece is unrequested, requested from a connected peer, or being written."""
     swarm = peer.swarm
     if swarm is None or swarm._scheduler is None or swarm.phase is not Phase.FETCHING or not peer.alive:
         return
@@ -377,5 +377,5 @@ def check(peer: Peer) -> None:
 
 
 def asked(peer: Peer) -> list[Request]:
-    """What others have asked of it, on the connections that are open."""
+    """Return the requests of other peers, on the open connections."""
     return [event for event in peer.heard_of_kind(Request) if isinstance(event, Request)]

@@ -1,4 +1,4 @@
-"""The ends of the connections among a crowd: ours, and those of real clients and of the stingy."""
+"""The ends of the connections in a crowd: our own, other clients', and those of peers that refuse metadata."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HASH_OF_NOBODY = bytes(20)
 
 
 class _Foreign(PeerProtocol):
-    """The end of a real client: it knows nothing of offers."""
+    """The end of another client: it knows no credits."""
 
     def send_initial_state(self, held: PieceSet | None, metadata_size: int) -> None:
         if held is None or not len(held):
@@ -44,7 +44,7 @@ class _Foreign(PeerProtocol):
 
 
 class _Stingy(Upload):
-    """Says that it has the info dictionary, and refuses to send it."""
+    """Announces the info dictionary, and refuses to send it."""
 
     def _handle_metadata(self, metadata: Metadata) -> None:
         self._protocol.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
@@ -59,7 +59,7 @@ class End:
         info_hash = owner.info_hash
         self.owner = owner
         self.endpoint = endpoint
-        """The other end's address, as a socket tells it."""
+        """The other end's address, as a socket has it."""
         self.protocol = kind(
             info_hash,
             owner.identity.peer_id,
@@ -73,11 +73,11 @@ class End:
         self.upload.choking = True
         self.open = True
         self.heard: list[PeerProtocolEvent] = []
-        """What came but for the data of blocks."""
+        """The received messages, without the data of blocks."""
         self.other: End
 
     def hear(self, data: bytes) -> None:
-        """Bytes from the other end."""
+        """Receive bytes from the other end."""
         owner, now = self.owner, self.owner.simulation.now
         if not self.open or not owner.alive:
             return
@@ -94,7 +94,7 @@ class End:
         owner.poll()
 
     def close(self, reason: str) -> None:
-        """This side closes; the other one hears of it."""
+        """Close this end, and later the other one."""
         if not self.open:
             return
         self.open = False
@@ -106,7 +106,7 @@ class End:
 
 
 def take(protocol: PeerProtocol, most: int) -> bytes:
-    """At most ``most`` bytes of what waits, as a socket would take them."""
+    """Take at most ``most`` bytes of the output, as a socket would."""
     parts: list[bytes] = []
     room = most
     while protocol.output and room:

@@ -1,4 +1,4 @@
-"""``get`` from the first look-up to a seed, whatever happens on the way: a simulated world in virtual time."""
+"""The ``single`` strategy, from the first look-up to a seed, in a simulated world in virtual time."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ PIECES = 41
 
 
 def outcome(world: World) -> RequestClosed:
-    """The one row's end."""
+    """Return how the only request ended."""
     (ended,) = world.tracker.of(RequestClosed)
     assert isinstance(ended, RequestClosed)
     return ended
 
 
 def lost(getter: Getter) -> list[tuple[object, object]]:
-    """Who was lost, and why."""
+    """Return the lost sources, and why they were lost."""
     return [(fields["peer"], fields["reason"]) for fields in getter.named("source_lost")]
 
 
 def nothing_twice(world: World, getter: Getter) -> None:
-    """No piece was asked for again after it had been verified."""
+    """Check that no piece was requested again after it had been verified."""
     for source in world.sources:
         for time, request in source.asked:
             verified = getter.verified.get(request.piece)
@@ -46,16 +46,16 @@ def nothing_twice(world: World, getter: Getter) -> None:
 
 
 def whole(world: World, getter: Getter) -> None:
-    """The file is there under its name, and nothing else is."""
+    """Check that the complete file is there under its final name, and nothing else."""
     assert getter.path.read_bytes() == world.data
     assert os.listdir(getter.path.parent) == [getter.path.name]
     nothing_twice(world, getter)
 
 
-# As it should be
+# -- without faults --------------------------------------------------------------------------------
 
 
-def test_a_file_comes_from_one_of_the_seeds(world: World) -> None:
+def test_one_seed_sends_the_whole_file(world: World) -> None:
     seeds = [world.source() for _ in range(3)]
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
@@ -75,7 +75,7 @@ def test_a_file_comes_from_one_of_the_seeds(world: World) -> None:
     assert swarm.seeders == 4
 
 
-def test_progress_is_told_at_most_four_times_a_second_and_at_the_end(world: World) -> None:
+def test_progress_is_reported_four_times_a_second_at_most(world: World) -> None:
     world.source().rate = 200_000.0
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
@@ -87,7 +87,7 @@ def test_progress_is_told_at_most_four_times_a_second_and_at_the_end(world: Worl
     assert progress[-1].fields["bytes"] == len(world.data)
 
 
-def test_what_is_held_is_known_to_the_tracker_as_it_grows(world: World) -> None:
+def test_the_tracker_learns_of_held_pieces(world: World) -> None:
     world.source().rate = 200_000.0
     getter = world.getter()
     seen = set()
@@ -102,7 +102,7 @@ def test_what_is_held_is_known_to_the_tracker_as_it_grows(world: World) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1])
-def test_sizes_at_the_edge(tmp_path: Path, size: int) -> None:
+def test_files_of_every_edge_size(tmp_path: Path, size: int) -> None:
     world = World(tmp_path, size=size)
     world.source()
     getter = world.getter()
@@ -119,15 +119,15 @@ def test_sizes_at_the_edge(tmp_path: Path, size: int) -> None:
     world.close()
 
 
-# A source is lost on the way
+# -- a source is lost on the way -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("after", [0, 1, 68, 500, PIECE, 10 * PIECE, 20 * PIECE + 77, 40 * PIECE - 50])
-def test_a_seed_that_dies_is_followed_by_another(world: World, after: int) -> None:
+def test_a_dead_seed_is_replaced(world: World, after: int) -> None:
     first, second = world.source(), world.source()
     first.dies_after = second.dies_after = after
     getter = world.getter()
-    # Whoever is picked dies; the other lives.
+    # The selected source dies; the other one lives.
     assert getter.run(60.0, lambda: bool(getter.named("picked")))
     picked, other = (first, second) if getter.named("picked")[0]["peer"] == first.name else (second, first)
     other.dies_after = None
@@ -136,11 +136,11 @@ def test_a_seed_that_dies_is_followed_by_another(world: World, after: int) -> No
     assert lost(getter) == [(picked.name, "closed the connection")]
     assert getter.named("picked")[1] == {"peer": other.name, "address": other.endpoint, "among": 1}
     assert sum(count for _, count in outcome(world).sources) == PIECES
-    # A piece that was on its way may be asked for again, a verified one never: see nothing_twice.
+    # A piece that was on its way may be requested again, a verified one never: see nothing_twice.
     assert outcome(world).transferred == len(world.data)
 
 
-def test_a_stalled_seed_is_left_and_the_download_goes_on(world: World) -> None:
+def test_a_stalled_seed_is_replaced(world: World) -> None:
     first, second = world.source(), world.source()
     first.mute_after = second.mute_after = 5 * PIECE
     getter = world.getter(patience=Timeouts(stall=3.0))
@@ -154,7 +154,7 @@ def test_a_stalled_seed_is_left_and_the_download_goes_on(world: World) -> None:
     assert 3.0 <= world.simulation.now - start - 1.0 <= 3.6
 
 
-def test_a_crawling_seed_is_left_while_there_is_another(world: World) -> None:
+def test_a_slow_seed_is_replaced_while_another_is_left(world: World) -> None:
     first, second = world.source(), world.source()
     first.rate = second.rate = 2_000.0
     getter = world.getter()
@@ -168,7 +168,7 @@ def test_a_crawling_seed_is_left_while_there_is_another(world: World) -> None:
     assert str(reason).startswith("slow: ")
 
 
-def test_the_only_seed_may_crawl(tmp_path: Path) -> None:
+def test_the_only_seed_may_be_slow(tmp_path: Path) -> None:
     world = World(tmp_path, size=3 * PIECE)
     world.source().rate = 2_000.0
     getter = world.getter()
@@ -178,7 +178,7 @@ def test_the_only_seed_may_crawl(tmp_path: Path) -> None:
     world.close()
 
 
-def test_a_crawling_seed_is_left_for_one_that_came_later(tmp_path: Path) -> None:
+def test_a_slow_seed_is_replaced_by_a_seed_that_joins_later(tmp_path: Path) -> None:
     world = World(tmp_path, size=64 * PIECE)
     crawling = world.source()
     crawling.rate = 2_000.0
@@ -190,13 +190,13 @@ def test_a_crawling_seed_is_left_for_one_that_came_later(tmp_path: Path) -> None
     ((peer, reason),) = lost(getter)
     assert (peer, str(reason).startswith("slow: ")) == (crawling.name, True)
     assert [event["peer"] for event in getter.named("picked")] == [crawling.name, later.name]
-    # It was looked for now and then, in the same row of the tracker's log.
+    # The look-ups repeat now and then, in the same row of the tracker's log.
     assert len(getter.named("lookup")) < 8
     assert len(world.tracker.of(RequestOpened)) == 1
     world.close()
 
 
-def test_a_seed_that_refuses_connections_is_passed_over(world: World) -> None:
+def test_a_seed_that_refuses_connections_is_skipped(world: World) -> None:
     for _ in range(4):
         world.source().refuses = True
     world.sources[2].refuses = False
@@ -208,7 +208,7 @@ def test_a_seed_that_refuses_connections_is_passed_over(world: World) -> None:
     assert [fields["among"] for fields in getter.named("picked")] == list(range(4, 3 - len(lost(getter)), -1))
 
 
-def test_a_seed_that_does_not_answer_is_passed_over(world: World) -> None:
+def test_a_seed_that_does_not_answer_is_skipped(world: World) -> None:
     first, second = world.source(), world.source()
     first.ignores = second.ignores = True
     getter = world.getter()
@@ -221,7 +221,7 @@ def test_a_seed_that_does_not_answer_is_passed_over(world: World) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_who_has_not_failed_yet_comes_before_those_who_have(world: World, seed: int) -> None:
+def test_seeds_that_never_failed_are_tried_first(world: World, seed: int) -> None:
     for _ in range(6):
         world.source().refuses = True
     getter = world.getter(seed=seed)
@@ -229,15 +229,15 @@ def test_who_has_not_failed_yet_comes_before_those_who_have(world: World, seed: 
     world.source(name="fresh")
     assert getter.until_ended() is Phase.DONE
     assert getter.named("picked")[-1]["peer"] == "fresh"
-    # It is the first of the list that names it: among those that never failed, which is itself.
+    # It comes first in the list that has it: it alone has never failed.
     assert getter.named("picked")[-1]["among"] == 1
     assert len(lost(getter)) % 6 == 0
 
 
-# Bad pieces
+# -- bad pieces ------------------------------------------------------------------------------------
 
 
-def test_who_sends_a_bad_piece_is_never_asked_again(world: World) -> None:
+def test_the_sender_of_a_bad_piece_is_banned(world: World) -> None:
     bad = world.source(corrupt=(7,), name="bad")
     getter = world.getter()
     assert getter.run(60.0, lambda: bool(getter.named("bad_piece")))
@@ -249,12 +249,12 @@ def test_who_sends_a_bad_piece_is_never_asked_again(world: World) -> None:
     assert bad.connections == 1
     assert good.connections == 1
     ended = outcome(world)
-    # What was right of the bad one's pieces counts, and is not fetched again.
+    # The bad seed's right pieces count, and are not downloaded again.
     assert sum(count for _, count in ended.sources) == PIECES
     assert dict(ended.sources)["good"] >= 1
 
 
-def test_a_swarm_of_bad_seeds_and_one_good_one(world: World) -> None:
+def test_one_good_seed_among_bad_ones_is_enough(world: World) -> None:
     for number in range(6):
         world.source(corrupt=tuple(range(number, PIECES, 6)))
     world.source(name="good")
@@ -264,7 +264,7 @@ def test_a_swarm_of_bad_seeds_and_one_good_one(world: World) -> None:
     assert all(source.connections <= 1 for source in world.sources)
 
 
-def test_only_bad_seeds_end_in_failure_and_nothing_wrong_on_disk(world: World) -> None:
+def test_with_only_bad_seeds_nothing_wrong_is_written(world: World) -> None:
     bad = world.source(corrupt=(0,), name="bad")
     getter = world.getter(patience=Timeouts(give_up=10.0))
     assert getter.until_ended() is Phase.FAILED
@@ -279,10 +279,10 @@ def test_only_bad_seeds_end_in_failure_and_nothing_wrong_on_disk(world: World) -
     assert (ended.state, ended.reason) == (RequestState.FAILED, getter.download.failure)
 
 
-# Nobody left
+# -- no source left --------------------------------------------------------------------------------
 
 
-def test_all_gone_then_one_comes_back(world: World) -> None:
+def test_a_seed_that_returns_is_used_again(world: World) -> None:
     first = world.source()
     first.dies_after, first.rate = 10 * PIECE, 500_000.0
     getter = world.getter()
@@ -297,7 +297,7 @@ def test_all_gone_then_one_comes_back(world: World) -> None:
     assert outcome(world).transferred == len(world.data)
 
 
-def test_pauses_grow_and_the_end_comes_when_it_was_promised(world: World) -> None:
+def test_look_up_pauses_grow_until_give_up(world: World) -> None:
     source = world.source()
     source.dies_after, source.rate = 10 * PIECE, 500_000.0
     getter = world.getter(patience=Timeouts(give_up=30.0))
@@ -308,7 +308,7 @@ def test_pauses_grow_and_the_end_comes_when_it_was_promised(world: World) -> Non
     assert 30.0 <= failed.time - advanced <= 30.0 + MAX_RETRY_PAUSE
     lookups = [event.time for event in getter.told if event.name == "lookup"][1:]
     gaps = [later - earlier for earlier, later in itertools.pairwise(lookups)]
-    # Growing, and never longer than the tracker's keep-alive: look-ups keep the request alive.
+    # Pauses grow, and never exceed the tracker's keep-alive: look-ups keep the request alive.
     gone = next(event.time for event in getter.told if event.name == "source_lost")
     assert 0.25 <= lookups[0] - gone < 0.3
     assert min(gaps) >= 0.5
@@ -320,7 +320,7 @@ def test_pauses_grow_and_the_end_comes_when_it_was_promised(world: World) -> Non
     assert (getter.path.parent / f"{NAME}.part").exists()
 
 
-def test_pauses_grow_to_the_most_with_a_slow_tracker(tmp_path: Path) -> None:
+def test_look_up_pauses_grow_to_their_maximum(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.tracker._settings = type(world.tracker._settings)(20.0, 100.0)
     world.tracker.restart()
@@ -332,7 +332,7 @@ def test_pauses_grow_to_the_most_with_a_slow_tracker(tmp_path: Path) -> None:
     assert set(gaps[5:]) == {MAX_RETRY_PAUSE}
 
 
-def test_a_file_that_nobody_has_is_waited_for(world: World) -> None:
+def test_a_download_waits_for_its_first_seed(world: World) -> None:
     getter = world.getter()
     getter.run(20.0)
     assert not getter.ended
@@ -344,7 +344,7 @@ def test_a_file_that_nobody_has_is_waited_for(world: World) -> None:
     assert outcome(world).number == began.number
 
 
-def test_a_file_that_nobody_ever_has_fails(world: World) -> None:
+def test_a_download_without_any_seed_fails(world: World) -> None:
     getter = world.getter(patience=Timeouts(give_up=10.0))
     assert getter.until_ended() is Phase.FAILED
     text = f"the tracker knows no file named {NAME!r}; gave up after 10 s without a new piece"
@@ -353,7 +353,7 @@ def test_a_file_that_nobody_ever_has_fails(world: World) -> None:
     assert os.listdir(getter.path.parent) == []
 
 
-def test_a_tracker_that_never_answers_fails(world: World) -> None:
+def test_a_tracker_that_never_replies_fails_the_download(world: World) -> None:
     world.tracker.down = True
     getter = world.getter(patience=Timeouts(give_up=10.0))
     start = world.simulation.now
@@ -363,7 +363,7 @@ def test_a_tracker_that_never_answers_fails(world: World) -> None:
     assert getter.named("tracker_silent") == [{}]
 
 
-def test_the_tracker_dies_in_mid_download_and_nobody_notices(world: World) -> None:
+def test_a_download_survives_the_trackers_death(world: World) -> None:
     world.source().rate = 200_000.0
     getter = world.getter()
     getter.run(2.0)
@@ -371,7 +371,7 @@ def test_the_tracker_dies_in_mid_download_and_nobody_notices(world: World) -> No
     assert getter.run(60.0, lambda: getter.ended)
     assert getter.download.phase is Phase.DONE
     whole(world, getter)
-    # Its outcome is told as soon as there is somebody to tell.
+    # The outcome is reported as soon as a tracker answers.
     waiting = [record for record in world.tracker.of(RequestOpened) if isinstance(record, RequestOpened)]
     world.tracker.restart()
     world.tracker.core.restore(waiting, world.simulation.now)
@@ -383,11 +383,11 @@ def test_the_tracker_dies_in_mid_download_and_nobody_notices(world: World) -> No
     assert swarm.seeders == 2
 
 
-# Many things at once, many times
+# -- many things at once, many times ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_everything_goes_wrong_and_the_file_comes_over(tmp_path: Path, seed: int) -> None:
+def test_a_download_survives_every_misfortune_at_once(tmp_path: Path, seed: int) -> None:
     world = World(tmp_path, seed=seed, trouble=Trouble(loss=0.1, duplicate=0.1, jitter=0.05))
     rng = world.rng
     for number in range(5):
@@ -410,11 +410,11 @@ def test_everything_goes_wrong_and_the_file_comes_over(tmp_path: Path, seed: int
     world.close()
 
 
-# The random choice
+# -- the random choice -----------------------------------------------------------------------------
 
 
 def picks(world: World, seed: int, count: int) -> list[object]:
-    """Who is picked first, by getters with seeds from ``seed`` on."""
+    """Return the first source of each getter, with random seeds from ``seed`` on."""
     made = []
     for number in range(seed, seed + count):
         getter = world.getter(f"leecher-{number}", seed=number)
@@ -424,7 +424,7 @@ def picks(world: World, seed: int, count: int) -> list[object]:
     return made
 
 
-def test_the_choice_is_random_and_the_same_for_the_same_seed(world: World) -> None:
+def test_the_choice_repeats_with_the_same_seed(world: World) -> None:
     for number in range(8):
         world.source().refuses = number != 0
     orders = []
@@ -438,19 +438,19 @@ def test_the_choice_is_random_and_the_same_for_the_same_seed(world: World) -> No
     assert len({tuple(order) for order in orders}) == 3
 
 
-def test_every_seed_is_as_likely_as_any_other(world: World) -> None:
+def test_every_seed_is_equally_likely(world: World) -> None:
     for _ in range(4):
         world.source()
     counts = Counter(picks(world, 0, 400))
-    # Chi-square with 3 degrees of freedom: 16.3 is passed by chance once in a thousand runs, and the seeds are fixed.
+    # Chi-square with 3 degrees of freedom: chance exceeds 16.3 once in a thousand runs, and the seeds are fixed.
     assert sum((count - 100) ** 2 / 100 for count in counts.values()) < 16.3
     assert len(counts) == 4
 
 
-# Resuming, and what is there already
+# -- resuming, and what is there already -----------------------------------------------------------
 
 
-def test_a_killed_download_goes_on_where_it_was(world: World) -> None:
+def test_a_killed_download_resumes(world: World) -> None:
     world.source().rate = 200_000.0
     first = world.getter("leecher")
     first.run(3.0)
@@ -470,7 +470,7 @@ def test_a_killed_download_goes_on_where_it_was(world: World) -> None:
     assert second.named("completed")[0]["bytes"] == len(world.data) - len(kept) * PIECE
 
 
-def test_a_part_that_is_whole_needs_nobody_but_the_info(world: World) -> None:
+def test_a_complete_part_needs_only_the_info_dictionary(world: World) -> None:
     source = world.source()
     directory = world.directory / "leecher"
     directory.mkdir()
@@ -483,7 +483,7 @@ def test_a_part_that_is_whole_needs_nobody_but_the_info(world: World) -> None:
     assert getter.named("completed")[0]["sources"] == "disk"
 
 
-def test_a_damaged_part_is_mended(world: World) -> None:
+def test_a_damaged_part_is_repaired(world: World) -> None:
     source = world.source()
     directory = world.directory / "leecher"
     directory.mkdir()
@@ -502,7 +502,7 @@ def existing(world: World, data: bytes) -> None:
     (world.directory / "leecher" / NAME).write_bytes(data)
 
 
-def test_a_whole_file_just_seeds(world: World) -> None:
+def test_a_complete_file_is_seeded_at_once(world: World) -> None:
     source = world.source()
     existing(world, world.data)
     getter = world.getter()
@@ -516,11 +516,11 @@ def test_a_whole_file_just_seeds(world: World) -> None:
     assert swarm.seeders == 2
 
 
-def test_a_whole_file_that_nobody_knows_is_published_as_share_would(world: World) -> None:
+def test_an_unknown_complete_file_is_published(world: World) -> None:
     existing(world, world.data)
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    # Not a piece length of its own: who shares the same file later must land in the same swarm.
+    # No piece length of its own: a peer that shares the same file later must join the same swarm.
     assert getter.opened_with == 0
     swarm = world.tracker.core.registry.by_name.get(NAME)
     assert swarm is not None
@@ -529,7 +529,7 @@ def test_a_whole_file_that_nobody_knows_is_published_as_share_would(world: World
 
 
 @pytest.mark.parametrize("size", [0, 100, 40 * PIECE + 99, 40 * PIECE + 100, 50 * PIECE])
-def test_another_content_under_the_name_is_left_alone(world: World, size: int) -> None:
+def test_a_file_with_other_content_is_not_touched(world: World, size: int) -> None:
     world.source()
     other = content(size, seed=9)
     existing(world, other)
@@ -542,7 +542,7 @@ def test_another_content_under_the_name_is_left_alone(world: World, size: int) -
     assert outcome(world).state is RequestState.FAILED
 
 
-def test_the_same_bytes_described_otherwise_are_known_again(world: World) -> None:
+def test_the_same_bytes_with_another_info_hash_are_seeded(world: World) -> None:
     """A standard client's info dictionary may differ from ours for the very same file."""
     source = world.source(publish=False)
     info = source.store.info
@@ -557,7 +557,7 @@ def test_the_same_bytes_described_otherwise_are_known_again(world: World) -> Non
     assert source.asked == []
 
 
-def test_a_file_appears_under_the_name_during_the_download(world: World) -> None:
+def test_a_file_that_appears_meanwhile_is_not_replaced(world: World) -> None:
     world.source().rate = 300_000.0
     getter = world.getter()
     getter.run(2.0)
@@ -569,7 +569,7 @@ def test_a_file_appears_under_the_name_during_the_download(world: World) -> None
     assert outcome(world).state is RequestState.FAILED
 
 
-def test_a_full_disk_ends_it_at_once_with_the_cause(world: World) -> None:
+def test_a_full_disk_fails_the_download_at_once(world: World) -> None:
     world.source()
     getter = world.getter()
     getter.disk_full_after = 3
@@ -580,7 +580,7 @@ def test_a_full_disk_ends_it_at_once_with_the_cause(world: World) -> None:
     assert len(getter.verified) == 3
 
 
-def test_stopping_in_mid_download_is_told(world: World) -> None:
+def test_a_stopped_download_reports_its_outcome(world: World) -> None:
     world.source().rate = 200_000.0
     getter = world.getter()
     getter.run(2.0)
@@ -593,11 +593,11 @@ def test_stopping_in_mid_download_is_told(world: World) -> None:
     assert [event.fields["peer"] for event in world.tracker.named("left")] == ["leecher"]
 
 
-# Sources that lie
+# -- sources that lie ------------------------------------------------------------------------------
 
 
-def test_a_name_that_stands_for_another_file_now_is_not_mixed_in(world: World) -> None:
-    """All seeds are gone, the tracker forgets everybody, and somebody publishes another file under the name."""
+def test_a_name_that_now_means_another_file_is_not_mixed_in(world: World) -> None:
+    """All seeds leave, the tracker forgets all peers, and a peer publishes another file under the same name."""
     source = world.source()
     source.dies_after = 5 * PIECE
     getter = world.getter(patience=Timeouts(give_up=20.0))
@@ -620,7 +620,7 @@ def test_an_info_dictionary_with_an_absurd_size_writes_nothing(world: World) -> 
     assert os.listdir(getter.path.parent) == []
 
 
-def test_the_request_log_tells_every_step(world: World) -> None:
+def test_the_response_log_has_every_step(world: World) -> None:
     world.source(corrupt=(3,), name="bad")
     getter = world.getter()
     assert getter.run(60.0, lambda: bool(getter.named("bad_piece")))

@@ -1,4 +1,4 @@
-"""``get`` with a tracker that speaks BEP 15 and nothing else: a magnet link or a .torrent takes the name's place."""
+"""``get`` with a tracker that speaks BEP 15 only: a magnet link or a .torrent replaces the name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERVAL = 1_800
 
 
 class PlainTracker:
-    """Answers as opentracker does: no names, no extension, and the asker is in its own list."""
+    """Replies as opentracker does: no names, no extension, and the list includes the requesting peer."""
 
     def __init__(self) -> None:
         self.peers: dict[bytes, dict[Endpoint, int]] = {}
@@ -55,7 +55,7 @@ class PlainTracker:
 
 @pytest.fixture
 def plain(world: World) -> PlainTracker:
-    """The world's tracker knows no names."""
+    """Replace the world's tracker by one that knows no names."""
     tracker = PlainTracker()
     world.tracker = tracker  # type: ignore[assignment]  # it is asked nothing else
     return tracker
@@ -72,14 +72,14 @@ def by_magnet(source: Source) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", [by_torrent, by_magnet])
-def test_a_file_comes_from_whom_the_announce_lists(world: World, plain: PlainTracker, how: type) -> None:
+def test_the_peers_of_an_announce_are_sources(world: World, plain: PlainTracker, how: type) -> None:
     source = world.source()
     getter = world.getter(**how(source))
     assert getter.until_ended() is Phase.DONE
     assert getter.path.read_bytes() == world.data
     (completed,) = getter.named("completed")
     assert completed["sources"] == f"{source.endpoint}:41"
-    # It was in the list itself, and did not pick itself.
+    # The list had the getter too, which did not select itself.
     assert [picked["address"] for picked in getter.named("picked")] == [source.endpoint]
     assert packets.Action.LOOKUP not in plain.actions
     assert packets.Action.OUTCOME not in plain.actions
@@ -87,7 +87,7 @@ def test_a_file_comes_from_whom_the_announce_lists(world: World, plain: PlainTra
     assert left == {source.endpoint: 0, getter.endpoint: 0}
 
 
-def test_it_asks_again_until_a_seed_is_there(world: World, plain: PlainTracker) -> None:
+def test_announces_repeat_until_a_seed_is_listed(world: World, plain: PlainTracker) -> None:
     source = world.source(publish=False)
     getter = world.getter(**by_torrent(source))
     getter.run(3.0)
@@ -109,7 +109,7 @@ def test_a_source_that_dies_is_replaced_by_the_next_one(world: World, plain: Pla
     assert getter.path.read_bytes() == world.data
 
 
-def test_who_is_whole_asks_for_no_peers(world: World, plain: PlainTracker) -> None:
+def test_a_complete_peer_asks_for_no_peers(world: World, plain: PlainTracker) -> None:
     source = world.source()
     getter = world.getter(**by_torrent(source))
     assert getter.until_ended() is Phase.DONE
@@ -119,7 +119,7 @@ def test_who_is_whole_asks_for_no_peers(world: World, plain: PlainTracker) -> No
     assert set(plain.wanted) <= {0}
 
 
-def test_by_name_alone_the_reason_is_told(world: World, plain: PlainTracker) -> None:
+def test_a_name_alone_fails_with_the_reason(world: World, plain: PlainTracker) -> None:
     world.source()
     getter = world.getter(patience=Timeouts(give_up=10.0))
     assert getter.until_ended() is Phase.FAILED
@@ -129,10 +129,10 @@ def test_by_name_alone_the_reason_is_told(world: World, plain: PlainTracker) -> 
     assert "magnet link" in getter.download.hint
 
 
-def test_with_our_own_tracker_a_torrent_serves_as_well(tmp_path: Path, world: World) -> None:
+def test_a_torrent_works_with_our_own_tracker_too(tmp_path: Path, world: World) -> None:
     source = world.source()
     getter = world.getter(**by_torrent(source))
     assert getter.until_ended() is Phase.DONE
     assert [event.name for event in world.tracker.named("completed")] == ["completed"]
-    # Nobody asked for a name, so there is no request in the log.
+    # No name was looked up, so the log has no request.
     assert not world.tracker.named("request", "outcome")

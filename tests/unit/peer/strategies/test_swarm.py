@@ -1,4 +1,4 @@
-"""The swarm strategy among peers like it, in virtual time."""
+"""The ``swarm`` strategy in a crowd, in virtual time."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def crowd(tmp_path: Path) -> Iterator[Crowd]:
     made.close()
 
 
-def test_all_get_the_file_and_most_of_it_from_each_other(crowd: Crowd) -> None:
+def test_leechers_get_most_pieces_from_each_other(crowd: Crowd) -> None:
     seed = crowd.seeder(rate=200_000)
     leechers = [crowd.leecher(f"leecher-{n}", rate=200_000) for n in range(5)]
     crowd.until_ended(*leechers)
     assert all(peer.whole for peer in leechers)
-    # Five copies were needed; the seed sent few of them.
+    # Five copies were needed; the seed sent few.
     assert seed.uploaded < 2.5 * len(crowd.data)
     for peer in leechers:
         assert peer.uploaded > len(crowd.data) / 10
@@ -70,13 +70,13 @@ def test_one_seed_and_one_leecher(crowd: Crowd) -> None:
     crowd.until_ended(leecher)
     assert leecher.whole
     assert leecher.gave() == {"seeder": crowd.pieces}
-    # The tracker knows it as a seed, and how the request ended.
+    # The tracker knows the leecher as a seed, and the request's outcome.
     crowd.run(1.0)
     (outcome,) = crowd.tracker.named("outcome")
     assert (outcome.fields["result"], outcome.fields["peer"]) == ("succeeded", "leecher")
 
 
-def test_late_comers_are_served_by_those_who_came_first(crowd: Crowd) -> None:
+def test_latecomers_are_served_by_earlier_leechers(crowd: Crowd) -> None:
     seed = crowd.seeder(rate=200_000)
     first = crowd.leecher("first", rate=200_000)
     crowd.run(3.0)
@@ -88,7 +88,7 @@ def test_late_comers_are_served_by_those_who_came_first(crowd: Crowd) -> None:
     assert seed.uploaded < 2 * len(crowd.data)
 
 
-def test_whoever_is_whole_goes_on_serving(crowd: Crowd) -> None:
+def test_complete_peers_go_on_serving(crowd: Crowd) -> None:
     seed = crowd.seeder()
     first = crowd.leecher("first")
     crowd.until_ended(first)
@@ -99,7 +99,7 @@ def test_whoever_is_whole_goes_on_serving(crowd: Crowd) -> None:
     assert second.gave() == {"first": crowd.pieces}
 
 
-def test_a_seed_that_dies_when_a_copy_is_out_is_not_missed(crowd: Crowd) -> None:
+def test_a_seed_may_die_once_every_piece_is_out(crowd: Crowd) -> None:
     seed = crowd.seeder(rate=200_000)
     leechers = [crowd.leecher(f"leecher-{n}", rate=100_000) for n in range(4)]
 
@@ -115,7 +115,7 @@ def test_a_seed_that_dies_when_a_copy_is_out_is_not_missed(crowd: Crowd) -> None
     assert any(event["reason"] for peer in leechers for event in peer.named("source_lost"))
 
 
-def test_a_seed_that_dies_too_early_is_told_of(crowd: Crowd) -> None:
+def test_a_seed_that_dies_too_early_is_reported(crowd: Crowd) -> None:
     seed = crowd.seeder(rate=100_000)
     leechers = [crowd.leecher(f"leecher-{n}", patience=Timeouts(give_up=20.0)) for n in range(2)]
     crowd.run(3.0)
@@ -126,11 +126,11 @@ def test_a_seed_that_dies_too_early_is_told_of(crowd: Crowd) -> None:
         assert peer.swarm is not None
         assert peer.swarm.failure.endswith("gave up after 20 s without a new piece")
         assert peer.swarm.failure.startswith("seeder: ")
-        # What is here stays for the next time.
+        # The verified pieces stay for the next run.
         assert peer.path.with_name("myfile.txt.part").exists()
 
 
-def test_nobody_there(crowd: Crowd) -> None:
+def test_a_swarm_without_peers_fails(crowd: Crowd) -> None:
     leecher = crowd.leecher("leecher", patience=Timeouts(give_up=20.0))
     begun = crowd.simulation.now
     crowd.until_ended(leecher)
@@ -141,18 +141,18 @@ def test_nobody_there(crowd: Crowd) -> None:
     assert crowd.simulation.now - begun == pytest.approx(20.0, abs=6.0)
 
 
-def test_only_dead_ones_there(crowd: Crowd) -> None:
+def test_a_swarm_of_dead_peers_fails(crowd: Crowd) -> None:
     seed = crowd.seeder()
     seed.die()
     leecher = crowd.leecher("leecher", patience=Timeouts(give_up=20.0))
     crowd.until_ended(leecher)
     assert leecher.swarm is not None
     assert leecher.swarm.failure == "seeder: connection refused; gave up after 20 s without a new piece"
-    # It was tried again, and less and less often.
+    # The dead peer was tried again, less and less often.
     assert 3 <= len(leecher.dialled) <= 8
 
 
-def test_a_seed_that_comes_late_is_found(crowd: Crowd) -> None:
+def test_a_seed_that_joins_late_is_found(crowd: Crowd) -> None:
     leecher = crowd.leecher("leecher")
     crowd.run(10.0)
     crowd.seeder()
@@ -160,10 +160,10 @@ def test_a_seed_that_comes_late_is_found(crowd: Crowd) -> None:
     assert leecher.whole
 
 
-# Bad pieces
+# -- bad pieces ------------------------------------------------------------------------------------
 
 
-def test_whoever_sends_a_bad_piece_is_thrown_out_by_name_and_for_good(crowd: Crowd) -> None:
+def test_the_sender_of_a_bad_piece_is_banned_by_name(crowd: Crowd) -> None:
     bad = crowd.seeder("bad", rate=300_000, corrupt=(3, 17, 30))
     crowd.seeder("good", rate=300_000)
     leechers = [crowd.leecher(f"leecher-{n}", rate=300_000) for n in range(3)]
@@ -173,7 +173,7 @@ def test_whoever_sends_a_bad_piece_is_thrown_out_by_name_and_for_good(crowd: Cro
     assert blamed
     assert {event["peer"] for event in blamed} == {"bad"}
     for peer in leechers:
-        # Once each: it is not asked again.
+        # Once each: nothing is requested from it again.
         assert len(peer.named("bad_piece")) <= 1
         for event in peer.named("bad_piece"):
             assert not [end for end in bad.ends if end.open and end.other.owner is peer]
@@ -182,7 +182,7 @@ def test_whoever_sends_a_bad_piece_is_thrown_out_by_name_and_for_good(crowd: Cro
             assert event["piece"] in (3, 17, 30)
 
 
-def test_only_a_bad_seed(crowd: Crowd) -> None:
+def test_a_bad_seed_alone_fails_the_download(crowd: Crowd) -> None:
     crowd.seeder("bad", corrupt=tuple(range(40)))
     leechers = [crowd.leecher(f"leecher-{n}", patience=Timeouts(give_up=20.0)) for n in range(2)]
     crowd.until_ended(*leechers)
@@ -191,14 +191,14 @@ def test_only_a_bad_seed(crowd: Crowd) -> None:
         assert peer.swarm is not None
         assert peer.swarm.failure.startswith("bad: sent piece ")
         assert len(peer.named("bad_piece")) == 1
-        # Nobody keeps, tells or passes on what was not verified.
+        # No peer keeps, announces or shares an unverified piece.
         assert peer.store is not None
         assert not len(peer.store.held)
         assert peer.dialled.count(crowd.peers[0].endpoint) == 1
 
 
-def test_the_last_piece_is_had_elsewhere_when_it_was_bad(crowd: Crowd) -> None:
-    """In the end two are asked for one piece; when the quick one's is bad, the other one's offer is still wanted."""
+def test_a_bad_last_piece_is_fetched_from_another_peer(crowd: Crowd) -> None:
+    """In the endgame two peers are asked for one piece; if the faster one's is bad, the other credit is still used."""
     crowd.seeder("bad", rate=2e6, corrupt=tuple(range(40)))
     crowd.seeder("good", rate=30_000)
     leecher = crowd.leecher("leecher")
@@ -207,10 +207,10 @@ def test_the_last_piece_is_had_elsewhere_when_it_was_bad(crowd: Crowd) -> None:
     assert leecher.gave() == {"good": crowd.pieces}
 
 
-# Connections
+# -- connections -----------------------------------------------------------------------------------
 
 
-def test_two_that_dial_each_other_keep_one_connection_and_the_same(crowd: Crowd) -> None:
+def test_peers_that_dial_each_other_keep_one_connection(crowd: Crowd) -> None:
     crowd.seeder(rate=50_000)
     one, two = crowd.leecher("one", rate=50_000), crowd.leecher("two", rate=50_000)
     crowd.run(15.0)
@@ -218,7 +218,7 @@ def test_two_that_dial_each_other_keep_one_connection_and_the_same(crowd: Crowd)
     between = [end for end in one.ends if end.other.owner is two]
     assert len(between) == 1
     assert [end for end in two.ends if end.other.owner is one] == [between[0].other]
-    # And they leave it at that.
+    # No further connection is opened.
     dialled = len(one.dialled) + len(two.dialled)
     connections = crowd.connections
     crowd.run(10.0)
@@ -228,7 +228,7 @@ def test_two_that_dial_each_other_keep_one_connection_and_the_same(crowd: Crowd)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_flash_crowd_ends_with_one_connection_for_each_pair(tmp_path: Path, seed: int) -> None:
+def test_a_flash_crowd_keeps_one_connection_a_pair(tmp_path: Path, seed: int) -> None:
     crowd = Crowd(tmp_path, seed=seed)
     crowd.seeder(rate=50_000)
     leechers = [crowd.leecher(f"leecher-{n}", rate=50_000) for n in range(6)]
@@ -240,10 +240,10 @@ def test_a_flash_crowd_ends_with_one_connection_for_each_pair(tmp_path: Path, se
     crowd.close()
 
 
-# An earlier run
+# -- an earlier run --------------------------------------------------------------------------------
 
 
-def test_what_an_earlier_run_left_is_not_fetched_again_and_is_given_on(crowd: Crowd) -> None:
+def test_pieces_of_an_earlier_run_are_kept_and_shared(crowd: Crowd) -> None:
     seed = crowd.seeder(rate=100_000)
     one = crowd.leecher("one", has=tuple(range(20)))
     two = crowd.leecher("two", has=tuple(range(20, 40)))
@@ -252,13 +252,13 @@ def test_what_an_earlier_run_left_is_not_fetched_again_and_is_given_on(crowd: Cr
     assert two.whole
     assert one.named("resumed") == [{"file": "myfile.txt", "have": 20, "pieces": 40}]
     assert sum(one.gave().values()) == 20
-    # They had a copy between them: the seed's slow uplink was not what they waited for.
+    # Together they had every piece: they did not wait for the seed's slow uplink.
     assert one.gave()["two"] + two.gave()["one"] > 25
     assert seed.uploaded < len(crowd.data) / 2
 
 
-def test_two_halves_are_enough_when_the_seed_has_gone(crowd: Crowd) -> None:
-    """Their connection is older than what they have to give: each still learns of the other's half."""
+def test_two_halves_are_enough_once_the_seed_has_gone(crowd: Crowd) -> None:
+    """Their connection is older than their pieces: each still learns of the other's half."""
     seed = crowd.seeder(rate=20_000)
     one = crowd.leecher("one", has=tuple(range(20)))
     two = crowd.leecher("two", has=tuple(range(20, 40)))
@@ -269,10 +269,10 @@ def test_two_halves_are_enough_when_the_seed_has_gone(crowd: Crowd) -> None:
     assert two.whole
 
 
-# Slow ones, and those who refuse
+# -- slow and refusing peers -----------------------------------------------------------------------
 
 
-def test_a_piece_that_a_crawling_peer_holds_back_is_fetched_from_another(crowd: Crowd) -> None:
+def test_a_slow_peers_last_piece_is_fetched_from_another(crowd: Crowd) -> None:
     crawler = crowd.seeder("crawler", rate=2_000)
     quick = crowd.seeder("quick", rate=300_000)
     leecher = crowd.leecher("leecher")
@@ -285,7 +285,7 @@ def test_a_piece_that_a_crawling_peer_holds_back_is_fetched_from_another(crowd: 
     assert quick.uploaded > (crowd.pieces - 2) * PIECE
 
 
-def test_a_peer_that_falls_silent_gives_its_pieces_back(crowd: Crowd) -> None:
+def test_a_silent_peers_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
     silent = crowd.seeder("silent", rate=200_000)
     crowd.seeder("good", rate=200_000)
     leecher = crowd.leecher("leecher", patience=Timeouts(stall=3.0))
@@ -296,7 +296,7 @@ def test_a_peer_that_falls_silent_gives_its_pieces_back(crowd: Crowd) -> None:
     assert leecher.gave()["silent"] > 0
 
 
-def test_when_all_are_silent_it_says_so_in_the_end(crowd: Crowd) -> None:
+def test_a_swarm_of_silent_peers_fails_with_the_reason(crowd: Crowd) -> None:
     silent = crowd.seeder("silent", rate=200_000)
     leecher = crowd.leecher("leecher", patience=Timeouts(stall=3.0, give_up=10.0))
     crowd.run(1.5)
@@ -307,7 +307,7 @@ def test_when_all_are_silent_it_says_so_in_the_end(crowd: Crowd) -> None:
     assert leecher.swarm.failure.startswith("silent: ")
 
 
-def test_a_real_client_among_us_is_asked_and_served(crowd: Crowd) -> None:
+def test_another_client_is_requested_from_and_served(crowd: Crowd) -> None:
     crowd.seeder("foreign", rate=200_000, foreign=True)
     leechers = [crowd.leecher(f"leecher-{n}", rate=200_000) for n in range(3)]
     crowd.until_ended(*leechers)
@@ -315,14 +315,14 @@ def test_a_real_client_among_us_is_asked_and_served(crowd: Crowd) -> None:
     assert all(peer.gave()["foreign"] < crowd.pieces for peer in leechers)
 
 
-def test_a_real_client_that_chokes_gives_its_pieces_back(crowd: Crowd) -> None:
+def test_a_choking_clients_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
     foreign = crowd.seeder("foreign", rate=100_000, foreign=True)
     crowd.seeder("good", rate=100_000)
     leecher = crowd.leecher("leecher")
     crowd.run(3.0)
     assert asked(foreign)
     foreign.choke()
-    # It comes behind the blocks that were on their way.
+    # The choke comes behind the blocks that were on their way.
     assert crowd.run(20.0, lambda: bool(leecher.heard_of_kind(Choke)))
     crowd.run(0.1)
     before = len(asked(foreign))
@@ -331,12 +331,12 @@ def test_a_real_client_that_chokes_gives_its_pieces_back(crowd: Crowd) -> None:
     assert leecher.swarm._peers[end.other].fetcher.pieces == []
     crowd.until_ended(leecher)
     assert leecher.whole
-    # Nothing was asked of it any more, and it was not left for that.
+    # Nothing was requested from it any more, and its connection stayed open.
     assert len(asked(foreign)) == before
     assert "source_lost" not in {event.name for event in leecher.told}
 
 
-def test_a_real_client_that_dies_gives_its_pieces_back(crowd: Crowd) -> None:
+def test_a_dead_clients_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
     foreign = crowd.seeder("foreign", rate=400_000, foreign=True)
     crowd.seeder("good", rate=50_000)
     leecher = crowd.leecher("leecher")
@@ -350,10 +350,10 @@ def test_a_real_client_that_dies_gives_its_pieces_back(crowd: Crowd) -> None:
     assert crowd.simulation.now - died < 1.3 * left * PIECE / 50_000
 
 
-# Those who lie
+# -- peers that lie --------------------------------------------------------------------------------
 
 
-def test_whoever_refuses_the_info_dictionary_does_not_keep_it_from_us(crowd: Crowd) -> None:
+def test_a_refused_info_dictionary_comes_from_another_peer(crowd: Crowd) -> None:
     crowd.seeder("stingy", stingy=True)
     crowd.seeder("good")
     leechers = [crowd.leecher(f"leecher-{n}") for n in range(3)]
@@ -361,7 +361,7 @@ def test_whoever_refuses_the_info_dictionary_does_not_keep_it_from_us(crowd: Cro
     assert all(peer.whole for peer in leechers)
 
 
-def test_port_after_port_does_not_fill_the_list_of_addresses(crowd: Crowd) -> None:
+def test_a_peer_cannot_fill_the_pool_with_ports(crowd: Crowd) -> None:
     crowd.seeder(rate=20_000)
     leecher, liar = crowd.leecher("leecher"), crowd.leecher("liar")
     crowd.run(2.0)
@@ -376,7 +376,7 @@ def test_port_after_port_does_not_fill_the_list_of_addresses(crowd: Crowd) -> No
 
 
 def lie(rng: random.Random) -> bytes:
-    """Anything that fits the framing."""
+    """Messages of any kind that fit the framing."""
     piece, begin = rng.choice([0, 5, 39, 40, 2**32 - 1]), rng.choice([0, 16_384, 100, 2**32 - 1])
     length = rng.choice([0, 1, 100, 16_384, PIECE, 2**32 - 1])
     if rng.random() < 0.1:
@@ -415,8 +415,8 @@ def lie(rng: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_nothing_that_a_peer_may_say_does_harm(tmp_path: Path, seed: int) -> None:
-    """A liar serves, and says anything at any time, as seed and as leecher; the others get the file all the same."""
+def test_no_message_of_a_peer_does_harm(tmp_path: Path, seed: int) -> None:
+    """A liar serves, and sends any message at any time; the other peers get the file all the same."""
     crowd = Crowd(tmp_path, seed=seed)
     rng = random.Random(seed)
     crowd.seeder("good", rate=100_000)
@@ -436,12 +436,12 @@ def test_nothing_that_a_peer_may_say_does_harm(tmp_path: Path, seed: int) -> Non
     crowd.close()
 
 
-# Chance
+# -- chance ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_survivors_with_a_copy_among_them_finish(tmp_path: Path, seed: int) -> None:
-    """Peers come, die and lose datagrams at random; the last seed dies only when a copy is out."""
+def test_survivors_that_hold_every_piece_finish(tmp_path: Path, seed: int) -> None:
+    """Peers join, die and lose datagrams at random; the last seed dies only once every piece is out."""
     crowd = Crowd(tmp_path, pieces=30, seed=seed)
     rng = random.Random(seed)
     crowd.trouble.loss = 0.05
@@ -465,7 +465,7 @@ def test_survivors_with_a_copy_among_them_finish(tmp_path: Path, seed: int) -> N
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_the_seed_sends_falls_with_the_number_of_leechers(tmp_path: Path, seed: int) -> None:
+def test_a_seed_sends_less_with_more_leechers(tmp_path: Path, seed: int) -> None:
     sent: list[float] = []
     for count in (1, 4, 8):
         place = tmp_path / str(count)

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
 
 QUANTUM = 0.01
-"""Seconds between two portions of a source with a rate."""
+"""Seconds between two portions of a rate-limited source."""
 
 
 class Source:
-    """A seed: its session with the tracker, what it serves, and how it misbehaves."""
+    """A seed: its tracker session, the file that it serves, and its misbehaviour."""
 
     def __init__(self, world: World, number: int, store: FileStore, name: str) -> None:
         self.world = world
@@ -48,15 +48,15 @@ class Source:
         )
         self.alive = True
         self.refuses = False
-        """Connections are refused."""
+        """Whether connections are refused."""
         self.ignores = False
-        """Connections are not answered at all."""
+        """Whether connections are left unanswered."""
         self.rate: float | None = None
-        """Bytes a second; None is at once."""
+        """Bytes a second; None for at once."""
         self.dies_after: int | None = None
-        """Bytes that it sends before it is gone."""
+        """Bytes that it sends before it dies."""
         self.mute_after: int | None = None
-        """Bytes that it sends before it says nothing more, with the connection open."""
+        """Bytes that it sends before it falls silent, with the connection open."""
         self.sent = 0
         self.connections = 0
         self.asked: list[tuple[float, Request]] = []
@@ -73,13 +73,13 @@ class Source:
         self.member.poll()
 
     def die(self) -> None:
-        """As by SIGKILL."""
+        """Die, as by SIGKILL."""
         self.alive = self.member.alive = False
         for stream in self._streams:
             stream.close("closed the connection")
 
     def leave(self) -> None:
-        """As by SIGTERM."""
+        """Stop, as by SIGTERM."""
         self.member.session.leave(self.world.simulation.now, 0.6)
         self.member.poll()
         self.alive = False
@@ -87,7 +87,7 @@ class Source:
             stream.close("closed the connection")
 
     def come_back(self) -> None:
-        """Started anew after its death, at the same address."""
+        """Start anew after its death, at the same address."""
         self.alive = True
         number = self.endpoint.ip.rpartition(".")[2]
         self.member = Member(
@@ -122,7 +122,7 @@ class Stream:
         source.accept(self)
 
     def flush(self) -> None:
-        """Carry what the getter said."""
+        """Carry the getter's output to the source."""
         data = drained(self.protocol)
         if data:
             self.getter.simulation.after(DELAY, lambda: self._to_source(data))
@@ -179,7 +179,7 @@ class Stream:
         self.getter.poll()
 
     def close(self, reason: str) -> None:
-        """The other side closes, or breaks the rules: the getter hears of it."""
+        """Close the stream from the source's side, or for a broken rule; the getter learns of it."""
         if self.open:
             self.open = False
             getter = self.getter
@@ -190,7 +190,7 @@ class Stream:
 
 
 class Getter(Downloader):
-    """The peer that downloads: session, :class:`SingleDownload`, and its runner with real files in ``directory``."""
+    """The downloading peer: session, :class:`SingleDownload`, and its runner with real files in ``directory``."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class Getter(Downloader):
             directory / name,
             name=peer,
             endpoint=Endpoint(ip, 6881),
-            # Not the download's: two lives with the same choices are two peers all the same.
+            # Not the download's seed: two runs with the same choices are two peers all the same.
             seed=500 + len(world.getters),
             known=known,
         )
@@ -221,7 +221,7 @@ class Getter(Downloader):
         self.lost_stream: Stream | None = None
         self.verified: dict[int, float] = {}
         self.disk_full_after: int | None = None
-        """Pieces after which writing fails for want of space."""
+        """Pieces after which the disk is full."""
         self._connecting: object = None
         self.listen()
         task = DownloadTask(name, self.identity, self.session, self.report, patience or Timeouts(), self.exists, info)
@@ -302,23 +302,23 @@ class Getter(Downloader):
             self.verified[piece] = self.now
         return verified
 
-    # What tests ask
+    # -- for tests ---------------------------------------------------------------------------------
 
     def until_ended(self, seconds: float = 600.0) -> Phase:
-        """Let time pass until the download has ended; a moment more, for the tracker to hear of it."""
+        """Let time pass until the download has ended and the tracker knows."""
         assert self.run(seconds, lambda: self.ended), f"{self.download.phase} after {seconds} s: {self.told[-5:]}"
         phase = self.download.phase
         self.run(1.0)
         return phase
 
     def kill(self) -> None:
-        """As by SIGKILL."""
+        """Die, as by SIGKILL."""
         self.alive = False
         self.disconnect()
 
 
 class World:
-    """Tracker, sources, getters and the clock. ``directory`` holds one directory for each peer."""
+    """The tracker, the sources, the getters and the clock. ``directory`` holds one directory for each peer."""
 
     def __init__(
         self, directory: Path, *, size: int = 40 * PIECE + 100, seed: int = 1, trouble: Trouble | None = None
@@ -338,7 +338,7 @@ class World:
         return directory
 
     def source(self, *, corrupt: tuple[int, ...] = (), name: str = "", publish: bool = True) -> Source:
-        """A seed more; ``corrupt`` are pieces that it sends with a byte changed."""
+        """Add a seed; it sends the pieces ``corrupt`` with a byte changed."""
         number = len(self.sources)
         name = name or f"seeder-{number}"
         path = self._place(name) / NAME
@@ -357,7 +357,7 @@ class World:
         return source
 
     def getter(self, peer: str = "leecher", **options: object) -> Getter:
-        """A download that begins now."""
+        """Add a download that starts now."""
         directory = self.directory / peer
         directory.mkdir(exist_ok=True)
         ip = f"198.18.{1 + len(self.getters) // 200}.{1 + len(self.getters) % 200}"
