@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.transfer.fetcher import PieceFetcher
 from torrentnet.peer.transfer.protocol import Credit
+from torrentnet.wire.peer.extension_protocol import Metadata, MetadataKind
 from torrentnet.wire.peer.handshake import Handshake
 from torrentnet.wire.peer.messages import BLOCK, Bitfield, Have, HaveAll, Interested, NotInterested
 
 if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.peer.transfer.request_pipeline import PartialPiece
-    from torrentnet.wire.peer.extension_protocol import Metadata
 
 CREDIT_WINDOW: Final = 12 * 1024 * 1024
 """Bytes that may be requested and not here at a peer whose credits say how much that is."""
@@ -65,15 +65,9 @@ class ExchangeFetcher(PieceFetcher):
         elif isinstance(event, (Have, HaveAll, Bitfield)):
             # The serving side has read it already.
             self.refill(now)
-
-    def _handle_choke(self) -> None:
-        """The strategy cancels the requests."""
-
-    def _handle_metadata_request(self, metadata: Metadata) -> None:
-        """The serving side replies."""
-
-    def _handle_metadata_reject(self) -> None:
-        self.cancel_metadata()
+        elif isinstance(event, Metadata) and event.kind is MetadataKind.REJECT:
+            # Requests are the serving side's.
+            self.cancel_metadata()
 
     def _block_received(self, partial: PartialPiece, now: float) -> None:
         self._meter.sample(self.protocol.received_bytes, now)

@@ -100,19 +100,7 @@ class PieceFetcher(ABC):
 
     @abstractmethod
     def _handle_other(self, event: PeerProtocolEvent, now: float) -> None:
-        """React to a handshake, and to messages about the pieces that the peer holds."""
-
-    @abstractmethod
-    def _handle_choke(self) -> None:
-        """The peer serves no requests for now."""
-
-    @abstractmethod
-    def _handle_metadata_request(self, metadata: Metadata) -> None:
-        """The peer requests a part of the info dictionary."""
-
-    @abstractmethod
-    def _handle_metadata_reject(self) -> None:
-        """The peer does not send the info dictionary after all."""
+        """React to any message but blocks, rejects, unchokes and parts of the info dictionary."""
 
     @abstractmethod
     def _block_size(self) -> int:
@@ -163,12 +151,10 @@ class PieceFetcher(ABC):
                 self._unchoke_is_progress = False
                 self._progress_at = now
             self.refill(now)
-        elif isinstance(event, Choke):
-            self._choked = True
-            self._handle_choke()
         elif isinstance(event, Reject):
             self._handle_reject(event)
         else:
+            self._choked = self._choked or isinstance(event, Choke)
             self._handle_other(event, now)
 
     def start(self, info: Info, now: float) -> None:
@@ -252,13 +238,11 @@ class PieceFetcher(ABC):
             self._sent_at = now
 
     def _handle_metadata(self, metadata: Metadata, now: float) -> Iterator[FetcherEvent]:
-        if metadata.kind is MetadataKind.REQUEST:
-            self._handle_metadata_request(metadata)
+        expected = self.info is None and self._metadata.expects(metadata.piece)
+        if metadata.kind is MetadataKind.REQUEST or (expected and metadata.kind is MetadataKind.REJECT):
+            self._handle_other(metadata, now)
             return
-        if self.info is not None or not self._metadata.expects(metadata.piece):
-            return
-        if metadata.kind is MetadataKind.REJECT:
-            self._handle_metadata_reject()
+        if not expected:
             return
         received = self._metadata.receive_part(metadata, now)
         self._progress_at = self._sent_at = now

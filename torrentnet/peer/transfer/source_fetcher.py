@@ -10,7 +10,7 @@ from torrentnet.peer.transfer.metadata_exchange import SourceError
 from torrentnet.peer.transfer.protocol import Credit
 from torrentnet.wire.peer.extension_protocol import ExtensionHandshake, Metadata, MetadataKind
 from torrentnet.wire.peer.handshake import Handshake
-from torrentnet.wire.peer.messages import Interested
+from torrentnet.wire.peer.messages import Choke, Interested
 
 if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
@@ -54,19 +54,16 @@ class SourceFetcher(PieceFetcher):
                 raise SourceError("cannot send the info dictionary: it does not speak BEP 10")
         elif isinstance(event, ExtensionHandshake):
             self.request_metadata(now)
-        elif not isinstance(event, (Credit, Metadata)) and self.remote_pieces.handle(event):
+        elif isinstance(event, Choke):
+            if not self.protocol.fast:
+                # BEP 3: a choke drops the requests; blocks on their way still count when they come.
+                self.pipeline.restart()
+        elif isinstance(event, Metadata):
+            if event.kind is MetadataKind.REJECT:
+                raise SourceError("refused to send the info dictionary")
+            self.protocol.send_metadata(Metadata(MetadataKind.REJECT, event.piece))
+        elif not isinstance(event, Credit) and self.remote_pieces.handle(event):
             self.refill(now)
-
-    def _handle_choke(self) -> None:
-        if not self.protocol.fast:
-            # BEP 3: a choke drops the requests; blocks on their way still count when they come.
-            self.pipeline.restart()
-
-    def _handle_metadata_request(self, metadata: Metadata) -> None:
-        self.protocol.send_metadata(Metadata(MetadataKind.REJECT, metadata.piece))
-
-    def _handle_metadata_reject(self) -> None:
-        raise SourceError("refused to send the info dictionary")
 
     def _block_received(self, partial: PartialPiece, now: float) -> None:
         """Nothing depends on the rate of a block."""
