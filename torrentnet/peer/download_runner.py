@@ -54,14 +54,14 @@ class RunnerContext:
     path: Path
     """The file's final path."""
     selector: selectors.BaseSelector
-    bind_ip: str
-    """The address that connections are opened from."""
+    own: Endpoint
+    """Where this peer listens."""
     worker: Worker
     connections: ConnectionManager
     phase_changed: Callable[[BaseDownload], None]
     """Called after each step that changed the download's phase."""
-    job_crashed: Callable[[Exception], None]
-    """Called with an exception of a job that is not the file system's."""
+    failed: Callable[[Exception], None]
+    """Called with an error that ends the peer."""
     system: System
 
 
@@ -176,7 +176,7 @@ class DownloadRunner(ABC, Generic[D]):
         if isinstance(error, StorageError):
             self.step(lambda it: it.storage_failed(error, self._monotonic()))
         else:
-            self._context.job_crashed(error)
+            self._context.failed(error)
 
 
 class SingleRunner(DownloadRunner[SingleDownload]):
@@ -188,7 +188,7 @@ class SingleRunner(DownloadRunner[SingleDownload]):
         self._stall = stall
         self._source = SourceConnection(
             context.selector,
-            context.bind_ip,
+            context.own.ip,
             peer_id,
             on_connected=lambda protocol, at: self.step(lambda it: it.connected(protocol, at)),
             on_event=lambda event, at: self.step(lambda it: it.handle_peer_event(event, at)),
@@ -229,7 +229,7 @@ class SwarmRunner(DownloadRunner[SwarmDownload]):
         super().__init__(download, context)
         self._dialer = Dialer(
             context.selector,
-            context.bind_ip,
+            context.own.ip,
             on_open=self._dialled,
             on_failed=lambda endpoint, reason, at: self.step(lambda it: it.dial_failed(endpoint, reason, at)),
         )

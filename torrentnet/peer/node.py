@@ -27,7 +27,6 @@ from torrentnet.peer.tracker_client.session import SwarmJoined, TrackerSession
 from torrentnet.peer.tracker_client.transport import TrackerTransport
 from torrentnet.peer.transfer.connection_manager import ConnectionManager
 from torrentnet.peer.transfer.protocol import LocalIdentity
-from torrentnet.peer.transfer.seed_dialer import SeedDialer
 from torrentnet.runtime.system import MACHINE, System
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import LocalError
@@ -155,7 +154,7 @@ class Peer:
         self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
         self._worker.start()
         try:
-            runner = self._runner = self._start_share() if self._settings.share else self._start_get()
+            runner = self._runner = self._start()
             while not self._ended(monotonic()):
                 now = monotonic()
                 self._tick(runner, now)
@@ -170,38 +169,26 @@ class Peer:
         self._events.emit("closing", reason=self._stop_reason)
         return 0
 
-    def _start_share(self) -> ShareRunner:
-        dialer = SeedDialer(self._selector, self.endpoint, self._connections)
-        return ShareRunner(
-            self._settings,
-            self._session,
-            self._worker,
-            self._connections,
-            dialer,
-            self._events,
-            self._log,
-            self._fail,
-            self._system,
-        )
-
-    def _start_get(self) -> SingleRunner | SwarmRunner:
+    def _start(self) -> ShareRunner | SingleRunner | SwarmRunner:
         settings = self._settings
-        name = settings.path.name
-        self._events.emit("state", state="get", file=name)
-        now = self._system.monotonic()
-        report = DownloadReport(name, self._events.emit, self._log)
-        exists = os.path.lexists(settings.path)
-        task = DownloadTask(name, self._identity, self._session, report, settings.timeouts, exists, settings.info)
         context = RunnerContext(
             settings.path,
             self._selector,
-            self.endpoint.ip,
+            self.endpoint,
             self._worker,
             self._connections,
             self._phase_changed,
             self._fail,
             self._system,
         )
+        if settings.share:
+            return ShareRunner(settings, context, self._session, self._events, self._log)
+        name = settings.path.name
+        self._events.emit("state", state="get", file=name)
+        now = self._system.monotonic()
+        report = DownloadReport(name, self._events.emit, self._log)
+        exists = os.path.lexists(settings.path)
+        task = DownloadTask(name, self._identity, self._session, report, settings.timeouts, exists, settings.info)
         if settings.strategy == "single":
             download = SingleDownload(task, self._rng, now)
             return SingleRunner(download, context, self._identity.peer_id, settings.timeouts.stall)

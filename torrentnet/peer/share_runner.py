@@ -12,26 +12,22 @@ from torrentnet.peer.storage.file_store import default_piece_length, open_comple
 from torrentnet.peer.storage.worker import JobFailure
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.session import PeersReceived, RequestRefused, SilenceChanged, SwarmJoined
+from torrentnet.peer.transfer.seed_dialer import SeedDialer
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from torrentnet.peer.download_runner import RunnerContext
     from torrentnet.peer.response_log import ResponseLog
     from torrentnet.peer.settings import PeerSettings
     from torrentnet.peer.storage.file_store import FileStore
-    from torrentnet.peer.storage.worker import Worker
     from torrentnet.peer.tracker_client.session import SessionEvent, TrackerSession
-    from torrentnet.peer.transfer.connection_manager import ConnectionManager
-    from torrentnet.peer.transfer.seed_dialer import SeedDialer
     from torrentnet.runtime.events import EventLog
-    from torrentnet.runtime.system import System
 
 HASHING_EVENT_INTERVAL: Final = 2.0
 
 
 class ShareRunner:
-    """Shares one file until the peer stops; ``failed`` is called with whatever prevents that."""
+    """Shares one file until the peer stops."""
 
     download = None
     """Nothing is downloaded."""
@@ -39,34 +35,28 @@ class ShareRunner:
     def __init__(
         self,
         settings: PeerSettings,
+        context: RunnerContext,
         session: TrackerSession,
-        worker: Worker,
-        connections: ConnectionManager,
-        dialer: SeedDialer,
         events: EventLog,
         log: ResponseLog,
-        failed: Callable[[Exception], None],
-        system: System,
     ) -> None:
         self._settings = settings
+        self._context = context
         self._session = session
-        self._worker = worker
-        self._connections = connections
-        self._dialer = dialer
         self._events = events
         self._log = log
-        self._failed = failed
-        self._monotonic = system.monotonic
+        self._dialer = SeedDialer(context.selector, context.own, context.connections)
+        self._monotonic = context.system.monotonic
         self._event_at = self._monotonic() + HASHING_EVENT_INTERVAL
         self.store: FileStore | None = None
         """The file; None until it is hashed."""
-        worker.submit(self._open, self._opened)
+        context.worker.submit(self._open, self._opened)
 
     def _open(self) -> FileStore:
         settings = self._settings
         path = settings.path
         length = settings.piece_length or default_piece_length(path)
-        store = open_complete(path, length, self._hashed, self._worker.is_stopping, private=settings.private)
+        store = open_complete(path, length, self._hashed, self._context.worker.is_stopping, private=settings.private)
         return corrupt_copy(store) if settings.corrupt else store
 
     def _hashed(self, done: int, size: int) -> None:
@@ -77,16 +67,16 @@ class ShareRunner:
 
     def _opened(self, result: FileStore | JobFailure[FileStore]) -> None:
         if isinstance(result, JobFailure):
-            self._failed(result.error)
+            self._context.failed(result.error)
             return
-        self.store = self._connections.store = result
+        self.store = self._context.connections.store = result
         self._session.want_peers = True
         self._session.join(Membership.from_info(result.info, result.info.name), result.held, self._monotonic())
 
     def handle_session_event(self, event: SessionEvent, now: float) -> None:
         """React to an event of the tracker session."""
         if isinstance(event, RequestRefused):
-            self._failed(LocalError(f"the tracker refused {self._settings.path.name!r}: {event.message}"))
+            self._context.failed(LocalError(f"the tracker refused {self._settings.path.name!r}: {event.message}"))
         elif isinstance(event, SilenceChanged):
             self._events.emit("tracker_silent" if event.silent else "tracker_back")
             self._log.add("tracker", "does not answer" if event.silent else "answers again")
