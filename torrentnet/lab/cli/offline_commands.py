@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from torrentnet.lab.cli.doctor import diagnose
-from torrentnet.lab.cli.output import open_view, print_json, print_table
-from torrentnet.lab.cli.progress import ProgressView, printable
+from torrentnet.lab.cli.output import print_json, print_table
+from torrentnet.lab.cli.progress import ProgressView, open_view, printable
 from torrentnet.lab.engines.selection import make_engine
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, ScenarioError
 from torrentnet.lab.installation import typed_command

@@ -1,4 +1,4 @@
-"""Where commands print: one JSON document or a table on standard output, progress in a view.
+"""What commands print on standard output: one JSON document, or a table.
 
 Tested by tests/unit/lab/cli/test_app.py and tests/unit/lab/cli/test_status.py.
 """
@@ -13,17 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from torrentnet.lab.cli.progress import ProgressView, make_progress_view, printable
+from torrentnet.lab.cli.progress import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PIPE_WIDTH: Final = 400
-
-
-def open_view(*, as_json: bool) -> ProgressView:
-    """Return the view of a command; with ``--json``, standard output belongs to the document."""
-    return ProgressView(Console(stderr=True)) if as_json else make_progress_view(Console())
 
 
 def print_json(document: object) -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,10 +17,9 @@ from torrentnet.lab.run.view import LabView
 from torrentnet.lab.scenario.plan import Role
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
-    from torrentnet.lab.run.clock import LabClock
-    from torrentnet.lab.run.lab_state import LabState, NodeSnapshot
+    from torrentnet.lab.run.lab_state import LabClock, LabState, NodeSnapshot
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
     from torrentnet.lab.scenario.plan import NodePlan, Plan
     from torrentnet.runtime.events import Event
@@ -164,6 +164,11 @@ class LiveProgressView(ProgressView):
 def make_progress_view(console: Console) -> ProgressView:
     """Return the view that suits where the lines go: a terminal or a pipe."""
     return LiveProgressView(console) if console.is_terminal and not console.is_dumb_terminal else ProgressView(console)
+
+
+def open_view(*, as_json: bool) -> ProgressView:
+    """Return the view of a command; with ``--json``, standard output belongs to the document."""
+    return ProgressView(Console(stderr=True)) if as_json else make_progress_view(Console())
 
 
 def printable(text: str) -> str:

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.api import Lab
-from torrentnet.lab.cli.output import open_view, print_json
+from torrentnet.lab.cli.output import print_json
+from torrentnet.lab.cli.progress import open_view
 from torrentnet.lab.engines.selection import choose_engine, make_engine, preload_engines, require_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_OK, LabError

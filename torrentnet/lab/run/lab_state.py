@@ -1,4 +1,4 @@
-"""What is known of every node at this moment, and waiting until it changes.
+"""What is known of every node at this moment, waiting until it changes, and the lab's clock.
 
 The engine's news arrive here on many threads, and everything that waits for them waits here. Memory is bounded: of a
 node's events the newest of each name are kept, of its progress the last report, of its lines the last few.
@@ -200,3 +200,24 @@ class LabState:
             if left <= 0:
                 return False
             self.wait_change(version, left)
+
+
+class LabClock:
+    """Runs from its creation on, whatever happens to the machine's wall clock."""
+
+    def __init__(self) -> None:
+        self._zero = time.monotonic()
+        self.epoch = time.time()
+        """t = 0 in seconds since the epoch: relates the engine's times to the lab's."""
+
+    def now(self) -> float:
+        """Return the seconds after t = 0."""
+        return time.monotonic() - self._zero
+
+    def of(self, epoch: float) -> float:
+        """Convert a time of the engine to seconds after t = 0."""
+        return epoch - self.epoch
+
+    def wait(self, condition: threading.Condition, until: float | None) -> None:
+        """Wait, holding ``condition``, until it is notified or that time has come."""
+        condition.wait(None if until is None else max(0.0, until - self.now()))

@@ -23,10 +23,9 @@ from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
 from torrentnet.lab.paths import files_root, lab_home
-from torrentnet.lab.run.clock import LabClock
 from torrentnet.lab.run.content import make_files, make_torrents
 from torrentnet.lab.run.interrupts import InterruptHandler
-from torrentnet.lab.run.lab_state import LabState
+from torrentnet.lab.run.lab_state import LabClock, LabState
 from torrentnet.lab.run.network_verbs import NetworkVerbs
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
 from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.types import StateChange
-    from torrentnet.lab.run.clock import LabClock
-    from torrentnet.lab.run.lab_state import LabState
+    from torrentnet.lab.run.lab_state import LabClock, LabState
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
     from torrentnet.lab.scenario.plan import Plan
     from torrentnet.runtime.events import Event

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.run.line_counter import describe_pattern
 from torrentnet.lab.scenario.plan import BytesCheckPlan, ExitCheckPlan, KnowsCheckPlan, LogCheckPlan
-from torrentnet.lab.verdict.check import Check, CheckResult, format_interval, quote
+from torrentnet.lab.verdict.checks import Check, CheckResult, format_interval, quote
 
 if TYPE_CHECKING:
-    from torrentnet.lab.verdict.check import CheckContext
+    from torrentnet.lab.verdict.checks import CheckContext
 
 MAX_QUOTED_PEERS: Final = 8
 INTERFACES: Final = "/proc/net/dev"

@@ -8,21 +8,43 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import Always, At, ExitCheckPlan, LogCheckPlan, StateCheckPlan, Within
-from torrentnet.lab.verdict.check import CheckResult
-from torrentnet.lab.verdict.node_checks import CHECK_TYPES
+from torrentnet.lab.scenario.plan import (
+    Always,
+    At,
+    BecomesCheckPlan,
+    BytesCheckPlan,
+    ConsoleCheckPlan,
+    ExitCheckPlan,
+    ExpectationPlan,
+    ForgetsCheckPlan,
+    HasCheckPlan,
+    KnowsCheckPlan,
+    LogCheckPlan,
+    StateCheckPlan,
+    Within,
+)
+from torrentnet.lab.verdict.checks import (
+    Check,
+    CheckResult,
+    ConsoleCheck,
+    FileCheck,
+    ForgottenPeersCheck,
+    NodeStatusCheck,
+    PeerStateCheck,
+)
+from torrentnet.lab.verdict.counting_checks import ExitCheck, KnownPeersCheck, LogCheck, TrafficCheck
 from torrentnet.lab.verdict.outcome import ExpectationResult, NodeResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torrentnet.lab.run.timeline.timeline import Timeline
-    from torrentnet.lab.scenario.plan import ExpectationPlan, Plan
-    from torrentnet.lab.verdict.check import CheckContext
+    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.verdict.checks import CheckContext
 
 LINE_DELAY: Final = 0.5
 """A line that was printed in time may arrive this much later."""
@@ -38,6 +60,18 @@ MAX_WAIT: Final = 0.5
 MIN_WAIT: Final = 0.02
 LATE_GRACE: Final = LINE_DELAY + 0.5
 """After the time limit, which may be an expectation's own deadline."""
+
+CHECK_TYPES: Final[Mapping[type[ExpectationPlan], type[Check[Any]]]] = {
+    HasCheckPlan: FileCheck,
+    BecomesCheckPlan: PeerStateCheck,
+    ForgetsCheckPlan: ForgottenPeersCheck,
+    ConsoleCheckPlan: ConsoleCheck,
+    StateCheckPlan: NodeStatusCheck,
+    KnowsCheckPlan: KnownPeersCheck,
+    LogCheckPlan: LogCheck,
+    ExitCheckPlan: ExitCheck,
+    BytesCheckPlan: TrafficCheck,
+}
 
 
 def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[ExpectationResult, ...]:

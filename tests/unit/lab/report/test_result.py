@@ -11,7 +11,7 @@ import pytest
 from tests.unit.lab import golden
 from tests.unit.lab.fakes import event, leecher, make_plan, seeder
 from torrentnet.lab.report import result
-from torrentnet.lab.report.junit import junit_xml
+from torrentnet.lab.report.result import junit_xml
 from torrentnet.lab.report.summary import headline, verdict_lines
 from torrentnet.lab.run.timeline.schedule import AppliedEvent
 from torrentnet.lab.scenario.plan import At, HasCheckPlan, KillPlan, Severity, StateCheckPlan, Within

@@ -16,7 +16,7 @@ from torrentnet.lab.scenario.plan import (
     LogCheckPlan,
     LogPattern,
 )
-from torrentnet.lab.verdict.check import format_interval
+from torrentnet.lab.verdict.checks import format_interval
 from torrentnet.lab.verdict.counting_checks import format_bytes, parse_interface_bytes, parse_peer_names
 
 NET = """\

@@ -9,7 +9,7 @@ from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, expectation, leec
 from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.scenario.plan import ExpectationPlan, LogPattern
-from torrentnet.lab.verdict.check import CheckContext
+from torrentnet.lab.verdict.checks import CheckContext
 from torrentnet.lab.verdict.judge import PendingExpectation
 from torrentnet.runtime.events import format_timestamp
 

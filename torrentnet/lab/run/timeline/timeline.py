@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import StateChange
-    from torrentnet.lab.run.clock import LabClock
-    from torrentnet.lab.run.lab_state import LabState
+    from torrentnet.lab.run.lab_state import LabClock, LabState
     from torrentnet.lab.run.timeline.network_faults import NetworkFaults
     from torrentnet.lab.run.timeline.schedule import AppliedEvent, UndoneEvent
     from torrentnet.lab.scenario.plan import EventPlan, NodePlan, Plan
