@@ -30,7 +30,7 @@ def test_all_checks_hold_and_a_warning_fails_nothing(home: Path) -> None:
     assert (warning.text or "").startswith("warning: nobody pauses the leecher: leecher: ")
 
 
-def test_each_check_that_does_not_hold_says_what_it_has_measured(home: Path) -> None:
+def test_a_failed_check_reports_what_it_measured(home: Path) -> None:
     answer = torrentnet(home, "run", str(SCENARIOS / "checks_fail.yaml"))
     assert answer.returncode == 1, answer.stdout + answer.stderr
     for line in (

@@ -92,7 +92,7 @@ def test_json_is_all_of_standard_output(home: Path) -> None:
     assert "creating 3 nodes" in answer.stderr
 
 
-def test_make_answers_2_for_every_failure(home: Path) -> None:
+def test_make_exits_with_2_for_every_failure(home: Path) -> None:
     for words in (["run", "scenario=nope"], ["run"], ["attach"]):
         answer = subprocess.run(
             ["make", "-C", str(ROOT), *words],

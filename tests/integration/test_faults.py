@@ -110,7 +110,7 @@ def test_a_partition_is_silent_and_heals(small: Lab) -> None:
     assert small.faults.active() == []
 
 
-def test_one_way_the_seed_is_heard_and_hears_nothing(small: Lab) -> None:
+def test_a_one_way_partition_drops_one_direction(small: Lab) -> None:
     small.restart("other")
     began = time.time()
     small.wait_event("other", "published", since=began)
@@ -134,7 +134,7 @@ def test_loss_loses_its_share(small: Lab) -> None:
     assert "lost (" in fault.measured.text()
 
 
-def test_a_rate_limits_a_download_and_a_restarted_node_has_its_rules_again(small: Lab) -> None:
+def test_a_rate_limits_a_download_also_after_a_restart(small: Lab) -> None:
     with small.impair(to="leecher", rate="4mbit") as fault, small.partition("leecher-1", "seeder-2"):
         small.start("leecher-1")
         assert call(small, "leecher-1", "seeder-2") == "silence"
@@ -153,7 +153,7 @@ def test_a_rate_limits_a_download_and_a_restarted_node_has_its_rules_again(small
     assert call(small, "leecher-1", "seeder-2") == "connected"
 
 
-def test_delay_is_a_way_of_its_own_for_each_direction(small: Lab) -> None:
+def test_delay_is_set_for_each_direction(small: Lab) -> None:
     if not small._find_capabilities().delay.ok:
         pytest.skip(f"this engine cannot give delay: {small._find_capabilities().delay.reason}")
     with small.impair(from_="tracker", to="other", delay="400ms"):
@@ -163,7 +163,7 @@ def test_delay_is_a_way_of_its_own_for_each_direction(small: Lab) -> None:
     assert answers(small, "other", wait=0.2) == 3
 
 
-def test_a_paused_node_gets_what_came_meanwhile(small: Lab) -> None:
+def test_a_paused_node_gets_faults_when_it_resumes(small: Lab) -> None:
     with small.pause("seeder-2"):
         cut = small.isolate("seeder-2")
     assert call(small, "seeder-2", "seeder-1") == "silence"
@@ -172,7 +172,7 @@ def test_a_paused_node_gets_what_came_meanwhile(small: Lab) -> None:
     assert cut.measured is not None
 
 
-def test_what_changes_nothing_or_makes_no_sense_is_said(small: Lab) -> None:
+def test_faults_without_effect_or_sense_are_errors(small: Lab) -> None:
     with small.isolate("seeder-1"), pytest.raises(NoLinkChanged, match=r"partition seeder-1 \| tracker changed"):
         small.partition("seeder-1", "tracker")
     with pytest.raises(UsageError, match="seeder-1 would be on both sides"):
@@ -184,7 +184,7 @@ def test_what_changes_nothing_or_makes_no_sense_is_said(small: Lab) -> None:
     assert small.faults.active() == []
 
 
-def test_a_quality_that_cannot_be_had_is_refused_before_anything_is_made(
+def test_a_missing_quality_is_an_error_before_any_node(
     home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = {fact: "no such kind" if fact.startswith("netem") else "" for fact in FACTS}
@@ -197,9 +197,7 @@ def test_a_quality_that_cannot_be_had_is_refused_before_anything_is_made(
     assert not engine.left_over(home)
 
 
-def test_who_starts_behind_a_cut_is_cut_off_from_its_first_packet_on(
-    home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_that_starts_behind_a_cut_is_cut_off(home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     run = NetnsExec.run
 
     def busy(reach: NetnsExec, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
@@ -318,7 +316,7 @@ with Lab(faulty_plan(), make_engine(DEFAULT), home=Path(sys.argv[1])) as lab:
 
 
 @leaves_a_dead_lab(DOCKER, LOCAL)
-def test_kill_9_in_the_middle_of_a_fault_leaves_nothing_after_the_next_start(home: Path, engine: Kind) -> None:
+def test_the_next_start_removes_what_kill_9_left_of_a_fault(home: Path, engine: Kind) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PLAY, str(home)],
         cwd=ROOT,

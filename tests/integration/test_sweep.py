@@ -40,7 +40,7 @@ def test_every_point_is_a_run_and_a_row(home: Path) -> None:
         assert (home / row["record"] / "result.json").is_file()
 
 
-def test_an_interrupt_leaves_the_rows_so_far_and_no_lab(home: Path, engine: Kind) -> None:
+def test_an_interrupt_keeps_the_rows_and_no_lab(home: Path, engine: Kind) -> None:
     with Running(home, "sweep", "textbook", "--grid", "leechers=1,2,3", "--repeat", "5", *SMALL) as sweep:
         sweep.wait_line("1 of 15")
         sweep.signal(signal.SIGINT)

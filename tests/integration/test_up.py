@@ -234,7 +234,7 @@ expect:
 
 
 @on(DOCKER)
-def test_a_node_that_is_restarted_by_hand_gets_the_rules_of_its_links_again(home: Path, tmp_path: Path) -> None:
+def test_a_node_restarted_by_hand_gets_its_rules_again(home: Path, tmp_path: Path) -> None:
     def rules() -> tuple[bool, bool]:
         """Whether the seeder sends at a rate, and the leecher loses something."""
         root = ("exec", "-T", "--privileged", "--user", "0")
@@ -329,7 +329,7 @@ class _Terminal:
 
 
 @on(DOCKER)
-def test_what_the_engine_goes_on_making_is_removed_too(home: Path, client: docker.DockerClient) -> None:
+def test_what_the_engine_creates_after_an_interrupt_is_removed(home: Path, client: docker.DockerClient) -> None:
     project = f"torrentnet-cut-off-{secrets.token_hex(3)}"
     marks = {labels.LAB: project, **owner_labels(Mode.RUN, home)}
     late = threading.Timer(0.5, lambda: make_network(client, project, 2, marks))

@@ -40,7 +40,7 @@ def test_a_command_fails_with_its_status_and_words(small: Lab) -> None:
     assert "nope.txt" in answer.stderr
 
 
-def test_kill_is_silence_and_stop_is_a_good_bye(small: Lab) -> None:
+def test_kill_is_silent_and_stop_leaves_the_swarm(small: Lab) -> None:
     began = time.time()
     small.kill("seeder-1")
     forgotten = small.wait_event("tracker", "forgotten", since=began, peer="seeder-1")
@@ -56,7 +56,7 @@ def test_kill_is_silence_and_stop_is_a_good_bye(small: Lab) -> None:
         small.wait_event("tracker", "published", since=began, peer=node)
 
 
-def test_a_paused_node_is_forgotten_and_comes_back(small: Lab) -> None:
+def test_a_paused_node_is_forgotten_and_rejoins(small: Lab) -> None:
     began = time.time()
     with small.pause("other"):
         assert small.state("other").status is NodeStatus.PAUSED
@@ -69,7 +69,7 @@ def test_a_paused_node_is_forgotten_and_comes_back(small: Lab) -> None:
     assert time.time() - resumed < 15
 
 
-def test_a_log_is_read_on_over_restarts_and_no_line_twice(small: Lab) -> None:
+def test_a_log_is_read_once_across_restarts(small: Lab) -> None:
     small.wait_until(lambda: small.state("seeder-2").status is NodeStatus.RUNNING, what="seeder-2 runs")
     for _ in range(3):
         began = time.time()
@@ -81,7 +81,7 @@ def test_a_log_is_read_on_over_restarts_and_no_line_twice(small: Lab) -> None:
     assert len([line for line in whole if " listening " in line]) == len(listening)
 
 
-def test_verbs_that_change_nothing_say_so(small: Lab) -> None:
+def test_verbs_without_effect_raise(small: Lab) -> None:
     with pytest.raises(NothingChangedError, match="start tracker changed nothing: the node is running"):
         small.start("tracker")
     with pytest.raises(NothingChangedError, match="resume tracker changed nothing: the node is running"):
@@ -90,18 +90,18 @@ def test_verbs_that_change_nothing_say_so(small: Lab) -> None:
         small.kill("leecher-2")
 
 
-def test_a_command_that_hangs_is_given_up(small: Lab) -> None:
+def test_a_hanging_command_times_out(small: Lab) -> None:
     with pytest.raises(EngineError, match=r"did not end within 0\.5 s"):
         small.exec("tracker", "sleep", "30", timeout=0.5)
 
 
-def test_names_that_there_are_not(small: Lab) -> None:
+def test_unknown_names_are_errors(small: Lab) -> None:
     with pytest.raises(UsageError, match="there is no node and no group `leecher-9`"):
         small.kill("leecher-9")
     assert small.select("leecher", "tracker") == ("leecher-1", "leecher-2", "tracker")
 
 
-def test_waiting_in_vain_shows_the_last_lines(small: Lab) -> None:
+def test_a_wait_that_times_out_shows_the_last_lines(small: Lab) -> None:
     with pytest.raises(
         WaitTimeoutError, match=r"(?s)seeder-2 prints no_such_event.*the last lines of seeder-2:.*state=seed"
     ):

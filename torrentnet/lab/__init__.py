@@ -1,6 +1,6 @@
-"""The host side: scenarios, engines, timeline, expectations, reports.
+"""The lab, which runs on the host: scenarios, engines, the run, verdicts and reports.
 
-For tests and notebooks::
+From tests and notebooks::
 
     import torrentnet.lab
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        # Whoever wants one module of this package, or only its name, does not wait for Docker's and Rich's libraries.
+        # An import of the package, or of one of its modules, must not load the libraries of Docker and Rich.
         if name == "open":
             from torrentnet.lab.api import open_lab
 

@@ -1,36 +1,36 @@
-"""What can go wrong in the lab, and with which exit status each ends.
+"""The lab's errors and exit statuses, which are part of its interface.
 
-::
+- :class:`LabError`: a failure that a person should read, with a hint and an exit status.
 
-    LabError                 any failure that a person should read; carries a hint and an exit status
-    ├── UsageError      2    the command line asks for what there is not (an unknown scenario, node, run)
-    ├── ScenarioError   2    the scenario file is wrong; carries every problem of the file at once
-    └── EngineError     3    the engine (Docker, local processes) is missing or failed
+  - :class:`UsageError` (2): a wrong command line: an unknown scenario, node or option.
+  - :class:`ScenarioError` (2): a wrong scenario file, with all of its problems.
+  - :class:`EngineError` (3): the engine (Docker, local processes) is missing or has failed.
 
-An expectation that did not hold is no error: it is a verdict, and the run ends with :data:`EXIT_FAILED`.
+An expectation that does not hold is not an error but a verdict: the run ends with :data:`EXIT_FAILED`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXIT_OK = 0
-EXIT_FAILED = 1
-"""An expectation did not hold."""
-EXIT_USAGE = 2
+EXIT_OK: Final = 0
+"""Every expectation holds."""
+EXIT_FAILED: Final = 1
+"""An expectation does not hold, or an event changed nothing."""
+EXIT_USAGE: Final = 2
 """The scenario or the command line is wrong."""
-EXIT_ENGINE = 3
-"""The engine failed or is missing."""
-EXIT_INTERRUPTED = 130
-"""Ctrl-C; everything has been cleaned up."""
+EXIT_ENGINE: Final = 3
+"""The engine is missing or has failed."""
+EXIT_INTERRUPTED: Final = 130
+"""Interrupted by a signal; everything has been cleaned up."""
 
 
 class LabError(Exception):
-    """A failure to show to a person: what is wrong, what to do about it, and how the process ends."""
+    """A failure to show to a person: what is wrong, what to do about it, and the exit status."""
 
     def __init__(self, message: str, *, hint: str = "", exit_code: int = EXIT_ENGINE) -> None:
         super().__init__(message)
@@ -40,14 +40,14 @@ class LabError(Exception):
 
 
 class UsageError(LabError):
-    """The command line asks for something that there is not."""
+    """The command line is wrong."""
 
     def __init__(self, message: str, *, hint: str = "", exit_code: int = EXIT_USAGE) -> None:
         super().__init__(message, hint=hint, exit_code=exit_code)
 
 
 class EngineError(LabError):
-    """The engine is missing, refused a command, or lost a node."""
+    """The engine is missing, rejected a command, or lost a node."""
 
     def __init__(self, message: str, *, hint: str = "", exit_code: int = EXIT_ENGINE) -> None:
         super().__init__(message, hint=hint, exit_code=exit_code)
@@ -55,16 +55,16 @@ class EngineError(LabError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a scenario file."""
+    """One problem of a scenario file."""
 
     file: str
-    """As the person named it."""
+    """As it was given on the command line."""
     line: int
     """From 1."""
     column: int
     """From 1."""
     path: str
-    """Where in the document: ``timeline[2].kill``; empty for the file as a whole."""
+    """Position in the document: ``timeline[2].kill``; empty for the whole file."""
     text: str
     hint: str = ""
 
@@ -77,12 +77,12 @@ class Problem:
 
 
 def _printable(text: str) -> str:
-    """What a file quotes must neither break the line nor steer the terminal."""
+    """Escape what would break the line or control the terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class ScenarioError(LabError):
-    """A scenario file that cannot be used, with all of its problems in the order of the file."""
+    """A wrong scenario file, with all of its problems in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))

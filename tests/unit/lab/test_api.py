@@ -27,7 +27,7 @@ def scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_lab_for_a_block(scenario: Path) -> None:
+def test_a_lab_lives_for_a_block(scenario: Path) -> None:
     engine = StubEngine()
     with torrentnet.lab.open(scenario, engine=engine) as lab:
         assert engine.done == ["start tracker", "start seeder-1", "start seeder-2"]
@@ -42,7 +42,7 @@ def test_a_lab_for_a_block(scenario: Path) -> None:
     assert [path.name for path in lab.home.iterdir()] == ["runs"]
 
 
-def test_settings(scenario: Path) -> None:
+def test_settings_set_the_scenarios_parameters(scenario: Path) -> None:
     with torrentnet.lab.open(str(scenario), engine=StubEngine(), settings={"seeders": 3}) as lab:
         assert lab.select("seeder") == ("seeder-1", "seeder-2", "seeder-3")
         assert lab.plan.parameters == (("seeders", "3"),)
@@ -54,7 +54,7 @@ def test_settings(scenario: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [True, lambda: True])
-def test_a_lab_that_is_kept(scenario: Path, keep: bool) -> None:
+def test_a_kept_lab_stays_up(scenario: Path, keep: bool) -> None:
     engine = StubEngine()
     with torrentnet.lab.open(scenario, engine=engine, keep=keep) as lab:
         pass
@@ -65,7 +65,7 @@ def test_a_lab_that_is_kept(scenario: Path, keep: bool) -> None:
     assert (up.project, up.engine) == (lab.project, "fake")
 
 
-def test_a_lab_that_might_have_been_kept(scenario: Path) -> None:
+def test_a_lab_is_removed_when_keep_returns_false(scenario: Path) -> None:
     engine = StubEngine()
     with torrentnet.lab.open(scenario, engine=engine, keep=lambda: False) as lab:
         pass
@@ -93,12 +93,12 @@ def test_nothing_is_written_where_there_is_no_engine(scenario: Path) -> None:
     assert not list((scenario.parent / "home").iterdir())
 
 
-def test_a_scenario_that_there_is_not() -> None:
+def test_an_unknown_scenario_is_an_error() -> None:
     with pytest.raises(UsageError, match="there is no scenario `three_seders`"), torrentnet.lab.open("three_seders"):
         pass
 
 
-def test_the_package_itself_loads_nothing() -> None:
+def test_importing_the_package_loads_no_libraries() -> None:
     code = (
         "import sys, torrentnet.lab, torrentnet.lab.pytest_plugin; "
         "print([name for name in ('docker', 'rich', 'yaml', 'pydantic') if name in sys.modules])"

@@ -63,13 +63,13 @@ def run(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
     return pytester.runpytest_inprocess("-p", "torrentnet.lab.pytest_plugin", "--strict-markers", "-W", "error", *words)
 
 
-def test_labs_as_fixtures(pytester: pytest.Pytester, home: Path) -> None:
+def test_fixtures_bring_labs_up_and_remove_them(pytester: pytest.Pytester, home: Path) -> None:
     pytester.makepyfile(GOOD)
     run(pytester).assert_outcomes(passed=2)
     assert [path.name for path in home.iterdir()] == ["runs"]
 
 
-def test_a_failure_shows_the_last_lines_of_the_nodes_concerned(pytester: pytest.Pytester, home: Path) -> None:
+def test_a_failure_shows_the_last_lines_of_its_nodes(pytester: pytest.Pytester, home: Path) -> None:
     pytester.makepyfile(BAD)
     result = run(pytester)
     result.assert_outcomes(failed=2)
@@ -80,7 +80,7 @@ def test_a_failure_shows_the_last_lines_of_the_nodes_concerned(pytester: pytest.
             "*failed reason=tired",
             "*the lab*",
             f"record: {home}/runs/x/*",
-            "it is removed; --torrentnet-keep leaves it up",
+            "removed; --torrentnet-keep leaves it up",
             "*the last lines of tracker*",
         ]
     )
@@ -90,7 +90,7 @@ def test_a_failure_shows_the_last_lines_of_the_nodes_concerned(pytester: pytest.
     assert [path.name for path in home.iterdir()] == ["runs"]
 
 
-def test_the_first_lab_that_fails_is_left_up(pytester: pytest.Pytester, home: Path) -> None:
+def test_the_lab_of_the_first_failed_test_is_left_up(pytester: pytest.Pytester, home: Path) -> None:
     pytester.makepyfile(test_1=GOOD, test_2=BAD)
     result = run(pytester, "--torrentnet-keep")
     result.assert_outcomes(passed=2, failed=2)
@@ -98,29 +98,29 @@ def test_the_first_lab_that_fails_is_left_up(pytester: pytest.Pytester, home: Pa
     assert up is not None
     result.stdout.fnmatch_lines(
         [
-            f"it is left up as {up.project}:",
+            f"left up as {up.project}:",
             "  torrentnet status",
             "  torrentnet attach leecher",
             "  torrentnet down",
-            "it is removed, since another one is left up",
+            "removed, because another lab is left up",
         ]
     )
     assert "COMPOSE_PROJECT_NAME" in (home / ".env").read_text(encoding="utf-8")
     assert [path.name for path in (home / ".torrentnet" / "labs").iterdir()] == [up.project]
 
 
-def test_nothing_is_left_up_where_nothing_fails(pytester: pytest.Pytester, home: Path) -> None:
+def test_no_lab_is_left_up_when_every_test_passes(pytester: pytest.Pytester, home: Path) -> None:
     pytester.makepyfile(GOOD)
     run(pytester, "--torrentnet-keep").assert_outcomes(passed=2)
     assert [path.name for path in home.iterdir()] == ["runs"]
 
 
-def test_without_a_marker(pytester: pytest.Pytester, home: Path) -> None:
+def test_a_missing_marker_is_an_error(pytester: pytest.Pytester, home: Path) -> None:
     pytester.makepyfile("def test_x(torrentnet_lab): pass")
     result = run(pytester)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ['*::test_x: which scenario? mark the test with @pytest.mark.torrentnet("scenarios/x.yaml")']
+        ['*::test_x names no scenario: mark it with @pytest.mark.torrentnet("scenarios/x.yaml")']
     )
 
 

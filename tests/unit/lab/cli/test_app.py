@@ -88,7 +88,9 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
         ("prompt_as_json", ["attach", "--json", "tracker"], 2),
     ],
 )
-def test_wrong_use(name: str, words: list[str], code: int, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_use_is_explained(
+    name: str, words: list[str], code: int, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (home / "wrong.yaml").write_text("time_limit: 5\nnodes: {tracker: {tracker: {}}}\nexpct: []\n", encoding="utf-8")
     (home / "plain.yaml").write_text("nodes: {tracker: {tracker: {}}}\n", encoding="utf-8")
     (home / "columns.yaml").write_text(
@@ -99,7 +101,7 @@ def test_wrong_use(name: str, words: list[str], code: int, home: Path, capsys: p
     golden.check(f"error_{name}.txt", err or out)
 
 
-def test_help(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_command(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "--help")
     assert (status, err) == (0, "")
     golden.check("help.txt", out)
@@ -125,7 +127,7 @@ def test_every_command_has_help(home: Path, capsys: pytest.CaptureFixture[str]) 
         (["image"], 3, "no Docker Engine answers"),
     ],
 )
-def test_a_failure_is_a_document_too(
+def test_a_failure_is_a_json_document(
     words: list[str], code: int, error: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, err = run(capsys, words[0], "--json", *words[1:])
@@ -138,27 +140,27 @@ def test_a_failure_is_a_document_too(
     assert "{" not in run(capsys, *words)[1]
 
 
-def test_the_problems_of_a_scenario_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_problems_of_a_scenario_are_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "wrong.yaml").write_text("time_limit: 5\nnodes: {tracker: {tracker: {}}}\n", encoding="utf-8")
     status, out, _ = run(capsys, "run", "wrong.yaml", "--json")
     assert status == 2
     assert [problem["line"] for problem in json.loads(out)["problems"]] == [1]
 
 
-def test_version(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "--version")
     assert status == 0
     assert out.startswith("torrentnet 0.")
 
 
-def test_scenarios_are_listed_with_what_they_are_about(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scenarios_are_listed_with_their_about_lines(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "scenarios")
     assert any(line.startswith("three_seeders ") and "leechers" in line for line in out.splitlines())
     _, out, _ = run(capsys, "scenarios", "--json")
     assert "three_seeders" in {row["name"] for row in json.loads(out)}
 
 
-def test_validate(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_shows_every_problem(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = str(scenarios_folder() / "three_seeders.yaml")
     (home / "wrong.yaml").write_text("nodes: {}\n", encoding="utf-8")
     status, out, _ = run(capsys, "validate", good)
@@ -182,7 +184,7 @@ timeline: [{at: 2s, isolate: peer, for: 3s}]
 """
 
 
-def test_explain_without_an_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_works_without_an_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "links.yaml").write_text(LINKS, encoding="utf-8")
     status, out, err = run(capsys, "explain", "links.yaml")
     assert (status, err) == (0, "")
@@ -214,7 +216,7 @@ def test_doctor_names_what_is_missing_and_the_remedy(home: Path, capsys: pytest.
     assert {row["what"]: row["ok"] for row in json.loads(out)}["Docker Engine"] is False
 
 
-def test_without_the_docker_command(
+def test_a_missing_docker_command_is_explained(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -223,7 +225,7 @@ def test_without_the_docker_command(
     golden.check("error_no_docker_command.txt", err)
 
 
-def test_a_lab_that_is_up_without_its_engine(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_running_lab_without_its_engine_is_explained(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lab_store.write_running_lab(home, lab_store.RunningLab("torrentnet-x-abc123", "x", "docker", "/record"))
     status, _, err = run(capsys, "status")
     assert status == 3
@@ -235,7 +237,7 @@ def test_nothing_is_written_where_there_is_no_engine(home: Path, capsys: pytest.
     assert not list(home.iterdir())
 
 
-def test_the_reader_of_a_pipe_may_go(home: Path) -> None:
+def test_a_closed_pipe_is_no_traceback(home: Path) -> None:
     command = f"{sys.executable} -W error -m torrentnet.lab scenarios | head -n 1"
     answer = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
@@ -248,7 +250,7 @@ def test_the_reader_of_a_pipe_may_go(home: Path) -> None:
     assert answer.stdout.count("\n") == 1
 
 
-def test_settings() -> None:
+def test_settings_are_parsed() -> None:
     assert parse_settings(["leechers=50", "file=a b.txt", " loss = 5% "]) == {
         "leechers": "50",
         "file": "a b.txt",
@@ -256,7 +258,7 @@ def test_settings() -> None:
     }
 
 
-def test_make_hands_settings_on() -> None:
+def test_make_passes_settings_on() -> None:
     shown = subprocess.run(
         ["make", "-C", str(files_root()), "-n", "run", "scenario=x", "set=leechers=50  loss=5%"],
         capture_output=True,

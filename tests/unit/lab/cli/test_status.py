@@ -81,7 +81,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_table_in_a_pipe(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_is_a_table_in_a_pipe(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lab_store.write_faults(home, UP.project, [ActiveFault("links all: delay 20ms", 5.0, link=True)])
     status, out, err = run(capsys, "status")
     assert (status, err) == (0, "")
@@ -89,7 +89,7 @@ def test_a_table_in_a_pipe(engine: Standing, home: Path, capsys: pytest.CaptureF
     assert engine.done == ["close"]
 
 
-def test_as_json(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_is_a_json_document(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
     _, out, _ = run(capsys, "status", "--json")
     document = json.loads(out)
@@ -115,7 +115,7 @@ def test_as_json(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str
     assert document["faults"] == [{"text": "isolate leecher-9", "since": 5.0, "link": False}]
 
 
-def test_who_was_started_again_by_hand_gets_its_rules_again(
+def test_a_node_restarted_by_hand_gets_its_rules_again(
     engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     persisted_rules.persist_rules(
@@ -134,7 +134,7 @@ def test_who_was_started_again_by_hand_gets_its_rules_again(
     assert rules == dict.fromkeys(engine.states, "") | {"seeder-2": "set again"}
 
 
-def test_who_watches_sets_them_at_once(engine: Standing, home: Path) -> None:
+def test_watching_sets_lost_rules_at_once(engine: Standing, home: Path) -> None:
     persisted_rules.persist_rules(home, UP.project, {"leecher-9": PersistedRules("first", "rules\n")})
     engine.lives["leecher-9"] = "first"
     with LabMonitor(UP, engine, home) as watch:
@@ -149,7 +149,7 @@ def test_who_watches_sets_them_at_once(engine: Standing, home: Path) -> None:
         engine.remove()
 
 
-def test_watched_in_a_pipe(engine: Standing, home: Path) -> None:
+def test_watch_prints_changes_in_a_pipe(engine: Standing, home: Path) -> None:
     lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
     with LabMonitor(UP, engine, home) as watch:
         lines = plain_lines(watch)
@@ -171,7 +171,7 @@ def test_watched_in_a_pipe(engine: Standing, home: Path) -> None:
         assert {line.rsplit(maxsplit=1)[1] for line in lines} >= {"gone"}
 
 
-def test_watched_on_a_terminal(engine: Standing, home: Path) -> None:
+def test_watch_shows_a_table_on_a_terminal(engine: Standing, home: Path) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
     lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
@@ -186,7 +186,7 @@ def test_watched_on_a_terminal(engine: Standing, home: Path) -> None:
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
 
 
-def test_a_lab_whose_scenario_happens_just_now_is_found_first(tmp_path: Path) -> None:
+def test_a_lab_whose_scenario_is_running_is_found_first(tmp_path: Path) -> None:
     lab_store.write_running_lab(tmp_path, UP)
     assert lab_store.find_current_lab(tmp_path) == UP
     going = RunningLab("torrentnet-y-def456", "y", "stub", "/other")
@@ -198,16 +198,16 @@ def test_a_lab_whose_scenario_happens_just_now_is_found_first(tmp_path: Path) ->
     assert lab_store.find_current_lab(tmp_path) == UP
 
 
-def test_what_the_network_suffers_from_in_words() -> None:
+def test_faults_and_links_are_shown_as_lines() -> None:
     faults = [ActiveFault("links all: delay 20ms", 5.0, link=True), ActiveFault("isolate a", 5.0, link=False)]
     assert list(fault_lines(faults, 7.5)) == ["link: links all: delay 20ms", "fault: isolate a (for 2.5 s)"]
 
 
-def test_names_are_sorted_as_people_do() -> None:
+def test_names_are_sorted_naturally() -> None:
     assert sorted(["b-10", "b-9", "a", "tracker"], key=natural_key) == ["tracker", "a", "b-9", "b-10"]
 
 
-def test_the_stub_reads_its_scenario(tmp_path: Path) -> None:
+def test_the_stubs_scenario_is_valid(tmp_path: Path) -> None:
     from torrentnet.lab.scenario.load import load_plan
 
     (tmp_path / "x.yaml").write_text(SCENARIO, encoding="utf-8")

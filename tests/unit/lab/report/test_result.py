@@ -101,11 +101,11 @@ def lines(one: Outcome, hint: str = "") -> str:
     return "\n".join(verdict_lines(one, HOME, hint)) + "\n"
 
 
-def test_a_run_that_passed() -> None:
+def test_a_passed_run() -> None:
     golden.check("verdict_passed.txt", lines(PASSED))
 
 
-def test_a_run_that_failed() -> None:
+def test_a_failed_run() -> None:
     from dataclasses import replace
 
     said = {"leecher-2": [f"line {index}" for index in range(20)]}
@@ -123,7 +123,7 @@ def warned() -> Outcome:
     return outcome(Verdict.PASS, (replace(GOOD, plan=own), alive))
 
 
-def test_a_warning_and_own_words() -> None:
+def test_warnings_and_the_scenarios_own_sentences() -> None:
     golden.check("verdict_warned.txt", lines(warned()))
     golden.check("junit_warned.xml", junit_xml(warned()))
     rows = json.loads(json.dumps(result.result_document(warned())))["expectations"]
@@ -133,7 +133,7 @@ def test_a_warning_and_own_words() -> None:
     ]
 
 
-def test_own_words_for_a_failure() -> None:
+def test_a_failures_own_sentence_and_the_expectation() -> None:
     from dataclasses import replace
 
     own = replace(BAD, plan=replace(HAS, fail_text="somebody lacks it"))
@@ -143,14 +143,14 @@ def test_own_words_for_a_failure() -> None:
     assert 'message="somebody lacks it: 3 of 12' in junit_xml(outcome(Verdict.FAIL, (own,)))
 
 
-def test_a_run_that_could_not_be_judged() -> None:
+def test_a_run_without_a_verdict() -> None:
     from dataclasses import replace
 
     broken = replace(outcome(Verdict.ERROR, (), ()), error="the daemon has gone away", seconds={"image": 0.1})
     golden.check("verdict_error.txt", lines(broken, "start it again"))
 
 
-def test_a_run_with_nothing_expected() -> None:
+def test_a_run_without_expectations() -> None:
     from dataclasses import replace
 
     assert "PASSED, nothing was expected" in headline(replace(PASSED, plan=make_plan(), expectations=(), timeline=()))
@@ -159,21 +159,21 @@ def test_a_run_with_nothing_expected() -> None:
 @pytest.mark.parametrize(
     ("verdict", "code"), [(Verdict.PASS, 0), (Verdict.FAIL, 1), (Verdict.ERROR, 3), (Verdict.INTERRUPTED, 130)]
 )
-def test_exit_codes(verdict: Verdict, code: int) -> None:
+def test_each_verdict_has_an_exit_code(verdict: Verdict, code: int) -> None:
     assert outcome(verdict, ()).exit_code == code
 
 
-def test_result_json() -> None:
+def test_result_json_document() -> None:
     golden.check("result.json", json.dumps(result.result_document(FAILED), indent=2) + "\n")
 
 
-def test_junit() -> None:
+def test_junit_document() -> None:
     golden.check("junit.xml", junit_xml(FAILED))
     suite = ET.fromstring(junit_xml(FAILED))
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "2", "0")
 
 
-def test_junit_holds_what_xml_cannot() -> None:
+def test_junit_replaces_characters_that_xml_forbids() -> None:
     wild = NodeResult("leecher-1", False, "no `\x1b[31m\x00<&>`", None, "")
     text = junit_xml(outcome(Verdict.FAIL, (ExpectationResult(HAS, (wild,)),)))
     assert "\x1b" not in text

@@ -37,7 +37,7 @@ def test_a_signal_ends_the_work(interrupts: InterruptHandler, number: signal.Sig
         signal.signal(number, inherited)
 
 
-def test_a_second_one_is_answered_with_a_line(interrupts: InterruptHandler, said: list[str]) -> None:
+def test_a_second_signal_is_acknowledged_with_a_line(interrupts: InterruptHandler, said: list[str]) -> None:
     cleaned = False
     with interrupts.installed():
         try:
@@ -50,7 +50,7 @@ def test_a_second_one_is_answered_with_a_line(interrupts: InterruptHandler, said
     assert said == ["still cleaning up ..."] * 2
 
 
-def test_the_clean_up_is_not_cut_off_but_what_follows_is(interrupts: InterruptHandler, said: list[str]) -> None:
+def test_a_signal_waits_for_the_end_of_the_clean_up(interrupts: InterruptHandler, said: list[str]) -> None:
     steps: list[str] = []
 
     def work() -> None:
@@ -68,7 +68,7 @@ def test_the_clean_up_is_not_cut_off_but_what_follows_is(interrupts: InterruptHa
     assert len(said) == 1
 
 
-def test_an_interrupt_that_was_raised_is_not_raised_again_by_the_clean_up(interrupts: InterruptHandler) -> None:
+def test_the_clean_up_does_not_raise_an_interrupt_again(interrupts: InterruptHandler) -> None:
     steps: list[str] = []
     with interrupts.installed():
         try:
@@ -81,7 +81,7 @@ def test_an_interrupt_that_was_raised_is_not_raised_again_by_the_clean_up(interr
     assert steps == ["cleaned", "told"]
 
 
-def test_a_shield_may_say_nothing(interrupts: InterruptHandler, said: list[str]) -> None:
+def test_a_shield_may_be_silent(interrupts: InterruptHandler, said: list[str]) -> None:
     steps: list[str] = []
 
     def work() -> None:

@@ -16,7 +16,7 @@ def say(lab_state: LabState, text: str, at: float = 0.0) -> None:
     lab_state.add_line(LogLine("n", at, f"{TIME} {text}"))
 
 
-def test_progress_is_seen_and_only_the_last_is_kept() -> None:
+def test_only_the_last_progress_is_kept() -> None:
     lab_state = LabState(["n"])
     for have in range(5):
         say(lab_state, f"progress file=a have={have} pieces=8")
@@ -27,7 +27,7 @@ def test_progress_is_seen_and_only_the_last_is_kept() -> None:
     assert lab_state.events("n", "progress") == []
 
 
-def test_the_first_event_of_some_kinds_since_a_time() -> None:
+def test_the_first_event_of_some_names_since_a_time() -> None:
     lab_state = LabState(["n"])
     say(lab_state, "left peer=a", 3.0)
     say(lab_state, "forgotten peer=a", 2.0)
@@ -41,7 +41,7 @@ def test_the_first_event_of_some_kinds_since_a_time() -> None:
     assert lab_state.first("n", "forgotten", peer="c") is None
 
 
-def test_a_start_forgets_what_the_last_run_was_doing() -> None:
+def test_a_start_resets_the_peers_state() -> None:
     lab_state = LabState(["n"])
     say(lab_state, "state state=seed file=a")
     running = NodeState(NodeStatus.RUNNING)
@@ -68,7 +68,7 @@ def test_memory_is_bounded_whatever_a_node_prints() -> None:
     assert len(lab_state.last_lines("n")) == MAX_LAST_LINES
 
 
-def test_everything_is_recorded_and_told() -> None:
+def test_lines_are_recorded_and_events_published() -> None:
     recorded: list[tuple[str, bool]] = []
     told: list[Event | StateChange] = []
     lab_state = LabState(["n"], lambda line, event: recorded.append((line.text, event is not None)))
@@ -80,7 +80,7 @@ def test_everything_is_recorded_and_told() -> None:
     assert [type(one) for one in told] == [Event, StateChange]
 
 
-def test_waiting_ends_with_what_is_waited_for() -> None:
+def test_a_wait_ends_when_its_condition_holds() -> None:
     lab_state = LabState(["n"])
     waiting = threading.Event()
     answers: list[bool] = []
@@ -98,5 +98,5 @@ def test_waiting_ends_with_what_is_waited_for() -> None:
     assert answers == [True]
 
 
-def test_waiting_in_vain() -> None:
+def test_a_wait_ends_when_time_is_up() -> None:
     assert not LabState(["n"]).wait_until(lambda: False, 0.01)

@@ -62,6 +62,6 @@ def test_memory_is_bounded_and_the_count_is_not(monkeypatch: pytest.MonkeyPatch)
     assert counted.nth(2, 0.0) is None
 
 
-def test_a_pattern_in_words() -> None:
+def test_patterns_are_described_for_people() -> None:
     assert describe_pattern(LogPattern(text="no seed")) == "the text `no seed`"
     assert describe_pattern(LogPattern(event="picked", fields=(("peer", "a"),))) == "the event picked peer=a"

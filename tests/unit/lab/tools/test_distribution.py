@@ -22,7 +22,7 @@ def seen(*lines: tuple[float, str, str], counted: dict[tuple[str, str], Counters
     return measure_distribution(PLAN, lab_state, lambda: counted or {})
 
 
-def test_time_counts_from_the_first_leecher_where_the_seed_is_there_already() -> None:
+def test_time_counts_from_the_first_leecher_after_the_seed() -> None:
     found = seen(
         (1.0, "seeder-1", "published pieces=4"),
         (10.0, "leecher-1", "listening"),
@@ -33,7 +33,7 @@ def test_time_counts_from_the_first_leecher_where_the_seed_is_there_already() ->
     assert (found.began, found.first, found.last, found.late) == (10.0, 5.0, 8.5, 1)
 
 
-def test_time_counts_from_the_seed_where_the_leechers_wait_for_it() -> None:
+def test_time_counts_from_the_seed_after_the_leechers() -> None:
     found = seen(
         (1.0, "seeder-1", "published pieces=4"),
         (2.0, "seeder-1", "ends"),
@@ -46,7 +46,7 @@ def test_time_counts_from_the_seed_where_the_leechers_wait_for_it() -> None:
     assert (found.began, found.first, found.last, found.late) == (20.0, 5.0, 6.0, 0)
 
 
-def test_a_seed_that_comes_back_in_the_middle_changes_nothing() -> None:
+def test_a_restarted_seed_does_not_reset_the_time() -> None:
     found = seen(
         (1.0, "seeder-1", "published pieces=4"),
         (10.0, "leecher-1", "listening"),
@@ -64,7 +64,7 @@ def test_without_a_seed_there_is_no_beginning() -> None:
     assert (found.began, found.first, found.last, found.seeds_sent) == (None, None, None, None)
 
 
-def test_what_was_sent_is_the_sum_over_all_destinations() -> None:
+def test_bytes_sent_are_summed_over_destinations() -> None:
     counted = {
         ("seeder-1", "leecher-1"): Counters(sent=2, sent_bytes=3000),
         ("seeder-1", "leecher-2"): Counters(sent=1, sent_bytes=1500),

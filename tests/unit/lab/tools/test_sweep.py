@@ -45,7 +45,7 @@ def scenario(tmp_path: Path) -> Callable[..., Plan]:
     return lambda **settings: load_plan(path, settings=settings)
 
 
-def test_a_grid_is_every_combination_and_the_last_parameter_changes_first() -> None:
+def test_grid_points_are_all_combinations_in_order() -> None:
     grid = parse_grid(["leechers=1, 5", "strategy=single,swarm"], {})
     assert grid_points(grid) == [
         {"leechers": "1", "strategy": "single"},
@@ -60,7 +60,7 @@ def test_a_grid_is_every_combination_and_the_last_parameter_changes_first() -> N
     # Kurose and Ross: F/u is an hour and us = 10 u; hours by number of leechers.
     [(1, 0.1, 0.1), (10, 1.0, 0.5), (30, 3.0, 0.75)],
 )
-def test_the_textbooks_own_figures(leechers: int, client_server: float, p2p: float) -> None:
+def test_bounds_equal_the_textbooks_figures(leechers: int, client_server: float, p2p: float) -> None:
     found = distribution_times(3600.0, 10.0, [1.0] * leechers)
     assert [found.client_server / 3600, found.p2p / 3600] == pytest.approx([client_server, p2p])
 
@@ -77,9 +77,7 @@ def outcome(plan: Plan, directory: Path, verdict: Verdict = Verdict.PASS) -> Out
     return Outcome(plan, verdict, directory, "project", 0.0, {})
 
 
-def test_rows_are_written_as_they_come_and_stay_when_the_engine_fails(
-    scenario: Callable[..., Plan], tmp_path: Path
-) -> None:
+def test_rows_are_written_at_once_and_survive_a_failure(scenario: Callable[..., Plan], tmp_path: Path) -> None:
     todo = [SweepPoint.of({"leechers": count}, scenario(leechers=count)) for count in ("1", "2")]
     said: list[str] = []
     played: list[int] = []
@@ -119,11 +117,11 @@ def test_rows_are_written_as_they_come_and_stay_when_the_engine_fails(
     assert "leechers=2: FAIL, see runs/two" in said[2]
 
 
-def test_a_swarm_is_expected_to_take_less(scenario: Callable[..., Plan]) -> None:
+def test_the_estimate_of_a_swarm_is_shorter(scenario: Callable[..., Plan]) -> None:
     single, swarm = (SweepPoint.of({}, scenario(leechers="30", strategy=name)) for name in ("single", "swarm"))
     assert swarm.estimate < single.estimate
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(1, "5 s"), (61, "60 s"), (100, "2 minutes"), (3599, "60 minutes")])
-def test_durations_promise_no_more_than_they_can_keep(seconds: float, text: str) -> None:
+def test_estimates_are_rounded(seconds: float, text: str) -> None:
     assert format_estimate(seconds) == text

@@ -30,7 +30,7 @@ Inter-|   Receive                                                |  Transmit
 # ── knows ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_tracker_knows_so_many_peers(trial: Trial) -> None:
+def test_the_tracker_knows_a_number_of_peers(trial: Trial) -> None:
     pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(2, 2), within=9.0)
     key = ("tracker", "console", "peers", "--json")
     trial.engine.answers[key] = peers("seeder-1")
@@ -42,7 +42,7 @@ def test_the_tracker_knows_so_many_peers(trial: Trial) -> None:
     assert result.inspect == "look tracker peers"
 
 
-def test_too_many_peers_are_named(trial: Trial) -> None:
+def test_only_the_first_known_peers_are_named(trial: Trial) -> None:
     pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(most=3), at=2.0)
     trial.engine.answers["tracker", "console", "peers", "--json"] = peers(*(f"n-{index}" for index in range(10)))
     result = trial.decide(pending, 2.0)
@@ -60,7 +60,7 @@ def test_too_many_peers_are_named(trial: Trial) -> None:
         (ExecResult(0, "PEER ADDRESS", ""), "the output of `peers` cannot be read: PEER ADDRESS"),
     ],
 )
-def test_what_the_tracker_answers_instead(trial: Trial, result: ExecResult, measured: str) -> None:
+def test_an_unreadable_list_of_peers_is_quoted(trial: Trial, result: ExecResult, measured: str) -> None:
     trial.engine.answers["tracker", "console", "peers", "--json"] = result
     found = trial.decide(trial.expect(KnowsCheckPlan, "tracker", count=Interval(1, 1), at=1.0), 1.0)
     assert (found.passed, found.measured) == (False, measured)
@@ -88,14 +88,14 @@ def test_a_line_of_the_log_is_waited_for(trial: Trial) -> None:
     assert result.inspect == "logs/leecher-1.log in the record"
 
 
-def test_a_line_that_does_not_come(trial: Trial) -> None:
+def test_a_missing_line_fails_at_the_deadline(trial: Trial) -> None:
     pending = trial.expect(LogCheckPlan, pattern=LogPattern(text="no seed"), count=Interval(1), within=5.0)
     assert trial.evaluate(pending, 5.4) is None
     result = trial.decide(pending, 5.6)
     assert (result.passed, result.measured) == (False, "no line with the text `no seed`, expected at least 1")
 
 
-def test_a_line_that_comes_too_late(trial: Trial) -> None:
+def test_a_line_after_the_deadline_does_not_count(trial: Trial) -> None:
     pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(1), within=5.0)
     trial.print_event(5.2, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     assert trial.evaluate(pending, 5.3) is None
@@ -103,7 +103,7 @@ def test_a_line_that_comes_too_late(trial: Trial) -> None:
     assert result.measured == "no line with the event bad_piece peer=seeder-1, expected at least 1"
 
 
-def test_lines_that_must_not_come_are_waited_for_to_the_end(trial: Trial) -> None:
+def test_an_upper_bound_is_checked_until_the_deadline(trial: Trial) -> None:
     pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(most=0), within=5.0)
     assert trial.evaluate(pending, 1.0) is None
     assert not pending.open_ended
@@ -112,7 +112,7 @@ def test_lines_that_must_not_come_are_waited_for_to_the_end(trial: Trial) -> Non
     assert (result.passed, result.measured) == (True, "no line with the event bad_piece peer=seeder-1")
 
 
-def test_one_that_must_not_come_and_does_is_shown_at_once(trial: Trial) -> None:
+def test_a_forbidden_line_fails_at_once_and_is_shown(trial: Trial) -> None:
     pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(most=0), within=29.0)
     trial.print_event(1.5, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     result = trial.decide(pending, 2.0)
@@ -121,7 +121,7 @@ def test_one_that_must_not_come_and_does_is_shown_at_once(trial: Trial) -> None:
     assert result.measured.endswith("bad_piece peer=seeder-1 piece=3")
 
 
-def test_a_bound_to_the_end_keeps_nobody_waiting(trial: Trial) -> None:
+def test_an_upper_bound_to_the_end_prolongs_nothing(trial: Trial) -> None:
     pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(most=1), within=30.0)
     assert trial.evaluate(pending, 1.0) is None
     assert pending.open_ended
@@ -130,7 +130,7 @@ def test_a_bound_to_the_end_keeps_nobody_waiting(trial: Trial) -> None:
     assert pending.result.passed
 
 
-def test_too_few_lines_so_far_are_waited_for_although_there_is_an_upper_bound_too(trial: Trial) -> None:
+def test_a_lower_bound_is_waited_for_beside_an_upper_one(trial: Trial) -> None:
     pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(1, 2), within=30.0)
     assert trial.evaluate(pending, 1.0) is None
     assert not pending.open_ended
@@ -150,7 +150,7 @@ def test_lines_before_the_event_do_not_count(trial: Trial) -> None:
     assert result.measured == "1 line with the event bad_piece peer=seeder-1; 1.0 s after kill seeder-1"
 
 
-def test_lines_at_a_time_are_looked_at_when_they_have_come(trial: Trial) -> None:
+def test_lines_at_a_time_are_counted_after_a_short_delay(trial: Trial) -> None:
     pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(1, 1), at=2.0)
     assert trial.evaluate(pending, 2.1) is None
     trial.print_event(1.9, "leecher-1", "bad_piece peer=seeder-1 piece=3")
@@ -162,7 +162,7 @@ def test_lines_at_a_time_are_looked_at_when_they_have_come(trial: Trial) -> None
 # ── exit ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_exit_status_counts_also_when_the_node_is_up_again(trial: Trial) -> None:
+def test_an_exit_status_counts_after_the_node_is_up_again(trial: Trial) -> None:
     pending = trial.expect(ExitCheckPlan, "seeder-1", status=137, within=9.0)
     assert trial.evaluate(pending, 1.0) is None
     trial.clock.time = 2.0
@@ -172,7 +172,7 @@ def test_an_exit_status_counts_also_when_the_node_is_up_again(trial: Trial) -> N
     assert (result.passed, result.measured) == (True, "ended with status 137 at 2.0 s")
 
 
-def test_another_exit_status(trial: Trial) -> None:
+def test_another_exit_status_fails(trial: Trial) -> None:
     pending = trial.expect(ExitCheckPlan, status=1, within=20.0)
     trial.clock.time = 2.0
     trial.set_status("leecher-1", NodeStatus.EXITED, 0)
@@ -181,7 +181,7 @@ def test_another_exit_status(trial: Trial) -> None:
     assert (result.passed, result.measured) == (False, "ended with status 0 at 2.0 s, expected status 1")
 
 
-def test_a_node_that_does_not_end(trial: Trial) -> None:
+def test_a_node_that_does_not_end_fails_at_the_deadline(trial: Trial) -> None:
     trial.set_status("leecher-1", NodeStatus.RUNNING)
     result = trial.decide(trial.expect(ExitCheckPlan, status=0, within=2.0), 2.6)
     assert (result.passed, result.measured) == (False, "has not ended: running")
@@ -192,7 +192,7 @@ def test_a_node_that_does_not_end(trial: Trial) -> None:
 # ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_bytes_of_the_interface(trial: Trial) -> None:
+def test_the_bytes_of_the_interface_are_compared(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(0, NET, "")
     pending = trial.expect(BytesCheckPlan, sent=Interval(most=200_000), received=Interval(8 << 20), at=2.0)
     result = trial.decide(pending, 2.0)
@@ -208,14 +208,14 @@ def test_too_many_bytes_fail_at_once(trial: Trial) -> None:
     assert result.measured == ("received 8.1 MiB (8493465 bytes), expected at most 8.0 MiB (8388608 bytes), at 2.0 s")
 
 
-def test_bytes_that_cannot_be_read(trial: Trial) -> None:
+def test_unreadable_counters_are_quoted(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(1, "", "cat: no such file")
     result = trial.decide(trial.expect(BytesCheckPlan, sent=Interval(1), at=1.0), 1.0)
     assert result.measured == "/proc/net/dev cannot be read: cat: no such file"
 
 
 @pytest.mark.parametrize("text", ["", "no colon here", "eth0: 1 2 3", "eth0: " + " ".join(["x"] * 16)])
-def test_what_is_no_list_of_interfaces(text: str) -> None:
+def test_a_malformed_list_of_interfaces_is_none(text: str) -> None:
     assert parse_interface_bytes(text) is None
 
 
@@ -231,7 +231,7 @@ def test_all_interfaces_count_but_the_loopback() -> None:
     ("number", "text"),
     [(0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1536, "1.5 KiB (1536 bytes)"), (5 << 40, "5120.0 GiB")],
 )
-def test_sizes(number: int, text: str) -> None:
+def test_sizes_are_formatted_with_a_unit(number: int, text: str) -> None:
     assert format_bytes(number).startswith(text)
 
 
@@ -245,5 +245,5 @@ def test_sizes(number: int, text: str) -> None:
         (Interval(), "at least 0"),
     ],
 )
-def test_bounds(bound: Interval, text: str) -> None:
+def test_intervals_are_formatted_for_people(bound: Interval, text: str) -> None:
     assert format_interval(bound) == text

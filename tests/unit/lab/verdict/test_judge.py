@@ -21,7 +21,7 @@ from torrentnet.lab.scenario.plan import (
 from torrentnet.lab.verdict.outcome import ExpectationResult, NodeResult
 
 
-def test_a_file_is_had_when_it_is_said_and_the_bytes_are_the_sources(trial: Trial) -> None:
+def test_a_file_is_complete_when_reported_and_its_hash_fits(trial: Trial) -> None:
     pending = trial.expect(HasCheckPlan, file="a.txt", within=10.0)
     assert trial.evaluate(pending, 1.0) is None
     assert trial.engine.asked == []
@@ -34,7 +34,7 @@ def test_a_file_is_had_when_it_is_said_and_the_bytes_are_the_sources(trial: Tria
     assert result.inspect == "look leecher-1 request logs"
 
 
-def test_other_bytes_are_no_file(trial: Trial) -> None:
+def test_another_hash_fails(trial: Trial) -> None:
     pending = trial.expect(HasCheckPlan, file="a.txt", within=10.0)
     trial.print_event(2.5, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:1")
     trial.set_digest("cd" * 32)
@@ -44,7 +44,7 @@ def test_other_bytes_are_no_file(trial: Trial) -> None:
     assert result.measured == "SHA-256 is cdcdcdcdcdcd..., the source's is abababababab..."
 
 
-def test_an_engine_that_loses_an_answer_is_asked_again(trial: Trial) -> None:
+def test_a_lost_output_is_queried_again(trial: Trial) -> None:
     pending = trial.expect(HasCheckPlan, file="a.txt", within=10.0)
     trial.print_event(2.5, "leecher-1", "completed file=a.txt bytes=100 ms=7 sources=seeder-1:1")
     trial.engine.answers["leecher-1", "sha256sum", "--", PATH] = ExecResult(0, "", "")
@@ -53,7 +53,7 @@ def test_an_engine_that_loses_an_answer_is_asked_again(trial: Trial) -> None:
     assert trial.decide(pending, 6.0).passed
 
 
-def test_an_unfinished_download_tells_how_far_it_came(trial: Trial) -> None:
+def test_an_unfinished_download_reports_its_progress(trial: Trial) -> None:
     pending = trial.expect(HasCheckPlan, file="a.txt", within=10.0)
     trial.set_status("leecher-1", NodeStatus.RUNNING)
     trial.print_event(1.0, "leecher-1", "picked peer=seeder-1 address=198.18.0.3:6881 among=1")
@@ -64,7 +64,7 @@ def test_an_unfinished_download_tells_how_far_it_came(trial: Trial) -> None:
     assert result.measured == "3 of 12 pieces (25 %), from seeder-1"
 
 
-def test_a_line_that_was_late_on_its_way_counts_by_its_own_time(trial: Trial) -> None:
+def test_a_delayed_line_counts_by_its_own_time(trial: Trial) -> None:
     pending = trial.expect(BecomesCheckPlan, state="seed", within=5.0)
     assert trial.evaluate(pending, 5.1) is None
     trial.print_event(4.9, "leecher-1", "state state=seed file=a.txt")
@@ -72,7 +72,7 @@ def test_a_line_that_was_late_on_its_way_counts_by_its_own_time(trial: Trial) ->
     assert result.passed
 
 
-def test_what_comes_too_late_has_failed_and_says_when_it_came(trial: Trial) -> None:
+def test_a_late_event_fails_and_its_time_is_reported(trial: Trial) -> None:
     pending = trial.expect(BecomesCheckPlan, state="seed", within=5.0)
     trial.print_event(5.3, "leecher-1", "state state=seed file=a.txt")
     result = trial.decide(pending, 5.3)
@@ -80,7 +80,7 @@ def test_what_comes_too_late_has_failed_and_says_when_it_came(trial: Trial) -> N
     assert result.measured == "seed at 5.3 s: too late"
 
 
-def test_a_node_that_has_ended_for_good_is_not_waited_for(trial: Trial) -> None:
+def test_a_node_that_has_ended_fails_before_the_deadline(trial: Trial) -> None:
     pending = trial.expect(HasCheckPlan, file="a.txt", within=25.0)
     trial.print_event(1.0, "leecher-1", 'failed file=a.txt reason="no seed is left"')
     trial.set_status("leecher-1", NodeStatus.EXITED, 1)
@@ -110,7 +110,7 @@ def test_forgetting_counts_from_the_event(trial: Trial) -> None:
     assert result.measured == "seeder-1 forgotten 2.0 s after kill seeder-1"
 
 
-def test_a_good_bye_is_forgetting_too_and_all_named_count(trial: Trial) -> None:
+def test_leaving_counts_as_forgotten_for_every_named_peer(trial: Trial) -> None:
     pending = trial.expect(ForgetsCheckPlan, "tracker", peers=("seeder-1", "leecher-1"), within=5.0)
     trial.print_event(1.0, "tracker", "left file=a.txt peer=seeder-1 address=198.18.0.3:6881")
     assert trial.evaluate(pending, 2.0) is None
@@ -119,7 +119,7 @@ def test_a_good_bye_is_forgetting_too_and_all_named_count(trial: Trial) -> None:
     assert result.measured == "leecher-1 is still known"
 
 
-def test_a_real_client_is_known_by_its_address(trial: Trial) -> None:
+def test_another_program_is_known_by_its_address(trial: Trial) -> None:
     client = replace(trial.context.nodes["seeder-1"], program=NodeProgram.ARIA2)
     trial.context = replace(trial.context, nodes={**trial.context.nodes, "seeder-1": client})
     address = f"{trial.engine.locations['seeder-1'].address}:6881"
@@ -131,14 +131,14 @@ def test_a_real_client_is_known_by_its_address(trial: Trial) -> None:
     assert result.passed
 
 
-def test_without_its_event_it_fails(trial: Trial) -> None:
+def test_an_expectation_without_its_event_fails(trial: Trial) -> None:
     pending = trial.expect(ForgetsCheckPlan, "tracker", peers=("seeder-1",), within=2.0, after=0)
     trial.timeline.without_effect.add(0)
     result = trial.decide(pending, 1.0)
     assert result.measured == "the event that it counts from changed nothing"
 
 
-def test_a_console_answer_holds_some_texts_and_lacks_others(trial: Trial) -> None:
+def test_console_output_contains_and_lacks_texts(trial: Trial) -> None:
     pending = trial.expect(
         ConsoleCheckPlan,
         "tracker",
@@ -157,7 +157,7 @@ def test_a_console_answer_holds_some_texts_and_lacks_others(trial: Trial) -> Non
     assert result.inspect == 'look tracker file_logs "a b.txt"'
 
 
-def test_a_console_answer_that_is_wrong_says_what_is(trial: Trial) -> None:
+def test_wrong_console_output_is_explained(trial: Trial) -> None:
     pending = trial.expect(
         ConsoleCheckPlan, "tracker", command="peers", contains=("leecher-1",), lacks=("seeder-1",), at=2.0
     )
@@ -169,7 +169,7 @@ def test_a_console_answer_that_is_wrong_says_what_is(trial: Trial) -> None:
     assert result.measured == "no `leecher-1`, there is `seeder-1` in: name / seeder-1"
 
 
-def test_a_node_that_is_down_cannot_answer_yet(trial: Trial) -> None:
+def test_a_node_that_is_down_is_queried_again(trial: Trial) -> None:
     pending = trial.expect(ConsoleCheckPlan, "tracker", command="peers", contains=("leecher-1",), within=9.0)
     trial.set_status("tracker", NodeStatus.EXITED, 137)
     trial.timeline.starting.add("tracker")
@@ -180,7 +180,7 @@ def test_a_node_that_is_down_cannot_answer_yet(trial: Trial) -> None:
     assert result.passed
 
 
-def test_an_engine_that_fails_again_and_again_is_an_error(trial: Trial) -> None:
+def test_repeated_engine_failures_are_an_error(trial: Trial) -> None:
     pending = trial.expect(ConsoleCheckPlan, "tracker", command="peers", contains=("x",), within=29.0)
     trial.engine.failing = "the daemon has gone away"
     for at in (1.0, 3.0, 5.0):
@@ -189,7 +189,7 @@ def test_an_engine_that_fails_again_and_again_is_an_error(trial: Trial) -> None:
         trial.evaluate(pending, 7.0)
 
 
-def test_asking_a_node_pauses_between_two_tries(trial: Trial) -> None:
+def test_queries_are_spaced_in_time(trial: Trial) -> None:
     pending = trial.expect(ConsoleCheckPlan, "tracker", command="peers", contains=("x",), within=29.0)
     for step in range(100):
         trial.evaluate(pending, step / 100)
@@ -197,14 +197,14 @@ def test_asking_a_node_pauses_between_two_tries(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize(("state", "passed"), [("running", True), ("paused", False), ("exited", False)])
-def test_a_state_is_the_engines(trial: Trial, state: str, passed: bool) -> None:
+def test_a_node_state_is_the_engines(trial: Trial, state: str, passed: bool) -> None:
     pending = trial.expect(StateCheckPlan, "seeder-1", state=state, at=4.0)
     result = trial.decide(pending, 4.0)
     assert result.passed is passed
     assert result.measured == "running at 4.0 s"
 
 
-def test_the_end_of_the_run_decides_what_is_open(trial: Trial) -> None:
+def test_the_end_of_the_run_fails_what_is_undecided(trial: Trial) -> None:
     pending = trial.expect(BecomesCheckPlan, state="seed", within=25.0)
     trial.evaluate(pending, 1.0)
     pending.fail("the time limit of 20 s is over")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PEERS = ("tracker", "console", "peers", "--json")
 
 
-def test_it_holds_when_its_time_is_over(trial: Trial) -> None:
+def test_always_passes_when_its_time_is_over(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
     pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(1), always=2.0)
     for step in range(20):
@@ -37,7 +37,7 @@ def test_it_holds_when_its_time_is_over(trial: Trial) -> None:
     assert len(trial.engine.asked) == 5
 
 
-def test_it_fails_at_once(trial: Trial) -> None:
+def test_always_fails_at_once(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
     pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(1), always=10.0)
     assert trial.evaluate(pending, 0.0) is None
@@ -47,7 +47,7 @@ def test_it_fails_at_once(trial: Trial) -> None:
     assert result.measured == "0 peers, expected at least 1, at 1.5 s; it had held for 1.5 s"
 
 
-def test_it_begins_at_its_time(trial: Trial) -> None:
+def test_always_begins_at_its_time(trial: Trial) -> None:
     pending = trial.expect(StateCheckPlan, "seeder-1", state="running", at=5.0, always=2.0)
     trial.set_status("seeder-1", NodeStatus.PAUSED)
     assert trial.evaluate(pending, 4.9) is None
@@ -57,7 +57,7 @@ def test_it_begins_at_its_time(trial: Trial) -> None:
     assert result.passed
 
 
-def test_it_begins_with_its_event(trial: Trial) -> None:
+def test_always_begins_with_its_event(trial: Trial) -> None:
     pending = trial.expect(StateCheckPlan, "seeder-1", state="exited", after=0, always=2.0)
     assert trial.evaluate(pending, 1.0) is None
     assert not pending.open_ended
@@ -69,7 +69,7 @@ def test_it_begins_with_its_event(trial: Trial) -> None:
     assert result.measured == "running at 4.0 s; it had held for 1.0 s"
 
 
-def test_a_line_that_must_never_come(trial: Trial) -> None:
+def test_a_line_that_must_never_appear_fails_at_once(trial: Trial) -> None:
     pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(most=0), always=math.inf)
     assert trial.evaluate(pending, 1.0) is None
     assert pending.open_ended
@@ -78,7 +78,7 @@ def test_a_line_that_must_never_come(trial: Trial) -> None:
     assert not result.passed
 
 
-def test_to_the_end_of_the_run(trial: Trial) -> None:
+def test_always_to_the_end_is_decided_by_the_end(trial: Trial) -> None:
     pending = trial.expect(StateCheckPlan, "seeder-1", state="running", always=math.inf)
     assert not pending.open_ended
     for at in (1.0, 2.0, 3.0):
@@ -91,7 +91,7 @@ def test_to_the_end_of_the_run(trial: Trial) -> None:
     assert pending.result.measured == "running at 4.0 s; held for 4.0 s, checked 4 times"
 
 
-def test_the_last_look_counts(trial: Trial) -> None:
+def test_the_last_evaluation_counts(trial: Trial) -> None:
     pending = trial.expect(StateCheckPlan, "seeder-1", state="running", always=math.inf)
     assert trial.evaluate(pending, 1.0) is None
     trial.set_status("seeder-1", NodeStatus.PAUSED)
@@ -100,7 +100,7 @@ def test_the_last_look_counts(trial: Trial) -> None:
     assert (pending.result.passed, pending.result.measured) == (False, "paused at 1.0 s")
 
 
-def test_a_node_that_is_down_does_not_hold(trial: Trial) -> None:
+def test_a_node_that_is_down_fails(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
     pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(1), always=9.0)
     assert trial.evaluate(pending, 0.0) is None
@@ -109,7 +109,7 @@ def test_a_node_that_is_down_does_not_hold(trial: Trial) -> None:
     assert (result.passed, result.measured) == (False, "tracker is not running; it had held for 1.0 s")
 
 
-def test_an_engine_that_fails_once_decides_nothing(trial: Trial) -> None:
+def test_one_engine_failure_decides_nothing(trial: Trial) -> None:
     trial.engine.answers[PEERS] = peers("seeder-1")
     pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(1), always=2.0)
     trial.engine.failing = "the daemon is busy"
@@ -160,7 +160,7 @@ class Ticking:
         return epoch - self.epoch
 
 
-def test_what_holds_to_the_end_does_not_make_the_run_longer(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expectation_to_the_end_does_not_prolong_the_run(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     clock = Ticking(trial)
@@ -178,9 +178,7 @@ def test_what_holds_to_the_end_does_not_make_the_run_longer(trial: Trial, monkey
     assert 2.0 < clock.time < 10.0
 
 
-def test_at_the_time_limit_what_held_has_held_and_what_is_open_has_failed(
-    trial: Trial, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_time_limit_fails_what_is_undecided(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     clock = Ticking(trial)

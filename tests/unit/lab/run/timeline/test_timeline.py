@@ -56,7 +56,7 @@ def test_a_pause_is_undone_after_its_time() -> None:
     assert clock.now() == 3.5
 
 
-def test_undoing_a_pause_of_a_node_that_was_killed_is_no_failure() -> None:
+def test_the_end_of_a_killed_nodes_pause_is_no_failure() -> None:
     plan = make_plan(
         nodes=(seeder(),),
         events=(event(0, 1.0, PausePlan, "seeder-1", lasts=3.0), event(1, 2.0, KillPlan, "seeder-1")),
@@ -68,7 +68,7 @@ def test_undoing_a_pause_of_a_node_that_was_killed_is_no_failure() -> None:
     assert timeline.engine_error is None
 
 
-def test_a_pause_without_an_end_is_healed() -> None:
+def test_a_pause_without_an_end_is_undone_with_the_run() -> None:
     plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, PausePlan, "seeder-1"),))
     engine = FakeEngine("tracker", "seeder-1")
     timeline, _, _ = play(plan, engine)
@@ -78,7 +78,7 @@ def test_a_pause_without_an_end_is_healed() -> None:
     assert engine.done == ["pause seeder-1", "resume seeder-1"]
 
 
-def test_an_event_that_changes_nothing_is_an_error_with_the_reason() -> None:
+def test_an_event_without_effect_is_an_error_with_a_reason() -> None:
     plan = make_plan(
         nodes=(seeder("seeder-1"), seeder("seeder-2")),
         events=(event(0, 1.0, KillPlan, "seeder-1"), event(1, 2.0, KillPlan, "seeder-1", "seeder-2")),
@@ -93,7 +93,7 @@ def test_an_event_that_changes_nothing_is_an_error_with_the_reason() -> None:
     assert timeline.failed(1)
 
 
-def test_a_restart_starts_what_has_ended_and_stops_what_lives() -> None:
+def test_a_restart_stops_nodes_that_run_and_starts_all() -> None:
     plan = make_plan(
         nodes=(seeder(),),
         events=(
@@ -107,7 +107,7 @@ def test_a_restart_starts_what_has_ended_and_stops_what_lives() -> None:
     assert engine.done == ["stop seeder-1", "start seeder-1", "kill seeder-1", "start seeder-1"]
 
 
-def test_what_is_still_to_come_revives_a_node() -> None:
+def test_a_pending_start_will_start_its_node() -> None:
     plan = make_plan(nodes=(seeder(),), events=(event(0, 9.0, RestartPlan, "seeder-1"),))
     timeline = Timeline(plan, FakeEngine("seeder-1"), FakeClock(), print)  # type: ignore[arg-type]
     assert timeline.will_start("seeder-1")
@@ -116,7 +116,7 @@ def test_what_is_still_to_come_revives_a_node() -> None:
     assert not timeline.will_start("seeder-1")
 
 
-def test_an_engine_that_fails_breaks_the_timeline() -> None:
+def test_an_engine_failure_is_the_timelines_error() -> None:
     plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, KillPlan, "seeder-1"),))
     engine = FakeEngine("tracker", "seeder-1")
     engine.failing = "the daemon has gone away"
@@ -126,7 +126,7 @@ def test_an_engine_that_fails_breaks_the_timeline() -> None:
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_events_of_one_moment_keep_the_order_of_the_file(order: tuple[int, int]) -> None:
+def test_simultaneous_events_keep_the_order_of_the_file(order: tuple[int, int]) -> None:
     verbs = [StopPlan, StartPlan]
     events = tuple(event(index, 1.0, verbs[which], "seeder-1") for index, which in enumerate(order))
     engine = FakeEngine("tracker", "seeder-1")

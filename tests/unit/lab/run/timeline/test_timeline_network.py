@@ -110,7 +110,7 @@ def world() -> Iterator[World]:
 CUT = "-A TORRENTNET -s 198.18.0.{}/32 -j DROP"
 
 
-def test_a_partition_is_set_at_the_receivers_and_ends_by_itself(world: World) -> None:
+def test_a_partition_is_set_at_the_receivers_and_ends(world: World) -> None:
     cut = patch(("tracker", "seeder-1"), ("seeder-1", "tracker"))
     world.play(lay(0, 3.0, cut, lasts=1.5))
     assert world.rules("tracker") == [CUT.format(3), "-X TORRENTNET"]
@@ -123,7 +123,7 @@ def test_a_partition_is_set_at_the_receivers_and_ends_by_itself(world: World) ->
     assert [[fault.text for fault in active] for active in world.active] == [["partition"], []]
 
 
-def test_what_sets_it_all_anew_is_known_as_long_as_something_is_asked(world: World) -> None:
+def test_scripts_exist_for_nodes_with_rules_in_force(world: World) -> None:
     assert world.faults.scripts() == {}
     world.faults.install_links([patch(("tracker", "seeder-1"), ("tracker", "leecher-1"))])
     # Also of a node that has not started yet, and of nobody of whom nothing is asked.
@@ -146,7 +146,7 @@ def test_a_node_that_starts_later_gets_what_is_in_force(world: World) -> None:
     assert world.rules("leecher-1")[-1] == "-X TORRENTNET"
 
 
-def test_the_scenarios_links_are_there_before_the_first_node_and_stay() -> None:
+def test_links_are_set_before_the_first_node_and_stay() -> None:
     engine = FakeEngine(created=NODES)
     faults = NetworkFaults(engine, offer)
     faults.install_links([patch(("seeder-1", "tracker"), loss=0.25, text="to tracker: loss 25%")])
@@ -157,7 +157,7 @@ def test_the_scenarios_links_are_there_before_the_first_node_and_stay() -> None:
     faults.close()
 
 
-def test_a_patch_that_changes_no_link_is_an_error(world: World) -> None:
+def test_an_override_that_changes_no_link_is_an_error(world: World) -> None:
     cut = patch(("tracker", "seeder-1"), text="isolate")
     timeline = world.play(lay(0, 3.0, cut), lay(1, 4.0, replace(cut, text="again")))
     assert [one.error for one in world.told] == ["", "", "again changed nothing: every link was like that already"]
@@ -165,7 +165,7 @@ def test_a_patch_that_changes_no_link_is_an_error(world: World) -> None:
     assert timeline.failed(1)
 
 
-def test_the_latest_patch_wins_and_what_it_hid_comes_back(world: World) -> None:
+def test_the_latest_override_wins_until_it_is_removed(world: World) -> None:
     world.play(
         lay(0, 3.0, patch(("tracker", "seeder-1"), loss=0.1)),
         lay(1, 4.0, patch(("tracker", "seeder-1"), loss=0.5), lasts=1.0),
@@ -184,14 +184,14 @@ def test_rules_that_cannot_be_set_fail_the_event(world: World) -> None:
     )
 
 
-def test_a_node_that_has_ended_by_itself_needs_no_rules(world: World) -> None:
+def test_a_node_that_has_ended_needs_no_rules(world: World) -> None:
     world.engine.states["seeder-1"] = NodeState(NodeStatus.EXITED, 1)
     world.play(lay(0, 3.0, patch(("tracker", "seeder-1"), ("seeder-1", "tracker"))))
     assert (world.told[-1].set_in, world.told[-1].error) == (("tracker",), "")
 
 
 @pytest.mark.parametrize(("packets", "text"), [(5, "partition: 5 packets stopped"), (0, "partition: no packet met it")])
-def test_what_was_counted_is_told_at_the_end(world: World, packets: int, text: str) -> None:
+def test_counts_are_reported_when_a_fault_ends(world: World, packets: int, text: str) -> None:
     world.engine.rooted["tracker"] = ExecResult(0, COUNTED.format(packets=packets, bytes=packets * 60), "")
     timeline = world.play(lay(0, 3.0, patch(("seeder-1", "tracker"))))
     timeline.undo_all()
@@ -205,7 +205,7 @@ def test_what_was_counted_is_told_at_the_end(world: World, packets: int, text: s
     }
 
 
-def test_counters_that_went_with_a_node_are_named(world: World) -> None:
+def test_nodes_whose_counters_are_lost_are_named(world: World) -> None:
     timeline = world.play(
         lay(0, 3.0, patch(("tracker", "seeder-1"))), event(1, 4.0, RestartPlan, "seeder-1"), heal(2, 5.0, 0)
     )
@@ -213,7 +213,7 @@ def test_counters_that_went_with_a_node_are_named(world: World) -> None:
     assert timeline.began_at(2) == 5.0
 
 
-def test_heal_ends_patches_and_pauses_before_their_time(world: World) -> None:
+def test_heal_undoes_faults_and_pauses_before_their_time(world: World) -> None:
     world.play(
         lay(0, 3.0, patch(("tracker", "seeder-1")), lasts=9.0),
         event(1, 3.5, PausePlan, "seeder-1", lasts=9.0),
@@ -225,12 +225,12 @@ def test_heal_ends_patches_and_pauses_before_their_time(world: World) -> None:
     assert not [one for one in world.told if one.error]
 
 
-def test_heal_that_finds_nothing_is_an_error(world: World) -> None:
+def test_a_heal_without_effect_is_an_error(world: World) -> None:
     world.play(lay(0, 3.0, patch(("tracker", "seeder-1")), lasts=1.0), heal(1, 5.0, 0))
     assert world.told[-1].error == "heal changed nothing: nothing that it ends was in force"
 
 
-def test_a_pause_that_was_ended_otherwise_is_not_undone_by_its_time(world: World) -> None:
+def test_a_pause_that_ended_early_is_not_undone_again(world: World) -> None:
     world.play(
         event(0, 3.0, PausePlan, "seeder-1", lasts=4.0),
         event(1, 4.0, RestartPlan, "seeder-1"),
@@ -239,7 +239,7 @@ def test_a_pause_that_was_ended_otherwise_is_not_undone_by_its_time(world: World
     assert [(one.text, one.began) for one in world.told[-2:]] == [("pause seeder-1", 5.0), ("resume seeder-1", 10.0)]
 
 
-def test_rules_of_a_paused_node_wait_until_it_is_back(world: World) -> None:
+def test_rules_of_a_paused_node_are_set_when_it_resumes(world: World) -> None:
     world.play(event(0, 3.0, PausePlan, "seeder-1", lasts=2.0), lay(1, 4.0, patch(("tracker", "seeder-1")), lasts=9.0))
     assert world.told[2].set_in == ()
     assert world.rules("seeder-1") == [CUT.format(2), "-X TORRENTNET"]
@@ -249,7 +249,7 @@ def command(index: int, kind: type[CommandPlan], words: str, *nodes: str) -> Eve
     return event(index, 3.0, kind, *nodes, command=words)
 
 
-def test_what_commands_print_is_kept(world: World) -> None:
+def test_the_output_of_commands_is_kept(world: World) -> None:
     for node in ("tracker", "seeder-1"):
         world.engine.answers[node, "sh", "-c", "echo hi; id"] = ExecResult(0, f"hi from {node}\n", "")
     world.engine.answers["tracker", "console", "file_logs", "a b"] = ExecResult(0, "one row\n", "")
@@ -275,7 +275,7 @@ def test_a_command_that_fails_is_an_error(world: World) -> None:
     )
 
 
-def test_a_quality_that_cannot_be_had_is_refused(world: World) -> None:
+def test_a_quality_that_the_engine_lacks_is_an_error(world: World) -> None:
     with pytest.raises(EngineError, match="this engine cannot give delay: the kernel's netem: no such kind"):
         world.faults.apply(patch(("tracker", "seeder-1"), delay=0.02))
     assert world.engine.scripts == []

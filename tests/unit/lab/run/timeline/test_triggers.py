@@ -60,7 +60,7 @@ def has(share: float, *nodes: str) -> HasTrigger:
     return HasTrigger(text="has", nodes=nodes or ("leecher-1",), file="a.txt", share=share)
 
 
-def test_has_looks_at_the_pieces_of_all(told: Told) -> None:
+def test_has_checks_the_pieces_of_every_node(told: Told) -> None:
     assert not is_fulfilled(has(0.5), told.lab_state, ROLES)
     told.say("leecher-1", "progress file=a.txt have=4 pieces=9")
     assert not is_fulfilled(has(0.5), told.lab_state, ROLES)
@@ -73,7 +73,7 @@ def test_has_looks_at_the_pieces_of_all(told: Told) -> None:
     assert is_fulfilled(has(1.0), told.lab_state, ROLES)
 
 
-def test_has_of_an_exact_share_is_met_by_it(told: Told) -> None:
+def test_has_is_fulfilled_by_exactly_its_share(told: Told) -> None:
     told.say("leecher-1", "progress file=a.txt have=7 pieces=100")
     assert is_fulfilled(has(0.07), told.lab_state, ROLES)
 
@@ -95,7 +95,7 @@ def test_up_counts_from_the_last_start(told: Told, node: str, line: str) -> None
     assert is_fulfilled(up, told.lab_state, ROLES)
 
 
-def test_down_is_not_what_has_never_been_started(told: Told) -> None:
+def test_a_node_that_never_started_is_not_down(told: Told) -> None:
     down = DownTrigger(text="is down", nodes=("seeder-1",))
     assert not is_fulfilled(down, told.lab_state, ROLES)
     told.is_now("seeder-1", NodeStatus.RUNNING)
@@ -103,7 +103,7 @@ def test_down_is_not_what_has_never_been_started(told: Told) -> None:
     assert is_fulfilled(down, told.lab_state, ROLES)
 
 
-def test_seed_is_what_a_living_node_says(told: Told) -> None:
+def test_seed_needs_a_running_node_that_reports_it(told: Told) -> None:
     seed = SeedTrigger(text="is seed", nodes=("leecher-1",))
     told.is_now("leecher-1", NodeStatus.RUNNING)
     told.say("leecher-1", "state state=get")
@@ -152,7 +152,7 @@ class Played:
         return [(one.text, one.began) for one in self.told]
 
 
-def test_it_happens_when_it_has_come_true_and_once(told: Told) -> None:
+def test_an_event_happens_once_when_its_trigger_fires(told: Told) -> None:
     played = Played(told, when(0, KillPlan, "seeder-1", replace(has(0.5), delay=1.5)))
     told.say("leecher-1", "progress file=a.txt have=4 pieces=10")
     assert played.told == []
@@ -164,14 +164,14 @@ def test_it_happens_when_it_has_come_true_and_once(told: Told) -> None:
     assert played.told[0].planned == 1.5
 
 
-def test_what_is_true_already_happens_at_once(told: Told) -> None:
+def test_a_condition_that_is_true_at_the_start_fires_at_once(told: Told) -> None:
     told.say("leecher-1", "progress file=a.txt have=5 pieces=10")
     played = Played(told, when(0, KillPlan, "seeder-1", has(0.5)))
     played.end()
     assert played.began == [("kill seeder-1", 0.0)]
 
 
-def test_after_counts_from_the_other_events_beginning_also_in_a_chain(told: Told) -> None:
+def test_after_counts_from_the_beginning_of_each_event(told: Told) -> None:
     played = Played(
         told,
         event(0, 4.0, KillPlan, "seeder-1"),
@@ -182,7 +182,7 @@ def test_after_counts_from_the_other_events_beginning_also_in_a_chain(told: Told
     assert played.began == [("kill seeder-1", 4.0), ("restart seeder-1", 6.0), ("kill seeder-2", 7.0)]
 
 
-def test_what_waits_for_an_event_that_failed_never_comes(told: Told) -> None:
+def test_an_event_after_a_failed_one_never_happens(told: Told) -> None:
     played = Played(
         told,
         event(0, 1.0, StartPlan, "seeder-1"),
@@ -198,7 +198,7 @@ def test_what_waits_for_an_event_that_failed_never_comes(told: Told) -> None:
     assert played.engine.done == []
 
 
-def test_what_has_not_come_true_at_the_end_is_told(told: Told) -> None:
+def test_an_unfulfilled_trigger_is_reported_at_the_end(told: Told) -> None:
     played = Played(told, when(0, RestartPlan, "seeder-1", has(0.5)))
     assert played.timeline.will_start("seeder-1")
     played.timeline.stop()
@@ -210,7 +210,7 @@ def test_what_has_not_come_true_at_the_end_is_told(told: Told) -> None:
     assert played.engine.done == []
 
 
-def test_what_would_come_after_it_is_undone_does_not_come(told: Told) -> None:
+def test_an_event_does_not_happen_after_its_own_end(told: Told) -> None:
     played = Played(told, when(0, PausePlan, "seeder-1", has(0.5), until=6.0))
     played.end()
     assert [one.error for one in played.told] == [
@@ -218,7 +218,7 @@ def test_what_would_come_after_it_is_undone_does_not_come(told: Told) -> None:
     ]
 
 
-def test_until_is_a_time_of_the_run_and_not_of_the_event(told: Told) -> None:
+def test_until_is_a_time_of_the_run(told: Told) -> None:
     told.say("leecher-1", "progress file=a.txt have=5 pieces=10")
     played = Played(told, when(0, PausePlan, "seeder-1", replace(has(0.5), delay=2.0), until=6.0))
     played.end()

@@ -32,7 +32,7 @@ def test_durations(text: str, seconds: float) -> None:
     ("text", "size"),
     [("0B", 0), ("1B", 1), ("256KiB", 2**18), ("8MiB", 2**23), ("1GiB", 2**30), ("5MB", 5_000_000), ("1.5KiB", 1536)],
 )
-def test_sizes(text: str, size: int) -> None:
+def test_sizes_are_formatted_with_a_unit(text: str, size: int) -> None:
     assert parse_size(text) == size
     assert re.fullmatch(SIZE_PATTERN, text)
 
