@@ -35,7 +35,7 @@ def test_a_node_with_namespaces_can_change_nothing_of_the_machine(small: Lab) ->
     assert small.exec("seeder-2", "ls", "/data/here").status != 0
     assert small.exec("seeder-1", "ip", "link", "set", "eth0", "down").status != 0
     assert "127.0.0.1" not in small.exec("seeder-1", "cat", "/proc/net/route").output
-    # The node's own program is a fork of its keeper, which may do all of that.
+    # The node's own program is a fork of its supervisor, which may do all of that.
     status = small.exec("seeder-1", "cat", "/proc/1/status").stdout
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert fields["Name"] == "peer.py"

@@ -30,14 +30,14 @@ def engine(*against: str, said: str = "no such kind") -> FakeEngine:
     return it
 
 
-def test_it_is_tried_once_and_remembered(tmp_path: Path) -> None:
-    first, second, cache = engine(), engine(), tmp_path / "folder" / "kept.json"
+def test_capabilities_are_probed_once_and_cached(tmp_path: Path) -> None:
+    first, second, cache = engine(), engine(), tmp_path / "folder" / "cache.json"
     assert capabilities.find_capabilities(first, cache=cache) == capabilities.find_capabilities(second, cache=cache)
     assert (first.scratched, second.scratched) == (1, 0)
 
 
-def test_another_machine_or_image_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = tmp_path / "kept.json"
+def test_another_fingerprint_is_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache.json"
     assert capabilities.find_capabilities(engine(), cache=cache).rate.ok
     other = engine("htb")
     monkeypatch.setattr(other, "fingerprint", lambda: "fake 2")
@@ -46,14 +46,14 @@ def test_another_machine_or_image_is_tried_again(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"of": "fake 1", "facts": {}}', '{"of": "fake 1"}'])
-def test_what_was_kept_badly_is_tried_again(tmp_path: Path, text: str) -> None:
-    cache, it = tmp_path / "kept.json", engine()
+def test_a_malformed_cache_is_probed_again(tmp_path: Path, text: str) -> None:
+    cache, it = tmp_path / "cache.json", engine()
     cache.write_text(text, encoding="utf-8")
     assert capabilities.find_capabilities(it, cache=cache).loss.ok
     assert it.scratched == 1
 
 
-def test_a_scenario_asks_for_what_its_links_and_events_ask_for() -> None:
+def test_a_scenario_requires_what_links_and_events_ask_for() -> None:
     plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, KillPlan, "seeder-1"),))
     assert capabilities.required_qualities(plan) == set()
     link = LinkOverride(PAIRS, LinkQualities(rate=8e6, loss=0.0), "link")
@@ -62,8 +62,8 @@ def test_a_scenario_asks_for_what_its_links_and_events_ask_for() -> None:
     assert capabilities.required_qualities(replace(plan, links=(link,), events=(cut,))) == {"rate", "cut"}
 
 
-def test_what_cannot_be_had_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    offer = capabilities.find_capabilities(engine(), cache=tmp_path / "kept.json")
+def test_a_missing_quality_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    offer = capabilities.find_capabilities(engine(), cache=tmp_path / "cache.json")
     offer.require(["rate", "loss", "cut"])
     with pytest.raises(EngineError) as refused:
         offer.require(["loss", "delay"])
@@ -72,7 +72,7 @@ def test_what_cannot_be_had_is_refused_with_the_remedy(tmp_path: Path) -> None:
     assert "CONFIG_NET_SCH_NETEM" in refused.value.hint
 
 
-def test_doctor_has_a_row_for_what_is_given_in_the_same_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_shows_qualities_of_one_kind_in_one_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(capabilities, "machine_folder", lambda: tmp_path)
     rows = capabilities.findings(engine())
     assert [(row.what, row.ok, row.optional) for row in rows] == [
@@ -94,7 +94,7 @@ def test_doctor_shows_an_engine_that_cannot_set_a_network(monkeypatch: pytest.Mo
     assert "exec --privileged" in row.remedy
 
 
-def test_doctor_does_not_try_before_there_is_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_does_not_probe_before_there_is_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
     it = engine()
     monkeypatch.setattr(it, "fingerprint", lambda: None)
     assert [row.found for row in capabilities.findings(it)] == ["will be tried once the image is built"]

@@ -71,7 +71,7 @@ def cut(*pairs: Pair) -> NetworkState:
     return NetworkState().add(LinkOverride(frozenset(pairs), LinkQualities(cut=True), "a test"))[0]
 
 
-def test_only_nodes_whose_settings_change_are_told(network: NetworkController, told: Told) -> None:
+def test_only_nodes_whose_settings_change_run_a_script(network: NetworkController, told: Told) -> None:
     assert told.nodes() == []
     assert [done.node for done in network.apply(cut(AB))] == ["node-2"]
     assert network.apply(cut(AB)) == ()
@@ -80,7 +80,7 @@ def test_only_nodes_whose_settings_change_are_told(network: NetworkController, t
     assert [done.node for done in network.clear()] == ["node-1", "node-2"]
 
 
-def test_a_node_that_starts_again_is_told_everything_again(network: NetworkController, told: Told) -> None:
+def test_a_restarted_node_gets_everything_again(network: NetworkController, told: Told) -> None:
     network.apply(cut(AB))
     first = told.scripts[-1]
     done = network.node_started("node-2")
@@ -88,7 +88,7 @@ def test_a_node_that_starts_again_is_told_everything_again(network: NetworkContr
     assert told.scripts[-1] == first
 
 
-def test_a_node_that_is_away_is_told_when_it_is_back(network: NetworkController, told: Told) -> None:
+def test_an_unreachable_node_is_set_once_it_is_reachable(network: NetworkController, told: Told) -> None:
     network.node_unreachable("node-2")
     assert network.apply(cut(AB)) == ()
     assert told.nodes() == []
@@ -100,14 +100,14 @@ def test_a_node_that_is_away_is_told_when_it_is_back(network: NetworkController,
     assert told.nodes() == []
 
 
-def test_a_node_of_an_earlier_lab_is_rid_of_what_was_there(network: NetworkController, told: Told) -> None:
+def test_rules_of_an_earlier_lab_are_removed_first(network: NetworkController, told: Told) -> None:
     network.node_unreachable("node-3")
     done = network.node_started("node-3", fresh=False)
     assert done is not None
     assert filter_rules.FORCE_REMOVE in told.scripts[-1][1]
 
 
-def test_a_change_that_fails_is_made_from_the_ground_up(network: NetworkController, told: Told) -> None:
+def test_a_change_that_fails_is_repeated_from_scratch(network: NetworkController, told: Told) -> None:
     network.apply(cut(AB))
     told.answers["node-2"] = [ExecResult(1, COUNTED, "iptables-restore: line 3 failed")]
     (done,) = network.apply(cut(AB, ("node-3", "node-2")))
@@ -126,7 +126,7 @@ def test_a_change_that_fails_is_made_from_the_ground_up(network: NetworkControll
         ([EngineError("node-2 is gone")], "node-2 is gone"),
     ],
 )
-def test_a_problem_is_told_and_the_node_is_set_anew_the_next_time(
+def test_a_problem_is_reported_and_tried_again_next_time(
     answers: list[ExecResult | EngineError], problem: str, network: NetworkController, told: Told
 ) -> None:
     told.answers["node-2"] = list(answers)
@@ -137,7 +137,7 @@ def test_a_problem_is_told_and_the_node_is_set_anew_the_next_time(
     assert filter_rules.FORCE_REMOVE in told.scripts[-1][1]
 
 
-def test_what_was_counted_outlives_its_rules(network: NetworkController, told: Told) -> None:
+def test_counts_outlive_their_rules(network: NetworkController, told: Told) -> None:
     network.apply(cut(AB))
     assert network.measure(["node-2"]) == {AB: Counters(7, 700, 7, 700)}
     network.clear()
@@ -159,7 +159,7 @@ def test_a_pair_with_an_unknown_node_changes_nothing(network: NetworkController,
 EVERYBODY = cut(*((node, "node-5" if node != "node-5" else "node-1") for node in NODES), AB, ("node-1", "node-3"))
 
 
-def test_many_nodes_are_told_by_one_command_and_few_by_their_own(told: Told) -> None:
+def test_many_nodes_share_a_command_and_few_do_not(told: Told) -> None:
     with NetworkController(NODES, told.run, CapabilitySplit(), batch_exec=told.batch_exec) as network:
         for node in NODES:
             network.node_started(node)
@@ -172,7 +172,7 @@ def test_many_nodes_are_told_by_one_command_and_few_by_their_own(told: Told) -> 
         assert len(told.batches) == 3
 
 
-def test_without_the_helper_every_node_is_told_by_itself(told: Told) -> None:
+def test_without_batch_exec_each_node_has_a_command(told: Told) -> None:
     told.many_fails = True
     with NetworkController(NODES, told.run, CapabilitySplit(), batch_exec=told.batch_exec) as network:
         for node in NODES:
@@ -183,7 +183,7 @@ def test_without_the_helper_every_node_is_told_by_itself(told: Told) -> None:
         assert len(told.batches) == 1
 
 
-def test_a_change_that_comes_while_another_is_made_waits_for_its_turn() -> None:
+def test_a_change_during_another_waits_for_it() -> None:
     """The last word is in force at the end, whichever thread came last."""
     begun, go_on = threading.Event(), threading.Event()
     scripts: list[str] = []
@@ -212,7 +212,7 @@ def test_a_change_that_comes_while_another_is_made_waits_for_its_turn() -> None:
         ]
 
 
-def test_a_program_is_let_begin_after_its_rules_and_once_in_each_life(told: Told) -> None:
+def test_the_gate_opens_after_the_rules_once_per_start(told: Told) -> None:
     with NetworkController(NODES, told.run, CapabilitySplit(), gate=True) as network:
         network.apply(cut(AB))
         assert told.scripts == []
@@ -231,7 +231,7 @@ def test_a_program_is_let_begin_after_its_rules_and_once_in_each_life(told: Told
         assert told.scripts == [("node-3", OPEN_GATE)]
 
 
-def test_a_program_whose_rules_could_not_be_set_goes_on_waiting(told: Told) -> None:
+def test_the_gate_stays_closed_where_rules_fail(told: Told) -> None:
     told.answers["node-2"] = [ExecResult(1, "", "no"), ExecResult(1, "", "no")]
     with NetworkController(NODES, told.run, CapabilitySplit(), gate=True) as network:
         network.apply(cut(AB))
@@ -245,7 +245,7 @@ def test_a_program_whose_rules_could_not_be_set_goes_on_waiting(told: Told) -> N
         assert told.scripts[-1][1].endswith(OPEN_GATE)
 
 
-def test_who_is_started_by_hand_later_is_let_begin_too(told: Told) -> None:
+def test_persisted_scripts_open_the_gate_too(told: Told) -> None:
     with NetworkController(NODES, told.run, CapabilitySplit(), gate=True) as network:
         network.apply(cut(AB))
         assert all(script.endswith(OPEN_GATE) for script in network.scripts().values())

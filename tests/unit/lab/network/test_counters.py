@@ -53,7 +53,7 @@ def test_counters_of_loss_cut_and_rate() -> None:
     }
 
 
-def test_only_what_ends_is_counted() -> None:
+def test_only_ending_rules_are_counted() -> None:
     """Else a class that goes on would be counted at each change."""
     before = settings(LINKS)
     slower = settings({**LINKS, ("a", "b"): LinkQualities(rate=1e6)})
@@ -64,11 +64,11 @@ def test_only_what_ends_is_counted() -> None:
 
 
 @pytest.mark.parametrize("cut_off", range(0, len(OUTPUT) - len("== end\n"), 37))
-def test_an_answer_that_was_cut_short_counts_nothing(cut_off: int) -> None:
+def test_truncated_output_counts_nothing(cut_off: int) -> None:
     assert parse_counters(OUTPUT[:cut_off], settings(LINKS)) == {}
 
 
-def test_no_shaping_no_classes() -> None:
+def test_without_shaping_there_are_no_classes() -> None:
     assert parse_counters("== rules\n== classes\n[]\n== end\n", settings(LINKS)) == {}
     assert parse_counters("== rules\n== classes\n\n== end\n", settings(LINKS)) == {}
 
@@ -79,7 +79,7 @@ def test_sums_and_differences() -> None:
     assert (one + other).since(one) == other
 
 
-def test_classes_of_an_older_tc_that_knows_no_json_of_htb() -> None:
+def test_older_tc_prints_classes_of_htb_as_text() -> None:
     text = """\
 == classes
 class htb 746e:2 root leaf 2: prio 0 rate 20Mbit ceil 20Mbit burst 15000b cburst 15000b\x20

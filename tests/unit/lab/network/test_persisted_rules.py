@@ -66,7 +66,7 @@ def left_up(home: Path, engine: Restarted, *restarted: str) -> str:
     return lab.project
 
 
-def test_who_was_restarted_before_or_after_is_mended_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restarted_node_gets_its_rules_back_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capabilities, "find_capabilities", lambda engine, seed: offer())
     engine = Restarted()
     project = left_up(tmp_path, engine, "seeder-1")
@@ -81,7 +81,7 @@ def test_who_was_restarted_before_or_after_is_mended_once(tmp_path: Path, monkey
     assert persisted_rules.restore_rules(tmp_path, project, engine, NODES) == {}
 
 
-def test_what_could_not_be_set_is_said_and_tried_again(tmp_path: Path) -> None:
+def test_a_failure_is_reported_and_tried_again(tmp_path: Path) -> None:
     engine = Restarted()
     engine.states = dict.fromkeys(NODES, NodeState(NodeStatus.RUNNING))
     persisted_rules.persist_rules(tmp_path, "x", {"leecher": PersistedRules("1", "rules\n")})
@@ -95,7 +95,7 @@ def test_what_could_not_be_set_is_said_and_tried_again(tmp_path: Path) -> None:
     assert persisted_rules.restore_rules(tmp_path, "x", engine, NODES) == {}
 
 
-def test_a_lab_without_rules_or_that_is_gone_has_nothing_to_mend(tmp_path: Path) -> None:
+def test_a_lab_without_rules_has_nothing_to_restore(tmp_path: Path) -> None:
     engine = Restarted()
     persisted_rules.persist_rules(tmp_path, "x", {})
     assert not [*tmp_path.iterdir()]

@@ -45,14 +45,14 @@ def test_a_kernel_without_netem_uses_the_user_space_path() -> None:
     assert division.userspace == set(IMPAIRMENTS) and division.path is not None and not division.netem
 
 
-def test_what_delays_also_varies_the_delay() -> None:
+def test_delay_jitter_and_reordering_share_one_mechanism() -> None:
     """Half of it in the kernel and half of it in user space would be two queues."""
     found = ways(EVERYTHING | {"netem-jitter": UNKNOWN}, Path())
     assert (found["delay"], found["jitter"], found["reordering"]) == ("userspace",) * 3
     assert found["duplication"] == "netem"
 
 
-def test_without_a_way_a_quality_is_refused_by_name_with_reason_and_remedy() -> None:
+def test_a_refusal_has_quality_reason_and_remedy() -> None:
     offer = choose_capabilities(NO_NETEM, None)
     offer.require(["rate", "loss", "cut"])
     with pytest.raises(EngineError) as caught:
@@ -72,14 +72,14 @@ def test_without_a_way_a_quality_is_refused_by_name_with_reason_and_remedy() -> 
     )
 
 
-def test_a_path_that_does_not_work_here_says_why() -> None:
+def test_a_path_that_does_not_work_here_gives_its_reason() -> None:
     offer = choose_capabilities(NO_NETEM | {"userspace": "the kernel has no NFQUEUE"}, Path())
     assert offer.delay.reason == (
         "the kernel's netem: Error: Specified qdisc kind is unknown.; a path in user space: the kernel has no NFQUEUE"
     )
 
 
-def test_a_path_that_cannot_do_all_says_which() -> None:
+def test_a_path_can_support_some_qualities_only() -> None:
     class Delays(Path):
         qualities = frozenset({"delay", "jitter", "reordering"})
 
@@ -110,19 +110,19 @@ def test_a_path_that_cannot_do_all_says_which() -> None:
         ("iptables", "cut", "the image has no iptables", "install iptables in the image (the Dockerfile does)"),
     ],
 )
-def test_what_is_missing_is_named(fact: str, quality: str, why_not: str, remedy: str) -> None:
+def test_a_missing_tool_or_option_is_named(fact: str, quality: str, why_not: str, remedy: str) -> None:
     way = getattr(choose_capabilities(EVERYTHING | {fact: "said so"}, None), quality)
     assert (way.ok, way.reason, way.remedy) == (False, why_not, remedy)
 
 
-def test_facts_are_read_from_what_the_script_prints() -> None:
+def test_facts_are_parsed_from_the_scripts_output() -> None:
     facts = parse_facts(
         "htb:\nnetem-delay: no Error: Specified qdisc kind is unknown.\ndrop: no\nother: no\nnoise\nhtb: no\n"
     )
     assert facts == {"htb": "", "netem-delay": UNKNOWN, "drop": "it failed"}
 
 
-def test_a_node_that_cannot_be_asked_is_an_error() -> None:
+def test_a_node_that_cannot_run_the_script_is_an_error() -> None:
     def refuse(node: str, argv: Sequence[str], stdin: str) -> ExecResult:
         return ExecResult(126, "", "OCI runtime exec failed: permission denied\n")
 

@@ -78,13 +78,13 @@ SCRIPT
     )
 
 
-def test_a_node_that_nothing_changes_for_needs_no_script() -> None:
+def test_equal_settings_need_no_script() -> None:
     settings = of("leecher-1", LINKS)
     assert render(settings, settings, KERNEL) == ""
     assert explain(fresh("tracker"), fresh("tracker"), KERNEL) == ""
 
 
-def test_an_unknown_node_is_rid_of_what_is_ours_first() -> None:
+def test_from_an_unknown_state_our_rules_are_removed_first() -> None:
     script = render(fresh("tracker"), None, KERNEL)
     assert 'tc qdisc del dev "$device" root handle 746e:' in script
     assert "iptables -w -D INPUT -j TORRENTNET" in script
@@ -93,7 +93,7 @@ def test_an_unknown_node_is_rid_of_what_is_ours_first() -> None:
     assert "iptables-restore" not in script and "qdisc add" not in script
 
 
-def test_one_link_is_changed_without_touching_the_others() -> None:
+def test_one_link_changes_without_touching_the_others() -> None:
     links = {("tracker", "seeder-1"): LinkQualities(rate=1e6), ("tracker", "leecher-1"): LinkQualities(rate=2e6)}
     before = of("tracker", links)
     script = render(of("tracker", {**links, ("tracker", "leecher-1"): LinkQualities(rate=3e6)}), before, KERNEL)
@@ -107,7 +107,7 @@ def test_one_link_is_changed_without_touching_the_others() -> None:
 UPLINK = {("seeder-1", other): LinkQualities(uplink=4e6) for other in ("tracker", "leecher-1")}
 
 
-def test_an_uplink_is_one_class_above_those_of_all_destinations() -> None:
+def test_an_uplink_is_the_parent_class_of_all_destinations() -> None:
     slow = {**UPLINK, ("seeder-1", "leecher-1"): LinkQualities(uplink=4e6, rate=1e6)}
     script = render(of("seeder-1", slow), fresh("seeder-1"), KERNEL)
     classes = re.findall(
@@ -122,7 +122,7 @@ def test_an_uplink_is_one_class_above_those_of_all_destinations() -> None:
     assert "# to tracker: one of 2 that share 4 Mbit/s" in script and "tso off" in script
 
 
-def test_an_uplink_is_changed_in_place_and_begins_and_ends_with_a_new_tree() -> None:
+def test_an_uplink_changes_in_place_and_starts_a_new_tree() -> None:
     before = of("seeder-1", UPLINK)
     faster = {pair: LinkQualities(uplink=8e6) for pair in UPLINK}
     script = render(of("seeder-1", faster), before, KERNEL)
@@ -136,14 +136,14 @@ def test_an_uplink_is_changed_in_place_and_begins_and_ends_with_a_new_tree() -> 
         assert ending_settings(of("seeder-1", new), of("seeder-1", old)).outgoing == of("seeder-1", old).outgoing
 
 
-def test_the_last_shaped_link_takes_the_root_queue_away() -> None:
+def test_the_last_shaped_link_removes_the_root_queue() -> None:
     script = render(fresh("tracker"), of("tracker", {("tracker", "seeder-1"): LinkQualities(rate=1e6)}), KERNEL)
     assert 'tc qdisc del dev "$device" root handle 746e:' in script
     assert "tc -batch" not in script
     assert "tso on gso on" in script
 
 
-def test_rules_are_replaced_in_one_transaction_that_fails_where_nothing_leads_to_them() -> None:
+def test_rules_are_replaced_in_one_transaction() -> None:
     script = render(
         of("leecher-1", {("tracker", "leecher-1"): LinkQualities(loss=0.5)}),
         of("leecher-1", {("tracker", "leecher-1"): LinkQualities(cut=True)}),
@@ -163,20 +163,20 @@ def test_rules_are_replaced_in_one_transaction_that_fails_where_nothing_leads_to
         (LinkQualities(loss=1 / 3), "-s 198.18.0.2/32 -m statistic --mode random --probability 0.3333333333 -j DROP"),
     ],
 )
-def test_loss_and_cut_are_dropped_by_the_receiver(qualities: LinkQualities, rule: str) -> None:
+def test_the_receiver_drops_for_loss_and_cut(qualities: LinkQualities, rule: str) -> None:
     script = render(of("leecher-1", {("tracker", "leecher-1"): qualities}), fresh("leecher-1"), KERNEL)
     assert f"-A TORRENTNET {rule}\n" in script
     assert script.count("-j DROP") == 1
 
 
-def test_the_sender_of_what_is_lost_or_shaped_sends_single_packets_and_of_a_cut_need_not() -> None:
+def test_senders_of_lost_or_shaped_links_send_single_packets() -> None:
     assert of("tracker", {("tracker", "seeder-1"): LinkQualities(loss=0.1)}).single_packets
     assert of("tracker", {("tracker", "seeder-1"): LinkQualities(rate=1e6)}).single_packets
     assert of("tracker", {("tracker", "seeder-1"): LinkQualities(cut=True)}).empty
     assert not of("seeder-1", {("tracker", "seeder-1"): LinkQualities(rate=1e6)}).single_packets
 
 
-def test_netem_is_given_everything_each_time_with_room_for_what_is_on_its_way() -> None:
+def test_netem_gets_all_settings_and_room_for_packets_in_flight() -> None:
     asked = LinkQualities(delay=0.02, jitter=0.005, corruption=0.01, duplication=0.002, reordering=0.25, rate=8e6)
     script = render(of("tracker", {("tracker", "seeder-1"): asked}, NETEM), fresh("tracker"), NETEM)
     assert (
@@ -188,12 +188,12 @@ def test_netem_is_given_everything_each_time_with_room_for_what_is_on_its_way() 
     assert "netem limit 24415 delay 100000us 0us duplicate 0% corrupt 0% reorder 0%\n" in plain
 
 
-def test_nothing_overtakes_where_nothing_waits() -> None:
+def test_reordering_needs_a_delay() -> None:
     """The patch with the delay may end before the one with the reordering."""
     assert of("tracker", {("tracker", "seeder-1"): LinkQualities(reordering=0.5)}, NETEM).empty
 
 
-def test_the_user_space_path_is_told_only_when_its_work_changes() -> None:
+def test_the_user_space_path_runs_only_when_its_work_changes() -> None:
     division = CapabilitySplit(userspace=frozenset(IMPAIRMENTS), path=Path())
     links = {("tracker", "leecher-1"): LinkQualities(delay=0.02, loss=0.1)}
     settings = of("leecher-1", links, division)
@@ -208,8 +208,8 @@ def test_the_user_space_path_is_told_only_when_its_work_changes() -> None:
     assert of("tracker", links, division).single_packets
 
 
-def test_a_quality_that_nobody_gives_is_not_rendered() -> None:
-    """It is refused before, by ``Offer.require``."""
+def test_an_unsupported_quality_is_not_rendered() -> None:
+    """It is refused before, by ``Capabilities.require``."""
     assert of("tracker", {("tracker", "seeder-1"): LinkQualities(delay=0.02)}).empty
 
 
@@ -236,7 +236,7 @@ def test_a_queue_holds_a_quarter_of_a_second(rate: float, size: int) -> None:
     assert queue_bytes(rate) == size
 
 
-def test_a_netem_queue_is_never_shorter_than_netems_own_where_there_is_no_rate() -> None:
+def test_without_a_rate_netems_queue_has_at_least_its_default() -> None:
     assert queue_packets(OutgoingLink("b", "198.18.0.3", 2, None, PacketImpairment(delay=0.001))) == 1000
 
 

@@ -14,13 +14,13 @@ INCOMING = {
 }
 
 
-def test_the_shaper_is_told_first_and_then_its_rules_are_set() -> None:
+def test_the_shapers_state_comes_before_its_rules() -> None:
     script = UserspaceShaper(seed=7).script("198.18.0.4", INCOMING)
     assert script.index("torrentnet.shaper apply") < script.index("iptables-restore")
     assert script.count("-j NFQUEUE") == 2
 
 
-def test_the_state_is_one_that_the_shaper_reads() -> None:
+def test_the_shaper_parses_the_state() -> None:
     script = UserspaceShaper(seed=7).script("198.18.0.4", INCOMING)
     state = parse_state(script.partition("<<END\n")[2].partition("END\n")[0])
     first, second = state.queues.values()
@@ -29,7 +29,7 @@ def test_the_state_is_one_that_the_shaper_reads() -> None:
     assert second.duplication == pytest.approx(1e-6)
 
 
-def test_seeds_differ_by_node_and_are_those_the_shaper_takes() -> None:
+def test_seeds_differ_by_node_and_are_valid() -> None:
     nodes = ("198.18.0.4", "198.18.0.5")
     seeds = {
         parse_state(UserspaceShaper(seed).script(node, INCOMING).partition("<<END\n")[2].partition("END\n")[0]).seed
@@ -39,7 +39,7 @@ def test_seeds_differ_by_node_and_are_those_the_shaper_takes() -> None:
     assert len(seeds) == 6
 
 
-def test_with_nothing_to_do_the_rules_go_first() -> None:
+def test_with_nothing_to_do_rules_are_removed_first() -> None:
     script = UserspaceShaper().script("198.18.0.4", {})
     assert script.index("-X TORRENTNET-DELAY") < script.index("torrentnet.shaper stop")
     assert "NFQUEUE" not in script

@@ -143,7 +143,7 @@ def test_a_small_disk_relocations_the_volume() -> None:
     assert "tmpfs" not in services["tracker"]
 
 
-def test_programs_of_others_use_their_image_and_see_torrents_only() -> None:
+def test_programs_of_others_use_their_image_and_see_torrents() -> None:
     given: dict[str, Any] = {"program": NodeProgram.ARIA2, "torrents": ("a.txt",)}
     plan = make_plan(nodes=(replace(seeder(), **given), replace(leecher(), **given)))
     plan = replace(plan, nodes=(replace(plan.nodes[0], torrents=("a.txt",)), *plan.nodes[1:]))
