@@ -275,5 +275,5 @@ def test_the_nodes_own_user_is_not_heard(nodes: Nodes, shaper: Shaper) -> None:
     shaper.apply({"node-2": "delay=5ms"})
     status, error = nodes.agent(RECEIVER, STOP).answer()
     assert status == 1
-    assert error.strip() == "shaper: error: only root is heard by the shaper (docker exec --privileged -u 0)"
+    assert error.strip() == "shaper: error: only root may control the shaper (docker exec --privileged -u 0)"
     assert shaper.exit_status() == 0

@@ -1,6 +1,8 @@
 """Delay, jitter, corruption, duplication and reordering of received packets, where the kernel has no netem.
 
-A program of its own inside a node: iptables hands each packet from a chosen address to an NFQUEUE, the kernel keeps
-the packet, and this program says when it may go on. It knows no other part of torrentnet, and uses the standard
-library only.
+A program of its own inside a node: iptables passes each packet from a chosen address to an NFQUEUE, the kernel holds
+the packet, and this program decides when to release it. Standard library only.
+
+``schedule``, ``state``, ``netlink``, ``corruption`` and ``packet_clock`` have no socket and no clock of their own. The
+rest works on the queues of a real kernel, with the machine's clock and sockets: a simulation delays its packets itself.
 """

@@ -1,10 +1,11 @@
-"""The command line: python3 -m torrentnet.shaper apply|status|stop|probe|run."""
+"""The command line: ``python3 -m torrentnet.shaper apply|status|stop|probe|run``."""
 
 import os
 import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from typing import Final
 
 from torrentnet.shaper.control import ControlRequest, ControlServer, send_request
 from torrentnet.shaper.daemon import ShaperDaemon, log_to_node
@@ -13,43 +14,43 @@ from torrentnet.shaper.priority import raise_priority
 from torrentnet.shaper.queues import NetfilterQueues
 from torrentnet.shaper.state import MAX_STATE_BYTES, parse_state
 
-USAGE = """\
-usage: python3 -m torrentnet.shaper apply < STATE   puts a state in force; starts the shaper where none runs
-       python3 -m torrentnet.shaper status          what was asked, what was done, and how exactly
-       python3 -m torrentnet.shaper stop            lets what waits go on at its time, then ends
-       python3 -m torrentnet.shaper probe           whether this kernel can do it, by trying; changes this node's rules
-       python3 -m torrentnet.shaper run             the shaper itself, in the foreground
+USAGE: Final = """\
+usage: python3 -m torrentnet.shaper apply < STATE   apply a state; start the shaper where none runs
+       python3 -m torrentnet.shaper status          show the state, the counts and the accuracy
+       python3 -m torrentnet.shaper stop            release waiting packets when due, then end
+       python3 -m torrentnet.shaper probe           try whether this kernel supports it; changes this node's rules
+       python3 -m torrentnet.shaper run             run the shaper in the foreground
 
 Delay, jitter, corruption, duplication and reordering of the packets that iptables rules send to an NFQUEUE.
 A state is lines of text:
     seed 7
     queue 4 delay=20ms jitter=5ms corruption=1% duplication=0.5% reordering=2%
-A queue that is not named passes everything at once. Needs CAP_NET_ADMIN and CAP_NET_RAW.
-Exit status: 0 done, 1 the kernel refused, 2 wrong words or a wrong state, 3 no shaper runs here."""
-START_TIMEOUT = 5.0
+A queue that is not named releases everything at once. Needs CAP_NET_ADMIN and CAP_NET_RAW.
+Exit status: 0 done, 1 the kernel refused, 2 invalid arguments or state, 3 no shaper runs here."""
+START_TIMEOUT: Final = 5.0
 
 
-def main(words: list[str]) -> int:
-    """Does what the words say; returns the exit status."""
-    if words in (["-h"], ["--help"], ["help"]):
+def main(arguments: list[str]) -> int:
+    """Run a command; returns the exit status."""
+    if arguments in (["-h"], ["--help"], ["help"]):
         print(USAGE)
         return 0
-    if len(words) != 1 or words[0] not in {"apply", "status", "stop", "probe", "run"}:
+    if len(arguments) != 1 or arguments[0] not in {"apply", "status", "stop", "probe", "run"}:
         print(USAGE, file=sys.stderr)
         return 2
     try:
-        if words == ["run"]:
+        if arguments == ["run"]:
             _serve(lambda: print("shaper: ready", flush=True))
             return 0
-        if words == ["probe"]:
+        if arguments == ["probe"]:
             from torrentnet.shaper.probe import probe
 
             print(probe())
             return 0
-        if words == ["apply"]:
+        if arguments == ["apply"]:
             status, text = _apply(sys.stdin.read(MAX_STATE_BYTES + 1))
         else:
-            status, text = send_request(ControlRequest(words[0]))
+            status, text = send_request(ControlRequest(arguments[0]))
     except ShaperError as error:
         status, text = error.status, str(error)
     except KeyboardInterrupt:
@@ -73,7 +74,7 @@ def _apply(state: str) -> tuple[int, str]:
             if isinstance(error.__cause__, ConnectionRefusedError):
                 _start()
             else:
-                # One that was told to stop may end at this very moment.
+                # A shaper that was stopped may end at this very moment.
                 time.sleep(0.005)
 
 
@@ -85,27 +86,27 @@ def _serve(listening: Callable[[], None]) -> None:
 
 
 def _start() -> None:
-    """Starts the shaper apart from this process, and returns when it listens. Raises ShaperError with what it said."""
-    told, tell = os.pipe()
+    """Start the shaper as a daemon, and return when it listens. Raises ShaperError with its message."""
+    reading, error_pipe = os.pipe()
     if child := os.fork():
-        os.close(tell)
+        os.close(error_pipe)
         os.waitpid(child, 0)
-        with open(told, encoding="utf-8") as pipe:
-            said = pipe.read()
-        if said:
-            raise ShaperError(said)
+        with open(reading, encoding="utf-8") as pipe:
+            message = pipe.read()
+        if message:
+            raise ShaperError(message)
         return
-    # Its parent is to be the node's first process, whose end is the end of all others in the container.
+    # Its parent becomes the node's process 1, whose end is the end of all others in the container.
     os.setsid()
     if os.fork():
         os._exit(0)
-    os.close(told)
-    status, talks = 0, True
+    os.close(reading)
+    status, starting = 0, True
 
     def listening() -> None:
-        nonlocal talks
-        talks = False
-        os.close(tell)
+        nonlocal starting
+        starting = False
+        os.close(error_pipe)
 
     try:
         null = os.open(os.devnull, os.O_RDWR)
@@ -114,12 +115,12 @@ def _start() -> None:
         os.close(null)
         _serve(listening)
     except AlreadyRunningError:
-        pass  # Somebody else has started one at the same moment, which does as well.
+        pass  # Another shaper was started at the same moment, which is as good.
     except BaseException as error:
         status = 1
         text = str(error) if isinstance(error, ShaperError) else f"{type(error).__name__}: {error}"
-        if talks:
-            os.write(tell, text.encode())
+        if starting:
+            os.write(error_pipe, text.encode())
         else:
             log_to_node(text)
     os._exit(status)

@@ -1,8 +1,8 @@
-"""How the daemon is told what to do: a Unix socket whose name is no file, in the node's network namespace.
+"""The daemon's control socket: a Unix socket in the abstract namespace, which belongs to the node's network namespace.
 
-It goes with the daemon, two daemons cannot have it at once, and only root is heard: the node's own program is an
-ordinary user. A request is a word, a line's end, and text until the sender's end of stream; the answer is an exit
-status, a line's end, and text.
+It disappears with the daemon, two daemons cannot bind it at once, and only root is accepted: the node's own program is
+an ordinary user. A request is a command, a newline, and text until the end of the stream; the reply is an exit status,
+a newline, and text.
 """
 
 import os
@@ -10,33 +10,34 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from torrentnet.shaper.errors import AlreadyRunningError, NotRunningError, ShaperError
 from torrentnet.shaper.state import MAX_STATE_BYTES
 
-NAME = "\0torrentnet-shaper"
-COMMANDS = ("apply", "status", "stop")
-REPLY_TIMEOUT = 5.0
-REQUEST_TIMEOUT = 0.2
-"""A request comes from a program that has it ready; packets wait while it is read."""
-MAX_REPLY_BYTES = 4 * 1024 * 1024
-_CREDENTIALS = struct.Struct("=iII")
-_CHUNK = 65536
+NAME: Final = "\0torrentnet-shaper"
+COMMANDS: Final = ("apply", "status", "stop")
+REPLY_TIMEOUT: Final = 5.0
+REQUEST_TIMEOUT: Final = 0.2
+"""Short, because packets wait while a request is read; the sender has it ready."""
+MAX_REPLY_BYTES: Final = 4 * 1024 * 1024
+_CREDENTIALS: Final = struct.Struct("=iII")
+_CHUNK: Final = 65536
 
 
 @dataclass(frozen=True, slots=True)
 class ControlRequest:
-    """What is asked of the daemon."""
+    """A command with its text."""
 
-    word: str
+    command: str
     text: str = ""
 
 
 class ControlServer:
-    """The daemon's side."""
+    """The daemon's side of the socket."""
 
     def __init__(self, name: str = NAME, user: int = 0) -> None:
-        """Raises NameTaken. `user`: whose requests are heard."""
+        """Bind the socket. Raises AlreadyRunningError. ``user``: whose requests are accepted."""
         self._user = user
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
@@ -47,62 +48,65 @@ class ControlServer:
             raise AlreadyRunningError("another shaper runs here already") from error
 
     def fileno(self) -> int:
-        """The socket to wait at."""
+        """Return the descriptor to wait for."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """No one is heard any more."""
+        """Accept no more requests."""
         self._socket.close()
 
-    def serve(self, answer: Callable[[ControlRequest], tuple[int, str]]) -> None:
-        """Answers one caller. Whatever the caller does wrong concerns nobody else."""
+    def serve(self, handle: Callable[[ControlRequest], tuple[int, str]]) -> None:
+        """Handle one request and send its reply. A client that misbehaves affects no other."""
         try:
-            caller, _ = self._socket.accept()
+            client, _ = self._socket.accept()
         except OSError:
             return
-        with caller:
+        with client:
             try:
-                if _peer_user(caller) != self._user:
+                if _peer_user(client) != self._user:
                     return
-                caller.settimeout(REQUEST_TIMEOUT)
-                word, _, text = _read_all(caller, MAX_STATE_BYTES).decode("utf-8", "replace").partition("\n")
-                if word not in COMMANDS:
-                    status, reply = 2, f"no such request: {word[:40]!r}"
+                client.settimeout(REQUEST_TIMEOUT)
+                command, _, text = _read_all(client, MAX_STATE_BYTES).decode("utf-8", "replace").partition("\n")
+                if command not in COMMANDS:
+                    status, reply = 2, f"unknown command: {command[:40]!r}"
                 else:
-                    status, reply = answer(ControlRequest(word, text))
-                caller.sendall(f"{status}\n{reply}".encode())
+                    status, reply = handle(ControlRequest(command, text))
+                client.sendall(f"{status}\n{reply}".encode())
             except (OSError, ValueError):
                 return
 
 
 def send_request(request: ControlRequest, name: str = NAME, user: int = 0) -> tuple[int, str]:
-    """The daemon's exit status and text. Raises NobodyAnswers; `user`: whose daemon is believed."""
+    """Send a request; returns the daemon's exit status and text. Raises NotRunningError.
+
+    ``user``: whose daemon is trusted.
+    """
     if os.geteuid() != user:
-        raise ShaperError("only root is heard by the shaper (docker exec --privileged -u 0)")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(REPLY_TIMEOUT)
+        raise ShaperError("only root may control the shaper (docker exec --privileged -u 0)")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(REPLY_TIMEOUT)
         try:
-            line.connect(name)
-            if _peer_user(line) != user:
-                raise NotRunningError("the name of the shaper's socket is taken by another user's program")
-            line.sendall(f"{request.word}\n{request.text}".encode())
-            line.shutdown(socket.SHUT_WR)
-            status, _, text = _read_all(line, MAX_REPLY_BYTES).decode("utf-8", "replace").partition("\n")
+            connection.connect(name)
+            if _peer_user(connection) != user:
+                raise NotRunningError("another user's program has bound the shaper's socket")
+            connection.sendall(f"{request.command}\n{request.text}".encode())
+            connection.shutdown(socket.SHUT_WR)
+            status, _, text = _read_all(connection, MAX_REPLY_BYTES).decode("utf-8", "replace").partition("\n")
             return int(status), text
         except ConnectionRefusedError as error:
             raise NotRunningError("no shaper runs here") from error
         except (OSError, ValueError) as error:
-            raise NotRunningError(f"the shaper does not answer ({error or type(error).__name__})") from error
+            raise NotRunningError(f"the shaper does not reply ({error or type(error).__name__})") from error
 
 
-def _peer_user(line: socket.socket) -> int:
-    _, user, _ = _CREDENTIALS.unpack(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+def _peer_user(connection: socket.socket) -> int:
+    _, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return int(user)
 
 
-def _read_all(line: socket.socket, most: int) -> bytes:
+def _read_all(connection: socket.socket, most: int) -> bytes:
     received = bytearray()
-    while piece := line.recv(_CHUNK):
+    while piece := connection.recv(_CHUNK):
         received += piece
         if len(received) > most:
             raise ValueError(f"more than {most} bytes")

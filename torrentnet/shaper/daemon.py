@@ -1,4 +1,7 @@
-"""The loop: packets in, verdicts out at their time, and now and then a word with who controls us."""
+"""The daemon's loop: receive packets, release them when due, and serve control requests.
+
+Tested by tests/integration/test_shaper_calibration.py.
+"""
 
 import os
 import select
@@ -6,6 +9,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 from torrentnet.shaper.control import ControlRequest, ControlServer
 from torrentnet.shaper.errors import ShaperError
@@ -14,13 +18,13 @@ from torrentnet.shaper.queues import NetfilterQueues
 from torrentnet.shaper.schedule import PacketSchedule
 from torrentnet.shaper.state import NO_IMPAIRMENT, ShaperState, format_impairment, parse_state
 
-EARLY_NS = 150_000
-"""What is due that soon goes on at once: fewer wake-ups, and the kernel wakes a sleeper some 50 us late anyway."""
-BATCH = 256
-CHECK_INTERVAL_NS = 2_000_000_000
-"""How often we look whether the node is still there, where its end would not be ours."""
-DRAIN_TIMEOUT_NS = 11_000_000_000
-"""How long a stopped daemon waits for what is under way: a little more than the longest delay with its jitter."""
+EARLY_NS: Final = 150_000
+"""Packets due this soon are released at once: fewer wake-ups, and the kernel wakes a sleeper some 50 us late."""
+BATCH: Final = 256
+CHECK_INTERVAL_NS: Final = 2_000_000_000
+"""How often to check that the node still exists, where its end does not end this process."""
+DRAIN_TIMEOUT_NS: Final = 11_000_000_000
+"""How long a stopped daemon waits for held packets: a little more than the longest delay with its jitter."""
 
 
 class ShaperDaemon:
@@ -31,48 +35,48 @@ class ShaperDaemon:
         self._queues = queues
         self._priority = priority
         self._schedule = PacketSchedule()
-        self._clocks = PacketClock()
+        self._clock = PacketClock()
         self._started_ns = time.monotonic_ns()
         self._stop_at_ns: int | None = None
-        self._at_home = shares_init_namespace()
+        self._ends_with_node = shares_init_namespace()
 
     def run(self) -> None:
-        """Works until it is told to stop and nothing waits any more, or until the node is gone."""
+        """Run until it is stopped and no packet waits, or until the node has ended."""
         packets, requests = self._queues.fileno(), self._server.fileno()
-        look_ns = 0
+        next_check_ns = 0
         while self._stop_at_ns is None or (len(self._schedule) and time.monotonic_ns() < self._stop_at_ns):
-            if not self._at_home and time.monotonic_ns() >= look_ns:
+            if not self._ends_with_node and time.monotonic_ns() >= next_check_ns:
                 if not has_interfaces():
                     return
-                look_ns = time.monotonic_ns() + CHECK_INTERVAL_NS
+                next_check_ns = time.monotonic_ns() + CHECK_INTERVAL_NS
             wait_ns = self._wait_ns()
-            # Who sleeps for so short a time needs no one to wake him for a packet, whose arrival the kernel has noted.
-            listens = wait_ns is None or wait_ns > self._schedule.state.patience_ns or not self._clocks.stamped
-            sources = [packets, requests] if listens else [requests]
+            # After so short a sleep no packet is late, because the kernel has noted its arrival.
+            listening = wait_ns is None or wait_ns > self._schedule.state.patience_ns or not self._clock.stamped
+            sources = [packets, requests] if listening else [requests]
             ready, _, _ = select.select(sources, [], [], None if wait_ns is None else wait_ns * 1e-9)
-            if packets in ready or not listens:
-                self._take()
+            if packets in ready or not listening:
+                self._receive()
             if requests in ready:
-                self._server.serve(self._answer)
+                self._server.serve(self._handle)
             self._queues.release(self._schedule.due(time.monotonic_ns(), EARLY_NS, BATCH))
 
     def _wait_ns(self) -> int | None:
         next_due = self._schedule.next_due()
         if next_due is None:
-            return None if self._at_home else CHECK_INTERVAL_NS
+            return None if self._ends_with_node else CHECK_INTERVAL_NS
         return max(0, next_due - EARLY_NS // 2 - time.monotonic_ns())
 
-    def _take(self) -> None:
+    def _receive(self) -> None:
         for packet in self._queues.receive(BATCH):
-            if not self._schedule.arrive(packet, self._clocks.steady(packet.received_ns)):
+            if not self._schedule.arrive(packet, self._clock.arrival_ns(packet.received_ns)):
                 self._queues.drop(packet)
 
-    def _answer(self, request: ControlRequest) -> tuple[int, str]:
+    def _handle(self, request: ControlRequest) -> tuple[int, str]:
         try:
-            if request.word == "apply":
+            if request.command == "apply":
                 self._apply(parse_state(request.text))
                 return 0, ""
-            if request.word == "status":
+            if request.command == "status":
                 return 0, self._status()
             self._schedule.replace(ShaperState(seed=self._schedule.state.seed))
             self._stop_at_ns = time.monotonic_ns() + DRAIN_TIMEOUT_NS
@@ -81,7 +85,7 @@ class ShaperDaemon:
             return error.status, str(error)
 
     def _apply(self, state: ShaperState) -> None:
-        # A queue stays ours once it was: without a listener the kernel would drop what a rule still sends there.
+        # Queues are never closed: without a listener the kernel would drop what a rule still sends there.
         for queue, impairment in state.queues.items():
             self._queues.open(queue, copy=impairment.needs_bytes)
         self._schedule.replace(state)
@@ -96,22 +100,22 @@ class ShaperDaemon:
             f"failed_copies={self._queues.failed_copies}"
         )
         drops = self._queues.drops()
-        for number, tally in sorted(self._schedule.tallies.items()):
+        for number, counts in sorted(self._schedule.statistics.items()):
             asked = format_impairment(self._schedule.state.queues.get(number, NO_IMPAIRMENT))
-            dropped = tally.dropped + drops.get(number, 0)
-            mean_us = tally.error_ns // max(1, tally.packets) // 1_000
+            dropped = counts.dropped + drops.get(number, 0)
+            mean_us = counts.error_ns // max(1, counts.packets) // 1_000
             lines.append(
-                f'queue number={number} asked="{asked}" packets={tally.packets} late={tally.late} '
-                f"mean_error_us={mean_us} worst_error_us={tally.worst_ns // 1_000} corrupted={tally.corrupted} "
-                f"duplicated={tally.duplicated} overtaking={tally.overtaking} dropped={dropped}"
+                f'queue number={number} asked="{asked}" packets={counts.packets} late={counts.late} '
+                f"mean_error_us={mean_us} worst_error_us={counts.worst_ns // 1_000} corrupted={counts.corrupted} "
+                f"duplicated={counts.duplicated} overtaking={counts.overtaking} dropped={dropped}"
             )
         return "\n".join(lines)
 
 
 def shares_init_namespace() -> bool:
-    """Whether the first process that we see is the node's own, so that its end is ours too.
+    """Return whether process 1 is the node's own, so that its end also ends this process.
 
-    Otherwise we were started from another container that entered the node's network, and have to notice by ourselves.
+    Otherwise another container that entered the node's network namespace started this process, which then has to check.
     """
     try:
         return Path("/proc/1/ns/net").stat().st_ino == Path("/proc/self/ns/net").stat().st_ino
@@ -120,23 +124,18 @@ def shares_init_namespace() -> bool:
 
 
 def has_interfaces() -> bool:
-    """Whether this network is connected to anything: a node that has ended leaves only its loopback interface."""
+    """Return whether this network has more than a loopback interface, which is all that an ended node leaves."""
     return any(name != "lo" for _, name in socket.if_nameindex())
 
 
 def log_to_node(text: str, path: Path = Path("/proc/1/fd/2")) -> None:
-    """Writes a line where the node's own errors go, so that it is in the node's log; our own output nobody reads."""
+    """Write an event to the node's standard error, and so into the node's log; nobody reads this process's output."""
     if not shares_init_namespace():
         return
-    moment = time.time()
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(moment)) + f".{int(moment * 1000) % 1000:03d}Z"
+    from torrentnet.runtime.events import format_event  # for failures only: a start must be fast
+
     try:
         with path.open("w", encoding="utf-8") as out:
-            out.write(f"{stamp} shaper_failed reason={_quoted(text)}\n")
+            out.write(format_event(time.time(), "shaper_failed", {"reason": text}) + "\n")
     except OSError:
         print(text, file=sys.stderr)
-
-
-def _quoted(text: str) -> str:
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,27 +1,27 @@
-"""What can go wrong, in words that a user can act on."""
+"""The shaper's errors, whose messages are for users."""
 
 
 class ShaperError(Exception):
-    """Base of all errors that this program tells its user, with the exit status that goes with it."""
+    """Base of all errors that the program reports, with its exit status."""
 
     status = 1
 
 
 class InvalidStateError(ShaperError):
-    """The text of a desired state is wrong; the state before it stays in force."""
+    """The text of a desired state is invalid; the previous state stays in force."""
 
     status = 2
 
 
 class KernelUnsupportedError(ShaperError):
-    """The kernel lacks something or does not allow it."""
+    """The kernel lacks or refuses something."""
 
 
 class AlreadyRunningError(ShaperError):
-    """Another daemon runs in this network namespace already."""
+    """A shaper runs in this network namespace already."""
 
 
 class NotRunningError(ShaperError):
-    """No daemon runs in this network namespace, or it does not answer in time."""
+    """No shaper runs in this network namespace, or it does not reply in time."""
 
     status = 3

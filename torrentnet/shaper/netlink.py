@@ -1,7 +1,7 @@
-"""NFQUEUE messages of netlink: bytes <-> meaning. No socket here.
+"""NFQUEUE messages of netlink, parsed and packed. No socket.
 
 Source of all layouts: linux/netlink.h, linux/netfilter/nfnetlink.h and linux/netfilter/nfnetlink_queue.h. Headers are
-in the machine's byte order, what belongs to netfilter is in network byte order.
+in the machine's byte order, netfilter's fields in network byte order.
 """
 
 import errno
@@ -9,27 +9,28 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
-NETLINK_NETFILTER = 12
-AF_INET = 2
-NLM_F_REQUEST = 1
-NLM_F_ACK = 4
-NLMSG_ERROR = 2
-MAX_MESSAGE = 1 << 17
-"""More than a packet of 64 KiB with all its attributes."""
+NETLINK_NETFILTER: Final = 12
+AF_INET: Final = 2
+NLM_F_REQUEST: Final = 1
+NLM_F_ACK: Final = 4
+NLMSG_ERROR: Final = 2
+MAX_MESSAGE: Final = 1 << 17
+"""Bytes; more than a packet of 64 KiB with all its attributes."""
 
-_MESSAGE = struct.Struct("=IHHII")
-_FAMILY = struct.Struct("!BBH")
-_ATTRIBUTE = struct.Struct("=HH")
-_TYPE_MASK = 0x3FFF
-_PACKET_HEADER = struct.Struct("!IHB")
-_TIMESTAMP = struct.Struct("!QQ")
-_NUMBER = struct.Struct("!I")
-_ERROR = struct.Struct("=i")
-_PARAMETERS = struct.Struct("!IB")
-_VERDICT = struct.Struct("!II")
-_COMMAND = struct.Struct("!BBH")
-_HEADERS = _MESSAGE.size + _FAMILY.size
+_MESSAGE: Final = struct.Struct("=IHHII")
+_FAMILY: Final = struct.Struct("!BBH")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_TYPE_MASK: Final = 0x3FFF
+_PACKET_HEADER: Final = struct.Struct("!IHB")
+_TIMESTAMP: Final = struct.Struct("!QQ")
+_NUMBER: Final = struct.Struct("!I")
+_ERROR: Final = struct.Struct("=i")
+_PARAMETERS: Final = struct.Struct("!IB")
+_VERDICT: Final = struct.Struct("!II")
+_COMMAND: Final = struct.Struct("!BBH")
+_HEADERS: Final = _MESSAGE.size + _FAMILY.size
 
 
 class _Type(IntEnum):
@@ -54,54 +55,53 @@ class _Setting(IntEnum):
 
 
 class PacketVerdict(IntEnum):
-    """What becomes of a packet."""
+    """What the kernel does with a packet."""
 
     DROP = 0
     ACCEPT = 1
 
 
 class NetlinkFormatError(ValueError):
-    """Bytes that are no netlink message of the kinds that the kernel sends to us."""
+    """Bytes that are not a netlink message of the expected kinds."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedPacket:
-    """A packet that the kernel keeps until its verdict."""
+    """A packet that the kernel holds until its verdict."""
 
     queue: int
     number: int
-    """The kernel's name for it within its queue."""
+    """The kernel's number for the packet in its queue."""
     received_ns: int | None
-    """When the interface received it, in ns of CLOCK_REALTIME (in steps of 1 us); None when the kernel took no time."""
+    """When the interface received it, in ns of CLOCK_REALTIME (in steps of 1 us); None without a timestamp."""
     payload: bytes | None
-    """The whole packet from its IP header on; None when the queue does not copy."""
+    """The whole packet from its IP header on; None where the queue does not copy bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class NetlinkReply:
-    """The kernel's answer to a request: 0, or an errno."""
+    """The kernel's reply to a request: 0, or an errno."""
 
     error: int
     sequence: int
 
 
 def bind_queue(queue: int, sequence: int, *, copy: bool, max_waiting: int) -> bytes:
-    """The request that opens a queue (0 to 65535) with its settings, all in one message.
+    """Return the request that opens a queue (0 to 65535) with its settings, in one message.
 
-    `copy`: the packets' bytes come along, each segment of TCP by itself. Without it only their numbers come, and what
-    a sending kernel handed over as one large segment stays one. `max_waiting`: packets beyond it are dropped by the
-    kernel, and counted.
+    ``copy``: the kernel passes the packets' bytes, each TCP segment separately. Without it the kernel passes only their
+    numbers, and does not split a large segment. ``max_waiting``: the kernel drops, and counts, packets beyond it.
     """
     return _config(queue, sequence, _COMMAND.pack(1, 0, AF_INET), copy=copy, max_waiting=max_waiting)
 
 
 def change_queue(queue: int, sequence: int, *, copy: bool, max_waiting: int) -> bytes:
-    """The request that gives a queue of ours other settings; see `bind_queue`."""
+    """Return the request that changes the settings of an open queue; see :func:`bind_queue`."""
     return _config(queue, sequence, None, copy=copy, max_waiting=max_waiting)
 
 
 def pack_verdict(packet_queue: int, number: int, decision: PacketVerdict, payload: bytes | None = None) -> bytes:
-    """The message that lets a packet go on, or `payload` in its place, or nothing. Several may be joined."""
+    """Return the message that accepts a packet (or ``payload`` in its place) or drops it. Messages may be joined."""
     body = _attribute(_Attribute.VERDICT_HEADER, _VERDICT.pack(decision, number))
     if payload is not None:
         body += _attribute(_Attribute.PAYLOAD, payload)
@@ -109,7 +109,7 @@ def pack_verdict(packet_queue: int, number: int, decision: PacketVerdict, payloa
 
 
 def decode(data: bytes | bytearray | memoryview) -> Iterator[QueuedPacket | NetlinkReply]:
-    """The messages in what one receive gave. Other kinds are left out. Raises NetlinkMalformed."""
+    """Yield the messages of one receive; other kinds are skipped. Raises NetlinkFormatError."""
     at = 0
     while at + _MESSAGE.size <= len(data):
         length, kind, _, sequence, _ = _MESSAGE.unpack_from(data, at)
@@ -119,15 +119,15 @@ def decode(data: bytes | bytearray | memoryview) -> Iterator[QueuedPacket | Netl
             yield _packet(data, at, at + length)
         elif kind == NLMSG_ERROR:
             if length < _MESSAGE.size + _ERROR.size:
-                raise NetlinkFormatError("an answer without its error number")
+                raise NetlinkFormatError("a reply without its error number")
             yield NetlinkReply(error=-_ERROR.unpack_from(data, at + _MESSAGE.size)[0], sequence=sequence)
         at += length + 3 & ~3
 
 
 def describe_error(error: int) -> str:
-    """What an errno means when it is the answer to `bind_queue`."""
+    """Return what an errno means as the reply to :func:`bind_queue`."""
     if error == errno.EBUSY:
-        return "another program has this queue already"
+        return "another program has bound this queue"
     if error == errno.EPERM:
         return "not permitted: it needs CAP_NET_ADMIN (docker exec --privileged -u 0)"
     if error in {errno.EINVAL, errno.ENOENT, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}:
@@ -136,7 +136,7 @@ def describe_error(error: int) -> str:
 
 
 def _config(queue: int, sequence: int, command: bytes | None, *, copy: bool, max_waiting: int) -> bytes:
-    segments_whole = 4  # NFQA_CFG_F_GSO. Of all flags the only one: fail-open would let packets pass unshaped.
+    segments_whole = 4  # NFQA_CFG_F_GSO, and no other flag: fail-open would let packets pass unshaped.
     body = b"" if command is None else _attribute(_Setting.COMMAND, command)
     body += _attribute(_Setting.PARAMETERS, _PARAMETERS.pack(0xFFFF if copy else 0, 2 if copy else 1))
     body += _attribute(_Setting.MAX_LENGTH, _NUMBER.pack(max_waiting))
@@ -156,7 +156,7 @@ def _message(kind: int, queue: int, body: bytes, flags: int, sequence: int) -> b
 
 def _packet(data: bytes | bytearray | memoryview, start: int, end: int) -> QueuedPacket:
     if start + _HEADERS > end:
-        raise NetlinkFormatError("a packet's message without its queue")
+        raise NetlinkFormatError("a packet message without its queue")
     queue = data[start + _HEADERS - 2] << 8 | data[start + _HEADERS - 1]
     number = received_ns = payload = None
     at = start + _HEADERS

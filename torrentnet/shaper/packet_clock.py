@@ -1,42 +1,43 @@
-"""From the clock of the kernel's time stamps to the one that we wait by."""
+"""Conversion of the kernel's packet timestamps to the clock that the daemon waits on."""
 
 import time
 from collections.abc import Callable
+from typing import Final
 
-MAX_AGE_NS = 1_000_000_000
-"""Older than this no packet is when we get it: then the clock was set, and its time stamp means nothing."""
-SHARP_NS = 20_000
-"""A reading of both clocks that took longer was interrupted in the middle, and says nothing of the distance."""
-ATTEMPTS = 4
+MAX_AGE_NS: Final = 1_000_000_000
+"""No packet is older than this when it is received; a timestamp that is older means that the clock was changed."""
+SHARP_NS: Final = 20_000
+"""A reading of both clocks that took longer was interrupted, and says nothing about their difference."""
+ATTEMPTS: Final = 4
 
 
 class PacketClock:
-    """Translates CLOCK_REALTIME, in which the kernel stamps packets, into CLOCK_MONOTONIC.
+    """Converts CLOCK_REALTIME, the kernel's clock for packet timestamps, to CLOCK_MONOTONIC.
 
-    Knowing when the packet came in, and not only when we were woken for it, takes our own slowness out of its delay.
+    A delay that counts from the arrival of the packet does not include the daemon's own latency.
     """
 
     def __init__(
-        self, steady_ns: Callable[[], int] = time.monotonic_ns, wall_ns: Callable[[], int] = time.time_ns
+        self, monotonic_ns: Callable[[], int] = time.monotonic_ns, wall_ns: Callable[[], int] = time.time_ns
     ) -> None:
-        self._steady_ns = steady_ns
+        self._monotonic_ns = monotonic_ns
         self._wall_ns = wall_ns
-        self._distance_ns: int | None = None
+        self._difference_ns: int | None = None
         self.stamped = False
-        """Whether the last packet had a time stamp."""
+        """Whether the last packet had a timestamp."""
 
-    def steady(self, received_ns: int | None) -> int:
-        """When a packet came in, on the steady clock; now, when it has no time stamp or one that cannot be."""
+    def arrival_ns(self, received_ns: int | None) -> int:
+        """Return when a packet arrived, on the monotonic clock; now where it has no timestamp or an impossible one."""
         self.stamped = received_ns is not None
         if received_ns is None:
-            return self._steady_ns()
+            return self._monotonic_ns()
         for _ in range(ATTEMPTS):
-            before = self._steady_ns()
+            before = self._monotonic_ns()
             wall = self._wall_ns()
-            now = self._steady_ns()
-            if now - before <= SHARP_NS or self._distance_ns is None:
-                self._distance_ns = wall - before
+            now = self._monotonic_ns()
+            if now - before <= SHARP_NS or self._difference_ns is None:
+                self._difference_ns = wall - before
                 if now - before <= SHARP_NS:
                     break
-        at = received_ns - (self._distance_ns or 0)
+        at = received_ns - (self._difference_ns or 0)
         return at if now - MAX_AGE_NS <= at <= now else now

@@ -1,21 +1,25 @@
-"""Being woken in time on a machine whose processors are all busy."""
+"""Real-time priority, so that the daemon wakes in time on a busy machine.
+
+Tested by tests/integration/test_shaper_calibration.py.
+"""
 
 import contextlib
 import os
+from typing import Final
 
-MOUNT_POINT = b"/run/torrentnet"
-"""A directory that the image has, covered for a moment, and for this process only."""
-_CLONE_NEWNS = 0x20000
-_MS_REC_PRIVATE = 0x44000
-_MNT_DETACH = 2
-_NICEST = -20
+MOUNT_POINT: Final = b"/run/torrentnet"
+"""A directory of the image, mounted over for a moment, in this process's mount namespace only."""
+_CLONE_NEWNS: Final = 0x20000
+_MS_REC_PRIVATE: Final = 0x44000
+_MNT_DETACH: Final = 2
+_NICEST: Final = -20
 
 
 def raise_priority() -> str:
-    """Lets this process run as soon as it wakes, as far as it may: realtime, high, or normal.
+    """Let this process run as soon as it wakes, as far as allowed; returns ``realtime``, ``high`` or ``normal``.
 
-    A kernel with CONFIG_RT_GROUP_SCHED and cgroup v1 gives real time to no container, but to a process that leaves its
-    container's share of the processors, which CAP_SYS_ADMIN allows unless seccomp or AppArmor forbid it.
+    A kernel with CONFIG_RT_GROUP_SCHED and cgroup v1 refuses real-time priority to containers. A process that
+    leaves its container's cpu cgroup gets it; CAP_SYS_ADMIN permits that unless seccomp or AppArmor forbid it.
     """
     if _realtime():
         return "realtime"
@@ -39,13 +43,13 @@ def _realtime() -> bool:
 
 
 def _leave_cpu_cgroup() -> None:
-    import ctypes  # only where it is needed: it takes 10 ms
+    import ctypes  # imported here only: it takes 10 ms
 
     libc = ctypes.CDLL(None, use_errno=True)
 
     def check(result: int) -> None:
         if result:
-            raise OSError(ctypes.get_errno(), "the processors' cgroup is out of reach")
+            raise OSError(ctypes.get_errno(), "the cpu cgroup cannot be changed")
 
     check(libc.unshare(_CLONE_NEWNS))
     check(libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None))

@@ -1,10 +1,14 @@
-"""Whether this kernel can do it, found out by doing it: one datagram over the loopback interface, delayed."""
+"""A trial of this kernel's NFQUEUE: one delayed datagram over the loopback interface.
+
+Tested by tests/integration/test_shaper_calibration.py.
+"""
 
 import select
 import socket
 import subprocess
 import time
 from contextlib import closing
+from typing import Final
 
 from torrentnet.shaper.errors import KernelUnsupportedError
 from torrentnet.shaper.queues import NetfilterQueues
@@ -12,14 +16,14 @@ from torrentnet.shaper.rules import RESTORE
 from torrentnet.shaper.schedule import PacketSchedule
 from torrentnet.shaper.state import QueueImpairment, ShaperState
 
-CHAIN = "TORRENTNET-PROBE"
-QUEUE = 65535
-DELAY_NS = 20_000_000
-ARRIVAL_TIMEOUT = 5.0
+CHAIN: Final = "TORRENTNET-PROBE"
+QUEUE: Final = 65535
+DELAY_NS: Final = 20_000_000
+ARRIVAL_TIMEOUT: Final = 5.0
 
 
 def probe() -> str:
-    """A sentence with what was measured. Raises KernelRefused with what is missing. Takes its rules away again."""
+    """Return what was measured. Raises KernelUnsupportedError with what is missing. Leaves no rules behind."""
     with (
         closing(NetfilterQueues()) as queues,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,

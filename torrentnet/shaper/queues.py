@@ -1,4 +1,7 @@
-"""The kernel's side: the netlink socket on which packets' numbers come in and verdicts go out."""
+"""The netlink socket that receives packets' numbers from the kernel and sends verdicts.
+
+Tested by tests/integration/test_shaper_calibration.py, tests/unit/shaper/test_main.py.
+"""
 
 import contextlib
 import errno
@@ -8,6 +11,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from torrentnet.shaper.corruption import destination_address
 from torrentnet.shaper.errors import KernelUnsupportedError
@@ -25,36 +29,36 @@ from torrentnet.shaper.netlink import (
 )
 from torrentnet.shaper.schedule import MAX_WAITING, PacketRelease
 
-KERNEL_QUEUE_LENGTH = 16384
-"""Packets that the kernel keeps in one queue; at 5 s of delay that is 39 Mbit/s of full packets."""
-RECEIVE_BUFFER = 8 * 1024 * 1024
-REPLY_TIMEOUT = 2.0
-COUNTERS = Path("/proc/self/net/netfilter/nfnetlink_queue")
-_SO_RCVBUFFORCE = 33
-_SO_TIMESTAMPNS = 35
-_SOL_NETLINK = 270
-_NETLINK_NO_ENOBUFS = 5
+KERNEL_QUEUE_LENGTH: Final = 16384
+"""Packets that the kernel holds in one queue; at 5 s of delay that is 39 Mbit/s of full packets."""
+RECEIVE_BUFFER: Final = 8 * 1024 * 1024
+REPLY_TIMEOUT: Final = 2.0
+COUNTERS: Final = Path("/proc/self/net/netfilter/nfnetlink_queue")
+_SO_RCVBUFFORCE: Final = 33
+_SO_TIMESTAMPNS: Final = 35
+_SOL_NETLINK: Final = 270
+_NETLINK_NO_ENOBUFS: Final = 5
 
 
 class NetfilterQueues:
-    """The queues of this network namespace that are ours. Needs CAP_NET_ADMIN, and CAP_NET_RAW for copies."""
+    """The shaper's queues in this network namespace. Needs CAP_NET_ADMIN, and CAP_NET_RAW for copies."""
 
     def __init__(self) -> None:
-        """Raises KernelRefused where there is no netlink for netfilter."""
+        """Open the socket. Raises KernelUnsupportedError where the kernel has no netfilter netlink."""
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
             self._socket.bind((0, 0))
             try:
                 self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
             except PermissionError:
-                # In a user namespace, where nobody may go beyond net.core.rmem_max: the kernel gives as much as that.
+                # In a user namespace the limit is net.core.rmem_max; the kernel caps the size to it.
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         except OSError as error:
             raise KernelUnsupportedError(f"netlink: {describe_error(error.errno or 0)}") from error
-        # What does not fit is counted by the kernel either way; this only spares us the error at the next receive.
+        # The kernel counts what does not fit either way; this only suppresses the error at the next receive.
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_NO_ENOBUFS, struct.pack("=i", 1))
         self._socket.setblocking(False)
-        # As long as any socket asks for time stamps, the kernel takes the time of every packet when it comes in.
+        # While any socket requests timestamps, the kernel notes the arrival time of every packet.
         self._stamps = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._stamps.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._raw: socket.socket | None = None
@@ -63,10 +67,10 @@ class NetfilterQueues:
         self._buffer = bytearray(MAX_MESSAGE)
         self._early: list[QueuedPacket] = []
         self.failed_copies = 0
-        self._told = os.access(COUNTERS, os.R_OK)
-        """Whether the kernel tells what it has dropped; not in a user namespace, whose root does not own that file."""
-        # Untold: our own limit, which is counted, has to come before the kernel's.
-        self._kernel_keeps = KERNEL_QUEUE_LENGTH if self._told else 2 * MAX_WAITING
+        self._has_counters = os.access(COUNTERS, os.R_OK)
+        """Whether the kernel's drop counters can be read; not in a user namespace, whose root does not own the file."""
+        # Without them our own limit, which is counted, has to be reached before the kernel's.
+        self._kernel_keeps = KERNEL_QUEUE_LENGTH if self._has_counters else 2 * MAX_WAITING
         self._latest: dict[int, int] = {}
         self._missed: dict[int, int] = {}
 
@@ -74,17 +78,17 @@ class NetfilterQueues:
         return len(self._copying)
 
     def fileno(self) -> int:
-        """The socket to wait at."""
+        """Return the descriptor to wait for."""
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Lets go of all queues: the kernel drops what waits in them, and what their rules send them from then on."""
+        """Close all queues: the kernel drops what waits in them, and what rules still send to them."""
         for held in (self._socket, self._stamps, self._raw):
             if held is not None:
                 held.close()
 
     def open(self, queue: int, *, copy: bool) -> None:
-        """Makes sure that a queue is ours, and copies its packets or not. Raises KernelRefused."""
+        """Bind a queue if necessary, and set whether it copies bytes. Raises KernelUnsupportedError."""
         known = self._copying.get(queue)
         if known is copy:
             return
@@ -100,7 +104,7 @@ class NetfilterQueues:
         self._copying[queue] = copy
 
     def receive(self, most: int) -> Iterator[QueuedPacket]:
-        """The packets that came in, without waiting, from at most `most` messages."""
+        """Yield the packets that have arrived, from at most ``most`` messages, without waiting."""
         if self._early:
             early, self._early = self._early, []
             yield from early
@@ -111,31 +115,31 @@ class NetfilterQueues:
             except BlockingIOError:
                 return
             for message in decode(view[:size]):
-                # An answer here is about a packet that the kernel dropped meanwhile (its interface went down).
+                # A reply here concerns a packet that the kernel has dropped meanwhile (its interface went down).
                 if isinstance(message, QueuedPacket):
                     self._count(message)
                     yield message
 
     def drops(self) -> dict[int, int]:
-        """Packets that never reached us for want of room, by queue."""
-        if self._told:
+        """Return the packets that the kernel dropped because a buffer was full, by queue."""
+        if self._has_counters:
             with contextlib.suppress(OSError):
                 return kernel_drops(COUNTERS.read_text(encoding="ascii"))
         return dict(self._missed)
 
     def _count(self, packet: QueuedPacket) -> None:
-        # The kernel numbers what it hands over, from 1 on in each queue: a gap is what the socket had no room for.
+        # The kernel numbers packets from 1 in each queue: a gap is what did not fit in the socket's buffer.
         missed = packet.number - self._latest.get(packet.queue, 0) - 1
         if missed > 0:
             self._missed[packet.queue] = self._missed.get(packet.queue, 0) + missed
         self._latest[packet.queue] = packet.number
 
     def drop(self, packet: QueuedPacket) -> None:
-        """Gives a packet up."""
+        """Drop a packet."""
         self._socket.send(pack_verdict(packet.queue, packet.number, PacketVerdict.DROP))
 
     def release(self, due: Iterable[PacketRelease]) -> int:
-        """Lets packets go on, all in one call to the kernel; returns how many."""
+        """Release packets in one call to the kernel; returns how many."""
         count = 0
         verdicts = bytearray()
         for release in due:
@@ -149,7 +153,7 @@ class NetfilterQueues:
         return count
 
     def _send_copy(self, packet: bytes) -> None:
-        # It comes in again over the loopback interface, which our rules leave alone.
+        # It arrives on the loopback interface, which the shaper's rules exclude.
         try:
             if self._raw is None:
                 self._raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -170,7 +174,7 @@ class NetfilterQueues:
 
 
 def kernel_drops(text: str) -> dict[int, int]:
-    """Packets that the kernel dropped for want of room, by queue, from the text of COUNTERS."""
+    """Parse the text of COUNTERS: packets that the kernel dropped because a buffer was full, by queue."""
     drops = {}
     for line in text.splitlines():
         columns = line.split()

@@ -1,36 +1,36 @@
-"""What has to be set and started in a node so that its packets reach the shaper: text only, nothing is run here.
+"""The commands and rules that connect a node's packets with the shaper: text only, nothing runs here.
 
-The order matters, because a queue without a listener drops what it gets:
-- a change: first the shaper (`apply`), then the rules. A queue that the new state does not name passes packets at once.
-- an end: first the rules (`input_rules({})`), then the shaper (`stop`), which lets what waits go on at its time.
+The order matters, because a queue without a listener drops its packets:
+- to change: first the shaper (``apply``), then the rules. A queue that the state does not name delays nothing.
+- to end: first the rules (``input_rules({})``), then the shaper (``stop``), which releases waiting packets when due.
 
-The rules are in the table `mangle`, whose INPUT comes before that of `filter`: loss and cuts, which are rules there,
-act when a packet arrives after its delay. A packet that comes back from an NFQUEUE goes on at the next table, not at
-the next rule.
+The rules are in the table ``mangle``, whose INPUT comes before that of ``filter``: the rules of loss and cut there see
+a packet after its delay. A packet that returns from an NFQUEUE continues at the next table, not at the next rule.
 """
 
 import ipaddress
 from collections.abc import Mapping
+from typing import Final
 
-CHAIN = "TORRENTNET-DELAY"
-RESTORE = ("iptables-restore", "--noflush", "--wait", "5")
-APPLY = ("python3", "-S", "-m", "torrentnet.shaper", "apply")
-"""The state's text is its standard input. Starts the shaper where none runs; when it returns, the state is in force."""
-STATUS = ("python3", "-S", "-m", "torrentnet.shaper", "status")
-STOP = ("python3", "-S", "-m", "torrentnet.shaper", "stop")
-PROBE = ("python3", "-S", "-m", "torrentnet.shaper", "probe")
+CHAIN: Final = "TORRENTNET-DELAY"
+RESTORE: Final = ("iptables-restore", "--noflush", "--wait", "5")
+APPLY: Final = ("python3", "-S", "-m", "torrentnet.shaper", "apply")
+"""Reads the state on standard input. Starts the shaper where none runs; the state is in force when it returns."""
+STATUS: Final = ("python3", "-S", "-m", "torrentnet.shaper", "status")
+STOP: Final = ("python3", "-S", "-m", "torrentnet.shaper", "stop")
+PROBE: Final = ("python3", "-S", "-m", "torrentnet.shaper", "probe")
 
 
 def queue_number(address: str) -> int:
-    """The queue of the packets from an IPv4 address: its last 16 bits. Raises ValueError."""
+    """Return the queue for packets from an IPv4 address: its last 16 bits. Raises ValueError."""
     return int(ipaddress.IPv4Address(address)) & 0xFFFF
 
 
 def input_rules(queues: Mapping[str, int]) -> str:
-    """The text for RESTORE that sends the packets from each IPv4 address to its queue, in the place of earlier rules.
+    """Return the input of RESTORE that sends packets from each IPv4 address to its queue, and replaces earlier rules.
 
-    Packets of the loopback interface are left out: copies come in that way, and must not be copied again. In a node
-    mangle's INPUT is taken to be ours alone. Raises ValueError for what is no address or no queue number.
+    Packets from the loopback interface are excluded: copies arrive there, and must not be copied again. In a node,
+    mangle's INPUT chain belongs to the shaper alone. Raises ValueError for an invalid address or queue number.
     """
     lines = ["*mangle", f":{CHAIN} - [0:0]", "-F INPUT", f"-A INPUT -j {CHAIN}"]
     for address, queue in queues.items():

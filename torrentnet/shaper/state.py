@@ -1,70 +1,71 @@
-"""The desired state: what is done to the packets of each queue, as lines of text.
+"""The desired state, which says what happens to the packets of each queue, as lines of text.
 
     seed 7
     queue 4 delay=20ms jitter=5ms
     queue 5 delay=100ms corruption=1% duplication=0.5% reordering=2%
 
-A queue that is not named passes everything at once.
+A queue that is not named releases everything at once.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Final
 
 from torrentnet.shaper.errors import InvalidStateError
 
-MAX_DELAY_NS = 5_000_000_000
-"""Kept packets cost memory: 5 s at 20 Mbit/s are some 8,500 packets."""
-MAX_PATIENCE_NS = 1_000_000
-MAX_QUEUES = 4096
-MAX_QUEUE_NUMBER = 65535
-MAX_STATE_BYTES = 512 * 1024
-_UNITS_NS = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-_AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(us|ms|s|%)", re.ASCII)
-_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
+MAX_DELAY_NS: Final = 5_000_000_000
+"""Held packets cost memory: 5 s at 20 Mbit/s are some 8,500 packets."""
+MAX_PATIENCE_NS: Final = 1_000_000
+MAX_QUEUES: Final = 4096
+MAX_QUEUE_NUMBER: Final = 65535
+MAX_STATE_BYTES: Final = 512 * 1024
+_UNITS_NS: Final = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+_AMOUNT: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(us|ms|s|%)", re.ASCII)
+_NUMBER: Final = re.compile(r"\d{1,19}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class QueueImpairment:
-    """What is done to each packet of a queue, in netem's sense."""
+    """What happens to each packet of a queue, as in netem."""
 
     delay_ns: int = 0
     jitter_ns: int = 0
-    """Each packet's delay is drawn evenly from delay - jitter to delay + jitter, not below 0: some overtake."""
+    """Each packet's delay is uniform from delay - jitter to delay + jitter, not below 0: some packets overtake."""
     corruption: float = 0.0
-    """Share (0 to 1) of packets in which one bit behind the IP header is flipped; the receiver's checksum finds it."""
+    """Share (0 to 1) of packets with one bit flipped behind the IP header; the receiver's checksum detects it."""
     duplication: float = 0.0
-    """Share of packets that arrive a second time; the copy has a delay of its own."""
+    """Share of packets that arrive twice; the copy has a delay of its own."""
     reordering: float = 0.0
-    """Share of packets that overtake: they are not delayed at all."""
+    """Share of packets that overtake others: they are not delayed at all."""
 
     @property
     def needs_bytes(self) -> bool:
-        """Whether the packets' bytes are needed, not only their arrival."""
+        """Whether the packets' bytes are needed, and not only their numbers."""
         return self.corruption > 0 or self.duplication > 0
 
 
-NO_IMPAIRMENT = QueueImpairment()
+NO_IMPAIRMENT: Final = QueueImpairment()
 
 
 @dataclass(frozen=True, slots=True)
 class ShaperState:
-    """Everything that is asked of a node's shaper."""
+    """The desired state of a node's shaper."""
 
     queues: Mapping[int, QueueImpairment] = field(default_factory=dict)
     seed: int = 0
-    """All random choices follow from it and from the packets' order."""
+    """Together with the packets' order it decides all random choices."""
 
     @property
     def patience_ns(self) -> int:
-        """How long after its arrival a packet may be looked at, without any being late for it."""
+        """How long after its arrival a packet may be received without being released late."""
         soonest = min((0 if i.reordering else i.delay_ns - i.jitter_ns for i in self.queues.values()), default=0)
         return max(0, min(MAX_PATIENCE_NS, soonest // 2))
 
 
 def parse_state(text: str) -> ShaperState:
-    """The state that a text asks for. Raises StateRefused with the line's number."""
+    """Parse a state. Raises InvalidStateError with the line's number."""
     queues: dict[int, QueueImpairment] = {}
     seed = 0
     for number, line in enumerate(text.splitlines(), 1):
@@ -76,7 +77,7 @@ def parse_state(text: str) -> ShaperState:
         elif words[0] == "queue" and len(words) >= 2:
             queue = _integer(words[1], MAX_QUEUE_NUMBER, number)
             if queue in queues:
-                raise InvalidStateError(f"line {number}: queue {queue} is there already")
+                raise InvalidStateError(f"line {number}: queue {queue} is named twice")
             if len(queues) == MAX_QUEUES:
                 raise InvalidStateError(f"line {number}: more than {MAX_QUEUES} queues")
             queues[queue] = _impairment(words[2:], number)
@@ -88,14 +89,14 @@ def parse_state(text: str) -> ShaperState:
 
 
 def format_state(state: ShaperState) -> str:
-    """The text that `parse_state` reads, one queue a line in the order of their numbers."""
+    """Return the text of a state, one queue a line in the order of their numbers."""
     lines = [f"seed {state.seed}"]
     lines += [f"queue {queue} {format_impairment(state.queues[queue])}".rstrip() for queue in sorted(state.queues)]
     return "\n".join(lines) + "\n"
 
 
 def format_impairment(impairment: QueueImpairment) -> str:
-    """An impairment in words: `delay=20ms jitter=5ms`; empty when nothing is done."""
+    """Return an impairment as text: ``delay=20ms jitter=5ms``; empty where there is none."""
     words = [
         f"{name}={_decimal(Fraction(value, 1_000_000))}ms"
         for name, value in (("delay", impairment.delay_ns), ("jitter", impairment.jitter_ns))
@@ -119,14 +120,14 @@ def _impairment(words: list[str], line: int) -> QueueImpairment:
     for word in words:
         name, _, amount = word.partition("=")
         if name in times or name in shares:
-            raise InvalidStateError(f"line {line}: {name} is there twice")
+            raise InvalidStateError(f"line {line}: {name} is named twice")
         if name in {"delay", "jitter"}:
             times[name] = _duration(name, amount, line)
         elif name in {"corruption", "duplication", "reordering"}:
             shares[name] = _share(name, amount, line)
         else:
             raise InvalidStateError(
-                f"line {line}: {word[:40]!r} is none of delay, jitter, corruption, duplication, reordering"
+                f"line {line}: {word[:40]!r} is not one of delay, jitter, corruption, duplication, reordering"
             )
     return QueueImpairment(
         delay_ns=times.get("delay", 0),
@@ -152,7 +153,7 @@ def _duration(name: str, amount: str, line: int) -> int:
     value = int(Fraction(match[1]) * _UNITS_NS[match[2]])
     if value > MAX_DELAY_NS:
         raise InvalidStateError(
-            f"line {line}: {name}={amount}: more than {MAX_DELAY_NS // 1_000_000_000} s cannot be kept"
+            f"line {line}: {name}={amount}: more than {MAX_DELAY_NS // 1_000_000_000} s is not supported"
         )
     return value
 

@@ -49,19 +49,19 @@ def send_too_much(caller: socket.socket, name: str) -> None:
     caller.sendall(bytes(8 << 20))
 
 
-def test_a_long_request_and_a_long_answer(name: str) -> None:
+def test_a_long_request_gets_a_long_reply(name: str) -> None:
     text = "queue 1 delay=20ms\n" * 20_000
-    with closing(ControlServer(name, ME)) as server, serving(server, lambda asked: (1, asked.word + asked.text)):
+    with closing(ControlServer(name, ME)) as server, serving(server, lambda asked: (1, asked.command + asked.text)):
         assert send_request(ControlRequest("apply", text), name, ME) == (1, "apply" + text)
 
 
-def test_an_unknown_word_is_refused_and_the_next_caller_is_heard(name: str) -> None:
-    with closing(ControlServer(name, ME)) as server, serving(server, lambda asked: (0, asked.word)):
-        assert send_request(ControlRequest("dance"), name, ME) == (2, "no such request: 'dance'")
+def test_an_unknown_command_does_not_disturb_the_next(name: str) -> None:
+    with closing(ControlServer(name, ME)) as server, serving(server, lambda asked: (0, asked.command)):
+        assert send_request(ControlRequest("dance"), name, ME) == (2, "unknown command: 'dance'")
         assert send_request(ControlRequest("status"), name, ME) == (0, "status")
 
 
-def test_another_users_request_is_not_heard(name: str) -> None:
+def test_another_users_request_is_ignored(name: str) -> None:
     heard: list[ControlRequest] = []
 
     def answer(asked: ControlRequest) -> tuple[int, str]:
@@ -71,13 +71,13 @@ def test_another_users_request_is_not_heard(name: str) -> None:
     with (
         closing(ControlServer(name, ME + 1)) as server,
         serving(server, answer),
-        pytest.raises(NotRunningError, match="the shaper does not answer"),
+        pytest.raises(NotRunningError, match="the shaper does not reply"),
     ):
         send_request(ControlRequest("stop"), name, ME)
     assert heard == []
 
 
-def test_a_caller_who_hangs_up_or_sends_too_much_does_no_harm(name: str) -> None:
+def test_a_client_that_misbehaves_does_no_harm(name: str) -> None:
     with closing(ControlServer(name, ME)) as server, serving(server, lambda _: (0, "fine")):
         with socket.socket(socket.AF_UNIX) as caller:
             caller.connect(name)
@@ -88,16 +88,16 @@ def test_a_caller_who_hangs_up_or_sends_too_much_does_no_harm(name: str) -> None
             assert send_request(ControlRequest("status"), name, ME) == (0, "fine")
 
 
-def test_nobody_answers(name: str) -> None:
+def test_without_a_shaper_there_is_an_error(name: str) -> None:
     with pytest.raises(NotRunningError) as error:
         send_request(ControlRequest("status"), name, ME)
     assert (str(error.value), error.value.status) == ("no shaper runs here", 3)
 
 
-def test_an_ordinary_user_is_told_what_is_missing(name: str) -> None:
+def test_an_ordinary_user_is_refused(name: str) -> None:
     with pytest.raises(ShaperError) as error:
         send_request(ControlRequest("status"), name, ME + 1)
-    assert str(error.value) == "only root is heard by the shaper (docker exec --privileged -u 0)"
+    assert str(error.value) == "only root may control the shaper (docker exec --privileged -u 0)"
 
 
 def test_there_is_one_shaper_only(name: str) -> None:

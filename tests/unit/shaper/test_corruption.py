@@ -38,7 +38,7 @@ def is_sound(packet: bytes) -> bool:
 
 
 @given(st.binary(max_size=100), st.integers())
-def test_the_receivers_checksum_always_finds_it(content: bytes, seed: int) -> None:
+def test_the_receivers_checksum_always_detects_it(content: bytes, seed: int) -> None:
     packet = segment(content)
     assert is_sound(packet)
     changed = flip_random_bit(packet, random.Random(seed))
@@ -48,16 +48,16 @@ def test_the_receivers_checksum_always_finds_it(content: bytes, seed: int) -> No
 
 
 @given(st.binary(max_size=80))
-def test_what_is_no_packet_stays_what_it_is_or_keeps_its_length(garbage: bytes) -> None:
+def test_garbage_keeps_its_length(garbage: bytes) -> None:
     assert len(flip_random_bit(garbage, random.Random(1))) == len(garbage)
 
 
-def test_a_packet_without_content_is_left_alone() -> None:
+def test_a_packet_without_content_is_unchanged() -> None:
     packet = segment(b"")[:20]
     assert flip_random_bit(packet, random.Random(1)) == packet
 
 
-def test_destination() -> None:
+def test_the_destination_address_is_parsed() -> None:
     assert destination_address(segment(b"x")) == "198.18.0.5"
     assert destination_address(b"\x45") is None
     assert destination_address(bytes([0x60]) + bytes(39)) is None

@@ -16,7 +16,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["dance"], ["apply", "now"]])
-def test_wrong_words(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_commands_are_usage_errors(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 2
     assert capsys.readouterr().err == USAGE + "\n"
 
@@ -28,7 +28,7 @@ def test_wrong_words(words: list[str], capsys: pytest.CaptureFixture[str]) -> No
         ("x" * 600_000, 2, "a state of more than 524224 bytes"),
     ],
 )
-def test_a_wrong_state_starts_nothing(
+def test_an_invalid_state_starts_nothing(
     state: str, status: int, error: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(state))
@@ -36,7 +36,7 @@ def test_a_wrong_state_starts_nothing(
     assert capsys.readouterr().err == f"shaper: error: {error}\n"
 
 
-def test_the_kernels_drops_are_those_of_a_full_queue_and_of_a_full_socket() -> None:
+def test_kernel_drops_count_full_queues_and_full_sockets() -> None:
     text = (
         "    4  30166     0 1     0     3     2     8333  1\n"
         "    5  30166     7 2 65535     0     0       12  1\n"

@@ -34,7 +34,7 @@ def packet(queue: int, number: int, *more: bytes) -> bytes:
     return message(0x0300, struct.pack("!BBH", 2, 0, queue) + header + b"".join(more))
 
 
-def test_bind_asks_for_numbers_only_and_whole_segments() -> None:
+def test_bind_requests_numbers_and_whole_segments() -> None:
     body = (
         bytes([0, 0, 0x12, 0x34])
         + struct.pack("=HH", 8, 1)
@@ -52,14 +52,14 @@ def test_bind_asks_for_numbers_only_and_whole_segments() -> None:
     assert bind_queue(0x1234, 77, copy=False, max_waiting=16384) == wanted
 
 
-def test_change_to_copying_asks_for_bytes_and_single_segments_and_does_not_bind() -> None:
+def test_a_change_to_copying_requests_bytes_and_single_segments() -> None:
     asked = change_queue(5, 1, copy=True, max_waiting=1)
     assert attribute(2, struct.pack("!IB", 0xFFFF, 2)) in asked
     assert attribute(5, struct.pack("!I", 0)) in asked
     assert attribute(1, bytes([1, 0, 0, 2])) not in asked
 
 
-def test_no_request_asks_the_kernel_to_fail_open() -> None:
+def test_no_request_lets_the_kernel_fail_open() -> None:
     for copy in (False, True):
         asked = bind_queue(1, 1, copy=copy, max_waiting=1)
         assert attribute(4, struct.pack("!I", 4)) in asked
@@ -77,7 +77,7 @@ def test_verdict_with_other_bytes_is_padded() -> None:
     assert struct.unpack_from("=I", sent)[0] == len(sent)
 
 
-def test_packets_and_answers_of_one_receive() -> None:
+def test_one_receive_holds_packets_and_replies() -> None:
     stamp = attribute(4, struct.pack("!QQ", 1_700_000_000, 250))
     data = (
         packet(3, 8, stamp)
@@ -92,7 +92,7 @@ def test_packets_and_answers_of_one_receive() -> None:
     ]
 
 
-def test_every_truncation_is_refused_or_leaves_out_the_message() -> None:
+def test_every_truncation_is_refused_or_omits_the_message() -> None:
     whole = packet(3, 8, attribute(10, b"payload"))
     for size in range(len(whole)):
         try:
@@ -101,7 +101,7 @@ def test_every_truncation_is_refused_or_leaves_out_the_message() -> None:
             assert size >= 16
 
 
-def test_a_packet_without_its_whole_number_is_refused() -> None:
+def test_a_packet_without_its_number_is_refused() -> None:
     body = packet(3, 8)[16:]
     for size in range(len(body) - 1):  # the last byte only fills up
         with pytest.raises(NetlinkFormatError):
@@ -109,7 +109,7 @@ def test_a_packet_without_its_whole_number_is_refused() -> None:
 
 
 @given(st.binary(max_size=200), st.sampled_from([2, 0x0300, 0x0301]))
-def test_garbage_is_refused_in_one_way_only(garbage: bytes, kind: int) -> None:
+def test_garbage_raises_only_the_documented_error(garbage: bytes, kind: int) -> None:
     for data in (garbage, message(kind, garbage)):
         try:
             list(decode(data))
@@ -120,12 +120,12 @@ def test_garbage_is_refused_in_one_way_only(garbage: bytes, kind: int) -> None:
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (16, "another program has this queue already"),
+        (16, "another program has bound this queue"),
         (1, "not permitted: it needs CAP_NET_ADMIN (docker exec --privileged -u 0)"),
         (22, "the kernel has no NFQUEUE (nfnetlink_queue)"),
         (12, "ENOMEM"),
         (9999, "9999"),
     ],
 )
-def test_refusals_in_words(error: int, text: str) -> None:
+def test_errors_are_described(error: int, text: str) -> None:
     assert describe_error(error) == text

@@ -23,31 +23,31 @@ class Times:
         return self.now + DISTANCE
 
 
-def test_a_stamp_becomes_a_time_of_the_steady_clock() -> None:
+def test_a_timestamp_becomes_a_monotonic_time() -> None:
     times = Times()
     clocks = PacketClock(times.steady, times.wall)
-    assert clocks.steady(times.now + DISTANCE - 3_000_000) == times.now - 3_000_000
+    assert clocks.arrival_ns(times.now + DISTANCE - 3_000_000) == times.now - 3_000_000
     assert clocks.stamped
 
 
-def test_an_interruption_between_the_readings_does_not_age_a_packet() -> None:
+def test_an_interrupted_reading_does_not_age_a_packet() -> None:
     times = Times()
     clocks = PacketClock(times.steady, times.wall)
     for pause in (10_000_000, 0, 10_000_000):
         times.pause = pause
         received = times.now - 1000
-        assert clocks.steady(received + DISTANCE) == received
+        assert clocks.arrival_ns(received + DISTANCE) == received
 
 
-def test_without_a_stamp_it_is_now() -> None:
+def test_without_a_timestamp_the_time_is_now() -> None:
     times = Times()
     clocks = PacketClock(times.steady, times.wall)
-    assert clocks.steady(None) == times.now
+    assert clocks.arrival_ns(None) == times.now
     assert not clocks.stamped
 
 
-def test_a_clock_that_was_set_means_nothing() -> None:
+def test_a_timestamp_of_a_changed_clock_is_ignored() -> None:
     times = Times()
     clocks = PacketClock(times.steady, times.wall)
     for stamp in (0, times.now + DISTANCE + 1, times.now + DISTANCE - 1_000_000_001):
-        assert clocks.steady(stamp) == times.now
+        assert clocks.arrival_ns(stamp) == times.now

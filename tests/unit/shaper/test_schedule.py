@@ -26,7 +26,7 @@ def drain(schedule: PacketSchedule) -> list[tuple[int, PacketRelease]]:
     return done
 
 
-def test_a_packet_waits_its_delay_and_no_longer() -> None:
+def test_a_packet_is_due_after_its_delay() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=20 * MS)}))
     schedule.arrive(arrived(5), 1000)
     assert schedule.next_due() == 1000 + 20 * MS
@@ -35,7 +35,7 @@ def test_a_packet_waits_its_delay_and_no_longer() -> None:
     assert schedule.next_due() is None
 
 
-def test_queues_have_their_own_delays_and_a_queue_without_one_passes() -> None:
+def test_each_queue_has_its_own_delay() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=50 * MS), 2: QueueImpairment(delay_ns=20 * MS)}))
     for queue in (1, 2, 3):
         schedule.arrive(arrived(queue, queue), 0)
@@ -59,7 +59,7 @@ def test_a_batch_leaves_the_rest_for_the_next() -> None:
     assert numbers(schedule, 0) == [3, 4]
 
 
-def test_what_is_due_soon_goes_on_early_when_asked() -> None:
+def test_packets_that_are_due_soon_can_leave_early() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS)}))
     schedule.arrive(arrived(1), 0)
     assert list(schedule.due(MS - 101, early_ns=100)) == []
@@ -77,7 +77,7 @@ def test_jitter_is_even_over_its_whole_range() -> None:
         assert abs(delays[int(20_000 * share)] - (15 + 10 * share) * MS) < 0.2 * MS
 
 
-def test_jitter_larger_than_the_delay_never_sends_into_the_past() -> None:
+def test_jitter_never_makes_a_delay_negative() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS, jitter_ns=5 * MS)}))
     for number in range(1000):
         schedule.arrive(arrived(number), 0)
@@ -102,30 +102,30 @@ def test_a_share_of_packets_overtakes() -> None:
         schedule.arrive(arrived(number), 0)
     at_once = len(numbers(schedule, 0))
     assert 2300 < at_once < 2700
-    assert schedule.tallies[1].overtaking == at_once
+    assert schedule.statistics[1].overtaking == at_once
 
 
-def test_a_share_of_packets_is_corrupted_and_all_others_go_on_as_they_came() -> None:
+def test_a_share_of_packets_is_corrupted() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(corruption=0.1)}))
     for number in range(10_000):
         schedule.arrive(arrived(number, payload=BYTES), 0)
     changed = [release.payload for _, release in drain(schedule) if release.payload is not None]
     assert 850 < len(changed) < 1150
     assert BYTES not in changed
-    assert schedule.tallies[1].corrupted == len(changed)
+    assert schedule.statistics[1].corrupted == len(changed)
 
 
-def test_a_share_of_packets_comes_twice_the_second_time_as_a_copy() -> None:
+def test_a_share_of_packets_is_duplicated() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS, duplication=0.1)}))
     for number in range(10_000):
         schedule.arrive(arrived(number, payload=BYTES), 0)
     copies = [release for _, release in drain(schedule) if release.number is None]
     assert 850 < len(copies) < 1150
     assert {copy.payload for copy in copies} == {BYTES}
-    assert schedule.tallies[1].duplicated == len(copies)
+    assert schedule.statistics[1].duplicated == len(copies)
 
 
-def test_another_state_is_for_later_packets_only() -> None:
+def test_a_new_state_applies_to_later_packets() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=50 * MS)}))
     schedule.arrive(arrived(1), 0)
     schedule.replace(ShaperState())
@@ -134,25 +134,25 @@ def test_another_state_is_for_later_packets_only() -> None:
     assert numbers(schedule, 50 * MS) == [1]
 
 
-def test_no_more_than_its_bound_waits() -> None:
+def test_the_number_of_waiting_packets_is_limited() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS)}), max_waiting=3)
     assert [schedule.arrive(arrived(number), 0) for number in range(5)] == [True, True, True, False, False]
     assert len(schedule) == 3
-    assert schedule.tallies[1].dropped == 2
+    assert schedule.statistics[1].dropped == 2
 
 
-def test_copies_count_for_the_bound() -> None:
+def test_copies_count_towards_the_limit() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=MS, duplication=1.0)}), max_waiting=4)
     for number in range(10):
         schedule.arrive(arrived(number, payload=BYTES), 0)
     assert len(schedule) <= 4
 
 
-def test_it_tells_how_well_the_promise_was_kept() -> None:
+def test_late_packets_are_counted() -> None:
     schedule = PacketSchedule(ShaperState({1: QueueImpairment(delay_ns=100 * MS)}))
     for number in range(3):
         schedule.arrive(arrived(number), number)
     for now in (100 * MS + 1000, 103 * MS + 1, 103 * MS + 3):
         assert len(list(schedule.due(now, most=1))) == 1
     # 1 ms + 2 % of 100 ms is 3 ms: exactly kept by the second, missed by 1 ns by the third.
-    assert schedule.tallies[1] == QueueStatistics(packets=3, late=1, worst_ns=3 * MS + 1, error_ns=6 * MS + 1001)
+    assert schedule.statistics[1] == QueueStatistics(packets=3, late=1, worst_ns=3 * MS + 1, error_ns=6 * MS + 1001)

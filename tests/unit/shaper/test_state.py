@@ -14,7 +14,7 @@ from torrentnet.shaper.state import QueueImpairment, ShaperState, format_impairm
 MS = 1_000_000
 
 
-def test_a_state_in_all_its_words() -> None:
+def test_a_state_with_every_keyword() -> None:
     text = """
     seed 7
     queue 4 delay=20ms jitter=5ms
@@ -34,7 +34,7 @@ def test_a_state_in_all_its_words() -> None:
     )
 
 
-def test_no_text_asks_for_nothing() -> None:
+def test_an_empty_text_is_an_empty_state() -> None:
     assert parse_state("") == ShaperState()
 
 
@@ -46,19 +46,19 @@ def test_no_text_asks_for_nothing() -> None:
         ("seed -1", "line 1: '-1' is not a whole number from 0 to 9223372036854775807"),
         ("queue 65536", "line 1: '65536' is not a whole number from 0 to 65535"),
         ("queue ١", "line 1: '١' is not a whole number from 0 to 65535"),
-        ("queue 1\nqueue 1", "line 2: queue 1 is there already"),
+        ("queue 1\nqueue 1", "line 2: queue 1 is named twice"),
         ("queue 1 delay=20", "line 1: delay=20: a duration has its unit (us, ms, s), as in delay=20ms"),
         ("queue 1 jitter=-5ms", "line 1: jitter=-5ms: a duration has its unit (us, ms, s), as in jitter=20ms"),
         ("queue 1 delay=5%", "line 1: delay=5%: a duration has its unit (us, ms, s), as in delay=20ms"),
-        ("queue 1 delay=5.1s", "line 1: delay=5.1s: more than 5 s cannot be kept"),
-        ("queue 1 delay=1ms delay=2ms", "line 1: delay is there twice"),
+        ("queue 1 delay=5.1s", "line 1: delay=5.1s: more than 5 s is not supported"),
+        ("queue 1 delay=1ms delay=2ms", "line 1: delay is named twice"),
         ("queue 1 corruption=0.1", "line 1: corruption=0.1: a share is written from 0% to 100%"),
         ("queue 1 reordering=101%", "line 1: reordering=101%: a share is written from 0% to 100%"),
-        ("queue 1 loss=1%", "line 1: 'loss=1%' is none of delay, jitter, corruption, duplication, reordering"),
+        ("queue 1 loss=1%", "line 1: 'loss=1%' is not one of delay, jitter, corruption, duplication, reordering"),
         ("\n".join(f"queue {number}" for number in range(4097)), "line 4097: more than 4096 queues"),
     ],
 )
-def test_wrong_states(text: str, error: str) -> None:
+def test_invalid_states_are_refused(text: str, error: str) -> None:
     with pytest.raises(InvalidStateError) as refused:
         parse_state(text)
     assert (str(refused.value), refused.value.status) == (error, 2)
@@ -69,7 +69,7 @@ shares = st.integers(0, 10_000).map(lambda n: n / 10_000)
 
 
 @given(st.dictionaries(st.integers(0, 65535), st.builds(QueueImpairment, durations, durations, shares, shares, shares)))
-def test_what_is_written_is_read_again(queues: dict[int, QueueImpairment]) -> None:
+def test_states_round_trip(queues: dict[int, QueueImpairment]) -> None:
     read = parse_state(format_state(ShaperState(queues, 5)))
     assert read.seed == 5
     assert read.queues.keys() == queues.keys()
@@ -81,12 +81,12 @@ def test_what_is_written_is_read_again(queues: dict[int, QueueImpairment]) -> No
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidStateError):
         parse_state(text)
 
 
-def test_an_impairment_in_words() -> None:
+def test_impairments_are_formatted() -> None:
     asked = QueueImpairment(20 * MS, MS // 2, 0.01, 0.005, 0.25)
     assert format_impairment(asked) == "delay=20ms jitter=0.5ms corruption=1% duplication=0.5% reordering=25%"
     assert format_impairment(QueueImpairment()) == ""
@@ -104,5 +104,5 @@ def test_an_impairment_in_words() -> None:
         ({1: QueueImpairment(20 * MS), 2: QueueImpairment(corruption=0.1)}, 0),
     ],
 )
-def test_nothing_is_looked_at_so_late_that_it_is_overdue(queues: dict[int, QueueImpairment], patience_ns: int) -> None:
+def test_patience_never_makes_a_packet_late(queues: dict[int, QueueImpairment], patience_ns: int) -> None:
     assert ShaperState(queues).patience_ns == patience_ns
