@@ -21,6 +21,11 @@ _MAKE_ARGUMENTS: Final = {
 """Command -> the variable that ``make`` takes its argument in."""
 
 
+def program() -> str:
+    """Return how the user starts our command where ``make`` has no word for it."""
+    return ".venv/bin/torrentnet" if checkout() else "torrentnet"
+
+
 def typed_command(verb: str, argument: str = "") -> str:
     """Return a command of the lab as its user types it: ``make up scenario=X``, or ``torrentnet up X``."""
     if checkout() is None:

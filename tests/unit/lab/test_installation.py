@@ -18,12 +18,16 @@ def test_commands_are_shown_as_their_user_types_them() -> None:
     assert installation.typed_command("up", "NAME") == "make up scenario=NAME"
     assert installation.typed_command("attach", "tracker") == "make attach node=tracker"
     assert installation.typed_command("down") == "make down"
+    assert installation.program() == ".venv/bin/torrentnet"
+    assert "`make engine`" in installation.install_docker()
 
 
 @pytest.mark.usefixtures("installed")
 def test_an_installed_lab_is_driven_by_its_own_command() -> None:
     assert installation.typed_command("up", "NAME") == "torrentnet up NAME"
     assert installation.typed_command("down") == "torrentnet down"
+    assert installation.program() == "torrentnet"
+    assert "make" not in installation.install_docker()
 
 
 def test_one_version_is_installed() -> None:

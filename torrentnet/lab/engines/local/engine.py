@@ -39,7 +39,7 @@ from torrentnet.lab.engines.types import (
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.installation import typed_command
+from torrentnet.lab.installation import program, typed_command
 
 if TYPE_CHECKING:
     import socket
@@ -319,7 +319,7 @@ class LocalEngine(Engine):
 
     def console_hint(self, node: str, words: str) -> str:
         """See :meth:`Engine.console_hint`."""
-        return f".venv/bin/torrentnet attach {node} {words}".rstrip()
+        return f"{program()} attach {node} {words}".rstrip()
 
     def _require_node(self, node: str) -> str:
         if node not in self._locations:
