@@ -1,19 +1,18 @@
-"""Other people's BitTorrent clients, and their tracker, as nodes of a lab.
+"""Adapters that run other people's BitTorrent programs as nodes of a lab.
 
-Each is started by a small driver that takes the command line of `peer.py`, prints the same event lines and answers at
-a console; what travels between the nodes is the real client's own. Everything that would find peers by another way
-than the lab's tracker is switched off: no DHT beyond what aria2 needs to speak UDP at all, no peer exchange, no local
-discovery, no uTP, and no encryption where that can be switched off.
+An adapter starts one program, takes the command line of `peer.py`, prints the same event lines and serves the same
+console; the program itself speaks the protocols. Every way to find peers except the lab's tracker is switched off: peer
+exchange, local discovery, uTP, the DHT (aria2's stays on, but knows no node), and encryption where that is possible.
 
-By hand, in the image with the clients (the lab builds it as `torrentnet-clients`; `docker build --target clients` does
-too). FILE.torrent is what `peer.py share --torrent` writes; only its info dictionary is used::
+In an image with the programs (`docker build --target clients`; the lab builds it as `torrentnet-clients`)::
 
     client aria2        share FILENAME TRACKER_ADDRESS LISTEN_ADDRESS --torrent FILE.torrent [--dir DIR] [--name NAME]
     client transmission get   FILENAME TRACKER_ADDRESS LISTEN_ADDRESS --torrent FILE.torrent [--upload-rate 8mbit]
     client libtorrent   get   ...
     client opentracker  LISTEN_ADDRESS --torrent FILE.torrent [--torrent ...]
 
-A client says `published` when the tracker has taken a seed in, `progress` on the way, and `completed` when it calls
-the file whole and every piece of the file on disk has the right SHA-1; the file's SHA-256 is told with it. SIGTERM ends
-it with a good-bye to the tracker. opentracker listens on UDP and serves the files of these .torrents and no others.
+`peer.py share --torrent` writes FILE.torrent; only its info dictionary is used. A client emits `published` when the
+tracker has answered a seed's announce, `progress` while it downloads, and `completed` when it reports a complete file
+and each piece on disk has the right SHA-1. On SIGTERM it sends the tracker a stopped event and exits. opentracker
+listens on UDP and serves only the info-hashes of the given .torrent files.
 """

@@ -1,4 +1,4 @@
-"""``python -m torrentnet.adapters``."""
+"""Run the adapters' command line: ``python -m torrentnet.adapters``."""
 
 import sys
 

@@ -1,10 +1,12 @@
-"""What the drivers ask of a client, whatever it is called."""
+"""The interface between a client node and the program that it runs."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,49 +16,52 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
 
 
-class AdapterError(Exception):
-    """The client cannot go on; the message is a sentence for a person."""
+class AdapterError(LocalError):
+    """The program cannot be started, has failed, or has exited."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """What a client is to do."""
+    """What a client shares or downloads, and where."""
 
     info: Info
     torrent: Path
-    """A .torrent with the announce URL of this very node."""
+    """Path of a .torrent file that holds this node's announce URL."""
     seed: bool
-    """Whether the file is in :attr:`directory` already."""
+    """Whether the client shares a complete file, rather than downloads it."""
     directory: Path
-    """Where the file is, or will be."""
+    """Directory of the shared or downloaded file."""
     state: Path
-    """A directory for the client's own files; it outlives the program."""
+    """Directory for the client's own files; kept after the client has exited."""
     listen: Endpoint
     tracker: Endpoint
     upload_rate: float | None
-    """Bytes a second; None is no limit."""
+    """Bytes per second; None means unlimited."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientStatus:
-    """How far a client is, as it says itself."""
+    """The progress that a client reports."""
 
     pieces_held: int
-    """Pieces that it has verified."""
+    """Number of pieces that the client has verified."""
     complete: bool
-    """Whether it calls itself a seed."""
+    """Whether the client reports that it is a seed."""
     announced: bool
     """Whether the tracker has answered its announce."""
     downloaded: int = 0
+    """Payload bytes received."""
     uploaded: int = 0
+    """Payload bytes sent."""
     peers: int = 0
+    """Number of connected peers."""
 
 
 class ClientAdapter(ABC):
-    """One client with one file. ``said`` takes lines that it prints."""
+    """Base class: one client with one file. ``on_output`` receives the warnings that the client prints."""
 
     name: str
-    """As on the driver's command line."""
+    """The program's name on the command line."""
 
     def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
         self.settings = settings
@@ -64,20 +69,20 @@ class ClientAdapter(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """What the client calls itself. Raises :class:`AdapterError` where it is not installed."""
+        """Return the client's version. Raises :class:`AdapterError` if the client is not installed."""
 
     @abstractmethod
     def start(self) -> None:
-        """Start it. Raises :class:`AdapterError`."""
+        """Start the client. Raises :class:`AdapterError`."""
 
     @abstractmethod
     def wait(self, timeout: float, wake: int) -> None:
-        """Until something may have changed, ``seconds`` at most, or until the descriptor ``wake`` can be read."""
+        """Wait until the status may have changed, the descriptor ``wake`` is readable, or ``timeout`` has passed."""
 
     @abstractmethod
     def poll(self) -> ClientStatus:
-        """How far it is. Raises :class:`AdapterError` when it has ended or given up."""
+        """Return the current status. Raises :class:`AdapterError` if the client has exited or failed."""
 
     @abstractmethod
     def stop(self, timeout: float) -> None:
-        """Let it say good-bye to the tracker, and end it after ``seconds`` at the latest."""
+        """Let the client send its stopped event to the tracker; kill it after ``timeout``."""

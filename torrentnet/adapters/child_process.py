@@ -1,11 +1,11 @@
-"""A client that is a process of its own: it ends with the driver, and its output is read line by line."""
+"""A child process that exits with its adapter, and whose output is read line by line."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.adapter import AdapterError
 from torrentnet.runtime.signals import block_signals
@@ -15,45 +15,49 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-MAX_LINE = 4096
-VERSION_TIMEOUT = 10.0
+MAX_LINE: Final = 4096
+"""Bytes; a longer line is cut into several."""
+VERSION_TIMEOUT: Final = 10.0
 
 
-def find_command(command: str, package: str) -> str:
-    """The path of a command. Raises :class:`AdapterError` with the package that has it."""
+def find_command(command: str, package: str = "") -> str:
+    """Return the path of a command, whose Debian package is ``package`` or has the same name.
+
+    Raises :class:`AdapterError` if it is not installed.
+    """
     path = shutil.which(command)
     if path is None:
-        raise AdapterError(f"{command} is not installed (Debian package: {package})")
+        raise AdapterError(f"{command} is not installed (Debian package: {package or command})")
     return path
 
 
 def first_output_line(*argv: str) -> str:
-    """The first line that a command prints."""
+    """Run a command and return the first line of its output. Raises :class:`AdapterError`."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=VERSION_TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise AdapterError(f"{argv[0]} cannot be run: {error}") from None
+        raise AdapterError(f"cannot run {argv[0]}: {error}") from None
     return (done.stdout or done.stderr).strip().partition("\n")[0]
 
 
 class ChildProcess:
-    """A running process. Make it in the main thread: the kernel ends it together with the thread that made it."""
+    """A running process. Create it in the main thread: the kernel kills it when the creating thread ends."""
 
     def __init__(self, argv: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
         self.name = argv[0].rpartition("/")[2]
-        # The driver's SIGKILL must not leave the client alone. In a container its end is the end of all anyway.
+        # The program must not survive a SIGKILL of the adapter. In a container, it would not anyway.
         setpriv = shutil.which("setpriv")
-        before = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+        prefix = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
         try:
             self._process = subprocess.Popen(
-                [*before, *argv],
+                [*prefix, *argv],
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
         except OSError as error:
-            raise AdapterError(f"{self.name} cannot be run: {error.strerror}") from None
+            raise AdapterError(f"cannot run {self.name}: {error.strerror}") from None
         self._on_line = on_line
         self._last_line = ""
         self._reader = threading.Thread(target=self._read, name="output", daemon=True)
@@ -69,15 +73,15 @@ class ChildProcess:
                 self._on_line(line)
 
     def raise_if_exited(self) -> None:
-        """Raise :class:`AdapterError` when it has ended by itself."""
+        """Raise :class:`AdapterError` if the process has exited by itself."""
         status = self._process.poll()
         if status is not None:
             self._reader.join(1.0)
-            said = f": {self._last_line}" if self._last_line else ""
-            raise AdapterError(f"{self.name} ended with status {status}{said}")
+            output = f": {self._last_line}" if self._last_line else ""
+            raise AdapterError(f"{self.name} exited with status {status}{output}")
 
     def terminate(self, signal_number: signal.Signals, timeout: float) -> None:
-        """Send a signal, and SIGKILL where it has not ended after ``seconds``."""
+        """Send a signal; send SIGKILL if the process has not exited after ``timeout``."""
         if self._process.poll() is None:
             self._process.send_signal(signal_number)
             try:

@@ -1,11 +1,12 @@
-"""What can be typed at the command line of a node that runs somebody else's program."""
+"""The console commands of a node that runs another program."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.table import table
+from torrentnet.runtime.options import EXIT_USAGE
 from torrentnet.runtime.units import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -14,52 +15,45 @@ if TYPE_CHECKING:
     from torrentnet.adapters.node import ClientNode
     from torrentnet.adapters.programs.opentracker import OpentrackerNode
 
-SCRAPE_TIMEOUT = 2.0
+SCRAPE_TIMEOUT: Final = 2.0
 
 
-def client_commands(name: str, node: Callable[[], ClientNode], on_quit: Callable[[], None]) -> Commands:
-    """The commands of a client's node."""
-    commands = Commands("client", name=name, on_quit=on_quit)
-    return commands.add(
-        Command(("status",), "status", "how far the client is", lambda words: _client_status(words, node()))
-    )
+def client_commands(node: ClientNode) -> Commands:
+    """Return the commands of a client's node."""
+    return _commands("client", node, "show the client's progress", lambda: _client_status(node))
 
 
-def tracker_commands(name: str, tracker: Callable[[], OpentrackerNode], on_quit: Callable[[], None]) -> Commands:
-    """The commands of opentracker's node."""
-    commands = Commands("tracker", name=name, on_quit=on_quit)
-    return commands.add(
-        Command(
-            ("status",), "status", "its files, and how many have them", lambda words: _tracker_status(words, tracker())
-        )
-    )
+def tracker_commands(node: OpentrackerNode) -> Commands:
+    """Return the commands of opentracker's node."""
+    return _commands("tracker", node, "show the files, with their seeds and leechers", lambda: _tracker_status(node))
 
 
-def _reject_words(words: list[str]) -> None:
-    if words:
-        raise CommandError("status takes no words", 2)
+def _commands(
+    program: str, node: ClientNode | OpentrackerNode, summary: str, status: Callable[[], Iterable[str]]
+) -> Commands:
+    def run(words: list[str]) -> Iterable[str]:
+        if words:
+            raise CommandError("status takes no arguments", EXIT_USAGE)
+        return status()
+
+    commands = Commands(program, name=node.name, on_quit=lambda: node.stop("quit"))
+    return commands.add(Command(("status",), "status", summary, run))
 
 
-def _client_status(words: list[str], node: ClientNode) -> Iterable[str]:
-    _reject_words(words)
-    return _status_lines(node)
-
-
-def _status_lines(node: ClientNode) -> Iterator[str]:
-    standing, job = node.status, node.settings
+def _client_status(node: ClientNode) -> Iterator[str]:
+    status, settings = node.status, node.settings
     yield f"client       {node.adapter.name} {node.adapter.version()}"
     yield f"state        {node.state}"
-    yield f"listens on   {job.listen}"
+    yield f"listens on   {settings.listen}"
     yield f"running for  {format_duration(node.uptime())}"
-    yield f"file         {job.directory / job.info.name} ({format_size(job.info.length)})"
-    yield f"pieces       {standing.pieces_held} of {job.info.pieces}"
-    yield f"info-hash    {job.info.info_hash.hex()}"
-    yield f"peers        {standing.peers}"
-    yield f"uploaded     {format_size(standing.uploaded)}"
+    yield f"file         {settings.directory / settings.info.name} ({format_size(settings.info.length)})"
+    yield f"pieces       {status.pieces_held} of {settings.info.pieces}"
+    yield f"info-hash    {settings.info.info_hash.hex()}"
+    yield f"peers        {status.peers}"
+    yield f"uploaded     {format_size(status.uploaded)}"
 
 
-def _tracker_status(words: list[str], tracker: OpentrackerNode) -> Iterable[str]:
-    _reject_words(words)
+def _tracker_status(tracker: OpentrackerNode) -> Iterable[str]:
     swarms = tracker.scrape(SCRAPE_TIMEOUT)
     if swarms is None:
         raise CommandError("opentracker does not answer")

@@ -1,4 +1,4 @@
-"""A client that is a process of its own and is driven by remote procedure calls: its start, its watch and its end."""
+"""Base class of the clients that run as a process and are controlled by remote procedure calls."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class RpcAdapter(ClientAdapter):
-    """See :class:`ClientAdapter`. ``rpc`` leads to it once it runs."""
+    """A client in a child process; ``rpc`` connects to the client once it runs."""
 
     display_name: str
-    """As people write its name."""
+    """The program's name in messages."""
     start_timeout: float
-    """Seconds that it has to answer its first call."""
+    """Seconds until the first call must be answered."""
     stop_signal: signal.Signals
-    """The signal at which it says good-bye to the tracker."""
+    """The signal on which the client sends its stopped event to the tracker and exits."""
 
     def __init__(self, settings: ClientSettings, on_output: Callable[[str], None], rpc: RpcConnection) -> None:
         super().__init__(settings, on_output)
@@ -36,18 +36,18 @@ class RpcAdapter(ClientAdapter):
 
     @abstractmethod
     def _ping(self) -> None:
-        """Call something that changes nothing. Raises :class:`RpcUnavailable`."""
+        """Make a call without effect. Raises :class:`RpcUnavailable`."""
 
     @abstractmethod
     def _read_status(self) -> ClientStatus:
-        """How far it is. Raises :class:`RpcUnavailable`, and :class:`AdapterError` when it has given up."""
+        """Return the status. Raises :class:`RpcUnavailable`, or :class:`AdapterError` if the client has failed."""
 
     @abstractmethod
     def _on_line(self, line: str) -> None:
-        """It has printed a line."""
+        """Handle a line of the client's output; called in the reader's thread."""
 
     def _start_process(self, argv: Sequence[str]) -> None:
-        """Start the process, and return when it answers. Raises :class:`AdapterError`."""
+        """Start the process and wait until it answers. Raises :class:`AdapterError`."""
         self._child = ChildProcess(argv, self.settings.state, self._on_line)
         deadline = time.monotonic() + self.start_timeout
         while True:
@@ -61,21 +61,18 @@ class RpcAdapter(ClientAdapter):
                 time.sleep(0.05)
 
     def wait(self, timeout: float, wake: int) -> None:
-        """See :meth:`Client.wait`."""
         select.select([wake], [], [], timeout)
 
     def poll(self) -> ClientStatus:
-        """See :meth:`Client.poll`."""
         assert self._child is not None
         self._child.raise_if_exited()
         try:
             return self._read_status()
         except RpcUnavailable as error:
             self._child.raise_if_exited()
-            raise AdapterError(f"{self.display_name} does not answer any more: {error}") from None
+            raise AdapterError(f"{self.display_name} no longer answers: {error}") from None
 
     def stop(self, timeout: float) -> None:
-        """See :meth:`Client.stop`."""
         if self._child is not None:
             self._child.terminate(self.stop_signal, timeout)
         self._rpc.close()

@@ -1,11 +1,11 @@
-"""``client PROGRAM ...``: the command line of the drivers."""
+"""The command line of the adapters: ``client PROGRAM ...``."""
 
 from __future__ import annotations
 
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from torrentnet.adapters.adapter import AdapterError, ClientSettings
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from torrentnet.console.commands import Commands
     from torrentnet.wire.info import Info
 
-ADAPTERS: dict[str, type[ClientAdapter]] = {
+ADAPTERS: Final[dict[str, type[ClientAdapter]]] = {
     "aria2": Aria2Adapter,
     "transmission": TransmissionAdapter,
     "libtorrent": LibtorrentAdapter,
 }
-PROGRAM = "client"
-MAX_URL_DATA = 255
-"""Bytes of an announce URL's path and query that libtorrent sends (one BEP 41 option)."""
+PROGRAM: Final = "client"
+MAX_URL_DATA: Final = 255
+"""Bytes of an announce URL's path and query that libtorrent sends: one option of BEP 41."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a driver until it is told to stop; returns the exit status."""
+    """Run an adapter until it is stopped; return the exit status."""
     options = _parser().parse_args(argv)
     try:
         await_network()
@@ -56,11 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OptionParser(prog=PROGRAM, description="Other people's clients and tracker as nodes of a lab.")
+    parser = OptionParser(prog=PROGRAM, description="Run another BitTorrent program as a node of a lab.")
     programs = parser.add_subparsers(dest="program", required=True, metavar="PROGRAM", parser_class=OptionParser)
     for name in ADAPTERS:
-        add = programs.add_parser(name, help=f"a peer that is {name}", allow_abbrev=False).add_argument
-        add("mode", choices=("share", "get"), help="share a file that is here, or get it")
+        add = programs.add_parser(name, help=f"run {name} as a peer", allow_abbrev=False).add_argument
+        add("mode", choices=("share", "get"), help="share a local file, or download it")
         add("filename", metavar="FILENAME", help="the file's name")
         add(
             "tracker",
@@ -79,17 +79,17 @@ def _parser() -> argparse.ArgumentParser:
             metavar="FILE",
             type=argument_type(file_content(parse_torrent, MetainfoError)),
             required=True,
-            help="its .torrent; trackers in it are not asked",
+            help="the file's .torrent; its trackers are ignored",
         )
         add("--dir", type=Path, default=Path(), help="directory of the file (default: the current one)")
         add(
             "--upload-rate",
             metavar="RATE",
             type=argument_type(parse_rate),
-            help="send at most this, as in 1MiB/s or 8mbit",
+            help="upload limit, as in 1MiB/s or 8mbit (default: none)",
         )
         _add_common_options(add, "client")
-    add = programs.add_parser("opentracker", help="the tracker opentracker", allow_abbrev=False).add_argument
+    add = programs.add_parser("opentracker", help="run opentracker as the tracker", allow_abbrev=False).add_argument
     add("listen", metavar="LISTEN_ADDRESS", type=argument_type(_parse_endpoint), help="IP:PORT to listen on (UDP)")
     add(
         "--torrent",
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         type=argument_type(file_content(parse_torrent, MetainfoError)),
         action="append",
         default=[],
-        help="a .torrent whose info-hash it serves; may be repeated",
+        help="serve the info-hash of this .torrent; may be repeated",
     )
     _add_common_options(add, "tracker")
     return parser
@@ -124,9 +124,9 @@ def _parse_name(text: str) -> str:
 
 
 def announce_url(tracker: Endpoint, info: Info, name: str) -> str:
-    """The announce URL of this node: libtorrent sends what is behind the host's name, and so says who it is.
+    """Return the announce URL that names the node and its file to the tracker (BEP 41).
 
-    What does not fit is left out, the file's name before the peer's: a name cut in half would be another one.
+    libtorrent sends the path and query of its announce URL. Where both names do not fit, the file's is left out.
     """
     parts = [f"/announce?peer={quote(name, safe='')}", f"&size={info.length}&piece={info.piece_length}"]
     parts.append(f"&name={quote(info.name, safe='')}")
@@ -140,62 +140,65 @@ def _make_state_directory(options: argparse.Namespace) -> Path:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise AdapterError(f"{state} cannot be made: {(error.strerror or str(error)).lower()}") from None
+        raise AdapterError(f"cannot create {state}: {(error.strerror or str(error)).lower()}") from None
     return state
 
 
 def _run_client(options: argparse.Namespace) -> int:
     info: Info = options.torrent
     if info.name != options.filename:
-        raise AdapterError(f"the .torrent is that of {info.name!r}, not of {options.filename!r}")
+        raise AdapterError(f"the .torrent describes {info.name!r}, not {options.filename!r}")
     directory: Path = options.dir.absolute()
     seed = options.mode == "share"
     if not directory.is_dir():
-        raise AdapterError(f"{directory} is no directory")
+        raise AdapterError(f"{directory} is not a directory")
     if seed and not (directory / info.name).is_file():
         raise AdapterError(f"{directory / info.name} does not exist")
     state = _make_state_directory(options)
     torrent = state / "node.torrent"
     torrent.write_bytes(torrent_with_url(info, announce_url(options.tracker, info, options.name)))
-    job = ClientSettings(info, torrent, seed, directory, state, options.listen, options.tracker, options.upload_rate)
-    nodes: list[ClientNode] = []
-    commands = client_commands(options.name, lambda: nodes[0], lambda: nodes[0].stop("quit"))
-    terminal = Terminal(commands, sys.stdin, sys.stdout)
-    events = EventLog(terminal.write_line, level=options.log_level)
-    client = ADAPTERS[options.program](job, lambda line: events.warning("said", text=line))
-    nodes.append(ClientNode(options.name, client, job, events))
-    return _run_attended(options, commands, terminal, events, nodes[0].stop, nodes[0].run)
+    settings = ClientSettings(
+        info, torrent, seed, directory, state, options.listen, options.tracker, options.upload_rate
+    )
+
+    def make_node(events: EventLog) -> tuple[ClientNode, Commands]:
+        adapter = ADAPTERS[options.program](settings, lambda line: events.warning("said", text=line))
+        node = ClientNode(options.name, adapter, settings, events)
+        return node, client_commands(node)
+
+    return _run_node(options, make_node)
 
 
 def _run_tracker(options: argparse.Namespace) -> int:
-    trackers: list[OpentrackerNode] = []
-    commands = tracker_commands(options.name, lambda: trackers[0], lambda: trackers[0].stop("quit"))
-    terminal = Terminal(commands, sys.stdin, sys.stdout)
-    events = EventLog(terminal.write_line, level=options.log_level)
-    tracker = OpentrackerNode(options.name, options.listen, options.torrent, _make_state_directory(options), events)
-    trackers.append(tracker)
-    said: Callable[[str], None] = lambda line: events.warning("said", text=line)  # noqa: E731
-    return _run_attended(options, commands, terminal, events, tracker.stop, lambda: tracker.run(said))
+    state = _make_state_directory(options)
+
+    def make_node(events: EventLog) -> tuple[OpentrackerNode, Commands]:
+        node = OpentrackerNode(options.name, options.listen, options.torrent, state, events)
+        return node, tracker_commands(node)
+
+    return _run_node(options, make_node)
 
 
-def _run_attended(
-    options: argparse.Namespace,
-    commands: Commands,
-    terminal: Terminal,
-    events: EventLog,
-    stop: Callable[[str], None],
-    run: Callable[[], int],
+def _run_node(
+    options: argparse.Namespace, make_node: Callable[[EventLog], tuple[ClientNode | OpentrackerNode, Commands]]
 ) -> int:
-    """Run with a terminal, a console socket and signals around it."""
+    """Run a node with a terminal, a console socket and signal handlers."""
+
+    def write(line: str) -> None:
+        terminal.write_line(line)
+
+    events = EventLog(write, level=options.log_level)
+    node, commands = make_node(events)
+    terminal = Terminal(commands, sys.stdin, sys.stdout)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: stop(signal.Signals(received).name))
+        signal.signal(number, lambda received, _: node.stop(signal.Signals(received).name))
     server = ConsoleServer(options.console, commands) if options.console else None
     try:
         if server is not None:
             server.start()
         terminal.start()
         try:
-            return run()
+            return node.run()
         except AdapterError as error:
             events.error("error", reason=str(error))
             raise

@@ -1,10 +1,10 @@
-"""A client as a node: started, followed, told of in event lines, and ended with a good-bye."""
+"""A node that runs a client, emits its progress as events, and stops it."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
 from torrentnet.adapters.stop_request import StopRequest
@@ -14,27 +14,28 @@ if TYPE_CHECKING:
     from torrentnet.adapters.adapter import ClientAdapter, ClientSettings
     from torrentnet.runtime.events import EventLog
 
-POLL_INTERVAL = 0.05
-"""Seconds between two looks at a client that has work to do."""
-SEED_POLL_INTERVAL = 0.5
-"""The same, once it is a seed."""
-PROGRESS_INTERVAL = 0.25
-FLUSH_TIMEOUT = 15.0
-"""So long after a client calls the file whole its last bytes may reach the disk."""
-STOP_TIMEOUT = 2.5
-"""Half of what a stopped container is given. The good-bye goes out at once; to end takes Transmission five more."""
+POLL_INTERVAL: Final = 0.05
+"""Seconds between two polls of a client that downloads or verifies."""
+SEED_POLL_INTERVAL: Final = 0.5
+"""Seconds between two polls of a seed."""
+PROGRESS_INTERVAL: Final = 0.25
+"""Seconds between two progress events."""
+FLUSH_TIMEOUT: Final = 15.0
+"""Seconds that a client may take to write its last bytes after it has reported a complete file."""
+STOP_TIMEOUT: Final = 2.5
+"""Half of a container's stop timeout. Transmission announces its stop at once, but takes five seconds more to exit."""
 
 
 @dataclass(slots=True)
 class _Completion:
-    """The client calls the file whole."""
+    """The client has reported a complete file, which is not verified yet."""
 
     since: float
     next_check: float
 
 
 class ClientNode:
-    """Runs one client. :meth:`run` returns the exit status; :meth:`stop` may be called from anywhere."""
+    """Run one client until :meth:`stop`, which any thread or signal handler may call."""
 
     def __init__(self, name: str, adapter: ClientAdapter, settings: ClientSettings, events: EventLog) -> None:
         self.name = name
@@ -51,23 +52,25 @@ class ClientNode:
         self._verified = False
 
     def stop(self, reason: str) -> None:
-        """Say good-bye and end; safe from threads and signal handlers."""
+        """Stop the client and end :meth:`run`."""
         self._stop_request.request(reason)
 
     def uptime(self) -> float:
-        """Seconds since the client was started."""
+        """Return the seconds since the client was started."""
         return time.monotonic() - self._started_at
 
     def run(self) -> int:
-        """Work until stopped. Raises :class:`AdapterError` when the client fails."""
-        client, job = self.adapter, self.settings
+        """Run until stopped; return the exit status. Raises :class:`AdapterError` if the client fails."""
+        client, settings = self.adapter, self.settings
         self._started_at = time.monotonic()
         version = client.version()
         try:
             client.start()
-            self._events.emit("listening", program=client.name, version=version, name=self.name, address=job.listen)
-            if not job.seed:
-                self._events.emit("state", state="get", file=job.info.name)
+            self._events.emit(
+                "listening", program=client.name, version=version, name=self.name, address=settings.listen
+            )
+            if not settings.seed:
+                self._events.emit("state", state="get", file=settings.info.name)
             while self._stop_request.reason is None:
                 self._check()
                 client.wait(SEED_POLL_INTERVAL if self._verified else POLL_INTERVAL, self._stop_request.descriptor)
@@ -78,37 +81,37 @@ class ClientNode:
         return 0
 
     def _check(self) -> None:
-        standing = self.status = self.adapter.poll()
+        status = self.status = self.adapter.poll()
         now = time.monotonic()
         if not self.settings.seed:
-            self._report_progress(standing, now)
-        if self._verified or not standing.complete or (self.settings.seed and not standing.announced):
+            self._report_progress(status, now)
+        if self._verified or not status.complete or (self.settings.seed and not status.announced):
             return
         if self._completion is None:
             self._completion = _Completion(now, now)
         if now < self._completion.next_check:
             return
-        found = verify_file(self.settings.directory / self.settings.info.name, self.settings.info)
-        if found.problem:
+        result = verify_file(self.settings.directory / self.settings.info.name, self.settings.info)
+        if result.problem:
             if now - self._completion.since > FLUSH_TIMEOUT:
-                raise AdapterError(f"{self.adapter.name} calls the file whole, but {found.problem}")
+                raise AdapterError(f"{self.adapter.name} reports a complete file, but {result.problem}")
             self._completion.next_check = now + SEED_POLL_INTERVAL
             return
         self._verified = True
-        self._report_complete(found.sha256, self._completion.since)
+        self._report_complete(result.sha256, self._completion.since)
 
-    def _report_progress(self, standing: ClientStatus, now: float) -> None:
+    def _report_progress(self, status: ClientStatus, now: float) -> None:
         info = self.settings.info
-        if standing.pieces_held == self._reported or (now < self._progress_at and standing.pieces_held < info.pieces):
+        if status.pieces_held == self._reported or (now < self._progress_at and status.pieces_held < info.pieces):
             return
-        self._reported = standing.pieces_held
+        self._reported = status.pieces_held
         self._progress_at = now + PROGRESS_INTERVAL
         self._events.emit(
             "progress",
             file=info.name,
-            have=standing.pieces_held,
+            have=status.pieces_held,
             pieces=info.pieces,
-            bytes=min(info.length, standing.pieces_held * info.piece_length),
+            bytes=min(info.length, status.pieces_held * info.piece_length),
             size=info.length,
         )
 

@@ -1,4 +1,4 @@
-"""One HTTP connection to a client on this machine, for its JSON remote procedure calls."""
+"""JSON remote procedure calls over HTTP to a program on this machine."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import contextlib
 import http.client
 import json
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RPC_TIMEOUT = 10.0
-MAX_RESPONSE = 64 * 1024 * 1024
+RPC_TIMEOUT: Final = 10.0
+MAX_RESPONSE: Final = 64 * 1024 * 1024
+"""Bytes of a response's body."""
 
 
 class RpcUnavailable(Exception):
-    """Nobody answers there (yet)."""
+    """No program answers at the address, or not yet."""
 
 
 class RpcConnection:
-    """Posts JSON documents. ``where`` is a port of the loopback interface or the path of a Unix socket."""
+    """A kept-alive HTTP connection. ``address`` is a loopback port or the path of a Unix socket."""
 
     def __init__(self, address: int | str, path: str) -> None:
         self._address = address
@@ -28,24 +29,27 @@ class RpcConnection:
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, document: object, headers: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and the parsed answer (None where it is no JSON). Raises :class:`RpcUnavailable`."""
+        """Post a JSON document; return status, headers and parsed body (None if it is not JSON).
+
+        Raises :class:`RpcUnavailable`.
+        """
         body = json.dumps(document)
         for attempt in (1, 2):
             fresh = self._connection is None
             try:
                 connection = self._connect()
                 connection.request("POST", self._path, body, {"Content-Type": "application/json", **headers})
-                answer = connection.getresponse()
-                raw = answer.read(MAX_RESPONSE)
+                response = connection.getresponse()
+                raw = response.read(MAX_RESPONSE)
             except (OSError, http.client.HTTPException) as error:
                 self.close()
-                # A connection that was kept may have been closed meanwhile: once more on a new one.
+                # The server may have closed an idle connection: retry once on a new one.
                 if fresh or attempt == 2:
                     raise RpcUnavailable(str(error)) from None
                 continue
             with contextlib.suppress(ValueError):
-                return answer.status, dict(answer.getheaders()), json.loads(raw)
-            return answer.status, dict(answer.getheaders()), None
+                return response.status, dict(response.getheaders()), json.loads(raw)
+            return response.status, dict(response.getheaders()), None
         raise AssertionError("there are two attempts")
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -61,7 +65,7 @@ class RpcConnection:
         return self._connection
 
     def close(self) -> None:
-        """Close the connection; the next call opens another."""
+        """Close the connection; the next call opens a new one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

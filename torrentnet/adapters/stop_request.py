@@ -1,4 +1,4 @@
-"""How a driver is told to end: from any thread or signal handler, while it waits for something else."""
+"""A stop request that wakes a loop blocked in select()."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import os
 
 
 class StopRequest:
-    """Nobody has asked for the end while :attr:`reason` is None; :attr:`asked` becomes readable when somebody does."""
+    """A flag that any thread or signal handler can set.
+
+    :attr:`reason` is None until the request; :attr:`descriptor` is readable from the request on.
+    """
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -16,13 +19,13 @@ class StopRequest:
             os.set_blocking(end, False)
 
     def request(self, reason: str) -> None:
-        """Ask for the end; safe from threads and signal handlers, and after the end."""
+        """Request the stop; the first reason is kept. Safe after :meth:`close`."""
         if self.reason is None:
             self.reason = reason
-        # Full: it will wake up anyway. Closed: it has ended.
+        # A full pipe is readable anyway; a closed one has no reader left.
         with contextlib.suppress(OSError):
             os.write(self._write_end, b"\0")
 
     def close(self) -> None:
-        """It has ended."""
+        """Release the descriptors; call it when the loop has ended."""
         os.close(self.descriptor)

@@ -1,4 +1,4 @@
-"""Whether a file on disk is the one that the info dictionary describes: read and hashed, whatever the client says."""
+"""Verify a file on disk against its info dictionary, independently of what the client reports."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FileVerification:
-    """What is on disk."""
+    """The result of verifying a file."""
 
     sha256: str
-    """Of the whole file, in hexadecimal; empty where something is wrong with it."""
+    """Hexadecimal digest of the file; empty if the verification failed."""
     problem: str = ""
-    """What is wrong, for a person."""
+    """Why the verification failed; empty if it succeeded."""
 
 
 def verify_file(path: Path, info: Info) -> FileVerification:
-    """Read the file once: the SHA-1 of each piece is compared, the SHA-256 of all is told."""
+    """Read the file once; check each piece's SHA-1 and compute the file's SHA-256."""
     digest = hashlib.sha256()
     try:
         with path.open("rb", buffering=0) as file:
             for piece in range(info.pieces):
                 data = file.read(info.piece_size(piece))
                 if hashlib.sha1(data, usedforsecurity=False).digest() != info.piece_hash(piece):
-                    return FileVerification("", f"piece {piece} of {path} is wrong")
+                    return FileVerification("", f"piece {piece} of {path} has the wrong SHA-1")
                 digest.update(data)
             if file.read(1):
-                return FileVerification("", f"{path} is longer than the file that was asked for")
+                return FileVerification("", f"{path} is longer than its .torrent says")
     except OSError as error:
         return FileVerification("", f"{path}: {(error.strerror or str(error)).lower()}")
     return FileVerification(digest.hexdigest())

@@ -1,4 +1,4 @@
-"""The drivers' command line: every mistake is one clear line; and the announce URL that says who a node is."""
+"""The adapters' command line: each mistake is one clear line, and the announce URL names the node."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TRACKER = Endpoint("198.18.0.2", 6771)
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with a .torrent, without the file that it describes, and without any client on the PATH."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a .torrent but without its file; no client is on the PATH."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("TORRENTNET_CONSOLE", raising=False)
@@ -60,14 +60,14 @@ COMMON = "127.0.0.1:6771 127.0.0.1:6881"
         (
             f"aria2 get b.bin {COMMON} --torrent a.torrent",
             1,
-            "client: error: the .torrent is that of 'a.bin', not of 'b.bin'",
+            "client: error: the .torrent describes 'a.bin', not 'b.bin'",
         ),
-        (f"aria2 get a.bin {COMMON} --torrent a.torrent --dir x", 1, "client: error: {place}/x is no directory"),
+        (f"aria2 get a.bin {COMMON} --torrent a.torrent --dir x", 1, "client: error: {place}/x is not a directory"),
         (f"aria2 share a.bin {COMMON} --torrent a.torrent", 1, "client: error: {place}/a.bin does not exist"),
         (
             f"aria2 get a.bin {COMMON} --torrent a.torrent --state a.torrent",
             1,
-            "client: error: {place}/a.torrent cannot be made: file exists",
+            "client: error: cannot create {place}/a.torrent: file exists",
         ),
         (
             f"aria2 get a.bin {COMMON} --torrent a.torrent",
@@ -86,17 +86,19 @@ COMMON = "127.0.0.1:6771 127.0.0.1:6881"
         ),
     ],
 )
-def test_message(place: Path, capsys: pytest.CaptureFixture[str], words: str, status: int, message: str) -> None:
+def test_a_mistake_is_one_line(
+    directory: Path, capsys: pytest.CaptureFixture[str], words: str, status: int, message: str
+) -> None:
     try:
-        ended: object = main(words.split())
+        status_seen: object = main(words.split())
     except SystemExit as end:
-        ended = end.code
-    said = capsys.readouterr().err.splitlines()
-    assert (ended, said[-1]) == (status, message.format(place=place))
+        status_seen = end.code
+    lines = capsys.readouterr().err.splitlines()
+    assert (status_seen, lines[-1]) == (status, message.format(place=directory))
 
 
 @pytest.mark.parametrize("name", ["a.bin", "with spaces & signs=?#.txt", "Grüße, 世界.txt"])
-def test_the_announce_url_says_who_the_node_is(name: str) -> None:
+def test_the_announce_url_names_the_node_and_its_file(name: str) -> None:
     info = make_info(name, 5, 16384, bytes(20))
     parts = urlsplit(announce_url(TRACKER, info, "seeder-1"))
     assert parts.netloc == "198.18.0.2:6771"
@@ -104,7 +106,7 @@ def test_the_announce_url_says_who_the_node_is(name: str) -> None:
     assert parse_publication(sent) == Publication(name, 5, 16384, "seeder-1", extended=False)
 
 
-def test_a_name_that_does_not_fit_is_left_out_and_not_cut() -> None:
+def test_a_file_name_that_does_not_fit_is_left_out() -> None:
     info = make_info("世" * 80, 5, 16384, bytes(20))
     parts = urlsplit(announce_url(TRACKER, info, "seeder-1"))
     sent = f"{parts.path}?{parts.query}"

@@ -1,4 +1,4 @@
-"""A client as a node, with a client that does as it is told: what is said when, and what is not believed."""
+"""A client node emits the lab's events and verifies what its client reports."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NOTHING = ClientStatus(0, complete=False, announced=False)
-WHOLE = ClientStatus(4, complete=True, announced=True, downloaded=len(DATA))
+EMPTY = ClientStatus(0, complete=False, announced=False)
+COMPLETE = ClientStatus(4, complete=True, announced=True, downloaded=len(DATA))
 
 
 class Scripted(ClientAdapter):
-    """Goes through what it is told; afterwards it stands still, and the node is stopped."""
+    """A client that reports each step in turn; after the last one, it stops its node."""
 
     name = "scripted"
 
     def __init__(self, settings: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]) -> None:
         super().__init__(settings, lambda line: None)
         self.steps = steps
-        self.status = NOTHING
+        self.status = EMPTY
         self.node: ClientNode | None = None
         self.stopped = 0
 
@@ -60,13 +60,13 @@ class Scripted(ClientAdapter):
 
 @dataclass
 class Trial:
-    """A node with a scripted client."""
+    """Runs a node with a scripted client."""
 
     directory: Path
     seed: bool = False
 
     def run(self, *steps: ClientStatus | Callable[[], ClientStatus]) -> list[Event]:
-        job = ClientSettings(
+        settings = ClientSettings(
             info=info_of(DATA),
             torrent=self.directory / "a.torrent",
             seed=self.seed,
@@ -77,16 +77,16 @@ class Trial:
             upload_rate=None,
         )
         self.lines: list[str] = []
-        self.client = Scripted(job, iter(steps))
-        node = self.client.node = ClientNode("leecher-1", self.client, job, EventLog(self.lines.append))
+        self.client = Scripted(settings, iter(steps))
+        node = self.client.node = ClientNode("leecher-1", self.client, settings, EventLog(self.lines.append))
         try:
             self.status = node.run()
         finally:
-            self.said = [event for line in self.lines if (event := parse_event(line))]
-        return self.said
+            self.events = [event for line in self.lines if (event := parse_event(line))]
+        return self.events
 
     def named(self, name: str) -> list[dict[str, str]]:
-        return [dict(event.fields) for event in self.said if event.name == name]
+        return [dict(event.fields) for event in self.events if event.name == name]
 
 
 @pytest.fixture
@@ -94,13 +94,13 @@ def trial(tmp_path: Path) -> Trial:
     return Trial(tmp_path)
 
 
-def test_a_leecher_tells_what_the_lab_listens_for(trial: Trial) -> None:
+def test_a_leecher_emits_progress_completion_and_states(trial: Trial) -> None:
     def done() -> ClientStatus:
         (trial.directory / "a.bin").write_bytes(DATA)
-        return WHOLE
+        return COMPLETE
 
-    said = trial.run(NOTHING, replace(NOTHING, pieces_held=2), done)
-    assert [event.name for event in said] == [
+    events = trial.run(EMPTY, replace(EMPTY, pieces_held=2), done)
+    assert [event.name for event in events] == [
         *("listening", "state", "progress", "progress", "completed", "state", "closing"),
     ]
     assert trial.named("listening")[0] == {
@@ -109,61 +109,63 @@ def test_a_leecher_tells_what_the_lab_listens_for(trial: Trial) -> None:
         "name": "leecher-1",
         "address": "127.0.0.1:6881",
     }
-    assert [one["have"] for one in trial.named("progress")] == ["2", "4"]
-    assert [one["state"] for one in trial.named("state")] == ["get", "seed"]
+    assert [fields["have"] for fields in trial.named("progress")] == ["2", "4"]
+    assert [fields["state"] for fields in trial.named("state")] == ["get", "seed"]
     assert (trial.status, trial.client.stopped) == (0, 1)
 
 
-def test_a_client_that_calls_another_file_whole_is_not_believed(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_report_of_a_wrong_file_fails(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_module, "FLUSH_TIMEOUT", 0.0)
     monkeypatch.setattr(node_module, "SEED_POLL_INTERVAL", 0.0)
     (trial.directory / "a.bin").write_bytes(DATA[:-1] + b"x")
-    with pytest.raises(AdapterError, match=r"^scripted calls the file whole, but piece 3 of .*a\.bin is wrong$"):
-        trial.run(*[WHOLE] * 10)
+    with pytest.raises(
+        AdapterError, match=r"^scripted reports a complete file, but piece 3 of .*a\.bin has the wrong SHA-1$"
+    ):
+        trial.run(*[COMPLETE] * 10)
     assert not trial.named("completed")
     assert trial.client.stopped == 1
 
 
-def test_what_reaches_the_disk_late_is_waited_for(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_late_flush_to_disk_is_awaited(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(node_module, "SEED_POLL_INTERVAL", 0.0)
     path = trial.directory / "a.bin"
     path.write_bytes(DATA[:100])
 
     def flushed() -> ClientStatus:
         path.write_bytes(DATA)
-        return WHOLE
+        return COMPLETE
 
-    trial.run(WHOLE, WHOLE, flushed, WHOLE)
+    trial.run(COMPLETE, COMPLETE, flushed, COMPLETE)
     assert len(trial.named("completed")) == 1
 
 
-def test_a_seed_is_published_when_the_tracker_has_answered_and_not_before(trial: Trial) -> None:
+def test_a_seed_is_published_once_the_tracker_has_answered(trial: Trial) -> None:
     trial.seed = True
     (trial.directory / "a.bin").write_bytes(DATA)
-    trial.run(*[replace(WHOLE, announced=False)] * 3)
+    trial.run(*[replace(COMPLETE, announced=False)] * 3)
     assert not trial.named("published")
-    trial.run(replace(WHOLE, announced=False), WHOLE)
+    trial.run(replace(COMPLETE, announced=False), COMPLETE)
     (published,) = trial.named("published")
     assert (published["size"], published["pieces"]) == (str(len(DATA)), "4")
-    assert [one["state"] for one in trial.named("state")] == ["seed"]
+    assert [fields["state"] for fields in trial.named("state")] == ["seed"]
 
 
-def test_a_client_that_dies_is_told_of_and_its_node_fails(trial: Trial) -> None:
+def test_a_node_fails_when_its_client_exits(trial: Trial) -> None:
     def dead() -> ClientStatus:
-        raise AdapterError("aria2 ended with status 7: cannot bind")
+        raise AdapterError("aria2 exited with status 7: cannot bind")
 
-    with pytest.raises(AdapterError, match="ended with status 7: cannot bind"):
-        trial.run(NOTHING, dead)
+    with pytest.raises(AdapterError, match="exited with status 7: cannot bind"):
+        trial.run(EMPTY, dead)
     assert trial.client.stopped == 1
 
 
-def test_it_may_be_stopped_from_another_thread(trial: Trial) -> None:
+def test_another_thread_can_stop_a_node(trial: Trial) -> None:
     started = threading.Event()
 
     def forever() -> Iterator[ClientStatus]:
         while True:
             started.set()
-            yield NOTHING
+            yield EMPTY
 
     def stop() -> None:
         started.wait(10)
@@ -175,13 +177,13 @@ def test_it_may_be_stopped_from_another_thread(trial: Trial) -> None:
     original = Scripted.__init__
 
     def endless(
-        self: Scripted, job: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]
+        self: Scripted, settings: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]
     ) -> None:
-        original(self, job, forever())
+        original(self, settings, forever())
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Scripted, "__init__", endless)
         thread.start()
-        said = trial_run()
+        events = trial_run()
     thread.join()
-    assert said[-1].fields["reason"] == "SIGTERM"
+    assert events[-1].fields["reason"] == "SIGTERM"

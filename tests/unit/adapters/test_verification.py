@@ -1,4 +1,4 @@
-"""A client's word is not believed: the file on disk is."""
+"""A file is verified on disk, not by what the client reports."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ def info_of(data: bytes) -> Info:
     return make_info("a.bin", len(data), PIECE, hashes)
 
 
-def test_the_right_file(tmp_path: Path) -> None:
+def test_a_matching_file_is_verified(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(DATA)
-    found = verify_file(tmp_path / "a.bin", info_of(DATA))
-    assert (found.sha256, found.problem) == (hashlib.sha256(DATA).hexdigest(), "")
+    result = verify_file(tmp_path / "a.bin", info_of(DATA))
+    assert (result.sha256, result.problem) == (hashlib.sha256(DATA).hexdigest(), "")
 
 
-def test_an_empty_file(tmp_path: Path) -> None:
+def test_an_empty_file_is_verified(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"")
     assert verify_file(tmp_path / "a.bin", info_of(b"")).sha256 == hashlib.sha256(b"").hexdigest()
 
 
 @pytest.mark.parametrize(
-    ("data", "wrong"),
+    ("data", "problem"),
     [
-        (DATA[:20_000] + b"x" + DATA[20_001:], "piece 1 of {path} is wrong"),
-        (DATA[:-1], "piece 3 of {path} is wrong"),
-        (b"", "piece 0 of {path} is wrong"),
-        (DATA + b"x", "{path} is longer than the file that was asked for"),
+        (DATA[:20_000] + b"x" + DATA[20_001:], "piece 1 of {path} has the wrong SHA-1"),
+        (DATA[:-1], "piece 3 of {path} has the wrong SHA-1"),
+        (b"", "piece 0 of {path} has the wrong SHA-1"),
+        (DATA + b"x", "{path} is longer than its .torrent says"),
         (None, "{path}: no such file or directory"),
     ],
     ids=["a-byte-changed", "too-short", "empty", "too-long", "missing"],
 )
-def test_another_file(tmp_path: Path, data: bytes | None, wrong: str) -> None:
+def test_another_file_is_rejected_with_a_reason(tmp_path: Path, data: bytes | None, problem: str) -> None:
     path = tmp_path / "a.bin"
     if data is not None:
         path.write_bytes(data)
-    found = verify_file(path, info_of(DATA))
-    assert (found.sha256, found.problem) == ("", wrong.format(path=path))
+    result = verify_file(path, info_of(DATA))
+    assert (result.sha256, result.problem) == ("", problem.format(path=path))

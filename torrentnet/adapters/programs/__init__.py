@@ -1,1 +1,1 @@
-"""One adapter for each program that is not ours."""
+"""One adapter per program."""

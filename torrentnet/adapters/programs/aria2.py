@@ -1,7 +1,7 @@
-"""aria2, driven by its JSON-RPC.
+"""Run aria2 and control it by JSON-RPC.
 
-Options: https://aria2.github.io/manual/en/html/aria2c.html. Its DHT stays on, because aria2 speaks UDP to trackers
-through the DHT's socket; it knows no node there, and the info dictionary is private.
+Options: https://aria2.github.io/manual/en/html/aria2c.html. The DHT stays on, because aria2 sends its UDP tracker
+requests through the DHT's socket; it knows no DHT node, and the info dictionary is private.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import secrets
 import signal
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
 from torrentnet.adapters.child_process import find_command, first_output_line
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from torrentnet.adapters.adapter import ClientSettings
 
-GID = "746f7272656e746e"
-"""The download's name in aria2: any 16 hexadecimal digits."""
-STATUS_KEYS = (
+GID: Final = "746f7272656e746e"
+"""The download's id in aria2: any 16 hexadecimal digits."""
+STATUS_KEYS: Final = (
     "status",
     "bitfield",
     "completedLength",
@@ -34,19 +34,19 @@ STATUS_KEYS = (
     "errorMessage",
     "seeder",
 )
-ANNOUNCE_REPLY = re.compile(r"UDPT received ANNOUNCE reply .*event=STARTED")
-COMPLAINT = re.compile(r"\[(ERROR|WARN)\]")
-NOISE = re.compile(r"CA certificates|DHT routing table|DHTRoutingTable")
-"""Complaints about what is not used here."""
+ANNOUNCE_REPLY: Final = re.compile(r"UDPT received ANNOUNCE reply .*event=STARTED")
+COMPLAINT: Final = re.compile(r"\[(ERROR|WARN)\]")
+NOISE: Final = re.compile(r"CA certificates|DHT routing table|DHTRoutingTable")
+"""Complaints about features that are not used here."""
 
 
 class Aria2Adapter(RpcAdapter):
-    """See :class:`Client`."""
+    """aria2 (aria2c)."""
 
     name = display_name = "aria2"
     start_timeout = 20.0
     stop_signal = signal.SIGINT
-    """For a SIGTERM it says none."""
+    """On SIGTERM, aria2 would exit without a stopped event."""
 
     def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
         super().__init__(settings, on_output, RpcConnection(0, ""))
@@ -55,11 +55,9 @@ class Aria2Adapter(RpcAdapter):
         self._log_disabled = not settings.seed
 
     def version(self) -> str:
-        """See :meth:`Client.version`."""
         return first_output_line(find_command("aria2c", "aria2"), "--version").removeprefix("aria2 version ")
 
     def start(self) -> None:
-        """See :meth:`Client.start`."""
         port = _free_port()
         self._rpc = RpcConnection(port, "/jsonrpc")
         self._start_process([find_command("aria2c", "aria2"), *self._options(port)])
@@ -68,7 +66,7 @@ class Aria2Adapter(RpcAdapter):
         self._call("getVersion")
 
     def _options(self, port: int) -> list[str]:
-        job = self.settings
+        settings = self.settings
         options = [
             "--no-conf",
             "--enable-peer-exchange=false",
@@ -76,35 +74,35 @@ class Aria2Adapter(RpcAdapter):
             "--enable-dht=true",
             "--enable-dht6=false",
             "--disable-ipv6=true",
-            f"--dht-file-path={job.state}/dht.dat",
-            f"--dht-listen-port={job.listen.port}",
-            f"--listen-port={job.listen.port}",
+            f"--dht-file-path={settings.state}/dht.dat",
+            f"--dht-listen-port={settings.listen.port}",
+            f"--listen-port={settings.listen.port}",
             "--seed-ratio=0.0",
             "--file-allocation=none",
-            # Where there is nothing yet, it would complain of that.
-            f"--check-integrity={'true' if (job.directory / job.info.name).exists() else 'false'}",
+            # Without a file, the check would print an error.
+            f"--check-integrity={'true' if (settings.directory / settings.info.name).exists() else 'false'}",
             "--allow-overwrite=true",
-            # aria2 asks a tracker again after two minutes while it has no peer at all.
+            # Without a peer, aria2 would wait two minutes before it announces again.
             "--bt-tracker-interval=5",
             "--summary-interval=0",
             "--show-console-readout=false",
             "--console-log-level=warn",
             "--enable-color=false",
-            f"--dir={job.directory}",
+            f"--dir={settings.directory}",
             "--enable-rpc",
             f"--rpc-listen-port={port}",
             f"--rpc-secret={self._secret}",
             "--rpc-max-request-size=1M",
             f"--gid={GID}",
         ]
-        if job.listen.ip.startswith("127."):
-            options.append(f"--interface={job.listen.ip}")
-        if job.upload_rate is not None:
-            options.append(f"--max-overall-upload-limit={max(1, round(job.upload_rate))}")
-        if job.seed:
-            # The only word of it about the tracker's answers is in its log.
+        if settings.listen.ip.startswith("127."):
+            options.append(f"--interface={settings.listen.ip}")
+        if settings.upload_rate is not None:
+            options.append(f"--max-overall-upload-limit={max(1, round(settings.upload_rate))}")
+        if settings.seed:
+            # Only the log shows that the tracker has answered.
             options += ["--log=-", "--log-level=info"]
-        return [*options, str(job.torrent)]
+        return [*options, str(settings.torrent)]
 
     def _on_line(self, line: str) -> None:
         if not self._announced and ANNOUNCE_REPLY.search(line):
@@ -119,30 +117,30 @@ class Aria2Adapter(RpcAdapter):
             "method": f"aria2.{method}",
             "params": [f"token:{self._secret}", *parameters],
         }
-        _, _, answer = self._rpc.post(document, {})
-        if not isinstance(answer, dict) or "result" not in answer:
-            text = answer.get("error", {}).get("message", "") if isinstance(answer, dict) else "no JSON"
+        _, _, response = self._rpc.post(document, {})
+        if not isinstance(response, dict) or "result" not in response:
+            text = response.get("error", {}).get("message", "") if isinstance(response, dict) else "not JSON"
             raise AdapterError(f"aria2 refused {method}: {text}")
-        return answer["result"]
+        return response["result"]
 
     def _read_status(self) -> ClientStatus:
-        told = self._call("tellStatus", GID, STATUS_KEYS)
-        if told["status"] in {"error", "removed"}:
-            raise AdapterError(f"aria2 gave up: {told.get('errorMessage', '')}")
-        done, size = int(told["completedLength"]), int(told["totalLength"])
-        whole = told.get("seeder") == "true" and done == size
+        status = self._call("tellStatus", GID, STATUS_KEYS)
+        if status["status"] in {"error", "removed"}:
+            raise AdapterError(f"aria2 failed: {status.get('errorMessage', '')}")
+        done, size = int(status["completedLength"]), int(status["totalLength"])
+        complete = status.get("seeder") == "true" and done == size
         pieces = self.settings.info.pieces
-        have = pieces if whole else int(told.get("bitfield") or "0", 16).bit_count()
+        held = pieces if complete else int(status.get("bitfield") or "0", 16).bit_count()
         if self._announced and not self._log_disabled:
             self._log_disabled = True
             self._call("changeGlobalOption", {"log": ""})
         return ClientStatus(
-            have,
-            whole,
+            held,
+            complete,
             self._announced,
             0 if self.settings.seed else done,
-            int(told["uploadLength"]),
-            int(told["connections"]),
+            int(status["uploadLength"]),
+            int(status["connections"]),
         )
 
 

@@ -1,4 +1,4 @@
-"""libtorrent (rasterbar), the library below qBittorrent and Deluge, through its own Python binding.
+"""Run libtorrent (rasterbar), the library of qBittorrent and Deluge, through its Python binding.
 
 Settings: https://www.libtorrent.org/reference-Settings.html.
 """
@@ -10,7 +10,7 @@ import importlib
 import os
 import select
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientAdapter, ClientStatus
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from torrentnet.adapters.adapter import ClientSettings
 
-ENCRYPTION_DISABLED = 2
-"""pe_disabled: no encryption."""
-ALERT_TIMEOUT = 0.2
-"""The longest wait for the library's last words."""
+ENCRYPTION_DISABLED: Final = 2
+"""libtorrent's pe_disabled."""
+ALERT_TIMEOUT: Final = 0.2
+"""Longest wait for the next alert while the torrent stops."""
 
 
 class LibtorrentAdapter(ClientAdapter):
-    """See :class:`ClientAdapter`."""
+    """libtorrent (python3-libtorrent)."""
 
     name = "libtorrent"
 
@@ -38,8 +38,8 @@ class LibtorrentAdapter(ClientAdapter):
         self._announced = False
         self._goodbye_sent = False
         self._failure = ""
-        # Asking the library to wait is no way: what it answers with is in memory that its own threads move, and one
-        # start in fifty crashed. It writes into this pipe when there are alerts to fetch.
+        # The library writes into this pipe when alerts are pending. Its own wait_for_alert() returns memory that other
+        # threads may move: one start in fifty crashed.
         self._alerts_read, self._alerts_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def _load(self) -> Any:
@@ -53,12 +53,10 @@ class LibtorrentAdapter(ClientAdapter):
         return self._library
 
     def version(self) -> str:
-        """See :meth:`Client.version`."""
         return str(self._load().__version__)
 
     def start(self) -> None:
-        """See :meth:`Client.start`."""
-        library, job = self._load(), self.settings
+        library, settings = self._load(), self.settings
         kinds = library.alert.category_t
         self._session = library.session(
             {
@@ -73,24 +71,23 @@ class LibtorrentAdapter(ClientAdapter):
                 "enable_outgoing_utp": False,
                 "in_enc_policy": ENCRYPTION_DISABLED,
                 "out_enc_policy": ENCRYPTION_DISABLED,
-                "listen_interfaces": str(job.listen),
+                "listen_interfaces": str(settings.listen),
                 "min_announce_interval": 5,
                 "stop_tracker_timeout": 1,
             }
         )
         self._session.set_alert_fd(self._alerts_write)
         parameters = library.add_torrent_params()
-        parameters.ti = library.torrent_info(str(job.torrent))
-        parameters.save_path = str(job.directory)
+        parameters.ti = library.torrent_info(str(settings.torrent))
+        parameters.save_path = str(settings.directory)
         flags = library.torrent_flags
         parameters.flags &= ~(flags.auto_managed | flags.paused)
         self._torrent = self._session.add_torrent(parameters)
-        if job.upload_rate is not None:
-            # Of the torrent: the session's own limit spares peers on local networks.
-            self._torrent.set_upload_limit(max(1, round(job.upload_rate)))
+        if settings.upload_rate is not None:
+            # The session's own limit would exempt peers on local networks.
+            self._torrent.set_upload_limit(max(1, round(settings.upload_rate)))
 
     def wait(self, timeout: float, wake: int) -> None:
-        """See :meth:`Client.wait`."""
         if self._alerts_read in select.select([wake, self._alerts_read], [], [], max(0.0, timeout))[0]:
             self._drain_pipe()
 
@@ -110,15 +107,14 @@ class LibtorrentAdapter(ClientAdapter):
                 self.on_output(alert.message())
 
     def poll(self) -> ClientStatus:
-        """See :meth:`Client.poll`."""
         self._handle_alerts()
         if self._failure:
-            raise AdapterError(f"libtorrent gave up: {self._failure}")
+            raise AdapterError(f"libtorrent failed: {self._failure}")
         status = self._torrent.status()
-        whole = bool(status.is_seeding)
+        complete = bool(status.is_seeding)
         return ClientStatus(
-            self.settings.info.pieces if whole else status.num_pieces,
-            whole,
+            self.settings.info.pieces if complete else status.num_pieces,
+            complete,
             self._announced,
             status.total_payload_download,
             status.total_payload_upload,
@@ -126,10 +122,9 @@ class LibtorrentAdapter(ClientAdapter):
         )
 
     def stop(self, timeout: float) -> None:
-        """See :meth:`Client.stop`."""
         if self._session is None:
             return
-        # A torrent that is paused says good-bye; the session's own end does not wait for that to arrive.
+        # Pausing sends the stopped event; destroying the session does not wait for its delivery.
         self._torrent.pause()
         self._goodbye_sent = not self._announced
         deadline = time.monotonic() + timeout / 2

@@ -1,6 +1,6 @@
-"""opentracker as a lab's tracker: told which files it serves, and up when it answers.
+"""Run opentracker as a lab's tracker.
 
-Debian's opentracker serves the info-hashes of its whitelist and no others; so that is what the .torrents are for.
+Debian's opentracker serves only the info-hashes of its whitelist, which is written from the given .torrent files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import select
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.adapter import AdapterError
 from torrentnet.adapters.child_process import ChildProcess, find_command
@@ -19,23 +19,25 @@ from torrentnet.wire.errors import PacketError
 from torrentnet.wire.udp import packets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torrentnet.runtime.events import EventLog
     from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
 
-COMMAND = PACKAGE = "opentracker"
-START_TIMEOUT = 20.0
-REPLY_TIMEOUT = 0.2
-CHECK_INTERVAL = 0.5
-STOP_TIMEOUT = 2.0
-WHITELIST, CONFIG = "whitelist", "opentracker.conf"
+COMMAND: Final = "opentracker"
+
+START_TIMEOUT: Final = 20.0
+REPLY_TIMEOUT: Final = 0.2
+CHECK_INTERVAL: Final = 0.5
+STOP_TIMEOUT: Final = 2.0
+WHITELIST: Final = "whitelist"
+CONFIG: Final = "opentracker.conf"
 
 
 class OpentrackerNode:
-    """Runs opentracker for these files. :meth:`run` returns the exit status; :meth:`stop` may be called anywhere."""
+    """Run opentracker for ``files`` until :meth:`stop`, which any thread or signal handler may call."""
 
     def __init__(self, name: str, listen: Endpoint, files: Sequence[Info], state: Path, events: EventLog) -> None:
         self.name = name
@@ -46,17 +48,17 @@ class OpentrackerNode:
         self._stop_request = StopRequest()
 
     def stop(self, reason: str) -> None:
-        """End; safe from threads and signal handlers."""
+        """End :meth:`run`."""
         self._stop_request.request(reason)
 
-    def run(self, on_line: Callable[[str], None]) -> int:
-        """Work until stopped. Raises :class:`AdapterError` when it fails."""
-        command = find_command(COMMAND, PACKAGE)
+    def run(self) -> int:
+        """Run until stopped; return the exit status. Raises :class:`AdapterError` if opentracker fails."""
+        command = find_command(COMMAND)
         whitelist = "".join(f"{info.info_hash.hex()}\n" for info in self.files)
         (self._state / WHITELIST).write_text(whitelist, encoding="ascii")
         settings = f"listen.udp {self.listen}\naccess.whitelist {WHITELIST}\ntracker.rootdir {self._state}\n"
         (self._state / CONFIG).write_text(settings, encoding="utf-8")
-        child = ChildProcess([command, "-f", CONFIG], self._state, on_line)
+        child = ChildProcess([command, "-f", CONFIG], self._state, lambda line: self._events.warning("said", text=line))
         try:
             self._await_reply(child)
             self._events.emit("listening", program="opentracker", name=self.name, address=self.listen)
@@ -79,14 +81,14 @@ class OpentrackerNode:
                 raise AdapterError(f"opentracker does not answer at {self.listen} after {START_TIMEOUT:g} s")
 
     def fetch_connection_id(self, timeout: float) -> int | None:
-        """A connection id of it, asked for as any client does (BEP 15); None where no answer comes."""
+        """Request a connection id (BEP 15); None without a reply within ``timeout``."""
         reply = self._exchange(packets.pack_connect(secrets.randbits(32)), timeout)
         return (
             packets.parse_connect_reply(reply) if reply is not None and reply.action == packets.Action.CONNECT else None
         )
 
     def scrape(self, timeout: float) -> Sequence[packets.ScrapeCounts] | None:
-        """What it says of each of the files when it is asked (BEP 48); None where no answer comes."""
+        """Scrape the files (BEP 15, BEP 48), in their order; None without a reply within ``timeout``."""
         connection = self.fetch_connection_id(timeout)
         if connection is None:
             return None
@@ -100,11 +102,11 @@ class OpentrackerNode:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(timeout)
             try:
-                # From one and the same address: the connection id is bound to it.
+                # The connection id is valid only for the address that requested it.
                 sock.bind((self.listen.ip, 0))
                 sock.connect(tuple(self.listen))
                 sock.send(request)
                 return packets.parse_reply(sock.recv(packets.MAX_DATAGRAM))
             except (OSError, PacketError):
-                time.sleep(min(timeout, 0.02))  # refused at once: nobody is there yet
+                time.sleep(min(timeout, 0.02))  # A refused port would otherwise be polled without a pause.
                 return None

@@ -1,7 +1,7 @@
-"""Transmission's daemon, driven by its RPC over a Unix socket.
+"""Run Transmission's daemon and control it by its RPC over a Unix socket.
 
-Settings: https://github.com/transmission/transmission/blob/main/docs/Editing-Configuration-Files.md, the calls:
-docs/rpc-spec.md there.
+Settings: https://github.com/transmission/transmission/blob/main/docs/Editing-Configuration-Files.md; calls:
+docs/rpc-spec.md in the same repository.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
 from torrentnet.adapters.child_process import find_command, first_output_line
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from torrentnet.adapters.adapter import ClientSettings
 
-COMMAND, PACKAGE = "transmission-daemon", "transmission-daemon"
-STATUS_SEEDING = 6
-STATUS_FIELDS = (
+COMMAND: Final = "transmission-daemon"
+
+STATUS_SEEDING: Final = 6
+STATUS_FIELDS: Final = (
     "status",
     "pieces",
     "leftUntilDone",
@@ -35,16 +36,16 @@ STATUS_FIELDS = (
     "downloadedEver",
     "peersConnected",
 )
-LOCAL_ERROR = 3
-"""Of a torrent: something with the file, not with the tracker."""
-SESSION_HEADER = "X-Transmission-Session-Id"
-KILOBYTE = 1000
-NOISE = re.compile(r"queue\.json")
-"""A complaint about what is not there at a first start."""
+LOCAL_ERROR: Final = 3
+"""A torrent's error code for trouble with the file, not with the tracker."""
+SESSION_HEADER: Final = "X-Transmission-Session-Id"
+KILOBYTE: Final = 1000
+NOISE: Final = re.compile(r"queue\.json")
+"""A complaint about a file that is missing at the first start."""
 
 
 class TransmissionAdapter(RpcAdapter):
-    """See :class:`Client`."""
+    """Transmission (transmission-daemon)."""
 
     name = "transmission"
     display_name = "Transmission"
@@ -58,23 +59,29 @@ class TransmissionAdapter(RpcAdapter):
         self._id = 0
 
     def version(self) -> str:
-        """See :meth:`Client.version`."""
-        return first_output_line(find_command(COMMAND, PACKAGE), "--version").removeprefix("transmission-daemon ")
+        return first_output_line(find_command(COMMAND), "--version").removeprefix(f"{COMMAND} ")
 
     def start(self) -> None:
-        """See :meth:`Client.start`."""
-        job = self.settings
-        settings = job.state / "settings.json"
-        settings.write_text(json.dumps(self._settings(), indent=4), encoding="utf-8")
+        settings = self.settings
+        (settings.state / "settings.json").write_text(json.dumps(self._settings(), indent=4), encoding="utf-8")
         self._start_process(
-            [find_command(COMMAND, PACKAGE), "--foreground", "--config-dir", str(job.state), "--log-level", "error"]
+            [
+                find_command(COMMAND),
+                "--foreground",
+                "--config-dir",
+                str(settings.state),
+                "--log-level",
+                "error",
+            ]
         )
-        metainfo = base64.b64encode(job.torrent.read_bytes()).decode("ascii")
-        added = self._call("torrent-add", metainfo=metainfo, **{"download-dir": str(job.directory), "paused": False})
-        # A torrent of an earlier life is there already.
+        metainfo = base64.b64encode(settings.torrent.read_bytes()).decode("ascii")
+        added = self._call(
+            "torrent-add", metainfo=metainfo, **{"download-dir": str(settings.directory), "paused": False}
+        )
+        # After a restart, the daemon knows the torrent already.
         torrent = added.get("torrent-added") or added.get("torrent-duplicate")
         if not torrent:
-            raise AdapterError("Transmission did not take the .torrent")
+            raise AdapterError("Transmission did not accept the .torrent file")
         self._id = torrent["id"]
 
     def _ping(self) -> None:
@@ -85,16 +92,16 @@ class TransmissionAdapter(RpcAdapter):
             self.on_output(line)
 
     def _settings(self) -> dict[str, object]:
-        job = self.settings
-        rate = job.upload_rate
+        settings = self.settings
+        rate = settings.upload_rate
         return {
-            "bind-address-ipv4": job.listen.ip,
+            "bind-address-ipv4": settings.listen.ip,
             "dht-enabled": False,
-            "download-dir": str(job.directory),
+            "download-dir": str(settings.directory),
             "encryption": 0,
             "incomplete-dir-enabled": False,
             "lpd-enabled": False,
-            "peer-port": job.listen.port,
+            "peer-port": settings.listen.port,
             "peer-port-random-on-start": False,
             "pex-enabled": False,
             "port-forwarding-enabled": False,
@@ -104,7 +111,7 @@ class TransmissionAdapter(RpcAdapter):
             "rpc-enabled": True,
             "rpc-host-whitelist-enabled": False,
             "rpc-whitelist-enabled": False,
-            # Whole kilobytes of 1,000 bytes a second.
+            # A whole number of 1,000 bytes per second.
             "speed-limit-up": max(1, int(rate / KILOBYTE)) if rate is not None else 0,
             "speed-limit-up-enabled": rate is not None,
             "torrent-added-verify-mode": "full",
@@ -115,28 +122,30 @@ class TransmissionAdapter(RpcAdapter):
     def _call(self, method: str, **arguments: object) -> dict[str, Any]:
         for _ in range(2):
             document = {"method": method, "arguments": arguments}
-            status, headers, answer = self._rpc.post(document, {SESSION_HEADER: self._session} if self._session else {})
+            status, headers, response = self._rpc.post(
+                document, {SESSION_HEADER: self._session} if self._session else {}
+            )
             if status == 409:
-                # So it guards itself against web pages: the id has to be echoed.
+                # Protection against cross-site requests: the session id has to be echoed.
                 self._session = headers.get(SESSION_HEADER, "")
                 continue
-            if isinstance(answer, dict) and answer.get("result") == "success":
-                found = answer.get("arguments", {})
-                return found if isinstance(found, dict) else {}
-            raise AdapterError(f"Transmission refused {method}: {answer.get('result') if answer else status}")
-        raise AdapterError(f"Transmission refused {method}: it takes no session id")
+            if isinstance(response, dict) and response.get("result") == "success":
+                result = response.get("arguments", {})
+                return result if isinstance(result, dict) else {}
+            raise AdapterError(f"Transmission refused {method}: {response.get('result') if response else status}")
+        raise AdapterError(f"Transmission refused {method}: it rejects its own session id")
 
     def _read_status(self) -> ClientStatus:
-        told = self._call("torrent-get", ids=[self._id], fields=STATUS_FIELDS)["torrents"]
-        if not told:
-            raise AdapterError("Transmission has lost the torrent")
-        torrent = told[0]
+        torrents = self._call("torrent-get", ids=[self._id], fields=STATUS_FIELDS)["torrents"]
+        if not torrents:
+            raise AdapterError("Transmission no longer lists the torrent")
+        torrent = torrents[0]
         if torrent["error"] == LOCAL_ERROR:
-            raise AdapterError(f"Transmission gave up: {torrent['errorString']}")
+            raise AdapterError(f"Transmission failed: {torrent['errorString']}")
         bits = base64.b64decode(torrent["pieces"])
         announced = any(tracker["lastAnnounceSucceeded"] for tracker in torrent["trackerStats"])
-        whole = torrent["status"] == STATUS_SEEDING and torrent["leftUntilDone"] == 0
-        have = int.from_bytes(bits, "big").bit_count()
+        complete = torrent["status"] == STATUS_SEEDING and torrent["leftUntilDone"] == 0
+        held = int.from_bytes(bits, "big").bit_count()
         return ClientStatus(
-            have, whole, announced, torrent["downloadedEver"], torrent["uploadedEver"], torrent["peersConnected"]
+            held, complete, announced, torrent["downloadedEver"], torrent["uploadedEver"], torrent["peersConnected"]
         )
