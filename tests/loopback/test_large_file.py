@@ -106,7 +106,9 @@ def test_the_end_of_a_file_of_16_gib_arrives_and_memory_does_not_grow(tmp_path: 
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     now = time.monotonic()
-    uploads = ConnectionManager(listener, selector, b"-TN0000-seedseedseed", RateLimit(None, now), lambda *told: None)
+    uploads = ConnectionManager(
+        listener, selector, b"-TN0000-seedseedseed", RateLimit(None, now), lambda *_: None, lambda _: None
+    )
     uploads.store = store
     before = anonymous_memory([os.getpid()])
     leecher = Leecher(selector, part, Endpoint(*listener.getsockname()), store.info)

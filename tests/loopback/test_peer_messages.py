@@ -534,8 +534,8 @@ def test_the_file_becomes_shorter_while_it_is_shared(loopback: Loopback, tmp_pat
     leecher = loopback.get("myfile.txt", tracker, tmp_path / "there")
     assert seed.wait() == 1
     assert seed.errors == [
-        f"peer.py: error: {source}: the file became shorter than it was when it was hashed",
-        "  hint: start again to share what it is now",
+        f"peer.py: error: {source}: the file has become shorter since it was hashed",
+        "  hint: restart the peer to share the current file",
     ]
     tracker.until("left", peer="seed")
     leecher.until("source_lost", peer="seed")

@@ -92,6 +92,7 @@ class Peer:
             identity.peer_id,
             RateLimit(settings.upload_rate, now),
             self._upload_ended,
+            self._file_shrunk,
             LocalIdentity(
                 settings.name, self.endpoint.port, uses_credits=not settings.share and settings.strategy == "swarm"
             ),
@@ -251,10 +252,10 @@ class Peer:
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def _upload_ended(self, what: str, endpoint: Endpoint, count: int, reason: str) -> None:
-        if what == "changed":
-            self._fail(LocalError(f"{self._settings.path}: {reason}", hint="start again to share what it is now"))
-            return
+    def _file_shrunk(self, reason: str) -> None:
+        self._fail(LocalError(f"{self._settings.path}: {reason}", hint="restart the peer to share the current file"))
+
+    def _upload_ended(self, endpoint: Endpoint, count: int, reason: str) -> None:
         self._events.emit("upload", address=endpoint, bytes=count, reason=reason)
 
     def _fail(self, error: Exception) -> None:

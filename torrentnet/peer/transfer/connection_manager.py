@@ -1,11 +1,11 @@
-"""All connections with other peers: accepted or taken over, served in turns, and closed when they end or misbehave."""
+"""All connections with remote peers: accept, serve, and close them."""
 
 from __future__ import annotations
 
 import random
 import selectors
 import socket
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from torrentnet.peer.scheduling.fair_queue import FairQueue, coalesce_delay
 from torrentnet.peer.scheduling.uplink import Uplink
@@ -23,37 +23,44 @@ if TYPE_CHECKING:
     from torrentnet.peer.storage.file_store import FileStore
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
 
-MAX_CONNECTIONS = 400
-MAX_PER_IP = 100
-"""A lab on loopback has all its peers on one address."""
-RECEIVES_PER_WAKEUP = 4
-EXPIRY_CHECK_INTERVAL = 1.0
-MIN_HAVE_DELAY, HAVE_DELAY = 0.03, 0.25
-"""Seconds for which news of pieces is gathered. At the beginning and at the end every one of them matters at once."""
-HAVE_DELAY_PER_CONNECTION, MAX_HAVE_DELAY = 0.03, 1.0
-"""Seconds more for each connection, and at most: a packet and its acknowledgement cost ten times the news in it."""
-FEW_PIECES = 8
-"""Pieces that count as the beginning or the end."""
-EXCHANGE_BUFFER_SIZE = 256 * 1024
-"""Bytes that are received at once from a peer that serves us too."""
+MAX_CONNECTIONS: Final = 400
+MAX_PER_IP: Final = 100
+"""Connections from one address; a lab on loopback has all its peers on one."""
+RECEIVES_PER_WAKEUP: Final = 4
+EXPIRY_CHECK_INTERVAL: Final = 1.0
+MIN_HAVE_DELAY: Final = 0.03
+"""Seconds that a have message waits for others while there are few pieces to announce, or to download."""
+HAVE_DELAY: Final = 0.25
+"""Seconds that a have message waits for others otherwise."""
+HAVE_DELAY_PER_CONNECTION: Final = 0.03
+"""Seconds of delay per connection: a packet and its acknowledgement cost ten times the message."""
+MAX_HAVE_DELAY: Final = 1.0
+FEW_PIECES: Final = 8
+"""Pieces up to which a download counts as just begun or nearly complete."""
+EXCHANGE_BUFFER_SIZE: Final = 256 * 1024
+"""Bytes of a connection's receive buffer while pieces are exchanged."""
 
 
 class ExchangeHandler(Protocol):
-    """Whoever downloads over the same connections. What it raises as :class:`RemoteError` closes the connection."""
+    """The download that uses the same connections."""
 
     @property
     def info_hash(self) -> bytes:
-        """The swarm's, before there is anything to serve; empty while it is not known."""
+        """The swarm's info-hash before there is a file to serve; empty while it is unknown."""
 
     def handle_peer_event(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
-        """React to a message of the other side."""
+        """Handle an event after the upload side. A :class:`RemoteError` closes the connection."""
 
     def connection_closed(self, connection: Connection, reason: str, now: float) -> None:
-        """The connection is closed."""
+        """Forget a connection that has been closed."""
 
 
 class ConnectionManager:
-    """Serves one file to whoever asks for its info-hash. ``store`` is None until there is something to serve."""
+    """Serve one file on all connections.
+
+    ``on_upload_ended(endpoint, bytes, reason)`` reports each closed connection that blocks were sent on,
+    ``on_file_shrunk(message)`` that the shared file has become too short.
+    """
 
     def __init__(
         self,
@@ -61,7 +68,8 @@ class ConnectionManager:
         selector: selectors.BaseSelector,
         peer_id: bytes,
         rate_limit: RateLimit,
-        on_report: Callable[[str, Endpoint, int, str], None],
+        on_upload_ended: Callable[[Endpoint, int, str], None],
+        on_file_shrunk: Callable[[str], None],
         identity: LocalIdentity | None = None,
         rng: random.Random | None = None,
         now: float = 0.0,
@@ -70,7 +78,8 @@ class ConnectionManager:
         self._selector = selector
         self._peer_id = peer_id
         self._rate_limit = rate_limit
-        self._on_report = on_report
+        self._on_upload_ended = on_upload_ended
+        self._on_file_shrunk = on_file_shrunk
         self._identity = identity or LocalIdentity()
         self._uplink: Uplink[Connection] = Uplink(rng or random.SystemRandom(), now)
         self._connections: dict[socket.socket, Connection] = {}
@@ -81,11 +90,9 @@ class ConnectionManager:
         self._haves_at: float | None = None
         self._store: FileStore | None = None
         self.handler: ExchangeHandler | None = None
-        """Who downloads over the same connections, if anybody does."""
+        """The download that uses the same connections, if any."""
         self.uploaded_bytes = 0
-        """Bytes of blocks sent to all peers so far."""
-        self.refused_connections = 0
-        """Connections closed at once: nothing to serve yet, or too many."""
+        """Total bytes sent to all remote peers."""
         selector.register(listener, selectors.EVENT_READ, self._accept)
 
     def __len__(self) -> int:
@@ -93,7 +100,7 @@ class ConnectionManager:
 
     @property
     def store(self) -> FileStore | None:
-        """What is served."""
+        """The served file; None until there is one."""
         return self._store
 
     @store.setter
@@ -108,7 +115,7 @@ class ConnectionManager:
                 self.close_connection(connection, error.message, 0.0)
 
     def due(self, now: float) -> float | None:
-        """When :meth:`tick` is to be called next."""
+        """Return when to call :meth:`tick` next."""
         times = [self._expiry_check_at] if self._connections else []
         times += [
             at for at in (self._tokens_at, self._room_at, self._haves_at, self._receivers.due()) if at is not None
@@ -118,7 +125,7 @@ class ConnectionManager:
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
-        """Look at the clock: close those who are silent, go on where the limit made us wait, give turns."""
+        """Send what the limits held back, announce pieces, grant turns, and close expired connections."""
         for connection in self._receivers.take_all() if self._uplink.choking else self._receivers.take(len(self), now):
             self.flush(connection, now)
         if self._tokens_at is not None and now >= self._tokens_at:
@@ -142,7 +149,7 @@ class ConnectionManager:
             self._grant_turns(now)
 
     def announce_piece(self, piece: int, now: float) -> None:
-        """Tell everybody of a piece that is here now: soon, and together with those that come meanwhile."""
+        """Announce a verified piece on all connections, after a short delay together with other pieces."""
         store = self._store
         if store is None or not self._connections:
             return
@@ -154,7 +161,7 @@ class ConnectionManager:
         self._haves_at = at if self._haves_at is None else min(self._haves_at, at)
 
     def flush_all(self, now: float) -> None:
-        """Send what others have queued on the connections."""
+        """Send the output of all connections."""
         for connection in list(self._connections.values()):
             if connection.protocol.pending_bytes and not connection.wants_write:
                 self.flush(connection, now)
@@ -166,8 +173,6 @@ class ConnectionManager:
         self._selector.unregister(self._listener)
         self._listener.close()
 
-    # Connections
-
     def _accept(self, _: int, now: float) -> None:
         for _ in range(MAX_CONNECTIONS):
             try:
@@ -175,13 +180,12 @@ class ConnectionManager:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
-                # Out of descriptors, or the client is gone again: the next round tries anew.
+                # No descriptor is left, or the client has disconnected: the next wake-up retries.
                 return
             endpoint = Endpoint(address[0], address[1])
-            same = sum(connection.endpoint.ip == endpoint.ip for connection in self._connections.values())
-            nothing = self._store is None and not (self.handler is not None and self.handler.info_hash)
-            if nothing or len(self._connections) >= MAX_CONNECTIONS or same >= MAX_PER_IP:
-                self.refused_connections += 1
+            from_address = sum(connection.endpoint.ip == endpoint.ip for connection in self._connections.values())
+            no_file = self._store is None and not (self.handler is not None and self.handler.info_hash)
+            if no_file or len(self._connections) >= MAX_CONNECTIONS or from_address >= MAX_PER_IP:
                 sock.close()
                 continue
             sock.setblocking(False)
@@ -189,7 +193,7 @@ class ConnectionManager:
             self.add_connection(sock, endpoint, initiator=False, now=now)
 
     def add_connection(self, sock: socket.socket, endpoint: Endpoint, *, initiator: bool, now: float) -> Connection:
-        """Speak over a connected socket, ours from now on; there is a store or a handler."""
+        """Take over a connected socket. There must be a store or a handler."""
         store = self._store
         info_hash = store.info.info_hash if store is not None else self.handler.info_hash if self.handler else b""
         protocol = PeerProtocol(
@@ -210,7 +214,7 @@ class ConnectionManager:
         return connection
 
     def close_connection(self, connection: Connection, reason: str, now: float) -> None:
-        """Close a connection; nothing happens where it is closed already."""
+        """Close a connection; do nothing if it is closed already."""
         if self._connections.pop(connection.transport.sock, None) is None:
             return
         self._uplink.forget(connection)
@@ -220,7 +224,7 @@ class ConnectionManager:
         if self.handler is not None:
             self.handler.connection_closed(connection, reason, now)
         if connection.upload.sent_blocks:
-            self._on_report("upload", connection.endpoint, connection.upload.queued_bytes, reason)
+            self._on_upload_ended(connection.endpoint, connection.upload.queued_bytes, reason)
 
     def _on_ready(self, connection: Connection, mask: int, now: float) -> None:
         if mask & selectors.EVENT_READ:
@@ -230,7 +234,7 @@ class ConnectionManager:
                     if count is None:
                         break
                     if not count:
-                        self.close_connection(connection, "closed by the other side", now)
+                        self.close_connection(connection, "closed by the remote peer", now)
                         return
                     for event in connection.protocol.data_received(count):
                         self._handle_event(connection, event, now)
@@ -242,12 +246,12 @@ class ConnectionManager:
                 self.close_connection(connection, error.message if isinstance(error, RemoteError) else str(error), now)
                 return
         if not connection.upload.has_requests and not connection.protocol.has_block_data:
-            # Words wait for nobody: an introduction takes several.
+            # Messages without block data are sent at once.
             self.flush(connection, now)
             return
         self._receivers.add(connection, len(self), now)
         if connection.wants_write and coalesce_delay(len(self)) and not self._uplink.choking:
-            # Else the selector would tell us of it again and again meanwhile.
+            # Otherwise, the selector would report the socket again and again meanwhile.
             connection.wants_write = False
             self._set_interest(connection, selectors.EVENT_READ)
 
@@ -258,10 +262,8 @@ class ConnectionManager:
         if self.handler is not None:
             self.handler.handle_peer_event(connection, event, now)
 
-    # Sending
-
     def flush(self, connection: Connection, now: float, share: int = 1) -> None:
-        """Send what waits for this one, as far as its turn, the limit and the kernel let it."""
+        """Send a connection's output, within its turn, its share of the rate limit and the room in the kernel."""
         if connection.transport.sock not in self._connections:
             return
         upload, protocol = connection.upload, connection.protocol
@@ -271,11 +273,11 @@ class ConnectionManager:
         count = 0
         held_back = False
         if protocol.pending_bytes and self._uplink.choking:
-            # It goes along for nothing.
+            # The have messages share a packet with the other output.
             upload.send_haves()
         try:
             self._fill_output(connection, now)
-            # Until the socket takes no more, the budget is used up, or nothing waits.
+            # Until the socket is full, the budget is used up, or there is no output.
             while count < budget and protocol.pending_bytes:
                 room = self._uplink.room(connection, now) if protocol.has_block_data else None
                 if room is not None and room <= 0:
@@ -289,24 +291,24 @@ class ConnectionManager:
                     break
         except SharedFileShrunkError as error:
             self.close_connection(connection, error.message, now)
-            self._on_report("changed", connection.endpoint, connection.transport.sent_bytes, error.message)
+            self._on_file_shrunk(error.message)
             return
         except OSError as error:
             self.close_connection(connection, str(error), now)
             return
         self.uploaded_bytes += count
         self._rate_limit.spend(count)
-        waits = protocol.pending_bytes > 0 or (upload.can_send and self._uplink.may_send(connection, now))
-        if waits and (held_back or (count >= budget and self._rate_limit.pause())):
-            # No room, or no tokens: the clock says when to go on, not the socket.
+        has_output = protocol.pending_bytes > 0 or (upload.can_send and self._uplink.may_send(connection, now))
+        if has_output and (held_back or (count >= budget and self._rate_limit.pause())):
+            # Without room or tokens, a timer resumes sending, not the socket.
             if held_back:
                 self._room_at = min(self._room_at or now + 60, now + self._uplink.poll_interval)
             else:
                 self._tokens_at = min(self._tokens_at or now + 60, now + self._rate_limit.pause())
-            waits = False
-        if waits != connection.wants_write:
-            connection.wants_write = waits
-            self._set_interest(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if waits else 0))
+            has_output = False
+        if has_output != connection.wants_write:
+            connection.wants_write = has_output
+            self._set_interest(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if has_output else 0))
 
     def _fill_output(self, connection: Connection, now: float) -> None:
         if connection.upload.can_send and self._uplink.may_send(connection, now):
@@ -321,7 +323,7 @@ class ConnectionManager:
         ]
         for connection in waiting:
             self.flush(connection, now, share=max(1, len(waiting)))
-        # Whoever was served last in this round comes first in the next.
+        # The connections served last in this round come first in the next.
         for connection in waiting[: len(waiting) // 2]:
             if connection.transport.sock in self._connections:
                 self._connections[connection.transport.sock] = self._connections.pop(connection.transport.sock)
@@ -330,8 +332,6 @@ class ConnectionManager:
         key = self._selector.get_key(connection.transport.sock)
         if key.events != events:
             self._selector.modify(connection.transport.sock, events, key.data)
-
-    # Turns
 
     def _enable_choking(self) -> None:
         if self._uplink.choking:

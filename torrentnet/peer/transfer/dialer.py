@@ -1,4 +1,4 @@
-"""Opens TCP connections to other peers, several at a time."""
+"""Open TCP connections to remote peers, several at a time."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import errno
 import os
 import selectors
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.wire.endpoint import Endpoint
 
-CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT: Final = 5.0
+CONNECT_TIMED_OUT: Final = "no reply to the connection attempt"
 
 
 class Dialer:
-    """Connects; calls ``opened(sock, endpoint, now)`` with a non-blocking socket, or ``failed(endpoint, reason, now)``.
+    """Connect to endpoints, and report each by a callback from the loop, never from within :meth:`dial`.
 
-    Both are called from the loop, never from within :meth:`dial`.
+    The callbacks are ``on_open(sock, endpoint, now)`` with a non-blocking socket, and ``on_failed(endpoint, reason,
+    now)``. Connections are made from ``bind_ip``.
     """
 
     def __init__(
@@ -33,64 +35,64 @@ class Dialer:
         self._bind_ip = bind_ip
         self._on_open = on_open
         self._on_failed = on_failed
-        self._dialling: dict[Endpoint, tuple[socket.socket, float]] = {}
+        self._attempts: dict[Endpoint, tuple[socket.socket, float]] = {}
         self._failed_at_once: list[tuple[Endpoint, str]] = []
 
     def dial(self, endpoint: Endpoint, now: float) -> None:
-        """Begin to connect, unless that is under way."""
-        if endpoint in self._dialling:
+        """Start to connect, unless an attempt is in progress."""
+        if endpoint in self._attempts:
             return
-        sock, problem = begin_connect(self._bind_ip, endpoint)
-        if problem:
+        sock, error_text = begin_connect(self._bind_ip, endpoint)
+        if error_text:
             sock.close()
-            self._failed_at_once.append((endpoint, problem))
+            self._failed_at_once.append((endpoint, error_text))
             return
-        self._dialling[endpoint] = sock, now + CONNECT_TIMEOUT
+        self._attempts[endpoint] = sock, now + CONNECT_TIMEOUT
         self._selector.register(sock, selectors.EVENT_WRITE, lambda mask, at: self._on_ready(endpoint, at))
 
     def due(self, now: float) -> float | None:
-        """When :meth:`tick` is to be called next."""
-        return now if self._failed_at_once else min((until for _, until in self._dialling.values()), default=None)
+        """Return when to call :meth:`tick` next."""
+        return now if self._failed_at_once else min((until for _, until in self._attempts.values()), default=None)
 
     def tick(self, now: float) -> None:
-        """Look at the clock."""
+        """Report failed and timed-out attempts."""
         refused, self._failed_at_once = self._failed_at_once, []
         for endpoint, reason in refused:
             self._on_failed(endpoint, reason, now)
-        for endpoint, (sock, until) in list(self._dialling.items()):
+        for endpoint, (sock, until) in list(self._attempts.items()):
             if now >= until:
                 self._drop(endpoint, sock)
-                self._on_failed(endpoint, "no connection: it does not answer", now)
+                self._on_failed(endpoint, CONNECT_TIMED_OUT, now)
 
     def close(self) -> None:
-        """Give up all attempts."""
-        for endpoint, (sock, _) in list(self._dialling.items()):
+        """Cancel all attempts."""
+        for endpoint, (sock, _) in list(self._attempts.items()):
             self._drop(endpoint, sock)
 
     def _drop(self, endpoint: Endpoint, sock: socket.socket) -> None:
-        del self._dialling[endpoint]
+        del self._attempts[endpoint]
         self._selector.unregister(sock)
         sock.close()
 
     def _on_ready(self, endpoint: Endpoint, now: float) -> None:
-        sock, _ = self._dialling[endpoint]
+        sock, _ = self._attempts[endpoint]
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._drop(endpoint, sock)
             self._on_failed(endpoint, os.strerror(code).lower(), now)
             return
-        del self._dialling[endpoint]
+        del self._attempts[endpoint]
         self._selector.unregister(sock)
         self._on_open(sock, endpoint, now)
 
 
 def begin_connect(bind_ip: str, endpoint: Endpoint) -> tuple[socket.socket, str]:
-    """A non-blocking TCP socket that is connecting, and what was wrong with that at once (empty for nothing)."""
+    """Start to connect from ``bind_ip``; return the non-blocking socket and the immediate error (empty if none)."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        # The address that the tracker lists us under, so that both ends and their logs name the same peer.
+        # The address that the tracker lists this peer under, so that both ends' logs name the same peer.
         sock.bind((bind_ip, 0))
         code = sock.connect_ex(tuple(endpoint))
     except OSError as error:

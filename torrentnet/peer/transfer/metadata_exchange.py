@@ -1,10 +1,10 @@
-"""Fetching the info dictionary from one peer (BEP 9): in parts, checked against the info-hash. No socket in here."""
+"""Metadata exchange (BEP 9): download the info dictionary from one peer, without I/O."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.errors import MetainfoError, RemoteError
 from torrentnet.wire.info import Info, parse_info
@@ -13,25 +13,24 @@ from torrentnet.wire.peer.extension_protocol import METADATA_PIECE, Metadata, Me
 if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocol
 
-MAX_PARTS_IN_FLIGHT = 8
-"""Parts that are asked for at once."""
+MAX_PARTS_IN_FLIGHT: Final = 8
 
 
 class SourceError(RemoteError):
-    """This source is of no use (any more); the message says why, as it goes into the log."""
+    """The source cannot be used any longer; the message is the reason in the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataReceived:
-    """The info dictionary, checked against the info-hash."""
+    """The info dictionary, verified against the info-hash."""
 
     info: Info
     elapsed: float
-    """Seconds since it was first asked for."""
+    """Seconds since the first request."""
 
 
 class MetadataDownload:
-    """Asks one peer for the info dictionary, whose SHA-1 is ``info_hash`` (20 bytes)."""
+    """Download the info dictionary whose SHA-1 is ``info_hash`` (20 bytes) from one peer."""
 
     def __init__(self, protocol: PeerProtocol, info_hash: bytes) -> None:
         self._protocol = protocol
@@ -42,18 +41,19 @@ class MetadataDownload:
 
     @property
     def pending(self) -> bool:
-        """Whether it was asked for and has not come."""
+        """Whether a request is open."""
         return self._requested_at is not None
 
     def request(self, now: float) -> bool:
-        """Ask for as many parts as may be under way; whether anything was said.
+        """Request parts up to the limit; return whether anything was requested.
 
-        The peer has said what it can do (BEP 10). Raises :class:`SourceError` where it has no info dictionary.
+        The remote extension handshake must have been received. Raises :class:`SourceError` if the peer has no info
+        dictionary.
         """
         extension = self._protocol.remote_extension
         assert extension is not None
         if not extension.metadata_id or not extension.metadata_size:
-            raise SourceError("offers no info dictionary")
+            raise SourceError("does not have the info dictionary")
         if self._requested_at is None:
             self._requested_at = now
         before = self._requested
@@ -64,16 +64,19 @@ class MetadataDownload:
         return self._requested > before
 
     def cancel(self) -> None:
-        """Wait for it no longer: somebody else is asked."""
+        """Drop the open requests and the received parts."""
         self._parts.clear()
         self._requested, self._requested_at = 0, None
 
     def expects(self, part: int) -> bool:
-        """Whether a part was asked for."""
+        """Whether ``part`` was requested."""
         return self._requested_at is not None and part < self._requested
 
     def receive_part(self, metadata: Metadata, now: float) -> MetadataReceived | None:
-        """A part that was awaited; with the last one it is here. Raises :class:`SourceError` for what it cannot be."""
+        """Store a requested part; return the info dictionary after the last one.
+
+        Raises :class:`SourceError` if the part or the whole dictionary is wrong.
+        """
         extension = self._protocol.remote_extension
         assert extension is not None
         assert self._requested_at is not None
@@ -88,7 +91,7 @@ class MetadataDownload:
         elapsed = now - self._requested_at
         self.cancel()
         if hashlib.sha1(raw, usedforsecurity=False).digest() != self._info_hash:
-            raise SourceError("sent an info dictionary that is not the one asked for")
+            raise SourceError("sent an info dictionary with the wrong SHA-1")
         try:
             return MetadataReceived(parse_info(raw), elapsed)
         except (MetainfoError, RemoteError) as error:

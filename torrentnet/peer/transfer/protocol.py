@@ -1,11 +1,12 @@
-"""One TCP connection between two peers: handshakes, framing, and what waits to be sent. No socket in here."""
+"""The peer protocol (BEP 3, 6, 9 and 10) on one connection, without I/O."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from torrentnet import __version__
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.extension_protocol import (
     HANDSHAKE_ID,
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
 
     from torrentnet.wire.piece_set import PieceSet
 
-CLIENT_NAME = "torrentnet 0.1.0"
-_MIN_MESSAGE_LIMIT = 64 * 1024
-"""Largest message that an uploader believes, unless the bitfield of its file is larger."""
+CLIENT_NAME: Final = f"torrentnet {__version__}"
+"""The client's name and version in the extension handshake (BEP 10)."""
+_MIN_MESSAGE_LIMIT: Final = 64 * 1024
+"""Bytes of the largest message that an uploader accepts, unless the bitfield of its file is larger."""
 
 
 class FileSpan(NamedTuple):
-    """Bytes of an open file that are to be sent; the kernel takes them from there."""
+    """A range of an open file to send with sendfile(2)."""
 
     descriptor: int
     offset: int
@@ -53,34 +55,35 @@ class FileSpan(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """The other side will serve one more piece, now (our own extension, ``tn_offer``)."""
+    """The remote peer will serve one more piece now (the extension ``tn_offer``)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalIdentity:
-    """What we tell of ourselves besides the pieces that we hold."""
+    """What the extension handshake says about the local peer."""
 
     name: str = ""
     port: int = 0
-    """The TCP port that we listen on; 0 says nothing."""
+    """The TCP port that the peer listens on; 0 if it is not announced."""
     uses_credits: bool = False
-    """Whether we ask for a piece only after an offer, from those who make them."""
+    """Whether the peer requests a piece only after a credit, where the remote peer grants credits."""
 
 
 class SelfConnectionError(PeerProtocolError):
-    """The other end is this very peer."""
+    """The peer has connected to itself."""
 
 
 PeerProtocolEvent: TypeAlias = Handshake | ExtensionHandshake | Metadata | Credit | Message
 
 
 class PeerProtocol:
-    """Both ends of BEP 3's connection.
+    """One end of a connection between two peers.
 
-    The shell receives into :meth:`buffers`, calls :meth:`received`, and sends what is in :attr:`output`, in order.
-    What comes is handed out as events: the other side's :class:`Handshake` first, its
-    :class:`ExtensionHandshake` and :class:`Metadata` messages decoded, everything else as it is.
-    ``bulk`` is how many bytes the reader takes at once, for the side that downloads.
+    The transport receives into :meth:`buffers`, calls :meth:`data_received`, sends the items of :attr:`output` in
+    order and calls :meth:`data_sent`. Received messages become events: first the remote peer's :class:`Handshake`,
+    then messages, of which :class:`ExtensionHandshake`, :class:`Metadata` and :class:`Credit` are decoded.
+    ``pieces`` is the file's number of pieces, 0 if unknown; ``buffer_size`` is that of the receive buffer in bytes, 0
+    for a connection that only serves.
     """
 
     def __init__(
@@ -95,16 +98,16 @@ class PeerProtocol:
     ) -> None:
         self._identity = identity or LocalIdentity()
         self.initiator = initiator
-        """Whether it was us who opened the connection."""
+        """Whether the local peer has opened the connection."""
         self._info_hash = info_hash
         self._peer_id = peer_id
         limit = max(_MIN_MESSAGE_LIMIT, pieces // 8 + 2, MAX_BLOCK + BLOCK_HEAD if buffer_size else 0)
         self._reader = MessageReader(limit, max(buffer_size, 0))
         self._handshake_buffer = bytearray()
         self.remote_handshake: Handshake | None = None
-        """What the other side said first; None until it did."""
+        """The remote peer's handshake; None until it is received."""
         self.remote_extension: ExtensionHandshake | None = None
-        """What the other side can do besides; None until it said so."""
+        """The remote peer's extension handshake; None until it is received."""
         self.output: deque[bytes | FileSpan] = deque()
         self.pending_bytes = 0
         """Bytes in :attr:`output`."""
@@ -115,21 +118,21 @@ class PeerProtocol:
 
     @property
     def fast(self) -> bool:
-        """Whether both sides speak BEP 6 (we always do)."""
+        """Whether both peers support the fast extension (BEP 6); the local one always does."""
         return self.remote_handshake is not None and self.remote_handshake.fast
 
     def set_block_buffers(self, buffer_for: Callable[[int, int, int], memoryview | None]) -> None:
-        """Let ``place`` name the memory for the data of large blocks; see :attr:`MessageReader.block_buffer`."""
+        """Receive the data of large blocks into the memory that ``buffer_for(piece, begin, length)`` returns."""
         self._reader.block_buffer = buffer_for
 
     def buffers(self) -> tuple[memoryview, ...]:
-        """Where the next bytes from the other side go, in order; the first is never empty."""
+        """Return the buffers for the next received bytes, in order; the first is never empty."""
         return self._reader.buffers()
 
     def data_received(self, count: int) -> Iterator[PeerProtocolEvent]:
-        """``count`` bytes were put into :meth:`buffers`. Exhaust it before receiving again.
+        """Parse ``count`` bytes that were received into :meth:`buffers`. Exhaust the iterator before receiving again.
 
-        Raises :class:`PeerProtocolError` for whatever makes going on senseless.
+        Raises :class:`PeerProtocolError`, after which the connection must be closed.
         """
         self.received_bytes += count
         if self.remote_handshake is not None:
@@ -139,7 +142,7 @@ class PeerProtocol:
         yield from self.feed(data, counted=True)
 
     def feed(self, data: bytes, *, counted: bool = False) -> Iterator[PeerProtocolEvent]:
-        """Like :meth:`buffers` and :meth:`received` in one, for bytes that are somewhere else."""
+        """Parse bytes that lie outside :meth:`buffers`, as :meth:`data_received` does."""
         if not counted:
             self.received_bytes += len(data)
         if self.remote_handshake is None:
@@ -155,21 +158,19 @@ class PeerProtocol:
             yield self._decode(message)
 
     def send(self, message: Message) -> None:
-        """Queue any message but a block."""
+        """Queue a message other than a block."""
         self._queue(pack(message))
 
     def send_block(self, piece: int, begin: int, span: FileSpan) -> None:
-        """Queue a block whose data is in a file."""
+        """Queue a block whose data is ``span``."""
         self._queue(pack_block_head(piece, begin, span.length))
         self.output.append(span)
         self.pending_bytes += span.length
 
     def send_initial_state(self, held: PieceSet | None, metadata_size: int) -> None:
-        """Queue what follows the handshakes: what we hold (None: not known yet), and what we can do besides."""
-        other = self.remote_handshake
-        assert other is not None
-        if other.fast:
-            # BEP 6: exactly one of the three comes first.
+        """Queue the held pieces (None if unknown) and the extension handshake, which follow the handshake."""
+        if self.fast:
+            # BEP 6 wants exactly one of these three messages first.
             if held is None or not len(held):
                 self.send(HaveNone())
             elif held.is_full:
@@ -181,71 +182,71 @@ class PeerProtocol:
         self.send_extension_handshake(metadata_size)
 
     def send_extension_handshake(self, metadata_size: int) -> None:
-        """Queue what we can do besides BEP 3, if the other side speaks BEP 10; what is said again takes its place."""
+        """Queue an extension handshake if the remote peer supports BEP 10; a later one replaces the first."""
         if self.remote_handshake is None or not self.remote_handshake.extended:
             return
-        of_us = self._identity
-        ours = ExtensionHandshake(
+        identity = self._identity
+        handshake = ExtensionHandshake(
             METADATA_ID,
             metadata_size,
             CLIENT_NAME,
             MAX_REQUESTS,
             MAX_BLOCK,
-            OFFER_ID if of_us.uses_credits else 0,
+            OFFER_ID if identity.uses_credits else 0,
             True,
-            of_us.name,
-            of_us.port,
+            identity.name,
+            identity.port,
         )
-        self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(ours)))
+        self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(handshake)))
 
     def send_metadata(self, metadata: Metadata) -> None:
-        """Queue a BEP 9 message, if the other side takes them."""
+        """Queue a metadata message (BEP 9) if the remote peer supports them."""
         if self.remote_extension and self.remote_extension.metadata_id:
             self.send(Extended(self.remote_extension.metadata_id, pack_metadata(metadata)))
 
     @property
     def partial_message_bytes(self) -> int:
-        """Bytes that are here of a message that is not wholly here."""
+        """Bytes received of a message that is not complete yet."""
         return self._reader.begun
 
     @property
     def has_block_data(self) -> bool:
-        """Whether data of blocks is in :attr:`output`, and not only words."""
+        """Whether :attr:`output` contains the data of a block."""
         return any(isinstance(item, FileSpan) for item in self.output)
 
     @property
     def remote_uses_credits(self) -> bool:
-        """Whether the other side asks for pieces only after :meth:`send_offer`."""
+        """Whether the remote peer requests pieces only after :meth:`send_credit`."""
         return self.remote_extension is not None and self.remote_extension.offer_id > 0
 
     @property
     def needs_credits(self) -> bool:
-        """Whether we ask the other side for pieces only after its offers."""
+        """Whether the local peer requests pieces only after the remote peer's credits."""
         return self._identity.uses_credits and self.remote_extension is not None and self.remote_extension.makes_offers
 
     def send_credit(self) -> None:
-        """Tell the other side that it may ask for one more piece."""
+        """Queue a credit: the remote peer may request one more piece."""
         assert self.remote_extension is not None
         self.send(Extended(self.remote_extension.offer_id, b""))
 
     def max_block_size(self) -> int:
-        """The largest block (bytes) that may be asked for: 16 KiB unless the other side said otherwise."""
+        """Return the size of the largest block to request: 16 KiB unless the remote peer accepts more."""
         return self.remote_extension.block if self.remote_extension else BLOCK
 
     def data_sent(self, count: int) -> None:
-        """The shell has sent ``count`` bytes of what was in :attr:`output` and taken them out."""
+        """Count bytes that the transport has sent and removed from :attr:`output`."""
         self.pending_bytes -= count
         self.sent_bytes += count
 
-    def _accept_handshake(self, other: Handshake) -> Handshake:
-        if other.info_hash != self._info_hash:
-            raise PeerProtocolError("asks for another info-hash")
-        if other.peer_id == self._peer_id:
-            raise SelfConnectionError("the other end is this peer itself")
-        self.remote_handshake = other
+    def _accept_handshake(self, handshake: Handshake) -> Handshake:
+        if handshake.info_hash != self._info_hash:
+            raise PeerProtocolError("the handshake is for another info-hash")
+        if handshake.peer_id == self._peer_id:
+            raise SelfConnectionError("the peer has connected to itself")
+        self.remote_handshake = handshake
         if not self.initiator:
             self._send_handshake()
-        return other
+        return handshake
 
     def _send_handshake(self) -> None:
         self._queue(pack_handshake(Handshake(self._info_hash, self._peer_id)))

@@ -1,8 +1,8 @@
-"""Which pieces the other end of a connection holds, as it says itself; no word of it is believed unchecked."""
+"""The pieces that a remote peer holds, from its validated messages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.messages import Bitfield, Have, HaveAll, HaveNone
@@ -11,16 +11,16 @@ from torrentnet.wire.piece_set import PieceSet
 if TYPE_CHECKING:
     from torrentnet.wire.peer.messages import Message
 
-MAX_EARLY_HAVES = 1 << 20
-"""Pieces announced before we know how many there are: no file has more."""
+MAX_EARLY_HAVES: Final = 1 << 20
+"""Have messages to keep before the number of pieces is known: no file has more pieces."""
 
 
 class RemotePieces:
-    """What one peer holds. Before :meth:`settle` has told how many pieces there are, what it says is kept as said."""
+    """The pieces of one remote peer. Messages are kept until :meth:`set_piece_count` makes them checkable."""
 
     def __init__(self, pieces: int | None = None) -> None:
         self.held: PieceSet | None = None
-        """None until it has said something, and the number of pieces is known."""
+        """The pieces held; None until the remote peer has announced some and the number of pieces is known."""
         self._piece_count = pieces
         self._bitfield: bytes | None = None
         self._has_all = False
@@ -28,12 +28,12 @@ class RemotePieces:
         self._early_haves: list[int] = []
 
     def set_piece_count(self, pieces: int) -> None:
-        """The file has so many pieces. Raises :class:`PeerProtocolError` when what was said before does not fit."""
+        """Set the number of pieces. Raises :class:`PeerProtocolError` if earlier messages contradict it."""
         self._piece_count = pieces
         self._apply()
 
     def handle(self, message: Message) -> bool:
-        """Read a message; whether it was one about possession. Raises :class:`PeerProtocolError` for nonsense."""
+        """Handle a message; return whether it was about pieces. Raises :class:`PeerProtocolError` if it is invalid."""
         if isinstance(message, Have):
             self._add(message.piece)
             return True
@@ -42,7 +42,7 @@ class RemotePieces:
         elif isinstance(message, HaveNone):
             self._has_all, self._has_none, self._bitfield = False, True, None
         elif isinstance(message, Bitfield):
-            # Who has said that it has all does not lose any by saying less; HaveNone does that.
+            # After HaveAll, only HaveNone removes pieces, not a bitfield with fewer.
             self._has_none, self._bitfield = False, message.bits
         else:
             return False
@@ -68,8 +68,8 @@ class RemotePieces:
         if pieces is None:
             return
         if self._bitfield is not None:
-            said = PieceSet.from_bitfield(pieces, self._bitfield)
-            self.held = self.held if self.held is not None and self.held.is_full else said
+            held = PieceSet.from_bitfield(pieces, self._bitfield)
+            self.held = self.held if self.held is not None and self.held.is_full else held
         if self._has_all:
             self.held = PieceSet.full(pieces)
         elif self._has_none:

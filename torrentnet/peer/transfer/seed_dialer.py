@@ -1,8 +1,11 @@
-"""A new seed calls on those who wait: real clients ask their tracker again only after minutes."""
+"""Connect a new seed to the waiting leechers.
+
+Other clients ask their tracker for peers only every few minutes, and would find a new seed late.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.transfer.dialer import Dialer
 
@@ -14,13 +17,12 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.wire.endpoint import Endpoint
 
-MAX_SEED_DIALS = 40
-"""Peers that are called on; whoever comes later finds us by the tracker."""
+MAX_SEED_DIALS: Final = 40
+"""Peers to connect to; later ones learn of the seed from the tracker."""
 
 
 class SeedDialer:
-    """Opens connections for :class:`ConnectionManager` to serve on. Who does not answer is left alone: it may call
-    us."""
+    """Open connections that ``connections`` then serves; a failed attempt is not repeated."""
 
     def __init__(self, selector: selectors.BaseSelector, own: Endpoint, connections: ConnectionManager) -> None:
         self._own = own
@@ -28,21 +30,21 @@ class SeedDialer:
         self._dialer = Dialer(selector, own.ip, on_open=self._on_open, on_failed=lambda *_: None)
 
     def dial(self, endpoints: Iterable[Endpoint], now: float) -> None:
-        """Call on the first ones of these."""
+        """Connect to the first of these endpoints."""
         for endpoint in list(dict.fromkeys(endpoints))[:MAX_SEED_DIALS]:
             if endpoint != self._own:
                 self._dialer.dial(endpoint, now)
 
     def due(self, now: float) -> float | None:
-        """When :meth:`tick` is to be called next."""
+        """Return when to call :meth:`tick` next."""
         return self._dialer.due(now)
 
     def tick(self, now: float) -> None:
-        """Look at the clock."""
+        """Report failed and timed-out attempts."""
         self._dialer.tick(now)
 
     def close(self) -> None:
-        """Give up what is not open yet."""
+        """Cancel all attempts."""
         self._dialer.close()
 
     def _on_open(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:

@@ -1,4 +1,4 @@
-"""The one connection that a download opens itself: connect, receive in bulk, and tell when it breaks."""
+"""The single strategy's connection to its source: connect, receive in bulk, report failures."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import contextlib
 import os
 import selectors
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from torrentnet.peer.transfer.dialer import CONNECT_TIMEOUT, begin_connect
+from torrentnet.peer.transfer.dialer import CONNECT_TIMED_OUT, CONNECT_TIMEOUT, begin_connect
 from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.peer.transfer.transport import Transport
 from torrentnet.wire.errors import RemoteError
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.endpoint import Endpoint
 
-RECEIVE_BUFFER_SIZE = 1024 * 1024
-"""Bytes of the buffer that is received into."""
-RECEIVES_PER_WAKEUP = 8
-MAX_LOW_WATER = 2 * 1024 * 1024
-"""Bytes that wait for us in the kernel before it wakes us up, where more of them are sure to come."""
-LOW_WATER_TIMEOUT = 0.2
-"""Seconds that anything waits for more at most: a word in between must not wait for ever."""
-BULK_THRESHOLD = 64 * 1024
-"""Bytes at a turn from which on it is worth to wait for more."""
-_NO_BUDGET = 1 << 30
+RECEIVE_BUFFER_SIZE: Final = 1024 * 1024
+RECEIVES_PER_WAKEUP: Final = 8
+MAX_LOW_WATER: Final = 2 * 1024 * 1024
+"""Received bytes for which the kernel waits before it wakes the loop, when as many are expected."""
+LOW_WATER_TIMEOUT: Final = 0.2
+"""Seconds after which fewer bytes are received, too: a short message must not wait forever."""
+BULK_THRESHOLD: Final = 64 * 1024
+"""Bytes per wake-up from which waiting for more is worthwhile."""
+_NO_BUDGET: Final = 1 << 30
 
 
 class SourceConnection:
-    """Connects to one endpoint at a time. The three callbacks are called from the loop.
+    """A connection to one endpoint at a time.
 
-    ``connected(protocol, now)``, ``heard(event, now)``, and ``failed(reason, now)``, after which the connection
-    is closed. ``expected()`` is how many bytes of blocks have been asked for and are not wholly here.
+    The callbacks are called from the loop: ``on_connected(protocol, now)``, ``on_event(event, now)``, and
+    ``on_failed(reason, now)`` after the connection was closed. ``expected_bytes()`` returns how many bytes of requested
+    blocks have not been received.
     """
 
     def __init__(
@@ -59,19 +59,18 @@ class SourceConnection:
         self._low_water_until: float | None = None
         self._sock: socket.socket | None = None
         self._transport: Transport | None = None
-        self._endpoint: Endpoint | None = None
         self._info_hash = b""
         self._deadline: float | None = None
         self._connect_error: str | None = None
 
     def open(self, endpoint: Endpoint, info_hash: bytes, timeout: float, now: float) -> None:
-        """Begin to connect; an error that shows at once is told at the next :meth:`tick`."""
+        """Start to connect; an immediate error is reported by the next :meth:`tick`."""
         self.close()
-        self._endpoint, self._info_hash = endpoint, info_hash
+        self._info_hash = info_hash
         self._deadline = now + min(timeout, CONNECT_TIMEOUT)
-        self._sock, problem = begin_connect(self._bind_ip, endpoint)
-        if problem:
-            self._connect_error = problem
+        self._sock, error_text = begin_connect(self._bind_ip, endpoint)
+        if error_text:
+            self._connect_error = error_text
             self._deadline = now
             return
         self._selector.register(self._sock, selectors.EVENT_WRITE, self._on_open)
@@ -87,75 +86,74 @@ class SourceConnection:
         self._low_water = 1
 
     def due(self) -> float | None:
-        """When :meth:`tick` is to be called next."""
+        """Return when to call :meth:`tick` next."""
         return self._low_water_until if self._deadline is None else self._deadline
 
     def tick(self, now: float) -> None:
-        """Look at the clock, and send what waits."""
+        """Handle timeouts and send the output."""
         if self._deadline is not None and now >= self._deadline:
-            self._fail(self._connect_error or "no connection: it does not answer", now)
+            self._fail(self._connect_error or CONNECT_TIMED_OUT, now)
         if self._low_water_until is not None and now >= self._low_water_until:
             self._set_low_water(0, now)
         if self._transport is not None and self._transport.protocol.pending_bytes:
             self._flush(self._transport, now)
 
-    def _flush(self, link: Transport, now: float) -> None:
+    def _flush(self, transport: Transport, now: float) -> None:
         assert self._sock is not None
         try:
-            link.flush(_NO_BUDGET)
+            transport.flush(_NO_BUDGET)
         except OSError as error:
             self._fail(_describe_error(error), now)
             return
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.protocol.pending_bytes else 0)
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if transport.protocol.pending_bytes else 0)
         key = self._selector.get_key(self._sock)
         if key.events != events:
             self._selector.modify(self._sock, events, key.data)
 
     def _on_open(self, _: int, now: float) -> None:
         assert self._sock is not None
-        assert self._endpoint is not None
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._fail(os.strerror(code).lower(), now)
             return
         self._deadline = None
         protocol = PeerProtocol(self._info_hash, self._peer_id, initiator=True, buffer_size=RECEIVE_BUFFER_SIZE)
-        self._transport = Transport(self._sock, self._endpoint, protocol)
+        self._transport = Transport(self._sock, protocol)
         self._selector.modify(self._sock, selectors.EVENT_READ, self._on_ready)
         self._on_connected(protocol, now)
 
     def _on_ready(self, mask: int, now: float) -> None:
-        link = self._transport
-        assert link is not None
+        transport = self._transport
+        assert transport is not None
         if mask & selectors.EVENT_WRITE:
-            self._flush(link, now)
+            self._flush(transport, now)
         if not mask & selectors.EVENT_READ:
             return
-        before = link.protocol.received_bytes
+        before = transport.protocol.received_bytes
         try:
             for _ in range(RECEIVES_PER_WAKEUP):
-                count = link.receive()
+                count = transport.receive()
                 if count is None:
                     break
                 if not count:
                     self._fail("closed the connection", now)
                     return
-                for event in link.protocol.data_received(count):
+                for event in transport.protocol.data_received(count):
                     self._on_event(event, now)
-                    if self._transport is not link:
+                    if self._transport is not transport:
                         return
-                if link.receive_drained:
+                if transport.receive_drained:
                     break
-            self._set_low_water(link.protocol.received_bytes - before, now)
+            self._set_low_water(transport.protocol.received_bytes - before, now)
         except RemoteError as error:
             self._fail(error.message, now)
         except OSError as error:
             self._fail(_describe_error(error), now)
 
     def _set_low_water(self, count: int, now: float) -> None:
-        """Let the kernel wake us up for much at a time, where ``count`` bytes have come at once.
+        """Make the kernel wake the loop for many bytes at a time, if ``count`` came in one wake-up.
 
-        Many who wake up for little take the processor and its caches from each other.
+        Many processes that wake up for few bytes take the CPU and its caches from each other.
         """
         assert self._sock is not None
         assert self._transport is not None

@@ -1,43 +1,42 @@
-"""One TCP socket under one protocol: bytes in, bytes and file spans out, by the kernel."""
+"""Move bytes between one TCP socket and its protocol; file data goes out by sendfile(2)."""
 
 from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.transfer.protocol import FileSpan
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocol
-    from torrentnet.wire.endpoint import Endpoint
 
-_MAX_BUFFERS = 64
+_MAX_BUFFERS: Final = 64
+"""Buffers that one sendmsg() call gathers."""
 
 
 class SharedFileShrunkError(LocalError):
-    """The file that is shared became shorter than it was when it was hashed."""
+    """The shared file has become shorter since it was hashed."""
 
 
 class Transport:
     """A connected, non-blocking socket and its protocol."""
 
-    def __init__(self, sock: socket.socket, endpoint: Endpoint, protocol: PeerProtocol) -> None:
+    def __init__(self, sock: socket.socket, protocol: PeerProtocol) -> None:
         self.sock = sock
-        self.endpoint = endpoint
         self.protocol = protocol
         self.sent_bytes = 0
-        """Bytes sent so far."""
+        """Total number of bytes sent."""
         self.send_blocked = False
-        """Whether the socket took less than there was, the last time."""
+        """Whether the last :meth:`flush` ended because the socket was full."""
         self.receive_drained = False
-        """Whether the socket had less than there was room for, the last time: the next has most likely yet to come."""
+        """Whether the last :meth:`receive` has most likely emptied the socket: it did not fill the buffers."""
 
     def receive(self) -> int | None:
-        """Receive once into the protocol's buffers: the count, 0 at the end, None when nothing is there.
+        """Receive once into the protocol's buffers; return the count, 0 at end of file, None if nothing is there.
 
-        Raises :class:`OSError` when the connection is broken.
+        Raises :class:`OSError` if the connection is broken.
         """
         try:
             buffers = self.protocol.buffers()
@@ -49,10 +48,9 @@ class Transport:
             return None
 
     def flush(self, budget: int) -> int:
-        """Send what waits, at most ``budget`` bytes of it; returns the bytes sent.
+        """Send at most ``budget`` bytes of the protocol's output; return the number of bytes sent.
 
-        Raises :class:`OSError` when the connection is broken, :class:`SharedFileShrunkError` when the file is too
-        short.
+        Raises :class:`OSError` if the connection is broken, :class:`SharedFileShrunkError` if the file is too short.
         """
         output = self.protocol.output
         total = 0
@@ -65,7 +63,7 @@ class Transport:
                         self.sock.fileno(), head.descriptor, head.offset, min(head.length, budget - total)
                     )
                     if not count:
-                        raise SharedFileShrunkError("the file became shorter than it was when it was hashed")
+                        raise SharedFileShrunkError("the file has become shorter since it was hashed")
                     if count == head.length:
                         output.popleft()
                     else:
@@ -85,7 +83,7 @@ class Transport:
         more = 0
         for item in output:
             if isinstance(item, FileSpan):
-                # The block's data follows at once: its 13 bytes of head need no packet of their own.
+                # The block's data follows at once: do not send its 13-byte header in a packet of its own.
                 more = socket.MSG_MORE
                 break
             buffers.append(item)

@@ -1,9 +1,9 @@
-"""Serving pieces over one connection: whoever is interested gets them, within bounds. No socket in here."""
+"""The upload side of one connection: serve the requests of an interested peer, without I/O."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.transfer.protocol import Credit, FileSpan
 from torrentnet.peer.transfer.remote_pieces import RemotePieces
@@ -33,34 +33,34 @@ if TYPE_CHECKING:
     from torrentnet.peer.storage.file_store import FileStore
     from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
 
-HIGH_WATER = 512 * 1024
-"""Bytes on their way out past which requests wait: a cancel then still finds them."""
-MAX_QUEUE = 2 * MAX_REQUESTS
-MAX_REJECTED = 300
-"""Requests that cannot be met before the connection is closed."""
-HANDSHAKE_TIMEOUT = 10.0
-IDLE_TIMEOUT = 150.0
-"""BEP 3: peers say something about every two minutes."""
-DRAIN_TIMEOUT = 60.0
-"""Seconds in which a peer that asked for data must take some of it."""
-CREDIT_GRACE = 0.1
-"""Seconds for which an offer counts as good as asked for: from then on the next one gets its turn meanwhile."""
-CREDIT_TIMEOUT = 5.0
-"""Seconds after which an offer that was not answered holds the uplink up no longer."""
+HIGH_WATER: Final = 512 * 1024
+"""Bytes of queued output above which requests wait, so that a cancel still finds them."""
+MAX_QUEUE: Final = 2 * MAX_REQUESTS
+MAX_REJECTED: Final = 300
+"""Invalid requests after which the connection is closed."""
+HANDSHAKE_TIMEOUT: Final = 10.0
+IDLE_TIMEOUT: Final = 150.0
+"""BEP 3: peers send a keep-alive about every two minutes."""
+DRAIN_TIMEOUT: Final = 60.0
+"""Seconds within which a peer must receive some of the data that it has requested."""
+CREDIT_GRACE: Final = 0.1
+"""Seconds for which an unused credit counts as bytes to send; then another peer gets a turn."""
+CREDIT_TIMEOUT: Final = 5.0
+"""Seconds after which an unused credit is void."""
 
 
 class Upload:
-    """The serving side of one protocol.
+    """The upload side of one connection; ``store`` is None while there is nothing to serve.
 
-    ``store`` is None while there is nothing to serve yet. Who takes offers (``tn_offer``) asks for one piece after
-    each; who does not is served what it asks for, and where turns are taken (:attr:`in_turns`), a piece's worth a turn.
+    A remote peer that uses credits (``tn_offer``) requests one piece per credit. Any other peer requests what it
+    wants, and is served a piece's length per turn while :attr:`choking`.
     """
 
     def __init__(self, protocol: PeerProtocol, store: FileStore | None, now: float) -> None:
         self._protocol = protocol
         self._store: FileStore | None = None
         self.remote_pieces = RemotePieces()
-        """What the other side holds."""
+        """The pieces that the remote peer holds."""
         self._queue: deque[Request] = deque()
         self._queued_request_bytes = 0
         self._initial_state_sent = False
@@ -77,82 +77,83 @@ class Upload:
         self._last_piece = -1
         self._turn_bytes = 0
         self.high_water = HIGH_WATER
-        """Bytes on their way out past which requests wait; less where turns are taken."""
+        """Bytes of queued output above which requests wait; lower while choking."""
         self.choking = False
-        """Whether requests of a peer that takes no offers wait for :meth:`give_turn` too."""
+        """Whether the requests of a peer without credits wait for :meth:`grant_turn`."""
         self.waiting_since = now
-        """When it last got a turn, or began to want one."""
+        """Time of the last turn, or since when the peer has wanted one."""
         self.sent_blocks = 0
         self.queued_bytes = 0
-        """Bytes of blocks handed to the protocol so far."""
+        """Total bytes of blocks in the protocol's output so far."""
         if store is not None:
             self.open(store)
 
     def open(self, store: FileStore) -> None:
-        """There is something to serve now. Raises :class:`PeerProtocolError` when what the other said does not fit."""
+        """Serve ``store`` from now on.
+
+        Raises :class:`PeerProtocolError` if the remote peer has announced pieces that the file does not have.
+        """
         self._store = store
         self._sent_pieces = PieceSet(store.info.pieces)
         if self._initial_state_sent:
-            # Whoever lacks the info dictionary may ask for it here from now on.
+            # The remote peer may request the info dictionary from now on.
             self._protocol.send_extension_handshake(len(store.info.raw))
         self.remote_pieces.set_piece_count(store.info.pieces)
         if self._protocol.remote_handshake is not None:
             self._send_held(store.held)
 
     def _send_held(self, held: PieceSet) -> None:
-        # The introduction said that nothing is here; an earlier run may have left some.
+        # The initial state said that no piece is held; an earlier run may have left some.
         extension = self._protocol.remote_extension
         if extension is not None and extension.makes_offers:
             if len(held):
                 self._protocol.send(Bitfield(held.bitfield()))
             return
-        # Others take a bitfield only in the beginning (BEP 3).
+        # Other clients accept a bitfield only as the first message (BEP 3).
         for piece in held:
             self._protocol.send(Have(piece))
 
     @property
     def interested(self) -> bool:
-        """Whether the other side wants what is here."""
+        """Whether the remote peer is interested (BEP 3)."""
         return self._interested
 
     @property
     def has_requests(self) -> bool:
-        """Whether requests wait."""
+        """Whether requests are waiting."""
         return bool(self._queue)
 
     @property
     def backlog(self) -> int:
-        """Bytes that the other side has asked for, and got a turn for, and that have not left."""
-        queued = (
-            min(self._queued_request_bytes, max(0, self._turn_bytes))
-            if self._needs_turn
-            else self._queued_request_bytes
-        )
+        """Bytes that are requested and granted, but not sent."""
+        queued = self._queued_request_bytes
+        if self._needs_turn:
+            queued = min(queued, max(0, self._turn_bytes))
         return self._protocol.pending_bytes + queued
 
     def promised_bytes(self, now: float) -> int:
-        """Bytes that it was offered just now and may ask for at any moment."""
+        """Return the bytes of the credits that the remote peer may use at any moment."""
         if not self._open_credits or self._store is None or now - self._credited_at > CREDIT_GRACE:
             return 0
         return self._open_credits * self._store.info.piece_length
 
     @property
     def pieces_held(self) -> int:
-        """Pieces that the other side holds, has been or is being sent from here, or was promised."""
-        held, given = self.remote_pieces.held, self._sent_pieces
-        if given is None or not self._protocol.remote_uses_credits:
-            # A real client asks for far more at once than it is being sent.
+        """Pieces that the remote peer holds, has been sent from here, or has a credit for."""
+        held, sent = self.remote_pieces.held, self._sent_pieces
+        if sent is None or not self._protocol.remote_uses_credits:
+            # A peer without credits requests far more than it is being sent.
             return (len(held) if held is not None else 0) + self._open_credits
-        return (given.union_size(held) if held is not None else len(given)) + self._open_credits
+        return (sent.union_size(held) if held is not None else len(sent)) + self._open_credits
 
     @property
     def can_send(self) -> bool:
-        """Whether requests wait that the connection has room for."""
+        """Whether a granted request is waiting and the output has room for it."""
         return self.has_granted_requests and self._protocol.pending_bytes < self.high_water
 
     @property
     def has_granted_requests(self) -> bool:
-        """Whether requests wait that need no further turn."""
+        """Whether requests are waiting that need no further turn."""
         return bool(self._queue) and not (self._needs_turn and self._turn_bytes <= 0)
 
     @property
@@ -160,31 +161,31 @@ class Upload:
         return self.choking and not self._protocol.remote_uses_credits
 
     def wants_turn(self, now: float, max_bytes: int) -> bool:
-        """Whether it is to be considered for the next turn: not while ``most`` bytes are promised or on their way."""
+        """Whether the choker may grant a turn: not while ``max_bytes`` are promised or queued."""
         if self._needs_turn:
             return bool(self._queue) and self._turn_bytes <= 0
-        store, given = self._store, self._sent_pieces
-        if store is None or given is None or not self._interested or not self._protocol.remote_uses_credits:
+        store, sent = self._store, self._sent_pieces
+        if store is None or sent is None or not self._interested or not self._protocol.remote_uses_credits:
             return False
         if self._open_credits and now - self._credited_at > CREDIT_TIMEOUT:
-            # Not there, or not ready: it is offered something again, but others had their turns meanwhile.
+            # The credit was lost or the peer is not ready: it gets another one after the others' turns.
             self._open_credits = 0
         if self._open_credits and now - self._credited_at > CREDIT_GRACE:
             return False
         if self._open_credits * store.info.piece_length + self.backlog >= max_bytes:
             return False
         held = self.remote_pieces.held
-        return store.held.has_piece_beyond(given) if held is None else store.held.has_piece_beyond(given, held)
+        return store.held.has_piece_beyond(sent) if held is None else store.held.has_piece_beyond(sent, held)
 
     def grant_turn(self, now: float) -> int:
-        """Let it have a piece; returns the bytes that this promises."""
+        """Grant the remote peer one more piece; return the bytes that this promises."""
         assert self._store is not None
         length = self._store.info.piece_length
         self.waiting_since = now
         if self._needs_turn:
             self._turn_bytes += length
             return min(length, self._queued_request_bytes)
-        # What is offered must be known to be here.
+        # The remote peer must know which pieces it can request.
         self.send_haves()
         self._protocol.send_credit()
         self._open_credits += 1
@@ -192,10 +193,10 @@ class Upload:
         return length
 
     def handle(self, event: PeerProtocolEvent, now: float) -> None:
-        """React to what the other side said. Raises :class:`PeerProtocolError` when it abuses us."""
+        """Handle an event of the protocol. Raises :class:`PeerProtocolError` if the remote peer breaks a limit."""
         self._received_at = now
         if self._protocol.pending_bytes > self.high_water + 2 * HIGH_WATER:
-            raise PeerProtocolError("asks and asks, and takes none of the answers")
+            raise PeerProtocolError("keeps requesting without reading the replies")
         if isinstance(event, Handshake):
             store = self._store
             held, size = (store.held, len(store.info.raw)) if store is not None else (None, 0)
@@ -215,7 +216,7 @@ class Upload:
             self._interested = False
             self._open_credits = 0
             if not self._protocol.remote_uses_credits:
-                # From those who take them it only means that there is no use for an offer now.
+                # With credits, it only means that the peer has no use for a credit now.
                 self._drop_requests()
         elif isinstance(event, Metadata):
             self._handle_metadata(event)
@@ -223,18 +224,18 @@ class Upload:
             self.remote_pieces.handle(event)
 
     def queue_have(self, piece: int) -> None:
-        """Note that a piece is here now (BEP 3: only once it is verified); :meth:`say_haves` tells it."""
+        """Queue a have message for a verified piece; :meth:`send_haves` sends it."""
         if self._protocol.remote_handshake is not None:
             self._unsent_haves.append(piece)
 
     def send_haves(self) -> None:
-        """Tell the other side of the pieces that came since: many in one packet where they come fast."""
+        """Send the queued have messages, many in one packet."""
         for piece in self._unsent_haves:
             self._protocol.send(Have(piece))
         self._unsent_haves.clear()
 
     def fill_output(self) -> None:
-        """Move waiting requests to the output, as far as there is room."""
+        """Move granted requests to the output while there is room."""
         store = self._store
         while self.can_send:
             assert store is not None
@@ -248,7 +249,7 @@ class Upload:
             self.queued_bytes += request.length
 
     def expiry_reason(self, now: float) -> str | None:
-        """Why the connection is to be closed by now, if it is."""
+        """Return why the connection has expired; None if it has not."""
         waiting = self._protocol.pending_bytes
         sent = self._protocol.sent_bytes
         if sent != self._sent_before or not waiting:
@@ -258,7 +259,7 @@ class Upload:
         if now - self._received_at > IDLE_TIMEOUT and not waiting:
             return "idle"
         if now - self._sent_at > DRAIN_TIMEOUT:
-            return "takes no data"
+            return "receives no data"
         return None
 
     def _handle_request(self, request: Request, now: float) -> None:
@@ -277,14 +278,14 @@ class Upload:
             return
         self._rejected += 1
         if self._rejected > MAX_REJECTED:
-            raise PeerProtocolError(f"{self._rejected} requests that cannot be met")
+            raise PeerProtocolError(f"{self._rejected} invalid requests")
         if self._protocol.fast:
             self._protocol.send(Reject(*request))
 
     def _drop_requests(self) -> None:
         while self._queue:
             request = self._queue.popleft()
-            # BEP 6: every request is answered exactly once.
+            # BEP 6: each request gets exactly one reply.
             if self._protocol.fast:
                 self._protocol.send(Reject(*request))
         self._queued_request_bytes = 0
@@ -301,7 +302,7 @@ class Upload:
     def _handle_cancel(self, cancel: Cancel) -> None:
         request = Request(*cancel)
         if self._sent_pieces is not None and cancel.piece < self._sent_pieces.size:
-            # It may be wanted again, for instance when what came from another peer had a wrong hash.
+            # The peer may request the piece again, for instance after a wrong hash from another peer.
             self._sent_pieces.discard(cancel.piece)
             if cancel.piece == self._last_piece:
                 self._last_piece = -1
@@ -309,7 +310,7 @@ class Upload:
             return
         self._queue.remove(request)
         self._queued_request_bytes -= request.length
-        # BEP 6: every request is answered exactly once, a cancelled one too.
+        # BEP 6: each request gets exactly one reply, even a cancelled one.
         if self._protocol.fast:
             self._protocol.send(Reject(*request))
 

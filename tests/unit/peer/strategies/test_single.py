@@ -217,7 +217,7 @@ def test_a_seed_that_does_not_answer_is_skipped(world: World) -> None:
     first.ignores = not second.ignores
     assert getter.until_ended() is Phase.DONE
     whole(world, getter)
-    assert [reason for _, reason in lost(getter)] == ["no connection: it does not answer"]
+    assert [reason for _, reason in lost(getter)] == ["no reply to the connection attempt"]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -273,7 +273,7 @@ class Getter(Downloader):
 
         def unanswered() -> None:
             if self._connecting is token:
-                self.source_failed("no connection: it does not answer")
+                self.source_failed("no reply to the connection attempt")
                 self.poll()
 
         if source is not None and source.ignores:

@@ -32,7 +32,9 @@ def test_whoever_asks_for_all_at_once_gets_turn_after_turn_without_another_word(
     store = make_store(tmp_path / "myfile.txt", content(40 * PIECE))
     with selectors.DefaultSelector() as selector, socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        uploads = ConnectionManager(listener, selector, SEED_ID, RateLimit(None, NOW), lambda *told: None, now=NOW)
+        uploads = ConnectionManager(
+            listener, selector, SEED_ID, RateLimit(None, NOW), lambda *_: None, lambda _: None, now=NOW
+        )
         uploads.store = store
         address = listener.getsockname()
         with socket.create_connection(address) as ours, socket.create_connection(address) as foreign:

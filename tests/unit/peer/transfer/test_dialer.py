@@ -110,5 +110,5 @@ def test_no_answer_is_given_up(caller: Caller, listener: socket.socket) -> None:
     caller.dialer.tick(CONNECT_TIMEOUT - 0.1)
     assert caller.failed == []
     caller.dialer.tick(CONNECT_TIMEOUT)
-    assert caller.failed == [(endpoint, "no connection: it does not answer")]
+    assert caller.failed == [(endpoint, "no reply to the connection attempt")]
     assert not caller.selector.get_map()

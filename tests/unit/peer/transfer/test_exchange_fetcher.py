@@ -13,7 +13,7 @@ from torrentnet.peer.transfer.fetcher import NOT_NOW, PieceReceived
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived, SourceError
 from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocol
 from torrentnet.peer.transfer.remote_pieces import RemotePieces
-from torrentnet.peer.transfer.request_pipeline import MAX_STRAY_BLOCKS
+from torrentnet.peer.transfer.request_pipeline import MAX_UNREQUESTED_BLOCKS
 from torrentnet.wire.peer.extension_protocol import (
     METADATA_ID,
     OFFER_ID,
@@ -202,8 +202,8 @@ def test_a_real_refusal_is_one() -> None:
 
 def test_blocks_that_nobody_asked_for_are_counted() -> None:
     other = Other()
-    with pytest.raises(SourceError, match="that nobody asked for"):
-        other.answer(*[Request(3, 0, 1)] * (MAX_STRAY_BLOCKS + 1))
+    with pytest.raises(SourceError, match="unrequested blocks"):
+        other.answer(*[Request(3, 0, 1)] * (MAX_UNREQUESTED_BLOCKS + 1))
 
 
 # With a window

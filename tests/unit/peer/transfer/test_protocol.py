@@ -146,7 +146,7 @@ def test_another_info_hash_is_refused_without_an_answer() -> None:
 @pytest.mark.parametrize("initiator", [True, False])
 def test_a_connection_to_oneself_is_noticed(initiator: bool) -> None:
     protocol = PeerProtocol(HASH, SEED_ID, initiator=initiator)
-    with pytest.raises(SelfConnectionError, match="this peer itself"):
+    with pytest.raises(SelfConnectionError, match="connected to itself"):
         list(pour(protocol, pack_handshake(Handshake(HASH, SEED_ID))))
 
 

@@ -9,7 +9,7 @@ import pytest
 from torrentnet.peer.scheduling.rate_meter import RateMeter
 from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.transfer.metadata_exchange import SourceError
-from torrentnet.peer.transfer.request_pipeline import MAX_STRAY_BLOCKS, PartialPiece, RequestPipeline
+from torrentnet.peer.transfer.request_pipeline import MAX_UNREQUESTED_BLOCKS, PartialPiece, RequestPipeline
 from torrentnet.wire.peer.messages import BLOCK, Block, Cancel, Reject, Request
 
 PIECE = 2 * BLOCK
@@ -80,9 +80,9 @@ def test_what_is_cancelled_may_come_and_be_refused_all_the_same(pipeline: Reques
     assert come(pipeline, 0, 0) is None
     assert not pipeline.receive_reject(Reject(0, BLOCK, BLOCK))
     # Each was expected once; more of it is what nobody asked for.
-    for _ in range(MAX_STRAY_BLOCKS):
+    for _ in range(MAX_UNREQUESTED_BLOCKS):
         assert come(pipeline, 0, 0) is None
-    with pytest.raises(SourceError, match=f"sent {MAX_STRAY_BLOCKS + 1} blocks that nobody asked for"):
+    with pytest.raises(SourceError, match=f"sent {MAX_UNREQUESTED_BLOCKS + 1} unrequested blocks"):
         come(pipeline, 0, 0)
 
 
@@ -110,7 +110,7 @@ def test_after_a_choke_all_is_asked_for_again_the_newest_first(pipeline: Request
 def test_a_block_of_another_length_is_no_answer(pipeline: RequestPipeline) -> None:
     pipeline.add_piece(0, PIECE, 0.0)
     asked(pipeline)
-    with pytest.raises(SourceError, match=f"sent a block of 9 bytes where {BLOCK} were asked for"):
+    with pytest.raises(SourceError, match=f"sent a block of 9 bytes where {BLOCK} were requested"):
         come(pipeline, 0, 0, length=9)
 
 

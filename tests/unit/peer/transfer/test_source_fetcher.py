@@ -14,7 +14,7 @@ from tests.unit.peer.streams import PIECE, Leech, Script, Seed, content, convers
 from torrentnet.peer.scheduling.rate_meter import SLOW_WINDOW
 from torrentnet.peer.transfer.fetcher import KEEPALIVE_INTERVAL
 from torrentnet.peer.transfer.metadata_exchange import SourceError
-from torrentnet.peer.transfer.request_pipeline import MAX_STRAY_BLOCKS
+from torrentnet.peer.transfer.request_pipeline import MAX_UNREQUESTED_BLOCKS
 from torrentnet.peer.transfer.source_fetcher import SOURCE_WINDOW
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.extension_protocol import METADATA_ID, Metadata, MetadataKind, pack_metadata
@@ -244,15 +244,15 @@ def test_a_large_block_is_received_where_its_piece_is_put_together() -> None:
 
 def test_too_many_of_them_end_it() -> None:
     script = serving()
-    with pytest.raises(SourceError, match=f"sent {MAX_STRAY_BLOCKS + 1} blocks that nobody asked for"):
-        for _ in range(MAX_STRAY_BLOCKS + 1):
+    with pytest.raises(SourceError, match=f"sent {MAX_UNREQUESTED_BLOCKS + 1} unrequested blocks"):
+        for _ in range(MAX_UNREQUESTED_BLOCKS + 1):
             script.block(0, 1, b"x")
 
 
 def test_a_block_of_another_length_ends_it() -> None:
     script = serving()
     first = asked(script)[0]
-    with pytest.raises(SourceError, match=f"sent a block of 5 bytes where {first.length} were asked for"):
+    with pytest.raises(SourceError, match=f"sent a block of 5 bytes where {first.length} were requested"):
         script.block(first.piece, first.begin, b"short")
 
 
