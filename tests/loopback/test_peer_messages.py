@@ -253,19 +253,19 @@ CASES = [
         "no-such-file",
         f"share nope.txt {NOWHERE} {ANYWHERE}",
         1,
-        "peer.py: error: nope.txt does not exist\n  hint: --dir says where files are looked for",
+        "peer.py: error: nope.txt does not exist\n  hint: set the file's directory with --dir",
     ),
     Case(
         "no-such-file-in-dir",
         f"share nope.txt {NOWHERE} {ANYWHERE} --dir folder",
         1,
-        "peer.py: error: folder/nope.txt does not exist\n  hint: --dir says where files are looked for",
+        "peer.py: error: folder/nope.txt does not exist\n  hint: set the file's directory with --dir",
     ),
     Case(
         "link-to-nothing",
         f"share dangling {NOWHERE} {ANYWHERE}",
         1,
-        "peer.py: error: dangling does not exist\n  hint: --dir says where files are looked for",
+        "peer.py: error: dangling does not exist\n  hint: set the file's directory with --dir",
     ),
     Case(
         "below-a-file",
@@ -295,7 +295,7 @@ CASES = [
         "share-a-fifo",
         f"share fifo {NOWHERE} {ANYWHERE}",
         1,
-        "peer.py: error: fifo is no regular file",
+        "peer.py: error: fifo is not a regular file",
     ),
     Case(
         "get-into-no-directory",
@@ -346,8 +346,8 @@ CASES = [
         "tracker-beyond-the-listen-address",
         f"share myfile.txt 192.0.2.1:6771 {ANYWHERE}",
         1,
-        "peer.py: error: the tracker at 192.0.2.1:6771 cannot be reached from 127.0.0.1: invalid argument\n"
-        "  hint: listen on an address of the network that the tracker is in",
+        "peer.py: error: cannot reach the tracker at 192.0.2.1:6771 from 127.0.0.1: invalid argument\n"
+        "  hint: listen on an address in the tracker's network",
     ),
     Case(
         "torrent-into-no-directory",
@@ -436,7 +436,7 @@ def test_a_file_that_may_not_be_read(open_place: Path) -> None:
     make_file(open_place / "secret.txt", 10).chmod(0)
     assert as_nobody(["share", "secret.txt", NOWHERE, ANYWHERE], open_place) == (
         1,
-        "peer.py: error: secret.txt cannot be opened: permission denied\n",
+        "peer.py: error: cannot open secret.txt: permission denied\n",
     )
 
 
@@ -445,7 +445,7 @@ def test_a_directory_that_may_not_be_entered(open_place: Path) -> None:
     (open_place / "closed" / "inner").mkdir()
     if os.geteuid() != 0:
         (open_place / "closed").chmod(0)
-    expected = (1, "peer.py: error: closed/{} cannot be opened: permission denied\n")
+    expected = (1, "peer.py: error: cannot open closed/{}: permission denied\n")
     share = as_nobody(["share", "closed/myfile.txt", NOWHERE, ANYWHERE], open_place)
     get = as_nobody(["get", "myfile.txt", NOWHERE, ANYWHERE, "--dir", "closed/inner"], open_place)
     (open_place / "closed").chmod(0o700)
@@ -460,7 +460,7 @@ def test_a_directory_that_may_not_be_written(loopback: Loopback, open_place: Pat
         open_place.chmod(0o555)
     answer = as_nobody(["get", "myfile.txt", tracker.address, ANYWHERE, "--name", "leecher"], open_place)
     open_place.chmod(0o755)
-    assert answer == (1, "peer.py: error: myfile.txt.part cannot be opened: permission denied\n")
+    assert answer == (1, "peer.py: error: cannot open myfile.txt.part: permission denied\n")
     tracker.until("outcome", peer="leecher", result="failed")
 
 

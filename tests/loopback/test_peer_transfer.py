@@ -141,8 +141,8 @@ def test_another_content_under_the_name_is_left_alone(loopback: Loopback, tmp_pa
         leecher = loopback.get("myfile.txt", tracker, there, "--name", f"of-{size}")
         assert leecher.wait() == 1
         assert leecher.errors == [
-            f"peer.py: error: {mine} is there already with another content, and is left as it is",
-            "  hint: move it away, or get the file into another directory with --dir",
+            f"peer.py: error: {mine} already exists with different content",
+            "  hint: move it away, or download into another directory with --dir",
         ]
         assert mine.read_bytes() == before
         assert sorted(there.iterdir()) == [mine]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from torrentnet.peer.storage.worker import Worker
     from torrentnet.peer.strategies.effects import Effect
-    from torrentnet.peer.tracker_client.session import SessionEvent
+    from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.runtime.system import System

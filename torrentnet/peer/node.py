@@ -23,7 +23,8 @@ from torrentnet.peer.strategies.swarm import SwarmDownload
 from torrentnet.peer.strategies.task import DownloadTask
 from torrentnet.peer.tracker_client.membership import AnnounceIdentity
 from torrentnet.peer.tracker_client.requests import PendingRequests
-from torrentnet.peer.tracker_client.session import SwarmJoined, TrackerSession
+from torrentnet.peer.tracker_client.session import TrackerSession
+from torrentnet.peer.tracker_client.session_events import SwarmJoined
 from torrentnet.peer.tracker_client.transport import TrackerTransport
 from torrentnet.peer.transfer.connection_manager import ConnectionManager
 from torrentnet.peer.transfer.protocol import LocalIdentity
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from torrentnet.peer.settings import PeerSettings
     from torrentnet.peer.storage.file_store import FileStore
     from torrentnet.peer.strategies.base import BaseDownload
-    from torrentnet.peer.tracker_client.session import SessionEvent
+    from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.runtime.events import EventLog
 
 GOODBYE_TIMEOUT: Final = 0.6

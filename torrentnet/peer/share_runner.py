@@ -11,7 +11,7 @@ from torrentnet.peer.storage.corrupt import corrupt_copy
 from torrentnet.peer.storage.file_store import default_piece_length, open_complete
 from torrentnet.peer.storage.worker import JobFailure
 from torrentnet.peer.tracker_client.membership import Membership
-from torrentnet.peer.tracker_client.session import PeersReceived, RequestRefused, SilenceChanged, SwarmJoined
+from torrentnet.peer.tracker_client.session_events import PeersReceived, RequestRefused, SilenceChanged, SwarmJoined
 from torrentnet.peer.transfer.seed_dialer import SeedDialer
 from torrentnet.wire.errors import LocalError
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torrentnet.peer.response_log import ResponseLog
     from torrentnet.peer.settings import PeerSettings
     from torrentnet.peer.storage.file_store import FileStore
-    from torrentnet.peer.tracker_client.session import SessionEvent, TrackerSession
+    from torrentnet.peer.tracker_client.session import TrackerSession
+    from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.runtime.events import EventLog
 
 HASHING_EVENT_INTERVAL: Final = 2.0

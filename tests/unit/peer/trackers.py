@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
 from torrentnet.peer.tracker_client.requests import PendingRequests
-from torrentnet.peer.tracker_client.session import SessionEvent, TrackerSession
+from torrentnet.peer.tracker_client.session import TrackerSession
 from torrentnet.runtime.event_table import TRACKER, check_event
 from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.unit.peer.simulation import Simulation, UdpLink
+    from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.tracker.journal.records import Record
 
 ENDPOINT = Endpoint("198.18.0.4", 6881)

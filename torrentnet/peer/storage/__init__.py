@@ -1,1 +1,1 @@
-"""Pieces on disk: files, hashing, buffers, and the worker threads."""
+"""Pieces on disk: files, hashing, buffers, and worker threads."""

@@ -1,29 +1,29 @@
-"""A seed that sends what it must not: for tests of other peers, never by accident."""
+"""Corrupt a shared file in memory, to test how other peers treat a bad seed."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.storage.file_store import FileStore, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MAX_SIZE = 256 * 1024 * 1024
-"""Bytes: the altered copy is kept in memory."""
-_CHUNK = 1024 * 1024
+MAX_SIZE: Final = 256 * 1024 * 1024
+"""Bytes of the largest file; the corrupted copy is kept in memory."""
+_CHUNK: Final = 1024 * 1024
 
 
 def corrupt_copy(store: FileStore, pieces: Iterable[int] | None = None) -> FileStore:
-    """A store that claims the pieces of ``store`` and serves each with its first byte changed (all, or ``pieces``).
+    """Return a copy of ``store`` with the first byte of each piece changed (of ``pieces`` only, if given).
 
-    The file on disk is not touched. Closes ``store``. Raises :class:`StorageError` when the file is too large.
+    The file on disk stays as it is; ``store`` is closed. Raises :class:`StorageError` if the file is too large.
     """
     info = store.info
     if info.length > MAX_SIZE:
         store.close()
-        raise StorageError(f"{store.path} is too large to be sent corrupted: at most {MAX_SIZE // 1024**2} MiB are")
+        raise StorageError(f"{store.path} is too large for --corrupt-uploads: the limit is {MAX_SIZE // 1024**2} MiB")
     copy = os.memfd_create("corrupted")
     offset = 0
     while offset < info.length:

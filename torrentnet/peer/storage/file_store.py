@@ -1,4 +1,4 @@
-"""Files on disk: hashing one to share it, and filling one piece by piece until it is whole."""
+"""Files on disk: open one to share it, or fill one piece by piece until it is complete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.peer.storage.hashing import NOT_HASHED, hash_pieces
 from torrentnet.wire.errors import LocalError
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PART_SUFFIX = ".part"
+PART_SUFFIX: Final = ".part"
 
-Progress: TypeAlias = "Callable[[int, int], None]"
+ProgressCallback: TypeAlias = "Callable[[int, int], None]"
+"""Called with the bytes done and the bytes in total."""
 
 
 class StorageError(LocalError):
-    """The file system refused, or holds what must not be touched."""
+    """The file system refused an operation, or a file must not be overwritten."""
 
 
 class FileStore:
-    """One file of one swarm: which of its pieces are here, and the open descriptor that they are served from."""
+    """An open file of a swarm, and the set of its verified pieces."""
 
     def __init__(self, path: Path, final_path: Path, descriptor: int, info: Info, held: PieceSet) -> None:
         self.path = path
@@ -39,9 +40,9 @@ class FileStore:
         self.held = held
 
     def write_piece(self, piece: int, data: bytes | bytearray | memoryview) -> bool:
-        """Check ``data`` against the hash of ``piece`` and write it to its place; False when it is not that piece.
+        """Verify ``data`` and write it at its offset; return False without writing if the hash is wrong.
 
-        Does not touch :attr:`held`: the caller does, in its own thread. Raises :class:`StorageError`.
+        The caller updates :attr:`held` in its own thread. Raises :class:`StorageError`.
         """
         if hashlib.sha1(data, usedforsecurity=False).digest() != self.info.piece_hash(piece):
             return False
@@ -56,7 +57,7 @@ class FileStore:
         return True
 
     def finish(self) -> None:
-        """Give ``NAME.part`` its name, now that every piece is verified and on disk. Never replaces a file.
+        """Rename the complete ``NAME.part`` to its final name, without replacing a file.
 
         Raises :class:`StorageError`.
         """
@@ -65,67 +66,64 @@ class FileStore:
             return
         try:
             os.fsync(self.descriptor)
-            # A link fails where the name exists; a rename would silently take its place.
+            # link(2) fails if the name exists; rename(2) would replace the file.
             os.link(self.path, final, follow_symlinks=False)
             os.unlink(self.path)
         except FileExistsError:
-            raise StorageError(f"{final} has appeared meanwhile, {self.path.name} is whole and stays") from None
+            raise StorageError(f"{final} has been created meanwhile; {self.path.name} is complete") from None
         except OSError as error:
             if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}:
                 raise storage_error(error, final) from error
             if final.exists():
-                raise StorageError(f"{final} has appeared meanwhile, {self.path.name} is whole and stays") from None
+                raise StorageError(
+                    f"{final} has been created meanwhile; {self.path.name} is complete and kept"
+                ) from None
             os.rename(self.path, final)
         self.path = final
 
     def close(self) -> None:
-        """Close the descriptor; safe to call twice."""
+        """Close the file; safe to call twice."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
 
 
 def default_piece_length(path: Path) -> int:
-    """Bytes a piece where nobody has asked for another size: by the file's size, if it is there."""
+    """Return the default piece length in bytes for the file's size."""
     return choose_piece_length(os.path.getsize(path) if os.path.isfile(path) else 0)
 
 
 def open_complete(
-    path: Path, piece_length: int, on_progress: Progress, cancelled: Callable[[], bool], *, private: bool = True
+    path: Path, piece_length: int, on_progress: ProgressCallback, cancelled: Callable[[], bool], *, private: bool = True
 ) -> FileStore:
-    """Open a file that is to be shared and hash it, ``piece_length`` bytes a piece.
+    """Open a complete file to share it, and hash it in pieces of ``piece_length`` bytes.
 
-    ``progress`` hears (bytes done, bytes in all). Raises :class:`StorageError` for what cannot be shared, and
-    :class:`Cancelled`.
+    Raises :class:`StorageError` if the file cannot be shared, and :class:`Cancelled`.
     """
     descriptor = _open_regular(path, os.O_RDONLY)
     with _close_on_failure(descriptor, path):
         length = os.fstat(descriptor).st_size
         hashes = hash_pieces(descriptor, length, piece_length, on_progress, cancelled)
         if os.fstat(descriptor).st_size < length:
-            raise StorageError(f"{path} became shorter while it was hashed")
+            raise StorageError(f"{path} has become shorter while it was hashed")
     info = make_info(path.name, length, piece_length, bytes(hashes), private=private)
     return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces))
 
 
-def open_part(final_path: Path, info: Info, on_progress: Progress, cancelled: Callable[[], bool]) -> FileStore:
-    """Open ``NAME.part`` beside ``final`` (made when missing) and check again every piece that it holds.
+def open_part(final_path: Path, info: Info, on_progress: ProgressCallback, cancelled: Callable[[], bool]) -> FileStore:
+    """Open or create ``NAME.part`` beside ``final_path`` and verify the pieces that it contains.
 
-    ``final`` is named by the person who asked, never by the network. A file that is there under that name is opened
-    instead when all its pieces are right; anything else under it is refused. Raises :class:`StorageError` and
-    :class:`Cancelled`.
+    ``final_path`` comes from the user, never from the network. A file with that name is opened instead if all its
+    pieces are right. Raises :class:`StorageError`, also for any other file with that name, and :class:`Cancelled`.
     """
-    if _exists(final_path):
+    if os.path.lexists(final_path):
         descriptor = _open_regular(final_path, os.O_RDONLY)
         try:
             held = PieceSet(info.pieces)
             if os.fstat(descriptor).st_size == info.length:
                 _check_pieces(descriptor, info, held, on_progress, cancelled)
             if not held.is_full or os.fstat(descriptor).st_size != info.length:
-                raise StorageError(
-                    f"{final_path} is there already with another content, and is left as it is",
-                    hint="move it away, or get the file into another directory with --dir",
-                )
+                raise different_content(final_path)
         except BaseException:
             os.close(descriptor)
             raise
@@ -143,7 +141,7 @@ def open_part(final_path: Path, info: Info, on_progress: Progress, cancelled: Ca
 
 @contextlib.contextmanager
 def _close_on_failure(descriptor: int, path: Path) -> Iterator[None]:
-    """Close it when the block fails, and say in a person's words what the file system had against ``path``."""
+    """Close ``descriptor`` if the block fails, and turn an OSError into a :class:`StorageError`."""
     try:
         yield
     except BaseException as error:
@@ -154,7 +152,7 @@ def _close_on_failure(descriptor: int, path: Path) -> Iterator[None]:
 
 
 def _check_pieces(
-    descriptor: int, info: Info, held: PieceSet, progress: Progress, cancelled: Callable[[], bool]
+    descriptor: int, info: Info, held: PieceSet, progress: ProgressCallback, cancelled: Callable[[], bool]
 ) -> None:
     end = os.fstat(descriptor).st_size
 
@@ -164,35 +162,31 @@ def _check_pieces(
     hashes = hash_pieces(descriptor, info.length, info.piece_length, progress, cancelled, skip=skip)
     for piece in range(info.pieces):
         digest = hashes[piece * HASH_SIZE : (piece + 1) * HASH_SIZE]
-        # Whoever wrote the info dictionary may have put zeros there.
+        # A malicious info dictionary may contain zeros.
         if digest == info.piece_hash(piece) and digest != NOT_HASHED:
             held.add(piece)
 
 
 def _is_hole(descriptor: int, offset: int, size: int) -> bool:
-    """Whether nothing was ever written there: a large new file need not be read to know that it is empty."""
+    """Whether nothing was ever written to the range: a new large file need not be read."""
     try:
         return os.lseek(descriptor, offset, os.SEEK_DATA) >= offset + size
     except OSError as error:
         return error.errno == errno.ENXIO
 
 
-def _exists(path: Path) -> bool:
-    return os.path.lexists(path)
-
-
 def _open_regular(path: Path, flags: int) -> int:
-    if os.path.isdir(path):  # Path.is_dir raises where it may not look
+    if os.path.isdir(path):  # Path.is_dir() raises if a directory is not readable.
         raise StorageError(f"{path} is a directory; only single files are shared")
     try:
-        # O_NONBLOCK: opening a FIFO must not hang before it can be refused.
-        following = 0 if flags == os.O_RDONLY else os.O_NOFOLLOW
-        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | following, 0o644)
+        # O_NONBLOCK: opening a FIFO must not block before it can be refused.
+        no_follow = 0 if flags == os.O_RDONLY else os.O_NOFOLLOW
+        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | no_follow, 0o644)
     except OSError as error:
         raise storage_error(error, path) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise StorageError(f"{path} is no regular file")
+        raise StorageError(f"{path} is not a regular file")
     return descriptor
 
 
@@ -205,14 +199,22 @@ def _lock(descriptor: int, path: Path) -> None:
         ) from None
 
 
+def different_content(path: Path) -> StorageError:
+    """Return the error for a file that has another content than the one to download."""
+    return StorageError(
+        f"{path} already exists with different content",
+        hint="move it away, or download into another directory with --dir",
+    )
+
+
 def storage_error(error: OSError, path: Path) -> StorageError:
-    """What the file system's refusal means to a person."""
+    """Return the error and hint that explain an OSError to the user."""
     if error.errno == errno.ENOENT:
-        return StorageError(f"{path} does not exist", hint="--dir says where files are looked for")
+        return StorageError(f"{path} does not exist", hint="set the file's directory with --dir")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return StorageError(f"{path} cannot be opened: {os.strerror(error.errno).lower()}")
+        return StorageError(f"cannot open {path}: {os.strerror(error.errno).lower()}")
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StorageError(f"no space left for {path}", hint="free some space and start again: what is verified stays")
+        return StorageError(f"no space left for {path}", hint="free some space and restart; verified pieces are kept")
     if error.errno == errno.ELOOP:
-        return StorageError(f"{path} is a symbolic link, which is not written through")
+        return StorageError(f"{path} is a symbolic link, which is not followed")
     return StorageError(f"{path}: {(error.strerror or str(error)).lower()}")

@@ -1,4 +1,4 @@
-"""SHA-1 of all pieces of a file, by all processors: hashlib lets go of the interpreter while it works."""
+"""Hash all pieces of a file on all CPUs; hashlib releases the interpreter lock while it works."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.runtime.signals import block_signals
 from torrentnet.wire.info import HASH_SIZE, piece_count
@@ -14,21 +14,21 @@ from torrentnet.wire.info import HASH_SIZE, piece_count
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CHUNK = 256 * 1024
-"""Bytes that are read and hashed at a time; each thread has that much memory, however long the pieces are."""
-MAX_THREADS = 8
-MIN_PARALLEL_SIZE = 8 * 1024 * 1024
-"""Bytes of a file below which one thread is enough."""
-NOT_HASHED = bytes(HASH_SIZE)
-"""Stands for a piece that was left out, or is not whole; no piece has this SHA-1."""
+CHUNK: Final = 256 * 1024
+"""Bytes to read and hash at a time; the size of each thread's buffer, whatever the piece length."""
+MAX_THREADS: Final = 8
+MIN_PARALLEL_SIZE: Final = 8 * 1024 * 1024
+"""Bytes of a file from which several threads hash it."""
+NOT_HASHED: Final = bytes(HASH_SIZE)
+"""In place of the hash of a piece that was skipped or is incomplete; no piece has this SHA-1."""
 
 
 class Cancelled(Exception):
-    """Work on a file was given up because the program ends."""
+    """A job was cancelled because the program ends."""
 
 
 def available_cpus() -> int:
-    """Processors that this process may use."""
+    """Return the number of CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -42,11 +42,11 @@ def hash_pieces(
     skip: Callable[[int, int], bool] = lambda offset, size: False,
     threads: int | None = None,
 ) -> bytearray:
-    """The SHA-1 of each piece of an open file, one behind the other, 20 bytes each.
+    """Return the SHA-1 of each piece of an open file, concatenated, 20 bytes each.
 
-    :data:`NOT_HASHED` stands where ``skip`` (offset, size) said so, and where the file ended too early. ``progress``
-    hears (bytes done, bytes in all), in the calling thread only; ``cancelled`` and ``skip`` are called from several.
-    Raises :class:`Cancelled`, and :class:`OSError` when the file cannot be read.
+    The hash is :data:`NOT_HASHED` where ``skip(offset, size)`` is true or the file ends within the piece.
+    ``on_progress(done, total)``, in bytes, is called in the calling thread only, ``cancelled`` and ``skip`` in any.
+    Raises :class:`Cancelled`, or :class:`OSError` if the file cannot be read.
     """
     pieces = piece_count(length, piece_length)
     digests = bytearray(HASH_SIZE * pieces)
@@ -55,7 +55,7 @@ def hash_pieces(
     lock = threading.Lock()
     done = 0
 
-    def work(tell: Callable[[int, int], None] | None) -> None:
+    def work(report: Callable[[int, int], None] | None) -> None:
         nonlocal done
         buffer = memoryview(bytearray(min(CHUNK, max(length, 1))))
         while not failures and (piece := next(numbers)) < pieces:
@@ -69,19 +69,19 @@ def hash_pieces(
             with lock:
                 done += size
                 now = done
-            if tell is not None:
-                tell(now, length)
+            if report is not None:
+                report(now, length)
 
-    def help_out() -> None:
+    def run_helper() -> None:
         block_signals()
-        # Whatever it is, it is raised in the calling thread.
+        # Any error is raised again in the calling thread.
         try:
             work(None)
         except BaseException as error:
             failures.append(error)
 
-    wanted = threads or (min(available_cpus(), MAX_THREADS) if length >= MIN_PARALLEL_SIZE else 1)
-    helpers = [threading.Thread(target=help_out, name=f"hash-{number}", daemon=True) for number in range(1, wanted)]
+    count = threads or (min(available_cpus(), MAX_THREADS) if length >= MIN_PARALLEL_SIZE else 1)
+    helpers = [threading.Thread(target=run_helper, name=f"hash-{number}", daemon=True) for number in range(1, count)]
     for helper in helpers:
         helper.start()
     try:
@@ -96,7 +96,7 @@ def hash_pieces(
 
 
 def _digest(descriptor: int, offset: int, size: int, buffer: memoryview) -> bytes | None:
-    """None where the file ends before the piece does."""
+    """Return the SHA-1 of a range; None if the file ends before it."""
     digest = hashlib.sha1(usedforsecurity=False)
     end = offset + size
     while offset < end:

@@ -1,4 +1,4 @@
-"""Disk and SHA-1 beside the loop: jobs run in threads, and their results come back into the loop."""
+"""Run disk and SHA-1 jobs in threads and deliver their results to the loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from torrentnet.peer.storage.hashing import available_cpus
 from torrentnet.runtime.signals import block_signals
@@ -19,7 +19,7 @@ Job: TypeAlias = "tuple[Callable[[], Any], Callable[[Any], None]]"
 
 
 class JobFailure(Generic[T]):
-    """A job raised this instead of returning."""
+    """The exception that a job raised."""
 
     __slots__ = ("error",)
 
@@ -27,17 +27,17 @@ class JobFailure(Generic[T]):
         self.error = error
 
 
-MAX_THREADS = 2
-"""While one writes a piece the other one hashes the next; more only take each other's caches."""
-MAX_UNDELIVERED = 8
-"""Results that wait for more before the loop is woken up: each time that a loop wakes up costs as much as a result."""
+MAX_THREADS: Final = 2
+"""One thread writes a piece while the other hashes the next; more would only compete for the caches."""
+MAX_UNDELIVERED: Final = 8
+"""Results for which the loop is woken while more jobs wait: a wake-up costs as much as a result."""
 
 
 class Worker:
-    """A few threads. What is submitted is bounded by those who submit (see ``MAX_VERIFYING``).
+    """A few threads that run jobs. The callers bound the number of jobs (see ``MAX_VERIFYING``).
 
-    Jobs begin in order and may end in any: whoever needs one to be over waits for its result. ``wake`` is called from
-    a thread when no job waits any more, or many results do; the loop then calls :meth:`deliver`.
+    Jobs start in order and may finish in any order. A thread calls ``wake`` when no job or many results are waiting;
+    the loop then calls :meth:`deliver_results`.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -51,64 +51,64 @@ class Worker:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to work, with one thread; the others follow when there is work for them."""
+        """Start one thread; the others are started when there is work for them."""
         thread = threading.Thread(target=self._run, name=f"disk-{len(self._threads)}", daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def is_stopping(self) -> bool:
-        """Whether long jobs are to be given up."""
+        """Return whether long jobs should be cancelled."""
         return self._stopping.is_set()
 
     def submit(self, job: Callable[[], T], callback: Callable[[T | JobFailure[T]], None]) -> None:
-        """Run ``job`` in a thread, then ``then`` with its result (or :class:`JobFailure`) in the loop.
+        """Run ``job`` in a thread after the next :meth:`start_submitted`, then ``callback`` in the loop.
 
-        It begins with the next :meth:`hand_over`.
+        ``callback`` receives the result, or a :class:`JobFailure`.
         """
         self._submitted.append((job, callback))
 
     def start_submitted(self) -> None:
-        """Let what was submitted begin: as many lists of jobs as there may be threads."""
-        fresh = self._submitted
-        if not fresh:
+        """Start the submitted jobs, divided among the threads."""
+        jobs = self._submitted
+        if not jobs:
             return
         self._submitted = []
-        each = -(-len(fresh) // self._max_threads)
-        for first in range(0, len(fresh), each):
-            self._jobs.put(fresh[first : first + each])
+        each = -(-len(jobs) // self._max_threads)
+        for first in range(0, len(jobs), each):
+            self._jobs.put(jobs[first : first + each])
         if self._jobs.qsize() > 1 and 0 < len(self._threads) < self._max_threads and not self._stopping.is_set():
             self.start()
 
     def deliver_results(self) -> None:
-        """Run what waits for the loop."""
-        # Before the first look, so that what comes after the last one wakes the loop up again.
+        """Call the callbacks of the finished jobs."""
+        # Before the first result is read, so that one after the last wakes the loop again.
         self._wake_pending = False
         while self._results:
-            then, result = self._results.popleft()
-            then(result)
+            callback, result = self._results.popleft()
+            callback(result)
 
     def stop(self, timeout: float) -> None:
-        """Finish the jobs under way, at most ``timeout`` seconds; the others are dropped."""
+        """Wait at most ``timeout`` for the running jobs; drop the others."""
         self._stopping.set()
         for _ in self._threads:
             self._jobs.put(None)
-        until = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(max(0.0, until - time.monotonic()))
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         block_signals()
         while (jobs := self._jobs.get()) is not None:
-            for job, then in jobs:
+            for job, callback in jobs:
                 if self._stopping.is_set():
                     return
-                # Whatever it is, it is told to a person in the loop; this thread goes on.
+                # The loop reports any error; this thread continues.
                 try:
                     result: Any = job()
                 except Exception as error:
                     result = JobFailure(error)
-                self._results.append((then, result))
+                self._results.append((callback, result))
             if not self._wake_pending and (self._jobs.empty() or len(self._results) >= MAX_UNDELIVERED):
                 self._wake_pending = True
                 self._wake()

@@ -11,17 +11,18 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.peer.storage.file_store import different_content
 from torrentnet.peer.strategies.effects import FinishFile, OpenExisting, OpenPart
 from torrentnet.peer.tracker_client.lookup import LookupResult
 from torrentnet.peer.tracker_client.membership import Membership
-from torrentnet.peer.tracker_client.session import RequestRefused, SilenceChanged, SwarmJoined
+from torrentnet.peer.tracker_client.session_events import RequestRefused, SilenceChanged, SwarmJoined
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult
 
 if TYPE_CHECKING:
     from torrentnet.peer.storage.file_store import FileStore, StorageError
     from torrentnet.peer.strategies.effects import Effect
     from torrentnet.peer.strategies.task import DownloadTask
-    from torrentnet.peer.tracker_client.session import SessionEvent
+    from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp.lookup import LookupHolder, LookupReply
 
@@ -236,8 +237,7 @@ class BaseDownload(ABC):
             return
         store.close()
         if store.info.length != swarm.size and (swarm.size or swarm.piece_length):
-            reason = f"{store.path} is there already with another content, and is left as it is"
-            self._fail(reason, now, hint="move it away, or get the file into another directory with --dir")
+            self.storage_failed(different_content(store.path), now)
             return
         # Another client may describe the same bytes by another info dictionary, with another info-hash. Opening the
         # part file with the swarm's info dictionary will refuse a file that does not match.

@@ -15,7 +15,7 @@ from torrentnet.peer.strategies.base import BaseDownload, Phase
 from torrentnet.peer.strategies.effects import CloseConnection, Dial, WritePiece
 from torrentnet.peer.strategies.piece_scheduler import PieceScheduler
 from torrentnet.peer.strategies.remote_peer import RemotePeer, request_metadata
-from torrentnet.peer.tracker_client.session import PeersReceived
+from torrentnet.peer.tracker_client.session_events import PeersReceived
 from torrentnet.peer.transfer.exchange_fetcher import ExchangeFetcher
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived
 from torrentnet.wire.errors import RemoteError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torrentnet.peer.strategies.remote_peer import PeerConnection
     from torrentnet.peer.strategies.task import DownloadTask
     from torrentnet.peer.tracker_client.lookup import LookupResult
-    from torrentnet.peer.tracker_client.session import SessionEvent
+    from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.peer.transfer.fetcher import FetcherEvent
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.endpoint import Endpoint

@@ -1,9 +1,9 @@
-"""A look-up of a file by its name, from the first page of its holders to the last. No I/O."""
+"""Look up the complete peers of a file by its name, page by page, without I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest, pack_lookup
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.udp.packets import AnnounceReply
 
-MAX_PAGES = 16
-"""Pages of holders that one look-up asks for: several hundred peers are enough to choose among."""
+MAX_PAGES: Final = 16
+"""Pages that one look-up requests: several hundred peers are enough to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookupResult:
-    """A look-up is complete: the answer's head, and the holders of all its pages."""
+    """A complete look-up: the last page's reply, and the holders of all pages."""
 
     found: LookupReply
     holders: tuple[LookupHolder, ...]
 
 
 class PagedLookup:
-    """Asks for the file ``name``; ``request`` is its number in the tracker's log, 0 for a new one."""
+    """The look-up of file ``name``; ``request`` is its number in the tracker's log, 0 for a new one."""
 
     def __init__(self, identity: AnnounceIdentity, name: str, request: int) -> None:
         self._identity = identity
@@ -35,7 +35,7 @@ class PagedLookup:
         self._holders: list[LookupHolder] = []
 
     def pack(self, connection_id: int, transaction_id: int) -> bytes:
-        """The bytes that ask for the next page."""
+        """Return the request for the next page."""
         return pack_lookup(
             LookupRequest(
                 connection_id,
@@ -50,7 +50,7 @@ class PagedLookup:
         )
 
     def receive_page(self, found: LookupReply) -> LookupResult | None:
-        """The page that was asked for; None where another one is to be asked for."""
+        """Handle a page; return None if another page is to be requested."""
         self._holders.extend(found.holders)
         self._pages += 1
         if found.holders and len(self._holders) < found.complete and self._pages < MAX_PAGES:
@@ -60,20 +60,20 @@ class PagedLookup:
         return LookupResult(found, tuple(unique.values()))
 
 
-def lookup_from_announce(known: Membership, announced: AnnounceReply, own: Endpoint | None) -> LookupResult:
-    """The peers that an announce lists, as a look-up names them: by their addresses, for nobody told their names."""
-    holders = tuple(LookupHolder(endpoint, str(endpoint)) for endpoint in announced.peers if endpoint != own)
+def lookup_from_announce(membership: Membership, reply: AnnounceReply, own: Endpoint | None) -> LookupResult:
+    """Return the peers in an announce reply as a look-up's result; their names are their addresses."""
+    holders = tuple(LookupHolder(endpoint, str(endpoint)) for endpoint in reply.peers if endpoint != own)
     found = LookupReply(
-        transaction_id=announced.transaction_id,
+        transaction_id=reply.transaction_id,
         found=True,
         request=0,
         keepalive_ms=0,
         timeout_ms=0,
-        info_hash=known.info_hash,
-        size=known.size,
-        piece_length=known.piece_length,
-        complete=announced.seeders,
-        incomplete=announced.leechers,
+        info_hash=membership.info_hash,
+        size=membership.size,
+        piece_length=membership.piece_length,
+        complete=reply.seeders,
+        incomplete=reply.leechers,
         first=0,
         holders=holders,
     )

@@ -1,4 +1,4 @@
-"""Who a peer is, of which swarm it is a member, and the announce that says both."""
+"""A peer's identity, its membership in a swarm, and the announce that contains both."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceIdentity:
-    """Who this peer is."""
+    """What identifies this peer to a tracker."""
 
     name: str
     peer_id: bytes
     port: int
-    """The TCP port that it listens on."""
+    """The TCP port that the peer listens on."""
     key: int
-    """BEP 15: 32 random bits by which a tracker may know us again."""
+    """32 random bits by which a tracker may recognize the peer (BEP 15)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What is announced of a file."""
+    """The file that a peer announces."""
 
     info_hash: bytes
     name: str
     size: int
     piece_length: int
-    """0 while nobody has told it: nothing can be said of pieces then."""
+    """In bytes; 0 while it is unknown, and pieces cannot be reported."""
 
     @classmethod
     def from_info(cls, info: Info, name: str) -> Membership:
-        """In the swarm of ``info``, whose file is called ``name`` here."""
+        """Return the membership for ``info``; ``name`` is the file's local name."""
         return cls(info.info_hash, name, info.length, info.piece_length)
 
     def empty_piece_set(self) -> PieceSet:
-        """Its pieces, none of them held; while their length is not known, one stands for the file."""
+        """Return an empty set of the file's pieces: of one piece while the piece length is unknown."""
         pieces = piece_count(self.size, self.piece_length) if self.piece_length else 1
         return PieceSet(max(pieces, 1))
 
@@ -60,7 +60,7 @@ def build_announce(
     uploaded: int,
     want_peers: bool,
 ) -> bytes:
-    """The bytes of an announce that ``held`` is held of a file; with ``peers``, the tracker is to list some."""
+    """Return the bytes of an announce (BEP 15, with URL data of BEP 41) for the pieces in ``held``."""
     left = 0 if held.is_full else max(1, membership.size - len(held) * membership.piece_length)
     piece_length = membership.piece_length or None
     size = membership.size if membership.size or piece_length else None

@@ -1,8 +1,8 @@
-"""What a peer holds, told to the tracker window after window, until it turns out to speak plain BEP 15 only. No I/O."""
+"""Report the held pieces to a tracker that supports our extension, window by window, without I/O."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.tracker_client.requests import RequestKind
 from torrentnet.wire.udp.possession import pack_possession, possession_windows
@@ -12,26 +12,23 @@ if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.requests import PendingRequests
     from torrentnet.wire.piece_set import PieceSet
 
-_PLAIN_AFTER = 4
-"""Keep-alives answered while a possession report was not: this tracker does not speak the extension."""
+_MAX_IGNORED: Final = 4
+"""Answered announces during an unanswered report after which the tracker counts as plain BEP 15."""
 
 
 class PossessionReporter:
-    """One file of one peer: which pieces are held, and how much of that the tracker has been told.
-
-    Nothing is told before :attr:`joined` is set.
-    """
+    """The held pieces of one file and what of them was reported; nothing is before :attr:`joined` is set."""
 
     def __init__(self, identity: AnnounceIdentity, requests: PendingRequests) -> None:
         self._identity = identity
         self._requests = requests
         self.membership: Membership | None = None
         self.held: PieceSet | None = None
-        """Kept, and looked at again."""
+        """The caller's own set, which is read at each report."""
         self.joined = False
-        """Whether the tracker knows us, so that it can be told."""
+        """Whether the tracker lists this peer."""
         self.supports_extension = True
-        """False once the tracker has turned out to speak plain BEP 15 only."""
+        """False once the tracker has turned out to support only BEP 15."""
         self._reported_count = -1
         self._report_at = 0.0
         self._windows: list[tuple[int, int]] = []
@@ -39,47 +36,46 @@ class PossessionReporter:
         self._announces_without_report = 0
 
     def due(self, now: float) -> float | None:
-        """When :meth:`tick` is to be called next."""
+        """Return when to call :meth:`tick` next."""
         return max(self._report_at, now) if self._has_news() else None
 
     def tick(self, now: float, keepalive: float) -> None:
-        """Begin a report where pieces have come, at most one in ``keepalive`` seconds."""
+        """Start a report if there are new pieces, at most one in ``keepalive`` seconds."""
         if not self._has_news() or now < self._report_at:
             return
         assert self.held is not None
         self._reported_count = len(self.held)
-        # One report a keep-alive: what a person or the log wants to know, not a flood on a fast link.
         self._report_at = now + keepalive
         self._windows = possession_windows(self.held.size)
         self._request_window(now)
 
     def report_all(self, at: float) -> None:
-        """Tell all of it from ``at`` on, whatever was told."""
+        """Report all pieces again, not before ``at``."""
         self._reported_count = -1
         self._report_at = at
 
     def report_by(self, at: float) -> None:
-        """Do not wait longer than until ``at`` with what is new."""
+        """Report new pieces at the latest at ``at``."""
         self._report_at = min(self._report_at, at)
 
     def window_accepted(self, now: float) -> None:
-        """The tracker has taken a window; the next one follows."""
+        """Send the next window after the tracker has accepted one."""
         if self._windows:
             self._request_window(now)
 
     def window_refused(self) -> None:
-        """The tracker has refused a window."""
+        """Stop reporting to a tracker that has refused a window and has never used the extension."""
         self.supports_extension = self._extension_seen
 
     def extension_confirmed(self) -> None:
-        """The tracker has answered in the extension, whatever it was."""
+        """Note that the tracker has replied to a request of the extension."""
         self._extension_seen = True
 
     def announce_accepted(self) -> None:
-        """The tracker has answered an announce, which a plain one does while it ignores reports."""
+        """Count an answered announce: a plain tracker answers them while it ignores reports."""
         if self._requests.is_pending(RequestKind.POSSESSION) and not self._extension_seen:
             self._announces_without_report += 1
-            if self._announces_without_report >= _PLAIN_AFTER:
+            if self._announces_without_report >= _MAX_IGNORED:
                 self.supports_extension = False
                 self._requests.cancel(RequestKind.POSSESSION)
 
@@ -95,13 +91,13 @@ class PossessionReporter:
         )
 
     def _request_window(self, now: float) -> None:
-        member, held, identity = self.membership, self.held, self._identity
-        assert member is not None and held is not None
+        membership, held, identity = self.membership, self.held, self._identity
+        assert membership is not None and held is not None
         first, count = self._windows.pop(0)
         self._requests.start(
             RequestKind.POSSESSION,
             lambda cid, tid: pack_possession(
-                cid, tid, identity.port, member.info_hash, identity.peer_id, held, first, count
+                cid, tid, identity.port, membership.info_hash, identity.peer_id, held, first, count
             ),
             now,
         )

@@ -1,33 +1,33 @@
-"""Requests to the tracker, each repeated until it is answered (BEP 15). No socket, no clock: both are the caller's."""
+"""Repeat each request to the tracker until it is answered (BEP 15), without I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.connection_id import CLIENT_LIFETIME
+from torrentnet.wire.udp.error_texts import CONNECTION_ID_REFUSED
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-FIRST_TIMEOUT = 0.5
-"""Seconds before the first repeat: BEP 15 says 15, for the open Internet; a LAN answers within milliseconds."""
-MAX_TIMEOUT = 15.0
-JITTER = 0.1
-"""Part of a pause by which a repeat may come earlier."""
-MIN_CONNECTION_ID_AGE = 1.0
-"""Seconds that a connection id is kept at least, where the keep-alive interval is not shorter."""
-SILENT_AFTER_TRIES = 3
-"""Unanswered tries after which the tracker counts as silent."""
-_ID_REFUSED = "connection id refused"
+FIRST_TIMEOUT: Final = 0.5
+"""Seconds before the first retry. BEP 15 says 15, for the Internet; a LAN answers within milliseconds."""
+MAX_TIMEOUT: Final = 15.0
+JITTER: Final = 0.1
+"""Fraction of a pause by which a retry may be earlier."""
+MIN_CONNECTION_ID_AGE: Final = 1.0
+"""Seconds to keep a connection id before a new one is requested; less if the keep-alive interval is shorter."""
+SILENT_AFTER_TRIES: Final = 3
+"""Consecutive unanswered tries after which the tracker counts as silent."""
 
 
 class RequestKind(Enum):
-    """What is asked; at most one of each kind is under way, a newer one takes the older one's place."""
+    """The kinds of requests. At most one of each is pending: a newer one replaces it."""
 
     ANNOUNCE = packets.Action.ANNOUNCE
     LOOKUP = packets.Action.LOOKUP
@@ -37,17 +37,17 @@ class RequestKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TrackerReply:
-    """The tracker answered a request."""
+    """The tracker's reply to a request."""
 
     kind: RequestKind
     reply: packets.ReplyPacket
     tag: object
-    """What the caller gave with the request."""
+    """What the caller passed to :meth:`PendingRequests.start`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerErrorReply:
-    """The tracker answered a request with an error."""
+    """The tracker's error reply to a request."""
 
     kind: RequestKind
     message: str
@@ -66,17 +66,17 @@ class _Pending:
 
 @dataclass(slots=True)
 class PendingRequests:
-    """Keeps requests under way until they are answered.
+    """The requests that the tracker has not answered.
 
-    A request is a function from connection id and transaction id to bytes: the transaction id stays the same over
-    all repeats, so that the tracker makes one record of it, while the connection id may have to be fetched anew.
+    A request is a function from connection id and transaction id to bytes. All tries have the same transaction id, so
+    that the tracker records them once; the connection id may change.
     """
 
     rng: random.Random
     max_pause: float = MAX_TIMEOUT
-    """The longest pause between repeats, seconds; the owner lowers it to the keep-alive interval."""
+    """Longest pause between two tries; the owner lowers it to the keep-alive interval."""
     dropped_datagrams: int = 0
-    """Datagrams that answered nothing we asked."""
+    """Number of datagrams that are not a reply to a pending request."""
     _pending: dict[RequestKind, _Pending] = field(default_factory=dict)
     _connection_id: int | None = None
     _connected_at: float = 0.0
@@ -85,28 +85,28 @@ class PendingRequests:
 
     @property
     def tracker_silent(self) -> bool:
-        """Whether the tracker has left several tries in a row without an answer."""
+        """Whether the tracker has ignored several tries in a row."""
         return self._unanswered_tries >= SILENT_AFTER_TRIES
 
     def is_pending(self, kind: RequestKind) -> bool:
-        """Whether a request of this kind is under way."""
+        """Return whether a request of this kind is pending."""
         return kind in self._pending
 
     def unanswered(self, kind: RequestKind) -> bool:
-        """Whether a request of this kind was sent several times in vain, by the connection id that is in force."""
+        """Return whether several tries of this kind with a valid connection id were ignored."""
         pending = self._pending.get(kind)
         return self._connection_id is not None and pending is not None and pending.tries > SILENT_AFTER_TRIES
 
     def start(self, kind: RequestKind, build: Callable[[int, int], bytes], now: float, tag: object = None) -> None:
-        """Put a request under way, at once; one of the same kind that was not answered is given up."""
+        """Send a request now and repeat it; it replaces a pending one of its kind."""
         self._pending[kind] = _Pending(kind, build, tag, self._transaction_id(), now)
 
     def cancel(self, kind: RequestKind) -> None:
-        """Give up the request of this kind, if there is one."""
+        """Cancel the request of this kind, if there is one."""
         self._pending.pop(kind, None)
 
     def due(self) -> float | None:
-        """When :meth:`datagrams` next has something to say; None while nothing is under way."""
+        """Return when to call :meth:`datagrams_to_send` next; None without pending requests."""
         if not self._pending:
             return None
         if self._connect:
@@ -114,7 +114,7 @@ class PendingRequests:
         return min(pending.due for pending in self._pending.values())
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
-        """What is to be sent now: first sendings and repeats that are due."""
+        """Return the datagrams to send now: first tries and retries."""
         if not self._pending:
             return []
         if self._connection_id is not None and now - self._connected_at >= CLIENT_LIFETIME:
@@ -127,7 +127,7 @@ class PendingRequests:
         return self._send(list(self._pending.values()), self._connection_id, now)
 
     def receive_datagram(self, data: bytes, now: float) -> TrackerReply | TrackerErrorReply | None:
-        """Take a datagram from the tracker; None when it answers nothing that is under way (it is counted)."""
+        """Return the reply in a datagram; None if it is not one for a pending request."""
         try:
             reply = packets.parse_reply(data)
             if self._connect and reply.transaction_id == self._connect.transaction_id:
@@ -161,14 +161,13 @@ class PendingRequests:
             pending.tries = 0
 
     def _handle_error(self, pending: _Pending, message: str, now: float) -> TrackerErrorReply | None:
-        if message.startswith(_ID_REFUSED) or message.lower().startswith("connection id"):
-            # A tracker that was restarted has another secret. Once an interval is enough: one that refuses
-            # each new id must not draw us into an endless exchange.
+        if message.startswith(CONNECTION_ID_REFUSED) or message.lower().startswith("connection id"):
+            # A restarted tracker has a new secret. At most one new id per interval, in case it refuses each of them.
             if self._connection_id is not None:
-                again = self._connected_at + min(MIN_CONNECTION_ID_AGE, self.max_pause)
-                if now >= again:
+                retry_at = self._connected_at + min(MIN_CONNECTION_ID_AGE, self.max_pause)
+                if now >= retry_at:
                     self._connection_id = None
-                pending.due = min(pending.due, max(now, again))
+                pending.due = min(pending.due, max(now, retry_at))
             return None
         self._unanswered_tries = 0
         del self._pending[pending.kind]
@@ -180,10 +179,10 @@ class PendingRequests:
             if pending.due > now:
                 continue
             pause = min(FIRST_TIMEOUT * 2.0**pending.tries, MAX_TIMEOUT, max(self.max_pause, FIRST_TIMEOUT))
-            # Earlier by chance, so that many peers spread, and never later: ``slowest`` is a promise.
+            # Random jitter spreads many peers; a retry is never later than ``max_pause``.
             pending.due = now + pause * self.rng.uniform(1 - JITTER, 1)
             pending.tries = min(pending.tries + 1, 8)
-            # A tracker without the extension may never answer reports; the announces tell whether it lives.
+            # A tracker without the extension ignores possession reports; only the announces show whether it answers.
             if pending.kind is not RequestKind.POSSESSION:
                 self._unanswered_tries = max(self._unanswered_tries, pending.tries - 1)
             sent.append(pending.build(connection_id, pending.transaction_id))

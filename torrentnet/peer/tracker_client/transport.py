@@ -1,4 +1,4 @@
-"""The socket to the tracker: what a session has to say goes out by it, and what comes in goes to the session."""
+"""Carry a session's datagrams over a UDP socket."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import contextlib
 import os
 import selectors
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torrentnet.peer.tracker_client.session import SessionEvent, TrackerSession
+    from torrentnet.peer.tracker_client.session import TrackerSession
+    from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.wire.endpoint import Endpoint
 
-MAX_DATAGRAM = 2048
-DATAGRAMS_PER_WAKEUP = 64
+RECEIVE_SIZE: Final = 2048
+DATAGRAMS_PER_WAKEUP: Final = 64
 
 
 class TrackerTransport:
-    """Datagrams between one tracker and one session. ``heard(event, now)`` is called from the loop."""
+    """The socket between one session and its tracker; the loop calls ``on_event(event, now)``."""
 
     def __init__(
         self,
@@ -31,20 +32,20 @@ class TrackerTransport:
         session: TrackerSession,
         on_event: Callable[[SessionEvent, float], None],
     ) -> None:
-        """Raises :class:`LocalError` where the tracker cannot be reached from ``bind_ip``."""
+        """Open the socket. Raises :class:`LocalError` if ``bind_ip`` has no route to the tracker."""
         self._session = session
         self._on_event = on_event
         self._sock = _open_socket(bind_ip, tracker)
         selector.register(self._sock, selectors.EVENT_READ, self._on_ready)
 
     def due(self, now: float) -> float | None:
-        """When :meth:`tick` is to be called next."""
+        """Return when to call :meth:`tick` next."""
         return self._session.due(now)
 
     def tick(self, now: float) -> None:
-        """Send what is due; tell when the tracker has fallen silent."""
+        """Send the session's datagrams and report whether the tracker is silent."""
         for data in self._session.datagrams_to_send(now):
-            # Unreachable for now, or the tracker's port is closed: it is repeated like a lost one.
+            # An unreachable host or a closed port: the datagram is repeated like a lost one.
             with contextlib.suppress(OSError):
                 self._sock.send(data)
         for event in self._session.poll_silence():
@@ -57,7 +58,7 @@ class TrackerTransport:
     def _on_ready(self, _: int, now: float) -> None:
         for _ in range(DATAGRAMS_PER_WAKEUP):
             try:
-                data = self._sock.recv(MAX_DATAGRAM)
+                data = self._sock.recv(RECEIVE_SIZE)
             except OSError:
                 return
             for event in self._session.receive_datagram(data, now):
@@ -65,17 +66,17 @@ class TrackerTransport:
 
 
 def _open_socket(bind_ip: str, tracker: Endpoint) -> socket.socket:
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.setblocking(False)
-    # The tracker takes our address from the packet: it must be the one that others are to connect to.
-    udp.bind((bind_ip, 0))
-    # Connected, so that the kernel drops what comes from anybody else.
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    # The tracker lists the packet's source address, which remote peers connect to.
+    sock.bind((bind_ip, 0))
+    # On a connected socket, the kernel drops the datagrams of other senders.
     try:
-        udp.connect(tuple(tracker))
+        sock.connect(tuple(tracker))
     except OSError as error:
-        udp.close()
+        sock.close()
         raise LocalError(
-            f"the tracker at {tracker} cannot be reached from {bind_ip}: {os.strerror(error.errno or 0).lower()}",
-            hint="listen on an address of the network that the tracker is in",
+            f"cannot reach the tracker at {tracker} from {bind_ip}: {os.strerror(error.errno or 0).lower()}",
+            hint="listen on an address in the tracker's network",
         ) from None
-    return udp
+    return sock

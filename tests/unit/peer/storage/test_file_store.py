@@ -86,10 +86,10 @@ def device(path: Path) -> None:
     ("make", "message"),
     [
         (directory, "{} is a directory; only single files are shared"),
-        (fifo, "{} is no regular file"),
-        (device, "{} is no regular file"),
+        (fifo, "{} is not a regular file"),
+        (device, "{} is not a regular file"),
         (dangling, "{} does not exist"),
-        (loop, "{} is a symbolic link, which is not written through"),
+        (loop, "{} is a symbolic link, which is not followed"),
     ],
 )
 def test_what_cannot_be_shared(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
@@ -111,7 +111,7 @@ def test_hashing_can_be_given_up(tmp_path: Path) -> None:
 def test_a_file_that_shrinks_while_it_is_hashed(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(content(3 * PIECE))
-    with pytest.raises(StorageError, match="became shorter while it was hashed"):
+    with pytest.raises(StorageError, match="become shorter while it was hashed"):
         open_complete(path, PIECE, lambda done, size: os.truncate(path, PIECE), never)
 
 
@@ -278,7 +278,7 @@ def test_another_content_is_refused_and_left(tmp_path: Path, there: bytes) -> No
     (tmp_path / NAME).write_bytes(there)
     with pytest.raises(StorageError) as caught:
         part(tmp_path, info_of(content(2 * PIECE)))
-    assert caught.value.message == f"{tmp_path / NAME} is there already with another content, and is left as it is"
+    assert caught.value.message == f"{tmp_path / NAME} already exists with different content"
     assert caught.value.hint
     assert (tmp_path / NAME).read_bytes() == there
     assert os.listdir(tmp_path) == [NAME]
@@ -292,7 +292,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         store.finish()
     store.close()
-    assert caught.value.message == f"{tmp_path / NAME} has appeared meanwhile, {NAME}.part is whole and stays"
+    assert caught.value.message == f"{tmp_path / NAME} has been created meanwhile; {NAME}.part is complete"
     assert (tmp_path / NAME).read_bytes() == b"mine"
     assert (tmp_path / f"{NAME}.part").read_bytes() == data
 
@@ -311,7 +311,7 @@ def test_where_no_links_are_to_be_had_it_is_renamed_and_still_replaces_nothing(
     store = part(tmp_path, info_of(data))
     store.write_piece(0, data)
     (tmp_path / NAME).write_bytes(b"mine")
-    with pytest.raises(StorageError, match="has appeared meanwhile"):
+    with pytest.raises(StorageError, match="has been created meanwhile"):
         store.finish()
     assert (tmp_path / NAME).read_bytes() == b"mine"
     (tmp_path / NAME).unlink()
@@ -325,8 +325,8 @@ def test_where_no_links_are_to_be_had_it_is_renamed_and_still_replaces_nothing(
     ("make", "message"),
     [
         (directory, "{} is a directory; only single files are shared"),
-        (fifo, "{} is no regular file"),
-        (loop, "{} is a symbolic link, which is not written through"),
+        (fifo, "{} is not a regular file"),
+        (loop, "{} is a symbolic link, which is not followed"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".part"])
@@ -344,7 +344,7 @@ def test_a_link_at_the_parts_place_is_not_written_through(tmp_path: Path, target
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     (tmp_path / f"{NAME}.part").symlink_to(target)
-    with pytest.raises(StorageError, match="is a symbolic link, which is not written through"):
+    with pytest.raises(StorageError, match="is a symbolic link, which is not followed"):
         part(tmp_path, info_of(b"content"))
     assert victim.read_bytes() == b"precious"
     assert not (tmp_path / "nothing").exists()
@@ -436,14 +436,14 @@ def test_a_full_file_system_says_what_to_do(tmp_path: Path) -> None:
         store.write_piece(0, data)
     store.close()
     assert caught.value.message == f"no space left for {tmp_path / 'a.part'}"
-    assert caught.value.hint == "free some space and start again: what is verified stays"
+    assert caught.value.hint == "free some space and restart; verified pieces are kept"
 
 
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.EACCES, "/x/y cannot be opened: permission denied"),
-        (errno.EROFS, "/x/y cannot be opened: read-only file system"),
+        (errno.EACCES, "cannot open /x/y: permission denied"),
+        (errno.EROFS, "cannot open /x/y: read-only file system"),
         (errno.ENOSPC, "no space left for /x/y"),
         (errno.EDQUOT, "no space left for /x/y"),
         (errno.ENOENT, "/x/y does not exist"),

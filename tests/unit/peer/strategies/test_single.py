@@ -535,8 +535,8 @@ def test_a_file_with_other_content_is_not_touched(world: World, size: int) -> No
     existing(world, other)
     getter = world.getter()
     assert getter.until_ended() is Phase.FAILED
-    assert getter.download.failure == f"{getter.path} is there already with another content, and is left as it is"
-    assert getter.download.hint == "move it away, or get the file into another directory with --dir"
+    assert getter.download.failure == f"{getter.path} already exists with different content"
+    assert getter.download.hint == "move it away, or download into another directory with --dir"
     assert getter.path.read_bytes() == other
     assert os.listdir(getter.path.parent) == [NAME]
     assert outcome(world).state is RequestState.FAILED
@@ -563,7 +563,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(world: World) -> None:
     getter.run(2.0)
     getter.path.write_bytes(b"somebody else's")
     assert getter.until_ended() is Phase.FAILED
-    assert getter.download.failure == f"{getter.path} has appeared meanwhile, {NAME}.part is whole and stays"
+    assert getter.download.failure == f"{getter.path} has been created meanwhile; {NAME}.part is complete"
     assert getter.path.read_bytes() == b"somebody else's"
     assert (getter.path.parent / f"{NAME}.part").read_bytes() == world.data
     assert outcome(world).state is RequestState.FAILED

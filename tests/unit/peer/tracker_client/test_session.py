@@ -13,7 +13,7 @@ from tests.unit.peer.trackers import MEMBER, PIECES, SIZE, UNKNOWN, Member, Scri
 from torrentnet.peer.tracker_client.lookup import LookupResult
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.requests import RequestKind
-from torrentnet.peer.tracker_client.session import (
+from torrentnet.peer.tracker_client.session_events import (
     OutcomeRecorded,
     RequestRefused,
     SilenceChanged,

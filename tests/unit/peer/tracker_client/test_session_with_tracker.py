@@ -11,7 +11,7 @@ from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
 from tests.unit.peer.trackers import MEMBER, PIECES, SIZE, Member, RealTracker
 from torrentnet.peer.tracker_client.lookup import LookupResult
 from torrentnet.peer.tracker_client.membership import Membership
-from torrentnet.peer.tracker_client.session import OutcomeRecorded, RequestRefused, SwarmJoined, SwarmLeft
+from torrentnet.peer.tracker_client.session_events import OutcomeRecorded, RequestRefused, SwarmJoined, SwarmLeft
 from torrentnet.tracker.journal.records import (
     FileEventKind,
     HolderAdded,

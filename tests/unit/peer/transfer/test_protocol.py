@@ -22,7 +22,7 @@ from tests.unit.peer.streams import (
     pour,
     whole,
 )
-from torrentnet.peer.transfer.protocol import Credit, LocalIdentity, PeerProtocol, SelfConnectionError
+from torrentnet.peer.transfer.protocol import CLIENT_NAME, Credit, LocalIdentity, PeerProtocol, SelfConnectionError
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.extension_protocol import (
     METADATA_ID,
@@ -174,9 +174,7 @@ def test_introduction(held: PieceSet | None, fast: bool, expected: list[object],
     reader = opened(initiator=True)
     said = list(pour(reader, drained(protocol)))
     if extended:
-        assert said.pop() == ExtensionHandshake(
-            METADATA_ID, 1234, "torrentnet 0.1.0", 250, MAX_BLOCK, makes_offers=True
-        )
+        assert said.pop() == ExtensionHandshake(METADATA_ID, 1234, CLIENT_NAME, 250, MAX_BLOCK, makes_offers=True)
     assert said == expected
 
 
