@@ -1,4 +1,7 @@
-"""The interface between a client node and the program that it runs."""
+"""The interface between a client node and the program that it runs.
+
+Tested by tests/unit/adapters/test_node.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Base class of the clients that run as a process and are controlled by remote procedure calls."""
+"""Base class of the clients that run as a process and are controlled by remote procedure calls.
+
+Tested by tests/interop/test_every_pair.py.
+"""
 
 from __future__ import annotations
 

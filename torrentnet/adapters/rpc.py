@@ -54,14 +54,14 @@ class RpcConnection:
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", None, timeout=RPC_TIMEOUT)
+            # Set at once, so that close() closes the socket of an attempt that fails.
+            connection = self._connection = http.client.HTTPConnection("127.0.0.1", None, timeout=RPC_TIMEOUT)
             if isinstance(self._address, int):
                 connection.sock = socket.create_connection(("127.0.0.1", self._address), RPC_TIMEOUT)
             else:
                 connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 connection.sock.settimeout(RPC_TIMEOUT)
                 connection.sock.connect(self._address)
-            self._connection = connection
         return self._connection
 
     def close(self) -> None:

@@ -1,4 +1,7 @@
-"""A stop request that wakes a loop blocked in select()."""
+"""A stop request that wakes a loop blocked in select().
+
+Tested by tests/unit/adapters/test_node.py.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from torrentnet.peer.storage.file_store import FileStore, StorageError, default_piece_length, open_complete, open_part
-from torrentnet.peer.storage.worker import JobFailure
+from torrentnet.peer.storage.worker_pool import JobFailure
 from torrentnet.peer.strategies.base import BaseDownload, Phase
 from torrentnet.peer.strategies.effects import (
     CloseConnection,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from torrentnet.peer.storage.worker import Worker
+    from torrentnet.peer.storage.worker_pool import WorkerPool
     from torrentnet.peer.strategies.effects import Effect
     from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
@@ -56,7 +56,7 @@ class RunnerContext:
     selector: selectors.BaseSelector
     own: Endpoint
     """Where this peer listens."""
-    worker: Worker
+    worker: WorkerPool
     connections: ConnectionManager
     phase_changed: Callable[[BaseDownload], None]
     """Called after each step that changed the download's phase."""

@@ -15,7 +15,7 @@ from torrentnet.peer.download_runner import RunnerContext, SingleRunner, SwarmRu
 from torrentnet.peer.scheduling.rate_limit import RateLimit
 from torrentnet.peer.share_runner import ShareRunner
 from torrentnet.peer.storage.hashing import Cancelled
-from torrentnet.peer.storage.worker import Worker
+from torrentnet.peer.storage.worker_pool import WorkerPool
 from torrentnet.peer.strategies.base import Phase
 from torrentnet.peer.strategies.report import DownloadReport
 from torrentnet.peer.strategies.single import SingleDownload
@@ -76,7 +76,7 @@ class Peer:
         self._wake_in, self._wake_out = system.make_socket_pair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
-        self._worker = Worker(self._wake)
+        self._worker = WorkerPool(self._wake)
         # Only the choice of a source may be repeatable: a peer that is started again is a new peer to the tracker.
         unique = system.make_random(None)
         peer_id = make_peer_id(system.make_secret(12))

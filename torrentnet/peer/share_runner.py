@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.storage.corrupt import corrupt_copy
 from torrentnet.peer.storage.file_store import default_piece_length, open_complete
-from torrentnet.peer.storage.worker import JobFailure
+from torrentnet.peer.storage.worker_pool import JobFailure
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.session_events import PeersReceived, RequestRefused, SilenceChanged, SwarmJoined
 from torrentnet.peer.transfer.seed_dialer import SeedDialer

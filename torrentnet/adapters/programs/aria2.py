@@ -2,6 +2,8 @@
 
 Options: https://aria2.github.io/manual/en/html/aria2c.html. The DHT stays on, because aria2 sends its UDP tracker
 requests through the DHT's socket; it knows no DHT node, and the info dictionary is private.
+
+Tested by tests/interop/test_aria2.py, tests/interop/test_every_pair.py.
 """
 
 from __future__ import annotations

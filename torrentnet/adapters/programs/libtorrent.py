@@ -1,6 +1,8 @@
 """Run libtorrent (rasterbar), the library of qBittorrent and Deluge, through its Python binding.
 
 Settings: https://www.libtorrent.org/reference-Settings.html.
+
+Tested by tests/interop/test_every_pair.py, tests/interop/test_goodbye.py.
 """
 
 from __future__ import annotations

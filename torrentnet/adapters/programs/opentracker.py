@@ -1,6 +1,8 @@
 """Run opentracker as a lab's tracker.
 
 Debian's opentracker serves only the info-hashes of its whitelist, which is written from the given .torrent files.
+
+Tested by tests/integration/test_scenarios.py.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Settings: https://github.com/transmission/transmission/blob/main/docs/Editing-Configuration-Files.md; calls:
 docs/rpc-spec.md in the same repository.
+
+Tested by tests/interop/test_every_pair.py, tests/interop/test_goodbye.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Corrupt a shared file in memory, to test how other peers treat a bad seed."""
+"""Corrupt a shared file in memory, to test how other peers treat a bad seed.
+
+Tested by tests/loopback/test_peer_failures.py.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,19 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.storage.file_store import FileStore, StorageError
+from torrentnet.runtime.system import MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from torrentnet.runtime.system import System
 
 MAX_SIZE: Final = 256 * 1024 * 1024
 """Bytes of the largest file; the corrupted copy is kept in memory."""
 _CHUNK: Final = 1024 * 1024
 
 
-def corrupt_copy(store: FileStore, pieces: Iterable[int] | None = None) -> FileStore:
+def corrupt_copy(store: FileStore, pieces: Iterable[int] | None = None, *, system: System = MACHINE) -> FileStore:
     """Return a copy of ``store`` with the first byte of each piece changed (of ``pieces`` only, if given).
 
     The file on disk stays as it is; ``store`` is closed. Raises :class:`StorageError` if the file is too large.
@@ -24,7 +30,7 @@ def corrupt_copy(store: FileStore, pieces: Iterable[int] | None = None) -> FileS
     if info.length > MAX_SIZE:
         store.close()
         raise StorageError(f"{store.path} is too large for --corrupt-uploads: the limit is {MAX_SIZE // 1024**2} MiB")
-    copy = os.memfd_create("corrupted")
+    copy = system.make_memory_file("corrupted")
     offset = 0
     while offset < info.length:
         offset += os.write(copy, os.pread(store.descriptor, _CHUNK, offset))

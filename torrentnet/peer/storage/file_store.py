@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.peer.storage.hashing import NOT_HASHED, hash_pieces
+from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.errors import LocalError
 from torrentnet.wire.info import HASH_SIZE, Info, choose_piece_length, make_info
 from torrentnet.wire.piece_set import PieceSet
@@ -18,6 +18,8 @@ from torrentnet.wire.piece_set import PieceSet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from torrentnet.runtime.system import System
 
 PART_SUFFIX: Final = ".part"
 
@@ -94,34 +96,47 @@ def default_piece_length(path: Path) -> int:
 
 
 def open_complete(
-    path: Path, piece_length: int, on_progress: ProgressCallback, cancelled: Callable[[], bool], *, private: bool = True
+    path: Path,
+    piece_length: int,
+    on_progress: ProgressCallback,
+    cancelled: Callable[[], bool],
+    *,
+    private: bool = True,
+    system: System = MACHINE,
 ) -> FileStore:
     """Open a complete file to share it, and hash it in pieces of ``piece_length`` bytes.
 
     Raises :class:`StorageError` if the file cannot be shared, and :class:`Cancelled`.
     """
-    descriptor = _open_regular(path, os.O_RDONLY)
+    descriptor = _open_regular(path, os.O_RDONLY, system)
     with _close_on_failure(descriptor, path):
         length = os.fstat(descriptor).st_size
-        hashes = hash_pieces(descriptor, length, piece_length, on_progress, cancelled)
+        hashes = hash_pieces(descriptor, length, piece_length, on_progress, cancelled, system=system)
         if os.fstat(descriptor).st_size < length:
             raise StorageError(f"{path} has become shorter while it was hashed")
     info = make_info(path.name, length, piece_length, bytes(hashes), private=private)
     return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces))
 
 
-def open_part(final_path: Path, info: Info, on_progress: ProgressCallback, cancelled: Callable[[], bool]) -> FileStore:
+def open_part(
+    final_path: Path,
+    info: Info,
+    on_progress: ProgressCallback,
+    cancelled: Callable[[], bool],
+    *,
+    system: System = MACHINE,
+) -> FileStore:
     """Open or create ``NAME.part`` beside ``final_path`` and verify the pieces that it contains.
 
     ``final_path`` comes from the user, never from the network. A file with that name is opened instead if all its
     pieces are right. Raises :class:`StorageError`, also for any other file with that name, and :class:`Cancelled`.
     """
     if os.path.lexists(final_path):
-        descriptor = _open_regular(final_path, os.O_RDONLY)
+        descriptor = _open_regular(final_path, os.O_RDONLY, system)
         try:
             held = PieceSet(info.pieces)
             if os.fstat(descriptor).st_size == info.length:
-                _check_pieces(descriptor, info, held, on_progress, cancelled)
+                _check_pieces(descriptor, info, held, on_progress, cancelled, system)
             if not held.is_full or os.fstat(descriptor).st_size != info.length:
                 raise different_content(final_path)
         except BaseException:
@@ -129,12 +144,12 @@ def open_part(final_path: Path, info: Info, on_progress: ProgressCallback, cance
             raise
         return FileStore(final_path, final_path, descriptor, info, held)
     path = final_path.with_name(final_path.name + PART_SUFFIX)
-    descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT)
+    descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT, system)
     with _close_on_failure(descriptor, path):
-        _lock(descriptor, path)
+        _lock(descriptor, path, system)
         held = PieceSet(info.pieces)
         if os.fstat(descriptor).st_size:
-            _check_pieces(descriptor, info, held, on_progress, cancelled)
+            _check_pieces(descriptor, info, held, on_progress, cancelled, system)
         os.ftruncate(descriptor, info.length)
     return FileStore(path, final_path, descriptor, info, held)
 
@@ -152,14 +167,19 @@ def _close_on_failure(descriptor: int, path: Path) -> Iterator[None]:
 
 
 def _check_pieces(
-    descriptor: int, info: Info, held: PieceSet, progress: ProgressCallback, cancelled: Callable[[], bool]
+    descriptor: int,
+    info: Info,
+    held: PieceSet,
+    on_progress: ProgressCallback,
+    cancelled: Callable[[], bool],
+    system: System,
 ) -> None:
     end = os.fstat(descriptor).st_size
 
     def skip(offset: int, size: int) -> bool:
         return offset + size > end or _is_hole(descriptor, offset, size)
 
-    hashes = hash_pieces(descriptor, info.length, info.piece_length, progress, cancelled, skip=skip)
+    hashes = hash_pieces(descriptor, info.length, info.piece_length, on_progress, cancelled, skip=skip, system=system)
     for piece in range(info.pieces):
         digest = hashes[piece * HASH_SIZE : (piece + 1) * HASH_SIZE]
         # A malicious info dictionary may contain zeros.
@@ -175,13 +195,13 @@ def _is_hole(descriptor: int, offset: int, size: int) -> bool:
         return error.errno == errno.ENXIO
 
 
-def _open_regular(path: Path, flags: int) -> int:
+def _open_regular(path: Path, flags: int, system: System) -> int:
     if os.path.isdir(path):  # Path.is_dir() raises if a directory is not readable.
         raise StorageError(f"{path} is a directory; only single files are shared")
     try:
         # O_NONBLOCK: opening a FIFO must not block before it can be refused.
         no_follow = 0 if flags == os.O_RDONLY else os.O_NOFOLLOW
-        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | no_follow, 0o644)
+        descriptor = system.open_file(path, flags | os.O_CLOEXEC | os.O_NONBLOCK | no_follow, 0o644)
     except OSError as error:
         raise storage_error(error, path) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -190,9 +210,9 @@ def _open_regular(path: Path, flags: int) -> int:
     return descriptor
 
 
-def _lock(descriptor: int, path: Path) -> None:
+def _lock(descriptor: int, path: Path, system: System) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        system.lock_file(descriptor)
     except BlockingIOError:
         raise StorageError(
             f"another peer is downloading to {path}", hint="give each peer a directory of its own with --dir"

@@ -9,10 +9,13 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.runtime.signals import block_signals
+from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.info import HASH_SIZE, piece_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from torrentnet.runtime.system import System
 
 CHUNK: Final = 256 * 1024
 """Bytes to read and hash at a time; the size of each thread's buffer, whatever the piece length."""
@@ -41,6 +44,7 @@ def hash_pieces(
     *,
     skip: Callable[[int, int], bool] = lambda offset, size: False,
     threads: int | None = None,
+    system: System = MACHINE,
 ) -> bytearray:
     """Return the SHA-1 of each piece of an open file, concatenated, 20 bytes each.
 
@@ -81,9 +85,7 @@ def hash_pieces(
             failures.append(error)
 
     count = threads or (min(available_cpus(), MAX_THREADS) if length >= MIN_PARALLEL_SIZE else 1)
-    helpers = [threading.Thread(target=run_helper, name=f"hash-{number}", daemon=True) for number in range(1, count)]
-    for helper in helpers:
-        helper.start()
+    helpers = [system.start_thread(run_helper, f"hash-{number}") for number in range(1, count)]
     try:
         work(on_progress)
     except BaseException as error:

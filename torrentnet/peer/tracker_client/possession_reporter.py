@@ -1,4 +1,7 @@
-"""Report the held pieces to a tracker that supports our extension, window by window, without I/O."""
+"""Report the held pieces to a tracker that supports our extension, window by window, without I/O.
+
+Tested by tests/unit/peer/tracker_client/test_session.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Carry a session's datagrams over a UDP socket."""
+"""Carry a session's datagrams over a UDP socket.
+
+Tested by tests/loopback/test_peer_messages.py, tests/loopback/test_peer_failures.py.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 
     from torrentnet.peer.tracker_client.session import TrackerSession
     from torrentnet.peer.tracker_client.session_events import SessionEvent
+    from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
 
 RECEIVE_SIZE: Final = 2048
@@ -31,11 +36,12 @@ class TrackerTransport:
         tracker: Endpoint,
         session: TrackerSession,
         on_event: Callable[[SessionEvent, float], None],
+        system: System = MACHINE,
     ) -> None:
         """Open the socket. Raises :class:`LocalError` if ``bind_ip`` has no route to the tracker."""
         self._session = session
         self._on_event = on_event
-        self._sock = _open_socket(bind_ip, tracker)
+        self._sock = _open_socket(bind_ip, tracker, system)
         selector.register(self._sock, selectors.EVENT_READ, self._on_ready)
 
     def due(self, now: float) -> float | None:
@@ -65,8 +71,8 @@ class TrackerTransport:
                 self._on_event(event, now)
 
 
-def _open_socket(bind_ip: str, tracker: Endpoint) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def _open_socket(bind_ip: str, tracker: Endpoint, system: System) -> socket.socket:
+    sock = system.make_socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     # The tracker lists the packet's source address, which remote peers connect to.
     sock.bind((bind_ip, 0))

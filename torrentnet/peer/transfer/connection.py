@@ -1,20 +1,23 @@
-"""An open TCP connection to a remote peer, with its upload side and its kernel queues."""
+"""An open TCP connection to a remote peer, with its upload side and its kernel queues.
+
+Tested by tests/unit/peer/transfer/test_connection_manager.py.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import socket
 import struct
-import sys
 import termios
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.transfer.transport import Transport
 from torrentnet.peer.transfer.upload import Upload
+from torrentnet.runtime.system import MACHINE
 
 if TYPE_CHECKING:
     from torrentnet.peer.storage.file_store import FileStore
     from torrentnet.peer.transfer.protocol import PeerProtocol
+    from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
 
 STALL_TIMEOUT: Final = 0.5
@@ -28,16 +31,22 @@ SO_MEMINFO: Final = 55
 _MEMINFO: Final = struct.Struct("=9I")
 _WMEM_ALLOC: Final = 2
 """Index of the bytes that have left TCP but not this machine (``SK_MEMINFO_WMEM_ALLOC``)."""
-_INT_BUFFER = bytes(4)
 
 
 class Connection:
     """A transport, its protocol and its upload side. A download keeps its own state per connection."""
 
     def __init__(
-        self, sock: socket.socket, endpoint: Endpoint, protocol: PeerProtocol, store: FileStore | None, now: float
+        self,
+        sock: socket.socket,
+        endpoint: Endpoint,
+        protocol: PeerProtocol,
+        store: FileStore | None,
+        now: float,
+        system: System = MACHINE,
     ) -> None:
-        self.transport = Transport(sock, protocol)
+        self.transport = Transport(sock, protocol, system)
+        self._socket_counter = system.socket_counter
         self.protocol = protocol
         self.endpoint = endpoint
         """The remote address. If the remote peer has opened the connection, its listening port is another one."""
@@ -69,7 +78,7 @@ class Connection:
 
     def unacknowledged_bytes(self, now: float) -> int:
         """Return the sent bytes that the remote host has not acknowledged (SIOCOUTQ, tcp(7))."""
-        count = self._query(termios.TIOCOUTQ)
+        count = self._socket_counter(self.transport.sock, termios.TIOCOUTQ)
         if count != self._unacknowledged or not count or now - self._checked_at > STALL_TIMEOUT:
             # After a long time without a check, any number of bytes may have been acknowledged.
             self._progress_at = now
@@ -78,7 +87,7 @@ class Connection:
 
     def unsent_bytes(self) -> int:
         """Return the bytes that TCP holds back, because this path is the bottleneck."""
-        return self._query(SIOCOUTQNSD)
+        return self._socket_counter(self.transport.sock, SIOCOUTQNSD)
 
     def queued_on_host(self, unacknowledged: int) -> int:
         """Estimate how many of the ``unacknowledged`` bytes wait in this machine for the uplink."""
@@ -87,9 +96,6 @@ class Connection:
             return unacknowledged
         allocated: int = _MEMINFO.unpack(info)[_WMEM_ALLOC]
         return min(unacknowledged, allocated)
-
-    def _query(self, request: int) -> int:
-        return int.from_bytes(fcntl.ioctl(self.transport.sock, request, _INT_BUFFER), sys.byteorder)
 
     def is_stalled(self, now: float) -> bool:
         """Whether the remote host has acknowledged none of its bytes for a while."""

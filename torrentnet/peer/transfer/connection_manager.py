@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import selectors
 import socket
 from typing import TYPE_CHECKING, Final, Protocol
@@ -12,16 +11,19 @@ from torrentnet.peer.scheduling.uplink import Uplink
 from torrentnet.peer.transfer.connection import Connection
 from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocol
 from torrentnet.peer.transfer.transport import SharedFileShrunkError
+from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PeerProtocolError, RemoteError
 from torrentnet.wire.peer.extension_protocol import ExtensionHandshake
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable
 
     from torrentnet.peer.scheduling.rate_limit import RateLimit
     from torrentnet.peer.storage.file_store import FileStore
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.runtime.system import System
 
 MAX_CONNECTIONS: Final = 400
 MAX_PER_IP: Final = 100
@@ -73,7 +75,9 @@ class ConnectionManager:
         identity: LocalIdentity | None = None,
         rng: random.Random | None = None,
         now: float = 0.0,
+        system: System = MACHINE,
     ) -> None:
+        self._system = system
         self._listener = listener
         self._selector = selector
         self._peer_id = peer_id
@@ -81,7 +85,7 @@ class ConnectionManager:
         self._on_upload_ended = on_upload_ended
         self._on_file_shrunk = on_file_shrunk
         self._identity = identity or LocalIdentity()
-        self._uplink: Uplink[Connection] = Uplink(rng or random.SystemRandom(), now)
+        self._uplink: Uplink[Connection] = Uplink(rng or system.make_random(None), now)
         self._connections: dict[socket.socket, Connection] = {}
         self._receivers: FairQueue[Connection] = FairQueue()
         self._expiry_check_at = 0.0
@@ -204,7 +208,7 @@ class ConnectionManager:
             buffer_size=EXCHANGE_BUFFER_SIZE if self.handler is not None else 0,
             identity=self._identity,
         )
-        connection = Connection(sock, endpoint, protocol, store, now)
+        connection = Connection(sock, endpoint, protocol, store, now, self._system)
         if self._uplink.choking:
             connection.enable_choking()
         self._connections[sock] = connection

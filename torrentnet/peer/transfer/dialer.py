@@ -8,9 +8,12 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.runtime.system import MACHINE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -30,7 +33,9 @@ class Dialer:
         bind_ip: str,
         on_open: Callable[[socket.socket, Endpoint, float], None],
         on_failed: Callable[[Endpoint, str, float], None],
+        system: System = MACHINE,
     ) -> None:
+        self._system = system
         self._selector = selector
         self._bind_ip = bind_ip
         self._on_open = on_open
@@ -42,7 +47,7 @@ class Dialer:
         """Start to connect, unless an attempt is in progress."""
         if endpoint in self._attempts:
             return
-        sock, error_text = begin_connect(self._bind_ip, endpoint)
+        sock, error_text = begin_connect(self._bind_ip, endpoint, self._system)
         if error_text:
             sock.close()
             self._failed_at_once.append((endpoint, error_text))
@@ -86,9 +91,9 @@ class Dialer:
         self._on_open(sock, endpoint, now)
 
 
-def begin_connect(bind_ip: str, endpoint: Endpoint) -> tuple[socket.socket, str]:
+def begin_connect(bind_ip: str, endpoint: Endpoint, system: System) -> tuple[socket.socket, str]:
     """Start to connect from ``bind_ip``; return the non-blocking socket and the immediate error (empty if none)."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock = system.make_socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:

@@ -1,6 +1,8 @@
 """Connect a new seed to the waiting leechers.
 
 Other clients ask their tracker for peers only every few minutes, and would find a new seed late.
+
+Tested by tests/loopback/test_peer_calls.py.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.transfer.dialer import Dialer
+from torrentnet.runtime.system import MACHINE
 
 if TYPE_CHECKING:
     import selectors
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
+    from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
 
 MAX_SEED_DIALS: Final = 40
@@ -24,10 +28,12 @@ MAX_SEED_DIALS: Final = 40
 class SeedDialer:
     """Open connections that ``connections`` then serves; a failed attempt is not repeated."""
 
-    def __init__(self, selector: selectors.BaseSelector, own: Endpoint, connections: ConnectionManager) -> None:
+    def __init__(
+        self, selector: selectors.BaseSelector, own: Endpoint, connections: ConnectionManager, system: System = MACHINE
+    ) -> None:
         self._own = own
         self._connections = connections
-        self._dialer = Dialer(selector, own.ip, on_open=self._on_open, on_failed=lambda *_: None)
+        self._dialer = Dialer(selector, own.ip, on_open=self._on_open, on_failed=lambda *_: None, system=system)
 
     def dial(self, endpoints: Iterable[Endpoint], now: float) -> None:
         """Connect to the first of these endpoints."""

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.peer.transfer.dialer import CONNECT_TIMED_OUT, CONNECT_TIMEOUT, begin_connect
 from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.peer.transfer.transport import Transport
+from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.errors import RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
 
 RECEIVE_BUFFER_SIZE: Final = 1024 * 1024
@@ -47,7 +49,9 @@ class SourceConnection:
         on_event: Callable[[PeerProtocolEvent, float], None],
         on_failed: Callable[[str, float], None],
         expected_bytes: Callable[[], int],
+        system: System = MACHINE,
     ) -> None:
+        self._system = system
         self._selector = selector
         self._bind_ip = bind_ip
         self._peer_id = peer_id
@@ -68,7 +72,7 @@ class SourceConnection:
         self.close()
         self._info_hash = info_hash
         self._deadline = now + min(timeout, CONNECT_TIMEOUT)
-        self._sock, error_text = begin_connect(self._bind_ip, endpoint)
+        self._sock, error_text = begin_connect(self._bind_ip, endpoint, self._system)
         if error_text:
             self._connect_error = error_text
             self._deadline = now
@@ -118,7 +122,7 @@ class SourceConnection:
             return
         self._deadline = None
         protocol = PeerProtocol(self._info_hash, self._peer_id, initiator=True, buffer_size=RECEIVE_BUFFER_SIZE)
-        self._transport = Transport(self._sock, protocol)
+        self._transport = Transport(self._sock, protocol, self._system)
         self._selector.modify(self._sock, selectors.EVENT_READ, self._on_ready)
         self._on_connected(protocol, now)
 

@@ -1,16 +1,20 @@
-"""Move bytes between one TCP socket and its protocol; file data goes out by sendfile(2)."""
+"""Move bytes between one TCP socket and its protocol; file data goes out by sendfile(2).
+
+Tested by tests/unit/peer/transfer/test_connection_manager.py, tests/unit/peer/transfer/test_source_connection.py.
+"""
 
 from __future__ import annotations
 
-import os
 import socket
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.transfer.protocol import FileSpan
+from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocol
+    from torrentnet.runtime.system import System
 
 _MAX_BUFFERS: Final = 64
 """Buffers that one sendmsg() call gathers."""
@@ -23,8 +27,9 @@ class SharedFileShrunkError(LocalError):
 class Transport:
     """A connected, non-blocking socket and its protocol."""
 
-    def __init__(self, sock: socket.socket, protocol: PeerProtocol) -> None:
+    def __init__(self, sock: socket.socket, protocol: PeerProtocol, system: System = MACHINE) -> None:
         self.sock = sock
+        self._send_file = system.send_file
         self.protocol = protocol
         self.sent_bytes = 0
         """Total number of bytes sent."""
@@ -59,7 +64,7 @@ class Transport:
             while output and total < budget:
                 head = output[0]
                 if isinstance(head, FileSpan):
-                    count = os.sendfile(
+                    count = self._send_file(
                         self.sock.fileno(), head.descriptor, head.offset, min(head.length, budget - total)
                     )
                     if not count:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from torrentnet.peer.storage.hashing import available_cpus
 from torrentnet.runtime.signals import block_signals
+from torrentnet.runtime.system import MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from torrentnet.runtime.system import System, SystemThread
 
 T = TypeVar("T")
 Job: TypeAlias = "tuple[Callable[[], Any], Callable[[Any], None]]"
@@ -33,14 +35,15 @@ MAX_UNDELIVERED: Final = 8
 """Results for which the loop is woken while more jobs wait: a wake-up costs as much as a result."""
 
 
-class Worker:
+class WorkerPool:
     """A few threads that run jobs. The callers bound the number of jobs (see ``MAX_VERIFYING``).
 
     Jobs start in order and may finish in any order. A thread calls ``wake`` when no job or many results are waiting;
     the loop then calls :meth:`deliver_results`.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], system: System = MACHINE) -> None:
+        self._system = system
         self._wake = wake
         self._submitted: list[Job] = []
         self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
@@ -48,13 +51,11 @@ class Worker:
         self._wake_pending = False
         self._stopping = threading.Event()
         self._max_threads = min(MAX_THREADS, available_cpus())
-        self._threads: list[threading.Thread] = []
+        self._threads: list[SystemThread] = []
 
     def start(self) -> None:
         """Start one thread; the others are started when there is work for them."""
-        thread = threading.Thread(target=self._run, name=f"disk-{len(self._threads)}", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.append(self._system.start_thread(self._run, f"disk-{len(self._threads)}"))
 
     def is_stopping(self) -> bool:
         """Return whether long jobs should be cancelled."""
@@ -92,10 +93,10 @@ class Worker:
         self._stopping.set()
         for _ in self._threads:
             self._jobs.put(None)
-        deadline = time.monotonic() + timeout
+        deadline = self._system.monotonic() + timeout
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(max(0.0, deadline - time.monotonic()))
+                thread.join(max(0.0, deadline - self._system.monotonic()))
 
     def _run(self) -> None:
         block_signals()

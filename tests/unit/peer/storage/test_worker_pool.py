@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.peer.storage.worker import JobFailure, Worker
+from torrentnet.peer.storage.worker_pool import JobFailure, WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Loop:
     def __init__(self) -> None:
         self.woken = threading.Semaphore(0)
         self.wakes = 0
-        self.worker = Worker(self._wake)
+        self.worker = WorkerPool(self._wake)
         self.worker.start()
 
     def _wake(self) -> None:
