@@ -12,7 +12,7 @@ from torrentnet.peer.storage.file_store import default_piece_length, open_comple
 from torrentnet.peer.storage.worker_pool import JobFailure
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.session_events import PeersReceived, RequestRefused, SilenceChanged, SwarmJoined
-from torrentnet.peer.transfer.seed_dialer import SeedDialer
+from torrentnet.peer.transfer.dialer import SeedDialer
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:

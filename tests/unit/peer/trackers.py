@@ -47,7 +47,7 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event line of the tracker."""
+    """An event of the tracker."""
 
     time: float
     name: str
@@ -55,7 +55,7 @@ class Event:
 
 
 class RealTracker:
-    """The tracker's core with its own clock for expiry; ``restart`` makes it lose its memory and its secret."""
+    """The tracker's core; ``restart`` makes it lose its memory and its secret."""
 
     def __init__(self, simulation: Simulation, keepalive: float = 0.5, timeout: float = 2.0, seed: int = 0) -> None:
         self._simulation = simulation

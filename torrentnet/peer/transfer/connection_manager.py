@@ -6,11 +6,10 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Final, Protocol
 
-from torrentnet.peer.scheduling.fair_queue import FairQueue, coalesce_delay
 from torrentnet.peer.scheduling.uplink import Uplink
 from torrentnet.peer.transfer.connection import Connection
 from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocol
-from torrentnet.peer.transfer.transport import SharedFileShrunkError
+from torrentnet.peer.transfer.sender import Sender
 from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PeerProtocolError, RemoteError
@@ -81,26 +80,25 @@ class ConnectionManager:
         self._listener = listener
         self._selector = selector
         self._peer_id = peer_id
-        self._rate_limit = rate_limit
         self._on_upload_ended = on_upload_ended
-        self._on_file_shrunk = on_file_shrunk
         self._identity = identity or LocalIdentity()
-        self._uplink: Uplink[Connection] = Uplink(rng or system.make_random(None), now)
         self._connections: dict[socket.socket, Connection] = {}
-        self._receivers: FairQueue[Connection] = FairQueue()
+        uplink: Uplink[Connection] = Uplink(rng or system.make_random(None), now)
+        self._sender = Sender(self._connections, selector, rate_limit, uplink, self.close_connection, on_file_shrunk)
         self._expiry_check_at = 0.0
-        self._tokens_at: float | None = None
-        self._room_at: float | None = None
         self._haves_at: float | None = None
         self._store: FileStore | None = None
         self.handler: ExchangeHandler | None = None
         """The download that uses the same connections, if any."""
-        self.uploaded_bytes = 0
-        """Total bytes sent to all remote peers."""
         selector.register(listener, selectors.EVENT_READ, self._accept)
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """Total bytes sent to all remote peers."""
+        return self._sender.sent_bytes
 
     @property
     def store(self) -> FileStore | None:
@@ -120,37 +118,23 @@ class ConnectionManager:
 
     def due(self, now: float) -> float | None:
         """Return when to call :meth:`tick` next."""
-        times = [self._expiry_check_at] if self._connections else []
-        times += [
-            at for at in (self._tokens_at, self._room_at, self._haves_at, self._receivers.due()) if at is not None
-        ]
-        if self._uplink.choking:
-            times.append(now if self._uplink.more_turns_due else now + HAVE_DELAY)
-        return min(times, default=None)
+        expiry = self._expiry_check_at if self._connections else None
+        return min((at for at in (expiry, self._haves_at, self._sender.due(now)) if at is not None), default=None)
 
     def tick(self, now: float) -> None:
         """Send what the limits held back, announce pieces, grant turns, and close expired connections."""
-        for connection in self._receivers.take_all() if self._uplink.choking else self._receivers.take(len(self), now):
-            self.flush(connection, now)
-        if self._tokens_at is not None and now >= self._tokens_at:
-            self._tokens_at = None
-            self._send_all(now)
-        if self._room_at is not None and now >= self._room_at:
-            self._room_at = None
-            for connection in self._uplink.line:
-                self.flush(connection, now)
+        self._sender.tick(now)
         if self._haves_at is not None and now >= self._haves_at:
             self._haves_at = None
             for connection in self._connections.values():
                 connection.upload.send_haves()
-            self.flush_all(now)
+            self._sender.flush_all(now)
         if now >= self._expiry_check_at:
             self._expiry_check_at = now + EXPIRY_CHECK_INTERVAL
             for connection in list(self._connections.values()):
                 if reason := connection.upload.expiry_reason(now):
                     self.close_connection(connection, reason, now)
-        if self._uplink.choking:
-            self._grant_turns(now)
+        self._sender.grant_turns(now)
 
     def announce_piece(self, piece: int, now: float) -> None:
         """Announce a verified piece on all connections, after a short delay together with other pieces."""
@@ -166,9 +150,7 @@ class ConnectionManager:
 
     def flush_all(self, now: float) -> None:
         """Send the output of all connections."""
-        for connection in list(self._connections.values()):
-            if connection.protocol.pending_bytes and not connection.wants_write:
-                self.flush(connection, now)
+        self._sender.flush_all(now)
 
     def close(self) -> None:
         """Close all connections and the listener."""
@@ -209,20 +191,19 @@ class ConnectionManager:
             identity=self._identity,
         )
         connection = Connection(sock, endpoint, protocol, store, now, self._system)
-        if self._uplink.choking:
+        if self._sender.choking:
             connection.enable_choking()
         self._connections[sock] = connection
         self._selector.register(sock, selectors.EVENT_READ, lambda mask, at: self._on_ready(connection, mask, at))
         if protocol.pending_bytes:
-            self.flush(connection, now)
+            self._sender.flush(connection, now)
         return connection
 
     def close_connection(self, connection: Connection, reason: str, now: float) -> None:
         """Close a connection; do nothing if it is closed already."""
         if self._connections.pop(connection.transport.sock, None) is None:
             return
-        self._uplink.forget(connection)
-        self._receivers.forget(connection)
+        self._sender.forget(connection)
         self._selector.unregister(connection.transport.sock)
         connection.transport.close()
         if self.handler is not None:
@@ -249,102 +230,11 @@ class ConnectionManager:
             except (RemoteError, OSError) as error:
                 self.close_connection(connection, error.message if isinstance(error, RemoteError) else str(error), now)
                 return
-        if not connection.upload.has_requests and not connection.protocol.has_block_data:
-            # Messages without block data are sent at once.
-            self.flush(connection, now)
-            return
-        self._receivers.add(connection, len(self), now)
-        if connection.wants_write and coalesce_delay(len(self)) and not self._uplink.choking:
-            # Otherwise, the selector would report the socket again and again meanwhile.
-            connection.wants_write = False
-            self._set_interest(connection, selectors.EVENT_READ)
+        self._sender.on_ready(connection, now)
 
     def _handle_event(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
         connection.upload.handle(event, now)
         if isinstance(event, ExtensionHandshake) and connection.protocol.remote_uses_credits:
-            self._enable_choking()
+            self._sender.enable_choking()
         if self.handler is not None:
             self.handler.handle_peer_event(connection, event, now)
-
-    def flush(self, connection: Connection, now: float, share: int = 1) -> None:
-        """Send a connection's output, within its turn, its share of the rate limit and the room in the kernel."""
-        if connection.transport.sock not in self._connections:
-            return
-        upload, protocol = connection.upload, connection.protocol
-        budget = self._rate_limit.budget(now)
-        if share > 1:
-            budget = max(1024, budget // share) if budget else 0
-        count = 0
-        held_back = False
-        if protocol.pending_bytes and self._uplink.choking:
-            # The have messages share a packet with the other output.
-            upload.send_haves()
-        try:
-            self._fill_output(connection, now)
-            # Until the socket is full, the budget is used up, or there is no output.
-            while count < budget and protocol.pending_bytes:
-                room = self._uplink.room(connection, now) if protocol.has_block_data else None
-                if room is not None and room <= 0:
-                    held_back = True
-                    break
-                sent = connection.transport.flush(budget - count if room is None else min(room, budget - count))
-                self._uplink.sent(connection, sent)
-                count += sent
-                self._fill_output(connection, now)
-                if not sent or connection.transport.send_blocked:
-                    break
-        except SharedFileShrunkError as error:
-            self.close_connection(connection, error.message, now)
-            self._on_file_shrunk(error.message)
-            return
-        except OSError as error:
-            self.close_connection(connection, str(error), now)
-            return
-        self.uploaded_bytes += count
-        self._rate_limit.spend(count)
-        has_output = protocol.pending_bytes > 0 or (upload.can_send and self._uplink.may_send(connection, now))
-        if has_output and (held_back or (count >= budget and self._rate_limit.pause())):
-            # Without room or tokens, a timer resumes sending, not the socket.
-            if held_back:
-                self._room_at = min(self._room_at or now + 60, now + self._uplink.poll_interval)
-            else:
-                self._tokens_at = min(self._tokens_at or now + 60, now + self._rate_limit.pause())
-            has_output = False
-        if has_output != connection.wants_write:
-            connection.wants_write = has_output
-            self._set_interest(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if has_output else 0))
-
-    def _fill_output(self, connection: Connection, now: float) -> None:
-        if connection.upload.can_send and self._uplink.may_send(connection, now):
-            connection.upload.fill_output()
-
-    def _send_all(self, now: float) -> None:
-        waiting = [
-            connection
-            for connection in self._connections.values()
-            if connection.protocol.pending_bytes
-            or (connection.upload.can_send and self._uplink.may_send(connection, now))
-        ]
-        for connection in waiting:
-            self.flush(connection, now, share=max(1, len(waiting)))
-        # The connections served last in this round come first in the next.
-        for connection in waiting[: len(waiting) // 2]:
-            if connection.transport.sock in self._connections:
-                self._connections[connection.transport.sock] = self._connections.pop(connection.transport.sock)
-
-    def _set_interest(self, connection: Connection, events: int) -> None:
-        key = self._selector.get_key(connection.transport.sock)
-        if key.events != events:
-            self._selector.modify(connection.transport.sock, events, key.data)
-
-    def _enable_choking(self) -> None:
-        if self._uplink.choking:
-            return
-        self._uplink.choking = True
-        for connection in self._connections.values():
-            connection.enable_choking()
-
-    def _grant_turns(self, now: float) -> None:
-        for connection in self._uplink.grant_turns(self._connections.values(), now):
-            if not connection.wants_write:
-                self.flush(connection, now)

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.runtime.system import MACHINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
 
 CONNECT_TIMEOUT: Final = 5.0
 CONNECT_TIMED_OUT: Final = "no reply to the connection attempt"
+MAX_SEED_DIALS: Final = 40
+"""Peers to connect to; later ones learn of the seed from the tracker."""
 
 
 class Dialer:
@@ -89,6 +92,42 @@ class Dialer:
         del self._attempts[endpoint]
         self._selector.unregister(sock)
         self._on_open(sock, endpoint, now)
+
+
+class SeedDialer:
+    """Connect a new seed to waiting leechers; ``connections`` then serves them.
+
+    Other clients ask their tracker for peers only every few minutes, and would find a new seed late. A failed attempt
+    is not repeated.
+    """
+
+    def __init__(
+        self, selector: selectors.BaseSelector, own: Endpoint, connections: ConnectionManager, system: System = MACHINE
+    ) -> None:
+        self._own = own
+        self._connections = connections
+        self._dialer = Dialer(selector, own.ip, on_open=self._on_open, on_failed=lambda *_: None, system=system)
+
+    def dial(self, endpoints: Iterable[Endpoint], now: float) -> None:
+        """Connect to the first of these endpoints."""
+        for endpoint in list(dict.fromkeys(endpoints))[:MAX_SEED_DIALS]:
+            if endpoint != self._own:
+                self._dialer.dial(endpoint, now)
+
+    def due(self, now: float) -> float | None:
+        """Return when to call :meth:`tick` next."""
+        return self._dialer.due(now)
+
+    def tick(self, now: float) -> None:
+        """Report failed and timed-out attempts."""
+        self._dialer.tick(now)
+
+    def close(self) -> None:
+        """Cancel all attempts."""
+        self._dialer.close()
+
+    def _on_open(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
+        self._connections.add_connection(sock, endpoint, initiator=True, now=now)
 
 
 def begin_connect(bind_ip: str, endpoint: Endpoint, system: System) -> tuple[socket.socket, str]:

@@ -1,11 +1,11 @@
-"""Memory for pieces is used again, and not hoarded."""
+"""Piece buffers are reused, within a bound."""
 
 from __future__ import annotations
 
 from torrentnet.peer.storage.buffer_pool import MAX_FREE_BYTES, BufferPool
 
 
-def test_what_was_given_back_last_is_taken_first() -> None:
+def test_the_last_released_buffer_is_acquired_first() -> None:
     memory = BufferPool()
     first, second = memory.acquire(1000), memory.acquire(1000)
     assert first is not second
@@ -16,13 +16,13 @@ def test_what_was_given_back_last_is_taken_first() -> None:
     assert all(memory.acquire(1000) is not one for one in (first, second))
 
 
-def test_the_last_piece_is_shorter_and_gets_memory_of_its_own_size() -> None:
+def test_a_buffer_of_another_size_is_not_reused() -> None:
     memory = BufferPool()
     memory.release(memory.acquire(1000))
     assert len(memory.acquire(10)) == 10
 
 
-def test_no_more_is_kept_than_its_bound() -> None:
+def test_the_pool_is_bounded() -> None:
     memory = BufferPool()
     size = MAX_FREE_BYTES // 2
     lent = [memory.acquire(size) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Files on a real file system: hashed, filled, resumed, and never damaged."""
+"""Files on a real file system: hash, fill, resume, and never damage them."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def piece_of(data: bytes, piece: int) -> bytes:
     return data[piece * PIECE : (piece + 1) * PIECE]
 
 
-# Sharing
+# -- Sharing ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE])
-def test_what_is_shared_is_described_as_bep_3_says(tmp_path: Path, size: int) -> None:
+def test_a_shared_file_has_an_info_dictionary_of_bep_3(tmp_path: Path, size: int) -> None:
     data = content(size)
     path = tmp_path / NAME
     path.write_bytes(data)
@@ -54,7 +54,7 @@ def test_what_is_shared_is_described_as_bep_3_says(tmp_path: Path, size: int) ->
     store.close()
 
 
-def test_a_link_to_a_file_may_be_shared(tmp_path: Path) -> None:
+def test_a_symbolic_link_can_be_shared(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"content")
     (tmp_path / NAME).symlink_to("real")
     store = open_complete(tmp_path / NAME, PIECE, nothing, never)
@@ -92,7 +92,7 @@ def device(path: Path) -> None:
         (loop, "{} is a symbolic link, which is not followed"),
     ],
 )
-def test_what_cannot_be_shared(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+def test_what_is_not_a_readable_file_is_not_shared(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
     path = tmp_path / NAME
     make(path)
     with pytest.raises(StorageError) as caught:
@@ -100,7 +100,7 @@ def test_what_cannot_be_shared(tmp_path: Path, make: Callable[[Path], None], mes
     assert caught.value.message == message.format(path)
 
 
-def test_hashing_can_be_given_up(tmp_path: Path) -> None:
+def test_hashing_can_be_cancelled(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(content(3 * PIECE))
     steps = iter([False, True])
@@ -108,14 +108,14 @@ def test_hashing_can_be_given_up(tmp_path: Path) -> None:
         open_complete(path, PIECE, nothing, lambda: next(steps))
 
 
-def test_a_file_that_shrinks_while_it_is_hashed(tmp_path: Path) -> None:
+def test_a_file_that_shrinks_while_hashed_is_refused(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(content(3 * PIECE))
     with pytest.raises(StorageError, match="become shorter while it was hashed"):
         open_complete(path, PIECE, lambda done, size: os.truncate(path, PIECE), never)
 
 
-def test_no_descriptor_is_left_open_by_what_fails(tmp_path: Path) -> None:
+def test_a_failure_leaves_no_descriptor_open(tmp_path: Path) -> None:
     data = content(3 * PIECE)
     before = sorted(os.listdir("/proc/self/fd"))
     (tmp_path / "short").write_bytes(data)
@@ -137,11 +137,11 @@ def test_no_descriptor_is_left_open_by_what_fails(tmp_path: Path) -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-# Filling
+# -- Filling ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1, 3 * PIECE - 5])
-def test_pieces_in_any_order_make_the_file(tmp_path: Path, size: int) -> None:
+def test_pieces_may_be_written_in_any_order(tmp_path: Path, size: int) -> None:
     data = content(size)
     store = part(tmp_path, info_of(data))
     assert (tmp_path / f"{NAME}.part").stat().st_size == size
@@ -154,7 +154,7 @@ def test_pieces_in_any_order_make_the_file(tmp_path: Path, size: int) -> None:
     assert os.listdir(tmp_path) == [NAME]
     assert (tmp_path / NAME).read_bytes() == data
     assert store.path == tmp_path / NAME
-    # It goes on being served from the same descriptor.
+    # It is still served from the same descriptor.
     assert os.pread(store.descriptor, size, 0) == data
     store.finish()
     store.close()
@@ -170,7 +170,7 @@ def test_a_piece_with_a_wrong_hash_is_not_written(tmp_path: Path) -> None:
     assert (tmp_path / f"{NAME}.part").read_bytes() == piece_of(data, 0) + bytes(PIECE)
 
 
-def test_space_is_not_taken_before_there_is_data(tmp_path: Path) -> None:
+def test_a_new_part_file_takes_no_space(tmp_path: Path) -> None:
     store = part(tmp_path, make_info(NAME, 1 << 40, 1 << 24, bytes(20 * (1 << 16))))
     path = tmp_path / f"{NAME}.part"
     assert path.stat().st_size == 1 << 40
@@ -178,10 +178,10 @@ def test_space_is_not_taken_before_there_is_data(tmp_path: Path) -> None:
     store.close()
 
 
-# Resuming
+# -- Resuming --------------------------------------------------------------------------------------
 
 
-def test_what_is_right_in_a_part_is_kept_and_what_is_wrong_is_not(tmp_path: Path) -> None:
+def test_only_right_pieces_of_a_part_file_are_kept(tmp_path: Path) -> None:
     data = content(6 * PIECE + 10)
     damaged = bytearray(data)
     for piece in (1, 6):
@@ -194,7 +194,7 @@ def test_what_is_right_in_a_part_is_kept_and_what_is_wrong_is_not(tmp_path: Path
 
 
 @pytest.mark.parametrize("kept", [1, PIECE - 1, PIECE, 2 * PIECE + 5])
-def test_a_part_cut_short_keeps_its_whole_pieces(tmp_path: Path, kept: int) -> None:
+def test_a_truncated_part_file_keeps_its_complete_pieces(tmp_path: Path, kept: int) -> None:
     data = content(4 * PIECE)
     (tmp_path / f"{NAME}.part").write_bytes(data[:kept])
     store = part(tmp_path, info_of(data))
@@ -203,7 +203,7 @@ def test_a_part_cut_short_keeps_its_whole_pieces(tmp_path: Path, kept: int) -> N
     store.close()
 
 
-def test_a_part_of_another_larger_file_is_cut(tmp_path: Path) -> None:
+def test_a_part_file_that_is_too_long_is_truncated(tmp_path: Path) -> None:
     data = content(2 * PIECE + 1)
     (tmp_path / f"{NAME}.part").write_bytes(content(5 * PIECE, seed=2))
     store = part(tmp_path, info_of(data))
@@ -212,8 +212,8 @@ def test_a_part_of_another_larger_file_is_cut(tmp_path: Path) -> None:
     store.close()
 
 
-def test_holes_are_not_read_to_know_that_they_are_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A large part of which little is there is checked by what is there."""
+def test_holes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the data of a large sparse part file is read."""
     pieces = 4_096
     data = content(PIECE)
     hashes = bytearray(20 * pieces)
@@ -239,7 +239,7 @@ def test_holes_are_not_read_to_know_that_they_are_empty(tmp_path: Path, monkeypa
     store.close()
 
 
-def test_a_piece_of_zeros_is_fetched_like_any_other_and_then_known(tmp_path: Path) -> None:
+def test_pieces_of_zeros_are_held_once_they_are_written(tmp_path: Path) -> None:
     data = bytes(3 * PIECE)
     store = part(tmp_path, info_of(data))
     for piece in range(3):
@@ -250,7 +250,7 @@ def test_a_piece_of_zeros_is_fetched_like_any_other_and_then_known(tmp_path: Pat
     store.close()
 
 
-def test_checking_can_be_given_up(tmp_path: Path) -> None:
+def test_verifying_can_be_cancelled(tmp_path: Path) -> None:
     data = content(3 * PIECE)
     (tmp_path / f"{NAME}.part").write_bytes(data)
     steps = iter([False, True])
@@ -259,10 +259,10 @@ def test_checking_can_be_given_up(tmp_path: Path) -> None:
     assert (tmp_path / f"{NAME}.part").read_bytes() == data
 
 
-# What is there already
+# -- Existing files --------------------------------------------------------------------------------
 
 
-def test_the_whole_file_under_its_name_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_a_complete_file_under_the_final_name_is_opened(tmp_path: Path) -> None:
     data = content(2 * PIECE + 1)
     (tmp_path / NAME).write_bytes(data)
     store = part(tmp_path, info_of(data))
@@ -274,7 +274,7 @@ def test_the_whole_file_under_its_name_is_taken_as_it_is(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("there", [b"", content(100, 2), content(2 * PIECE, 2), content(2 * PIECE + 1)])
-def test_another_content_is_refused_and_left(tmp_path: Path, there: bytes) -> None:
+def test_different_content_is_refused_and_not_changed(tmp_path: Path, there: bytes) -> None:
     (tmp_path / NAME).write_bytes(there)
     with pytest.raises(StorageError) as caught:
         part(tmp_path, info_of(content(2 * PIECE)))
@@ -284,7 +284,7 @@ def test_another_content_is_refused_and_left(tmp_path: Path, there: bytes) -> No
     assert os.listdir(tmp_path) == [NAME]
 
 
-def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+def test_a_file_created_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     data = content(PIECE)
     store = part(tmp_path, info_of(data))
     store.write_piece(0, data)
@@ -298,7 +298,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
-def test_where_no_links_are_to_be_had_it_is_renamed_and_still_replaces_nothing(
+def test_without_hard_links_a_rename_still_replaces_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """FAT and some network file systems have no hard links."""
@@ -330,7 +330,9 @@ def test_where_no_links_are_to_be_had_it_is_renamed_and_still_replaces_nothing(
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".part"])
-def test_what_cannot_be_filled(tmp_path: Path, make: Callable[[Path], None], message: str, suffix: str) -> None:
+def test_what_is_not_a_regular_file_is_not_filled(
+    tmp_path: Path, make: Callable[[Path], None], message: str, suffix: str
+) -> None:
     path = tmp_path / f"{NAME}{suffix}"
     make(path)
     with pytest.raises(StorageError) as caught:
@@ -340,7 +342,7 @@ def test_what_cannot_be_filled(tmp_path: Path, make: Callable[[Path], None], mes
 
 
 @pytest.mark.parametrize("target", ["victim", "nothing"])
-def test_a_link_at_the_parts_place_is_not_written_through(tmp_path: Path, target: str) -> None:
+def test_a_symbolic_link_in_place_of_a_part_is_not_followed(tmp_path: Path, target: str) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
     (tmp_path / f"{NAME}.part").symlink_to(target)
@@ -350,12 +352,12 @@ def test_a_link_at_the_parts_place_is_not_written_through(tmp_path: Path, target
     assert not (tmp_path / "nothing").exists()
 
 
-def test_no_directory_to_fill_it_in(tmp_path: Path) -> None:
+def test_a_missing_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"myfile\.txt\.part does not exist"):
         part(tmp_path / "nope", info_of(b"content"))
 
 
-# Others at the same file
+# -- Other processes -------------------------------------------------------------------------------
 
 HOLDER = """
 import sys
@@ -368,7 +370,7 @@ sys.stdin.read()
 """
 
 
-def test_two_processes_do_not_fill_one_part(tmp_path: Path) -> None:
+def test_a_part_file_is_locked_by_one_process(tmp_path: Path) -> None:
     path = tmp_path / NAME
     info = make_info(NAME, 100, 16_384, bytes(20))
     with subprocess.Popen(
@@ -380,12 +382,12 @@ def test_two_processes_do_not_fill_one_part(tmp_path: Path) -> None:
             part(tmp_path, info)
         assert caught.value.message == f"another peer is downloading to {path}.part"
         assert caught.value.hint == "give each peer a directory of its own with --dir"
-        # Its death frees the file, whatever way it dies.
+        # The lock ends with its process, however that ends.
         holder.kill()
     part(tmp_path, info).close()
 
 
-def test_a_file_that_shrinks_while_it_is_shared_keeps_the_store_harmless(tmp_path: Path) -> None:
+def test_a_shared_file_that_shrinks_leaves_the_store_usable(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.write_bytes(content(PIECE))
     store = open_complete(path, PIECE, nothing, never)
@@ -394,7 +396,7 @@ def test_a_file_that_shrinks_while_it_is_shared_keeps_the_store_harmless(tmp_pat
     store.close()
 
 
-# No space
+# -- No space --------------------------------------------------------------------------------------
 
 FILLER = """
 import hashlib, resource, sys
@@ -417,19 +419,19 @@ for _ in range(2):
 """
 
 
-def test_a_limit_that_the_kernel_sets_ends_in_a_message(tmp_path: Path) -> None:
+def test_a_file_size_limit_is_a_clear_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FILLER, str(tmp_path / NAME)], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
     path = tmp_path / f"{NAME}.part"
     assert done.stdout.splitlines() == ["[True, True]", *[f"{path}: file too large"] * 2]
-    # What was verified before is kept.
+    # Pieces verified before are kept.
     assert path.read_bytes()[: 2 * 65_536] == bytes(65_536) + b"\x01" * 65_536
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
-def test_a_full_file_system_says_what_to_do(tmp_path: Path) -> None:
+def test_a_full_file_system_has_a_hint(tmp_path: Path) -> None:
     data = content(100)
     store = FileStore(tmp_path / "a.part", tmp_path / "a", os.open("/dev/full", os.O_RDWR), info_of(data), PieceSet(1))
     with pytest.raises(StorageError) as caught:
@@ -450,13 +452,13 @@ def test_a_full_file_system_says_what_to_do(tmp_path: Path) -> None:
         (errno.EIO, "/x/y: input/output error"),
     ],
 )
-def test_what_the_kernel_says_in_words(number: int, message: str, tmp_path: Path) -> None:
+def test_each_errno_has_a_message(number: int, message: str, tmp_path: Path) -> None:
     path = type(tmp_path)("/x/y")
     assert storage_error(OSError(number, os.strerror(number)), path).message == message
 
 
-def test_pieces_are_written_while_others_are_read(tmp_path: Path) -> None:
-    """The disk's thread writes, the loop serves: neither moves the other's place in the file."""
+def test_pieces_can_be_written_while_others_are_read(tmp_path: Path) -> None:
+    """A thread writes and the loop serves by offset: neither moves the other's file position."""
     data = content(64 * PIECE)
     store = part(tmp_path, info_of(data))
     writer = threading.Thread(
@@ -471,7 +473,7 @@ def test_pieces_are_written_while_others_are_read(tmp_path: Path) -> None:
     assert (tmp_path / f"{NAME}.part").read_bytes() == data
 
 
-def test_the_limit_on_open_files_is_told(tmp_path: Path) -> None:
+def test_the_limit_of_open_files_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(b"content")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))

@@ -1,4 +1,4 @@
-"""All processors hash a file; whatever happens in one of their threads is heard of in the caller's."""
+"""All CPUs hash a file; an error in any thread is raised in the caller's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sha1s(piece_length: int) -> bytes:
 
 @pytest.mark.parametrize("threads", [1, 2, 5, 64])
 @pytest.mark.parametrize("piece_length", [PIECE, CHUNK, 2 * CHUNK + 1])
-def test_each_piece_has_its_hash_whoever_makes_it(descriptor: int, threads: int, piece_length: int) -> None:
+def test_any_number_of_threads_gives_the_same_hashes(descriptor: int, threads: int, piece_length: int) -> None:
     told: list[tuple[int, int]] = []
     callers: set[int] = set()
 
@@ -52,7 +52,7 @@ def test_each_piece_has_its_hash_whoever_makes_it(descriptor: int, threads: int,
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_it_is_given_up_as_soon_as_that_is_wanted(descriptor: int, threads: int) -> None:
+def test_hashing_stops_when_it_is_cancelled(descriptor: int, threads: int) -> None:
     asked = 0
 
     def cancelled() -> bool:
@@ -65,7 +65,7 @@ def test_it_is_given_up_as_soon_as_that_is_wanted(descriptor: int, threads: int)
     assert asked < 3 + 2 * threads
 
 
-def test_what_a_helper_meets_is_raised_in_the_calling_thread(descriptor: int) -> None:
+def test_an_error_in_a_helper_is_raised_in_the_caller(descriptor: int) -> None:
     caller = threading.get_ident()
     helped = threading.Event()
 
@@ -80,7 +80,7 @@ def test_what_a_helper_meets_is_raised_in_the_calling_thread(descriptor: int) ->
         hash_pieces(descriptor, len(DATA), PIECE, lambda done, size: None, lambda: False, skip=skip, threads=2)
 
 
-def test_what_is_skipped_and_what_is_not_there_is_zeros(descriptor: int) -> None:
+def test_skipped_and_missing_pieces_hash_to_zeros(descriptor: int) -> None:
     hashes = hash_pieces(
         descriptor,
         len(DATA) + 2 * PIECE,

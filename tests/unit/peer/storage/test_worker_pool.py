@@ -1,4 +1,4 @@
-"""Jobs beside the loop: each result comes back into it once, whatever the threads do meanwhile."""
+"""Jobs run beside the loop, and each result is delivered once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEADLINE_S = 20.0
 
 
 class Loop:
-    """What a loop does with a worker: it sleeps until it is woken up."""
+    """A loop that sleeps until the pool wakes it."""
 
     def __init__(self) -> None:
         self.woken = threading.Semaphore(0)
@@ -41,7 +41,7 @@ def loop() -> Iterator[Loop]:
     made.worker.stop(DEADLINE_S)
 
 
-def test_every_result_comes_once_and_wakes_are_few(loop: Loop) -> None:
+def test_each_result_is_delivered_once_in_few_wake_ups(loop: Loop) -> None:
     results: list[int | JobFailure[int]] = []
     for number in range(100):
         loop.worker.submit(lambda number=number: number, results.append)  # type: ignore[misc]  # mypy has no type for it
@@ -51,7 +51,7 @@ def test_every_result_comes_once_and_wakes_are_few(loop: Loop) -> None:
     assert loop.wakes < 50
 
 
-def test_a_job_that_is_alone_wakes_the_loop_up(loop: Loop) -> None:
+def test_a_single_job_wakes_the_loop(loop: Loop) -> None:
     results: list[int | JobFailure[int]] = []
     for number in range(200):
         loop.worker.submit(lambda: 1, results.append)
@@ -61,7 +61,7 @@ def test_a_job_that_is_alone_wakes_the_loop_up(loop: Loop) -> None:
     assert results == [1] * 200
 
 
-def test_a_result_does_not_wait_for_a_job_that_another_thread_has(loop: Loop) -> None:
+def test_a_result_does_not_wait_for_another_threads_job(loop: Loop) -> None:
     goes_on = threading.Event()
     results: list[str] = []
     try:
@@ -75,7 +75,7 @@ def test_a_result_does_not_wait_for_a_job_that_another_thread_has(loop: Loop) ->
     assert results == ["quick", "slow"]
 
 
-def test_what_a_job_raises_is_its_result_and_the_next_one_runs(loop: Loop) -> None:
+def test_a_failed_job_is_reported_and_the_next_one_runs(loop: Loop) -> None:
     def fails() -> int:
         raise ValueError("no such piece")
 
@@ -89,7 +89,7 @@ def test_what_a_job_raises_is_its_result_and_the_next_one_runs(loop: Loop) -> No
     assert 2 in results
 
 
-def test_what_has_not_begun_when_it_is_stopped_is_dropped(loop: Loop) -> None:
+def test_stopping_drops_jobs_that_have_not_started(loop: Loop) -> None:
     begun, goes_on = threading.Barrier(3), threading.Event()
     done: list[str] = []
 

@@ -1,4 +1,4 @@
-"""A look-up's pages: when another one is asked for, and who is found in the end."""
+"""A look-up's pages: when the next one is requested, and which peers are found."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def page(first: int, *numbers: int, complete: int) -> LookupReply:
     return LookupReply(9, complete > 0, 7, 500, 2_000, HASH, 1 << 20, 1 << 18, complete, 0, first, found)
 
 
-def test_the_next_page_begins_behind_the_last_one_in_the_same_row() -> None:
+def test_the_next_page_continues_the_same_request() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
     asked = parse_lookup(lookup.pack(1, 2))
     assert (asked.connection_id, asked.transaction_id, asked.first, asked.request) == (1, 2, 0, 0)
@@ -33,16 +33,16 @@ def test_the_next_page_begins_behind_the_last_one_in_the_same_row() -> None:
     assert lookup.receive_page(last) == LookupResult(last, (holder(0), holder(1), holder(2)))
 
 
-def test_one_that_was_begun_goes_on_in_its_row() -> None:
+def test_a_repeated_lookup_keeps_its_request_number() -> None:
     assert parse_lookup(PagedLookup(IDENTITY, "myfile.txt", 5).pack(1, 2)).request == 5
 
 
-def test_nobody_is_found_at_once() -> None:
+def test_a_lookup_without_holders_is_complete() -> None:
     none = page(0, complete=0)
     assert PagedLookup(IDENTITY, "myfile.txt", 0).receive_page(none) == LookupResult(none, ())
 
 
-def test_an_empty_page_is_the_last_one() -> None:
+def test_an_empty_page_ends_the_lookup() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
     assert lookup.receive_page(page(0, 0, complete=9)) is None
     done = lookup.receive_page(page(1, complete=9))
@@ -50,7 +50,7 @@ def test_an_empty_page_is_the_last_one() -> None:
     assert done.holders == (holder(0),)
 
 
-def test_endless_pages_end() -> None:
+def test_the_number_of_pages_is_bounded() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
     answers = [lookup.receive_page(page(number, number, complete=10_000)) for number in range(MAX_PAGES)]
     assert answers[:-1] == [None] * (MAX_PAGES - 1)
@@ -58,7 +58,7 @@ def test_endless_pages_end() -> None:
     assert len(answers[-1].holders) == MAX_PAGES
 
 
-def test_whoever_is_named_twice_counts_once() -> None:
+def test_a_holder_on_two_pages_counts_once() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
     assert lookup.receive_page(page(0, 0, 1, 2, complete=6)) is None
     done = lookup.receive_page(page(3, 0, 1, 2, complete=6))
@@ -66,7 +66,7 @@ def test_whoever_is_named_twice_counts_once() -> None:
     assert done.holders == (holder(0), holder(1), holder(2))
 
 
-def test_peers_that_an_announce_lists_have_their_addresses_for_names_and_are_not_oneself() -> None:
+def test_an_announces_peers_are_named_by_address_without_oneself() -> None:
     own, other = Endpoint("198.18.0.9", 6881), Endpoint("198.18.0.10", 6881)
     announced = AnnounceReply(3, 1800, 5, 2, (own, other))
     done = lookup_from_announce(Membership(HASH, "myfile.txt", 0, 0), announced, own)

@@ -1,4 +1,4 @@
-"""What an announce says of a peer and of what it holds."""
+"""An announce describes a peer and the pieces that it holds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def announced(held: PieceSet, *, size: int = SIZE, piece_length: int = LENGTH, p
     )
 
 
-def test_it_says_who_of_what_and_how_much() -> None:
+def test_an_announce_contains_identity_file_and_progress() -> None:
     announce = announced(PieceSet.full(8))
     assert (announce.connection_id, announce.transaction_id, announce.info_hash) == (1, 2, b"H" * 20)
     assert (announce.peer_id, announce.port, announce.key, announce.ip) == (IDENTITY.peer_id, 6881, 77, 0)
@@ -30,7 +30,7 @@ def test_it_says_who_of_what_and_how_much() -> None:
     assert parse_publication(announce.options) == Publication("myfile.txt", SIZE, LENGTH, "peer-1", extended=True)
 
 
-def test_peers_are_asked_for_where_they_are_wanted() -> None:
+def test_peers_are_requested_only_when_wanted() -> None:
     assert announced(PieceSet(8)).want == 0
     assert announced(PieceSet(8), peers=True).want == DEFAULT_WANT
 
@@ -42,18 +42,18 @@ def test_peers_are_asked_for_where_they_are_wanted() -> None:
         (PieceSet(8, [3]), SIZE, SIZE - LENGTH),
         (PieceSet.full(8), SIZE, 0),
         (PieceSet(0), 0, 0),
-        # The last piece is short: what is left is never told as nothing while something is missing.
+        # The last piece is short, but `left` is never 0 while a piece is missing.
         (PieceSet(2, [0]), LENGTH + 1, 1),
         (PieceSet(2, [1]), LENGTH + 1, 1),
     ],
     ids=["nothing", "one", "all", "empty-file", "first-of-two", "short-one-of-two"],
 )
-def test_left(held: PieceSet, size: int, left: int) -> None:
+def test_left_is_what_is_missing(held: PieceSet, size: int, left: int) -> None:
     assert announced(held, size=size).left == left
 
 
 @pytest.mark.parametrize(("size", "piece_length"), [(SIZE, None), (None, None)], ids=["size-alone", "neither"])
-def test_what_is_not_known_is_not_published(size: int | None, piece_length: int | None) -> None:
+def test_unknown_values_are_not_published(size: int | None, piece_length: int | None) -> None:
     announce = announced(PieceSet(1), size=size or 0, piece_length=0)
     publication = parse_publication(announce.options)
     assert (publication.size, publication.piece_length) == (size, piece_length)
@@ -64,12 +64,12 @@ def test_the_size_of_an_empty_file_is_known() -> None:
     assert parse_publication(announced(PieceSet(0), size=0).options).size == 0
 
 
-def test_one_piece_stands_for_a_file_whose_pieces_nobody_has_told() -> None:
+def test_an_unknown_piece_length_counts_as_one_piece() -> None:
     assert Membership(b"H" * 20, "a", SIZE, 0).empty_piece_set() == PieceSet(1)
     assert Membership(b"H" * 20, "a", SIZE + 1, LENGTH).empty_piece_set() == PieceSet(9)
     assert Membership(b"H" * 20, "a", 0, LENGTH).empty_piece_set() == PieceSet(1)
 
 
-def test_a_file_may_have_another_name_here() -> None:
+def test_a_membership_may_use_another_file_name() -> None:
     info = info_of(content(PIECE + 1))
     assert Membership.from_info(info, "mine") == Membership(info.info_hash, "mine", PIECE + 1, PIECE)

@@ -1,4 +1,4 @@
-"""Requests are repeated until answered, and whatever else comes does no harm."""
+"""Requests are retried until they are answered; other datagrams are ignored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def build(connection_id: int, transaction_id: int) -> bytes:
 
 
 def connected(now: float = 0.0) -> PendingRequests:
-    """Requests that hold a connection id already."""
+    """Requests with a valid connection id."""
     requests = PendingRequests(random.Random(3))
     requests.start(RequestKind.ANNOUNCE, build, now)
     (data,) = requests.datagrams_to_send(now)
@@ -48,7 +48,7 @@ def announced(tid: int) -> bytes:
     return packets.pack_announce_reply(tid, 5, 0, 0, b"")
 
 
-def test_connect_comes_first_and_once_for_all() -> None:
+def test_one_connect_precedes_all_requests() -> None:
     requests = PendingRequests(random.Random(3))
     assert requests.due() is None
     assert requests.datagrams_to_send(0.0) == []
@@ -64,7 +64,7 @@ def test_connect_comes_first_and_once_for_all() -> None:
     assert len({head.transaction_id for head in heads}) == 2
 
 
-def test_repeats_double_up_to_the_most_and_keep_their_transaction_id() -> None:
+def test_retries_back_off_and_keep_their_transaction_id() -> None:
     requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0)
     now, tid, pauses = 0.0, only(requests, 0.0).transaction_id, []
@@ -89,12 +89,12 @@ def test_the_owner_can_set_the_longest_pause() -> None:
         requests.datagrams_to_send(now)
         due = requests.due()
         assert due is not None
-        # Never later, not by jitter either: a keep-alive interval is what others count on.
+        # Jitter never makes a retry later: the keep-alive interval is a promise.
         assert due - now <= 2.0
         now = due
 
 
-def test_repeats_of_many_peers_spread() -> None:
+def test_retries_of_many_peers_are_spread() -> None:
     dues = set()
     for seed in range(20):
         requests = PendingRequests(random.Random(seed))
@@ -104,7 +104,7 @@ def test_repeats_of_many_peers_spread() -> None:
     assert len(dues) == 20
 
 
-def test_an_answer_is_taken_once() -> None:
+def test_a_reply_is_accepted_once() -> None:
     requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0, tag="mine")
     tid = only(requests, 0.0).transaction_id
@@ -117,7 +117,7 @@ def test_an_answer_is_taken_once() -> None:
     assert requests.due() is None
 
 
-def test_an_answer_to_what_was_replaced_is_dropped() -> None:
+def test_a_reply_to_a_replaced_request_is_dropped() -> None:
     requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0, tag="old")
     old = only(requests, 0.0).transaction_id
@@ -143,7 +143,7 @@ def test_an_answer_to_what_was_replaced_is_dropped() -> None:
     ],
     ids=["empty", "short", "connected", "announced", "error", "noted", "zeros"],
 )
-def test_what_answers_nothing_is_counted_and_dropped(data: bytes) -> None:
+def test_an_unexpected_datagram_is_counted_and_dropped(data: bytes) -> None:
     requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0)
     requests.datagrams_to_send(0.0)
@@ -152,7 +152,7 @@ def test_what_answers_nothing_is_counted_and_dropped(data: bytes) -> None:
     assert requests.is_pending(RequestKind.ANNOUNCE)
 
 
-def test_the_right_transaction_with_the_wrong_action_is_dropped() -> None:
+def test_a_reply_with_the_wrong_action_is_dropped() -> None:
     requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0)
     tid = only(requests, 0.0).transaction_id
@@ -161,7 +161,7 @@ def test_the_right_transaction_with_the_wrong_action_is_dropped() -> None:
     assert isinstance(requests.receive_datagram(announced(tid), 0.2), TrackerReply)
 
 
-def test_wrong_answers_to_connect_do_not_stop_it() -> None:
+def test_wrong_replies_to_connect_are_ignored() -> None:
     requests = PendingRequests(random.Random(3))
     requests.start(RequestKind.ANNOUNCE, build, 0.0)
     tid = only(requests, 0.0).transaction_id
@@ -175,7 +175,7 @@ def test_wrong_answers_to_connect_do_not_stop_it() -> None:
     assert only(requests, due).connection_id == ID
 
 
-def test_an_error_ends_a_request_with_its_text() -> None:
+def test_an_error_reply_ends_its_request() -> None:
     requests = connected()
     requests.start(RequestKind.LOOKUP, build, 0.0, tag=5)
     tid = only(requests, 0.0).transaction_id
@@ -185,7 +185,7 @@ def test_an_error_ends_a_request_with_its_text() -> None:
     assert not requests.is_pending(RequestKind.LOOKUP)
 
 
-def test_a_refused_connection_id_is_fetched_anew_and_the_request_repeated() -> None:
+def test_a_refused_connection_id_is_renewed_and_retried() -> None:
     requests = connected(0.0)
     requests.start(RequestKind.ANNOUNCE, build, 10.0)
     tid = only(requests, 10.0).transaction_id
@@ -197,7 +197,7 @@ def test_a_refused_connection_id_is_fetched_anew_and_the_request_repeated() -> N
     assert (again.connection_id, again.transaction_id) == (ID + 1, tid)
 
 
-def test_a_tracker_that_refuses_every_id_is_asked_once_a_second_at_most() -> None:
+def test_connection_ids_are_renewed_at_most_once_a_second() -> None:
     requests = connected(0.0)
     requests.start(RequestKind.ANNOUNCE, build, 0.0)
     sent, now = [], 0.0
@@ -216,14 +216,14 @@ def test_a_tracker_that_refuses_every_id_is_asked_once_a_second_at_most() -> Non
     assert len(sent) <= 4 * 30
 
 
-def test_an_id_is_used_for_a_minute() -> None:
+def test_a_connection_id_is_valid_for_a_minute() -> None:
     requests = connected(0.0)
     for now, action in ((CLIENT_LIFETIME - 0.1, Action.SCRAPE), (CLIENT_LIFETIME, Action.CONNECT)):
         requests.start(RequestKind.ANNOUNCE, build, now)
         assert only(requests, now).action == action
 
 
-def test_silence_is_noticed_and_ended_by_any_answer() -> None:
+def test_silence_is_detected_and_ended_by_any_reply() -> None:
     requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0)
     tid, tries, now = only(requests, 0.0).transaction_id, 1, 0.0
@@ -238,7 +238,7 @@ def test_silence_is_noticed_and_ended_by_any_answer() -> None:
     assert not requests.tracker_silent
 
 
-def test_one_lost_datagram_is_no_silence() -> None:
+def test_one_lost_datagram_is_not_silence() -> None:
     requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0)
     requests.datagrams_to_send(0.0)

@@ -1,4 +1,4 @@
-"""A peer's standing with a tracker that does as it is told."""
+"""A peer's session with a scripted tracker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ROUND_TRIP = 0.0021
-"""Seconds that an announce comes later when a connection id has to be fetched before it."""
+"""Seconds by which an announce is later when a connection id must be requested first."""
 
 
 def make(tracker: ScriptedTracker | None = None, trouble: Trouble | None = None, seed: int = 1) -> Member:
@@ -64,7 +64,7 @@ def outcome(request: int = 7) -> OutcomeReport:
     return OutcomeReport(0, 0, OutcomeResult.SUCCEEDED, 6881, bytes(20), bytes(20), request, SIZE, 1_000, (), "")
 
 
-# Joining, and what is said
+# -- Joining ---------------------------------------------------------------------------------------
 
 
 def test_a_join_publishes_name_size_piece_length_and_peer() -> None:
@@ -79,7 +79,7 @@ def test_a_join_publishes_name_size_piece_length_and_peer() -> None:
     assert [event for _, event in member.events] == [SwarmJoined(again=False)]
 
 
-def test_an_unknown_piece_length_is_not_published_and_no_pieces_are_reported() -> None:
+def test_nothing_is_reported_without_a_piece_length() -> None:
     member = make()
     member.session.join(Membership(bytes(20), "a", SIZE, 0), PieceSet(1), member.simulation.now)
     member.run(3.0)
@@ -88,7 +88,7 @@ def test_an_unknown_piece_length_is_not_published_and_no_pieces_are_reported() -
         assert parse_publication(announce.options).piece_length is None
         assert announce.left == SIZE
     assert scripted(member).requests(PossessionReport) == []
-    # As soon as it is known, the tracker hears of both.
+    # Both are reported as soon as they are known.
     member.session.update_held(MEMBER, PieceSet(PIECES, [1]))
     member.run(1.0)
     (_, last) = scripted(member).requests(AnnounceRequest)[-1]
@@ -99,11 +99,11 @@ def test_an_unknown_piece_length_is_not_published_and_no_pieces_are_reported() -
     assert (report.pieces, len(report.window)) == (PIECES, 1)
 
 
-# Keep-alive
+# -- Keep-alive ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("keepalive_ms", [50, 500, 2_000, 5_000, 60_000])
-def test_the_keepalive_is_the_trackers_to_the_millisecond(keepalive_ms: int) -> None:
+def test_the_keepalive_interval_is_the_trackers(keepalive_ms: int) -> None:
     member = joined(ScriptedTracker(keepalive_ms=keepalive_ms))
     seconds = keepalive_ms / 1000
     member.run(5.0 + seconds)
@@ -135,8 +135,8 @@ def test_an_absurd_keepalive_is_bounded() -> None:
         assert member.sent <= 10.0 / 0.05 + 10
 
 
-def test_a_tracker_that_has_not_told_its_keepalive_is_asked_every_second() -> None:
-    """Its first answer may be what is lost: it knows us then, and forgets us after some of its own keep-alives."""
+def test_before_the_first_reply_a_retry_comes_every_second() -> None:
+    """The tracker's first reply may be lost: it lists the peer, and expires it after a few keep-alive intervals."""
     member = make()
     scripted(member).deaf = True
     member.session.lookup("myfile.txt", 0, member.simulation.now)
@@ -146,7 +146,7 @@ def test_a_tracker_that_has_not_told_its_keepalive_is_asked_every_second() -> No
     assert 10 <= member.sent - sent <= 13
 
 
-def test_a_lost_keepalive_is_repeated_before_the_next_is_due() -> None:
+def test_a_lost_keepalive_is_retried_before_the_next() -> None:
     member = joined(ScriptedTracker(keepalive_ms=5_000))
     member.run(1.0)
     sent, tracker = member.sent, scripted(member)
@@ -159,10 +159,10 @@ def test_a_lost_keepalive_is_repeated_before_the_next_is_due() -> None:
     assert member.simulation.now - missed < 1.0
 
 
-# Possession
+# -- Possession ------------------------------------------------------------------------------------
 
 
-def test_pieces_are_reported_once_a_keepalive_and_only_when_there_are_more() -> None:
+def test_new_pieces_are_reported_once_per_keepalive() -> None:
     held = PieceSet(PIECES)
     member = joined(ScriptedTracker(keepalive_ms=1_000), held)
     member.run(0.5)
@@ -181,7 +181,7 @@ def test_pieces_are_reported_once_a_keepalive_and_only_when_there_are_more() -> 
     assert len(scripted(member).requests(PossessionReport)) == len(reports)
 
 
-def test_many_pieces_go_in_windows_and_every_piece_is_in_one() -> None:
+def test_many_pieces_are_reported_in_windows() -> None:
     pieces = 2 * MAX_WINDOW + 7
     rng = random.Random(5)
     held = PieceSet(pieces, (piece for piece in range(pieces) if rng.random() < 0.5))
@@ -197,7 +197,7 @@ def test_many_pieces_go_in_windows_and_every_piece_is_in_one() -> None:
     assert seen == held
 
 
-def test_a_lost_window_is_repeated_before_the_next_goes() -> None:
+def test_a_lost_window_is_retried_before_the_next() -> None:
     pieces = 3 * MAX_WINDOW
     member = make(trouble=Trouble(loss=0.4, duplicate=0.2, jitter=0.4))
     member.session.join(
@@ -214,7 +214,7 @@ def test_a_lost_window_is_repeated_before_the_next_goes() -> None:
     assert firsts == {0, MAX_WINDOW, 2 * MAX_WINDOW}
 
 
-# Look-ups
+# -- Look-ups --------------------------------------------------------------------------------------
 
 
 def holders(count: int) -> list[LookupHolder]:
@@ -222,7 +222,7 @@ def holders(count: int) -> list[LookupHolder]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 29, 30, 31, 95])
-def test_a_lookup_collects_all_pages_in_one_row(count: int) -> None:
+def test_a_lookup_collects_all_pages_in_one_request(count: int) -> None:
     member = make(ScriptedTracker(holders=holders(count)))
     member.session.lookup("myfile.txt", 0, member.simulation.now)
     assert member.run(5.0, lambda: bool(member.of(LookupResult)))
@@ -237,10 +237,10 @@ def test_a_lookup_collects_all_pages_in_one_row(count: int) -> None:
     assert {lookup.peer for lookup in asked} == {"peer-1"}
 
 
-# Lost, forgotten, refused
+# -- Expired and refused peers ---------------------------------------------------------------------
 
 
-def test_an_unknown_peer_publishes_again_by_itself() -> None:
+def test_an_unknown_peer_joins_again() -> None:
     member = joined()
     tracker = scripted(member)
     member.run(2.0)
@@ -253,7 +253,7 @@ def test_an_unknown_peer_publishes_again_by_itself() -> None:
     assert member.of(SwarmJoined)[-1][1] == SwarmJoined(again=True)
 
 
-def test_a_report_of_an_unknown_peer_makes_it_publish_again() -> None:
+def test_a_report_of_an_unknown_peer_makes_it_join_again() -> None:
     held = PieceSet(PIECES)
     member = joined(held=held)
     tracker = scripted(member)
@@ -283,9 +283,7 @@ def test_a_tracker_that_knows_nobody_is_not_flooded() -> None:
 
 @pytest.mark.parametrize("keepalive", [0.25, 1.0, 5.0])
 @pytest.mark.parametrize("age", [0.1, 3.0, 59.9])
-def test_a_restarted_tracker_refuses_the_old_id_and_knows_the_peer_within_one_interval(
-    keepalive: float, age: float
-) -> None:
+def test_a_restarted_tracker_lists_the_peer_within_one_interval(keepalive: float, age: float) -> None:
     member = joined(ScriptedTracker(keepalive_ms=round(keepalive * 1_000)))
     member.run(age)
     tracker = scripted(member)
@@ -299,24 +297,24 @@ def test_a_restarted_tracker_refuses_the_old_id_and_knows_the_peer_within_one_in
     assert member.simulation.now - start <= keepalive + 0.02
 
 
-def test_what_the_tracker_refuses_is_told_and_not_repeated() -> None:
+def test_a_refused_request_is_reported_and_not_repeated() -> None:
     member = make(ScriptedTracker(refuse={Action.ANNOUNCE: "name taken: it is another file"}))
     member.session.join(MEMBER, PieceSet.full(PIECES), member.simulation.now)
     assert member.run(1.0, lambda: bool(member.of(RequestRefused)))
     assert member.of(RequestRefused)[0][1] == RequestRefused(RequestKind.ANNOUNCE, "name taken: it is another file")
 
 
-def test_a_refused_lookup_is_told() -> None:
+def test_a_refused_lookup_is_reported() -> None:
     member = make(ScriptedTracker(refuse={Action.LOOKUP: "the tracker is full"}))
     member.session.lookup("myfile.txt", 0, member.simulation.now)
     member.run(10.0)
     assert [event for _, event in member.events] == [RequestRefused(RequestKind.LOOKUP, "the tracker is full")]
 
 
-# Trackers without the extension
+# -- Trackers without the extension ----------------------------------------------------------------
 
 
-def test_a_plain_tracker_is_noticed_by_its_error_and_its_interval_kept() -> None:
+def test_a_plain_tracker_is_detected_by_its_error() -> None:
     member = joined(ScriptedTracker(extended=False, interval=30))
     member.run(5.0)
     assert not member.session.supports_extension
@@ -327,7 +325,7 @@ def test_a_plain_tracker_is_noticed_by_its_error_and_its_interval_kept() -> None
     assert len(announces) in {10, 11}
 
 
-def test_a_plain_tracker_that_ignores_the_extension_is_noticed_too() -> None:
+def test_a_plain_tracker_is_detected_by_its_silence() -> None:
     member = joined(ScriptedTracker(deaf_to={Action.POSSESSION}, interval=30))
     member.run(120.0)
     assert not member.session.supports_extension
@@ -338,8 +336,8 @@ def test_a_plain_tracker_that_ignores_the_extension_is_noticed_too() -> None:
     assert member.sent - count <= 12
 
 
-def test_a_tracker_that_has_spoken_the_extension_is_never_taken_for_a_plain_one() -> None:
-    # Reports may be lost by chance while keep-alives come through: whole seconds would be too slow then.
+def test_a_tracker_that_used_the_extension_never_counts_as_plain() -> None:
+    # A report may be lost while keep-alives arrive; a retry after several seconds would be too slow.
     held = PieceSet(PIECES)
     member = joined(ScriptedTracker(keepalive_ms=500, interval=5), held)
     member.run(2.0)
@@ -356,7 +354,7 @@ def test_a_tracker_that_has_spoken_the_extension_is_never_taken_for_a_plain_one(
     assert 3 in last.window
 
 
-def test_a_report_that_is_refused_for_another_reason_changes_nothing_else() -> None:
+def test_a_refused_report_changes_nothing_else() -> None:
     held = PieceSet(PIECES)
     member = joined(ScriptedTracker(keepalive_ms=500, interval=5), held)
     member.run(2.0)
@@ -369,10 +367,10 @@ def test_a_report_that_is_refused_for_another_reason_changes_nothing_else() -> N
     assert len(tracker.announces()) - start in {9, 10, 11}
 
 
-# Silence
+# -- Silence ---------------------------------------------------------------------------------------
 
 
-def test_silence_and_return_are_told_once_each() -> None:
+def test_silence_and_return_are_reported_once_each() -> None:
     member = joined()
     tracker = scripted(member)
     member.run(2.0)
@@ -387,16 +385,16 @@ def test_silence_and_return_are_told_once_each() -> None:
     ]
 
 
-def test_a_tracker_that_is_not_there_is_silent_from_the_start() -> None:
+def test_an_absent_tracker_is_silent_from_the_start() -> None:
     member = make(ScriptedTracker(deaf=True))
     member.session.lookup("myfile.txt", 0, member.simulation.now)
     assert member.run(10.0, lambda: bool(member.of(SilenceChanged)))
 
 
-# Outcome and good-bye
+# -- Outcome and leaving ---------------------------------------------------------------------------
 
 
-def test_an_outcome_is_repeated_until_it_is_noted() -> None:
+def test_an_outcome_is_retried_until_it_is_recorded() -> None:
     member = joined()
     tracker = scripted(member)
     member.run(1.0)
@@ -412,7 +410,7 @@ def test_an_outcome_is_repeated_until_it_is_noted() -> None:
     assert (noted.request, noted.transferred, noted.elapsed_ms) == (7, SIZE, 1_000)
 
 
-def test_good_bye_is_the_last_word() -> None:
+def test_the_stopped_event_is_the_last_request() -> None:
     member = joined()
     tracker = scripted(member)
     member.run(1.0)
@@ -425,7 +423,7 @@ def test_good_bye_is_the_last_word() -> None:
     assert tracker.announces()[-1][1] == packets.AnnounceEvent.STOPPED
 
 
-def test_good_bye_before_anything_was_joined_says_nothing() -> None:
+def test_leaving_before_joining_sends_nothing() -> None:
     member = make()
     member.session.lookup("myfile.txt", 0, member.simulation.now)
     member.session.leave(member.simulation.now, 0.6)
@@ -435,7 +433,7 @@ def test_good_bye_before_anything_was_joined_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("text", [UNKNOWN, "the tracker is full"])
-def test_a_good_bye_that_is_refused_is_over(text: str) -> None:
+def test_a_refused_stopped_event_ends_the_session(text: str) -> None:
     member = joined()
     member.run(1.0)
     scripted(member).refuse = {Action.ANNOUNCE: text}
@@ -449,7 +447,7 @@ def test_a_good_bye_that_is_refused_is_over(text: str) -> None:
     assert scripted(member).announces()[-1][1] == packets.AnnounceEvent.STOPPED
 
 
-def test_the_good_bye_waits_for_the_outcome_and_no_longer_than_it_may() -> None:
+def test_the_stopped_event_waits_for_the_outcome_in_time() -> None:
     member = joined(held=PieceSet(PIECES))
     tracker = scripted(member)
     member.run(1.0)
@@ -468,8 +466,8 @@ def test_the_good_bye_waits_for_the_outcome_and_no_longer_than_it_may() -> None:
 
 
 @pytest.mark.parametrize("action", [Action.ANNOUNCE, Action.LOOKUP, Action.POSSESSION, Action.OUTCOME])
-def test_answers_cut_short_do_no_harm(action: Action) -> None:
-    """A tracker that answers one kind with too few bytes: dropped, as if lost."""
+def test_truncated_replies_are_ignored(action: Action) -> None:
+    """A tracker whose replies of one kind are too short; they count as lost."""
 
     class Broken(ScriptedTracker):
         def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:

@@ -1,4 +1,4 @@
-"""A peer's session and the real tracker's core over a link that loses, doubles, delays and reorders: many seeds."""
+"""Sessions with the real tracker's core over a link that loses, duplicates, delays and reorders."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def outcome(
 
 
 class Lab:
-    """A tracker, a seed, and a leecher, each on a link of its own."""
+    """A tracker, a seed, and a leecher, each with its own link."""
 
     def __init__(self, seed: int, trouble: Trouble | None = None, keepalive: float = 0.5, timeout: float = 2.0) -> None:
         self.simulation = Simulation()
@@ -85,7 +85,7 @@ class Lab:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_whole_life_leaves_one_of_each_in_the_log(seed: int) -> None:
+def test_a_complete_session_leaves_one_record_of_each_kind(seed: int) -> None:
     lab = Lab(seed, BAD, keepalive=1.0, timeout=30.0)
     lab.share()
     leecher, now = lab.leecher, lab.now
@@ -102,7 +102,7 @@ def test_a_whole_life_leaves_one_of_each_in_the_log(seed: int) -> None:
     assert leecher.run(60.0, lambda: bool(leecher.of(OutcomeRecorded)) and leecher.session.is_settled)
     leecher.session.leave(now(), 2.0)
     assert leecher.run(60.0, lambda: bool(leecher.of(SwarmLeft)))
-    # Whatever is still on its way arrives.
+    # Datagrams in flight arrive.
     lab.simulation.run(5.0)
 
     (began,) = lab.tracker.of(RequestOpened)
@@ -124,7 +124,7 @@ def test_a_whole_life_leaves_one_of_each_in_the_log(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_failure_is_told_with_its_reason_before_the_good_bye(seed: int) -> None:
+def test_a_failure_is_recorded_before_the_stopped_event(seed: int) -> None:
     lab = Lab(seed, Trouble(loss=0.1, duplicate=0.2, jitter=0.2), timeout=30.0)
     lab.share()
     done = lab.ask()
@@ -142,7 +142,7 @@ def test_a_failure_is_told_with_its_reason_before_the_good_bye(seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_lossy_link_does_not_make_a_peer_forgotten(seed: int) -> None:
+def test_a_peer_behind_a_lossy_link_does_not_expire(seed: int) -> None:
     lab = Lab(seed, Trouble(loss=0.1, duplicate=0.1, jitter=0.1))
     lab.share()
     lab.seeder.run(60.0)
@@ -152,7 +152,7 @@ def test_a_lossy_link_does_not_make_a_peer_forgotten(seed: int) -> None:
 
 @pytest.mark.parametrize("down", [0.0, 0.3, 3.0, 20.0, 70.0, 200.0])
 @pytest.mark.parametrize("keepalive", [0.5, 2.0, 5.0])
-def test_a_restarted_tracker_knows_everybody_within_one_interval(down: float, keepalive: float) -> None:
+def test_a_restarted_tracker_lists_all_within_one_interval(down: float, keepalive: float) -> None:
     lab = Lab(1, keepalive=keepalive, timeout=3 * keepalive)
     lab.share()
     held = PieceSet(PIECES, range(5))
@@ -164,7 +164,7 @@ def test_a_restarted_tracker_knows_everybody_within_one_interval(down: float, ke
     lab.tracker.restart()
     start = lab.simulation.now
     assert lab.simulation.run(10.0, lambda: lab.known(lab.seeder) and lab.known(lab.leecher))
-    # Refused id, connect, unknown, started: four exchanges of 2 ms.
+    # Refused id, connect, unknown peer, started: four round trips of 2 ms.
     assert lab.simulation.now - start <= keepalive + 0.010
     registry = lab.tracker.core.registry
     named = registry.by_name.get("myfile.txt")
@@ -177,7 +177,7 @@ def test_a_restarted_tracker_knows_everybody_within_one_interval(down: float, ke
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_restart_over_a_bad_link_heals_too(seed: int) -> None:
+def test_a_restart_over_a_lossy_link_heals(seed: int) -> None:
     lab = Lab(seed, BAD, keepalive=1.0, timeout=10.0)
     lab.share()
     lab.simulation.run(5.0)
@@ -188,8 +188,8 @@ def test_a_restart_over_a_bad_link_heals_too(seed: int) -> None:
     assert lab.seeder.session.keepalive == 1.0
 
 
-def test_a_request_goes_on_over_a_restart_of_the_tracker() -> None:
-    """Its row is loaded from the journal; the peer's outcome then closes that row and no other."""
+def test_a_request_continues_after_the_trackers_restart() -> None:
+    """The request is loaded from the journal, and the peer's outcome closes it."""
     lab = Lab(1)
     lab.share()
     done = lab.ask()
@@ -208,7 +208,7 @@ def test_a_request_goes_on_over_a_restart_of_the_tracker() -> None:
     assert ended.state is RowResult.SUCCEEDED
 
 
-def test_a_dead_peer_is_forgotten_by_the_timeout_and_one_that_was_cut_off_comes_back() -> None:
+def test_a_silent_peer_expires_and_may_come_back() -> None:
     lab = Lab(1)
     lab.share()
     lab.simulation.run(3.0)
@@ -225,7 +225,7 @@ def test_a_dead_peer_is_forgotten_by_the_timeout_and_one_that_was_cut_off_comes_
     assert lab.seeder.of(SwarmJoined)[-1][1] == SwarmJoined(again=True)
 
 
-def test_a_name_is_refused_to_other_content_while_anybody_holds_it() -> None:
+def test_a_name_is_refused_while_its_file_has_peers() -> None:
     lab = Lab(1)
     lab.share()
     other = lab.member("other", "198.18.0.7", 99)
@@ -244,7 +244,7 @@ def test_a_name_is_refused_to_other_content_while_anybody_holds_it() -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_late_started_does_not_revive_who_has_left(seed: int) -> None:
+def test_a_late_started_event_does_not_revive_a_peer(seed: int) -> None:
     lab = Lab(seed, Trouble(duplicate=0.9, jitter=1.0), timeout=30.0)
     lab.share()
     lab.seeder.session.leave(lab.now(), 5.0)
@@ -253,8 +253,8 @@ def test_a_late_started_does_not_revive_who_has_left(seed: int) -> None:
     assert not lab.known(lab.seeder)
 
 
-def test_the_measures_of_a_file_that_only_a_standard_client_holds_are_learnt() -> None:
-    """The tracker is never told a piece length that nobody knows; once it is known, the pieces count."""
+def test_the_size_of_a_standard_clients_file_is_learnt() -> None:
+    """An unknown piece length is not announced; once it is known, pieces are reported."""
     lab = Lab(1)
     leecher, now = lab.leecher, lab.now
     leecher.session.join(Membership(MEMBER.info_hash, "myfile.txt", SIZE, 0), PieceSet(1), now())

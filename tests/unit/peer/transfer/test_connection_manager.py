@@ -1,4 +1,4 @@
-"""All connections of an uploader, on loopback, with a clock that stands still."""
+"""An uploader's connections on loopback, with a clock that stands still."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def say_hello(sock: socket.socket, info_hash: bytes, *, peer_id: bytes, offers: 
     sock.sendall(pack_handshake(Handshake(info_hash, peer_id)) + said)
 
 
-def test_whoever_asks_for_all_at_once_gets_turn_after_turn_without_another_word(tmp_path: Path) -> None:
-    """Nothing that it says wakes the uploader up; one piece in each quarter of a second was what it got."""
+def test_pipelined_requests_get_turns_without_further_messages(tmp_path: Path) -> None:
+    """No message wakes the uploader, which once sent such a peer only four pieces a second."""
     store = make_store(tmp_path / "myfile.txt", content(40 * PIECE))
     with selectors.DefaultSelector() as selector, socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
@@ -38,7 +38,7 @@ def test_whoever_asks_for_all_at_once_gets_turn_after_turn_without_another_word(
         uploads.store = store
         address = listener.getsockname()
         with socket.create_connection(address) as ours, socket.create_connection(address) as foreign:
-            # From the first one that takes offers on, turns are taken.
+            # The first peer that uses credits enables choking.
             say_hello(ours, store.info.info_hash, peer_id=LEECH_ID, offers=True)
             say_hello(foreign, store.info.info_hash, peer_id=b"-XX0000-the-foreign-", offers=False)
             foreign.sendall(b"".join(pack(Request(piece, 0, PIECE)) for piece in range(40)))

@@ -1,4 +1,4 @@
-"""Connecting to others, on loopback."""
+"""Connecting to remote peers on loopback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Caller:
-    """A dialer with its loop."""
+    """A dialer and its loop."""
 
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
@@ -30,7 +30,7 @@ class Caller:
         )
 
     def turn(self, now: float = 0.0, most: float = 5.0) -> None:
-        """One turn of the loop."""
+        """Run one iteration of the loop."""
         self.dialer.tick(now)
         if self.selector.get_map():
             for key, mask in self.selector.select(most):
@@ -60,7 +60,7 @@ def address(sock: socket.socket) -> Endpoint:
     return Endpoint(*sock.getsockname()[:2])
 
 
-def test_a_connection(caller: Caller, listener: socket.socket) -> None:
+def test_an_open_connection_is_reported(caller: Caller, listener: socket.socket) -> None:
     caller.dialer.dial(address(listener), 0.0)
     assert caller.dialer.due(0.0) == CONNECT_TIMEOUT
     caller.turn()
@@ -72,8 +72,8 @@ def test_a_connection(caller: Caller, listener: socket.socket) -> None:
     assert not caller.selector.get_map()
 
 
-def test_an_address_is_dialled_once_at_a_time(caller: Caller, listener: socket.socket) -> None:
-    """A second attempt took the first one's place, and the loop fell over the first."""
+def test_an_endpoint_is_dialled_once_at_a_time(caller: Caller, listener: socket.socket) -> None:
+    """A second attempt once replaced the first, which then broke the loop."""
     for _ in range(3):
         caller.dialer.dial(address(listener), 0.0)
     assert len(caller.selector.get_map()) == 1
@@ -84,7 +84,7 @@ def test_an_address_is_dialled_once_at_a_time(caller: Caller, listener: socket.s
     assert len(caller.opened) == 2
 
 
-def test_nobody_listens(caller: Caller, listener: socket.socket) -> None:
+def test_a_refused_connection_is_reported(caller: Caller, listener: socket.socket) -> None:
     gone = address(listener)
     listener.close()
     caller.dialer.dial(gone, 0.0)
@@ -95,8 +95,8 @@ def test_nobody_listens(caller: Caller, listener: socket.socket) -> None:
     assert not caller.selector.get_map()
 
 
-def test_an_address_that_cannot_be_dialled_is_told_from_the_loop(caller: Caller) -> None:
-    """Not from within the call, whose caller is not ready for it."""
+def test_an_immediate_error_is_reported_from_the_loop(caller: Caller) -> None:
+    """Not from within dial(), whose caller is not ready for the callback."""
     nowhere = Endpoint("127.0.0.1", 0)
     caller.dialer.dial(nowhere, 0.0)
     caller.turn(most=0.0)
@@ -104,7 +104,7 @@ def test_an_address_that_cannot_be_dialled_is_told_from_the_loop(caller: Caller)
     assert [endpoint for endpoint, _ in caller.failed] == [nowhere]
 
 
-def test_no_answer_is_given_up(caller: Caller, listener: socket.socket) -> None:
+def test_an_attempt_times_out(caller: Caller, listener: socket.socket) -> None:
     endpoint = address(listener)
     caller.dialer.dial(endpoint, 0.0)
     caller.dialer.tick(CONNECT_TIMEOUT - 0.1)

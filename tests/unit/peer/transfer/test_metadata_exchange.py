@@ -1,6 +1,6 @@
-"""The info dictionary, from a source that does as it should, and from many that do not."""
+"""Metadata exchange with a source that behaves, and with many that do not."""
 
-# What is asserted is that it ends, whichever step ends it.
+# Any of the steps may raise.
 # ruff: noqa: PT012
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def parts_asked(script: Script) -> list[int]:
     return parts
 
 
-def test_it_is_fetched_and_checked() -> None:
+def test_the_info_dictionary_is_downloaded_and_verified() -> None:
     script = wanting(INFO)
     assert parts_asked(script) == [0]
     script.give_info(0, INFO.raw)
     assert script.leech.info == INFO
-    # Once more is once too often, and harmless.
+    # A duplicate part is harmless.
     script.give_info(0, INFO.raw)
     script.say(Unchoke())
     for request in script.of(Request):
@@ -57,7 +57,7 @@ def test_it_is_fetched_and_checked() -> None:
     assert script.leech.data == DATA
 
 
-def test_many_parts_are_asked_for_a_few_at_a_time(tmp_path: Path) -> None:
+def test_few_parts_are_requested_at_a_time(tmp_path: Path) -> None:
     info = info_of(bytes(16_384 * 12_000), 16_384)
     leech = Leech(info.info_hash)
     script = Script(leech, info)
@@ -71,35 +71,35 @@ def test_many_parts_are_asked_for_a_few_at_a_time(tmp_path: Path) -> None:
     assert leech.info == info
 
 
-def test_one_that_is_not_the_one_asked_for() -> None:
+def test_an_info_dictionary_with_the_wrong_hash_fails() -> None:
     with pytest.raises(SourceError, match="an info dictionary with the wrong SHA-1"):
         wanting(INFO).give_info(0, b"x" * len(INFO.raw))
 
 
 @pytest.mark.parametrize("data", [b"", INFO.raw[:-1], INFO.raw + b"e"], ids=["empty", "short", "long"])
-def test_a_part_of_the_wrong_size(data: bytes) -> None:
+def test_a_part_of_the_wrong_size_fails(data: bytes) -> None:
     with pytest.raises(SourceError, match=f"sent {len(data)} bytes as part 0 of the info dictionary"):
         wanting(INFO).give_info(0, data)
 
 
-def test_a_refusal() -> None:
+def test_a_rejected_request_fails() -> None:
     with pytest.raises(SourceError, match="refused to send the info dictionary"):
         wanting(INFO).give_info(0, b"", MetadataKind.REJECT)
 
 
 @pytest.mark.parametrize("size", [0, MAX_INFO_SIZE + 1, 1 << 62], ids=["none", "too-large", "absurd"])
-def test_a_size_that_cannot_be(size: int) -> None:
+def test_an_invalid_size_fails(size: int) -> None:
     with pytest.raises(SourceError, match="does not have the info dictionary"):
         wanting(INFO, size)
 
 
-def test_the_largest_size_costs_no_memory_before_it_comes() -> None:
+def test_a_large_size_takes_no_memory_in_advance() -> None:
     script = wanting(INFO, MAX_INFO_SIZE)
     assert len(parts_asked(script)) == MAX_PARTS_IN_FLIGHT
 
 
-def test_another_size_in_the_middle_does_not_confuse() -> None:
-    """A second extension handshake tells a smaller size than the parts that are asked for already."""
+def test_a_size_that_changes_fails() -> None:
+    """A second extension handshake announces fewer parts than are already requested."""
     script = wanting(INFO, 3 * METADATA_PIECE)
     with pytest.raises(RemoteError):
         script.give_info(0, b"x" * METADATA_PIECE)
@@ -108,7 +108,7 @@ def test_another_size_in_the_middle_does_not_confuse() -> None:
         script.give_info(2, b"x" * METADATA_PIECE)
 
 
-def test_metadata_before_it_was_asked_for_is_ignored() -> None:
+def test_unrequested_metadata_is_ignored() -> None:
     script = Script(Leech(INFO.info_hash), INFO)
     script.give_info(0, INFO.raw)
     assert script.leech.info is None
@@ -119,7 +119,7 @@ def test_metadata_before_it_was_asked_for_is_ignored() -> None:
     assert script.leech.info == INFO
 
 
-def test_who_asks_us_for_it_is_refused() -> None:
+def test_a_request_to_a_downloader_is_rejected() -> None:
     script = wanting(INFO)
     script.say(Extended(METADATA_ID, pack_metadata(Metadata(MetadataKind.REQUEST, 0))))
     last = script.of(Extended)[-1]
@@ -127,7 +127,7 @@ def test_who_asks_us_for_it_is_refused() -> None:
     assert parse_metadata(last.payload) == Metadata(MetadataKind.REJECT, 0)
 
 
-def test_a_name_that_is_a_path_is_refused_even_with_the_right_hash() -> None:
+def test_a_path_as_name_is_refused_despite_the_right_hash() -> None:
     evil = info_of(DATA, name="../../etc/passwd")
     script = Script(Leech(evil.info_hash), evil)
     script.offer()

@@ -1,4 +1,4 @@
-"""Two machines over a stream cut anywhere, and whatever else opens a connection."""
+"""Two ends of the peer protocol over a stream that is split anywhere, and other openings."""
 
 from __future__ import annotations
 
@@ -57,21 +57,21 @@ HASH = bytes(range(20))
 
 
 def opened(initiator: bool = False, pieces: int = 100, other: Handshake | None = None) -> PeerProtocol:
-    """A protocol whose other side has greeted."""
+    """A protocol that has received a handshake."""
     protocol = PeerProtocol(HASH, SEED_ID, initiator=initiator, pieces=pieces)
     list(pour(protocol, pack_handshake(other or Handshake(HASH, LEECH_ID))))
     drained(protocol)
     return protocol
 
 
-# A whole transfer, cut anywhere
+# -- A complete transfer ---------------------------------------------------------------------------
 
 SIZES = {"empty": 0, "one-byte": 1, "one-piece": PIECE, "one-more": PIECE + 1, "several": 3 * PIECE + 20_000}
 
 
 @pytest.mark.parametrize("chunks", [whole, bytewise, at_random(1), at_random(2), at_random(3)])
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
-def test_a_file_comes_over_in_chunks_of_any_size(
+def test_a_file_is_transferred_in_chunks_of_any_size(
     tmp_path: Path, size: int, chunks: Callable[[bytes], Iterable[bytes]]
 ) -> None:
     data = content(size)
@@ -86,7 +86,7 @@ def test_a_file_comes_over_in_chunks_of_any_size(
     assert not leech.todo
 
 
-def test_a_file_comes_over_wherever_the_stream_is_cut(tmp_path: Path) -> None:
+def test_a_file_is_transferred_wherever_the_stream_is_split(tmp_path: Path) -> None:
     data = content(2 * PIECE + 7)
     store = make_store(tmp_path / "myfile.txt", data)
     for position in (*range(1, 300), *range(PIECE - 5, PIECE + 30)):
@@ -96,7 +96,7 @@ def test_a_file_comes_over_wherever_the_stream_is_cut(tmp_path: Path) -> None:
     store.close()
 
 
-def test_feed_and_buffer_read_the_same() -> None:
+def test_feed_and_buffers_give_the_same_events() -> None:
     stream = pack_handshake(Handshake(HASH, LEECH_ID)) + b"".join(
         pack(message) for message in (HaveNone(), Interested(), Request(1, 2, 3), Port(7), Have(9))
     )
@@ -110,10 +110,10 @@ def test_feed_and_buffer_read_the_same() -> None:
         assert poured.received_bytes == fed.received_bytes == len(stream)
 
 
-# How it begins
+# -- Handshakes ------------------------------------------------------------------------------------
 
 
-def test_the_initiator_greets_first_and_the_other_answers_only_a_right_greeting() -> None:
+def test_only_a_valid_handshake_is_answered() -> None:
     first = PeerProtocol(HASH, LEECH_ID, initiator=True)
     second = PeerProtocol(HASH, SEED_ID, initiator=False)
     assert drained(second) == b""
@@ -126,8 +126,8 @@ def test_the_initiator_greets_first_and_the_other_answers_only_a_right_greeting(
 @pytest.mark.parametrize(
     "first", [b"\x14", b"\x00", b"G", b"\xff" * 96, b"\x13bitTorrent", b"GET / HTTP/1.1\r\n"], ids=repr
 )
-def test_what_is_no_handshake_is_refused_at_its_first_wrong_byte(first: bytes) -> None:
-    """Real clients try encryption first and come back in plain text at once when they are closed on."""
+def test_an_invalid_handshake_is_refused_at_the_first_wrong_byte(first: bytes) -> None:
+    """Other clients try encryption first, and reconnect in plain text when they are closed."""
     protocol = PeerProtocol(HASH, SEED_ID, initiator=False)
     wrong = next(number for number, byte in enumerate(first) if byte != PROTOCOL[number])
     assert list(pour(protocol, first[:wrong])) == []
@@ -136,7 +136,7 @@ def test_what_is_no_handshake_is_refused_at_its_first_wrong_byte(first: bytes) -
     assert drained(protocol) == b""
 
 
-def test_another_info_hash_is_refused_without_an_answer() -> None:
+def test_another_info_hash_is_refused_without_a_reply() -> None:
     protocol = PeerProtocol(HASH, SEED_ID, initiator=False)
     with pytest.raises(PeerProtocolError, match="another info-hash"):
         list(pour(protocol, pack_handshake(Handshake(bytes(20), LEECH_ID))))
@@ -144,7 +144,7 @@ def test_another_info_hash_is_refused_without_an_answer() -> None:
 
 
 @pytest.mark.parametrize("initiator", [True, False])
-def test_a_connection_to_oneself_is_noticed(initiator: bool) -> None:
+def test_a_connection_to_oneself_is_detected(initiator: bool) -> None:
     protocol = PeerProtocol(HASH, SEED_ID, initiator=initiator)
     with pytest.raises(SelfConnectionError, match="connected to itself"):
         list(pour(protocol, pack_handshake(Handshake(HASH, SEED_ID))))
@@ -166,7 +166,9 @@ def test_a_connection_to_oneself_is_noticed(initiator: bool) -> None:
     ],
 )
 @pytest.mark.parametrize("extended", [True, False])
-def test_introduction(held: PieceSet | None, fast: bool, expected: list[object], extended: bool) -> None:
+def test_held_pieces_and_extensions_follow_the_handshake(
+    held: PieceSet | None, fast: bool, expected: list[object], extended: bool
+) -> None:
     other = Handshake(HASH, LEECH_ID, extended=extended, fast=fast)
     protocol = opened(other=other)
     assert protocol.fast is fast
@@ -178,22 +180,22 @@ def test_introduction(held: PieceSet | None, fast: bool, expected: list[object],
     assert said == expected
 
 
-# What follows
+# -- Messages --------------------------------------------------------------------------------------
 
 
-def test_too_long_a_message_is_refused_before_it_is_there() -> None:
+def test_an_oversized_message_is_refused_by_its_length() -> None:
     protocol = opened()
     with pytest.raises(PeerProtocolError, match="at most 65536 are allowed"):
         list(pour(protocol, (65_537).to_bytes(4, "big")))
 
 
-def test_a_bitfield_of_a_huge_file_is_not_too_long() -> None:
+def test_a_bitfield_of_a_huge_file_is_accepted() -> None:
     protocol = opened(pieces=1_000_000)
     (message,) = pour(protocol, pack(Bitfield(bytes(125_000))))
     assert message == Bitfield(bytes(125_000))
 
 
-def test_unknown_messages_and_extensions_are_handed_on_and_harmless() -> None:
+def test_unknown_messages_are_passed_on_undecoded() -> None:
     protocol = opened()
     stream = (
         b"\0\0\0\x03\x63ab"
@@ -212,12 +214,12 @@ def test_unknown_messages_and_extensions_are_handed_on_and_harmless() -> None:
     [b"", b"i1e", b"d", b"le", b"d1:mi1e1:mi2ee", b"d" * 100, b"x" * 20_000],
     ids=lambda value: repr(value[:9]),
 )
-def test_a_broken_extension_handshake_closes(payload: bytes) -> None:
+def test_an_invalid_extension_handshake_is_refused(payload: bytes) -> None:
     with pytest.raises(PeerProtocolError, match="extension handshake"):
         list(pour(opened(), pack(Extended(0, payload))))
 
 
-def test_metadata_is_sent_under_the_other_sides_number_and_only_to_who_wants_it() -> None:
+def test_metadata_is_sent_under_the_remote_peers_id() -> None:
     protocol = opened()
     asked = Metadata(MetadataKind.REQUEST, 3)
     protocol.send_metadata(asked)
@@ -227,23 +229,23 @@ def test_metadata_is_sent_under_the_other_sides_number_and_only_to_who_wants_it(
     assert drained(protocol) == pack(Extended(42, pack_metadata(asked)))
 
 
-def test_blocks_are_16_kib_unless_both_say_otherwise() -> None:
+def test_larger_blocks_need_both_peers_consent() -> None:
     protocol = opened()
     assert protocol.max_block_size() == 16_384
     list(pour(protocol, pack(Extended(0, b"d1:md11:ut_metadatai1eee"))))
     assert protocol.max_block_size() == 16_384
     list(pour(protocol, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki131072ee"))))
     assert protocol.max_block_size() == 131_072
-    # Nobody talks us into more than we read.
+    # A remote peer cannot raise the limit above the reader's.
     list(pour(protocol, pack(Extended(0, b"d1:md11:ut_metadatai1ee8:tn_blocki1048576ee"))))
     assert protocol.max_block_size() == 16_384
 
 
-# Offers
+# -- Credits ---------------------------------------------------------------------------------------
 
 
 def met(*, offers: bool) -> PeerProtocol:
-    """A protocol with one of us, which takes offers or does not."""
+    """A protocol with a remote peer of ours that uses credits or not."""
     protocol = PeerProtocol(
         HASH, LEECH_ID, initiator=True, identity=LocalIdentity("leecher-1", 6881, uses_credits=offers)
     )
@@ -254,22 +256,22 @@ def met(*, offers: bool) -> PeerProtocol:
     return protocol
 
 
-def test_an_offer_is_one_only_for_those_who_take_them() -> None:
+def test_a_credit_is_decoded_only_by_peers_that_use_them() -> None:
     said = pack(Extended(OFFER_ID, b""))
     assert list(pour(met(offers=True), said)) == [Credit()]
     assert list(pour(met(offers=False), said)) == [Extended(OFFER_ID, b"")]
-    # What a later version may put behind it changes nothing.
+    # A payload of a later version is ignored.
     assert list(pour(met(offers=True), pack(Extended(OFFER_ID, b"de")))) == [Credit()]
 
 
-def test_an_offer_goes_under_the_others_number() -> None:
+def test_a_credit_is_sent_under_the_remote_peers_id() -> None:
     protocol = met(offers=True)
     protocol.send_credit()
     assert drained(protocol) == pack(Extended(9, b""))
     assert drained(protocol) == b""
 
 
-def test_who_waits_for_whose_offers() -> None:
+def test_credits_are_needed_if_both_peers_use_them() -> None:
     assert met(offers=True).needs_credits
     assert not met(offers=False).needs_credits
     assert met(offers=False).remote_uses_credits
@@ -277,7 +279,7 @@ def test_who_waits_for_whose_offers() -> None:
     assert not opened(initiator=True).needs_credits
 
 
-def test_the_introduction_says_who_we_are_and_whether_we_take_offers() -> None:
+def test_the_extension_handshake_contains_the_identity() -> None:
     for offers in (True, False):
         protocol = met(offers=offers)
         protocol.send_initial_state(None, 0)

@@ -1,4 +1,4 @@
-"""What the other end holds, as it says."""
+"""The pieces of a remote peer, from its messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torrentnet.wire.peer.messages import Bitfield, Choke, Have, HaveAll, HaveNo
 from torrentnet.wire.piece_set import PieceSet
 
 
-def test_nothing_is_known_before_it_says_something() -> None:
+def test_pieces_are_unknown_before_the_first_message() -> None:
     one = RemotePieces(8)
     assert one.held is None
     assert not one.handle(Choke())
@@ -34,7 +34,7 @@ def test_nothing_is_known_before_it_says_something() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("when", ["before", "after", "between"])
-def test_it_is_the_same_whenever_the_number_of_pieces_is_known(said: list[Message], held: PieceSet, when: str) -> None:
+def test_the_piece_count_may_come_at_any_time(said: list[Message], held: PieceSet, when: str) -> None:
     one = RemotePieces(8 if when == "before" else None)
     for number, message in enumerate(said):
         assert one.handle(message)
@@ -48,7 +48,7 @@ def test_it_is_the_same_whenever_the_number_of_pieces_is_known(said: list[Messag
 @pytest.mark.parametrize(
     "said", [Have(8), Have(2**32 - 1), Bitfield(b""), Bitfield(b"\xff\x00"), Bitfield(b"\xff" * 9)], ids=str
 )
-def test_nonsense_is_refused_at_once_or_when_it_shows(said: Message) -> None:
+def test_invalid_messages_are_refused_once_they_can_be_checked(said: Message) -> None:
     with pytest.raises(PeerProtocolError):
         RemotePieces(8).handle(said)
     one = RemotePieces()
@@ -57,12 +57,12 @@ def test_nonsense_is_refused_at_once_or_when_it_shows(said: Message) -> None:
         one.set_piece_count(8)
 
 
-def test_a_spare_bit_is_nonsense() -> None:
+def test_a_spare_bit_in_a_bitfield_is_refused() -> None:
     with pytest.raises(PeerProtocolError, match="spare bit"):
         RemotePieces(7).handle(Bitfield(b"\xff"))
 
 
-def test_what_is_kept_before_the_number_of_pieces_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_early_have_messages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_pieces, "MAX_EARLY_HAVES", 5)
     one = RemotePieces()
     for piece in range(5):
@@ -71,7 +71,7 @@ def test_what_is_kept_before_the_number_of_pieces_is_known_is_bounded(monkeypatc
         one.handle(Have(5))
 
 
-def test_what_is_said_as_a_whole_replaces_what_was_said_piece_by_piece() -> None:
+def test_a_bitfield_replaces_earlier_have_messages() -> None:
     one = RemotePieces()
     one.handle(Have(3))
     one.handle(Bitfield(b"\x80"))

@@ -1,4 +1,4 @@
-"""The connection that a download opens, on loopback, with a clock that stands still."""
+"""A download's connection to its source on loopback, with a clock that stands still."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZE = 4 * BULK_THRESHOLD
 
 
 class Ends:
-    """A source link, and the other end of its connection as a plain socket."""
+    """A source connection and a plain socket at its other end."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -62,7 +62,7 @@ class Ends:
         self.heard.append(event)
 
     def turn(self) -> None:
-        """One turn of a loop; where nothing is there to be heard, the clock goes on to when it is to be looked at."""
+        """Run one iteration of the loop; if no socket is ready, the clock jumps to the next deadline."""
         due = self.link.due()
         ready = self.selector.select(DEADLINE_S if due is None else QUIET_S)
         if not ready:
@@ -73,7 +73,7 @@ class Ends:
         self.link.tick(self.now)
 
     def say(self, data: bytes) -> None:
-        """The other end says something, and it is heard."""
+        """Send from the other end, and receive it."""
         self.other.sendall(data)
         self.turn()
 
@@ -91,13 +91,13 @@ def ends() -> Iterator[Ends]:
 
 
 def stream(ends: Ends, count: int) -> None:
-    """The first ``count`` bytes of a block come at once."""
+    """The first ``count`` bytes of a block arrive at once."""
     ends.other.sendall(pack_block_head(0, 0, SIZE) + bytes(count))
     while ends.link.due() is None:
         ends.turn()
 
 
-def test_the_last_block_is_heard_without_a_look_at_the_clock(ends: Ends) -> None:
+def test_the_last_block_is_received_without_a_timeout(ends: Ends) -> None:
     ends.expected = SIZE
     stream(ends, 2 * BULK_THRESHOLD)
     ends.other.sendall(bytes(SIZE - 2 * BULK_THRESHOLD))
@@ -107,7 +107,7 @@ def test_the_last_block_is_heard_without_a_look_at_the_clock(ends: Ends) -> None
     assert ends.now == NOW
 
 
-def test_a_word_in_the_middle_of_much_waits_for_a_moment_only(ends: Ends) -> None:
+def test_a_short_message_among_many_blocks_waits_briefly(ends: Ends) -> None:
     ends.expected = 2 * SIZE
     stream(ends, 2 * BULK_THRESHOLD)
     ends.other.sendall(bytes(SIZE - 2 * BULK_THRESHOLD) + pack(Choke()))
@@ -118,7 +118,7 @@ def test_a_word_in_the_middle_of_much_waits_for_a_moment_only(ends: Ends) -> Non
     assert ends.now == NOW + LOW_WATER_TIMEOUT
 
 
-def test_a_word_is_not_waited_for_where_little_comes(ends: Ends) -> None:
+def test_a_short_message_alone_is_received_at_once(ends: Ends) -> None:
     ends.expected = 10 * SIZE
     for word in (Unchoke(), Choke(), Unchoke()):
         ends.say(pack(word))
@@ -126,7 +126,7 @@ def test_a_word_is_not_waited_for_where_little_comes(ends: Ends) -> None:
     assert ends.heard == [Unchoke(), Choke(), Unchoke()]
 
 
-def test_the_end_of_the_connection_is_heard_while_much_is_waited_for(ends: Ends) -> None:
+def test_the_end_is_noticed_while_many_bytes_are_expected(ends: Ends) -> None:
     ends.expected = SIZE
     stream(ends, 2 * BULK_THRESHOLD)
     ends.other.close()

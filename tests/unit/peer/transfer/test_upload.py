@@ -1,6 +1,6 @@
-"""Serving: what is right is answered, what is wrong is refused within bounds, and who takes nothing is let go."""
+"""Serving one peer: valid requests are answered, invalid ones refused within bounds, and idle peers expire."""
 
-# What is asserted is that it ends, whichever step ends it.
+# Any of the steps may raise.
 # ruff: noqa: PT012
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ BLOCK = 16 * 1024
 
 
 class Client(Asking):
-    """Keeps what it has heard."""
+    """A remote peer that keeps the events."""
 
     def __init__(self, store: FileStore, *, fast: bool = True, interested: bool = True) -> None:
         super().__init__(store, fast=fast)
@@ -70,7 +70,7 @@ class Client(Asking):
             self.say(Interested())
 
     def say(self, *messages: Message, listen: bool = True) -> list[PeerProtocolEvent]:
-        """Say messages; gives what came back."""
+        """Send messages; return the events received."""
         self.tell(*messages)
         return self.listen() if listen else []
 
@@ -80,7 +80,7 @@ class Client(Asking):
         return new
 
 
-def test_a_request_gets_its_bytes_once_the_asker_is_interested(store: FileStore) -> None:
+def test_a_request_of_an_interested_peer_is_served(store: FileStore) -> None:
     client = Client(store)
     assert [type(event) for event in client.heard] == [Handshake, HaveAll, ExtensionHandshake, Unchoke]
     (block,) = client.say(Request(3, 100, 5_000))
@@ -89,10 +89,10 @@ def test_a_request_gets_its_bytes_once_the_asker_is_interested(store: FileStore)
     assert client.seed.upload.queued_bytes == 5_000
 
 
-def test_unchoke_comes_once(store: FileStore) -> None:
+def test_unchoke_is_sent_once(store: FileStore) -> None:
     client = Client(store)
     assert client.say(Interested(), Interested()) == []
-    # Nobody is choked for losing interest for a moment; there are no slots to be had.
+    # Losing interest does not choke: there are no upload slots.
     assert client.say(NotInterested(), Interested()) == []
     assert len(client.say(Request(0, 0, 1))) == 1
 
@@ -116,7 +116,7 @@ def test_unchoke_comes_once(store: FileStore) -> None:
 def test_a_request_out_of_range_is_rejected_or_dropped(store: FileStore, request_: Request, fast: bool) -> None:
     client = Client(store, fast=fast)
     assert client.say(request_) == ([Reject(*request_)] if fast else [])
-    # And the next right one is answered all the same.
+    # The next valid request is still served.
     assert [type(event) for event in client.say(Request(0, 0, BLOCK))] == [Block]
 
 
@@ -128,7 +128,7 @@ def test_the_largest_block_is_served(store: FileStore) -> None:
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_requests_while_choked_are_refused_and_end_it_in_the_end(store: FileStore, fast: bool) -> None:
+def test_too_many_requests_while_choked_close_the_connection(store: FileStore, fast: bool) -> None:
     client = Client(store, fast=fast, interested=False)
     assert client.say(Request(0, 0, BLOCK)) == ([Reject(0, 0, BLOCK)] if fast else [])
     with pytest.raises(PeerProtocolError, match=f"{MAX_REJECTED + 1} invalid requests"):
@@ -136,7 +136,7 @@ def test_requests_while_choked_are_refused_and_end_it_in_the_end(store: FileStor
             client.say(Request(0, 0, BLOCK))
 
 
-def test_pieces_that_are_not_here_are_rejected_until_they_are(store: FileStore) -> None:
+def test_missing_pieces_are_rejected_until_they_are_held(store: FileStore) -> None:
     store.held = PieceSet(store.info.pieces, [2])
     client = Client(store)
     assert client.say(Request(1, 0, BLOCK)) == [Reject(1, 0, BLOCK)]
@@ -148,14 +148,14 @@ def test_pieces_that_are_not_here_are_rejected_until_they_are(store: FileStore) 
     assert [type(event) for event in client.say(Request(1, 0, BLOCK))] == [Block]
 
 
-def test_nobody_hears_of_a_piece_before_the_handshake(store: FileStore) -> None:
+def test_no_piece_is_announced_before_the_handshake(store: FileStore) -> None:
     seed = Seed(store)
     seed.upload.queue_have(1)
     assert seed.output() == b""
 
 
-def test_a_flood_is_bounded(store: FileStore) -> None:
-    """More than may wait is rejected; what waits to be sent stays near the mark."""
+def test_a_flood_of_requests_is_bounded(store: FileStore) -> None:
+    """Excess requests are rejected, and the output stays near the high-water mark."""
     client = Client(store)
     flood = [Request(piece % 40, 0, PIECE) for piece in range(MAX_QUEUE + 100)]
     client.say(*flood, listen=False)
@@ -167,7 +167,7 @@ def test_a_flood_is_bounded(store: FileStore) -> None:
     assert len(blocks) + len(rejects) == len(flood)
 
 
-def test_who_asks_and_never_takes_is_closed(store: FileStore) -> None:
+def test_a_peer_that_never_reads_is_closed(store: FileStore) -> None:
     client = Client(store)
     client.seed.receive(pack(Extended(0, pack_extension_handshake(ExtensionHandshake(METADATA_ID)))))
     client.say(*(Request(piece, 0, PIECE) for piece in range(40)), listen=False)
@@ -178,7 +178,7 @@ def test_who_asks_and_never_takes_is_closed(store: FileStore) -> None:
     assert client.seed.protocol.pending_bytes < 4 * HIGH_WATER
 
 
-def test_words_wait_behind_little_where_turns_are_taken(store: FileStore) -> None:
+def test_messages_wait_behind_few_blocks_while_choking(store: FileStore) -> None:
     client = Client(store)
     client.seed.upload.high_water = TURN_HIGH_WATER
     client.say(*(Request(piece, 0, PIECE) for piece in range(40)), listen=False)
@@ -194,17 +194,17 @@ def test_a_cancelled_request_is_not_served(store: FileStore, fast: bool) -> None
     events = client.say(Cancel(29, 0, PIECE), Cancel(29, 0, PIECE), Cancel(7, 1, 2))
     blocks = [event.piece for event in events if isinstance(event, Block)]
     assert blocks == list(range(29))
-    # BEP 6: every request is answered exactly once.
+    # BEP 6: each request gets exactly one reply.
     assert [event for event in events if isinstance(event, Reject)] == ([Reject(29, 0, PIECE)] if fast else [])
 
 
-def test_a_cancel_that_comes_too_late_changes_nothing(store: FileStore) -> None:
+def test_a_late_cancel_changes_nothing(store: FileStore) -> None:
     client = Client(store)
     assert [type(event) for event in client.say(Request(0, 0, PIECE), Cancel(0, 0, PIECE))] in ([Block], [Reject])
     assert client.say(Cancel(0, 0, PIECE)) == []
 
 
-def test_not_interested_takes_back_what_was_asked(store: FileStore) -> None:
+def test_not_interested_drops_the_requests(store: FileStore) -> None:
     client = Client(store)
     client.say(*(Request(piece, 0, PIECE) for piece in range(40)), listen=False)
     client.seed.receive(pack(NotInterested()))
@@ -213,18 +213,18 @@ def test_not_interested_takes_back_what_was_asked(store: FileStore) -> None:
     assert not client.seed.upload.can_send
 
 
-def test_messages_that_do_not_concern_an_uploader_are_taken(store: FileStore) -> None:
+def test_other_messages_are_accepted(store: FileStore) -> None:
     client = Client(store)
     assert client.say(KeepAlive(), Choke(), Unchoke(), Have(3), Reject(1, 2, 3)) == []
     assert len(client.say(Request(0, 0, 1))) == 1
 
 
-def test_a_piece_that_does_not_exist_ends_it(store: FileStore) -> None:
+def test_a_have_of_an_unknown_piece_closes_the_connection(store: FileStore) -> None:
     with pytest.raises(PeerProtocolError, match="has piece 4294967295 of 41"):
         Client(store).say(Have(0xFFFFFFFF))
 
 
-# The info dictionary
+# -- The info dictionary ---------------------------------------------------------------------------
 
 
 def metadata(store: FileStore, *parts: int) -> list[PeerProtocolEvent]:
@@ -246,32 +246,32 @@ def test_the_info_dictionary_is_served_in_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [1, 2, 1 << 40])
-def test_parts_that_do_not_exist_are_rejected(store: FileStore, part: int) -> None:
+def test_missing_parts_of_metadata_are_rejected(store: FileStore, part: int) -> None:
     assert metadata(store, part) == [Metadata(MetadataKind.REJECT, part)]
 
 
-def test_metadata_for_us_is_ignored(store: FileStore) -> None:
+def test_metadata_data_is_ignored(store: FileStore) -> None:
     client = Client(store)
     for message in (Metadata(MetadataKind.DATA, 0, 5, b"12345"), Metadata(MetadataKind.REJECT, 0)):
         assert client.say(Extended(METADATA_ID, pack_metadata(message))) == []
 
 
-# Time
+# -- Expiry ----------------------------------------------------------------------------------------
 
 
-def test_who_does_not_greet_is_let_go(store: FileStore) -> None:
+def test_a_peer_without_a_handshake_expires(store: FileStore) -> None:
     seed = Seed(store)
     assert seed.upload.expiry_reason(HANDSHAKE_TIMEOUT) is None
     assert seed.upload.expiry_reason(HANDSHAKE_TIMEOUT + 0.1) == "no handshake"
 
 
-def test_half_a_handshake_is_none(store: FileStore) -> None:
+def test_a_partial_handshake_expires(store: FileStore) -> None:
     seed = Seed(store)
     seed.receive(pack_handshake(Handshake(store.info.info_hash, LEECH_ID))[:67], 9.0)
     assert seed.upload.expiry_reason(HANDSHAKE_TIMEOUT + 0.1) == "no handshake"
 
 
-def test_who_is_idle_is_let_go_and_a_keep_alive_counts(store: FileStore) -> None:
+def test_an_idle_peer_expires_without_keep_alives(store: FileStore) -> None:
     client = Client(store)
     upload = client.seed.upload
     assert upload.expiry_reason(IDLE_TIMEOUT) is None
@@ -280,7 +280,7 @@ def test_who_is_idle_is_let_go_and_a_keep_alive_counts(store: FileStore) -> None
     assert upload.expiry_reason(100.0 + IDLE_TIMEOUT + 0.1) == "idle"
 
 
-def test_who_takes_no_data_is_let_go_even_if_it_talks(store: FileStore) -> None:
+def test_a_peer_that_receives_no_data_expires(store: FileStore) -> None:
     client = Client(store)
     client.say(Request(0, 0, PIECE), listen=False)
     now, reason = 0.0, None
@@ -293,8 +293,8 @@ def test_who_takes_no_data_is_let_go_even_if_it_talks(store: FileStore) -> None:
     assert now >= DRAIN_TIMEOUT
 
 
-def test_who_takes_data_steadily_stays(store: FileStore) -> None:
-    """As much goes out between two looks as comes in from the queue: what waits is the same each time."""
+def test_a_peer_that_receives_data_stays(store: FileStore) -> None:
+    """As many bytes are sent between two checks as are queued, so that the pending bytes stay the same."""
     client = Client(store)
     seed = client.seed
     client.say(*(Request(piece % 40, 0, PIECE) for piece in range(200)), listen=False)

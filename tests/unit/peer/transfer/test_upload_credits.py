@@ -1,4 +1,4 @@
-"""Serving in turns: offers to those who take them, a piece's worth at a time to the others."""
+"""Serving while choking: credits for peers that use them, turns of a piece's bytes for the others."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 DATA = content(40 * PIECE + 100)
 OFFER = Extended(7, b"")
-"""As the other side has numbered it."""
+"""The remote peer's id for credits."""
 
 MOST = 1 << 20
-"""Bytes that may be promised to one where that is not what a test is about."""
+"""Bytes that may be promised, in tests of other things."""
 
 
 class Asker(Asking):
-    """The other side of an upload that serves in turns."""
+    """The remote peer of an upload that is choking."""
 
     def __init__(self, store: FileStore, *, offers: bool = True, interested: bool = True, held: bytes = b"") -> None:
         super().__init__(store)
@@ -62,7 +62,7 @@ class Asker(Asking):
         return self.upload.wants_turn(now, most)
 
 
-def test_an_offer_a_request_a_block(store: FileStore) -> None:
+def test_a_credit_allows_one_piece(store: FileStore) -> None:
     asker = Asker(store)
     assert asker.wants_turn(0.0)
     assert asker.upload.grant_turn(0.0) == PIECE
@@ -70,7 +70,7 @@ def test_an_offer_a_request_a_block(store: FileStore) -> None:
     assert asker.upload.promised_bytes(0.0) == PIECE
     assert asker.upload.pieces_held == 1
     asker.say(Request(5, 0, PIECE))
-    # It is asked for: no promise any more, but work.
+    # Once requested, the bytes are backlog, not promised.
     assert asker.upload.promised_bytes(0.0) == 0
     assert asker.upload.backlog >= PIECE
     (block,) = asker.listen()
@@ -79,14 +79,14 @@ def test_an_offer_a_request_a_block(store: FileStore) -> None:
     assert asker.upload.backlog == 0
 
 
-def test_nothing_is_offered_to_whoever_wants_nothing(store: FileStore) -> None:
+def test_an_uninterested_peer_gets_no_credit(store: FileStore) -> None:
     asker = Asker(store, interested=False)
     assert not asker.wants_turn(0.0)
     asker.say(Interested())
     assert asker.wants_turn(0.0)
 
 
-def test_a_pass_takes_the_offers_back_until_it_is_interested_again(store: FileStore) -> None:
+def test_not_interested_voids_the_credits(store: FileStore) -> None:
     asker = Asker(store)
     asker.upload.grant_turn(0.0)
     asker.upload.grant_turn(0.0)
@@ -96,18 +96,18 @@ def test_a_pass_takes_the_offers_back_until_it_is_interested_again(store: FileSt
     assert not asker.wants_turn(0.0)
     asker.say(Interested(), now=9.0)
     assert asker.wants_turn(9.0)
-    # It waits since now, not since it came.
+    # It waits since its interest, not since it connected.
     assert asker.upload.waiting_since == 9.0
 
 
-def test_a_pass_leaves_what_is_under_way(store: FileStore) -> None:
+def test_not_interested_keeps_the_open_requests(store: FileStore) -> None:
     asker = Asker(store)
     asker.upload.grant_turn(0.0)
     asker.say(Request(5, 0, PIECE), NotInterested())
     assert [type(event) for event in asker.listen()] == [Extended, Block]
 
 
-def test_offers_that_wait_are_bounded(store: FileStore) -> None:
+def test_open_credits_are_bounded(store: FileStore) -> None:
     asker = Asker(store)
     most = 5 * PIECE // 2
     for _ in range(3):
@@ -116,8 +116,8 @@ def test_offers_that_wait_are_bounded(store: FileStore) -> None:
     assert not asker.wants_turn(0.0, most)
 
 
-def test_what_is_on_its_way_counts_as_promised(store: FileStore) -> None:
-    """Whoever comes first would else be served until all that may be promised is: the others wait with idle uplinks."""
+def test_queued_blocks_count_as_promised(store: FileStore) -> None:
+    """Otherwise, the first peer would get every promise, and the uplinks of the others would be idle."""
     asker = Asker(store)
     asker.say(Request(0, 0, PIECE), Request(1, 0, PIECE))
     assert not asker.wants_turn(0.0, 2 * PIECE)
@@ -125,24 +125,24 @@ def test_what_is_on_its_way_counts_as_promised(store: FileStore) -> None:
     assert asker.wants_turn(0.0, 2 * PIECE)
 
 
-def test_an_offer_counts_as_asked_for_only_for_a_moment(store: FileStore) -> None:
-    """Whoever is slow to answer must not keep the uplink idle."""
+def test_a_credit_counts_as_promised_only_briefly(store: FileStore) -> None:
+    """A peer that is slow to use a credit must not keep the uplink idle."""
     asker = Asker(store)
     asker.upload.grant_turn(0.0)
     assert asker.upload.promised_bytes(CREDIT_GRACE) == PIECE
     assert asker.upload.promised_bytes(CREDIT_GRACE + 0.01) == 0
-    # But it gets no second one before it has answered.
+    # It gets no second credit before it has used the first.
     assert not asker.wants_turn(CREDIT_GRACE + 0.01)
     asker.say(Request(5, 0, PIECE), now=CREDIT_GRACE + 0.02)
     assert asker.wants_turn(CREDIT_GRACE + 0.02)
 
 
-def test_an_offer_that_is_never_answered_is_forgotten_and_a_late_answer_is_served(store: FileStore) -> None:
+def test_a_credit_expires_but_a_late_request_is_served(store: FileStore) -> None:
     asker = Asker(store)
     asker.upload.grant_turn(0.0)
     asker.listen()
     assert not asker.wants_turn(CREDIT_TIMEOUT - 0.1)
-    # It may not have been ready: it is not left alone for ever.
+    # It may not have been ready, and gets another credit.
     assert asker.wants_turn(CREDIT_TIMEOUT + 0.1)
     assert asker.upload.pieces_held == 0
     asker.say(Request(5, 0, PIECE), now=100.0)
@@ -150,7 +150,7 @@ def test_an_offer_that_is_never_answered_is_forgotten_and_a_late_answer_is_serve
     assert asker.wants_turn(100.0)
 
 
-def test_blocks_of_one_piece_use_up_one_offer(store: FileStore) -> None:
+def test_all_blocks_of_a_piece_use_one_credit(store: FileStore) -> None:
     asker = Asker(store)
     asker.upload.grant_turn(0.0)
     asker.upload.grant_turn(0.0)
@@ -160,28 +160,28 @@ def test_blocks_of_one_piece_use_up_one_offer(store: FileStore) -> None:
     assert asker.upload.promised_bytes(0.0) == 0
 
 
-def test_a_request_without_an_offer_is_served(store: FileStore) -> None:
+def test_a_request_without_a_credit_is_served(store: FileStore) -> None:
     asker = Asker(store)
     asker.say(Request(5, 0, PIECE))
     assert [type(event) for event in asker.listen()] == [Block]
     assert asker.upload.promised_bytes(0.0) == 0
 
 
-def test_what_was_given_is_not_offered_again(store: FileStore) -> None:
+def test_no_credit_for_pieces_that_were_sent(store: FileStore) -> None:
     asker = Asker(store)
     asker.say(*(Request(piece, 0, 16) for piece in range(41)))
     assert not asker.wants_turn(0.0)
 
 
-def test_what_the_other_side_has_is_not_offered(store: FileStore) -> None:
+def test_no_credit_for_pieces_that_the_peer_holds(store: FileStore) -> None:
     asker = Asker(store, held=PieceSet(41, range(40)).bitfield())
     assert asker.wants_turn(0.0)
     asker.say(Have(40))
     assert not asker.wants_turn(0.0)
 
 
-def test_a_cancelled_piece_may_be_offered_again(store: FileStore) -> None:
-    """What came from another peer may have had a wrong hash; then this one is needed after all."""
+def test_a_cancelled_piece_may_get_a_credit_again(store: FileStore) -> None:
+    """The piece from another peer may have had a wrong hash."""
     asker = Asker(store, held=PieceSet(41, range(40)).bitfield())
     for served in (False, True):
         asker.say(Request(40, 0, 100))
@@ -193,7 +193,7 @@ def test_a_cancelled_piece_may_be_offered_again(store: FileStore) -> None:
     asker.say(Cancel(2**32 - 1, 0, 100))
 
 
-def test_news_is_gathered_and_told_before_an_offer(store: FileStore) -> None:
+def test_have_messages_are_sent_before_a_credit(store: FileStore) -> None:
     store.held = PieceSet(41, [0])
     asker = Asker(store)
     for piece in (3, 4, 5):
@@ -206,11 +206,11 @@ def test_news_is_gathered_and_told_before_an_offer(store: FileStore) -> None:
     assert asker.listen() == []
 
 
-# Pieces that an earlier run has left
+# -- Pieces of an earlier run ----------------------------------------------------------------------
 
 
 def opened_late(store: FileStore, *, ours: bool) -> list[PeerProtocolEvent]:
-    """What is heard when the file is opened after the connection."""
+    """The messages when the file is opened after the connection."""
     protocol = PeerProtocol(store.info.info_hash, b"-NL0100-the-seeder--", initiator=False)
     upload = Upload(protocol, None, 0.0)
     reader = PeerProtocol(store.info.info_hash, LEECH_ID, initiator=True, buffer_size=1 << 18)
@@ -222,23 +222,23 @@ def opened_late(store: FileStore, *, ours: bool) -> list[PeerProtocolEvent]:
     assert HaveNone() in list(pour(reader, drained(protocol)))
     upload.open(store)
     said_late = list(pour(reader, drained(protocol)))
-    # Whoever lacks the info dictionary hears that it can be had here now.
+    # The extension handshake announces the info dictionary.
     assert [event.metadata_size for event in said_late if isinstance(event, ExtensionHandshake)] == [
         len(store.info.raw)
     ]
     return [event for event in said_late if not isinstance(event, ExtensionHandshake)]
 
 
-def test_they_are_told_on_connections_that_are_older(store: FileStore) -> None:
+def test_held_pieces_are_sent_on_older_connections(store: FileStore) -> None:
     store.held = PieceSet(41, [1, 2, 40])
     assert opened_late(store, ours=True) == [Bitfield(store.held.bitfield())]
-    # Real clients take a bitfield only in the beginning.
+    # Other clients accept a bitfield only as the first message.
     assert opened_late(store, ours=False) == [Have(1), Have(2), Have(40)]
     store.held = PieceSet(41)
     assert opened_late(store, ours=True) == opened_late(store, ours=False) == []
 
 
-def test_what_the_other_side_said_before_is_checked_when_the_file_is_opened(store: FileStore) -> None:
+def test_early_messages_are_checked_when_the_file_opens(store: FileStore) -> None:
     protocol = PeerProtocol(store.info.info_hash, b"-NL0100-the-seeder--", initiator=False)
     upload = Upload(protocol, None, 0.0)
     said = pack_handshake(Handshake(store.info.info_hash, LEECH_ID)) + pack(Bitfield(b"\xff"))
@@ -248,10 +248,10 @@ def test_what_the_other_side_said_before_is_checked_when_the_file_is_opened(stor
         upload.open(store)
 
 
-# Those who take no offers
+# -- Peers without credits -------------------------------------------------------------------------
 
 
-def test_a_real_client_is_served_a_pieces_worth_a_turn(store: FileStore) -> None:
+def test_without_credits_a_turn_serves_one_pieces_bytes(store: FileStore) -> None:
     asker = Asker(store, offers=False)
     assert not asker.wants_turn(0.0)
     asker.say(*(Request(piece, begin, PIECE // 2) for piece in range(4) for begin in (0, PIECE // 2)))
@@ -268,14 +268,14 @@ def test_a_real_client_is_served_a_pieces_worth_a_turn(store: FileStore) -> None
     assert served == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_a_real_client_is_served_at_once_where_no_turns_are_taken(store: FileStore) -> None:
+def test_without_choking_requests_are_served_at_once(store: FileStore) -> None:
     asker = Asker(store, offers=False)
     asker.upload.choking = False
     asker.say(*(Request(piece, 0, PIECE) for piece in range(4)))
     assert [type(event) for event in asker.listen()] == [Block] * 4
 
 
-def test_a_real_client_that_loses_interest_wants_no_turn(store: FileStore) -> None:
+def test_without_interest_no_turn_is_wanted(store: FileStore) -> None:
     asker = Asker(store, offers=False)
     asker.say(*(Request(piece, 0, PIECE) for piece in range(4)), NotInterested())
     assert asker.listen() == [Reject(piece, 0, PIECE) for piece in range(4)]
@@ -283,7 +283,7 @@ def test_a_real_client_that_loses_interest_wants_no_turn(store: FileStore) -> No
     assert asker.upload.backlog == 0
 
 
-def test_an_uploader_with_everything_offers_and_one_with_nothing_does_not(store: FileStore) -> None:
+def test_only_an_uploader_with_pieces_grants_credits(store: FileStore) -> None:
     asker = Asker(store)
     asker.say(HaveAll())
     assert not asker.wants_turn(0.0)

@@ -1,0 +1,186 @@
+"""Send the output of all connections, within the rate limit, the room in the kernel and the choker's turns.
+
+Tested by tests/unit/peer/transfer/test_connection_manager.py.
+"""
+
+from __future__ import annotations
+
+import selectors
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.peer.scheduling.fair_queue import FairQueue, coalesce_delay
+from torrentnet.peer.transfer.transport import SharedFileShrunkError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from torrentnet.peer.scheduling.rate_limit import RateLimit
+    from torrentnet.peer.scheduling.uplink import Uplink
+    from torrentnet.peer.transfer.connection import Connection
+
+TURN_INTERVAL: Final = 0.25
+"""Seconds between two checks for new turns while choking."""
+
+
+class Sender:
+    """The sending side of ``connections``, the manager's own dictionary.
+
+    ``close(connection, reason, now)`` closes a broken connection; ``on_file_shrunk(message)`` reports that the shared
+    file has become too short.
+    """
+
+    def __init__(
+        self,
+        connections: dict[socket.socket, Connection],
+        selector: selectors.BaseSelector,
+        rate_limit: RateLimit,
+        uplink: Uplink[Connection],
+        close: Callable[[Connection, str, float], None],
+        on_file_shrunk: Callable[[str], None],
+    ) -> None:
+        self._connections = connections
+        self._selector = selector
+        self._rate_limit = rate_limit
+        self._uplink = uplink
+        self._close = close
+        self._on_file_shrunk = on_file_shrunk
+        self._receivers: FairQueue[Connection] = FairQueue()
+        self._tokens_at: float | None = None
+        self._room_at: float | None = None
+        self.sent_bytes = 0
+        """Total bytes sent to all remote peers."""
+
+    @property
+    def choking(self) -> bool:
+        """Whether pieces are sent in the choker's turns."""
+        return self._uplink.choking
+
+    def enable_choking(self) -> None:
+        """From now on, send pieces in the choker's turns."""
+        if not self._uplink.choking:
+            self._uplink.choking = True
+            for connection in self._connections.values():
+                connection.enable_choking()
+
+    def due(self, now: float) -> float | None:
+        """Return when to call :meth:`tick` and :meth:`grant_turns` next."""
+        times = [at for at in (self._tokens_at, self._room_at, self._receivers.due()) if at is not None]
+        if self._uplink.choking:
+            times.append(now if self._uplink.more_turns_due else now + TURN_INTERVAL)
+        return min(times, default=None)
+
+    def tick(self, now: float) -> None:
+        """Send what the rate limit or a full kernel queue held back."""
+        count = len(self._connections)
+        for connection in self._receivers.take_all() if self._uplink.choking else self._receivers.take(count, now):
+            self.flush(connection, now)
+        if self._tokens_at is not None and now >= self._tokens_at:
+            self._tokens_at = None
+            self._share_tokens(now)
+        if self._room_at is not None and now >= self._room_at:
+            self._room_at = None
+            for connection in self._uplink.line:
+                self.flush(connection, now)
+
+    def grant_turns(self, now: float) -> None:
+        """While choking, grant the next turns and send them."""
+        if self._uplink.choking:
+            for connection in self._uplink.grant_turns(self._connections.values(), now):
+                if not connection.wants_write:
+                    self.flush(connection, now)
+
+    def on_ready(self, connection: Connection, now: float) -> None:
+        """Send soon to a connection that is writable or has new requests."""
+        if not connection.upload.has_requests and not connection.protocol.has_block_data:
+            # Messages without block data are sent at once.
+            self.flush(connection, now)
+            return
+        count = len(self._connections)
+        self._receivers.add(connection, count, now)
+        if connection.wants_write and coalesce_delay(count) and not self._uplink.choking:
+            # Otherwise, the selector would report the socket again and again meanwhile.
+            connection.wants_write = False
+            self._set_interest(connection, selectors.EVENT_READ)
+
+    def forget(self, connection: Connection) -> None:
+        """Forget a connection that has been closed."""
+        self._uplink.forget(connection)
+        self._receivers.forget(connection)
+
+    def flush_all(self, now: float) -> None:
+        """Send the output of all connections."""
+        for connection in list(self._connections.values()):
+            if connection.protocol.pending_bytes and not connection.wants_write:
+                self.flush(connection, now)
+
+    def flush(self, connection: Connection, now: float, share: int = 1) -> None:
+        """Send a connection's output, within its turn, its share of the rate limit and the room in the kernel."""
+        if connection.transport.sock not in self._connections:
+            return
+        upload, protocol = connection.upload, connection.protocol
+        budget = self._rate_limit.budget(now)
+        if share > 1:
+            budget = max(1024, budget // share) if budget else 0
+        count = 0
+        held_back = False
+        if protocol.pending_bytes and self._uplink.choking:
+            # The have messages share a packet with the other output.
+            upload.send_haves()
+        try:
+            self._fill_output(connection, now)
+            # Until the socket is full, the budget is used up, or there is no output.
+            while count < budget and protocol.pending_bytes:
+                room = self._uplink.room(connection, now) if protocol.has_block_data else None
+                if room is not None and room <= 0:
+                    held_back = True
+                    break
+                sent = connection.transport.flush(budget - count if room is None else min(room, budget - count))
+                self._uplink.sent(connection, sent)
+                count += sent
+                self._fill_output(connection, now)
+                if not sent or connection.transport.send_blocked:
+                    break
+        except SharedFileShrunkError as error:
+            self._close(connection, error.message, now)
+            self._on_file_shrunk(error.message)
+            return
+        except OSError as error:
+            self._close(connection, str(error), now)
+            return
+        self.sent_bytes += count
+        self._rate_limit.spend(count)
+        has_output = protocol.pending_bytes > 0 or (upload.can_send and self._uplink.may_send(connection, now))
+        if has_output and (held_back or (count >= budget and self._rate_limit.pause())):
+            # Without room or tokens, a timer resumes sending, not the socket.
+            if held_back:
+                self._room_at = min(self._room_at or now + 60, now + self._uplink.poll_interval)
+            else:
+                self._tokens_at = min(self._tokens_at or now + 60, now + self._rate_limit.pause())
+            has_output = False
+        if has_output != connection.wants_write:
+            connection.wants_write = has_output
+            self._set_interest(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if has_output else 0))
+
+    def _fill_output(self, connection: Connection, now: float) -> None:
+        if connection.upload.can_send and self._uplink.may_send(connection, now):
+            connection.upload.fill_output()
+
+    def _share_tokens(self, now: float) -> None:
+        waiting = [
+            connection
+            for connection in self._connections.values()
+            if connection.protocol.pending_bytes
+            or (connection.upload.can_send and self._uplink.may_send(connection, now))
+        ]
+        for connection in waiting:
+            self.flush(connection, now, share=max(1, len(waiting)))
+        # The connections served last in this round come first in the next.
+        for connection in waiting[: len(waiting) // 2]:
+            if connection.transport.sock in self._connections:
+                self._connections[connection.transport.sock] = self._connections.pop(connection.transport.sock)
+
+    def _set_interest(self, connection: Connection, events: int) -> None:
+        key = self._selector.get_key(connection.transport.sock)
+        if key.events != events:
+            self._selector.modify(connection.transport.sock, events, key.data)
