@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from torrentnet.adapters.node import ClientNode
+    from torrentnet.adapters.program_node import ProgramNode
     from torrentnet.adapters.programs.opentracker import OpentrackerNode
 
 SCRAPE_TIMEOUT: Final = 2.0
@@ -28,9 +29,7 @@ def tracker_commands(node: OpentrackerNode) -> Commands:
     return _commands("tracker", node, "show the files, with their seeds and leechers", lambda: _tracker_status(node))
 
 
-def _commands(
-    program: str, node: ClientNode | OpentrackerNode, summary: str, status: Callable[[], Iterable[str]]
-) -> Commands:
+def _commands(program: str, node: ProgramNode, summary: str, status: Callable[[], Iterable[str]]) -> Commands:
     def run(words: list[str]) -> Iterable[str]:
         if words:
             raise CommandError("status takes no arguments", EXIT_USAGE)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torrentnet.adapters.adapter import ClientAdapter
+    from torrentnet.adapters.program_node import ProgramNode
     from torrentnet.console.commands import Commands
     from torrentnet.wire.info import Info
 
@@ -58,47 +59,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = OptionParser(prog=PROGRAM, description="Run another BitTorrent program as a node of a lab.")
     programs = parser.add_subparsers(dest="program", required=True, metavar="PROGRAM", parser_class=OptionParser)
+    endpoint = argument_type(_parse_endpoint)
+    torrent = argument_type(file_content(parse_torrent, MetainfoError))
     for name in ADAPTERS:
         add = programs.add_parser(name, help=f"run {name} as a peer", allow_abbrev=False).add_argument
         add("mode", choices=("share", "get"), help="share a local file, or download it")
         add("filename", metavar="FILENAME", help="the file's name")
-        add(
-            "tracker",
-            metavar="TRACKER_ADDRESS",
-            type=argument_type(_parse_endpoint),
-            help="the tracker's IP:PORT (UDP)",
-        )
-        add(
-            "listen",
-            metavar="LISTEN_ADDRESS",
-            type=argument_type(_parse_endpoint),
-            help="IP:PORT for other peers (TCP)",
-        )
-        add(
-            "--torrent",
-            metavar="FILE",
-            type=argument_type(file_content(parse_torrent, MetainfoError)),
-            required=True,
-            help="the file's .torrent; its trackers are ignored",
-        )
+        add("tracker", metavar="TRACKER_ADDRESS", type=endpoint, help="the tracker's IP:PORT (UDP)")
+        add("listen", metavar="LISTEN_ADDRESS", type=endpoint, help="IP:PORT for other peers (TCP)")
+        text = "the file's .torrent; its trackers are ignored"
+        add("--torrent", metavar="FILE", type=torrent, required=True, help=text)
         add("--dir", type=Path, default=Path(), help="directory of the file (default: the current one)")
-        add(
-            "--upload-rate",
-            metavar="RATE",
-            type=argument_type(parse_rate),
-            help="upload limit, as in 1MiB/s or 8mbit (default: none)",
-        )
+        text = "upload limit, as in 1MiB/s or 8mbit (default: none)"
+        add("--upload-rate", metavar="RATE", type=argument_type(parse_rate), help=text)
         _add_common_options(add, "client")
     add = programs.add_parser("opentracker", help="run opentracker as the tracker", allow_abbrev=False).add_argument
-    add("listen", metavar="LISTEN_ADDRESS", type=argument_type(_parse_endpoint), help="IP:PORT to listen on (UDP)")
-    add(
-        "--torrent",
-        metavar="FILE",
-        type=argument_type(file_content(parse_torrent, MetainfoError)),
-        action="append",
-        default=[],
-        help="serve the info-hash of this .torrent; may be repeated",
-    )
+    add("listen", metavar="LISTEN_ADDRESS", type=endpoint, help="IP:PORT to listen on (UDP)")
+    text = "serve the info-hash of this .torrent; may be repeated"
+    add("--torrent", metavar="FILE", type=torrent, action="append", default=[], help=text)
     _add_common_options(add, "tracker")
     return parser
 
@@ -161,7 +139,7 @@ def _run_client(options: argparse.Namespace) -> int:
         info, torrent, seed, directory, state, options.listen, options.tracker, options.upload_rate
     )
 
-    def make_node(events: EventLog) -> tuple[ClientNode, Commands]:
+    def make_node(events: EventLog) -> tuple[ProgramNode, Commands]:
         adapter = ADAPTERS[options.program](settings, lambda line: events.warning("said", text=line))
         node = ClientNode(options.name, adapter, settings, events)
         return node, client_commands(node)
@@ -172,16 +150,14 @@ def _run_client(options: argparse.Namespace) -> int:
 def _run_tracker(options: argparse.Namespace) -> int:
     state = _make_state_directory(options)
 
-    def make_node(events: EventLog) -> tuple[OpentrackerNode, Commands]:
+    def make_node(events: EventLog) -> tuple[ProgramNode, Commands]:
         node = OpentrackerNode(options.name, options.listen, options.torrent, state, events)
         return node, tracker_commands(node)
 
     return _run_node(options, make_node)
 
 
-def _run_node(
-    options: argparse.Namespace, make_node: Callable[[EventLog], tuple[ClientNode | OpentrackerNode, Commands]]
-) -> int:
+def _run_node(options: argparse.Namespace, make_node: Callable[[EventLog], tuple[ProgramNode, Commands]]) -> int:
     """Run a node with a terminal, a console socket and signal handlers."""
 
     def write(line: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
-from torrentnet.adapters.stop_request import StopRequest
+from torrentnet.adapters.program_node import ProgramNode
 from torrentnet.adapters.verification import verify_file
 
 if TYPE_CHECKING:
@@ -34,59 +34,41 @@ class _Completion:
     next_check: float
 
 
-class ClientNode:
-    """Run one client until :meth:`stop`, which any thread or signal handler may call."""
+class ClientNode(ProgramNode):
+    """Run one client, emit its progress, and verify the file that it reports as complete."""
 
     def __init__(self, name: str, adapter: ClientAdapter, settings: ClientSettings, events: EventLog) -> None:
-        self.name = name
+        super().__init__(name, events)
         self.adapter = adapter
         self.settings = settings
         self.status = ClientStatus(0, complete=False, announced=False)
         self.state = "seed" if settings.seed else "get"
-        self._events = events
-        self._stop_request = StopRequest()
-        self._started_at = 0.0
         self._progress_at = 0.0
         self._reported = 0
         self._completion: _Completion | None = None
         self._verified = False
 
-    def stop(self, reason: str) -> None:
-        """Stop the client and end :meth:`run`."""
-        self._stop_request.request(reason)
-
-    def uptime(self) -> float:
-        """Return the seconds since the client was started."""
-        return time.monotonic() - self._started_at
-
-    def run(self) -> int:
-        """Run until stopped; return the exit status. Raises :class:`AdapterError` if the client fails."""
+    def _start(self) -> None:
         client, settings = self.adapter, self.settings
-        self._started_at = time.monotonic()
         version = client.version()
-        try:
-            client.start()
-            self._events.emit(
-                "listening", program=client.name, version=version, name=self.name, address=settings.listen
-            )
-            if not settings.seed:
-                self._events.emit("state", state="get", file=settings.info.name)
-            while self._stop_request.reason is None:
-                self._check()
-                client.wait(SEED_POLL_INTERVAL if self._verified else POLL_INTERVAL, self._stop_request.descriptor)
-        finally:
-            client.stop(STOP_TIMEOUT)
-            self._stop_request.close()
-        self._events.emit("closing", reason=self._stop_request.reason)
-        return 0
+        client.start()
+        self._events.emit("listening", program=client.name, version=version, name=self.name, address=settings.listen)
+        if not settings.seed:
+            self._events.emit("state", state="get", file=settings.info.name)
 
     def _check(self) -> None:
         status = self.status = self.adapter.poll()
         now = time.monotonic()
         if not self.settings.seed:
             self._report_progress(status, now)
-        if self._verified or not status.complete or (self.settings.seed and not status.announced):
-            return
+        if status.complete and not self._verified and (status.announced or not self.settings.seed):
+            self._verify(now)
+        self.adapter.wait(SEED_POLL_INTERVAL if self._verified else POLL_INTERVAL, self._stop_requested)
+
+    def _end(self) -> None:
+        self.adapter.stop(STOP_TIMEOUT)
+
+    def _verify(self, now: float) -> None:
         if self._completion is None:
             self._completion = _Completion(now, now)
         if now < self._completion.next_check:

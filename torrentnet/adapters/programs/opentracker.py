@@ -16,9 +16,18 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.adapter import AdapterError
 from torrentnet.adapters.child_process import ChildProcess, find_command
-from torrentnet.adapters.stop_request import StopRequest
+from torrentnet.adapters.program_node import ProgramNode
 from torrentnet.wire.errors import PacketError
-from torrentnet.wire.udp import packets
+from torrentnet.wire.udp.packets import (
+    MAX_DATAGRAM,
+    MAX_SCRAPE,
+    Action,
+    pack_connect,
+    pack_scrape,
+    parse_connect_reply,
+    parse_reply,
+    parse_scrape_reply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
     from torrentnet.runtime.events import EventLog
     from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
+    from torrentnet.wire.udp.packets import ReplyPacket, ScrapeCounts
 
 COMMAND: Final = "opentracker"
 
@@ -38,69 +48,56 @@ WHITELIST: Final = "whitelist"
 CONFIG: Final = "opentracker.conf"
 
 
-class OpentrackerNode:
-    """Run opentracker for ``files`` until :meth:`stop`, which any thread or signal handler may call."""
+class OpentrackerNode(ProgramNode):
+    """Run opentracker for ``files``."""
 
     def __init__(self, name: str, listen: Endpoint, files: Sequence[Info], state: Path, events: EventLog) -> None:
-        self.name = name
+        super().__init__(name, events)
         self.listen = listen
         self.files = files
         self._state = state
-        self._events = events
-        self._stop_request = StopRequest()
+        self._child: ChildProcess | None = None
 
-    def stop(self, reason: str) -> None:
-        """End :meth:`run`."""
-        self._stop_request.request(reason)
-
-    def run(self) -> int:
-        """Run until stopped; return the exit status. Raises :class:`AdapterError` if opentracker fails."""
+    def _start(self) -> None:
         command = find_command(COMMAND)
         whitelist = "".join(f"{info.info_hash.hex()}\n" for info in self.files)
         (self._state / WHITELIST).write_text(whitelist, encoding="ascii")
-        settings = f"listen.udp {self.listen}\naccess.whitelist {WHITELIST}\ntracker.rootdir {self._state}\n"
-        (self._state / CONFIG).write_text(settings, encoding="utf-8")
-        child = ChildProcess([command, "-f", CONFIG], self._state, lambda line: self._events.warning("said", text=line))
-        try:
-            self._await_reply(child)
-            self._events.emit("listening", program="opentracker", name=self.name, address=self.listen)
-            while self._stop_request.reason is None:
-                child.raise_if_exited()
-                select.select([self._stop_request.descriptor], [], [], CHECK_INTERVAL)
-        finally:
-            child.terminate(signal.SIGTERM, STOP_TIMEOUT)
-            self._stop_request.close()
-        self._events.emit("closing", reason=self._stop_request.reason)
-        return 0
-
-    def _await_reply(self, child: ChildProcess) -> None:
+        config = f"listen.udp {self.listen}\naccess.whitelist {WHITELIST}\ntracker.rootdir {self._state}\n"
+        (self._state / CONFIG).write_text(config, encoding="utf-8")
+        child = self._child = ChildProcess([command, "-f", CONFIG], self._state, self._on_line)
         deadline = time.monotonic() + START_TIMEOUT
-        while self._stop_request.reason is None:
+        while self._stop_reason is None and self._connection_id(REPLY_TIMEOUT) is None:
             child.raise_if_exited()
-            if self.fetch_connection_id(REPLY_TIMEOUT) is not None:
-                return
             if time.monotonic() > deadline:
                 raise AdapterError(f"opentracker does not answer at {self.listen} after {START_TIMEOUT:g} s")
+        self._events.emit("listening", program="opentracker", name=self.name, address=self.listen)
 
-    def fetch_connection_id(self, timeout: float) -> int | None:
-        """Request a connection id (BEP 15); None without a reply within ``timeout``."""
-        reply = self._exchange(packets.pack_connect(secrets.randbits(32)), timeout)
-        return (
-            packets.parse_connect_reply(reply) if reply is not None and reply.action == packets.Action.CONNECT else None
-        )
+    def _on_line(self, line: str) -> None:
+        self._events.warning("said", text=line)
 
-    def scrape(self, timeout: float) -> Sequence[packets.ScrapeCounts] | None:
+    def _check(self) -> None:
+        assert self._child is not None
+        self._child.raise_if_exited()
+        select.select([self._stop_requested], [], [], CHECK_INTERVAL)
+
+    def _end(self) -> None:
+        if self._child is not None:
+            self._child.terminate(signal.SIGTERM, STOP_TIMEOUT)
+
+    def scrape(self, timeout: float) -> Sequence[ScrapeCounts] | None:
         """Scrape the files (BEP 15, BEP 48), in their order; None without a reply within ``timeout``."""
-        connection = self.fetch_connection_id(timeout)
-        if connection is None:
+        connection_id = self._connection_id(timeout)
+        if connection_id is None:
             return None
-        hashes = tuple(info.info_hash for info in self.files[: packets.MAX_SCRAPE])
-        reply = self._exchange(packets.pack_scrape(connection, secrets.randbits(32), hashes), timeout)
-        return (
-            packets.parse_scrape_reply(reply) if reply is not None and reply.action == packets.Action.SCRAPE else None
-        )
+        hashes = tuple(info.info_hash for info in self.files[:MAX_SCRAPE])
+        reply = self._exchange(pack_scrape(connection_id, secrets.randbits(32), hashes), timeout)
+        return parse_scrape_reply(reply) if reply is not None and reply.action == Action.SCRAPE else None
 
-    def _exchange(self, request: bytes, timeout: float) -> packets.ReplyPacket | None:
+    def _connection_id(self, timeout: float) -> int | None:
+        reply = self._exchange(pack_connect(secrets.randbits(32)), timeout)
+        return parse_connect_reply(reply) if reply is not None and reply.action == Action.CONNECT else None
+
+    def _exchange(self, request: bytes, timeout: float) -> ReplyPacket | None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(timeout)
             try:
@@ -108,7 +105,7 @@ class OpentrackerNode:
                 sock.bind((self.listen.ip, 0))
                 sock.connect(tuple(self.listen))
                 sock.send(request)
-                return packets.parse_reply(sock.recv(packets.MAX_DATAGRAM))
+                return parse_reply(sock.recv(MAX_DATAGRAM))
             except (OSError, PacketError):
                 time.sleep(min(timeout, 0.02))  # A refused port would otherwise be polled without a pause.
                 return None

@@ -1,0 +1,65 @@
+"""Run a program as a node until the node is asked to stop.
+
+Tested by tests/unit/adapters/test_node.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torrentnet.runtime.events import EventLog
+
+
+class ProgramNode(ABC):
+    """Base class: run one program until :meth:`stop`, which any thread or signal handler may call."""
+
+    def __init__(self, name: str, events: EventLog) -> None:
+        self.name = name
+        self._events = events
+        self._started_at = 0.0
+        self._stop_reason: str | None = None
+        self._stop_requested, self._stop_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def stop(self, reason: str) -> None:
+        """Stop the program and end :meth:`run`."""
+        self._stop_reason = self._stop_reason or reason
+        # A full pipe is readable anyway; a closed one has no reader left.
+        with contextlib.suppress(OSError):
+            os.write(self._stop_write, b"\0")
+
+    def uptime(self) -> float:
+        """Return the seconds since the program was started."""
+        return time.monotonic() - self._started_at
+
+    def run(self) -> int:
+        """Run until stopped; return the exit status. Raises :class:`AdapterError` if the program fails."""
+        self._started_at = time.monotonic()
+        try:
+            self._start()
+            while self._stop_reason is None:
+                self._check()
+        finally:
+            self._end()
+            os.close(self._stop_requested)
+        self._events.emit("closing", reason=self._stop_reason)
+        return 0
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Start the program. Raises :class:`AdapterError`."""
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Check the program, then wait a while, or until the descriptor ``_stop_requested`` is readable.
+
+        Raises :class:`AdapterError` if the program has failed.
+        """
+
+    @abstractmethod
+    def _end(self) -> None:
+        """End the program, whether it was started or not."""
