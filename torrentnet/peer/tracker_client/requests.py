@@ -75,8 +75,6 @@ class PendingRequests:
     rng: random.Random
     max_pause: float = MAX_TIMEOUT
     """Longest pause between two tries; the owner lowers it to the keep-alive interval."""
-    dropped_datagrams: int = 0
-    """Number of datagrams that are not a reply to a pending request."""
     _pending: dict[RequestKind, _Pending] = field(default_factory=dict)
     _connection_id: int | None = None
     _connected_at: float = 0.0
@@ -134,7 +132,6 @@ class PendingRequests:
                 self._handle_connect(reply, now)
                 return None
         except PacketError:
-            self.dropped_datagrams += 1
             return None
         for pending in self._pending.values():
             if pending.transaction_id != reply.transaction_id:
@@ -145,12 +142,10 @@ class PendingRequests:
                 self._unanswered_tries = 0
                 del self._pending[pending.kind]
                 return TrackerReply(pending.kind, reply, pending.tag)
-        self.dropped_datagrams += 1
         return None
 
     def _handle_connect(self, reply: packets.ReplyPacket, now: float) -> None:
         if reply.action != packets.Action.CONNECT:
-            self.dropped_datagrams += 1
             return
         self._connection_id = packets.parse_connect_reply(reply)
         self._connected_at = now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.tracker_client.lookup import PagedLookup, lookup_from_announce
@@ -17,16 +18,17 @@ from torrentnet.peer.tracker_client.session_events import (
     SwarmLeft,
 )
 from torrentnet.wire.errors import PacketError
-from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.error_texts import UNKNOWN_PEER
 from torrentnet.wire.udp.lookup import LookupReply, parse_lookup_reply
 from torrentnet.wire.udp.outcome import OutcomeReport, pack_outcome, parse_outcome_reply
+from torrentnet.wire.udp.packets import AnnounceEvent, parse_announce_reply
 from torrentnet.wire.udp.possession import parse_possession_reply
 
 if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.piece_set import PieceSet
+    from torrentnet.wire.udp.packets import AnnounceReply
 
 DEFAULT_KEEPALIVE: Final = 5.0
 INITIAL_MAX_RETRY_PAUSE: Final = 1.0
@@ -100,7 +102,7 @@ class TrackerSession:
             return
         possession.membership, possession.held = membership, held
         possession.joined = False
-        self._announce(packets.AnnounceEvent.STARTED, now)
+        self._announce(AnnounceEvent.STARTED, now)
 
     def update_held(self, membership: Membership, held: PieceSet) -> None:
         """Replace what :meth:`join` announced, and report it at once."""
@@ -118,7 +120,7 @@ class TrackerSession:
 
     def announce_completed(self, now: float) -> None:
         """Announce that the file is complete."""
-        self._announce(packets.AnnounceEvent.COMPLETED, now)
+        self._announce(AnnounceEvent.COMPLETED, now)
         self._possession.report_by(now)
 
     def report_outcome(self, outcome: OutcomeReport, now: float) -> None:
@@ -166,30 +168,27 @@ class TrackerSession:
         if self._next_keepalive is not None and now >= self._next_keepalive:
             self._next_keepalive = now + self._keepalive
             if not self._requests.is_pending(RequestKind.ANNOUNCE):
-                self._announce(
-                    packets.AnnounceEvent.NONE if self._possession.joined else packets.AnnounceEvent.STARTED, now
-                )
+                self._announce(AnnounceEvent.NONE if self._possession.joined else AnnounceEvent.STARTED, now)
         if not self._leaving:
             self._possession.tick(now, self._keepalive)
         if self._goodbye_deadline is not None and (
             now >= self._goodbye_deadline or not self._requests.is_pending(RequestKind.OUTCOME)
         ):
             self._goodbye_deadline = None
-            self._announce(packets.AnnounceEvent.STOPPED, now)
+            self._announce(AnnounceEvent.STOPPED, now)
             self._next_keepalive = None
         return self._requests.datagrams_to_send(now)
 
     def receive_datagram(self, data: bytes, now: float) -> list[SessionEvent]:
         """Handle a datagram from the tracker; return the resulting events."""
         events: list[SessionEvent] = []
-        try:
-            reply = self._requests.receive_datagram(data, now)
+        reply = self._requests.receive_datagram(data, now)
+        # A reply that does not parse counts as lost.
+        with contextlib.suppress(PacketError):
             if isinstance(reply, TrackerErrorReply):
                 self._handle_error(reply, now, events)
             elif reply:
                 self._handle_reply(reply, now, events)
-        except PacketError:
-            self._requests.dropped_datagrams += 1
         events.extend(self.poll_silence())
         return events
 
@@ -207,7 +206,7 @@ class TrackerSession:
             assert isinstance(reply.tag, PagedLookup)
             self._handle_lookup(parse_lookup_reply(reply.reply), reply.tag, now, events)
         elif reply.kind is RequestKind.ANNOUNCE:
-            self._handle_announce(packets.parse_announce_reply(reply.reply), reply.tag, now, events)
+            self._handle_announce(parse_announce_reply(reply.reply), reply.tag, now, events)
         elif reply.kind is RequestKind.POSSESSION:
             possession = parse_possession_reply(reply.reply)
             self._set_keepalive(possession.keepalive_ms, now)
@@ -216,11 +215,9 @@ class TrackerSession:
             parse_outcome_reply(reply.reply)
             events.append(OutcomeRecorded())
 
-    def _handle_announce(
-        self, reply: packets.AnnounceReply, tag: object, now: float, events: list[SessionEvent]
-    ) -> None:
+    def _handle_announce(self, reply: AnnounceReply, tag: object, now: float, events: list[SessionEvent]) -> None:
         possession = self._possession
-        if tag is packets.AnnounceEvent.STOPPED:
+        if tag is AnnounceEvent.STOPPED:
             possession.joined = False
             events.append(SwarmLeft())
             return
@@ -239,7 +236,7 @@ class TrackerSession:
             events.append(lookup_from_announce(self._membership, reply, self._own_endpoint))
 
     def _handle_error(self, error: TrackerErrorReply, now: float, events: list[SessionEvent]) -> None:
-        if error.tag is packets.AnnounceEvent.STOPPED:
+        if error.tag is AnnounceEvent.STOPPED:
             events.append(SwarmLeft())
             return
         if error.message.startswith(UNKNOWN_PEER):
@@ -248,7 +245,7 @@ class TrackerSession:
             if self._possession.membership and not self._leaving:
                 self._possession.joined = False
                 if self._started_at is None or now - self._started_at >= self._keepalive:
-                    self._announce(packets.AnnounceEvent.STARTED, now)
+                    self._announce(AnnounceEvent.STARTED, now)
             return
         if error.kind is RequestKind.POSSESSION:
             self._possession.window_refused()
@@ -268,12 +265,12 @@ class TrackerSession:
         if possession.membership is None:
             possession.membership, possession.held = membership, membership.empty_piece_set()
         self._peers_requested = True
-        self._announce(packets.AnnounceEvent.NONE if possession.joined else packets.AnnounceEvent.STARTED, now)
+        self._announce(AnnounceEvent.NONE if possession.joined else AnnounceEvent.STARTED, now)
 
     def _request_lookup(self, lookup: PagedLookup, now: float) -> None:
         self._requests.start(RequestKind.LOOKUP, lookup.pack, now, lookup)
 
-    def _announce(self, event: packets.AnnounceEvent, now: float) -> None:
+    def _announce(self, event: AnnounceEvent, now: float) -> None:
         membership, held = self._possession.membership, self._possession.held
         assert membership is not None and held is not None
 
@@ -292,7 +289,7 @@ class TrackerSession:
 
         self._requests.start(RequestKind.ANNOUNCE, build, now, event)
         self._next_keepalive = now + self._keepalive
-        if event is packets.AnnounceEvent.STARTED:
+        if event is AnnounceEvent.STARTED:
             self._started_at = now
 
     def _set_keepalive(self, milliseconds: int, now: float) -> None:

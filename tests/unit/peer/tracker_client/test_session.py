@@ -483,4 +483,3 @@ def test_truncated_replies_are_ignored(action: Action) -> None:
     assert bool(member.of(SwarmJoined)) == (action != Action.ANNOUNCE)
     assert bool(member.of(LookupResult)) == (action != Action.LOOKUP)
     assert bool(member.of(OutcomeRecorded)) == (action != Action.OUTCOME)
-    assert member.requests.dropped_datagrams > 0
