@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.wire.errors import MetainfoError, RemoteError
+from torrentnet.wire.errors import RemoteError
 from torrentnet.wire.info import Info, parse_info
 from torrentnet.wire.peer.extension_protocol import METADATA_PIECE, Metadata, MetadataKind
 
@@ -94,5 +94,5 @@ class MetadataDownload:
             raise SourceError("sent an info dictionary with the wrong SHA-1")
         try:
             return MetadataReceived(parse_info(raw), elapsed)
-        except (MetainfoError, RemoteError) as error:
+        except RemoteError as error:
             raise SourceError(error.message) from None

@@ -65,7 +65,8 @@ class Upload:
         self._queued_request_bytes = 0
         self._initial_state_sent = False
         self._unchoked = False
-        self._interested = False
+        self.interested = False
+        """Whether the remote peer is interested (BEP 3)."""
         self._rejected = 0
         self._received_at = now
         self._sent_at = now
@@ -114,11 +115,6 @@ class Upload:
             self._protocol.send(Have(piece))
 
     @property
-    def interested(self) -> bool:
-        """Whether the remote peer is interested (BEP 3)."""
-        return self._interested
-
-    @property
     def has_requests(self) -> bool:
         """Whether requests are waiting."""
         return bool(self._queue)
@@ -165,7 +161,7 @@ class Upload:
         if self._needs_turn:
             return bool(self._queue) and self._turn_bytes <= 0
         store, sent = self._store, self._sent_pieces
-        if store is None or sent is None or not self._interested or not self._protocol.remote_uses_credits:
+        if store is None or sent is None or not self.interested or not self._protocol.remote_uses_credits:
             return False
         if self._open_credits and now - self._credited_at > CREDIT_TIMEOUT:
             # The credit was lost or the peer is not ready: it gets another one after the others' turns.
@@ -207,13 +203,13 @@ class Upload:
         elif isinstance(event, Cancel):
             self._handle_cancel(event)
         elif isinstance(event, Interested):
-            if not self._interested:
-                self._interested, self.waiting_since = True, now
+            if not self.interested:
+                self.interested, self.waiting_since = True, now
             if not self._unchoked:
                 self._unchoked = True
                 self._protocol.send(Unchoke())
         elif isinstance(event, NotInterested):
-            self._interested = False
+            self.interested = False
             self._open_credits = 0
             if not self._protocol.remote_uses_credits:
                 # With credits, it only means that the peer has no use for a credit now.
@@ -269,7 +265,7 @@ class Upload:
                 self.waiting_since = max(self.waiting_since, now)
             self._queue.append(request)
             self._queued_request_bytes += request.length
-            self._interested = True
+            self.interested = True
             if request.piece != self._last_piece:
                 self._last_piece = request.piece
                 self._open_credits = max(0, self._open_credits - 1)
@@ -279,15 +275,16 @@ class Upload:
         self._rejected += 1
         if self._rejected > MAX_REJECTED:
             raise PeerProtocolError(f"{self._rejected} invalid requests")
+        self._reject(request)
+
+    def _reject(self, request: Request) -> None:
+        # BEP 6: each request gets exactly one reply, even a cancelled one.
         if self._protocol.fast:
             self._protocol.send(Reject(*request))
 
     def _drop_requests(self) -> None:
         while self._queue:
-            request = self._queue.popleft()
-            # BEP 6: each request gets exactly one reply.
-            if self._protocol.fast:
-                self._protocol.send(Reject(*request))
+            self._reject(self._queue.popleft())
         self._queued_request_bytes = 0
 
     def _can_serve(self, request: Request, store: FileStore) -> bool:
@@ -310,9 +307,7 @@ class Upload:
             return
         self._queue.remove(request)
         self._queued_request_bytes -= request.length
-        # BEP 6: each request gets exactly one reply, even a cancelled one.
-        if self._protocol.fast:
-            self._protocol.send(Reject(*request))
+        self._reject(request)
 
     def _handle_metadata(self, metadata: Metadata) -> None:
         if metadata.kind is not MetadataKind.REQUEST:
