@@ -38,7 +38,7 @@ OURS = [
 ]
 
 
-def test_the_projects_scenarios_are_listed_with_their_about_line() -> None:
+def test_our_scenarios_are_listed_with_their_about_line() -> None:
     listed = {name: (about, path) for name, about, path in list_scenarios(SCENARIOS)}
     assert set(OURS) <= set(listed)
     assert all((SCENARIOS / f"{name}.yaml").read_text("utf-8").count("\n# ") >= 2 for name in OURS), "tell the story"
@@ -50,7 +50,7 @@ def test_the_projects_scenarios_are_listed_with_their_about_line() -> None:
         assert plan.expectations
 
 
-def test_a_wrong_file_is_listed_with_what_is_wrong(tmp_path: Path) -> None:
+def test_a_wrong_file_is_listed_with_its_first_problem(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text("about: Works.\nnodes: {tracker: {tracker: {}}}\n")
     (tmp_path / "bad.yaml").write_text("about: Works not.\nsed: 7\ntime_limit: 60\n")
     (tmp_path / "binary.yml").write_bytes(b"\xff\xfe\x00")
@@ -81,7 +81,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_only_the_scenario_that_is_meant_is_read(tmp_path: Path, loaded: list[str]) -> None:
+def test_only_the_named_scenario_is_read(tmp_path: Path, loaded: list[str]) -> None:
     (tmp_path / "mine.yaml").write_text(HEAD)
     (tmp_path / "other.yaml").write_text("not: a scenario")
     assert find_plan("mine", tmp_path).name == "mine"
@@ -89,7 +89,7 @@ def test_only_the_scenario_that_is_meant_is_read(tmp_path: Path, loaded: list[st
     assert loaded == ["mine.yaml", "mine.yaml"]
 
 
-def test_an_unknown_name_is_answered_without_reading_a_file(tmp_path: Path, loaded: list[str]) -> None:
+def test_an_unknown_name_is_reported_without_reading_files(tmp_path: Path, loaded: list[str]) -> None:
     (tmp_path / "three_seeders.yaml").write_text("not: a scenario")
     with pytest.raises(UsageError, match="there is no scenario `three_seders`") as caught:
         find_plan("three_seders", tmp_path)

@@ -19,7 +19,7 @@ from torrentnet.lab.scenario.plan import ForgetsCheckPlan, Plan, Role, Within
 from torrentnet.lab.scenario.resolve.scenario import resolve
 
 
-def test_three_seeders_is_what_it_promises() -> None:
+def test_three_seeders_matches_its_description() -> None:
     plan = load_plan(SCENARIOS / "three_seeders.yaml")
     assert [file.content for file in plan.files] == [8 * 2**20]
     assert [node.name for node in plan.nodes if node.role is Role.SHARE] == ["seeder-1", "seeder-2", "seeder-3"]
@@ -29,7 +29,7 @@ def test_three_seeders_is_what_it_promises() -> None:
     assert forgets.timing == Within(2.5, after=kill.index)
 
 
-def test_a_wrong_file_is_a_failure_of_the_lab_with_status_two(tmp_path: Path) -> None:
+def test_a_missing_file_ends_with_status_two(tmp_path: Path) -> None:
     with pytest.raises(LabError) as caught:
         load_plan(tmp_path / "gone.yaml")
     assert caught.value.exit_code == 2
@@ -97,7 +97,7 @@ CRUMBS = st.sampled_from(
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, len("".join(LINES))), st.integers(0, 12), st.lists(CRUMBS, max_size=4).map("".join))
-def test_a_damaged_file_is_a_plan_or_an_error_in_words(begin: int, length: int, instead: str) -> None:
+def test_a_damaged_file_is_a_plan_or_a_described_error(begin: int, length: int, instead: str) -> None:
     text = "".join(LINES)
     judged = judge(text[:begin] + instead + text[begin + length :])
     if isinstance(judged, ScenarioError):
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_a_plan_or_an_error_in_words(begin: int, length: int, 
         max_leaves=12,
     )
 )
-def test_any_structure_is_a_plan_or_an_error_in_words(value: object) -> None:
+def test_any_structure_is_a_plan_or_a_described_error(value: object) -> None:
     import json
 
     judged = judge(
@@ -155,7 +155,7 @@ def test_any_structure_is_a_plan_or_an_error_in_words(value: object) -> None:
     assert judged.problems
 
 
-def test_the_scenario_room_knows_nothing_of_the_programs() -> None:
+def test_scenarios_load_without_importing_the_programs() -> None:
     program = (
         "import sys, torrentnet.lab.scenario.load\n"
         "rooms = ('tracker', 'peer', 'adapters', 'console')\n"

@@ -39,7 +39,7 @@ def test_the_first_example_is_a_whole_scenario(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_the_further_examples_are_parts_of_one(part: str, tmp_path: Path) -> None:
+def test_the_other_examples_are_parts_of_a_scenario(part: str, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("what the example takes as its source")
     labs = tmp_path / "labs"
     labs.mkdir()
@@ -51,7 +51,7 @@ def test_the_further_examples_are_parts_of_one(part: str, tmp_path: Path) -> Non
     load(labs, "".join((whole | sections(part)).values()))
 
 
-def test_the_wrong_example_is_answered_as_it_says(tmp_path: Path) -> None:
+def test_the_wrong_example_has_the_errors_shown(tmp_path: Path) -> None:
     (wrong,) = [text for _, kind, text in BLOCKS if kind == "wrong"]
     (answer,) = [text for language, _, text in BLOCKS if language == "text"]
     with pytest.raises(ScenarioError) as caught:
@@ -59,7 +59,7 @@ def test_the_wrong_example_is_answered_as_it_says(tmp_path: Path) -> None:
     assert f"{caught.value}\n".replace(f"{tmp_path}/", "") == answer
 
 
-def test_every_word_of_the_language_is_in_the_reference() -> None:
+def test_the_reference_contains_every_key() -> None:
     models: list[type[BaseModel]] = [
         ScenarioModel,
         *NODE_MODELS.values(),

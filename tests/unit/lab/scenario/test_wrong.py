@@ -19,7 +19,7 @@ NAMES = sorted(path.stem for path in WRONG.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_wrong_file_gets_all_its_errors(name: str) -> None:
+def test_a_wrong_file_has_these_errors(name: str) -> None:
     source, golden = WRONG / f"{name}.yaml", WRONG / f"{name}.txt"
     with pytest.raises(ScenarioError) as caught:
         load_plan(source, shown_as=source.name)
@@ -30,13 +30,13 @@ def test_wrong_file_gets_all_its_errors(name: str) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_every_golden_text_has_its_file() -> None:
+def test_every_golden_text_has_its_scenario() -> None:
     assert {path.stem for path in WRONG.glob("*.txt")} == set(NAMES)
     assert len(NAMES) >= 120
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_errors_stand_in_the_order_of_the_file_and_within_it(name: str) -> None:
+def test_errors_are_sorted_and_point_into_the_file(name: str) -> None:
     source = WRONG / f"{name}.yaml"
     with pytest.raises(ScenarioError) as caught:
         load_plan(source)

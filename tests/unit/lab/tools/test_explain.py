@@ -42,7 +42,7 @@ def names(before: Sequence[LinkOverride], after: Sequence[LinkOverride]) -> list
     ]
 
 
-def test_a_scenario_in_plain_sentences(tmp_path: Path) -> None:
+def test_a_scenario_is_explained_in_sentences(tmp_path: Path) -> None:
     plan = load(tmp_path, f"about: All that there is.\nseed: 3\n{HEAD}{TIMELINE}")
     (restarted,) = next(event for event in plan.events if event.at == 13).nodes
     assert (
@@ -102,13 +102,13 @@ What must be true
     )
 
 
-def test_without_the_networks_commands_the_engines_are_shown(tmp_path: Path) -> None:
+def test_engine_commands_are_shown_without_network_commands(tmp_path: Path) -> None:
     told = list(explain(load(tmp_path, HEAD + TIMELINE)))
     assert "      docker compose kill --signal SIGKILL seeder-1" in told
     assert not any(line.startswith(("      + ", "      - ")) for line in told)
 
 
-def test_the_networks_commands_are_those_of_the_renderer(tmp_path: Path) -> None:
+def test_network_commands_come_from_the_renderer(tmp_path: Path) -> None:
     plan = load(tmp_path, HEAD + "timeline:\n  - {at: 5s, partition: {from: seeder-1, to: leecher-2}, for: 3s}\n")
     (event,) = plan.events
     assert isinstance(event, NetworkFaultPlan)
@@ -124,7 +124,7 @@ def test_the_networks_commands_are_those_of_the_renderer(tmp_path: Path) -> None
     assert "-A TORRENTNET -s 10.0.0.9/32 -j DROP" in network_commands(plan, addresses=other)((), (event.override,))
 
 
-def test_of_many_nodes_some_are_shown_and_the_others_counted(tmp_path: Path) -> None:
+def test_commands_of_many_nodes_are_abbreviated(tmp_path: Path) -> None:
     plan = load(tmp_path, HEAD + "timeline:\n  - {at: 5s, impair: {between: all, loss: 5%}, for: 3s}\n")
     (event,) = plan.events
     assert isinstance(event, NetworkFaultPlan)
@@ -137,7 +137,7 @@ def test_of_many_nodes_some_are_shown_and_the_others_counted(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yaml")), ids=lambda path: Path(path).stem)
-def test_every_scenario_of_the_project_can_be_told(path: Path) -> None:
+def test_our_scenarios_can_be_explained(path: Path) -> None:
     plan = load_plan(path)
     told = "\n".join(explain(plan, network_commands(plan)))
     for event in plan.events:

@@ -43,7 +43,7 @@ def wrong(path: Path, **settings: str) -> list[str]:
     return [line.strip() for line in str(caught.value).split("\n")]
 
 
-def test_defaults_stand_where_nothing_is_set(scenario: Path) -> None:
+def test_parameters_have_their_defaults(scenario: Path) -> None:
     plan = load_plan(scenario)
     assert plan.about == "3 leechers at 16mbit, $5."
     assert sum(node.group == "leecher" for node in plan.nodes) == 3
@@ -61,7 +61,7 @@ def test_defaults_stand_where_nothing_is_set(scenario: Path) -> None:
     )
 
 
-def test_the_command_line_sets_them(scenario: Path) -> None:
+def test_the_command_line_sets_parameters(scenario: Path) -> None:
     plan = load_plan(scenario, settings={"leechers": "50", "rate": "1MiB/s", "command": "touch x;"})
     assert plan.about == "50 leechers at 1MiB/s, $5."
     assert sum(node.group == "leecher" for node in plan.nodes) == 50
@@ -70,7 +70,7 @@ def test_the_command_line_sets_them(scenario: Path) -> None:
     assert dict(plan.parameters)["leechers"] == "50"
 
 
-def test_a_setting_cannot_become_a_parameter_itself(scenario: Path) -> None:
+def test_a_setting_is_not_substituted_again(scenario: Path) -> None:
     (run,) = load_plan(scenario, settings={"command": "echo $leechers"}).events
     assert isinstance(run, RunPlan)
     assert run.command == 'echo $leechers "$HOME"'
@@ -131,11 +131,11 @@ def test_a_setting_cannot_become_a_parameter_itself(scenario: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_setting_is_told(settings: dict[str, str], said: list[str], scenario: Path) -> None:
+def test_a_wrong_setting_is_reported(settings: dict[str, str], said: list[str], scenario: Path) -> None:
     assert wrong(scenario, **settings) == said
 
 
-def test_a_setting_for_a_scenario_without_parameters_is_told(tmp_path: Path) -> None:
+def test_a_setting_needs_a_scenario_with_parameters(tmp_path: Path) -> None:
     path = tmp_path / "lab.yaml"
     path.write_text("nodes: {tracker: {tracker: {}}}\n")
     assert wrong(path, leechers="5") == [
@@ -144,5 +144,5 @@ def test_a_setting_for_a_scenario_without_parameters_is_told(tmp_path: Path) -> 
     ]
 
 
-def test_all_wrong_settings_are_told_at_once(scenario: Path) -> None:
+def test_all_wrong_settings_are_reported_at_once(scenario: Path) -> None:
     assert len(wrong(scenario, leechers="x", size="x", nobody="x")) == 6

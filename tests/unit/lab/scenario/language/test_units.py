@@ -23,7 +23,7 @@ from torrentnet.lab.scenario.language.units import (
     ("text", "seconds"),
     [("0s", 0), ("500ms", 0.5), ("2.5s", 2.5), ("0.001s", 0.001), ("1m", 60), ("1.5m", 90), ("24h", 86400)],
 )
-def test_durations(text: str, seconds: float) -> None:
+def test_durations_are_parsed(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
     assert re.fullmatch(DURATION_PATTERN, text)
 
@@ -32,7 +32,7 @@ def test_durations(text: str, seconds: float) -> None:
     ("text", "size"),
     [("0B", 0), ("1B", 1), ("256KiB", 2**18), ("8MiB", 2**23), ("1GiB", 2**30), ("5MB", 5_000_000), ("1.5KiB", 1536)],
 )
-def test_sizes_are_formatted_with_a_unit(text: str, size: int) -> None:
+def test_sizes_are_parsed(text: str, size: int) -> None:
     assert parse_size(text) == size
     assert re.fullmatch(SIZE_PATTERN, text)
 
@@ -47,7 +47,7 @@ def test_sizes_are_formatted_with_a_unit(text: str, size: int) -> None:
         ("0.5KiB/s", 4096, "4096bit"),
     ],
 )
-def test_rates(text: str, bits: int, written: str) -> None:
+def test_rates_are_parsed(text: str, bits: int, written: str) -> None:
     rate = parse_rate(text)
     assert (rate.bits, rate.text) == (bits, written)
     assert re.fullmatch(RATE_PATTERN, text)
@@ -56,14 +56,14 @@ def test_rates(text: str, bits: int, written: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "5", "s", "1:30", "yes", "0x10s", "1e3ms", "+5s", "-5s", "5 s", "٥s", "5s\n", "infs", "nans"]
 )
-def test_what_is_no_duration(text: str) -> None:
+def test_other_texts_are_not_durations(text: str) -> None:
     with pytest.raises(InvalidValueError):
         parse_duration(text)
     assert not re.fullmatch(DURATION_PATTERN, text)
 
 
 @given(st.text(max_size=20))
-def test_any_text_is_a_quantity_or_an_error_with_words(text: str) -> None:
+def test_any_text_is_a_quantity_or_a_described_error(text: str) -> None:
     for parse in (parse_duration, parse_size, parse_rate):
         said = None
         try:
@@ -74,15 +74,15 @@ def test_any_text_is_a_quantity_or_an_error_with_words(text: str) -> None:
 
 
 @given(st.integers(0, 86_400_000))
-def test_durations_survive_being_written(milliseconds: int) -> None:
+def test_formatted_durations_parse_to_the_same_value(milliseconds: int) -> None:
     assert parse_duration(format_duration(milliseconds / 1000)) == milliseconds / 1000
 
 
 @given(st.integers(0, 2**36))
-def test_sizes_survive_being_written(size: int) -> None:
+def test_formatted_sizes_parse_to_the_same_value(size: int) -> None:
     assert parse_size(format_size(size)) == size
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0s"), (0.5, "500ms"), (2.5, "2.5s"), (90, "90s")])
-def test_durations_are_shown_as_people_write_them(seconds: float, shown: str) -> None:
+def test_durations_are_formatted_exactly(seconds: float, shown: str) -> None:
     assert format_duration(seconds) == shown

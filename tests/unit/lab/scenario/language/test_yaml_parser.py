@@ -35,7 +35,7 @@ timeline:
         (("timeline", 0, "nothing"), 6, 5),
     ],
 )
-def test_everything_knows_its_place(loc: tuple[str | int, ...], line: int, column: int) -> None:
+def test_every_value_has_its_line_and_column(loc: tuple[str | int, ...], line: int, column: int) -> None:
     document, problems = parse_document(TEXT, "x.yaml")
     assert problems == []
     assert document.find(loc)[0] == Mark(line, column)
@@ -47,35 +47,35 @@ def test_a_problem_can_point_at_the_value() -> None:
 
 
 @pytest.mark.parametrize("text", ["1:30", "yes", "no", "on", "0x10", "1e3", "010", "2026-11-23", "1_000", ".inf", "5"])
-def test_scalars_stay_what_was_written(text: str) -> None:
+def test_scalars_stay_as_written(text: str) -> None:
     document, _ = parse_document(f"{{key: {text}, 'null': 'null', empty: ''}}", "x.yaml")
     assert to_plain_data(document.root) == {"key": text, "null": "null", "empty": ""}
 
 
-def test_anchors_stand_for_what_they_name() -> None:
+def test_aliases_repeat_their_anchor() -> None:
     document, problems = parse_document("a: &one {x: [1, 2]}\nb: *one\n", "x.yaml")
     assert problems == []
     assert to_plain_data(document.root) == {"a": {"x": ["1", "2"]}, "b": {"x": ["1", "2"]}}
 
 
-def test_an_anchor_cannot_hold_itself() -> None:
+def test_an_anchor_cannot_contain_itself() -> None:
     with pytest.raises(ScenarioError, match=r"x.yaml:1:8: `\*a` refers to an anchor that is not set before it"):
         parse_document("a: &a [*a]", "x.yaml")
 
 
-def test_paths_read_as_people_write_them() -> None:
+def test_paths_are_formatted_with_indices() -> None:
     assert format_path(("timeline", 2, "kill")) == "timeline[2].kill"
     assert format_path(()) == ""
 
 
-def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(b"\xef\xbb\xbfabout: x\n")
     document, _ = read_document(path)
     assert to_plain_data(document.root) == {"about": "x"}
 
 
-def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+def test_unreadable_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as missing:
         read_document(tmp_path / "gone.yaml", "gone.yaml")
     assert str(missing.value) == "gone.yaml:1:1: there is no such file"
@@ -89,7 +89,7 @@ def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     assert str(impossible.value) == "file/x.yaml:1:1: the file cannot be read: Not a directory"
 
 
-def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+def test_a_large_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.yaml"
     path.write_text("#" * (MAX_BYTES + 1))
     with pytest.raises(ScenarioError) as caught:
@@ -99,11 +99,11 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     )
 
 
-def test_many_values_without_any_alias_are_refused_too() -> None:
+def test_the_number_of_values_is_limited_without_aliases_too() -> None:
     with pytest.raises(ScenarioError, match="more than 20000 values"):
         parse_document("a: [" + "x," * 30_000 + "]", "x.yaml")
 
 
-def test_what_a_file_holds_does_not_steer_the_terminal() -> None:
+def test_messages_escape_control_characters_of_the_file() -> None:
     problem = Problem("x.yaml", 1, 1, "a\nb", "the key `\x1b[2J` is wrong", "\r")
     assert str(problem) == "x.yaml:1:1: a\\nb: the key `\\x1b[2J` is wrong\n    \\r"

@@ -15,7 +15,7 @@ def test_a_lasting_event_has_an_end(lasts: float | None, until: float | None, en
     assert pause.end(5.0) == end
 
 
-def test_a_command_is_split_as_its_program_splits_it() -> None:
+def test_a_command_is_split_as_its_program_expects() -> None:
     run = event(0, 1.0, RunPlan, "tracker", command="echo 'a b' | cat")
     console = event(0, 1.0, ConsolePlan, "tracker", command="file_logs 'a b'")
     assert isinstance(run, RunPlan)

@@ -45,7 +45,7 @@ def expect(folder: Path, *items: str) -> tuple[ExpectationPlan, ...]:
         ("3 to 5", Interval(3, 5), "knows 3 to 5 peers"),
     ],
 )
-def test_how_many_peers_the_tracker_knows(written: str, bound: Interval, text: str, tmp_path: Path) -> None:
+def test_knows_checks_are_resolved(written: str, bound: Interval, text: str, tmp_path: Path) -> None:
     (one,) = expect(tmp_path, f"node: tracker, knows: {written}, within: 9s")
     assert isinstance(one, KnowsCheckPlan)
     assert (one.count, one.text) == (bound, f"tracker {text} within 9s")
@@ -56,7 +56,7 @@ def test_an_interval_of_bytes_is_written_with_units() -> None:
     assert format_byte_interval(parse_interval("at most 1.5MiB", parse_size)) == "at most 1536KiB"
 
 
-def test_what_a_log_holds(tmp_path: Path) -> None:
+def test_log_checks_are_resolved(tmp_path: Path) -> None:
     text, event, never = expect(
         tmp_path,
         "node: leecher-1, log: source lost, within: 9s",
@@ -77,7 +77,7 @@ def test_what_a_log_holds(tmp_path: Path) -> None:
     assert never.text == ("every leecher (5) has no `failed` in the log all the time from the start, to the end")
 
 
-def test_how_a_program_ends_and_what_it_sends(tmp_path: Path) -> None:
+def test_exit_and_bytes_checks_are_resolved(tmp_path: Path) -> None:
     killed, traffic = expect(
         tmp_path,
         "node: seeder-1, exit: 137, within: 2s, after: kill seeder-1",
@@ -94,7 +94,7 @@ def test_how_a_program_ends_and_what_it_sends(tmp_path: Path) -> None:
     assert traffic.text == "leecher-1 has sent at most 100KiB and received 8MiB to 9MiB at 40s"
 
 
-def test_what_holds_all_the_time(tmp_path: Path) -> None:
+def test_always_checks_are_resolved(tmp_path: Path) -> None:
     found = expect(
         tmp_path,
         "node: seeder-2, state: running, always: 5s",
@@ -118,7 +118,7 @@ def test_what_holds_all_the_time(tmp_path: Path) -> None:
     ]
 
 
-def test_time_may_count_from_an_event_that_waits(tmp_path: Path) -> None:
+def test_time_may_count_from_an_event_with_a_condition(tmp_path: Path) -> None:
     within, open_end = expect(
         tmp_path,
         "node: tracker, forgets: seeder-2, within: 3s, after: stop seeder-2",
@@ -129,7 +129,7 @@ def test_time_may_count_from_an_event_that_waits(tmp_path: Path) -> None:
     assert open_end.text == "tracker forgets seeder-2 after stop seeder-2, before the end"
 
 
-def test_an_expectation_may_only_warn_and_speak_for_itself(tmp_path: Path) -> None:
+def test_an_expectation_has_a_severity_and_own_sentences(tmp_path: Path) -> None:
     warning, failure = expect(
         tmp_path,
         "node: leecher, has: myfile.txt, level: warning, pass: Fast., fail: 'Slow, but that is all.'",
@@ -143,7 +143,7 @@ def test_an_expectation_may_only_warn_and_speak_for_itself(tmp_path: Path) -> No
     assert (failure.severity, failure.pass_text, failure.fail_text) == (Severity.FAILURE, "", "")
 
 
-def test_nodes_of_the_shipped_kinds_get_their_options(tmp_path: Path) -> None:
+def test_corrupt_min_rate_disk_and_as_reach_the_plan(tmp_path: Path) -> None:
     plan = load(
         tmp_path,
         """\

@@ -50,13 +50,13 @@ def event(folder: Path, text: str) -> NetworkFaultPlan:
         ("from: [tracker, seeder-1], to: all", pairs(("tracker", "seeder-1"), ALL)),
     ],
 )
-def test_directions_are_directed_pairs(way: str, meant: set[Pair], tmp_path: Path) -> None:
+def test_directions_select_links(way: str, meant: set[Pair], tmp_path: Path) -> None:
     (link,) = load(tmp_path, HEAD + f"links:\n  - {{{way}, loss: 5%}}\n").links
     assert link.pairs == meant
     assert link.qualities == LinkQualities(loss=0.05)
 
 
-def test_qualities_are_seconds_bits_a_second_and_shares(tmp_path: Path) -> None:
+def test_qualities_have_the_units_of_the_plan(tmp_path: Path) -> None:
     links = load(
         tmp_path,
         HEAD
@@ -82,12 +82,12 @@ links:
     ]
 
 
-def test_a_jitter_may_lean_on_the_delay_of_another_item(tmp_path: Path) -> None:
+def test_a_jitter_may_use_the_delay_of_another_item(tmp_path: Path) -> None:
     text = HEAD + "links:\n  - {between: all, delay: 20ms}\n  - {to: leecher, jitter: 5ms, reordering: 1%}\n"
     assert load(tmp_path, text).links[1].qualities.jitter == 0.005
 
 
-def test_a_partition_cuts_its_sides_and_nobody_else(tmp_path: Path) -> None:
+def test_a_partition_cuts_only_links_between_its_sides(tmp_path: Path) -> None:
     two = event(tmp_path, "partition: [[tracker, seeder-1], [leecher]], for: 10s")
     assert isinstance(two, PartitionPlan)
     assert two.override.pairs == both(("tracker", "seeder-1"), LEECHERS)
@@ -100,7 +100,7 @@ def test_a_partition_cuts_its_sides_and_nobody_else(tmp_path: Path) -> None:
     assert (three.lasts, three.text) == (None, "partition tracker | seeder | leecher-1, leecher-2 for the rest")
 
 
-def test_a_partition_may_be_one_way(tmp_path: Path) -> None:
+def test_a_partition_may_cut_one_direction(tmp_path: Path) -> None:
     one = event(tmp_path, "partition: {from: seeder, to: leecher-1}, until: 8s")
     assert one.override.pairs == pairs(SEEDERS, ("leecher-1",))
     assert (one.lasts, one.text) == (3.0, "partition from seeder to leecher-1 for 3s")
@@ -119,20 +119,20 @@ def test_a_partition_may_be_one_way(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_who_is_isolated_is_alone(written: str, cut: set[Pair], text: str, tmp_path: Path) -> None:
+def test_an_isolation_cuts_all_links_of_its_nodes(written: str, cut: set[Pair], text: str, tmp_path: Path) -> None:
     one = event(tmp_path, f"isolate: {written}, for: 2s")
     assert one.override.pairs == cut
     assert one.text == text
 
 
-def test_an_impairment_is_a_link_for_some_time(tmp_path: Path) -> None:
+def test_an_impairment_overrides_links_for_some_time(tmp_path: Path) -> None:
     one = event(tmp_path, "impair: {between: [seeder, leecher], loss: 5%, rate: 1mbit}, for: 15s")
     assert one.override.pairs == both(SEEDERS, LEECHERS)
     assert one.override.qualities == LinkQualities(loss=0.05, rate=1e6)
     assert one.text == "impair between seeder, leecher, rate 1mbit, loss 5% for 15s"
 
 
-def test_who_is_isolated_by_chance_runs_then(tmp_path: Path) -> None:
+def test_a_random_isolation_selects_running_nodes(tmp_path: Path) -> None:
     for index in range(20):
         plan = load(
             tmp_path,

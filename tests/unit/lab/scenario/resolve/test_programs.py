@@ -37,12 +37,12 @@ def public(loaded: Plan) -> list[str]:
     return [node.name for node in loaded.nodes if "--public" in node.arguments]
 
 
-def test_without_clients_nobody_gets_a_torrent(tmp_path: Path) -> None:
+def test_there_are_no_torrents_without_clients(tmp_path: Path) -> None:
     loaded = plan(tmp_path, "s: {share: a.txt, client: torrentnet}", "l: {get: a.txt}")
     assert (loaded.torrents, given(loaded), loaded.foreign_programs, public(loaded)) == ((), {}, (), [])
 
 
-def test_a_client_and_the_tracker_are_given_the_torrent_of_its_file(tmp_path: Path) -> None:
+def test_a_client_and_the_tracker_receive_the_torrent(tmp_path: Path) -> None:
     loaded = plan(
         tmp_path,
         "s: {share: a.txt, piece_length: 64KiB}",
@@ -57,21 +57,21 @@ def test_a_client_and_the_tracker_are_given_the_torrent_of_its_file(tmp_path: Pa
     assert loaded.foreign_programs == (NodeProgram.ARIA2,)
 
 
-def test_a_client_has_only_the_options_that_it_has_too(tmp_path: Path) -> None:
+def test_a_client_receives_only_common_options(tmp_path: Path) -> None:
     loaded = plan(tmp_path, "s: {share: a.txt, client: libtorrent, upload: 8mbit, piece_length: 64KiB}")
     (node,) = [node for node in loaded.nodes if node.name == "s"]
     assert node.arguments == ("--upload-rate", "8mbit")
     assert loaded.torrents[0].piece_length == 64 * 1024
 
 
-def test_who_gets_a_name_gets_the_file_that_is_called_so(tmp_path: Path) -> None:
+def test_a_leecher_receives_the_torrent_of_the_files_name(tmp_path: Path) -> None:
     loaded = plan(tmp_path, "f: {share: fake}", "s: {share: a.txt}", "l: {get: a.txt, client: transmission}")
     assert given(loaded)["l"] == (A,)
     loaded = plan(tmp_path, "f: {share: fake, client: aria2}", "l: {get: a.txt, client: transmission}")
     assert given(loaded) == {"tracker": (FAKE,), "f": (FAKE,), "l": (FAKE,)}
 
 
-def test_with_opentracker_our_leechers_are_given_it_too(tmp_path: Path) -> None:
+def test_with_opentracker_our_leechers_receive_the_torrent_too(tmp_path: Path) -> None:
     loaded = plan(tmp_path, "s: {share: a.txt}", "l: {get: a.txt}", tracker="{program: opentracker}")
     assert given(loaded) == {"tracker": (A,), "l": (A,)}
     assert loaded.torrents == (TorrentPlan(A, None, private=True),)
@@ -80,7 +80,7 @@ def test_with_opentracker_our_leechers_are_given_it_too(tmp_path: Path) -> None:
     assert (tracker.program, tracker.arguments) == (NodeProgram.OPENTRACKER, ())
 
 
-def test_a_program_may_be_a_parameter(tmp_path: Path) -> None:
+def test_a_parameter_may_select_the_program(tmp_path: Path) -> None:
     text = TEXT.format(nodes="  s: {share: a.txt, client: $client}", tracker="{}")
     loaded = load(tmp_path, "parameters: {client: aria2}\n" + text)
     assert loaded.foreign_programs == (NodeProgram.ARIA2,)

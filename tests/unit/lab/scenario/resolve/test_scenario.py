@@ -37,7 +37,7 @@ def node(plan: Plan, name: str) -> NodePlan:
     return next(node for node in plan.nodes if node.name == name)
 
 
-def test_counted_nodes_are_numbered_and_single_ones_keep_their_name(tmp_path: Path) -> None:
+def test_a_group_with_a_count_has_numbered_nodes(tmp_path: Path) -> None:
     plan = load(tmp_path, HEAD + "  lone: {get: myfile.txt}\n  one: {get: myfile.txt, count: 1}\n")
     assert [node.name for node in plan.nodes] == [
         "tracker",
@@ -57,7 +57,7 @@ def test_starts_are_staggered(tmp_path: Path) -> None:
     assert {node.start for node in plan.nodes if node.group == "seeder"} == {0.0}
 
 
-def test_options_become_the_programs_command_line(tmp_path: Path) -> None:
+def test_options_become_command_line_arguments(tmp_path: Path) -> None:
     plan = load(
         tmp_path,
         """\
@@ -79,7 +79,7 @@ nodes:
     }
 
 
-def test_every_node_has_a_seed_of_its_own_that_follows_the_scenarios(tmp_path: Path) -> None:
+def test_node_seeds_differ_and_follow_from_the_scenario_seed(tmp_path: Path) -> None:
     first = {node.name: options(node)["--seed"] for node in load(tmp_path, "seed: 7\n" + HEAD).nodes}
     again = {node.name: options(node)["--seed"] for node in load(tmp_path, "seed: 7\n" + HEAD).nodes}
     other = {node.name: options(node)["--seed"] for node in load(tmp_path, "seed: 8\n" + HEAD).nodes}
@@ -88,14 +88,14 @@ def test_every_node_has_a_seed_of_its_own_that_follows_the_scenarios(tmp_path: P
     assert all(first[name] != other[name] for name in first)
 
 
-def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
+def test_optional_keys_have_defaults(tmp_path: Path) -> None:
     plan = load(tmp_path, "nodes: {tracker: {tracker: {}}}\n", "my_lab")
     assert (plan.name, plan.about, plan.seed, plan.time_limit) == ("my_lab", "", 1, 60.0)
     assert (plan.files, plan.events, plan.expectations) == ((), (), ())
     assert options(plan.nodes[0]).items() >= {"--keepalive": "5s", "--timeout": "15s"}.items()
 
 
-def test_a_name_may_be_given_if_it_is_the_files(tmp_path: Path) -> None:
+def test_a_name_must_be_the_files(tmp_path: Path) -> None:
     assert load(tmp_path, "name: my_lab\n" + HEAD, "my_lab").name == "my_lab"
     with pytest.raises(ScenarioError) as caught:
         load(tmp_path, HEAD, "My Lab")
@@ -104,7 +104,7 @@ def test_a_name_may_be_given_if_it_is_the_files(tmp_path: Path) -> None:
     ]
 
 
-def test_files_are_made_or_taken_from_beside_the_scenario(tmp_path: Path) -> None:
+def test_files_are_generated_or_copied_from_a_relative_path(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     source = tmp_path / "data" / "given name.txt"
     source.write_text("content")
@@ -126,7 +126,7 @@ nodes: {tracker: {tracker: {}}}
     )
 
 
-def test_events_come_in_the_order_of_time(tmp_path: Path) -> None:
+def test_events_are_sorted_by_time(tmp_path: Path) -> None:
     plan = load(
         tmp_path,
         HEAD
@@ -175,7 +175,7 @@ expect:
 """
 
 
-def test_expectations(tmp_path: Path) -> None:
+def test_expectations_are_resolved(tmp_path: Path) -> None:
     plan = load(tmp_path, EXPECTED + HEAD)
     said = plan.expectations
     assert [(one.index, one.timing) for one in said] == [
@@ -203,7 +203,7 @@ def test_expectations(tmp_path: Path) -> None:
     assert isinstance(second_has, HasCheckPlan)
 
 
-def test_expectations_read_as_sentences(tmp_path: Path) -> None:
+def test_expectations_are_sentences(tmp_path: Path) -> None:
     assert [one.text for one in load(tmp_path, EXPECTED + HEAD).expectations] == [
         "every leecher (5) has myfile.txt within 40s",
         "tracker forgets seeder-1 within 2.5s after kill seeder-1",

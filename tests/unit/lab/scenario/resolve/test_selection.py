@@ -33,7 +33,7 @@ def chosen(written: object, seed: int = 1, place: str = "timeline[0].kill") -> t
         ("all", DIRECTORY.nodes),
     ],
 )
-def test_who_is_meant_in_the_order_of_the_scenario(written: object, nodes: tuple[str, ...]) -> None:
+def test_nodes_are_selected_in_the_order_of_the_scenario(written: object, nodes: tuple[str, ...]) -> None:
     assert chosen(written) == nodes
 
 
@@ -48,23 +48,23 @@ def test_who_is_meant_in_the_order_of_the_scenario(written: object, nodes: tuple
         ("2 of all", 2),
     ],
 )
-def test_how_many_are_chosen(written: str, count: int) -> None:
+def test_counts_and_shares_select_so_many_nodes(written: str, count: int) -> None:
     nodes = chosen(written)
     assert len(set(nodes)) == len(nodes) == count
     assert set(nodes) <= set(chosen(written.split(" of ")[1]))
 
 
-def test_the_choice_follows_the_seed_and_the_place() -> None:
+def test_a_random_selection_depends_on_seed_and_place() -> None:
     assert chosen("3 of leecher", seed=7) == chosen("3 of leecher", seed=7)
     assert len({chosen("3 of leecher", seed=seed) for seed in range(50)}) > 10
     assert len({chosen("3 of leecher", place=f"timeline[{index}].kill") for index in range(50)}) > 10
 
 
-def test_the_choice_is_the_same_for_everyone_for_ever() -> None:
+def test_a_random_selection_never_changes() -> None:
     assert chosen("3 of leecher", seed=7) == ("leecher-6", "leecher-7", "leecher-8")
 
 
-def test_the_choice_is_the_same_in_every_process() -> None:
+def test_a_random_selection_is_the_same_in_every_process() -> None:
     program = (
         "from torrentnet.lab.scenario.language.selectors import parse_selector\n"
         "from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector\n"
@@ -80,11 +80,11 @@ def test_the_choice_is_the_same_in_every_process() -> None:
     assert len(said) == 1
 
 
-def test_every_node_can_be_the_chosen_one() -> None:
+def test_a_random_selection_can_select_every_node() -> None:
     assert {chosen("1 of leecher", seed=seed)[0] for seed in range(300)} == set(chosen("leecher"))
 
 
-def test_what_names_a_group_that_could_not_be_read_is_not_judged() -> None:
+def test_names_of_an_unreadable_group_are_not_checked() -> None:
     directory = NodeDirectory({"seeder": ("seeder-1",)}, frozenset({"leecher"}))
     for name in ("leecher", "leecher-3", "2 of leecher"):
         assert resolve_selector(parse_selector(name), directory, 1, "") == ()

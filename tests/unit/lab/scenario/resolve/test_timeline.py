@@ -70,18 +70,18 @@ def trigger(folder: Path, when: str) -> Trigger:
         ("2s after leecher is seed", SeedTrigger(text="2s after leecher is seed", nodes=LEECHERS, delay=2.0)),
     ],
 )
-def test_what_an_event_may_wait_for(when: str, meant: Trigger, tmp_path: Path) -> None:
+def test_conditions_become_triggers(when: str, meant: Trigger, tmp_path: Path) -> None:
     assert trigger(tmp_path, when) == meant
 
 
-def test_a_condition_may_choose_by_chance(tmp_path: Path) -> None:
+def test_a_condition_may_select_nodes_at_random(tmp_path: Path) -> None:
     chosen = trigger(tmp_path, "2 of leecher have 10% of myfile.txt")
     assert isinstance(chosen, NodeTrigger)
     assert len(chosen.nodes) == 2
     assert set(chosen.nodes) < set(LEECHERS)
 
 
-def test_a_file_in_a_condition_may_have_a_name_with_blanks(tmp_path: Path) -> None:
+def test_a_file_name_in_a_condition_may_contain_spaces(tmp_path: Path) -> None:
     text = HEAD.replace("myfile.txt", "my file of has.txt") + "timeline:\n"
     text += "  - {when: leecher-1 has 5% of my file of has.txt, kill: seeder-1}\n"
     (waiting,) = load(tmp_path, text).events
@@ -89,7 +89,7 @@ def test_a_file_in_a_condition_may_have_a_name_with_blanks(tmp_path: Path) -> No
     assert (waiting.when.file, waiting.when.share) == ("my file of has.txt", 0.05)
 
 
-def test_events_that_wait_come_after_those_with_a_time(tmp_path: Path) -> None:
+def test_events_with_a_condition_come_last(tmp_path: Path) -> None:
     found = events(
         tmp_path,
         "when: 4s after stop seeder-3, start: seeder-3",
@@ -115,7 +115,7 @@ def test_events_that_wait_come_after_those_with_a_time(tmp_path: Path) -> None:
     ]
 
 
-def test_how_long_it_lasts_is_open_only_where_it_must_be(tmp_path: Path) -> None:
+def test_the_end_of_a_waiting_event_is_a_duration_or_a_time(tmp_path: Path) -> None:
     lasting, until, rest, timed = events(
         tmp_path,
         "when: leecher-1 is up, pause: seeder-1, for: 3s",
@@ -133,7 +133,7 @@ def test_how_long_it_lasts_is_open_only_where_it_must_be(tmp_path: Path) -> None
     assert (timed.lasts, timed.until) == (2.0, None)
 
 
-def test_an_event_that_is_repeated_is_as_many_events(tmp_path: Path) -> None:
+def test_each_repetition_is_an_event(tmp_path: Path) -> None:
     found = events(tmp_path, "every: 2.5s, from: 5s, until: 15s, restart: seeder-1")
     assert [(event.index, event.at) for event in found] == [(0, 5.0), (1, 7.5), (2, 10.0), (3, 12.5), (4, 15.0)]
     assert {event.text for event in found} == {"restart seeder-1"}
@@ -148,7 +148,7 @@ def test_an_event_that_is_repeated_is_as_many_events(tmp_path: Path) -> None:
     assert len(events(tmp_path, "every: 100ms, from: 0s, until: 10s, restart: seeder-1")) == 101
 
 
-def test_each_repetition_chooses_anew_and_among_those_that_run(tmp_path: Path) -> None:
+def test_each_repetition_selects_among_the_running_nodes(tmp_path: Path) -> None:
     found = events(
         tmp_path,
         "every: 4s, from: 4s, until: 40s, kill: 1 of leecher",
@@ -166,7 +166,7 @@ def test_each_repetition_chooses_anew_and_among_those_that_run(tmp_path: Path) -
     assert down == set(LEECHERS)
 
 
-def test_heal_ends_what_is_in_force(tmp_path: Path) -> None:
+def test_a_heal_ends_the_events_in_force(tmp_path: Path) -> None:
     found = events(
         tmp_path,
         "at: 5s, isolate: leecher-1, for: 3s",
@@ -197,7 +197,7 @@ def test_heal_ends_what_is_in_force(tmp_path: Path) -> None:
     assert [found[index].name for index in heals["heal lonely"].ends] == ["lonely"]
 
 
-def test_commands_keep_their_words(tmp_path: Path) -> None:
+def test_commands_keep_their_text(tmp_path: Path) -> None:
     run, console = events(
         tmp_path,
         "at: 5s, run: \"dd if=/dev/zero of='/data/a b' | cat\", node: [leecher-1, leecher-2]",
@@ -224,7 +224,7 @@ def test_commands_keep_their_words(tmp_path: Path) -> None:
         "partition tracker,seeder|leecher at 5s",
     ],
 )
-def test_an_event_is_called_as_it_is_written_or_by_its_name(text: str, tmp_path: Path) -> None:
+def test_an_event_is_referred_to_by_its_text_or_name(text: str, tmp_path: Path) -> None:
     plan = load(
         tmp_path,
         HEAD

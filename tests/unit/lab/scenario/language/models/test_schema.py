@@ -22,13 +22,13 @@ def accepted(text: str) -> bool:
     return fits(yaml.safe_load(text), SCHEMA, SCHEMA)
 
 
-def test_the_file_is_what_the_models_make() -> None:
+def test_the_schema_file_is_up_to_date() -> None:
     assert FILE.read_text(encoding="utf-8") == schema_text(), (
         "write it anew: python -m torrentnet.lab.scenario.language.models.schema > docs/scenario.schema.json"
     )
 
 
-def test_the_module_prints_it() -> None:
+def test_the_module_prints_the_schema() -> None:
     made = subprocess.run(
         [sys.executable, "-m", "torrentnet.lab.scenario.language.models.schema"],
         cwd=ROOT,
@@ -39,16 +39,16 @@ def test_the_module_prints_it() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_scenario_of_the_project_is_accepted(path: Any) -> None:
+def test_our_scenarios_fit_the_schema(path: Any) -> None:
     assert accepted(path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_every_example_of_the_reference_is_accepted(part: str) -> None:
+def test_every_example_of_the_reference_fits_the_schema(part: str) -> None:
     assert fits({"nodes": {}} | yaml.safe_load(part), SCHEMA, SCHEMA)
 
 
-def test_a_parameter_may_stand_for_any_value() -> None:
+def test_the_schema_allows_parameters_as_values() -> None:
     assert accepted(
         HEAD + "  more: {get: a, count: $many, start: $late, upload: $rate}\nlinks: [{between: all, loss: $x}]\n"
     )
@@ -104,6 +104,6 @@ def test_a_validator_of_draft_07_agrees() -> None:
         HEAD + "expect: [{node: leecher, has: myfile.txt, contains: x}]\n",
     ],
 )
-def test_an_editor_marks_what_the_reader_refuses(text: str) -> None:
+def test_the_schema_rejects_what_the_parser_rejects(text: str) -> None:
     assert accepted(HEAD)
     assert not accepted(text)
