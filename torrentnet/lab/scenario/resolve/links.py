@@ -27,29 +27,31 @@ if TYPE_CHECKING:
 
 def resolve_links(context: ResolveContext) -> tuple[LinkOverride, ...]:
     """Return the state of the network at t = 0, in the order of the file."""
-    patches: list[LinkOverride] = []
+    overrides: list[LinkOverride] = []
     for position, model in zip(context.draft.links, context.draft.scenario.links, strict=True):
         loc: KeyPath = ("links", position)
         pairs = direction_pairs(context, loc, model, context.select)
-        patches.append(LinkOverride(pairs, qualities_of(context, loc, model), describe_impairment(model)))
-    return tuple(patches)
+        overrides.append(LinkOverride(pairs, qualities_of(context, loc, model), describe_impairment(model)))
+    return tuple(overrides)
 
 
-def direction_pairs(context: ResolveContext, loc: KeyPath, way: DirectionModel, select: Select) -> frozenset[Pair]:
+def direction_pairs(
+    context: ResolveContext, loc: KeyPath, direction: DirectionModel, select: Select
+) -> frozenset[Pair]:
     """Return the directed pairs of a direction, or record that there is none."""
-    if way.between is not None:
-        sides = side_nodes(way.between, (*loc, "between"), select)
+    if direction.between is not None:
+        sides = side_nodes(direction.between, (*loc, "between"), select)
         pairs = _across(tuple(sides)) if len(sides) > 1 else _across(tuple((name,) for name in sides[0]))
     else:
-        everybody = context.directory.nodes
-        sources = select(way.from_, (*loc, "from")) if way.from_ is not None else everybody
-        destinations = select(way.to, (*loc, "to")) if way.to is not None else everybody
+        all_nodes = context.directory.nodes
+        sources = select(direction.from_, (*loc, "from")) if direction.from_ is not None else all_nodes
+        destinations = select(direction.to, (*loc, "to")) if direction.to is not None else all_nodes
         sides = [sources, destinations]
         pairs = _towards(sources, destinations)
     if not pairs and all(sides):
         context.note(
             loc,
-            f"{describe_direction(way)}: that is a single node, which has no link to itself",
+            f"{describe_direction(direction)}: that is a single node, which has no link to itself",
             "name another node too",
             at_value=False,
         )
@@ -73,7 +75,7 @@ def partition_pairs(context: ResolveContext, loc: KeyPath, written: SelectorSide
 
 def isolation_pairs(context: ResolveContext, nodes: tuple[str, ...]) -> frozenset[Pair]:
     """Return the pairs of each of these nodes with all others, in both directions."""
-    return _alone(nodes, context.directory.nodes)
+    return _star(nodes, context.directory.nodes)
 
 
 def side_nodes(sides: SelectorSides, loc: KeyPath, select: Select) -> list[tuple[str, ...]]:
@@ -90,8 +92,8 @@ def _towards(sources: tuple[str, ...], destinations: tuple[str, ...]) -> frozens
 
 
 @lru_cache(maxsize=8)
-def _alone(nodes: tuple[str, ...], everybody: tuple[str, ...]) -> frozenset[Pair]:
-    return _towards(nodes, everybody) | _towards(everybody, nodes)
+def _star(nodes: tuple[str, ...], all_nodes: tuple[str, ...]) -> frozenset[Pair]:
+    return _towards(nodes, all_nodes) | _towards(all_nodes, nodes)
 
 
 @lru_cache(maxsize=8)
@@ -143,12 +145,12 @@ def _delayed_elsewhere(context: ResolveContext) -> bool:
 # -- descriptions ----------------------------------------------------------------------------------
 
 
-def describe_direction(way: DirectionModel) -> str:
+def describe_direction(direction: DirectionModel) -> str:
     """Return ``between seeder, leecher`` or ``from seeder to leecher``."""
-    if way.between is not None:
-        listed = ", ".join(str(side) for side in way.between)
+    if direction.between is not None:
+        listed = ", ".join(str(side) for side in direction.between)
         return f"between {listed}"
-    parts = [f"{word} {who}" for word, who in (("from", way.from_), ("to", way.to)) if who is not None]
+    parts = [f"{word} {who}" for word, who in (("from", direction.from_), ("to", direction.to)) if who is not None]
     return " ".join(parts)
 
 

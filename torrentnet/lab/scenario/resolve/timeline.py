@@ -131,13 +131,19 @@ def _override(
     qualities = LinkQualities(cut=True)
     match model:
         case ImpairModel():
-            way = model.impair
-            names: tuple[str, ...] = (f"impair {describe_direction(way)}", f"impair {describe_impairment(way)}")
-            pairs = direction_pairs(context, place, way, select)
-            qualities = qualities_of(context, place, way)
-        case IsolateModel(isolate=DirectionModel() as way) | PartitionModel(partition=DirectionModel() as way):
-            names = (f"{place[-1]} {describe_direction(way)}",)
-            pairs = direction_pairs(context, place, way, select)
+            direction = model.impair
+            names: tuple[str, ...] = (
+                f"impair {describe_direction(direction)}",
+                f"impair {describe_impairment(direction)}",
+            )
+            pairs = direction_pairs(context, place, direction, select)
+            qualities = qualities_of(context, place, direction)
+        case (
+            IsolateModel(isolate=DirectionModel() as direction)
+            | PartitionModel(partition=DirectionModel() as direction)
+        ):
+            names = (f"{place[-1]} {describe_direction(direction)}",)
+            pairs = direction_pairs(context, place, direction, select)
         case IsolateModel():
             assert isinstance(model.isolate, Selector)
             names = (f"isolate {model.isolate}",)
