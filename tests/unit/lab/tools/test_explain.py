@@ -79,7 +79,7 @@ What happens
       10s  isolate leecher-1 for 4s ends.
       - isolate leecher-1
       12s  heal pause seeder-2, partition tracker | seeder | leecher; this ends, if in force: \
-pause seeder-2 for the rest; partition tracker, seeder | leecher for 12s.
+pause seeder-2 for the rest of the run; partition tracker, seeder | leecher for 12s.
       docker compose unpause seeder-2
       - partition tracker, seeder | leecher
       13s  {restarted} is stopped, if running, and started again.

@@ -115,7 +115,7 @@ def _resolve_console(
 def _describe_console(model: ConsoleCheckModel, s: str) -> str:
     wanted = (("contains", model.contains), ("lacks", model.lacks))
     parts = [f"{word} {', '.join(texts)}" for word, texts in wanted if texts]
-    return f"answer{s} `{model.console}` with a text that {' and '.join(parts)}"
+    return f"answer{s} `{model.console}` with output that {' and '.join(parts)}"
 
 
 def _resolve_log(model: LogModel, have: str) -> tuple[Callable[..., ExpectationPlan], str]:

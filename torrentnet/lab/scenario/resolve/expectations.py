@@ -106,7 +106,7 @@ def _describe_timing(timing: Timing, model: AnyExpectationModel) -> str:
             if model.at is not None:
                 since = f"from {format_duration(model.at)} on"
             if seconds == math.inf:
-                return f"all the time {since or 'from the start'}, to the end"
+                return f"all the time {since or 'from the start'} to the end"
             return f"all the time for {format_duration(seconds)} {since or 'from the start'}"
         case At(time=time):
             return f"at {format_duration(time)}"

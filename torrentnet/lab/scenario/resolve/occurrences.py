@@ -117,5 +117,5 @@ def resolve_duration(
         lasts = round(model.until - at, 3)
         return lasts, f" for {format_duration(lasts)}"
     if model.for_ is None or isinstance(model.for_, str):
-        return None, " for the rest"
+        return None, " for the rest of the run"
     return model.for_, f" for {format_duration(model.for_)}"

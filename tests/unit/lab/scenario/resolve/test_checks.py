@@ -74,7 +74,7 @@ def test_log_checks_are_resolved(tmp_path: Path) -> None:
     assert event.text == (
         "leecher-1, leecher-2 have `bad_piece peer=seeder-1 piece=12` in the log 2 times before the end"
     )
-    assert never.text == ("every leecher (5) has no `failed` in the log all the time from the start, to the end")
+    assert never.text == ("every leecher (5) has no `failed` in the log all the time from the start to the end")
 
 
 def test_exit_and_bytes_checks_are_resolved(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_always_checks_are_resolved(tmp_path: Path) -> None:
         "all the time for 5s from the start",
         "all the time for 5s from 10s on",
         "all the time for 5s after kill seeder-1",
-        "all the time after kill seeder-1, to the end",
+        "all the time after kill seeder-1 to the end",
     ]
 
 

@@ -97,7 +97,10 @@ def test_a_partition_cuts_only_links_between_its_sides(tmp_path: Path) -> None:
     three = event(tmp_path, "partition: [tracker, seeder, [leecher-1, leecher-2]], for: rest")
     few = ("leecher-1", "leecher-2")
     assert three.override.pairs == both(("tracker",), SEEDERS) | both(("tracker",), few) | both(SEEDERS, few)
-    assert (three.lasts, three.text) == (None, "partition tracker | seeder | leecher-1, leecher-2 for the rest")
+    assert (three.lasts, three.text) == (
+        None,
+        "partition tracker | seeder | leecher-1, leecher-2 for the rest of the run",
+    )
 
 
 def test_a_partition_may_cut_one_direction(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ timeline:
         (2, 7.0, RestartPlan, f"restart 2 of leecher ({', '.join(plan.events[2].nodes)})", None),
         (3, 8.0, PausePlan, "pause seeder-3 for 12s", 12.0),
         (4, 9.0, StartPlan, "start seeder-1", None),
-        (5, 10.0, PausePlan, "pause tracker for the rest", None),
+        (5, 10.0, PausePlan, "pause tracker for the rest of the run", None),
         (6, 11.0, StopPlan, "stop leecher", None),
     ]
     assert plan.events[1].nodes == ("seeder-2", "leecher-1")
@@ -208,7 +208,7 @@ def test_expectations_are_sentences(tmp_path: Path) -> None:
         "every leecher (5) has myfile.txt within 40s",
         "tracker forgets seeder-1 within 2.5s after kill seeder-1",
         "leecher-1, leecher-2 become seeds before the end",
-        "tracker answers `file_logs myfile.txt` with a text that contains leecher-5 and lacks x, y at 30s",
+        "tracker answers `file_logs myfile.txt` with output that contains leecher-5 and lacks x, y at 30s",
         "seeder-1 is running at 40s",
         "seeder-2 is running within 3s after pause seeder-2, leecher-1",
         "every leecher (5) has myfile.txt after restart leecher at 20s, before the end",

@@ -129,7 +129,7 @@ def test_the_end_of_a_waiting_event_is_a_duration_or_a_time(tmp_path: Path) -> N
     assert isinstance(timed, LastingPlan)
     assert (lasting.lasts, lasting.until, lasting.text) == (3.0, None, "pause seeder-1 for 3s")
     assert (until.lasts, until.until, until.text) == (None, 20.0, "pause seeder-2 until 20s")
-    assert (rest.lasts, rest.until, rest.text) == (None, None, "isolate seeder-3 for the rest")
+    assert (rest.lasts, rest.until, rest.text) == (None, None, "isolate seeder-3 for the rest of the run")
     assert (timed.lasts, timed.until) == (2.0, None)
 
 
@@ -183,16 +183,16 @@ def test_a_heal_ends_the_events_in_force(tmp_path: Path) -> None:
     everything = heals["heal all"]
     # leecher-1's first isolation is over by then; who waits for something may have happened already.
     assert [found[index].text for index in everything.ends] == [
-        "isolate leecher-2 for the rest",
+        "isolate leecher-2 for the rest of the run",
         "pause seeder-1 for 10s",
-        "partition tracker, seeder | leecher for the rest",
-        "impair to leecher-3, loss 5% for the rest",
+        "partition tracker, seeder | leecher for the rest of the run",
+        "impair to leecher-3, loss 5% for the rest of the run",
     ]
     assert everything.nodes == ("tracker", *(f"seeder-{index}" for index in (1, 2, 3)), *LEECHERS)
     named = heals["heal isolate leecher-1 at 20s, impair {to: leecher-3, loss: 5%}"]
     assert [found[index].text for index in named.ends] == [
-        "isolate leecher-1 for the rest",
-        "impair to leecher-3, loss 5% for the rest",
+        "isolate leecher-1 for the rest of the run",
+        "impair to leecher-3, loss 5% for the rest of the run",
     ]
     assert [found[index].name for index in heals["heal lonely"].ends] == ["lonely"]
 
