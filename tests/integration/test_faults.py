@@ -15,7 +15,7 @@ import pytest
 from tests.integration.engines import DOCKER, LOCAL, leaves_a_dead_lab
 from tests.integration.helpers import ROOT, SCENARIOS, environment, torrentnet, wait
 from torrentnet.lab.api import Lab
-from torrentnet.lab.errors import EngineError, UsageError
+from torrentnet.lab.errors import EngineError, LabError, UsageError
 from torrentnet.lab.home.lab_store import read_faults
 from torrentnet.lab.network import capabilities
 from torrentnet.lab.network.netns_exec import NetnsExec
@@ -43,7 +43,6 @@ from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 from torrentnet.lab.verdict.outcome import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.integration.engines import Kind
@@ -198,14 +197,14 @@ def test_a_missing_quality_is_an_error_before_any_node(
 
 
 def test_a_node_that_starts_behind_a_cut_is_cut_off(home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = NetnsExec.run
+    run_one = NetnsExec._run_one
 
-    def busy(reach: NetnsExec, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
+    def busy(netns_exec: NetnsExec, node: str, script: str) -> ExecResult | LabError:
         # On a busy machine it takes so long until a node can be told anything; a peer publishes in a tenth of it.
         time.sleep(1.0)
-        return run(reach, node, argv, stdin)
+        return run_one(netns_exec, node, script)
 
-    monkeypatch.setattr(NetnsExec, "run", busy)
+    monkeypatch.setattr(NetnsExec, "_run_one", busy)
     with Lab(load_plan(SCENARIOS / "cut_before.yaml"), engine.make(), home=home) as lab:
         assert lab.play().verdict is Verdict.PASS, lab.outcome
 

@@ -7,6 +7,7 @@ Ethernet, 20 of IP, 20 of TCP, 12 of time stamps after RFC 7323).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -22,12 +23,15 @@ from tests.integration.network_programs import ECHO, EVERYBODY, PING, TCP_SINK, 
 from torrentnet.lab.network.controller import NetworkController
 from torrentnet.lab.network.counters import Counters
 from torrentnet.lab.network.desired_state import NetworkState
+from torrentnet.lab.network.netns_exec import NetnsExec
 from torrentnet.lab.network.probe import Capabilities, probe
 from torrentnet.lab.network.userspace import UserspaceShaper
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from torrentnet.lab.engines.types import BatchExec
 
 pytestmark = pytest.mark.alone
 
@@ -66,9 +70,17 @@ def offer(nodes: Nodes) -> Capabilities:
     return probe(nodes.root, "node-1", UserspaceShaper(seed=7))
 
 
+@contextlib.contextmanager
+def controlled(nodes: Nodes, offer: Capabilities, batch_exec: BatchExec | None = None) -> Iterator[NetworkController]:
+    netns_exec = NetnsExec(nodes.root, lambda: batch_exec)
+    netns_exec.prepare_batch()
+    with contextlib.closing(netns_exec):
+        yield NetworkController(nodes.addresses, netns_exec, offer.split)
+
+
 @pytest.fixture(scope="module")
 def everywhere(nodes: Nodes, offer: Capabilities) -> Iterator[NetworkController]:
-    with NetworkController(nodes.addresses, nodes.root, offer.split, batch_exec=nodes.batch_exec) as network:
+    with controlled(nodes, offer, nodes.batch_exec) as network:
         for node in nodes.addresses:
             assert network.node_started(node) is None
         yield network
@@ -78,7 +90,7 @@ def everywhere(nodes: Nodes, offer: Capabilities) -> Iterator[NetworkController]
 def network(everywhere: NetworkController, nodes: Nodes) -> Iterator[NetworkController]:
     """Without any fault; what a test asks for is taken away after it, and nothing is left."""
     yield everywhere
-    assert [done.problem for done in everywhere.clear() if done.problem] == []
+    assert [done.problem for done in everywhere.apply(NetworkState()) if done.problem] == []
     deadline = time.monotonic() + DEADLINE_S
     nothing = dict.fromkeys(nodes.addresses, "")
     # A shaper that was told to stop lets what waits go on at its time, and ends then.
@@ -106,9 +118,10 @@ def ask(network: NetworkController, *patches: LinkOverride) -> None:
     state = NetworkState()
     for wanted in patches:
         state, _ = state.add(wanted)
+    began = time.monotonic()
     done = network.apply(state)
+    assert time.monotonic() - began < DEADLINE_S
     assert [row.problem for row in done if row.problem] == []
-    assert max(row.took for row in done) < DEADLINE_S
 
 
 def wire_rates(nodes: Nodes, pairs: Mapping[Pair, float], port: int = 7100) -> dict[Pair, float]:
@@ -278,7 +291,7 @@ def test_partition(
     through = sum(arrived[pair] for pair in ALL_WAYS - cut)
     table.append((f"cut {what}: packets through the others", str(200 * len(ALL_WAYS - cut)), str(through), ""))
 
-    network.clear()
+    network.apply(NetworkState())
     healed = exchange(nodes, THREE, 50)
     assert {(a, b): (healed[b]["arrived"][a], healed[a]["reached"][b]) for a, b in ALL_WAYS} == dict.fromkeys(
         ALL_WAYS, (50, "yes")
@@ -321,19 +334,20 @@ def test_one_command_for_all_does_what_one_for_each_does(
     counted = network.measure()
     assert counted.keys() >= halves | ALL_WAYS
     began = time.monotonic()
-    done = network.clear()
+    done = network.apply(NetworkState())
     table.append((f"{len(done)} nodes healed by one command", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
-    with NetworkController(nodes.addresses, nodes.root, offer.split) as one_by_one:
+    with controlled(nodes, offer) as one_by_one:
         for node in names:
             one_by_one.node_started(node)
         ask(one_by_one, *wanted)
         assert {node: nodes.show(node, LIST_OURS) for node in names} == together
         began = time.monotonic()
-        done = one_by_one.clear()
+        done = one_by_one.apply(NetworkState())
         table.append((f"{len(done)} nodes healed one by one", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
         ask(one_by_one, patch(LinkQualities(loss=0.1), ("node-1", "node-2")))
-        (done_one,) = (row for row in one_by_one.clear() if row.node == "node-2")
-        table.append(("one node healed", "", f"{done_one.took * 1e3:.0f} ms", ""))
+        began = time.monotonic()
+        assert "node-2" in [row.node for row in one_by_one.apply(NetworkState())]
+        table.append(("one node healed", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
 
 
 def test_change_of_one_link_leaves_the_others_alone(network: NetworkController, nodes: Nodes) -> None:
@@ -371,7 +385,7 @@ def test_what_an_earlier_lab_left_is_replaced_and_removed(
 ) -> None:
     pair = ("node-1", "node-2")
     ask(network, patch(LinkQualities(rate=3e6, loss=0.5), *ALL_WAYS))
-    with NetworkController(nodes.addresses, nodes.root, offer.split) as other:
+    with controlled(nodes, offer) as other:
         state, _ = NetworkState().add(patch(LinkQualities(rate=1e6, loss=0.1), pair))
         other.apply(state)
         for node in THREE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.engines.interface import Engine
 from torrentnet.lab.engines.types import (
@@ -125,6 +125,16 @@ class SameThread(Executor):
         return future
 
 
+OUTCOMES: Final[Mapping[str, tuple[NodeStatus, int | None]]] = {
+    "start": (NodeStatus.RUNNING, None),
+    "kill": (NodeStatus.EXITED, 137),
+    "stop": (NodeStatus.EXITED, 0),
+    "pause": (NodeStatus.PAUSED, None),
+    "resume": (NodeStatus.RUNNING, None),
+}
+"""Verb to the node's status and exit status."""
+
+
 class FakeEngine(Engine):
     """Keeps the nodes' states, and returns what a test sets."""
 
@@ -217,17 +227,5 @@ class FakeEngine(Engine):
         self.done.append(f"{verb} {node}")
         self.states[node] = NodeState(status, code)
 
-    def _start(self, node: str) -> None:
-        self._do("start", node, NodeStatus.RUNNING)
-
-    def _kill(self, node: str) -> None:
-        self._do("kill", node, NodeStatus.EXITED, 137)
-
-    def _stop(self, node: str) -> None:
-        self._do("stop", node, NodeStatus.EXITED, 0)
-
-    def _pause(self, node: str) -> None:
-        self._do("pause", node, NodeStatus.PAUSED)
-
-    def _resume(self, node: str) -> None:
-        self._do("resume", node, NodeStatus.RUNNING)
+    def _control(self, verb: str, node: str) -> None:
+        self._do(verb, node, *OUTCOMES[verb])

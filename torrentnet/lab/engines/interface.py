@@ -198,31 +198,31 @@ class Engine(ABC):
     def start(self, node: str) -> None:
         """Start a node that does not run."""
         self._require_status("start", node, NodeStatus.CREATED, NodeStatus.EXITED)
-        self._start(node)
+        self._control("start", node)
         self._notify_started(node)
 
     def kill(self, node: str) -> None:
         """End a node's program with SIGKILL."""
         self._require_status("kill", node, *ALIVE)
         self._notify_unreachable(node)
-        self._kill(node)
+        self._control("kill", node)
 
     def stop(self, node: str) -> None:
         """End a node's program with SIGTERM, so that it shuts down in order."""
         self._require_status("stop", node, *ALIVE)
         self._notify_unreachable(node)
-        self._stop(node)
+        self._control("stop", node)
 
     def pause(self, node: str) -> None:
         """Freeze a node's program."""
         self._require_status("pause", node, NodeStatus.RUNNING)
         self._notify_unreachable(node)
-        self._pause(node)
+        self._control("pause", node)
 
     def resume(self, node: str) -> None:
         """Continue a frozen program."""
         self._require_status("resume", node, NodeStatus.PAUSED)
-        self._resume(node)
+        self._control("resume", node)
         if self._observer is not None:
             self._observer.node_reachable(node)
 
@@ -231,8 +231,8 @@ class Engine(ABC):
         state = self._require_status("restart", node, NodeStatus.EXITED, *ALIVE)
         self._notify_unreachable(node)
         if state.status in ALIVE:
-            self._stop(node)
-        self._start(node)
+            self._control("stop", node)
+        self._control("start", node)
         self._notify_started(node)
 
     def _notify_started(self, node: str) -> None:
@@ -252,16 +252,5 @@ class Engine(ABC):
         return state
 
     @abstractmethod
-    def _start(self, node: str) -> None: ...
-
-    @abstractmethod
-    def _kill(self, node: str) -> None: ...
-
-    @abstractmethod
-    def _stop(self, node: str) -> None: ...
-
-    @abstractmethod
-    def _pause(self, node: str) -> None: ...
-
-    @abstractmethod
-    def _resume(self, node: str) -> None: ...
+    def _control(self, verb: str, node: str) -> None:
+        """Start, kill, stop, pause or resume a node that is in the right state, and wait until it is done."""

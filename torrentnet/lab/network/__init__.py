@@ -6,8 +6,7 @@
     node_settings    what that means for each single node (pure)
     render           one node's settings as one shell script (pure): ``shaping`` with tc, ``filter_rules`` with iptables
     controller       runs the scripts in the nodes whose settings have changed
-    script_runner    runs scripts in several nodes at once
-    netns_exec       how a script reaches a node's network namespace
+    netns_exec       runs scripts in nodes' network namespaces
     counters         reads back what the rules have counted
     probe            tries what the kernel can do
     capabilities     which qualities this engine can give: asked once, and cached
@@ -16,5 +15,5 @@
     persisted_rules  restores the rules of nodes that a user starts again by hand
 
 A node is known by its name and its IPv4 address, and reached by one function that runs a command as root
-(:class:`torrentnet.lab.network.script_runner.NodeExec`), whichever engine runs it.
+(:class:`torrentnet.lab.network.netns_exec.NodeExec`), whichever engine runs it.
 """

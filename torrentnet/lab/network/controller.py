@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.network import counters, render
 from torrentnet.lab.network.counters import Counters
-from torrentnet.lab.network.desired_state import NetworkState
 from torrentnet.lab.network.node_settings import NodeSettings, node_settings
-from torrentnet.lab.network.script_runner import MAX_PARALLEL, ScriptRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from types import TracebackType
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from torrentnet.lab.engines.types import BatchExec, ExecResult
+    from torrentnet.lab.engines.types import ExecResult
+    from torrentnet.lab.network.desired_state import NetworkState
     from torrentnet.lab.network.impairment import CapabilitySplit
-    from torrentnet.lab.network.script_runner import NodeExec
+    from torrentnet.lab.network.netns_exec import NetnsExec
     from torrentnet.lab.scenario.qualities import Pair
 
 MAX_OUTPUT_SHOWN: Final = 300
@@ -36,16 +33,12 @@ class NodeUpdate:
     """What was done in one node."""
 
     node: str
-    at: float
-    """When the settings were in force, on the controller's clock."""
-    took: float
-    """Seconds that the node's script ran."""
     problem: str = ""
     """Why the settings are not in force; empty where they are."""
 
 
 class NetworkController:
-    """Controls the network between some nodes. Safe to call from any thread; ``close`` ends its threads.
+    """Controls the network between some nodes. Safe to call from any thread.
 
     A node is unreachable until :meth:`node_started`; what is asked of it before is set then.
     """
@@ -53,22 +46,18 @@ class NetworkController:
     def __init__(
         self,
         nodes: Mapping[str, str],
-        run: NodeExec,
+        netns_exec: NetnsExec,
         split: CapabilitySplit,
         *,
-        batch_exec: BatchExec | None = None,
-        parallel: int = MAX_PARALLEL,
         gate: bool = False,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``nodes``: name to IPv4 address of every node there will ever be. ``split``: of the probed capabilities.
 
-        ``batch_exec``: see :class:`ScriptRunner`. ``gate``: the nodes' programs wait for their rules
-        (:mod:`torrentnet.runtime.gate`).
+        ``gate``: the nodes' programs wait for their rules (:mod:`torrentnet.runtime.gate`).
         """
         self._nodes = dict(nodes)
         self._split = split
-        self._runner = ScriptRunner(run, batch_exec, parallel=parallel, clock=clock)
+        self._exec = netns_exec
         self._guard = threading.Lock()
         self._node_locks = {node: threading.Lock() for node in self._nodes}
         self._wanted = node_settings({}, self._nodes, split)
@@ -80,16 +69,6 @@ class NetworkController:
         self._reachable: set[str] = set()
         self._counted: dict[str, dict[Pair, Counters]] = {node: {} for node in self._nodes}
         """What rules that have ended have counted, by the node that had them."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the threads after their present scripts. The nodes keep their settings."""
-        self._runner.close()
 
     # -- nodes come and go ------------------------------------------------------------------------
 
@@ -139,10 +118,6 @@ class NetworkController:
             if not settings.empty
         }
 
-    def clear(self) -> tuple[NodeUpdate, ...]:
-        """Remove our rules from every node that can be reached."""
-        return self.apply(NetworkState())
-
     def _converge(self, nodes: Iterable[str]) -> tuple[NodeUpdate, ...]:
         """Set what is wanted in the nodes that differ from it."""
         with self._guard:
@@ -172,10 +147,10 @@ class NetworkController:
 
     def _change(self, changes: Mapping[str, tuple[NodeSettings, NodeSettings | None]]) -> tuple[NodeUpdate, ...]:
         """Change nodes to the first from the second of their settings; the caller has locked them."""
-        runs = self._runner.run_all({node: self._script(node, *change) for node, change in changes.items()})
+        results = self._exec.run_all({node: self._script(node, *change) for node, change in changes.items()})
         again = {}
         for node, (wanted, before) in changes.items():
-            result = runs[node].result
+            result = results[node]
             if before is None or isinstance(result, LabError):
                 continue
             if result.status == 0:
@@ -184,15 +159,15 @@ class NetworkController:
                 # The node is not as expected, someone has changed it: remove everything, and set it again.
                 self._keep_counts(result.stdout, before)
                 again[node] = self._script(node, wanted, None)
-        runs |= self._runner.run_all(again)
+        results |= self._exec.run_all(again)
         updates = []
         for node, (wanted, _) in changes.items():
-            problem = _problem(node, runs[node].result)
+            problem = _problem(node, results[node])
             with self._guard:
                 self._in_force[node] = None if problem else wanted
                 if not problem:
                     self._gated.discard(node)
-            updates.append(NodeUpdate(node, runs[node].at, runs[node].took, problem))
+            updates.append(NodeUpdate(node, problem))
         return tuple(updates)
 
     def _script(self, node: str, wanted: NodeSettings, before: NodeSettings | None) -> str:
@@ -217,9 +192,9 @@ class NetworkController:
                 for node, settings in known.items()
                 if node in reachable and (settings.dropping or settings.outgoing)
             }
-            for node, run in self._runner.run_all(scripts).items():
-                if not isinstance(run.result, LabError) and run.result.status == 0:
-                    _add(total, counters.parse_counters(run.result.stdout, known[node]))
+            for node, result in self._exec.run_all(scripts).items():
+                if not isinstance(result, LabError) and result.status == 0:
+                    _add(total, counters.parse_counters(result.stdout, known[node]))
             for node in asked:
                 _add(total, self._counted[node])
         return total

@@ -1,75 +1,88 @@
-"""Ways to run a script in a node's network namespace: one command for each node, or one for many.
+"""Runs scripts in nodes' network namespaces: one command for each node, a few at a time, or one for many nodes.
 
-Tested by tests/integration/test_faults.py.
+Tested by tests/unit/lab/network/test_controller.py.
 """
 
 from __future__ import annotations
 
 import shlex
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from torrentnet.lab.engines.types import ExecResult
-from torrentnet.lab.errors import EngineError, LabError
+from torrentnet.lab.errors import LabError
 from torrentnet.lab.network.render import SHELL
-from torrentnet.lab.network.script_runner import MAX_PARALLEL
 from torrentnet.shaper import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from torrentnet.lab.engines.interface import Engine
-    from torrentnet.lab.engines.types import BatchExec
+    from torrentnet.lab.engines.types import BatchExec, ExecResult
 
+MAX_PARALLEL: Final = 6
+"""Commands at the same time: more would only wait for the engine and the processors."""
+BATCH_THRESHOLD: Final = 2
+"""Up to this many nodes, one command for each is faster than one for all."""
 STARTS_DAEMON: Final = shlex.join(rules.APPLY)
 """A script with this command leaves a program running."""
-EXIT_NOT_RUN: Final = 125
-"""Exit status that stands for a script that could not be run."""
+
+
+class NodeExec(Protocol):
+    """Runs a command in a node as root with all capabilities, in the node's network namespace."""
+
+    def __call__(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
+        """Return the command's result. Raises LabError where the node cannot be reached."""
+        ...
 
 
 class NetnsExec:
     """Runs scripts in the nodes of one lab. Safe to call from any thread."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._worker = ThreadPoolExecutor(1, "helper")
-        self._batch: Future[BatchExec | None] | None = None
+    def __init__(self, run: NodeExec, make_batch_exec: Callable[[], BatchExec | None] | None = None) -> None:
+        """``make_batch_exec``: see :meth:`torrentnet.lab.engines.interface.Engine.batch_exec`."""
+        self._run = run
+        self._make_batch_exec = make_batch_exec
+        self._batch_exec: Future[BatchExec | None] | None = None
+        self._pool = ThreadPoolExecutor(MAX_PARALLEL, thread_name_prefix="network")
 
     def prepare_batch(self) -> None:
-        """Prepare in the background what :meth:`batch_exec` needs."""
-        self._batch = self._worker.submit(self._engine.batch_exec)
+        """Prepare in the background to run many scripts by one command."""
+        if self._make_batch_exec is not None:
+            self._batch_exec = self._pool.submit(self._make_batch_exec)
 
     def warm_up(self, nodes: Iterable[str]) -> None:
         """Run an empty script in these nodes, in the background, if :meth:`prepare_batch` was called."""
         scripts = dict.fromkeys(nodes, ":\n")
-        if self._batch is not None and scripts:
-            # Where it does not work, the first fault finds another way.
-            self._worker.submit(lambda: self.batch_exec(scripts))
+        if scripts:
+            self._pool.submit(self._run_batch, scripts)
 
-    def run(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
-        """Run a command in a node as root."""
-        return self._engine.exec_root(node, argv, stdin)
-
-    def batch_exec(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
-        """Run each node's script. Raises EngineError where the engine has no batch exec."""
-        batch = self._batch.result() if self._batch is not None else None
-        if batch is None:
-            raise EngineError("the engine has no way to reach many nodes by one command")
-        # A program that a script leaves running must live and end with its node, not with the helper.
-        single = {node: script for node, script in scripts.items() if STARTS_DAEMON in script}
-        batched = {node: script for node, script in scripts.items() if node not in single}
-        results = dict(batch(batched)) if batched else {}
-        if single:
-            with ThreadPoolExecutor(MAX_PARALLEL, "node") as pool:
-                results |= zip(single, pool.map(self._run_single, single, single.values()), strict=True)
-        return results
+    def run_all(self, scripts: Mapping[str, str]) -> dict[str, ExecResult | LabError]:
+        """Run each node's script; returns the results, or why a node could not be reached."""
+        results: dict[str, ExecResult | LabError] = {}
+        if len(scripts) > BATCH_THRESHOLD:
+            # A program that a script leaves running must live and end with its node, not with the helper.
+            results |= self._run_batch({node: text for node, text in scripts.items() if STARTS_DAEMON not in text})
+        rest = [node for node in scripts if node not in results]
+        return results | dict(
+            zip(rest, self._pool.map(lambda node: self._run_one(node, scripts[node]), rest), strict=True)
+        )
 
     def close(self) -> None:
-        """End the background thread."""
-        self._worker.shutdown(cancel_futures=True)
+        """End the threads after their present commands."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _run_single(self, node: str, script: str) -> ExecResult:
+    def _run_batch(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
+        """Return the results; none where there is no batch exec, or it has failed once."""
+        if self._batch_exec is None or not scripts:
+            return {}
         try:
-            return self.run(node, SHELL, script)
+            batch_exec = self._batch_exec.result()
+            return {} if batch_exec is None else batch_exec(scripts)
+        except LabError:
+            self._batch_exec = None  # a command for each node does the same, only later
+            return {}
+
+    def _run_one(self, node: str, script: str) -> ExecResult | LabError:
+        try:
+            return self._run(node, SHELL, script)
         except LabError as error:
-            return ExecResult(EXIT_NOT_RUN, "", error.message)
+            return error

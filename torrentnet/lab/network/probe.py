@@ -17,7 +17,7 @@ from torrentnet.lab.scenario.qualities import QUALITY_NAMES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torrentnet.lab.network.script_runner import NodeExec
+    from torrentnet.lab.network.netns_exec import NodeExec
 
 NETEM_ABILITIES: Final = {
     "delay": "delay 10ms",

@@ -1,7 +1,6 @@
 """The user-space path: ``python3 -m torrentnet.shaper`` in the receiving node, where the kernel has no netem.
 
-Only its command lines and the text of its rules are known here. Its rules come before those of loss and cut: a packet
-is lost or cut after its delay.
+Its rules come before those of loss and cut: a packet is lost or cut after its delay.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.network.impairment import IMPAIRMENTS, PacketImpairment
 from torrentnet.shaper import rules
+from torrentnet.shaper.state import QueueImpairment, ShaperState, format_state
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,19 +41,17 @@ class UserspaceShaper:
             return HERE.format(command=restore, text=REMOVE) + stop
         queues = {source: rules.queue_number(source) for source in incoming}
         seed = (self._seed << 32 | int(IPv4Address(address))) % (1 << 63)
-        state = f"seed {seed}\n" + "".join(
-            f"queue {queues[source]}{_words(impairment)}\n" for source, impairment in incoming.items()
-        )
-        return HERE.format(command=shlex.join(rules.APPLY), text=state) + HERE.format(
+        state = ShaperState({queues[source]: _queue_impairment(done) for source, done in incoming.items()}, seed)
+        return HERE.format(command=shlex.join(rules.APPLY), text=format_state(state)) + HERE.format(
             command=restore, text=rules.input_rules(queues)
         )
 
 
-def _words(impairment: PacketImpairment) -> str:
-    words = [f"{name}={round(value * 1e6)}us" for name in ("delay", "jitter") if (value := getattr(impairment, name))]
-    words += [
-        f"{name}={value * 100:.6f}%"
-        for name in ("corruption", "duplication", "reordering")
-        if (value := getattr(impairment, name))
-    ]
-    return "".join(f" {word}" for word in words)
+def _queue_impairment(impairment: PacketImpairment) -> QueueImpairment:
+    return QueueImpairment(
+        delay_ns=round(impairment.delay * 1e6) * 1000,
+        jitter_ns=round(impairment.jitter * 1e6) * 1000,
+        corruption=round(impairment.corruption, 8),
+        duplication=round(impairment.duplication, 8),
+        reordering=round(impairment.reordering, 8),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,15 @@ from torrentnet.lab.network.controller import NetworkController
 from torrentnet.lab.network.counters import Counters
 from torrentnet.lab.network.desired_state import NetworkState
 from torrentnet.lab.network.impairment import CapabilitySplit
+from torrentnet.lab.network.netns_exec import NetnsExec
 from torrentnet.lab.network.render import OPEN_GATE
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from torrentnet.lab.engines.types import BatchExec
+    from torrentnet.lab.network.netns_exec import NodeExec
 
 NODES = {f"node-{number}": f"198.18.0.{number + 1}" for number in range(1, 6)}
 COUNTED = "== rules\n[7:700] -A TORRENTNET -s 198.18.0.2/32 -j DROP\n== classes\n[]\n== end\n"
@@ -54,6 +59,16 @@ class Told:
         return told
 
 
+@contextlib.contextmanager
+def controlled(
+    run: NodeExec, batch_exec: BatchExec | None = None, *, gate: bool = False
+) -> Iterator[NetworkController]:
+    netns_exec = NetnsExec(run, lambda: batch_exec)
+    netns_exec.prepare_batch()
+    with contextlib.closing(netns_exec):
+        yield NetworkController(NODES, netns_exec, CapabilitySplit(), gate=gate)
+
+
 @pytest.fixture
 def told() -> Told:
     return Told()
@@ -61,7 +76,7 @@ def told() -> Told:
 
 @pytest.fixture
 def network(told: Told) -> Iterator[NetworkController]:
-    with NetworkController(NODES, told.run, CapabilitySplit()) as made:
+    with controlled(told.run) as made:
         for node in NODES:
             assert made.node_started(node) is None
         yield made
@@ -77,7 +92,7 @@ def test_only_nodes_whose_settings_change_run_a_script(network: NetworkControlle
     assert network.apply(cut(AB)) == ()
     assert [done.node for done in network.apply(cut(AB, ("node-2", "node-1")))] == ["node-1"]
     assert told.nodes() == ["node-1", "node-2"]
-    assert [done.node for done in network.clear()] == ["node-1", "node-2"]
+    assert [done.node for done in network.apply(NetworkState())] == ["node-1", "node-2"]
 
 
 def test_a_restarted_node_gets_everything_again(network: NetworkController, told: Told) -> None:
@@ -140,7 +155,7 @@ def test_a_problem_is_reported_and_tried_again_next_time(
 def test_counts_outlive_their_rules(network: NetworkController, told: Told) -> None:
     network.apply(cut(AB))
     assert network.measure(["node-2"]) == {AB: Counters(7, 700, 7, 700)}
-    network.clear()
+    network.apply(NetworkState())
     told.nodes()
     assert network.measure() == {AB: Counters(7, 700, 7, 700)}
     assert told.nodes() == [], "nobody has rules any more, so nobody is asked"
@@ -160,7 +175,7 @@ EVERYBODY = cut(*((node, "node-5" if node != "node-5" else "node-1") for node in
 
 
 def test_many_nodes_share_a_command_and_few_do_not(told: Told) -> None:
-    with NetworkController(NODES, told.run, CapabilitySplit(), batch_exec=told.batch_exec) as network:
+    with controlled(told.run, told.batch_exec) as network:
         for node in NODES:
             network.node_started(node)
         assert [done.node for done in network.apply(EVERYBODY)] == ["node-1", "node-2", "node-3", "node-5"]
@@ -168,18 +183,18 @@ def test_many_nodes_share_a_command_and_few_do_not(told: Told) -> None:
         network.measure()
         network.apply(cut(AB))
         assert len(told.batches) == 3
-        network.clear()
+        network.apply(NetworkState())
         assert len(told.batches) == 3
 
 
 def test_without_batch_exec_each_node_has_a_command(told: Told) -> None:
     told.many_fails = True
-    with NetworkController(NODES, told.run, CapabilitySplit(), batch_exec=told.batch_exec) as network:
+    with controlled(told.run, told.batch_exec) as network:
         for node in NODES:
             network.node_started(node)
         assert [done.problem for done in network.apply(EVERYBODY)] == [""] * 4
         assert told.nodes() == ["node-1", "node-2", "node-3", "node-5"]
-        network.clear()
+        network.apply(NetworkState())
         assert len(told.batches) == 1
 
 
@@ -195,13 +210,13 @@ def test_a_change_during_another_waits_for_it() -> None:
             assert go_on.wait(10)
         return ExecResult(0, "", "")
 
-    with NetworkController(NODES, run, CapabilitySplit()) as network:
+    with controlled(run) as network:
         for node in NODES:
             network.node_started(node)
         first = threading.Thread(target=network.apply, args=(cut(AB),))
         first.start()
         assert begun.wait(10)
-        second = threading.Thread(target=network.clear)
+        second = threading.Thread(target=network.apply, args=(NetworkState(),))
         second.start()
         go_on.set()
         first.join(10)
@@ -213,7 +228,7 @@ def test_a_change_during_another_waits_for_it() -> None:
 
 
 def test_the_gate_opens_after_the_rules_once_per_start(told: Told) -> None:
-    with NetworkController(NODES, told.run, CapabilitySplit(), gate=True) as network:
+    with controlled(told.run, gate=True) as network:
         network.apply(cut(AB))
         assert told.scripts == []
         for node in ("node-2", "node-3"):
@@ -233,7 +248,7 @@ def test_the_gate_opens_after_the_rules_once_per_start(told: Told) -> None:
 
 def test_the_gate_stays_closed_where_rules_fail(told: Told) -> None:
     told.answers["node-2"] = [ExecResult(1, "", "no"), ExecResult(1, "", "no")]
-    with NetworkController(NODES, told.run, CapabilitySplit(), gate=True) as network:
+    with controlled(told.run, gate=True) as network:
         network.apply(cut(AB))
         row = network.node_started("node-2")
         assert row is not None
@@ -246,6 +261,6 @@ def test_the_gate_stays_closed_where_rules_fail(told: Told) -> None:
 
 
 def test_persisted_scripts_open_the_gate_too(told: Told) -> None:
-    with NetworkController(NODES, told.run, CapabilitySplit(), gate=True) as network:
+    with controlled(told.run, gate=True) as network:
         network.apply(cut(AB))
         assert all(script.endswith(OPEN_GATE) for script in network.scripts().values())

@@ -97,29 +97,20 @@ class NodeContainers:
             found = self._client().api.inspect_container(self.id(node))
         return f"{found['Id']} {found['State']['StartedAt']}"
 
-    def start(self, node: str) -> None:
-        """Start a node's container."""
-        self._pids.pop(node, None)
-        with translate_errors(f"start {node}"):
-            self._client().api.start(self.id(node))
-
-    def kill(self, node: str) -> None:
-        """Send SIGKILL."""
-        with translate_errors(f"kill {node}"):
-            self._killed.add(node)
-            self._client().api.kill(self.id(node), "SIGKILL")
-
-    def stop(self, node: str) -> None:
-        """Send SIGTERM, and SIGKILL after STOP_GRACE; wait for the end."""
-        with translate_errors(f"stop {node}"):
-            self._client().api.stop(self.id(node), timeout=STOP_GRACE)
-
-    def pause(self, node: str) -> None:
-        """Freeze all processes of a node."""
-        with translate_errors(f"pause {node}"):
-            self._client().api.pause(self.id(node))
-
-    def resume(self, node: str) -> None:
-        """Continue the processes of a paused node."""
-        with translate_errors(f"resume {node}"):
-            self._client().api.unpause(self.id(node))
+    def control(self, verb: str, node: str) -> None:
+        """Start, kill, stop (SIGTERM, and SIGKILL after STOP_GRACE), pause or resume a node."""
+        api, container = self._client().api, self.id(node)
+        with translate_errors(f"{verb} {node}"):
+            match verb:
+                case "start":
+                    self._pids.pop(node, None)
+                    api.start(container)
+                case "kill":
+                    self._killed.add(node)
+                    api.kill(container, "SIGKILL")
+                case "stop":
+                    api.stop(container, timeout=STOP_GRACE)
+                case "pause":
+                    api.pause(container)
+                case "resume":
+                    api.unpause(container)

@@ -59,7 +59,10 @@ CONSOLE_COMMANDS: Final = {"request", "file_logs", "console"}
 
 
 class DockerEngine(Engine):
-    """Runs one lab in Docker. ``root`` is the directory with Dockerfile and docker-compose.yml."""
+    """Runs one lab in Docker; :class:`Engine` documents the methods.
+
+    ``root`` is the directory with Dockerfile and docker-compose.yml.
+    """
 
     name = "docker"
 
@@ -88,7 +91,6 @@ class DockerEngine(Engine):
         return self._docker
 
     def check(self) -> None:
-        """See :meth:`Engine.check`."""
         if self._checked:
             return
         if shutil.which("docker") is None:
@@ -101,26 +103,22 @@ class DockerEngine(Engine):
         self._checked = True
 
     def diagnose(self) -> list[Finding]:
-        """See :meth:`Engine.diagnose`."""
         return diagnosis.diagnose(self._root, lambda: self.client)
 
     def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
-        """See :meth:`Engine.collect_orphans`. The home may be on another machine, so it is not returned."""
+        # The home may be on another machine, so it is not returned.
         with translate_errors("looking for labs of dead owners"):
             return [RemovedLab(project) for project in cleanup.collect_orphans(self.client, is_finished)]
 
     def prepare(self, progress: ProgressCallback) -> None:
-        """See :meth:`Engine.prepare`."""
         with translate_errors("the image"):
             self._image = images.ensure_image(self.client, self._root, progress)
 
     def prepare_programs(self, programs: Sequence[str], progress: ProgressCallback) -> None:
-        """See :meth:`Engine.prepare_programs`."""
         with translate_errors(f"the image with {', '.join(programs)}"):
             self._clients_image = images.ensure_image(self.client, self._root, progress, images.CLIENTS)
 
     def environment(self) -> dict[str, str]:
-        """See :meth:`Engine.environment`."""
         with translate_errors("asking Docker for its version"):
             info = self.client.info()
         return {
@@ -135,7 +133,6 @@ class DockerEngine(Engine):
     # -- the network between the nodes ------------------------------------------------------------
 
     def fingerprint(self) -> str | None:
-        """See :meth:`Engine.fingerprint`."""
         tag = self._image or images.tag_of(self._root)
         with translate_errors("asking Docker for its version"):
             info = self.client.info()
@@ -148,7 +145,6 @@ class DockerEngine(Engine):
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[str]:
-        """See :meth:`Engine.scratch`."""
         with translate_errors("trying what the nodes' network can do"), contextlib.ExitStack() as stack:
             name = f"a trial of {self._image}"
             self._nodes.ids[name] = stack.enter_context(helper_containers.scratch_container(self.client, self._image))
@@ -156,14 +152,12 @@ class DockerEngine(Engine):
             yield name
 
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
-        """See :meth:`Engine.exec_root`."""
         with translate_errors(f"setting the network of {node}"):
             return container_exec.run(
                 self.client, self._nodes.id(node), argv, timeout=timeout, stdin=stdin, user="0", privileged=True
             )
 
     def batch_exec(self) -> BatchExec | None:
-        """See :meth:`Engine.batch_exec`."""
         if self._helper is None:
             with translate_errors("creating the helper that sets the nodes' network"):
                 self._helper = batch_exec.BatchExecHelper(self.client, self._image, self._labels, self._nodes.pid)
@@ -178,7 +172,6 @@ class DockerEngine(Engine):
     # -- the lab ----------------------------------------------------------------------------------
 
     def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
-        """See :meth:`Engine.create`."""
         self._nodes.project = spec.project
         owner = labels.owner_labels(spec.mode, spec.home)
         self._labels = {labels.LAB: spec.project, **owner}
@@ -207,14 +200,12 @@ class DockerEngine(Engine):
         self._nodes.find()
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
-        """See :meth:`Engine.adopt`."""
         self._nodes.project = project
         self._nodes.find()
         if not self._nodes.ids and not missing_ok:
             raise EngineError(f"the lab {project} is gone", hint=f"`{typed_command('up', 'NAME')}` makes a new one")
 
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
-        """See :meth:`Engine.watch`."""
         with translate_errors("following the nodes"):
             self._streams = LogStreams(self.client, self._nodes.project, self._nodes.ids, on_line, on_state)
         for node in self._nodes.ids:
@@ -222,13 +213,11 @@ class DockerEngine(Engine):
                 self._streams.open(node)
 
     def unwatch(self) -> None:
-        """See :meth:`Engine.unwatch`."""
         if self._streams is not None:
             self._streams.close()
             self._streams = None
 
     def destroy(self, progress: ProgressCallback) -> None:
-        """See :meth:`Engine.destroy`."""
         del progress
         if self._nodes.project:
             with translate_errors("removing the lab"):
@@ -237,7 +226,6 @@ class DockerEngine(Engine):
             self._nodes.ids.clear()
 
     def close(self) -> None:
-        """See :meth:`Engine.close`."""
         self.unwatch()
         if self._docker is not None:
             if self._helper is not None:
@@ -251,47 +239,28 @@ class DockerEngine(Engine):
 
     @property
     def locations(self) -> Mapping[str, NodeLocation]:
-        """See :attr:`Engine.locations`."""
         return self._nodes.locations
 
     def state(self, node: str) -> NodeState:
-        """See :meth:`Engine.state`."""
         return self._nodes.state(node)
 
     def incarnation(self, node: str) -> str:
-        """See :meth:`Engine.incarnation`."""
         return self._nodes.incarnation(node)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
-        """See :meth:`Engine.exec`."""
         with translate_errors(f"`{' '.join(argv)}` in {node}"):
             return container_exec.run(self.client, self._nodes.id(node), argv, timeout=timeout)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
-        """See :meth:`Engine.attach_command`."""
         return ["docker", "exec", "-it" if terminal else "-i", self._nodes.id(node), *argv]
 
     def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
-        """See :meth:`Engine.logs_command`."""
         return ["docker", "compose", "-p", self._nodes.project, "logs", *(["--follow"] if follow else []), *nodes]
 
     def console_hint(self, node: str, words: str) -> str:
-        """See :meth:`Engine.console_hint`."""
         first = words.split(maxsplit=1)[0] if words else "console"
         prefix = "" if first in CONSOLE_COMMANDS else "console "
         return f"docker compose exec {node} {prefix}{words}".rstrip()
 
-    def _start(self, node: str) -> None:
-        self._nodes.start(node)
-
-    def _kill(self, node: str) -> None:
-        self._nodes.kill(node)
-
-    def _stop(self, node: str) -> None:
-        self._nodes.stop(node)
-
-    def _pause(self, node: str) -> None:
-        self._nodes.pause(node)
-
-    def _resume(self, node: str) -> None:
-        self._nodes.resume(node)
+    def _control(self, verb: str, node: str) -> None:
+        self._nodes.control(verb, node)

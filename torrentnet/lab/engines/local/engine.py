@@ -57,7 +57,7 @@ TRIAL_LIFETIME: Final = "600"
 
 
 class LocalEngine(Engine):
-    """Runs one lab as processes. ``root`` is the directory of our package."""
+    """Runs one lab as processes; :class:`Engine` documents the methods. ``root`` is the directory of our package."""
 
     name = "local"
     has_compose = False
@@ -85,29 +85,25 @@ class LocalEngine(Engine):
         return self._mode
 
     def check(self) -> None:
-        """See :meth:`Engine.check`."""
         if platform.system() != diagnosis.SYSTEM:
             raise EngineError(f"the engine `local` does not run on {platform.system()}", hint=diagnosis.NEEDS_LINUX)
         registry.base_directory()
 
     def diagnose(self) -> list[Finding]:
-        """See :meth:`Engine.diagnose`."""
         return diagnosis.findings(self._root)
 
     def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
-        """See :meth:`Engine.collect_orphans`. A finished lab's supervisor was told that it may outlive its owner."""
+        # A finished lab's supervisor was told that it may outlive its owner.
         del is_finished
         return registry.collect_orphans()
 
     def prepare(self, progress: ProgressCallback) -> None:
-        """See :meth:`Engine.prepare`."""
         del progress
         # Once for all nodes. Where nothing can be written, each node compiles for itself, in memory.
         for name in NODE_PACKAGES:
             compileall.compile_dir(self._root / "torrentnet" / name, quiet=2)
 
     def environment(self) -> dict[str, str]:
-        """See :meth:`Engine.environment`."""
         network = self._lab.network if self._lab is not None else self.network_mode.network
         return {
             "engine": f"local ({network}), Python {platform.python_version()}",
@@ -121,7 +117,6 @@ class LocalEngine(Engine):
     # -- the network between the nodes ------------------------------------------------------------
 
     def fingerprint(self) -> str | None:
-        """See :meth:`Engine.fingerprint`."""
         # The shaper is ours; the kernel's answers depend on what it asks for.
         digest = hashlib.sha256()
         for path in sorted((self._root / "torrentnet" / "shaper").glob("*.py")):
@@ -132,7 +127,6 @@ class LocalEngine(Engine):
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[str]:
-        """See :meth:`Engine.scratch`."""
         mode = self.network_mode
         if mode.network != protocol.NAMESPACES:
             raise NetworkUnavailableError(
@@ -169,7 +163,6 @@ class LocalEngine(Engine):
         self.start(TRIAL)
 
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
-        """See :meth:`Engine.exec_root`."""
         if self._trial is not None and node == TRIAL:
             return self._trial.exec_root(node, argv, stdin, timeout=timeout)
         if self._lab is None or self._lab.network != protocol.NAMESPACES:
@@ -178,7 +171,6 @@ class LocalEngine(Engine):
             return self._client().run(self._require_node(node), argv, timeout=timeout, stdin=stdin, root=True)
 
     def counters_unavailable(self) -> str:
-        """See :meth:`Engine.counters_unavailable`."""
         if self.network_mode.network == protocol.NAMESPACES:
             return ""
         return f"the nodes share the loopback interface ({self.network_mode.reason})"
@@ -186,7 +178,6 @@ class LocalEngine(Engine):
     # -- the lab ----------------------------------------------------------------------------------
 
     def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
-        """See :meth:`Engine.create`."""
         self._outlives_close = spec.mode is Mode.UP
         limited = [node.name for node in spec.nodes if node.disk is not None]
         if limited and self.network_mode.network != protocol.NAMESPACES:
@@ -227,7 +218,6 @@ class LocalEngine(Engine):
         return lab
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
-        """See :meth:`Engine.adopt`."""
         self._project = project
         found = registry.find(project)
         if found is None or found.lab is None or (not missing_ok and not found.supervised):
@@ -243,17 +233,14 @@ class LocalEngine(Engine):
         self._locations = layout.locations(found.lab)
 
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
-        """See :meth:`Engine.watch`."""
         self._journal = JournalFollower(self._client(), self._locations, on_line, on_state)
 
     def unwatch(self) -> None:
-        """See :meth:`Engine.unwatch`."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None
 
     def destroy(self, progress: ProgressCallback) -> None:
-        """See :meth:`Engine.destroy`."""
         del progress
         self.unwatch()
         if self._directory is None:
@@ -267,7 +254,6 @@ class LocalEngine(Engine):
         self._directory = None
 
     def close(self) -> None:
-        """See :meth:`Engine.close`."""
         self.unwatch()
         if self._supervisor is not None:
             if self._outlives_close:
@@ -280,23 +266,20 @@ class LocalEngine(Engine):
 
     @property
     def locations(self) -> Mapping[str, NodeLocation]:
-        """See :attr:`Engine.locations`."""
         return self._locations
 
     def state(self, node: str) -> NodeState:
-        """See :meth:`Engine.state`."""
         try:
             return self._client().states()[self._require_node(node)]
         except SupervisorGoneError:
             return NodeState(NodeStatus.GONE)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
-        """See :meth:`Engine.exec`."""
         with _error_context(f"`{' '.join(argv)}` in {node}"):
             return self._client().run(self._require_node(node), argv, timeout=timeout)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
-        """See :meth:`Engine.attach_command`. A console is a socket, so its own program need not run in the node."""
+        # A console is a socket, so its own program need not run in the node.
         del terminal
         assert self._lab is not None
         console = f"{self._directory}/{self._require_node(node)}/{protocol.CONSOLE}"
@@ -304,7 +287,6 @@ class LocalEngine(Engine):
         return ["env", *settings, f"{self._lab.bin}/{argv[0]}", *argv[1:]]
 
     def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
-        """See :meth:`Engine.logs_command`."""
         return [
             *(
                 "env",
@@ -318,7 +300,6 @@ class LocalEngine(Engine):
         ]
 
     def console_hint(self, node: str, words: str) -> str:
-        """See :meth:`Engine.console_hint`."""
         return f"{program()} attach {node} {words}".rstrip()
 
     def _require_node(self, node: str) -> str:
@@ -331,24 +312,9 @@ class LocalEngine(Engine):
             raise SupervisorGoneError
         return SupervisorClient(self._directory)
 
-    def _request(self, verb: str, node: str) -> None:
+    def _control(self, verb: str, node: str) -> None:
         with _error_context(f"{verb} {node}"):
             self._client().request(verb, node=self._require_node(node))
-
-    def _start(self, node: str) -> None:
-        self._request("start", node)
-
-    def _kill(self, node: str) -> None:
-        self._request("kill", node)
-
-    def _stop(self, node: str) -> None:
-        self._request("stop", node)
-
-    def _pause(self, node: str) -> None:
-        self._request("pause", node)
-
-    def _resume(self, node: str) -> None:
-        self._request("resume", node)
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ class NetworkFaults:
         self._controller: NetworkController | None = None
         self._starts: Counter[str] = Counter()
         self._alive: set[str] = set()
-        self._exec = NetnsExec(engine)
+        self._exec = NetnsExec(engine.exec_root, engine.batch_exec)
 
     # -- the engine's nodes ------------------------------------------------------------------------
 
@@ -227,8 +227,6 @@ class NetworkFaults:
     def close(self) -> None:
         """End the threads. What is in force stays so."""
         self._exec.close()
-        if self._controller is not None:
-            self._controller.close()
 
     # -- internals ---------------------------------------------------------------------------------
 
@@ -242,16 +240,9 @@ class NetworkFaults:
             if self._controller is not None:
                 return self._controller
             addresses = {node: location.address for node, location in self._engine.locations.items()}
-            batch = len(addresses) >= BATCH_THRESHOLD
-            if batch:
+            if len(addresses) >= BATCH_THRESHOLD:
                 self._exec.prepare_batch()
-            self._controller = controller = NetworkController(
-                addresses,
-                self._exec.run,
-                capabilities.split,
-                batch_exec=self._exec.batch_exec if batch else None,
-                gate=gate,
-            )
+            self._controller = controller = NetworkController(addresses, self._exec, capabilities.split, gate=gate)
             alive = list(self._alive)
         for node in alive:
             controller.node_started(node)
