@@ -116,7 +116,7 @@ def test_all_seeds_gone_ends_in_failure_and_the_tracker_knows_why(
     leecher.until("progress", count=2)
     seed.kill()
     assert leecher.wait() == 1
-    reason = "nobody has 'myfile.txt' whole now; gave up after 1.5 s without a new piece"
+    reason = "no peer has all of 'myfile.txt' now; gave up after 1.5 s without a new piece"
     assert leecher.errors == [f"peer.py: error: {reason}"]
     assert leecher.named("failed")[0].fields == {"file": "myfile.txt", "reason": reason}
     outcome = tracker.until("outcome", peer="leecher")

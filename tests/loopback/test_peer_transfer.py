@@ -181,7 +181,7 @@ def test_the_peers_own_log_tells_every_response(loopback: Loopback, tmp_path: Pa
     entries = [json.loads(line) for line in lines]
     told = [(entry["from"], entry["response"], entry["bytes"], entry["result"]) for entry in entries]
     assert told[:2] == [
-        ("tracker", f"myfile.txt: {2 * PIECE + 1} bytes, whole at seed", None, ""),
+        ("tracker", f"myfile.txt: {2 * PIECE + 1} bytes, complete at seed", None, ""),
         ("seed", "picked among 1", None, ""),
     ]
     assert told[2][0] == "seed"
@@ -191,7 +191,7 @@ def test_the_peers_own_log_tells_every_response(loopback: Loopback, tmp_path: Pa
         ("seed", "piece 1", PIECE, "verified"),
         ("seed", "piece 2", 1, "verified"),
     ]
-    assert told[6] == ("disk", "myfile.txt is whole", source.stat().st_size, "completed")
+    assert told[6] == ("disk", "myfile.txt is complete", source.stat().st_size, "completed")
     assert all(entry["ms"] > 0 for entry in entries[2:6])
     status, lines, _ = loopback.ask(leecher, "status")
     assert "pieces       all 3" in lines

@@ -11,10 +11,10 @@ from torrentnet.peer.response_log import ResponseEntry, ResponseLog
 def test_entries_come_in_order_with_the_time_of_day() -> None:
     times = itertools.count(100)
     log = ResponseLog(lambda: float(next(times)))
-    log.add("tracker", "myfile.txt: 5 bytes, whole at seed")
+    log.add("tracker", "myfile.txt: 5 bytes, complete at seed")
     log.add("seed", "piece 0", size=5, elapsed=0.25, verdict="verified")
     assert list(log.entries()) == [
-        ResponseEntry(100.0, "tracker", "myfile.txt: 5 bytes, whole at seed"),
+        ResponseEntry(100.0, "tracker", "myfile.txt: 5 bytes, complete at seed"),
         ResponseEntry(101.0, "seed", "piece 0", 5, 0.25, "verified"),
     ]
     assert list(log.entries(1)) == [ResponseEntry(101.0, "seed", "piece 0", 5, 0.25, "verified")]

@@ -162,7 +162,7 @@ class BaseDownload(ABC):
         if reply.found:
             # With holders, the failure of the last source explains more.
             if not result.holders:
-                self._obstacle = f"nobody has {self.name!r} whole now"
+                self._obstacle = f"no peer has all of {self.name!r} now"
             if self._swarm is None:
                 self._join(reply, now)
             self._swarm = reply
@@ -277,7 +277,7 @@ class BaseDownload(ABC):
             self._fail(
                 f"the tracker speaks BEP 15 but does not answer when asked for {self.name!r} by name",
                 now,
-                hint="give get a magnet link in the place of the name, or a --torrent; `share` makes both",
+                hint="use a magnet link instead of the name, or add --torrent FILE; `share` makes both",
             )
             return
         self._fail(f"{self._obstacle}; gave up after {self._timeouts.give_up:g} s without a new piece", now)

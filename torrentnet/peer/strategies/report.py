@@ -49,7 +49,7 @@ class DownloadReport:
             return
         names = ", ".join(holder.name for holder in holders[:_MAX_LISTED]) or "nobody"
         more = f" and {found.complete - _MAX_LISTED} more" if found.complete > _MAX_LISTED else ""
-        self._log.add("tracker", f"{self._name}: {found.size} bytes, whole at {names}{more}")
+        self._log.add("tracker", f"{self._name}: {found.size} bytes, complete at {names}{more}")
 
     def tracker_refused(self, what: str, message: str) -> None:
         """The tracker has refused a request."""
@@ -107,12 +107,12 @@ class DownloadReport:
         """The file is complete and has its final name."""
         listed = ",".join(f"{holder.name}:{count}" for holder, count in self._sources.items())
         self._emit("completed", file=self._name, bytes=self.transferred, ms=elapsed_ms, sources=listed or "disk")
-        self._log.add("disk", f"{self._name} is whole", size=size, verdict="completed")
+        self._log.add("disk", f"{self._name} is complete", size=size, verdict="completed")
 
     def failed(self, reason: str) -> None:
         """The download has failed."""
         self._emit("failed", file=self._name, reason=reason)
-        self._log.add("peer", f"{self._name} given up", verdict=reason)
+        self._log.add("peer", f"{self._name} failed", verdict=reason)
 
     def sources(self) -> tuple[OutcomeSource, ...]:
         """Return the sources that sent the most pieces, at most eight, for the tracker's log."""

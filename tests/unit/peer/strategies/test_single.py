@@ -313,7 +313,7 @@ def test_look_up_pauses_grow_until_give_up(world: World) -> None:
     assert 0.25 <= lookups[0] - gone < 0.3
     assert min(gaps) >= 0.5
     assert max(gaps) <= 0.51
-    assert getter.download.failure == f"nobody has {NAME!r} whole now; gave up after 30 s without a new piece"
+    assert getter.download.failure == f"no peer has all of {NAME!r} now; gave up after 30 s without a new piece"
     assert failed.fields == {"file": NAME, "reason": getter.download.failure}
     ended = outcome(world)
     assert (ended.state, ended.reason) == (RequestState.FAILED, getter.download.failure)
@@ -629,14 +629,14 @@ def test_the_response_log_has_every_step(world: World) -> None:
     entries = list(getter.log.entries())
     told = [(entry.source, entry.what, entry.verdict) for entry in entries]
     size = len(world.data)
-    assert told[0] == ("tracker", f"{NAME}: {size} bytes, whole at bad", "")
+    assert told[0] == ("tracker", f"{NAME}: {size} bytes, complete at bad", "")
     assert told[1] == ("bad", "picked among 1", "")
     assert told[2] == ("bad", f"info dictionary of {PIECES} pieces", "verified")
     assert ("bad", "piece 3", "thrown away: wrong hash") in told
     assert ("bad", "source lost", "sent piece 3 with a wrong hash") in told
-    assert ("tracker", f"{NAME}: {size} bytes, whole at bad, good", "") in told
+    assert ("tracker", f"{NAME}: {size} bytes, complete at bad, good", "") in told
     assert ("good", "piece 3", "verified") in told
-    assert told[-1] == ("disk", f"{NAME} is whole", "completed")
+    assert told[-1] == ("disk", f"{NAME} is complete", "completed")
     verified = [entry for entry in entries if entry.what.startswith("piece ") and entry.verdict == "verified"]
     assert len(verified) == PIECES
     assert sum(entry.size or 0 for entry in verified) == size
