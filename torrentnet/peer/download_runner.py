@@ -141,16 +141,17 @@ class DownloadRunner(ABC, Generic[D]):
         self._context.worker.submit(lambda: store.write_piece(piece, data), then)
 
     def _open_existing(self, piece_length: int) -> None:
-        path, cancelled = self._context.path, self._context.worker.is_stopping
+        path, cancelled, system = self._context.path, self._context.worker.is_stopping, self._context.system
+        length = piece_length or default_piece_length(path)
         self._context.worker.submit(
-            lambda: open_complete(path, piece_length or default_piece_length(path), lambda done, size: None, cancelled),
+            lambda: open_complete(path, length, lambda done, size: None, cancelled, system=system),
             lambda result: self._opened(result, lambda it, store: it.existing_opened(store, self._monotonic())),
         )
 
     def _open_part(self, info: Info) -> None:
-        path, cancelled = self._context.path, self._context.worker.is_stopping
+        path, cancelled, system = self._context.path, self._context.worker.is_stopping, self._context.system
         self._context.worker.submit(
-            lambda: open_part(path, info, lambda done, size: None, cancelled),
+            lambda: open_part(path, info, lambda done, size: None, cancelled, system=system),
             lambda result: self._opened(result, lambda it, store: it.part_opened(store, self._monotonic())),
         )
 
@@ -194,6 +195,7 @@ class SingleRunner(DownloadRunner[SingleDownload]):
             on_event=lambda event, at: self.step(lambda it: it.handle_peer_event(event, at)),
             on_failed=lambda reason, at: self.step(lambda it: it.source_failed(reason, at)),
             expected_bytes=lambda: download.expected,
+            system=context.system,
         )
 
     def due(self, now: float) -> float | None:
@@ -232,6 +234,7 @@ class SwarmRunner(DownloadRunner[SwarmDownload]):
             context.own.ip,
             on_open=self._dialled,
             on_failed=lambda endpoint, reason, at: self.step(lambda it: it.dial_failed(endpoint, reason, at)),
+            system=context.system,
         )
 
     def due(self, now: float) -> float | None:

@@ -76,7 +76,7 @@ class Peer:
         self._wake_in, self._wake_out = system.make_socket_pair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
-        self._worker = WorkerPool(self._wake)
+        self._worker = WorkerPool(self._wake, system)
         # Only the choice of a source may be repeatable: a peer that is started again is a new peer to the tracker.
         unique = system.make_random(None)
         peer_id = make_peer_id(system.make_secret(12))
@@ -84,7 +84,7 @@ class Peer:
         self._identity = identity
         self._session = TrackerSession(identity, PendingRequests(unique), settings.known, self.endpoint)
         self._tracker = TrackerTransport(
-            self._selector, self.endpoint.ip, settings.tracker, self._session, self._handle_session_event
+            self._selector, self.endpoint.ip, settings.tracker, self._session, self._handle_session_event, system
         )
         now = self._started_at = system.monotonic()
         self._connections = ConnectionManager(
@@ -99,6 +99,7 @@ class Peer:
             ),
             rng,
             now,
+            system,
         )
         self._runner: ShareRunner | SingleRunner | SwarmRunner | None = None
         self._stop_reason: str | None = None

@@ -46,7 +46,7 @@ class ShareRunner:
         self._session = session
         self._events = events
         self._log = log
-        self._dialer = SeedDialer(context.selector, context.own, context.connections)
+        self._dialer = SeedDialer(context.selector, context.own, context.connections, context.system)
         self._monotonic = context.system.monotonic
         self._event_at = self._monotonic() + HASHING_EVENT_INTERVAL
         self.store: FileStore | None = None
@@ -54,11 +54,10 @@ class ShareRunner:
         context.worker.submit(self._open, self._opened)
 
     def _open(self) -> FileStore:
-        settings = self._settings
-        path = settings.path
-        length = settings.piece_length or default_piece_length(path)
-        store = open_complete(path, length, self._hashed, self._context.worker.is_stopping, private=settings.private)
-        return corrupt_copy(store) if settings.corrupt else store
+        settings, cancelled, system = self._settings, self._context.worker.is_stopping, self._context.system
+        length = settings.piece_length or default_piece_length(settings.path)
+        store = open_complete(settings.path, length, self._hashed, cancelled, private=settings.private, system=system)
+        return corrupt_copy(store, system=system) if settings.corrupt else store
 
     def _hashed(self, done: int, size: int) -> None:
         if self._monotonic() >= self._event_at:

@@ -74,7 +74,7 @@ def console() -> Console:
 
 def fill(console: Console) -> None:
     add = console.log.add
-    add("tracker", "myfile.txt: 600000 bytes, complete at seeder-1, seeder-2")
+    add("tracker", "myfile.txt: 6000 bytes, complete at seeder-1, seeder-2")
     add("seeder-2", "picked among 2")
     add("seeder-2", "info dictionary of 3 pieces", size=160, elapsed=0.0021, verdict="verified")
     add("seeder-2", "piece 0", size=262_144, elapsed=0.0312, verdict="verified")
@@ -83,13 +83,13 @@ def fill(console: Console) -> None:
 
 
 TABLE = """\
-TIME           FROM      RESPONSE                                                   BYTES      MS  RESULT
-12:00:00.000Z  tracker   myfile.txt: 600000 bytes, complete at seeder-1, seeder-2       -       -  -
-12:00:00.012Z  seeder-2  picked among 2                                                 -       -  -
-12:00:00.025Z  seeder-2  info dictionary of 3 pieces                                  160     2.1  verified
-12:00:00.037Z  seeder-2  piece 0                                                   262144    31.2  verified
-12:00:00.050Z  seeder-2  piece 1                                                   262144  1500.0  thrown away: wrong hash
-12:00:00.062Z  seeder-2  source lost                                                    -       -  sent a wrong piece
+TIME           FROM      RESPONSE                                                 BYTES      MS  RESULT
+12:00:00.000Z  tracker   myfile.txt: 6000 bytes, complete at seeder-1, seeder-2       -       -  -
+12:00:00.012Z  seeder-2  picked among 2                                               -       -  -
+12:00:00.025Z  seeder-2  info dictionary of 3 pieces                                160     2.1  verified
+12:00:00.037Z  seeder-2  piece 0                                                 262144    31.2  verified
+12:00:00.050Z  seeder-2  piece 1                                                 262144  1500.0  thrown away: wrong hash
+12:00:00.062Z  seeder-2  source lost                                                  -       -  sent a wrong piece
 """
 
 
