@@ -22,7 +22,7 @@ from torrentnet.lab.paths import lab_home, scenarios_folder, write_atomically
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.scenario.language.units import parse_rate
 from torrentnet.lab.scenario.load import load_plan
-from torrentnet.lab.tools.distribution_bounds import distribution_bounds
+from torrentnet.lab.tools.distribution import distribution_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

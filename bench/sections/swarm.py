@@ -16,7 +16,7 @@ from bench.spread import Spread, format_number, ratios
 from torrentnet.lab.scenario.language.units import parse_duration, parse_rate, parse_size
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan import Role
-from torrentnet.lab.tools.distribution_bounds import distribution_bounds
+from torrentnet.lab.tools.distribution import distribution_bounds
 from torrentnet.lab.tools.single_run import run_scenario
 
 if TYPE_CHECKING:

@@ -116,7 +116,6 @@ class Lab(LabLifecycle):
         return self._finish(verdict, results=results, timeline=applied, quoted=failed)
 
     def _end_early(self, error: BaseException) -> None:
-        """See :meth:`LabLifecycle._end_early`."""
         if self.outcome is not None:
             return
         quoted: tuple[str, ...] = ()

@@ -32,25 +32,23 @@ EXIT_INTERRUPTED: Final = 130
 class LabError(Exception):
     """A failure to show to a person: what is wrong, what to do about it, and the exit status."""
 
-    def __init__(self, message: str, *, hint: str = "", exit_code: int = EXIT_ENGINE) -> None:
+    default_exit_code = EXIT_ENGINE
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-        self.exit_code = exit_code
+        self.exit_code = self.default_exit_code if exit_code is None else exit_code
 
 
 class UsageError(LabError):
     """The command line is wrong."""
 
-    def __init__(self, message: str, *, hint: str = "", exit_code: int = EXIT_USAGE) -> None:
-        super().__init__(message, hint=hint, exit_code=exit_code)
+    default_exit_code = EXIT_USAGE
 
 
 class EngineError(LabError):
     """The engine is missing, rejected a command, or lost a node."""
-
-    def __init__(self, message: str, *, hint: str = "", exit_code: int = EXIT_ENGINE) -> None:
-        super().__init__(message, hint=hint, exit_code=exit_code)
 
 
 @dataclass(frozen=True, slots=True)

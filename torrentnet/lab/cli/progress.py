@@ -48,7 +48,6 @@ class ProgressView(LabView):
         self._last_progress = ""
 
     def print_line(self, line: str) -> None:
-        """See :meth:`LabView.print_line`."""
         text = Text(printable(line))
         text.highlight_regex(PASS_WORDS, "bold green")
         text.highlight_regex(WARN_WORDS, "bold yellow")
@@ -56,23 +55,18 @@ class ProgressView(LabView):
         self.console.print(text, soft_wrap=True)
 
     def start(self, plan: Plan, lab_state: LabState) -> None:
-        """See :meth:`LabView.start`."""
         self._plan, self._lab_state = plan, lab_state
 
     def set_clock(self, clock: LabClock) -> None:
-        """See :meth:`LabView.set_clock`."""
         self._clock = clock
 
     def stop(self) -> None:
-        """See :meth:`LabView.stop`."""
         self._plan = self._lab_state = self._clock = None
 
     def event_applied(self, event: AppliedEvent) -> None:
-        """See :meth:`LabView.event_applied`."""
         self._print_at(event.began, event.line())
 
     def node_changed(self, news: Event | StateChange) -> None:
-        """See :meth:`LabView.node_changed`."""
         clock, plan = self._clock, self._plan
         if clock is None or plan is None:
             return
@@ -115,7 +109,6 @@ class LiveProgressView(ProgressView):
         self._live: Live | None = None
 
     def start(self, plan: Plan, lab_state: LabState) -> None:
-        """See :meth:`LabView.start`."""
         super().start(plan, lab_state)
         self._live = Live(
             get_renderable=self._render, console=self.console, refresh_per_second=REFRESH_PER_SECOND, transient=True
@@ -123,7 +116,6 @@ class LiveProgressView(ProgressView):
         self._live.start()
 
     def stop(self) -> None:
-        """See :meth:`LabView.stop`."""
         if self._live is not None:
             self._live.stop()
             self._live = None

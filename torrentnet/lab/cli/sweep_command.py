@@ -19,9 +19,17 @@ from torrentnet.lab.paths import lab_home, relative_to_home, scenarios_folder
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
 from torrentnet.lab.scenario.catalog import find_plan, parse_settings
-from torrentnet.lab.tools.grid import grid_points, parse_grid
 from torrentnet.lab.tools.single_run import run_scenario
-from torrentnet.lab.tools.sweep import CSV_FILE, JSON_FILE, RESULT_COLUMNS, SweepPoint, SweepTable, run_points
+from torrentnet.lab.tools.sweep import (
+    CSV_FILE,
+    JSON_FILE,
+    RESULT_COLUMNS,
+    SweepPoint,
+    SweepTable,
+    grid_points,
+    parse_grid,
+    run_points,
+)
 from torrentnet.lab.verdict.outcome import Verdict
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from torrentnet.lab.network.counters import Counters
-    from torrentnet.lab.run.timeline.fault_counts import FaultCounts
     from torrentnet.lab.run.timeline.network_faults import NetworkFaults, OverrideResult
+    from torrentnet.lab.run.timeline.schedule import FaultCounts
     from torrentnet.lab.scenario.qualities import Pair
 
 NodeSelection: TypeAlias = "str | Sequence[str]"

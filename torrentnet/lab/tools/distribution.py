@@ -1,4 +1,9 @@
-"""How a file was distributed: when each leecher had it, from the first moment at which a transfer could begin."""
+"""How a file was distributed: when each leecher had it, and the textbook's lower bounds for that.
+
+The bounds: J. F. Kurose and K. W. Ross, "Computer Networking: A Top-Down Approach", on peer-to-peer file distribution;
+with several seeds and unequal peers: R. Kumar and K. W. Ross, "Peer-Assisted File Distribution: The Minimum
+Distribution Time", HotWeb 2006. The model is a fluid without pieces and headers, which make measured times longer.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torrentnet.lab.network.desired_state import NetworkState
 from torrentnet.lab.scenario.plan import Role
 
 if TYPE_CHECKING:
@@ -13,7 +19,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.network.counters import Counters
     from torrentnet.lab.run.lab_state import LabState
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan import NodePlan, Plan
     from torrentnet.lab.scenario.qualities import Pair
 
 
@@ -80,3 +86,50 @@ def _sharing_intervals(lab_state: LabState, seed: str) -> Iterator[tuple[float, 
 def _bytes_sent(counted: Mapping[Pair, Counters], nodes: list[str]) -> int | None:
     found = [counters.sent_bytes for pair, counters in counted.items() if pair[0] in nodes]
     return sum(found) if any(found) else None
+
+
+# -- the bounds ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionBounds:
+    """The least seconds until the last leecher has the whole file."""
+
+    client_server: float
+    """Where only the seeds send: N F / us."""
+    p2p: float
+    """Where everybody sends: max(F / us, N F / (us + the leechers' uploads))."""
+
+
+def distribution_times(size: float, seeds: float, leechers: list[float]) -> DistributionBounds:
+    """Return the bounds for ``size`` bits, the seeds' total upload and each leecher's, in bits per second."""
+    total = len(leechers) * size
+    return DistributionBounds(total / seeds, max(size / seeds, total / (seeds + sum(leechers))))
+
+
+def distribution_bounds(plan: Plan) -> DistributionBounds | None:
+    """Return a scenario's bounds; None unless it has one file and ``links`` that give every peer an ``uplink``."""
+    seeds = [node for node in plan.nodes if node.role is Role.SHARE]
+    leechers = [node for node in plan.nodes if node.role is Role.GET]
+    if len(plan.files) != 1 or not seeds or not leechers:
+        return None
+    file = plan.files[0]
+    size = file.content if isinstance(file.content, int) else file.content.stat().st_size
+    uplinks = _uplinks(plan)
+    if not size or any(node.name not in uplinks for node in (*seeds, *leechers)):
+        return None
+    return distribution_times(
+        8.0 * size, sum(uplinks[node.name] for node in seeds), [uplinks[node.name] for node in leechers]
+    )
+
+
+def _uplinks(plan: Plan) -> dict[str, float]:
+    state = NetworkState()
+    for override in plan.links:
+        state, _ = state.add(override)
+    return {pair[0]: qualities.uplink for pair, qualities in state.links().items() if qualities.uplink}
+
+
+def uses_swarm_strategy(node: NodePlan) -> bool:
+    """Return whether a peer downloads from several peers, so that the P2P bound applies."""
+    return "swarm" in node.arguments

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import relative_to_home, write_atomically
 from torrentnet.lab.scenario.plan import Role
-from torrentnet.lab.tools.distribution_bounds import distribution_bounds, uses_swarm_strategy
+from torrentnet.lab.tools.distribution import distribution_bounds, uses_swarm_strategy
 from torrentnet.lab.verdict.outcome import Verdict
 
 if TYPE_CHECKING:
@@ -19,10 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.scenario.plan import Plan
-    from torrentnet.lab.tools.distribution import Distribution
-    from torrentnet.lab.tools.distribution_bounds import DistributionBounds
+    from torrentnet.lab.tools.distribution import Distribution, DistributionBounds
     from torrentnet.lab.verdict.outcome import Outcome
 
+MAX_POINTS: Final = 1000
+EXAMPLE: Final = "`--grid leechers=1,5,10`"
+GRID_HINT: Final = f"write name=value,value: {EXAMPLE}"
 CSV_FILE: Final = "sweep.csv"
 JSON_FILE: Final = "sweep.json"
 RESULT_COLUMNS: Final = (
@@ -47,6 +52,44 @@ DEFAULT_TIME_SHARE: Final = 0.5
 """Estimated share of its time limit that a scenario without known bounds takes."""
 PROTOCOL_OVERHEAD: Final = 1.1
 """Estimated ratio of a measured time and its bound."""
+
+
+# -- the grid -----------------------------------------------------------------------------------
+
+
+def parse_grid(words: Iterable[str], settings: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Parse several ``--grid name=a,b,c`` into the values of each parameter, in the order of the command line.
+
+    Raises UsageError for a malformed word, a repeated name or value, a name that is in ``settings`` too, and a grid
+    of more than MAX_POINTS points.
+    """
+    grid: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        name, equals, listed = (part.strip() for part in word.partition("="))
+        values = tuple(value.strip() for value in listed.split(","))
+        if not (equals and name and all(values)):
+            raise UsageError(f"`--grid {word}` is not a parameter with values", hint=GRID_HINT)
+        if name in grid:
+            raise UsageError(f"`{name}` is in the grid twice", hint=f"list all of its values in one: {EXAMPLE}")
+        if name in settings:
+            raise UsageError(f"`{name}` is both set and in the grid", hint="remove one of them")
+        if twice := [value for index, value in enumerate(values) if value in values[:index]]:
+            raise UsageError(f"`--grid {word}` has the value {twice[0]} twice", hint="`--repeat` runs a point again")
+        grid[name] = values
+    if not grid:
+        raise UsageError("a sweep needs a grid", hint=GRID_HINT)
+    count = math.prod(len(values) for values in grid.values())
+    if count > MAX_POINTS:
+        raise UsageError(f"the grid has {count} points, more than {MAX_POINTS}", hint="remove some values")
+    return grid
+
+
+def grid_points(grid: Mapping[str, tuple[str, ...]]) -> list[dict[str, str]]:
+    """Return every combination of values; the last parameter changes first."""
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+# -- points and rows ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

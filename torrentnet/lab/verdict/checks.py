@@ -155,7 +155,6 @@ class FileCheck(Check[HasCheckPlan]):
     interval = 2.0
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         lab_state, file, since = self.context.lab_state, self.plan.file, self.since(base)
         event = lab_state.first(self.node, "completed", since=since, file=file)
         event = event or lab_state.first(self.node, "state", since=since, file=file, state="seed")
@@ -188,7 +187,6 @@ class FileCheck(Check[HasCheckPlan]):
         return f"{snapshot.have} of {snapshot.pieces} pieces ({percent} %){source}"
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         ours = self.context.nodes[self.node].program is NodeProgram.OURS
         return self.context.engine.console_hint(self.node, "request logs" if ours else "status")
 
@@ -197,7 +195,6 @@ class PeerStateCheck(Check[BecomesCheckPlan]):
     """The peer reports a state: ``get`` or ``seed``."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         lab_state, wanted = self.context.lab_state, self.plan.state
         snapshot = lab_state.snapshot(self.node)
         if self.momentary:
@@ -210,7 +207,6 @@ class PeerStateCheck(Check[BecomesCheckPlan]):
         return CheckResult(holds=True, measured=f"{wanted} {self.format_time(time, base)}", time=time)
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         return self.context.engine.console_hint(self.node, "status")
 
 
@@ -218,7 +214,6 @@ class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
     """The tracker reports of each of some peers that it left or was forgotten."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         times: dict[str, float] = {}
         for peer in self.plan.peers:
             wanted = {"peer": peer}
@@ -235,7 +230,6 @@ class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
         )
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         return self.context.engine.console_hint(self.node, "peers")
 
 
@@ -243,7 +237,6 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
     """The output of a command on the node's command line contains some texts and lacks others."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         text = self.context.engine.exec(self.node, ["console", *shlex.split(self.plan.command)]).output
         wrong = [f"no `{one}`" for one in self.plan.contains if one not in text]
         wrong += [f"there is `{one}`" for one in self.plan.lacks if one in text]
@@ -252,7 +245,6 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
         return CheckResult(holds=True, measured=f"true {self.now(base)}")
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         return self.context.engine.console_hint(self.node, self.plan.command)
 
 
@@ -260,11 +252,9 @@ class NodeStatusCheck(Check[StateCheckPlan]):
     """The engine reports a state of the node."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         state = self.context.engine.state(self.node)
         measured = f"{state} at {self.context.clock.now():.1f} s"
         return CheckResult(holds=str(state.status) == self.plan.state, measured=measured)
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         return "torrentnet status"

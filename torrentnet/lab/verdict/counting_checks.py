@@ -29,7 +29,6 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
     """The tracker's ``peers`` command lists a number of peers."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         answer = self.context.engine.exec(self.node, ["console", "peers", "--json"])
         if answer.status != 0:
             measured = f"`peers` ended with status {answer.status}: {quote(answer.output)}"
@@ -47,7 +46,6 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
         return CheckResult(holds=holds, measured=f"{text}, {self.now(base)}")
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         return self.context.engine.console_hint(self.node, "peers")
 
 
@@ -59,7 +57,6 @@ class LogCheck(Check[LogCheckPlan]):
         context.lab_state.count_lines(node, plan.pattern)
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         clock, pattern, since = self.context.clock, self.plan.pattern, self.since(base)
         counted = self.context.lab_state.line_count(self.node, pattern, since, clock.epoch + until)
         number, least, most = counted.number, self.plan.count.least, self.plan.count.most
@@ -80,11 +77,9 @@ class LogCheck(Check[LogCheckPlan]):
 
     @property
     def capped(self) -> bool:
-        """See :attr:`Check.capped`."""
         return self.plan.count.most is not None
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         return f"logs/{self.node}.log in the record"
 
 
@@ -92,7 +87,6 @@ class ExitCheck(Check[ExitCheckPlan]):
     """The node's program has ended with an exit status."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         clock, wanted = self.context.clock, self.plan.status
         if self.momentary:
             state = self.context.engine.state(self.node)
@@ -114,7 +108,6 @@ class ExitCheck(Check[ExitCheckPlan]):
         return CheckResult(holds=True, measured=text, time=time, queried=False)
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         return f"logs/{self.node}.log in the record"
 
 
@@ -127,7 +120,6 @@ class TrafficCheck(Check[BytesCheckPlan]):
     """
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """See :meth:`Check.evaluate`."""
         answer = self.context.engine.exec(self.node, ["cat", INTERFACES])
         counted = parse_interface_bytes(answer.stdout)
         if answer.status != 0 or counted is None:
@@ -148,13 +140,11 @@ class TrafficCheck(Check[BytesCheckPlan]):
 
     @property
     def capped(self) -> bool:
-        """See :attr:`Check.capped`."""
         return any(
             interval is not None and interval.most is not None for interval in (self.plan.sent, self.plan.received)
         )
 
     def inspect_command(self) -> str:
-        """See :meth:`Check.inspect_command`."""
         return f"{INTERFACES} in {self.node}"
 
 

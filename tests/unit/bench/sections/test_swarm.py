@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.sections import swarm
-from torrentnet.lab.tools.distribution_bounds import distribution_bounds
+from torrentnet.lab.tools.distribution import distribution_bounds
 
 if TYPE_CHECKING:
     from pathlib import Path

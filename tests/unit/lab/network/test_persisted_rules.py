@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.unit.lab.run.timeline.test_timeline_network import offer
+from tests.unit.lab.run.timeline.test_network_faults import offer
 from tests.unit.lab.stub import StubEngine
 from torrentnet.lab.api import Lab
 from torrentnet.lab.engines.types import ExecResult, Mode, NodeState, NodeStatus, StateChange

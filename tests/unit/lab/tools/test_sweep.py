@@ -11,10 +11,17 @@ import pytest
 from tests.unit.lab.fakes import make_plan
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.scenario.load import load_plan
-from torrentnet.lab.tools.distribution import Distribution
-from torrentnet.lab.tools.distribution_bounds import distribution_bounds, distribution_times
-from torrentnet.lab.tools.grid import grid_points, parse_grid
-from torrentnet.lab.tools.sweep import CSV_FILE, JSON_FILE, SweepPoint, SweepTable, format_estimate, run_points
+from torrentnet.lab.tools.distribution import Distribution, distribution_bounds, distribution_times
+from torrentnet.lab.tools.sweep import (
+    CSV_FILE,
+    JSON_FILE,
+    SweepPoint,
+    SweepTable,
+    format_estimate,
+    grid_points,
+    parse_grid,
+    run_points,
+)
 from torrentnet.lab.verdict.outcome import Outcome, Verdict
 
 if TYPE_CHECKING:

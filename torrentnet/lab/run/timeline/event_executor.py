@@ -1,6 +1,6 @@
 """Applies the events of a timeline to the nodes and to the network between them, and undoes them.
 
-Tested by tests/unit/lab/run/timeline/test_timeline.py and tests/unit/lab/run/timeline/test_timeline_network.py.
+Tested by tests/unit/lab/run/timeline/test_timeline.py and tests/unit/lab/run/timeline/test_network_faults.py.
 """
 
 from __future__ import annotations

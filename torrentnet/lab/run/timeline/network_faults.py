@@ -2,8 +2,6 @@
 
 The scenario's links are at the bottom and stay. A node that starts gets what is in force at once; a node that ends or
 is paused is left alone until it is back.
-
-Tested by tests/unit/lab/run/timeline/test_timeline_network.py.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from torrentnet.lab.network.controller import NetworkController
 from torrentnet.lab.network.counters import Counters
 from torrentnet.lab.network.desired_state import NetworkState, changed_pairs
 from torrentnet.lab.network.netns_exec import NetnsExec
-from torrentnet.lab.run.timeline.fault_counts import FaultCounts
+from torrentnet.lab.run.timeline.schedule import FaultCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -100,7 +98,6 @@ class NetworkFaults:
     # -- the engine's nodes ------------------------------------------------------------------------
 
     def node_started(self, node: str) -> None:
-        """See :meth:`NodeObserver.node_started`. Raises EngineError where a rule fails."""
         with self._guard:
             self._starts[node] += 1
             self._alive.add(node)
@@ -109,7 +106,6 @@ class NetworkFaults:
             self._require([controller.node_started(node)])
 
     def node_unreachable(self, node: str) -> None:
-        """See :meth:`NodeObserver.node_unreachable`."""
         with self._guard:
             self._alive.discard(node)
             controller = self._controller
@@ -117,7 +113,6 @@ class NetworkFaults:
             controller.node_unreachable(node)
 
     def node_reachable(self, node: str) -> None:
-        """See :meth:`NodeObserver.node_reachable`. Raises EngineError where a rule fails."""
         with self._guard:
             self._alive.add(node)
             controller = self._controller
