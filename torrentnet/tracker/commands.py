@@ -14,7 +14,7 @@ from torrentnet.runtime.events import format_timestamp
 from torrentnet.runtime.options import EXIT_USAGE
 from torrentnet.runtime.units import format_duration, format_size
 from torrentnet.tracker.journal import queries
-from torrentnet.tracker.journal.outcome_text import describe_outcome
+from torrentnet.tracker.journal.request_replay import describe_outcome
 from torrentnet.tracker.journal.schema import ALIVE, UNHEARD
 
 if TYPE_CHECKING:
@@ -319,7 +319,7 @@ def _status_cells(context: CommandContext) -> Iterator[tuple[str, object]]:
         "journal",
         context.journal.location + (f", {context.journal.lost} records lost" if context.journal.lost else ""),
     )
-    yield "packets", f"{core.received} received"
+    yield "packets", f"{core.received} received" + (f", {core.unsent} answers not sent" if core.unsent else "")
     for reason, count in core.refusals.counts.items():
         if count:
             yield "", f"{count} {reason.value}"

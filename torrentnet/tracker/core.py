@@ -90,11 +90,14 @@ class Core:
         self.refusals = RefusalLog(self.audit_log.emit)
         self.received = 0
         """Datagrams received."""
+        self.unsent = 0
+        """Answers that the kernel did not accept."""
         self._expiry_postponed_until = -math.inf
         bounds = limits.answers, limits.answer_bytes, limits.answer_s
         # Two caches: a wave of announces must not evict the answers that keep a look-up from being logged twice.
         announce_cache: ResponseCache[RequestKey, bytes] = ResponseCache(*bounds)
         self.lookup_cache: ResponseCache[tuple[str, bytes], LookupAnswer] = ResponseCache(*bounds)
+        """Answers by the requester's address and the look-up without its connection id."""
         state = settings, self.registry, self.requests, self.audit_log, self.refusals
         announces = AnnounceHandler(*state, announce_cache, random)
         lookups = LookupHandler(*state, self.lookup_cache)
@@ -118,10 +121,6 @@ class Core:
             return self._handle(data, source, now)
         finally:
             self.audit_log.flush()
-
-    def flush(self) -> None:
-        """Write to the log and the journal what the fast path has recorded."""
-        self.audit_log.flush()
 
     def _handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
         self.received += 1

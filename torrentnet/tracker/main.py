@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import gc
 import signal
 import sys
@@ -19,7 +20,6 @@ from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
 from torrentnet.runtime.system import MACHINE
 from torrentnet.runtime.units import format_duration, parse_duration
-from torrentnet.tracker.allocator import release_large_blocks
 from torrentnet.tracker.commands import CommandContext, add_commands
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.journal.journal import Journal
@@ -39,6 +39,13 @@ FAILED: Final = 1
 GC_THRESHOLD: Final = 50_000
 MIN_KEEPALIVE: Final = 0.05
 MAX_TIMEOUT: Final = 24 * 3600.0
+
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
+"""Parameters of ``mallopt(3)``."""
+_LARGE_BLOCK: Final = 1024 * 1024
+_MAX_TRIM: Final = 8 * 1024 * 1024
+"""Free bytes at the end of the heap that the process keeps, so that it need not request them again."""
 
 _EPILOG: Final = """\
 This terminal is the tracker's command line: type help. Examples:
@@ -226,6 +233,19 @@ def _run(options: TrackerOptions, system: System = MACHINE) -> int:
             return FAILED
         log.emit("closing", reason=reason)
     return 0
+
+
+def release_large_blocks() -> None:
+    """Let the kernel map each block of a MiB or more by itself: it grows in place and is returned when freed.
+
+    Otherwise glibc puts such blocks on its heap once one of that size was freed (``mallopt(3)``, the dynamic
+    threshold), and the columns and dictionaries of peers, which grow step by step, leave a sixth of the memory as
+    holes. Does nothing with another C library.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        library.mallopt(_M_TRIM_THRESHOLD, _MAX_TRIM)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -60,8 +60,6 @@ class TrackerServer:
         self._fast_path = FastPath(core)
         self._batch = DatagramBatch(sock) if is_available() else None
         self._reason = ""
-        self.unsent = 0
-        """Answers that the kernel did not accept."""
 
     def stop(self, reason: str) -> None:
         """End the loop soon. Safe in any thread and in signal handlers; the first reason counts."""
@@ -126,7 +124,7 @@ class TrackerServer:
                     if answer is not None:
                         fast += 1
                     else:
-                        answer = self._core.handle(data, batch.source(index), now)
+                        answer = core.handle(data, batch.source(index), now)
                 except Exception as error:  # a bug that one datagram meets must not end the service for all
                     self._report_bug(size, error)
                     answer = None
@@ -134,12 +132,12 @@ class TrackerServer:
                     batch.skip(index)
                 elif len(answer) > MAX_DATAGRAM_SIZE:
                     batch.skip(index)
-                    self.unsent += 1
+                    core.unsent += 1
                 else:
                     batch.answer(index, answer)
-            self._core.received += fast
-            self._core.flush()
-            self.unsent += batch.send()
+            core.received += fast
+            core.audit_log.flush()
+            core.unsent += batch.send()
             if count < MAX_BATCH_SIZE:
                 return
 
@@ -160,7 +158,7 @@ class TrackerServer:
                 try:
                     send(answer, source)
                 except OSError:
-                    self.unsent += 1
+                    self._core.unsent += 1
 
     def _report_bug(self, size: int, error: Exception) -> None:
         self._core.refusals.count(RefusalReason.INTERNAL)

@@ -78,7 +78,7 @@ def test_answer_that_cannot_be_sent_is_counted() -> None:
     client.send(b"big")
     client.send(packets.pack_connect(1))
     assert len(client.recv(100)) == 16
-    assert server.unsent == 1
+    assert world.core.unsent == 1
     server.stop("test")
     thread.join(10)
     server.close()

@@ -136,7 +136,7 @@ class FastWorld(World):
             answer = self.fast_path.lookup(fields, data, oldest, self.now)
         elif fields[2] == packets.Action.OUTCOME:
             answer = self.fast_path.outcome(fields, data, oldest, self.now)
-        self.core.flush()
+        self.core.audit_log.flush()
         if answer is None:
             return super().send(data, source)
         self.fast_answers += 1

@@ -33,7 +33,7 @@ _RESULTS: Final = frozenset(map(int, OutcomeResult))
 
 
 class FastPath:
-    """The fast path of ``core``, whose objects it shares. Call ``core.flush()`` after a batch.
+    """The fast path of ``core``, whose objects it shares. Flush the core's audit log after a batch.
 
     ``fields`` are those of :meth:`DatagramBatch.fields`: the sender's address as a number, then the values of
     ``ANNOUNCE_FIELDS``. ``oldest`` is the least connection id that is not too old (:meth:`ConnectionIds.oldest`).

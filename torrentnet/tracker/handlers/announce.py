@@ -8,6 +8,7 @@ from torrentnet.tracker.handlers.response_cache import request_key
 from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.limits import DEFAULT_WANT
 from torrentnet.tracker.refusals import RefusalError, RefusalReason
+from torrentnet.wire.udp.error_texts import UNKNOWN_PEER
 from torrentnet.wire.udp.packets import (
     MAX_PEERS,
     AnnounceEvent,
@@ -38,7 +39,7 @@ _COMPLETED: Final = int(AnnounceEvent.COMPLETED)
 _STARTED: Final = int(AnnounceEvent.STARTED)
 _STOPPED: Final = int(AnnounceEvent.STOPPED)
 
-_UNKNOWN_ANNOUNCE: Final = "unknown peer: this tracker does not know you; announce with the event started"
+_UNKNOWN_ANNOUNCE: Final = f"{UNKNOWN_PEER}: this tracker does not know you; announce with the event started"
 _UNKNOWN_POSSESSION: Final = f"{_UNKNOWN_ANNOUNCE}, then report"
 
 
@@ -175,7 +176,7 @@ class AnnounceHandler:
         """Remove a peer that crashed: another peer id announces from its endpoint."""
         self._registry.remove(member)
         self._audit_log.member_expired(member, now - member.last_seen, replaced=True)
-        for request in self._requests.abandon_all(member.ip, member.peer_id):
+        for request in self._requests.abandon_all(member.endpoint.ip, member.peer_id):
             self._audit_log.request_closed(request, RequestState.LOST, now, reason="the peer was restarted")
 
     def _update(self, announce: AnnounceRequest, member: SwarmMember, now: float) -> None:

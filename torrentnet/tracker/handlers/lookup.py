@@ -62,8 +62,7 @@ class LookupHandler:
         self._requests = requests
         self._audit_log = audit_log
         self._refusals = refusals
-        self.cache = cache
-        """Answers by the requester's address and the datagram without its connection id."""
+        self._cache = cache
 
     def lookup(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """Return the complete peers of the file with this name, and open a request in the log.
@@ -79,7 +78,7 @@ class LookupHandler:
         cache_key = None
         if request is None:
             cache_key = (ip, data[WITHOUT_CONNECTION_ID])
-            cached = self.cache.find(cache_key, now)
+            cached = self._cache.find(cache_key, now)
             if cached is not None:
                 return pack_lookup_reply_tail(tid, *cached)
         swarm = self._registry.by_name.get(name)
@@ -97,7 +96,7 @@ class LookupHandler:
             if swarm is not None:
                 request.last_answer = LastAnswer(own_key >> 16, swarm, swarm.version, data[LOOKUP_BODY], tail)
         elif request is not None and cache_key is not None:
-            self.cache.store(cache_key, parts, len(answer), now)
+            self._cache.store(cache_key, parts, len(answer), now)
         return answer
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:

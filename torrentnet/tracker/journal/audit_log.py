@@ -198,4 +198,4 @@ def _log_fields(peer: str, file: str) -> str:
 
 
 def _holding_key(member: SwarmMember) -> HoldingKey:
-    return HoldingKey(member.swarm.info_hash, member.name, member.ip, member.port)
+    return HoldingKey(member.swarm.info_hash, member.name, *member.endpoint)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.tracker.journal.bulk_insert import BulkInsert
+from torrentnet.tracker.journal.schema import BulkInsert
 
 if TYPE_CHECKING:
     import sqlite3

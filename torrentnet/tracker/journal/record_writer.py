@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from torrentnet.tracker.journal.bulk_insert import BulkInsert
 from torrentnet.tracker.journal.records import (
     FileEventKind,
     FileUpdated,
@@ -20,7 +19,7 @@ from torrentnet.tracker.journal.records import (
     HoldingKey,
     Record,
 )
-from torrentnet.tracker.journal.schema import ALIVE, GONE
+from torrentnet.tracker.journal.schema import ALIVE, GONE, BulkInsert
 from torrentnet.wire.piece_set import PieceSet
 
 if TYPE_CHECKING:

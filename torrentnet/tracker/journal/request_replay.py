@@ -1,4 +1,4 @@
-"""Replay the parts of a block: the state of its requests, and their events for a file.
+"""Replay the parts of a block: the state of its requests, their events for a file, and both in words.
 
 Tested by tests/unit/tracker/journal/test_request_store.py.
 """
@@ -9,15 +9,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from torrentnet.tracker.journal.outcome_text import describe_detail, describe_holders
+from torrentnet.runtime.units import format_size
 from torrentnet.tracker.journal.records import FileEventKind, RequestState
 from torrentnet.tracker.journal.request_parts import ClosedEntry, OpenedEntry, RequestPart, unpack_part
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 SELECT_PARTS: Final = "SELECT data FROM request_parts WHERE block = ? ORDER BY id"
+_WAITING: Final = RequestState.WAITING.value
+_SUCCEEDED: Final = RequestState.SUCCEEDED.value
+_LOST: Final = RequestState.LOST.value
 
 
 @dataclass(slots=True)
@@ -89,3 +92,37 @@ def _closed_event(entry: ClosedEntry) -> FileEvent:
     state = entry.state.value
     detail = describe_detail(state, names, entry.transferred, entry.elapsed_ms, entry.reason)
     return FileEvent(entry.serial, entry.time_ms, state, entry.peer, detail)
+
+
+# -- in words ----------------------------------------------------------------------------------------
+
+
+def describe_outcome(state: str, names: Sequence[str], transferred: int, elapsed_ms: int, reason: str) -> str:
+    """Describe an outcome for the request log: ``succeeded from seeder-2 (8 MiB in 0.12 s)``."""
+    if state == _WAITING:
+        return "waiting"
+    if state == _LOST:
+        return "lost with the peer"
+    if state == _SUCCEEDED:
+        return f"succeeded {_describe_success(names, transferred, elapsed_ms)}"
+    text = f"failed: {reason}" if reason else "failed"
+    return f"{text} ({format_size(transferred)} from {', '.join(names)})" if names else text
+
+
+def describe_detail(state: str, names: Sequence[str], transferred: int, elapsed_ms: int, reason: str) -> str:
+    """Describe an outcome for the log of a file, where the state has a column of its own."""
+    if state == _SUCCEEDED:
+        return _describe_success(names, transferred, elapsed_ms)
+    if state == _LOST or not names:
+        return reason
+    return f"{reason} ({format_size(transferred)} from {', '.join(names)})".lstrip()
+
+
+def describe_holders(count: int) -> str:
+    """Describe how many complete peers a request found."""
+    return f"{count or 'no'} complete {'holder' if count == 1 else 'holders'}"
+
+
+def _describe_success(names: Sequence[str], transferred: int, elapsed_ms: int) -> str:
+    amount = f"({format_size(transferred)} in {elapsed_ms / 1000:.2f} s)"
+    return f"from {', '.join(names)} {amount}" if names else amount

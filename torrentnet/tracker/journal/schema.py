@@ -1,4 +1,4 @@
-"""The journal's tables, and the checks of a database file before anything is written to it.
+"""The journal's database: its tables, insertion of many rows, and the checks before anything is written to a file.
 
 Tested by tests/unit/tracker/journal/test_journal.py.
 """
@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 FILE_NAME: Final = "tracker.sqlite3"
@@ -22,6 +26,9 @@ FORMAT: Final = 1
 _MAGIC: Final = b"SQLite format 3\0"
 _MAX_CHECKED_SIZE: Final = 64 * 1024 * 1024
 """Largest file, in bytes, that is checked for damage at the start; a larger one would delay it by seconds."""
+
+_ROWS_PER_STATEMENT: Final = (64, 8, 1)
+"""Few different sizes, so that each statement is compiled once."""
 
 ALIVE: Final = "alive"
 UNHEARD: Final = "unheard"
@@ -54,6 +61,32 @@ CREATE TABLE request_parts (
 CREATE INDEX request_parts_by_block ON request_parts (block, opened);
 CREATE TABLE waiting_blocks (block INTEGER PRIMARY KEY);
 """
+
+
+@dataclass(frozen=True, slots=True)
+class BulkInsert:
+    """An INSERT statement without its VALUES, for rows of ``width`` values.
+
+    It inserts many rows at once: the GIL is free while a statement runs, and each statement has a fixed cost.
+    """
+
+    head: str
+    width: int
+
+    def run(self, database: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
+        """Insert ``rows`` in their order. Raises what sqlite3 raises."""
+        start = 0
+        for size in _ROWS_PER_STATEMENT:
+            while len(rows) - start >= size:
+                values = list(chain.from_iterable(rows[start : start + size]))
+                database.execute(_statement(self, size), values)
+                start += size
+
+
+@lru_cache(64)
+def _statement(insert: BulkInsert, rows: int) -> str:
+    row = f"({', '.join('?' * insert.width)})"
+    return f"{insert.head} VALUES {', '.join([row] * rows)}"
 
 
 class JournalError(LocalError):

@@ -18,6 +18,7 @@ from torrentnet.tracker.swarms.swarm import Swarm, SwarmMember
 from torrentnet.tracker.swarms.timer_wheel import TimerWheel
 from torrentnet.wire.endpoint import endpoint_from_key, endpoint_key
 from torrentnet.wire.piece_set import PieceSet
+from torrentnet.wire.udp.error_texts import NAME_TAKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -181,7 +182,7 @@ class SwarmRegistry:
             swarm.remove(row)
             self.table.free(row)
         self._count -= 1
-        _decrement(self._count_by_ip, member.ip)
+        _decrement(self._count_by_ip, member.endpoint.ip)
         if not swarm.members:
             del self.by_hash[swarm.info_hash]
             _decrement(self._swarms_by_ip, swarm.opened_by)
@@ -217,7 +218,7 @@ class SwarmRegistry:
         if reserved_for is not None and reserved_for != info_hash:
             raise RefusalError(
                 RefusalReason.NAME_TAKEN,
-                f"name taken: {name} is another file here, whose .torrent the tracker was given;"
+                f"{NAME_TAKEN}: {name} is another file here, whose .torrent the tracker was given;"
                 " share yours under another name",
             )
         other = self.by_name.get(name)
@@ -225,7 +226,7 @@ class SwarmRegistry:
             row = next(iter(other.complete or other.members.values()))
             raise RefusalError(
                 RefusalReason.NAME_TAKEN,
-                f"name taken: {name} is another file here,"
+                f"{NAME_TAKEN}: {name} is another file here,"
                 f" held by {other.name_of(row)} ({endpoint_from_key(self.table.endpoint_key[row])});"
                 " share yours under another name",
             )

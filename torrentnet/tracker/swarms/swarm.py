@@ -48,16 +48,6 @@ class SwarmMember:
     pieces: PieceSet | None
     """Reported pieces; None for complete peers and standard clients."""
 
-    @property
-    def ip(self) -> str:
-        """Address of the peer."""
-        return self.endpoint.ip
-
-    @property
-    def port(self) -> int:
-        """TCP port of the peer."""
-        return self.endpoint.port
-
     def describe_pieces(self) -> str:
         """Describe what the peer holds: ``all 32``, ``0-4, 9 (6 of 32)``, ``62 %``, ``some of it``."""
         swarm = self.swarm
