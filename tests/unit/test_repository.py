@@ -98,3 +98,12 @@ def test_this_test_names_none_itself() -> None:
         "127.0.0.1:8080",
         "localhost",
     }
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"])
+def test_a_page_names_only_files_that_exist(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    named = re.findall(r"`((?:torrentnet|tests|bench|docs|scripts|scenarios)/[\w./-]*)`", text)
+    named += [link for link in re.findall(r"\]\(([\w./-]+)\)", text) if ":" not in link]
+    assert named
+    assert not [path for path in named if not (ROOT / path).exists()]
