@@ -13,8 +13,7 @@ import pytest
 from tests.integration.engines import DOCKER, LOCAL, LOOPBACK, Kind, each, need, need_programs, why_missing
 from tests.integration.helpers import ROOT, Running
 from torrentnet.lab.network import capabilities
-from torrentnet.lab.scenario.catalog import list_scenarios
-from torrentnet.lab.scenario.load import load_plan
+from torrentnet.lab.scenario.load import list_scenarios, load_plan
 from torrentnet.lab.scenario.plan import BytesCheckPlan
 
 if TYPE_CHECKING:

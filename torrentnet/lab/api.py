@@ -26,7 +26,7 @@ from torrentnet.lab.report import result
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.run.lifecycle import LabLifecycle, NodeStartError
 from torrentnet.lab.run.timeline.timeline import Timeline
-from torrentnet.lab.scenario.catalog import find_plan
+from torrentnet.lab.scenario.load import find_plan
 from torrentnet.lab.verdict.checks import CheckContext
 from torrentnet.lab.verdict.judge import judge
 from torrentnet.lab.verdict.outcome import Outcome, Verdict

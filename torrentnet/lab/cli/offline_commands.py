@@ -22,8 +22,7 @@ from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError,
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
 from torrentnet.lab.paths import scenarios_folder
-from torrentnet.lab.scenario.catalog import find_plan, list_scenarios, parse_settings
-from torrentnet.lab.scenario.load import load_plan
+from torrentnet.lab.scenario.load import find_plan, list_scenarios, load_plan, parse_settings
 from torrentnet.lab.tools import explain as explanation
 from torrentnet.lab.tools.network_commands import MAX_NODES_SHOWN, network_commands
 

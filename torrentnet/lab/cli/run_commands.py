@@ -24,7 +24,7 @@ from torrentnet.lab.paths import lab_home, scenarios_folder
 from torrentnet.lab.report import result
 from torrentnet.lab.report.summary import verdict_lines
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
-from torrentnet.lab.scenario.catalog import find_plan, parse_settings
+from torrentnet.lab.scenario.load import find_plan, parse_settings
 from torrentnet.lab.scenario.plan import Role
 from torrentnet.lab.verdict.outcome import EXIT_CODES, Verdict
 

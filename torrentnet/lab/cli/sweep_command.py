@@ -18,7 +18,7 @@ from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageE
 from torrentnet.lab.paths import lab_home, relative_to_home, scenarios_folder
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
-from torrentnet.lab.scenario.catalog import find_plan, parse_settings
+from torrentnet.lab.scenario.load import find_plan, parse_settings
 from torrentnet.lab.tools.single_run import run_scenario
 from torrentnet.lab.tools.sweep import (
     CSV_FILE,

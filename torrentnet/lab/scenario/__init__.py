@@ -6,6 +6,5 @@
     resolve/      model -> plan: nodes, links, events, expectations, and whatever refers to something missing
     plan/         the only seam to the rest of the lab
     qualities.py  what can be asked of a link
-    load.py       from a file to a plan
-    catalog.py    the scenarios of a folder
+    load.py       finding, loading and listing scenario files
 """

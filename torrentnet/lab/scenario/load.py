@@ -1,20 +1,86 @@
-"""From a scenario file to its plan."""
+"""Scenario files: the plan of one, found by name or path, and the list of all."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.errors import ScenarioError
+from torrentnet.lab.errors import ScenarioError, UsageError
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.scenario.language.draft import read_draft
 from torrentnet.lab.scenario.language.parameters import substitute_parameters
 from torrentnet.lab.scenario.language.yaml_parser import read_document
 from torrentnet.lab.scenario.resolve.scenario import resolve
+from torrentnet.runtime.suggestions import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torrentnet.lab.scenario.plan import Plan
+
+SUFFIXES: Final = (".yaml", ".yml")
+
+
+def find_plan(scenario: str | Path, folder: Path, settings: Mapping[str, str] | None = None) -> Plan:
+    """Load the one scenario that a person means: by its name in ``folder``, or by the path of its file.
+
+    ``settings`` are values for the scenario's parameters, as a person writes them. Raises UsageError where there is no
+    such scenario, ScenarioError where it cannot be used.
+    """
+    path = Path(scenario)
+    if isinstance(scenario, Path) or path.suffix in SUFFIXES or os.sep in scenario:
+        if not path.is_file():
+            raise UsageError(f"there is no file {scenario}", hint="`torrentnet scenarios` lists what there is")
+        return load_plan(path, settings=settings)
+    known = {found.stem: found for found in _scenario_files(folder)}
+    if scenario not in known:
+        close = closest(scenario, known)
+        meant = f"did you mean `{close}`? " if close else ""
+        raise UsageError(
+            f"there is no scenario `{scenario}`", hint=f"{meant}`{typed_command('scenarios')}` lists what there is"
+        )
+    found, here = known[scenario], Path.cwd()
+    return load_plan(found, str(found.relative_to(here)) if found.is_relative_to(here) else "", settings=settings)
+
+
+def list_scenarios(folder: Path) -> list[tuple[str, str, Path]]:
+    """Return name, ``about`` line and path of every scenario of a folder, by name.
+
+    A file that cannot be used has its first problem in place of the ``about`` line. A folder that does not exist has no
+    scenarios.
+    """
+    return [(path.stem, _about(path), path) for path in _scenario_files(folder)]
+
+
+def _scenario_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
+
+
+def _about(path: Path) -> str:
+    try:
+        return load_plan(path).about
+    except ScenarioError as error:
+        count, first = len(error.problems), error.problems[0]
+        return f"(cannot be used: {count} problem{'s' if count > 1 else ''}; line {first.line}: {first.text})"
+
+
+def parse_settings(words: Iterable[str]) -> dict[str, str]:
+    """Parse several ``--set name=value``.
+
+    Raises UsageError for any other form and for a name that is set twice.
+    """
+    settings: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not (equals and name.strip() and value.strip()):
+            raise UsageError(f"`--set {word}` sets nothing", hint="write name=value: `--set leechers=50`")
+        if name.strip() in settings:
+            raise UsageError(f"`{name.strip()}` is set twice", hint="remove one of them")
+        settings[name.strip()] = value.strip()
+    return settings
 
 
 def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, str] | None = None) -> Plan:

@@ -13,7 +13,7 @@ from tests.unit.lab import golden
 from torrentnet.lab.cli.app import main
 from torrentnet.lab.home import lab_store
 from torrentnet.lab.paths import files_root, scenarios_folder
-from torrentnet.lab.scenario.catalog import parse_settings
+from torrentnet.lab.scenario.load import parse_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,6 +1,6 @@
 """Intervals of numbers as people write them: ``5``, ``at least 5``, ``at most 8MiB``, ``4 to 6``.
 
-Tested by tests/unit/lab/scenario/resolve/test_checks.py.
+Tested by tests/unit/lab/scenario/resolve/test_expectations.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Selectors of nodes: ``seeder-1``, ``seeder``, ``[a, b]``, ``all``, ``1 of leecher``, ``30% of leecher``.
 
-Tested by tests/unit/lab/scenario/resolve/test_selection.py.
+Tested by tests/unit/lab/scenario/resolve/test_context.py.
 """
 
 from __future__ import annotations

@@ -6,21 +6,28 @@ run: when an event with a :class:`Trigger` happens, and the start of an expectat
 """
 
 from torrentnet.lab.scenario.plan.events import (
+    AfterTrigger,
     CommandPlan,
     ConsolePlan,
+    DownTrigger,
     EventPlan,
+    HasTrigger,
     HealPlan,
     ImpairPlan,
     IsolatePlan,
     KillPlan,
     LastingPlan,
     NetworkFaultPlan,
+    NodeTrigger,
     PartitionPlan,
     PausePlan,
     RestartPlan,
     RunPlan,
+    SeedTrigger,
     StartPlan,
     StopPlan,
+    Trigger,
+    UpTrigger,
 )
 from torrentnet.lab.scenario.plan.expectations import (
     Always,
@@ -41,17 +48,7 @@ from torrentnet.lab.scenario.plan.expectations import (
     Timing,
     Within,
 )
-from torrentnet.lab.scenario.plan.nodes import FilePlan, NodePlan, NodeProgram, Role, TorrentPlan
-from torrentnet.lab.scenario.plan.plan import Plan
-from torrentnet.lab.scenario.plan.triggers import (
-    AfterTrigger,
-    DownTrigger,
-    HasTrigger,
-    NodeTrigger,
-    SeedTrigger,
-    Trigger,
-    UpTrigger,
-)
+from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram, Plan, Role, TorrentPlan
 
 __all__ = [
     "AfterTrigger",

@@ -1,4 +1,4 @@
-"""The events of a timeline: one class for each verb of the language."""
+"""The events of a timeline: one class for each verb, and one for each kind of condition."""
 
 from __future__ import annotations
 
@@ -7,8 +7,56 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from torrentnet.lab.scenario.plan.triggers import Trigger
     from torrentnet.lab.scenario.qualities import LinkOverride
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A condition that is known to be true only during the run."""
+
+    text: str
+    """As the scenario writes it: ``leecher-1 has 50% of myfile.txt``, ``2s after kill seeder-1``."""
+    delay: float = 0.0
+    """Seconds from the moment at which the condition became true to the event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterTrigger(Trigger):
+    """Another event has been applied; the delay counts from the moment at which it began."""
+
+    event: int
+    """The other event's index. It may have a trigger of its own; there are no cycles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeTrigger(Trigger):
+    """All of some nodes fulfil a condition at the same moment."""
+
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HasTrigger(NodeTrigger):
+    """Each node has at least a share of the pieces of the file that it shares or gets, verified."""
+
+    file: str
+    share: float = 1.0
+    """More than 0, at most 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpTrigger(NodeTrigger):
+    """Each node runs, and has said so since its last start: ``listening`` (tracker, get), ``published`` (share)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownTrigger(NodeTrigger):
+    """Each node's program has been started and has ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedTrigger(NodeTrigger):
+    """Each node runs and reports that it is a seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A whole experiment.
+"""A whole experiment, with its nodes and files.
 
 Tested by tests/unit/lab/scenario/resolve/test_programs.py.
 """
@@ -6,17 +6,78 @@ Tested by tests/unit/lab/scenario/resolve/test_programs.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
-
-from torrentnet.lab.scenario.plan.nodes import NodeProgram
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.scenario.plan.events import EventPlan
     from torrentnet.lab.scenario.plan.expectations import ExpectationPlan
-    from torrentnet.lab.scenario.plan.nodes import FilePlan, NodePlan, TorrentPlan
     from torrentnet.lab.scenario.qualities import LinkOverride
+
+
+class Role(StrEnum):
+    """What a node is: the tracker, or a peer in one of its two states."""
+
+    TRACKER = "tracker"
+    SHARE = "share"
+    GET = "get"
+
+
+class NodeProgram(StrEnum):
+    """The program that a node runs."""
+
+    OURS = "torrentnet"
+    ARIA2 = "aria2"
+    TRANSMISSION = "transmission"
+    LIBTORRENT = "libtorrent"
+    OPENTRACKER = "opentracker"
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """A file that the lab makes before the nodes start."""
+
+    name: str
+    """Path relative to the lab's folder of files: ``myfile.txt``, or ``fake/myfile.txt`` for a file that is shared
+    under another file's name; that folder has to be made first. Generated content depends on this path."""
+    content: int | Path
+    """Bytes to generate from the scenario's seed, or the file to copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentPlan:
+    """A .torrent that the lab makes, for programs that cannot look a file up by its name. It names no tracker."""
+
+    file: str
+    """The :attr:`FilePlan.name` that it describes; also the .torrent's own name."""
+    piece_length: int | None
+    """Bytes; None for the length that our own peers choose."""
+    private: bool
+    """BEP 27. Transmission and libtorrent send a private file's info dictionary to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodePlan:
+    """A node: a Compose service of its own."""
+
+    name: str
+    group: str
+    role: Role
+    file: str | None
+    """The file that a peer shares or gets; None for the tracker. With SHARE it is a :attr:`FilePlan.name`, which may
+    contain a folder; on the network the file goes by the last part."""
+    start: float
+    """Seconds after t = 0 at which the node is started; 0 for the tracker and the first seeds."""
+    arguments: tuple[str, ...] = ()
+    """Options of the program's command line, ``("--keepalive", "500ms")``."""
+    disk: int | None = None
+    """Bytes of the node's data directory (``/data``), which is then a file system in memory of that size, lost when the
+    program ends; None for the usual volume."""
+    program: NodeProgram = NodeProgram.OURS
+    torrents: tuple[str, ...] = ()
+    """The :attr:`TorrentPlan.file` of each .torrent that the program receives."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from torrentnet.lab.scenario.language.models.values import MAX_COUNT
 from torrentnet.lab.scenario.language.names import parse_file_name, parse_node_name
 from torrentnet.lab.scenario.language.units import format_duration, format_size
 from torrentnet.lab.scenario.plan import FilePlan, NodePlan, NodeProgram, Role
+from torrentnet.lab.scenario.resolve.context import NodeDirectory
 from torrentnet.lab.scenario.resolve.programs import check_program, foreign_arguments, program_of
-from torrentnet.lab.scenario.resolve.selection import NodeDirectory
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath

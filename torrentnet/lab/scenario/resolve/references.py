@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.timeline import HealModel
     from torrentnet.lab.scenario.plan import Trigger
-    from torrentnet.lab.scenario.resolve.context import ResolveContext
-    from torrentnet.lab.scenario.resolve.event_refs import EventRef
+    from torrentnet.lab.scenario.resolve.context import EventRef, ResolveContext
 
 _STATE_TRIGGERS: Final = {"up": UpTrigger, "down": DownTrigger, "seed": SeedTrigger}
 

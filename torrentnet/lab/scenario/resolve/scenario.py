@@ -1,16 +1,18 @@
 """From the models to a plan.
 
-What can be known only with all parts together is checked here: names that refer to nothing, times past the limit,
-events that could not change anything.
+What can be known only with all parts together is checked here: names that refer to nothing, also in items that could
+not be parsed, times past the limit, events that could not change anything.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.scenario.language.document import MappingNode, ScalarNode, to_plain_data
 from torrentnet.lab.scenario.language.errors import InvalidValueError
 from torrentnet.lab.scenario.language.names import parse_scenario_name
+from torrentnet.lab.scenario.language.selectors import parse_selector
 from torrentnet.lab.scenario.plan import Plan
 from torrentnet.lab.scenario.resolve.context import ResolveContext
 from torrentnet.lab.scenario.resolve.expectations import resolve_expectations
@@ -18,14 +20,62 @@ from torrentnet.lab.scenario.resolve.links import resolve_links
 from torrentnet.lab.scenario.resolve.nodes import resolve_files, resolve_nodes
 from torrentnet.lab.scenario.resolve.programs import assign_torrents, check_timeline_programs
 from torrentnet.lab.scenario.resolve.timeline import resolve_timeline
-from torrentnet.lab.scenario.resolve.unread_items import check_unread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from torrentnet.lab.errors import Problem
+    from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.draft import Draft
+
+_SELECTORS: Final = {
+    "timeline": ("kill", "stop", "pause", "restart", "start", "isolate", "node"),
+    "expect": ("node", "forgets"),
+    "links": ("from", "to"),
+}
+_SIDES: Final = {"timeline": ("partition",), "links": ("between",)}
+_DIRECTIONS: Final = {"timeline": ("partition", "isolate", "impair")}
+_FILES: Final = ("share", "get")
+
+
+def check_unread(context: ResolveContext) -> None:
+    """Record the names in set-aside items that refer to nothing."""
+    for loc in sorted(context.draft.aside, key=str):
+        _, item = context.draft.document.find(loc)
+        if len(loc) == 2 and isinstance(item, MappingNode):
+            _check_item(context, str(loc[0]), loc, item)
+
+
+def _check_item(context: ResolveContext, section: str, loc: KeyPath, item: MappingNode) -> None:
+    for entry in item.entries:
+        place: KeyPath = (*loc, entry.key)
+        if isinstance(entry.value, MappingNode):
+            if entry.key in _DIRECTIONS.get(section, ()):
+                _check_item(context, "links", place, entry.value)
+        elif entry.key in _SELECTORS.get(section, ()):
+            _check_nodes(context, place, to_plain_data(entry.value))
+        elif entry.key in _SIDES.get(section, ()):
+            sides = to_plain_data(entry.value)
+            if isinstance(sides, list):
+                for index, side in enumerate(sides):
+                    _check_nodes(context, (*place, index), side)
+            else:
+                _check_nodes(context, place, sides)
+        elif section == "nodes" and entry.key in _FILES and isinstance(entry.value, ScalarNode):
+            text = entry.value.text
+            if text and not context.draft.document.is_unresolved(place):
+                context.check_file(place, text)
+
+
+def _check_nodes(context: ResolveContext, loc: KeyPath, written: object) -> None:
+    if context.draft.document.is_unresolved(loc):
+        return  # reported with the parameters
+    try:
+        selector = parse_selector(written)
+    except InvalidValueError:
+        return  # reported with the item
+    context.select(selector, loc)
 
 
 def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mapping[str, str] | None = None) -> Plan:

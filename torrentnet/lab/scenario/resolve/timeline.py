@@ -36,8 +36,7 @@ from torrentnet.lab.scenario.plan import (
     StopPlan,
 )
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
-from torrentnet.lab.scenario.resolve.event_refs import EventRef
-from torrentnet.lab.scenario.resolve.lifecycle import LIFECYCLE_VERBS, NodeLifecycles
+from torrentnet.lab.scenario.resolve.context import EventRef
 from torrentnet.lab.scenario.resolve.links import (
     describe_direction,
     describe_impairment,
@@ -48,8 +47,14 @@ from torrentnet.lab.scenario.resolve.links import (
     partition_pairs,
     qualities_of,
 )
-from torrentnet.lab.scenario.resolve.occurrences import Occurrence, list_occurrences, resolve_duration
 from torrentnet.lab.scenario.resolve.references import earliest_times, healed_events, resolve_triggers
+from torrentnet.lab.scenario.resolve.schedule import (
+    LIFECYCLE_VERBS,
+    NodeLifecycles,
+    Occurrence,
+    list_occurrences,
+    resolve_duration,
+)
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath

@@ -7,7 +7,7 @@ import pytest
 
 from torrentnet.lab.scenario.language.errors import InvalidValueError
 from torrentnet.lab.scenario.language.selectors import parse_selector
-from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector
+from torrentnet.lab.scenario.resolve.context import NodeDirectory, resolve_selector
 
 DIRECTORY = NodeDirectory(
     {
@@ -67,7 +67,7 @@ def test_a_random_selection_never_changes() -> None:
 def test_a_random_selection_is_the_same_in_every_process() -> None:
     program = (
         "from torrentnet.lab.scenario.language.selectors import parse_selector\n"
-        "from torrentnet.lab.scenario.resolve.selection import NodeDirectory, resolve_selector\n"
+        "from torrentnet.lab.scenario.resolve.context import NodeDirectory, resolve_selector\n"
         "d = NodeDirectory({'leecher': tuple(f'leecher-{i}' for i in range(1, 11))})\n"
         "print(*resolve_selector(parse_selector('4 of leecher'), d, 3, 'here'))"
     )
