@@ -39,7 +39,7 @@ CYCLES_TO_REMOVE: Final[set[str]] = set()
 FOLDERS_TO_SPLIT: Final[set[str]] = set()
 MODULES_TO_TEST: Final = set(Path(__file__).with_name("modules_to_test.txt").read_text("utf-8").split())
 """Modules with behaviour that have neither a test module of their name nor a line that says where they are tested."""
-NAMES_TO_CHANGE: Final[set[str]] = {"UsageError", "Worker"}
+NAMES_TO_CHANGE: Final[set[str]] = {"UsageError"}
 """Public classes of one name in several modules."""
 
 

@@ -239,7 +239,7 @@ class SwarmRunner(DownloadRunner[SwarmDownload]):
 
     def due(self, now: float) -> float | None:
         """See :class:`DownloadRunner`."""
-        return min((at for at in (self._dialer.due(now), self.download.due()) if at is not None), default=None)
+        return min((at for at in (self._dialer.due(), self.download.due()) if at is not None), default=None)
 
     def tick(self, now: float) -> None:
         """See :class:`DownloadRunner`."""

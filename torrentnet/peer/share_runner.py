@@ -90,7 +90,7 @@ class ShareRunner:
 
     def due(self, now: float) -> float | None:
         """When to call :meth:`tick` next."""
-        return self._dialer.due(now)
+        return self._dialer.due()
 
     def tick(self, now: float) -> None:
         """Apply the time-outs."""

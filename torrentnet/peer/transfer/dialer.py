@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import selectors
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from torrentnet.runtime.system import MACHINE
 
@@ -21,6 +22,13 @@ CONNECT_TIMEOUT: Final = 5.0
 CONNECT_TIMED_OUT: Final = "no reply to the connection attempt"
 MAX_SEED_DIALS: Final = 40
 """Peers to connect to; later ones learn of the seed from the tracker."""
+
+
+class _Attempt(NamedTuple):
+    sock: socket.socket
+    deadline: float
+    reason: str
+    """The failure to report at the deadline."""
 
 
 class Dialer:
@@ -43,50 +51,54 @@ class Dialer:
         self._bind_ip = bind_ip
         self._on_open = on_open
         self._on_failed = on_failed
-        self._attempts: dict[Endpoint, tuple[socket.socket, float]] = {}
-        self._failed_at_once: list[tuple[Endpoint, str]] = []
+        self._attempts: dict[Endpoint, _Attempt] = {}
 
-    def dial(self, endpoint: Endpoint, now: float) -> None:
+    def dial(self, endpoint: Endpoint, now: float, timeout: float = CONNECT_TIMEOUT) -> None:
         """Start to connect, unless an attempt is in progress."""
         if endpoint in self._attempts:
             return
-        sock, error_text = begin_connect(self._bind_ip, endpoint, self._system)
-        if error_text:
-            sock.close()
-            self._failed_at_once.append((endpoint, error_text))
-            return
-        self._attempts[endpoint] = sock, now + CONNECT_TIMEOUT
-        self._selector.register(sock, selectors.EVENT_WRITE, lambda mask, at: self._on_ready(endpoint, at))
+        sock = self._system.make_socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            # The address that the tracker lists this peer under, so that both ends' logs name the same peer.
+            sock.bind((self._bind_ip, 0))
+            code = sock.connect_ex(tuple(endpoint))
+        except OSError as error:
+            code = error.errno or errno.EIO
+        if code in {0, errno.EINPROGRESS}:
+            self._attempts[endpoint] = _Attempt(sock, now + min(timeout, CONNECT_TIMEOUT), CONNECT_TIMED_OUT)
+            self._selector.register(sock, selectors.EVENT_WRITE, lambda _, at: self._on_ready(endpoint, at))
+        else:
+            self._attempts[endpoint] = _Attempt(sock, now, os.strerror(code).lower())
 
-    def due(self, now: float) -> float | None:
+    def due(self) -> float | None:
         """Return when to call :meth:`tick` next."""
-        return now if self._failed_at_once else min((until for _, until in self._attempts.values()), default=None)
+        return min((attempt.deadline for attempt in self._attempts.values()), default=None)
 
     def tick(self, now: float) -> None:
         """Report failed and timed-out attempts."""
-        refused, self._failed_at_once = self._failed_at_once, []
-        for endpoint, reason in refused:
-            self._on_failed(endpoint, reason, now)
-        for endpoint, (sock, until) in list(self._attempts.items()):
-            if now >= until:
-                self._drop(endpoint, sock)
-                self._on_failed(endpoint, CONNECT_TIMED_OUT, now)
+        for endpoint, attempt in list(self._attempts.items()):
+            if now >= attempt.deadline:
+                self._drop(endpoint)
+                self._on_failed(endpoint, attempt.reason, now)
 
     def close(self) -> None:
         """Cancel all attempts."""
-        for endpoint, (sock, _) in list(self._attempts.items()):
-            self._drop(endpoint, sock)
+        for endpoint in list(self._attempts):
+            self._drop(endpoint)
 
-    def _drop(self, endpoint: Endpoint, sock: socket.socket) -> None:
-        del self._attempts[endpoint]
-        self._selector.unregister(sock)
+    def _drop(self, endpoint: Endpoint) -> None:
+        sock = self._attempts.pop(endpoint).sock
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(sock)
         sock.close()
 
     def _on_ready(self, endpoint: Endpoint, now: float) -> None:
-        sock, _ = self._attempts[endpoint]
+        sock = self._attempts[endpoint].sock
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self._drop(endpoint, sock)
+            self._drop(endpoint)
             self._on_failed(endpoint, os.strerror(code).lower(), now)
             return
         del self._attempts[endpoint]
@@ -114,9 +126,9 @@ class SeedDialer:
             if endpoint != self._own:
                 self._dialer.dial(endpoint, now)
 
-    def due(self, now: float) -> float | None:
+    def due(self) -> float | None:
         """Return when to call :meth:`tick` next."""
-        return self._dialer.due(now)
+        return self._dialer.due()
 
     def tick(self, now: float) -> None:
         """Report failed and timed-out attempts."""
@@ -128,17 +140,3 @@ class SeedDialer:
 
     def _on_open(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
         self._connections.add_connection(sock, endpoint, initiator=True, now=now)
-
-
-def begin_connect(bind_ip: str, endpoint: Endpoint, system: System) -> tuple[socket.socket, str]:
-    """Start to connect from ``bind_ip``; return the non-blocking socket and the immediate error (empty if none)."""
-    sock = system.make_socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        # The address that the tracker lists this peer under, so that both ends' logs name the same peer.
-        sock.bind((bind_ip, 0))
-        code = sock.connect_ex(tuple(endpoint))
-    except OSError as error:
-        code = error.errno or errno.EIO
-    return sock, "" if code in {0, errno.EINPROGRESS} else os.strerror(code).lower()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import socket
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.peer.transfer.dialer import CONNECT_TIMED_OUT, CONNECT_TIMEOUT, begin_connect
+from torrentnet.peer.transfer.dialer import Dialer
 from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.peer.transfer.transport import Transport
 from torrentnet.runtime.system import MACHINE
@@ -53,7 +52,6 @@ class SourceConnection:
     ) -> None:
         self._system = system
         self._selector = selector
-        self._bind_ip = bind_ip
         self._peer_id = peer_id
         self._on_connected = on_connected
         self._on_event = on_event
@@ -61,69 +59,54 @@ class SourceConnection:
         self._expected_bytes = expected_bytes
         self._low_water = 1
         self._low_water_until: float | None = None
-        self._sock: socket.socket | None = None
         self._transport: Transport | None = None
         self._info_hash = b""
-        self._deadline: float | None = None
-        self._connect_error: str | None = None
+        self._dialer = Dialer(
+            selector, bind_ip, self._on_open, lambda _, reason, now: self._on_failed(reason, now), system
+        )
 
     def open(self, endpoint: Endpoint, info_hash: bytes, timeout: float, now: float) -> None:
         """Start to connect; an immediate error is reported by the next :meth:`tick`."""
         self.close()
         self._info_hash = info_hash
-        self._deadline = now + min(timeout, CONNECT_TIMEOUT)
-        self._sock, error_text = begin_connect(self._bind_ip, endpoint, self._system)
-        if error_text:
-            self._connect_error = error_text
-            self._deadline = now
-            return
-        self._selector.register(self._sock, selectors.EVENT_WRITE, self._on_open)
+        self._dialer.dial(endpoint, now, timeout)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        if self._sock is None:
-            return
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(self._sock)
-        self._sock.close()
-        self._sock = self._transport = self._deadline = self._connect_error = self._low_water_until = None
-        self._low_water = 1
+        self._dialer.close()
+        if self._transport is not None:
+            self._selector.unregister(self._transport.sock)
+            self._transport.close()
+            self._transport = self._low_water_until = None
+            self._low_water = 1
 
     def due(self) -> float | None:
         """Return when to call :meth:`tick` next."""
-        return self._low_water_until if self._deadline is None else self._deadline
+        return self._dialer.due() if self._transport is None else self._low_water_until
 
     def tick(self, now: float) -> None:
         """Handle timeouts and send the output."""
-        if self._deadline is not None and now >= self._deadline:
-            self._fail(self._connect_error or CONNECT_TIMED_OUT, now)
+        self._dialer.tick(now)
         if self._low_water_until is not None and now >= self._low_water_until:
             self._set_low_water(0, now)
         if self._transport is not None and self._transport.protocol.pending_bytes:
             self._flush(self._transport, now)
 
     def _flush(self, transport: Transport, now: float) -> None:
-        assert self._sock is not None
         try:
             transport.flush(_NO_BUDGET)
         except OSError as error:
             self._fail(_describe_error(error), now)
             return
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if transport.protocol.pending_bytes else 0)
-        key = self._selector.get_key(self._sock)
+        key = self._selector.get_key(transport.sock)
         if key.events != events:
-            self._selector.modify(self._sock, events, key.data)
+            self._selector.modify(transport.sock, events, key.data)
 
-    def _on_open(self, _: int, now: float) -> None:
-        assert self._sock is not None
-        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._fail(os.strerror(code).lower(), now)
-            return
-        self._deadline = None
+    def _on_open(self, sock: socket.socket, _: Endpoint, now: float) -> None:
         protocol = PeerProtocol(self._info_hash, self._peer_id, initiator=True, buffer_size=RECEIVE_BUFFER_SIZE)
-        self._transport = Transport(self._sock, protocol, self._system)
-        self._selector.modify(self._sock, selectors.EVENT_READ, self._on_ready)
+        self._transport = Transport(sock, protocol, self._system)
+        self._selector.register(sock, selectors.EVENT_READ, self._on_ready)
         self._on_connected(protocol, now)
 
     def _on_ready(self, mask: int, now: float) -> None:
@@ -159,14 +142,13 @@ class SourceConnection:
 
         Many processes that wake up for few bytes take the CPU and its caches from each other.
         """
-        assert self._sock is not None
         assert self._transport is not None
         low = 1
         if count >= BULK_THRESHOLD:
             low = max(1, min(MAX_LOW_WATER, self._expected_bytes() - self._transport.protocol.partial_message_bytes))
         if low != self._low_water:
             self._low_water = low
-            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low)
+            self._transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, low)
         self._low_water_until = now + LOW_WATER_TIMEOUT if low > 1 else None
 
     def _fail(self, reason: str, now: float) -> None:

@@ -62,13 +62,13 @@ def address(sock: socket.socket) -> Endpoint:
 
 def test_an_open_connection_is_reported(caller: Caller, listener: socket.socket) -> None:
     caller.dialer.dial(address(listener), 0.0)
-    assert caller.dialer.due(0.0) == CONNECT_TIMEOUT
+    assert caller.dialer.due() == CONNECT_TIMEOUT
     caller.turn()
     ((sock, endpoint),) = caller.opened
     assert endpoint == address(listener)
     assert not sock.getblocking()
     assert sock.getsockname()[0] == "127.0.0.1"
-    assert caller.dialer.due(0.0) is None
+    assert caller.dialer.due() is None
     assert not caller.selector.get_map()
 
 
