@@ -47,7 +47,7 @@ class ActiveFault:
     """A fault, or a link of the scenario, that is in force in a lab's network."""
 
     text: str
-    """As the scenario says it."""
+    """As the scenario writes it."""
     since: float
     """Seconds since the epoch."""
     link: bool

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Self
 
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
@@ -28,7 +27,7 @@ from torrentnet.lab.run.interrupts import InterruptHandler
 from torrentnet.lab.run.lab_state import LabClock, LabState
 from torrentnet.lab.run.network_verbs import NetworkVerbs
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
-from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES
+from torrentnet.lab.run.timeline.event_executor import for_each_node
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.timeline.timeline import starts_late
 from torrentnet.lab.run.view import LabView
@@ -264,8 +263,7 @@ def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None
     engine.start(tracker.name)
     _wait_for_event(lab_state, [tracker], "listening", START_TIMEOUT)
     seeds = [node for node in plan.nodes if node.role is Role.SHARE and not starts_late(node)]
-    with ThreadPoolExecutor(MAX_PARALLEL_NODES, "start") as pool:
-        list(pool.map(engine.start, (node.name for node in seeds)))
+    for_each_node(engine.start, [node.name for node in seeds])
     _wait_for_event(lab_state, seeds, "published", START_TIMEOUT + START_TIMEOUT_PER_SEED * len(seeds))
 
 

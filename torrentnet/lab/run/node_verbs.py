@@ -8,13 +8,12 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from torrentnet.lab.engines.command_lines import file_path
 from torrentnet.lab.engines.types import NodeState, NothingChangedError
 from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
-from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES
+from torrentnet.lab.run.timeline.event_executor import for_each_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -116,11 +115,7 @@ class NodeVerbs:
     def _apply(self, verb: str, act: Callable[[str], None], who: Iterable[str]) -> None:
         nodes = self.select(*who)
         began = time.time()
-        if len(nodes) == 1:
-            act(nodes[0])
-        else:
-            with ThreadPoolExecutor(MAX_PARALLEL_NODES, "node") as pool:
-                list(pool.map(act, nodes))
+        for_each_node(act, nodes)
         self._recorder.write_lab_event(verb, nodes=list(nodes), began=began)
 
     # -- queries -----------------------------------------------------------------------------------
@@ -169,7 +164,7 @@ class NodeVerbs:
         Raises WaitTimeoutError, with the last lines of ``nodes``, when time is up.
         """
         if not self.nodes.wait_until(condition, timeout):
-            raise WaitTimeoutError(f"waited {timeout:g} s in vain until {what}{self._quote_lines(nodes)}")
+            raise WaitTimeoutError(f"timed out after {timeout:g} s: waited until {what}{self._quote_lines(nodes)}")
 
     def wait_event(
         self, node: str, *names: str, timeout: float = DEFAULT_WAIT, since: float = 0.0, **fields: str

@@ -87,7 +87,7 @@ class EventExecutor:
                 return error
             return None
 
-        errors = _for_each_node(attempt, nodes)
+        errors = for_each_node(attempt, nodes)
         failed = [error for error in errors if error is not None]
         hit = [node for node, error in zip(nodes, errors, strict=True) if error is None]
         return EventEffect("; ".join(error.message for error in failed), failed[0].hint if failed else ""), hit
@@ -161,13 +161,13 @@ class EventExecutor:
                 return NodeOutput(node, None, error.message)
             return NodeOutput(node, answer.status, _tail(answer.output))
 
-        outputs = tuple(_for_each_node(attempt, event.nodes))
+        outputs = tuple(for_each_node(attempt, event.nodes))
         failed = [_failure_text(event, output) for output in outputs if output.status != 0]
         hint = "end a command that may fail with `|| true`" if failed and isinstance(event, RunPlan) else ""
         return EventEffect("; ".join(failed), hint, outputs=outputs)
 
 
-def _for_each_node(act: Callable[[str], T], nodes: Sequence[str]) -> list[T]:
+def for_each_node(act: Callable[[str], T], nodes: Sequence[str]) -> list[T]:
     """Call a function for every node, some nodes at a time."""
     if len(nodes) == 1:
         return [act(nodes[0])]

@@ -98,7 +98,7 @@ class AppliedEvent:
     """The record of one item of the timeline. Times are seconds after t = 0."""
 
     text: str
-    """As the scenario says it; ``resume seeder-2`` or ``end of partition a | b`` for an undone event."""
+    """As the scenario writes it; ``resume seeder-2`` or ``end of partition a | b`` for an undone event."""
     verb: str
     nodes: tuple[str, ...]
     planned: float
