@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import selectors
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.peer.download_runner import RunnerContext, SingleRunner, SwarmRunner
 from torrentnet.peer.scheduling.rate_limit import RateLimit
@@ -50,6 +50,8 @@ GOODBYE_TIMEOUT: Final = 0.6
 FAILURE_REPORT_TIMEOUT: Final = 2.0
 """Seconds that a failed peer waits for the tracker to record the failure."""
 WORKER_STOP_TIMEOUT: Final = 0.3
+
+Runner: TypeAlias = ShareRunner | SingleRunner | SwarmRunner
 
 
 class Peer:
@@ -101,7 +103,7 @@ class Peer:
             now,
             system,
         )
-        self._runner: ShareRunner | SingleRunner | SwarmRunner | None = None
+        self._runner: Runner | None = None
         self._stop_reason: str | None = None
         self._leave_until: float | None = None
         self._failure: LocalError | None = None
@@ -172,7 +174,7 @@ class Peer:
         self._events.emit("closing", reason=self._stop_reason)
         return 0
 
-    def _start(self) -> ShareRunner | SingleRunner | SwarmRunner:
+    def _start(self) -> Runner:
         settings = self._settings
         context = RunnerContext(
             settings.path,
@@ -199,11 +201,11 @@ class Peer:
         self._connections.handler = runner
         return runner
 
-    def _due(self, runner: ShareRunner | SingleRunner | SwarmRunner, now: float) -> float | None:
+    def _due(self, runner: Runner, now: float) -> float | None:
         times = (self._tracker.due(now), self._connections.due(now), runner.due(now), self._leave_until)
         return min((at for at in times if at is not None), default=None)
 
-    def _tick(self, runner: ShareRunner | SingleRunner | SwarmRunner, now: float) -> None:
+    def _tick(self, runner: Runner, now: float) -> None:
         if self._stop_reason is not None and self._leave_until is None:
             self._leave(GOODBYE_TIMEOUT, now)
         self._connections.tick(now)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.peer.downloader import NAME
-from tests.unit.peer.strategies.world import World
 from tests.unit.peer.streams import make_store
 
 if TYPE_CHECKING:
@@ -15,14 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.peer.storage.file_store import FileStore
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world without peers."""
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

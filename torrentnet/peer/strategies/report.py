@@ -64,7 +64,7 @@ class DownloadReport:
         """The tracker had forgotten this peer and has registered it again."""
         self._log.add("tracker", "knows this peer again")
 
-    def picked(self, source: LookupHolder, among: int) -> None:
+    def source_selected(self, source: LookupHolder, among: int) -> None:
         """A source was selected at random."""
         self._emit("picked", peer=source.name, address=source.endpoint, among=among)
         self._log.add(source.name, f"picked among {among}")
@@ -74,7 +74,7 @@ class DownloadReport:
         self._emit("source_lost", peer=source.name, address=source.endpoint, reason=reason, have=have)
         self._log.add(source.name, "source lost", verdict=reason)
 
-    def info_arrived(self, source: LookupHolder, info: Info, elapsed: float) -> None:
+    def metadata_received(self, source: LookupHolder, info: Info, elapsed: float) -> None:
         """The info dictionary was received and verified."""
         what = f"info dictionary of {info.pieces} pieces"
         self._log.add(source.name, what, size=len(info.raw), elapsed=elapsed, verdict="verified")

@@ -87,7 +87,7 @@ class SingleDownload(BaseDownload):
             return
         self.source, among = selected
         self.phase = Phase.CONNECTING
-        self._report.picked(self.source, among)
+        self._report.source_selected(self.source, among)
         self.effects.append(Connect(self.source.endpoint))
 
     def connected(self, protocol: PeerProtocol, now: float) -> None:
@@ -143,7 +143,7 @@ class SingleDownload(BaseDownload):
         assert self.source is not None
         if isinstance(result, MetadataReceived):
             self.info = result.info
-            self._report.info_arrived(self.source, result.info, result.elapsed)
+            self._report.metadata_received(self.source, result.info, result.elapsed)
             self._open_part(result.info)
         else:
             assert self._pieces is not None

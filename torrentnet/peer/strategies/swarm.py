@@ -204,7 +204,7 @@ class SwarmDownload(BaseDownload):
         if isinstance(result, MetadataReceived):
             if self.info is None:
                 self.info = result.info
-                self._report.info_arrived(peer.holder, result.info, result.elapsed)
+                self._report.metadata_received(peer.holder, result.info, result.elapsed)
                 self._open_part(result.info)
             return
         assert self._scheduler is not None
