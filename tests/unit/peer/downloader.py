@@ -55,7 +55,7 @@ class Downloader(Member):
     ) -> None:
         super().__init__(simulation, link, tracker, name=name, endpoint=endpoint, seed=seed, known=known)
         self.path = path
-        self.told: list[Event] = []
+        self.event_lines: list[Event] = []
         self.log = ResponseLog(lambda: EPOCH + self.simulation.now)
         self.report = DownloadReport(path.name, self._emit, self.log)
         self.stores: list[FileStore] = []
@@ -86,12 +86,12 @@ class Downloader(Member):
         """Whether the download is done or has failed."""
         return self.phase in {Phase.DONE, Phase.FAILED}
 
-    def named(self, event: str) -> list[dict[str, object]]:
+    def fields_of(self, event: str) -> list[dict[str, object]]:
         """Return the fields of the events of that name."""
-        return [one.fields for one in self.told if one.name == event]
+        return [one.fields for one in self.event_lines if one.name == event]
 
     def _emit(self, event: str, /, **fields: object) -> None:
-        self.told.append(Event(self.now, event, fields))
+        self.event_lines.append(Event(self.now, event, fields))
 
     def listen(self) -> None:
         """Pass the events of the tracker session to the download."""
@@ -99,7 +99,7 @@ class Downloader(Member):
 
     # -- the loop ----------------------------------------------------------------------------------
 
-    def come_back_at(self, due: float | None) -> None:
+    def poll_at(self, due: float | None) -> None:
         """Poll again at ``due``, unless that is planned already."""
         if due is not None and (self._tick_at is None or due < self._tick_at or self._tick_at <= self.now):
             self._tick_at = due

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.info import Info
 
-LOOK = 0.02
+CHOKER_INTERVAL = 0.02
 """Seconds between two rounds of the choker."""
-SOON = 0.03
+HAVE_DELAY = 0.03
 
 
 class Peer(Downloader):
@@ -67,7 +67,7 @@ class Peer(Downloader):
         self.store: FileStore | None = None
         self.swarm: SwarmDownload | None = None
         self.dialled: list[Endpoint] = []
-        self.hung_up: list[tuple[str, str]] = []
+        self.closed_connections: list[tuple[str, str]] = []
         """The connections that it closed: address and reason."""
         self.uploaded = 0
         """Bytes sent on all connections."""
@@ -77,7 +77,7 @@ class Peer(Downloader):
         self._send_rate = SendRate(self.simulation.now)
         self._rng = random.Random(number)
         self._sending = False
-        self._news_at: float | None = None
+        self._haves_at: float | None = None
 
     # -- state -------------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class Peer(Downloader):
         info = store.info
         self.session.join(Membership.from_info(info, NAME), store.held, self.now)
         self.poll()
-        self._look()
+        self._serve_turns()
 
     def get(self, patience: Timeouts | None = None, info: Info | None = None) -> None:
         """Become a leecher."""
@@ -96,7 +96,7 @@ class Peer(Downloader):
         rng = random.Random(int(self.endpoint.ip.rpartition(".")[2]))
         self.swarm = SwarmDownload(task, rng, self.now, self.endpoint)
         self.poll()
-        self._look()
+        self._serve_turns()
 
     @property
     def running_download(self) -> SwarmDownload:
@@ -110,19 +110,19 @@ class Peer(Downloader):
         return (self.swarm.info_hash if self.swarm is not None else b"") or HASH_OF_NOBODY
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the complete file is here under its final name."""
         return self.path.exists() and self.path.read_bytes() == self.crowd.data
 
-    def gave(self) -> dict[str, int]:
+    def pieces_by_source(self) -> dict[str, int]:
         """Return the number of pieces from each source, by the event ``completed``."""
-        (completed,) = self.named("completed")
+        (completed,) = self.fields_of("completed")
         pairs = (one.rpartition(":") for one in str(completed["sources"]).split(","))
         return {name: int(count) for name, _, count in pairs}
 
-    def heard_of_kind(self, kind: type[Message]) -> list[PeerProtocolEvent]:
+    def received_messages(self, kind: type[Message]) -> list[PeerProtocolEvent]:
         """Return the received messages of one kind, on the open connections."""
-        return [event for end in self.ends for event in end.heard if isinstance(event, kind)]
+        return [event for end in self.ends for event in end.received if isinstance(event, kind)]
 
     # -- failures ----------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class Peer(Downloader):
         super().poll()
         self._send()
         if self.swarm is not None:
-            self.come_back_at(self.swarm.due())
+            self.poll_at(self.swarm.due())
 
     def _serve(self, store: FileStore | None) -> None:
         if store is None or store is self.store:
@@ -163,7 +163,7 @@ class Peer(Downloader):
             except RemoteError as error:
                 end.close(error.message)
 
-    def _look(self) -> None:
+    def _serve_turns(self) -> None:
         if not self.alive:
             return
         now = self.now
@@ -178,7 +178,7 @@ class Peer(Downloader):
                     break
                 backlog += chosen.grant_turn(now)
             self._send()
-        self.simulation.after(LOOK, self._look)
+        self.simulation.after(CHOKER_INTERVAL, self._serve_turns)
 
     def _send(self) -> None:
         if self._sending or self.mute or not self.alive:
@@ -201,7 +201,7 @@ class Peer(Downloader):
     def _sent(self, end: End, data: bytes) -> None:
         self._sending = False
         if self.alive:
-            self.simulation.after(DELAY, lambda: end.other.hear(data))
+            self.simulation.after(DELAY, lambda: end.other.receive(data))
             self._send()
 
     # -- effects -----------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class Peer(Downloader):
             case Dial(endpoint):
                 self.dial(endpoint)
             case CloseConnection(connection, reason):
-                self.hang_up(connection, reason)
+                self.close_connection(connection, reason)
             case _:
                 super().carry_out(effect)
 
@@ -245,20 +245,20 @@ class Peer(Downloader):
             self._dial_failed(endpoint, "closed by the other side")
         self.poll()
 
-    def hang_up(self, wire: PeerConnection, reason: str) -> None:
+    def close_connection(self, wire: PeerConnection, reason: str) -> None:
         assert isinstance(wire, End)
-        self.hung_up.append((str(wire.endpoint), reason))
+        self.closed_connections.append((str(wire.endpoint), reason))
         wire.close(reason)
 
     def announce(self, piece: int) -> None:
         for end in self.ends:
             end.upload.queue_have(piece)
-        if self._news_at is None:
-            self._news_at = self.now + SOON
-            self.simulation.at(self._news_at, self._say_haves)
+        if self._haves_at is None:
+            self._haves_at = self.now + HAVE_DELAY
+            self.simulation.at(self._haves_at, self._say_haves)
 
     def _say_haves(self) -> None:
-        self._news_at = None
+        self._haves_at = None
         for end in self.ends:
             end.upload.send_haves()
         self._send()
@@ -338,7 +338,7 @@ class Crowd:
     def until_ended(self, *peers: Peer, seconds: float = 600.0) -> None:
         """Let time pass until these peers have the file, or have failed."""
         self.run(seconds, lambda: all(peer.ended for peer in peers))
-        stuck = [f"{peer.identity.name}: {peer.phase}, {peer.told[-3:]}" for peer in peers if not peer.ended]
+        stuck = [f"{peer.identity.name}: {peer.phase}, {peer.event_lines[-3:]}" for peer in peers if not peer.ended]
         assert not stuck, stuck
 
     def close(self) -> None:
@@ -378,4 +378,4 @@ def check(peer: Peer) -> None:
 
 def asked(peer: Peer) -> list[Request]:
     """Return the requests of other peers, on the open connections."""
-    return [event for event in peer.heard_of_kind(Request) if isinstance(event, Request)]
+    return [event for event in peer.received_messages(Request) if isinstance(event, Request)]

@@ -72,18 +72,18 @@ class End:
         self.upload = serving(self.protocol, owner.store, owner.simulation.now)
         self.upload.choking = True
         self.open = True
-        self.heard: list[PeerProtocolEvent] = []
+        self.received: list[PeerProtocolEvent] = []
         """The received messages, without the data of blocks."""
         self.other: End
 
-    def hear(self, data: bytes) -> None:
+    def receive(self, data: bytes) -> None:
         """Receive bytes from the other end."""
         owner, now = self.owner, self.owner.simulation.now
         if not self.open or not owner.alive:
             return
         try:
             for event in pour(self.protocol, data):
-                self.heard.append(event._replace(data=memoryview(b"")) if isinstance(event, Block) else event)
+                self.received.append(event._replace(data=memoryview(b"")) if isinstance(event, Block) else event)
                 self.upload.handle(event, now)
                 if owner.swarm is not None:
                     owner.handle_peer_event(self, event)

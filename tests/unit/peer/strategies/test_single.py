@@ -34,7 +34,7 @@ def outcome(world: World) -> RequestClosed:
 
 def lost(getter: Getter) -> list[tuple[object, object]]:
     """Return the lost sources, and why they were lost."""
-    return [(fields["peer"], fields["reason"]) for fields in getter.named("source_lost")]
+    return [(fields["peer"], fields["reason"]) for fields in getter.fields_of("source_lost")]
 
 
 def nothing_twice(world: World, getter: Getter) -> None:
@@ -45,7 +45,7 @@ def nothing_twice(world: World, getter: Getter) -> None:
             assert verified is None or time <= verified, f"piece {request.piece} was asked for again"
 
 
-def whole(world: World, getter: Getter) -> None:
+def check_complete(world: World, getter: Getter) -> None:
     """Check that the complete file is there under its final name, and nothing else."""
     assert getter.path.read_bytes() == world.data
     assert os.listdir(getter.path.parent) == [getter.path.name]
@@ -59,11 +59,11 @@ def test_one_seed_sends_the_whole_file(world: World) -> None:
     seeds = [world.source() for _ in range(3)]
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
-    (picked,) = getter.named("picked")
+    check_complete(world, getter)
+    (picked,) = getter.fields_of("picked")
     assert picked["among"] == 3
     assert sorted(seed.connections for seed in seeds) == [0, 0, 1]
-    (completed,) = getter.named("completed")
+    (completed,) = getter.fields_of("completed")
     assert completed["bytes"] == len(world.data)
     assert completed["sources"] == f"{picked['peer']}:{PIECES}"
     ended = outcome(world)
@@ -79,7 +79,7 @@ def test_progress_is_reported_four_times_a_second_at_most(world: World) -> None:
     world.source().rate = 200_000.0
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    progress = [event for event in getter.told if event.name == "progress"]
+    progress = [event for event in getter.event_lines if event.name == "progress"]
     assert len(progress) > 10
     times = [event.time for event in progress]
     assert min(later - earlier for earlier, later in itertools.pairwise(times[:-1])) >= 0.25
@@ -107,7 +107,7 @@ def test_files_of_every_edge_size(tmp_path: Path, size: int) -> None:
     world.source()
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert outcome(world).state is RequestState.SUCCEEDED
     world.sources[0].leave()
     second = world.getter("second")
@@ -128,13 +128,13 @@ def test_a_dead_seed_is_replaced(world: World, after: int) -> None:
     first.dies_after = second.dies_after = after
     getter = world.getter()
     # The selected source dies; the other one lives.
-    assert getter.run(60.0, lambda: bool(getter.named("picked")))
-    picked, other = (first, second) if getter.named("picked")[0]["peer"] == first.name else (second, first)
+    assert getter.run(60.0, lambda: bool(getter.fields_of("picked")))
+    picked, other = (first, second) if getter.fields_of("picked")[0]["peer"] == first.name else (second, first)
     other.dies_after = None
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert lost(getter) == [(picked.name, "closed the connection")]
-    assert getter.named("picked")[1] == {"peer": other.name, "address": other.endpoint, "among": 1}
+    assert getter.fields_of("picked")[1] == {"peer": other.name, "address": other.endpoint, "among": 1}
     assert sum(count for _, count in outcome(world).sources) == PIECES
     # A piece that was on its way may be requested again, a verified one never: see nothing_twice.
     assert outcome(world).transferred == len(world.data)
@@ -144,12 +144,12 @@ def test_a_stalled_seed_is_replaced(world: World) -> None:
     first, second = world.source(), world.source()
     first.mute_after = second.mute_after = 5 * PIECE
     getter = world.getter(patience=Timeouts(stall=3.0))
-    assert getter.run(60.0, lambda: bool(getter.named("picked")))
-    mute, other = (first, second) if getter.named("picked")[0]["peer"] == first.name else (second, first)
+    assert getter.run(60.0, lambda: bool(getter.fields_of("picked")))
+    mute, other = (first, second) if getter.fields_of("picked")[0]["peer"] == first.name else (second, first)
     other.mute_after = None
     start = world.simulation.now
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert [peer for peer, _ in lost(getter)] == [mute.name]
     assert 3.0 <= world.simulation.now - start - 1.0 <= 3.6
 
@@ -158,11 +158,11 @@ def test_a_slow_seed_is_replaced_while_another_is_left(world: World) -> None:
     first, second = world.source(), world.source()
     first.rate = second.rate = 2_000.0
     getter = world.getter()
-    assert getter.run(60.0, lambda: bool(getter.named("picked")))
-    slow, other = (first, second) if getter.named("picked")[0]["peer"] == first.name else (second, first)
+    assert getter.run(60.0, lambda: bool(getter.fields_of("picked")))
+    slow, other = (first, second) if getter.fields_of("picked")[0]["peer"] == first.name else (second, first)
     other.rate = None
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     ((peer, reason),) = lost(getter)
     assert peer == slow.name
     assert str(reason).startswith("slow: ")
@@ -173,7 +173,7 @@ def test_the_only_seed_may_be_slow(tmp_path: Path) -> None:
     world.source().rate = 2_000.0
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert lost(getter) == []
     world.close()
 
@@ -183,15 +183,15 @@ def test_a_slow_seed_is_replaced_by_a_seed_that_joins_later(tmp_path: Path) -> N
     crawling = world.source()
     crawling.rate = 2_000.0
     getter = world.getter()
-    assert getter.run(60.0, lambda: bool(getter.named("picked")))
+    assert getter.run(60.0, lambda: bool(getter.fields_of("picked")))
     later = world.source()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     ((peer, reason),) = lost(getter)
     assert (peer, str(reason).startswith("slow: ")) == (crawling.name, True)
-    assert [event["peer"] for event in getter.named("picked")] == [crawling.name, later.name]
+    assert [event["peer"] for event in getter.fields_of("picked")] == [crawling.name, later.name]
     # The look-ups repeat now and then, in the same row of the tracker's log.
-    assert len(getter.named("lookup")) < 8
+    assert len(getter.fields_of("lookup")) < 8
     assert len(world.tracker.of(RequestOpened)) == 1
     world.close()
 
@@ -202,21 +202,21 @@ def test_a_seed_that_refuses_connections_is_skipped(world: World) -> None:
     world.sources[2].refuses = False
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert {reason for _, reason in lost(getter)} <= {"connection refused"}
     assert world.sources[2].connections == 1
-    assert [fields["among"] for fields in getter.named("picked")] == list(range(4, 3 - len(lost(getter)), -1))
+    assert [fields["among"] for fields in getter.fields_of("picked")] == list(range(4, 3 - len(lost(getter)), -1))
 
 
 def test_a_seed_that_does_not_answer_is_skipped(world: World) -> None:
     first, second = world.source(), world.source()
     first.ignores = second.ignores = True
     getter = world.getter()
-    assert getter.run(60.0, lambda: bool(getter.named("picked")))
-    second.ignores = getter.named("picked")[0]["peer"] == second.name
+    assert getter.run(60.0, lambda: bool(getter.fields_of("picked")))
+    second.ignores = getter.fields_of("picked")[0]["peer"] == second.name
     first.ignores = not second.ignores
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert [reason for _, reason in lost(getter)] == ["no reply to the connection attempt"]
 
 
@@ -228,9 +228,9 @@ def test_seeds_that_never_failed_are_tried_first(world: World, seed: int) -> Non
     getter.run(2.0)
     world.source(name="fresh")
     assert getter.until_ended() is Phase.DONE
-    assert getter.named("picked")[-1]["peer"] == "fresh"
+    assert getter.fields_of("picked")[-1]["peer"] == "fresh"
     # It comes first in the list that has it: it alone has never failed.
-    assert getter.named("picked")[-1]["among"] == 1
+    assert getter.fields_of("picked")[-1]["among"] == 1
     assert len(lost(getter)) % 6 == 0
 
 
@@ -240,11 +240,11 @@ def test_seeds_that_never_failed_are_tried_first(world: World, seed: int) -> Non
 def test_the_sender_of_a_bad_piece_is_banned(world: World) -> None:
     bad = world.source(corrupt=(7,), name="bad")
     getter = world.getter()
-    assert getter.run(60.0, lambda: bool(getter.named("bad_piece")))
+    assert getter.run(60.0, lambda: bool(getter.fields_of("bad_piece")))
     good = world.source(name="good")
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
-    assert getter.named("bad_piece") == [{"peer": "bad", "address": bad.endpoint, "piece": 7}]
+    check_complete(world, getter)
+    assert getter.fields_of("bad_piece") == [{"peer": "bad", "address": bad.endpoint, "piece": 7}]
     assert lost(getter) == [("bad", "sent piece 7 with a wrong hash")]
     assert bad.connections == 1
     assert good.connections == 1
@@ -260,7 +260,7 @@ def test_one_good_seed_among_bad_ones_is_enough(world: World) -> None:
     world.source(name="good")
     getter = world.getter(seed=4)
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert all(source.connections <= 1 for source in world.sources)
 
 
@@ -286,12 +286,12 @@ def test_a_seed_that_returns_is_used_again(world: World) -> None:
     first = world.source()
     first.dies_after, first.rate = 10 * PIECE, 500_000.0
     getter = world.getter()
-    assert getter.run(60.0, lambda: bool(getter.named("source_lost")))
+    assert getter.run(60.0, lambda: bool(getter.fields_of("source_lost")))
     done = len(getter.verified)
     getter.run(20.0)
     first.come_back()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert done >= 5
     assert len(world.tracker.of(RequestOpened)) == 1
     assert outcome(world).transferred == len(world.data)
@@ -301,15 +301,15 @@ def test_look_up_pauses_grow_until_give_up(world: World) -> None:
     source = world.source()
     source.dies_after, source.rate = 10 * PIECE, 500_000.0
     getter = world.getter(patience=Timeouts(give_up=30.0))
-    assert getter.run(60.0, lambda: bool(getter.named("source_lost")))
+    assert getter.run(60.0, lambda: bool(getter.fields_of("source_lost")))
     advanced = max(getter.verified.values())
     assert getter.until_ended() is Phase.FAILED
-    failed = next(event for event in getter.told if event.name == "failed")
+    failed = next(event for event in getter.event_lines if event.name == "failed")
     assert 30.0 <= failed.time - advanced <= 30.0 + MAX_RETRY_PAUSE
-    lookups = [event.time for event in getter.told if event.name == "lookup"][1:]
+    lookups = [event.time for event in getter.event_lines if event.name == "lookup"][1:]
     gaps = [later - earlier for earlier, later in itertools.pairwise(lookups)]
     # Pauses grow, and never exceed the tracker's keep-alive: look-ups keep the request alive.
-    gone = next(event.time for event in getter.told if event.name == "source_lost")
+    gone = next(event.time for event in getter.event_lines if event.name == "source_lost")
     assert 0.25 <= lookups[0] - gone < 0.3
     assert min(gaps) >= 0.5
     assert max(gaps) <= 0.51
@@ -326,7 +326,7 @@ def test_look_up_pauses_grow_to_their_maximum(tmp_path: Path) -> None:
     world.tracker.restart()
     getter = world.getter(patience=Timeouts(give_up=60.0))
     assert getter.until_ended() is Phase.FAILED
-    lookups = [event.time for event in getter.told if event.name == "lookup"]
+    lookups = [event.time for event in getter.event_lines if event.name == "lookup"]
     gaps = [round(later - earlier, 1) for earlier, later in itertools.pairwise(lookups)]
     assert gaps[:6] == [0.3, 0.5, 1.0, 2.0, 4.0, MAX_RETRY_PAUSE]
     assert set(gaps[5:]) == {MAX_RETRY_PAUSE}
@@ -338,7 +338,7 @@ def test_a_download_waits_for_its_first_seed(world: World) -> None:
     assert not getter.ended
     world.source()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     (began,) = world.tracker.of(RequestOpened)
     assert isinstance(began, RequestOpened)
     assert outcome(world).number == began.number
@@ -360,7 +360,7 @@ def test_a_tracker_that_never_replies_fails_the_download(world: World) -> None:
     assert getter.until_ended() is Phase.FAILED
     assert getter.download.failure == "the tracker does not answer; gave up after 10 s without a new piece"
     assert world.simulation.now - start <= 11.1
-    assert getter.named("tracker_silent") == [{}]
+    assert getter.fields_of("tracker_silent") == [{}]
 
 
 def test_a_download_survives_the_trackers_death(world: World) -> None:
@@ -370,14 +370,14 @@ def test_a_download_survives_the_trackers_death(world: World) -> None:
     world.tracker.down = True
     assert getter.run(60.0, lambda: getter.ended)
     assert getter.download.phase is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     # The outcome is reported as soon as a tracker answers.
     waiting = [record for record in world.tracker.of(RequestOpened) if isinstance(record, RequestOpened)]
     world.tracker.restart()
     world.tracker.core.restore(waiting, world.simulation.now)
     getter.run(2.0)
     assert outcome(world).state is RequestState.SUCCEEDED
-    assert getter.named("tracker_back") == [{}]
+    assert getter.fields_of("tracker_back") == [{}]
     swarm = world.tracker.core.registry.by_name.get(NAME)
     assert swarm is not None
     assert swarm.seeders == 2
@@ -401,7 +401,7 @@ def test_a_download_survives_every_misfortune_at_once(tmp_path: Path, seed: int)
     getter.run(rng.uniform(1.0, 30.0))
     last = world.source(name="the-last-one")
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert last.connections <= 1
     (began,) = world.tracker.of(RequestOpened)
     ended = outcome(world)
@@ -418,8 +418,8 @@ def picks(world: World, seed: int, count: int) -> list[object]:
     made = []
     for number in range(seed, seed + count):
         getter = world.getter(f"leecher-{number}", seed=number)
-        assert getter.run(10.0, lambda g=getter: bool(g.named("picked")))  # type: ignore[misc]  # a default argument
-        made.append(getter.named("picked")[0]["peer"])
+        assert getter.run(10.0, lambda g=getter: bool(g.fields_of("picked")))  # type: ignore[misc]  # a default argument
+        made.append(getter.fields_of("picked")[0]["peer"])
         getter.kill()
     return made
 
@@ -431,7 +431,7 @@ def test_the_choice_repeats_with_the_same_seed(world: World) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2), ("d", 3)):
         getter = world.getter(name, seed=seed)
         assert getter.until_ended() is Phase.DONE
-        orders.append([fields["peer"] for fields in getter.named("picked")])
+        orders.append([fields["peer"] for fields in getter.fields_of("picked")])
         getter.session.leave(world.simulation.now, 0.6)
         getter.run(1.0)
     assert orders[0] == orders[1]
@@ -465,9 +465,9 @@ def test_a_killed_download_resumes(world: World) -> None:
     second = world.getter("leecher", seed=2)
     assert second.until_ended() is Phase.DONE
     assert second.path.read_bytes() == world.data
-    assert second.named("resumed") == [{"file": NAME, "have": len(kept), "pieces": PIECES}]
+    assert second.fields_of("resumed") == [{"file": NAME, "have": len(kept), "pieces": PIECES}]
     assert {request.piece for _, request in world.sources[0].asked[asked:]} == set(range(PIECES)) - set(kept)
-    assert second.named("completed")[0]["bytes"] == len(world.data) - len(kept) * PIECE
+    assert second.fields_of("completed")[0]["bytes"] == len(world.data) - len(kept) * PIECE
 
 
 def test_a_complete_part_needs_only_the_info_dictionary(world: World) -> None:
@@ -477,10 +477,10 @@ def test_a_complete_part_needs_only_the_info_dictionary(world: World) -> None:
     (directory / f"{NAME}.part").write_bytes(world.data)
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert source.asked == []
     assert outcome(world).transferred == 0
-    assert getter.named("completed")[0]["sources"] == "disk"
+    assert getter.fields_of("completed")[0]["sources"] == "disk"
 
 
 def test_a_damaged_part_is_repaired(world: World) -> None:
@@ -493,7 +493,7 @@ def test_a_damaged_part_is_repaired(world: World) -> None:
     (directory / f"{NAME}.part").write_bytes(damaged)
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert {request.piece for _, request in source.asked} == {0, 13, 40}
 
 
@@ -507,9 +507,9 @@ def test_a_complete_file_is_seeded_at_once(world: World) -> None:
     existing(world, world.data)
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert source.connections == 0
-    assert getter.named("completed")[0]["sources"] == "disk"
+    assert getter.fields_of("completed")[0]["sources"] == "disk"
     assert outcome(world).state is RequestState.SUCCEEDED
     swarm = world.tracker.core.registry.by_name.get(NAME)
     assert swarm is not None
@@ -553,7 +553,7 @@ def test_the_same_bytes_with_another_info_hash_are_seeded(world: World) -> None:
     existing(world, world.data)
     getter = world.getter()
     assert getter.until_ended() is Phase.DONE
-    whole(world, getter)
+    check_complete(world, getter)
     assert source.asked == []
 
 
@@ -601,7 +601,7 @@ def test_a_name_that_now_means_another_file_is_not_mixed_in(world: World) -> Non
     source = world.source()
     source.dies_after = 5 * PIECE
     getter = world.getter(patience=Timeouts(give_up=20.0))
-    assert getter.run(60.0, lambda: bool(getter.named("source_lost")))
+    assert getter.run(60.0, lambda: bool(getter.fields_of("source_lost")))
     other = world.source(publish=False, name="other")
     other.store.info = info_of(content(len(world.data), 7), PIECE, NAME)
     world.tracker.restart()
@@ -623,20 +623,20 @@ def test_an_info_dictionary_with_an_absurd_size_writes_nothing(world: World) -> 
 def test_the_response_log_has_every_step(world: World) -> None:
     world.source(corrupt=(3,), name="bad")
     getter = world.getter()
-    assert getter.run(60.0, lambda: bool(getter.named("bad_piece")))
+    assert getter.run(60.0, lambda: bool(getter.fields_of("bad_piece")))
     world.source(name="good")
     assert getter.until_ended() is Phase.DONE
     entries = list(getter.log.entries())
-    told = [(entry.source, entry.what, entry.verdict) for entry in entries]
+    rows = [(entry.source, entry.what, entry.verdict) for entry in entries]
     size = len(world.data)
-    assert told[0] == ("tracker", f"{NAME}: {size} bytes, complete at bad", "")
-    assert told[1] == ("bad", "picked among 1", "")
-    assert told[2] == ("bad", f"info dictionary of {PIECES} pieces", "verified")
-    assert ("bad", "piece 3", "thrown away: wrong hash") in told
-    assert ("bad", "source lost", "sent piece 3 with a wrong hash") in told
-    assert ("tracker", f"{NAME}: {size} bytes, complete at bad, good", "") in told
-    assert ("good", "piece 3", "verified") in told
-    assert told[-1] == ("disk", f"{NAME} is complete", "completed")
+    assert rows[0] == ("tracker", f"{NAME}: {size} bytes, complete at bad", "")
+    assert rows[1] == ("bad", "picked among 1", "")
+    assert rows[2] == ("bad", f"info dictionary of {PIECES} pieces", "verified")
+    assert ("bad", "piece 3", "thrown away: wrong hash") in rows
+    assert ("bad", "source lost", "sent piece 3 with a wrong hash") in rows
+    assert ("tracker", f"{NAME}: {size} bytes, complete at bad, good", "") in rows
+    assert ("good", "piece 3", "verified") in rows
+    assert rows[-1] == ("disk", f"{NAME} is complete", "completed")
     verified = [entry for entry in entries if entry.what.startswith("piece ") and entry.verdict == "verified"]
     assert len(verified) == PIECES
     assert sum(entry.size or 0 for entry in verified) == size

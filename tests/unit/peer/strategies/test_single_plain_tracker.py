@@ -77,10 +77,10 @@ def test_the_peers_of_an_announce_are_sources(world: World, plain: PlainTracker,
     getter = world.getter(**how(source))
     assert getter.until_ended() is Phase.DONE
     assert getter.path.read_bytes() == world.data
-    (completed,) = getter.named("completed")
+    (completed,) = getter.fields_of("completed")
     assert completed["sources"] == f"{source.endpoint}:41"
     # The list had the getter too, which did not select itself.
-    assert [picked["address"] for picked in getter.named("picked")] == [source.endpoint]
+    assert [picked["address"] for picked in getter.fields_of("picked")] == [source.endpoint]
     assert packets.Action.LOOKUP not in plain.actions
     assert packets.Action.OUTCOME not in plain.actions
     left = plain.peers[source.store.info.info_hash]

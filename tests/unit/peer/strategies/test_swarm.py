@@ -55,21 +55,21 @@ def test_leechers_get_most_pieces_from_each_other(crowd: Crowd) -> None:
     seed = crowd.seeder(rate=200_000)
     leechers = [crowd.leecher(f"leecher-{n}", rate=200_000) for n in range(5)]
     crowd.until_ended(*leechers)
-    assert all(peer.whole for peer in leechers)
+    assert all(peer.is_complete for peer in leechers)
     # Five copies were needed; the seed sent few.
     assert seed.uploaded < 2.5 * len(crowd.data)
     for peer in leechers:
         assert peer.uploaded > len(crowd.data) / 10
-        assert sum(peer.gave().values()) == crowd.pieces
-        assert len(peer.gave()) > 1
+        assert sum(peer.pieces_by_source().values()) == crowd.pieces
+        assert len(peer.pieces_by_source()) > 1
 
 
 def test_one_seed_and_one_leecher(crowd: Crowd) -> None:
     crowd.seeder(rate=None)
     leecher = crowd.leecher("leecher")
     crowd.until_ended(leecher)
-    assert leecher.whole
-    assert leecher.gave() == {"seeder": crowd.pieces}
+    assert leecher.is_complete
+    assert leecher.pieces_by_source() == {"seeder": crowd.pieces}
     # The tracker knows the leecher as a seed, and the request's outcome.
     crowd.run(1.0)
     (outcome,) = crowd.tracker.named("outcome")
@@ -82,9 +82,9 @@ def test_latecomers_are_served_by_earlier_leechers(crowd: Crowd) -> None:
     crowd.run(3.0)
     second = crowd.leecher("second", rate=200_000)
     crowd.until_ended(first, second)
-    assert first.whole
-    assert second.whole
-    assert second.gave()["first"] > 5
+    assert first.is_complete
+    assert second.is_complete
+    assert second.pieces_by_source()["first"] > 5
     assert seed.uploaded < 2 * len(crowd.data)
 
 
@@ -95,8 +95,8 @@ def test_complete_peers_go_on_serving(crowd: Crowd) -> None:
     seed.die()
     second = crowd.leecher("second")
     crowd.until_ended(second)
-    assert second.whole
-    assert second.gave() == {"first": crowd.pieces}
+    assert second.is_complete
+    assert second.pieces_by_source() == {"first": crowd.pieces}
 
 
 def test_a_seed_may_die_once_every_piece_is_out(crowd: Crowd) -> None:
@@ -111,8 +111,8 @@ def test_a_seed_may_die_once_every_piece_is_out(crowd: Crowd) -> None:
     assert not any(peer.ended for peer in leechers)
     seed.die()
     crowd.until_ended(*leechers)
-    assert all(peer.whole for peer in leechers)
-    assert any(event["reason"] for peer in leechers for event in peer.named("source_lost"))
+    assert all(peer.is_complete for peer in leechers)
+    assert any(event["reason"] for peer in leechers for event in peer.fields_of("source_lost"))
 
 
 def test_a_seed_that_dies_too_early_is_reported(crowd: Crowd) -> None:
@@ -157,7 +157,7 @@ def test_a_seed_that_joins_late_is_found(crowd: Crowd) -> None:
     crowd.run(10.0)
     crowd.seeder()
     crowd.until_ended(leecher)
-    assert leecher.whole
+    assert leecher.is_complete
 
 
 # -- bad pieces ------------------------------------------------------------------------------------
@@ -168,17 +168,17 @@ def test_the_sender_of_a_bad_piece_is_banned_by_name(crowd: Crowd) -> None:
     crowd.seeder("good", rate=300_000)
     leechers = [crowd.leecher(f"leecher-{n}", rate=300_000) for n in range(3)]
     crowd.until_ended(*leechers)
-    assert all(peer.whole for peer in leechers)
-    blamed = [event for peer in leechers for event in peer.named("bad_piece")]
+    assert all(peer.is_complete for peer in leechers)
+    blamed = [event for peer in leechers for event in peer.fields_of("bad_piece")]
     assert blamed
     assert {event["peer"] for event in blamed} == {"bad"}
     for peer in leechers:
         # Once each: nothing is requested from it again.
-        assert len(peer.named("bad_piece")) <= 1
-        for event in peer.named("bad_piece"):
+        assert len(peer.fields_of("bad_piece")) <= 1
+        for event in peer.fields_of("bad_piece"):
             assert not [end for end in bad.ends if end.open and end.other.owner is peer]
-            told = [entry for entry in peer.log.entries() if entry.source == "bad"]
-            assert any(entry.verdict == "thrown away: wrong hash" for entry in told)
+            entries = [entry for entry in peer.log.entries() if entry.source == "bad"]
+            assert any(entry.verdict == "thrown away: wrong hash" for entry in entries)
             assert event["piece"] in (3, 17, 30)
 
 
@@ -190,7 +190,7 @@ def test_a_bad_seed_alone_fails_the_download(crowd: Crowd) -> None:
         assert peer.phase is Phase.FAILED
         assert peer.swarm is not None
         assert peer.swarm.failure.startswith("bad: sent piece ")
-        assert len(peer.named("bad_piece")) == 1
+        assert len(peer.fields_of("bad_piece")) == 1
         # No peer keeps, announces or shares an unverified piece.
         assert peer.store is not None
         assert not len(peer.store.held)
@@ -203,8 +203,8 @@ def test_a_bad_last_piece_is_fetched_from_another_peer(crowd: Crowd) -> None:
     crowd.seeder("good", rate=30_000)
     leecher = crowd.leecher("leecher")
     crowd.until_ended(leecher)
-    assert leecher.whole
-    assert leecher.gave() == {"good": crowd.pieces}
+    assert leecher.is_complete
+    assert leecher.pieces_by_source() == {"good": crowd.pieces}
 
 
 # -- connections -----------------------------------------------------------------------------------
@@ -248,12 +248,12 @@ def test_pieces_of_an_earlier_run_are_kept_and_shared(crowd: Crowd) -> None:
     one = crowd.leecher("one", has=tuple(range(20)))
     two = crowd.leecher("two", has=tuple(range(20, 40)))
     crowd.until_ended(one, two)
-    assert one.whole
-    assert two.whole
-    assert one.named("resumed") == [{"file": "myfile.txt", "have": 20, "pieces": 40}]
-    assert sum(one.gave().values()) == 20
+    assert one.is_complete
+    assert two.is_complete
+    assert one.fields_of("resumed") == [{"file": "myfile.txt", "have": 20, "pieces": 40}]
+    assert sum(one.pieces_by_source().values()) == 20
     # Together they had every piece: they did not wait for the seed's slow uplink.
-    assert one.gave()["two"] + two.gave()["one"] > 25
+    assert one.pieces_by_source()["two"] + two.pieces_by_source()["one"] > 25
     assert seed.uploaded < len(crowd.data) / 2
 
 
@@ -265,8 +265,8 @@ def test_two_halves_are_enough_once_the_seed_has_gone(crowd: Crowd) -> None:
     assert crowd.run(10.0, lambda: one.store is not None and two.store is not None)
     seed.die()
     crowd.until_ended(one, two)
-    assert one.whole
-    assert two.whole
+    assert one.is_complete
+    assert two.is_complete
 
 
 # -- slow and refusing peers -----------------------------------------------------------------------
@@ -278,9 +278,9 @@ def test_a_slow_peers_last_piece_is_fetched_from_another(crowd: Crowd) -> None:
     leecher = crowd.leecher("leecher")
     begun = crowd.simulation.now
     crowd.until_ended(leecher)
-    assert leecher.whole
+    assert leecher.is_complete
     assert crowd.simulation.now - begun < 2.0 * len(crowd.data) / 300_000
-    assert leecher.gave()["quick"] >= crowd.pieces - 1
+    assert leecher.pieces_by_source()["quick"] >= crowd.pieces - 1
     assert crawler.uploaded < 2 * PIECE + 10_000
     assert quick.uploaded > (crowd.pieces - 2) * PIECE
 
@@ -292,8 +292,8 @@ def test_a_silent_peers_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
     crowd.run(1.5)
     silent.mute = True
     crowd.until_ended(leecher)
-    assert leecher.whole
-    assert leecher.gave()["silent"] > 0
+    assert leecher.is_complete
+    assert leecher.pieces_by_source()["silent"] > 0
 
 
 def test_a_swarm_of_silent_peers_fails_with_the_reason(crowd: Crowd) -> None:
@@ -311,8 +311,8 @@ def test_another_client_is_requested_from_and_served(crowd: Crowd) -> None:
     crowd.seeder("foreign", rate=200_000, foreign=True)
     leechers = [crowd.leecher(f"leecher-{n}", rate=200_000) for n in range(3)]
     crowd.until_ended(*leechers)
-    assert all(peer.whole for peer in leechers)
-    assert all(peer.gave()["foreign"] < crowd.pieces for peer in leechers)
+    assert all(peer.is_complete for peer in leechers)
+    assert all(peer.pieces_by_source()["foreign"] < crowd.pieces for peer in leechers)
 
 
 def test_a_choking_clients_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
@@ -323,17 +323,17 @@ def test_a_choking_clients_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
     assert asked(foreign)
     foreign.choke()
     # The choke comes behind the blocks that were on their way.
-    assert crowd.run(20.0, lambda: bool(leecher.heard_of_kind(Choke)))
+    assert crowd.run(20.0, lambda: bool(leecher.received_messages(Choke)))
     crowd.run(0.1)
     before = len(asked(foreign))
     (end,) = foreign.ends
     assert leecher.swarm is not None
     assert leecher.swarm._peers[end.other].fetcher.pieces == []
     crowd.until_ended(leecher)
-    assert leecher.whole
+    assert leecher.is_complete
     # Nothing was requested from it any more, and its connection stayed open.
     assert len(asked(foreign)) == before
-    assert "source_lost" not in {event.name for event in leecher.told}
+    assert "source_lost" not in {event.name for event in leecher.event_lines}
 
 
 def test_a_dead_clients_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
@@ -346,7 +346,7 @@ def test_a_dead_clients_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
     assert leecher.store is not None
     left = crowd.pieces - len(leecher.store.held)
     crowd.until_ended(leecher)
-    assert leecher.whole
+    assert leecher.is_complete
     assert crowd.simulation.now - died < 1.3 * left * PIECE / 50_000
 
 
@@ -358,7 +358,7 @@ def test_a_refused_info_dictionary_comes_from_another_peer(crowd: Crowd) -> None
     crowd.seeder("good")
     leechers = [crowd.leecher(f"leecher-{n}") for n in range(3)]
     crowd.until_ended(*leechers)
-    assert all(peer.whole for peer in leechers)
+    assert all(peer.is_complete for peer in leechers)
 
 
 def test_a_peer_cannot_fill_the_pool_with_ports(crowd: Crowd) -> None:
@@ -432,7 +432,7 @@ def test_no_message_of_a_peer_does_harm(tmp_path: Path, seed: int) -> None:
     for liar in liars:
         liar.die()
     crowd.until_ended(*leechers)
-    assert all(peer.whole for peer in leechers)
+    assert all(peer.is_complete for peer in leechers)
     crowd.close()
 
 
@@ -460,7 +460,7 @@ def test_survivors_that_hold_every_piece_finish(tmp_path: Path, seed: int) -> No
     survivors = [peer for peer in leechers if peer.alive]
     assert len(survivors) == 4
     crowd.until_ended(*survivors)
-    assert all(peer.whole for peer in survivors)
+    assert all(peer.is_complete for peer in survivors)
     crowd.close()
 
 
@@ -474,7 +474,7 @@ def test_a_seed_sends_less_with_more_leechers(tmp_path: Path, seed: int) -> None
         source = crowd.seeder(rate=150_000)
         leechers = [crowd.leecher(f"leecher-{n}", rate=150_000) for n in range(count)]
         crowd.until_ended(*leechers)
-        assert all(peer.whole for peer in leechers)
+        assert all(peer.is_complete for peer in leechers)
         sent.append(source.uploaded / len(crowd.data) / count)
         crowd.close()
     assert sent[0] > 0.99

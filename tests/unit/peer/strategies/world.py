@@ -239,7 +239,7 @@ class Getter(Downloader):
         if self.stream is not None:
             self.stream.flush()
         super().poll()
-        self.come_back_at(self.download.due())
+        self.poll_at(self.download.due())
 
     def carry_out(self, effect: Effect) -> None:
         match effect:
@@ -306,7 +306,7 @@ class Getter(Downloader):
 
     def until_ended(self, seconds: float = 600.0) -> Phase:
         """Let time pass until the download has ended and the tracker knows."""
-        assert self.run(seconds, lambda: self.ended), f"{self.download.phase} after {seconds} s: {self.told[-5:]}"
+        assert self.run(seconds, lambda: self.ended), f"{self.phase} after {seconds} s: {self.event_lines[-5:]}"
         phase = self.download.phase
         self.run(1.0)
         return phase
