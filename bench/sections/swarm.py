@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench import ROOT, plots
 from bench.section import SectionResult, Table
 from bench.spread import Spread, format_number, ratios
-from torrentnet.lab.scenario.language.units import parse_duration, parse_rate, parse_size
+from torrentnet.lab.scenario.language.scalars import parse_duration, parse_rate, parse_size
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan import Role
 from torrentnet.lab.tools.distribution import distribution_bounds

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
 from torrentnet.lab.run.node_verbs import NodeVerbs, UndoHandle
-from torrentnet.lab.scenario.language.errors import InvalidValueError
-from torrentnet.lab.scenario.language.units import parse_duration, parse_rate
+from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_duration, parse_rate
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
+from torrentnet.runtime.units import UnitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -97,7 +97,7 @@ class NetworkVerbs(NodeVerbs):
                 duplication=_parse_quality(duplication, _parse_share),
                 reordering=_parse_quality(reordering, _parse_share),
             )
-        except InvalidValueError as error:
+        except UnitError as error:
             raise UsageError(error.text, hint=error.hint) from None
         except ValueError as error:
             raise UsageError(str(error)) from None

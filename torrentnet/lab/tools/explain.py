@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.language.units import format_duration, format_size
+from torrentnet.lab.scenario.language.scalars import format_duration, format_size
 from torrentnet.lab.scenario.plan import (
     CommandPlan,
     HealPlan,

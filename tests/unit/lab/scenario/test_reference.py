@@ -11,8 +11,7 @@ from tests.unit.lab.scenario.scenario_files import ROOT, load
 from torrentnet.lab.errors import ScenarioError
 from torrentnet.lab.scenario.language.messages import model_keys
 from torrentnet.lab.scenario.language.models.expectations import CHECK_MODELS
-from torrentnet.lab.scenario.language.models.nodes import NODE_MODELS
-from torrentnet.lab.scenario.language.models.scenario import ScenarioModel
+from torrentnet.lab.scenario.language.models.scenario import NODE_MODELS, ScenarioModel
 from torrentnet.lab.scenario.language.models.timeline import EVENT_MODELS
 
 if TYPE_CHECKING:

@@ -27,11 +27,14 @@ from torrentnet.lab.scenario.language.models.expectations import (
     TrafficModel,
 )
 from torrentnet.lab.scenario.language.models.links import DirectionModel, ImpairmentModel
-from torrentnet.lab.scenario.language.models.nodes import NODE_MODELS, TrackerOptionsModel
-from torrentnet.lab.scenario.language.models.scenario import FILE_MODELS, ScenarioModel
-from torrentnet.lab.scenario.language.models.tags import is_tag
+from torrentnet.lab.scenario.language.models.scenario import (
+    FILE_MODELS,
+    NODE_MODELS,
+    ScenarioModel,
+    TrackerOptionsModel,
+)
 from torrentnet.lab.scenario.language.models.timeline import EVENT_MODELS, EventModel
-from torrentnet.lab.scenario.language.models.values import INVALID_VALUE, StrictModel
+from torrentnet.lab.scenario.language.models.values import INVALID_VALUE, StrictModel, is_tag
 from torrentnet.lab.scenario.language.parameters import PARAMETERS_SECTION
 from torrentnet.runtime.suggestions import did_you_mean
 

@@ -11,9 +11,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.document import Document, MappingEntry, MappingNode, ScalarNode, SequenceNode
-from torrentnet.lab.scenario.language.errors import InvalidValueError
-from torrentnet.lab.scenario.language.units import parse_duration, parse_rate, parse_share, parse_size
+from torrentnet.lab.scenario.language.scalars import (
+    InvalidValueError,
+    parse_duration,
+    parse_rate,
+    parse_share,
+    parse_size,
+)
 from torrentnet.runtime.suggestions import closest, did_you_mean
+from torrentnet.runtime.units import UnitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +114,7 @@ def _setting_problem(document: Document, defaults: dict[str, str], name: str, te
     if kind is not None:
         try:
             _KINDS[kind](text)
-        except InvalidValueError as error:
+        except UnitError as error:
             hint = error.hint or f"its default is `{defaults[name]}`"
             return document.problem(loc, f"the command line sets `{name}` to `{text}`, which is not {kind}", hint)
     return None
@@ -118,7 +124,7 @@ def _kind(text: str) -> str | None:
     for kind, parse in _KINDS.items():
         try:
             parse(text)
-        except InvalidValueError:
+        except UnitError:
             continue
         return kind
     return None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.lab.scenario.language.scalars import InvalidValueError
 
 ALL: Final = "all"
 MAX_TERMS: Final = 200

@@ -11,9 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.lab.scenario.language.scalars import InvalidValueError, format_duration
 from torrentnet.lab.scenario.language.selectors import ALL, SelectorAmount
-from torrentnet.lab.scenario.language.units import format_duration
 from torrentnet.runtime.suggestions import closest, did_you_mean
 
 if TYPE_CHECKING:

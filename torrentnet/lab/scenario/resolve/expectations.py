@@ -6,7 +6,6 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.language.intervals import format_byte_interval, format_interval
 from torrentnet.lab.scenario.language.models.expectations import (
     BecomesModel,
     BytesModel,
@@ -20,7 +19,7 @@ from torrentnet.lab.scenario.language.models.expectations import (
     StateModel,
 )
 from torrentnet.lab.scenario.language.models.values import REST_OF_RUN
-from torrentnet.lab.scenario.language.units import format_duration
+from torrentnet.lab.scenario.language.scalars import format_byte_interval, format_duration, format_interval
 from torrentnet.lab.scenario.plan import (
     Always,
     At,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.language.models.links import QUALITY_KEYS, UNLIMITED, ImpairmentModel
 from torrentnet.lab.scenario.language.models.timeline import ImpairModel
-from torrentnet.lab.scenario.language.units import format_duration, format_rate, format_share
+from torrentnet.lab.scenario.language.scalars import format_duration, format_rate, format_share
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 
 if TYPE_CHECKING:

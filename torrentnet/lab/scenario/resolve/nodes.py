@@ -10,19 +10,28 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.language.errors import InvalidValueError
-from torrentnet.lab.scenario.language.models.nodes import GetModel, PeerModel, ShareModel, TrackerModel
-from torrentnet.lab.scenario.language.models.scenario import SourceFileModel
+from torrentnet.lab.scenario.language.models.scenario import (
+    GetModel,
+    PeerModel,
+    ShareModel,
+    SourceFileModel,
+    TrackerModel,
+)
 from torrentnet.lab.scenario.language.models.values import MAX_COUNT
-from torrentnet.lab.scenario.language.names import parse_file_name, parse_node_name
-from torrentnet.lab.scenario.language.units import format_duration, format_size
+from torrentnet.lab.scenario.language.scalars import (
+    InvalidValueError,
+    format_duration,
+    format_size,
+    parse_file_name,
+    parse_node_name,
+)
 from torrentnet.lab.scenario.plan import FilePlan, NodePlan, NodeProgram, Role
 from torrentnet.lab.scenario.resolve.context import NodeDirectory
 from torrentnet.lab.scenario.resolve.programs import check_program, foreign_arguments, program_of
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
-    from torrentnet.lab.scenario.language.models.nodes import NodeModel
+    from torrentnet.lab.scenario.language.models.scenario import NodeModel
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
 MAX_NODES: Final = 500

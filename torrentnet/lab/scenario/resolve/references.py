@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.language.conditions import AfterCondition, HasCondition, StateCondition
-from torrentnet.lab.scenario.language.models.timeline import LASTING_KEYS
+from torrentnet.lab.scenario.language.models.timeline import LASTING_KEYS, AfterCondition, HasCondition, StateCondition
+from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.language.selectors import ALL
-from torrentnet.lab.scenario.language.units import format_duration
 from torrentnet.lab.scenario.plan import (
     AfterTrigger,
     DownTrigger,
@@ -25,9 +24,8 @@ from torrentnet.runtime.suggestions import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torrentnet.lab.scenario.language.conditions import Condition, NodeCondition
     from torrentnet.lab.scenario.language.document import KeyPath
-    from torrentnet.lab.scenario.language.models.timeline import HealModel
+    from torrentnet.lab.scenario.language.models.timeline import Condition, HealModel, NodeCondition
     from torrentnet.lab.scenario.plan import Trigger
     from torrentnet.lab.scenario.resolve.context import EventRef, ResolveContext
 

@@ -10,8 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.document import MappingNode, ScalarNode, to_plain_data
-from torrentnet.lab.scenario.language.errors import InvalidValueError
-from torrentnet.lab.scenario.language.names import parse_scenario_name
+from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_scenario_name
 from torrentnet.lab.scenario.language.selectors import parse_selector
 from torrentnet.lab.scenario.plan import Plan
 from torrentnet.lab.scenario.resolve.context import ResolveContext

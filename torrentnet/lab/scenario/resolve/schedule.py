@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.models.timeline import LastingEventModel
-from torrentnet.lab.scenario.language.units import format_duration
+from torrentnet.lab.scenario.language.scalars import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

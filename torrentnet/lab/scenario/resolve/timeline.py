@@ -20,8 +20,8 @@ from torrentnet.lab.scenario.language.models.timeline import (
     RunModel,
     StopModel,
 )
+from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.language.selectors import Selector
-from torrentnet.lab.scenario.language.units import format_duration
 from torrentnet.lab.scenario.plan import (
     ConsolePlan,
     HealPlan,

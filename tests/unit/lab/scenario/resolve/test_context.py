@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from torrentnet.lab.scenario.language.errors import InvalidValueError
+from torrentnet.lab.scenario.language.scalars import InvalidValueError
 from torrentnet.lab.scenario.language.selectors import parse_selector
 from torrentnet.lab.scenario.resolve.context import NodeDirectory, resolve_selector
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
-from torrentnet.lab.scenario.language.intervals import format_byte_interval, parse_interval
-from torrentnet.lab.scenario.language.units import parse_size
+from torrentnet.lab.scenario.language.scalars import format_byte_interval, parse_interval, parse_size
 from torrentnet.lab.scenario.plan import (
     Always,
     BytesCheckPlan,

@@ -4,10 +4,10 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, Tag
 
-from torrentnet.lab.scenario.language.intervals import ByteInterval, CountInterval
-from torrentnet.lab.scenario.language.models.tags import discriminate_by_key, discriminate_by_shape
 from torrentnet.lab.scenario.language.models.values import (
+    ByteInterval,
     Command,
+    CountInterval,
     Duration,
     ExitStatus,
     FileName,
@@ -18,6 +18,8 @@ from torrentnet.lab.scenario.language.models.values import (
     TextLine,
     TextList,
     Time,
+    discriminate_by_key,
+    discriminate_by_shape,
     one_of,
 )
 from torrentnet.lab.scenario.plan import Severity

@@ -10,18 +10,17 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import ConfigDict, Field, JsonValue, Tag, WithJsonSchema
 
-from torrentnet.lab.scenario.language.errors import InvalidValueError
-from torrentnet.lab.scenario.language.models.tags import discriminate_by_shape
 from torrentnet.lab.scenario.language.models.values import (
     RATE_SCHEMA,
     NodeSelector,
     StrictModel,
     Time,
+    discriminate_by_shape,
     text_validator,
     value_validator,
 )
+from torrentnet.lab.scenario.language.scalars import SHARE_PATTERN, InvalidValueError, parse_rate, parse_share
 from torrentnet.lab.scenario.language.selectors import Selector, parse_selector
-from torrentnet.lab.scenario.language.units import SHARE_PATTERN, parse_rate, parse_share
 
 UNLIMITED: Final = "unlimited"
 SelectorSides: TypeAlias = tuple[Selector, ...]

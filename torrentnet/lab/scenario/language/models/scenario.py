@@ -1,4 +1,4 @@
-"""A whole scenario file; the JSON Schema for editors is generated from this model."""
+"""A whole scenario file with its nodes; the JSON Schema for editors is generated from this model."""
 
 from typing import Annotated, Final
 
@@ -6,21 +6,105 @@ from pydantic import Field, Tag
 
 from torrentnet.lab.scenario.language.models.expectations import ExpectationItem
 from torrentnet.lab.scenario.language.models.links import LinkModel
-from torrentnet.lab.scenario.language.models.nodes import NodeModel
-from torrentnet.lab.scenario.language.models.tags import discriminate_by_key
 from torrentnet.lab.scenario.language.models.timeline import TimelineItem
 from torrentnet.lab.scenario.language.models.values import (
     About,
+    Count,
     Duration,
     FileName,
+    Flag,
     ParameterValue,
+    PieceLength,
     ScenarioName,
     Seed,
     Size,
     StrictModel,
     TextLine,
+    Time,
+    UploadRate,
+    discriminate_by_key,
+    one_of,
 )
-from torrentnet.lab.scenario.language.units import format_duration
+from torrentnet.lab.scenario.language.scalars import format_duration
+from torrentnet.lab.scenario.plan import NodeProgram
+
+PEER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.ARIA2, NodeProgram.TRANSMISSION, NodeProgram.LIBTORRENT)
+TRACKER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.OPENTRACKER)
+
+
+class TrackerOptionsModel(StrictModel):
+    """The tracker's program, and when its peers expire."""
+
+    program: Annotated[str, one_of(*TRACKER_PROGRAMS)] | None = Field(
+        None,
+        description="the tracker program; opentracker knows no names, and our peers receive a .torrent",
+        json_schema_extra={"enum": [*TRACKER_PROGRAMS]},
+    )
+
+    keepalive: Duration = Field(
+        5.0, description="the interval between a peer's keep-alive messages", json_schema_extra={"default": "5s"}
+    )
+    timeout: Duration = Field(
+        15.0,
+        description="time without a message after which a peer expires; longer than `keepalive`",
+        json_schema_extra={"default": "15s"},
+    )
+
+
+class TrackerModel(StrictModel):
+    """The tracker; every lab has exactly one, with the name `tracker`."""
+
+    tracker: TrackerOptionsModel
+
+
+class PeerModel(StrictModel):
+    """What all peers have in common."""
+
+    count: Count | None = Field(
+        None, description="the number of nodes, NAME-1 to NAME-count; without it there is one node, NAME"
+    )
+    start: Time | None = Field(None, description="when the first node starts, after t = 0")
+    stagger: Duration | None = Field(None, description="time between the starts of two nodes")
+    upload: UploadRate | None = Field(None, description="the most that one node uploads")
+    client: Annotated[str, one_of(*PEER_PROGRAMS)] | None = Field(
+        None, description="the peer program", json_schema_extra={"enum": [*PEER_PROGRAMS]}
+    )
+
+
+class ShareModel(PeerModel):
+    """Peers that share a complete file. Without `start` they are up before t = 0."""
+
+    share: FileName
+    piece_length: PieceLength | None = Field(
+        None, description="a power of two; by default it depends on the file's size"
+    )
+    corrupt: Flag | None = Field(None, description="whether it changes one byte of every piece that it sends")
+
+
+class GetModel(PeerModel):
+    """Peers that download a file and then share it."""
+
+    get: FileName
+    timeout: Duration | None = Field(
+        None, description="time without data from a seed after which another seed is tried"
+    )
+    give_up: Duration | None = Field(None, description="time without a new piece after which the download has failed")
+    min_rate: UploadRate | None = Field(None, description="a slower source is replaced while another one is available")
+    disk: Size | None = Field(None, description="size of the node's own file system; no limit by default")
+    strategy: Annotated[str, one_of("single", "swarm")] | None = Field(
+        None, json_schema_extra={"enum": ["single", "swarm"]}
+    )
+
+
+NODE_MODELS: Final[dict[str, type[StrictModel]]] = {"tracker": TrackerModel, "share": ShareModel, "get": GetModel}
+
+NodeModel = Annotated[
+    Annotated[TrackerModel, Tag("role:tracker")]
+    | Annotated[ShareModel, Tag("role:share")]
+    | Annotated[GetModel, Tag("role:get")],
+    discriminate_by_key("role:", NODE_MODELS),
+]
+
 
 DEFAULT_TIME_LIMIT: Final = 60.0
 DEFAULT_SEED: Final = 1

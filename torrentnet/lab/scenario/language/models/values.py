@@ -1,7 +1,9 @@
-"""The types of single values of the language, as Pydantic fields.
+"""The types of single values and of items, as Pydantic fields.
 
 The document hands over every scalar as the text that was written. Each type parses a text or raises an error with a
-sentence and a hint, and tells the JSON Schema what an editor accepts.
+sentence and a hint, and tells the JSON Schema what an editor accepts. Items are known by one of their keys: ``kill``
+makes an event a kill, ``share`` makes a node a seeder. Each kind has a model of its own; the tag of a kind
+(``verb:kill``) appears in the places that Pydantic reports and is removed from messages.
 
 Tested by tests/unit/lab/scenario/test_wrong.py.
 """
@@ -10,33 +12,35 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from torrentnet.lab.scenario.language.errors import InvalidValueError
-from torrentnet.lab.scenario.language.names import (
+from torrentnet.lab.scenario.language.scalars import (
+    DURATION_PATTERN,
     NODE_NAME,
+    RATE_PATTERN,
     SCENARIO_NAME,
+    SIZE_PATTERN,
+    InvalidValueError,
+    Rate,
+    parse_count,
+    parse_duration,
     parse_event_name,
     parse_file_name,
-    parse_scenario_name,
-)
-from torrentnet.lab.scenario.language.selectors import Selector, parse_selector
-from torrentnet.lab.scenario.language.units import (
-    DURATION_PATTERN,
-    RATE_PATTERN,
-    SIZE_PATTERN,
-    Rate,
-    parse_duration,
+    parse_interval,
     parse_rate,
+    parse_scenario_name,
     parse_size,
 )
+from torrentnet.lab.scenario.language.selectors import Selector, parse_selector
+from torrentnet.lab.scenario.plan import Interval
+from torrentnet.runtime.units import UnitError
 from torrentnet.wire.names import MAX_FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
@@ -62,8 +66,8 @@ def value_validator(parse: Callable[[object], T]) -> PlainValidator:
     def validate(value: object) -> T:
         try:
             return parse(value)
-        except InvalidValueError as error:
-            context = {"text": error.text, "hint": error.hint, "item": error.item}
+        except UnitError as error:
+            context = {"text": error.text, "hint": error.hint, "item": getattr(error, "item", None)}
             raise PydanticCustomError(INVALID_VALUE, "{text}", context) from None
 
     return PlainValidator(validate)
@@ -273,3 +277,51 @@ NodeSelector = Annotated[
         }
     ),
 ]
+
+
+def _interval_pattern(number: str) -> str:
+    return rf"^((at least |at most )?{number}|{number} to {number})$"
+
+
+CountInterval = Annotated[
+    Interval,
+    text_validator(lambda text: parse_interval(text, parse_count), "a number"),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _interval_pattern("[0-9]+")}]},
+    ),
+]
+ByteInterval = Annotated[
+    Interval,
+    text_validator(lambda text: parse_interval(text, parse_size), "a size"),
+    WithJsonSchema({"type": "string", "pattern": _interval_pattern(SIZE_PATTERN), "examples": ["at most 10MiB"]}),
+]
+
+
+TAGS: Final = ("content:", "role:", "verb:", "check:", "as:")
+"""Prefixes of tags; no key of the language contains a colon."""
+
+
+def is_tag(step: str | int) -> bool:
+    """Return whether a step of a reported place is a tag, which is not in the file."""
+    return isinstance(step, str) and step.startswith(TAGS)
+
+
+def discriminate_by_shape(prefix: str = "as:") -> Discriminator:
+    """Choose between a mapping (the tag ``map``) and any other value (``other``)."""
+
+    def choose(item: Any) -> str:
+        return prefix + ("map" if isinstance(item, dict) else "other")
+
+    return Discriminator(choose)
+
+
+def discriminate_by_key(prefix: str, keys: Iterable[str]) -> Discriminator:
+    """Choose the kind by the first of these keys that the item has."""
+    known = tuple(keys)
+
+    def choose(item: Any) -> str | None:
+        if not isinstance(item, dict):
+            return None
+        return next((prefix + key for key in item if key in known), None)
+
+    return Discriminator(choose)

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrentnet.lab.scenario.language.errors import InvalidValueError
-from torrentnet.lab.scenario.language.units import (
+from torrentnet.lab.scenario.language.scalars import (
     DURATION_PATTERN,
     RATE_PATTERN,
     SIZE_PATTERN,
@@ -17,6 +16,7 @@ from torrentnet.lab.scenario.language.units import (
     parse_rate,
     parse_size,
 )
+from torrentnet.runtime.units import UnitError
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_rates_are_parsed(text: str, bits: int, written: str) -> None:
     "text", ["", "5", "s", "1:30", "yes", "0x10s", "1e3ms", "+5s", "-5s", "5 s", "٥s", "5s\n", "infs", "nans"]
 )
 def test_other_texts_are_not_durations(text: str) -> None:
-    with pytest.raises(InvalidValueError):
+    with pytest.raises(UnitError):
         parse_duration(text)
     assert not re.fullmatch(DURATION_PATTERN, text)
 
@@ -68,7 +68,7 @@ def test_any_text_is_a_quantity_or_a_described_error(text: str) -> None:
         said = None
         try:
             parse(text)
-        except InvalidValueError as error:
+        except UnitError as error:
             said = error.text
         assert said != ""
 
