@@ -154,7 +154,7 @@ def test_a_rate_limits_a_download_also_after_a_restart(small: Lab) -> None:
 
 def test_delay_is_set_for_each_direction(small: Lab) -> None:
     if not small._find_capabilities().delay.ok:
-        pytest.skip(f"this engine cannot give delay: {small._find_capabilities().delay.reason}")
+        pytest.skip(f"this engine does not support delay: {small._find_capabilities().delay.reason}")
     with small.impair(from_="tracker", to="other", delay="400ms"):
         assert answers(small, "other", wait=0.2) == 0
         assert answers(small, "other", wait=2.0) == 3
@@ -190,7 +190,7 @@ def test_a_missing_quality_is_an_error_before_any_node(
     monkeypatch.setattr(capabilities, "find_capabilities", lambda *_: choose_capabilities(facts, None))
     plan = load_plan(SCENARIOS / "quick.yaml")
     link = LinkOverride(frozenset({("seeder", "leecher")}), LinkQualities(delay=0.02), "to leecher: delay 20ms")
-    with pytest.raises(EngineError, match="this engine cannot give delay") as refused:
+    with pytest.raises(EngineError, match="this engine does not support delay") as refused:
         Lab(replace(plan, links=(link,)), engine.make(), home=home).__enter__()
     assert "kernel with netem" in refused.value.hint
     assert not engine.left_over(home)

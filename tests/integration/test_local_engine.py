@@ -64,7 +64,7 @@ def test_without_docker_it_is_local(home: Path) -> None:
 
 
 @on(LOCAL)
-def test_docker_is_not_replaced_where_it_was_asked_for(home: Path) -> None:
+def test_an_explicit_docker_is_not_replaced(home: Path) -> None:
     for answer in (
         torrentnet(home, "run", QUICK, TORRENTNET_ENGINE="docker"),
         torrentnet(home, "run", QUICK, "--engine", "docker"),
@@ -74,7 +74,7 @@ def test_docker_is_not_replaced_where_it_was_asked_for(home: Path) -> None:
 
 
 @on(LOCAL)
-def test_doctor_tells_of_both(home: Path) -> None:
+def test_doctor_shows_both_engines(home: Path) -> None:
     answer = torrentnet(home, "doctor", TORRENTNET_ENGINE="auto")
     assert answer.returncode == 0, answer.stdout
     assert "local: no Docker Engine answers" in answer.stdout
@@ -116,7 +116,7 @@ def test_kill_9_of_the_lab_ends_the_nodes_at_once(home: Path, mode: str, engine:
 
 
 @each
-def test_the_nodes_of_a_lab_that_is_up_live_and_die_with_their_supervisor(home: Path) -> None:
+def test_nodes_live_and_die_with_their_supervisor(home: Path) -> None:
     assert torrentnet(home, "up", QUICK).returncode == 0
     mine = processes(home)
     supervisor = next(entry.supervisor for entry in registry.labs() if entry.lab and Path(entry.lab.home) == home)
@@ -172,18 +172,18 @@ def test_commands_in_a_node(small: Lab) -> None:
 @pytest.mark.parametrize(
     ("scenario", "refusal"),
     [
-        ("partition_heals", "this engine cannot give cut: the nodes are processes on the loopback interface"),
-        ("full_disk", "this engine cannot give cramped a disk of limited size"),
+        ("partition_heals", "this engine does not support cut: the nodes are processes on the loopback interface"),
+        ("full_disk", "this engine does not support a disk of limited size, which cramped needs"),
     ],
 )
-def test_what_the_loopback_interface_cannot_give_is_refused_by_name(home: Path, scenario: str, refusal: str) -> None:
+def test_a_quality_that_loopback_lacks_is_refused_by_name(home: Path, scenario: str, refusal: str) -> None:
     answer = torrentnet(home, "run", scenario)
     assert answer.returncode == 3
     assert refusal in answer.stdout
 
 
 @on(LOOPBACK)
-def test_bytes_are_not_counted_where_all_nodes_share_an_interface(home: Path) -> None:
+def test_bytes_of_a_shared_interface_are_refused(home: Path) -> None:
     scenario = home / "runs" / "counted.yaml"
     scenario.parent.mkdir()
     text = Path(QUICK).read_text(encoding="utf-8")

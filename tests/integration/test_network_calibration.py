@@ -203,7 +203,7 @@ def test_rates_to_two_destinations_and_losses(
         )
 
 
-def test_one_uplink_is_shared_by_all_destinations_and_wholly_had_by_one_alone(
+def test_an_uplink_is_shared_and_one_destination_gets_it_all(
     network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
     uplink = 20e6
@@ -321,7 +321,7 @@ def test_delay(
 
 
 @on(DOCKER)
-def test_one_command_for_all_does_what_one_for_each_does(
+def test_batch_exec_equals_a_command_for_each_node(
     network: NetworkController, nodes: Nodes, offer: Capabilities, table: list[tuple[str, str, str, str]]
 ) -> None:
     """Also in a node that is paused, where the engine lets nobody run a command."""
@@ -350,7 +350,7 @@ def test_one_command_for_all_does_what_one_for_each_does(
         table.append(("one node healed", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
 
 
-def test_change_of_one_link_leaves_the_others_alone(network: NetworkController, nodes: Nodes) -> None:
+def test_a_change_of_one_link_leaves_the_others_alone(network: NetworkController, nodes: Nodes) -> None:
     steady, other = ("node-1", "node-2"), ("node-1", "node-3")
     show = "tc -s class show dev eth0 classid 746e:2"
     ask(network, patch(LinkQualities(rate=50e6), steady), patch(LinkQualities(rate=1e6), other))
@@ -364,7 +364,7 @@ def test_change_of_one_link_leaves_the_others_alone(network: NetworkController, 
     assert network.measure(steady)[steady] == counted, "what was counted is kept when its class goes"
 
 
-def test_restart_loses_the_rules_and_up_brings_them_back(network: NetworkController, nodes: Nodes) -> None:
+def test_a_restarted_node_gets_its_rules_back(network: NetworkController, nodes: Nodes) -> None:
     ask(
         network,
         patch(LinkQualities(rate=1e6), ("node-2", "node-1")),
@@ -380,7 +380,7 @@ def test_restart_loses_the_rules_and_up_brings_them_back(network: NetworkControl
     assert sorted(nodes.show("node-2", LIST_OURS).splitlines()) == sorted(before.splitlines())
 
 
-def test_what_an_earlier_lab_left_is_replaced_and_removed(
+def test_rules_of_an_earlier_lab_are_replaced_and_removed(
     network: NetworkController, nodes: Nodes, offer: Capabilities
 ) -> None:
     pair = ("node-1", "node-2")
@@ -397,7 +397,7 @@ def test_what_an_earlier_lab_left_is_replaced_and_removed(
         assert ours["node-1"].count("bfifo") == 1 and "TORRENTNET" not in ours["node-1"]
 
 
-def test_node_that_was_tampered_with_is_set_from_the_ground_up(network: NetworkController, nodes: Nodes) -> None:
+def test_a_node_that_was_tampered_with_is_set_from_scratch(network: NetworkController, nodes: Nodes) -> None:
     pair = ("node-1", "node-2")
     ask(network, patch(LinkQualities(rate=1e6, loss=0.5), pair))
     nodes.show("node-2", "iptables -F INPUT; iptables -F TORRENTNET; iptables -X TORRENTNET")

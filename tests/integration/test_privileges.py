@@ -24,7 +24,7 @@ def test_nodes_have_no_privilege(small: Lab) -> None:
 
 
 @on(LOCAL)
-def test_a_node_with_namespaces_can_change_nothing_of_the_machine(small: Lab) -> None:
+def test_a_node_cannot_change_the_machine(small: Lab) -> None:
     engine = small.engine
     assert engine.locations["seeder-1"].data == "/data"
     assert small.exec("seeder-1", "pwd").output == "/data"

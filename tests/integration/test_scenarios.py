@@ -25,7 +25,7 @@ PATHS = {path.stem: path for path in (ROOT / "scenarios").glob("*.yaml")}
 OURS = [name for name in NAMES if not load_plan(PATHS[name]).foreign_programs]
 """Scenarios without other people's programs, which only Docker's image has."""
 REFUSALS = (
-    "this engine cannot give ",
+    "this engine does not support ",
     "this engine cannot count the bytes of a node",
     "the engine `local` runs our own programs only",
 )
@@ -134,7 +134,7 @@ def check_record(run: Played) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_two_engines_tell_the_same(name: str, played: Play) -> None:
+def test_both_engines_have_the_same_result(name: str, played: Play) -> None:
     need(LOCAL)
     need(DOCKER)
     told = [_independent(played(name, kind).result) for kind in (DOCKER, LOCAL)]

@@ -188,7 +188,7 @@ def test_delays_of_two_sources_at_once(nodes: Nodes, shaper: Shaper) -> None:
     print(itself)
 
 
-def test_jitter_is_even(nodes: Nodes, shaper: Shaper) -> None:
+def test_jitter_is_uniform(nodes: Nodes, shaper: Shaper) -> None:
     shaper.apply({"node-2": "delay=20ms jitter=5ms"})
     found, _ = measure(nodes, {"node-2": (10, 2)})
     took = delays(found["node-2"])
@@ -204,7 +204,7 @@ def test_a_share_of_packets_overtakes(nodes: Nodes, shaper: Shaper) -> None:
     assert abs(sum(delay < 45 for delay in took) / len(took) - 0.25) < SURE * math.sqrt(0.25 * 0.75 / len(took))
 
 
-def test_corruption_is_found_by_the_receivers_checksum_and_copies_arrive(nodes: Nodes, shaper: Shaper) -> None:
+def test_checksums_detect_corruption_and_copies_arrive(nodes: Nodes, shaper: Shaper) -> None:
     _, before = measure(nodes, {"node-2": (5, 0.01), "node-3": (5, 0.01)})
     shaper.apply({"node-2": "delay=5ms corruption=10%", "node-3": "delay=5ms duplication=10%"})
     found, after = measure(nodes, {"node-2": (5, 2), "node-3": (5, 2)})
@@ -220,7 +220,7 @@ def test_corruption_is_found_by_the_receivers_checksum_and_copies_arrive(nodes: 
     assert sorted({number for number, _ in found["node-3"]}) == list(range(833))
 
 
-def test_a_change_under_way_loses_nothing(nodes: Nodes, shaper: Shaper) -> None:
+def test_a_change_of_state_loses_no_packet(nodes: Nodes, shaper: Shaper) -> None:
     shaper.apply({"node-2": "delay=10ms"})
     receiver = nodes.agent(RECEIVER, RECEIVE, PORT, 1)
     assert receiver.line() == "ready"
@@ -247,7 +247,7 @@ def test_tcp_keeps_its_speed(nodes: Nodes, shaper: Shaper) -> None:
     assert shaper.status()[1]["node-2"]["dropped"] == "0"
 
 
-def test_without_the_shaper_its_packets_are_lost_and_the_lab_can_see_it(nodes: Nodes, shaper: Shaper) -> None:
+def test_without_the_shaper_its_packets_are_lost(nodes: Nodes, shaper: Shaper) -> None:
     shaper.apply({"node-2": "delay=5ms"})
     shaper.kill()
     assert shaper.exit_status() == 3
@@ -259,7 +259,7 @@ def test_without_the_shaper_its_packets_are_lost_and_the_lab_can_see_it(nodes: N
     assert "ConnectionRefusedError" in nodes.show("node-2", f'python3 -c "{reach}" 2>&1 || true')
 
 
-def test_a_wrong_state_changes_nothing(nodes: Nodes, shaper: Shaper) -> None:
+def test_an_invalid_state_changes_nothing(nodes: Nodes, shaper: Shaper) -> None:
     shaper.apply({"node-2": "delay=5ms"})
     result = nodes.root(RECEIVER, rules.APPLY, "queue 1 delay=5ms\nqueue 2 delay=5\n")
     assert result.status == 2
@@ -271,7 +271,7 @@ def test_a_wrong_state_changes_nothing(nodes: Nodes, shaper: Shaper) -> None:
 
 # A node of the engine local has no other user than the shaper: it is told apart by its capabilities alone.
 @on(DOCKER)
-def test_the_nodes_own_user_is_not_heard(nodes: Nodes, shaper: Shaper) -> None:
+def test_the_nodes_own_user_is_refused(nodes: Nodes, shaper: Shaper) -> None:
     shaper.apply({"node-2": "delay=5ms"})
     status, error = nodes.agent(RECEIVER, STOP).answer()
     assert status == 1

@@ -45,9 +45,7 @@ def test_two_labs_do_not_meet(home: Path, engine: Kind) -> None:
 
 
 @on(DOCKER)
-def test_a_subnet_that_another_lab_takes_first_is_given_up(
-    home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_subnet_that_another_lab_takes_is_replaced(home: Path, engine: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = load_plan(SCENARIOS / "quick.yaml")
     with Lab(plan, engine.make(), home=home) as one:
         taken = compose.used_subnets

@@ -59,7 +59,7 @@ def test_a_lab_with_faults_of_every_kind(home: Path, engine: Kind) -> None:
 
 
 @pytest.mark.alone
-def test_what_is_asked_for_is_what_packets_meet(home: Path) -> None:
+def test_packets_meet_the_requested_qualities(home: Path) -> None:
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", TESTS]
     answer = subprocess.run(
         [

@@ -9,7 +9,7 @@
     netns_exec       runs scripts in nodes' network namespaces
     counters         reads back what the rules have counted
     probe            tries what the kernel can do
-    capabilities     which qualities this engine can give: asked once, and cached
+    capabilities     which qualities this engine supports, cached
     impairment       the seam for delay, jitter, corruption, duplication and reordering
     userspace        their path through that seam where the kernel has no netem
     persisted_rules  restores the rules of nodes that a user starts again by hand

@@ -1,4 +1,4 @@
-"""Which qualities of a link this engine can give: found out once for each boot and image, and cached.
+"""Which qualities of a link this engine supports: probed once for each boot and image, and cached.
 
 A scenario that asks for more is refused before any node is created.
 """
@@ -61,7 +61,7 @@ def userspace_path(seed: int) -> UserspacePath:
 
 
 def find_capabilities(engine: Engine, seed: int = 0, cache: Path | None = None) -> Capabilities:
-    """Return what this engine can give. ``cache``: the file that remembers it; this machine's by default.
+    """Return what this engine supports. ``cache``: the file that remembers it; this machine's by default.
 
     Raises EngineError where the nodes' network cannot be set or asked about.
     """
@@ -108,7 +108,7 @@ def _cached_facts(cache: Path, fingerprint: str | None, wanted: Sequence[str]) -
 
 
 def findings(engine: Engine) -> list[Finding]:
-    """Return the rows of ``doctor``; qualities that are given or refused in the same way share one."""
+    """Return the rows of ``doctor``; qualities that are supported or refused in the same way share one."""
     try:
         if engine.fingerprint() is None:
             return [Finding("network", True, "will be tried once the image is built")]

@@ -93,7 +93,7 @@ KERNEL_MEANS: Final = {"rate": "htb", "uplink": "htb", "loss": "iptables", "cut"
 
 @dataclass(frozen=True, slots=True)
 class QualitySupport:
-    """By which means this engine gives a quality, or why it cannot."""
+    """How this engine supports a quality, or why it does not."""
 
     quality: str
     means: str
@@ -135,7 +135,7 @@ class Capabilities:
         missing = [support for support in self.all if support.quality in asked and not support.ok]
         if missing:
             raise EngineError(
-                "\n".join(f"this engine cannot give {support.quality}: {support.reason}" for support in missing),
+                "\n".join(f"this engine does not support {support.quality}: {support.reason}" for support in missing),
                 hint="; ".join(dict.fromkeys(support.remedy for support in missing if support.remedy)),
             )
 

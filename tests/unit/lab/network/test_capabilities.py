@@ -68,7 +68,7 @@ def test_a_missing_quality_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(EngineError) as refused:
         offer.require(["loss", "delay"])
     assert refused.value.exit_code == EXIT_ENGINE
-    assert refused.value.message.startswith("this engine cannot give delay: the kernel's netem: no such kind")
+    assert refused.value.message.startswith("this engine does not support delay: the kernel's netem: no such kind")
     assert "CONFIG_NET_SCH_NETEM" in refused.value.hint
 
 

@@ -59,9 +59,9 @@ def test_a_refusal_has_quality_reason_and_remedy() -> None:
         offer.require(["jitter", "rate", "delay"])
     assert caught.value.exit_code == EXIT_ENGINE
     assert str(caught.value) == (
-        "this engine cannot give delay: the kernel's netem: Error: Specified qdisc kind is unknown.; "
+        "this engine does not support delay: the kernel's netem: Error: Specified qdisc kind is unknown.; "
         "a path in user space: this engine has none\n"
-        "this engine cannot give jitter: the kernel's netem: Error: Specified qdisc kind is unknown.; "
+        "this engine does not support jitter: the kernel's netem: Error: Specified qdisc kind is unknown.; "
         "a path in user space: this engine has none"
     )
     assert caught.value.hint == (

@@ -181,9 +181,10 @@ class LocalEngine(Engine):
         self._outlives_close = spec.mode is Mode.UP
         limited = [node.name for node in spec.nodes if node.disk is not None]
         if limited and self.network_mode.network != protocol.NAMESPACES:
+            mode = self.network_mode
             raise EngineError(
-                f"this engine cannot give {limited[0]} a disk of limited size: {self.network_mode.reason}",
-                hint=f"{self.network_mode.remedy}; or use Docker",
+                f"this engine does not support a disk of limited size, which {limited[0]} needs: {mode.reason}",
+                hint=f"{mode.remedy}; or use Docker",
             )
         lab = self._create(spec.project, lambda _: spec, progress)
         (spec.record / NODES_FILE).write_text(lab.dumps(), encoding="utf-8")

@@ -276,6 +276,6 @@ def test_a_command_that_fails_is_an_error(world: World) -> None:
 
 
 def test_a_quality_that_the_engine_lacks_is_an_error(world: World) -> None:
-    with pytest.raises(EngineError, match="this engine cannot give delay: the kernel's netem: no such kind"):
+    with pytest.raises(EngineError, match="this engine does not support delay: the kernel's netem: no such kind"):
         world.faults.apply(patch(("tracker", "seeder-1"), delay=0.02))
     assert world.engine.scripts == []
