@@ -20,7 +20,7 @@ LONG = str(SCENARIOS / "long.yaml")
 QUICK = str(SCENARIOS / "quick.yaml")
 CREATING = "creating 5 nodes"
 STARTED = "start leecher-1"
-DOWNLOADED = "has myfile.txt whole"
+DOWNLOADED = "completed myfile.txt"
 
 
 @on_all

@@ -101,7 +101,7 @@ def test_ctrl_c_ends_every_process(home: Path, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["run", "up"])
 def test_kill_9_of_the_lab_ends_the_nodes_at_once(home: Path, mode: str, engine: Kind) -> None:
     with Running(home, mode, LONG) as lab:
-        lab.wait_line("has myfile.txt whole")
+        lab.wait_line("completed myfile.txt")
         mine = processes(home)
         assert sum("peer.py" in line for line in mine.values()) == 4
         lab.signal(signal.SIGKILL)
