@@ -1,1 +1,1 @@
-"""The UDP tracker: who has what, what was asked, and how it ended."""
+"""The UDP tracker: who holds which file, who requested one, and the outcomes."""

@@ -1,4 +1,4 @@
-"""The tracker's commands: the request log, the logs of files, the current peers, the status."""
+"""The tracker's commands: request log, logs of files, peers, status."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The tracker without a socket: a datagram in, a datagram or nothing out (BEP 15, BEP 41, docs/protocol.md).
+"""The tracker without a socket: a datagram in, a datagram or nothing out.
 
-A datagram without a valid connection id changes nothing, and its answer is no longer than the datagram.
+Sources: BEP 15, BEP 41, docs/protocol.md. A datagram without a valid connection id changes nothing, and its answer is
+no longer than the datagram.
 """
 
 from __future__ import annotations
@@ -110,13 +111,13 @@ class Core:
         }
 
     def restore(self, waiting: Iterable[RequestOpened], now: float) -> None:
-        """Open again the requests that an earlier process of the tracker left without an outcome."""
+        """Open again the requests that an earlier process left without an outcome."""
         for request in waiting:
             _, number, peer, ip, port, peer_id, file, info_hash, _, holder_count = request
             self.requests.restore(number, ip, port, peer_id, peer, file, info_hash, holder_count, now)
 
     def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
-        """Return the answer to one datagram, or None for no answer. Never raises because of its content."""
+        """Return the answer to one datagram, or None; its content never raises."""
         try:
             return self._handle(data, source, now)
         finally:
@@ -153,11 +154,11 @@ class Core:
 
     @property
     def next_deadline(self) -> float:
-        """:meth:`expire` has nothing to do before this time; infinity when no peer is known."""
+        """No peer expires before this time; infinity when none is known."""
         return max(min(self.registry.next_deadline, self.requests.next_deadline), self._expiry_postponed_until)
 
     def expire(self, now: float) -> None:
-        """Remove peers whose time-out has passed, a limited number at a time, and abandon their requests."""
+        """Remove some of the peers whose time-out has passed, and their requests."""
         if self.is_behind():
             self._expiry_postponed_until = now + CATCH_UP_DELAY
             return

@@ -1,4 +1,4 @@
-"""How much the tracker keeps: beyond a limit it refuses with an error instead of growing."""
+"""Limits of the tracker's state: beyond them it refuses requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_WANT: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds. By default all state fits into a few hundred MB, and the journal into as much."""
+    """Upper bounds; by default all state fits into a few hundred MB."""
 
     holders: int = 1_000_000
     """Members of all swarms; a peer in two swarms counts twice."""

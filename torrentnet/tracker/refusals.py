@@ -30,7 +30,7 @@ class RefusalReason(Enum):
 
 
 class RefusalError(Exception):
-    """A request cannot be granted. The message is sent to the requester, whose address is validated."""
+    """A refused request; the message is sent to the requester."""
 
     def __init__(self, reason: RefusalReason, message: str) -> None:
         super().__init__(message)
@@ -39,10 +39,11 @@ class RefusalError(Exception):
 
 
 class RefusalLog:
-    """Counts refusals and emits ``refused`` events: at most ``burst`` at once and ``per_second`` in the long run.
+    """Counts refusals and emits ``refused`` events at a limited rate.
 
-    ``emit`` is called with the event's name, and its fields as keywords. A flood of bad datagrams costs the log a few
-    lines a second; the next line says how many were left out.
+    At most ``burst`` events come at once, and ``per_second`` in the long run. ``emit`` is called with the event's
+    name, and its fields as keywords. A flood of bad datagrams costs the log a few lines a second; the next line
+    says how many were left out.
     """
 
     def __init__(self, emit: Callable[..., None], *, burst: int = 20, per_second: float = 5.0) -> None:
@@ -60,7 +61,7 @@ class RefusalLog:
         self.counts[reason] += 1
 
     def report(self, reason: RefusalReason, what: str, source: tuple[str, int], text: str, now: float) -> None:
-        """Count a refusal and emit it if the rate allows; ``what`` is the kind of packet, ``text`` the cause."""
+        """Count a refusal of a packet of kind ``what``; emit it if the rate allows."""
         self.counts[reason] += 1
         if self._filled_at is not None:
             self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)

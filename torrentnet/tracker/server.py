@@ -1,4 +1,4 @@
-"""The packet loop: datagrams from a socket to the core and answers back, nothing else."""
+"""The packet loop: datagrams from a socket to the core, and answers back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BIND_HINTS: Final = {
 
 
 class TrackerServer:
-    """Owns the UDP socket of ``core``. ``trouble`` is called with a sentence for each bug or broken socket."""
+    """Owns the UDP socket of ``core``; reports bugs to ``trouble``."""
 
     def __init__(
         self, sock: socket.socket, core: Core, trouble: Callable[[str], None], system: System = MACHINE
@@ -62,13 +62,16 @@ class TrackerServer:
         self._reason = ""
 
     def stop(self, reason: str) -> None:
-        """End the loop soon. Safe in any thread and in signal handlers; the first reason counts."""
+        """End the loop soon; safe in any thread and in signal handlers."""
         self._reason = self._reason or reason
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
 
     def run(self) -> str:
-        """Serve until :meth:`stop` and return its reason. Raises OSError when the socket is broken."""
+        """Serve until :meth:`stop`; return the first reason given to it.
+
+        Raises OSError when the socket is broken.
+        """
         core, clock = self._core, self._clock
         errors = 0
         while not self._reason:
@@ -166,7 +169,10 @@ class TrackerServer:
 
 
 def bind(host: str, port: int, system: System = MACHINE) -> socket.socket:
-    """Return a UDP socket bound to an IPv4 address or host name. Raises :class:`LocalError` with cause and hint."""
+    """Return a UDP socket bound to an IPv4 address or host name.
+
+    Raises :class:`LocalError`.
+    """
     try:
         ip = system.resolve_host(host)
     except (OSError, UnicodeError):

@@ -1,4 +1,4 @@
-"""The fast path: a showcase of speed, fenced off so that the rest of the tracker need not be written for speed.
+"""The fast path: a showcase of speed, fenced off from the rest.
 
 What it is for: nearly all datagrams are periodic announces of peers with nothing new, and in a crowd look-ups and
 outcomes of peers that want one file. The fast path takes them from the kernel in batches and answers them without

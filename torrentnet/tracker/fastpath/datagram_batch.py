@@ -1,4 +1,4 @@
-"""Receive and send many datagrams per system call: ``recvmmsg`` and ``sendmmsg``, which Python's sockets lack.
+"""Receive and send many datagrams per call: ``recvmmsg`` and ``sendmmsg``.
 
 Python's ``recvfrom`` and ``sendto`` each cost a system call, an object for the datagram, a tuple and a string for the
 address. Here the kernel puts up to :data:`MAX_BATCH_SIZE` datagrams, each behind its sender's address, into one
@@ -59,7 +59,7 @@ def is_available() -> bool:
 
 
 class DatagramBatch:
-    """Receives datagrams of a non-blocking IPv4 UDP socket and sends at most one answer to each.
+    """Receives datagrams of an IPv4 UDP socket and sends one answer to each.
 
     After :meth:`receive`, datagram ``index`` is described by :attr:`sizes`, :meth:`fields`, :meth:`data` and
     :meth:`source`. Each one is then passed to :meth:`answer` or :meth:`skip`, and :meth:`send` sends the answers.
@@ -100,7 +100,7 @@ class DatagramBatch:
         self._kept: tuple[Any, ...] = (room_in, room_out, parts_in, parts_out, heads_in, heads_out)
 
     def receive(self) -> int:
-        """Receive waiting datagrams, at most :data:`MAX_BATCH_SIZE`, and return their number. Raises OSError."""
+        """Receive waiting datagrams and return their number. Raises OSError."""
         count: int = self._recvmmsg(self._fd, self._heads_in, MAX_BATCH_SIZE, socket.MSG_DONTWAIT, None)
         if count < 0:
             number = ctypes.get_errno()
@@ -113,7 +113,7 @@ class DatagramBatch:
         return count
 
     def fields(self) -> Iterator[tuple[Any, ...]]:
-        """Yield per datagram the sender's address as a number and the values of ``ANNOUNCE_FIELDS``.
+        """Yield per datagram its address as a number and its ``ANNOUNCE_FIELDS``.
 
         Values behind the end of a datagram shorter than an announce are undefined.
         """

@@ -1,4 +1,4 @@
-"""Answer periodic announces, look-ups and outcomes without the handlers; decline everything else with None."""
+"""Answer announces, look-ups and outcomes without the handlers, or decline."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ _RESULTS: Final = frozenset(map(int, OutcomeResult))
 
 
 class FastPath:
-    """The fast path of ``core``, whose objects it shares. Flush the core's audit log after a batch.
+    """The fast path of ``core``, whose objects it shares; None declines.
 
-    ``fields`` are those of :meth:`DatagramBatch.fields`: the sender's address as a number, then the values of
-    ``ANNOUNCE_FIELDS``. ``oldest`` is the least connection id that is not too old (:meth:`ConnectionIds.oldest`).
+    Flush the core's audit log after a batch. ``fields`` are those of :meth:`DatagramBatch.fields`: the sender's
+    address as a number, then the values of ``ANNOUNCE_FIELDS``. ``oldest`` is the least connection id that is not
+    too old (:meth:`ConnectionIds.oldest`).
     """
 
     def __init__(self, core: Core) -> None:
@@ -105,7 +106,7 @@ class FastPath:
         )
 
     def lookup(self, fields: tuple[Any, ...], data: bytes, oldest: int, now: float) -> bytes | None:
-        """Answer the look-up of a peer that has at most this one request, for a file whose answer is cached."""
+        """Answer a peer's only look-up, for a file whose answer is cached."""
         if len(data) < LOOKUP_FIELDS.size:
             return None
         version, first, number, peer_id, port, name_size, peer_size = LOOKUP_FIELDS.unpack_from(data)
@@ -219,7 +220,7 @@ class FastPath:
         return names
 
     def _repeat_lookup(self, ip: int, tid: int, number: int, data: bytes, now: float) -> bytes | None:
-        """Answer a look-up under the number of its request, if nothing has changed since the last one."""
+        """Answer a repeated look-up of a request, if nothing has changed."""
         request = self._by_number.get(number)
         last = None if request is None else request.last_answer
         if (

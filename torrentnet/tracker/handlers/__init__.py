@@ -1,1 +1,1 @@
-"""One handler for each kind of request, and the response cache."""
+"""One handler for each kind of packet, and the cache of their answers."""

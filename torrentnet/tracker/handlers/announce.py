@@ -1,4 +1,4 @@
-"""Announce, scrape and possession: what peers report about themselves, and how they learn of each other."""
+"""Announce, scrape and possession: peers report and learn of each other."""
 
 from __future__ import annotations
 

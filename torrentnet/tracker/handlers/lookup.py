@@ -1,4 +1,4 @@
-"""Look-up and outcome: a peer requests a file by its name, then reports how the download ended (docs/protocol.md)."""
+"""Look-up and outcome: a file is requested by name (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class LookupHandler:
         self._cache = cache
 
     def lookup(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
-        """Return the complete peers of the file with this name, and open a request in the log.
+        """Return the complete peers of the file with this name; open a request.
 
         An unknown name is answered and logged as well. A look-up under the number of the requester's own open request
         opens no other one, however often it arrives, so its answer need not be cached.
@@ -100,7 +100,7 @@ class LookupHandler:
         return answer
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
-        """Close a request. An outcome for an unknown or closed request is answered and changes nothing."""
+        """Close a request; for an unknown or closed one nothing changes."""
         outcome = parse_outcome(data)
         ip, number = source[0], outcome.request
         self._requests.mark_seen(ip, outcome.peer_id, now)
@@ -129,7 +129,7 @@ class LookupHandler:
     def _open(
         self, lookup: LookupRequest, ip: str, swarm: Swarm | None, seeds: SeedList | None, *, waits: bool, now: float
     ) -> OpenRequest:
-        """Return the request that a look-up resumes, else a new one; ``waits``: the requester has one open."""
+        """Return the request that a look-up resumes, or open a new one."""
         if waits or lookup.request:
             resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
             if resumed is not None:
@@ -149,7 +149,7 @@ class LookupHandler:
     def _continue(
         self, request: OpenRequest, swarm: Swarm | None, seeds: SeedList | None, *, reopened: bool = False
     ) -> None:
-        """Log what a further look-up of a request changes: its first holders, its info-hash, that it is open again."""
+        """Log first holders, another info-hash or the reopening of a request."""
         info_hash = None if swarm is None else swarm.info_hash
         total = 0 if seeds is None else len(seeds)
         first_holders = not request.holder_count and total > 0
@@ -165,7 +165,7 @@ class LookupHandler:
         return () if seeds is None else seeds.names(self._registry.limits.named_holders)
 
     def _tail(self, first: int, own_key: int, swarm: Swarm | None, seeds: SeedList | None) -> bytes:
-        """Return the part of the answer behind the request's number, from the swarm's cache if possible."""
+        """Return the answer's part behind the request's number, cached if possible."""
         if swarm is None or seeds is None:
             reply = LookupReply(0, False, 0, *self._times, NO_INFO_HASH, 0, 0, 0, 0, first, ())
             return lookup_reply_tail(pack_lookup_page(reply, HolderPage()))

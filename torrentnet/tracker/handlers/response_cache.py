@@ -13,12 +13,12 @@ _CONNECTION_ID_SIZE: Final = 8
 
 
 def request_key(data: bytes, source: tuple[str, int]) -> RequestKey:
-    """Return the key of a datagram; a retransmission may carry a newer connection id (BEP 15, "Time outs")."""
+    """Return the key of a datagram, equal for its retransmissions (BEP 15)."""
     return source, data[_CONNECTION_ID_SIZE:]
 
 
 class ResponseCache(Generic[K, T]):
-    """The latest answers: at most ``max_answers``, ``max_bytes`` with their requests, none older than ``lifetime``.
+    """The latest answers, limited in number, bytes (with requests) and age.
 
     ``K`` identifies a request; its last part is the datagram. ``T`` is an answer, or the parts that it is packed from.
     """

@@ -1,1 +1,1 @@
-"""The audit log in SQLite: its writer, its schema and its queries."""
+"""The log of everything that happened, in SQLite, and its queries."""

@@ -1,4 +1,4 @@
-"""Everything that happens, recorded twice: an event line at once, and a record for the journal."""
+"""Record everything that happens as an event line and for the journal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class AuditLog:
         self._timestamp = ""
 
     def flush(self) -> None:
-        """Write the records, then the lines: who sees an event and queries the journal finds it there."""
+        """Write the records, then the lines, so that an event seen is in the journal."""
         if self._records:
             records, self._records = self._records, []
             self._write(records)
@@ -79,7 +79,7 @@ class AuditLog:
         )
 
     def member_added(self, member: SwarmMember) -> None:
-        """Record that a peer is in a swarm: ``published`` when it has the whole file, else ``joined``."""
+        """Record a new member: ``published`` when it is complete, else ``joined``."""
         swarm = member.swarm
         self._records.append(
             HolderAdded(self._wall_ms(), _holding_key(member), member.complete, member.describe_pieces())
@@ -116,7 +116,7 @@ class AuditLog:
         self.emit("left", file=member.swarm.label, peer=member.name, address=member.endpoint)
 
     def member_expired(self, member: SwarmMember, silent: float, *, replaced: bool = False) -> None:
-        """Record that a peer was silent for ``silent`` seconds, or that another peer has taken its endpoint."""
+        """Record that a peer was silent for too long, or replaced at its endpoint."""
         why = "restarted without a good-bye" if replaced else f"silent for {silent:.1f} s"
         self._records.append(HolderRemoved(self._wall_ms(), _holding_key(member), FileEventKind.FORGOTTEN, why))
         self.emit(
@@ -150,7 +150,7 @@ class AuditLog:
         self._records.append(tuple.__new__(RequestOpened, record))
 
     def request_updated(self, request: OpenRequest, holders: tuple[str, ...] | None) -> None:
-        """Record that a request has its first holders, or is open again; None for ``holders`` changes none."""
+        """Record that a request has its first holders, or is open again."""
         self._records.append(RequestUpdated(request.number, request.info_hash, holders, request.holder_count))
 
     def request_closed(
@@ -164,7 +164,7 @@ class AuditLog:
         elapsed_ms: int = 0,
         reason: str = "",
     ) -> None:
-        """Record the outcome of a request; ``sources`` are names, and the number of pieces from each."""
+        """Record the outcome of a request; ``sources`` are names and piece counts."""
         if now is not self._now:
             self._read_wall_clock(now)
         number, peer = request.number, request.peer

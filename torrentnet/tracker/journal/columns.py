@@ -1,4 +1,4 @@
-"""Encode many rows column by column: each column takes few calls, and similar values lie together.
+"""Encode many rows column by column, with few calls for each column.
 
 A :class:`Column` encodes values of one type. Encoding other values raises ValueError or OverflowError, and so does
 decoding bytes that were not encoded here.
@@ -23,7 +23,7 @@ _SIZE_BYTES: Final = array(_SIZE).itemsize
 
 
 class Column(NamedTuple):
-    """How the values of one column are encoded, and decoded from bytes and the number of values."""
+    """Encoder of a column's values, and their decoder from bytes and count."""
 
     encode: Callable[[Sequence[Any]], bytes]
     decode: Callable[[bytes, int], Sequence[Any]]
@@ -72,7 +72,7 @@ def _decode_ids(raw: bytes, _count: int) -> list[bytes]:
 
 
 def _dictionary_column(plain: Column) -> Column:
-    """Return a column that stores each distinct value of ``plain`` once; values may be None."""
+    """Return a column that stores each distinct value of ``plain``, or None, once."""
 
     def encode(values: Sequence[Any]) -> bytes:
         distinct = dict.fromkeys(values)

@@ -1,4 +1,4 @@
-"""Names of a request's holders: a long list is stored once for all requests that share it.
+"""Lists of a request's holders; a long one is stored once for all requests.
 
 A short list is stored in the request's own row, as JSON. In place of a long one the row has a number: that of the first
 request with this list, under which the list is stored in a table of its own.
@@ -47,7 +47,7 @@ class HolderLists:
         return text
 
     def write(self, database: sqlite3.Connection) -> None:
-        """Write the new lists. Raises what sqlite3 raises; call :meth:`reset` if the transaction is rolled back."""
+        """Write the new lists; call :meth:`reset` if that is rolled back."""
         _INSERT.run(database, self._unwritten)
         self._unwritten.clear()
 
@@ -63,7 +63,7 @@ def names_json(names: tuple[str, ...]) -> str:
 
 
 def find_list(database: sqlite3.Connection, cell: str) -> str:
-    """Return the list, as JSON, that a row stores or refers to. Raises what sqlite3 raises."""
+    """Return the list, as JSON, that a row stores or refers to."""
     if cell.startswith("["):
         return cell
     found = database.execute("SELECT names FROM holder_lists WHERE id = ?", (int(cell),)).fetchone()

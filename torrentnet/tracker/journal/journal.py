@@ -1,4 +1,4 @@
-"""The tracker's journal in SQLite: what was published, who held it, what was requested and how that ended.
+"""The tracker's journal in SQLite, written by a thread of its own.
 
 The loop hands records over, and a thread of the journal writes many of them in one transaction. The loop never waits
 for it: when the thread is far behind, the tracker accepts no new work (:meth:`Journal.is_behind`) until it has caught
@@ -51,7 +51,7 @@ _WAKE_SIZES: Final = 1, MAX_BATCH
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many rows are kept; the oldest ones are deleted first. Waiting requests and alive holders always stay."""
+    """How many rows are kept; waiting requests and alive holders always are."""
 
     requests: int
     events: int
@@ -64,7 +64,7 @@ ON_DISK: Final = Retention(requests=1_000_000, events=2_000_000, gone=200_000)
 
 
 class Journal:
-    """A journal in the directory ``state``, or in memory. Safe in any thread between start and close.
+    """A journal in the directory ``state``, or in memory; thread-safe.
 
     ``trouble`` is called on the journal's thread with a sentence when the journal can no longer be written, and again
     when it can. Raises :class:`~torrentnet.tracker.journal.schema.JournalError` when it cannot be opened.
@@ -118,7 +118,7 @@ class Journal:
             return self._requests.newest + 1
 
     def waiting(self) -> list[RequestOpened]:
-        """Return the requests that an earlier process left without an outcome, oldest first, without their holders."""
+        """Return the requests that an earlier process left without an outcome."""
         with self._access:
             requests = self._requests.waiting(self._limits.open_requests)
         return [
@@ -129,7 +129,10 @@ class Journal:
         ]
 
     def is_behind(self) -> bool:
-        """Return whether the queue is so long that new work must wait; False while the database cannot be written."""
+        """Return whether the queue is so long that new work must wait.
+
+        False while the database cannot be written.
+        """
         return len(self._queue) >= BEHIND_THRESHOLD and not self._failing
 
     def write(self, record: Record) -> None:
@@ -162,14 +165,14 @@ class Journal:
                 self._work.notify()
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all records queued so far are written; return False when that takes longer than ``timeout``."""
+        """Wait until all queued records are written; return False at ``timeout``."""
         with self._lock:
             target = self._flush_target = self._accepted
             self._work.notify()
             return self._done.wait_for(lambda: self._settled >= target or self._failing, timeout) and not self._failing
 
     def read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        """Return all rows of a query; callers read long results page by page, so that the writer gets its turn."""
+        """Return all rows of a query; read long results page by page."""
         with self._access:
             return self._database.execute(query, values).fetchall()
 
@@ -179,7 +182,7 @@ class Journal:
             return find_list(self._database, cell)
 
     def close(self, timeout: float = 0.7) -> None:
-        """Write the queue and close the database. Later records are lost. May be called twice."""
+        """Write the queue and close the database; may be called twice."""
         with self._lock:
             self._closing = True
             self._work.notify()

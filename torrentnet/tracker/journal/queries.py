@@ -1,4 +1,6 @@
-"""Queries of the journal. Long results are read page by page: memory stays flat, and the writer gets its turn.
+"""Queries of the journal.
+
+Long results are read page by page: memory stays flat, and the writer gets its turn.
 
 Tested by tests/unit/tracker/journal/test_journal.py, tests/unit/tracker/test_commands.py.
 """
@@ -58,7 +60,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One file that was ever known to the tracker; None for what no peer has published."""
+    """One known file; None for what no peer has published."""
 
     info_hash: bytes
     name: str | None
@@ -100,7 +102,7 @@ class EventRow:
 
 
 def requests(journal: Journal, *, file: str | None = None, last: int | None = None) -> Iterator[RequestRow]:
-    """Yield the request log, oldest first: of one file only, and only the ``last`` rows, if given."""
+    """Yield the rows of the request log, oldest first, or the ``last`` of them."""
     first = 0 if last is None else _number_from_the_end(journal, file, last)
     lists: dict[str, tuple[str, ...]] = {}
     for block in _blocks(journal, file, first >> BLOCK_BITS):
@@ -110,7 +112,7 @@ def requests(journal: Journal, *, file: str | None = None, last: int | None = No
 
 
 def files(journal: Journal, name: str | None = None) -> Iterator[FileRow]:
-    """Yield all files by name, or those of one name (a name may stand for several contents, one after the other).
+    """Yield all files by name, or those that have had one name.
 
     A file without a name is found by its info-hash in hex.
     """
@@ -143,7 +145,7 @@ def files(journal: Journal, name: str | None = None) -> Iterator[FileRow]:
 
 
 def holders(journal: Journal, info_hash: bytes) -> Iterator[HolderRow]:
-    """Yield the peers that hold or held pieces of a file, in the order in which they first joined."""
+    """Yield the peers that hold or held pieces of a file, in order of joining."""
     for row in _pages(
         journal,
         "SELECT id, peer, ip, port, pieces, since_ms, state, gone_ms, why FROM holdings"
@@ -156,7 +158,7 @@ def holders(journal: Journal, info_hash: bytes) -> Iterator[HolderRow]:
 
 
 def count_holders(journal: Journal, info_hash: bytes) -> tuple[int, int, int]:
-    """Return the number of alive holders, of complete ones among them, and of earlier holders."""
+    """Count alive holders, the complete ones among them, and earlier holders."""
     rows = journal.read(
         "SELECT state, complete, count(*) FROM holdings WHERE info_hash = ? GROUP BY state, complete", (info_hash,)
     )
@@ -222,7 +224,7 @@ def count_rows(journal: Journal) -> tuple[int, int]:
 
 
 def _pages(journal: Journal, query: str, values: tuple[object, ...], after: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query whose last parameter is ``id > ?`` and whose first column is the id."""
+    """Yield the rows of a query that begins with the id and ends in ``id > ?``."""
     while True:
         page = journal.read(query, (*values, after))
         yield from page
@@ -232,7 +234,7 @@ def _pages(journal: Journal, query: str, values: tuple[object, ...], after: int)
 
 
 def _blocks(journal: Journal, file: str | None, first: int, *, backwards: bool = False) -> Iterator[int]:
-    """Yield the blocks with requests for a file, from ``first`` on; backwards: all, from the last one down."""
+    """Yield the blocks with requests for a file, from ``first`` on or backwards."""
     condition = ""
     values: tuple[object, ...] = ()
     if file is not None:

@@ -1,4 +1,4 @@
-"""Write records about files and their holders into the database, inside the caller's transaction.
+"""Write records about files and holders, in the caller's transaction.
 
 Records about requests are written by :mod:`~torrentnet.tracker.journal.request_store`.
 
@@ -56,7 +56,7 @@ def coalesce(records: Iterable[NumberedRecord]) -> list[NumberedRecord]:
 
 
 def write_records(database: sqlite3.Connection, records: Iterable[NumberedRecord]) -> None:
-    """Write records about files and holders in their order. Raises what sqlite3 raises."""
+    """Write records about files and holders. Raises what sqlite3 raises."""
     events: list[EventValues] = []
     for serial, record in records:
         match record:
@@ -125,7 +125,7 @@ def _event(serial: int, time_ms: int, key: HoldingKey, kind: FileEventKind, deta
 
 
 def _shorten(text: str) -> str:
-    """Cut runs of pieces from the middle, never the count: ``0-4, 9, ... (600 of 11000)``."""
+    """Cut runs of pieces, never the count: ``0-4, 9, ... (600 of 11000)``."""
     if len(text) <= MAX_PIECES_TEXT:
         return text
     runs, _, count = text.rpartition(" (")

@@ -1,4 +1,4 @@
-"""Records of the journal: one tuple for each thing that happened. Times are milliseconds since the epoch."""
+"""Records of the journal; their times are milliseconds since the epoch."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class HolderAdded(NamedTuple):
 
 
 class HoldingChanged(NamedTuple):
-    """A peer holds other pieces; of several such records in a row only the last one counts."""
+    """A peer holds other pieces; a later such record replaces an earlier one."""
 
     key: HoldingKey
     pieces_text: str

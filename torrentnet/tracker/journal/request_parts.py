@@ -1,4 +1,4 @@
-"""The stored form of the request log: parts, each with what one transaction did to neighbouring requests.
+"""The stored form of the request log: one part per transaction and block.
 
 A part lists requests that were opened, updated and closed. Parts are appended and never changed; the state of a
 request is found by replaying the parts of its block. A look-up or an outcome thus costs the journal a few values in
@@ -35,7 +35,7 @@ BLOCK_BITS: Final = 9
 
 
 class OpenedEntry(NamedTuple):
-    """A new request. ``serial`` numbers all records of the journal in the order of their events."""
+    """A new request; ``serial`` numbers all records of the journal."""
 
     serial: int
     time_ms: int
@@ -52,7 +52,7 @@ class OpenedEntry(NamedTuple):
 
 
 class UpdatedEntry(NamedTuple):
-    """A request waits, perhaps again; ``holders`` (JSON) is None when they have not changed."""
+    """A request waits, perhaps again; ``holders`` is None if unchanged, or JSON."""
 
     serial: int
     number: int
@@ -118,7 +118,7 @@ _CLOSED: Final = (
 def pack_part(
     opened: Sequence[Sequence[object]], updated: Sequence[UpdatedEntry], closed: Sequence[Sequence[object]]
 ) -> bytes:
-    """Return the bytes of a part; ``opened`` and ``closed`` are columns, or empty when there is no entry.
+    """Return the bytes of a part; ``opened`` and ``closed`` are columns or empty.
 
     Raises ValueError or OverflowError when a value is not of its column's type.
     """

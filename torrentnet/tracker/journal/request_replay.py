@@ -1,4 +1,4 @@
-"""Replay the parts of a block: the state of its requests, their events for a file, and both in words.
+"""Replay the parts of a block to the state and the events of its requests.
 
 Tested by tests/unit/tracker/journal/test_request_store.py.
 """
@@ -50,7 +50,7 @@ class FileEvent(NamedTuple):
 
 
 def replay(parts: Iterable[RequestPart], file: str | None = None) -> list[LoggedRequest]:
-    """Return the requests of a block by number, of one file only if given; ``parts`` are all of its parts in order."""
+    """Return the requests of a block, of one file if given, from all its parts."""
     found: dict[int, LoggedRequest] = {}
     for part in parts:
         for entry in part.in_order():
@@ -98,7 +98,7 @@ def _closed_event(entry: ClosedEntry) -> FileEvent:
 
 
 def describe_outcome(state: str, names: Sequence[str], transferred: int, elapsed_ms: int, reason: str) -> str:
-    """Describe an outcome for the request log: ``succeeded from seeder-2 (8 MiB in 0.12 s)``."""
+    """Describe an outcome: ``succeeded from seeder-2 (8 MiB in 0.12 s)``."""
     if state == _WAITING:
         return "waiting"
     if state == _LOST:
@@ -110,7 +110,7 @@ def describe_outcome(state: str, names: Sequence[str], transferred: int, elapsed
 
 
 def describe_detail(state: str, names: Sequence[str], transferred: int, elapsed_ms: int, reason: str) -> str:
-    """Describe an outcome for the log of a file, where the state has a column of its own."""
+    """Describe an outcome without its state, for the log of a file."""
     if state == _SUCCEEDED:
         return _describe_success(names, transferred, elapsed_ms)
     if state == _LOST or not names:

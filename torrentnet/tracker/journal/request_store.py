@@ -1,7 +1,7 @@
-"""The request log in the database: parts are appended, and an old block of requests is deleted as a whole.
+"""The request log in the database: blocks of requests, stored in parts.
 
-Waiting requests are never deleted, so an old block is reduced to those. The blocks that have some are listed in a table
-of their own: a tracker that starts reads no others.
+Parts are appended, and an old block is deleted as a whole. Waiting requests are never deleted, so an old block is
+reduced to those. The blocks that have some are listed in a table of their own: a tracker that starts reads no others.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class RequestStore:
         return found[limit - 1 :: -1] if len(found) > limit else found[::-1]
 
     def write(self, numbered: Sequence[tuple[int, Record]]) -> list[tuple[int, Record]]:
-        """Write the records about requests, given with their serial numbers in order. Return the other records."""
+        """Write the records about requests and return the other records."""
         self._last_serial = numbered[-1][0]
         blocks: defaultdict[int, _BlockChanges] = defaultdict(_BlockChanges)
         others: list[tuple[int, Record]] = []
@@ -129,7 +129,7 @@ class RequestStore:
         return others
 
     def prune(self, keep: int) -> None:
-        """Delete the blocks that have none of the last ``keep`` requests, except for waiting requests."""
+        """Delete blocks before the last ``keep`` requests, except waiting requests."""
         keep_from = max(self._kept_from, (self._newest - keep + 1) >> BLOCK_BITS)
         for block in (*sorted(self._changed_old_blocks), *range(self._kept_from, keep_from)):
             self._reduce(block)
@@ -197,7 +197,7 @@ class RequestStore:
             del self._waiting[block]
 
     def _reduce(self, block: int) -> None:
-        """Delete all but the waiting requests of an old block; those keep their lists of holders, which may go now."""
+        """Delete all but the waiting requests of an old block, with their lists."""
         parts = self._read(block) if self._waiting.get(block) else []
         self._delete(block)
         if not parts:

@@ -1,4 +1,4 @@
-"""The journal's database: its tables, insertion of many rows, and the checks before anything is written to a file.
+"""The journal's database: tables, bulk inserts, and checks of its file.
 
 Tested by tests/unit/tracker/journal/test_journal.py.
 """
@@ -101,7 +101,7 @@ def damaged_error(path: Path | str, cause: str) -> JournalError:
 
 
 def connect(state: Path | None) -> sqlite3.Connection:
-    """Open the database in the directory ``state``, exclusively; create directory and tables if needed.
+    """Open the database in the directory ``state``; create both if needed.
 
     Without ``state`` the database is in memory. Raises :class:`JournalError` and then leaves every file as it was.
     """

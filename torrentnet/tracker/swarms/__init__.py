@@ -1,1 +1,1 @@
-"""Who has what: swarms, the peer table, open requests and expiry."""
+"""State in memory: the swarms with their peers, and the open requests."""

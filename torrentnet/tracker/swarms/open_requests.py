@@ -1,4 +1,4 @@
-"""The requests that wait for their outcome: who sent each, and whether that peer is still heard.
+"""The requests that wait for their outcome, and when their peers expire.
 
 A request is opened by a look-up and closed by an outcome. Until then its row in the request log may still change.
 """
@@ -29,7 +29,7 @@ _SLACK: Final = 64
 
 
 class Requester:
-    """A peer with open requests, nearly always one. All of them share the peer's deadline."""
+    """A peer with open requests, nearly always one, and their common deadline."""
 
     __slots__ = ("first", "last_seen", "others")
 
@@ -61,7 +61,7 @@ class Requester:
 
 
 class LastAnswer(NamedTuple):
-    """The last answer to a look-up of a request, valid while the look-up and the swarm's version are the same."""
+    """The last answer to a request's look-up, valid for one swarm version."""
 
     ip: int
     """Address of the requester as a number."""
@@ -199,12 +199,12 @@ class OpenRequests:
         holder_count: int,
         now: float,
     ) -> None:
-        """Add a request that an earlier process left open; its requester has one time-out to be heard."""
+        """Add a request that an earlier process left open, as if heard ``now``."""
         requester = self._requester(ip, peer_id, now)
         self._add(OpenRequest(number, requester, ip, port, peer_id, peer, file, info_hash, holder_count, restored=True))
 
     def find_own(self, number: int, ip: str, peer_id: bytes, file: str) -> OpenRequest | None:
-        """Return the open request of that number if it is this requester's and for this file."""
+        """Return the open request of a number if requester and file match."""
         request = self.by_number.get(number)
         if request is None or not _owns(request, ip, peer_id) or request.file != file:
             return None
@@ -212,11 +212,11 @@ class OpenRequests:
         return request
 
     def is_late_repeat(self, number: int, transaction_id: int, ip: str) -> bool:
-        """Return whether this is a late repeat of one of the last look-ups of a request that is closed now."""
+        """Return whether this repeats a late look-up of a closed request."""
         return self._closed_transactions.get((number, transaction_id)) == ip
 
     def resume(self, number: int, ip: str, peer_id: bytes, file: str, now: float) -> tuple[OpenRequest, bool] | None:
-        """Return the requester's request for a file that a look-up continues, and whether it had been abandoned.
+        """Return the request that a look-up continues, and if it was abandoned.
 
         None when there is none, or when it has its outcome. Number 0 finds a request that an earlier process of the
         tracker opened: the answer with its number was lost together with that process.
@@ -240,7 +240,7 @@ class OpenRequests:
         return request, True
 
     def close_by_outcome(self, number: int, ip: str, peer_id: bytes, *, succeeded: bool) -> OpenRequest | None:
-        """Close a request for the outcome that its requester reports. Return None when no request may take it.
+        """Close and return the request of a reported outcome, if there is one.
 
         An abandoned request takes a success, which shows that the requester was only cut off.
         """
@@ -262,7 +262,7 @@ class OpenRequests:
     def abandon_all(
         self, ip: str, peer_id: bytes, info_hash: bytes | None = None, *, file: str | None = None
     ) -> list[OpenRequest]:
-        """Abandon the open requests of a peer, only those for one info-hash or file name if given, and return them."""
+        """Abandon and return a peer's open requests, of one info-hash or file if given."""
         requester = self.requesters.get((ip, peer_id))
         if requester is None:
             return []
@@ -308,7 +308,7 @@ class OpenRequests:
                 self._stale = 0
 
     def expire(self, now: float) -> Iterator[OpenRequest]:
-        """Yield the requests of requesters that have been silent for the time-out; they are abandoned."""
+        """Abandon and yield the requests of requesters whose time-out has passed."""
         while self.next_deadline <= now:
             _, _, requester = heapq.heappop(self._expiry_queue)
             deadline = requester.last_seen + self.timeout

@@ -1,4 +1,4 @@
-"""A million peers as numbers in arrays: the table, its string column and its index.
+"""Peers as numbers in arrays: the table, its string column and its index.
 
 A peer in a swarm is a row. Its number indexes every column, and rows of peers that have left are reused. One Python
 object per peer would need four times the memory, and every pass of the garbage collector would visit all of them.
@@ -30,9 +30,9 @@ S = TypeVar("S")
 
 
 class PeerTable(Generic[S]):
-    """A struct of arrays; ``S`` is the class of swarms. Times are seconds of the caller's clock.
+    """A struct of arrays for all peers; ``S`` is the class of swarms.
 
-    The columns of a freed row are undefined.
+    Times are seconds of the caller's clock. The columns of a freed row are undefined.
     """
 
     __slots__ = (
@@ -124,7 +124,7 @@ class PeerTable(Generic[S]):
 
 
 class StringArena:
-    """A column of short strings in one buffer: a Python string needs fifty bytes besides its own.
+    """A column of short strings in one buffer, to save fifty bytes per string.
 
     Some rows have a string, others have none. The space of a deleted string is reused.
     """
@@ -143,7 +143,7 @@ class StringArena:
         return self._buffer[at + 1 : at + 1 + self._buffer[at]].decode("utf-8") if at else None
 
     def __setitem__(self, row: int, text: str) -> None:
-        """Store the string of a row that has none. Raises ValueError when it is longer than MAX_STRING_SIZE."""
+        """Store the string of a row that has none. Raises ValueError if too long."""
         raw = text.encode("utf-8")
         size = len(raw)
         if size > MAX_STRING_SIZE:
@@ -172,7 +172,7 @@ class StringArena:
 
 
 class HashIndex:
-    """Rows by the hash of a value that the caller keeps: eight bytes per row, where a dictionary needs a hundred.
+    """Rows by the hash of a value: eight bytes per row, not a dictionary's hundred.
 
     ``hash_of(row)`` returns the hash of the row's value. ``next_in_bucket`` is a column of the caller, as long as the
     highest row in any index that shares it; a row is in at most one of them. Rows of one bucket are chained through
@@ -195,7 +195,7 @@ class HashIndex:
         return self._count
 
     def candidates(self, value_hash: int) -> Sequence[int]:
-        """Return the rows that may have a value of this hash; the caller compares the values.
+        """Return rows that may have a value of this hash, for the caller to compare.
 
         Of the rows that share one hash, the first MAX_EQUAL_HASHES are found.
         """
@@ -229,7 +229,7 @@ class HashIndex:
             self._grow()
 
     def remove(self, row: int) -> None:
-        """Remove a row, if it is in the index; its value must still be the one that it was inserted with."""
+        """Remove a row, whose value must be unchanged, if it is in the index."""
         links = self._next
         bucket = self._bucket(self._hash_of(row))
         link = self._first[bucket]

@@ -1,4 +1,4 @@
-"""All swarms, their members, and the names that stand for them. No I/O; the time is an argument.
+"""All swarms, their members and names; no I/O, and time is an argument.
 
 Tested by tests/unit/tracker/handlers/test_announce.py.
 """
@@ -36,7 +36,7 @@ _MEMBERS_PER_LOCK: Final = 200
 
 
 class SwarmRegistry:
-    """All swarms. ``timeout`` is the silence in seconds after which a peer with the extension expires.
+    """All swarms; ``timeout`` is that of peers with the extension, in seconds.
 
     ``known_files`` are files whose .torrent the tracker was given: their names are reserved for them, also when the
     peers that share them never announce a name.
@@ -76,7 +76,7 @@ class SwarmRegistry:
         return None if swarm is None or row is None else swarm.member(row)
 
     def members(self) -> Iterator[SwarmMember]:
-        """Yield all members, swarm by swarm, in the order in which they joined. Safe in any thread.
+        """Yield all members, swarm by swarm, in order of joining; thread-safe.
 
         Members that join or leave meanwhile may be missing or present.
         """
@@ -97,7 +97,10 @@ class SwarmRegistry:
         table.last_seen[row] = now
 
     def join(self, announce: AnnounceRequest, publication: Publication, ip: str, now: float) -> SwarmMember:
-        """Add a peer to a swarm, which is created if needed. Raises :class:`RefusalError` and then changes nothing."""
+        """Add a peer to a swarm, which is created if needed.
+
+        Raises :class:`RefusalError` and then changes nothing.
+        """
         self._check_limits(announce.info_hash, ip)
         known = self._known_files.get(announce.info_hash)
         if known is not None:
@@ -123,7 +126,7 @@ class SwarmRegistry:
         return swarm.member(row)
 
     def update_publication(self, member: SwarmMember, announce: AnnounceRequest, publication: Publication) -> bool:
-        """Store what a member now publishes about its file. Return whether something about the file was new.
+        """Store what a member publishes about its file; return whether it was new.
 
         The peer keeps the name under which the log knows it. Raises :class:`RefusalError` and then changes nothing.
         """
@@ -136,7 +139,7 @@ class SwarmRegistry:
         return self._bind(member.swarm, publication)
 
     def set_left(self, member: SwarmMember, left: int) -> None:
-        """Store how many bytes a member lacks, also in ``member``; a peer that lacks none is complete."""
+        """Store how many bytes a member lacks; one that lacks none is complete."""
         member.left = self.table.left[member.row] = left
         member.complete = not left
         member.swarm.set_complete(member.row, complete=member.complete)
@@ -174,7 +177,7 @@ class SwarmRegistry:
         return len(pieces)
 
     def remove(self, member: SwarmMember) -> None:
-        """Remove a member. The last one takes its swarm with it, and the file's name becomes free."""
+        """Remove a member; with the last one the swarm goes and frees its name."""
         swarm, row = member.swarm, member.row
         self._wheel.cancel(row)
         self._drop_pieces(row)

@@ -1,4 +1,4 @@
-"""One swarm: its peers, its file, and the parts of answers that all its peers share.
+"""One swarm: its peers, its file, and the parts of answers that peers share.
 
 Tested by tests/unit/tracker/handlers/test_announce.py, tests/unit/tracker/handlers/test_lookup.py.
 """
@@ -28,7 +28,7 @@ _MAX_PAGES: Final = 16
 
 @dataclass(slots=True, eq=False)
 class SwarmMember:
-    """A copy of what is known of one peer in one swarm; changing it does not change the peer."""
+    """A copy of what is known of one peer in one swarm."""
 
     row: int
     swarm: Swarm
@@ -49,7 +49,7 @@ class SwarmMember:
     """Reported pieces; None for complete peers and standard clients."""
 
     def describe_pieces(self) -> str:
-        """Describe what the peer holds: ``all 32``, ``0-4, 9 (6 of 32)``, ``62 %``, ``some of it``."""
+        """Describe the pieces held: ``all 32``, ``0-4, 9 (6 of 32)``, ``62 %``."""
         swarm = self.swarm
         if self.complete:
             return "all" if swarm.pieces is None else f"all {swarm.pieces}"
@@ -60,7 +60,7 @@ class SwarmMember:
         return "some of it" if percent is None else f"{percent} %{of}"
 
     def percent(self) -> int | None:
-        """Return the completed part in whole per cent, computed from ``left``; None when the size is unknown."""
+        """Return the completed per cent, from ``left``; None without a file size."""
         size = self.swarm.size
         if not size or self.left > size:
             return None
@@ -69,7 +69,7 @@ class SwarmMember:
 
 @dataclass(slots=True, eq=False)
 class Swarm:
-    """The peers of one info-hash, in the order in which they joined; they are rows of ``table``."""
+    """The peers of one info-hash, rows of ``table``, in order of joining."""
 
     table: PeerTable[Swarm]
     info_hash: bytes
@@ -141,7 +141,7 @@ class Swarm:
         return table.names[row] or f"{client_name(table.peer_id(row))}@{endpoint_from_key(table.endpoint_key[row])}"
 
     def set_measures(self, size: int | None, piece_length: int | None) -> bool:
-        """Store the file's size and piece length unless already known. Return whether something was new."""
+        """Store the file's unknown measures; return whether something was new."""
         changed = False
         if self.size is None and size is not None:
             self.size, changed = size, True
@@ -206,7 +206,7 @@ class Swarm:
                 self._by_peer_id.add(row)
 
     def sample(self, requester: int, count: int, random: Random) -> bytearray:
-        """Return up to ``count`` members in compact form (BEP 23), without the member in row ``requester``.
+        """Return up to ``count`` members besides ``requester``, compact (BEP 23).
 
         The sample is a run of the contiguous list from a random position: each member is equally likely, at the cost of
         one copy.
@@ -237,7 +237,7 @@ class Swarm:
         return run
 
     def seeds_for(self, endpoint_key: int, peer_id: bytes) -> SeedList:
-        """Return the complete members without the requester, who is recognized by endpoint or peer id."""
+        """Return the complete members besides the owner of endpoint or peer id."""
         starts = self.table.peer_ids.startswith
         own = [row for row in self._by_peer_id.candidates(hash(peer_id)) if starts(peer_id, row * PEER_ID_SIZE)]
         at_endpoint = self.members.get(endpoint_key)
@@ -246,7 +246,7 @@ class Swarm:
         return SeedList(self, own) if own else self.seeds
 
     def shared_tail(self, endpoint_key: int, peer_id: bytes, first: int) -> bytes | None:
-        """Return the cached answer to a look-up, None when there is none or the requester needs an answer of its own.
+        """Return the cached answer to a look-up, if it is right for this requester.
 
         ``first`` is the number of the first holder that is wanted.
         """
@@ -269,7 +269,7 @@ class Swarm:
 
 
 class SeedList:
-    """The complete members of a swarm without the rows in ``excluded``, in the order in which they became complete.
+    """The complete members of a swarm, in order, without ``excluded`` rows.
 
     Names and pages are cached until :meth:`invalidate`, because nearly all requesters get the same ones.
     """
@@ -296,7 +296,7 @@ class SeedList:
         self._pages.clear()
 
     def names(self, limit: int) -> tuple[str, ...]:
-        """Return the names of the first ``limit`` members; every call must pass the same limit."""
+        """Return the names of the first ``limit`` members, always the same limit."""
         if self._names is None:
             self._names = tuple(map(self._swarm.name_of, islice(self._rows(), limit)))
         return self._names

@@ -1,4 +1,4 @@
-"""Expire very many rows after a silence, in a few bytes per row and without visiting all of them.
+"""Expire very many rows in a few bytes per row, without visiting all of them.
 
 Distant deadlines wait in buckets of row numbers. When the time of a bucket comes, each of its rows moves on: to a later
 bucket if its deadline has been postponed meanwhile, else to a heap of exact deadlines. Postponing a deadline costs
