@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.adapter import AdapterError
 from torrentnet.runtime.signals import block_signals
+from torrentnet.wire.errors import os_error_text
 
 if TYPE_CHECKING:
     import signal
@@ -57,7 +58,7 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
             )
         except OSError as error:
-            raise AdapterError(f"cannot run {self.name}: {error.strerror}") from None
+            raise AdapterError(f"cannot run {self.name}: {os_error_text(error)}") from None
         self._on_line = on_line
         self._last_line = ""
         self._reader = threading.Thread(target=self._read, name="output", daemon=True)

@@ -22,7 +22,7 @@ from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
 from torrentnet.runtime.units import parse_rate
 from torrentnet.wire.endpoint import Endpoint
-from torrentnet.wire.errors import InvalidNameError, MetainfoError
+from torrentnet.wire.errors import InvalidNameError, MetainfoError, os_error_text
 from torrentnet.wire.metainfo import parse_torrent, torrent_with_url
 from torrentnet.wire.names import check_peer_name
 
@@ -118,7 +118,7 @@ def _make_state_directory(options: argparse.Namespace) -> Path:
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise AdapterError(f"cannot create {state}: {(error.strerror or str(error)).lower()}") from None
+        raise AdapterError(f"cannot create {state}: {os_error_text(error)}") from None
     return state
 
 

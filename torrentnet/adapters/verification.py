@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torrentnet.wire.errors import os_error_text
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,5 +37,5 @@ def verify_file(path: Path, info: Info) -> FileVerification:
             if file.read(1):
                 return FileVerification("", f"{path} is longer than its .torrent says")
     except OSError as error:
-        return FileVerification("", f"{path}: {(error.strerror or str(error)).lower()}")
+        return FileVerification("", f"{path}: {os_error_text(error)}")
     return FileVerification(digest.hexdigest())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from torrentnet.runtime.events import LEVELS
+from torrentnet.wire.errors import os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ def file_content(parse: Callable[[bytes], T], wrong: type[Exception]) -> Callabl
         try:
             return parse(Path(text).read_bytes())
         except OSError as error:
-            raise ValueError(f"{text} cannot be read: {(error.strerror or str(error)).lower()}") from None
+            raise ValueError(f"{text} cannot be read: {os_error_text(error)}") from None
         except wrong as error:
             raise ValueError(f"{text}: {error}") from None
 

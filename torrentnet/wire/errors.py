@@ -55,3 +55,8 @@ class PacketError(RemoteError):
 
 class PeerProtocolError(RemoteError):
     """A peer broke the peer protocol; the connection must be closed."""
+
+
+def os_error_text(error: OSError) -> str:
+    """Return the system's text for an error in lower case, such as "connection refused"."""
+    return (error.strerror or str(error)).lower()

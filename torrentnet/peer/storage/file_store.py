@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.peer.storage.hashing import NOT_HASHED, hash_pieces
 from torrentnet.runtime.system import MACHINE
-from torrentnet.wire.errors import LocalError
+from torrentnet.wire.errors import LocalError, os_error_text
 from torrentnet.wire.info import HASH_SIZE, Info, choose_piece_length, make_info
 from torrentnet.wire.piece_set import PieceSet
 
@@ -232,9 +232,9 @@ def storage_error(error: OSError, path: Path) -> StorageError:
     if error.errno == errno.ENOENT:
         return StorageError(f"{path} does not exist", hint="set the file's directory with --dir")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return StorageError(f"cannot open {path}: {os.strerror(error.errno).lower()}")
+        return StorageError(f"cannot open {path}: {os_error_text(error)}")
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return StorageError(f"no space left for {path}", hint="free some space and restart; verified pieces are kept")
     if error.errno == errno.ELOOP:
         return StorageError(f"{path} is a symbolic link, which is not followed")
-    return StorageError(f"{path}: {(error.strerror or str(error)).lower()}")
+    return StorageError(f"{path}: {os_error_text(error)}")

@@ -6,13 +6,12 @@ Tested by tests/loopback/test_peer_messages.py, tests/loopback/test_peer_failure
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.runtime.system import MACHINE
-from torrentnet.wire.errors import LocalError
+from torrentnet.wire.errors import LocalError, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +81,7 @@ def _open_socket(bind_ip: str, tracker: Endpoint, system: System) -> socket.sock
     except OSError as error:
         sock.close()
         raise LocalError(
-            f"cannot reach the tracker at {tracker} from {bind_ip}: {os.strerror(error.errno or 0).lower()}",
+            f"cannot reach the tracker at {tracker} from {bind_ip}: {os_error_text(error)}",
             hint="listen on an address in the tracker's network",
         ) from None
     return sock

@@ -12,7 +12,7 @@ from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocol
 from torrentnet.peer.transfer.sender import Sender
 from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.endpoint import Endpoint
-from torrentnet.wire.errors import PeerProtocolError, RemoteError
+from torrentnet.wire.errors import PeerProtocolError, RemoteError, os_error_text
 from torrentnet.wire.peer.extension_protocol import ExtensionHandshake
 
 if TYPE_CHECKING:
@@ -227,8 +227,11 @@ class ConnectionManager:
                             return
                     if connection.transport.receive_drained:
                         break
-            except (RemoteError, OSError) as error:
-                self.close_connection(connection, error.message if isinstance(error, RemoteError) else str(error), now)
+            except RemoteError as error:
+                self.close_connection(connection, error.message, now)
+                return
+            except OSError as error:
+                self.close_connection(connection, os_error_text(error), now)
                 return
         self._sender.on_ready(connection, now)
 

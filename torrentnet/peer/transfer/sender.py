@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.scheduling.fair_queue import FairQueue, coalesce_delay
 from torrentnet.peer.transfer.transport import SharedFileShrunkError
+from torrentnet.wire.errors import os_error_text
 
 if TYPE_CHECKING:
     import socket
@@ -146,7 +147,7 @@ class Sender:
             self._on_file_shrunk(error.message)
             return
         except OSError as error:
-            self._close(connection, str(error), now)
+            self._close(connection, os_error_text(error), now)
             return
         self.sent_bytes += count
         self._rate_limit.spend(count)

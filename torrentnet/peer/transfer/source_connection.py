@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import selectors
 import socket
 from typing import TYPE_CHECKING, Final
@@ -11,7 +10,7 @@ from torrentnet.peer.transfer.dialer import Dialer
 from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.peer.transfer.transport import Transport
 from torrentnet.runtime.system import MACHINE
-from torrentnet.wire.errors import RemoteError
+from torrentnet.wire.errors import RemoteError, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +95,7 @@ class SourceConnection:
         try:
             transport.flush(_NO_BUDGET)
         except OSError as error:
-            self._fail(_describe_error(error), now)
+            self._fail(os_error_text(error), now)
             return
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if transport.protocol.pending_bytes else 0)
         key = self._selector.get_key(transport.sock)
@@ -135,7 +134,7 @@ class SourceConnection:
         except RemoteError as error:
             self._fail(error.message, now)
         except OSError as error:
-            self._fail(_describe_error(error), now)
+            self._fail(os_error_text(error), now)
 
     def _set_low_water(self, count: int, now: float) -> None:
         """Make the kernel wake the loop for many bytes at a time, if ``count`` came in one wake-up.
@@ -154,7 +153,3 @@ class SourceConnection:
     def _fail(self, reason: str, now: float) -> None:
         self.close()
         self._on_failed(reason, now)
-
-
-def _describe_error(error: OSError) -> str:
-    return os.strerror(error.errno).lower() if error.errno else str(error)
