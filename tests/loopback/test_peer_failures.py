@@ -180,9 +180,14 @@ def test_a_tracker_that_is_killed_and_comes_back_knows_everybody(
     leecher = loopback.get("myfile.txt", tracker, tmp_path / "there", "--name", "leecher")
     # Longer ago than what a killed journal may lose.
     leecher.until("progress", count=2)
+    # However long the tracker takes to come back, the download must not end before.
+    for peer in (seed, leecher):
+        peer.process.send_signal(signal.SIGSTOP)
     tracker.kill()
     again = loopback.tracker("--state", state, address=address)
+    seed.process.send_signal(signal.SIGCONT)
     again.until("published", peer="seed")
+    leecher.process.send_signal(signal.SIGCONT)
     leecher.until("state", state="seed")
     # The row that was begun before is the one that ends now.
     outcome = again.until("outcome", peer="leecher", result="succeeded")
