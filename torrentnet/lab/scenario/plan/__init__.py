@@ -6,94 +6,125 @@ run: when an event with a :class:`Trigger` happens, and the start of an expectat
 """
 
 from torrentnet.lab.scenario.plan.events import (
-    AfterTrigger,
-    CommandPlan,
-    ConsolePlan,
-    DownTrigger,
-    EventPlan,
-    HasTrigger,
-    HealPlan,
-    ImpairPlan,
-    IsolatePlan,
-    KillPlan,
-    LastingPlan,
-    NetworkFaultPlan,
-    NodeTrigger,
-    PartitionPlan,
-    PausePlan,
-    RestartPlan,
-    RunPlan,
-    SeedTrigger,
-    StartPlan,
-    StopPlan,
-    Trigger,
-    UpTrigger,
+    AfterTrigger as AfterTrigger,
+)
+from torrentnet.lab.scenario.plan.events import (
+    CommandPlan as CommandPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    ConsolePlan as ConsolePlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    DownTrigger as DownTrigger,
+)
+from torrentnet.lab.scenario.plan.events import (
+    EventPlan as EventPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    HasTrigger as HasTrigger,
+)
+from torrentnet.lab.scenario.plan.events import (
+    HealPlan as HealPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    ImpairPlan as ImpairPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    IsolatePlan as IsolatePlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    KillPlan as KillPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    LastingPlan as LastingPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    NetworkFaultPlan as NetworkFaultPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    NodeTrigger as NodeTrigger,
+)
+from torrentnet.lab.scenario.plan.events import (
+    PartitionPlan as PartitionPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    PausePlan as PausePlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    RestartPlan as RestartPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    RunPlan as RunPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    SeedTrigger as SeedTrigger,
+)
+from torrentnet.lab.scenario.plan.events import (
+    StartPlan as StartPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    StopPlan as StopPlan,
+)
+from torrentnet.lab.scenario.plan.events import (
+    Trigger as Trigger,
+)
+from torrentnet.lab.scenario.plan.events import (
+    UpTrigger as UpTrigger,
 )
 from torrentnet.lab.scenario.plan.expectations import (
-    Always,
-    At,
-    BecomesCheckPlan,
-    BytesCheckPlan,
-    ConsoleCheckPlan,
-    ExitCheckPlan,
-    ExpectationPlan,
-    ForgetsCheckPlan,
-    HasCheckPlan,
-    Interval,
-    KnowsCheckPlan,
-    LogCheckPlan,
-    LogPattern,
-    Severity,
-    StateCheckPlan,
-    Timing,
-    Within,
+    Always as Always,
 )
-from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram, Plan, Role, TorrentPlan
-
-__all__ = [
-    "AfterTrigger",
-    "Always",
-    "At",
-    "BecomesCheckPlan",
-    "BytesCheckPlan",
-    "CommandPlan",
-    "ConsoleCheckPlan",
-    "ConsolePlan",
-    "DownTrigger",
-    "EventPlan",
-    "ExitCheckPlan",
-    "ExpectationPlan",
-    "FilePlan",
-    "ForgetsCheckPlan",
-    "HasCheckPlan",
-    "HasTrigger",
-    "HealPlan",
-    "ImpairPlan",
-    "Interval",
-    "IsolatePlan",
-    "KillPlan",
-    "KnowsCheckPlan",
-    "LastingPlan",
-    "LogCheckPlan",
-    "LogPattern",
-    "NetworkFaultPlan",
-    "NodePlan",
-    "NodeProgram",
-    "NodeTrigger",
-    "PartitionPlan",
-    "PausePlan",
-    "Plan",
-    "RestartPlan",
-    "Role",
-    "RunPlan",
-    "SeedTrigger",
-    "Severity",
-    "StartPlan",
-    "StateCheckPlan",
-    "StopPlan",
-    "Timing",
-    "TorrentPlan",
-    "Trigger",
-    "UpTrigger",
-    "Within",
-]
+from torrentnet.lab.scenario.plan.expectations import (
+    At as At,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    BecomesCheckPlan as BecomesCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    BytesCheckPlan as BytesCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    ConsoleCheckPlan as ConsoleCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    ExitCheckPlan as ExitCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    ExpectationPlan as ExpectationPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    ForgetsCheckPlan as ForgetsCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    HasCheckPlan as HasCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    Interval as Interval,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    KnowsCheckPlan as KnowsCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    LogCheckPlan as LogCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    LogPattern as LogPattern,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    Severity as Severity,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    StateCheckPlan as StateCheckPlan,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    Timing as Timing,
+)
+from torrentnet.lab.scenario.plan.expectations import (
+    Within as Within,
+)
+from torrentnet.lab.scenario.plan.plan import FilePlan as FilePlan
+from torrentnet.lab.scenario.plan.plan import NodePlan as NodePlan
+from torrentnet.lab.scenario.plan.plan import NodeProgram as NodeProgram
+from torrentnet.lab.scenario.plan.plan import Plan as Plan
+from torrentnet.lab.scenario.plan.plan import Role as Role
+from torrentnet.lab.scenario.plan.plan import TorrentPlan as TorrentPlan

@@ -91,28 +91,24 @@ class EventPlan:
 class KillPlan(EventPlan):
     """End nodes with SIGKILL."""
 
-    __slots__ = ()
     verb = "kill"
 
 
 class StopPlan(EventPlan):
     """End nodes with SIGTERM; peers leave the swarm."""
 
-    __slots__ = ()
     verb = "stop"
 
 
 class StartPlan(EventPlan):
     """Start nodes that have ended."""
 
-    __slots__ = ()
     verb = "start"
 
 
 class RestartPlan(EventPlan):
     """Stop nodes, if they run, and start them."""
 
-    __slots__ = ()
     verb = "restart"
 
 
@@ -131,7 +127,6 @@ class CommandPlan(EventPlan):
 class RunPlan(CommandPlan):
     """Run a shell command, as the node's own user."""
 
-    __slots__ = ()
     verb = "run"
 
     @property
@@ -143,7 +138,6 @@ class RunPlan(CommandPlan):
 class ConsolePlan(CommandPlan):
     """Run a command on the node's command line."""
 
-    __slots__ = ()
     verb = "console"
 
     @property
@@ -174,7 +168,6 @@ class LastingPlan(EventPlan):
 class PausePlan(LastingPlan):
     """Freeze nodes."""
 
-    __slots__ = ()
     verb = "pause"
 
 
@@ -188,21 +181,18 @@ class NetworkFaultPlan(LastingPlan):
 class PartitionPlan(NetworkFaultPlan):
     """Cut links between groups of nodes."""
 
-    __slots__ = ()
     verb = "partition"
 
 
 class IsolatePlan(NetworkFaultPlan):
     """Cut the links of single nodes."""
 
-    __slots__ = ()
     verb = "isolate"
 
 
 class ImpairPlan(NetworkFaultPlan):
     """Make links worse (or better: the latest override wins)."""
 
-    __slots__ = ()
     verb = "impair"
 
 

@@ -8,17 +8,12 @@ from torrentnet.lab.scenario.language.models.links import DirectionModel
 from torrentnet.lab.scenario.language.models.timeline import (
     EVENT_MODELS,
     CommandEventModel,
-    ConsoleModel,
     HealModel,
     ImpairModel,
     IsolateModel,
-    KillModel,
     LastingEventModel,
     PartitionModel,
     PauseModel,
-    RestartModel,
-    RunModel,
-    StopModel,
 )
 from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.language.selectors import Selector
@@ -62,6 +57,8 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.resolve.context import ResolveContext
     from torrentnet.lab.scenario.resolve.links import Select
 
+_SIMPLE: Final = {plan.verb: plan for plan in (KillPlan, StopPlan, StartPlan, RestartPlan)}
+_COMMANDS: Final = {plan.verb: plan for plan in (RunPlan, ConsolePlan)}
 _FAULTS: Final = {fault.verb: fault for fault in (PartitionPlan, IsolatePlan, ImpairPlan)}
 _VERBS: Final = {model: verb for verb, model in EVENT_MODELS.items()}
 
@@ -200,16 +197,8 @@ def _plan(context: ResolveContext, ref: EventRef, at: float, trigger: Trigger | 
     until = model.until if ref.at is None and isinstance(model, LastingEventModel) else None
     duration: _Duration = {"lasts": ref.lasts, "until": until}
     match model:
-        case KillModel():
-            return KillPlan(**common)
-        case StopModel():
-            return StopPlan(**common)
-        case RestartModel():
-            return RestartPlan(**common)
-        case RunModel():
-            return RunPlan(**common, command=model.run)
-        case ConsoleModel():
-            return ConsolePlan(**common, command=model.console)
+        case CommandEventModel():
+            return _COMMANDS[ref.verb](**common, command=getattr(model, ref.verb))
         case PauseModel():
             return PausePlan(**common, **duration)
         case PartitionModel() | IsolateModel() | ImpairModel():
@@ -219,4 +208,4 @@ def _plan(context: ResolveContext, ref: EventRef, at: float, trigger: Trigger | 
             ends, common["nodes"] = healed_events(context, ref, model)
             return HealPlan(**common, ends=ends)
         case _:
-            return StartPlan(**common)
+            return _SIMPLE[ref.verb](**common)

@@ -1,6 +1,6 @@
 """``expect:`` what must be true."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from pydantic import ConfigDict, Field, Tag
 
@@ -18,9 +18,9 @@ from torrentnet.lab.scenario.language.models.values import (
     TextLine,
     TextList,
     Time,
-    discriminate_by_key,
     discriminate_by_shape,
     one_of,
+    tagged_union,
 )
 from torrentnet.lab.scenario.plan import Severity
 
@@ -148,15 +148,7 @@ AnyExpectationModel = (
     | BytesModel
 )
 
-ExpectationItem = Annotated[
-    Annotated[HasModel, Tag("check:has")]
-    | Annotated[BecomesModel, Tag("check:becomes")]
-    | Annotated[ForgetsModel, Tag("check:forgets")]
-    | Annotated[KnowsModel, Tag("check:knows")]
-    | Annotated[ConsoleCheckModel, Tag("check:console")]
-    | Annotated[LogModel, Tag("check:log")]
-    | Annotated[StateModel, Tag("check:state")]
-    | Annotated[ExitModel, Tag("check:exit")]
-    | Annotated[BytesModel, Tag("check:bytes")],
-    discriminate_by_key("check:", CHECK_MODELS),
-]
+if TYPE_CHECKING:
+    ExpectationItem: TypeAlias = AnyExpectationModel
+else:
+    ExpectationItem = tagged_union("check:", CHECK_MODELS)

@@ -1,8 +1,8 @@
 """A whole scenario file with its nodes; the JSON Schema for editors is generated from this model."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
-from pydantic import Field, Tag
+from pydantic import Field
 
 from torrentnet.lab.scenario.language.models.expectations import ExpectationItem
 from torrentnet.lab.scenario.language.models.links import LinkModel
@@ -22,8 +22,8 @@ from torrentnet.lab.scenario.language.models.values import (
     TextLine,
     Time,
     UploadRate,
-    discriminate_by_key,
     one_of,
+    tagged_union,
 )
 from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.plan import NodeProgram
@@ -98,13 +98,10 @@ class GetModel(PeerModel):
 
 NODE_MODELS: Final[dict[str, type[StrictModel]]] = {"tracker": TrackerModel, "share": ShareModel, "get": GetModel}
 
-NodeModel = Annotated[
-    Annotated[TrackerModel, Tag("role:tracker")]
-    | Annotated[ShareModel, Tag("role:share")]
-    | Annotated[GetModel, Tag("role:get")],
-    discriminate_by_key("role:", NODE_MODELS),
-]
-
+if TYPE_CHECKING:
+    NodeModel: TypeAlias = TrackerModel | ShareModel | GetModel
+else:
+    NodeModel = tagged_union("role:", NODE_MODELS)
 
 DEFAULT_TIME_LIMIT: Final = 60.0
 DEFAULT_SEED: Final = 1
@@ -126,10 +123,10 @@ class SourceFileModel(StrictModel):
 
 FILE_MODELS: Final[dict[str, type[StrictModel]]] = {"size": GeneratedFileModel, "source": SourceFileModel}
 
-FileModel = Annotated[
-    Annotated[GeneratedFileModel, Tag("content:size")] | Annotated[SourceFileModel, Tag("content:source")],
-    discriminate_by_key("content:", FILE_MODELS),
-]
+if TYPE_CHECKING:
+    FileModel: TypeAlias = GeneratedFileModel | SourceFileModel
+else:
+    FileModel = tagged_union("content:", FILE_MODELS)
 
 
 class ScenarioModel(StrictModel):

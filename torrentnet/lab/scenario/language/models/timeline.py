@@ -5,9 +5,9 @@ Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
-from pydantic import ConfigDict, Field, JsonValue, Tag, WithJsonSchema
+from pydantic import ConfigDict, Field, JsonValue, WithJsonSchema
 
 from torrentnet.lab.scenario.language.models.links import ImpairmentModel, IsolationTarget, PartitionTarget
 from torrentnet.lab.scenario.language.models.values import (
@@ -20,7 +20,7 @@ from torrentnet.lab.scenario.language.models.values import (
     TextLine,
     TextList,
     Time,
-    discriminate_by_key,
+    tagged_union,
     text_validator,
 )
 from torrentnet.lab.scenario.language.scalars import (
@@ -290,17 +290,7 @@ AnyEventModel = (
     | ConsoleModel
 )
 
-TimelineItem = Annotated[
-    Annotated[KillModel, Tag("verb:kill")]
-    | Annotated[StopModel, Tag("verb:stop")]
-    | Annotated[PauseModel, Tag("verb:pause")]
-    | Annotated[RestartModel, Tag("verb:restart")]
-    | Annotated[StartModel, Tag("verb:start")]
-    | Annotated[PartitionModel, Tag("verb:partition")]
-    | Annotated[IsolateModel, Tag("verb:isolate")]
-    | Annotated[ImpairModel, Tag("verb:impair")]
-    | Annotated[HealModel, Tag("verb:heal")]
-    | Annotated[RunModel, Tag("verb:run")]
-    | Annotated[ConsoleModel, Tag("verb:console")],
-    discriminate_by_key("verb:", EVENT_MODELS),
-]
+if TYPE_CHECKING:
+    TimelineItem: TypeAlias = AnyEventModel
+else:
+    TimelineItem = tagged_union("verb:", EVENT_MODELS)

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Discriminator, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, PlainValidator, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from torrentnet.lab.scenario.language.scalars import (
@@ -40,7 +40,7 @@ from torrentnet.runtime.units import UnitError
 from torrentnet.wire.names import MAX_FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -325,3 +325,9 @@ def discriminate_by_key(prefix: str, keys: Iterable[str]) -> Discriminator:
         return next((prefix + key for key in item if key in known), None)
 
     return Discriminator(choose)
+
+
+def tagged_union(prefix: str, models: Mapping[str, type[StrictModel]]) -> Any:
+    """Return the type of an item whose kind is chosen by the key that it has, for Pydantic."""
+    tagged = tuple(Annotated[model, Tag(prefix + key)] for key, model in models.items())
+    return Annotated[Union[tagged], discriminate_by_key(prefix, models)]  # noqa: UP007
