@@ -1,4 +1,4 @@
-"""An engine without nodes, a clock without time, and an executor without threads, for tests of what is above them."""
+"""An engine without nodes, a clock without time, and an executor without threads."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def make_plan(
     expectations: tuple[ExpectationPlan, ...] = (),
     time_limit: float = 30.0,
 ) -> Plan:
-    """A plan with a tracker, and what a test wants beside it."""
+    """Return a plan with a tracker and what a test adds."""
     tracker = NodePlan("tracker", "tracker", Role.TRACKER, None, 0.0)
     file = FilePlan("a.txt", 100)
     return Plan(
@@ -58,17 +58,17 @@ def make_plan(
 
 
 def seeder(name: str = "seeder-1", start: float = 0.0) -> NodePlan:
-    """A peer that shares."""
+    """Return a peer that shares."""
     return NodePlan(name, "seeder", Role.SHARE, "a.txt", start)
 
 
 def leecher(name: str = "leecher-1", start: float = 0.0) -> NodePlan:
-    """A peer that gets."""
+    """Return a peer that gets."""
     return NodePlan(name, "leecher", Role.GET, "a.txt", start)
 
 
 def event(index: int, at: float, kind: type[EventPlan], *nodes: str, **more: Any) -> EventPlan:
-    """An event of the timeline."""
+    """Return an event of the timeline."""
     text = f"{kind.verb} {', '.join(nodes)}"
     more = {"index": index, "at": at, "nodes": nodes, "text": text, "where": f"trial.yaml:{10 + index}:5", **more}
     return kind(**more)
@@ -83,7 +83,7 @@ def expectation(
     after: int | None = None,
     **more: Any,
 ) -> ExpectationPlan:
-    """An expectation with the time words of the language."""
+    """Return an expectation; its timing has the language's words."""
     timing: Timing = Within(within, after)
     if always is not None:
         timing = Always(always, at or 0.0, after)
@@ -94,22 +94,22 @@ def expectation(
 
 
 class FakeClock:
-    """Time that stands still but when something waits for it."""
+    """A clock that advances only when something waits for it."""
 
     def __init__(self) -> None:
         self.time = 0.0
         self.epoch = EPOCH
 
     def now(self) -> float:
-        """Seconds after t = 0."""
+        """Return the seconds after t = 0."""
         return self.time
 
     def of(self, epoch: float) -> float:
-        """Seconds after t = 0."""
+        """Return the seconds after t = 0."""
         return epoch - self.epoch
 
     def wait(self, condition: threading.Condition, until: float | None) -> None:
-        """Be there at once; what nothing but the test brings about is waited for."""
+        """Advance to ``until`` at once; without it, wait for the test."""
         if until is not None:
             self.time = max(self.time, until)
         else:
@@ -117,7 +117,7 @@ class FakeClock:
 
 
 class SameThread(Executor):
-    """Does what it is given before it gives it back."""
+    """Runs a call before it returns its future."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -148,11 +148,11 @@ class FakeEngine(Engine):
         self.asked: list[tuple[str, ...]] = []
         self.failing: str = ""
         self.scripts: list[tuple[str, str]] = []
-        """What was run in whose network."""
+        """Nodes and the scripts that were run in their network."""
         self.rooted: dict[str, ExecResult] = {}
-        """What such a script answers, by node; nothing where there is none."""
+        """Results of these scripts, by node; an empty one where there is none."""
         self.lives: dict[str, str] = {}
-        """By node; empty where there is none."""
+        """Incarnation of each node; empty where there is none."""
         self.scratched = 0
 
     def check(self) -> None: ...

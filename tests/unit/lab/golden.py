@@ -1,4 +1,4 @@
-"""Texts that people read, kept as files.
+"""Texts that people read, as files.
 
 ``TORRENTNET_GOLDEN=write pytest`` writes them anew; read the difference then.
 """

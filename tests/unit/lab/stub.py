@@ -1,4 +1,4 @@
-"""An engine whose nodes are up at once and say what real ones would: for tests of what brings labs up."""
+"""An engine whose nodes are up at once and print what real ones would."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ nodes:
 
 
 class StubEngine(FakeEngine):
-    """Knows what was done with it: ``done`` has ``destroy`` and ``close`` too."""
+    """Records its calls: ``done`` includes ``destroy`` and ``close``."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""``torrentnet.lab.open``: what a test or a notebook gets, and what is left of it."""
+"""``torrentnet.lab.open``: the lab that it returns, and what is left afterwards."""
 
 from __future__ import annotations
 

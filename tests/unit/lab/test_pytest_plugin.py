@@ -1,4 +1,4 @@
-"""The pytest plugin, by pytest itself, with an engine that runs nothing."""
+"""The pytest plugin, run by pytest itself, with an engine that runs nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: what it says when it is used wrongly, and with which status it ends."""
+"""The command line: its messages for wrong use, and its exit statuses."""
 
 from __future__ import annotations
 

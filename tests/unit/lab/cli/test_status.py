@@ -32,7 +32,7 @@ UP = RunningLab("torrentnet-x-abc123", "x", "stub", "/record")
 
 
 class Standing(StubEngine):
-    """A lab with every kind of node, as it is found by who comes later."""
+    """Return a lab that is up, with nodes in every state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,14 +53,14 @@ class Standing(StubEngine):
         self.say("leecher-9", "progress file=a.txt have=3 pieces=12")
 
     def start_by_hand(self, node: str, life: str) -> None:
-        """As ``docker restart`` does."""
+        """Restart a node as ``docker restart`` does."""
         assert self._on_state is not None
         self.lives[node] = life
         for status in (NodeStatus.EXITED, NodeStatus.RUNNING):
             self._on_state(StateChange(node, 0.0, NodeState(status)))
 
     def remove(self) -> None:
-        """Take the lab away from outside."""
+        """Remove the lab from outside."""
         assert self._on_state is not None
         for node in self.states:
             self._on_state(StateChange(node, 0.0, NodeState(NodeStatus.GONE)))

@@ -1,4 +1,4 @@
-"""What is known of the nodes, and waiting for it to change."""
+"""What is known of the nodes, and waiting until it changes."""
 
 from __future__ import annotations
 

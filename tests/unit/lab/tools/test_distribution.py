@@ -1,4 +1,4 @@
-"""From when on a leecher's time counts, and when there is none."""
+"""When a distribution begins, and each leecher's time."""
 
 from __future__ import annotations
 

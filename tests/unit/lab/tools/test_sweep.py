@@ -1,4 +1,4 @@
-"""Grids, bounds, and the sheet of a sweep."""
+"""Grids, bounds, and the table of a sweep."""
 
 from __future__ import annotations
 

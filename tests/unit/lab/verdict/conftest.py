@@ -1,4 +1,4 @@
-"""Fixtures for the lab's tests."""
+"""Fixtures for the tests of checks."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from tests.unit.lab.verdict.trial import Trial
 
 @pytest.fixture
 def trial() -> Trial:
-    """Nothing has happened yet."""
+    """A lab in which nothing has happened yet."""
     return Trial()

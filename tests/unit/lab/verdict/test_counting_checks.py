@@ -1,4 +1,4 @@
-"""The checks that count, and what they say they have measured."""
+"""The checks that count, and what they report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an expectation holds, when it has failed, and what it says it has measured."""
+"""When an expectation passes or fails, and what it reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold always, and when the judge is ready."""
+"""Expectations that must always hold, and when the judge has decided."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the network, commands, and what ends them: what the timeline does with an engine that only notes it."""
+"""Network faults, commands and their end, in a timeline on an engine that only records calls."""
 
 from __future__ import annotations
 
@@ -42,24 +42,24 @@ COUNTED = """\
 
 
 def offer() -> Capabilities:
-    """A machine that can do everything but netem."""
+    """Return the capabilities of a machine without netem."""
     return choose_capabilities({fact: "no such kind" if fact.startswith("netem") else "" for fact in FACTS}, None)
 
 
 def patch(*pairs: tuple[str, str], text: str = "partition", **qualities: float) -> LinkOverride:
-    """A cut of some links, or other qualities of them."""
+    """Return an override of some links: a cut, or other qualities."""
     asked = LinkQualities(**qualities) if qualities else LinkQualities(cut=True)  # type: ignore[arg-type]
     return LinkOverride(frozenset(pairs), asked, text)
 
 
 def lay(index: int, at: float, what: LinkOverride, lasts: float | None = None) -> EventPlan:
-    """An event that lays a patch."""
+    """Return an event that applies an override."""
     nodes = tuple(node for node in NODES if any(node in pair for pair in what.pairs))
     return event(index, at, PartitionPlan, *nodes, lasts=lasts, override=what, text=what.text)
 
 
 def heal(index: int, at: float, *indices: int) -> EventPlan:
-    """An event that ends others."""
+    """Return an event that ends others."""
     return event(index, at, HealPlan, *NODES, ends=indices, text="heal")
 
 
@@ -92,7 +92,7 @@ class World:
         return timeline
 
     def rules(self, node: str) -> list[str]:
-        """What was asked of a node's chain by each script, without what is always there."""
+        """Return the rules that each script sets in a node's chain."""
         return [
             " / ".join(line for line in script.splitlines() if line.startswith("-A ") or line == "-X TORRENTNET")
             for name, script in self.engine.scripts

@@ -1,4 +1,4 @@
-"""What happens when, and what is said about it."""
+"""When events happen, and their records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOIN_S = 30.0
 
 
 def play(plan: Plan, engine: FakeEngine) -> tuple[Timeline, list[AppliedEvent], FakeClock]:
-    """Let a whole timeline happen."""
+    """Run a whole timeline."""
     told: list[AppliedEvent] = []
     clock = FakeClock()
     timeline = Timeline(plan, engine, clock, told.append, executors=(SameThread(), SameThread()))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Events with ``when``: they come when it has come true, once, and an event that never comes is told."""
+"""Events with ``when``: each happens once, when its trigger fires; one that never happens is reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROLES = {"tracker": Role.TRACKER, "seeder-1": Role.SHARE, "seeder-2": Role.SHARE
 
 
 class Told:
-    """A lab_state and what a test lets it hear, a second apart."""
+    """A lab state, to which a test adds lines and states, a second apart."""
 
     def __init__(self) -> None:
         self.lab_state = LabState(ROLES)
@@ -126,7 +126,7 @@ def after(index: int, delay: float = 0.0) -> AfterTrigger:
 
 
 class Played:
-    """A timeline that goes on in its own thread, with what it has told."""
+    """A timeline in its own thread, with its records."""
 
     def __init__(self, told: Told, *events: EventPlan) -> None:
         self.engine = FakeEngine("tracker", "seeder-1", "seeder-2", "leecher-1")
