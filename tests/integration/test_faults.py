@@ -176,9 +176,9 @@ def test_faults_without_effect_or_sense_are_errors(small: Lab) -> None:
         small.partition("seeder-1", "tracker")
     with pytest.raises(UsageError, match="seeder-1 would be on both sides"):
         small.partition("seeder-1", "seeder")
-    with pytest.raises(UsageError, match="no quality is named"):
+    with pytest.raises(UsageError, match="no quality is given"):
         small.impair(to="seeder")
-    with pytest.raises(UsageError, match="`5` is no share"):
+    with pytest.raises(UsageError, match="`5` is not a share"):
         small.impair(to="seeder", loss="5")
     assert small.faults.active() == []
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.plan import Timing
 
 EPOCH = 1_000_000.0
-WAIT_S = 30.0
+WAIT_TIMEOUT = 30.0
 
 
 def make_plan(
@@ -113,7 +113,7 @@ class FakeClock:
         if until is not None:
             self.time = max(self.time, until)
         else:
-            condition.wait(WAIT_S)
+            condition.wait(WAIT_TIMEOUT)
 
 
 class SameThread(Executor):

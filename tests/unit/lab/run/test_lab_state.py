@@ -9,7 +9,7 @@ from torrentnet.lab.run.lab_state import MAX_EVENT_NAMES, MAX_EVENTS, MAX_LAST_L
 from torrentnet.runtime.events import Event
 
 TIME = "2026-11-23T12:29:11.123Z"
-LONG_S = 30.0
+LONG_TIMEOUT = 30.0
 
 
 def say(lab_state: LabState, text: str, at: float = 0.0) -> None:
@@ -89,12 +89,12 @@ def test_a_wait_ends_when_its_condition_holds() -> None:
         waiting.set()
         return bool(lab_state.events("n", "completed"))
 
-    thread = threading.Thread(target=lambda: answers.append(lab_state.wait_until(condition, LONG_S)))
+    thread = threading.Thread(target=lambda: answers.append(lab_state.wait_until(condition, LONG_TIMEOUT)))
     thread.start()
-    assert waiting.wait(LONG_S)
+    assert waiting.wait(LONG_TIMEOUT)
     say(lab_state, "picked peer=x")
     say(lab_state, "completed file=a")
-    thread.join(LONG_S)
+    thread.join(LONG_TIMEOUT)
     assert answers == [True]
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.home.lab_store import ActiveFault
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
-JOIN_S = 30.0
+JOIN_TIMEOUT = 30.0
 NODES = ("tracker", "seeder-1", "leecher-1")
 COUNTED = """\
 == rules
@@ -87,7 +87,7 @@ class World:
             executors=(SameThread(), SameThread()),
         )
         timeline.start()
-        timeline._thread.join(JOIN_S)
+        timeline._thread.join(JOIN_TIMEOUT)
         assert timeline.finished
         return timeline
 

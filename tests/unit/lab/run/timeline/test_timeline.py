@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
     from torrentnet.lab.scenario.plan import Plan
 
-JOIN_S = 30.0
+JOIN_TIMEOUT = 30.0
 
 
 def play(plan: Plan, engine: FakeEngine) -> tuple[Timeline, list[AppliedEvent], FakeClock]:
@@ -24,7 +24,7 @@ def play(plan: Plan, engine: FakeEngine) -> tuple[Timeline, list[AppliedEvent], 
     clock = FakeClock()
     timeline = Timeline(plan, engine, clock, told.append, executors=(SameThread(), SameThread()))  # type: ignore[arg-type]
     timeline.start()
-    timeline._thread.join(JOIN_S)
+    timeline._thread.join(JOIN_TIMEOUT)
     assert timeline.finished
     return timeline, told, clock
 

@@ -31,7 +31,7 @@ from torrentnet.runtime.events import format_timestamp
 if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
-JOIN_S = 30.0
+JOIN_TIMEOUT = 30.0
 ROLES = {"tracker": Role.TRACKER, "seeder-1": Role.SHARE, "seeder-2": Role.SHARE, "leecher-1": Role.GET}
 
 
@@ -144,7 +144,7 @@ class Played:
         self.timeline.start()
 
     def end(self) -> None:
-        self.timeline._thread.join(JOIN_S)
+        self.timeline._thread.join(JOIN_TIMEOUT)
         assert self.timeline.finished
 
     @property
