@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
 from torrentnet.adapters.child_process import find_command, first_output_line
-from torrentnet.adapters.daemon import RpcAdapter
-from torrentnet.adapters.rpc import RpcConnection
+from torrentnet.adapters.rpc import RpcAdapter, RpcConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
