@@ -26,7 +26,7 @@ class _LogsParser(argparse.ArgumentParser):
 
 
 def make_commands(name: str, peer: Callable[[], Peer], log: ResponseLog, on_quit: Callable[[], None]) -> Commands:
-    """Return the peer's commands. ``peer`` returns the running peer, which other threads only read."""
+    """Return the commands of the peer that ``peer`` returns, which they only read."""
     commands = Commands("peer", name=name, on_quit=on_quit)
     commands.add(
         Command(

@@ -1,4 +1,4 @@
-"""Carries out what a download strategy wants done, and reports the results to the strategy.
+"""Carries out the effects of a download strategy, and reports their results.
 
 Tested by tests/loopback/test_peer_transfer.py.
 Tested by tests/loopback/test_peer_swarm.py.
@@ -66,7 +66,10 @@ class RunnerContext:
 
 
 class DownloadRunner(ABC, Generic[D]):
-    """One download with its disk and its connections: jobs run in the worker, everything else in the loop."""
+    """One download with its file and its connections.
+
+    Disk jobs run in the worker, everything else in the loop.
+    """
 
     def __init__(self, download: D, context: RunnerContext) -> None:
         self.download = download
@@ -184,7 +187,7 @@ class SingleRunner(DownloadRunner[SingleDownload]):
     """Runs strategy ``single``: one connection at a time, which is the download's own."""
 
     def __init__(self, download: SingleDownload, context: RunnerContext, peer_id: bytes, stall: float) -> None:
-        """``stall``: seconds after which a source that has not accepted the connection is abandoned."""
+        """``stall``: seconds that a source has to accept the connection."""
         super().__init__(download, context)
         self._stall = stall
         self._source = SourceConnection(

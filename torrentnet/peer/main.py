@@ -231,7 +231,10 @@ def _run(options: argparse.Namespace, system: System) -> int:
 
 
 def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info | None]:
-    """Return what a magnet link or a .torrent says of the file to get; a link's own name replaces the link."""
+    """Return what a magnet link or a .torrent says of the file to get.
+
+    The name in a link replaces the link.
+    """
     given: str = options.filename
     if given.startswith("magnet:"):
         if options.torrent is not None:
@@ -308,7 +311,7 @@ def resolve_address(text: str, what: str, *, min_port: int, system: System = MAC
 
 
 def open_listener(endpoint: Endpoint, system: System = MACHINE) -> socket.socket:
-    """Return a listening TCP socket. Raises :class:`LocalError` when the address is not available."""
+    """Return a listening TCP socket; raises :class:`LocalError`."""
     sock = system.make_socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""The peer as a program: its sockets, its clock, and one loop around the parts that do no I/O.
+"""The peer as a program: one loop around the parts that do no I/O.
 
 Tested by tests/loopback/test_peer_transfer.py.
 Tested by tests/loopback/test_peer_failures.py.
@@ -55,7 +55,10 @@ Runner: TypeAlias = ShareRunner | SingleRunner | SwarmRunner
 
 
 class Peer:
-    """One peer with one file. :meth:`run` returns its exit status; :meth:`stop` may be called from anywhere."""
+    """One peer with one file.
+
+    :meth:`run` returns its exit status; :meth:`stop` may be called from anywhere.
+    """
 
     def __init__(
         self,
@@ -154,7 +157,10 @@ class Peer:
     # -- the loop ----------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Work until stopped or failed. Returns 0 for an orderly end; raises :class:`LocalError` for a failure."""
+        """Work until stopped or failed.
+
+        Returns 0 for an orderly end; raises :class:`LocalError` for a failure.
+        """
         monotonic = self._system.monotonic
         self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
         self._worker.start()

@@ -32,7 +32,7 @@ class ResponseEntry:
 
 
 class ResponseLog:
-    """The newest entries. Written by the peer's loop, read by its console from another thread."""
+    """The newest entries, written by the loop and read from other threads."""
 
     def __init__(self, wall_time: Callable[[], float], limit: int = MAX_ENTRIES) -> None:
         self._wall_time = wall_time

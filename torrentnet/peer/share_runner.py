@@ -1,4 +1,4 @@
-"""Sharing a file that is here: hash it, publish it, and connect to the peers that wait for it.
+"""Sharing a file: hash it, publish it, and connect to the peers that wait for it.
 
 Tested by tests/loopback/test_peer_transfer.py.
 """

@@ -1,4 +1,4 @@
-"""Which peer gets the next credit: an uplink is promised no further ahead than it can serve soon, the poorest first.
+"""The choker: which peer is served next, and how far ahead.
 
 Simulated and measured, these choices bring a swarm near the bound of its uplinks (Kumar and Ross 2006): whole pieces
 to few receivers at a time, no uplink ever idle, and the peer with the fewest pieces first, so that all end together.
@@ -59,7 +59,7 @@ def choose_next(waiting: Sequence[T], rng: random.Random, now: float) -> T | Non
 
 
 class SendRate:
-    """Estimates how fast this peer sends while it is busy, and so how much may be promised ahead."""
+    """Estimates the rate of a busy uplink, and so how much may be promised ahead."""
 
     def __init__(self, now: float) -> None:
         self.rate = 0.0

@@ -1,4 +1,4 @@
-"""Which writable connection is sent to next without choking: the one that was sent least so far.
+"""Which writable connection is sent to next without choking: the one sent least.
 
 Otherwise the connection that starts first gets far ahead: it is served alone for a moment, and on a fast uplink a
 moment is much. The kernel reports writable connections one by one. So with many connections, they are collected for a
@@ -31,7 +31,10 @@ T = TypeVar("T", bound=Receiver)
 
 
 class FairQueue(Generic[T]):
-    """The writable connections. A connection that :meth:`take` returns is removed until it is added again."""
+    """The writable connections.
+
+    A connection that :meth:`take` returns is removed until it is added again.
+    """
 
     def __init__(self) -> None:
         self._since: dict[T, float] = {}
@@ -55,7 +58,7 @@ class FairQueue(Generic[T]):
         return self._at if self._since else None
 
     def take(self, connections: int, now: float) -> list[T]:
-        """Return the connections to serve now: the half that was sent least, then those that have waited long."""
+        """Return the half that was sent least, then those that have waited too long."""
         if not self._since or now < self._at:
             return []
         ready = sorted(self._since, key=lambda receiver: receiver.bytes_sent)

@@ -1,4 +1,4 @@
-"""The known peers of a swarm: their addresses and names, and which of them to connect to next."""
+"""The known peers of a swarm, and which of them to connect to next."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class _KnownPeer:
 
 
 class PeerPool:
-    """Listening addresses of peers, and their names. Bounded; the own address and banned peers are excluded."""
+    """Listening addresses of peers, and their names; bounded.
+
+    The own address and banned peers are excluded.
+    """
 
     def __init__(self, own: Endpoint) -> None:
         self._known: dict[Endpoint, _KnownPeer] = {}
@@ -52,7 +55,7 @@ class PeerPool:
         return self._names.get(endpoint, str(endpoint))
 
     def identify(self, endpoint: Endpoint, extension: ExtensionHandshake | None, *, outgoing: bool) -> LookupHolder:
-        """Return the name and the listening address of the peer at ``endpoint``, as far as it has sent them.
+        """Return the name and the listening address of the peer at ``endpoint``.
 
         The address of an incoming connection (not ``outgoing``) has another port than the peer listens on.
         """
@@ -62,7 +65,7 @@ class PeerPool:
         return LookupHolder(endpoint, name or str(endpoint))
 
     def take(self, count: int, now: float) -> Iterator[Endpoint]:
-        """Yield at most ``count`` addresses to connect to now; each is in use from then on."""
+        """Yield at most ``count`` addresses to connect to, in use from then on."""
         for endpoint, known in self._known.items():
             if count <= 0:
                 return
@@ -110,7 +113,7 @@ class PeerPool:
         return peer_id in self._banned
 
     def _get(self, endpoint: Endpoint) -> _KnownPeer | None:
-        """Return the entry of an address, made where it is new; None where the pool is full."""
+        """Return the entry of an address, new where needed; None if the pool is full."""
         if endpoint not in self._known and len(self._known) < MAX_KNOWN:
             self._known[endpoint] = _KnownPeer()
         return self._known.get(endpoint)

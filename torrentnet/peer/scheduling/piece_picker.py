@@ -1,4 +1,4 @@
-"""Which piece to request next in a swarm: rarest first, each from one peer, and the last ones from two."""
+"""Which piece to request next in a swarm: rarest first."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Requested(Generic[T]):
 
 
 class PiecePicker(Generic[T]):
-    """The missing pieces: unrequested, or requested from one or more sources (a ``T``: anything that is a peer).
+    """The missing pieces: unrequested, or requested from sources of type ``T``.
 
     Rarity is counted over the connected peers. BEP 3 leaves the choice open; see Legout et al. 2006, "Rarest first and
     choke algorithms are enough".
@@ -76,7 +76,10 @@ class PiecePicker(Generic[T]):
         return any(piece in held for piece in self._unrequested)
 
     def pick(self, held: PieceSet, source: T, now: float) -> int | None:
-        """Return the rarest unrequested piece of ``held``, now requested from ``source``; None where there is none."""
+        """Request the rarest unrequested piece of ``held`` from ``source``.
+
+        Returns the piece; None where there is none.
+        """
         candidates = [piece for piece in self._sample() if piece in held]
         if not candidates and len(self._unrequested) > SAMPLE_SIZE:
             # A sample may miss the few pieces that the peer has, and None must be true: the peer is told so.
@@ -90,7 +93,7 @@ class PiecePicker(Generic[T]):
         return piece
 
     def slowest(self, held: PieceSet, source: T, seconds: Callable[[T, int], float]) -> tuple[float, int] | None:
-        """Return, of the pieces of ``held`` requested from one other source, the one that will be complete last.
+        """Return the piece of ``held`` at one other source that will be complete last.
 
         ``seconds`` estimates when a source will have sent a piece; the result is that and the piece.
         """
@@ -102,7 +105,9 @@ class PiecePicker(Generic[T]):
         return max(slow) if slow else None
 
     def longest_queued(self, held: PieceSet, source: T, now: float, begun: Callable[[T, int], bool]) -> int | None:
-        """Return the piece of ``held`` that has waited longest at one other source that has not ``begun`` to send it.
+        """Return the piece of ``held`` that has waited longest at one other source.
+
+        ``begun`` is whether a source has started to send a piece, which then does not count.
 
         In the endgame, an idle uplink would send sooner what waits in the queue of another one. None where no piece has
         waited for long enough.
@@ -141,7 +146,7 @@ class PiecePicker(Generic[T]):
             self._unrequested.append(piece)
 
     def remove_source(self, pieces: Iterable[int], source: T) -> Iterator[int]:
-        """``source`` will not send these pieces. Yields those that are requested from no one any more."""
+        """Remove a source of pieces; yields the pieces that have no source any more."""
         for piece in pieces:
             requested = self._requested.get(piece)
             if requested is None or source not in requested.sources:
@@ -166,7 +171,7 @@ class PiecePicker(Generic[T]):
 
 
 def newly_held(counted: PieceSet, held: PieceSet) -> list[int]:
-    """Return the pieces of ``held`` that ``counted`` lacks, and add them to ``counted``."""
+    """Return the pieces of ``held`` that ``counted`` lacks, and add them to it."""
     new = [piece for piece in held if piece not in counted]
     for piece in new:
         counted.add(piece)

@@ -35,7 +35,7 @@ class RateLimit:
             self._tokens -= count
 
     def pause(self) -> float:
-        """Return the seconds until sending is worthwhile again, after the budget was spent."""
+        """Return the seconds until sending is worthwhile again."""
         if self._rate is None:
             return 0.0
         return max(MIN_PAUSE, -self._tokens / self._rate)

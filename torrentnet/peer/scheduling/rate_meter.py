@@ -1,4 +1,4 @@
-"""How fast the data of one source comes: recently, over the last seconds, and during each piece.
+"""How fast the data of one source comes.
 
 Tested by tests/unit/peer/transfer/test_source_fetcher.py.
 """
@@ -13,7 +13,7 @@ SLOW_WINDOW: Final = 3.0
 
 
 class RateMeter:
-    """Rates of one source, in bytes a second. ``received`` is the number of bytes received so far."""
+    """Rates of one source, in bytes a second; ``received``: bytes received so far."""
 
     def __init__(self) -> None:
         self.rate = 0.0
@@ -46,7 +46,7 @@ class RateMeter:
         self._slow_since = None
 
     def slow_rate(self, received: int, min_rate: float, now: float) -> float | None:
-        """Return the rate over the last seconds if it is below ``min_rate`` and the source was never idle."""
+        """Return the last rate of a busy source if it is below ``min_rate``."""
         if self._slow_since is None:
             self._slow_since = (now, received)
             return None

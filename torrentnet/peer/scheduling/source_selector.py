@@ -1,4 +1,4 @@
-"""Which complete peer is the source of a ``single`` download: one of them, at random."""
+"""Which complete peer is the source of a ``single`` download."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_REMEMBERED: Final = 4_096
 
 
 class SourceSelector:
-    """The complete peers that the tracker has listed, and the failures of those that were tried.
+    """The complete peers that the tracker has listed, and their failures.
 
     A peer that sent a bad piece is never selected again. A peer that failed otherwise is selected again only after the
     tracker has listed it anew, and then the peers that failed least come first.
@@ -37,11 +37,11 @@ class SourceSelector:
         )
 
     def replace_with_new(self, holders: Iterable[LookupHolder]) -> None:
-        """Replace the candidates by those of these peers that have not failed, while a source is still in use."""
+        """Replace the candidates by those of these peers that have never failed."""
         self.replace(holder for holder in holders if not self._failures.get(holder.endpoint))
 
     def select(self) -> tuple[LookupHolder, int] | None:
-        """Return a candidate at random, and the number of peers it was chosen from; None when all were tried."""
+        """Return a random candidate and the number it was chosen from; None for none."""
         if not self._untried:
             return None
         fewest = min(self._failures.get(holder.endpoint, 0) for holder in self._untried)

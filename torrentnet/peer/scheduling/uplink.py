@@ -1,4 +1,4 @@
-"""The uplink that all connections share: which piece leaves next, and how little data waits in the kernel.
+"""The uplink that all connections share: which piece leaves next.
 
 Data that the kernel has can be neither reordered nor overtaken, and the kernel divides the uplink among all connections
 with data, which makes every piece late. So while the uplink is known to be slow, the kernel gets a moment's worth at a
@@ -35,7 +35,7 @@ INITIAL_POLL_INTERVAL: Final = 0.001
 
 
 class ServingSide(Protocol):
-    """The serving side of a connection: :class:`~torrentnet.peer.transfer.upload.Upload`."""
+    """The serving side of a connection: the ``Upload`` of room ``transfer``."""
 
     @property
     def backlog(self) -> int:
@@ -68,7 +68,7 @@ class PendingOutput(Protocol):
 
 
 class SharingConnection(WaitingPeer, Protocol):
-    """A connection over the uplink: :class:`~torrentnet.peer.transfer.connection.Connection`."""
+    """A connection over the uplink: the ``Connection`` of room ``transfer``."""
 
     @property
     def upload(self) -> ServingSide:
@@ -95,7 +95,10 @@ C = TypeVar("C", bound=SharingConnection)
 
 
 class Uplink(Generic[C]):
-    """Decides what may be sent. With choking, connections wait in one line, in the order of their requests."""
+    """Decides what may be sent.
+
+    With choking, connections wait in one line, in the order of their requests.
+    """
 
     def __init__(self, rng: random.Random, now: float) -> None:
         self._rng = rng
@@ -124,7 +127,10 @@ class Uplink(Generic[C]):
             self._loaded[connection] = None
 
     def may_send(self, connection: C, now: float) -> bool:
-        """Whether a piece may leave: no connection before it in line could send. A narrow path blocks no other."""
+        """Whether a piece may leave: no connection before this one in line could send.
+
+        A connection whose own path is narrow blocks no other.
+        """
         if not self.choking:
             return True
         if not connection.upload.has_granted_requests:
@@ -143,7 +149,7 @@ class Uplink(Generic[C]):
     # -- kernel queues -----------------------------------------------------------------------------
 
     def room(self, connection: C, now: float) -> int | None:
-        """Return the bytes of pieces that the kernel may get for a connection now; None for no limit."""
+        """Return the bytes of pieces that the kernel may get now; None for no limit."""
         rate = self._send_rate.rate
         if not self.choking or rate >= UNSHAPED_RATE:
             return None
@@ -171,7 +177,7 @@ class Uplink(Generic[C]):
     # -- turns -------------------------------------------------------------------------------------
 
     def grant_turns(self, connections: Collection[C], now: float) -> list[C]:
-        """Promise as much as can leave soon. Returns the connections that have something to send."""
+        """Promise as much as can leave soon; returns the connections with data to send."""
         # Data for a peer that takes nothing keeps the uplink from no other peer.
         backlog = sum(one.upload.backlog for one in connections if one.upload.backlog and not one.is_stalled(now))
         self._send_rate.update(now, busy=backlog > 0)

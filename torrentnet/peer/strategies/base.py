@@ -1,4 +1,4 @@
-"""``get``, from a file's name to a seed of that file: what both strategies share, as a state machine without I/O.
+"""What both download strategies share: from a file's name to a seed. No I/O.
 
 Tested by tests/unit/peer/strategies/test_single.py.
 Tested by tests/unit/peer/strategies/test_swarm.py.
@@ -45,7 +45,9 @@ class Phase(Enum):
 
 
 class BaseDownload(ABC):
-    """One ``get``. ``now`` is any monotonic clock, in seconds; every call may change :attr:`phase`.
+    """One ``get``, as a state machine.
+
+    ``now`` is any monotonic clock, in seconds; every call may change :attr:`phase`.
 
     Whoever calls a method carries out :attr:`effects` afterwards, the first one first.
     """
@@ -84,7 +86,7 @@ class BaseDownload(ABC):
 
     @abstractmethod
     def _holders_found(self, holders: tuple[LookupHolder, ...], now: float) -> None:
-        """The tracker has answered the look-up of :attr:`Phase.LOOKING_UP` with these complete peers."""
+        """The look-up of :attr:`Phase.LOOKING_UP` has found these complete peers."""
 
     @abstractmethod
     def _holders_refreshed(self, result: LookupResult, now: float) -> None:

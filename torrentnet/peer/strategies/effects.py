@@ -1,4 +1,4 @@
-"""What a download strategy wants done: plain data, which the peer's loop carries out.
+"""What a download strategy wants done, as data that the loop carries out.
 
 A strategy does no I/O. Each call on it may append effects to :attr:`BaseDownload.effects
 <torrentnet.peer.strategies.base.BaseDownload.effects>`; the loop carries them out in order and reports each result
@@ -21,7 +21,7 @@ MAX_VERIFYING: Final = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class OpenExisting:
-    """Hash the file that has the final name: ``existing_opened`` or ``storage_failed`` follows."""
+    """Hash the existing file: then ``existing_opened`` or ``storage_failed``."""
 
     piece_length: int
     """Bytes; 0 for the length that sharing the file would choose."""
@@ -29,7 +29,7 @@ class OpenExisting:
 
 @dataclass(frozen=True, slots=True)
 class OpenPart:
-    """Open the part file and verify its pieces: ``part_opened`` or ``storage_failed`` follows."""
+    """Open and verify the part file: then ``part_opened`` or ``storage_failed``."""
 
     info: Info
 
@@ -44,19 +44,19 @@ class WritePiece:
 
 @dataclass(frozen=True, slots=True)
 class FinishFile:
-    """Give the complete file its final name: ``file_finished`` or ``storage_failed`` follows."""
+    """Rename the complete file: then ``file_finished`` or ``storage_failed``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Open the connection to the single source: ``connected`` or ``source_failed`` follows."""
+    """Connect to the single source: then ``connected`` or ``source_failed``."""
 
     endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """Close the connection to the single source, if there is one; no event of it follows."""
+    """Close the connection to the single source, if there is one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Which peer of the swarm is asked for which piece, until the piece is verified. A state machine without I/O.
+"""Which peer of the swarm is asked for which piece, until it is verified. No I/O.
 
 Each piece is requested from one peer; in the endgame, also from peers that would send it sooner. The choice of the
 next piece is :mod:`torrentnet.peer.scheduling.piece_picker`'s.
@@ -44,7 +44,9 @@ class VerifyingPiece:
 
 
 class PieceScheduler:
-    """The missing pieces of one file, and the ``peers`` that have them; the mapping changes as peers come and go.
+    """The missing pieces of one file, and the ``peers`` that have them.
+
+    The mapping changes as peers connect and disconnect.
 
     ``held`` are the pieces that are here at the start.
     """
@@ -115,7 +117,10 @@ class PieceScheduler:
         return piece
 
     def faster_peers(self, now: float) -> Iterator[RemotePeer]:
-        """Yield the peers that would send a requested piece sooner; each may get a request before the next one."""
+        """Yield the peers that would send a requested piece sooner.
+
+        The caller may request from each before it takes the next one.
+        """
         for peer in list(self._peers.values()):
             held = peer.fetcher.remote_pieces.held
             if held is None:
@@ -138,7 +143,7 @@ class PieceScheduler:
         )
 
     def release(self, peer: RemotePeer, now: float) -> None:
-        """Expect nothing more from a peer for now: its pieces may be requested from others."""
+        """Cancel a peer's requests, so that others may be asked for its pieces."""
         pieces = peer.fetcher.pieces
         unrequested = list(self._picker.remove_source(pieces, peer))
         for piece in pieces:
@@ -156,7 +161,7 @@ class PieceScheduler:
     # -- received pieces ---------------------------------------------------------------------------
 
     def received(self, peer: RemotePeer, piece: PieceReceived, now: float) -> bool:
-        """Keep a complete piece of a peer until it is written; False where no one waits for it any more."""
+        """Keep a complete piece until it is written; False if nobody waits for it."""
         if not self._picker.is_requested(piece.piece):
             return False
         for other in self._picker.remove_requested(piece.piece):

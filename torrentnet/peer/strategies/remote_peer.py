@@ -23,7 +23,7 @@ METADATA_TIMEOUT: Final = 3.0
 
 
 class PeerConnection(Protocol):
-    """A connection as the loop keeps it; in a download, the key of its :class:`RemotePeer`."""
+    """A connection of the loop; in a download, the key of its :class:`RemotePeer`."""
 
     @property
     def protocol(self) -> PeerProtocol:
@@ -54,7 +54,9 @@ class RemotePeer:
 
 
 def request_metadata(peers: Collection[RemotePeer], now: float) -> None:
-    """Request the info dictionary from one of these peers, and from the next one where the last does not reply.
+    """Request the info dictionary from one of these peers at a time.
+
+    The next peer is asked when the last one does not reply.
 
     Raises :class:`~torrentnet.peer.transfer.metadata_exchange.SourceError` where that peer has none after all.
     """

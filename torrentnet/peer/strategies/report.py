@@ -1,4 +1,4 @@
-"""The report of a download: event lines, and the peer's own log. No decision is made here.
+"""The report of a download: event lines, and the peer's own log.
 
 Tested by tests/unit/peer/strategies/test_single.py.
 """
@@ -23,7 +23,7 @@ _MAX_LISTED: Final = 20
 
 
 class DownloadReport:
-    """Reports the download of one file. ``emit(event, **fields)`` writes an event line."""
+    """Reports one download; ``emit(event, **fields)`` writes an event line."""
 
     def __init__(self, name: str, emit: Callable[..., None], log: ResponseLog) -> None:
         self._name = name
@@ -97,7 +97,7 @@ class DownloadReport:
         self._emit("bad_piece", peer=source.name, address=source.endpoint, piece=piece)
 
     def progress(self, held: PieceSet, size: int, now: float) -> None:
-        """A piece was written; reported at most four times a second, and always for the last piece."""
+        """A piece was written; reported four times a second at most, and at the end."""
         if not held.is_full and now < self._progress_at:
             return
         self._progress_at = now + PROGRESS_INTERVAL
@@ -115,6 +115,6 @@ class DownloadReport:
         self._log.add("peer", f"{self._name} failed", verdict=reason)
 
     def sources(self) -> tuple[OutcomeSource, ...]:
-        """Return the sources that sent the most pieces, at most eight, for the tracker's log."""
+        """Return the sources of most pieces, at most eight, for the tracker's log."""
         most = sorted(self._sources.items(), key=lambda item: -item[1])[:MAX_SOURCES]
         return tuple(OutcomeSource(holder.endpoint, count, holder.name) for holder, count in most)

@@ -1,4 +1,4 @@
-"""The ``single`` strategy: all pieces from one complete peer, selected at random. No I/O.
+"""The ``single`` strategy: all pieces from one complete peer at a time. No I/O.
 
 When the source fails, the next one is selected among the others; verified pieces are never downloaded again.
 """
@@ -46,7 +46,7 @@ class _Pieces:
 
 
 class SingleDownload(BaseDownload):
-    """One ``get`` from one source at a time; see :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
+    """One ``get`` from one source at a time."""
 
     def __init__(self, task: DownloadTask, rng: random.Random, now: float) -> None:
         super().__init__(task, now)
@@ -110,7 +110,7 @@ class SingleDownload(BaseDownload):
             self._open_part(self.info)
 
     def handle_peer_event(self, event: PeerProtocolEvent, now: float) -> None:
-        """React to an event of the source. A misbehaving source is replaced by the next one."""
+        """React to an event of the source; a misbehaving source is replaced."""
         if self._fetcher is None:
             return
         try:

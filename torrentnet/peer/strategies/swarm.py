@@ -1,4 +1,4 @@
-"""The ``swarm`` strategy: pieces from every peer that has some, shared again at once. A state machine without I/O.
+"""The ``swarm`` strategy: pieces from every peer that has some. No I/O.
 
 Every connection is used in both directions, whoever opened it. Between two of our own peers a piece is requested only
 after a credit, so that no uplink is promised twice and no piece waits at a peer that would send it late (see
@@ -51,7 +51,7 @@ ENOUGH_PEERS: Final = 20
 
 
 class SwarmDownload(BaseDownload):
-    """One ``get`` from many peers at once; see :class:`~torrentnet.peer.strategies.base.BaseDownload`.
+    """One ``get`` from many peers at once.
 
     The download is told of every connection of this peer, whoever opened it. ``own`` is where this peer listens.
     """

@@ -1,4 +1,4 @@
-"""The task of one ``get``: the file, the collaborators and the time-outs, whichever strategy downloads it."""
+"""The task of one ``get``, whichever strategy downloads it."""
 
 from __future__ import annotations
 

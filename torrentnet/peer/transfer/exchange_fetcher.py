@@ -1,4 +1,4 @@
-"""Fetching from one peer of a swarm, over a connection by which we serve too, while others could send the same pieces.
+"""Fetching from one peer of a swarm, while others could send the same pieces.
 
 One of our own peers grants credits, each for one piece; any other client gets a window that follows its rate.
 """
@@ -27,7 +27,10 @@ MAX_CREDITS: Final = 256
 
 
 class ExchangeFetcher(PieceFetcher):
-    """The downloading side of a connection whose serving side introduces us and keeps ``remote_pieces``."""
+    """The downloading side of a connection over which pieces are served too.
+
+    The serving side sends our initial state and updates ``remote_pieces``.
+    """
 
     _credits = 0
     """Pieces that may be requested (see :class:`~torrentnet.peer.transfer.protocol.Credit`)."""

@@ -1,4 +1,4 @@
-"""Fetching pieces over one connection: whole pieces, requested in blocks. No socket in here.
+"""Fetching whole pieces over one connection, in blocks. No I/O.
 
 :class:`PieceFetcher` is what both strategies share. A connection to a single source and a connection among many peers
 differ in who introduces us, how much is requested at once, and what a refusal means: see
@@ -100,7 +100,7 @@ class PieceFetcher(ABC):
 
     @abstractmethod
     def _handle_other(self, event: PeerProtocolEvent, now: float) -> None:
-        """React to any message but blocks, rejects, unchokes and parts of the info dictionary."""
+        """React to any message that the variants treat differently."""
 
     @abstractmethod
     def _block_size(self) -> int:
@@ -136,7 +136,7 @@ class PieceFetcher(ABC):
         return self._interested
 
     def handle(self, event: PeerProtocolEvent, now: float) -> Iterator[FetcherEvent]:
-        """React to a message of the peer. Raises :class:`SourceError` and :class:`PeerProtocolError`."""
+        """React to a message; raises :class:`SourceError` and :class:`PeerProtocolError`."""
         if isinstance(event, Block):
             yield from self._handle_block(event, now)
             return
@@ -233,7 +233,7 @@ class PieceFetcher(ABC):
     # -- info dictionary ---------------------------------------------------------------------------
 
     def request_metadata(self, now: float) -> None:
-        """Request the info dictionary, unless it is known. Raises :class:`SourceError` where the peer has none."""
+        """Request the info dictionary unless it is known; raises :class:`SourceError`."""
         if self.info is None and self._metadata.request(now):
             self._sent_at = now
 

@@ -1,4 +1,4 @@
-"""Fetching from the single source: a connection of the download's own, with a deep queue of requests."""
+"""Fetching from the single source, with a deep queue of requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SourceFetcher(PieceFetcher):
         return self.ready and not self._choked and self.remote_pieces.held is not None and not self.pipeline.requested
 
     def slow_rate(self, min_rate: float, now: float) -> float | None:
-        """Return the rate (bytes a second) of the last seconds, if it was below ``min_rate`` and never idle."""
+        """Return the last rate (bytes a second) if it is below ``min_rate``."""
         if self.idle or not self.pipeline.requested:
             self._meter.idle()
             return None
