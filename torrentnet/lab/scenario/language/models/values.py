@@ -40,7 +40,7 @@ from torrentnet.runtime.units import UnitError
 from torrentnet.wire.names import MAX_FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 
@@ -315,19 +315,11 @@ def discriminate_by_shape(prefix: str = "as:") -> Discriminator:
     return Discriminator(choose)
 
 
-def discriminate_by_key(prefix: str, keys: Iterable[str]) -> Discriminator:
-    """Choose the kind by the first of these keys that the item has."""
-    known = tuple(keys)
+def tagged_union(prefix: str, models: Mapping[str, type[StrictModel]]) -> Any:
+    """Return the type of an item whose kind is chosen by the first of these keys that it has, for Pydantic."""
 
     def choose(item: Any) -> str | None:
-        if not isinstance(item, dict):
-            return None
-        return next((prefix + key for key in item if key in known), None)
+        return next((prefix + key for key in item if key in models), None) if isinstance(item, dict) else None
 
-    return Discriminator(choose)
-
-
-def tagged_union(prefix: str, models: Mapping[str, type[StrictModel]]) -> Any:
-    """Return the type of an item whose kind is chosen by the key that it has, for Pydantic."""
     tagged = tuple(Annotated[model, Tag(prefix + key)] for key, model in models.items())
-    return Annotated[Union[tagged], discriminate_by_key(prefix, models)]  # noqa: UP007
+    return Annotated[Union[tagged], Discriminator(choose)]  # noqa: UP007
