@@ -1,6 +1,6 @@
 """Sends requests to a lab's supervisor, see :mod:`torrentnet.lab.engines.local.protocol`.
 
-Tested by tests/integration/test_local_engine.py.
+Tested by tests/unit/lab/engines/local/supervisor/test_request_server.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Follows a supervisor's journal: what the nodes print, and how their states change.
 
-Tested by tests/integration/test_local_engine.py.
+Tested by tests/unit/lab/engines/local/supervisor/test_request_server.py.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """The supervisor's loop: descriptors to wait for, calls that are due later, and the ends of child processes.
 
 One thread. Nothing that the loop calls may block.
-
-Tested by tests/integration/test_local_engine.py.
 """
 
 from __future__ import annotations
@@ -39,7 +37,8 @@ class EventLoop:
             self._scheduled = [entry for entry in self._scheduled if entry[0] > now]
             for callback in due:
                 callback()
-            wait = min((when for when, _ in self._scheduled), default=now + _MAX_WAIT) - now
+            next_due = min((when for when, _ in self._scheduled), default=now + _MAX_WAIT)
+            wait = 0.0 if self._over else next_due - now
             for key, events in self._selector.select(max(0.0, wait)):
                 key.data(events)
 

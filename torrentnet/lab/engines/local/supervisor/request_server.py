@@ -1,7 +1,4 @@
-"""The supervisor's side of the protocol: connections with one request each, and those that receive the journal.
-
-Tested by tests/integration/test_local_engine.py.
-"""
+"""The supervisor's side of the protocol: connections with one request each, and those that receive the journal."""
 
 from __future__ import annotations
 
