@@ -42,7 +42,7 @@ def probe() -> str:
         finally:
             _restore(f"-D INPUT -j {CHAIN}\n-F {CHAIN}\n-X {CHAIN}\n")
     if took < DELAY_NS * 0.9:
-        raise KernelUnsupportedError(f"a datagram that was to take {DELAY_NS / 1e6:.0f} ms took {took / 1e6:.2f} ms")
+        raise KernelUnsupportedError(f"a datagram with a delay of {DELAY_NS / 1e6:.0f} ms took {took / 1e6:.2f} ms")
     return f"NFQUEUE works: asked {DELAY_NS / 1e6:.0f} ms, measured {took / 1e6:.2f} ms"
 
 

@@ -81,8 +81,8 @@ class Engine(ABC):
     def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
         """Remove the labs whose owner is dead, and return them.
 
-        ``is_finished(home, project)`` tells whether ``up`` came to its end in that directory: such a lab is meant to
-        outlive its owner.
+        ``is_finished(home, project)`` says whether ``up`` completed in that directory: such a lab is meant to outlive
+        its owner.
         """
 
     @abstractmethod

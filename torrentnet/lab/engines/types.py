@@ -63,7 +63,7 @@ CommandLineBuilder = Callable[[Mapping[str, NodeLocation]], Mapping[str, tuple[s
 """Returns the command line of each node; called once all locations are known."""
 
 ProgressCallback = Callable[[str], None]
-"""Shows the user one line about work that takes a while."""
+"""Shows the user one line about long work."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class NetworkController:
         self._counted: dict[str, dict[Pair, Counters]] = {node: {} for node in self._nodes}
         """What rules that have ended have counted, by the node that had them."""
 
-    # -- nodes come and go ------------------------------------------------------------------------
+    # -- nodes start and end ----------------------------------------------------------------------
 
     def node_started(self, node: str, *, fresh: bool = True) -> NodeUpdate | None:
         """Set what is asked of a node that has started, and let its program begin; None where nothing is to be done.

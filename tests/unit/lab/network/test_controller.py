@@ -1,4 +1,4 @@
-"""Who is told what when: with nodes that write down the scripts they are given."""
+"""Which nodes run which scripts, with nodes that record them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COUNTED = "== rules\n[7:700] -A TORRENTNET -s 198.18.0.2/32 -j DROP\n== classes\
 AB = ("node-1", "node-2")
 
 
-class Told:
+class FakeNodes:
     """Takes the place of the nodes."""
 
     def __init__(self) -> None:
@@ -53,10 +53,10 @@ class Told:
             raise EngineError("no helper")
         return {node: self.run(node, ["sh", "-s"], script) for node, script in scripts.items()}
 
-    def nodes(self) -> list[str]:
-        told = sorted(node for node, _ in self.scripts)
+    def changed(self) -> list[str]:
+        nodes = sorted(node for node, _ in self.scripts)
         self.scripts.clear()
-        return told
+        return nodes
 
 
 @contextlib.contextmanager
@@ -70,13 +70,13 @@ def controlled(
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def fake() -> FakeNodes:
+    return FakeNodes()
 
 
 @pytest.fixture
-def network(told: Told) -> Iterator[NetworkController]:
-    with controlled(told.run) as made:
+def network(fake: FakeNodes) -> Iterator[NetworkController]:
+    with controlled(fake.run) as made:
         for node in NODES:
             assert made.node_started(node) is None
         yield made
@@ -86,48 +86,48 @@ def cut(*pairs: Pair) -> NetworkState:
     return NetworkState().add(LinkOverride(frozenset(pairs), LinkQualities(cut=True), "a test"))[0]
 
 
-def test_only_nodes_whose_settings_change_run_a_script(network: NetworkController, told: Told) -> None:
-    assert told.nodes() == []
+def test_only_nodes_whose_settings_change_run_a_script(network: NetworkController, fake: FakeNodes) -> None:
+    assert fake.changed() == []
     assert [done.node for done in network.apply(cut(AB))] == ["node-2"]
     assert network.apply(cut(AB)) == ()
     assert [done.node for done in network.apply(cut(AB, ("node-2", "node-1")))] == ["node-1"]
-    assert told.nodes() == ["node-1", "node-2"]
+    assert fake.changed() == ["node-1", "node-2"]
     assert [done.node for done in network.apply(NetworkState())] == ["node-1", "node-2"]
 
 
-def test_a_restarted_node_gets_everything_again(network: NetworkController, told: Told) -> None:
+def test_a_restarted_node_gets_everything_again(network: NetworkController, fake: FakeNodes) -> None:
     network.apply(cut(AB))
-    first = told.scripts[-1]
+    first = fake.scripts[-1]
     done = network.node_started("node-2")
     assert done is not None and not done.problem
-    assert told.scripts[-1] == first
+    assert fake.scripts[-1] == first
 
 
-def test_an_unreachable_node_is_set_once_it_is_reachable(network: NetworkController, told: Told) -> None:
+def test_an_unreachable_node_is_set_once_it_is_reachable(network: NetworkController, fake: FakeNodes) -> None:
     network.node_unreachable("node-2")
     assert network.apply(cut(AB)) == ()
-    assert told.nodes() == []
+    assert fake.changed() == []
     done = network.node_reachable("node-2")
     assert done is not None
-    assert told.nodes() == ["node-2"]
+    assert fake.changed() == ["node-2"]
     network.node_unreachable("node-2")
     assert network.node_reachable("node-2") is None
-    assert told.nodes() == []
+    assert fake.changed() == []
 
 
-def test_rules_of_an_earlier_lab_are_removed_first(network: NetworkController, told: Told) -> None:
+def test_rules_of_an_earlier_lab_are_removed_first(network: NetworkController, fake: FakeNodes) -> None:
     network.node_unreachable("node-3")
     done = network.node_started("node-3", fresh=False)
     assert done is not None
-    assert filter_rules.FORCE_REMOVE in told.scripts[-1][1]
+    assert filter_rules.FORCE_REMOVE in fake.scripts[-1][1]
 
 
-def test_a_change_that_fails_is_repeated_from_scratch(network: NetworkController, told: Told) -> None:
+def test_a_change_that_fails_is_repeated_from_scratch(network: NetworkController, fake: FakeNodes) -> None:
     network.apply(cut(AB))
-    told.answers["node-2"] = [ExecResult(1, COUNTED, "iptables-restore: line 3 failed")]
+    fake.answers["node-2"] = [ExecResult(1, COUNTED, "iptables-restore: line 3 failed")]
     (done,) = network.apply(cut(AB, ("node-3", "node-2")))
     assert not done.problem
-    assert filter_rules.FORCE_REMOVE not in told.scripts[-2][1] and filter_rules.FORCE_REMOVE in told.scripts[-1][1]
+    assert filter_rules.FORCE_REMOVE not in fake.scripts[-2][1] and filter_rules.FORCE_REMOVE in fake.scripts[-1][1]
 
 
 @pytest.mark.parametrize(
@@ -142,60 +142,60 @@ def test_a_change_that_fails_is_repeated_from_scratch(network: NetworkController
     ],
 )
 def test_a_problem_is_reported_and_tried_again_next_time(
-    answers: list[ExecResult | EngineError], problem: str, network: NetworkController, told: Told
+    answers: list[ExecResult | EngineError], problem: str, network: NetworkController, fake: FakeNodes
 ) -> None:
-    told.answers["node-2"] = list(answers)
+    fake.answers["node-2"] = list(answers)
     (done,) = network.apply(cut(AB))
     assert done.problem == problem
     (done,) = network.apply(cut(AB))
     assert not done.problem
-    assert filter_rules.FORCE_REMOVE in told.scripts[-1][1]
+    assert filter_rules.FORCE_REMOVE in fake.scripts[-1][1]
 
 
-def test_counts_outlive_their_rules(network: NetworkController, told: Told) -> None:
+def test_counts_outlive_their_rules(network: NetworkController, fake: FakeNodes) -> None:
     network.apply(cut(AB))
     assert network.measure(["node-2"]) == {AB: Counters(7, 700, 7, 700)}
     network.apply(NetworkState())
-    told.nodes()
+    fake.changed()
     assert network.measure() == {AB: Counters(7, 700, 7, 700)}
-    assert told.nodes() == [], "nobody has rules any more, so nobody is asked"
+    assert fake.changed() == [], "nobody has rules any more, so nobody is asked"
     network.apply(cut(AB))
     assert network.measure() == {AB: Counters(14, 1400, 14, 1400)}
     network.node_unreachable("node-2")
     assert network.measure() == {AB: Counters(7, 700, 7, 700)}
 
 
-def test_a_pair_with_an_unknown_node_changes_nothing(network: NetworkController, told: Told) -> None:
+def test_a_pair_with_an_unknown_node_changes_nothing(network: NetworkController, fake: FakeNodes) -> None:
     with pytest.raises(KeyError):
         network.apply(cut(("node-1", "node-9")))
-    assert told.nodes() == []
+    assert fake.changed() == []
 
 
 EVERYBODY = cut(*((node, "node-5" if node != "node-5" else "node-1") for node in NODES), AB, ("node-1", "node-3"))
 
 
-def test_many_nodes_share_a_command_and_few_do_not(told: Told) -> None:
-    with controlled(told.run, told.batch_exec) as network:
+def test_many_nodes_share_a_command_and_few_do_not(fake: FakeNodes) -> None:
+    with controlled(fake.run, fake.batch_exec) as network:
         for node in NODES:
             network.node_started(node)
         assert [done.node for done in network.apply(EVERYBODY)] == ["node-1", "node-2", "node-3", "node-5"]
-        assert told.batches == [["node-1", "node-2", "node-3", "node-5"]]
+        assert fake.batches == [["node-1", "node-2", "node-3", "node-5"]]
         network.measure()
         network.apply(cut(AB))
-        assert len(told.batches) == 3
+        assert len(fake.batches) == 3
         network.apply(NetworkState())
-        assert len(told.batches) == 3
+        assert len(fake.batches) == 3
 
 
-def test_without_batch_exec_each_node_has_a_command(told: Told) -> None:
-    told.many_fails = True
-    with controlled(told.run, told.batch_exec) as network:
+def test_without_batch_exec_each_node_has_a_command(fake: FakeNodes) -> None:
+    fake.many_fails = True
+    with controlled(fake.run, fake.batch_exec) as network:
         for node in NODES:
             network.node_started(node)
         assert [done.problem for done in network.apply(EVERYBODY)] == [""] * 4
-        assert told.nodes() == ["node-1", "node-2", "node-3", "node-5"]
+        assert fake.changed() == ["node-1", "node-2", "node-3", "node-5"]
         network.apply(NetworkState())
-        assert len(told.batches) == 1
+        assert len(fake.batches) == 1
 
 
 def test_a_change_during_another_waits_for_it() -> None:
@@ -227,40 +227,40 @@ def test_a_change_during_another_waits_for_it() -> None:
         ]
 
 
-def test_the_gate_opens_after_the_rules_once_per_start(told: Told) -> None:
-    with controlled(told.run, gate=True) as network:
+def test_the_gate_opens_after_the_rules_once_per_start(fake: FakeNodes) -> None:
+    with controlled(fake.run, gate=True) as network:
         network.apply(cut(AB))
-        assert told.scripts == []
+        assert fake.scripts == []
         for node in ("node-2", "node-3"):
             assert network.node_started(node) is not None
-        (_, with_rules), (_, without) = told.scripts
+        (_, with_rules), (_, without) = fake.scripts
         assert with_rules.index("iptables-restore") < with_rules.index(OPEN_GATE)
         assert with_rules.endswith(OPEN_GATE)
         assert without == OPEN_GATE
-        told.scripts.clear()
+        fake.scripts.clear()
         network.apply(NetworkState())
-        assert [(node, OPEN_GATE in script) for node, script in told.scripts] == [("node-2", False)]
-        told.scripts.clear()
+        assert [(node, OPEN_GATE in script) for node, script in fake.scripts] == [("node-2", False)]
+        fake.scripts.clear()
         network.node_unreachable("node-3")
         network.node_started("node-3")
-        assert told.scripts == [("node-3", OPEN_GATE)]
+        assert fake.scripts == [("node-3", OPEN_GATE)]
 
 
-def test_the_gate_stays_closed_where_rules_fail(told: Told) -> None:
-    told.answers["node-2"] = [ExecResult(1, "", "no"), ExecResult(1, "", "no")]
-    with controlled(told.run, gate=True) as network:
+def test_the_gate_stays_closed_where_rules_fail(fake: FakeNodes) -> None:
+    fake.answers["node-2"] = [ExecResult(1, "", "no"), ExecResult(1, "", "no")]
+    with controlled(fake.run, gate=True) as network:
         network.apply(cut(AB))
         row = network.node_started("node-2")
         assert row is not None
         assert row.problem
-        told.scripts.clear()
+        fake.scripts.clear()
         row = network.node_reachable("node-2")
         assert row is not None
         assert not row.problem
-        assert told.scripts[-1][1].endswith(OPEN_GATE)
+        assert fake.scripts[-1][1].endswith(OPEN_GATE)
 
 
-def test_persisted_scripts_open_the_gate_too(told: Told) -> None:
-    with controlled(told.run, gate=True) as network:
+def test_persisted_scripts_open_the_gate_too(fake: FakeNodes) -> None:
+    with controlled(fake.run, gate=True) as network:
         network.apply(cut(AB))
         assert all(script.endswith(OPEN_GATE) for script in network.scripts().values())

@@ -41,8 +41,8 @@ def test_a_kernel_with_everything() -> None:
 def test_a_kernel_without_netem_uses_the_user_space_path() -> None:
     found = ways(NO_NETEM, Path())
     assert {found[name] for name in IMPAIRMENTS} == {"userspace"}
-    division = choose_capabilities(NO_NETEM, Path()).split
-    assert division.userspace == set(IMPAIRMENTS) and division.path is not None and not division.netem
+    split = choose_capabilities(NO_NETEM, Path()).split
+    assert split.userspace == set(IMPAIRMENTS) and split.path is not None and not split.netem
 
 
 def test_delay_jitter_and_reordering_share_one_mechanism() -> None:

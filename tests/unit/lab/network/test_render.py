@@ -39,8 +39,8 @@ class Path:
         return f"delayer {address} {' '.join(incoming) or 'off'}\n"
 
 
-def of(node: str, links: dict[tuple[str, str], LinkQualities], division: CapabilitySplit = KERNEL) -> NodeSettings:
-    return node_settings(links, NODES, division)[node]
+def of(node: str, links: dict[tuple[str, str], LinkQualities], split: CapabilitySplit = KERNEL) -> NodeSettings:
+    return node_settings(links, NODES, split)[node]
 
 
 def fresh(node: str) -> NodeSettings:
@@ -194,18 +194,18 @@ def test_reordering_needs_a_delay() -> None:
 
 
 def test_the_user_space_path_runs_only_when_its_work_changes() -> None:
-    division = CapabilitySplit(userspace=frozenset(IMPAIRMENTS), path=Path())
+    split = CapabilitySplit(userspace=frozenset(IMPAIRMENTS), path=Path())
     links = {("tracker", "leecher-1"): LinkQualities(delay=0.02, loss=0.1)}
-    settings = of("leecher-1", links, division)
+    settings = of("leecher-1", links, split)
     assert settings.impaired == {"198.18.0.2": PacketImpairment(delay=0.02)}
-    script = render(settings, fresh("leecher-1"), division)
+    script = render(settings, fresh("leecher-1"), split)
     assert "delayer 198.18.0.4 198.18.0.2\n" in script and "--probability 0.1 -j DROP\n" in script
-    longer = of("leecher-1", {("tracker", "leecher-1"): LinkQualities(delay=0.04, loss=0.1)}, division)
-    assert "delayer" in (changed := render(longer, settings, division)) and "iptables-restore" not in changed
-    assert "delayer 198.18.0.4 off\n" in render(fresh("leecher-1"), settings, division)
-    cut = of("leecher-1", {**links, ("seeder-1", "leecher-1"): LinkQualities(cut=True)}, division)
-    assert "delayer" not in render(cut, settings, division)
-    assert of("tracker", links, division).single_packets
+    longer = of("leecher-1", {("tracker", "leecher-1"): LinkQualities(delay=0.04, loss=0.1)}, split)
+    assert "delayer" in (changed := render(longer, settings, split)) and "iptables-restore" not in changed
+    assert "delayer 198.18.0.4 off\n" in render(fresh("leecher-1"), settings, split)
+    cut = of("leecher-1", {**links, ("seeder-1", "leecher-1"): LinkQualities(cut=True)}, split)
+    assert "delayer" not in render(cut, settings, split)
+    assert of("tracker", links, split).single_packets
 
 
 def test_an_unsupported_quality_is_not_rendered() -> None:

@@ -73,8 +73,8 @@ def is_orphan(
     """Return whether nobody else will ever remove this lab.
 
     An owner of another boot or another pid namespace cannot be looked up: its lab is left alone while a container
-    of it is alive, because several machines may share one Docker Engine. ``finished(home, project)`` tells whether an
-    ``up`` came to its end in that directory: such a lab is meant to outlive its owner.
+    of it is alive, because several machines may share one Docker Engine. ``finished(home, project)`` says whether an
+    ``up`` completed in that directory: such a lab is meant to outlive its owner.
     """
     owner = Owner.parse(remains.labels.get(labels.OWNER, ""))
     if owner is None or owner.boot != boot or remains.labels.get(labels.PID_NAMESPACE) != namespace:

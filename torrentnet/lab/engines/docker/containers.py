@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STOP_GRACE: Final = 5
-"""Whole seconds between SIGTERM and SIGKILL, as the Engine API takes them."""
+"""Seconds between SIGTERM and SIGKILL; the Engine API accepts whole seconds only."""
 STATUSES: Final = {
     "created": NodeStatus.CREATED,
     "running": NodeStatus.RUNNING,

@@ -93,7 +93,7 @@ class LocalEngine(Engine):
         return diagnosis.findings(self._root)
 
     def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
-        # A finished lab's supervisor was told that it may outlive its owner.
+        # The supervisor of a finished lab was released, which the registry knows.
         del is_finished
         return registry.collect_orphans()
 

@@ -1,9 +1,9 @@
 """The supervisor: ``python3 -m torrentnet.lab.engines.local.supervisor.main DIRECTORY LIFELINE READY``.
 
 It starts the nodes, reads what they print, notices their ends, and does what the lab requests (see ``protocol``). It
-ends when it is told to or, unless the lab was released, when the lifeline does: a descriptor whose other end the lab
-holds, so that the kernel closes it whatever the lab dies of. When the supervisor ends, whatever the reason, the kernel
-ends each of its children, and with a node everything that the node has started.
+ends at the request ``end`` or, unless the lab was released, when the lifeline closes: a descriptor whose other end
+the lab holds, so that the kernel closes it whatever the lab dies of. When the supervisor ends, whatever the reason, the
+kernel ends each of its children, and with a node everything that the node has started.
 
 One thread, one loop; nothing in it blocks, except for the start of a program. It has to stay that way: nodes are forks
 of this process (see ``preload``), and a fork has only the thread that made it.
