@@ -301,7 +301,8 @@ def _peers(context: CommandContext, args: list[str]) -> Iterator[str]:
 
 
 def _status(context: CommandContext, args: list[str]) -> Iterator[str]:
-    _no_arguments("status", args)
+    if args:
+        raise CommandError(f"status takes no arguments: {_quoted(args[0])}", EXIT_USAGE)
     context.journal.flush()
     return table((), _status_cells(context))
 
@@ -323,11 +324,6 @@ def _status_cells(context: CommandContext) -> Iterator[tuple[str, object]]:
     for reason, count in core.refusals.counts.items():
         if count:
             yield "", f"{count} {reason.value}"
-
-
-def _no_arguments(command: str, args: list[str]) -> None:
-    if args:
-        raise CommandError(f"{command} takes no arguments: {_quoted(args[0])}", EXIT_USAGE)
 
 
 def _quoted(name: str) -> str:

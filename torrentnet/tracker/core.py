@@ -17,7 +17,7 @@ from torrentnet.tracker.journal.audit_log import AuditLog
 from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.refusals import RefusalError, RefusalLog, RefusalReason
-from torrentnet.tracker.swarms.open_requests import OpenRequests
+from torrentnet.tracker.swarms.open_requests import OpenRequest, OpenRequests, Requester
 from torrentnet.tracker.swarms.registry import SwarmRegistry
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.udp.error_texts import CONNECTION_ID_REFUSED
@@ -112,9 +112,10 @@ class Core:
 
     def restore(self, waiting: Iterable[RequestOpened], now: float) -> None:
         """Open again the requests that an earlier process left without an outcome."""
-        for request in waiting:
-            _, number, peer, ip, port, peer_id, file, info_hash, _, holder_count = request
-            self.requests.restore(number, ip, port, peer_id, peer, file, info_hash, holder_count, now)
+        for record in waiting:
+            _, number, peer, ip, port, peer_id, file, info_hash, _, count = record
+            request = OpenRequest(number, Requester(now), ip, port, peer_id, peer, file, info_hash, count)
+            self.requests.restore(request, now)
 
     def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
         """Return the answer to one datagram, or None; its content never raises."""

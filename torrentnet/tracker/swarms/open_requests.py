@@ -187,21 +187,10 @@ class OpenRequests:
         self._count_by_ip[ip] = waiting + 1
         return request
 
-    def restore(
-        self,
-        number: int,
-        ip: str,
-        port: int,
-        peer_id: bytes,
-        peer: str,
-        file: str,
-        info_hash: bytes | None,
-        holder_count: int,
-        now: float,
-    ) -> None:
+    def restore(self, request: OpenRequest, now: float) -> None:
         """Add a request that an earlier process left open, as if heard ``now``."""
-        requester = self._requester(ip, peer_id, now)
-        self._add(OpenRequest(number, requester, ip, port, peer_id, peer, file, info_hash, holder_count, restored=True))
+        request.requester, request.restored = self._requester(request.ip, request.peer_id, now), True
+        self._add(request)
 
     def find_own(self, number: int, ip: str, peer_id: bytes, file: str) -> OpenRequest | None:
         """Return the open request of a number if requester and file match."""
