@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Set
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = "torrentnet"
@@ -165,33 +165,25 @@ def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
     return sorted(found)
 
 
-def arrows(graph: Mapping[str, set[str]], prefix: str) -> dict[str, set[str]]:
-    """Return, for each folder or module directly below ``prefix``, the others there that it imports."""
-    depth = prefix.count(".") + 1
-    inside = f"{prefix}."
-    found: dict[str, set[str]] = {}
-    for module, targets in graph.items():
-        if module.startswith(inside):
-            room = room_of(module, depth)
-            known = {room_of(target, depth) for target in targets if target.startswith(inside)}
-            found.setdefault(room, set()).update(known - {room})
-    return found
-
-
 def picture() -> str:
-    """Draw the arrows that the code has, as Mermaid; an arrow that follows from two others is left out."""
-    graph = module_graph()
+    """Draw the allowed arrows as Mermaid; an arrow that follows from two others is left out."""
     chunks = []
-    for title, prefix in (("Rooms", PACKAGE), ("Inside `lab`", f"{PACKAGE}.lab")):
+    for prefix, allowed in ARROWS.items():
+        inside = prefix.partition(".")[2]
+        title = f"Inside `{inside}`" if inside else "Rooms"
+        found = without_shortcuts(allowed)
         lines = ["```mermaid", "flowchart TD"]
-        found = without_shortcuts(arrows(graph, prefix))
-        lines += [f"    {room}" for room in sorted(found)]
-        lines += [f"    {room} --> {other}" for room in sorted(found) for other in sorted(found[room])]
+        lines += [f"    {room} --> {other}" for room in found for other in sorted(found[room])]
+        lines += [
+            f"    {room}"
+            for room in found
+            if not any(room in {one, *others} for one, others in found.items() if others)
+        ]
         chunks.append(f"**{title}**\n\n" + "\n".join([*lines, "```"]) + "\n")
     return "\n".join(chunks)
 
 
-def without_shortcuts(found: Mapping[str, set[str]]) -> dict[str, set[str]]:
+def without_shortcuts(found: Mapping[str, Set[str]]) -> dict[str, set[str]]:
     """Return the arrows without those that a longer way replaces (a transitive reduction; no cycles)."""
     return {
         room: {
@@ -203,7 +195,7 @@ def without_shortcuts(found: Mapping[str, set[str]]) -> dict[str, set[str]]:
     }
 
 
-def _reachable(found: Mapping[str, set[str]], start: str) -> set[str]:
+def _reachable(found: Mapping[str, Set[str]], start: str) -> set[str]:
     seen: set[str] = set()
     ahead = [start]
     while ahead:

@@ -7,6 +7,8 @@
   - :class:`EngineError` (3): the engine (Docker, local processes) is missing or has failed.
 
 An expectation that does not hold is not an error but a verdict: the run ends with :data:`EXIT_FAILED`.
+
+Tested by tests/unit/lab/scenario/test_wrong.py, tests/unit/lab/cli/test_app.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Which thread gets which signal."""
+"""Which thread gets which signal.
+
+Tested by tests/loopback/test_console_terminal.py.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Names come from the network. A name with an escape sequence in it could rewrite the reader's screen, one with a
 right-to-left override could pretend to be another, so both are shown as escapes.
+
+Tested by tests/unit/console/terminal/test_terminal.py.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@
         - :class:`MetainfoError`: an info dictionary, torrent file or magnet link that is not valid
         - :class:`PacketError`: a tracker datagram that does not parse
         - :class:`PeerProtocolError`: a peer broke the peer protocol
+
+Tested by tests/unit/wire/test_refusals.py.
 """
 
 from __future__ import annotations

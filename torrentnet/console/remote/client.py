@@ -1,4 +1,7 @@
-"""Asks a program's console socket, from outside the program."""
+"""Asks a program's console socket, from outside the program.
+
+Tested by tests/unit/console/remote/test_server.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Carrying out a command line that was typed at a terminal: its answer goes out in batches, while it is made."""
+"""Carrying out a command line that was typed at a terminal: its answer goes out in batches, while it is made.
+
+Tested by tests/unit/console/terminal/test_terminal.py.
+"""
 
 from __future__ import annotations
 

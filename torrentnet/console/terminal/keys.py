@@ -1,4 +1,7 @@
-"""A terminal's bytes to keys: UTF-8 and escape sequences (ECMA-48, and xterm's keys), cut anywhere between reads."""
+"""A terminal's bytes to keys: UTF-8 and escape sequences (ECMA-48, and xterm's keys), cut anywhere between reads.
+
+Tested by tests/unit/console/terminal/test_editor.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Standard output as the terminal's thread sees it: a bounded queue before it, and writes that never raise."""
+"""Standard output as the terminal's thread sees it: a bounded queue before it, and writes that never raise.
+
+Tested by tests/unit/console/terminal/test_terminal.py.
+"""
 
 from __future__ import annotations
 

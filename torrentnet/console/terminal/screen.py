@@ -1,6 +1,8 @@
 """What is drawn on a terminal: lines, and below them the prompt with the line that is being typed.
 
 One thread draws; signal handlers, in the main thread, may take the screen away from it and give it back.
+
+Tested by tests/unit/console/terminal/test_terminal.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The signals that concern a terminal, for as long as one is in use."""
+"""The signals that concern a terminal, for as long as one is in use.
+
+Tested by tests/loopback/test_console_terminal.py.
+"""
 
 from __future__ import annotations
 

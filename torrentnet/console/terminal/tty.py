@@ -1,4 +1,7 @@
-"""A terminal device: its mode, its width, and whether this process may touch it now."""
+"""A terminal device: its mode, its width, and whether this process may touch it now.
+
+Tested by tests/unit/console/terminal/test_terminal.py, tests/loopback/test_console_terminal.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Removal of labs: of those whose owner has died, and of the one that is up."""
+"""Removal of labs: of those whose owner has died, and of the one that is up.
+
+Tested by tests/integration/test_interrupt.py.
+"""
 
 from __future__ import annotations
 
