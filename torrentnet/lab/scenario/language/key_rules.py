@@ -135,9 +135,7 @@ def _check_expectation(document: Document, loc: KeyPath, item: MappingNode) -> I
         )
     if "state" in keys and not timed and "within" not in keys:
         yield document.problem(
-            loc,
-            "`state` needs a time",
-            "add `at: 10s`, `always: rest`, or `within: 5s` with `after: kill seeder-1`",
+            loc, "`state` needs a time", "add `at: 10s`, `always: rest`, or `within: 5s` with `after: kill seeder-1`"
         )
     if "console" in keys:
         if not keys & {"contains", "lacks"}:

@@ -172,9 +172,13 @@ class ResolveContext:
     leaving: set[str] = field(default_factory=set)
     """Nodes that an event ends in order, so that they leave the swarm."""
 
-    def note(self, loc: KeyPath, text: str, hint: str = "", *, at_value: bool = True) -> None:
-        """Record a problem at that place."""
-        self.problems.append(self.draft.document.problem(loc, text, hint, at_value=at_value))
+    def note(self, loc: KeyPath, text: str, hint: str = "") -> None:
+        """Record a problem of the value at that place."""
+        self.problems.append(self.draft.document.problem(loc, text, hint, at_value=True))
+
+    def note_key(self, loc: KeyPath, text: str, hint: str = "") -> None:
+        """Record a problem of the key, or the item, at that place."""
+        self.problems.append(self.draft.document.problem(loc, text, hint))
 
     def timeline_items(self) -> Iterator[tuple[int, AnyEventModel]]:
         """Yield the readable items of the timeline with their positions in the file."""

@@ -49,11 +49,10 @@ def direction_pairs(
         sides = [sources, destinations]
         pairs = _towards(sources, destinations)
     if not pairs and all(sides):
-        context.note(
+        context.note_key(
             loc,
             f"{describe_direction(direction)}: that is a single node, which has no link to itself",
             "name another node too",
-            at_value=False,
         )
     return pairs
 
@@ -115,11 +114,10 @@ def _across(sides: tuple[tuple[str, ...], ...]) -> frozenset[Pair]:
 def qualities_of(context: ResolveContext, loc: KeyPath, model: ImpairmentModel) -> LinkQualities:
     """Return the qualities, and record those that contradict each other."""
     if model.uplink is not None and (model.from_ is None or model.to is not None):
-        context.note(
+        context.note_key(
             (*loc, "uplink"),
             "an uplink limits what a node sends to all others together",
             "write `from: leecher` without `to`; `rate` limits one link",
-            at_value=False,
         )
     if model.jitter and model.delay is not None and model.jitter > model.delay:
         context.note(

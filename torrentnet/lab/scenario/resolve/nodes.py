@@ -52,7 +52,7 @@ def resolve_files(context: ResolveContext, folder: Path) -> tuple[FilePlan, ...]
         try:
             parse_file_name(name)
         except InvalidValueError as error:
-            context.note(("files", name), error.text, error.hint, at_value=False)
+            context.note_key(("files", name), error.text, error.hint)
             continue
         if model.as_ is not None:
             _check_as(context, name, model.as_)
@@ -106,37 +106,30 @@ def resolve_nodes(context: ResolveContext) -> None:
         try:
             parse_node_name(group)
         except InvalidValueError as error:
-            context.note(loc, error.text, error.hint, at_value=False)
+            context.note_key(loc, error.text, error.hint)
         _check_role(context, loc, group, model)
         check_program(context, loc, model)
         names: list[str] = []
         for plan in _nodes_of(context, loc, group, model):
             if plan.name in context.nodes:
                 other = context.nodes[plan.name].group
-                context.note(
-                    loc, f"the name `{plan.name}` is taken by the group `{other}`", "rename one of them", at_value=False
-                )
+                context.note_key(loc, f"the name `{plan.name}` is taken by the group `{other}`", "rename one of them")
                 break
             context.nodes[plan.name] = plan
             names.append(plan.name)
         groups[group] = tuple(names)
     unread = context.draft.unread("nodes")
     if TRACKER not in groups and TRACKER not in unread and ("nodes",) not in context.draft.aside:
-        context.note(("nodes",), "there is no tracker", "add `tracker: {tracker: {}}`", at_value=False)
+        context.note_key(("nodes",), "there is no tracker", "add `tracker: {tracker: {}}`")
     if len(context.nodes) > MAX_NODES:
-        context.note(("nodes",), f"there are {len(context.nodes)} nodes; a lab has at most {MAX_NODES}", at_value=False)
+        context.note_key(("nodes",), f"there are {len(context.nodes)} nodes; a lab has at most {MAX_NODES}")
     context.directory = NodeDirectory(groups, unread)
 
 
 def _check_role(context: ResolveContext, loc: KeyPath, group: str, model: NodeModel) -> None:
     if isinstance(model, TrackerModel):
         if group != TRACKER:
-            context.note(
-                loc,
-                "the tracker must have the name `tracker`",
-                "rename the group; a lab has one tracker",
-                at_value=False,
-            )
+            context.note_key(loc, "the tracker must have the name `tracker`", "rename the group; a lab has one tracker")
         if model.tracker.timeout <= model.tracker.keepalive:
             explicit = "timeout" if "timeout" in model.tracker.model_fields_set else "keepalive"
             context.note(
@@ -147,11 +140,8 @@ def _check_role(context: ResolveContext, loc: KeyPath, group: str, model: NodeMo
             )
         return
     if group == TRACKER:
-        context.note(
-            loc,
-            "a peer cannot have the name `tracker`",
-            "rename the group; `tracker: {tracker: {}}` is the tracker",
-            at_value=False,
+        context.note_key(
+            loc, "a peer cannot have the name `tracker`", "rename the group; `tracker: {tracker: {}}` is the tracker"
         )
     key, name = ("share", model.share) if isinstance(model, ShareModel) else ("get", model.get)
     context.check_file((*loc, key), name)
@@ -171,9 +161,7 @@ def _nodes_of(context: ResolveContext, loc: KeyPath, group: str, model: NodeMode
     count = model.count or 1
     start, stagger = model.start or 0.0, model.stagger or 0.0
     if model.stagger is not None and count == 1:
-        context.note(
-            (*loc, "stagger"), "a single node cannot be staggered", "add `count:`, or remove `stagger`", at_value=False
-        )
+        context.note_key((*loc, "stagger"), "a single node cannot be staggered", "add `count:`, or remove `stagger`")
     last = start + (count - 1) * stagger
     if start > context.limit:
         context.check_time_limit((*loc, "start"), start, f"{format_duration(start)}")

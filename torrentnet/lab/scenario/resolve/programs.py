@@ -45,20 +45,18 @@ def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel) -> No
     if isinstance(model, TrackerModel):
         for option in ("keepalive", "timeout"):
             if option in model.tracker.model_fields_set:
-                context.note(
+                context.note_key(
                     (*loc, "tracker", option),
                     f"opentracker has no `{option}`: it asks for an announce about every half hour",
                     f"remove `{option}`, or remove `program`",
-                    at_value=False,
                 )
         return
     for option in OWN_PEER_OPTIONS:
         if option in model.model_fields_set:
-            context.note(
+            context.note_key(
                 (*loc, option),
                 f"{title} has no `{option}`, which is an option of our own peers",
                 f"remove `{option}`, or remove `client`",
-                at_value=False,
             )
     if program is NodeProgram.TRANSMISSION and model.upload is not None and model.upload.bits < 8 * KILOBYTE:
         context.note(
@@ -122,11 +120,10 @@ def _piece_length(context: ResolveContext, file: str) -> int | None:
             lengths.setdefault(model.piece_length, node.group)
     if len(lengths) > 1:
         first, second = list(lengths.values())[:2]
-        context.note(
+        context.note_key(
             ("nodes", second),
             f"`{first}` and `{second}` share a file with different piece lengths, and a client shares or gets it",
             "write the same `piece_length` for both",
-            at_value=False,
         )
     return next(iter(lengths), None)
 

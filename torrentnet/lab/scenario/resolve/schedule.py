@@ -59,10 +59,8 @@ def list_occurrences(context: ResolveContext) -> list[Occurrence]:
         elif model.when is not None:
             found.append(Occurrence(position, model, None))
     if len(found) > MAX_EVENTS:
-        context.note(
-            ("timeline",),
-            f"there are {len(found)} events, repetitions included; at most {MAX_EVENTS} are allowed",
-            at_value=False,
+        context.note_key(
+            ("timeline",), f"there are {len(found)} events, repetitions included; at most {MAX_EVENTS} are allowed"
         )
     return found
 
