@@ -209,7 +209,7 @@ def test_a_node_that_starts_behind_a_cut_is_cut_off(home: Path, engine: Kind, mo
         assert lab.play().verdict is Verdict.PASS, lab.outcome
 
 
-# ── a scenario's own ─────────────────────────────────────────────────────────────────────────────────────────
+# -- a scenario's own ------------------------------------------------------------------------------
 
 
 def cut(*sides: tuple[str, ...]) -> LinkOverride:

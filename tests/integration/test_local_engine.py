@@ -53,7 +53,7 @@ def _below(pid: int) -> list[int]:
     return [one for child in map(int, children) for one in (child, *_below(child))]
 
 
-# ── which engine ─────────────────────────────────────────────────────────────────────────────────────────────
+# -- which engine ----------------------------------------------------------------------------------
 
 
 @on(LOCAL)
@@ -82,7 +82,7 @@ def test_doctor_shows_both_engines(home: Path) -> None:
     assert "Docker Engine: only for the other engine: `make engine`" in answer.stdout
 
 
-# ── nothing outlives a lab ───────────────────────────────────────────────────────────────────────────────────
+# -- nothing outlives a lab ------------------------------------------------------------------------
 
 
 @each
@@ -144,7 +144,7 @@ def test_a_command_that_runs_in_a_node_ends_with_it(small: Lab) -> None:
     assert wait(lambda: not is_alive(sleeper), AT_ONCE_S)
 
 
-# ── nodes ────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- nodes -----------------------------------------------------------------------------------------
 
 
 @each
@@ -165,7 +165,7 @@ def test_commands_in_a_node(small: Lab) -> None:
     assert not any(line.startswith("sleep 60") for line in processes(small.home).values())
 
 
-# ── what it cannot do ────────────────────────────────────────────────────────────────────────────────────────
+# -- what it cannot do -----------------------------------------------------------------------------
 
 
 @on(LOOPBACK)

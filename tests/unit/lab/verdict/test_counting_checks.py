@@ -27,7 +27,7 @@ Inter-|   Receive                                                |  Transmit
 """  # noqa: E501
 
 
-# ── knows ────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- knows -----------------------------------------------------------------------------------------
 
 
 def test_the_tracker_knows_a_number_of_peers(trial: Trial) -> None:
@@ -72,7 +72,7 @@ def test_a_peer_with_two_files_is_one_peer() -> None:
     assert parse_peer_names('["a"]') is None
 
 
-# ── log ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- log -------------------------------------------------------------------------------------------
 
 
 def test_a_line_of_the_log_is_waited_for(trial: Trial) -> None:
@@ -159,7 +159,7 @@ def test_lines_at_a_time_are_counted_after_a_short_delay(trial: Trial) -> None:
     assert result.passed
 
 
-# ── exit ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- exit ------------------------------------------------------------------------------------------
 
 
 def test_an_exit_status_counts_after_the_node_is_up_again(trial: Trial) -> None:
@@ -189,7 +189,7 @@ def test_a_node_that_does_not_end_fails_at_the_deadline(trial: Trial) -> None:
     assert (result.passed, result.measured) == (False, "has not ended: running at 3.0 s")
 
 
-# ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────
+# -- bytes -----------------------------------------------------------------------------------------
 
 
 def test_the_bytes_of_the_interface_are_compared(trial: Trial) -> None:
@@ -224,7 +224,7 @@ def test_all_interfaces_count_but_the_loopback() -> None:
     assert parse_interface_bytes(NET + NET.splitlines()[3].replace("eth0", "eth1")) == (246912, 16986930)
 
 
-# ── numbers for people ───────────────────────────────────────────────────────────────────────────────────────
+# -- numbers for people ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_one_engine_failure_decides_nothing(trial: Trial) -> None:
         trial.evaluate(pending, 6.0)
 
 
-# ── the judge ────────────────────────────────────────────────────────────────────────────────────────────────
+# -- the judge -------------------------------------------------------------------------------------
 
 
 class Finished:

@@ -114,7 +114,7 @@ def test_seed_needs_a_running_node_that_reports_it(told: Told) -> None:
     assert not is_fulfilled(seed, told.lab_state, ROLES)
 
 
-# ── in a timeline ────────────────────────────────────────────────────────────────────────────────────────────
+# -- in a timeline ---------------------------------------------------------------------------------
 
 
 def when(index: int, kind: type[EventPlan], node: str, trigger: Trigger, **more: Any) -> EventPlan:
