@@ -18,7 +18,7 @@ from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import typed_command
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 REPLY_TIMEOUT: Final = 30.0
@@ -38,6 +38,19 @@ class SupervisorGoneError(EngineError):
             "the supervisor of the lab's nodes is gone, and the nodes with it",
             hint=f"`{typed_command('up', 'NAME')}` makes a new lab",
         )
+
+
+@contextlib.contextmanager
+def error_context(action: str) -> Iterator[None]:
+    """Prefix an error of the supervisor with what was attempted, unless its message says so already."""
+    try:
+        yield
+    except SupervisorGoneError:
+        raise
+    except EngineError as error:
+        if action.startswith("`") and error.message.startswith(action.split(" in ", maxsplit=1)[0]):
+            raise
+        raise EngineError(f"{action}: {error.message}", hint=error.hint) from error
 
 
 class SupervisorClient:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -122,3 +123,18 @@ def findings(root: Path) -> list[Finding]:
         )
     rows.append(Finding("local: labs of this user", True, ", ".join(labs) or "none"))
     return rows
+
+
+def environment(network: str) -> dict[str, str]:
+    """Return what the nodes of a lab with this network run on, for the record."""
+    system = platform.system()
+    with contextlib.suppress(OSError):
+        system = platform.freedesktop_os_release().get("PRETTY_NAME", system)
+    return {
+        "engine": f"local ({network}), Python {platform.python_version()}",
+        "system": system,
+        "kernel": platform.release(),
+        "processors": str(os.cpu_count() or "?"),
+        "storage": "directories",
+        "image": "none",
+    }

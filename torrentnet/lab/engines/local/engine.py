@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.interface import Engine
 from torrentnet.lab.engines.local import addresses, diagnosis, layout, protocol, registry
-from torrentnet.lab.engines.local.client import SupervisorClient, SupervisorGoneError
+from torrentnet.lab.engines.local.client import SupervisorClient, SupervisorGoneError, error_context
 from torrentnet.lab.engines.local.journal_follower import JournalFollower
 from torrentnet.lab.engines.local.supervisor.preload import write_commands
 from torrentnet.lab.engines.local.supervisor_handle import SupervisorHandle
@@ -105,14 +105,7 @@ class LocalEngine(Engine):
 
     def environment(self) -> dict[str, str]:
         network = self._lab.network if self._lab is not None else self.network_mode.network
-        return {
-            "engine": f"local ({network}), Python {platform.python_version()}",
-            "system": _system(),
-            "kernel": platform.release(),
-            "processors": str(os.cpu_count() or "?"),
-            "storage": "directories",
-            "image": "none",
-        }
+        return diagnosis.environment(network)
 
     # -- the network between the nodes ------------------------------------------------------------
 
@@ -167,7 +160,7 @@ class LocalEngine(Engine):
             return self._trial.exec_root(node, argv, stdin, timeout=timeout)
         if self._lab is None or self._lab.network != protocol.NAMESPACES:
             return super().exec_root(node, argv, stdin, timeout=timeout)
-        with _error_context(f"setting the network of {node}"):
+        with error_context(f"setting the network of {node}"):
             return self._client().run(self._require_node(node), argv, timeout=timeout, stdin=stdin, root=True)
 
     def counters_unavailable(self) -> str:
@@ -276,7 +269,7 @@ class LocalEngine(Engine):
             return NodeState(NodeStatus.GONE)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
-        with _error_context(f"`{' '.join(argv)}` in {node}"):
+        with error_context(f"`{' '.join(argv)}` in {node}"):
             return self._client().run(self._require_node(node), argv, timeout=timeout)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
@@ -314,28 +307,9 @@ class LocalEngine(Engine):
         return SupervisorClient(self._directory)
 
     def _control(self, verb: str, node: str) -> None:
-        with _error_context(f"{verb} {node}"):
+        with error_context(f"{verb} {node}"):
             self._client().request(verb, node=self._require_node(node))
-
-
-@contextlib.contextmanager
-def _error_context(action: str) -> Iterator[None]:
-    """Prefix an error of the supervisor with what was attempted, unless its message says so already."""
-    try:
-        yield
-    except SupervisorGoneError:
-        raise
-    except EngineError as error:
-        if action.startswith("`") and error.message.startswith(action.split(" in ", maxsplit=1)[0]):
-            raise
-        raise EngineError(f"{action}: {error.message}", hint=error.hint) from error
 
 
 def _ignore(line: str) -> None:
     """Show no progress."""
-
-
-def _system() -> str:
-    with contextlib.suppress(OSError):
-        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
-    return platform.system()
