@@ -13,30 +13,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from torrentnet.adapters.node import ClientNode
-    from torrentnet.adapters.program_node import ProgramNode
     from torrentnet.adapters.programs.opentracker import OpentrackerNode
 
 SCRAPE_TIMEOUT: Final = 2.0
 
 
-def client_commands(node: ClientNode) -> Commands:
-    """Return the commands of a client's node."""
-    return _commands("client", node, "show the client's progress", lambda: _client_status(node))
+def add_client_commands(commands: Commands, node: ClientNode) -> None:
+    """Add the commands of a client's node."""
+    _add_status(commands, "show the client's progress", lambda: _client_status(node))
 
 
-def tracker_commands(node: OpentrackerNode) -> Commands:
-    """Return the commands of opentracker's node."""
-    return _commands("tracker", node, "show the files, with their seeds and leechers", lambda: _tracker_status(node))
+def add_tracker_commands(commands: Commands, node: OpentrackerNode) -> None:
+    """Add the commands of opentracker's node."""
+    _add_status(commands, "show the files, with their seeds and leechers", lambda: _tracker_status(node))
 
 
-def _commands(program: str, node: ProgramNode, summary: str, status: Callable[[], Iterable[str]]) -> Commands:
+def _add_status(commands: Commands, summary: str, status: Callable[[], Iterable[str]]) -> None:
     def run(words: list[str]) -> Iterable[str]:
         if words:
             raise CommandError("status takes no arguments", EXIT_USAGE)
         return status()
 
-    commands = Commands(program, name=node.name, on_quit=lambda: node.stop("quit"))
-    return commands.add(Command(("status",), "status", summary, run))
+    commands.add(Command(("status",), "status", summary, run))
 
 
 def _client_status(node: ClientNode) -> Iterator[str]:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from torrentnet.adapters.adapter import AdapterError, ClientSettings
-from torrentnet.adapters.commands import client_commands, tracker_commands
+from torrentnet.adapters.commands import add_client_commands, add_tracker_commands
 from torrentnet.adapters.node import ClientNode
 from torrentnet.adapters.programs.aria2 import Aria2Adapter
 from torrentnet.adapters.programs.libtorrent import LibtorrentAdapter
 from torrentnet.adapters.programs.opentracker import OpentrackerNode
 from torrentnet.adapters.programs.transmission import TransmissionAdapter
-from torrentnet.console.remote.server import ConsoleServer, ConsoleServerError
-from torrentnet.console.terminal.terminal import Terminal
-from torrentnet.runtime.events import EventLog
+from torrentnet.console.program_shell import ProgramShell
+from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
 from torrentnet.runtime.units import parse_rate
 from torrentnet.wire.endpoint import Endpoint
-from torrentnet.wire.errors import InvalidNameError, MetainfoError, os_error_text
+from torrentnet.wire.errors import LocalError, MetainfoError, os_error_text
 from torrentnet.wire.metainfo import parse_torrent, torrent_with_url
 from torrentnet.wire.names import check_peer_name
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
     from torrentnet.adapters.adapter import ClientAdapter
     from torrentnet.adapters.program_node import ProgramNode
-    from torrentnet.console.commands import Commands
     from torrentnet.wire.info import Info
 
 ADAPTERS: Final[dict[str, type[ClientAdapter]]] = {
@@ -51,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         await_network()
         return _run_tracker(options) if options.program == "opentracker" else _run_client(options)
-    except (AdapterError, ConsoleServerError) as error:
+    except (AdapterError, LocalError) as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return 1
 
@@ -82,23 +79,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_common_options(add: Callable[..., object], name: str) -> None:
-    add("--name", type=argument_type(_parse_name), default=name, help=f"this node's name (default: {name})")
+    add("--name", type=argument_type(check_peer_name), default=name, help=f"this node's name (default: {name})")
     add("--state", type=Path, help="directory for the program's own files (default: .torrentnet-NAME)")
     add_console_options(add)
 
 
 def _parse_endpoint(text: str) -> Endpoint:
-    host, _, port = text.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65_535):
-        raise ValueError(f"{text!r} is not IP:PORT, as in 127.0.0.1:6771")
-    return Endpoint(host, int(port))
-
-
-def _parse_name(text: str) -> str:
-    try:
-        return check_peer_name(text)
-    except InvalidNameError as error:
-        raise ValueError(error.message) from None
+    return Endpoint(*parse_address(text, min_port=1))
 
 
 def announce_url(tracker: Endpoint, info: Info, name: str) -> str:
@@ -139,46 +126,32 @@ def _run_client(options: argparse.Namespace) -> int:
         info, torrent, seed, directory, state, options.listen, options.tracker, options.upload_rate
     )
 
-    def make_node(events: EventLog) -> tuple[ProgramNode, Commands]:
-        adapter = ADAPTERS[options.program](settings, lambda line: events.warning("said", text=line))
-        node = ClientNode(options.name, adapter, settings, events)
-        return node, client_commands(node)
-
-    return _run_node(options, make_node)
+    shell = _shell("client", options)
+    adapter = ADAPTERS[options.program](settings, lambda line: shell.events.warning("said", text=line))
+    node = ClientNode(options.name, adapter, settings, shell.events)
+    add_client_commands(shell.commands, node)
+    return _run_node(shell, node)
 
 
 def _run_tracker(options: argparse.Namespace) -> int:
     state = _make_state_directory(options)
-
-    def make_node(events: EventLog) -> tuple[ProgramNode, Commands]:
-        node = OpentrackerNode(options.name, options.listen, options.torrent, state, events)
-        return node, tracker_commands(node)
-
-    return _run_node(options, make_node)
+    shell = _shell("tracker", options)
+    node = OpentrackerNode(options.name, options.listen, options.torrent, state, shell.events)
+    add_tracker_commands(shell.commands, node)
+    return _run_node(shell, node)
 
 
-def _run_node(options: argparse.Namespace, make_node: Callable[[EventLog], tuple[ProgramNode, Commands]]) -> int:
-    """Run a node with a terminal, a console socket and signal handlers."""
+def _shell(program: str, options: argparse.Namespace) -> ProgramShell:
+    return ProgramShell(program, options.name, console=options.console, log_level=options.log_level)
 
-    def write(line: str) -> None:
-        terminal.write_line(line)
 
-    events = EventLog(write, level=options.log_level)
-    node, commands = make_node(events)
-    terminal = Terminal(commands, sys.stdin, sys.stdout)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: node.stop(signal.Signals(received).name))
-    server = ConsoleServer(options.console, commands) if options.console else None
-    try:
-        if server is not None:
-            server.start()
-        terminal.start()
+def _run_node(shell: ProgramShell, node: ProgramNode) -> int:
+    def work() -> int:
         try:
             return node.run()
         except AdapterError as error:
-            events.error("error", reason=str(error))
+            shell.events.error("error", reason=str(error))
             raise
-    finally:
-        if server is not None:
-            server.stop()
-        terminal.stop()
+
+    with shell:
+        return shell.run(work, node.stop)

@@ -12,7 +12,7 @@ from torrentnet.console.table import table
 from torrentnet.runtime.units import format_duration, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from torrentnet.peer.node import Peer
     from torrentnet.peer.response_log import ResponseEntry, ResponseLog
@@ -25,9 +25,8 @@ class _LogsParser(argparse.ArgumentParser):
         raise CommandError(f"{message}; usage: {_LOGS}", 2)
 
 
-def make_commands(name: str, peer: Callable[[], Peer], log: ResponseLog, on_quit: Callable[[], None]) -> Commands:
-    """Return the commands of the peer that ``peer`` returns, which they only read."""
-    commands = Commands("peer", name=name, on_quit=on_quit)
+def add_commands(commands: Commands, peer: Peer, log: ResponseLog) -> None:
+    """Add the peer's commands, which read ``peer`` from other threads."""
     commands.add(
         Command(
             ("request", "logs"),
@@ -43,10 +42,9 @@ def make_commands(name: str, peer: Callable[[], Peer], log: ResponseLog, on_quit
             ("status",),
             "status",
             "the file, the download and the connections of this peer",
-            lambda words: _status_lines(words, peer()),
+            lambda words: _status_lines(words, peer),
         )
     )
-    return commands
 
 
 def _log_lines(words: list[str], log: ResponseLog) -> Iterable[str]:

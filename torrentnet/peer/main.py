@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import signal
 import socket
 import stat
 import sys
@@ -17,16 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet import __version__
-from torrentnet.console.remote.server import ConsoleServer, ConsoleServerError
-from torrentnet.console.terminal.terminal import Terminal
-from torrentnet.peer.commands import make_commands
+from torrentnet.console.program_shell import ProgramShell
+from torrentnet.peer.commands import add_commands
 from torrentnet.peer.node import Peer
 from torrentnet.peer.response_log import ResponseLog
 from torrentnet.peer.settings import PeerSettings
 from torrentnet.peer.storage.file_store import storage_error
 from torrentnet.peer.strategies.task import Timeouts
 from torrentnet.peer.tracker_client.membership import Membership
-from torrentnet.runtime.events import EventLog
+from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import EXIT_USAGE, OptionParser, add_console_options, argument_type
 from torrentnet.runtime.system import MACHINE, System
@@ -177,16 +175,6 @@ def _run(options: argparse.Namespace, system: System) -> int:
     own = Endpoint(*listener.getsockname()[:2])
     name = check_peer_name(options.name or f"peer-{own.port}")
     log = ResponseLog(system.wall_time)
-    # The commands are made before the peer.
-    peers: list[Peer] = []
-
-    def on_quit() -> None:
-        for peer in peers:
-            peer.stop("quit")
-
-    commands = make_commands(name, lambda: peers[0], log, on_quit)
-    terminal = Terminal(commands, sys.stdin, sys.stdout, on_quit=on_quit)
-    events = EventLog(terminal.write_line, system.wall_time, options.log_level)
     settings = PeerSettings(
         share=options.mode == "share",
         path=path,
@@ -202,6 +190,9 @@ def _run(options: argparse.Namespace, system: System) -> int:
         corrupt=options.corrupt_uploads,
     )
 
+    shell = ProgramShell("peer", name, console=options.console, log_level=options.log_level, system=system)
+    events = shell.events
+
     def on_shared(store: FileStore) -> None:
         link = magnet_link(store.info, options.tracker, None if own.ip == "0.0.0.0" else own)
         events.emit("magnet", link=link)
@@ -211,23 +202,15 @@ def _run(options: argparse.Namespace, system: System) -> int:
             except OSError as error:
                 raise _write_error(options.torrent, error.errno) from None
 
-    peer = Peer(settings, listener, system.make_random(options.seed), events, log, on_shared, system)
-    peers.append(peer)
-    for number, reason in ((signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")):
-        signal.signal(number, lambda *_, reason=reason: peer.stop(reason))
-    server = ConsoleServer(options.console, commands) if options.console else None
-    try:
-        if server is not None:
-            server.start()
-        terminal.start()
-        events.emit("listening", program="peer", name=name, address=own)
-        return peer.run()
-    except ConsoleServerError as error:
-        raise LocalError(str(error)) from None
-    finally:
-        if server is not None:
-            server.stop()
-        terminal.stop()
+    with shell:
+        peer = Peer(settings, listener, system.make_random(options.seed), events, log, on_shared, system)
+        add_commands(shell.commands, peer, log)
+
+        def work() -> int:
+            events.emit("listening", program="peer", name=name, address=own)
+            return peer.run()
+
+        return shell.run(work, peer.stop)
 
 
 def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info | None]:
@@ -298,12 +281,10 @@ def resolve_address(text: str, what: str, *, min_port: int, system: System = MAC
 
     Raises :class:`CommandLineError` for any other form, and :class:`LocalError` for an unknown host.
     """
-    host, colon, port_text = text.rpartition(":")
-    if not colon or not host or not (port_text.isascii() and port_text.isdigit()):
-        raise CommandLineError(f"{what} {text!r} is not HOST:PORT", hint="as in 127.0.0.1:6771")
-    port = int(port_text[:8])
-    if not min_port <= port <= 65_535:
-        raise CommandLineError(f"{what} {text!r}: a port is a number from {min_port} to 65535")
+    try:
+        host, port = parse_address(text, min_port=min_port)
+    except ValueError as error:
+        raise CommandLineError(f"{what}: {error}") from None
     try:
         return Endpoint(system.resolve_host(host), port)
     except (OSError, UnicodeError):

@@ -1,4 +1,4 @@
-"""What the programs' command lines have in common: one line for a mistake, and what is read out of an argument."""
+"""What the programs' command lines have in common: error messages of one line, and parsers of arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from torrentnet.runtime.events import LEVELS
-from torrentnet.wire.errors import os_error_text
+from torrentnet.wire.errors import LocalError, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,18 +17,18 @@ T = TypeVar("T")
 EXIT_USAGE: Final = 2
 """Exit status of a program whose command line is wrong."""
 CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
-"""Environment variable with the path of a program's console, where none is given."""
+"""Environment variable with the path of a program's console socket, for when no option gives one."""
 
 
 class OptionParser(argparse.ArgumentParser):
-    """One line for a mistake, where argparse would print the whole usage first."""
+    """A parser that reports a mistake in one line, where argparse would print the whole usage first."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (try {self.prog} --help)\n")
 
 
 def add_console_options(add: Callable[..., object]) -> None:
-    """The options of every program with a console, by a parser's ``add_argument``."""
+    """Add the options of every program with a console; ``add`` is a parser's ``add_argument``."""
     add(
         "--console",
         metavar="PATH",
@@ -39,21 +39,21 @@ def add_console_options(add: Callable[..., object]) -> None:
 
 
 def argument_type(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """An argument's ``type`` for argparse, which shows the text of its own error alone and hides a ValueError's."""
+    """Return ``parse`` as an argument's ``type`` for argparse, which hides the text of any error but its own."""
 
     def read(text: str) -> T:
         try:
             return parse(text)
-        except ValueError as error:
+        except (ValueError, LocalError) as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
 
 
 def file_content(parse: Callable[[bytes], T], wrong: type[Exception]) -> Callable[[str], T]:
-    """An argument that is a file's path, and whose value is what ``parse`` makes of the file's bytes.
+    """Return a parser of an argument that is a file's path: its value is what ``parse`` returns for the file's bytes.
 
-    The function raises ValueError with the path and the cause: the file cannot be read, or ``parse`` raised ``wrong``.
+    The parser raises ValueError with the path and the cause: the file cannot be read, or ``parse`` raised ``wrong``.
     """
 
     def read(text: str) -> T:

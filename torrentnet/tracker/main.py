@@ -6,16 +6,13 @@ import argparse
 import contextlib
 import ctypes
 import gc
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.console.commands import Commands
-from torrentnet.console.remote.server import ConsoleServer, ConsoleServerError
-from torrentnet.console.terminal.terminal import Terminal
-from torrentnet.runtime.events import EventLog
+from torrentnet.console.program_shell import ProgramShell
+from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
 from torrentnet.runtime.system import MACHINE
@@ -25,7 +22,7 @@ from torrentnet.tracker.core import Core
 from torrentnet.tracker.journal.journal import Journal
 from torrentnet.tracker.server import TrackerServer, bind
 from torrentnet.tracker.settings import TrackerSettings
-from torrentnet.wire.errors import InvalidNameError, LocalError, MetainfoError
+from torrentnet.wire.errors import LocalError, MetainfoError
 from torrentnet.wire.metainfo import parse_torrent
 from torrentnet.wire.names import check_peer_name
 from torrentnet.wire.udp.connection_id import ConnectionIds
@@ -79,8 +76,6 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(options)
     except LocalError as error:
         return _fail(f"{error.message}{f' ({error.hint})' if error.hint else ''}")
-    except ConsoleServerError as error:
-        return _fail(str(error))
 
 
 def parse_options(arguments: list[str]) -> TrackerOptions:
@@ -95,7 +90,7 @@ def parse_options(arguments: list[str]) -> TrackerOptions:
     parser.add_argument(
         "address",
         metavar="IP:PORT",
-        type=argument_type(_address),
+        type=argument_type(parse_address),
         help="IPv4 address or host name; port 0: any free port",
     )
     defaults = TrackerSettings()
@@ -114,7 +109,7 @@ def parse_options(arguments: list[str]) -> TrackerOptions:
         help=f"silence after which a peer expires (default {format_duration(defaults.timeout)})",
     )
     parser.add_argument(
-        "--name", type=argument_type(_name), default="tracker", help="shown in the log (default tracker)"
+        "--name", type=argument_type(check_peer_name), default="tracker", help="shown in the log (default tracker)"
     )
     parser.add_argument(
         "--state", metavar="DIR", type=Path, help="keep the journal in this directory (default: in memory)"
@@ -158,81 +153,54 @@ def parse_options(arguments: list[str]) -> TrackerOptions:
 def _run(options: TrackerOptions, system: System = MACHINE) -> int:
     release_large_blocks()
     await_network()
-    journal = Journal(options.state, system=system)
-    try:
-        sock = bind(options.host, options.port, system)
-    except LocalError:
-        journal.close()
-        raise
-    clock = system.monotonic
-    reasons: list[str] = []
-    server: TrackerServer | None = None
-
-    def stop(reason: str) -> None:
-        reasons.append(reason)
-        if server is not None:
-            server.stop(reason)
-
-    commands = Commands("tracker", name=options.name, on_quit=lambda: stop("quit"))
-    # Before the terminal, which does not replace a program's own handlers.
-    previous_handlers = {
-        number: signal.signal(number, lambda received, _frame: stop(signal.Signals(received).name))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    terminal = Terminal(commands, sys.stdin, sys.stdout)
-    log = EventLog(terminal.write_line, level=options.log_level, write_all=terminal.write_lines)
+    shell = ProgramShell("tracker", options.name, console=options.console, log_level=options.log_level, system=system)
+    events, clock = shell.events, system.monotonic
 
     def trouble(text: str) -> None:
-        log.error("error", reason=text)
+        events.error("error", reason=text)
 
-    journal.trouble = trouble
-    core = Core(
-        options.settings,
-        ConnectionIds(system.make_secret(32), clock()),
-        emit=log.emit,
-        emit_lines=log.emit_lines,
-        write=journal.write_all,
-        wall_clock=system.wall_time,
-        random=system.make_random(options.seed),
-        first_request=journal.next_request,
-        known_files=options.torrents,
-        is_behind=journal.is_behind,
-    )
-    core.restore(journal.waiting(), clock())
-    address = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}"
-    add_commands(commands, CommandContext(options.name, address, core, journal, system))
-    server = TrackerServer(sock, core, trouble, system)
-    with contextlib.ExitStack() as stack:
-        for number, handler in previous_handlers.items():
-            stack.callback(signal.signal, number, handler)
-        stack.callback(server.close)
-        stack.callback(journal.close)
+    with shell, contextlib.ExitStack() as stack:
+        journal = stack.enter_context(contextlib.closing(Journal(options.state, system=system)))
+        journal.trouble = trouble
+        sock = bind(options.host, options.port, system)
+        core = Core(
+            options.settings,
+            ConnectionIds(system.make_secret(32), clock()),
+            emit=events.emit,
+            emit_lines=events.emit_lines,
+            write=journal.write_all,
+            wall_clock=system.wall_time,
+            random=system.make_random(options.seed),
+            first_request=journal.next_request,
+            known_files=options.torrents,
+            is_behind=journal.is_behind,
+        )
+        core.restore(journal.waiting(), clock())
+        address = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}"
+        add_commands(shell.commands, CommandContext(options.name, address, core, journal, system))
+        server = stack.enter_context(contextlib.closing(TrackerServer(sock, core, trouble, system)))
         journal.start()
         # The state of peers and requests has no reference cycles, so frequent collections would only cost time.
         gc.set_threshold(GC_THRESHOLD)
-        if options.console is not None:
-            console = ConsoleServer(options.console, commands)
-            console.start()
-            stack.callback(console.stop)
-        terminal.start()
-        stack.callback(terminal.stop)
-        log.emit(
-            "listening",
-            program="tracker",
-            name=options.name,
-            address=address,
-            keepalive_ms=options.settings.keepalive_ms,
-            timeout_ms=options.settings.timeout_ms,
-        )
-        if reasons:
-            server.stop(reasons[0])
-        try:
-            reason = server.run()
-        except OSError as error:
-            trouble(f"the socket is broken: {error.strerror or error}")
-            return FAILED
-        log.emit("closing", reason=reason)
-    return 0
+
+        def work() -> int:
+            events.emit(
+                "listening",
+                program="tracker",
+                name=options.name,
+                address=address,
+                keepalive_ms=options.settings.keepalive_ms,
+                timeout_ms=options.settings.timeout_ms,
+            )
+            try:
+                reason = server.run()
+            except OSError as error:
+                trouble(f"the socket is broken: {error.strerror or error}")
+                return FAILED
+            events.emit("closing", reason=reason)
+            return 0
+
+        return shell.run(work, server.stop)
 
 
 def release_large_blocks() -> None:
@@ -246,24 +214,6 @@ def release_large_blocks() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
         library.mallopt(_M_TRIM_THRESHOLD, _MAX_TRIM)
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port:
-        raise ValueError(f"{text!r} is not IP:PORT, as in 127.0.0.1:6771")
-    if ":" in host or host.startswith("["):
-        raise ValueError(f"{text!r} looks like IPv6, which is not supported; give an IPv4 address")
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65535):
-        raise ValueError(f"{port!r} is not a port; give a number from 0 to 65535")
-    return host, int(port)
-
-
-def _name(text: str) -> str:
-    try:
-        return check_peer_name(text)
-    except InvalidNameError as error:
-        raise ValueError(error.message.replace("peer name", "name")) from None
 
 
 def _seed(text: str) -> int:

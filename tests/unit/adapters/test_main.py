@@ -45,7 +45,8 @@ COMMON = "127.0.0.1:6771 127.0.0.1:6881"
             "aria2 get a.bin 127.0.0.1 127.0.0.1:6881 --torrent a.torrent",
             2,
             (
-                "client aria2: error: argument TRACKER_ADDRESS: '127.0.0.1' is not IP:PORT, as in 127.0.0.1:6771"
+                "client aria2: error: argument TRACKER_ADDRESS: `127.0.0.1` is not HOST:PORT;"
+                " write for example `127.0.0.1:6771`"
                 " (try client aria2 --help)"
             ),
         ),

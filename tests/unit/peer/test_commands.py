@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.unit.peer.streams import PIECE, content
-from torrentnet.peer.commands import make_commands
+from torrentnet.console.commands import Commands
+from torrentnet.peer.commands import add_commands
 from torrentnet.peer.response_log import ResponseLog
 from torrentnet.peer.strategies.base import Phase
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from torrentnet.console.commands import Commands
     from torrentnet.peer.node import Peer
     from torrentnet.peer.storage.file_store import FileStore
 
@@ -58,8 +56,8 @@ class Console:
     def __post_init__(self) -> None:
         ticks = iter(NOON + number * 0.0125 for number in range(100_000))
         self.log = ResponseLog(lambda: next(ticks), limit=5_000)
-        peer = cast("Callable[[], Peer]", lambda: self.peer)
-        self.commands: Commands = make_commands("leecher-1", peer, self.log, lambda: self.quits.append("quit"))
+        self.commands = Commands("peer", name="leecher-1", on_quit=lambda: self.quits.append("quit"))
+        add_commands(self.commands, cast("Peer", self.peer), self.log)
 
     def run(self, line: str) -> tuple[int, list[str], list[str]]:
         out: list[str] = []
@@ -217,7 +215,7 @@ def test_status_before_the_file_is_open(console: Console) -> None:
 def test_status_in_mid_download(console: Console, store: FileStore) -> None:
     store.held = PieceSet(5, [0, 1, 4])
     source = "seeder-1 127.0.0.1:52611"
-    console.peer = FakePeer(store, FakeDownload(Phase.FETCHING, source), connections=2, uploaded=3 * 1024 * 1024)
+    console = Console(FakePeer(store, FakeDownload(Phase.FETCHING, source), connections=2, uploaded=3 * 1024 * 1024))
     assert console.run("status") == (
         0,
         [
@@ -237,7 +235,7 @@ def test_status_in_mid_download(console: Console, store: FileStore) -> None:
 
 
 def test_status_of_a_seed(console: Console, store: FileStore) -> None:
-    console.peer = FakePeer(store, state="seed", connections=1)
+    console = Console(FakePeer(store, state="seed", connections=1))
     _, out, _ = console.run("status")
     assert out[0] == "state        seed"
     assert "pieces       all 5" in out

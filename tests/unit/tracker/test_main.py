@@ -29,14 +29,14 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "message"),
     [
         ([], "the following arguments are required: IP:PORT"),
-        (["127.0.0.1"], "argument IP:PORT: '127.0.0.1' is not IP:PORT, as in 127.0.0.1:6771"),
-        ([":6771"], "argument IP:PORT: ':6771' is not IP:PORT, as in 127.0.0.1:6771"),
-        (["127.0.0.1:"], "argument IP:PORT: '127.0.0.1:' is not IP:PORT, as in 127.0.0.1:6771"),
-        (["127.0.0.1:http"], "argument IP:PORT: 'http' is not a port; give a number from 0 to 65535"),
-        (["127.0.0.1:65536"], "argument IP:PORT: '65536' is not a port; give a number from 0 to 65535"),
+        (["127.0.0.1"], "argument IP:PORT: `127.0.0.1` is not HOST:PORT; write for example `127.0.0.1:6771`"),
+        ([":6771"], "argument IP:PORT: `:6771` is not HOST:PORT; write for example `127.0.0.1:6771`"),
+        (["127.0.0.1:"], "argument IP:PORT: `127.0.0.1:` is not HOST:PORT; write for example `127.0.0.1:6771`"),
+        (["127.0.0.1:http"], "argument IP:PORT: `http` is not a port; write a number from 0 to 65535"),
+        (["127.0.0.1:65536"], "argument IP:PORT: `65536` is not a port; write a number from 0 to 65535"),
         (
             ["[::1]:6771"],
-            "argument IP:PORT: '[::1]:6771' looks like IPv6, which is not supported; give an IPv4 address",
+            "argument IP:PORT: `[::1]:6771` looks like IPv6, which is not supported; write an IPv4 address",
         ),
         (
             ["a:1", "--keepalive", "5"],
@@ -55,7 +55,7 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
             "--timeout 5s must be longer than --keepalive 5s; three times as long works best",
         ),
         (["a:1", "--timeout", "25h"], "--timeout 25h is too long: at most 24h"),
-        (["a:1", "--name", "a b"], "argument --name: name 'a b' holds a blank"),
+        (["a:1", "--name", "a b"], "argument --name: peer name 'a b' holds a blank"),
         (["a:1", "--seed", "x"], "argument --seed: 'x' is not a whole number"),
         (
             ["a:1", "--log-level", "loud"],

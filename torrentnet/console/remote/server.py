@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from torrentnet.console.remote import frames
 from torrentnet.console.remote.frames import CompleteRequest, FrameKind, PingRequest, RequestError, RunRequest
 from torrentnet.runtime.signals import block_signals
+from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,8 +62,8 @@ class RemoteCommands(Protocol):
         ...
 
 
-class ConsoleServerError(Exception):
-    """The socket cannot be had. The message is a sentence for the user, with the cause and the remedy."""
+class ConsoleServerError(LocalError):
+    """The console socket cannot be opened. The message names the cause and the remedy."""
 
 
 class ConsoleServer:
