@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bench.rig.watched_process import WatchedProcess
+from tests.event_check import check_event
 from torrentnet.console.remote.client import ConsoleClient
-from torrentnet.runtime.event_table import check_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

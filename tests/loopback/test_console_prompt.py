@@ -63,7 +63,7 @@ def test_the_same_commands_with_completion_and_history(node: Node) -> None:
         console.type("\x15file_logs nope\r")
         console.until_shown('error: no file named "nope" was ever published')
         console.type("help\r")
-        console.until_shown("leave this console; the demo goes on")
+        console.until_shown("leave this console; the demo keeps running")
         console.until_line(PROMPT)
 
 
@@ -87,7 +87,7 @@ def test_ctrl_c_drops_a_line_and_breaks_off_an_answer(node: Node) -> None:
         console.type("count 1000000000\r")
         console.until_shown("line 100")
         console.type("\x03")
-        console.until_shown("broke off")
+        console.until_shown("was cut off")
         console.type("request logs\r")
         console.until_shown("nothing was asked")
 
@@ -97,7 +97,7 @@ def test_a_node_that_ends_meanwhile_is_one_clear_line_and_the_prompt_stays(node:
         console.until_line(PROMPT)
         node.end()
         console.type("request logs\r")
-        console.until_shown(f"error: nobody answers at {node.path}"[:70])
+        console.until_shown(f"error: no answer from {node.path}"[:70])
         console.until_line(PROMPT)
         console.type("file\t")
         console.until(lambda: console.screen.bells > 0, "a bell")
@@ -124,7 +124,7 @@ def test_without_a_node_there_is_no_prompt(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with Pseudo("-m", "torrentnet.console", "console", "--socket", str(tmp_path / "c")) as console:
         assert console.until_ended() == 3
-        console.until_shown("error: nobody answers at")
+        console.until_shown("error: no answer from")
         assert PROMPT not in console.raw
         assert console.restored
 

@@ -386,7 +386,7 @@ def test_a_line_that_is_too_long_is_refused() -> None:
     with piped() as process:
         line_of(process)
         say(process, "x" * 5000 + "\nrequest logs\n")
-        assert line_of(process) == "error: the line is too long: at most 4096 bytes are taken"
+        assert line_of(process) == "error: the line is too long: at most 4096 bytes are allowed"
         assert line_of(process) == "nothing was asked"
         end(process)
 

@@ -365,7 +365,8 @@ CASES = [
         "console-in-no-directory",
         f"share myfile.txt {NOWHERE} {ANYWHERE} --console nope/socket",
         1,
-        "peer.py: error: cannot make the console's socket: there is no directory nope; make it, or choose another path",
+        "peer.py: error: cannot create the console's socket: there is no directory nope; create it,"
+        " or choose another path",
     ),
 ]
 

@@ -1,8 +1,7 @@
-"""``python3 -m torrentnet.console``: a node's commands from outside.
+"""``python3 -m torrentnet.console``: send commands to a node over its console socket.
 
-The launchers ``console``, ``request`` and ``file_logs`` start it. Only options that stand before the command are its
-own; every word after it goes to the node as it is, so that ``file_logs -all`` means what it says. That is why there is
-no argparse here: it takes ``-all`` for an option.
+The launchers ``console``, ``request`` and ``file_logs`` start it. Only options before the command are its own; every
+later word is sent to the node unchanged, so that ``file_logs -all`` works. argparse would take ``-all`` for an option.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
 CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
-"""What shells see of a command that Ctrl-C ended."""
+"""Exit status, as in shells, after Ctrl-C."""
 EXIT_PIPE_CLOSED: Final = 141
-"""What shells see of a command whose reader went away."""
+"""Exit status, as in shells, when the reader of standard output has gone."""
 LEAVE_COMMANDS: Final = (["quit"], ["exit"])
 
 USAGE: Final = """\
 usage: console [--socket PATH]                 a prompt for the node's commands; help lists them
        console [--socket PATH] COMMAND...      one command: console request logs --last 5
-       console [--socket PATH] --ping          is the node there? exit status 0 or 3
+       console [--socket PATH] --ping          does the node answer? exit status 0 or 3
        request ..., file_logs ...              the same as console request ..., console file_logs ...
 
 Talks to a running tracker or peer over its console socket.
@@ -40,21 +39,21 @@ Talks to a running tracker or peer over its console socket.
   --ping          ask for the node's name and print it
   --help          this text
 
-Every word from COMMAND on goes to the node as it is. With standard input from a pipe, each line is a command, and
-the exit status is the last one's.
-Exit status: 0 done, 1 the command failed, 2 wrong words, 3 nobody answers."""
+Every word from COMMAND on is sent to the node unchanged. With standard input from a pipe, each line is a command, and
+the exit status is that of the last one.
+Exit status: 0 done, 1 the command failed, 2 wrong usage, 3 no answer."""
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Carries out one call of a launcher (*argv* without the program's name) and gives its exit status."""
+    """Execute one call of a launcher (*argv* without the program's name) and return its exit status."""
     for stream in (sys.stdout, sys.stderr):
-        # Not every terminal can show every name; a name that cannot be shown is no reason to fail.
+        # A terminal that cannot show a name is no reason to fail.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
     try:
         status = _main(list(argv), environ)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has what it wanted (| head). Python would complain once more when it flushes at exit.
+        # The reader has enough (| head). Python would report the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
@@ -65,15 +64,15 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
 def _main(argv: list[str], environ: Mapping[str, str]) -> int:
     launcher, words, options, problem = _parse(argv)
     if problem:
-        return _fail(f"{problem}; console --help shows how it is used", EXIT_USAGE)
+        return _fail(f"{problem}; type console --help", EXIT_USAGE)
     if "--help" in options:
         print(USAGE)
         return 0
     path = options.get("--socket") or environ.get(CONSOLE_VARIABLE, "")
     if not path:
         return _fail(
-            f"no console socket is known: give --socket PATH or set {CONSOLE_VARIABLE},"
-            " to what the program was started with (--console PATH)",
+            f"no console socket: give --socket PATH or set {CONSOLE_VARIABLE}"
+            " to the path that the program was started with (--console PATH)",
             EXIT_USAGE,
         )
     client = ConsoleClient(path)
@@ -83,7 +82,7 @@ def _main(argv: list[str], environ: Mapping[str, str]) -> int:
             return 0
         if not words:
             return _prompt(client) if sys.stdin is not None and sys.stdin.isatty() else _script(client)
-        # console "request logs --last 5": a whole line in one word. A file's name goes through file_logs as it is.
+        # console "request logs --last 5" is a whole line in one word; file_logs has a file's name there.
         one_line = launcher == "console" and len(words) == 1 and " " in words[0]
         return _run(client, words[0] if one_line else tuple(words))
     except NoAnswerError as error:
@@ -93,7 +92,7 @@ def _main(argv: list[str], environ: Mapping[str, str]) -> int:
 
 
 def _parse(argv: list[str]) -> tuple[str, list[str], dict[str, str], str]:
-    """The launcher's name, the node's words, our options (they come before those words), and what is wrong."""
+    """Return the launcher's name, the words for the node, our own options, and what is wrong."""
     options: dict[str, str] = {}
     rest = list(argv)
     launcher = ""
@@ -108,7 +107,7 @@ def _parse(argv: list[str]) -> tuple[str, list[str], dict[str, str], str]:
                 return launcher, [], {}, "--socket needs a path"
             options[name] = value
         elif launcher not in {"", "console"}:
-            # request and file_logs: what begins with a dash is theirs.
+            # request and file_logs: options are the command's.
             break
         elif word in {"--help", "-h", "--ping"}:
             rest.pop(0)
@@ -131,15 +130,14 @@ def _run(client: ConsoleClient, command: str | tuple[str, ...]) -> int:
     words = split_words_or_none(command) if isinstance(command, str) else list(command)
     if words in LEAVE_COMMANDS:
         return _fail(
-            "quit leaves the console's prompt and does not end the node;"
-            " end it in its own terminal, or stop its container",
+            "quit leaves the console's prompt, not the node; quit the node in its own terminal, or stop its container",
             EXIT_USAGE,
         )
     return client.run(command, _write_out, _write_err)
 
 
 def _script(client: ConsoleClient) -> int:
-    """Each line of standard input is a command; the last one's status is ours."""
+    """Execute each line of standard input; return the status of the last one."""
     status = 0
     splitter = LineSplitter()
     ended = sys.stdin is None
@@ -148,7 +146,7 @@ def _script(client: ConsoleClient) -> int:
         ended = not data
         for line in splitter.feed(data) if data else splitter.finish():
             if line is None:
-                status = _fail(f"the line is too long: at most {MAX_LINE_BYTES} bytes are taken", EXIT_USAGE)
+                status = _fail(f"the line is too long: at most {MAX_LINE_BYTES} bytes are allowed", EXIT_USAGE)
             elif split_words_or_none(line) in LEAVE_COMMANDS:
                 return status
             elif line.strip():
@@ -157,7 +155,7 @@ def _script(client: ConsoleClient) -> int:
 
 
 class _RemoteCommands:
-    """A node's commands as a terminal wants them."""
+    """A node's commands for a terminal, executed over the socket."""
 
     def __init__(self, client: ConsoleClient, name: str, on_quit: Callable[[], None]) -> None:
         self.name = name
@@ -176,8 +174,8 @@ class _RemoteCommands:
 
         def lines_out(text: str) -> None:
             *whole, self._rest = (self._rest + text).split("\n")
-            for one in whole:
-                out(escape_controls(one))
+            for text_line in whole:
+                out(escape_controls(text_line))
 
         try:
             status = self._client.run(line, lines_out, lambda text: err(escape_controls(text.rstrip("\n"))))
@@ -196,14 +194,14 @@ class _RemoteCommands:
 
 
 def _prompt(client: ConsoleClient) -> int:
-    """The prompt. Ctrl-C breaks off an answer or drops a line, at an empty prompt it leaves."""
-    # Only here, because a health check every few seconds on every node should load as little as it can.
+    """Run the prompt. Ctrl-C cancels an answer or discards the line; at an empty prompt it leaves."""
+    # Imported here, because a health check every few seconds on every node should load little.
     from queue import SimpleQueue
 
     from torrentnet.console.terminal.terminal import Terminal
 
     name = client.ping()
-    # Unlike an event, a simple queue may be used by the handler of a signal that struck while it was being waited on.
+    # Unlike an Event, a SimpleQueue may be used by a signal handler while the same thread waits for it.
     left: SimpleQueue[None] = SimpleQueue()
 
     def leave() -> None:
@@ -227,7 +225,7 @@ def _prompt(client: ConsoleClient) -> int:
 
 
 def split_words_or_none(line: str) -> list[str] | None:
-    """The words of a line, or None where a quote is left open: then the node says so."""
+    """Return the words of a line; None when a quote is not closed, which the node reports."""
     try:
         return split_words(line)
     except ValueError:

@@ -1,7 +1,7 @@
-"""A program's commands: found by their words, explained by ``help``, answered line by line.
+"""A program's commands: found by their words, explained by ``help``, executed line by line.
 
-A command is a function from its arguments to lines. Lines go out while they come, so an answer may be longer than
-memory.
+A command is a function from its arguments to lines. Lines are written as they are made, so an answer may be longer
+than memory.
 """
 
 from __future__ import annotations
@@ -19,30 +19,29 @@ from torrentnet.runtime.text import escape_controls
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
-"""The command was understood and failed: no such file."""
+"""The command is right and has failed: there is no such file."""
 MAX_COMPLETIONS: Final = 200
-"""Candidates that completion offers at most."""
+"""Most candidates that completion returns."""
 MAX_SHOWN_WORD: Final = 60
 """Characters of a wrong word that a message repeats."""
 MIN_LIKENESS: Final = 0.6
-"""From 0 to 1: how much of a wrong word must be right before another is suggested."""
+"""From 0 to 1: how similar a command must be to be suggested in place of a wrong one."""
 
 CommandOutput: TypeAlias = Iterable[str]
-"""What a command answers: lines of text without newlines, possibly made while they are read."""
+"""What a command writes: lines of text without newlines, possibly made while they are read."""
 RunCommand: TypeAlias = Callable[[list[str]], CommandOutput]
-"""A command's work: the words after its own; raises :class:`CommandError`."""
+"""A command's function of the words after its own; raises :class:`CommandError`."""
 CompleteArgument: TypeAlias = Callable[[list[str], str], Iterable[str]]
-"""Candidates for a word: the complete words between the command's own and it, and the word as far as it is typed."""
+"""Candidates for a word, from the words between the command and it, and the word as far as it is typed."""
 
 
 class CommandError(Exception):
-    """A command cannot be carried out. The message is a sentence for the user.
+    """A command cannot be executed. The message is for the user, *status* for the shell.
 
-    *status* is what a shell sees: :data:`EXIT_FAILED` for a failed command, :data:`EXIT_USAGE` for wrong words.
+    :data:`EXIT_FAILED` stands for a failed command, :data:`EXIT_USAGE` for one that is not understood.
     """
 
     def __init__(self, message: str, status: int = EXIT_FAILED) -> None:
-        """Keeps *message* and *status* as attributes."""
         super().__init__(message)
         self.message = message
         self.status = status
@@ -53,39 +52,38 @@ class Command:
     """One command of a program."""
 
     words: tuple[str, ...]
-    """The words that call it: ``("request", "logs")``."""
+    """The words that name the command: ``("request", "logs")``."""
     usage: str
-    """Those words and what may follow: ``request logs [--last N]``."""
+    """The words and what may follow them: ``request logs [--last N]``."""
     summary: str
-    """What it shows or does, in one line."""
+    """What the command shows or does, in one line."""
     run: RunCommand
     complete: CompleteArgument | None = None
     details: str = ""
     """More lines for ``help WORDS``: options, units, an example."""
     own_terminal_only: bool = False
-    """Refused when it comes from outside, over the socket."""
+    """Whether the command is refused when it comes over the socket."""
     outside_summary: str = ""
-    """What ``help`` says of it outside, where that differs."""
+    """The summary over the socket, if it differs."""
 
 
 class Commands:
-    """The commands of one program, with ``help``, and ``quit`` where *on_quit* is given.
+    """The commands of one program, with ``help``, and ``quit`` if *on_quit* is given.
 
-    *program* is tracker or peer; *name* is the node's own name and the prompt's (the program's where not given).
-    Not to be changed any more once it is used from several threads.
+    *program* is ``tracker`` or ``peer``; *name* is the node's own name and the prompt's. *on_quit* is called on the
+    thread that the command came in on. Add all commands before several threads use them.
     """
 
     def __init__(self, program: str, *, name: str | None = None, on_quit: Callable[[], None] | None = None) -> None:
-        """*on_quit* is called by ``quit``, on whichever thread the command came in."""
         self.program = program
         self.name = name or program
         self.on_quit = on_quit
         self._commands: dict[tuple[str, ...], Command] = {}
 
     def add(self, command: Command) -> Commands:
-        """Adds a command; gives itself back. Raises ValueError when its words are taken, or ``quit`` or ``help``."""
+        """Add a command and return this object. Raises ValueError when another command has its words."""
         if command.words in self._all():
-            raise ValueError(f"the command {' '.join(command.words)!r} is there already")
+            raise ValueError(f"the command {' '.join(command.words)!r} exists already")
         self._commands[command.words] = command
         return self
 
@@ -97,12 +95,11 @@ class Commands:
         *,
         outside: bool = False,
     ) -> int:
-        """Carries out one command and gives its exit status: 0, :data:`EXIT_FAILED` or :data:`EXIT_USAGE`.
+        """Execute one command and return its exit status: 0, :data:`EXIT_FAILED` or :data:`EXIT_USAGE`.
 
-        *line* is a line as typed, or its words. The answer goes to *out* line by line, a complaint to *err*, both
+        *line* is a line as typed, or its words. *out* gets the answer line by line, *err* an error message, both
         without newlines and without characters that could act on a terminal. *outside* says that the command came over
-        the socket. Never raises for a user's mistake, nor for a bug in a command; what *out* and *err* raise comes
-        through.
+        the socket. Raises nothing for a user's mistake, nor for a bug in a command, but whatever *out* and *err* raise.
         """
         lines: Iterator[str] | None = None
         try:
@@ -116,8 +113,8 @@ class Commands:
                 except CommandError as error:
                     err(escape_controls(f"error: {error.message}"))
                     return error.status
-                except Exception as error:  # a bug in one command must not end the node
-                    err(escape_controls(f"error: the command failed inside: {type(error).__name__}: {error}"))
+                except Exception as error:  # A bug in one command must not end the node.
+                    err(escape_controls(f"error: internal error of the command: {type(error).__name__}: {error}"))
                     return EXIT_FAILED
                 out(escape_controls(text))
         finally:
@@ -126,9 +123,9 @@ class Commands:
                 close()
 
     def complete(self, text: str) -> list[str]:
-        """Candidates for the last word of *text*, a line as far as it is typed: whole words, unquoted, sorted.
+        """Return candidates for the last word of *text*, a line as far as it is typed: unquoted, sorted.
 
-        Never raises, and gives :data:`MAX_COMPLETIONS` at most.
+        Never raises, and returns at most :data:`MAX_COMPLETIONS`.
         """
         words, word, _ = split_partial(text)
         if words[:1] == ["help"]:
@@ -140,13 +137,13 @@ class Commands:
             try:
                 offered = command.complete(words[len(command.words) :], word)
                 found |= set(islice((one for one in offered if one.startswith(word)), MAX_COMPLETIONS))
-            except Exception:  # completion is a help, never a reason to lose the typed line
+            except Exception:  # Completion is a convenience, never a reason to lose the typed line.
                 return sorted(found)
         return sorted(found)[:MAX_COMPLETIONS]
 
     def _all(self) -> dict[tuple[str, ...], Command]:
         built_in = [
-            Command(("help",), "help [WORDS]", "this list, or more about one command", self._help),
+            Command(("help",), "help [WORDS]", "list the commands, or explain one", self._help),
         ]
         if self.on_quit is not None:
             built_in.append(
@@ -156,7 +153,7 @@ class Commands:
                     f"end this {self.program}",
                     self._quit,
                     own_terminal_only=True,
-                    outside_summary=f"leave this console; the {self.program} goes on",
+                    outside_summary=f"leave this console; the {self.program} keeps running",
                 )
             )
         return {**self._commands, **{command.words: command for command in built_in}}
@@ -197,8 +194,8 @@ class Commands:
             return self._help(args, outside=outside)
         if command.own_terminal_only and outside:
             raise CommandError(
-                f"{' '.join(command.words)} is taken in the {self.program}'s own terminal only;"
-                f" this {self.program} goes on (from outside, stop its process or its container)",
+                f"{' '.join(command.words)} works only in the {self.program}'s own terminal;"
+                f" from here, stop the {self.program}'s process or container",
                 EXIT_USAGE,
             )
         return command.run(args)
@@ -208,7 +205,7 @@ class Commands:
         longer = [" ".join(own) for own in self._all() if own[: len(words)] == tuple(words)]
         if longer:
             return CommandError(f"{_shown(typed)} is not complete: type {_either(longer)}", EXIT_USAGE)
-        # Each command is held against as many of the typed words as it has itself: what follows are arguments.
+        # Compare each command with as many of the typed words as it has itself: the rest are arguments.
         likeness = {" ".join(own): _likeness(words[: len(own)], own) for own in self._all()}
         best = max(likeness, key=lambda name: likeness[name])
         hint = f'did you mean "{best}"?' if likeness[best] >= MIN_LIKENESS else "type help for the list"
@@ -227,7 +224,7 @@ class Commands:
 
     def _quit(self, args: list[str]) -> CommandOutput:
         if args:
-            raise CommandError(f"quit takes no words: {_shown(join_words(args))}", EXIT_USAGE)
+            raise CommandError(f"quit takes no arguments: {_shown(join_words(args))}", EXIT_USAGE)
         if self.on_quit is not None:
             self.on_quit()
         return ()

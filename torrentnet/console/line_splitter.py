@@ -1,23 +1,22 @@
-"""Commands from a pipe, a file or a plain terminal: bytes to lines of bounded length."""
+"""Commands from a pipe, a file or a plain terminal: from bytes to lines of bounded length."""
 
 from __future__ import annotations
 
 from typing import Final
 
 MAX_LINE_BYTES: Final = 4096
-"""Bytes of one line of commands."""
+"""Bytes of the longest line."""
 
 
 class LineSplitter:
-    """Cuts bytes into lines; None stands for a line that was too long and is thrown away whole."""
+    """Cut bytes into lines; None stands for a line that is too long, which is discarded whole."""
 
     def __init__(self) -> None:
-        """Nothing is pending."""
         self._rest = bytearray()
         self._skipping = False
 
     def feed(self, data: bytes) -> list[str | None]:
-        """The lines that *data* completes, without their ends."""
+        """Return the lines that *data* completes, without their newlines."""
         lines: list[str | None] = []
         *complete, rest = data.split(b"\n")
         for piece in complete:
@@ -27,7 +26,7 @@ class LineSplitter:
         return lines
 
     def finish(self) -> list[str | None]:
-        """The last line, where the input ended without a newline."""
+        """Return the last line, if the input ended without a newline."""
         return [self._end()] if self._rest or self._skipping else []
 
     def _add(self, piece: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Aligned columns of plain text: of rows while they come, and of words."""
+"""Aligned columns of plain text: tables that are written row by row, and lists of words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
 SAMPLE_ROWS: Final = 200
-"""Rows that are looked at for the widths. The rest streams; a wider cell there moves the rest of its own row only."""
+"""Rows from which the widths are computed; a wider cell in a later row shifts the rest of that row only."""
 GAP: Final = "  "
 ABSENT: Final = "-"
 
@@ -23,12 +23,11 @@ def table(
     right: Collection[str] = (),
     indent: str = "",
 ) -> Iterator[str]:
-    """Lines of a table: the headers, then one line a row, columns two blanks apart.
+    """Yield the lines of a table: the headers, if any, then one line for each row, columns two spaces apart.
 
-    *headers* name the columns; empty means that no header line is wanted. *rows* may be endless: at most
-    :data:`SAMPLE_ROWS` of them are held. A cell is anything with ``str()``; None is shown as ``-``; characters that
-    could act on a terminal are escaped. A column is right-aligned when its header is in *right*, or when all its
-    sampled cells are numbers. *indent* goes before every line.
+    *rows* may be endless: at most :data:`SAMPLE_ROWS` are held. A cell is anything with ``str()``; None is written as
+    ``-``; characters that could act on a terminal are escaped. A column is right-aligned when its header is in *right*,
+    or when all its sampled cells are numbers. *indent* precedes every line.
     """
     waiting = iter(rows)
     sample = [tuple(row) for row in islice(waiting, SAMPLE_ROWS)]
@@ -68,7 +67,7 @@ def _line(row: Sequence[object], widths: Sequence[int], to_right: Sequence[bool]
 
 
 def in_columns(words: tuple[str, ...], width: int) -> list[str]:
-    """Words as columns that fit into *width*, read downwards."""
+    """Return words as columns that fit into *width*, to be read downwards."""
     shown = [escape_controls(word) for word in words]
     cell = max(map(text_width, shown)) + 2
     count = max(1, (width - 1) // cell)

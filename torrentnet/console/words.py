@@ -1,4 +1,4 @@
-"""A command line's words: blanks separate them, quotes and backslashes hold them together, as in a shell."""
+"""Split a command line into words, with quotes and backslashes as in a shell."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 class PartialLine(NamedTuple):
-    """A line as far as it is typed."""
+    """A line that is still being typed."""
 
     words: list[str]
-    """The words that are complete, unquoted."""
+    """The complete words, unquoted."""
     word: str
-    """The word under the cursor, unquoted as far as it goes; empty after a blank."""
+    """The word under the cursor, unquoted; empty after a space."""
     start: int
-    """Where that word begins in the text, quotes included."""
+    """Index of the word's first character, quotes included."""
 
 
 def split_words(line: str) -> list[str]:
-    """The words of a whole line. Raises ValueError with a sentence for the user when a quote is left open."""
+    """Return the words of a line. Raises ValueError, with a message for the user, when a quote is not closed."""
     try:
         return shlex.split(line)
     except ValueError as error:
@@ -31,7 +31,7 @@ def split_words(line: str) -> list[str]:
 
 
 def split_partial(text: str) -> PartialLine:
-    """The words of a line that is being typed; open quotes are no error. *text* ends at the cursor."""
+    """Return the words of a line that ends at the cursor; an open quote is allowed."""
     words: list[str] = []
     current: list[str] = []
     start: int | None = None
@@ -64,16 +64,16 @@ def split_partial(text: str) -> PartialLine:
 
 
 def quote(word: str) -> str:
-    """*word* as it must be typed to arrive as one word."""
+    """Return *word* as it must be typed to be read as one word."""
     return shlex.quote(word)
 
 
 def quote_open(prefix: str) -> str:
-    """The beginning of a word as it must be typed so that more can be typed after it."""
+    """Return the beginning of a word as it must be typed, so that more can follow."""
     quoted = shlex.quote(prefix) if prefix else ""
     return quoted if quoted == prefix else quoted.removesuffix("'")
 
 
 def join_words(words: Sequence[str]) -> str:
-    """The line that :func:`split_words` takes apart into *words*."""
+    """Return the line that :func:`split_words` splits into *words*."""
     return shlex.join(words)

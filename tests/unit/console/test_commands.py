@@ -86,7 +86,7 @@ UNKNOWN = "x" * 100
         ("12345", 2, 'error: unknown command "12345": type help for the list'),
         (UNKNOWN, 2, f'error: unknown command "{UNKNOWN[:59]}…": type help for the list'),
         ("request", 2, 'error: "request" is not complete: type "request logs"'),
-        ("quit now", 2, 'error: quit takes no words: "now"'),
+        ("quit now", 2, 'error: quit takes no arguments: "now"'),
         ("help nothing", 2, 'error: unknown command "nothing": type help for the list'),
         ("file_logs 'a", 2, "error: a quote is not closed: \"file_logs 'a\""),
         ("file_logs a\\", 2, 'error: the line ends in a backslash: "file_logs a\\"'),
@@ -97,7 +97,7 @@ def test_messages(node: Node, line: str, status: int, message: str) -> None:
 
 
 def test_a_bug_in_a_command_does_not_end_the_node(node: Node) -> None:
-    assert node.do("broken") == (1, ["a line"], ["error: the command failed inside: KeyError: 'piece'"])
+    assert node.do("broken") == (1, ["a line"], ["error: internal error of the command: KeyError: 'piece'"])
 
 
 def test_an_answer_cannot_act_on_the_terminal() -> None:
@@ -136,7 +136,7 @@ def test_help(node: Node) -> None:
             "request logs [--last N]  what was asked, and how it ended",
             "file_logs -all | NAME    a file",
             "broken                   fails inside",
-            "help [WORDS]             this list, or more about one command",
+            "help [WORDS]             list the commands, or explain one",
             "quit                     end this tracker",
         ],
         [],
@@ -155,9 +155,11 @@ def test_help(node: Node) -> None:
 def test_quit_is_for_the_own_terminal(node: Node) -> None:
     status, out, err = node.do("quit", outside=True)
     assert (status, out, node.quits) == (2, [], 0)
-    said = "error: quit is taken in the tracker's own terminal only; this tracker goes on"
-    assert err == [f"{said} (from outside, stop its process or its container)"]
-    assert node.do("help", outside=True)[1][-1] == "quit                     leave this console; the tracker goes on"
+    said = "error: quit works only in the tracker's own terminal; from here, stop the tracker's process or container"
+    assert err == [said]
+    assert (
+        node.do("help", outside=True)[1][-1] == "quit                     leave this console; the tracker keeps running"
+    )
     assert node.do("quit") == (0, [], [])
     assert node.quits == 1
 
@@ -171,7 +173,7 @@ def test_without_a_way_to_quit_there_is_no_quit() -> None:
 
 def test_words_can_be_taken_once(node: Node) -> None:
     for words in (("file_logs",), ("help",), ("quit",)):
-        with pytest.raises(ValueError, match="is there already"):
+        with pytest.raises(ValueError, match="exists already"):
             node.commands.add(Command(words, "", "", file_logs))
 
 

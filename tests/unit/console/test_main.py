@@ -62,7 +62,7 @@ def test_words_pass(argv: list[str], status: int, out: str, capsys: pytest.Captu
     assert capsys.readouterr() == (out, "")
 
 
-QUIT = "quit leaves the console's prompt and does not end the node; end it in its own terminal, or stop its container"
+QUIT = "quit leaves the console's prompt, not the node; quit the node in its own terminal, or stop its container"
 
 
 @pytest.mark.parametrize(
@@ -70,10 +70,10 @@ QUIT = "quit leaves the console's prompt and does not end the node; end it in it
     [
         (["file_logs", "nope.txt"], 1, 'no file named "nope.txt" was ever published here'),
         (["request"], 2, '"request" is not complete: type "request logs"'),
-        (["console", "--pong"], 2, "unknown option --pong; console --help shows how it is used"),
-        (["console", "--socket"], 2, "--socket needs a path; console --help shows how it is used"),
+        (["console", "--pong"], 2, "unknown option --pong; type console --help"),
+        (["console", "--socket"], 2, "--socket needs a path; type console --help"),
         (["console", "file_logs 'a"], 2, 'a quote is not closed: "file_logs \'a"'),
-        (["file_logs", "x" * 5000], 2, "the command is too long: 5018 bytes, at most 4096 are taken"),
+        (["file_logs", "x" * 5000], 2, "the command is too long: 5018 bytes, at most 4096 are allowed"),
         (["console", "quit"], 2, QUIT),
     ],
 )
@@ -96,8 +96,8 @@ def test_the_socket_can_be_given(node: Path, capsys: pytest.CaptureFixture[str])
 def test_messages_without_a_node(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["request", "logs"], {}) == 2
     assert capsys.readouterr().err == (
-        "error: no console socket is known: give --socket PATH or set TORRENTNET_CONSOLE,"
-        " to what the program was started with (--console PATH)\n"
+        "error: no console socket: give --socket PATH or set TORRENTNET_CONSOLE"
+        " to the path that the program was started with (--console PATH)\n"
     )
     for argv in (["console", "--ping"], ["request", "logs"], ["console"]):
         with open(os.devnull, encoding="utf-8") as nothing, pytest.MonkeyPatch.context() as patch:
@@ -120,7 +120,7 @@ def test_commands_from_a_pipe_and_the_status_of_the_last() -> None:
     assert launched("console", stdin=b"request logs\nfile_logs nope.txt\n").returncode == 1
     assert launched("console", stdin=b"file_logs nope.txt\nquit\nrequest logs\n").stdout == b""
     done = launched("console", stdin=b"x" * 5000 + b"\n")
-    assert (done.returncode, done.stderr) == (2, b"error: the line is too long: at most 4096 bytes are taken\n")
+    assert (done.returncode, done.stderr) == (2, b"error: the line is too long: at most 4096 bytes are allowed\n")
 
 
 def test_commands_from_a_pipe_without_a_node(node: Path) -> None:

@@ -6,17 +6,19 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from tests.event_check import check_event
+from tests.unit.wire.samples import pack_lookup_reply
 from torrentnet.peer.tracker_client.membership import AnnounceIdentity, Membership
 from torrentnet.peer.tracker_client.requests import PendingRequests
 from torrentnet.peer.tracker_client.session import TrackerSession
-from torrentnet.runtime.event_table import TRACKER, check_event
+from torrentnet.runtime.event_table import TRACKER
 from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.settings import TrackerSettings
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.connection_id import ConnectionIds
-from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest, pack_lookup_reply, parse_lookup
+from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest, parse_lookup
 from torrentnet.wire.udp.outcome import OutcomeReport, pack_outcome_reply, parse_outcome
 from torrentnet.wire.udp.packets import Action, AnnounceRequest
 from torrentnet.wire.udp.possession import PossessionReply, PossessionReport, pack_possession_reply, parse_possession

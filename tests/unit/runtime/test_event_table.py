@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from tests.event_check import check_event
 from torrentnet.runtime.event_page import render_page
-from torrentnet.runtime.event_table import ADAPTER, ALL, EVENTS, PEER, TRACKER, check_event
+from torrentnet.runtime.event_table import ADAPTER, ALL, EVENTS, PEER, TRACKER
 from torrentnet.runtime.events import LEVELS, Event, parse_event
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from torrentnet.runtime.event_table import TRACKER, check_event
+from tests.event_check import check_event
+from torrentnet.runtime.event_table import TRACKER
 from torrentnet.runtime.events import parse_event
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.fastpath.fast_path import FastPath

@@ -6,10 +6,10 @@ import struct
 
 from hypothesis import strategies as st
 
-from torrentnet.wire.endpoint import Endpoint
+from torrentnet.wire.endpoint import Endpoint, pack_endpoint
 from torrentnet.wire.peer import messages as m
 from torrentnet.wire.piece_set import PieceSet
-from torrentnet.wire.udp.lookup import LookupHolder, LookupReply, LookupRequest
+from torrentnet.wire.udp.lookup import HolderPage, LookupHolder, LookupReply, LookupRequest, pack_lookup_page
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource
 from torrentnet.wire.udp.possession import PossessionReply, pack_possession
 
@@ -78,3 +78,12 @@ def a_report(**changed: int) -> bytes:
     packet = bytearray(pack_possession(1 << 48, 7, 6881, HASH, PEER, PieceSet(24, range(0, 24, 2)), 0, 24))
     struct.pack_into(">III", packet, 60, values["pieces"], values["first"], values["count"])
     return bytes(packet)
+
+
+def pack_lookup_reply(reply: LookupReply) -> bytes:
+    """Return the bytes of a look-up's reply; holders that do not fit are left for the next page."""
+    page = HolderPage()
+    for holder in reply.holders:
+        if not page.add(pack_endpoint(holder.endpoint), holder.name):
+            break
+    return pack_lookup_page(reply, page)

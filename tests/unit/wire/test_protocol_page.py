@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.wire import page
+from tests.unit.wire.samples import pack_lookup_reply
 from torrentnet.wire import info, metainfo
 from torrentnet.wire.endpoint import Endpoint, pack_endpoint
 from torrentnet.wire.peer import extension_protocol, handshake, messages
@@ -21,7 +22,6 @@ from torrentnet.wire.udp.lookup import (
     LookupReply,
     LookupRequest,
     pack_lookup,
-    pack_lookup_reply,
     parse_lookup,
     parse_lookup_reply,
 )

@@ -1,7 +1,4 @@
-"""Asks a program's console socket, from outside the program.
-
-Tested by tests/unit/console/remote/test_server.py.
-"""
+"""The client of a program's console socket."""
 
 from __future__ import annotations
 
@@ -28,28 +25,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 EXIT_NO_ANSWER: Final = 3
-"""Exit status when nobody answers at the socket, or the answer breaks off."""
+"""Exit status when there is no answer, or it is cut off."""
 CONNECT_TIMEOUT: Final = 5.0
 ANSWER_TIMEOUT: Final = 30.0
-"""How long a node may say nothing while it answers."""
+"""Longest pause of a node that is answering."""
 PING_TIMEOUT: Final = 3.0
 
 
 class NoAnswerError(Exception):
-    """There is no answer to be had. The message is a sentence for the user, with the cause and the remedy."""
+    """The node does not answer. The message names the cause and the remedy."""
 
 
 class ConsoleClient:
-    """One node's console. Each call is a connection of its own; nothing is kept between calls."""
+    """One node's console, at the Unix socket *path*. Each call is a connection of its own."""
 
     def __init__(self, path: str) -> None:
-        """*path* is the node's Unix socket."""
         self.path = path
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
 
     def ping(self) -> str:
-        """The node's name. Raises NobodyAnswersError."""
+        """Return the node's name. Raises NoAnswerError."""
         name = ""
         for kind, payload in self._ask(PingRequest(), PING_TIMEOUT):
             if kind is FrameKind.NODE:
@@ -60,7 +56,7 @@ class ConsoleClient:
         return name
 
     def complete(self, text: str) -> list[str]:
-        """Candidates for the last word of *text*. Raises NobodyAnswersError, and RequestError when it is too long."""
+        """Return candidates for the last word of *text*. Raises NoAnswerError, and RequestError for a long text."""
         for kind, payload in self._ask(CompleteRequest(text), PING_TIMEOUT):
             if kind is FrameKind.WORDS:
                 with contextlib.suppress(ValueError, TypeError):
@@ -68,10 +64,10 @@ class ConsoleClient:
         return []
 
     def run(self, command: str | tuple[str, ...], out: Callable[[str], None], err: Callable[[str], None]) -> int:
-        """Has one command carried out and gives its status; *out* and *err* are given text with newlines, as it comes.
+        """Execute one command and return its status; *out* and *err* get text with newlines, as it arrives.
 
-        Raises NobodyAnswersError, also in the middle of an answer that breaks off, and RequestError for a command that
-        is too long. What *out* and *err* raise ends the connection and comes through.
+        Raises NoAnswerError, also when an answer is cut off, RequestError when the command is too long, and whatever
+        *out* and *err* raise, which ends the connection.
         """
         status = EXIT_NO_ANSWER
         for kind, payload in self._ask(RunRequest(command), ANSWER_TIMEOUT):
@@ -85,7 +81,7 @@ class ConsoleClient:
         return status
 
     def cancel(self) -> bool:
-        """Breaks off the call that is under way in another thread; False when there is none."""
+        """Cancel the call that another thread is waiting for; return False when there is none."""
         with self._lock:
             if self._connection is None:
                 return False
@@ -104,7 +100,7 @@ class ConsoleClient:
             with self._lock:
                 self._connection = connection
             try:
-                # A server that is too busy says so and closes without reading: its answer is there all the same.
+                # A server that is too busy closes without reading, but has sent an answer.
                 with contextlib.suppress(BrokenPipeError):
                     connection.sendall(line)
                 connection.settimeout(timeout_s)
@@ -120,13 +116,13 @@ class ConsoleClient:
                 data = connection.recv(64 * 1024)
             except TimeoutError:
                 raise NoAnswerError(
-                    f"the node at {self.path} says nothing for {timeout_s:g}s: it is paused or too busy; try again"
+                    f"no reply from the node at {self.path} within {timeout_s:g}s: it is paused or too busy; try again"
                 ) from None
             except OSError:
                 data = b""
             if not data:
                 raise NoAnswerError(
-                    f"the answer from {self.path} broke off: the node ended, or gave up waiting for this reader"
+                    f"the answer from {self.path} was cut off: the node ended, or stopped waiting for this reader"
                 )
             try:
                 frames = reader.feed(data)
@@ -152,4 +148,4 @@ class ConsoleClient:
             cause = "the node is paused or too busy; try again"
         else:
             cause = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
-        return f"nobody answers at {self.path}: {cause}"
+        return f"no answer from {self.path}: {cause}"

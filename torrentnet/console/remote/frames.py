@@ -1,11 +1,11 @@
-"""What goes over the console's socket, as bytes: one request line there, frames back. No socket in here.
+"""The protocol of the console socket, as bytes: a request is one line, the answer consists of frames.
 
 Request: one line of JSON, at most :data:`MAX_REQUEST` bytes with its newline::
 
     ["file_logs", "my file.txt"]     a command, as words
-    "file_logs 'my file.txt'"        a command, as a line that the node takes apart
-    {"complete": "file_logs my"}     what could the last word become?
-    {"ping": true}                   is somebody there, and who?
+    "file_logs 'my file.txt'"        a command, as a line that the node splits
+    {"complete": "file_logs my"}     candidates for the last word
+    {"ping": true}                   the program and the node's name
 
 Answer: frames of a kind (1 byte), the payload's length (u32, big endian) and the payload; the last one is the status.
 """
@@ -34,26 +34,26 @@ class FrameKind(Enum):
     OUT = b"o"
     """A part of the answer: UTF-8 text with its newlines, cut anywhere between characters."""
     ERR = b"e"
-    """A complaint: UTF-8 text with its newlines."""
+    """An error message: UTF-8 text with its newlines."""
     WORDS = b"w"
     """Completions: a JSON array of words."""
     NODE = b"n"
-    """Who answers: a JSON object with program and name."""
+    """The reply to a ping: a JSON object with program and name."""
     STATUS = b"s"
     """The exit status, in decimal. The last frame."""
 
 
 class RequestError(ValueError):
-    """The client's request is not one of the four. The message is a sentence for the user."""
+    """The request is not one of the four, or is too long. The message is for the user."""
 
 
 class FrameError(ValueError):
-    """The server's answer is not made of frames. The message is a sentence for the user."""
+    """The answer does not consist of frames. The message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A command to carry out."""
+    """A command to execute."""
 
     command: str | tuple[str, ...]
     """A line, or its words."""
@@ -68,14 +68,14 @@ class CompleteRequest:
 
 @dataclass(frozen=True, slots=True)
 class PingRequest:
-    """Somebody asks who is there."""
+    """Ask for the program and the node's name."""
 
 
 ConsoleRequest = RunRequest | CompleteRequest | PingRequest
 
 
 def encode_request(request: ConsoleRequest) -> bytes:
-    """One line with its newline. Raises RequestError when it is longer than :data:`MAX_REQUEST`."""
+    """Return the request as a line. Raises RequestError when it is longer than :data:`MAX_REQUEST`."""
     match request:
         case RunRequest(command):
             body: object = command
@@ -85,14 +85,14 @@ def encode_request(request: ConsoleRequest) -> bytes:
             body = {"ping": True}
     line = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
     if len(line) > MAX_REQUEST:
-        raise RequestError(f"the command is too long: {len(line)} bytes, at most {MAX_REQUEST} are taken")
+        raise RequestError(f"the command is too long: {len(line)} bytes, at most {MAX_REQUEST} are allowed")
     return line
 
 
 def decode_request(line: bytes) -> ConsoleRequest:
-    """The request in one line. Raises RequestError for anything else."""
+    """Parse a line as a request. Raises RequestError."""
     if len(line) > MAX_REQUEST:
-        raise RequestError(f"the request is too long: at most {MAX_REQUEST} bytes are taken")
+        raise RequestError(f"the request is too long: at most {MAX_REQUEST} bytes are allowed")
     try:
         body = json.loads(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
@@ -106,32 +106,31 @@ def decode_request(line: bytes) -> ConsoleRequest:
             return CompleteRequest(text)
         case {"ping": True}:
             return PingRequest()
-    raise RequestError("the request is none of: a text, an array of texts, complete, ping")
+    raise RequestError("the request is not a string, an array of strings, complete or ping")
 
 
 def encode_frame(kind: FrameKind, payload: bytes) -> bytes:
-    """One frame. Raises ValueError when *payload* is longer than :data:`MAX_PAYLOAD`."""
+    """Return one frame. Raises ValueError when *payload* is longer than :data:`MAX_PAYLOAD`."""
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"a frame carries at most {MAX_PAYLOAD} bytes, not {len(payload)}")
     return _HEADER.pack(kind.value, len(payload)) + payload
 
 
 def encode_text(kind: FrameKind, text: str) -> Iterator[bytes]:
-    """The frames of a text of any length, cut between characters."""
+    """Yield the frames of a text of any length, cut between characters."""
     step = MAX_PAYLOAD // 4
     for start in range(0, len(text), step):
         yield encode_frame(kind, text[start : start + step].encode("utf-8", "backslashreplace"))
 
 
 class FrameReader:
-    """Takes an answer apart, fed with bytes as they come."""
+    """Cut an answer into frames, from bytes as they arrive."""
 
     def __init__(self) -> None:
-        """Holds at most one frame that is not complete yet."""
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[FrameKind, bytes]]:
-        """The frames that *data* completes. Raises AnswerError for an unknown kind or a length above the limit."""
+        """Return the frames that *data* completes. Raises FrameError for an unknown kind or too long a frame."""
         self._buffer += data
         frames: list[tuple[FrameKind, bytes]] = []
         at = 0

@@ -1,6 +1,6 @@
-"""Answers a program's commands on a Unix socket: ``docker compose exec tracker request logs`` ends up here.
+"""The server of a program's commands on a Unix socket, as ``docker compose exec tracker request logs`` uses it.
 
-Threads of its own, so that neither a slow reader nor a slow command keeps the program from its work.
+It has threads of its own, so that neither a slow reader nor a slow command delays the program.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import stat
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.remote import frames
 from torrentnet.console.remote.frames import CompleteRequest, FrameKind, PingRequest, RequestError, RunRequest
@@ -22,44 +22,22 @@ from torrentnet.runtime.signals import block_signals
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from torrentnet.console.commands import Commands
 
 MAX_CONNECTIONS: Final = 8
 MAX_PATH_BYTES: Final = 107
-"""A Unix address has room for 108 bytes, the last of which is zero (unix(7))."""
+"""A Unix address holds 108 bytes, the last of which is zero (unix(7))."""
 REQUEST_TIMEOUT: Final = 5.0
-"""How long a request may take to arrive, from the connection to its newline."""
+"""Longest time from the connection to the request's newline."""
 WRITE_TIMEOUT: Final = 30.0
-"""How long a client may take nothing of its answer. Long, because a person may sit before a pager."""
+"""Longest time without progress of an answer; long, because a person may read it in a pager."""
 PROBE_TIMEOUT: Final = 1.0
-"""How long it takes at most to find out whether somebody answers at a socket that is there already."""
+"""Longest wait for an answer at a socket that exists already."""
 STOP_TIMEOUT: Final = 1.0
 BATCH_CHARS: Final = 8 * 1024
 BATCH_INTERVAL: Final = 0.1
-"""Lines of an answer leave together: so many characters, or so many seconds after the last time."""
+"""Lines of an answer are sent together: so many characters, or so many seconds after the last batch."""
 EXIT_BUSY: Final = 3
-
-
-class RemoteCommands(Protocol):
-    """What the server needs of :class:`~torrentnet.console.commands.Commands`."""
-
-    program: str
-    name: str
-
-    def execute(
-        self,
-        line: str | Iterable[str],
-        out: Callable[[str], None],
-        err: Callable[[str], None],
-        *,
-        outside: bool = False,
-    ) -> int:
-        """Carries out one command, gives its status."""
-        ...
-
-    def complete(self, text: str) -> list[str]:
-        """Candidates for the last word of *text*."""
-        ...
 
 
 class ConsoleServerError(LocalError):
@@ -67,15 +45,14 @@ class ConsoleServerError(LocalError):
 
 
 class ConsoleServer:
-    """Listens at *path* from :meth:`start` to :meth:`stop`; usable as a context manager.
+    """Answer *commands*, from threads of its own, at *path*; usable as a context manager.
 
-    Each connection brings one request (see :mod:`torrentnet.console.remote.frames`) and gets one answer. At most
-    :data:`MAX_CONNECTIONS` are served at once, each on a daemon thread with time-outs; one more is told to come back.
+    Each connection carries one request (see :mod:`torrentnet.console.remote.frames`) and one answer. At most
+    :data:`MAX_CONNECTIONS` are served at once, each on a daemon thread with time-outs; any other is asked to try again.
     Only the program's own user may connect (mode 0600).
     """
 
-    def __init__(self, path: str | os.PathLike[str], commands: RemoteCommands) -> None:
-        """Does nothing yet. *commands* are called from the server's threads."""
+    def __init__(self, path: str | os.PathLike[str], commands: Commands) -> None:
         self.path = Path(path)
         self._commands = commands
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
@@ -87,10 +64,10 @@ class ConsoleServer:
         self._identity: tuple[int, int] | None = None
 
     def start(self) -> None:
-        """Binds and begins to answer; when it returns, clients can connect.
+        """Bind the socket and begin to answer; once this returns, clients can connect.
 
-        A socket file that nobody answers at, left by a killed program, is replaced. Raises ConsoleServerError when the
-        path is too long, is taken by a living program or by something that is no socket, or cannot be written.
+        A socket file without an answer, left by a killed program, is replaced. Raises ConsoleServerError when the path
+        is too long, cannot be written, or belongs to a running program or to something that is not a socket.
         """
         encoded = os.fsencode(self.path)
         if len(encoded) > MAX_PATH_BYTES:
@@ -102,7 +79,7 @@ class ConsoleServer:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(encoded)
-            # Nobody can connect before listen(), so there is no moment at which the mode is wider.
+            # No client can connect before listen(), so the wider mode never matters.
             self.path.chmod(0o600)
             listener.listen(MAX_CONNECTIONS)
             found = self.path.stat()
@@ -115,12 +92,12 @@ class ConsoleServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answers nobody any more, ends open connections and removes the socket file. May be called twice."""
+        """Stop answering, end open connections, and remove the socket file. May be called twice."""
         self._stopping.set()
         listener, self._listener = self._listener, None
         if listener is None:
             return
-        # Removed first, so that whoever starts now does not meet a socket that is about to fall silent.
+        # Removed first, so that a client that connects now does not reach a socket that is about to close.
         with contextlib.suppress(OSError):
             found = self.path.lstat()
             if (found.st_dev, found.st_ino) == self._identity:
@@ -137,12 +114,10 @@ class ConsoleServer:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> ConsoleServer:
-        """Starts."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stops."""
         self.stop()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -153,7 +128,7 @@ class ConsoleServer:
             except OSError as error:
                 if self._stopping.is_set():
                     return
-                # Out of descriptors or memory: the connection waits in the backlog until there is room again.
+                # Out of descriptors or memory: the connection waits in the backlog.
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}:
                     self._stopping.wait(BATCH_INTERVAL)
                     continue
@@ -174,7 +149,7 @@ class ConsoleServer:
     def _serve(self, connection: socket.socket) -> None:
         block_signals()
         try:
-            # A client that went away, or takes too long, loses its own answer and nothing else.
+            # A client that has gone, or is too slow, loses its own answer and nothing else.
             with contextlib.suppress(OSError):
                 self._answer(connection)
         finally:
@@ -206,7 +181,7 @@ class ConsoleServer:
 
 
 class _ReplyWriter:
-    """Sends an answer in batches of lines."""
+    """Send an answer in batches of lines."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(WRITE_TIMEOUT)
@@ -226,9 +201,9 @@ class _ReplyWriter:
         for frame in frames.encode_text(FrameKind.ERR, line + "\n"):
             self.send(frame)
 
-    def end(self, status: int, complaint: str = "") -> None:
-        if complaint:
-            self.err(complaint)
+    def end(self, status: int, message: str = "") -> None:
+        if message:
+            self.err(message)
         self.flush()
         self.send(frames.encode_frame(FrameKind.STATUS, str(status).encode()))
 
@@ -240,7 +215,7 @@ class _ReplyWriter:
         self._sent_at = time.monotonic()
 
     def send(self, frame: bytes) -> None:
-        # Not sendall(): its time-out covers the whole, and a reader who goes on slowly must not be cut off.
+        # Not sendall(): its time-out is for the whole, and a slow reader must not be cut off.
         rest = memoryview(frame)
         while rest:
             rest = rest[self._connection.send(rest) :]
@@ -251,7 +226,7 @@ def _read_request(connection: socket.socket) -> bytes:
     line = bytearray()
     while b"\n" not in line:
         if len(line) >= frames.MAX_REQUEST:
-            raise RequestError(f"the request is too long: at most {frames.MAX_REQUEST} bytes are taken")
+            raise RequestError(f"the request is too long: at most {frames.MAX_REQUEST} bytes are allowed")
         connection.settimeout(max(deadline - time.monotonic(), 0.001))
         data = connection.recv(frames.MAX_REQUEST - len(line))
         if not data:
@@ -262,7 +237,7 @@ def _read_request(connection: socket.socket) -> bytes:
 
 
 def _bounded_json(words: list[str]) -> bytes:
-    # A word takes at most 12 bytes a character in ASCII JSON; cut the list, never a word.
+    # Cut the list, never a word.
     body = json.dumps(words).encode()
     while len(body) > frames.MAX_PAYLOAD:
         words = words[: len(words) // 2]
@@ -286,8 +261,7 @@ def _remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise ConsoleServerError(
-            f"the console's socket path is taken by something that is no socket: {path};"
-            " move it away, or choose another path"
+            f"the console's socket path is not a socket: {path}; move that file away, or choose another path"
         )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(PROBE_TIMEOUT)
@@ -298,7 +272,7 @@ def _remove_stale(path: Path) -> None:
                 path.unlink()
             return
         except OSError as error:
-            # A full backlog (EAGAIN) or a time-out: somebody holds it. No permission: not ours to remove.
+            # A full backlog (EAGAIN) or a time-out: a program owns it. No permission: not ours to remove.
             if not isinstance(error, BlockingIOError | TimeoutError):
                 raise ConsoleServerError(_bind_problem(path, error)) from None
     raise ConsoleServerError(
@@ -308,7 +282,8 @@ def _remove_stale(path: Path) -> None:
 
 def _bind_problem(path: Path, error: OSError) -> str:
     if error.errno == errno.ENOENT:
-        return f"cannot make the console's socket: there is no directory {path.parent}; make it, or choose another path"
+        cause = f"there is no directory {path.parent}; create it"
+        return f"cannot create the console's socket: {cause}, or choose another path"
     if error.errno == errno.EADDRINUSE:
         return f"the console's socket is in use: {path}; choose another path"
-    return f"cannot make the console's socket {path}: {error.strerror or error}; choose another path"
+    return f"cannot create the console's socket {path}: {error.strerror or error}; choose another path"

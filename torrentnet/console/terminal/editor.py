@@ -1,7 +1,7 @@
-"""Edits one line on a terminal: is fed bytes, hands out what to do, and says how the line looks. It does no I/O.
+"""Edit one line on a terminal: from typed bytes to actions and to the text that draws the line. It does no I/O.
 
-The line never takes more than one row: what is longer than the terminal is wide scrolls sideways, so that the row can
-be wiped and drawn again at any time, with other lines above it.
+The line never takes more than one row: a line wider than the terminal scrolls sideways, so that the row can be wiped
+and drawn again at any time, below other lines.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_LINE: Final = 1000
-"""Characters of a line: with up to four bytes each it still fits into a request of the console's socket."""
+"""Characters of the longest line: at four bytes each, it still fits into a request of the console socket."""
 MAX_HISTORY: Final = 500
 MIN_ROOM: Final = 8
-"""Columns that the typed text needs at least; on a narrower terminal the prompt gives way."""
+"""Columns that the typed text needs; on a narrower terminal the prompt is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Redraw:
 
 @dataclass(frozen=True, slots=True)
 class ShowCandidates:
-    """Several words are possible here: show them above the line."""
+    """Several words are possible: show them above the line."""
 
     words: tuple[str, ...]
 
@@ -50,12 +50,12 @@ class ClearScreen:
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """The key could do nothing."""
+    """The key had no effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interrupt:
-    """Ctrl-C came as a byte, on a terminal that makes no signal of it."""
+    """Ctrl-C came as a byte, because the terminal does not make it a signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,42 +67,33 @@ EditorAction = Submit | Redraw | ShowCandidates | ClearScreen | Bell | Interrupt
 
 
 class LineEditor:
-    """One line, its cursor, and the lines before it.
+    """One line, its cursor, and the history.
 
-    *complete* gives the possible whole words, unquoted, for the last word of a text; it must not raise. *prompt* stands
-    before the line. :attr:`width` is the terminal's width in columns, to be set whenever it changes.
+    *complete* returns the possible words, unquoted, for the last word of a text; it must not raise. *prompt* precedes
+    the line. :attr:`width` is the terminal's width in columns; set it whenever it changes.
     """
 
     def __init__(self, complete: Callable[[str], list[str]], *, prompt: str = "", width: int = 80) -> None:
-        """An empty line, without history."""
         self.prompt = prompt
         self.width = width
         self._complete = complete
         self._keys = KeyReader()
         self._text = ""
-        self._cursor = 0
+        self.cursor = 0
+        """Index into :attr:`text` before which the next character goes."""
         self._left = 0
-        self._history: deque[str] = deque(maxlen=MAX_HISTORY)
+        self.history: deque[str] = deque(maxlen=MAX_HISTORY)
+        """Entered lines, oldest first."""
         self._back = 0
         self._draft = ""
 
     @property
     def text(self) -> str:
-        """The line as typed so far."""
+        """The line, as far as it is typed."""
         return self._text
 
-    @property
-    def cursor(self) -> int:
-        """Index into :attr:`text` before which the next character goes."""
-        return self._cursor
-
-    @property
-    def history(self) -> tuple[str, ...]:
-        """Entered lines, oldest first."""
-        return tuple(self._history)
-
     def feed(self, data: bytes) -> list[EditorAction]:
-        """What typing *data* asks for, in order; consecutive redraws are one."""
+        """Return the actions that typing *data* causes, in order; consecutive redraws are merged."""
         actions: list[EditorAction] = []
         for key in self._keys.feed(data):
             for action in self._press(key):
@@ -111,12 +102,12 @@ class LineEditor:
         return actions
 
     def clear(self) -> None:
-        """Empties the line; the history stays."""
+        """Clear the line, but not the history."""
         self._set("")
         self._back = 0
 
     def render(self) -> str:
-        """Text that draws prompt, line and cursor over the terminal's current row, whatever was there."""
+        """Return the text that draws prompt, line and cursor over the terminal's current row."""
         prompt, room = self._layout()
         self._scroll(room)
         shown, columns = "", 0
@@ -125,22 +116,22 @@ class LineEditor:
             if columns > room:
                 break
             shown += char
-        at = text_width(prompt) + text_width(self._text[self._left : self._cursor])
+        at = text_width(prompt) + text_width(self._text[self._left : self.cursor])
         return f"\r{prompt}{shown}\x1b[K\r" + (f"\x1b[{at}C" if at else "")
 
     def _layout(self) -> tuple[str, int]:
-        # The last column stays free: a character there leaves the cursor in a state that terminals disagree on.
+        # The last column stays free: after a character there, terminals disagree on where the cursor is.
         room = self.width - 1 - text_width(self.prompt)
         return (self.prompt, room) if room >= MIN_ROOM else ("", max(self.width - 1, 1))
 
     def _scroll(self, room: int) -> None:
-        """Moves the visible part by as little as keeps the cursor, and the character under it, in sight."""
-        self._left = min(self._left, self._cursor)
-        right = self._cursor + 1
-        while self._left < self._cursor and text_width(self._text[self._left : right]) > room:
+        """Scroll as little as keeps the cursor, and the character under it, visible."""
+        self._left = min(self._left, self.cursor)
+        right = self.cursor + 1
+        while self._left < self.cursor and text_width(self._text[self._left : right]) > room:
             self._left += 1
-        # A row must not begin with a mark that belongs to a character out of sight.
-        while self._left < self._cursor and not char_width(self._text[self._left]):
+        # A row must not begin with a combining mark of a character that is not visible.
+        while self._left < self.cursor and not char_width(self._text[self._left]):
             self._left += 1
         if text_width(self._text) <= room:
             self._left = 0
@@ -162,15 +153,15 @@ class LineEditor:
             case Key.DELETE_OR_END if not self._text:
                 return [EndOfInput()]
             case Key.BACKSPACE:
-                return self._cut(self._previous(), self._cursor)
+                return self._cut(self._previous(), self.cursor)
             case Key.DELETE | Key.DELETE_OR_END:
-                return self._cut(self._cursor, self._next())
+                return self._cut(self.cursor, self._next())
             case Key.KILL_TO_END:
-                return self._cut(self._cursor, len(self._text))
+                return self._cut(self.cursor, len(self._text))
             case Key.KILL_TO_START:
-                return self._cut(0, self._cursor)
+                return self._cut(0, self.cursor)
             case Key.KILL_WORD:
-                return self._cut(self._word_left(), self._cursor)
+                return self._cut(self._word_left(), self.cursor)
             case Key.LEFT:
                 return self._move(self._previous())
             case Key.RIGHT:
@@ -187,53 +178,53 @@ class LineEditor:
     def _insert(self, text: str) -> list[EditorAction]:
         if len(self._text) + len(text) > MAX_LINE:
             return [Bell()]
-        self._text = self._text[: self._cursor] + text + self._text[self._cursor :]
-        self._cursor += len(text)
+        self._text = self._text[: self.cursor] + text + self._text[self.cursor :]
+        self.cursor += len(text)
         return [Redraw()]
 
     def _cut(self, start: int, end: int) -> list[EditorAction]:
         if start == end:
             return [Bell()]
         self._text = self._text[:start] + self._text[end:]
-        self._cursor = start
+        self.cursor = start
         return [Redraw()]
 
     def _move(self, to: int) -> list[EditorAction]:
-        if to == self._cursor:
+        if to == self.cursor:
             return []
-        self._cursor = to
+        self.cursor = to
         return [Redraw()]
 
     def _set(self, text: str) -> None:
         self._text = text
-        self._cursor = len(text)
+        self.cursor = len(text)
         self._left = 0
 
     def _submit(self) -> Submit:
         line = self._text
-        if line.strip() and (not self._history or self._history[-1] != line):
-            self._history.append(line)
+        if line.strip() and (not self.history or self.history[-1] != line):
+            self.history.append(line)
         self.clear()
         return Submit(line)
 
     def _recall(self, step: int) -> list[EditorAction]:
         back = self._back + step
-        if not 0 <= back <= len(self._history):
+        if not 0 <= back <= len(self.history):
             return [Bell()]
         if self._back == 0:
             self._draft = self._text
         self._back = back
-        self._set(self._history[-back] if back else self._draft)
+        self._set(self.history[-back] if back else self._draft)
         return [Redraw()]
 
     def _tab(self) -> list[EditorAction]:
-        before = self._text[: self._cursor]
+        before = self._text[: self.cursor]
         _, word, start = split_partial(before)
         candidates = self._complete(before)
         if not candidates:
             return [Bell()]
         if len(candidates) == 1:
-            after = self._text[self._cursor :]
+            after = self._text[self.cursor :]
             typed = quote(candidates[0]) + ("" if after.startswith(" ") else " ")
             return self._replace(start, typed)
         prefix = _common_prefix(candidates)
@@ -241,16 +232,16 @@ class LineEditor:
         return actions or [ShowCandidates(tuple(candidates))]
 
     def _replace(self, start: int, typed: str) -> list[EditorAction]:
-        text = self._text[:start] + typed + self._text[self._cursor :]
+        text = self._text[:start] + typed + self._text[self.cursor :]
         if len(text) > MAX_LINE:
             return [Bell()]
         self._text = text
-        self._cursor = start + len(typed)
+        self.cursor = start + len(typed)
         return [Redraw()]
 
     def _previous(self) -> int:
-        """Where the character before the cursor begins, its combining marks included."""
-        at = self._cursor
+        """Return where the character before the cursor begins, combining marks included."""
+        at = self.cursor
         while at > 0:
             at -= 1
             if char_width(self._text[at]):
@@ -258,7 +249,7 @@ class LineEditor:
         return at
 
     def _next(self) -> int:
-        at = self._cursor
+        at = self.cursor
         while at < len(self._text):
             at += 1
             if at == len(self._text) or char_width(self._text[at]):
@@ -266,7 +257,7 @@ class LineEditor:
         return at
 
     def _word_left(self) -> int:
-        at = self._cursor
+        at = self.cursor
         while at > 0 and self._text[at - 1].isspace():
             at -= 1
         while at > 0 and not self._text[at - 1].isspace():
@@ -274,7 +265,7 @@ class LineEditor:
         return at
 
     def _word_right(self) -> int:
-        at = self._cursor
+        at = self.cursor
         while at < len(self._text) and self._text[at].isspace():
             at += 1
         while at < len(self._text) and not self._text[at].isspace():

@@ -1,7 +1,4 @@
-"""Carrying out a command line that was typed at a terminal: its answer goes out in batches, while it is made.
-
-Tested by tests/unit/console/terminal/test_terminal.py.
-"""
+"""Execute a command that was typed at a terminal, and write its answer in batches while it is made."""
 
 from __future__ import annotations
 
@@ -17,28 +14,27 @@ BATCH_INTERVAL: Final = 0.1
 
 
 class TerminalCommands(Protocol):
-    """What a terminal needs of :class:`~torrentnet.console.commands.Commands`."""
+    """What a terminal needs of a :class:`~torrentnet.console.commands.Commands`."""
 
     name: str
 
     def execute(self, line: str, out: Callable[[str], None], err: Callable[[str], None]) -> int:
-        """Carries out one line, gives its status; never raises but what *out* and *err* raise."""
+        """Execute one line and return its status; raises only what *out* and *err* raise."""
         ...
 
     def complete(self, text: str) -> list[str]:
-        """Candidates for the last word of *text*; never raises."""
+        """Return candidates for the last word of *text*; never raises."""
         ...
 
 
 class _EndedError(Exception):
-    """The terminal stops while a command is answering."""
+    """The terminal was stopped while a command was answering."""
 
 
 class LineExecution:
-    """The answers of *commands*, which *write* is given as text, until *stopping* is set: a command ends with it."""
+    """Execute lines of *commands* and pass their answers to *write*; once *stopping* is set, a command ends."""
 
     def __init__(self, commands: TerminalCommands, write: Callable[[str], None], stopping: Event) -> None:
-        """Carries out nothing yet."""
         self._commands = commands
         self._write = write
         self._stopping = stopping
@@ -46,8 +42,8 @@ class LineExecution:
         self._chars = 0
         self._written_at = 0.0
 
-    def to(self, line: str) -> None:
-        """Carries out one command line, and writes all of its answer."""
+    def execute(self, line: str) -> None:
+        """Execute one command line, and write all of its answer."""
         self._written_at = time.monotonic()
         try:
             self._commands.execute(line, self._add, self._add)

@@ -1,7 +1,4 @@
-"""A terminal's bytes to keys: UTF-8 and escape sequences (ECMA-48, and xterm's keys), cut anywhere between reads.
-
-Tested by tests/unit/console/terminal/test_editor.py.
-"""
+"""Parse a terminal's bytes into keys: UTF-8 and escape sequences (ECMA-48, and xterm's), cut anywhere."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ from typing import Final
 from torrentnet.runtime.text import is_displayable
 
 MAX_SEQUENCE: Final = 32
-"""Characters of an escape sequence; what is longer is thrown away up to its end."""
+"""Characters of the longest escape sequence; a longer one is discarded up to its end."""
 
 
 class Key(Enum):
-    """A key that is no text."""
+    """A key that is not text."""
 
     ENTER = "enter"
     TAB = "tab"
@@ -72,16 +69,15 @@ _CTRL_MODIFIERS: Final = ("3", "5")
 
 
 class KeyReader:
-    """Turns bytes into keys and characters, keeping what is not complete yet."""
+    """Turn bytes into keys and characters, keeping what is not complete yet."""
 
     def __init__(self) -> None:
-        """Nothing is pending."""
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._sequence: str | None = None
         self._after_return = False
 
     def feed(self, data: bytes) -> list[Key | str]:
-        """Keys, and single characters that may be shown, in the order of typing. Anything else is left out."""
+        """Return the keys and the displayable characters, in the order of typing."""
         found: list[Key | str] = []
         for char in self._decoder.decode(data):
             key = self._take(char)

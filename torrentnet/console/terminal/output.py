@@ -1,7 +1,4 @@
-"""Standard output as the terminal's thread sees it: a bounded queue before it, and writes that never raise.
-
-Tested by tests/unit/console/terminal/test_terminal.py.
-"""
+"""Standard output for the terminal's thread: a bounded queue before it, and writes that never raise."""
 
 from __future__ import annotations
 
@@ -20,15 +17,14 @@ if TYPE_CHECKING:
 
 MAX_PENDING_LINES: Final = 20_000
 MAX_PENDING_CHARS: Final = 4 * 2**20
-"""What may wait for a standard output that takes nothing. The program goes on; what is more is dropped and counted."""
+"""Limits of the queue for a standard output that blocks; further lines are dropped and counted."""
 WRITABLE_WAIT_MS: Final = 200
 
 
 class OutputQueue:
-    """Lines on their way to standard output. Any thread, and any signal handler, may put; one thread takes."""
+    """Lines on their way to standard output. Any thread and any signal handler may put; one thread takes."""
 
     def __init__(self) -> None:
-        """Empty."""
         # Re-entrant, because a signal handler may put while the same thread is putting.
         self._lock = threading.RLock()
         self._lines: deque[str] = deque()
@@ -36,7 +32,7 @@ class OutputQueue:
         self._dropped = 0
 
     def put(self, line: str) -> bool:
-        """Adds a line; True when the taker has to be woken. Above the limits the line is dropped and counted."""
+        """Add a line; return whether the taker must be woken. Above the limits the line is dropped and counted."""
         with self._lock:
             if len(self._lines) >= MAX_PENDING_LINES or self._chars + len(line) > MAX_PENDING_CHARS:
                 self._dropped += 1
@@ -46,7 +42,7 @@ class OutputQueue:
             return len(self._lines) == 1
 
     def put_all(self, lines: Sequence[str]) -> bool:
-        """Adds several lines, as :meth:`put` adds one."""
+        """Add several lines, as :meth:`put` adds one."""
         chars = sum(map(len, lines))
         with self._lock:
             before = len(self._lines)
@@ -54,11 +50,11 @@ class OutputQueue:
                 self._lines.extend(lines)
                 self._chars += chars
                 return not before and bool(lines)
-        # One by one where they do not all have room.
+        # One by one, if there is not room for all.
         return sum(self.put(line) for line in lines) > 0
 
     def take(self) -> list[str]:
-        """All lines, and one that says how many were dropped, where some were."""
+        """Remove and return all lines, and one that says how many were dropped, if any."""
         with self._lock:
             lines = list(self._lines)
             self._lines.clear()
@@ -70,25 +66,25 @@ class OutputQueue:
 
 
 class OutputStream:
-    """Writes text to a stream at once and whole. After an error (nobody reads any more) it swallows and counts."""
+    """Write text to a stream at once and completely; failed writes are only counted."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Writes to the stream's descriptor where it has one, so that nothing waits in buffers."""
+        """Use the stream's descriptor, if it has one, so that nothing waits in buffers."""
         self._stream = stream
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self.failed = 0
-        """Writes that came to nothing."""
+        """Number of failed writes."""
         self.closing = threading.Event()
-        """When set, a write no longer waits for a descriptor that takes nothing."""
+        """When set, a write does not wait for a descriptor that blocks."""
         try:
             self.fd: int | None = stream.fileno()
         except (OSError, ValueError):
             self.fd = None
 
     def write(self, text: str) -> bool:
-        """Writes *text*; False when that failed. Never raises."""
+        """Write *text*; return False when that failed. Never raises."""
         try:
-            # What was printed before goes first.
+            # Whatever was printed before comes first.
             self._stream.flush()
             if self.fd is None:
                 self._stream.write(text)
@@ -107,7 +103,7 @@ class OutputStream:
             try:
                 rest = rest[os.write(fd, rest) :]
             except BlockingIOError:
-                # The descriptor's file is shared with somebody who made it non-blocking.
+                # Another process shares the descriptor's file and made it non-blocking.
                 if self.closing.is_set():
                     raise
                 poller = select.poll()
@@ -116,28 +112,26 @@ class OutputStream:
 
 
 class Waker:
-    """Wakes a thread that waits in poll(). Safe to call from threads and signal handlers."""
+    """Wake a thread that waits in poll(). Safe to call from threads and signal handlers."""
 
     def __init__(self) -> None:
-        """Opens a pipe."""
         self.fd, self._write_fd = os.pipe()
         os.set_blocking(self.fd, False)
         os.set_blocking(self._write_fd, False)
 
     def __del__(self) -> None:
-        """Closes the pipe."""
         for fd in (self.fd, self._write_fd):
             with contextlib.suppress(OSError):
                 os.close(fd)
 
     def wake(self) -> None:
-        """Makes :attr:`fd` readable."""
-        # Full means that a wake-up is under way already; closed, that nobody waits any more.
+        """Make :attr:`fd` readable."""
+        # A full pipe has a wake-up in it already; a closed one has no reader any more.
         with contextlib.suppress(OSError):
             os.write(self._write_fd, b"\0")
 
     def drain(self) -> None:
-        """Makes :attr:`fd` wait again."""
+        """Make :attr:`fd` unreadable again."""
         with contextlib.suppress(OSError):
             while os.read(self.fd, 4096):
                 pass

@@ -1,8 +1,6 @@
-"""What is drawn on a terminal: lines, and below them the prompt with the line that is being typed.
+"""Draw lines on a terminal, and below them the prompt with the line that is being typed.
 
-One thread draws; signal handlers, in the main thread, may take the screen away from it and give it back.
-
-Tested by tests/unit/console/terminal/test_terminal.py.
+One thread draws; signal handlers, in the main thread, may suspend and resume it.
 """
 
 from __future__ import annotations
@@ -19,18 +17,17 @@ if TYPE_CHECKING:
     from torrentnet.console.terminal.tty import Tty
 
 DETACH_TIMEOUT: Final = 0.3
-"""How long Ctrl-Z waits for a write that does not end, before it stops the process all the same."""
+"""How long Ctrl-Z waits for a write that blocks, before it stops the process anyway."""
 WIPE: Final = "\r\x1b[K"
 
 
 class Screen:
-    """The terminal *tty* in key mode, with *editor*'s line on it, written to by *output*.
+    """The terminal *tty* in key mode, with *editor*'s line on it, drawn by *output*.
 
-    The prompt is there between :meth:`attach` and :meth:`detach`, which also take and give back the terminal's mode.
+    The prompt is visible between :meth:`attach` and :meth:`detach`, which also set and restore the terminal's mode.
     """
 
     def __init__(self, output: OutputStream, tty: Tty, editor: LineEditor) -> None:
-        """Touches nothing yet."""
         self._output = output
         self._tty = tty
         self._editor = editor
@@ -43,10 +40,8 @@ class Screen:
 
     @property
     def width(self) -> int:
-        """Columns, when it was drawn last."""
+        """Columns of the terminal when it was drawn last."""
         return self._editor.width
-
-    # The terminal
 
     def foreground(self) -> bool:
         """Whether the process is in the terminal's foreground."""
@@ -57,7 +52,7 @@ class Screen:
         return self._tty.foreground() and not self._suspended
 
     def attach(self) -> bool | None:
-        """Takes the terminal where the process may, and says whether it may; None where the terminal is gone."""
+        """Use the terminal if the process may, and return whether it may; None when the terminal is gone."""
         with self._lock:
             foreground = self.may_read()
             changed, self._continued = self._continued, False
@@ -70,7 +65,7 @@ class Screen:
             return foreground
 
     def detach(self) -> None:
-        """Wipes the prompt, and gives the terminal back in the mode that was found."""
+        """Wipe the prompt, and restore the terminal's mode."""
         if self._lock.acquire(timeout=DETACH_TIMEOUT):
             try:
                 if self._attached:
@@ -78,33 +73,31 @@ class Screen:
                 self._attached = False
             finally:
                 self._lock.release()
-        # Also when a write that does not end holds the screen: the shell needs its mode back.
+        # Even if a write that blocks holds the lock: the shell needs its mode back.
         self._tty.leave()
 
     def suspend(self) -> None:
-        """The process is about to stop."""
+        """Detach, because the process is about to stop."""
         self._suspended = True
         self.detach()
 
     def resume(self) -> None:
-        """The process goes on after :meth:`suspend`."""
+        """Draw again, because the process continues after :meth:`suspend`."""
         self._suspended = False
         self.changed(continued=True)
 
     def changed(self, *, continued: bool) -> None:
-        """The window has another size, or the process goes on: whatever was drawn may be gone."""
+        """Draw again, because the window's size has changed or the process continues."""
         self._continued = self._continued or continued
         self._dirty = True
 
-    # The line
-
     def feed(self, data: bytes) -> list[EditorAction]:
-        """What typed bytes make of the line, and what else is to be done for them."""
+        """Pass typed bytes to the editor and return its actions."""
         with self._lock:
             return self._editor.feed(data)
 
     def discard(self) -> bool:
-        """Empties the line; False when it is empty already."""
+        """Clear the line; return False when it is empty."""
         with self._lock:
             if not self._editor.text:
                 return False
@@ -112,17 +105,17 @@ class Screen:
         return True
 
     def submitted(self, line: str) -> None:
-        """A line was entered: it stays, and what follows comes below it."""
+        """Keep an entered line on the terminal, and continue below it."""
         with self._lock:
             self._output.write(f"{WIPE}{self._editor.prompt}{line}\n")
             self._dirty = True
 
     def redraw(self) -> None:
-        """The line is not as it was drawn."""
+        """Mark the prompt to be drawn again."""
         self._dirty = True
 
     def draw(self) -> None:
-        """Draws the prompt again where something about it has changed."""
+        """Draw the prompt again, if something about it has changed."""
         with self._lock:
             if self._attached and self._dirty:
                 self._output.write(self._rendered())
@@ -133,20 +126,18 @@ class Screen:
             self._editor.width = terminal_width(self._output.fd)
         return self._editor.render()
 
-    # Everything else
-
     def show(self, lines: list[str]) -> None:
-        """Writes lines, above the prompt where there is one."""
+        """Write lines, above the prompt if there is one."""
         text = "\n".join(map(escape_controls, lines)) + "\n"
         with self._lock:
             self._output.write(WIPE + text + self._rendered() if self._attached else text)
 
     def write(self, text: str) -> None:
-        """Writes text where the cursor is."""
+        """Write text where the cursor is."""
         with self._lock:
             self._output.write(text)
 
     def clear(self) -> None:
-        """Wipes all of it."""
+        """Clear the whole terminal."""
         self._output.write("\x1b[H\x1b[2J")
         self._dirty = True

@@ -1,7 +1,4 @@
-"""The signals that concern a terminal, for as long as one is in use.
-
-Tested by tests/loopback/test_console_terminal.py.
-"""
+"""The signals of a terminal, while it is in use."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class TerminalSignals:
-    """Handlers that are put in place of the defaults only: a program's own handlers, and ignored signals, stay.
+    """Handlers that replace only defaults: a program's own handlers, and ignored signals, stay.
 
-    *suspend* is called before the process stops (SIGTSTP) and *resume* after it goes on; *changed* when the process
-    goes on after any other stop (SIGCONT) or the window's size changes (SIGWINCH); *quit_* on SIGINT and SIGTERM.
-    All of them run in the main thread, between any two steps of it.
+    *suspend* is called before the process stops (SIGTSTP) and *resume* after it continues; *changed* when the process
+    continues after any other stop (SIGCONT) or the window's size changes (SIGWINCH); *quit_* on SIGINT and SIGTERM.
+    All of them run in the main thread, between any two of its steps.
     """
 
     def __init__(
@@ -30,7 +27,6 @@ class TerminalSignals:
         changed: Callable[[bool], None],
         quit_: Callable[[], None],
     ) -> None:
-        """Installs nothing yet."""
         self._suspend = suspend
         self._resume = resume
         self._changed = changed
@@ -38,7 +34,7 @@ class TerminalSignals:
         self._installed: dict[signal.Signals, tuple[object, object]] = {}
 
     def install(self) -> None:
-        """Puts the handlers in place; nothing happens outside the main thread, where Python allows none."""
+        """Install the handlers; does nothing outside the main thread, where Python allows none."""
         if threading.current_thread() is not threading.main_thread():
             return
         wanted: list[tuple[signal.Signals, Callable[[int, object], None], object]] = [
@@ -55,17 +51,17 @@ class TerminalSignals:
                 self._installed[number] = (handler, before)
 
     def remove(self) -> None:
-        """Puts the defaults back where the handlers are still ours."""
+        """Restore the defaults where the handlers are still ours."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number, (handler, before) in self._installed.items():
             if signal.getsignal(number) is handler:
-                signal.signal(number, before)  # type: ignore[arg-type]  # what getsignal() gave
+                signal.signal(number, before)  # type: ignore[arg-type]  # What getsignal() returned.
         self._installed.clear()
 
     def _on_stop(self, number: int, _frame: object) -> None:
         self._suspend()
-        # The default action, not SIGSTOP: the kernel leaves a process running that no shell could continue.
+        # The default action, not SIGSTOP: the kernel does not stop a process that no shell could continue.
         ours = signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         signal.signal(number, ours)

@@ -1,7 +1,7 @@
-"""A program's own terminal is its command line: event lines flow, and the line being typed below them stays whole.
+"""A program's command line in its own terminal: event lines scroll, and the line being typed stays below them.
 
-One daemon thread reads standard input and writes standard output. Everything else hands it lines through a queue, so
-that a terminal stopped with Ctrl-S, or a pipe that nobody reads, never holds up the program.
+One daemon thread reads standard input and writes standard output. Everything else passes it lines through a queue, so
+that a terminal stopped with Ctrl-S, or a pipe that nobody reads, never blocks the program.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 
 READ_BYTES: Final = 4096
 FOREGROUND_POLL_MS: Final = 500
-"""How often a process in the background looks whether it was brought to the foreground: no signal says so."""
+"""How often a background process checks whether it is in the foreground now: no signal says so."""
 STOP_TIMEOUT: Final = 0.5
-"""How long stopping waits for lines that standard output does not take."""
+"""How long :meth:`Terminal.stop` waits for a standard output that blocks."""
 MANY_LINES: Final = 8
 GATHER_INTERVAL: Final = 0.02
-"""After so many lines at once, how long more are gathered before they are written."""
+"""After so many lines at once, further lines are gathered for so long before they are written."""
 
 
 class _Mode(Enum):
@@ -59,17 +59,17 @@ class _Mode(Enum):
 
 
 class Terminal:
-    """Owns standard input and output from :meth:`start` to :meth:`stop`.
+    """Own standard input and output from :meth:`start` to :meth:`stop`.
 
     - Both are a terminal: a prompt with editing, history and completion. ``quit``, Ctrl-D at an empty prompt and Ctrl-C
       call *on_quit*; Ctrl-Z suspends. With TERM unset or ``dumb``: plain lines, no escape sequence.
-    - Input is a pipe or a file: each line is a command. Its end does not end the program.
+    - Input is a pipe or a file: each line is a command. The end of the input does not end the program.
     - Input is /dev/null, closed, or a terminal whose foreground is another process: nothing is read. In the last case
       reading begins when the process comes to the foreground.
 
-    *on_quit* (that of *commands* where not given) is called from this terminal's thread or, for a signal, from the main
-    thread; it must only tell the program to end. Handlers for SIGINT and SIGTERM are installed only where the program
-    has none of its own and where :meth:`start` is called in the main thread.
+    *on_quit* (by default, that of *commands*) is called from this terminal's thread or, for a signal, from the main
+    thread; it must only ask the program to end. SIGINT and SIGTERM are handled only if the program has no handler of
+    its own and :meth:`start` is called in the main thread. *prompt* is ``NAME> `` by default.
     """
 
     def __init__(
@@ -82,14 +82,13 @@ class Terminal:
         prompt: str | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """Touches nothing yet. *prompt* is ``NAME> `` where not given."""
         self._on_quit = on_quit or getattr(commands, "on_quit", None) or (lambda: None)
         self._in_fd = _descriptor(stdin)
         self._output = OutputStream(stdout)
         self._outbox = OutputQueue()
         self._mode = _mode(self._in_fd, self._output.fd, environ)
         self._screen: Screen | None = None
-        """There where the input is a terminal."""
+        """None unless the input is a terminal."""
         if self._in_fd is not None and os.isatty(self._in_fd):
             editor = LineEditor(commands.complete, prompt=f"{commands.name}> " if prompt is None else prompt)
             self._screen = Screen(self._output, Tty(self._in_fd), editor)
@@ -101,16 +100,16 @@ class Terminal:
         self._stopping = threading.Event()
         self._running = False
         self._thread: threading.Thread | None = None
-        self._answer = LineExecution(commands, self._write, self._stopping)
+        self._execution = LineExecution(commands, self._write, self._stopping)
         self._excepthook = sys.excepthook
 
     @property
     def lost(self) -> int:
-        """Writes that failed, because standard output went away."""
+        """Writes that failed, because standard output is gone."""
         return self._output.failed
 
     def start(self) -> None:
-        """Begins to read and write, on a daemon thread. Call it in the main thread, so that Ctrl-Z is handled."""
+        """Begin to read and write, on a daemon thread. Call it in the main thread, so that Ctrl-Z is handled."""
         self._signals.install()
         atexit.register(self.stop)
         self._excepthook, sys.excepthook = sys.excepthook, self._failed
@@ -119,7 +118,7 @@ class Terminal:
         self._thread.start()
 
     def stop(self) -> None:
-        """Writes what is waiting, restores the terminal's mode and the signals. Any thread may call, also twice."""
+        """Write what is queued, restore the terminal's mode and the signals. Any thread may call it, also twice."""
         self._stopping.set()
         self._output.closing.set()
         self._waker.wake()
@@ -128,7 +127,7 @@ class Terminal:
             return
         thread.join(STOP_TIMEOUT)
         if not thread.is_alive():
-            # A line that was handed over just as the thread ended is still in the queue.
+            # A line that was added just as the thread ended is still in the queue.
             self._flush()
         self._detach()
         self._signals.remove()
@@ -137,7 +136,7 @@ class Terminal:
             sys.excepthook = self._excepthook
 
     def write_line(self, text: str) -> None:
-        """Shows one line, above the line that is being typed. Never blocks while the terminal runs. For any thread.
+        """Write one line, above the line that is being typed. Never blocks while the terminal runs. For any thread.
 
         Raises OSError before :meth:`start` and after :meth:`stop`, when standard output is gone.
         """
@@ -148,7 +147,7 @@ class Terminal:
             raise BrokenPipeError(errno.EPIPE, "standard output is gone")
 
     def write_lines(self, lines: Sequence[str]) -> None:
-        """Shows several lines, as :meth:`write_line` shows one."""
+        """Write several lines, as :meth:`write_line` writes one."""
         if not self._running:
             for line in lines:
                 self.write_line(line)
@@ -156,15 +155,15 @@ class Terminal:
             self._waker.wake()
 
     def discard_line(self) -> bool:
-        """Empties the line being typed; False when it is empty already. For a Ctrl-C that does not mean quit."""
+        """Clear the line being typed, for a Ctrl-C that does not mean quit; return False when it is empty."""
         if self._screen is None or not self._screen.discard():
             return False
         self._changed(continued=False)
         return True
 
     def _failed(self, kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-        # The interpreter writes the traceback in several pieces, before anything of atexit runs: a prompt that is drawn
-        # between two of them would wipe what the line has so far, which is the cause.
+        # The interpreter writes the traceback in several pieces, before atexit runs: a prompt drawn between two of
+        # them would wipe part of it.
         self.stop()
         self._excepthook(kind, error, at)
 
@@ -174,14 +173,14 @@ class Terminal:
             while not self._stopping.is_set():
                 reading = self._sync()
                 if self._flush() >= MANY_LINES:
-                    # Lines come faster than one by one can be written at no cost: the next ones go together.
+                    # Lines come faster than they can be written one by one: the next ones are written together.
                     self._stopping.wait(GATHER_INTERVAL)
                 if self._screen is not None:
                     self._screen.draw()
                 if self._poll(reading=reading):
                     self._read()
         finally:
-            # From here on lines are written where they are made; those that are waiting come first.
+            # From here on lines are written where they are made; the queued ones come first.
             self._flush()
             self._detach()
             self._running = False
@@ -198,7 +197,7 @@ class Terminal:
         return self._in_fd in ready
 
     def _sync(self) -> bool:
-        """Brings the terminal's mode in line with what the process may do now; gives whether it may read."""
+        """Set the terminal's mode to what the process may do now; return whether it may read."""
         if self._mode is _Mode.SILENT or self._screen is None:
             return self._mode is not _Mode.SILENT
         if self._mode is _Mode.LINES:
@@ -209,14 +208,14 @@ class Terminal:
         return bool(may_read)
 
     def _flush(self) -> int:
-        """Writes the lines that are waiting; gives how many they were."""
+        """Write the queued lines and return their number."""
         lines = self._outbox.take()
         if lines:
             self._show(lines)
         return len(lines)
 
     def _show(self, lines: list[str]) -> None:
-        """Writes lines, above the prompt where there is one."""
+        """Write lines, above the prompt if there is one."""
         if self._screen is not None and self._mode is _Mode.KEYS:
             self._screen.show(lines)
         else:
@@ -235,10 +234,10 @@ class Terminal:
         except BlockingIOError:
             return
         except OSError as error:
-            # EIO with the process in the background is the answer to a blocked SIGTTIN: wait for the foreground.
+            # EIO in the background is the answer to a blocked SIGTTIN: wait for the foreground.
             if error.errno == errno.EIO and self._screen is not None and not self._screen.foreground():
                 return
-            # EIO otherwise, and anything else: nothing will ever come from there again.
+            # Any other error: nothing will ever come from there again.
             data = b""
         if self._screen is not None and self._mode is _Mode.KEYS:
             self._take_keys(self._screen, data)
@@ -247,7 +246,7 @@ class Terminal:
 
     def _take_keys(self, screen: Screen, data: bytes) -> None:
         if not data:
-            # A hang-up; Ctrl-D comes as a byte. Whether the program ends with its terminal is SIGHUP's business.
+            # A hang-up; Ctrl-D comes as a byte. SIGHUP decides whether the program ends with its terminal.
             screen.detach()
             self._mode = _Mode.SILENT
             return
@@ -259,10 +258,10 @@ class Terminal:
     def _act(self, screen: Screen, action: EditorAction) -> None:
         match action:
             case Submit(line):
-                # Lines that wait go above the line that was entered: below it, they would draw a prompt anew.
+                # Queued lines go above the entered line: below it, they would draw a new prompt.
                 self._flush()
                 screen.submitted(line)
-                self._answer.to(line)
+                self._execution.execute(line)
             case Redraw():
                 screen.redraw()
             case ShowCandidates(words):
@@ -279,10 +278,10 @@ class Terminal:
             if self._stopping.is_set():
                 return
             if line is None:
-                self._show([f"error: the line is too long: at most {MAX_LINE_BYTES} bytes are taken"])
+                self._show([f"error: the line is too long: at most {MAX_LINE_BYTES} bytes are allowed"])
             else:
                 self._flush()
-                self._answer.to(line)
+                self._execution.execute(line)
         if not data:
             self._mode = _Mode.SILENT
             if self._screen is not None:

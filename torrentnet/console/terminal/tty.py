@@ -1,7 +1,4 @@
-"""A terminal device: its mode, its width, and whether this process may touch it now.
-
-Tested by tests/unit/console/terminal/test_terminal.py, tests/loopback/test_console_terminal.py.
-"""
+"""A terminal device: its mode, its width, and whether this process may use it now."""
 
 from __future__ import annotations
 
@@ -22,26 +19,25 @@ _CC: Final = 6
 class Tty:
     """The mode of the terminal at one file descriptor.
 
-    In key mode, keys arrive one by one and are not echoed, but Ctrl-C, Ctrl-Z and the end-of-line handling of output
-    stay as they are (termios(3): ICANON, ECHO and IEXTEN off; ISIG and OPOST kept).
+    In key mode, keys arrive one by one and are not echoed. Ctrl-C, Ctrl-Z and the line ends of output keep working
+    (termios(3): ICANON, ECHO and IEXTEN off; ISIG and OPOST kept).
     """
 
     def __init__(self, fd: int) -> None:
-        """Does not touch the terminal."""
         self.fd = fd
         self._before: _Attributes | None = None
         self._keys: _Attributes | None = None
 
     def foreground(self) -> bool:
-        """Whether the process is in the terminal's foreground group, or no job control concerns it."""
+        """Whether the process is in the terminal's foreground group, or not under job control."""
         try:
             return os.tcgetpgrp(self.fd) == os.getpgrp()
         except OSError:
-            # ENOTTY: not our controlling terminal, so nobody else shares it under job control.
+            # ENOTTY: not our controlling terminal, so job control does not apply.
             return True
 
     def enter_keys(self) -> bool:
-        """Switches to key mode; False when the terminal is gone. The mode found is what :meth:`leave` restores."""
+        """Switch to key mode, until :meth:`leave`; return False when the terminal is gone."""
         try:
             found = termios.tcgetattr(self.fd)
             if found != self._keys:
@@ -54,7 +50,7 @@ class Tty:
             assert isinstance(characters, list)
             characters[termios.VMIN] = 1
             characters[termios.VTIME] = 0
-            # Not TCSADRAIN: that waits without end for a terminal that was stopped with Ctrl-S.
+            # Not TCSADRAIN: that waits forever for a terminal that was stopped with Ctrl-S.
             termios.tcsetattr(self.fd, termios.TCSANOW, keys)
             self._keys = termios.tcgetattr(self.fd)
         except termios.error:
@@ -62,15 +58,15 @@ class Tty:
         return True
 
     def leave(self) -> None:
-        """Back to the mode that was found, unless the terminal is not ours to touch now."""
+        """Restore the earlier mode, unless the process is in the background."""
         if self._before is not None and self.foreground():
-            # In the background after all, by now: an error is better than to be stopped.
+            # If the process is in the background by now, an error is better than being stopped.
             with contextlib.suppress(termios.error), block_sigttou():
                 termios.tcsetattr(self.fd, termios.TCSANOW, self._before)
 
 
 def terminal_width(fd: int) -> int:
-    """Columns of the terminal at *fd*; 80 where it does not know."""
+    """Return the columns of the terminal at *fd*; 80 if it does not know."""
     try:
         return os.get_terminal_size(fd).columns or DEFAULT_WIDTH
     except OSError:

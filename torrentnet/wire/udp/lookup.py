@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-from torrentnet.wire.endpoint import COMPACT_SIZE, Endpoint, pack_endpoint, unpack_endpoint
+from torrentnet.wire.endpoint import COMPACT_SIZE, Endpoint, unpack_endpoint
 from torrentnet.wire.errors import InvalidNameError, PacketError
 from torrentnet.wire.names import decode_file_name, decode_peer_name
 from torrentnet.wire.udp.extension import (
@@ -111,15 +111,6 @@ def parse_lookup(data: bytes) -> LookupRequest:
     if not port:
         raise PacketError("port 0 cannot be connected to", sendable=True)
     return LookupRequest(connection_id, tid, first, request, peer_id, port, name, peer)
-
-
-def pack_lookup_reply(reply: LookupReply) -> bytes:
-    """Return the bytes of a look-up's reply; holders that do not fit are left for the next page."""
-    page = HolderPage()
-    for holder in reply.holders:
-        if not page.add(pack_endpoint(holder.endpoint), holder.name):
-            break
-    return pack_lookup_page(reply, page)
 
 
 class HolderPage:

@@ -49,10 +49,10 @@ def test_a_name_that_is_no_utf8_arrives_as_it_was() -> None:
         (b"request logs\n", "the request is not a line of JSON in UTF-8"),
         (b'"\xff"\n', "the request is not a line of JSON in UTF-8"),
         (b"[" * 4000 + b"\n", "the request is not a line of JSON in UTF-8"),
-        (b"5\n", "the request is none of: a text, an array of texts, complete, ping"),
-        (b'["a", 5]\n', "the request is none of: a text, an array of texts, complete, ping"),
-        (b'{"complete": 5}\n', "the request is none of: a text, an array of texts, complete, ping"),
-        (b'"' + b"x" * MAX_REQUEST + b'"\n', "the request is too long: at most 4096 bytes are taken"),
+        (b"5\n", "the request is not a string, an array of strings, complete or ping"),
+        (b'["a", 5]\n', "the request is not a string, an array of strings, complete or ping"),
+        (b'{"complete": 5}\n', "the request is not a string, an array of strings, complete or ping"),
+        (b'"' + b"x" * MAX_REQUEST + b'"\n', "the request is too long: at most 4096 bytes are allowed"),
     ],
 )
 def test_messages_about_requests(line: bytes, message: str) -> None:
@@ -64,7 +64,7 @@ def test_messages_about_requests(line: bytes, message: str) -> None:
 def test_a_request_that_is_too_long_does_not_leave() -> None:
     with pytest.raises(RequestError) as caught:
         encode_request(RunRequest(("x" * 5000,)))
-    assert str(caught.value) == "the command is too long: 5005 bytes, at most 4096 are taken"
+    assert str(caught.value) == "the command is too long: 5005 bytes, at most 4096 are allowed"
 
 
 @given(st.binary(max_size=100))

@@ -150,8 +150,7 @@ def test_something_else_at_the_path_is_left_alone(place: Path) -> None:
     with pytest.raises(ConsoleServerError) as caught:
         Node(path).server.start()
     assert str(caught.value) == (
-        f"the console's socket path is taken by something that is no socket: {path};"
-        " move it away, or choose another path"
+        f"the console's socket path is not a socket: {path}; move that file away, or choose another path"
     )
     assert path.read_text() == "mine"
 
@@ -177,7 +176,7 @@ def test_no_directory(place: Path) -> None:
     with pytest.raises(ConsoleServerError) as caught:
         Node(place / "no" / "c.sock").server.start()
     assert str(caught.value) == (
-        f"cannot make the console's socket: there is no directory {place}/no; make it, or choose another path"
+        f"cannot create the console's socket: there is no directory {place}/no; create it, or choose another path"
     )
 
 
@@ -187,7 +186,7 @@ def test_no_permission(place: Path) -> None:
     with pytest.raises(ConsoleServerError) as caught:
         Node(place / "file" / "c.sock").server.start()
     assert str(caught.value) == (
-        f"cannot make the console's socket {place}/file/c.sock: Not a directory; choose another path"
+        f"cannot create the console's socket {place}/file/c.sock: Not a directory; choose another path"
     )
 
 
@@ -236,8 +235,8 @@ def test_a_client_that_takes_too_long_is_dropped(place: Path, monkeypatch: pytes
     ("sent", "message"),
     [
         (b"GET / HTTP/1.1\r\n", "error: the request is not a line of JSON in UTF-8\n"),
-        (b"5\n", "error: the request is none of: a text, an array of texts, complete, ping\n"),
-        (b"x" * 4096, "error: the request is too long: at most 4096 bytes are taken\n"),
+        (b"5\n", "error: the request is not a string, an array of strings, complete or ping\n"),
+        (b"x" * 4096, "error: the request is too long: at most 4096 bytes are allowed\n"),
         (b'"echo', "error: the request has no end: its newline is missing\n"),
         (b"", "error: the request has no end: its newline is missing\n"),
     ],
@@ -278,13 +277,13 @@ def run_client(path: Path) -> str:
 def test_messages_when_nobody_answers(place: Path) -> None:
     path = place / "c"
     assert run_client(path) == (
-        f"nobody answers at {path}: there is no such socket; is the program running,"
+        f"no answer from {path}: there is no such socket; is the program running,"
         " and was it started with this path (--console PATH or TORRENTNET_CONSOLE)?"
     )
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
-    assert run_client(path) == (f"nobody answers at {path}: the program that made this socket is gone; start it again")
-    assert run_client(place / ("x" * 200)) == f"nobody answers at {place}/{'x' * 200}: AF_UNIX path too long"
+    assert run_client(path) == (f"no answer from {path}: the program that made this socket is gone; start it again")
+    assert run_client(place / ("x" * 200)) == f"no answer from {place}/{'x' * 200}: AF_UNIX path too long"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -299,7 +298,7 @@ def test_message_to_another_user(node: Node) -> None:
     )
     assert (done.returncode, done.stderr) == (
         3,
-        f"error: nobody answers at {node.path}: permission denied; run this as the user that runs the program\n",
+        f"error: no answer from {node.path}: permission denied; run this as the user that runs the program\n",
     )
 
 
@@ -307,7 +306,7 @@ def test_messages_when_something_else_answers(strange: tuple[Path, socket.socket
     path, listener = strange
     for answer, message in (
         (b"HTTP/1.1", f"what answers at the socket is not a console: unknown kind of frame: {path}"),
-        (b"o", f"the answer from {path} broke off: the node ended, or gave up waiting for this reader"),
+        (b"o", f"the answer from {path} was cut off: the node ended, or stopped waiting for this reader"),
     ):
 
         def reply(data: bytes = answer) -> None:
@@ -326,8 +325,8 @@ def test_message_when_the_node_is_paused(strange: tuple[Path, socket.socket], mo
     path, _ = strange
     monkeypatch.setattr("torrentnet.console.remote.client.ANSWER_TIMEOUT", 0.01)
     monkeypatch.setattr("torrentnet.console.remote.client.CONNECT_TIMEOUT", 0.01)
-    silent = f"the node at {path} says nothing for 0.01s: it is paused or too busy; try again"
-    full = f"nobody answers at {path}: the node is paused or too busy; try again"
+    silent = f"no reply from the node at {path} within 0.01s: it is paused or too busy; try again"
+    full = f"no answer from {path}: the node is paused or too busy; try again"
     with ExitStack() as waiting:
         # One in the queue is what listen(1) asked for; the kernel takes one more.
         assert run_client(path) == silent
@@ -339,5 +338,5 @@ def test_message_when_the_node_is_paused(strange: tuple[Path, socket.socket], mo
 
 
 def test_a_command_that_is_too_long_is_not_sent(node: Node) -> None:
-    with pytest.raises(RequestError, match="the command is too long: 5007 bytes, at most 4096 are taken"):
+    with pytest.raises(RequestError, match="the command is too long: 5007 bytes, at most 4096 are allowed"):
         node.ask("echo " + "x" * 4999)

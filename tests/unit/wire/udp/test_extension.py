@@ -9,12 +9,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.wire.samples import HASH, PEER, a_lookup, a_report, an_answer, an_outcome, founds, possesseds, u32
+from tests.unit.wire.samples import (
+    HASH,
+    PEER,
+    a_lookup,
+    a_report,
+    an_answer,
+    an_outcome,
+    founds,
+    pack_lookup_reply,
+    possesseds,
+    u32,
+)
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp import extension
 from torrentnet.wire.udp import packets as udp
-from torrentnet.wire.udp.lookup import LookupReply, pack_lookup, pack_lookup_reply, parse_lookup, parse_lookup_reply
+from torrentnet.wire.udp.lookup import LookupReply, pack_lookup, parse_lookup, parse_lookup_reply
 from torrentnet.wire.udp.outcome import pack_outcome, pack_outcome_reply, parse_outcome, parse_outcome_reply
 from torrentnet.wire.udp.packets import parse_reply
 from torrentnet.wire.udp.possession import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 
-from tests.unit.wire.samples import a_holder, a_lookup, an_answer, founds, lookups
+from tests.unit.wire.samples import a_holder, a_lookup, an_answer, founds, lookups, pack_lookup_reply
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.names import MAX_FILE_NAME, MAX_PEER_NAME
@@ -14,7 +14,6 @@ from torrentnet.wire.udp.lookup import (
     LookupReply,
     LookupRequest,
     pack_lookup,
-    pack_lookup_reply,
     parse_lookup,
     parse_lookup_reply,
 )
