@@ -161,7 +161,7 @@ def test_the_launchers_run_the_same_files(tmp_path: Path) -> None:
         )
         if words:
             assert answer.returncode == 2
-            assert "no console socket is known" in answer.stderr
+            assert "no console socket: give" in answer.stderr
         else:
             assert (answer.returncode, answer.stderr) == (0, "")
             assert answer.stdout.startswith(f"usage: {command} ")
