@@ -1,1 +1,1 @@
-"""A program's command line: in its own terminal, and from outside over a Unix socket."""
+"""A program's command line: in its own terminal, and over a Unix socket."""

@@ -1,1 +1,1 @@
-"""What every program shares: events, units, names, errors, options, and the way it starts."""
+"""What every program shares: events, units, addresses, options, signals, and the seam to the machine."""

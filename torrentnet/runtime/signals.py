@@ -1,7 +1,4 @@
-"""Which thread gets which signal.
-
-Tested by tests/loopback/test_console_terminal.py.
-"""
+"""Keep signals to the main thread, and terminal output from stopping the process."""
 
 from __future__ import annotations
 
@@ -14,20 +11,19 @@ if TYPE_CHECKING:
 
 
 def block_signals() -> None:
-    """Leaves every signal to the main thread, where Python's handlers run.
+    """Block every signal in this thread, so that Python's handlers run in the main thread at once.
 
-    With SIGTTIN and SIGTTOU blocked, a thread in a background process group that touches the terminal gets an error
-    (EIO) where it would have stopped the whole program (termios(3), "Controlling terminal and job control").
+    With SIGTTIN and SIGTTOU blocked, a thread of a background process that uses the terminal gets an error (EIO), where
+    it would have stopped the whole program (termios(3), "Controlling terminal and job control").
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
 @contextmanager
 def block_sigttou() -> Iterator[None]:
-    """For a write to the terminal, or a change of its mode, that must not stop a process in the background.
+    """Block SIGTTOU during a write to the terminal, or a change of its mode, from a background process.
 
-    With ``stty tostop`` even a line of output would stop it, and a node that stands still is soon forgotten by the
-    others.
+    With ``stty tostop`` even a line of output would stop the process, and the tracker would forget the node.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
     try:

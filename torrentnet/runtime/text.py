@@ -1,9 +1,7 @@
-"""How text looks on a terminal: how wide it is, and what of it must not reach a terminal as it is.
+"""Text on a terminal: its width, and escapes for characters that could act on the terminal.
 
-Names come from the network. A name with an escape sequence in it could rewrite the reader's screen, one with a
-right-to-left override could pretend to be another, so both are shown as escapes.
-
-Tested by tests/unit/console/terminal/test_terminal.py.
+Names come from the network. An escape sequence in a name could rewrite the reader's screen, and a right-to-left
+override could make it look like another name, so both are written as escapes.
 """
 
 from __future__ import annotations
@@ -12,18 +10,18 @@ import unicodedata
 from typing import Final
 
 _JOINERS: Final = "\u200c\u200d"
-"""Zero width (non-)joiner: they hold scripts and emoji together and cannot move anything."""
+"""Zero width (non-)joiner: scripts and emoji need them, and they cannot move anything."""
 
 
 def is_displayable(char: str) -> bool:
-    """Whether one character may be written to a terminal as it is."""
+    """Whether one character may be written to a terminal unchanged."""
     return char.isprintable() or char in _JOINERS or unicodedata.category(char) == "Zs"
 
 
 def escape_controls(text: str) -> str:
-    """*text* with every character that could act on a terminal (controls, newlines, bidi marks) as ``\\uXXXX``.
+    """Return *text* with every character that could act on a terminal (controls, newlines, bidi marks) as ``\\uXXXX``.
 
-    Tabs become one blank, for they would tear aligned columns.
+    A tab becomes a space, because it would break aligned columns.
     """
     if text.isprintable():
         return text
@@ -31,7 +29,7 @@ def escape_controls(text: str) -> str:
 
 
 def escape_char(char: str) -> str:
-    """One character as JSON writes it in ASCII: ``\\u001b``; a surrogate pair beyond the first 65536."""
+    """Return one character as JSON writes it in ASCII: ``\\u001b``; a surrogate pair above U+FFFF."""
     code = ord(char)
     if code < 0x10000:
         return f"\\u{code:04x}"
@@ -40,7 +38,7 @@ def escape_char(char: str) -> str:
 
 
 def char_width(char: str) -> int:
-    """Columns that one character takes on a terminal: 0 for combining marks and joiners, 2 for wide ones, else 1."""
+    """Return the columns of one character on a terminal: 0 for combining marks and joiners, 2 if wide, else 1."""
     if char < "\u0300":
         return 1
     if char in _JOINERS or unicodedata.category(char) in {"Mn", "Me"} or "\ufe00" <= char <= "\ufe0f":
@@ -49,7 +47,7 @@ def char_width(char: str) -> int:
 
 
 def text_width(text: str) -> int:
-    """Columns that *text* takes on a terminal."""
+    """Return the columns of *text* on a terminal."""
     if text.isascii():
         return len(text)
     return sum(map(char_width, text))

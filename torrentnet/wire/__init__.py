@@ -1,1 +1,1 @@
-"""Bytes to meaning and back. No socket, no clock, no file in here: every part is a function or is fed bytes."""
+"""Bytes to meaning and back. Nothing in this package uses a socket, a clock or a file."""
