@@ -142,9 +142,7 @@ class Commands:
         return sorted(found)[:MAX_COMPLETIONS]
 
     def _all(self) -> dict[tuple[str, ...], Command]:
-        built_in = [
-            Command(("help",), "help [WORDS]", "list the commands, or explain one", self._help),
-        ]
+        built_in = [Command(("help",), "help [WORDS]", "list the commands, or explain one", self._help)]
         if self.on_quit is not None:
             built_in.append(
                 Command(

@@ -17,11 +17,7 @@ ABSENT: Final = "-"
 
 
 def table(
-    headers: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    right: Collection[str] = (),
-    indent: str = "",
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = (), indent: str = ""
 ) -> Iterator[str]:
     """Yield the lines of a table: the headers, if any, then one line for each row, columns two spaces apart.
 

@@ -210,11 +210,7 @@ _SPECS: Final = (
         ),
     ),
     EventSpec(
-        "failed",
-        "A download was given up.",
-        (PEER,),
-        (CHECKS, VIEW),
-        (_file(), _reason("the cause, as a sentence")),
+        "failed", "A download was given up.", (PEER,), (CHECKS, VIEW), (_file(), _reason("the cause, as a sentence"))
     ),
     EventSpec("tracker_silent", "The tracker has stopped answering.", (PEER,), (VIEW,)),
     EventSpec("tracker_back", "The tracker answers again.", (PEER,), (VIEW,)),

@@ -54,14 +54,7 @@ _CONTROLS: Final = {
     "\x17": Key.KILL_WORD,
     "\x7f": Key.BACKSPACE,
 }
-_LETTERS: Final = {
-    "A": Key.UP,
-    "B": Key.DOWN,
-    "C": Key.RIGHT,
-    "D": Key.LEFT,
-    "F": Key.END,
-    "H": Key.HOME,
-}
+_LETTERS: Final = {"A": Key.UP, "B": Key.DOWN, "C": Key.RIGHT, "D": Key.LEFT, "F": Key.END, "H": Key.HOME}
 _TILDES: Final = {"1": Key.HOME, "3": Key.DELETE, "4": Key.END, "7": Key.HOME, "8": Key.END}
 _ALT: Final = {"b": Key.WORD_LEFT, "f": Key.WORD_RIGHT, "\x7f": Key.KILL_WORD}
 _CTRL_MODIFIERS: Final = ("3", "5")

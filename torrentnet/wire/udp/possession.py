@@ -89,14 +89,7 @@ def parse_possession(data: bytes) -> PossessionReport:
 def pack_possession_reply(reply: PossessionReply) -> bytes:
     """Return the bytes of the reply to a possession report."""
     return _REPLY.pack(
-        Action.POSSESSION,
-        reply.transaction_id,
-        VERSION,
-        0,
-        0,
-        reply.keepalive_ms,
-        reply.timeout_ms,
-        reply.held,
+        Action.POSSESSION, reply.transaction_id, VERSION, 0, 0, reply.keepalive_ms, reply.timeout_ms, reply.held
     )
 
 

@@ -99,13 +99,7 @@ def parse_publication(options: bytes) -> Publication:
     if size is not None and piece_length is not None and piece_count(size, piece_length) > MAX_PIECES:
         pieces = piece_count(size, piece_length)
         raise PacketError(f"announce URL data: {pieces} pieces, at most {MAX_PIECES} are allowed", sendable=True)
-    return Publication(
-        name=name,
-        size=size,
-        piece_length=piece_length,
-        peer=peer,
-        extended=fields.get("tn") == "1",
-    )
+    return Publication(name=name, size=size, piece_length=piece_length, peer=peer, extended=fields.get("tn") == "1")
 
 
 def _number(fields: dict[str, str], key: str, least: int, most: int) -> int | None:
