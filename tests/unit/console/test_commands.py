@@ -107,7 +107,7 @@ def test_an_answer_cannot_act_on_the_terminal() -> None:
     assert out == ["\\u001b]0;title\\u0007"]
 
 
-def test_an_answer_leaves_while_it_is_made_and_its_making_ends_with_its_reader() -> None:
+def test_an_answer_is_sent_while_it_is_made_until_its_reader_ends() -> None:
     made: list[int] = []
     closed: list[bool] = []
 

@@ -18,7 +18,7 @@ def test_lines_cut_anywhere(lines: list[str], step: int) -> None:
     assert found == (lines[:-1] if lines and not lines[-1] else lines)
 
 
-def test_a_line_that_is_too_long_is_thrown_away_whole_and_the_next_is_taken() -> None:
+def test_a_line_that_is_too_long_is_discarded_whole() -> None:
     splitter = LineSplitter()
     for _ in range(100):
         assert splitter.feed(b"x" * MAX_LINE_BYTES) == []

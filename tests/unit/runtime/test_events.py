@@ -189,7 +189,7 @@ def test_levels() -> None:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_lines_that_are_put_together_elsewhere_are_events_at_level_info(at_once: bool) -> None:
+def test_lines_made_elsewhere_are_events_at_level_info(at_once: bool) -> None:
     lines: list[str] = []
     made = [f"{format_timestamp(1.5)} outcome peer={format_field(peer)}" for peer in ("leecher-1", 'a "b"', "x" * 70)]
     for level in ("info", "warning"):

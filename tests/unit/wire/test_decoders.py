@@ -35,7 +35,7 @@ def _parses(decoder: Decoder, data: bytes) -> bool:
 
 
 @each_decoder
-def test_whole_input_is_taken_and_its_beginnings_only_where_they_make_sense(decoder: Decoder) -> None:
+def test_whole_input_parses_and_its_prefixes_only_if_valid(decoder: Decoder) -> None:
     for sample, sizes in decoder.samples:
         assert _parses(decoder, sample)
         assert {size for size in range(len(sample)) if _parses(decoder, sample[:size])} == sizes

@@ -1,4 +1,7 @@
-"""The client of a program's console socket."""
+"""The client of a program's console socket.
+
+Tested by tests/unit/console/remote/test_server.py.
+"""
 
 from __future__ import annotations
 

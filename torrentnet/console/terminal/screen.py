@@ -1,6 +1,8 @@
 """Draw lines on a terminal, and below them the prompt with the line that is being typed.
 
 One thread draws; signal handlers, in the main thread, may suspend and resume it.
+
+Tested by tests/loopback/test_console_terminal.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The signals of a terminal, while it is in use."""
+"""The signals of a terminal, while it is in use.
+
+Tested by tests/loopback/test_console_terminal.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A terminal device: its mode, its width, and whether this process may use it now."""
+"""A terminal device: its mode, its width, and whether this process may use it now.
+
+Tested by tests/loopback/test_console_terminal.py.
+"""
 
 from __future__ import annotations
 

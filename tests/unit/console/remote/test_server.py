@@ -190,7 +190,7 @@ def test_no_permission(place: Path) -> None:
     )
 
 
-def test_one_more_than_the_limit_is_told_to_come_back_and_the_rest_is_served(node: Node) -> None:
+def test_one_connection_above_the_limit_is_asked_to_try_again(node: Node) -> None:
     results: list[tuple[int, str, str]] = []
     clients = [threading.Thread(target=lambda: results.append(node.ask("wait"))) for _ in range(MAX_CONNECTIONS)]
     for client in clients:

@@ -20,7 +20,6 @@ from torrentnet.console.terminal.editor import (
     ShowCandidates,
     Submit,
 )
-from torrentnet.console.terminal.keys import MAX_SEQUENCE, KeyReader
 from torrentnet.console.words import split_partial
 from torrentnet.runtime.text import text_width
 
@@ -202,10 +201,3 @@ def test_the_line_never_leaves_its_row(stream: bytes, width: int) -> None:
             row, column = shown(editor)
             assert text_width(row) < width
             assert column < width
-
-
-def test_a_sequence_without_end_takes_no_memory_and_ends() -> None:
-    reader = KeyReader()
-    assert reader.feed(b"\x1b[" + b"1;" * 100_000) == []
-    assert len(reader._sequence or "") <= MAX_SEQUENCE
-    assert reader.feed(b"~ab") == ["a", "b"]

@@ -9,43 +9,7 @@ import threading
 import pytest
 
 from torrentnet.console.commands import Command, Commands
-from torrentnet.console.terminal.output import MAX_PENDING_CHARS, MAX_PENDING_LINES, OutputQueue
 from torrentnet.console.terminal.terminal import Terminal
-from torrentnet.runtime.text import escape_controls, text_width
-
-
-def test_the_queue_is_bounded_and_says_what_it_lost() -> None:
-    outbox = OutputQueue()
-    assert outbox.put("first")
-    for _ in range(MAX_PENDING_LINES + 9):
-        assert not outbox.put("x")
-    taken = outbox.take()
-    assert taken[0] == "first"
-    assert len(taken) == MAX_PENDING_LINES + 1
-    assert taken[-1] == "(lines missing here: 10; standard output was not read fast enough)"
-    assert outbox.take() == []
-    outbox.put("x" * MAX_PENDING_CHARS)
-    outbox.put("y")
-    assert outbox.take()[1:] == ["(lines missing here: 1; standard output was not read fast enough)"]
-    assert outbox.put("again")
-
-
-def test_many_lines_at_once_are_bounded_alike_and_wake_once() -> None:
-    outbox = OutputQueue()
-    assert not outbox.put_all([])
-    assert outbox.put_all(["a", "b"])
-    assert not outbox.put_all(["c"])
-    assert outbox.take() == ["a", "b", "c"]
-    assert outbox.put_all(["x"] * (MAX_PENDING_LINES + 10))
-    taken = outbox.take()
-    assert len(taken) == MAX_PENDING_LINES + 1
-    assert taken[-1] == "(lines missing here: 10; standard output was not read fast enough)"
-    assert outbox.put_all(["first", "x" * MAX_PENDING_CHARS, "last"])
-    assert outbox.take() == [
-        "first",
-        "last",
-        "(lines missing here: 1; standard output was not read fast enough)",
-    ]
 
 
 def test_lines_before_during_and_after_come_in_order() -> None:
@@ -77,7 +41,7 @@ def test_commands_from_a_descriptor_and_quit_from_another_thread() -> None:
     assert stdout.getvalue() == "hello wörld\n"
 
 
-def test_standard_output_that_is_gone_is_said_before_and_counted_after_the_start() -> None:
+def test_an_error_before_the_start_and_a_count_after_it() -> None:
     read_fd, write_fd = os.pipe()
     os.close(read_fd)
     with os.fdopen(write_fd, "w", encoding="utf-8") as stdout:
@@ -96,19 +60,3 @@ def test_what_the_output_cannot_show_is_escaped() -> None:
         Terminal(Commands("demo"), None, stdout).write_line("ü\udcff")
         stdout.close()
         assert read.read() == b"\\xfc\\udcff\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "shown", "width"),
-    [
-        ("plain", "plain", 5),
-        ("文件\u3000名", "文件\u3000名", 8),
-        ("a\tb", "a b", 3),
-        ("\x1b[31m\r\n\x7f\x9b", "\\u001b[31m\\u000d\\u000a\\u007f\\u009b", 34),
-        ("\u202etxt", "\\u202etxt", 9),
-        ("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680", 4),
-    ],
-)
-def test_text_is_made_harmless_and_measured(text: str, shown: str, width: int) -> None:
-    assert escape_controls(text) == shown
-    assert text_width(shown) == width

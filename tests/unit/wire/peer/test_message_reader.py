@@ -200,7 +200,7 @@ def test_a_block_that_is_too_large_is_placed_nowhere() -> None:
         list(reader.feed(m.pack_block_head(0, 0, m.MAX_BLOCK + 1) + bytes(m.MAX_BLOCK + 1)))
 
 
-def test_there_is_always_room_even_for_the_last_byte_of_the_longest_message() -> None:
+def test_the_buffer_holds_the_last_byte_of_the_longest_message() -> None:
     reader = MessageReader(16)
     stream = struct.pack(">IB", 16, 20) + bytes(15)
     for byte in stream[:-1]:

@@ -52,7 +52,7 @@ def test_no_answer_can_be_taken_for_a_request(
         assert packet[8] == extension.VERSION
 
 
-def test_no_answer_to_an_address_that_proved_nothing_is_longer_than_its_request() -> None:
+def test_no_answer_to_an_unproved_address_exceeds_its_request() -> None:
     connect = udp.pack_connect_reply(1, 1 << 48)
     assert len(connect) <= len(udp.pack_connect(1))
     refusal = udp.pack_error(1, "connection id refused: connect again")

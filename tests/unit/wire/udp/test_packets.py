@@ -120,7 +120,7 @@ def test_connect() -> None:
     assert packets.parse_head(packets.pack_connect(9)) == (packets.PROTOCOL_ID, Action.CONNECT, 9)
 
 
-def test_a_connect_answer_has_exactly_16_bytes_but_a_longer_one_is_taken() -> None:
+def test_a_connect_reply_has_16_bytes_but_a_longer_one_parses() -> None:
     packet = packets.pack_connect_reply(9, 2**64 - 1)
     assert len(packet) == 16
     assert packets.parse_connect_reply(packets.parse_reply(packet)) == 2**64 - 1
