@@ -130,7 +130,7 @@ def test_commands_from_a_pipe_without_a_node(node: Path) -> None:
 
 
 @pytest.mark.usefixtures("node")
-def test_a_reader_that_has_enough_is_no_error() -> None:
+def test_a_reader_that_has_enough_is_not_an_error() -> None:
     command = [sys.executable, "-m", "torrentnet.console", "file_logs", "endless"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -91,7 +91,7 @@ def test_refused(data: bytes) -> None:
         bencode.decode(data)
 
 
-def test_unsorted_keys_are_taken_because_clients_send_them() -> None:
+def test_unsorted_keys_are_accepted() -> None:
     assert bencode.decode(b"d1:b1:x1:a1:ye") == {b"b": b"x", b"a": b"y"}
 
 
@@ -139,6 +139,6 @@ def test_a_number_without_end_is_not_searched_for_ever() -> None:
 
 
 @pytest.mark.parametrize("length", [b"2", b"4294967296", b"99999999999999999999"])
-def test_a_length_is_compared_with_what_is_there(length: bytes) -> None:
+def test_a_length_is_compared_with_the_data(length: bytes) -> None:
     with pytest.raises(BencodeError, match="only 1 follow"):
         bencode.decode(length + b":a")

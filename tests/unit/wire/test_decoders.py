@@ -44,14 +44,14 @@ def test_whole_input_parses_and_its_prefixes_only_if_valid(decoder: Decoder) -> 
 @each_decoder
 @settings(deadline=None, max_examples=150)
 @given(garbage=st.binary(max_size=300))
-def test_garbage_is_taken_or_refused_with_the_documented_error(decoder: Decoder, garbage: bytes) -> None:
+def test_garbage_parses_or_raises_the_documented_error(decoder: Decoder, garbage: bytes) -> None:
     _parses(decoder, garbage)
 
 
 @each_decoder
 @settings(deadline=None, max_examples=200)
 @given(data=st.data())
-def test_bent_input_is_taken_or_refused_with_the_documented_error(decoder: Decoder, data: st.DataObject) -> None:
+def test_changed_input_parses_or_raises_the_documented_error(decoder: Decoder, data: st.DataObject) -> None:
     sample, _ = data.draw(st.sampled_from(decoder.samples))
     bent = bytearray(sample)
     for _ in range(data.draw(st.integers(1, 4))):

@@ -108,7 +108,7 @@ def test_a_bad_dictionary_is_refused(changed: dict[str, bencode.Value | None], t
 @pytest.mark.parametrize(
     "raw", [b"", b"le", b"i0e", b"4:spam", _raw() + b"x", _raw()[:-1], b"d4:name1:a4:name1:be", b"l" * 99]
 )
-def test_what_is_no_dictionary_is_refused(raw: bytes) -> None:
+def test_other_values_than_a_dictionary_are_refused(raw: bytes) -> None:
     with pytest.raises(MetainfoError):
         info.parse_info(raw)
 

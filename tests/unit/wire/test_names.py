@@ -73,7 +73,7 @@ BAD_BYTES = [
 
 
 @pytest.mark.parametrize("name", GOOD_FILE_NAMES)
-def test_taken(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     assert names.check_file_name(name) == name
     assert names.decode_file_name(name.encode("utf-8")) == name
 
@@ -97,7 +97,7 @@ def test_what_is_no_utf8_is_refused(raw: bytes) -> None:
 
 
 @given(name=st.text(max_size=300))
-def test_a_name_that_is_taken_stays_in_its_directory(name: str) -> None:
+def test_a_valid_name_stays_in_its_directory(name: str) -> None:
     try:
         names.check_file_name(name)
     except InvalidNameError:
@@ -109,7 +109,7 @@ def test_a_name_that_is_taken_stays_in_its_directory(name: str) -> None:
 
 
 @given(raw=st.binary(max_size=80))
-def test_a_peer_name_that_is_taken_is_one_word(raw: bytes) -> None:
+def test_a_valid_peer_name_is_one_word(raw: bytes) -> None:
     try:
         name = names.decode_peer_name(raw)
     except InvalidNameError:
@@ -139,7 +139,7 @@ def test_a_peer_name_holds_no_blank(name: str) -> None:
         names.check_peer_name(name)
 
 
-def test_a_message_repeats_no_more_than_a_name_of_what_was_sent() -> None:
+def test_a_message_quotes_at_most_a_names_length() -> None:
     for name in ("/" * 60_000, "\0" * 60_000, " " * 60_000):
         for check in (names.check_file_name, names.check_peer_name):
             with pytest.raises(InvalidNameError) as refused:

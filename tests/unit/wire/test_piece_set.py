@@ -119,7 +119,7 @@ def test_described_for_people(size: int, held: range | tuple[int, ...], text: st
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_a_window_comes_back_as_it_was(data: st.DataObject) -> None:
+def test_a_window_comes_back_unchanged(data: st.DataObject) -> None:
     size = data.draw(st.integers(0, 600))
     held = PieceSet(size, data.draw(st.sets(st.integers(0, size - 1))) if size else ())
     first = data.draw(st.integers(0, size))
@@ -156,7 +156,7 @@ def test_golden_windows() -> None:
         (RANGES, b"\0\0\0\x68\0\0\0\x01\0\0\0\x64\0\0\0\x01", "out of order or out of bounds"),
     ],
 )
-def test_a_bad_window_is_refused_and_the_sender_may_be_told(encoding: int, raw: bytes, text: str) -> None:
+def test_a_bad_window_may_be_reported_to_its_sender(encoding: int, raw: bytes, text: str) -> None:
     with pytest.raises(PacketError, match=text) as refused:
         decode_window(encoding, raw, 100, 10)
     assert refused.value.sendable

@@ -371,7 +371,7 @@ def test_the_table_of_actions_is_the_codes_table() -> None:
     assert numbers == list(packets.Action)
 
 
-def test_the_table_of_limits_says_what_the_code_holds_to() -> None:
+def test_the_table_of_limits_agrees_with_the_code() -> None:
     rows = page.table_below("Limits")
     assert len(rows) >= 16
     for name, value, _ in rows:

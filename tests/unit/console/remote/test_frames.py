@@ -37,7 +37,7 @@ def test_requests(request: ConsoleRequest) -> None:
     assert decode_request(line) == request
 
 
-def test_a_name_that_is_no_utf8_arrives_as_it_was() -> None:
+def test_a_name_that_is_not_utf8_arrives_unchanged() -> None:
     name = b"caf\xe9.txt".decode("utf-8", "surrogateescape")
     assert decode_request(encode_request(RunRequest(("file_logs", name)))) == RunRequest(("file_logs", name))
 
@@ -112,7 +112,7 @@ def test_a_text_longer_than_a_frame_is_cut_between_characters() -> None:
         (b"o\xff\xff\xff\xff", "what answers at the socket is not a console: a frame is too long"),
     ],
 )
-def test_what_is_no_answer(stream: bytes, message: str) -> None:
+def test_other_bytes_are_not_a_reply(stream: bytes, message: str) -> None:
     with pytest.raises(FrameError) as caught:
         FrameReader().feed(stream)
     assert str(caught.value) == message

@@ -248,7 +248,7 @@ def test_messages_to_clients_that_ask_wrongly(node: Node, sent: bytes, message: 
         assert frames_of(client) == [(FrameKind.ERR, message.encode()), (FrameKind.STATUS, b"2")]
 
 
-def test_stopping_ends_what_is_under_way(node: Node) -> None:
+def test_stopping_ends_open_answers(node: Node) -> None:
     with node.connect() as client:
         client.sendall(b'"flood"\n')
         client.recv(1)

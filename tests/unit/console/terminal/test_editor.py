@@ -144,7 +144,7 @@ def test_completion(typed: bytes, text: str, last: EditorAction) -> None:
     assert (editor.text, actions[-1]) == (text, last)
 
 
-def test_a_common_beginning_with_blanks_stays_open_for_more() -> None:
+def test_a_common_prefix_with_spaces_stays_open() -> None:
     editor = LineEditor(lambda _: ["my file 1", "my file 2"])
     editor.feed(b"file_logs m\t1")
     assert editor.text == "file_logs 'my file 1"
@@ -167,7 +167,7 @@ def test_a_long_line_scrolls_sideways() -> None:
     assert shown(editor) == (">", 2)
 
 
-def test_on_a_narrow_terminal_the_prompt_gives_way() -> None:
+def test_a_narrow_terminal_has_no_prompt() -> None:
     editor = edited(b"abcdef", width=8)
     assert shown(editor) == ("abcdef", 6)
     editor.width = 1
@@ -183,7 +183,7 @@ streams = st.lists(keys | typed | st.binary(max_size=4), max_size=30).map(b"".jo
 
 
 @given(streams)
-def test_the_cut_of_the_bytes_makes_no_difference(stream: bytes) -> None:
+def test_the_cut_of_the_bytes_does_not_matter(stream: bytes) -> None:
     whole, single = edited(), edited()
     actions = whole.feed(stream)
     one_by_one = [action for byte in stream for action in single.feed(bytes([byte]))]

@@ -25,7 +25,7 @@ def test_keys_come_whole_and_byte_by_byte(data: bytes, keys: list[Key | str]) ->
     assert [key for byte in data for key in reader.feed(bytes((byte,)))] == keys
 
 
-def test_a_sequence_without_end_takes_no_memory_and_ends() -> None:
+def test_an_endless_sequence_uses_no_memory_and_ends() -> None:
     reader = KeyReader()
     assert reader.feed(b"\x1b[" + b"1;" * 100_000) == []
     assert len(reader._sequence or "") <= MAX_SEQUENCE

@@ -60,7 +60,7 @@ def test_a_real_clients_dictionary() -> None:
     assert parsed == ExtensionHandshake(3, 31235, "Transmission 3.00", 512, BLOCK, port=6881)
 
 
-def test_keys_in_the_wrong_order_are_taken() -> None:
+def test_unsorted_keys_of_a_handshake_are_accepted() -> None:
     assert extension_protocol.parse_extension_handshake(b"d1:v3:abc1:mdee").client == "abc"
 
 
@@ -110,14 +110,14 @@ def test_the_handshakes_size_is_limited() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"le", b"i1e", b"3:abc", b"d", b"d1:mi1e", b"l" * 1000])
-def test_what_is_no_dictionary_is_refused(payload: bytes) -> None:
+def test_other_values_than_a_dictionary_are_refused(payload: bytes) -> None:
     with pytest.raises(PeerProtocolError):
         extension_protocol.parse_extension_handshake(payload)
     with pytest.raises(PeerProtocolError):
         extension_protocol.parse_metadata(payload)
 
 
-def test_tn_block_is_only_said_where_it_says_something() -> None:
+def test_tn_block_is_sent_only_if_it_differs() -> None:
     assert b"tn_block" not in extension_protocol.pack_extension_handshake(ExtensionHandshake())
     assert b"8:tn_blocki262144e" in extension_protocol.pack_extension_handshake(ExtensionHandshake(block=MAX_BLOCK))
 
@@ -168,7 +168,7 @@ def test_odd_metadata_is_refused(value: dict[bytes, bencode.Value]) -> None:
 # Our own keys, and the port
 
 
-def test_our_own_keys_are_only_said_where_they_say_something() -> None:
+def test_our_own_keys_are_sent_only_if_they_differ() -> None:
     plain = extension_protocol.pack_extension_handshake(ExtensionHandshake())
     assert not [key for key in (b"tn_", b"1:p") if key in plain]
     full = extension_protocol.pack_extension_handshake(

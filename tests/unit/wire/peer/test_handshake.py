@@ -48,7 +48,7 @@ def test_other_clients_bits(client: str, reserved: str) -> None:
         handshake.PROTOCOL + bytes(49),
     ],
 )
-def test_what_is_no_handshake(data: bytes) -> None:
+def test_other_bytes_are_not_a_handshake(data: bytes) -> None:
     with pytest.raises(PeerProtocolError, match="not a BitTorrent handshake"):
         handshake.parse_handshake(data)
 
@@ -91,7 +91,7 @@ def test_client_names(peer_id: bytes, name: str) -> None:
 
 
 @given(peer_id=st.binary(min_size=20, max_size=20))
-def test_any_peer_id_gives_a_name_that_can_be_shown(peer_id: bytes) -> None:
+def test_any_peer_id_has_a_displayable_name(peer_id: bytes) -> None:
     name = handshake.client_name(peer_id)
     assert name
     assert len(name) <= 12

@@ -22,7 +22,7 @@ def test_an_id_that_was_just_issued_is_accepted(ip: str, started: float, age: fl
 
 
 @given(ip=addresses, other=addresses, age=st.floats(0, 100))
-def test_an_id_is_of_no_use_to_another_address(ip: str, other: str, age: float) -> None:
+def test_an_id_is_not_accepted_from_another_address(ip: str, other: str, age: float) -> None:
     ids = ConnectionIds(SECRET, 0.0)
     assert ids.accepts(ids.issue(ip, age), other, age) == (ip == other)
 
@@ -69,13 +69,13 @@ def test_an_id_of_an_earlier_life_is_refused() -> None:
 
 
 @pytest.mark.parametrize("bit", range(64))
-def test_no_bit_can_be_bent(bit: int) -> None:
+def test_no_bit_of_an_id_can_be_changed(bit: int) -> None:
     ids = ConnectionIds(SECRET, 0.0)
     assert not ids.accepts(ids.issue(IP, 50.0) ^ (1 << bit), IP, 50.0)
 
 
 @given(forged=st.integers(0, 2**64 - 1))
-def test_guessing_is_of_no_use(forged: int) -> None:
+def test_a_guessed_id_is_refused(forged: int) -> None:
     ids = ConnectionIds(SECRET, 0.0)
     assert ids.accepts(forged, IP, 1.0) == (forged in {ids.issue(IP, 0.0), ids.issue(IP, 1.0)})
 

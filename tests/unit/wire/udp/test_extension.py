@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @settings(deadline=None)
 @given(found=founds, possessed=possesseds, numbers=st.tuples(u32, u32))
-def test_no_answer_can_be_taken_for_a_request(
+def test_no_reply_looks_like_a_request(
     found: LookupReply, possessed: PossessionReply, numbers: tuple[int, int]
 ) -> None:
     """Wireshark reads the word at offset 8 before it knows the direction."""

@@ -74,7 +74,7 @@ def test_the_longest_names_fit() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a\0b", "a\nb"])
-def test_a_bad_file_name_is_refused_and_the_sender_may_be_told(name: str) -> None:
+def test_a_bad_file_name_may_be_reported_to_its_sender(name: str) -> None:
     with pytest.raises(PacketError, match="file name") as refused:
         parse_lookup(pack_lookup(a_lookup(name=name)))
     assert refused.value.sendable
@@ -113,7 +113,7 @@ def test_a_holder_needs_a_port() -> None:
         parse_lookup_reply(parse_reply(pack_lookup_reply(an_answer(LookupHolder(Endpoint("10.0.0.1", 0), "x")))))
 
 
-def test_a_count_is_compared_with_what_is_there() -> None:
+def test_a_count_is_compared_with_the_data() -> None:
     packet = bytearray(pack_lookup_reply(an_answer(a_holder(1, "x"))))
     packet[66:68] = b"\xff\xff"
     with pytest.raises(PacketError, match="past the end"):

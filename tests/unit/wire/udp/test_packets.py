@@ -80,7 +80,7 @@ def test_transmission_begins_with_a_stop_and_wants_nobody() -> None:
 
 
 @pytest.mark.parametrize("event", AnnounceEvent)
-def test_every_event_is_taken(event: AnnounceEvent) -> None:
+def test_every_announce_event_is_accepted(event: AnnounceEvent) -> None:
     assert packets.parse_announce(_announce(event=event)).event == event
 
 
@@ -103,7 +103,7 @@ def test_the_number_of_peers_wanted_is_signed(want: int) -> None:
 
 
 @pytest.mark.parametrize("size", [98, 99, 200])
-def test_longer_packets_are_taken(size: int) -> None:
+def test_longer_packets_are_accepted(size: int) -> None:
     """BEP 15: never require an exact size."""
     assert len(packets.parse_announce(_announce().ljust(size, b"\0")).options) == size - 98
 

@@ -147,14 +147,14 @@ def test_what_libtorrent_cut_off_is_not_there() -> None:
         "&".join(f"f{number}=1" for number in range(17)),
     ],
 )
-def test_a_bad_query_is_refused_and_the_sender_may_be_told(query: str) -> None:
+def test_a_bad_query_may_be_reported_to_its_sender(query: str) -> None:
     with pytest.raises(PacketError) as refused:
         _query(query)
     assert refused.value.sendable
     assert len(refused.value.message) < 200
 
 
-def test_bytes_that_are_no_url_are_refused() -> None:
+def test_bytes_that_are_not_a_url_are_refused() -> None:
     for url in (b"\xff\xfe", "/announce?name=ü".encode(), b"//[bad"):
         with pytest.raises(PacketError, match="cannot be read"):
             parse_publication(pack_url_data(url))
