@@ -16,6 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.wire.errors import TorrentnetError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -31,15 +33,13 @@ EXIT_INTERRUPTED: Final = 130
 """Interrupted by a signal; everything has been cleaned up."""
 
 
-class LabError(Exception):
+class LabError(TorrentnetError):
     """A failure to show to a person: what is wrong, what to do about it, and the exit status."""
 
     default_exit_code = EXIT_ENGINE
 
     def __init__(self, message: str, *, hint: str = "", exit_code: int | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(message, hint=hint)
         self.exit_code = self.default_exit_code if exit_code is None else exit_code
 
 
