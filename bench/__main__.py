@@ -37,7 +37,7 @@ WORK_PREFIX = "work-"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command. Answers with its exit status: 0, 1 when something could not be measured, 130 after Ctrl-C."""
+    """Run the command and return its exit status: 0, 1 if a section could not be measured, 130 after Ctrl-C."""
     options = parse_options(words)
     began = time.monotonic()
     said = Progress(began)
@@ -66,7 +66,7 @@ class Progress:
 
 
 def parse_options(words: Sequence[str] | None) -> argparse.Namespace:
-    """The words after the command. Ends the program, as argparse does, for what makes no sense."""
+    """Parse the words after the command. Ends the program, as argparse does, for invalid ones."""
     parser = argparse.ArgumentParser(
         prog="make bench", description="Measure torrentnet side by side with other programs."
     )
@@ -86,7 +86,7 @@ def parse_options(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def command_of(options: argparse.Namespace) -> str:
-    """What a person types to measure this again."""
+    """Return the command that repeats this measurement."""
     parts = ["make bench"]
     if options.quick:
         parts.append("quick=1")
@@ -164,7 +164,7 @@ def _inspect_machine() -> machine.Machine:
 
 
 def remove_work(folder: Path, *, mine: bool) -> None:
-    """Remove directories that sections have worked in: those of dead owners, or this process's own."""
+    """Remove the work directories of sections: those of dead owners, or this process's own."""
     myself = Owner.myself()
     for path in folder.glob(f"{WORK_PREFIX}*"):
         owner = Owner.parse(path.name.removeprefix(WORK_PREFIX).replace("+", ":"))
@@ -173,7 +173,7 @@ def remove_work(folder: Path, *, mine: bool) -> None:
 
 
 def work_name(owner: Owner) -> str:
-    """The directory that a run's sections work in; its name tells whether its owner still lives."""
+    """Return the name of a run's work directory; it contains the owner, so that others see whether the owner lives."""
     return WORK_PREFIX + str(owner).replace(":", "+")
 
 
@@ -226,7 +226,7 @@ def _write_page(
 
 
 def _publish(plot: Path, pictures: Path, section: str) -> Path:
-    """Copy a plot, in both its forms, under a name that tells its section; answers with the SVG's path."""
+    """Copy a plot as SVG and PNG under a name that contains its section; return the SVG's path."""
     stem = plot.stem if plot.stem.startswith(f"{section}-") else f"{section}-{plot.stem}"
     for suffix in (".svg", ".png"):
         if plot.with_suffix(suffix).exists():

@@ -45,7 +45,7 @@ class Part:
 
 
 def render_part(part: Part) -> str:
-    """One section's Markdown, from its heading on."""
+    """Return one section's Markdown, from its heading on."""
     chunks = [f"## {part.title}", f"*{part.measured}*"]
     for table in part.tables:
         chunks += [f"### {table.title}", render_table(table)]
@@ -58,7 +58,7 @@ def render_part(part: Part) -> str:
 
 
 def render_table(table: Table) -> str:
-    """A table in Markdown (GitHub's kind)."""
+    """Return a table in GitHub's Markdown."""
     lines = [_row(table.columns), "| --- " * len(table.columns) + "|"]
     return "\n".join([*lines, *(_row(row) for row in table.rows)])
 
@@ -68,10 +68,10 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def parse_parts(page: str) -> dict[str, str]:
-    """The parts of a page that was written before, by their sections' names."""
+    """Return the parts of an earlier page, by the names of their sections."""
     return {match[1]: match[2].strip() + "\n" for match in _PART.finditer(page)}
 
 
 def render_page(parts: Mapping[str, str]) -> str:
-    """The whole page; ``parts`` are in the order in which they are to stand."""
+    """Return the whole page, with the parts in their order."""
     return HEAD + "".join(f"\n<!-- part: {name} -->\n{text}" for name, text in parts.items())

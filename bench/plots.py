@@ -1,4 +1,4 @@
-"""Plots, all in one style, as SVG for the page and PNG for whoever cannot show that."""
+"""Plots, all in one style: SVG for the page, PNG for readers that cannot show SVG."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STYLE = {
 
 
 def figure(width: float = 7.0, height: float = 3.5) -> tuple[Any, Any]:
-    """A figure of so many inches and its axes. Save it with :func:`save`."""
+    """Return a figure of a size in inches, and its axes. :func:`save` writes it."""
     # Here, because it takes a second and is wanted by few who import this package.
     import matplotlib as mpl
 
@@ -39,7 +39,7 @@ def figure(width: float = 7.0, height: float = 3.5) -> tuple[Any, Any]:
 
 
 def save(drawn: Any, directory: Path, name: str) -> Path:
-    """Write ``<name>.svg`` and ``<name>.png``; answers with the former, which is what the page shows."""
+    """Write ``<name>.svg`` and ``<name>.png``; return the path of the SVG, which the page shows."""
     from matplotlib import pyplot
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -87,6 +87,6 @@ def bars(
 
 
 def _error_bars(spreads: Iterable[Spread]) -> list[list[float]]:
-    """How far the error bars of the medians go down, and up."""
+    """Return how far the error bars of the medians reach down, and up."""
     spreads = list(spreads)
     return [[one.median - one.least for one in spreads], [one.most - one.median for one in spreads]]

@@ -1,4 +1,4 @@
-"""What a part of the benchmark is: a name, a way to run, and the tables and plots that it answers with."""
+"""A section of the benchmark: its name, how it is run, and the tables and plots that it returns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-    """How it was measured and how far the runs were apart, for whoever reads only this table."""
+    """How it was measured and how far the runs were apart, for readers of this table alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class SectionResult:
     raw: dict[str, Any] = field(default_factory=dict)
     """Every single figure, for JSON."""
     notes: str = ""
-    """What a reader of the page is to know besides, in Markdown: what was timed and how, where the time goes."""
+    """More for readers of the page, in Markdown: what was timed and how, and where the time goes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a section is run with."""
+    """The arguments of a section's run."""
 
     quick: bool
     """About a fifth of the time: fewer sizes and runs, for a look in between."""

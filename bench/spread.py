@@ -22,7 +22,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
-        """Raises ValueError for no values at all."""
+        """Return the spread of some values. Raises ValueError for none."""
         kept = sorted(values)
         if not kept:
             raise ValueError("nothing was measured")
@@ -35,7 +35,7 @@ class Spread:
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Ours over theirs, run by run: both were measured in turns, so that a slow minute of the machine met both.
+    """Return ours over theirs, run by run: they are measured in turns, so that a slow minute affects both.
 
     Raises ValueError where the two are not of one length, or empty.
     """
@@ -43,7 +43,7 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
 
 
 def format_number(value: float, digits: int = 3) -> str:
-    """``value`` with so many significant digits, without an exponent: 0.123, 12.3, 123, 1234."""
+    """Return a number with some significant digits and without an exponent: 0.123, 12.3, 123, 1234."""
     if value == 0:
         return "0"
     text = f"{value:.{digits}g}"
@@ -51,7 +51,7 @@ def format_number(value: float, digits: int = 3) -> str:
 
 
 def with_prefix(value: float) -> str:
-    """A large number as people say it: ``37.2 k``, ``1.2 M``."""
+    """Return a large number with a prefix: ``37.2 k``, ``1.2 M``."""
     for factor, prefix in _PREFIXES:
         if abs(value) >= factor:
             return f"{format_number(value / factor)} {prefix}"
@@ -59,5 +59,5 @@ def with_prefix(value: float) -> str:
 
 
 def format_mib(count: float) -> str:
-    """Bytes as MiB."""
+    """Return bytes as text in MiB."""
     return f"{format_number(count / 1048576)} MiB"

@@ -49,7 +49,7 @@ FIRST_DATA = 64 * 1024
 
 
 def engine() -> DockerEngine:
-    """The engine that answers. Raises CannotMeasure where there is none."""
+    """Return a Docker engine that answers. Raises CannotMeasureError where there is none."""
     made = DockerEngine(ROOT)
     try:
         made.check()
@@ -60,7 +60,7 @@ def engine() -> DockerEngine:
 
 
 def remove_orphans(say: Callable[[str], None]) -> None:
-    """Remove what benchmarks and labs of dead owners have left. Quietly nothing where no engine answers."""
+    """Remove what benchmarks and labs of dead owners have left; do nothing where no engine answers."""
     with contextlib.suppress(CannotMeasureError):
         made = engine()
         try:
@@ -70,7 +70,7 @@ def remove_orphans(say: Callable[[str], None]) -> None:
 
 
 def remove_own() -> None:
-    """Remove everything that this process has made and not removed. Quietly nothing where no engine answers."""
+    """Remove everything that this process has made; do nothing where no engine answers."""
     myself = str(Owner.myself())
     with contextlib.suppress(CannotMeasureError):
         made = engine()
@@ -96,7 +96,7 @@ class Container(WatchedProcess):
         super().__init__(name, ["docker", "logs", "--follow", ident])
 
     def usage(self) -> ResourceUsage:
-        """What it has used until now. Raises CannotMeasure when it has ended."""
+        """What it has used until now. Raises CannotMeasureError when it has ended."""
         if self.group is None:
             raise CannotMeasureError(f"{self.name} ended at once:\n" + "\n".join(self.lines + self.errors))
         return self.group.read()
@@ -106,24 +106,24 @@ class Container(WatchedProcess):
         return self.until_line(lambda line: text in line, repr(text), deadline)
 
     def pause(self) -> None:
-        """Let it stand still, wherever it is."""
+        """Freeze all processes of the container."""
         self._client.api.pause(self.ident)
 
-    def go_on(self) -> None:
-        """After :meth:`pause`."""
+    def resume(self) -> None:
+        """Let the processes continue after :meth:`pause`."""
         self._client.api.unpause(self.ident)
 
     def ended(self, timeout: int) -> int:
-        """Wait for its end; gives its exit status."""
+        """Wait for the container to end and return its exit status."""
         return int(self._client.api.wait(self.ident, timeout=timeout)["StatusCode"])
 
     def leave(self, timeout: int = 20) -> None:
-        """Let its program say good-bye, as it does on Ctrl-C, and end: nobody is sent to it any more."""
+        """End the program with SIGTERM, so that it leaves its swarm, and wait for its end."""
         self._client.api.kill(self.ident, "SIGTERM")
         self.ended(timeout)
 
     def run(self, *argv: str, user: str = "", timeout: float = EXEC_S) -> str:
-        """Run a command in it; gives its standard output. Raises CannotMeasure when it fails."""
+        """Run a command in the container and return its standard output. Raises CannotMeasureError when it fails."""
         answer = container_exec.run(self._client, self.ident, argv, timeout=timeout, user=user)
         if answer.status:
             raise CannotMeasureError(
@@ -132,7 +132,7 @@ class Container(WatchedProcess):
         return answer.stdout
 
     def remove(self) -> None:
-        """Kill it and take it away."""
+        """Kill and remove the container."""
         with contextlib.suppress(docker.errors.NotFound):
             self._client.api.remove_container(self.ident, v=True, force=True)
         self.end()
@@ -169,7 +169,7 @@ class Rig:
         self.close()
 
     def close(self) -> None:
-        """Remove all of it."""
+        """Remove the containers and the network."""
         try:
             cleanup.remove(self.client, self.project)
         finally:
@@ -178,7 +178,7 @@ class Rig:
             self._engine.close()
 
     def node_image(self) -> str:
-        """The image with our own programs, built where the sources have changed."""
+        """Return the image with our own programs, after building it if its sources have changed."""
         return images.ensure_image(self.client, ROOT, self._say)
 
     def clients_image(self) -> str:
@@ -186,7 +186,7 @@ class Rig:
         return images.ensure_image(self.client, ROOT, self._say, images.CLIENTS)
 
     def address(self) -> IPv4Address:
-        """One more address on the bridge, for a program that has to know it before its container is there."""
+        """Return an unused address on the bridge, for a program that must know it before its container exists."""
         self._used += 1
         return self._subnet[self._used - 1]
 

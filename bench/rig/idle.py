@@ -1,4 +1,4 @@
-"""What else the machine does: a figure that was measured beside somebody else's work is worth less."""
+"""How busy the machine is: a figure that was measured beside other work is worth less."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ IDLE_CORES = 0.4
 
 
 def parse_busy_seconds(stat: str, ticks: int) -> float:
-    """Seconds of work of all processors since boot, from ``/proc/stat``: all but idle and waiting for disks."""
+    """Return the seconds of work of all processors since boot, from ``/proc/stat``: not idle, not waiting for disks."""
     fields = [int(word) for word in stat.splitlines()[0].split()[1:9]]
     return (sum(fields) - fields[3] - fields[4]) / ticks
 
 
 def busy_seconds() -> float:
-    """Seconds of work of all processors since boot; 0 where the machine does not tell."""
+    """Return the seconds of work of all processors since boot; 0 where ``/proc/stat`` cannot be read."""
     try:
         return parse_busy_seconds(STAT.read_text(encoding="ascii"), os.sysconf("SC_CLK_TCK"))
     except OSError:
@@ -27,14 +27,14 @@ def busy_seconds() -> float:
 
 
 class IdleWaiter:
-    """Waits for quiet moments, but not for ever: ``seconds`` in all."""
+    """Waits until the machine is idle, for at most ``seconds`` in all."""
 
     def __init__(self, seconds: float, each: float) -> None:
         self._left = seconds
         self._each = each
 
     def wait(self) -> None:
-        """Return when the machine is quiet, or when enough time was given to it."""
+        """Return when the machine is idle, or when the time for waiting is used up."""
         began = time.monotonic()
         while (used := time.monotonic() - began) < min(self._left, self._each):
             before = busy_seconds()

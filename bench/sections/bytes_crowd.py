@@ -64,7 +64,7 @@ def measure_crowd(field: BytesRig, run: int) -> CrowdResult:
     leechers.until_text("ready", TRANSFER_S)
     before = seed.usage().cpu_s
     begin = time.time()
-    seed.go_on()
+    seed.resume()
     with Sampler([seed]) as sampler:
         rows = json.loads(leechers.until_text('{"ends"', TRANSFER_S))["ends"]
     used = seed.usage().cpu_s - before
