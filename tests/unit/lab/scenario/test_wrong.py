@@ -1,16 +1,16 @@
 """Every error message of a scenario file, as pairs of a wrong file and what is said about it.
 
-A new pair: put ``NAME.yaml`` into ``wrong/``, run ``UPDATE_GOLDEN=1 pytest tests/unit/lab/scenario/test_wrong.py``, and
+A new pair: put ``NAME.yaml`` into ``wrong/``, run ``TORRENTNET_GOLDEN=write pytest tests/unit/lab/scenario/test_wrong.py``, and
 read ``NAME.txt`` as the person who wrote the file would.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
+from tests.unit.lab import golden
 from torrentnet.lab.errors import ScenarioError
 from torrentnet.lab.scenario.load import load_plan
 
@@ -20,13 +20,10 @@ NAMES = sorted(path.stem for path in WRONG.glob("*.yaml"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wrong_file_has_these_errors(name: str) -> None:
-    source, golden = WRONG / f"{name}.yaml", WRONG / f"{name}.txt"
+    source = WRONG / f"{name}.yaml"
     with pytest.raises(ScenarioError) as caught:
         load_plan(source, shown_as=source.name)
-    said = f"{caught.value}\n"
-    if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(said, encoding="utf-8")
-    assert said == golden.read_text(encoding="utf-8")
+    golden.check(f"{name}.txt", f"{caught.value}\n", WRONG)
     assert caught.value.exit_code == 2
 
 
