@@ -1,7 +1,7 @@
 """Every error message of a scenario file, as pairs of a wrong file and what is said about it.
 
-A new pair: put ``NAME.yaml`` into ``wrong/``, run ``TORRENTNET_GOLDEN=write pytest tests/unit/lab/scenario/test_wrong.py``, and
-read ``NAME.txt`` as the person who wrote the file would.
+A new pair: put ``NAME.yaml`` into ``wrong/``, run this file with ``TORRENTNET_GOLDEN=write``, and read ``NAME.txt`` as
+the person who wrote the file would.
 """
 
 from __future__ import annotations
