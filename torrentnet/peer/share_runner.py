@@ -83,7 +83,7 @@ class ShareRunner:
         elif isinstance(event, PeersReceived):
             # In a swarm of seeds nobody waits, and two hundred seeds would only connect to each other.
             if event.leechers:
-                self._dialer.dial(event.peers, now)
+                self._dialer.dial_leechers(event.peers, now)
         elif isinstance(event, SwarmJoined):
             self._session.want_peers = False
             self._log.add("tracker", "knows this peer again" if event.again else "published")

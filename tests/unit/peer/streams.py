@@ -6,7 +6,7 @@ import hashlib
 import os
 import random
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from torrentnet.peer.storage.file_store import FileStore, open_complete
 from torrentnet.peer.transfer.fetcher import FetcherEvent, PieceReceived
@@ -39,7 +39,7 @@ LEECH_ID = b"-NL0100-the-leecher-"
 PIECE = 32 * 1024
 BULK = 256 * 1024
 
-Chunks = "Callable[[bytes], Iterable[bytes]]"
+M = TypeVar("M")
 
 
 def content(size: int, seed: int = 1) -> bytes:
@@ -296,7 +296,7 @@ class Script:
         # Copies: a reader's messages are valid until it is fed again.
         self.heard.extend(self._reader.feed(data))
 
-    def of(self, kind: type) -> list[Message]:
+    def of(self, kind: type[M]) -> list[M]:
         """Return the received messages of one kind."""
         return [message for message in self.heard if isinstance(message, kind)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tests.event_check import check_event
 from tests.unit.wire.samples import pack_lookup_reply
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tests.unit.peer.simulation import Simulation, UdpLink
     from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.tracker.journal.records import Record
+
+T = TypeVar("T")
 
 ENDPOINT = Endpoint("198.18.0.4", 6881)
 EPOCH = 1_795_436_951.0
@@ -112,7 +114,7 @@ class RealTracker:
         """Return the events of these names."""
         return [event for event in self.events if event.name in names]
 
-    def of(self, kind: type) -> list[Record]:
+    def of(self, kind: type[T]) -> list[T]:
         """Return the journal records of one kind."""
         return [record for record in self.records if isinstance(record, kind)]
 
@@ -182,11 +184,9 @@ class ScriptedTracker:
             )
         )
 
-    def requests(
-        self, kind: type
-    ) -> list[tuple[float, AnnounceRequest | LookupRequest | PossessionReport | OutcomeReport]]:
-        """Return the requests of one kind, with their times."""
-        return [entry for entry in self.asked if isinstance(entry[1], kind)]
+    def requests(self, kind: type[T]) -> list[T]:
+        """Return the requests of one kind."""
+        return [request for _, request in self.asked if isinstance(request, kind)]
 
     def announces(self) -> list[tuple[float, packets.AnnounceEvent]]:
         """Return the announces: time and event."""
@@ -274,9 +274,9 @@ class Member:
             self.events.append((self.simulation.now, event))
             self.heard(event)
 
-    def of(self, kind: type) -> list[tuple[float, SessionEvent]]:
-        """Return the session's events of one kind, with their times."""
-        return [entry for entry in self.events if isinstance(entry[1], kind)]
+    def of(self, kind: type[T]) -> list[T]:
+        """Return the session's events of one kind."""
+        return [event for _, event in self.events if isinstance(event, kind)]
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Let time pass, after one round of the loop."""

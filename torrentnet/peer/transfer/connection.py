@@ -49,7 +49,7 @@ class Connection:
         self._socket_counter = system.socket_counter
         self.protocol = protocol
         self.endpoint = endpoint
-        """The remote address. If the remote peer has opened the connection, its listening port is another one."""
+        """The remote end; not the port that the remote peer listens on, if it has opened the connection."""
         self.upload = Upload(protocol, store, now)
         self.wants_write = False
         """Whether the loop waits until the socket is writable."""
@@ -69,7 +69,7 @@ class Connection:
     @property
     def bytes_sent(self) -> int:
         """See :class:`~torrentnet.peer.scheduling.fair_queue.Receiver`."""
-        return self.transport.sent_bytes
+        return self.protocol.sent_bytes
 
     def enable_choking(self) -> None:
         """From now on, send a piece only when the choker grants a turn."""
@@ -80,13 +80,13 @@ class Connection:
         """Return the sent bytes that the remote host has not acknowledged (SIOCOUTQ, tcp(7))."""
         count = self._socket_counter(self.transport.sock, termios.TIOCOUTQ)
         if count != self._unacknowledged or not count or now - self._checked_at > STALL_TIMEOUT:
-            # After a long time without a check, any number of bytes may have been acknowledged.
+            # Bytes may have been acknowledged, and others sent, since a check long ago.
             self._progress_at = now
         self._unacknowledged, self._checked_at = count, now
         return count
 
     def unsent_bytes(self) -> int:
-        """Return the bytes that TCP holds back, because this path is the bottleneck."""
+        """Return the bytes that TCP has not sent yet: the path to this peer is the bottleneck."""
         return self._socket_counter(self.transport.sock, SIOCOUTQNSD)
 
     def queued_on_host(self, unacknowledged: int) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from torrentnet.peer.scheduling.uplink import Uplink
 from torrentnet.peer.transfer.connection import Connection
-from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocol
+from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.peer.transfer.sender import Sender
 from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.endpoint import Endpoint
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from torrentnet.peer.scheduling.rate_limit import RateLimit
     from torrentnet.peer.storage.file_store import FileStore
-    from torrentnet.peer.transfer.protocol import PeerProtocolEvent
+    from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocolEvent
     from torrentnet.runtime.system import System
 
 MAX_CONNECTIONS: Final = 400
 MAX_PER_IP: Final = 100
-"""Connections from one address; a lab on loopback has all its peers on one."""
+"""Connections from one address; in a lab on loopback, all peers have the same address."""
 RECEIVES_PER_WAKEUP: Final = 4
 EXPIRY_CHECK_INTERVAL: Final = 1.0
 MIN_HAVE_DELAY: Final = 0.03
@@ -34,7 +34,7 @@ MIN_HAVE_DELAY: Final = 0.03
 HAVE_DELAY: Final = 0.25
 """Seconds that a have message waits for others otherwise."""
 HAVE_DELAY_PER_CONNECTION: Final = 0.03
-"""Seconds of delay per connection: a packet and its acknowledgement cost ten times the message."""
+"""Added to the delay for each connection: a packet and its acknowledgement cost ten times the message."""
 MAX_HAVE_DELAY: Final = 1.0
 FEW_PIECES: Final = 8
 """Pieces up to which a download counts as just begun or nearly complete."""
@@ -81,7 +81,7 @@ class ConnectionManager:
         self._selector = selector
         self._peer_id = peer_id
         self._on_upload_ended = on_upload_ended
-        self._identity = identity or LocalIdentity()
+        self._identity = identity
         self._connections: dict[socket.socket, Connection] = {}
         uplink: Uplink[Connection] = Uplink(rng or system.make_random(None), now)
         self._sender = Sender(self._connections, selector, rate_limit, uplink, self.close_connection, on_file_shrunk)
@@ -137,7 +137,7 @@ class ConnectionManager:
         self._sender.grant_turns(now)
 
     def announce_piece(self, piece: int, now: float) -> None:
-        """Announce a verified piece on all connections, after a short delay together with other pieces."""
+        """Announce a verified piece on all connections, after a short delay in which others may join it."""
         store = self._store
         if store is None or not self._connections:
             return
@@ -179,7 +179,7 @@ class ConnectionManager:
             self.add_connection(sock, endpoint, initiator=False, now=now)
 
     def add_connection(self, sock: socket.socket, endpoint: Endpoint, *, initiator: bool, now: float) -> Connection:
-        """Take over a connected socket. There must be a store or a handler."""
+        """Add a connected socket, which the manager closes. There must be a store or a handler."""
         store = self._store
         info_hash = store.info.info_hash if store is not None else self.handler.info_hash if self.handler else b""
         protocol = PeerProtocol(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT: Final = 5.0
 CONNECT_TIMED_OUT: Final = "no reply to the connection attempt"
 MAX_SEED_DIALS: Final = 40
-"""Peers to connect to; later ones learn of the seed from the tracker."""
+"""Peers that a new seed connects to; the others learn of the seed from the tracker."""
 
 
 class _Attempt(NamedTuple):
@@ -32,7 +32,7 @@ class _Attempt(NamedTuple):
 
 
 class Dialer:
-    """Connect to endpoints, and report each by a callback from the loop, never from within :meth:`dial`.
+    """Connect to endpoints, and report each result by a callback from the loop, never from :meth:`dial`.
 
     The callbacks are ``on_open(sock, endpoint, now)`` with a non-blocking socket, and ``on_failed(endpoint, reason,
     now)``. Connections are made from ``bind_ip``.
@@ -61,7 +61,7 @@ class Dialer:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            # The address that the tracker lists this peer under, so that both ends' logs name the same peer.
+            # The tracker lists this peer under this address, so that the logs of both ends show the same one.
             sock.bind((self._bind_ip, 0))
             code = sock.connect_ex(tuple(endpoint))
         except OSError as error:
@@ -106,37 +106,24 @@ class Dialer:
         self._on_open(sock, endpoint, now)
 
 
-class SeedDialer:
-    """Connect a new seed to waiting leechers; ``connections`` then serves them.
+class SeedDialer(Dialer):
+    """Connect a new seed to leechers, which ``connections`` then serves.
 
-    Other clients ask their tracker for peers only every few minutes, and would find a new seed late. A failed attempt
-    is not repeated.
+    Other clients request peers from their tracker only every few minutes, and would find a new seed late. A failed
+    attempt is not repeated.
     """
 
     def __init__(
         self, selector: selectors.BaseSelector, own: Endpoint, connections: ConnectionManager, system: System = MACHINE
     ) -> None:
-        self._own = own
-        self._connections = connections
-        self._dialer = Dialer(selector, own.ip, on_open=self._on_open, on_failed=lambda *_: None, system=system)
+        def add(sock: socket.socket, endpoint: Endpoint, now: float) -> None:
+            connections.add_connection(sock, endpoint, initiator=True, now=now)
 
-    def dial(self, endpoints: Iterable[Endpoint], now: float) -> None:
+        super().__init__(selector, own.ip, on_open=add, on_failed=lambda *_: None, system=system)
+        self._own = own
+
+    def dial_leechers(self, endpoints: Iterable[Endpoint], now: float) -> None:
         """Connect to the first of these endpoints."""
         for endpoint in list(dict.fromkeys(endpoints))[:MAX_SEED_DIALS]:
             if endpoint != self._own:
-                self._dialer.dial(endpoint, now)
-
-    def due(self) -> float | None:
-        """Return when to call :meth:`tick` next."""
-        return self._dialer.due()
-
-    def tick(self, now: float) -> None:
-        """Report failed and timed-out attempts."""
-        self._dialer.tick(now)
-
-    def close(self) -> None:
-        """Cancel all attempts."""
-        self._dialer.close()
-
-    def _on_open(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
-        self._connections.add_connection(sock, endpoint, initiator=True, now=now)
+                self.dial(endpoint, now)

@@ -1,6 +1,6 @@
-"""Fetching from one peer of a swarm, while others could send the same pieces.
+"""Fetch pieces from one of many peers that hold them.
 
-One of our own peers grants credits, each for one piece; any other client gets a window that follows its rate.
+A peer that grants credits is asked for one piece per credit; other clients get a window that follows their rate.
 """
 
 from __future__ import annotations
@@ -15,25 +15,23 @@ from torrentnet.wire.peer.messages import BLOCK, Bitfield, Have, HaveAll, Intere
 
 if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
-    from torrentnet.peer.transfer.request_pipeline import PartialPiece
 
 CREDIT_WINDOW: Final = 12 * 1024 * 1024
-"""Bytes that may be requested and not here at a peer whose credits say how much that is."""
+"""Bytes in flight from a peer that grants credits, which are the real limit."""
 MIN_WINDOW: Final = 128 * 1024
 MAX_WINDOW: Final = 4 * 1024 * 1024
-"""Bytes that may be requested and not here at any other peer; :data:`WINDOW_SECONDS` of its rate in between."""
 WINDOW_SECONDS: Final = 1.5
+"""Bytes in flight from any other peer, as seconds of its rate, within :data:`MIN_WINDOW` and :data:`MAX_WINDOW`."""
 MAX_CREDITS: Final = 256
 
 
 class ExchangeFetcher(PieceFetcher):
-    """The downloading side of a connection over which pieces are served too.
+    """The downloading side of a connection on which pieces are also uploaded.
 
-    The serving side sends our initial state and updates ``remote_pieces``.
+    The upload side sends the initial state and updates ``remote_pieces``.
     """
 
     _credits = 0
-    """Pieces that may be requested (see :class:`~torrentnet.peer.transfer.protocol.Credit`)."""
 
     @property
     def idle(self) -> bool:
@@ -41,13 +39,13 @@ class ExchangeFetcher(PieceFetcher):
         return not self.pipeline.requested and not self.metadata_pending
 
     def set_interested(self, *, interested: bool = True) -> None:
-        """Tell the peer whether we are interested, unless it knows."""
-        if self._interested != interested and self.protocol.remote_handshake is not None:
-            self._interested = interested
+        """Send whether this side is interested, if that has changed since the last message."""
+        if self.interested != interested and self.protocol.remote_handshake is not None:
+            self.interested = interested
             self.protocol.send(Interested() if interested else NotInterested())
 
     def cancel(self, piece: int, now: float) -> None:
-        """Cancel the requests for a piece that another peer has sent, or is to send."""
+        """Cancel the requests for a piece that another peer has sent or will send."""
         if piece not in self.pipeline:
             return
         for message in self.pipeline.cancel_piece(piece):
@@ -55,7 +53,7 @@ class ExchangeFetcher(PieceFetcher):
         self.refill(now)
 
     def cancel_metadata(self) -> None:
-        """Stop waiting for the info dictionary: another peer is asked."""
+        """Stop waiting for the info dictionary; another peer is asked for it."""
         self._metadata.cancel()
 
     def _handle_other(self, event: PeerProtocolEvent, now: float) -> None:
@@ -66,15 +64,9 @@ class ExchangeFetcher(PieceFetcher):
             self._progress_at = now
             self.set_interested()
         elif isinstance(event, (Have, HaveAll, Bitfield)):
-            # The serving side has read it already.
             self.refill(now)
         elif isinstance(event, Metadata) and event.kind is MetadataKind.REJECT:
-            # Requests are the serving side's.
             self.cancel_metadata()
-
-    def _block_received(self, partial: PartialPiece, now: float) -> None:
-        self._meter.sample(self.protocol.received_bytes, now)
-        self.pipeline.measure(partial, now)
 
     def _start_piece(self, now: float) -> bool:
         if self.protocol.needs_credits and not self._credits:
@@ -86,13 +78,13 @@ class ExchangeFetcher(PieceFetcher):
 
     def _nothing_to_fetch(self) -> None:
         if self.protocol.needs_credits:
-            # A peer that learns of it grants its credits to others.
+            # The peer then grants its credits to others.
             self._credits = 0
             self.set_interested(interested=False)
 
     def _block_size(self) -> int:
         rate, largest = self._meter.rate, self.protocol.max_block_size()
-        # Our messages wait behind a block that is on its way: no longer than that block takes.
+        # A message waits until the block that the peer is sending is complete: small blocks keep that short.
         return min(largest, BLOCK if rate < 1e6 else 4 * BLOCK if rate < 2e7 else largest)
 
     def _window(self) -> int:

@@ -1,11 +1,9 @@
-"""Fetching whole pieces over one connection, in blocks. No I/O.
+"""Fetch whole pieces over one connection, in blocks, without I/O.
 
-:class:`PieceFetcher` is what both strategies share. A connection to a single source and a connection among many peers
-differ in who introduces us, how much is requested at once, and what a refusal means: see
+The strategies differ in how many bytes they request at once and in what a reject means: see
 :mod:`torrentnet.peer.transfer.source_fetcher` and :mod:`torrentnet.peer.transfer.exchange_fetcher`.
 
-Tested by tests/unit/peer/transfer/test_source_fetcher.py.
-Tested by tests/unit/peer/transfer/test_exchange_fetcher.py.
+Tested by tests/unit/peer/transfer/test_source_fetcher.py, tests/unit/peer/transfer/test_exchange_fetcher.py.
 """
 
 from __future__ import annotations
@@ -26,26 +24,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
-    from torrentnet.peer.transfer.request_pipeline import PartialPiece
     from torrentnet.wire.info import Info
     from torrentnet.wire.piece_set import PieceSet
 
 DEFAULT_MAX_REQUESTS: Final = 250
-"""Requests that may be open at a peer that has not said how many it allows (BEP 10, ``reqq``)."""
+"""Open requests that a peer accepts unless its extension handshake says how many (BEP 10, ``reqq``)."""
 KEEPALIVE_INTERVAL: Final = 60.0
 """Seconds without a message after which a keep-alive is due; some clients disconnect peers that send them often."""
 NOT_NOW: Final = -1
-"""What ``next_piece`` returns when there are pieces to fetch, but no room for them at the moment."""
+"""Result of ``next_piece`` while pieces are left to fetch, but there is no room for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PieceReceived:
-    """All blocks of a piece, not verified yet. The receiver owns ``data`` from now on."""
+    """All blocks of a piece, not verified yet. The receiver owns ``data``."""
 
     piece: int
     data: bytearray
     elapsed: float
-    """Seconds since its first block was requested."""
+    """Seconds since the first block was requested."""
 
 
 FetcherEvent: TypeAlias = MetadataReceived | PieceReceived
@@ -54,9 +51,9 @@ FetcherEvent: TypeAlias = MetadataReceived | PieceReceived
 class PieceFetcher(ABC):
     """The downloading side of one connection.
 
-    ``next_piece`` takes the pieces that the peer holds and returns the piece to fetch (None: nothing more;
-    :data:`NOT_NOW`). That piece belongs to this connection until it is received, cancelled, or the connection ends.
-    ``stall_timeout`` is how many seconds may pass without useful data before the peer counts as stalled.
+    ``next_piece(held)`` returns which of the remote peer's pieces to fetch next, None if there is none, or
+    :data:`NOT_NOW`. The piece belongs to this connection until it is received or cancelled, or the connection is
+    closed. The peer has stalled after ``stall_timeout`` without useful data.
     """
 
     def __init__(
@@ -79,46 +76,43 @@ class PieceFetcher(ABC):
         """The pieces that the peer holds."""
         self.ready = False
         """Whether pieces may be requested: the file on disk is open."""
+        self.interested = False
+        """Whether the peer was told that this side is interested (BEP 3)."""
         self._meter = RateMeter()
         self.pipeline = RequestPipeline(buffers or BufferPool(), self._meter)
-        """What the peer was asked for and has not sent."""
+        """The open requests."""
         self._metadata = MetadataDownload(protocol, info_hash)
         self._choked = True
         self._unchoke_is_progress = True
-        self._interested = False
         self._progress_at = now
         self._sent_at = now
         self._checked_bytes = 0
         protocol.set_block_buffers(self.pipeline.buffer_for)
 
-    # -- what the variants differ in ---------------------------------------------------------------
+    # -- Differences between the strategies --------------------------------------------------------
 
     @property
     @abstractmethod
     def idle(self) -> bool:
-        """Whether the peer waits for us: it would serve, and nothing is requested from it."""
+        """Whether nothing is expected from the peer, so that it cannot stall."""
 
     @abstractmethod
     def _handle_other(self, event: PeerProtocolEvent, now: float) -> None:
-        """React to any message that the variants treat differently."""
+        """Handle a message that the strategies treat differently."""
 
     @abstractmethod
     def _block_size(self) -> int:
-        """Return the bytes to request in one block, at most."""
+        """Return the largest number of bytes to request in one block."""
 
     @abstractmethod
     def _window(self) -> int:
-        """Return the bytes that may be requested and not here."""
-
-    @abstractmethod
-    def _block_received(self, partial: PartialPiece, now: float) -> None:
-        """A block of a piece was received."""
+        """Return how many bytes may be in flight."""
 
     @abstractmethod
     def _nothing_to_fetch(self) -> None:
-        """The peer holds no piece that is to be fetched."""
+        """Handle that the peer holds no piece that is to be fetched."""
 
-    # -- downloading -------------------------------------------------------------------------------
+    # -- Downloading -------------------------------------------------------------------------------
 
     @property
     def metadata_pending(self) -> bool:
@@ -127,27 +121,22 @@ class PieceFetcher(ABC):
 
     @property
     def pieces(self) -> list[int]:
-        """The pieces that belong to this connection: requested, not received."""
+        """The pieces that belong to this connection."""
         return self.pipeline.pieces
 
-    @property
-    def interested(self) -> bool:
-        """Whether the peer was told that we are interested (BEP 3)."""
-        return self._interested
-
     def handle(self, event: PeerProtocolEvent, now: float) -> Iterator[FetcherEvent]:
-        """React to a message; raises :class:`SourceError` and :class:`PeerProtocolError`."""
+        """Handle a message. Raises :class:`SourceError` and :class:`PeerProtocolError`."""
         if isinstance(event, Block):
             yield from self._handle_block(event, now)
             return
-        # Only data is progress: a peer that only sends keep-alives has stalled all the same.
+        # Other messages are no progress: a peer that only sends keep-alives stalls.
         self._checked_bytes = self.protocol.received_bytes
         if isinstance(event, Metadata):
             yield from self._handle_metadata(event, now)
         elif isinstance(event, Unchoke):
             self._choked = False
             if self._unchoke_is_progress:
-                # Once until data comes: choking and unchoking in turns is no service.
+                # Only once until data is received: a peer that chokes and unchokes in turns sends none.
                 self._unchoke_is_progress = False
                 self._progress_at = now
             self.refill(now)
@@ -158,14 +147,14 @@ class PieceFetcher(ABC):
             self._handle_other(event, now)
 
     def start(self, info: Info, now: float) -> None:
-        """The file on disk is open: request what is missing."""
+        """Start to request pieces: the file on disk is open."""
         self.info = info
         self.ready = True
         self.remote_pieces.set_piece_count(info.pieces)
         self.refill(now)
 
     def refill(self, now: float) -> None:
-        """Keep the window full of requests."""
+        """Send requests until the window is full."""
         if not self.ready or self._choked or self.remote_pieces.held is None or self.info is None:
             return
         block = self._block_size()
@@ -198,16 +187,16 @@ class PieceFetcher(ABC):
         return True
 
     def check(self, now: float) -> None:
-        """Apply the time-outs. Raises :class:`SourceError` when the peer has stalled."""
-        # Bytes of a large block count while it is on its way; waiting for our own disk is not the peer's fault.
+        """Apply the time-outs. Raises :class:`SourceError` if the peer has stalled."""
+        # The first bytes of a large block are progress; a slow local disk is not the peer's fault.
         if self.protocol.received_bytes != self._checked_bytes or self.idle or (self.info and not self.ready):
             self._checked_bytes = self.protocol.received_bytes
             self._progress_at = max(self._progress_at, now)
-        met = self.protocol.remote_handshake is not None
+        greeted = self.protocol.remote_handshake is not None
         if now - self._progress_at >= self.stall_timeout:
-            what = "no data" if self.pipeline.requested else "not served" if met else "no answer"
+            what = "no data" if self.pipeline.requested else "not served" if greeted else "no answer"
             raise SourceError(f"stalled: {what} for {self.stall_timeout:g} s")
-        if met and now - self._sent_at >= KEEPALIVE_INTERVAL:
+        if greeted and now - self._sent_at >= KEEPALIVE_INTERVAL:
             self._sent_at = now
             self.protocol.send(KeepAlive())
 
@@ -217,7 +206,8 @@ class PieceFetcher(ABC):
             return
         self._progress_at = now
         self._unchoke_is_progress = True
-        self._block_received(partial, now)
+        self._meter.sample(self.protocol.received_bytes, now)
+        self.pipeline.measure(partial, now)
         if not partial.missing:
             assert partial.data is not None
             yield PieceReceived(block.piece, partial.data, now - partial.requested_at)
@@ -230,10 +220,10 @@ class PieceFetcher(ABC):
             raise SourceError(f"refused a block of piece {reject.piece}")
         self.pipeline.restart_piece(reject.piece)
 
-    # -- info dictionary ---------------------------------------------------------------------------
+    # -- The info dictionary -----------------------------------------------------------------------
 
     def request_metadata(self, now: float) -> None:
-        """Request the info dictionary unless it is known; raises :class:`SourceError`."""
+        """Request the info dictionary unless it is known. Raises :class:`SourceError`."""
         if self.info is None and self._metadata.request(now):
             self._sent_at = now
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 CLIENT_NAME: Final = f"torrentnet {__version__}"
 """The client's name and version in the extension handshake (BEP 10)."""
 _MIN_MESSAGE_LIMIT: Final = 64 * 1024
-"""Bytes of the largest message that an uploader accepts, unless the bitfield of its file is larger."""
+"""Bytes of the largest message that an uploader accepts, unless its file's bitfield is larger."""
 
 
 class FileSpan(NamedTuple):
@@ -139,23 +139,14 @@ class PeerProtocol:
             yield from map(self._decode, self._reader.advance(count))
             return
         data = bytes(self._reader.buffers()[0][:count])
-        yield from self.feed(data, counted=True)
-
-    def feed(self, data: bytes, *, counted: bool = False) -> Iterator[PeerProtocolEvent]:
-        """Parse bytes that lie outside :meth:`buffers`, as :meth:`data_received` does."""
-        if not counted:
-            self.received_bytes += len(data)
-        if self.remote_handshake is None:
-            missing = HANDSHAKE_SIZE - len(self._handshake_buffer)
-            self._handshake_buffer += data[:missing]
-            data = data[missing:]
-            if not may_be_handshake(self._handshake_buffer):
-                raise PeerProtocolError("the first bytes are not a BitTorrent handshake")
-            if len(self._handshake_buffer) < HANDSHAKE_SIZE:
-                return
-            yield self._accept_handshake(parse_handshake(bytes(self._handshake_buffer)))
-        for message in self._reader.feed(data):
-            yield self._decode(message)
+        missing = HANDSHAKE_SIZE - len(self._handshake_buffer)
+        self._handshake_buffer += data[:missing]
+        if not may_be_handshake(self._handshake_buffer):
+            raise PeerProtocolError("the first bytes are not a BitTorrent handshake")
+        if len(self._handshake_buffer) < HANDSHAKE_SIZE:
+            return
+        yield self._accept_handshake(parse_handshake(bytes(self._handshake_buffer)))
+        yield from map(self._decode, self._reader.feed(data[missing:]))
 
     def send(self, message: Message) -> None:
         """Queue a message other than a block."""
@@ -168,7 +159,7 @@ class PeerProtocol:
         self.pending_bytes += span.length
 
     def send_initial_state(self, held: PieceSet | None, metadata_size: int) -> None:
-        """Queue the held pieces (None if unknown) and the extension handshake, which follow the handshake."""
+        """Queue what follows the handshake: the held pieces (None if unknown) and the extension handshake."""
         if self.fast:
             # BEP 6 wants exactly one of these three messages first.
             if held is None or not len(held):
@@ -200,7 +191,7 @@ class PeerProtocol:
         self.send(Extended(HANDSHAKE_ID, pack_extension_handshake(handshake)))
 
     def send_metadata(self, metadata: Metadata) -> None:
-        """Queue a metadata message (BEP 9) if the remote peer supports them."""
+        """Queue a metadata message if the remote peer supports BEP 9."""
         if self.remote_extension and self.remote_extension.metadata_id:
             self.send(Extended(self.remote_extension.metadata_id, pack_metadata(metadata)))
 
@@ -230,7 +221,7 @@ class PeerProtocol:
         self.send(Extended(self.remote_extension.offer_id, b""))
 
     def max_block_size(self) -> int:
-        """Return the size of the largest block to request: 16 KiB unless the remote peer accepts more."""
+        """Return the size of the largest block to request: 16 KiB unless the remote peer sends larger ones."""
         return self.remote_extension.block if self.remote_extension else BLOCK
 
     def data_sent(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""The open requests to one peer: complete pieces, in blocks, many at once (BEP 3: "pipelining"), without I/O."""
+"""The open requests to one peer: whole pieces in blocks, many at once (pipelining, BEP 3), without I/O."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from torrentnet.wire.peer.messages import Block, Reject
 
 MAX_UNREQUESTED_BLOCKS: Final = 1_000
-"""Unrequested blocks after which the sender counts as broken; a choke leaves a window of blocks in flight."""
+"""Unrequested blocks after which the peer counts as broken; after a choke, a window of blocks is in flight."""
 MAX_CANCELLED: Final = 4_096
 MIN_SPEED_SAMPLE: Final = 0.05
-"""Seconds after a piece's first block from which its own speed is meaningful."""
+"""Seconds after a piece's first block from which the piece's own speed is meaningful."""
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class RequestPipeline:
 
     def buffer_for(self, piece: int, begin: int, length: int) -> memoryview | None:
         """Return the memory for a block's data; None if the block was not requested."""
-        # The piece belongs to this connection and is not complete before this block is: nobody reads it meanwhile.
+        # Nobody reads the piece before this block is complete.
         if self.requested.get((piece, begin)) != length:
             return None
         return memoryview(self._data(self._partials[piece]))[begin : begin + length]

@@ -1,4 +1,4 @@
-"""Send the output of all connections, within the rate limit, the room in the kernel and the choker's turns.
+"""Send the output of all connections within the rate limit, the kernel's room, and the choker's turns.
 
 Tested by tests/unit/peer/transfer/test_connection_manager.py.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.connection import Connection
 
 TURN_INTERVAL: Final = 0.25
-"""Seconds between two checks for new turns while choking."""
+"""Between two checks for new turns while choking."""
 
 
 class Sender:
@@ -100,7 +100,7 @@ class Sender:
         count = len(self._connections)
         self._receivers.add(connection, count, now)
         if connection.wants_write and coalesce_delay(count) and not self._uplink.choking:
-            # Otherwise, the selector would report the socket again and again meanwhile.
+            # Until then, the selector would report the socket again and again.
             connection.wants_write = False
             self._set_interest(connection, selectors.EVENT_READ)
 
@@ -126,7 +126,7 @@ class Sender:
         count = 0
         held_back = False
         if protocol.pending_bytes and self._uplink.choking:
-            # The have messages share a packet with the other output.
+            # In a packet with the other output.
             upload.send_haves()
         try:
             self._fill_output(connection, now)
@@ -151,9 +151,9 @@ class Sender:
             return
         self.sent_bytes += count
         self._rate_limit.spend(count)
-        has_output = protocol.pending_bytes > 0 or (upload.can_send and self._uplink.may_send(connection, now))
+        has_output = self._has_output(connection, now)
         if has_output and (held_back or (count >= budget and self._rate_limit.pause())):
-            # Without room or tokens, a timer resumes sending, not the socket.
+            # A timer resumes sending, not the socket, which is writable all the time.
             if held_back:
                 self._room_at = min(self._room_at or now + 60, now + self._uplink.poll_interval)
             else:
@@ -167,15 +167,14 @@ class Sender:
         if connection.upload.can_send and self._uplink.may_send(connection, now):
             connection.upload.fill_output()
 
+    def _has_output(self, connection: Connection, now: float) -> bool:
+        upload = connection.upload
+        return connection.protocol.pending_bytes > 0 or (upload.can_send and self._uplink.may_send(connection, now))
+
     def _share_tokens(self, now: float) -> None:
-        waiting = [
-            connection
-            for connection in self._connections.values()
-            if connection.protocol.pending_bytes
-            or (connection.upload.can_send and self._uplink.may_send(connection, now))
-        ]
+        waiting = [connection for connection in self._connections.values() if self._has_output(connection, now)]
         for connection in waiting:
-            self.flush(connection, now, share=max(1, len(waiting)))
+            self.flush(connection, now, share=len(waiting))
         # The connections served last in this round come first in the next.
         for connection in waiting[: len(waiting) // 2]:
             if connection.transport.sock in self._connections:

@@ -1,4 +1,4 @@
-"""The single strategy's connection to its source: connect, receive in bulk, report failures."""
+"""The single strategy's connection to its source."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 RECEIVE_BUFFER_SIZE: Final = 1024 * 1024
 RECEIVES_PER_WAKEUP: Final = 8
 MAX_LOW_WATER: Final = 2 * 1024 * 1024
-"""Received bytes for which the kernel waits before it wakes the loop, when as many are expected."""
+"""Bytes that the kernel collects before it wakes the loop, if as many are expected."""
 LOW_WATER_TIMEOUT: Final = 0.2
 """Seconds after which fewer bytes are received, too: a short message must not wait forever."""
 BULK_THRESHOLD: Final = 64 * 1024
-"""Bytes per wake-up from which waiting for more is worthwhile."""
+"""Bytes in one wake-up from which the kernel collects more for the next one."""
 _NO_BUDGET: Final = 1 << 30
 
 
@@ -137,7 +137,7 @@ class SourceConnection:
             self._fail(os_error_text(error), now)
 
     def _set_low_water(self, count: int, now: float) -> None:
-        """Make the kernel wake the loop for many bytes at a time, if ``count`` came in one wake-up.
+        """Make the kernel collect bytes if the last wake-up received many, ``count``.
 
         Many processes that wake up for few bytes take the CPU and its caches from each other.
         """

@@ -1,4 +1,4 @@
-"""Fetching from the single source, with a deep queue of requests."""
+"""Fetch pieces from a single source, with many requests in flight."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from torrentnet.wire.peer.messages import Choke, Interested
 
 if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
-    from torrentnet.peer.transfer.request_pipeline import PartialPiece
 
 SOURCE_WINDOW: Final = 12 * 1024 * 1024
-"""Bytes that may be requested and not here. Far more than any lab's bandwidth times delay: on a busy machine both ends
-wait for the processor, and each then finds enough to do. A request takes no memory before its data comes."""
+"""Bytes in flight. Far more than any lab's bandwidth times delay: on a busy machine, each end then finds enough to do
+when it gets the processor. A request takes no memory before its data arrives."""
 
 
 class SourceFetcher(PieceFetcher):
-    """The downloading side of a connection over which nothing is served."""
+    """The downloading side of a connection on which nothing is uploaded."""
 
     @property
     def idle(self) -> bool:
@@ -30,14 +29,14 @@ class SourceFetcher(PieceFetcher):
         return self.ready and not self._choked and self.remote_pieces.held is not None and not self.pipeline.requested
 
     def slow_rate(self, min_rate: float, now: float) -> float | None:
-        """Return the last rate (bytes a second) if it is below ``min_rate``."""
+        """Return the last rate in bytes per second if it is below ``min_rate``."""
         if self.idle or not self.pipeline.requested:
             self._meter.idle()
             return None
         return self._meter.slow_rate(self.protocol.received_bytes, min_rate, now)
 
     def due(self) -> float:
-        """When to call :meth:`check` and :meth:`slow_rate` next."""
+        """Return when to call :meth:`check` and :meth:`slow_rate` next."""
         stalled_at = self._progress_at + self.stall_timeout
         slow_at = self._meter.slow_due()
         if slow_at is None and self.pipeline.requested:
@@ -47,16 +46,15 @@ class SourceFetcher(PieceFetcher):
     def _handle_other(self, event: PeerProtocolEvent, now: float) -> None:
         if isinstance(event, Handshake):
             self._progress_at = now
-            # Nothing is shared on this connection.
             self.protocol.send_initial_state(None, 0)
             self.protocol.send(Interested())
             if self.info is None and not event.extended:
-                raise SourceError("cannot send the info dictionary: it does not speak BEP 10")
+                raise SourceError("cannot send the info dictionary: no support for BEP 10")
         elif isinstance(event, ExtensionHandshake):
             self.request_metadata(now)
         elif isinstance(event, Choke):
             if not self.protocol.fast:
-                # BEP 3: a choke drops the requests; blocks on their way still count when they come.
+                # BEP 3: a choke drops the requests.
                 self.pipeline.restart()
         elif isinstance(event, Metadata):
             if event.kind is MetadataKind.REJECT:
@@ -65,11 +63,8 @@ class SourceFetcher(PieceFetcher):
         elif not isinstance(event, Credit) and self.remote_pieces.handle(event):
             self.refill(now)
 
-    def _block_received(self, partial: PartialPiece, now: float) -> None:
-        """Nothing depends on the rate of a block."""
-
     def _nothing_to_fetch(self) -> None:
-        """The strategy selects another source."""
+        """Do nothing: the strategy selects another source."""
 
     def _block_size(self) -> int:
         return self.protocol.max_block_size()

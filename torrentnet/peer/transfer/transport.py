@@ -31,15 +31,15 @@ class Transport:
         self.sock = sock
         self._send_file = system.send_file
         self.protocol = protocol
-        self.sent_bytes = 0
-        """Total number of bytes sent."""
         self.send_blocked = False
         """Whether the last :meth:`flush` ended because the socket was full."""
         self.receive_drained = False
-        """Whether the last :meth:`receive` has most likely emptied the socket: it did not fill the buffers."""
+        """Whether the last :meth:`receive` did not fill the buffers, so that the socket is most likely empty."""
 
     def receive(self) -> int | None:
-        """Receive once into the protocol's buffers; return the count, 0 at end of file, None if nothing is there.
+        """Receive once into the protocol's buffers.
+
+        Return the number of bytes, 0 at the end of the stream, None if the socket is empty.
 
         Raises :class:`OSError` if the connection is broken.
         """
@@ -79,7 +79,6 @@ class Transport:
                 self.protocol.data_sent(count)
         except (BlockingIOError, InterruptedError):
             self.send_blocked = True
-        self.sent_bytes += total
         return total
 
     def _send_bytes(self) -> int:

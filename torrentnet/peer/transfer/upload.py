@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
 
 HIGH_WATER: Final = 512 * 1024
-"""Bytes of queued output above which requests wait, so that a cancel still finds them."""
+"""Bytes of queued output above which requests wait, so that they can still be cancelled."""
 MAX_QUEUE: Final = 2 * MAX_REQUESTS
 MAX_REJECTED: Final = 300
 """Invalid requests after which the connection is closed."""
 HANDSHAKE_TIMEOUT: Final = 10.0
 IDLE_TIMEOUT: Final = 150.0
-"""BEP 3: peers send a keep-alive about every two minutes."""
+"""Peers send a keep-alive about every two minutes (BEP 3)."""
 DRAIN_TIMEOUT: Final = 60.0
 """Seconds within which a peer must receive some of the data that it has requested."""
 CREDIT_GRACE: Final = 0.1
@@ -52,8 +52,8 @@ CREDIT_TIMEOUT: Final = 5.0
 class Upload:
     """The upload side of one connection; ``store`` is None while there is nothing to serve.
 
-    A remote peer that uses credits (``tn_offer``) requests one piece per credit. Any other peer requests what it
-    wants, and is served a piece's length per turn while :attr:`choking`.
+    A remote peer that uses credits (``tn_offer``) requests one piece per credit. The requests of any other peer are
+    served at once, or while :attr:`choking` by one piece's length per turn.
     """
 
     def __init__(self, protocol: PeerProtocol, store: FileStore | None, now: float) -> None:
@@ -104,7 +104,7 @@ class Upload:
             self._send_held(store.held)
 
     def _send_held(self, held: PieceSet) -> None:
-        # The initial state said that no piece is held; an earlier run may have left some.
+        # The initial state announced no piece; an earlier run may have left some.
         extension = self._protocol.remote_extension
         if extension is not None and extension.makes_offers:
             if len(held):
@@ -121,24 +121,24 @@ class Upload:
 
     @property
     def backlog(self) -> int:
-        """Bytes that are requested and granted, but not sent."""
+        """Bytes of requests that are granted and not sent."""
         queued = self._queued_request_bytes
         if self._needs_turn:
             queued = min(queued, max(0, self._turn_bytes))
         return self._protocol.pending_bytes + queued
 
     def promised_bytes(self, now: float) -> int:
-        """Return the bytes of the credits that the remote peer may use at any moment."""
+        """Return the bytes that the remote peer may request with its credits at any moment."""
         if not self._open_credits or self._store is None or now - self._credited_at > CREDIT_GRACE:
             return 0
         return self._open_credits * self._store.info.piece_length
 
     @property
     def pieces_held(self) -> int:
-        """Pieces that the remote peer holds, has been sent from here, or has a credit for."""
+        """Number of pieces that the remote peer holds, has been sent from here, or has a credit for."""
         held, sent = self.remote_pieces.held, self._sent_pieces
         if sent is None or not self._protocol.remote_uses_credits:
-            # A peer without credits requests far more than it is being sent.
+            # A peer without credits requests far more than has been sent.
             return (len(held) if held is not None else 0) + self._open_credits
         return (sent.union_size(held) if held is not None else len(sent)) + self._open_credits
 
@@ -164,7 +164,7 @@ class Upload:
         if store is None or sent is None or not self.interested or not self._protocol.remote_uses_credits:
             return False
         if self._open_credits and now - self._credited_at > CREDIT_TIMEOUT:
-            # The credit was lost or the peer is not ready: it gets another one after the others' turns.
+            # The credit was lost or the peer is not ready: grant a new credit after the other peers' turns.
             self._open_credits = 0
         if self._open_credits and now - self._credited_at > CREDIT_GRACE:
             return False
@@ -212,7 +212,7 @@ class Upload:
             self.interested = False
             self._open_credits = 0
             if not self._protocol.remote_uses_credits:
-                # With credits, it only means that the peer has no use for a credit now.
+                # From a peer with credits, the message only means that no further credit is needed now.
                 self._drop_requests()
         elif isinstance(event, Metadata):
             self._handle_metadata(event)
@@ -246,8 +246,7 @@ class Upload:
 
     def expiry_reason(self, now: float) -> str | None:
         """Return why the connection has expired; None if it has not."""
-        waiting = self._protocol.pending_bytes
-        sent = self._protocol.sent_bytes
+        waiting, sent = self._protocol.pending_bytes, self._protocol.sent_bytes
         if sent != self._sent_before or not waiting:
             self._sent_before, self._sent_at = sent, now
         if self._protocol.remote_handshake is None and now - self._received_at > HANDSHAKE_TIMEOUT:
@@ -303,11 +302,10 @@ class Upload:
             self._sent_pieces.discard(cancel.piece)
             if cancel.piece == self._last_piece:
                 self._last_piece = -1
-        if request not in self._queue:
-            return
-        self._queue.remove(request)
-        self._queued_request_bytes -= request.length
-        self._reject(request)
+        if request in self._queue:
+            self._queue.remove(request)
+            self._queued_request_bytes -= request.length
+            self._reject(request)
 
     def _handle_metadata(self, metadata: Metadata) -> None:
         if metadata.kind is not MetadataKind.REQUEST:

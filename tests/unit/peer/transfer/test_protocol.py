@@ -1,4 +1,4 @@
-"""Two ends of the peer protocol over a stream that is split anywhere, and other openings."""
+"""Two ends of the peer protocol over a stream that is split anywhere."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ from torrentnet.wire.peer.messages import (
     HaveAll,
     HaveNone,
     Interested,
+    Message,
     Port,
     Request,
     Unknown,
@@ -96,18 +97,14 @@ def test_a_file_is_transferred_wherever_the_stream_is_split(tmp_path: Path) -> N
     store.close()
 
 
-def test_feed_and_buffers_give_the_same_events() -> None:
-    stream = pack_handshake(Handshake(HASH, LEECH_ID)) + b"".join(
-        pack(message) for message in (HaveNone(), Interested(), Request(1, 2, 3), Port(7), Have(9))
-    )
+def test_the_stream_may_be_split_within_the_handshake() -> None:
+    messages: list[Message] = [HaveNone(), Interested(), Request(1, 2, 3), Port(7), Have(9)]
+    stream = pack_handshake(Handshake(HASH, LEECH_ID)) + b"".join(pack(message) for message in messages)
     for chunks in (whole, bytewise):
-        poured = PeerProtocol(HASH, SEED_ID, initiator=False)
-        fed = PeerProtocol(HASH, SEED_ID, initiator=False)
-        left = [event for chunk in chunks(stream) for event in pour(poured, chunk)]
-        right = [event for chunk in chunks(stream) for event in fed.feed(chunk)]
-        assert left == right
-        assert len(left) == 6
-        assert poured.received_bytes == fed.received_bytes == len(stream)
+        protocol = PeerProtocol(HASH, SEED_ID, initiator=False)
+        events = [event for chunk in chunks(stream) for event in pour(protocol, chunk)]
+        assert events == [Handshake(HASH, LEECH_ID), *messages]
+        assert protocol.received_bytes == len(stream)
 
 
 # -- Handshakes ------------------------------------------------------------------------------------
@@ -174,10 +171,10 @@ def test_held_pieces_and_extensions_follow_the_handshake(
     assert protocol.fast is fast
     protocol.send_initial_state(held, 1234)
     reader = opened(initiator=True)
-    said = list(pour(reader, drained(protocol)))
+    messages = list(pour(reader, drained(protocol)))
     if extended:
-        assert said.pop() == ExtensionHandshake(METADATA_ID, 1234, CLIENT_NAME, 250, MAX_BLOCK, makes_offers=True)
-    assert said == expected
+        assert messages.pop() == ExtensionHandshake(METADATA_ID, 1234, CLIENT_NAME, 250, MAX_BLOCK, makes_offers=True)
+    assert messages == expected
 
 
 # -- Messages --------------------------------------------------------------------------------------
@@ -221,12 +218,12 @@ def test_an_invalid_extension_handshake_is_refused(payload: bytes) -> None:
 
 def test_metadata_is_sent_under_the_remote_peers_id() -> None:
     protocol = opened()
-    asked = Metadata(MetadataKind.REQUEST, 3)
-    protocol.send_metadata(asked)
+    request = Metadata(MetadataKind.REQUEST, 3)
+    protocol.send_metadata(request)
     assert drained(protocol) == b""
     list(pour(protocol, pack(Extended(0, b"d1:md11:ut_metadatai42eee"))))
-    protocol.send_metadata(asked)
-    assert drained(protocol) == pack(Extended(42, pack_metadata(asked)))
+    protocol.send_metadata(request)
+    assert drained(protocol) == pack(Extended(42, pack_metadata(request)))
 
 
 def test_larger_blocks_need_both_peers_consent() -> None:
@@ -244,48 +241,47 @@ def test_larger_blocks_need_both_peers_consent() -> None:
 # -- Credits ---------------------------------------------------------------------------------------
 
 
-def met(*, offers: bool) -> PeerProtocol:
-    """A protocol with a remote peer of ours that uses credits or not."""
+def connected(*, uses_credits: bool) -> PeerProtocol:
+    """A protocol, with credits or without, whose remote peer uses credits."""
     protocol = PeerProtocol(
-        HASH, LEECH_ID, initiator=True, identity=LocalIdentity("leecher-1", 6881, uses_credits=offers)
+        HASH, LEECH_ID, initiator=True, identity=LocalIdentity("leecher-1", 6881, uses_credits=uses_credits)
     )
-    theirs = ExtensionHandshake(METADATA_ID, offer_id=9, makes_offers=True)
-    said = pack_handshake(Handshake(HASH, SEED_ID)) + pack(Extended(0, pack_extension_handshake(theirs)))
-    list(pour(protocol, said))
+    extension = ExtensionHandshake(METADATA_ID, offer_id=9, makes_offers=True)
+    list(pour(protocol, pack_handshake(Handshake(HASH, SEED_ID))))
+    list(pour(protocol, pack(Extended(0, pack_extension_handshake(extension)))))
     drained(protocol)
     return protocol
 
 
 def test_a_credit_is_decoded_only_by_peers_that_use_them() -> None:
-    said = pack(Extended(OFFER_ID, b""))
-    assert list(pour(met(offers=True), said)) == [Credit()]
-    assert list(pour(met(offers=False), said)) == [Extended(OFFER_ID, b"")]
+    data = pack(Extended(OFFER_ID, b""))
+    assert list(pour(connected(uses_credits=True), data)) == [Credit()]
+    assert list(pour(connected(uses_credits=False), data)) == [Extended(OFFER_ID, b"")]
     # A payload of a later version is ignored.
-    assert list(pour(met(offers=True), pack(Extended(OFFER_ID, b"de")))) == [Credit()]
+    assert list(pour(connected(uses_credits=True), pack(Extended(OFFER_ID, b"de")))) == [Credit()]
 
 
 def test_a_credit_is_sent_under_the_remote_peers_id() -> None:
-    protocol = met(offers=True)
+    protocol = connected(uses_credits=True)
     protocol.send_credit()
     assert drained(protocol) == pack(Extended(9, b""))
     assert drained(protocol) == b""
 
 
 def test_credits_are_needed_if_both_peers_use_them() -> None:
-    assert met(offers=True).needs_credits
-    assert not met(offers=False).needs_credits
-    assert met(offers=False).remote_uses_credits
+    assert connected(uses_credits=True).needs_credits
+    assert not connected(uses_credits=False).needs_credits
+    assert connected(uses_credits=False).remote_uses_credits
     assert not opened(initiator=True).remote_uses_credits
     assert not opened(initiator=True).needs_credits
 
 
 def test_the_extension_handshake_contains_the_identity() -> None:
-    for offers in (True, False):
-        protocol = met(offers=offers)
+    for uses_credits in (True, False):
+        protocol = connected(uses_credits=uses_credits)
         protocol.send_initial_state(None, 0)
-        introduced = drained(protocol)
-        other = PeerProtocol(HASH, SEED_ID, initiator=False)
-        events = list(pour(other, pack_handshake(Handshake(HASH, LEECH_ID)) + introduced))
+        reader = opened()
+        events = list(pour(reader, drained(protocol)))
         (extension,) = (event for event in events if isinstance(event, ExtensionHandshake))
         assert (extension.name, extension.port, extension.makes_offers) == ("leecher-1", 6881, True)
-        assert bool(extension.offer_id) == offers
+        assert bool(extension.offer_id) == uses_credits
