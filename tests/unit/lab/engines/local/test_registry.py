@@ -67,8 +67,8 @@ def test_only_labs_of_dead_owners_are_removed(
     place = make(base, tmp_path, owner, supervisor, released=released)
     assert registry.collect_orphans() == ([RemovedLab(LAB.project, tmp_path)] if removed else [])
     assert place.exists() is not removed
-    # The lab's home is not the registry's business.
-    assert (tmp_path / ".torrentnet").exists()
+    # The lab's home, and whatever path the lab's file names, is not the registry's business.
+    assert (tmp_path / ".torrentnet" / "labs" / LAB.project / "nodes" / "tracker" / "journal.sqlite").exists()
 
 
 def test_an_unfinished_directory_is_removed(base: Path) -> None:
