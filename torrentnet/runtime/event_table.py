@@ -18,6 +18,8 @@ TRACKER: Final = "tracker"
 PEER: Final = "peer"
 ADAPTER: Final = "adapter"
 """The driver of another project's client or tracker."""
+SHAPER: Final = "shaper"
+"""The program that delays and damages packets in a node, where the kernel cannot."""
 PEERS: Final = (PEER, ADAPTER)
 ALL: Final = (TRACKER, PEER, ADAPTER)
 
@@ -298,6 +300,14 @@ _SPECS: Final = (
             _reason("the cause"),
             EventField("left_out", "lines", "refusals since the last line that were not written", optional=True),
         ),
+    ),
+    EventSpec(
+        "shaper_failed",
+        "The node's shaper has ended: packets from the sources that it impaired are lost from now on.",
+        (SHAPER,),
+        (),
+        (EventField("reason", "text", "the cause", (SHAPER,)),),
+        "error",
     ),
 )
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Final
 
 from torrentnet.shaper.control import ControlRequest, ControlServer, send_request
-from torrentnet.shaper.daemon import ShaperDaemon, log_to_node
+from torrentnet.shaper.daemon import ShaperDaemon, emit_to_node
 from torrentnet.shaper.errors import AlreadyRunningError, InvalidStateError, NotRunningError, ShaperError
 from torrentnet.shaper.priority import raise_priority
 from torrentnet.shaper.queues import NetfilterQueues
@@ -122,7 +122,7 @@ def _start() -> None:
         if starting:
             os.write(error_pipe, text.encode())
         else:
-            log_to_node(text)
+            emit_to_node("shaper_failed", reason=text)
     os._exit(status)
 
 

@@ -3,10 +3,10 @@
 Tested by tests/integration/test_shaper_calibration.py.
 """
 
+import contextlib
 import os
 import select
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -93,12 +93,13 @@ class ShaperDaemon:
 
     def _status(self) -> str:
         up_ms = (time.monotonic_ns() - self._started_ns) // 1_000_000
-        lines = []
-        lines.append(
-            f"shaper pid={os.getpid()} up_ms={up_ms} cpu_ms={time.process_time_ns() // 1_000_000} "
-            f"priority={self._priority} queues={len(self._queues)} waiting={len(self._schedule)} "
-            f"failed_copies={self._queues.failed_copies}"
-        )
+        lines = [
+            (
+                f"shaper pid={os.getpid()} up_ms={up_ms} cpu_ms={time.process_time_ns() // 1_000_000} "
+                f"priority={self._priority} queues={len(self._queues)} waiting={len(self._schedule)} "
+                f"failed_copies={self._queues.failed_copies}"
+            )
+        ]
         drops = self._queues.drops()
         for number, counts in sorted(self._schedule.statistics.items()):
             asked = format_impairment(self._schedule.state.queues.get(number, NO_IMPAIRMENT))
@@ -128,14 +129,11 @@ def has_interfaces() -> bool:
     return any(name != "lo" for _, name in socket.if_nameindex())
 
 
-def log_to_node(text: str, path: Path = Path("/proc/1/fd/2")) -> None:
+def emit_to_node(event: str, **fields: object) -> None:
     """Write an event to the node's standard error, and so into the node's log; nobody reads this process's output."""
     if not shares_init_namespace():
         return
     from torrentnet.runtime.events import format_event  # for failures only: a start must be fast
 
-    try:
-        with path.open("w", encoding="utf-8") as out:
-            out.write(format_event(time.time(), "shaper_failed", {"reason": text}) + "\n")
-    except OSError:
-        print(text, file=sys.stderr)
+    with contextlib.suppress(OSError):
+        Path("/proc/1/fd/2").write_text(format_event(time.time(), event, fields) + "\n", encoding="utf-8")
