@@ -15,7 +15,7 @@ from bench.section import SectionResult, Table
 from bench.spread import Spread, format_number, ratios
 from torrentnet.lab.scenario.language.scalars import parse_duration, parse_rate, parse_size
 from torrentnet.lab.scenario.load import load_plan
-from torrentnet.lab.scenario.plan import Role
+from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.lab.tools.distribution import distribution_bounds
 from torrentnet.lab.tools.single_run import run_scenario
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.section import Context
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 NAME = "swarm"
 TITLE = "The swarm: time until the last leecher has the file, over the textbook's bound"

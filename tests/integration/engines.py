@@ -16,7 +16,7 @@ from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.local import diagnosis, protocol, registry
 from torrentnet.lab.engines.local.engine import LocalEngine
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.scenario.plan import NodeProgram
+from torrentnet.lab.scenario.plan.plan import NodeProgram
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.interface import Engine

@@ -22,23 +22,20 @@ from torrentnet.lab.network.netns_exec import NetnsExec
 from torrentnet.lab.network.probe import FACTS, choose_capabilities
 from torrentnet.lab.run.timeline.network_faults import NoLinkChanged
 from torrentnet.lab.scenario.load import load_plan
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.events import (
     AfterTrigger,
     ConsolePlan,
     DownTrigger,
     EventPlan,
-    FilePlan,
-    HasCheckPlan,
     HasTrigger,
     HealPlan,
     KillPlan,
-    NodePlan,
     PartitionPlan,
-    Role,
     RunPlan,
     SeedTrigger,
-    Within,
 )
+from torrentnet.lab.scenario.plan.expectations import HasCheckPlan, Within
+from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, Role
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 from torrentnet.lab.verdict.outcome import Verdict
 
@@ -47,7 +44,7 @@ if TYPE_CHECKING:
 
     from tests.integration.engines import Kind
     from torrentnet.lab.engines.types import ExecResult
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 ASK_TRACKER = """
 import socket, struct, sys

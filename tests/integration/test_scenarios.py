@@ -14,7 +14,7 @@ from tests.integration.engines import DOCKER, LOCAL, LOOPBACK, Kind, each, need,
 from tests.integration.helpers import ROOT, Running
 from torrentnet.lab.network import capabilities
 from torrentnet.lab.scenario.load import list_scenarios, load_plan
-from torrentnet.lab.scenario.plan import BytesCheckPlan
+from torrentnet.lab.scenario.plan.expectations import BytesCheckPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,24 +19,16 @@ from torrentnet.lab.engines.types import (
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import (
-    Always,
-    At,
-    EventPlan,
-    ExpectationPlan,
-    FilePlan,
-    NodePlan,
-    Plan,
-    Role,
-    Within,
-)
+from torrentnet.lab.scenario.plan.expectations import Always, At, ExpectationPlan, Within
+from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, Plan, Role
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torrentnet.lab.engines.types import ProgressCallback, RemovedLab
-    from torrentnet.lab.scenario.plan import Timing
+    from torrentnet.lab.scenario.plan.events import EventPlan
+    from torrentnet.lab.scenario.plan.expectations import Timing
 
 EPOCH = 1_000_000.0
 WAIT_TIMEOUT = 30.0

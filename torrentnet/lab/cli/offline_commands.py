@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.network.impairment import CapabilitySplit
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 
 def scenarios(*, as_json: bool) -> int:

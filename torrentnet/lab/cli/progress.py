@@ -14,14 +14,14 @@ from rich.text import Text
 
 from torrentnet.lab.engines.types import NodeStatus, StateChange
 from torrentnet.lab.run.view import LabView
-from torrentnet.lab.scenario.plan import Role
+from torrentnet.lab.scenario.plan.plan import Role
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from torrentnet.lab.run.lab_state import LabClock, LabState, NodeSnapshot
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
-    from torrentnet.lab.scenario.plan import NodePlan, Plan
+    from torrentnet.lab.scenario.plan.plan import NodePlan, Plan
     from torrentnet.runtime.events import Event
 
 REFRESH_PER_SECOND: Final = 5

@@ -25,7 +25,7 @@ from torrentnet.lab.report import result
 from torrentnet.lab.report.summary import verdict_lines
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.scenario.load import find_plan, parse_settings
-from torrentnet.lab.scenario.plan import Role
+from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.lab.verdict.outcome import EXIT_CODES, Verdict
 
 if TYPE_CHECKING:

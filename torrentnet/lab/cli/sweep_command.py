@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
     from torrentnet.lab.tools.distribution import Distribution
     from torrentnet.lab.verdict.outcome import Outcome
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import CommandLineBuilder, NodeLocation, NodeSpec
-from torrentnet.lab.scenario.plan import NodePlan, NodeProgram, Plan, Role
+from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Plan, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

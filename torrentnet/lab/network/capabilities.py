@@ -24,7 +24,8 @@ from torrentnet.lab.network.probe import (
 )
 from torrentnet.lab.network.userspace import UserspaceShaper
 from torrentnet.lab.paths import machine_folder, write_atomically
-from torrentnet.lab.scenario.plan import BytesCheckPlan, NetworkFaultPlan
+from torrentnet.lab.scenario.plan.events import NetworkFaultPlan
+from torrentnet.lab.scenario.plan.expectations import BytesCheckPlan
 from torrentnet.lab.scenario.qualities import QUALITY_NAMES
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import ExecResult
     from torrentnet.lab.network.impairment import UserspacePath
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 CACHE_FILE: Final = "abilities-{engine}.json"
 

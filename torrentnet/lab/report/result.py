@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from torrentnet.lab.scenario.plan import Role
+from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import FilePlan, TorrentPlan
+    from torrentnet.lab.scenario.plan.plan import FilePlan, TorrentPlan
 
 CHUNK_SIZE: Final = 1024 * 1024
 

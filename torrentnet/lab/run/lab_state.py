@@ -19,7 +19,7 @@ from torrentnet.runtime.events import Event, parse_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from torrentnet.lab.scenario.plan import LogPattern
+    from torrentnet.lab.scenario.plan.expectations import LogPattern
 
 MAX_EVENTS: Final = 1024
 """Events kept of each node and name."""

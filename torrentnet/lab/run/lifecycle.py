@@ -31,7 +31,8 @@ from torrentnet.lab.run.timeline.event_executor import for_each_node
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.timeline.timeline import starts_late
 from torrentnet.lab.run.view import LabView
-from torrentnet.lab.scenario.plan import LogCheckPlan, NodePlan, Plan, Role
+from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
+from torrentnet.lab.scenario.plan.plan import NodePlan, Plan, Role
 from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.types import LogLine
-    from torrentnet.lab.scenario.plan import LogPattern
+    from torrentnet.lab.scenario.plan.expectations import LogPattern
     from torrentnet.runtime.events import Event
 
 MAX_TIMES: Final = 100_000

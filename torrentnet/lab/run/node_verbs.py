@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.types import ExecResult
     from torrentnet.lab.run.lab_state import LabState
     from torrentnet.lab.run.recorder import Recorder
-    from torrentnet.lab.scenario.plan import NodePlan
+    from torrentnet.lab.scenario.plan.plan import NodePlan
     from torrentnet.runtime.events import Event
 
 DEFAULT_WAIT: Final = 30.0

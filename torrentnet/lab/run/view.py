@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.types import StateChange
     from torrentnet.lab.run.lab_state import LabClock, LabState
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
     from torrentnet.runtime.events import Event
 
 

@@ -17,7 +17,7 @@ from torrentnet.runtime.suggestions import closest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 SUFFIXES: Final = (".yaml", ".yml")
 

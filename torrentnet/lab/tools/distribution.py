@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.network.desired_state import NetworkState
-from torrentnet.lab.scenario.plan import Role
+from torrentnet.lab.scenario.plan.plan import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from torrentnet.lab.network.counters import Counters
     from torrentnet.lab.run.lab_state import LabState
-    from torrentnet.lab.scenario.plan import NodePlan, Plan
+    from torrentnet.lab.scenario.plan.plan import NodePlan, Plan
     from torrentnet.lab.scenario.qualities import Pair
 
 

@@ -11,25 +11,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.scalars import format_duration, format_size
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.events import (
     CommandPlan,
     HealPlan,
     ImpairPlan,
     LastingPlan,
     NetworkFaultPlan,
-    NodePlan,
-    NodeProgram,
     PausePlan,
-    Plan,
-    Role,
     RunPlan,
-    Severity,
 )
+from torrentnet.lab.scenario.plan.expectations import Severity
+from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Plan, Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from torrentnet.lab.scenario.plan import EventPlan
+    from torrentnet.lab.scenario.plan.events import EventPlan
     from torrentnet.lab.scenario.qualities import LinkOverride
     from torrentnet.lab.tools.network_commands import NetworkCommands
 

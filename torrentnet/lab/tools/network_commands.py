@@ -21,7 +21,7 @@ from torrentnet.lab.scenario.qualities import LinkOverride
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 NetworkCommands: TypeAlias = Callable[[Sequence[LinkOverride], Sequence[LinkOverride]], Iterable[str]]
 """Returns the commands that take the network from some overrides to others, both oldest first."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.run.interrupts import InterruptHandler
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
     from torrentnet.lab.tools.distribution import Distribution
     from torrentnet.lab.verdict.outcome import Outcome
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import relative_to_home, write_atomically
-from torrentnet.lab.scenario.plan import Role
+from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.lab.tools.distribution import distribution_bounds, uses_swarm_strategy
 from torrentnet.lab.verdict.outcome import Verdict
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
     from torrentnet.lab.tools.distribution import Distribution, DistributionBounds
     from torrentnet.lab.verdict.outcome import Outcome
 

@@ -15,23 +15,24 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from torrentnet.lab.engines.command_lines import PEER_PORT, file_path
 from torrentnet.lab.engines.types import ALIVE, NodeStatus
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.expectations import (
     BecomesCheckPlan,
     ConsoleCheckPlan,
     ExpectationPlan,
     ForgetsCheckPlan,
     HasCheckPlan,
-    NodeProgram,
     StateCheckPlan,
     Within,
 )
+from torrentnet.lab.scenario.plan.plan import NodeProgram
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.run.lab_state import LabClock, LabState
-    from torrentnet.lab.scenario.plan import Interval, NodePlan
+    from torrentnet.lab.scenario.plan.expectations import Interval
+    from torrentnet.lab.scenario.plan.plan import NodePlan
 
 PlanT = TypeVar("PlanT", bound=ExpectationPlan)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.expectations import (
     Always,
     At,
     BecomesCheckPlan,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torrentnet.lab.run.timeline.timeline import Timeline
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
     from torrentnet.lab.verdict.checks import CheckContext
 
 LINE_DELAY: Final = 0.5

@@ -10,13 +10,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
-from torrentnet.lab.scenario.plan import Severity
+from torrentnet.lab.scenario.plan.expectations import Severity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
-    from torrentnet.lab.scenario.plan import ExpectationPlan, Plan
+    from torrentnet.lab.scenario.plan.expectations import ExpectationPlan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.unit.lab.fakes import leecher, make_plan, seeder
 from torrentnet.lab.engines.command_lines import command_lines, file_path
 from torrentnet.lab.engines.types import NodeLocation
-from torrentnet.lab.scenario.plan import NodePlan, NodeProgram, Plan, Role
+from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Plan, Role
 
 
 def built(plan: Plan) -> dict[str, tuple[str, ...]]:

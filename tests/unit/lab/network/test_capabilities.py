@@ -12,7 +12,7 @@ from torrentnet.lab.engines.types import ExecResult
 from torrentnet.lab.errors import EXIT_ENGINE, EngineError
 from torrentnet.lab.network import capabilities
 from torrentnet.lab.network.probe import FACTS, USERSPACE
-from torrentnet.lab.scenario.plan import KillPlan, PartitionPlan
+from torrentnet.lab.scenario.plan.events import KillPlan, PartitionPlan
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 
 if TYPE_CHECKING:

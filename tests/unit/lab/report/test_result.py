@@ -14,7 +14,8 @@ from torrentnet.lab.report import result
 from torrentnet.lab.report.result import junit_xml
 from torrentnet.lab.report.summary import headline, verdict_lines
 from torrentnet.lab.run.timeline.schedule import AppliedEvent
-from torrentnet.lab.scenario.plan import At, HasCheckPlan, KillPlan, Severity, StateCheckPlan, Within
+from torrentnet.lab.scenario.plan.events import KillPlan
+from torrentnet.lab.scenario.plan.expectations import At, HasCheckPlan, Severity, StateCheckPlan, Within
 from torrentnet.lab.verdict.outcome import ExpectationResult, NodeResult, Outcome, Verdict
 
 HOME = Path("/home")

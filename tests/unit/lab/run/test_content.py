@@ -11,7 +11,7 @@ from torrentnet.lab.engines.command_lines import torrent_path
 from torrentnet.lab.engines.local.engine import LocalEngine
 from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.run.content import CHUNK_SIZE, make_files, make_torrents
-from torrentnet.lab.scenario.plan import FilePlan, NodeProgram, TorrentPlan
+from torrentnet.lab.scenario.plan.plan import FilePlan, NodeProgram, TorrentPlan
 from torrentnet.peer.storage.file_store import open_complete
 from torrentnet.wire.info import choose_piece_length
 from torrentnet.wire.metainfo import parse_torrent

@@ -7,7 +7,7 @@ import pytest
 from torrentnet.lab.engines.types import LogLine
 from torrentnet.lab.run import line_counter
 from torrentnet.lab.run.line_counter import LineCounter, describe_pattern, line_matches
-from torrentnet.lab.scenario.plan import LogPattern
+from torrentnet.lab.scenario.plan.expectations import LogPattern
 from torrentnet.runtime.events import parse_event
 
 STAMP = "2026-11-23T12:29:11.123Z"

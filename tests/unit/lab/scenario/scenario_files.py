@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torrentnet.lab.scenario.load import load_plan
 
 if TYPE_CHECKING:
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 ROOT = Path(__file__).parents[4]
 SCENARIOS = ROOT / "scenarios"

@@ -17,7 +17,8 @@ from torrentnet.lab.scenario.language.draft import read_draft
 from torrentnet.lab.scenario.language.parameters import substitute_parameters
 from torrentnet.lab.scenario.language.yaml_parser import parse_document
 from torrentnet.lab.scenario.load import find_plan, list_scenarios, load_plan
-from torrentnet.lab.scenario.plan import ForgetsCheckPlan, Plan, Role, Within
+from torrentnet.lab.scenario.plan.expectations import ForgetsCheckPlan, Within
+from torrentnet.lab.scenario.plan.plan import Plan, Role
 from torrentnet.lab.scenario.resolve.scenario import resolve
 
 OURS = [

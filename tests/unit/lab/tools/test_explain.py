@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, SCENARIOS, load
 from torrentnet.lab.scenario.load import load_plan
-from torrentnet.lab.scenario.plan import NetworkFaultPlan
+from torrentnet.lab.scenario.plan.events import NetworkFaultPlan
 from torrentnet.lab.tools.explain import explain
 from torrentnet.lab.tools.network_commands import network_commands
 

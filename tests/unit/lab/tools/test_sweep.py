@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 UPLINKS = """\
 parameters: {leechers: 4, strategy: single}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.lab.verdict.trial import BAD, Trial, peers
 from torrentnet.lab.engines.types import ExecResult, NodeStatus
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.expectations import (
     BytesCheckPlan,
     ExitCheckPlan,
     Interval,

@@ -10,14 +10,14 @@ from tests.unit.lab.fakes import expectation
 from tests.unit.lab.verdict.trial import HASH, PATH, Trial
 from torrentnet.lab.engines.types import ExecResult, NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.expectations import (
     BecomesCheckPlan,
     ConsoleCheckPlan,
     ForgetsCheckPlan,
     HasCheckPlan,
-    NodeProgram,
     StateCheckPlan,
 )
+from torrentnet.lab.scenario.plan.plan import NodeProgram
 from torrentnet.lab.verdict.outcome import ExpectationResult, NodeResult
 
 

@@ -11,7 +11,7 @@ from tests.unit.lab.fakes import expectation, make_plan
 from tests.unit.lab.verdict.trial import BAD, Trial, peers
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.expectations import (
     BecomesCheckPlan,
     Interval,
     KnowsCheckPlan,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.unit.lab.fakes import EPOCH, FakeClock, FakeEngine, expectation, leecher, make_plan, seeder
 from torrentnet.lab.engines.types import ExecResult, LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.run.lab_state import LabState
-from torrentnet.lab.scenario.plan import ExpectationPlan, LogPattern
+from torrentnet.lab.scenario.plan.expectations import ExpectationPlan, LogPattern
 from torrentnet.lab.verdict.checks import CheckContext
 from torrentnet.lab.verdict.judge import PendingExpectation
 from torrentnet.runtime.events import format_timestamp

@@ -14,14 +14,14 @@ from torrentnet.lab.engines.types import NodeStatus, NothingChangedError
 from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.run.timeline.network_faults import NoLinkChanged
 from torrentnet.lab.run.timeline.schedule import NO_EFFECT_HINT, EventEffect, NodeOutput, UndoneEvent
-from torrentnet.lab.scenario.plan import CommandPlan, HealPlan, NetworkFaultPlan, PausePlan, RunPlan, StartPlan
+from torrentnet.lab.scenario.plan.events import CommandPlan, HealPlan, NetworkFaultPlan, PausePlan, RunPlan, StartPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.run.timeline.network_faults import NetworkFaults
-    from torrentnet.lab.scenario.plan import EventPlan
+    from torrentnet.lab.scenario.plan.events import EventPlan
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.plan import CommandPlan, HealPlan, NetworkFaultPlan
+from torrentnet.lab.scenario.plan.events import CommandPlan, HealPlan, NetworkFaultPlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.network.counters import Counters
-    from torrentnet.lab.scenario.plan import EventPlan
+    from torrentnet.lab.scenario.plan.events import EventPlan
 
 UNDO: Final = "undo"
 EXPIRE: Final = "expire"

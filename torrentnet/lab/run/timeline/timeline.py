@@ -19,7 +19,15 @@ from torrentnet.lab.errors import EngineError
 from torrentnet.lab.run.timeline.event_executor import MAX_PARALLEL_NODES, EventExecutor
 from torrentnet.lab.run.timeline.schedule import EXPIRE, UNDO, ScheduledItem, record_unapplied, record_undo
 from torrentnet.lab.run.timeline.triggers import is_fulfilled
-from torrentnet.lab.scenario.plan import AfterTrigger, LastingPlan, NodeTrigger, PausePlan, RestartPlan, Role, StartPlan
+from torrentnet.lab.scenario.plan.events import (
+    AfterTrigger,
+    LastingPlan,
+    NodeTrigger,
+    PausePlan,
+    RestartPlan,
+    StartPlan,
+)
+from torrentnet.lab.scenario.plan.plan import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +37,8 @@ if TYPE_CHECKING:
     from torrentnet.lab.run.lab_state import LabClock, LabState
     from torrentnet.lab.run.timeline.network_faults import NetworkFaults
     from torrentnet.lab.run.timeline.schedule import AppliedEvent, UndoneEvent
-    from torrentnet.lab.scenario.plan import EventPlan, NodePlan, Plan
+    from torrentnet.lab.scenario.plan.events import EventPlan
+    from torrentnet.lab.scenario.plan.plan import NodePlan, Plan
     from torrentnet.runtime.events import Event
 
 MAX_PARALLEL_EVENTS: Final = 32

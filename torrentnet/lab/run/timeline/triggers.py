@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import NodeStatus
-from torrentnet.lab.scenario.plan import DownTrigger, HasTrigger, Role, SeedTrigger, UpTrigger
+from torrentnet.lab.scenario.plan.events import DownTrigger, HasTrigger, SeedTrigger, UpTrigger
+from torrentnet.lab.scenario.plan.plan import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torrentnet.lab.run.lab_state import LabState
-    from torrentnet.lab.scenario.plan import NodeTrigger
+    from torrentnet.lab.scenario.plan.events import NodeTrigger
     from torrentnet.runtime.events import Event
 
 READY_EVENTS: Final = {Role.TRACKER: "listening", Role.SHARE: "published", Role.GET: "listening"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.plan import Interval
+from torrentnet.lab.scenario.plan.expectations import Interval
 from torrentnet.runtime import units
 from torrentnet.wire.errors import InvalidNameError
 from torrentnet.wire.names import check_file_name

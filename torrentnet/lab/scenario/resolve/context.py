@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.draft import Draft
     from torrentnet.lab.scenario.language.models.timeline import AnyEventModel
     from torrentnet.lab.scenario.language.selectors import Selector
-    from torrentnet.lab.scenario.plan import NodePlan
+    from torrentnet.lab.scenario.plan.plan import NodePlan
     from torrentnet.lab.scenario.qualities import LinkOverride
 
 

@@ -20,7 +20,7 @@ from torrentnet.lab.scenario.language.models.expectations import (
 )
 from torrentnet.lab.scenario.language.models.values import REST_OF_RUN
 from torrentnet.lab.scenario.language.scalars import format_byte_interval, format_duration, format_interval
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.expectations import (
     Always,
     At,
     BecomesCheckPlan,
@@ -33,11 +33,11 @@ from torrentnet.lab.scenario.plan import (
     KnowsCheckPlan,
     LogCheckPlan,
     LogPattern,
-    Role,
     Severity,
     StateCheckPlan,
     Within,
 )
+from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.lab.scenario.resolve.context import normalize_reference
 from torrentnet.lab.scenario.resolve.programs import check_console_command, check_expiry, check_tracker_query
 from torrentnet.lab.scenario.resolve.references import find_event
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.expectations import AnyExpectationModel
-    from torrentnet.lab.scenario.plan import EventPlan, ExpectationPlan, Timing
+    from torrentnet.lab.scenario.plan.events import EventPlan
+    from torrentnet.lab.scenario.plan.expectations import ExpectationPlan, Timing
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
 _FEW: Final = 4

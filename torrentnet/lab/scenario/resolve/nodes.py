@@ -25,7 +25,7 @@ from torrentnet.lab.scenario.language.scalars import (
     parse_file_name,
     parse_node_name,
 )
-from torrentnet.lab.scenario.plan import FilePlan, NodePlan, NodeProgram, Role
+from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram, Role
 from torrentnet.lab.scenario.resolve.context import NodeDirectory
 from torrentnet.lab.scenario.resolve.programs import check_program, foreign_arguments, program_of
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.scenario.language.models.scenario import ShareModel, TrackerModel
 from torrentnet.lab.scenario.language.models.timeline import ConsoleModel
 from torrentnet.lab.scenario.language.scalars import format_duration
-from torrentnet.lab.scenario.plan import NodeProgram, Role, TorrentPlan
+from torrentnet.lab.scenario.plan.plan import NodeProgram, Role, TorrentPlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.scenario import NodeModel
-    from torrentnet.lab.scenario.plan import NodePlan
+    from torrentnet.lab.scenario.plan.plan import NodePlan
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
 OWN_PEER_OPTIONS: Final = ("corrupt", "timeout", "give_up", "min_rate", "strategy")

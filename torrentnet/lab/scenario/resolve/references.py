@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.scenario.language.models.timeline import LASTING_KEYS, AfterCondition, HasCondition, StateCondition
 from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.language.selectors import ALL
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.events import (
     AfterTrigger,
     DownTrigger,
     HasTrigger,
     NodeTrigger,
-    Role,
     SeedTrigger,
     UpTrigger,
 )
+from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.timeline import Condition, HealModel, NodeCondition
-    from torrentnet.lab.scenario.plan import Trigger
+    from torrentnet.lab.scenario.plan.events import Trigger
     from torrentnet.lab.scenario.resolve.context import EventRef, ResolveContext
 
 _STATE_TRIGGERS: Final = {"up": UpTrigger, "down": DownTrigger, "seed": SeedTrigger}

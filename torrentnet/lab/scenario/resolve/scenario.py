@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.scenario.language.document import MappingNode, ScalarNode, to_plain_data
 from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_scenario_name
 from torrentnet.lab.scenario.language.selectors import parse_selector
-from torrentnet.lab.scenario.plan import Plan
+from torrentnet.lab.scenario.plan.plan import Plan
 from torrentnet.lab.scenario.resolve.context import ResolveContext
 from torrentnet.lab.scenario.resolve.expectations import resolve_expectations
 from torrentnet.lab.scenario.resolve.links import resolve_links

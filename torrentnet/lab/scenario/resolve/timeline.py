@@ -17,7 +17,7 @@ from torrentnet.lab.scenario.language.models.timeline import (
 )
 from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.language.selectors import Selector
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.events import (
     ConsolePlan,
     HealPlan,
     ImpairPlan,
@@ -53,7 +53,7 @@ from torrentnet.lab.scenario.resolve.schedule import (
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
-    from torrentnet.lab.scenario.plan import EventPlan, Trigger
+    from torrentnet.lab.scenario.plan.events import EventPlan, Trigger
     from torrentnet.lab.scenario.resolve.context import ResolveContext
     from torrentnet.lab.scenario.resolve.links import Select
 

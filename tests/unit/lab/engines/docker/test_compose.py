@@ -13,7 +13,7 @@ from tests.unit.lab.fakes import leecher, make_plan, seeder
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.docker.compose import TEMPLATE, Topology, escape, render
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeLocation
-from torrentnet.lab.scenario.plan import NodePlan, NodeProgram, Plan, Role
+from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Plan, Role
 
 ROOT = Path(__file__).resolve().parents[5]
 BASE = Path("/checkout/docker-compose.yml")

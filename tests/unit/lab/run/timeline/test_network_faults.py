@@ -13,7 +13,7 @@ from torrentnet.lab.errors import EngineError
 from torrentnet.lab.network.probe import FACTS, Capabilities, choose_capabilities
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.timeline.timeline import Timeline
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.events import (
     CommandPlan,
     ConsolePlan,
     EventPlan,

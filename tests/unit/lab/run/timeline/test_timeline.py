@@ -9,11 +9,11 @@ import pytest
 from tests.unit.lab.fakes import FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.run.timeline.timeline import Timeline
-from torrentnet.lab.scenario.plan import KillPlan, PausePlan, RestartPlan, StartPlan, StopPlan
+from torrentnet.lab.scenario.plan.events import KillPlan, PausePlan, RestartPlan, StartPlan, StopPlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 JOIN_TIMEOUT = 30.0
 

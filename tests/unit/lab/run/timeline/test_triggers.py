@@ -12,7 +12,7 @@ from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateCh
 from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.run.timeline.timeline import Timeline
 from torrentnet.lab.run.timeline.triggers import is_fulfilled
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.events import (
     AfterTrigger,
     DownTrigger,
     EventPlan,
@@ -20,12 +20,12 @@ from torrentnet.lab.scenario.plan import (
     KillPlan,
     PausePlan,
     RestartPlan,
-    Role,
     SeedTrigger,
     StartPlan,
     Trigger,
     UpTrigger,
 )
+from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:

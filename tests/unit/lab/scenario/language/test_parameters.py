@@ -6,7 +6,7 @@ import pytest
 
 from torrentnet.lab.errors import ScenarioError
 from torrentnet.lab.scenario.load import load_plan
-from torrentnet.lab.scenario.plan import RunPlan
+from torrentnet.lab.scenario.plan.events import RunPlan
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.lab.fakes import event
-from torrentnet.lab.scenario.plan import ConsolePlan, KillPlan, LastingPlan, PausePlan, RunPlan
+from torrentnet.lab.scenario.plan.events import ConsolePlan, KillPlan, LastingPlan, PausePlan, RunPlan
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from tests.unit.lab.fakes import expectation
-from torrentnet.lab.scenario.plan import Interval, StateCheckPlan, Within
+from torrentnet.lab.scenario.plan.expectations import Interval, StateCheckPlan, Within
 
 
 def test_an_interval_contains_both_of_its_ends() -> None:

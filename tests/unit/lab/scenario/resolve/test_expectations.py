@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
 from torrentnet.lab.scenario.language.scalars import format_byte_interval, parse_interval, parse_size
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.expectations import (
     Always,
     BytesCheckPlan,
     ExitCheckPlan,
@@ -24,7 +24,7 @@ from torrentnet.lab.scenario.plan import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import ExpectationPlan
+    from torrentnet.lab.scenario.plan.expectations import ExpectationPlan
 
 
 def expect(folder: Path, *items: str) -> tuple[ExpectationPlan, ...]:

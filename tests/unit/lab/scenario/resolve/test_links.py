@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
-from torrentnet.lab.scenario.plan import NetworkFaultPlan, PartitionPlan
+from torrentnet.lab.scenario.plan.events import NetworkFaultPlan, PartitionPlan
 from torrentnet.lab.scenario.qualities import LinkQualities
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.unit.lab.scenario.scenario_files import load
-from torrentnet.lab.scenario.plan import NodeProgram, TorrentPlan
+from torrentnet.lab.scenario.plan.plan import NodeProgram, TorrentPlan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import Plan
+    from torrentnet.lab.scenario.plan.plan import Plan
 
 TEXT = """\
 about: A trial.

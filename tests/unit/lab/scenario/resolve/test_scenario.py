@@ -6,27 +6,22 @@ import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
 from torrentnet.lab.errors import ScenarioError
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.events import KillPlan, PausePlan, RestartPlan, StartPlan, StopPlan
+from torrentnet.lab.scenario.plan.expectations import (
     At,
     BecomesCheckPlan,
     ConsoleCheckPlan,
-    FilePlan,
     ForgetsCheckPlan,
     HasCheckPlan,
-    KillPlan,
-    PausePlan,
-    RestartPlan,
-    Role,
-    StartPlan,
     StateCheckPlan,
-    StopPlan,
     Within,
 )
+from torrentnet.lab.scenario.plan.plan import FilePlan, Role
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import NodePlan, Plan
+    from torrentnet.lab.scenario.plan.plan import NodePlan, Plan
 
 
 def options(node: NodePlan) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
-from torrentnet.lab.scenario.plan import (
+from torrentnet.lab.scenario.plan.events import (
     AfterTrigger,
     ConsolePlan,
     DownTrigger,
@@ -28,7 +28,7 @@ from torrentnet.lab.scenario.plan import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.lab.scenario.plan import EventPlan
+    from torrentnet.lab.scenario.plan.events import EventPlan
 
 LEECHERS = tuple(f"leecher-{index}" for index in (1, 2, 3, 4, 5))
 

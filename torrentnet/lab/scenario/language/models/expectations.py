@@ -22,7 +22,7 @@ from torrentnet.lab.scenario.language.models.values import (
     one_of,
     tagged_union,
 )
-from torrentnet.lab.scenario.plan import Severity
+from torrentnet.lab.scenario.plan.expectations import Severity
 
 SEVERITIES: Final = tuple(str(level) for level in Severity)
 

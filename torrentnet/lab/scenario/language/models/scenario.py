@@ -26,7 +26,7 @@ from torrentnet.lab.scenario.language.models.values import (
     tagged_union,
 )
 from torrentnet.lab.scenario.language.scalars import format_duration
-from torrentnet.lab.scenario.plan import NodeProgram
+from torrentnet.lab.scenario.plan.plan import NodeProgram
 
 PEER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.ARIA2, NodeProgram.TRANSMISSION, NodeProgram.LIBTORRENT)
 TRACKER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.OPENTRACKER)

@@ -35,7 +35,7 @@ from torrentnet.lab.scenario.language.scalars import (
     parse_size,
 )
 from torrentnet.lab.scenario.language.selectors import Selector, parse_selector
-from torrentnet.lab.scenario.plan import Interval
+from torrentnet.lab.scenario.plan.expectations import Interval
 from torrentnet.runtime.units import UnitError
 from torrentnet.wire.names import MAX_FILE_NAME
 
