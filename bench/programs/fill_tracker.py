@@ -15,9 +15,8 @@ import time
 from pathlib import Path
 
 from torrentnet.tracker.core import Core
-from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.main import release_large_blocks
-from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.tracker.settings import Limits, TrackerSettings
 from torrentnet.wire.udp.connection_id import ConnectionIds
 from torrentnet.wire.udp.packets import AnnounceEvent, AnnounceRequest, pack_announce
 from torrentnet.wire.udp.url_data import Publication, pack_publication

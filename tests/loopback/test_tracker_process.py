@@ -298,7 +298,7 @@ def test_second_tracker_on_the_same_state_is_refused(started: list[Tracker | Pee
     assert second.errors == [
         (
             f"tracker.py: error: another tracker keeps its journal in {tmp_path / 'tracker.sqlite3'}"
-            " (stop that one, or give --state another directory)"
+            " (stop that tracker, or give --state another directory)"
         )
     ]
     assert second.lines == []

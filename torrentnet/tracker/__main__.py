@@ -1,4 +1,4 @@
-"""``python -m torrentnet.tracker``: what ``tracker.py`` starts."""
+"""``python -m torrentnet.tracker``, which ``tracker.py`` runs."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The tracker's commands: request log, logs of files, peers, status."""
+"""The tracker's commands: request logs, file_logs, peers, status."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from torrentnet.tracker.journal.journal import Journal
 
 MAX_COMPLETIONS: Final = 1_000
-"""Names that completion offers."""
+"""Number of file names that completion offers."""
 COMPLETION_TIMEOUT: Final = 0.2
-"""How long completion waits for the journal to write the latest records."""
+"""Longest wait of a completion for the journal's queue to be written."""
 _REQUEST_LOGS: Final = "request logs [--last N] [--file NAME] [--json]"
 _PEERS: Final = "peers [--json]"
 _FILE_LOGS: Final = "file_logs -all | file_logs NAME"
@@ -35,14 +35,14 @@ _FILE_LOGS: Final = "file_logs -all | file_logs NAME"
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """What the commands read."""
+    """State of the tracker that the commands show."""
 
     name: str
     address: str
     core: Core
     journal: Journal
     system: System
-    """Its monotonic clock is the one that the core is given."""
+    """Its monotonic clock is the clock of ``core``."""
 
 
 def add_commands(commands: Commands, context: CommandContext) -> None:
@@ -107,13 +107,8 @@ def _request_logs(context: CommandContext, args: list[str]) -> Iterator[str]:
     first = next(rows, None)
     if first is None:
         return iter(["no request yet" if file is None else f"no request for {_quoted(file)} yet"])
-
-    def cells() -> Iterator[tuple[str, ...]]:
-        yield _request_cells(first)
-        for row in rows:
-            yield _request_cells(row)
-
-    return table(("TIME", "ID", "PEER", "REQUEST", "OUTCOME", "HOLDERS AT THE TIME"), cells(), right=("ID",))
+    header = ("TIME", "ID", "PEER", "REQUEST", "OUTCOME", "HOLDERS AT THE TIME")
+    return table(header, map(_request_cells, chain([first], rows)), right=("ID",))
 
 
 def _request_options(args: list[str]) -> tuple[int | None, str | None, bool]:
@@ -181,7 +176,7 @@ def _file_logs(context: CommandContext, args: list[str]) -> Iterator[str]:
     rows = queries.files(context.journal, None if all_files else args[0])
     first = next(rows, None)
     if first is not None:
-        return _files(context.journal, first, rows)
+        return _files(context.journal, chain([first], rows))
     if all_files:
         return iter(["no file yet"])
     raise CommandError(_unknown_file(context.journal, args[0]))
@@ -199,31 +194,27 @@ def _unknown_file(journal: Journal, name: str) -> str:
     return f"unknown file {_quoted(name)}; known files: {shown}{more}"
 
 
-def _files(journal: Journal, first: queries.FileRow, others: Iterator[queries.FileRow]) -> Iterator[str]:
-    yield from _file(journal, first)
-    for row in others:
+def _files(journal: Journal, files: Iterable[queries.FileRow]) -> Iterator[str]:
+    for number, file in enumerate(files):
+        if number:
+            yield ""
+        yield file.label
+        yield from table((), _facts(journal, file), indent="  ")
         yield ""
-        yield from _file(journal, row)
-
-
-def _file(journal: Journal, file: queries.FileRow) -> Iterator[str]:
-    yield file.label
-    yield from table((), _facts(journal, file), indent="  ")
-    yield ""
-    yield from table(
-        ("HOLDER", "ADDRESS", "PIECES", "SINCE", "STATE"),
-        (
-            (row.peer, row.address, row.pieces, _time(row.since_ms), _state(row))
-            for row in queries.holders(journal, file.info_hash)
-        ),
-        indent="  ",
-    )
-    yield ""
-    yield from table(
-        ("TIME", "EVENT", "PEER", "DETAIL"),
-        ((_time(row.time_ms), row.kind, row.peer, row.detail) for row in queries.events(journal, file.info_hash)),
-        indent="  ",
-    )
+        yield from table(
+            ("HOLDER", "ADDRESS", "PIECES", "SINCE", "STATE"),
+            (
+                (row.peer, row.address, row.pieces, _time(row.since_ms), _state(row))
+                for row in queries.holders(journal, file.info_hash)
+            ),
+            indent="  ",
+        )
+        yield ""
+        yield from table(
+            ("TIME", "EVENT", "PEER", "DETAIL"),
+            ((_time(row.time_ms), row.kind, row.peer, row.detail) for row in queries.events(journal, file.info_hash)),
+            indent="  ",
+        )
 
 
 def _facts(journal: Journal, file: queries.FileRow) -> Iterator[tuple[str, str]]:
@@ -284,46 +275,40 @@ def _peers(context: CommandContext, args: list[str]) -> Iterator[str]:
     first = next(rows, None)
     if first is None:
         return iter(["no peer is registered"])
-    return table(
-        ("PEER", "ADDRESS", "FILE", "PIECES", "SINCE", "HEARD"),
+    cells = (
         (
-            (
-                member.name,
-                member.endpoint,
-                _quoted(member.swarm.label),
-                member.describe_pieces(),
-                _time(since_ms),
-                f"{format_duration(silent)} ago",
-            )
-            for member, since_ms, silent in chain([first], rows)
-        ),
+            member.name,
+            member.endpoint,
+            _quoted(member.swarm.label),
+            member.describe_pieces(),
+            _time(since_ms),
+            f"{format_duration(silent)} ago",
+        )
+        for member, since_ms, silent in chain([first], rows)
     )
+    return table(("PEER", "ADDRESS", "FILE", "PIECES", "SINCE", "HEARD"), cells)
 
 
 def _status(context: CommandContext, args: list[str]) -> Iterator[str]:
     if args:
         raise CommandError(f"status takes no arguments: {_quoted(args[0])}", EXIT_USAGE)
-    context.journal.flush()
-    return table((), _status_cells(context))
-
-
-def _status_cells(context: CommandContext) -> Iterator[tuple[str, object]]:
-    core, settings = context.core, context.core.settings
-    files, requests = queries.count_rows(context.journal)
-    yield "name", context.name
-    yield "address", context.address
-    yield "keep-alive", f"{format_duration(settings.keepalive)}, forgotten after {format_duration(settings.timeout)}"
-    yield "peers", str(len(core.registry))
-    yield "files", f"{len(core.registry.by_hash)} held now, {files} in the journal"
-    yield "requests", f"{len(core.requests)} waiting, {requests} in the journal"
-    yield (
-        "journal",
-        context.journal.location + (f", {context.journal.lost} records lost" if context.journal.lost else ""),
-    )
-    yield "packets", f"{core.received} received" + (f", {core.unsent} answers not sent" if core.unsent else "")
-    for reason, count in core.refusals.counts.items():
-        if count:
-            yield "", f"{count} {reason.value}"
+    core, journal, settings = context.core, context.journal, context.core.settings
+    journal.flush()
+    files, requests = queries.count_rows(journal)
+    lost = f", {journal.lost} records lost" if journal.lost else ""
+    unsent = f", {core.unsent} answers not sent" if core.unsent else ""
+    cells = [
+        ("name", context.name),
+        ("address", context.address),
+        ("keep-alive", f"{format_duration(settings.keepalive)}, forgotten after {format_duration(settings.timeout)}"),
+        ("peers", str(len(core.registry))),
+        ("files", f"{len(core.registry.by_hash)} held now, {files} in the journal"),
+        ("requests", f"{len(core.requests)} waiting, {requests} in the journal"),
+        ("journal", f"{journal.location}{lost}"),
+        ("packets", f"{core.received} received{unsent}"),
+        *(("", f"{count} {reason.value}") for reason, count in core.refusals.counts.items() if count),
+    ]
+    return table((), cells)
 
 
 def _quoted(name: str) -> str:

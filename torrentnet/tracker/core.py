@@ -1,7 +1,7 @@
-"""The tracker without a socket: a datagram in, a datagram or nothing out.
+"""The tracker without a socket: handle one datagram, return its answer or None.
 
-Sources: BEP 15, BEP 41, docs/protocol.md. A datagram without a valid connection id changes nothing, and its answer is
-no longer than the datagram.
+Sources: BEP 15, BEP 41, docs/protocol.md. A datagram without a valid connection id changes no state, and the answer to
+such a datagram is never longer than the datagram.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torrentnet.tracker.handlers.lookup import LookupHandler
 from torrentnet.tracker.handlers.response_cache import ResponseCache
 from torrentnet.tracker.journal.audit_log import AuditLog
 from torrentnet.tracker.journal.records import RequestState
-from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.refusals import RefusalError, RefusalLog, RefusalReason
+from torrentnet.tracker.settings import Limits
 from torrentnet.tracker.swarms.open_requests import OpenRequest, OpenRequests, Requester
 from torrentnet.tracker.swarms.registry import SwarmRegistry
 from torrentnet.wire.errors import PacketError
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 ID_REFUSED: Final = f"{CONNECTION_ID_REFUSED}: connect again"
 MAX_EXPIRED_PER_TURN: Final = 200
-"""Peers that expire before the next datagrams are handled: all may fall silent at once."""
+"""Most peers that expire before the next datagrams are handled: all may fall silent at once."""
 CATCH_UP_DELAY: Final = 0.05
 """How long expiry is postponed when the journal is behind."""
 _CONNECT: Final = int(Action.CONNECT)
@@ -56,13 +56,12 @@ _STOPPED: Final = int(AnnounceEvent.STOPPED)
 
 
 class Core:
-    """The tracker's state, and what datagrams and time do to it.
+    """The tracker's state, changed by datagrams and by time.
 
     ``now`` is the reading of one monotonic clock in seconds; ``wall_clock`` returns the time of day for the log.
     ``emit`` writes an event, ``emit_lines`` finished event lines, ``write`` journal records. ``random`` chooses the
-    peers that an announce reply lists. ``known_files`` are files whose names are reserved for them. While
-    ``is_behind()``, datagrams that would make the journal longer get no answer, so that they are sent again later:
-    look-ups, and announces of new peers.
+    peers that an announce reply lists. The names of ``known_files`` are reserved. While ``is_behind()`` is true,
+    look-ups and announces of new peers, which make the journal longer, get no answer; their senders repeat them later.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class Core:
         """Answers that the kernel did not accept."""
         self._expiry_postponed_until = -math.inf
         bounds = limits.answers, limits.answer_bytes, limits.answer_s
-        # Two caches: a wave of announces must not evict the answers that keep a look-up from being logged twice.
+        # Two caches: a wave of announces must not evict answers to look-ups, whose repeats would then be logged twice.
         announce_cache: ResponseCache[RequestKey, bytes] = ResponseCache(*bounds)
         self.lookup_cache: ResponseCache[tuple[str, bytes], LookupAnswer] = ResponseCache(*bounds)
         """Answers by the requester's address and the look-up without its connection id."""
@@ -111,14 +110,14 @@ class Core:
         }
 
     def restore(self, waiting: Iterable[RequestOpened], now: float) -> None:
-        """Open again the requests that an earlier process left without an outcome."""
+        """Reopen the requests that an earlier process left without an outcome."""
         for record in waiting:
             _, number, peer, ip, port, peer_id, file, info_hash, _, count = record
             request = OpenRequest(number, Requester(now), ip, port, peer_id, peer, file, info_hash, count)
             self.requests.restore(request, now)
 
     def handle(self, data: bytes, source: tuple[str, int], now: float) -> bytes | None:
-        """Return the answer to one datagram, or None; its content never raises."""
+        """Return the answer to a datagram, or None. No datagram makes this raise."""
         try:
             return self._handle(data, source, now)
         finally:
@@ -159,7 +158,7 @@ class Core:
         return max(min(self.registry.next_deadline, self.requests.next_deadline), self._expiry_postponed_until)
 
     def expire(self, now: float) -> None:
-        """Remove some of the peers whose time-out has passed, and their requests."""
+        """Remove peers whose time-out has passed, a limited number per call."""
         if self.is_behind():
             self._expiry_postponed_until = now + CATCH_UP_DELAY
             return
@@ -167,8 +166,7 @@ class Core:
             self.registry.remove(member)
             self.audit_log.member_expired(member, now - member.last_seen)
         for request in self.requests.expire(now):
-            silent = now - request.requester.last_seen
-            reason = f"the peer was silent for {silent:.1f} s"
+            reason = f"the peer was silent for {now - request.requester.last_seen:.1f} s"
             self.audit_log.request_closed(request, RequestState.LOST, now, reason=reason)
         self.audit_log.flush()
 

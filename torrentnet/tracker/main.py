@@ -1,4 +1,4 @@
-"""tracker.py's command line."""
+"""The command line of tracker.py, and the start of all its parts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _M_MMAP_THRESHOLD: Final = -3
 """Parameters of ``mallopt(3)``."""
 _LARGE_BLOCK: Final = 1024 * 1024
 _MAX_TRIM: Final = 8 * 1024 * 1024
-"""Free bytes at the end of the heap that the process keeps, so that it need not request them again."""
+"""Free bytes at the end of the heap that the process keeps for later, instead of returning them to the kernel."""
 
 _EPILOG: Final = """\
 This terminal is the tracker's command line: type help. Examples:
@@ -70,16 +70,17 @@ class TrackerOptions:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the tracker until it is stopped and return the exit status. Exits with 2 for a wrong command line."""
+    """Run the tracker until it is stopped, and return the exit status."""
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
     try:
         return _run(options)
     except LocalError as error:
-        return _fail(f"{error.message}{f' ({error.hint})' if error.hint else ''}")
+        sys.stderr.write(f"{PROGRAM}: error: {error.message}{f' ({error.hint})' if error.hint else ''}\n")
+        return FAILED
 
 
 def parse_options(arguments: list[str]) -> TrackerOptions:
-    """Parse the command line. A wrong one ends the program with status 2 and one line that says why."""
+    """Parse the command line; for a wrong one, print the reason and exit with 2."""
     parser = OptionParser(
         prog=PROGRAM,
         description="A BitTorrent tracker over UDP that finds files by their names and logs every request.",
@@ -120,7 +121,7 @@ def parse_options(arguments: list[str]) -> TrackerOptions:
         type=argument_type(file_content(parse_torrent, MetainfoError)),
         action="append",
         default=[],
-        help="a .torrent whose file is known by name from the start, for clients that send no name; may be repeated",
+        help="register the name of this .torrent's file at the start, for clients that announce none; may be repeated",
     )
     parser.add_argument(
         "--seed", metavar="N", type=argument_type(_seed), help="make the choice of listed peers repeatable"
@@ -160,8 +161,7 @@ def _run(options: TrackerOptions, system: System = MACHINE) -> int:
         events.error("error", reason=text)
 
     with shell, contextlib.ExitStack() as stack:
-        journal = stack.enter_context(contextlib.closing(Journal(options.state, system=system)))
-        journal.trouble = trouble
+        journal = stack.enter_context(contextlib.closing(Journal(options.state, trouble=trouble, system=system)))
         sock = bind(options.host, options.port, system)
         core = Core(
             options.settings,
@@ -180,7 +180,7 @@ def _run(options: TrackerOptions, system: System = MACHINE) -> int:
         add_commands(shell.commands, CommandContext(options.name, address, core, journal, system))
         server = stack.enter_context(contextlib.closing(TrackerServer(sock, core, trouble, system)))
         journal.start()
-        # The state of peers and requests has no reference cycles, so frequent collections would only cost time.
+        # Peers and requests form no reference cycles, so frequent collections would free nothing.
         gc.set_threshold(GC_THRESHOLD)
 
         def work() -> int:
@@ -204,11 +204,11 @@ def _run(options: TrackerOptions, system: System = MACHINE) -> int:
 
 
 def release_large_blocks() -> None:
-    """Let the kernel map each block of a MiB or more by itself: it grows in place and is returned when freed.
+    """Make the C library map each block of a MiB or more separately.
 
-    Otherwise glibc puts such blocks on its heap once one of that size was freed (``mallopt(3)``, the dynamic
-    threshold), and the columns and dictionaries of peers, which grow step by step, leave a sixth of the memory as
-    holes. Does nothing with another C library.
+    Such a block grows in place, and its memory is returned when it is freed. By default, glibc puts large blocks on its
+    heap after the first of them was freed (``mallopt(3)``, the dynamic threshold). There the columns and dictionaries
+    of peers, which grow step by step, leave a sixth of the memory unused. Does nothing with another C library.
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
@@ -221,8 +221,3 @@ def _seed(text: str) -> int:
         return int(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a whole number") from None
-
-
-def _fail(message: str) -> int:
-    sys.stderr.write(f"{PROGRAM}: error: {message}\n")
-    return FAILED

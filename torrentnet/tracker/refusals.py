@@ -1,4 +1,4 @@
-"""What the tracker refuses and why: always counted, logged at a limited rate.
+"""Refused datagrams: why each was refused, how many, and a few of them in the log.
 
 Tested by tests/unit/tracker/test_core.py.
 """
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RefusalReason(Enum):
-    """Why a datagram got an error or no answer. The value is the label in ``status``."""
+    """Why a datagram was not handled; each value is a label in ``status``."""
 
     SHORT = "too short"
     UNKNOWN_ACTION = "unknown action"
@@ -30,7 +30,7 @@ class RefusalReason(Enum):
 
 
 class RefusalError(Exception):
-    """A refused request; the message is sent to the requester."""
+    """A request was refused; the message is sent to the requester."""
 
     def __init__(self, reason: RefusalReason, message: str) -> None:
         super().__init__(message)
@@ -41,9 +41,9 @@ class RefusalError(Exception):
 class RefusalLog:
     """Counts refusals and emits ``refused`` events at a limited rate.
 
-    At most ``burst`` events come at once, and ``per_second`` in the long run. ``emit`` is called with the event's
-    name, and its fields as keywords. A flood of bad datagrams costs the log a few lines a second; the next line
-    says how many were left out.
+    ``emit`` is called with the name of an event, and with its fields as keywords. At most ``burst`` events are emitted
+    at once, and ``per_second`` in the long run, so that a flood of bad datagrams does not fill the log. The field
+    ``left_out`` is the number of refusals since the previous event that were only counted.
     """
 
     def __init__(self, emit: Callable[..., None], *, burst: int = 20, per_second: float = 5.0) -> None:
@@ -54,15 +54,15 @@ class RefusalLog:
         self._filled_at: float | None = None
         self._left_out = 0
         self.counts: dict[RefusalReason, int] = dict.fromkeys(RefusalReason, 0)
-        """Datagrams by reason since the start."""
+        """Number of refused datagrams by reason."""
 
     def count(self, reason: RefusalReason) -> None:
         """Count a refusal without an event."""
         self.counts[reason] += 1
 
     def report(self, reason: RefusalReason, what: str, source: tuple[str, int], text: str, now: float) -> None:
-        """Count a refusal of a packet of kind ``what``; emit it if the rate allows."""
-        self.counts[reason] += 1
+        """Count a refused packet of kind ``what``, and emit an event if the rate allows."""
+        self.count(reason)
         if self._filled_at is not None:
             self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)
         self._filled_at = now

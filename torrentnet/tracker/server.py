@@ -1,4 +1,4 @@
-"""The packet loop: datagrams from a socket to the core, and answers back."""
+"""The packet loop: receive datagrams, have the core handle them, send the answers."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from torrentnet.tracker.core import Core
 
 MAX_DATAGRAM_SIZE: Final = 2048
-"""More than any datagram that arrives unfragmented."""
+"""Larger than any datagram that arrives unfragmented."""
 RECEIVE_BUFFER_SIZE: Final = 4 * 1024 * 1024
-"""Requested from the kernel, which may grant less: peers that all start at once must not lose their first packet."""
+"""Large, so that no packets are lost when all peers start at once. The kernel may grant less."""
 MAX_DATAGRAMS_PER_TURN: Final = 256
-"""Datagrams between two checks for expiry and for the order to stop."""
+"""Datagrams that are handled between two checks for expired peers and for :meth:`TrackerServer.stop`."""
 MAX_WAIT: Final = 60.0
 MAX_ERRORS: Final = 1_000
-"""Consecutive failed receives after which the socket counts as broken."""
+"""Number of consecutive failures to receive after which the socket is considered broken."""
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
 _LOOKUP: Final = int(Action.LOOKUP)
 _OUTCOME: Final = int(Action.OUTCOME)
 _BIND_HINTS: Final = {
-    "EADDRINUSE": "another program listens there; choose another port, or 0 for any free one",
-    "EADDRNOTAVAIL": "this machine does not have that address",
-    "EACCES": "ports below 1024 need a privilege; choose a higher one",
+    errno.EADDRINUSE: "another program listens there; choose another port, or 0 for any free one",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.EACCES: "ports below 1024 need a privilege; choose a higher one",
 }
 
 
 class TrackerServer:
-    """Owns the UDP socket of ``core``; reports bugs to ``trouble``."""
+    """Serves ``core`` on a UDP socket; calls ``trouble`` with a sentence on a failure."""
 
     def __init__(
         self, sock: socket.socket, core: Core, trouble: Callable[[str], None], system: System = MACHINE
@@ -62,7 +62,7 @@ class TrackerServer:
         self._reason = ""
 
     def stop(self, reason: str) -> None:
-        """End the loop soon; safe in any thread and in signal handlers."""
+        """Make :meth:`run` return soon; safe in any thread and in signal handlers."""
         self._reason = self._reason or reason
         with contextlib.suppress(OSError):
             self._waker.send(b"\0")
@@ -76,13 +76,13 @@ class TrackerServer:
         errors = 0
         while not self._reason:
             wait = min(core.next_deadline - clock(), MAX_WAIT)
-            # Rounded up to milliseconds, or the loop would spin through the last one.
+            # Rounded up to whole milliseconds: otherwise the loop would spin during the last one.
             self._selector.select(max(0, math.ceil(wait * 1000)) / 1000)
             try:
                 self._drain()
                 errors = 0
             except OSError as error:
-                # An ICMP error for an earlier answer, or no memory for a moment: the next receive may succeed.
+                # An ICMP error for an earlier answer, or a short lack of memory: the next call may succeed.
                 errors += 1
                 if errors >= MAX_ERRORS:
                     raise
@@ -128,7 +128,7 @@ class TrackerServer:
                         fast += 1
                     else:
                         answer = core.handle(data, batch.source(index), now)
-                except Exception as error:  # a bug that one datagram meets must not end the service for all
+                except Exception as error:  # a bug that one datagram triggers must not end the service for all
                     self._report_bug(size, error)
                     answer = None
                 if answer is None:
@@ -145,7 +145,7 @@ class TrackerServer:
                 return
 
     def _drain_singly(self) -> None:
-        """Do the same where the system has no calls for batches."""
+        """Handle datagrams one by one, on a system without calls for batches."""
         receive, send, clock = self._socket.recvfrom, self._socket.sendto, self._clock
         for _ in range(MAX_DATAGRAMS_PER_TURN):
             try:
@@ -169,10 +169,7 @@ class TrackerServer:
 
 
 def bind(host: str, port: int, system: System = MACHINE) -> socket.socket:
-    """Return a UDP socket bound to an IPv4 address or host name.
-
-    Raises :class:`LocalError`.
-    """
+    """Return a UDP socket bound to an address or host. Raises :class:`LocalError`."""
     try:
         ip = system.resolve_host(host)
     except (OSError, UnicodeError):
@@ -188,10 +185,7 @@ def bind(host: str, port: int, system: System = MACHINE) -> socket.socket:
     except OSError as error:
         sock.close()
         raise LocalError(
-            f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}", hint=_bind_hint(error)
+            f"cannot listen on {host}:{port}: {(error.strerror or str(error)).lower()}",
+            hint=_BIND_HINTS.get(error.errno or 0, "choose another address or port"),
         ) from None
     return sock
-
-
-def _bind_hint(error: OSError) -> str:
-    return _BIND_HINTS.get(errno.errorcode.get(error.errno or 0, ""), "choose another address or port")

@@ -14,7 +14,7 @@ from torrentnet.console.commands import Commands
 from torrentnet.runtime.system import MACHINE
 from torrentnet.tracker.commands import CommandContext, add_commands
 from torrentnet.tracker.journal.journal import Journal
-from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.settings import Limits
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp.outcome import OutcomeResult, OutcomeSource

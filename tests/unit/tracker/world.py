@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torrentnet.tracker.journal.records import Record
-    from torrentnet.tracker.limits import Limits
+    from torrentnet.tracker.settings import Limits
     from torrentnet.wire.info import Info
     from torrentnet.wire.piece_set import PieceSet
 

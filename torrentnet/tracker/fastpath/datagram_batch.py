@@ -1,8 +1,8 @@
 """Receive and send many datagrams per call: ``recvmmsg`` and ``sendmmsg``.
 
-Python's ``recvfrom`` and ``sendto`` each cost a system call, an object for the datagram, a tuple and a string for the
-address. Here the kernel puts up to :data:`MAX_BATCH_SIZE` datagrams, each behind its sender's address, into one
-permanent buffer, from which one ``struct`` unpacks the announce fields of all.
+Python's ``recvfrom`` and ``sendto`` each cost a system call, an object for the datagram, and a tuple and a string for
+the address. Here the kernel writes up to :data:`MAX_BATCH_SIZE` datagrams, each behind its sender's address, into one
+permanent buffer, and one ``struct`` unpacks the announce fields of all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BATCH_SIZE: Final = 32
-"""Datagrams per call. More gain nothing, and the first one would wait for the answer to the last one."""
+"""Datagrams per call. A larger batch is not faster, and delays the answer to its first datagram."""
 _ADDRESS: Final = 16
 """Size of a ``sockaddr_in``."""
 _STRIDE: Final = 2048
@@ -53,7 +53,7 @@ class _Mmsghdr(ctypes.Structure):
 
 
 def is_available() -> bool:
-    """Return whether this system has both calls."""
+    """Return whether this system has ``recvmmsg`` and ``sendmmsg``."""
     library = ctypes.CDLL(None)
     return sys.platform == "linux" and hasattr(library, "recvmmsg") and hasattr(library, "sendmmsg")
 
@@ -61,8 +61,8 @@ def is_available() -> bool:
 class DatagramBatch:
     """Receives datagrams of an IPv4 UDP socket and sends one answer to each.
 
-    After :meth:`receive`, datagram ``index`` is described by :attr:`sizes`, :meth:`fields`, :meth:`data` and
-    :meth:`source`. Each one is then passed to :meth:`answer` or :meth:`skip`, and :meth:`send` sends the answers.
+    After :meth:`receive`, read the datagrams by their index, from 0 on, call :meth:`answer` or :meth:`skip` for each of
+    them, and then :meth:`send`.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -96,7 +96,7 @@ class DatagramBatch:
         received = memoryview(heads_in).cast("B").cast("I")
         self._received = received[_Mmsghdr.size.offset // 4 :: every]
         self._sizes_out = memoryview(parts_out).cast("B").cast("L")[1::2]
-        # The kernel knows these only by their addresses: they must live as long as this object.
+        # The kernel has only the addresses of these buffers: they must live as long as this object.
         self._kept: tuple[Any, ...] = (room_in, room_out, parts_in, parts_out, heads_in, heads_out)
 
     def receive(self) -> int:
@@ -113,7 +113,9 @@ class DatagramBatch:
         return count
 
     def fields(self) -> Iterator[tuple[Any, ...]]:
-        """Yield per datagram its address as a number and its ``ANNOUNCE_FIELDS``.
+        """Yield, for each datagram, its source address as a number and its fields.
+
+        The fields are ``ANNOUNCE_FIELDS``, whatever kind of packet the datagram is.
 
         Values behind the end of a datagram shorter than an announce are undefined.
         """
@@ -125,24 +127,24 @@ class DatagramBatch:
         return bytes(self._in_view[start : start + self.sizes[index]])
 
     def options(self, index: int) -> bytes:
-        """Return the part of an announce behind its fields."""
+        """Return the options behind the fields of an announce (BEP 41)."""
         start = index * _STRIDE + _ADDRESS
         return bytes(self._in_view[start + ANNOUNCE_SIZE : start + self.sizes[index]])
 
     def source(self, index: int) -> tuple[str, int]:
-        """Return the source of a datagram."""
+        """Return the address and the port that a datagram came from."""
         port, address = _SOURCE.unpack_from(self._in, index * _STRIDE)
         return address_text(address), port
 
     def answer(self, index: int, answer: bytes | bytearray) -> None:
-        """Store the answer to a datagram. Raises ValueError when it is too long."""
+        """Store the answer to a datagram. Raises ValueError for a too long answer."""
         start = index * _STRIDE
         size = len(answer)
         self._out_view[start : start + size] = answer
         self._sizes_out[index] = size
 
     def skip(self, index: int) -> None:
-        """Give a datagram no answer."""
+        """Send no answer to a datagram; indices must be ascending."""
         self._skipped.append(index)
 
     def send(self) -> int:
@@ -154,7 +156,7 @@ class DatagramBatch:
                     self._fd, ctypes.c_void_p(self._heads_out + start * _HEAD), end - start, socket.MSG_DONTWAIT
                 )
                 if count <= 0:
-                    # The kernel did not accept the first of these; it may accept the next one.
+                    # The kernel rejected the first of these answers; it may accept the second.
                     failed += 1
                     count = 1
                 start += count

@@ -1,4 +1,4 @@
-"""Answer announces, look-ups and outcomes without the handlers, or decline."""
+"""Answer frequent announces, look-ups and outcomes without the handlers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from torrentnet.runtime.events import format_field
 from torrentnet.tracker.handlers.lookup import NO_INFO_HASH, WITHOUT_CONNECTION_ID
 from torrentnet.tracker.journal.records import RequestState
-from torrentnet.tracker.limits import DEFAULT_WANT, MAX_GAP
 from torrentnet.tracker.refusals import RefusalError
+from torrentnet.tracker.settings import DEFAULT_WANT, MAX_GAP
 from torrentnet.tracker.swarms.peer_table import PEER_ID_SIZE
 from torrentnet.wire.endpoint import address_text
 from torrentnet.wire.errors import InvalidNameError, PacketError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
 _MAX_CACHED_FILES: Final = 4_096
-"""Cached names of files. Names of peers are not cached: there are more of them, and nearly all are plain."""
+"""Names of files that are cached. Peers have more names, and nearly all of those are plain."""
 _PLAIN: Final = re.compile(rb"[0-9A-Za-z_-][0-9A-Za-z._-]{0,63}").fullmatch
 """Names of peers that are valid and appear unquoted in the log."""
 _SUCCEEDED: Final = int(OutcomeResult.SUCCEEDED)
@@ -33,11 +33,12 @@ _RESULTS: Final = frozenset(map(int, OutcomeResult))
 
 
 class FastPath:
-    """The fast path of ``core``, whose objects it shares; None declines.
+    """The fast path of ``core``, whose objects it shares.
 
-    Flush the core's audit log after a batch. ``fields`` are those of :meth:`DatagramBatch.fields`: the sender's
-    address as a number, then the values of ``ANNOUNCE_FIELDS``. ``oldest`` is the least connection id that is not
-    too old (:meth:`ConnectionIds.oldest`).
+    Each method returns the answer to a datagram, or None to decline it. ``fields`` are those of
+    :meth:`DatagramBatch.fields`: the sender's address as a number, then the values of ``ANNOUNCE_FIELDS``. ``oldest``
+    is the lowest connection id that has not expired (:meth:`ConnectionIds.oldest`). The caller flushes the core's
+    audit log after each batch.
     """
 
     def __init__(self, core: Core) -> None:
@@ -50,7 +51,7 @@ class FastPath:
         self._interval = core.settings.interval
         self._named_holders = core.registry.limits.named_holders
         self._files: dict[bytes, tuple[str, str]] = {}
-        # Recently accepted connection ids with their addresses. This and the objects below are never replaced.
+        # The address of each recently accepted connection id. The core never replaces the objects below.
         self._verified: dict[int, int] = {}
         self._by_hash = core.registry.by_hash
         self._by_name = core.registry.by_name
@@ -66,9 +67,9 @@ class FastPath:
     def announce(
         self, fields: tuple[Any, ...], size: int, options: bytes, oldest: int, now: float
     ) -> bytes | bytearray | None:
-        """Answer the periodic announce of a peer with nothing new.
+        """Answer the periodic announce of an unchanged peer.
 
-        ``size`` is the datagram's; fields that it does not cover are undefined. ``options`` follow the fields.
+        ``size`` is that of the datagram; fields beyond it are undefined. ``options`` are the bytes behind the fields.
         """
         if size < ANNOUNCE_SIZE:
             return None
@@ -88,7 +89,7 @@ class FastPath:
             or self._options_hash[row] != hash(options)
         ):
             return None
-        # As registry.mark_seen() and the handler do, without the calls.
+        # The same as registry.mark_seen(), without the call.
         gap = now - self._last_seen[row]
         if gap > self._longest_gap[row]:
             self._longest_gap[row] = min(gap, MAX_GAP)
@@ -106,7 +107,7 @@ class FastPath:
         )
 
     def lookup(self, fields: tuple[Any, ...], data: bytes, oldest: int, now: float) -> bytes | None:
-        """Answer a peer's only look-up, for a file whose answer is cached."""
+        """Answer a look-up of a peer with no other open request, from the cache."""
         if len(data) < LOOKUP_FIELDS.size:
             return None
         version, first, number, peer_id, port, name_size, peer_size = LOOKUP_FIELDS.unpack_from(data)
@@ -203,7 +204,7 @@ class FastPath:
         return pack_outcome_reply(tid, number)
 
     def _verify(self, connection: int, ip: int, now: float) -> bool:
-        """Check a connection id that was not accepted recently, or may be too old."""
+        """Return whether a connection id is valid, and remember it if so."""
         if not self._ids.accepts(connection, address_text(ip), now):
             return False
         if len(self._verified) >= MAX_VERIFIED:
@@ -212,7 +213,7 @@ class FastPath:
         return True
 
     def _file(self, raw: bytes) -> tuple[str, str]:
-        """Return a file's name, and its form in the log. Raises InvalidNameError."""
+        """Return a file's name as text and as a log field. Raises InvalidNameError."""
         file = decode_file_name(raw)
         if len(self._files) >= _MAX_CACHED_FILES:
             self._files.clear()
@@ -220,7 +221,7 @@ class FastPath:
         return names
 
     def _repeat_lookup(self, ip: int, tid: int, number: int, data: bytes, now: float) -> bytes | None:
-        """Answer a repeated look-up of a request, if nothing has changed."""
+        """Answer another look-up under a request's number, if nothing has changed."""
         request = self._by_number.get(number)
         last = None if request is None else request.last_answer
         if (

@@ -1,4 +1,4 @@
-"""Announce, scrape and possession: peers report and learn of each other."""
+"""Handle announces, scrapes and possession reports (BEP 15, docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.tracker.handlers.response_cache import request_key
 from torrentnet.tracker.journal.records import RequestState
-from torrentnet.tracker.limits import DEFAULT_WANT
 from torrentnet.tracker.refusals import RefusalError, RefusalReason
+from torrentnet.tracker.settings import DEFAULT_WANT
 from torrentnet.wire.udp.error_texts import UNKNOWN_PEER
 from torrentnet.wire.udp.packets import (
     MAX_PEERS,
@@ -46,8 +46,8 @@ _UNKNOWN_POSSESSION: Final = f"{_UNKNOWN_ANNOUNCE}, then report"
 class AnnounceHandler:
     """Handles announce, scrape and possession.
 
-    Each method is given a datagram with a valid connection id, its source and the time, and returns the answer. Raises
-    :class:`PacketError` and :class:`RefusalError`; then nothing has changed for the requester.
+    Each method is passed a datagram with a valid connection id, its source and the time, and returns the answer. Raises
+    :class:`PacketError` and :class:`RefusalError`; then nothing has changed for the sender.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class AnnounceHandler:
         self._interval = settings.interval
 
     def announce(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
-        """Register a peer or its progress (BEP 15, announce)."""
+        """Register a peer or store its progress (BEP 15, announce)."""
         announce = parse_announce(data)
         ip = source[0]
         if announce.ip:
@@ -90,14 +90,12 @@ class AnnounceHandler:
 
     def scrape(self, data: bytes, _source: tuple[str, int], _now: float) -> bytes:
         """Return the peer counts of each info-hash (BEP 48); a scrape registers nobody."""
-        swarms = (self._registry.by_hash.get(info_hash) for info_hash in parse_scrape(data))
-        return pack_scrape_reply(
-            parse_head(data).transaction_id,
-            tuple(
-                ScrapeCounts(swarm.seeders, swarm.downloads, swarm.leechers) if swarm else ScrapeCounts(0, 0, 0)
-                for swarm in swarms
-            ),
+        swarms = map(self._registry.by_hash.get, parse_scrape(data))
+        counts = (
+            ScrapeCounts(swarm.seeders, swarm.downloads, swarm.leechers) if swarm else ScrapeCounts(0, 0, 0)
+            for swarm in swarms
         )
+        return pack_scrape_reply(parse_head(data).transaction_id, tuple(counts))
 
     def possession(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """Store which pieces a peer holds; the report also keeps the peer alive."""
@@ -126,7 +124,7 @@ class AnnounceHandler:
     ) -> bytes:
         ip = key[0][0]
         if announce.event:
-            # Perhaps a late retransmission: a `started` that arrives after the `stopped` must not register the peer.
+            # This may be a late retransmission: a `started` that arrives after `stopped` must not register the peer.
             cached = self._cache.find(key, now)
             if cached is not None:
                 if member is not None and member.peer_id == announce.peer_id:
@@ -151,16 +149,14 @@ class AnnounceHandler:
         return pack_announce_reply(announce.transaction_id, self._interval, leechers, seeders, b"")
 
     def _register(self, announce: AnnounceRequest, ip: str, member: SwarmMember | None, now: float) -> SwarmMember:
-        same = member is not None and member.peer_id == announce.peer_id
-        if member is not None and same and member.options_hash == hash(announce.options):
+        if member is not None and member.peer_id == announce.peer_id:
+            if member.options_hash != hash(announce.options):
+                publication = parse_publication(announce.options)
+                if self._registry.update_publication(member, announce, publication):
+                    self._audit_log.file_updated(member.swarm)
             self._update(announce, member, now)
             return member
         publication = parse_publication(announce.options)
-        if member is not None and same:
-            if self._registry.update_publication(member, announce, publication):
-                self._audit_log.file_updated(member.swarm)
-            self._update(announce, member, now)
-            return member
         if publication.extended and announce.event != _STARTED:
             raise RefusalError(RefusalReason.UNKNOWN_PEER, _UNKNOWN_ANNOUNCE)
         if member is not None:
@@ -173,7 +169,7 @@ class AnnounceHandler:
         return member
 
     def _replace(self, member: SwarmMember, now: float) -> None:
-        """Remove a peer that crashed: another peer id announces from its endpoint."""
+        """Remove a peer whose endpoint another peer id has announced: it was restarted."""
         self._registry.remove(member)
         self._audit_log.member_expired(member, now - member.last_seen, replaced=True)
         for request in self._requests.abandon_all(member.endpoint.ip, member.peer_id):
@@ -189,7 +185,7 @@ class AnnounceHandler:
             self._audit_log.member_completed(member)
         elif member.complete and not complete:
             if member.extended and announce.event != _STARTED:
-                # A late datagram from before it was complete; a peer that really lost pieces announces `started`.
+                # A late datagram from before the peer was complete. A peer that lost pieces announces `started`.
                 return
             self._registry.set_left(member, announce.left)
             self._audit_log.member_added(member)

@@ -1,4 +1,4 @@
-"""Look-up and outcome: a file is requested by name (docs/protocol.md)."""
+"""Handle look-ups and outcomes: requests for a file by name (docs/protocol.md)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torrentnet.wire.udp.lookup import (
     pack_lookup_reply_tail,
     parse_lookup,
 )
-from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, pack_outcome_reply, parse_outcome
+from torrentnet.wire.udp.outcome import OutcomeResult, pack_outcome_reply, parse_outcome
 from torrentnet.wire.udp.packets import REQUEST_HEAD
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ LOOKUP_BODY: Final = slice(REQUEST_HEAD, None)
 WITHOUT_CONNECTION_ID: Final = slice(8, None)
 """The part of a datagram that is equal in all its retransmissions."""
 _MAX_CACHED_TAILS: Final = 4
-"""Answers that a swarm caches per version, 1.5 kB each."""
+"""Answers that are cached for a version of a swarm, 1.5 kB each."""
 
 LookupAnswer: TypeAlias = tuple[bool, int, bytes]
 """Arguments of ``pack_lookup_reply_tail`` behind the transaction id: found, request number, tail."""
@@ -44,7 +44,7 @@ LookupAnswer: TypeAlias = tuple[bool, int, bytes]
 class LookupHandler:
     """Handles look-up and outcome.
 
-    Each method is given a datagram with a valid connection id, its source and the time, and returns the answer. Raises
+    Each method is passed a datagram with a valid connection id, its source and the time, and returns the answer. Raises
     :class:`PacketError` and :class:`RefusalError`; then nothing has changed.
     """
 
@@ -68,7 +68,7 @@ class LookupHandler:
         """Return the complete peers of the file with this name; open a request.
 
         An unknown name is answered and logged as well. A look-up under the number of the requester's own open request
-        opens no other one, however often it arrives, so its answer need not be cached.
+        never opens another request, so its answer need not be cached.
         """
         lookup = parse_lookup(data)
         _, tid, first, number, peer_id, port, name, _ = lookup
@@ -100,36 +100,33 @@ class LookupHandler:
         return answer
 
     def outcome(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
-        """Close a request; for an unknown or closed one nothing changes."""
+        """Close a request; an unknown or closed number changes nothing."""
         outcome = parse_outcome(data)
         ip, number = source[0], outcome.request
         self._requests.mark_seen(ip, outcome.peer_id, now)
         succeeded = outcome.result is OutcomeResult.SUCCEEDED
         request = self._requests.close_by_outcome(number, ip, outcome.peer_id, succeeded=succeeded)
         if request is not None:
-            self._log_outcome(request, outcome, now)
+            if request.info_hash is None and outcome.info_hash != NO_INFO_HASH:
+                request.info_hash = outcome.info_hash
+            self._audit_log.request_closed(
+                request,
+                RequestState.SUCCEEDED if succeeded else RequestState.FAILED,
+                now,
+                sources=tuple((source.name, source.pieces) for source in outcome.sources),
+                transferred=outcome.transferred,
+                elapsed_ms=outcome.elapsed_ms,
+                reason=outcome.reason,
+            )
         elif self._requests.is_foreign(number, ip, outcome.peer_id):
             text = f"request {number} is another peer's"
             self._refusals.report(RefusalReason.FOREIGN_OUTCOME, "outcome", source, text, now)
         return pack_outcome_reply(outcome.transaction_id, number)
 
-    def _log_outcome(self, request: OpenRequest, outcome: OutcomeReport, now: float) -> None:
-        if request.info_hash is None and outcome.info_hash != NO_INFO_HASH:
-            request.info_hash = outcome.info_hash
-        self._audit_log.request_closed(
-            request,
-            RequestState.SUCCEEDED if outcome.result is OutcomeResult.SUCCEEDED else RequestState.FAILED,
-            now,
-            sources=tuple((source.name, source.pieces) for source in outcome.sources),
-            transferred=outcome.transferred,
-            elapsed_ms=outcome.elapsed_ms,
-            reason=outcome.reason,
-        )
-
     def _open(
         self, lookup: LookupRequest, ip: str, swarm: Swarm | None, seeds: SeedList | None, *, waits: bool, now: float
     ) -> OpenRequest:
-        """Return the request that a look-up resumes, or open a new one."""
+        """Return the request that a look-up resumes, or open a new request."""
         if waits or lookup.request:
             resumed = self._requests.resume(lookup.request, ip, lookup.peer_id, lookup.name, now)
             if resumed is not None:
@@ -137,7 +134,7 @@ class LookupHandler:
                 self._continue(request, swarm, seeds, reopened=reopened)
                 return request
         if waits:
-            # Otherwise a peer that was restarted under its old peer id would keep its dead request open.
+            # A peer that was restarted under its old peer id would otherwise keep its old request open for ever.
             for abandoned in self._requests.abandon_all(ip, lookup.peer_id, file=lookup.name):
                 self._audit_log.request_closed(abandoned, RequestState.FAILED, now, reason="requested again")
         info_hash, holder_count = None if swarm is None else swarm.info_hash, 0 if seeds is None else len(seeds)
@@ -149,7 +146,7 @@ class LookupHandler:
     def _continue(
         self, request: OpenRequest, swarm: Swarm | None, seeds: SeedList | None, *, reopened: bool = False
     ) -> None:
-        """Log first holders, another info-hash or the reopening of a request."""
+        """Log the first holders, a new info-hash or the reopening of a request."""
         info_hash = None if swarm is None else swarm.info_hash
         total = 0 if seeds is None else len(seeds)
         first_holders = not request.holder_count and total > 0
@@ -165,7 +162,7 @@ class LookupHandler:
         return () if seeds is None else seeds.names(self._registry.limits.named_holders)
 
     def _tail(self, first: int, own_key: int, swarm: Swarm | None, seeds: SeedList | None) -> bytes:
-        """Return the answer's part behind the request's number, cached if possible."""
+        """Return the part of the answer behind the request's number, cached if possible."""
         if swarm is None or seeds is None:
             reply = LookupReply(0, False, 0, *self._times, NO_INFO_HASH, 0, 0, 0, 0, first, ())
             return lookup_reply_tail(pack_lookup_page(reply, HolderPage()))

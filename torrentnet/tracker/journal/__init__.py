@@ -1,1 +1,1 @@
-"""The log of everything that happened, in SQLite, and its queries."""
+"""The journal: requests and events of files, stored in SQLite, and its queries."""

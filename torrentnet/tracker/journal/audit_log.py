@@ -1,4 +1,4 @@
-"""Record everything that happens as an event line and for the journal."""
+"""Record everything that happens, as an event and as a record of the journal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SUCCEEDED: Final = RequestState.SUCCEEDED
 _LOST: Final = RequestState.LOST
 _MAX_SQLITE_INTEGER: Final = (1 << 63) - 1
-"""SQLite's integers are signed; those of the wire are not."""
+"""SQLite's integers are signed; those of the protocol are not."""
 
 
 class AuditLog:
@@ -38,7 +38,7 @@ class AuditLog:
 
     ``emit`` writes one event, ``emit_lines`` finished event lines, ``write`` journal records; ``wall_clock`` returns
     the time of day in seconds. Lines and records are buffered until :meth:`flush`, because a batch of datagrams may
-    open very many requests.
+    open many requests.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class AuditLog:
         self._timestamp = ""
 
     def flush(self) -> None:
-        """Write the records, then the lines, so that an event seen is in the journal."""
+        """Write the records, then the lines: an event that is visible is in the journal."""
         if self._records:
             records, self._records = self._records, []
             self._write(records)
@@ -79,7 +79,7 @@ class AuditLog:
         )
 
     def member_added(self, member: SwarmMember) -> None:
-        """Record a new member: ``published`` when it is complete, else ``joined``."""
+        """Record that a peer, complete (``published``) or not (``joined``), was added."""
         swarm = member.swarm
         self._records.append(
             HolderAdded(self._wall_ms(), _holding_key(member), member.complete, member.describe_pieces())
@@ -103,7 +103,7 @@ class AuditLog:
         self.emit("completed", file=member.swarm.label, peer=member.name, address=member.endpoint)
 
     def pieces_changed(self, member: SwarmMember) -> None:
-        """Record the progress of a leecher. There is no event: the peer emits its own."""
+        """Record the progress of a leecher. No event is emitted: the peer emits its own."""
         key = _holding_key(member)
         if member.pieces is None:
             self._records.append(HoldingChanged(key, member.describe_pieces()))
@@ -116,7 +116,7 @@ class AuditLog:
         self.emit("left", file=member.swarm.label, peer=member.name, address=member.endpoint)
 
     def member_expired(self, member: SwarmMember, silent: float, *, replaced: bool = False) -> None:
-        """Record that a peer was silent for too long, or replaced at its endpoint."""
+        """Record that a peer was silent for too long, or was replaced at its endpoint."""
         why = "restarted without a good-bye" if replaced else f"silent for {silent:.1f} s"
         self._records.append(HolderRemoved(self._wall_ms(), _holding_key(member), FileEventKind.FORGOTTEN, why))
         self.emit(
@@ -134,7 +134,7 @@ class AuditLog:
         number, peer, file, count = request.number, request.peer, request.file, request.holder_count
         fields = request.log_fields or _log_fields(peer, file)
         self._lines.append(f"{self._timestamp} request id={number}{fields} holders={count}")
-        # Built without the named tuple's constructor, which takes twice as long.
+        # The constructor of the named tuple would take twice as long.
         record = (
             self._time_ms,
             number,
@@ -183,7 +183,7 @@ class AuditLog:
         self._records.append(tuple.__new__(RequestClosed, record))
 
     def _read_wall_clock(self, now: float) -> None:
-        # Once for all datagrams of a batch, which are handled at the same reading of the loop's clock.
+        # Read once per batch of datagrams, which all have the same ``now``.
         self._now = now
         wall = self._wall_clock()
         self._time_ms = round(wall * 1000)

@@ -1,7 +1,7 @@
-"""Encode many rows column by column, with few calls for each column.
+"""Encode many rows column by column, with few calls per column.
 
-A :class:`Column` encodes values of one type. Encoding other values raises ValueError or OverflowError, and so does
-decoding bytes that were not encoded here.
+A :class:`Column` encodes values of one type. Encoding other values, or decoding other bytes, raises ValueError or
+OverflowError.
 
 Tested by tests/unit/tracker/journal/test_request_store.py.
 """
@@ -23,7 +23,7 @@ _SIZE_BYTES: Final = array(_SIZE).itemsize
 
 
 class Column(NamedTuple):
-    """Encoder of a column's values, and their decoder from bytes and count."""
+    """A pair of functions that encode values to bytes, and decode bytes and a count."""
 
     encode: Callable[[Sequence[Any]], bytes]
     decode: Callable[[bytes, int], Sequence[Any]]
@@ -72,7 +72,7 @@ def _decode_ids(raw: bytes, _count: int) -> list[bytes]:
 
 
 def _dictionary_column(plain: Column) -> Column:
-    """Return a column that stores each distinct value of ``plain``, or None, once."""
+    """Return a column for values of ``plain`` or None, which stores equal values once."""
 
     def encode(values: Sequence[Any]) -> bytes:
         distinct = dict.fromkeys(values)
@@ -100,24 +100,24 @@ REPEATED_IDS: Final = _dictionary_column(IDS)
 
 
 def encode_columns(columns: Sequence[Column], values: Sequence[Sequence[object]]) -> bytes:
-    """Encode the values of each column; returns no bytes when there are no rows."""
+    """Encode the values of each column; without values, return no bytes."""
     return join_sized([column.encode(some) for column, some in zip(columns, values, strict=True)]) if values else b""
 
 
 def decode_columns(columns: Sequence[Column], raw: bytes, count: int) -> list[Sequence[Any]]:
-    """Decode what :func:`encode_columns` returned for ``count`` rows."""
+    """Decode the result of :func:`encode_columns` for ``count`` rows."""
     if not count:
         return []
     return [column.decode(one, count) for column, one in zip(columns, split_sized(raw, len(columns)), strict=True)]
 
 
 def join_sized(parts: Sequence[bytes]) -> bytes:
-    """Concatenate ``parts`` behind a list of their sizes."""
+    """Return a list of the sizes of ``parts``, followed by ``parts``."""
     return b"".join((_encode_numbers(map(len, parts), _SIZE), *parts))
 
 
 def split_sized(raw: bytes, count: int) -> list[bytes]:
-    """Return the ``count`` parts that :func:`join_sized` was given."""
+    """Return the ``count`` parts that :func:`join_sized` has joined."""
     at = count * _SIZE_BYTES
     sizes = _decode_numbers(raw[:at], _SIZE)
     if len(sizes) != count or at + sum(sizes) != len(raw):

@@ -1,7 +1,7 @@
-"""Lists of a request's holders; a long one is stored once for all requests.
+"""Lists of the holders that requests found; equal long lists are stored once.
 
-A short list is stored in the request's own row, as JSON. In place of a long one the row has a number: that of the first
-request with this list, under which the list is stored in a table of its own.
+A short list is stored as JSON in the row of the request. A long list is stored in a table of its own, under the number
+of the first request that has it; the rows of all requests with this list contain that number.
 
 Tested by tests/unit/tracker/journal/test_journal.py.
 """
@@ -25,15 +25,15 @@ _INSERT: Final = BulkInsert("INSERT OR REPLACE INTO holder_lists (id, names)", 2
 
 
 class HolderLists:
-    """The recently shared lists, and those that are not written yet."""
+    """The lists of recent requests, and the long lists that are not written yet."""
 
     def __init__(self) -> None:
-        # By identity, because many requests share one tuple of a hundred names, and hashing it takes as long.
+        # By identity: many requests share one tuple of a hundred names, and hashing it would take too long.
         self._recent: dict[int, tuple[tuple[str, ...], str, int]] = {}
         self._unwritten: list[tuple[int, str]] = []
 
     def cell(self, names: tuple[str, ...], number: int) -> str:
-        """Return what the row of the new request ``number`` stores for its holders."""
+        """Return the holders of the new request ``number`` as its row stores them."""
         recent = self._recent.get(id(names))
         if recent is not None and 0 <= number - recent[2] <= MAX_SHARE_DISTANCE:
             return recent[1]
@@ -47,12 +47,12 @@ class HolderLists:
         return text
 
     def write(self, database: sqlite3.Connection) -> None:
-        """Write the new lists; call :meth:`reset` if that is rolled back."""
+        """Write the new lists; call :meth:`reset` if the transaction is rolled back."""
         _INSERT.run(database, self._unwritten)
         self._unwritten.clear()
 
     def reset(self) -> None:
-        """Forget all lists: those written last are not in the database."""
+        """Forget all lists, because those written last may not be in the database."""
         self._recent.clear()
         self._unwritten.clear()
 
@@ -63,7 +63,7 @@ def names_json(names: tuple[str, ...]) -> str:
 
 
 def find_list(database: sqlite3.Connection, cell: str) -> str:
-    """Return the list, as JSON, that a row stores or refers to."""
+    """Return a list as JSON, from the cell of a row."""
     if cell.startswith("["):
         return cell
     found = database.execute("SELECT names FROM holder_lists WHERE id = ?", (int(cell),)).fetchone()
@@ -71,5 +71,5 @@ def find_list(database: sqlite3.Connection, cell: str) -> str:
 
 
 def prune_lists(database: sqlite3.Connection, oldest: int) -> None:
-    """Delete the lists that no request from number ``oldest`` on can refer to."""
+    """Delete the lists that only requests before number ``oldest`` can refer to."""
     database.execute("DELETE FROM holder_lists WHERE id < ?", (oldest - MAX_SHARE_DISTANCE,))

@@ -1,8 +1,8 @@
 """The tracker's journal in SQLite, written by a thread of its own.
 
-The loop hands records over, and a thread of the journal writes many of them in one transaction. The loop never waits
-for it: when the thread is far behind, the tracker accepts no new work (:meth:`Journal.is_behind`) until it has caught
-up. A tracker that is killed loses the records of the last :data:`BATCH_DELAY` seconds, or those in the queue.
+The packet loop queues records, and a thread of the journal writes many of them in one transaction. The loop never
+waits for the thread. While the thread is far behind, the tracker accepts no new work (:meth:`Journal.is_behind`). A
+tracker that is killed loses the records in the queue, normally those of the last :data:`BATCH_DELAY` seconds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torrentnet.tracker.journal.holder_lists import find_list
 from torrentnet.tracker.journal.record_writer import coalesce, write_records
 from torrentnet.tracker.journal.records import RequestOpened
 from torrentnet.tracker.journal.request_store import RequestStore
-from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.settings import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,25 +33,25 @@ if TYPE_CHECKING:
     from torrentnet.tracker.journal.records import Record
 
 BATCH_DELAY: Final = 0.05
-"""How long the first record of a batch waits for others."""
+"""How long the first record of a batch waits for further records."""
 MAX_BATCH: Final = 2_000
-"""Records per transaction, so that a reader never waits for long."""
+"""Most records per transaction, so that no query waits for long."""
 BEHIND_THRESHOLD: Final = 20_000
-"""Queued records above which the tracker accepts no new work."""
+"""Number of queued records from which on the tracker accepts no new work."""
 QUEUE_CAPACITY: Final = 200_000
-"""Queued records above which records are lost: work in progress and peers that leave still create some."""
+"""Number of queued records from which on records are lost. Without new work there are few of them."""
 RETRY_DELAY: Final = 1.0
-"""Time between two attempts when the database cannot be written (disk full)."""
+"""Time between two attempts to write while the database cannot be written, such as on a full disk."""
 RECORDS_PER_PRUNE: Final = 1_000
-"""Records between two checks whether old rows must be deleted."""
+"""Records that are written between two deletions of old rows."""
 
 _WAKE_SIZES: Final = 1, MAX_BATCH
-"""Lengths of the queue at which the thread is woken: there is work, and a batch is full."""
+"""Lengths of the queue at which the thread is woken: a first record, and a full batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many rows are kept; waiting requests and alive holders always are."""
+    """How many rows are kept. Waiting requests and alive holders are always kept."""
 
     requests: int
     events: int
@@ -131,14 +131,14 @@ class Journal:
     def is_behind(self) -> bool:
         """Return whether the queue is so long that new work must wait.
 
-        False while the database cannot be written.
+        While the database cannot be written, new work does not wait: its records may be lost.
         """
         return len(self._queue) >= BEHIND_THRESHOLD and not self._failing
 
     def write(self, record: Record) -> None:
-        """Queue one record. Only for the loop's thread.
+        """Queue one record, or lose it when the queue is full. Only for the loop's thread.
 
-        When the queue is full, the record is lost; the queue is shorter while the database cannot be written.
+        The capacity of the queue is lower while the database cannot be written.
         """
         queue = self._queue
         if len(queue) >= (BEHIND_THRESHOLD if self._failing or self._closing else QUEUE_CAPACITY):
@@ -151,7 +151,7 @@ class Journal:
                 self._work.notify()
 
     def write_all(self, records: Sequence[Record]) -> None:
-        """Queue several records, as :meth:`write` does."""
+        """Queue several records; like :meth:`write`."""
         queue = self._queue
         before = len(queue)
         if before + len(records) >= BEHIND_THRESHOLD:
@@ -165,19 +165,19 @@ class Journal:
                 self._work.notify()
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all queued records are written; return False at ``timeout``."""
+        """Wait until all queued records are written; return False if that fails."""
         with self._lock:
             target = self._flush_target = self._accepted
             self._work.notify()
             return self._done.wait_for(lambda: self._settled >= target or self._failing, timeout) and not self._failing
 
     def read(self, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-        """Return all rows of a query; read long results page by page."""
+        """Return all rows of a query. A long result must be read page by page."""
         with self._access:
             return self._database.execute(query, values).fetchall()
 
     def holder_list(self, cell: str) -> str:
-        """Return the names, as JSON, that a request's row stores or refers to."""
+        """Return the holders of a request as JSON, from the cell of its row."""
         with self._access:
             return find_list(self._database, cell)
 
@@ -222,7 +222,7 @@ class Journal:
                     self.lost += len(records)
                     return
             except Exception:
-                # One record that cannot be written must not take the others with it.
+                # A record that cannot be written must not prevent the others from being written.
                 self._write_one_by_one(records)
                 return
             else:
@@ -235,7 +235,7 @@ class Journal:
         if self._since_prune >= RECORDS_PER_PRUNE:
             self._since_prune = 0
             with contextlib.suppress(sqlite3.OperationalError):
-                # If that is a full disk, the next batch reports it.
+                # If the disk is full, the next batch reports it.
                 self._prune()
 
     def _write_transaction(self, records: list[NumberedRecord]) -> None:
@@ -266,7 +266,7 @@ class Journal:
                 self.trouble(f"the journal cannot store a {type(record[1]).__name__}: {error}")
 
     def _wait_for_retry(self, cause: str) -> bool:
-        """Report the failure once and wait; return False when the journal is being closed."""
+        """Report the first of several failures, wait, and return False when closing."""
         if not self._failing:
             self.trouble(f"the journal cannot be written: {cause}; requests are still answered, their log is delayed")
         with self._lock:

@@ -1,6 +1,6 @@
 """Queries of the journal.
 
-Long results are read page by page: memory stays flat, and the writer gets its turn.
+Long results are read page by page, to limit the memory and to let the writing thread run between two pages.
 
 Tested by tests/unit/tracker/journal/test_journal.py, tests/unit/tracker/test_commands.py.
 """
@@ -11,11 +11,11 @@ import difflib
 import heapq
 import json
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.journal.request_parts import BLOCK_BITS, unpack_part
-from torrentnet.tracker.journal.request_replay import SELECT_PARTS, file_events, replay
+from torrentnet.tracker.journal.request_replay import SELECT_PARTS, FileEvent, file_events, replay
 from torrentnet.tracker.journal.request_store import NAME_DELIMITER
 from torrentnet.tracker.journal.schema import ALIVE
 
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from torrentnet.tracker.journal.journal import Journal
+    from torrentnet.tracker.journal.request_parts import RequestPart
     from torrentnet.tracker.journal.request_replay import LoggedRequest
 
 PAGE_SIZE: Final = 500
-"""Rows that are read at once."""
+"""Rows per page."""
 MAX_SUGGESTIONS: Final = 10
-"""Names that an error message lists."""
+"""Names that an error message lists at most."""
 _MAX_CACHED_LISTS: Final = 500
-"""Cached lists of holders: the next request often has the same one."""
+"""Lists of holders that are cached, because consecutive requests often have the same list."""
 _MAX_NAMES_SEARCHED: Final = 2_000
 """Names that are searched for similar ones."""
 
@@ -51,7 +52,7 @@ class RequestRow:
     """Number of complete peers at that time."""
     state: str
     sources: tuple[tuple[str, int], ...]
-    """Names of the peers that pieces came from, and the number of pieces."""
+    """Names of the peers that sent pieces, and how many each of them sent."""
     transferred: int
     elapsed_ms: int
     reason: str
@@ -60,7 +61,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One known file; None for what no peer has published."""
+    """One known file; fields that no peer has published are None."""
 
     info_hash: bytes
     name: str | None
@@ -91,18 +92,8 @@ class HolderRow:
     why: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """One event of a file."""
-
-    time_ms: int
-    kind: str
-    peer: str
-    detail: str
-
-
 def requests(journal: Journal, *, file: str | None = None, last: int | None = None) -> Iterator[RequestRow]:
-    """Yield the rows of the request log, oldest first, or the ``last`` of them."""
+    """Yield the rows of the request log, oldest first; with ``last``, only the last."""
     first = 0 if last is None else _number_from_the_end(journal, file, last)
     lists: dict[str, tuple[str, ...]] = {}
     for block in _blocks(journal, file, first >> BLOCK_BITS):
@@ -112,9 +103,9 @@ def requests(journal: Journal, *, file: str | None = None, last: int | None = No
 
 
 def files(journal: Journal, name: str | None = None) -> Iterator[FileRow]:
-    """Yield all files by name, or those that have had one name.
+    """Yield all files, ordered by name, or only those named ``name``.
 
-    A file without a name is found by its info-hash in hex.
+    ``name`` may also be the info-hash of a file in hex.
     """
     columns = (
         "SELECT info_hash, name, size, piece_length, pieces, known_ms, published_ms, published_by, published_from"
@@ -146,19 +137,16 @@ def files(journal: Journal, name: str | None = None) -> Iterator[FileRow]:
 
 def holders(journal: Journal, info_hash: bytes) -> Iterator[HolderRow]:
     """Yield the peers that hold or held pieces of a file, in order of joining."""
-    for row in _pages(
-        journal,
-        "SELECT id, peer, ip, port, pieces, since_ms, state, gone_ms, why FROM holdings"
-        f" WHERE info_hash = ? AND id > ? ORDER BY id LIMIT {PAGE_SIZE}",
-        (info_hash,),
-        0,
-    ):
-        _, peer, ip, port, pieces, since_ms, state, gone_ms, why = row
-        yield HolderRow(peer, f"{ip}:{port}", pieces, since_ms, state, gone_ms, why)
+    query = (
+        "SELECT id, peer, ip || ':' || port, pieces, since_ms, state, gone_ms, why FROM holdings"
+        f" WHERE info_hash = ? AND id > ? ORDER BY id LIMIT {PAGE_SIZE}"
+    )
+    for row in _pages(journal, query, (info_hash,), 0):
+        yield HolderRow(*row[1:])
 
 
 def count_holders(journal: Journal, info_hash: bytes) -> tuple[int, int, int]:
-    """Count alive holders, the complete ones among them, and earlier holders."""
+    """Return the numbers of alive, of alive and complete, and of earlier holders."""
     rows = journal.read(
         "SELECT state, complete, count(*) FROM holdings WHERE info_hash = ? GROUP BY state, complete", (info_hash,)
     )
@@ -167,45 +155,37 @@ def count_holders(journal: Journal, info_hash: bytes) -> tuple[int, int, int]:
     return alive, complete, sum(count for state, _, count in rows if state != ALIVE)
 
 
-def events(journal: Journal, info_hash: bytes) -> Iterator[EventRow]:
-    """Yield what happened to a file, in order."""
-    of_holders = (
-        (serial, EventRow(time_ms, kind, peer, detail))
-        for _, time_ms, kind, peer, detail, serial in _pages(
-            journal,
-            "SELECT id, time_ms, kind, peer, detail, serial FROM events"
-            f" WHERE info_hash = ? AND id > ? ORDER BY id LIMIT {PAGE_SIZE}",
-            (info_hash,),
-            0,
-        )
+def events(journal: Journal, info_hash: bytes) -> Iterator[FileEvent]:
+    """Yield the events of a file, in order."""
+    query = (
+        "SELECT id, serial, time_ms, kind, peer, detail FROM events"
+        f" WHERE info_hash = ? AND id > ? ORDER BY id LIMIT {PAGE_SIZE}"
     )
-    for _, row in heapq.merge(of_holders, _events_of_requests(journal, info_hash), key=itemgetter(0)):
-        yield row
+    of_holders = (FileEvent(*row[1:]) for row in _pages(journal, query, (info_hash,), 0))
+    return heapq.merge(of_holders, _events_of_requests(journal, info_hash))
 
 
-def _events_of_requests(journal: Journal, info_hash: bytes) -> Iterator[tuple[int, EventRow]]:
-    # Blocks overlap in time: an outcome may come after later requests were opened, though never before its own.
-    ahead: list[tuple[int, EventRow]] = []
-    for (block,) in _pages(
-        journal,
+def _events_of_requests(journal: Journal, info_hash: bytes) -> Iterator[FileEvent]:
+    # The times of blocks overlap: an outcome may come after requests of later blocks. No outcome precedes its request.
+    ahead: list[FileEvent] = []
+    query = (
         "SELECT DISTINCT block FROM request_parts WHERE instr(hashes, ?) AND block > ?"
-        f" ORDER BY block LIMIT {PAGE_SIZE}",
-        (info_hash,),
-        -1,
-    ):
-        parts = [unpack_part(data) for (data,) in journal.read(SELECT_PARTS, (block,))]
+        f" ORDER BY block LIMIT {PAGE_SIZE}"
+    )
+    for (block,) in _pages(journal, query, (info_hash,), -1):
+        parts = _read_parts(journal, block)
         first = min((entry.serial for part in parts for entry in part.opened), default=0)
-        while ahead and ahead[0][0] < first:
+        while ahead and ahead[0].serial < first:
             yield heapq.heappop(ahead)
         for part in parts:
-            for serial, time_ms, kind, peer, detail in file_events(part, info_hash):
-                heapq.heappush(ahead, (serial, EventRow(time_ms, kind, peer, detail)))
+            for event in file_events(part, info_hash):
+                heapq.heappush(ahead, event)
     while ahead:
         yield heapq.heappop(ahead)
 
 
 def file_names(journal: Journal, limit: int) -> list[str]:
-    """Return at most ``limit`` files by name, for completion."""
+    """Return the names of at most ``limit`` files, in order; an info-hash if unnamed."""
     rows = journal.read("SELECT DISTINCT coalesce(name, lower(hex(info_hash))) FROM files ORDER BY 1 LIMIT ?", (limit,))
     return [row[0] for row in rows]
 
@@ -224,7 +204,10 @@ def count_rows(journal: Journal) -> tuple[int, int]:
 
 
 def _pages(journal: Journal, query: str, values: tuple[object, ...], after: int) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a query that begins with the id and ends in ``id > ?``."""
+    """Yield the rows of a query, page by page.
+
+    The first column is an id, and the last parameter of the query is the id that the rows follow: first ``after``.
+    """
     while True:
         page = journal.read(query, (*values, after))
         yield from page
@@ -234,7 +217,7 @@ def _pages(journal: Journal, query: str, values: tuple[object, ...], after: int)
 
 
 def _blocks(journal: Journal, file: str | None, first: int, *, backwards: bool = False) -> Iterator[int]:
-    """Yield the blocks with requests for a file, from ``first`` on or backwards."""
+    """Yield the blocks with requests for a file, from ``first`` on or from the end."""
     condition = ""
     values: tuple[object, ...] = ()
     if file is not None:
@@ -249,7 +232,11 @@ def _blocks(journal: Journal, file: str | None, first: int, *, backwards: bool =
 
 
 def _read_block(journal: Journal, block: int, file: str | None) -> list[LoggedRequest]:
-    return replay((unpack_part(data) for (data,) in journal.read(SELECT_PARTS, (block,))), file)
+    return replay(_read_parts(journal, block), file)
+
+
+def _read_parts(journal: Journal, block: int) -> list[RequestPart]:
+    return [unpack_part(data) for (data,) in journal.read(SELECT_PARTS, (block,))]
 
 
 def _number_from_the_end(journal: Journal, file: str | None, last: int) -> int:
@@ -272,13 +259,6 @@ def _request_row(journal: Journal, request: LoggedRequest, lists: dict[str, tupl
     endpoint = f"{opened.ip}:{opened.port}"
     known = opened.number, opened.time_ms, opened.peer, endpoint, opened.file, names, request.holder_count
     if closed is None:
-        return RequestRow(*known, request.state.value, (), 0, 0, "", None)
-    return RequestRow(
-        *known,
-        closed.state.value,
-        tuple((name, pieces) for name, pieces in json.loads(closed.sources)),
-        closed.transferred,
-        closed.elapsed_ms,
-        closed.reason,
-        closed.time_ms,
-    )
+        return RequestRow(*known, RequestState.WAITING.value, (), 0, 0, "", None)
+    state, sources = closed.state.value, tuple(map(tuple, json.loads(closed.sources)))
+    return RequestRow(*known, state, sources, closed.transferred, closed.elapsed_ms, closed.reason, closed.time_ms)

@@ -31,14 +31,14 @@ NumberedRecord: TypeAlias = tuple[int, Record]
 """Serial number and record."""
 EventValues: TypeAlias = tuple[bytes, int, str, str, str, int]
 """Values of a row of ``events``."""
-# OR FAIL: the caller rolls the whole transaction back, so SQLite need not prepare to undo this one statement.
+# OR FAIL: on an error the caller rolls the transaction back, so SQLite need not prepare to undo this statement alone.
 _INSERT_EVENTS: Final = BulkInsert("INSERT OR FAIL INTO events (info_hash, time_ms, kind, peer, detail, serial)", 6)
 MAX_PIECES_TEXT: Final = 1_000
-"""Longest description of pieces, in characters; the count at its end is always kept."""
+"""Longest stored list of pieces, in characters, without the count at its end."""
 
 
 def coalesce(records: Iterable[NumberedRecord]) -> list[NumberedRecord]:
-    """Return the records without those that a later one replaces."""
+    """Return the records without each that a later record replaces."""
     kept: list[NumberedRecord] = []
     last: dict[HoldingKey, int] = {}
     for numbered in records:
@@ -75,7 +75,7 @@ def write_records(database: sqlite3.Connection, records: Iterable[NumberedRecord
             case HolderRemoved():
                 _update(database, record.key, "state = ?, gone_ms = ?, why = ?", GONE, record.time_ms, record.why)
                 events.append(_event(serial, record.time_ms, record.key, record.kind, record.why))
-    # No other statement reads this table, so its rows may be inserted at the end, all at once.
+    # No statement above reads this table, so its rows can be inserted all at once.
     _INSERT_EVENTS.run(database, events)
 
 
@@ -96,7 +96,7 @@ def _write_holder(database: sqlite3.Connection, record: HolderAdded) -> None:
         " WHERE info_hash = ? AND ip = ? AND port = ? AND peer <> ? AND state <> ?",
         (GONE, record.time_ms, info_hash, ip, port, peer, GONE),
     )
-    # When only the tracker was restarted, and not the peer, the peer keeps its earlier `since_ms`.
+    # If the tracker was restarted and the peer was not, the peer keeps its earlier `since_ms`.
     database.execute(
         "INSERT INTO holdings (info_hash, ip, port, peer, complete, pieces, since_ms, state)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -125,7 +125,7 @@ def _event(serial: int, time_ms: int, key: HoldingKey, kind: FileEventKind, deta
 
 
 def _shorten(text: str) -> str:
-    """Cut runs of pieces, never the count: ``0-4, 9, ... (600 of 11000)``."""
+    """Shorten a list of pieces but keep the count: ``0-4, 9, ... (600 of 11000)``."""
     if len(text) <= MAX_PIECES_TEXT:
         return text
     runs, _, count = text.rpartition(" (")

@@ -1,4 +1,4 @@
-"""Records of the journal; their times are milliseconds since the epoch."""
+"""The journal's records, whose times are milliseconds since the epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 
 class FileEventKind(Enum):
-    """What happened to a file; the value is the word in ``file_logs``."""
+    """Kind of a file's event; each value is a word in ``file_logs``."""
 
     PUBLISHED = "published"
     JOINED = "joined"
@@ -21,7 +21,7 @@ class FileEventKind(Enum):
 
 
 class RequestState(Enum):
-    """State of a request; the value is the word in ``request logs``."""
+    """State of a request; each value is a word in ``request logs``."""
 
     WAITING = "waiting"
     SUCCEEDED = "succeeded"
@@ -40,7 +40,7 @@ class HoldingKey(NamedTuple):
 
 
 class FileUpdated(NamedTuple):
-    """What is known of a file; None for what no peer has published yet."""
+    """A file is new or has changed; fields that no peer has published are None."""
 
     time_ms: int
     info_hash: bytes
@@ -61,15 +61,15 @@ class HolderAdded(NamedTuple):
 
 
 class HoldingChanged(NamedTuple):
-    """A peer holds other pieces; a later such record replaces an earlier one."""
+    """The pieces that a peer holds have changed; a later record replaces an earlier."""
 
     key: HoldingKey
     pieces_text: str
     """Description of what the peer holds; empty where ``bitfield`` is given."""
     pieces: int = 0
-    """Pieces of the whole file."""
+    """Number of pieces of the whole file."""
     bitfield: bytes = b""
-    """Pieces that the peer holds (BEP 3), described on the journal's thread."""
+    """Pieces that the peer holds (BEP 3); the journal's thread describes them."""
 
 
 class HolderCompleted(NamedTuple):
@@ -102,13 +102,13 @@ class RequestOpened(NamedTuple):
     file: str
     info_hash: bytes | None
     holders: tuple[str, ...]
-    """Names of complete peers at that time, limited in number."""
+    """Names of complete peers at that time, at most :attr:`Limits.named_holders`."""
     holder_count: int
     """Number of complete peers at that time."""
 
 
 class RequestUpdated(NamedTuple):
-    """A request without holders has found some, or an abandoned request is open again."""
+    """A request has found its first holders or another info-hash, or was reopened."""
 
     number: int
     info_hash: bytes | None
@@ -126,9 +126,9 @@ class RequestClosed(NamedTuple):
     info_hash: bytes | None
     state: RequestState
     sources: tuple[tuple[str, int], ...]
-    """Names of the peers that pieces came from, and the number of pieces."""
+    """Names of the peers that sent pieces, and how many each of them sent."""
     transferred: int
-    """Bytes."""
+    """Bytes of verified pieces."""
     elapsed_ms: int
     reason: str
 

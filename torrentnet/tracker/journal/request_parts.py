@@ -1,8 +1,8 @@
 """The stored form of the request log: one part per transaction and block.
 
 A part lists requests that were opened, updated and closed. Parts are appended and never changed; the state of a
-request is found by replaying the parts of its block. A look-up or an outcome thus costs the journal a few values in
-columns instead of a row with entries in three indexes.
+request is found by replaying the parts of its block. For a look-up or an outcome, the journal thus writes a few values
+in columns, not a row with entries in three indexes.
 
 Tested by tests/unit/tracker/journal/test_request_store.py.
 """
@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BLOCK_BITS: Final = 9
-"""A block is 512 requests with neighbouring numbers: the unit of reading and of deleting."""
+"""A block has 512 requests with consecutive numbers, which are read and deleted together."""
 
 
 class OpenedEntry(NamedTuple):
-    """A new request; ``serial`` numbers all records of the journal."""
+    """A new request."""
 
     serial: int
+    """Number of the record among all records of the journal."""
     time_ms: int
     number: int
     peer: str
@@ -52,12 +53,13 @@ class OpenedEntry(NamedTuple):
 
 
 class UpdatedEntry(NamedTuple):
-    """A request waits, perhaps again; ``holders`` is None if unchanged, or JSON."""
+    """A request has changed and waits, perhaps after it was closed."""
 
     serial: int
     number: int
     info_hash: bytes | None
     holders: str | None
+    """JSON, or None if the holders and their number are unchanged."""
     holder_count: int
 
 
@@ -71,7 +73,7 @@ class ClosedEntry(NamedTuple):
     info_hash: bytes | None
     state: RequestState
     sources: str
-    """JSON: names, and the number of pieces from each."""
+    """JSON: names of peers, and how many pieces each of them sent."""
     transferred: int
     elapsed_ms: int
     reason: str
@@ -81,7 +83,7 @@ RequestEntry: TypeAlias = OpenedEntry | UpdatedEntry | ClosedEntry
 
 
 class RequestPart(NamedTuple):
-    """Entries by their type."""
+    """The entries of a part by type."""
 
     opened: list[OpenedEntry]
     updated: list[UpdatedEntry]
@@ -120,7 +122,7 @@ def pack_part(
 ) -> bytes:
     """Return the bytes of a part; ``opened`` and ``closed`` are columns or empty.
 
-    Raises ValueError or OverflowError when a value is not of its column's type.
+    Raises ValueError or OverflowError when a value is not of the type of its column.
     """
     counts = _SHORT.encode((len(opened[0]) if opened else 0, len(closed[0]) if closed else 0))
     updates = json.dumps([_to_json(entry) for entry in updated]).encode() if updated else b""
@@ -128,7 +130,7 @@ def pack_part(
 
 
 def unpack_part(raw: bytes) -> RequestPart:
-    """Parse a part. Raises ValueError when the bytes are not one."""
+    """Parse a part. Raises ValueError for other bytes."""
     try:
         counts, opened, updates, closed = split_sized(raw, 4)
         opened_count, closed_count = _SHORT.decode(counts, 2)

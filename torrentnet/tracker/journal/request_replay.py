@@ -1,4 +1,4 @@
-"""Replay the parts of a block to the state and the events of its requests.
+"""Replay the parts of a block: find the state and the events of its requests.
 
 Tested by tests/unit/tracker/journal/test_request_store.py.
 """
@@ -15,7 +15,7 @@ from torrentnet.tracker.journal.request_parts import ClosedEntry, OpenedEntry, R
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 SELECT_PARTS: Final = "SELECT data FROM request_parts WHERE block = ? ORDER BY id"
 _WAITING: Final = RequestState.WAITING.value
@@ -25,24 +25,21 @@ _LOST: Final = RequestState.LOST.value
 
 @dataclass(slots=True)
 class LoggedRequest:
-    """A request of the log and its state."""
+    """A request of the log, with the latest values of what may change."""
 
     opened: OpenedEntry
     info_hash: bytes | None
     holders: str
     holder_count: int
     closed: ClosedEntry | None = None
-
-    @property
-    def state(self) -> RequestState:
-        """State of the request."""
-        return RequestState.WAITING if self.closed is None else self.closed.state
+    """None while the request waits for its outcome."""
 
 
 class FileEvent(NamedTuple):
-    """What a request meant for its file."""
+    """An event of a file: a change of one of its holders or requests."""
 
     serial: int
+    """Number that orders the events of a file."""
     time_ms: int
     kind: str
     peer: str
@@ -50,7 +47,7 @@ class FileEvent(NamedTuple):
 
 
 def replay(parts: Iterable[RequestPart], file: str | None = None) -> list[LoggedRequest]:
-    """Return the requests of a block, of one file if given, from all its parts."""
+    """Return the requests of a block, in order; with ``file``, only those for it."""
     found: dict[int, LoggedRequest] = {}
     for part in parts:
         for entry in part.in_order():
@@ -71,30 +68,22 @@ def replay(parts: Iterable[RequestPart], file: str | None = None) -> list[Logged
     return [found[number] for number in sorted(found)]
 
 
-def file_events(part: RequestPart, info_hash: bytes) -> list[FileEvent]:
-    """Return the events of a part for the file with that info-hash."""
-    opened = [_opened_event(entry) for entry in part.opened if entry.info_hash == info_hash]
-    return opened + [_closed_event(entry) for entry in part.closed if entry.info_hash == info_hash]
+def file_events(part: RequestPart, info_hash: bytes) -> Iterator[FileEvent]:
+    """Yield the events of a file that a part contains, in no order."""
+    for entry in part.opened:
+        if entry.info_hash == info_hash:
+            detail = f"{entry.holder_count or 'no'} complete {'holder' if entry.holder_count == 1 else 'holders'}"
+            yield FileEvent(entry.serial, entry.time_ms, FileEventKind.REQUESTED.value, entry.peer, detail)
+    for end in part.closed:
+        if end.info_hash == info_hash:
+            state, names = end.state.value, [name for name, _ in json.loads(end.sources)]
+            detail = _describe_end(state, names, end.transferred, end.elapsed_ms, end.reason)
+            yield FileEvent(end.serial, end.time_ms, state, end.peer, detail)
 
 
 def read_block(database: sqlite3.Connection, block: int) -> list[LoggedRequest]:
     """Return the requests of a block. Raises what sqlite3 raises."""
     return replay(unpack_part(data) for (data,) in database.execute(SELECT_PARTS, (block,)))
-
-
-def _opened_event(entry: OpenedEntry) -> FileEvent:
-    detail = describe_holders(entry.holder_count)
-    return FileEvent(entry.serial, entry.time_ms, FileEventKind.REQUESTED.value, entry.peer, detail)
-
-
-def _closed_event(entry: ClosedEntry) -> FileEvent:
-    names = [name for name, _ in json.loads(entry.sources)]
-    state = entry.state.value
-    detail = describe_detail(state, names, entry.transferred, entry.elapsed_ms, entry.reason)
-    return FileEvent(entry.serial, entry.time_ms, state, entry.peer, detail)
-
-
-# -- in words ----------------------------------------------------------------------------------------
 
 
 def describe_outcome(state: str, names: Sequence[str], transferred: int, elapsed_ms: int, reason: str) -> str:
@@ -103,26 +92,16 @@ def describe_outcome(state: str, names: Sequence[str], transferred: int, elapsed
         return "waiting"
     if state == _LOST:
         return "lost with the peer"
-    if state == _SUCCEEDED:
-        return f"succeeded {_describe_success(names, transferred, elapsed_ms)}"
-    text = f"failed: {reason}" if reason else "failed"
-    return f"{text} ({format_size(transferred)} from {', '.join(names)})" if names else text
+    word = "failed:" if state != _SUCCEEDED and reason else state
+    return f"{word} {_describe_end(state, names, transferred, elapsed_ms, reason)}".rstrip()
 
 
-def describe_detail(state: str, names: Sequence[str], transferred: int, elapsed_ms: int, reason: str) -> str:
-    """Describe an outcome without its state, for the log of a file."""
+def _describe_end(state: str, names: Sequence[str], transferred: int, elapsed_ms: int, reason: str) -> str:
+    """Describe an outcome without its state."""
+    sources = f"from {', '.join(names)}"
     if state == _SUCCEEDED:
-        return _describe_success(names, transferred, elapsed_ms)
+        amount = f"({format_size(transferred)} in {elapsed_ms / 1000:.2f} s)"
+        return f"{sources} {amount}" if names else amount
     if state == _LOST or not names:
         return reason
-    return f"{reason} ({format_size(transferred)} from {', '.join(names)})".lstrip()
-
-
-def describe_holders(count: int) -> str:
-    """Describe how many complete peers a request found."""
-    return f"{count or 'no'} complete {'holder' if count == 1 else 'holders'}"
-
-
-def _describe_success(names: Sequence[str], transferred: int, elapsed_ms: int) -> str:
-    amount = f"({format_size(transferred)} in {elapsed_ms / 1000:.2f} s)"
-    return f"from {', '.join(names)} {amount}" if names else amount
+    return f"{reason} ({format_size(transferred)} {sources})".lstrip()

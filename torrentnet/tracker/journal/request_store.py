@@ -1,7 +1,7 @@
 """The request log in the database: blocks of requests, stored in parts.
 
-Parts are appended, and an old block is deleted as a whole. Waiting requests are never deleted, so an old block is
-reduced to those. The blocks that have some are listed in a table of their own: a tracker that starts reads no others.
+Parts are appended, and old blocks are deleted, except for their waiting requests. All blocks with waiting requests are
+listed in a table of their own, so that a tracker that starts reads no other blocks.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from torrentnet.tracker.journal.request_replay import LoggedRequest
 
 MAX_PARTS: Final = 8
-"""Parts of a full block above which they are merged: a log that grows slowly has one part per record."""
+"""Most parts of a full block before they are merged. A log that grows slowly has one part per record."""
 NAME_DELIMITER: Final = "\n"
-"""Encloses each name in the column that is searched for one."""
+"""Encloses each name in the column that is searched for names."""
 _NO_SOURCES: Final = "[]"
 
 
 class _BlockChanges:
-    """What a transaction does to one block."""
+    """The records of a transaction about requests of one block."""
 
     def __init__(self) -> None:
         self.opened: list[RequestOpened] = []
@@ -59,7 +59,7 @@ class RequestStore:
         self.reload()
 
     def reload(self) -> None:
-        """Read the state of the tables again: what was written last is not there."""
+        """Read the state of the tables again, after a transaction was rolled back."""
         database = self._database
         self._lists.reset()
         self._waiting = {
@@ -129,7 +129,7 @@ class RequestStore:
         return others
 
     def prune(self, keep: int) -> None:
-        """Delete blocks before the last ``keep`` requests, except waiting requests."""
+        """Delete the blocks before the last ``keep`` requests, but no waiting requests."""
         keep_from = max(self._kept_from, (self._newest - keep + 1) >> BLOCK_BITS)
         for block in (*sorted(self._changed_old_blocks), *range(self._kept_from, keep_from)):
             self._reduce(block)
@@ -167,7 +167,7 @@ class RequestStore:
             waiting.difference_update(numbers)
         self._insert(block, pack_part(opened, changes.updated, closed), len(changes.opened), files, hashes)
         if changes.updated:
-            # Those requests may be open again, or closed again, or unknown.
+            # These requests may have been reopened, may be closed since, or may be unknown.
             waiting.clear()
             waiting.update(
                 request.opened.number for request in read_block(self._database, block) if request.closed is None
@@ -197,7 +197,7 @@ class RequestStore:
             del self._waiting[block]
 
     def _reduce(self, block: int) -> None:
-        """Delete all but the waiting requests of an old block, with their lists."""
+        """Delete the requests of an old block that do not wait."""
         parts = self._read(block) if self._waiting.get(block) else []
         self._delete(block)
         if not parts:

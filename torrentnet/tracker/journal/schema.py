@@ -28,7 +28,7 @@ _MAX_CHECKED_SIZE: Final = 64 * 1024 * 1024
 """Largest file, in bytes, that is checked for damage at the start; a larger one would delay it by seconds."""
 
 _ROWS_PER_STATEMENT: Final = (64, 8, 1)
-"""Few different sizes, so that each statement is compiled once."""
+"""Numbers of rows that one statement inserts: few, so that each statement is compiled once."""
 
 ALIVE: Final = "alive"
 UNHEARD: Final = "unheard"
@@ -67,7 +67,7 @@ CREATE TABLE waiting_blocks (block INTEGER PRIMARY KEY);
 class BulkInsert:
     """An INSERT statement without its VALUES, for rows of ``width`` values.
 
-    It inserts many rows at once: the GIL is free while a statement runs, and each statement has a fixed cost.
+    Each statement inserts many rows, because every statement has a fixed cost, and releases the GIL while it runs.
     """
 
     head: str
@@ -103,7 +103,7 @@ def damaged_error(path: Path | str, cause: str) -> JournalError:
 def connect(state: Path | None) -> sqlite3.Connection:
     """Open the database in the directory ``state``; create both if needed.
 
-    Without ``state`` the database is in memory. Raises :class:`JournalError` and then leaves every file as it was.
+    Without ``state`` the database is in memory. When this raises :class:`JournalError`, it has changed no file.
     """
     if state is None:
         database = _open(":memory:")
@@ -134,12 +134,12 @@ def connect(state: Path | None) -> sqlite3.Connection:
 
 
 def _open(name: str) -> sqlite3.Connection:
-    # One connection for all threads, behind the journal's own lock, so that nobody ever waits for SQLite's.
+    # The threads share one connection under the journal's own lock, so that none of them waits for a lock of SQLite.
     return sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=0.0)
 
 
 def _check_and_create(database: sqlite3.Connection, path: Path) -> None:
-    # Two trackers would mix their logs. The lock belongs to the process and is released however the process ends.
+    # Two trackers would mix their logs. The lock is the process's and is released however the process ends.
     database.execute("PRAGMA locking_mode = EXCLUSIVE")
     application = _pragma(database, "application_id")
     version = _pragma(database, "user_version")
@@ -158,12 +158,12 @@ def _check_and_create(database: sqlite3.Connection, path: Path) -> None:
         if verdict != "ok":
             raise damaged_error(path, verdict)
     database.execute("PRAGMA journal_mode = WAL")
-    # A crash of the machine may lose the last moments, a crash of the tracker loses nothing.
+    # A crash of the machine may lose the latest transactions; a crash of the tracker loses none.
     database.execute("PRAGMA synchronous = NORMAL")
     if not tables:
         _create(database)
     else:
-        # The exclusive lock is taken by the first write: write now, so that a second tracker fails at its start.
+        # The first write acquires the exclusive lock: write now, so that a second tracker fails at its start.
         database.execute("BEGIN EXCLUSIVE")
         database.execute("COMMIT")
 
@@ -182,7 +182,7 @@ def _explain(error: sqlite3.Error, path: Path) -> JournalError:
     text = str(error)
     if "locked" in text or "busy" in text:
         return JournalError(
-            f"another tracker keeps its journal in {path}", hint="stop that one, or give --state another directory"
+            f"another tracker keeps its journal in {path}", hint="stop that tracker, or give --state another directory"
         )
     with contextlib.suppress(OSError):
         if not path.stat().st_size:

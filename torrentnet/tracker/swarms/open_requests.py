@@ -1,6 +1,6 @@
-"""The requests that wait for their outcome, and when their peers expire.
+"""The requests that wait for their outcome, and the expiry of their peers.
 
-A request is opened by a look-up and closed by an outcome. Until then its row in the request log may still change.
+A request is opened by a look-up and closed by an outcome. Until it is closed, its row in the request log may change.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from torrentnet.tracker.limits import Limits
 from torrentnet.tracker.refusals import RefusalError, RefusalReason
+from torrentnet.tracker.settings import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +24,12 @@ MAX_REQUEST_NUMBER: Final = 0xFFFFFFFF
 """Requests are numbered from 1 in 32 bits (docs/protocol.md)."""
 
 _MAX_REPEATS: Final = 8
-"""Look-ups per request whose late repeats are recognized after the request is closed."""
+"""Look-ups of a closed request whose late repeats are still recognized."""
 _SLACK: Final = 64
 
 
 class Requester:
-    """A peer with open requests, nearly always one, and their common deadline."""
+    """A peer with open requests, which expire together; nearly always one request."""
 
     __slots__ = ("first", "last_seen", "others")
 
@@ -45,14 +45,14 @@ class Requester:
         return [*(() if self.first is None else (self.first,)), *(self.others or {}).values()]
 
     def add(self, request: OpenRequest) -> None:
-        """Add a request to those after the first."""
+        """Add a request when the peer has a first request already."""
         if self.others is None:
             self.others = {request.number: request}
         else:
             self.others[request.number] = request
 
     def remove(self, request: OpenRequest) -> None:
-        """Remove a request; the oldest of the others becomes the first."""
+        """Remove a request; the oldest other request becomes the first."""
         if self.first is not request:
             assert self.others is not None
             del self.others[request.number]
@@ -61,13 +61,13 @@ class Requester:
 
 
 class LastAnswer(NamedTuple):
-    """The last answer to a request's look-up, valid for one swarm version."""
+    """The last answer to a look-up of a request, valid for one version of the swarm."""
 
     ip: int
     """Address of the requester as a number."""
     swarm: Swarm
     version: object
-    """Version of the swarm at that time."""
+    """Version of the swarm when it was answered."""
     lookup: bytes
     """The look-up without connection id, action and transaction id."""
     tail: bytes
@@ -91,9 +91,9 @@ class OpenRequest:
     holder_count: int
     """Number of complete peers when the request found its first holders."""
     log_fields: str = ""
-    """Fields ``peer`` and ``file`` of the log's lines, if already formatted."""
+    """Fields ``peer`` and ``file`` of event lines; empty if not formatted yet."""
     restored: bool = False
-    """Opened by an earlier process of the tracker, and not looked up since."""
+    """Whether an earlier process of the tracker opened it, and no look-up has followed."""
     last_answer: LastAnswer | None = None
     transactions: list[int] | None = None
     """Transaction ids of the last look-ups under the request's number."""
@@ -109,10 +109,10 @@ class OpenRequest:
 
 
 class OpenRequests:
-    """Open requests, and the last abandoned ones.
+    """Open requests, and the last abandoned requests.
 
-    A request is *abandoned* when it ends without an outcome from its requester. A requester expires after ``timeout``
-    seconds of silence, and its requests with it.
+    A request is *abandoned* when it ends without an outcome from its requester. A requester and its requests expire
+    after ``timeout`` seconds of silence.
     """
 
     def __init__(self, timeout: float, first_number: int = 1, limits: Limits | None = None) -> None:
@@ -126,7 +126,7 @@ class OpenRequests:
         self._count_by_ip: dict[str, int] = {}
         self._abandoned: OrderedDict[int, OpenRequest] = OrderedDict()
         self._closed_transactions: OrderedDict[tuple[int, int], str] = OrderedDict()
-        # The expiry queue, a heap. Entries are not moved when a peer is heard, but corrected when they come up.
+        # A heap. A datagram from a requester does not move its entry; the entry is corrected when its time has come.
         self._expiry_queue: list[tuple[float, int, Requester]] = []
         self._serial = itertools.count()
         self._stale = 0
@@ -171,7 +171,7 @@ class OpenRequests:
             )
         number = self._next_number
         self._next_number = number % MAX_REQUEST_NUMBER + 1
-        # The same as _requester() and _add(), without the calls: every new look-up passes here.
+        # The same as _requester() and _add(), without the calls, because every new look-up runs this.
         key = ip, peer_id
         requester = self.requesters.get(key)
         if requester is None:
@@ -188,12 +188,12 @@ class OpenRequests:
         return request
 
     def restore(self, request: OpenRequest, now: float) -> None:
-        """Add a request that an earlier process left open, as if heard ``now``."""
+        """Add a request that an earlier process left open; its time-out begins ``now``."""
         request.requester, request.restored = self._requester(request.ip, request.peer_id, now), True
         self._add(request)
 
     def find_own(self, number: int, ip: str, peer_id: bytes, file: str) -> OpenRequest | None:
-        """Return the open request of a number if requester and file match."""
+        """Return the open request with a number if requester and file match."""
         request = self.by_number.get(number)
         if request is None or not _owns(request, ip, peer_id) or request.file != file:
             return None
@@ -201,14 +201,14 @@ class OpenRequests:
         return request
 
     def is_late_repeat(self, number: int, transaction_id: int, ip: str) -> bool:
-        """Return whether this repeats a late look-up of a closed request."""
+        """Return whether a look-up is a late repeat that belongs to a closed request."""
         return self._closed_transactions.get((number, transaction_id)) == ip
 
     def resume(self, number: int, ip: str, peer_id: bytes, file: str, now: float) -> tuple[OpenRequest, bool] | None:
-        """Return the request that a look-up continues, and if it was abandoned.
+        """Return the request that a look-up resumes, and whether it was abandoned.
 
-        None when there is none, or when it has its outcome. Number 0 finds a request that an earlier process of the
-        tracker opened: the answer with its number was lost together with that process.
+        Return None when no such request waits or was abandoned. Number 0 finds a request that an earlier process of the
+        tracker opened, because the answer with the number may have been lost together with that process.
         """
         if not number:
             requester = self.requesters.get((ip, peer_id))
@@ -231,7 +231,7 @@ class OpenRequests:
     def close_by_outcome(self, number: int, ip: str, peer_id: bytes, *, succeeded: bool) -> OpenRequest | None:
         """Close and return the request of a reported outcome, if there is one.
 
-        An abandoned request takes a success, which shows that the requester was only cut off.
+        A success also closes an abandoned request: its requester was only cut off for some time.
         """
         request = self.by_number.get(number)
         if request is not None and _owns(request, ip, peer_id):
@@ -244,14 +244,14 @@ class OpenRequests:
         return None
 
     def is_foreign(self, number: int, ip: str, peer_id: bytes) -> bool:
-        """Return whether that request is open and another peer's."""
+        """Return whether a request is open and belongs to another peer."""
         request = self.by_number.get(number)
         return request is not None and not _owns(request, ip, peer_id)
 
     def abandon_all(
         self, ip: str, peer_id: bytes, info_hash: bytes | None = None, *, file: str | None = None
     ) -> list[OpenRequest]:
-        """Abandon and return a peer's open requests, of one info-hash or file if given."""
+        """Abandon and return a peer's open requests, all or of one info-hash or file."""
         requester = self.requesters.get((ip, peer_id))
         if requester is None:
             return []
@@ -265,7 +265,7 @@ class OpenRequests:
         return requests
 
     def abandon(self, request: OpenRequest) -> None:
-        """End an open request without an outcome."""
+        """End an open request whose outcome is not known."""
         self.close(request)
         self._abandoned[request.number] = request
         if len(self._abandoned) > self.limits.closed_requests:
@@ -306,7 +306,7 @@ class OpenRequests:
             elif deadline > now:
                 heapq.heappush(self._expiry_queue, (deadline, next(self._serial), requester))
             else:
-                # Its entry is gone already, and close() counts it as stale.
+                # close() counts the requester's entry as stale, but the entry has been popped already.
                 self._stale -= 1
                 yield from self.abandon_all(requester.first.ip, requester.first.peer_id)
 

@@ -1,7 +1,7 @@
-"""Peers as numbers in arrays: the table, its string column and its index.
+"""A table of peers in arrays, its column of strings and its hash index.
 
-A peer in a swarm is a row. Its number indexes every column, and rows of peers that have left are reused. One Python
-object per peer would need four times the memory, and every pass of the garbage collector would visit all of them.
+A peer in a swarm is a row, whose number is the peer's index in every column. Rows of peers that have left are reused.
+One Python object per peer would need four times the memory, and slow down every pass of the garbage collector.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EXTENDED: Final = 2
 MAX_STRING_SIZE: Final = 255
 """Longest string of a :class:`StringArena`, in bytes of UTF-8."""
 MAX_EQUAL_HASHES: Final = 8
-"""Rows of one hash that a :class:`HashIndex` keeps, so that many equal values cannot slow down every look-up."""
+"""Rows with the same hash that a :class:`HashIndex` keeps, so that many equal values cannot make it slow."""
 _ALIGNMENT: Final = 4
 _FIRST_INDEX_SIZE: Final = 4
 
@@ -65,18 +65,18 @@ class PeerTable(Generic[S]):
         self.longest_gap = array("d")
         """Longest time between two datagrams of the peer so far."""
         self.options_hash = array("q")
-        """Hash of the announce options that name and flags were parsed from (Python's keyed hash: not forgeable)."""
+        """Hash of the announce options from which name and flags were parsed; keyed, so that nobody can forge it."""
         self.compact_slot = array("I")
         """Position in the compact list of the peer's swarm."""
         self.wheel_bucket = array("I")
-        """Where the :class:`~torrentnet.tracker.swarms.timer_wheel.TimerWheel` keeps the row."""
+        """Column of the :class:`~torrentnet.tracker.swarms.timer_wheel.TimerWheel`."""
         self.flags = bytearray()
         self.swarm: list[S | None] = []
         """None for a free row."""
         self.names = StringArena()
         """Names of the peers that announced one."""
         self.next_in_bucket = array("I")
-        """For the :class:`HashIndex` of the peer's swarm."""
+        """Column of the :class:`HashIndex` of the peer's swarm."""
         self.pieces: dict[int, PieceSet] = {}
         """Pieces of the incomplete peers that reported them."""
         self.free_rows: list[int] = []
@@ -124,26 +124,26 @@ class PeerTable(Generic[S]):
 
 
 class StringArena:
-    """A column of short strings in one buffer, to save fifty bytes per string.
+    """A column of optional short strings in one buffer, which saves 50 bytes per string.
 
-    Some rows have a string, others have none. The space of a deleted string is reused.
+    The space of a deleted string is reused.
     """
 
     __slots__ = ("_at", "_buffer", "_free")
 
     def __init__(self) -> None:
         self._at = array("I")
-        # Position 0 is never used, because 0 means that a row has no string.
+        # No string starts at position 0, because position 0 means that a row has no string.
         self._buffer = bytearray(_ALIGNMENT)
         self._free: dict[int, array[int]] = {}
 
     def __getitem__(self, row: int) -> str | None:
-        """Return the string of a row, None when it has none."""
+        """Return the string of a row, or None."""
         at = self._at[row] * _ALIGNMENT if row < len(self._at) else 0
         return self._buffer[at + 1 : at + 1 + self._buffer[at]].decode("utf-8") if at else None
 
     def __setitem__(self, row: int, text: str) -> None:
-        """Store the string of a row that has none. Raises ValueError if too long."""
+        """Store the string of a row that has none yet. Raises ValueError if too long."""
         raw = text.encode("utf-8")
         size = len(raw)
         if size > MAX_STRING_SIZE:
@@ -172,12 +172,12 @@ class StringArena:
 
 
 class HashIndex:
-    """Rows by the hash of a value: eight bytes per row, not a dictionary's hundred.
+    """Rows by the hash of a value, in 8 bytes per row (a dictionary needs a hundred).
 
-    ``hash_of(row)`` returns the hash of the row's value. ``next_in_bucket`` is a column of the caller, as long as the
-    highest row in any index that shares it; a row is in at most one of them. Rows of one bucket are chained through
-    this column. There are at least as many buckets as rows; they are split one at a time (linear hashing: W. Litwin,
-    VLDB 1980), so that no insertion takes longer because the index is large.
+    ``hash_of(row)`` returns the hash of the row's value. ``next_in_bucket`` is a column of the caller through which the
+    rows of a bucket are chained. Several indexes may share the column if each row is in at most one of them. There are
+    at least as many buckets as rows. Buckets are split one at a time (linear hashing: W. Litwin, VLDB 1980), so that
+    insertion into a large index takes no longer.
     """
 
     __slots__ = ("_count", "_first", "_hash_of", "_next", "_size", "_split")
@@ -195,9 +195,9 @@ class HashIndex:
         return self._count
 
     def candidates(self, value_hash: int) -> Sequence[int]:
-        """Return rows that may have a value of this hash, for the caller to compare.
+        """Return the rows that may have a value with this hash; the caller compares.
 
-        Of the rows that share one hash, the first MAX_EQUAL_HASHES are found.
+        Of the rows with equal hashes, only the first MAX_EQUAL_HASHES are found.
         """
         size = self._size
         bucket = value_hash & (size - 1)
@@ -216,7 +216,7 @@ class HashIndex:
         return found
 
     def add(self, row: int) -> None:
-        """Insert a row that is in no index of this column."""
+        """Insert a row that is in no index with the same column."""
         links = self._next
         if row >= len(links):
             links.extend([0] * (row + 1 - len(links)))
@@ -229,7 +229,7 @@ class HashIndex:
             self._grow()
 
     def remove(self, row: int) -> None:
-        """Remove a row, whose value must be unchanged, if it is in the index."""
+        """Remove a row if it is in the index. Its value must not have changed."""
         links = self._next
         bucket = self._bucket(self._hash_of(row))
         link = self._first[bucket]

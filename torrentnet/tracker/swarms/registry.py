@@ -1,4 +1,4 @@
-"""All swarms, their members and names; no I/O, and time is an argument.
+"""The registry of all swarms, their members and their names.
 
 Tested by tests/unit/tracker/handlers/test_announce.py.
 """
@@ -11,8 +11,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.tracker.limits import MAX_GAP, STANDARD_CLIENT_GAPS, STANDARD_CLIENT_TIMEOUT, Limits
 from torrentnet.tracker.refusals import RefusalError, RefusalReason
+from torrentnet.tracker.settings import MAX_GAP, STANDARD_CLIENT_GAPS, STANDARD_CLIENT_TIMEOUT, Limits
 from torrentnet.tracker.swarms.peer_table import EXTENDED, PeerTable
 from torrentnet.tracker.swarms.swarm import Swarm, SwarmMember
 from torrentnet.tracker.swarms.timer_wheel import TimerWheel
@@ -32,14 +32,14 @@ _WHEEL_BUCKETS: Final = 32
 """Buckets of the timer wheel per time-out."""
 _MIN_BUCKET_WIDTH: Final = 0.05
 _MEMBERS_PER_LOCK: Final = 200
-"""Members that another thread copies under one lock, so that the loop never waits for long."""
+"""Members that another thread copies while it holds the lock, so that the loop never waits for long."""
 
 
 class SwarmRegistry:
-    """All swarms; ``timeout`` is that of peers with the extension, in seconds.
+    """All swarms; ``timeout`` is the time-out of peers with the extension.
 
-    ``known_files`` are files whose .torrent the tracker was given: their names are reserved for them, also when the
-    peers that share them never announce a name.
+    ``known_files`` are files whose .torrent the tracker has. Their names are reserved and known, even if the peers that
+    share the files never announce names.
     """
 
     def __init__(self, timeout: float, limits: Limits | None = None, known_files: Iterable[Info] = ()) -> None:
@@ -58,7 +58,7 @@ class SwarmRegistry:
         self._piece_bytes = 0
         width = max(_MIN_BUCKET_WIDTH, min(timeout, STANDARD_CLIENT_TIMEOUT) / _WHEEL_BUCKETS)
         self._wheel = TimerWheel(width, self.table.wheel_bucket, self._deadline)
-        # Rows are reused: a thread that reads them holds this lock, so that no row changes its peer meanwhile.
+        # Held while rows are read by another thread or assigned to peers: no row changes its peer while it is copied.
         self._rows_lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class SwarmRegistry:
     def members(self) -> Iterator[SwarmMember]:
         """Yield all members, swarm by swarm, in order of joining; thread-safe.
 
-        Members that join or leave meanwhile may be missing or present.
+        Members that join or leave during the iteration may be missing or present.
         """
         for swarm in list(self.by_hash.values()):
             keys = list(swarm.members)
@@ -126,9 +126,9 @@ class SwarmRegistry:
         return swarm.member(row)
 
     def update_publication(self, member: SwarmMember, announce: AnnounceRequest, publication: Publication) -> bool:
-        """Store what a member publishes about its file; return whether it was new.
+        """Store what a member publishes about its file; return whether that was new.
 
-        The peer keeps the name under which the log knows it. Raises :class:`RefusalError` and then changes nothing.
+        The peer keeps its first name. Raises :class:`RefusalError` and then changes nothing.
         """
         self._check_name(member.swarm, announce.info_hash, publication.name)
         member.options_hash = self.table.options_hash[member.row] = hash(announce.options)
@@ -139,7 +139,7 @@ class SwarmRegistry:
         return self._bind(member.swarm, publication)
 
     def set_left(self, member: SwarmMember, left: int) -> None:
-        """Store how many bytes a member lacks; one that lacks none is complete."""
+        """Store how many bytes a member lacks; a member that lacks none is complete."""
         member.left = self.table.left[member.row] = left
         member.complete = not left
         member.swarm.set_complete(member.row, complete=member.complete)
@@ -150,7 +150,7 @@ class SwarmRegistry:
     def update_pieces(self, member: SwarmMember, report: PossessionReport) -> int:
         """Store a possession report. Return how many pieces the peer is known to hold.
 
-        Completeness follows the announced ``left`` alone, so a late report cannot turn a seed into a leecher. Raises
+        A late report cannot turn a seed into a leecher, because a peer is complete by its announces alone. Raises
         :class:`RefusalError` when the report contradicts the file's size or exceeds the memory for bitfields.
         """
         known = member.swarm.pieces
@@ -177,7 +177,7 @@ class SwarmRegistry:
         return len(pieces)
 
     def remove(self, member: SwarmMember) -> None:
-        """Remove a member; with the last one the swarm goes and frees its name."""
+        """Remove a member; remove its swarm too, and free its name, if it was the last."""
         swarm, row = member.swarm, member.row
         self._wheel.cancel(row)
         self._drop_pieces(row)
@@ -214,7 +214,7 @@ class SwarmRegistry:
         return changed
 
     def _check_name(self, swarm: Swarm | None, info_hash: bytes, name: str | None) -> None:
-        # An info-hash keeps its first name, so a second name for it binds nothing and conflicts with nothing.
+        # An info-hash keeps its first name: another name for it is ignored, and conflicts with no file.
         if name is None or (swarm is not None and swarm.name is not None):
             return
         reserved_for = self._reserved_names.get(name)

@@ -1,4 +1,4 @@
-"""One swarm: its peers, its file, and the parts of answers that peers share.
+"""A swarm: its peers, its file, and cached parts of answers.
 
 Tested by tests/unit/tracker/handlers/test_announce.py, tests/unit/tracker/handlers/test_lookup.py.
 """
@@ -28,7 +28,7 @@ _MAX_PAGES: Final = 16
 
 @dataclass(slots=True, eq=False)
 class SwarmMember:
-    """A copy of what is known of one peer in one swarm."""
+    """A copy of the state of one peer in one swarm."""
 
     row: int
     swarm: Swarm
@@ -38,7 +38,7 @@ class SwarmMember:
     name: str
     """The announced name, or one derived from peer id and endpoint."""
     extended: bool
-    """Whether the peer uses this project's extension and therefore keeps the tracker's time-out."""
+    """Whether the peer uses this project's extension, and therefore expires after the tracker's time-out."""
     complete: bool
     left: int
     """Bytes that the peer lacks, by its last announce."""
@@ -60,7 +60,7 @@ class SwarmMember:
         return "some of it" if percent is None else f"{percent} %{of}"
 
     def percent(self) -> int | None:
-        """Return the completed per cent, from ``left``; None without a file size."""
+        """Return how many per cent are complete, by ``left``; None if not known."""
         size = self.swarm.size
         if not size or self.left > size:
             return None
@@ -69,7 +69,7 @@ class SwarmMember:
 
 @dataclass(slots=True, eq=False)
 class Swarm:
-    """The peers of one info-hash, rows of ``table``, in order of joining."""
+    """The peers of one info-hash: rows of ``table``, in order of joining."""
 
     table: PeerTable[Swarm]
     info_hash: bytes
@@ -90,10 +90,10 @@ class Swarm:
     lookup_tails: dict[tuple[int, int], bytes] = field(default_factory=dict)
     """Packed look-up answers of the current version, by first holder and number of incomplete peers."""
     compact: bytearray = field(default_factory=bytearray)
-    """Endpoints of all members in compact form (BEP 23), in no order."""
+    """Endpoints of all members in compact form (BEP 23), unordered; ``_slots`` are their rows."""
     _slots: array[int] = field(default_factory=lambda: array("I"))
     _by_peer_id: HashIndex = field(init=False)
-    """Complete members with the extension: the only seeds that may send a look-up themselves."""
+    """Complete members with the extension: no other seeds send look-ups."""
     seeds: SeedList = field(init=False)
     """All complete members."""
 
@@ -117,7 +117,7 @@ class Swarm:
         return len(self.members) - len(self.complete)
 
     def member(self, row: int) -> SwarmMember:
-        """Return a copy of what is known of a member."""
+        """Return a copy of the state of a member."""
         table = self.table
         flags = table.flags[row]
         return SwarmMember(
@@ -141,7 +141,7 @@ class Swarm:
         return table.names[row] or f"{client_name(table.peer_id(row))}@{endpoint_from_key(table.endpoint_key[row])}"
 
     def set_measures(self, size: int | None, piece_length: int | None) -> bool:
-        """Store the file's unknown measures; return whether something was new."""
+        """Store size and piece length where unknown; return whether one was new."""
         changed = False
         if self.size is None and size is not None:
             self.size, changed = size, True
@@ -173,14 +173,14 @@ class Swarm:
         entry = self.compact[-COMPACT_SIZE:]
         del self.compact[-COMPACT_SIZE:]
         if last != row:
-            # The last entry fills the gap, so that the list stays contiguous.
+            # The last entry is moved into the gap, so that the list stays contiguous.
             slot = table.compact_slot[row]
             self._slots[slot] = last
             self.compact[slot * COMPACT_SIZE : (slot + 1) * COMPACT_SIZE] = entry
             table.compact_slot[last] = slot
 
     def set_complete(self, row: int, *, complete: bool) -> None:
-        """Record whether a member has the whole file."""
+        """Store whether a member has the whole file."""
         table = self.table
         flags = table.flags[row]
         if complete == bool(flags & COMPLETE):
@@ -196,7 +196,7 @@ class Swarm:
             (self._by_peer_id.add if complete else self._by_peer_id.remove)(row)
 
     def set_extended(self, row: int) -> None:
-        """Record that a member uses the extension."""
+        """Store that a member uses the extension."""
         table = self.table
         flags = table.flags[row]
         if not flags & EXTENDED:
@@ -228,7 +228,7 @@ class Swarm:
             if end > total:
                 run += compact[: (end - total) * COMPACT_SIZE]
             return run
-        # The run contains the requester: take one member more and cut the requester out.
+        # The run contains the requester: extend it by one member and delete the requester.
         end = first + count + 1
         run = compact[first * COMPACT_SIZE : end * COMPACT_SIZE]
         if end > total:
@@ -237,7 +237,7 @@ class Swarm:
         return run
 
     def seeds_for(self, endpoint_key: int, peer_id: bytes) -> SeedList:
-        """Return the complete members besides the owner of endpoint or peer id."""
+        """Return the complete members without those at this endpoint or with this peer id."""
         starts = self.table.peer_ids.startswith
         own = [row for row in self._by_peer_id.candidates(hash(peer_id)) if starts(peer_id, row * PEER_ID_SIZE)]
         at_endpoint = self.members.get(endpoint_key)
@@ -246,9 +246,9 @@ class Swarm:
         return SeedList(self, own) if own else self.seeds
 
     def shared_tail(self, endpoint_key: int, peer_id: bytes, first: int) -> bytes | None:
-        """Return the cached answer to a look-up, if it is right for this requester.
+        """Return the cached answer to a look-up, or None if none fits the requester.
 
-        ``first`` is the number of the first holder that is wanted.
+        ``first`` is the number of the first holder in the answer.
         """
         members, complete = self.members, self.complete
         incomplete = len(members) - len(complete)
@@ -271,7 +271,7 @@ class Swarm:
 class SeedList:
     """The complete members of a swarm, in order, without ``excluded`` rows.
 
-    Names and pages are cached until :meth:`invalidate`, because nearly all requesters get the same ones.
+    Names and pages are cached until :meth:`invalidate`, because nearly all requesters get the same names and pages.
     """
 
     __slots__ = ("_excluded", "_names", "_pages", "_swarm")
@@ -296,13 +296,13 @@ class SeedList:
         self._pages.clear()
 
     def names(self, limit: int) -> tuple[str, ...]:
-        """Return the names of the first ``limit`` members, always the same limit."""
+        """Return the names of the first ``limit`` members; all calls pass the same limit."""
         if self._names is None:
             self._names = tuple(map(self._swarm.name_of, islice(self._rows(), limit)))
         return self._names
 
     def page(self, first: int) -> HolderPage:
-        """Return the members from number ``first`` on, as many as fit into one answer."""
+        """Return as many members, from number ``first`` on, as fit into one answer."""
         page = self._pages.get(first)
         if page is None:
             page = HolderPage()

@@ -1,8 +1,7 @@
-"""Expire very many rows in a few bytes per row, without visiting all of them.
+"""A timer wheel: find expired rows among very many, in a few bytes per row.
 
-Distant deadlines wait in buckets of row numbers. When the time of a bucket comes, each of its rows moves on: to a later
-bucket if its deadline has been postponed meanwhile, else to a heap of exact deadlines. Postponing a deadline costs
-nothing.
+Rows with distant deadlines are in buckets. When the time of a bucket has come, each of its rows is moved: to a later
+bucket if its deadline has been postponed, else to a heap of exact deadlines. Postponing a deadline costs nothing.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
 _NOT_SCHEDULED: Final = 0
 _IN_HEAP: Final = 1
 _FIRST_BUCKET: Final = 2
-"""Values of the bucket column: not scheduled, in the heap, and the number of the first bucket."""
+"""Lowest number of a bucket. The two constants above stand for a row without a bucket."""
 _SLACK: Final = 64
 
 
 class TimerWheel:
     """A timer wheel with buckets of ``width`` seconds.
 
-    ``deadline(row)`` returns the current deadline of a row, in seconds, not negative. ``bucket_of`` is a column of the
-    caller in which the wheel notes where each row is; entries of rows that were cancelled stay in their buckets, and
-    this column shows that they are stale.
+    ``deadline(row)`` returns the current deadline of a row, in seconds and not negative. ``bucket_of`` is a column of
+    the caller in which the wheel stores the bucket of each row. The entry of a cancelled row stays in its bucket until
+    later; it is stale, which this column shows.
     """
 
     def __init__(self, width: float, bucket_of: array[int], deadline: Callable[[int], float]) -> None:
@@ -51,7 +50,7 @@ class TimerWheel:
         return len(self._heap) + sum(map(len, self._buckets.values()))
 
     def schedule(self, row: int) -> None:
-        """Schedule a row, or note that its deadline is earlier than it was."""
+        """Schedule a row, or reschedule it because its deadline is earlier than before."""
         number = self._bucket(self._deadline(row))
         before = self._bucket_of[row]
         if before == number:

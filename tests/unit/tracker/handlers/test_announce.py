@@ -16,8 +16,7 @@ from tests.unit.tracker.world import (
     World,
     seeds,
 )
-from torrentnet.tracker.limits import Limits
-from torrentnet.tracker.settings import TrackerSettings
+from torrentnet.tracker.settings import Limits, TrackerSettings
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.info import make_info
 from torrentnet.wire.piece_set import PieceSet

@@ -19,7 +19,7 @@ from tests.unit.tracker.world import (
     seeds,
 )
 from torrentnet.tracker.journal.records import RequestOpened, RequestUpdated
-from torrentnet.tracker.limits import Limits
+from torrentnet.tracker.settings import Limits
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp import packets as udp

@@ -109,7 +109,7 @@ def test_second_tracker_in_the_same_directory_is_refused(tmp_path: Path) -> None
         with pytest.raises(JournalError) as caught:
             Journal(tmp_path)
         assert caught.value.message == f"another tracker keeps its journal in {tmp_path / FILE_NAME}"
-        assert caught.value.hint == "stop that one, or give --state another directory"
+        assert caught.value.hint == "stop that tracker, or give --state another directory"
     journal.write(opened(2))
     assert journal.flush()
     journal.close()
