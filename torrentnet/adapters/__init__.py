@@ -1,8 +1,9 @@
 """Adapters that run other people's BitTorrent programs as nodes of a lab.
 
-An adapter starts one program, takes the command line of `peer.py`, prints the same event lines and serves the same
-console; the program itself speaks the protocols. Every way to find peers except the lab's tracker is switched off: peer
-exchange, local discovery, uTP, the DHT (aria2's stays on, but knows no node), and encryption where that is possible.
+An adapter starts one program, accepts the command line of `peer.py`, prints the same event lines and serves the same
+console; the program itself implements the protocols. Peers are found only through the lab's tracker: peer exchange,
+local discovery and the DHT are disabled (aria2's DHT stays on, but knows no node). So are uTP and, where possible,
+encryption.
 
 In an image with the programs (`docker build --target clients`; the lab builds it as `torrentnet-clients`)::
 

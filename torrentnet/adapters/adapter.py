@@ -51,7 +51,7 @@ class ClientStatus:
     complete: bool
     """Whether the client reports that it is a seed."""
     announced: bool
-    """Whether the tracker has answered its announce."""
+    """Whether the tracker has answered the client's announce."""
     downloaded: int = 0
     """Payload bytes received."""
     uploaded: int = 0
@@ -61,7 +61,7 @@ class ClientStatus:
 
 
 class ClientAdapter(ABC):
-    """Base class: one client with one file. ``on_output`` receives the warnings that the client prints."""
+    """Base class of the clients, each with one file. ``on_output`` receives the warnings that the client prints."""
 
     name: str
     """The program's name on the command line."""
@@ -72,7 +72,7 @@ class ClientAdapter(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """Return the client's version. Raises :class:`AdapterError` if the client is not installed."""
+        """Return the client's version. Raises :class:`AdapterError` if it is not installed."""
 
     @abstractmethod
     def start(self) -> None:
@@ -88,4 +88,4 @@ class ClientAdapter(ABC):
 
     @abstractmethod
     def stop(self, timeout: float) -> None:
-        """Let the client send its stopped event to the tracker; kill it after ``timeout``."""
+        """Make the client send its stopped event to the tracker and exit; kill it after ``timeout``."""

@@ -1,4 +1,4 @@
-"""A child process that exits with its adapter, and whose output is read line by line."""
+"""A child process whose output is read line by line and that is killed with its adapter."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_LINE: Final = 4096
-"""Bytes; a longer line is cut into several."""
+"""Bytes of a line; a longer line is cut into several."""
 VERSION_TIMEOUT: Final = 10.0
 
 
 def find_command(command: str, package: str = "") -> str:
-    """Return the path of a command, whose Debian package is ``package`` or has the same name.
+    """Return the path of a command. Raises :class:`AdapterError` if it is not installed.
 
-    Raises :class:`AdapterError` if it is not installed.
+    ``package`` is the command's Debian package, if that has another name.
     """
     path = shutil.which(command)
     if path is None:
@@ -46,7 +46,7 @@ class ChildProcess:
 
     def __init__(self, argv: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
         self.name = argv[0].rpartition("/")[2]
-        # The program must not survive a SIGKILL of the adapter. In a container, it would not anyway.
+        # The program must not survive a SIGKILL of the adapter; in a container, it cannot.
         setpriv = shutil.which("setpriv")
         prefix = [setpriv, "--pdeathsig", "KILL"] if setpriv else []
         try:

@@ -1,4 +1,4 @@
-"""The console commands of a node that runs another program."""
+"""Console commands of a node that runs another project's program."""
 
 from __future__ import annotations
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
 from torrentnet.adapters.program_node import ProgramNode
-from torrentnet.adapters.verification import verify_file
+from torrentnet.adapters.verification import VerificationError, verify_file
 
 if TYPE_CHECKING:
     from torrentnet.adapters.adapter import ClientAdapter, ClientSettings
@@ -23,15 +22,7 @@ PROGRESS_INTERVAL: Final = 0.25
 FLUSH_TIMEOUT: Final = 15.0
 """Seconds that a client may take to write its last bytes after it has reported a complete file."""
 STOP_TIMEOUT: Final = 2.5
-"""Half of a container's stop timeout. Transmission announces its stop at once, but takes five seconds more to exit."""
-
-
-@dataclass(slots=True)
-class _Completion:
-    """The client has reported a complete file, which is not verified yet."""
-
-    since: float
-    next_check: float
+"""Half of a container's stop timeout. Transmission sends its stopped event at once, but exits five seconds later."""
 
 
 class ClientNode(ProgramNode):
@@ -45,7 +36,8 @@ class ClientNode(ProgramNode):
         self.state = "seed" if settings.seed else "get"
         self._progress_at = 0.0
         self._reported = 0
-        self._completion: _Completion | None = None
+        self._completed_at: float | None = None
+        self._next_verification = 0.0
         self._verified = False
 
     def _start(self) -> None:
@@ -69,18 +61,19 @@ class ClientNode(ProgramNode):
         self.adapter.stop(STOP_TIMEOUT)
 
     def _verify(self, now: float) -> None:
-        if self._completion is None:
-            self._completion = _Completion(now, now)
-        if now < self._completion.next_check:
+        if self._completed_at is None:
+            self._completed_at = now
+        if now < self._next_verification:
             return
-        result = verify_file(self.settings.directory / self.settings.info.name, self.settings.info)
-        if result.problem:
-            if now - self._completion.since > FLUSH_TIMEOUT:
-                raise AdapterError(f"{self.adapter.name} reports a complete file, but {result.problem}")
-            self._completion.next_check = now + SEED_POLL_INTERVAL
+        try:
+            sha256 = verify_file(self.settings.directory / self.settings.info.name, self.settings.info)
+        except VerificationError as error:
+            if now - self._completed_at > FLUSH_TIMEOUT:
+                raise AdapterError(f"{self.adapter.name} reports a complete file, but {error.message}") from None
+            self._next_verification = now + SEED_POLL_INTERVAL
             return
         self._verified = True
-        self._report_complete(result.sha256, self._completion.since)
+        self._report_complete(sha256, self._completed_at)
 
     def _report_progress(self, status: ClientStatus, now: float) -> None:
         info = self.settings.info
@@ -97,7 +90,7 @@ class ClientNode(ProgramNode):
             size=info.length,
         )
 
-    def _report_complete(self, sha256: str, since: float) -> None:
+    def _report_complete(self, sha256: str, completed_at: float) -> None:
         info = self.settings.info
         if self.settings.seed:
             self._events.emit(
@@ -113,7 +106,7 @@ class ClientNode(ProgramNode):
                 "completed",
                 file=info.name,
                 bytes=self.status.downloaded,
-                ms=round(1000 * (since - self._started_at)),
+                ms=round(1000 * (completed_at - self._started_at)),
                 sha256=sha256,
             )
         self.state = "seed"

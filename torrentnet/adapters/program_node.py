@@ -28,7 +28,7 @@ class ProgramNode(ABC):
     def stop(self, reason: str) -> None:
         """Stop the program and end :meth:`run`."""
         self._stop_reason = self._stop_reason or reason
-        # A full pipe is readable anyway; a closed one has no reader left.
+        # The pipe may be full, or closed at the end of run().
         with contextlib.suppress(OSError):
             os.write(self._stop_write, b"\0")
 

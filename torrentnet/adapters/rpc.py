@@ -26,11 +26,11 @@ MAX_RESPONSE: Final = 64 * 1024 * 1024
 
 
 class RpcUnavailable(Exception):
-    """No program answers at the address, or not yet."""
+    """No program answers at the address."""
 
 
 class RpcConnection:
-    """A kept-alive HTTP connection. ``address`` is a loopback port or the path of a Unix socket."""
+    """A persistent HTTP connection. ``address`` is a loopback port or the path of a Unix socket."""
 
     def __init__(self, address: int | str, path: str) -> None:
         self._address = address
@@ -42,28 +42,28 @@ class RpcConnection:
 
         Raises :class:`RpcUnavailable`.
         """
-        body = json.dumps(document)
-        for attempt in (1, 2):
-            fresh = self._connection is None
-            try:
-                connection = self._connect()
-                connection.request("POST", self._path, body, {"Content-Type": "application/json", **headers})
-                response = connection.getresponse()
-                raw = response.read(MAX_RESPONSE)
-            except (OSError, http.client.HTTPException) as error:
-                self.close()
-                # The server may have closed an idle connection: retry once on a new one.
-                if fresh or attempt == 2:
-                    raise RpcUnavailable(str(error)) from None
-                continue
-            with contextlib.suppress(ValueError):
-                return response.status, dict(response.getheaders()), json.loads(raw)
-            return response.status, dict(response.getheaders()), None
-        raise AssertionError("there are two attempts")
+        reused = self._connection is not None
+        try:
+            connection = self._connect()
+            connection.request(
+                "POST", self._path, json.dumps(document), {"Content-Type": "application/json", **headers}
+            )
+            response = connection.getresponse()
+            raw = response.read(MAX_RESPONSE)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if reused:
+                # The server may have closed the idle connection: retry on a new one.
+                return self.post(document, headers)
+            raise RpcUnavailable(str(error)) from None
+        parsed = None
+        with contextlib.suppress(ValueError):
+            parsed = json.loads(raw)
+        return response.status, dict(response.getheaders()), parsed
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._connection is None:
-            # Set at once, so that close() closes the socket of an attempt that fails.
+            # Assigned first, so that close() closes the socket if the connection fails.
             connection = self._connection = http.client.HTTPConnection("127.0.0.1", None, timeout=RPC_TIMEOUT)
             if isinstance(self._address, int):
                 connection.sock = socket.create_connection(("127.0.0.1", self._address), RPC_TIMEOUT)
@@ -81,7 +81,7 @@ class RpcConnection:
 
 
 class RpcAdapter(ClientAdapter):
-    """A client in a child process; ``rpc`` connects to the client once it runs."""
+    """Base class of the clients in a child process. ``rpc`` connects to the client once it runs."""
 
     display_name: str
     """The program's name in messages."""
@@ -108,7 +108,7 @@ class RpcAdapter(ClientAdapter):
         """Handle a line of the client's output; called in the reader's thread."""
 
     def _start_process(self, argv: Sequence[str]) -> None:
-        """Start the process and wait until it answers. Raises :class:`AdapterError`."""
+        """Start the client and wait until it answers. Raises :class:`AdapterError`."""
         self._child = ChildProcess(argv, self.settings.state, self._on_line)
         deadline = time.monotonic() + self.start_timeout
         while True:

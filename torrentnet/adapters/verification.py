@@ -1,11 +1,11 @@
-"""Verify a file on disk against its info dictionary, independently of what the client reports."""
+"""Verify a file on disk, whatever its client reports."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torrentnet.adapters.adapter import AdapterError
 from torrentnet.wire.errors import os_error_text
 
 if TYPE_CHECKING:
@@ -14,28 +14,25 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
 
 
-@dataclass(frozen=True, slots=True)
-class FileVerification:
-    """The result of verifying a file."""
-
-    sha256: str
-    """Hexadecimal digest of the file; empty if the verification failed."""
-    problem: str = ""
-    """Why the verification failed; empty if it succeeded."""
+class VerificationError(AdapterError):
+    """The file is not the one that its info dictionary describes."""
 
 
-def verify_file(path: Path, info: Info) -> FileVerification:
-    """Read the file once; check each piece's SHA-1 and compute the file's SHA-256."""
+def verify_file(path: Path, info: Info) -> str:
+    """Check the SHA-1 of each piece of a file; return the file's SHA-256 in hexadecimal digits.
+
+    Raises :class:`VerificationError`, also if the file cannot be read.
+    """
     digest = hashlib.sha256()
     try:
         with path.open("rb", buffering=0) as file:
             for piece in range(info.pieces):
                 data = file.read(info.piece_size(piece))
                 if hashlib.sha1(data, usedforsecurity=False).digest() != info.piece_hash(piece):
-                    return FileVerification("", f"piece {piece} of {path} has the wrong SHA-1")
+                    raise VerificationError(f"piece {piece} of {path} has the wrong SHA-1")
                 digest.update(data)
             if file.read(1):
-                return FileVerification("", f"{path} is longer than its .torrent says")
+                raise VerificationError(f"{path} is longer than its .torrent says")
     except OSError as error:
-        return FileVerification("", f"{path}: {os_error_text(error)}")
-    return FileVerification(digest.hexdigest())
+        raise VerificationError(f"{path}: {os_error_text(error)}") from None
+    return digest.hexdigest()

@@ -1,7 +1,7 @@
 """Run aria2 and control it by JSON-RPC.
 
-Options: https://aria2.github.io/manual/en/html/aria2c.html. The DHT stays on, because aria2 sends its UDP tracker
-requests through the DHT's socket; it knows no DHT node, and the info dictionary is private.
+Options: https://aria2.github.io/manual/en/html/aria2c.html. The DHT is enabled, because aria2 sends its requests to UDP
+trackers through the DHT's socket; it knows no DHT node, and the info dictionary is private.
 
 Tested by tests/interop/test_aria2.py, tests/interop/test_every_pair.py.
 """
@@ -38,7 +38,7 @@ STATUS_KEYS: Final = (
 ANNOUNCE_REPLY: Final = re.compile(r"UDPT received ANNOUNCE reply .*event=STARTED")
 COMPLAINT: Final = re.compile(r"\[(ERROR|WARN)\]")
 NOISE: Final = re.compile(r"CA certificates|DHT routing table|DHTRoutingTable")
-"""Complaints about features that are not used here."""
+"""Complaints about features that are not used."""
 
 
 class Aria2Adapter(RpcAdapter):
@@ -80,10 +80,10 @@ class Aria2Adapter(RpcAdapter):
             f"--listen-port={settings.listen.port}",
             "--seed-ratio=0.0",
             "--file-allocation=none",
-            # Without a file, the check would print an error.
+            # The check prints an error if there is no file.
             f"--check-integrity={'true' if (settings.directory / settings.info.name).exists() else 'false'}",
             "--allow-overwrite=true",
-            # Without a peer, aria2 would wait two minutes before it announces again.
+            # By default, aria2 waits two minutes before it announces again for other peers.
             "--bt-tracker-interval=5",
             "--summary-interval=0",
             "--show-console-readout=false",

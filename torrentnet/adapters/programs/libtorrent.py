@@ -1,4 +1,4 @@
-"""Run libtorrent (rasterbar), the library of qBittorrent and Deluge, through its Python binding.
+"""Run libtorrent (rasterbar), the library of qBittorrent and Deluge, in this process.
 
 Settings: https://www.libtorrent.org/reference-Settings.html.
 
@@ -40,7 +40,7 @@ class LibtorrentAdapter(ClientAdapter):
         self._announced = False
         self._goodbye_sent = False
         self._failure = ""
-        # The library writes into this pipe when alerts are pending. Its own wait_for_alert() returns memory that other
+        # The library writes to this pipe when alerts are pending. Its wait_for_alert() returns memory that other
         # threads may move: one start in fifty crashed.
         self._alerts_read, self._alerts_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 

@@ -1,6 +1,6 @@
 """Run opentracker as a lab's tracker.
 
-Debian's opentracker serves only the info-hashes of its whitelist, which is written from the given .torrent files.
+Debian's opentracker serves only the info-hashes of its whitelist: those of the given .torrent files.
 
 Tested by tests/integration/test_scenarios.py.
 """
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp.packets import ReplyPacket, ScrapeCounts
 
-COMMAND: Final = "opentracker"
-
 START_TIMEOUT: Final = 20.0
 REPLY_TIMEOUT: Final = 0.2
 CHECK_INTERVAL: Final = 0.5
@@ -59,7 +57,7 @@ class OpentrackerNode(ProgramNode):
         self._child: ChildProcess | None = None
 
     def _start(self) -> None:
-        command = find_command(COMMAND)
+        command = find_command("opentracker")
         whitelist = "".join(f"{info.info_hash.hex()}\n" for info in self.files)
         (self._state / WHITELIST).write_text(whitelist, encoding="ascii")
         config = f"listen.udp {self.listen}\naccess.whitelist {WHITELIST}\ntracker.rootdir {self._state}\n"
@@ -101,11 +99,11 @@ class OpentrackerNode(ProgramNode):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(timeout)
             try:
-                # The connection id is valid only for the address that requested it.
+                # A connection id is valid only for the IP address that requested it.
                 sock.bind((self.listen.ip, 0))
                 sock.connect(tuple(self.listen))
                 sock.send(request)
                 return parse_reply(sock.recv(MAX_DATAGRAM))
             except (OSError, PacketError):
-                time.sleep(min(timeout, 0.02))  # A refused port would otherwise be polled without a pause.
+                time.sleep(min(timeout, 0.02))  # While the port is closed, recv() fails at once.
                 return None

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from torrentnet.adapters.adapter import ClientSettings
 
 COMMAND: Final = "transmission-daemon"
-
 STATUS_SEEDING: Final = 6
 STATUS_FIELDS: Final = (
     "status",
@@ -38,9 +37,8 @@ STATUS_FIELDS: Final = (
     "peersConnected",
 )
 LOCAL_ERROR: Final = 3
-"""A torrent's error code for trouble with the file, not with the tracker."""
+"""A torrent's error code for a problem with the file, not with the tracker."""
 SESSION_HEADER: Final = "X-Transmission-Session-Id"
-KILOBYTE: Final = 1000
 NOISE: Final = re.compile(r"queue\.json")
 """A complaint about a file that is missing at the first start."""
 
@@ -79,7 +77,7 @@ class TransmissionAdapter(RpcAdapter):
         added = self._call(
             "torrent-add", metainfo=metainfo, **{"download-dir": str(settings.directory), "paused": False}
         )
-        # After a restart, the daemon knows the torrent already.
+        # After a restart, the daemon already has the torrent.
         torrent = added.get("torrent-added") or added.get("torrent-duplicate")
         if not torrent:
             raise AdapterError("Transmission did not accept the .torrent file")
@@ -112,8 +110,8 @@ class TransmissionAdapter(RpcAdapter):
             "rpc-enabled": True,
             "rpc-host-whitelist-enabled": False,
             "rpc-whitelist-enabled": False,
-            # A whole number of 1,000 bytes per second.
-            "speed-limit-up": max(1, int(rate / KILOBYTE)) if rate is not None else 0,
+            # In units of 1,000 bytes per second.
+            "speed-limit-up": max(1, int(rate / 1000)) if rate is not None else 0,
             "speed-limit-up-enabled": rate is not None,
             "torrent-added-verify-mode": "full",
             "utp-enabled": False,
@@ -127,7 +125,7 @@ class TransmissionAdapter(RpcAdapter):
                 document, {SESSION_HEADER: self._session} if self._session else {}
             )
             if status == 409:
-                # Protection against cross-site requests: the session id has to be echoed.
+                # Protection against cross-site requests: each request must contain the session id.
                 self._session = headers.get(SESSION_HEADER, "")
                 continue
             if isinstance(response, dict) and response.get("result") == "success":
