@@ -1,4 +1,4 @@
-"""Reuse the buffers that pieces are received into: they are still in the CPU's caches."""
+"""Reuse the buffers into which pieces are received: recent ones are in the CPU's caches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class BufferPool:
     def acquire(self, size: int) -> bytearray:
         """Return a buffer of ``size`` bytes with arbitrary contents."""
         if self._free:
-            # The last one released: the others are cold, or have another file's size.
+            # The buffer that was released last; the others have left the caches.
             buffer = self._free.pop()
             if len(buffer) == size:
                 return buffer
@@ -25,6 +25,6 @@ class BufferPool:
         return bytearray(size)
 
     def release(self, buffer: bytearray) -> None:
-        """Return a buffer to the pool; nobody may use it any longer."""
+        """Return a buffer, which nobody may use any longer, to the pool."""
         if (len(self._free) + 1) * len(buffer) <= MAX_FREE_BYTES:
             self._free.append(buffer)

@@ -22,9 +22,9 @@ _CHUNK: Final = 1024 * 1024
 
 
 def corrupt_copy(store: FileStore, pieces: Iterable[int] | None = None, *, system: System = MACHINE) -> FileStore:
-    """Return a copy of ``store`` with the first byte of each piece changed (of ``pieces`` only, if given).
+    """Return a copy of ``store`` in which the first byte of each piece, or of ``pieces`` only, is wrong.
 
-    The file on disk stays as it is; ``store`` is closed. Raises :class:`StorageError` if the file is too large.
+    The file on disk is not changed; ``store`` is closed. Raises :class:`StorageError` if the file is too large.
     """
     info = store.info
     if info.length > MAX_SIZE:

@@ -68,19 +68,20 @@ class FileStore:
             return
         try:
             os.fsync(self.descriptor)
-            # link(2) fails if the name exists; rename(2) would replace the file.
-            os.link(self.path, final, follow_symlinks=False)
-            os.unlink(self.path)
+            try:
+                # link(2) fails if the name exists; rename(2) would replace the file.
+                os.link(self.path, final, follow_symlinks=False)
+                os.unlink(self.path)
+            except OSError as error:
+                if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}:
+                    raise
+                if final.exists():
+                    raise FileExistsError from None
+                os.rename(self.path, final)
         except FileExistsError:
             raise StorageError(f"{final} has been created meanwhile; {self.path.name} is complete") from None
         except OSError as error:
-            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}:
-                raise storage_error(error, final) from error
-            if final.exists():
-                raise StorageError(
-                    f"{final} has been created meanwhile; {self.path.name} is complete and kept"
-                ) from None
-            os.rename(self.path, final)
+            raise storage_error(error, final) from error
         self.path = final
 
     def close(self) -> None:
@@ -128,26 +129,27 @@ def open_part(
 ) -> FileStore:
     """Open or create ``NAME.part`` beside ``final_path`` and verify the pieces that it contains.
 
-    ``final_path`` comes from the user, never from the network. A file with that name is opened instead if all its
-    pieces are right. Raises :class:`StorageError`, also for any other file with that name, and :class:`Cancelled`.
+    If ``final_path`` exists and all its pieces are right, it is opened instead; with other content, it is an error.
+    The path comes from the user, never from the network. Raises :class:`StorageError` and :class:`Cancelled`.
     """
+    held = PieceSet(info.pieces)
     if os.path.lexists(final_path):
         descriptor = _open_regular(final_path, os.O_RDONLY, system)
-        try:
-            held = PieceSet(info.pieces)
+        with _close_on_failure(descriptor, final_path):
             if os.fstat(descriptor).st_size == info.length:
                 _check_pieces(descriptor, info, held, on_progress, cancelled, system)
             if not held.is_full or os.fstat(descriptor).st_size != info.length:
                 raise different_content(final_path)
-        except BaseException:
-            os.close(descriptor)
-            raise
         return FileStore(final_path, final_path, descriptor, info, held)
     path = final_path.with_name(final_path.name + PART_SUFFIX)
     descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT, system)
     with _close_on_failure(descriptor, path):
-        _lock(descriptor, path, system)
-        held = PieceSet(info.pieces)
+        try:
+            system.lock_file(descriptor)
+        except BlockingIOError:
+            raise StorageError(
+                f"another peer is downloading to {path}", hint="give each peer a directory of its own with --dir"
+            ) from None
         if os.fstat(descriptor).st_size:
             _check_pieces(descriptor, info, held, on_progress, cancelled, system)
         os.ftruncate(descriptor, info.length)
@@ -156,7 +158,7 @@ def open_part(
 
 @contextlib.contextmanager
 def _close_on_failure(descriptor: int, path: Path) -> Iterator[None]:
-    """Close ``descriptor`` if the block fails, and turn an OSError into a :class:`StorageError`."""
+    """Close ``descriptor`` if the block fails, and convert an OSError into a :class:`StorageError`."""
     try:
         yield
     except BaseException as error:
@@ -188,7 +190,7 @@ def _check_pieces(
 
 
 def _is_hole(descriptor: int, offset: int, size: int) -> bool:
-    """Whether nothing was ever written to the range: a new large file need not be read."""
+    """Return whether nothing was ever written to the range, so that it need not be read."""
     try:
         return os.lseek(descriptor, offset, os.SEEK_DATA) >= offset + size
     except OSError as error:
@@ -210,17 +212,8 @@ def _open_regular(path: Path, flags: int, system: System) -> int:
     return descriptor
 
 
-def _lock(descriptor: int, path: Path, system: System) -> None:
-    try:
-        system.lock_file(descriptor)
-    except BlockingIOError:
-        raise StorageError(
-            f"another peer is downloading to {path}", hint="give each peer a directory of its own with --dir"
-        ) from None
-
-
 def different_content(path: Path) -> StorageError:
-    """Return the error for a file that has another content than the one to download."""
+    """Return the error for a local file that is not the one to download."""
     return StorageError(
         f"{path} already exists with different content",
         hint="move it away, or download into another directory with --dir",

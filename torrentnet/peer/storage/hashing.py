@@ -1,4 +1,4 @@
-"""Hash all pieces of a file on all CPUs; hashlib releases the interpreter lock while it works."""
+"""Hash the pieces of a file on all CPUs; hashlib releases the interpreter lock."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from torrentnet.runtime.system import System
 
 CHUNK: Final = 256 * 1024
-"""Bytes to read and hash at a time; the size of each thread's buffer, whatever the piece length."""
+"""Bytes to read and hash at a time, whatever the piece length: the size of each thread's buffer."""
 MAX_THREADS: Final = 8
 MIN_PARALLEL_SIZE: Final = 8 * 1024 * 1024
 """Bytes of a file from which several threads hash it."""
 NOT_HASHED: Final = bytes(HASH_SIZE)
-"""In place of the hash of a piece that was skipped or is incomplete; no piece has this SHA-1."""
+"""Replaces the hash of a piece that was skipped or is incomplete; no piece has this SHA-1."""
 
 
 class Cancelled(Exception):
@@ -32,7 +32,7 @@ class Cancelled(Exception):
 
 def available_cpus() -> int:
     """Return the number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return len(os.sched_getaffinity(0))
 
 
 def hash_pieces(

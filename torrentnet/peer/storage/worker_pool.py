@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from torrentnet.peer.storage.hashing import available_cpus
@@ -16,27 +17,24 @@ if TYPE_CHECKING:
 
     from torrentnet.runtime.system import System, SystemThread
 
+MAX_THREADS: Final = 2
+"""One thread writes a piece while the other hashes the next; more threads would only compete for the caches."""
+MAX_UNDELIVERED: Final = 8
+"""Results for which the loop is woken while more jobs wait: a wake-up costs as much as a result."""
+
 T = TypeVar("T")
 Job: TypeAlias = "tuple[Callable[[], Any], Callable[[Any], None]]"
 
 
+@dataclass(frozen=True, slots=True)
 class JobFailure(Generic[T]):
     """The exception that a job raised."""
 
-    __slots__ = ("error",)
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-MAX_THREADS: Final = 2
-"""One thread writes a piece while the other hashes the next; more would only compete for the caches."""
-MAX_UNDELIVERED: Final = 8
-"""Results for which the loop is woken while more jobs wait: a wake-up costs as much as a result."""
+    error: Exception
 
 
 class WorkerPool:
-    """A few threads that run jobs. The callers bound the number of jobs (see ``MAX_VERIFYING``).
+    """A few threads that run jobs; the callers limit how many jobs they submit.
 
     Jobs start in order and may finish in any order. A thread calls ``wake`` when no job or many results are waiting;
     the loop then calls :meth:`deliver_results`.
@@ -82,7 +80,7 @@ class WorkerPool:
 
     def deliver_results(self) -> None:
         """Call the callbacks of the finished jobs."""
-        # Before the first result is read, so that one after the last wakes the loop again.
+        # Cleared first, so that a result that is added after the last iteration wakes the loop again.
         self._wake_pending = False
         while self._results:
             callback, result = self._results.popleft()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torrentnet.wire.udp.packets import AnnounceReply
 
 MAX_PAGES: Final = 16
-"""Pages that one look-up requests: several hundred peers are enough to choose from."""
+"""Pages that one look-up requests: they list several hundred peers, enough to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class LookupResult:
 
 
 class PagedLookup:
-    """The look-up of file ``name``; ``request`` is its number in the tracker's log, 0 for a new one."""
+    """The look-up of the file ``name``, under the number ``request`` in the tracker's log; 0 for a new number."""
 
     def __init__(self, identity: AnnounceIdentity, name: str, request: int) -> None:
         self._identity = identity
@@ -61,7 +61,7 @@ class PagedLookup:
 
 
 def lookup_from_announce(membership: Membership, reply: AnnounceReply, own: Endpoint | None) -> LookupResult:
-    """Return the peers in an announce reply as a look-up's result; their names are their addresses."""
+    """Return an announce reply's peers as a look-up's result in which they are named by address."""
     holders = tuple(LookupHolder(endpoint, str(endpoint)) for endpoint in reply.peers if endpoint != own)
     found = LookupReply(
         transaction_id=reply.transaction_id,

@@ -1,4 +1,4 @@
-"""Report the held pieces to a tracker that supports our extension, window by window, without I/O.
+"""Report the held pieces to a tracker that supports the extension, window by window, without I/O.
 
 Tested by tests/unit/peer/tracker_client/test_session.py.
 """
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from torrentnet.wire.piece_set import PieceSet
 
 _MAX_IGNORED: Final = 4
-"""Answered announces during an unanswered report after which the tracker counts as plain BEP 15."""
+"""Announces answered while a report is not, after which the tracker counts as plain BEP 15."""
 
 
 class PossessionReporter:
-    """The held pieces of one file and what of them was reported; nothing is before :attr:`joined` is set."""
+    """Report which pieces of one file are held, once :attr:`joined` is set."""
 
     def __init__(self, identity: AnnounceIdentity, requests: PendingRequests) -> None:
         self._identity = identity
@@ -75,7 +75,7 @@ class PossessionReporter:
         self._extension_seen = True
 
     def announce_accepted(self) -> None:
-        """Count an answered announce: a plain tracker answers them while it ignores reports."""
+        """Count an answered announce; a plain tracker answers announces and ignores reports."""
         if self._requests.is_pending(RequestKind.POSSESSION) and not self._extension_seen:
             self._announces_without_report += 1
             if self._announces_without_report >= _MAX_IGNORED:

@@ -1,4 +1,4 @@
-"""Repeat each request to the tracker until it is answered (BEP 15), without I/O."""
+"""Repeat each request to the tracker until the tracker replies (BEP 15), without I/O."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class PendingRequests:
         return self._connection_id is not None and pending is not None and pending.tries > SILENT_AFTER_TRIES
 
     def start(self, kind: RequestKind, build: Callable[[int, int], bytes], now: float, tag: object = None) -> None:
-        """Send a request now and repeat it; it replaces a pending one of its kind."""
+        """Send a request now and repeat it; a pending request of this kind is replaced."""
         self._pending[kind] = _Pending(kind, build, tag, self._transaction_id(), now)
 
     def cancel(self, kind: RequestKind) -> None:
@@ -119,13 +119,15 @@ class PendingRequests:
             self._connection_id = None
         if self._connection_id is None:
             if self._connect is None:
-                self._connect = _Pending(RequestKind.ANNOUNCE, lambda _, tid: packets.pack_connect(tid), None, 0, now)
-                self._connect.transaction_id = self._transaction_id()
+                # Any kind will do: a connect is not among the pending requests.
+                self._connect = _Pending(
+                    RequestKind.ANNOUNCE, lambda _, tid: packets.pack_connect(tid), None, self._transaction_id(), now
+                )
             return self._send([self._connect], 0, now)
         return self._send(list(self._pending.values()), self._connection_id, now)
 
     def receive_datagram(self, data: bytes, now: float) -> TrackerReply | TrackerErrorReply | None:
-        """Return the reply in a datagram; None if it is not one for a pending request."""
+        """Return the reply in a datagram; None if it belongs to no pending request."""
         try:
             reply = packets.parse_reply(data)
             if self._connect and reply.transaction_id == self._connect.transaction_id:
@@ -157,7 +159,7 @@ class PendingRequests:
 
     def _handle_error(self, pending: _Pending, message: str, now: float) -> TrackerErrorReply | None:
         if message.startswith(CONNECTION_ID_REFUSED) or message.lower().startswith("connection id"):
-            # A restarted tracker has a new secret. At most one new id per interval, in case it refuses each of them.
+            # A restarted tracker has a new secret. Request at most one id per interval: each may be refused.
             if self._connection_id is not None:
                 retry_at = self._connected_at + min(MIN_CONNECTION_ID_AGE, self.max_pause)
                 if now >= retry_at:

@@ -1,4 +1,4 @@
-"""The peer's side of the tracker protocol (BEP 15 and our extension), without I/O."""
+"""The peer's side of the tracker protocol (BEP 15 and the extension), without I/O."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class TrackerSession:
     Pass received datagrams to :meth:`receive_datagram`, and send what :meth:`datagrams_to_send` returns no later than
     :meth:`due`. ``now`` is the time of a monotonic clock.
 
-    ``membership`` describes the file if a magnet link or a .torrent file does: then the file is not looked up by name,
-    and an announce lists its peers (BEP 15). ``own_endpoint`` is left out of such a list.
+    ``membership`` describes the file of a magnet link or a .torrent file. Then announces (BEP 15) list its peers in
+    place of a look-up by name, except for ``own_endpoint``.
     """
 
     def __init__(
@@ -62,7 +62,8 @@ class TrackerSession:
         self.want_peers = False
         """Whether each announce requests peers; :class:`PeersReceived` reports them."""
         self._possession = PossessionReporter(identity, requests)
-        self._keepalive = DEFAULT_KEEPALIVE
+        self.keepalive = DEFAULT_KEEPALIVE
+        """The tracker's keep-alive interval."""
         requests.max_pause = INITIAL_MAX_RETRY_PAUSE
         self._next_keepalive: float | None = None
         self._ever_joined = False
@@ -72,11 +73,6 @@ class TrackerSession:
         self._started_at: float | None = None
         self.uploaded = 0
         self.downloaded = 0
-
-    @property
-    def keepalive(self) -> float:
-        """The tracker's keep-alive interval."""
-        return self._keepalive
 
     @property
     def supports_extension(self) -> bool:
@@ -89,13 +85,17 @@ class TrackerSession:
         With a known membership, request the swarm's peers by an announce: they may be incomplete, and the tracker
         records no request.
         """
-        if self._membership is not None:
-            self._request_peers(self._membership, now)
+        membership, possession = self._membership, self._possession
+        if membership is None:
+            self._request_lookup(PagedLookup(self._identity, name, request), now)
             return
-        self._request_lookup(PagedLookup(self._identity, name, request), now)
+        if possession.membership is None:
+            possession.membership, possession.held = membership, membership.empty_piece_set()
+        self._peers_requested = True
+        self._announce(AnnounceEvent.NONE if possession.joined else AnnounceEvent.STARTED, now)
 
     def join(self, membership: Membership, held: PieceSet, now: float) -> None:
-        """Announce the peer now and at each keep-alive, with the pieces in ``held``, which is not copied."""
+        """Announce the peer now and at each keep-alive with the pieces in ``held``, the caller's own set."""
         possession = self._possession
         if self._membership is not None and possession.joined:
             self.update_held(membership, held)
@@ -114,7 +114,7 @@ class TrackerSession:
             self.announce_now(0.0)
 
     def announce_now(self, now: float) -> None:
-        """Send the next keep-alive now, for the peers in its reply."""
+        """Send the next keep-alive now, because its reply lists peers."""
         if self._next_keepalive is not None:
             self._next_keepalive = now
 
@@ -132,10 +132,10 @@ class TrackerSession:
         )
 
     def leave(self, now: float, timeout: float) -> None:
-        """Announce the stopped event; :class:`SwarmLeft` follows with the tracker's reply.
+        """Announce the stopped event; :class:`SwarmLeft` reports the tracker's reply.
 
-        The stopped event closes the peer's open requests, so it waits for a pending outcome, at most for half of
-        ``timeout``.
+        A pending outcome is reported first, for at most half of ``timeout``: the stopped event would close its
+        request.
         """
         self._leaving = True
         for kind in (RequestKind.LOOKUP, RequestKind.POSSESSION, RequestKind.ANNOUNCE):
@@ -146,7 +146,7 @@ class TrackerSession:
 
     @property
     def lookup_unsupported(self) -> bool:
-        """Whether the tracker has sent a connection id, but has ignored several look-ups."""
+        """Whether the tracker has sent a connection id but ignored several look-ups."""
         return self._requests.unanswered(RequestKind.LOOKUP)
 
     @property
@@ -166,11 +166,11 @@ class TrackerSession:
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return the datagrams to send to the tracker now."""
         if self._next_keepalive is not None and now >= self._next_keepalive:
-            self._next_keepalive = now + self._keepalive
+            self._next_keepalive = now + self.keepalive
             if not self._requests.is_pending(RequestKind.ANNOUNCE):
                 self._announce(AnnounceEvent.NONE if self._possession.joined else AnnounceEvent.STARTED, now)
         if not self._leaving:
-            self._possession.tick(now, self._keepalive)
+            self._possession.tick(now, self.keepalive)
         if self._goodbye_deadline is not None and (
             now >= self._goodbye_deadline or not self._requests.is_pending(RequestKind.OUTCOME)
         ):
@@ -240,11 +240,11 @@ class TrackerSession:
             events.append(SwarmLeft())
             return
         if error.message.startswith(UNKNOWN_PEER):
-            # The tracker was restarted, or has expired this peer: join again. At most once per keep-alive interval, so
-            # that a tracker that never knows the peer is not flooded.
+            # The tracker was restarted, or has expired this peer. Join again, but only once per keep-alive interval:
+            # the tracker may send this error each time.
             if self._possession.membership and not self._leaving:
                 self._possession.joined = False
-                if self._started_at is None or now - self._started_at >= self._keepalive:
+                if self._started_at is None or now - self._started_at >= self.keepalive:
                     self._announce(AnnounceEvent.STARTED, now)
             return
         if error.kind is RequestKind.POSSESSION:
@@ -259,13 +259,6 @@ class TrackerSession:
             self._request_lookup(lookup, now)
         else:
             events.append(result)
-
-    def _request_peers(self, membership: Membership, now: float) -> None:
-        possession = self._possession
-        if possession.membership is None:
-            possession.membership, possession.held = membership, membership.empty_piece_set()
-        self._peers_requested = True
-        self._announce(AnnounceEvent.NONE if possession.joined else AnnounceEvent.STARTED, now)
 
     def _request_lookup(self, lookup: PagedLookup, now: float) -> None:
         self._requests.start(RequestKind.LOOKUP, lookup.pack, now, lookup)
@@ -288,16 +281,16 @@ class TrackerSession:
             )
 
         self._requests.start(RequestKind.ANNOUNCE, build, now, event)
-        self._next_keepalive = now + self._keepalive
+        self._next_keepalive = now + self.keepalive
         if event is AnnounceEvent.STARTED:
             self._started_at = now
 
     def _set_keepalive(self, milliseconds: int, now: float) -> None:
         keepalive = min(max(milliseconds / 1000, MIN_KEEPALIVE), MAX_KEEPALIVE)
         self._requests.max_pause = keepalive
-        if keepalive == self._keepalive:
+        if keepalive == self.keepalive:
             return
-        self._keepalive = keepalive
+        self.keepalive = keepalive
         self._possession.report_by(now + keepalive)
         if self._next_keepalive is not None:
             self._next_keepalive = min(self._next_keepalive, now + keepalive)

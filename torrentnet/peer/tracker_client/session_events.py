@@ -17,7 +17,7 @@ class SwarmJoined:
     """The tracker lists this peer."""
 
     again: bool
-    """Whether the tracker had listed the peer before, and forgotten it."""
+    """Whether the tracker had listed the peer before."""
 
 
 @dataclass(frozen=True, slots=True)
