@@ -1,9 +1,9 @@
-"""Other people's clients in containers: these tests need a Docker Engine."""
+"""Other projects' clients in containers: these tests need a Docker Engine."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -21,24 +21,28 @@ REQUIRE = "TORRENTNET_REQUIRE_DOCKER"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of these tests need an engine."""
+    """Mark all of these tests."""
     for item in items:
         if "interop" in item.path.parts:
             item.add_marker(pytest.mark.docker)
 
 
+def skip_or_fail(error: LabError, need: str = "") -> NoReturn:
+    if os.environ.get(REQUIRE) == "1":
+        pytest.fail(f"{REQUIRE}=1, but {error.message}", pytrace=False)
+    pytest.skip(need + error.message.splitlines()[0])
+
+
 @pytest.fixture(scope="session")
 def interop_client() -> Iterator[docker.DockerClient]:
-    """The engine's client. Skips these tests, by name, where no engine answers; fails where one was promised."""
+    """The engine's client. Without an engine, skip these tests, or fail if ``TORRENTNET_REQUIRE_DOCKER`` is 1."""
     engine = DockerEngine(ROOT)
     try:
         engine.check()
     except LabError as error:
         engine.close()
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{REQUIRE}=1, but {error.message}", pytrace=False)
-        pytest.skip(f"needs a Docker Engine: {error.message}")
-    # What a killed run of these tests has left.
+        skip_or_fail(error, "needs a Docker Engine: ")
+    # A killed run of these tests may have left containers.
     cleanup.collect_orphans(engine.client, lambda home, project: True)
     yield engine.client
     engine.close()
@@ -46,18 +50,16 @@ def interop_client() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def clients_image(interop_client: docker.DockerClient) -> str:
-    """The image with other people's clients. Where it cannot be built (no archive answers): as without an engine."""
+    """The image with other projects' clients. If it cannot be built, skip or fail as without an engine."""
     try:
         return images.ensure_image(interop_client, ROOT, print, images.CLIENTS)
     except LabError as error:
-        if os.environ.get(REQUIRE) == "1":
-            pytest.fail(f"{REQUIRE}=1, but {error.message}", pytrace=False)
-        pytest.skip(error.message.splitlines()[0])
+        skip_or_fail(error)
 
 
 @pytest.fixture
 def swarm(interop_client: docker.DockerClient, clients_image: str) -> Iterator[Swarm]:
-    """A network without containers yet; nothing of it is left at the end."""
+    """A network without containers; its removal leaves nothing behind."""
     made = Swarm(interop_client, clients_image)
     try:
         yield made

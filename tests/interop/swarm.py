@@ -1,4 +1,4 @@
-"""A swarm of containers, ours and other people's clients, on a network of its own."""
+"""A swarm of containers on a network of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ARIA = (
     "--no-conf",
     "--enable-peer-exchange=false",
     "--bt-enable-lpd=false",
-    "--enable-dht=true",  # else aria2 asks no UDP tracker; it knows no node, and the info is private
+    "--enable-dht=true",  # aria2 needs it for UDP trackers; it knows no node, and the info dictionary is private
     "--enable-dht6=false",
     "--dht-file-path=/tmp/dht.dat",
     f"--dht-listen-port={DHT_PORT}",
@@ -42,7 +42,7 @@ ARIA = (
 
 
 class Container(WatchedProcess):
-    """One running container; its output is watched."""
+    """A running container whose output is watched."""
 
     def __init__(self, client: docker.DockerClient, name: str, identity: str, address: IPv4Address) -> None:
         self._api = client.api
@@ -52,16 +52,16 @@ class Container(WatchedProcess):
         super().__init__(name, ["docker", "logs", "--follow", identity])
 
     def ended(self, timeout: int = 60) -> int:
-        """Its exit status."""
+        """Wait for the end; return the exit status."""
         return int(self._api.wait(self._identity, timeout=timeout)["StatusCode"])
 
     def interrupt(self) -> None:
-        """SIGINT, as by Ctrl-C, and wait for the end. aria2 says no good-bye for a SIGTERM."""
+        """Send SIGINT and wait for the end. On SIGTERM, aria2 would exit without a stopped event."""
         self._api.kill(self._identity, "SIGINT")
         self.ended()
 
     def read(self, path: str) -> bytes:
-        """A file's content."""
+        """Return a file's content."""
         chunks, _ = self._api.get_archive(self._identity, path)
         with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
             member = archive.extractfile(archive.getmembers()[0])
@@ -69,16 +69,12 @@ class Container(WatchedProcess):
             return member.read()
 
     def digest(self, path: str) -> str:
-        """SHA-256 of a file."""
+        """Return a file's SHA-256."""
         return hashlib.sha256(self.read(path)).hexdigest()
-
-    def until_output(self, text: str) -> str:
-        """Wait for a line with ``text`` on standard output."""
-        return self.until_line(lambda line: text in line, repr(text), deadline=60.0)
 
 
 class Swarm:
-    """Containers by name, each at its own address; everything goes at the end, whatever happened."""
+    """A network and its containers, each with an address of its own; :meth:`close` removes all of them."""
 
     def __init__(self, client: docker.DockerClient, image: str) -> None:
         self._client = client
@@ -100,11 +96,11 @@ class Swarm:
         return f"{self._addresses['tracker']}:{TRACKER_PORT}"
 
     def listen_address(self, node: str) -> str:
-        """Where the peer in that container is to listen."""
+        """Return the address that the peer in a container listens on."""
         return f"{self._addresses[node]}:{PEER_PORT}"
 
     def run(self, node: str, *command: str, files: dict[str, bytes] | None = None) -> Container:
-        """Start a container; ``files`` are put into its /data."""
+        """Start a container with ``files`` in its /data."""
         api = self._client.api
         address = self._addresses[node]
         endpoint = api.create_endpoint_config(ipv4_address=str(address))
@@ -120,7 +116,7 @@ class Swarm:
                 security_opt=["no-new-privileges"],
                 init=True,
             ),
-            networking_config=api.create_networking_config({self.project: endpoint}),  # type: ignore[arg-type]  # as its docs have it
+            networking_config=api.create_networking_config({self.project: endpoint}),  # type: ignore[arg-type]  # as documented
         )["Id"]
         if files:
             api.put_archive(made, "/data", _archive(files))
@@ -130,13 +126,13 @@ class Swarm:
         return container
 
     def tracker(self) -> Container:
-        """tracker.py, listening."""
+        """Start the tracker, and wait until it listens."""
         container = self.run("tracker", "tracker.py", self.tracker_address, "--keepalive", "500ms", "--timeout", "2s")
         container.until("listening")
         return container
 
     def close(self) -> None:
-        """Remove all of it."""
+        """Remove the containers and the network."""
         try:
             cleanup.remove(self._client, self.project)
         finally:

@@ -1,4 +1,4 @@
-"""aria2, a BitTorrent client that knows nothing of us, in one swarm with our programs."""
+"""aria2 in a swarm with torrentnet's peers and tracker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PIECES = 13
 
 
 def share(swarm: Swarm) -> tuple[Container, str, bytes]:
-    """Our seed; its magnet link and its .torrent."""
+    """Start torrentnet's seed; return it, its magnet link and its .torrent."""
     words = ("peer.py", "share", NAME, swarm.tracker_address, swarm.listen_address("seed"))
     seed = swarm.run("seed", *words, "--name", "seed", "--torrent", "/data/it.torrent", files={NAME: DATA})
     seed.until("state", state="seed")
@@ -28,21 +28,21 @@ def share(swarm: Swarm) -> tuple[Container, str, bytes]:
 
 
 @pytest.mark.parametrize("how", ["torrent", "magnet"])
-def test_aria2_downloads_from_our_seed(swarm: Swarm, how: str) -> None:
+def test_aria2_downloads_from_a_torrentnet_seed(swarm: Swarm, how: str) -> None:
     tracker = swarm.tracker()
     seed, magnet, torrent = share(swarm)
-    what = "/data/it.torrent" if how == "torrent" else magnet
-    aria = swarm.run("aria", *ARIA, "--seed-time=0", what, files={"it.torrent": torrent})
+    source = "/data/it.torrent" if how == "torrent" else magnet
+    aria = swarm.run("aria", *ARIA, "--seed-time=0", source, files={"it.torrent": torrent})
     assert aria.ended() == 0, "\n".join(aria.lines)
     assert aria.digest(f"/data/{NAME}") == SHA_256
-    # It was in our swarm, under a name made from what it says of itself.
+    # The tracker names a foreign client after its peer id.
     joined = tracker.until("joined", file=NAME, address=aria.endpoint)
     assert joined["peer"].startswith("A2-")
     tracker.until("left", file=NAME, address=aria.endpoint)
     assert int(seed.until("upload")["bytes"]) >= len(DATA)
 
 
-def test_our_get_downloads_by_name_from_aria2_alone(swarm: Swarm) -> None:
+def test_a_torrentnet_leecher_downloads_by_name_from_aria2(swarm: Swarm) -> None:
     tracker = swarm.tracker()
     seed, _, torrent = share(swarm)
     files = {"it.torrent": torrent, NAME: DATA}
@@ -65,8 +65,8 @@ def test_our_get_downloads_by_name_from_aria2_alone(swarm: Swarm) -> None:
     tracker.until("completed", peer="leecher")
 
 
-def test_a_file_goes_from_hand_to_hand(swarm: Swarm) -> None:
-    """Ours to aria2, aria2 to ours, ours to ours: each time from the last one alone."""
+def test_a_file_is_passed_on_by_each_client(swarm: Swarm) -> None:
+    """From torrentnet to aria2, to torrentnet, to torrentnet; each time, the previous peer is the only seed."""
     tracker = swarm.tracker()
     seed, magnet, _ = share(swarm)
     aria = swarm.run("aria", *ARIA, "--seed-ratio=0.0", magnet)

@@ -1,6 +1,6 @@
-"""The table: each client as the only seed of each client, ours included, through our tracker, told by SHA-256.
+"""Each client as the only seed of each client, torrentnet included, through torrentnet's tracker.
 
-One lab a seed, all four at a time: what takes long in them is Transmission, which waits.
+One lab per seed, all four at a time: the time is spent waiting for Transmission.
 """
 
 from __future__ import annotations
@@ -19,60 +19,64 @@ if TYPE_CHECKING:
 
 CLIENTS = ("torrentnet", "aria2", "transmission", "libtorrent")
 NODES = {"torrentnet": "ours", "aria2": "aria2", "transmission": "transmission", "libtorrent": "libtorrent"}
-"""Client -> the node of scenarios/real_clients.yaml that runs it as a leecher."""
+"""Client -> its node as a leecher in scenarios/real_clients.yaml."""
 PROGRAMS = {"torrentnet": "peer", "aria2": "aria2", "transmission": "transmission", "libtorrent": "libtorrent"}
-"""Client -> what its event line `listening` says of itself."""
+"""Client -> the field `program` of its event `listening`."""
 
 
 class Run:
-    """What came of the scenario with one client as the seed."""
+    """The record of one run of the scenario."""
 
     def __init__(self, home: Path, answer: subprocess.CompletedProcess[str]) -> None:
-        self.said = answer.stdout + answer.stderr
+        self.output = answer.stdout + answer.stderr
         record = home / "runs" / "real_clients" / "latest"
-        assert (record / "result.json").is_file(), self.said
+        assert (record / "result.json").is_file(), self.output
         self.result: dict[str, Any] = json.loads((record / "result.json").read_text("utf-8"))
         lines = (record / "events.jsonl").read_text("utf-8").splitlines()
         self.events: list[dict[str, Any]] = [json.loads(line) for line in lines]
 
     def program(self, node: str) -> str:
-        """What runs in a node, as it says itself."""
-        up = [one["fields"]["program"] for one in self.events if one["node"] == node and one["event"] == "listening"]
-        assert len(up) == 1, self.said
-        return str(up[0])
+        """Return the program that a node runs, from its event `listening`."""
+        names = [
+            event["fields"]["program"]
+            for event in self.events
+            if event["node"] == node and event["event"] == "listening"
+        ]
+        assert len(names) == 1, self.output
+        return str(names[0])
 
 
 @pytest.fixture(scope="module")
 def runs(clients_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
-    """Seed -> what came of it."""
-    del clients_image  # made before four labs ask for it at once
+    """Seed -> its run."""
+    del clients_image  # built before four labs need it at once
     homes = {seed: tmp_path_factory.mktemp(seed) for seed in CLIENTS}
 
     def run(seed: str) -> subprocess.CompletedProcess[str]:
         return torrentnet(homes[seed], "run", "real_clients", "--set", f"seed_client={seed}", "--engine", "docker")
 
-    with ThreadPoolExecutor(len(CLIENTS)) as hands:
-        answers = dict(zip(CLIENTS, hands.map(run, CLIENTS), strict=True))
+    with ThreadPoolExecutor(len(CLIENTS)) as pool:
+        answers = dict(zip(CLIENTS, pool.map(run, CLIENTS), strict=True))
     return {seed: Run(homes[seed], answers[seed]) for seed in CLIENTS}
 
 
 @pytest.mark.parametrize("leecher", CLIENTS)
 @pytest.mark.parametrize("seed", CLIENTS)
-def test_pair(runs: dict[str, Run], seed: str, leecher: str) -> None:
+def test_a_leecher_downloads_from_a_seed(runs: dict[str, Run], seed: str, leecher: str) -> None:
     run, node = runs[seed], NODES[leecher]
     assert (run.program("seeder"), run.program(node)) == (PROGRAMS[seed], PROGRAMS[leecher])
-    has = run.result["expectations"][0]
-    (answer,) = [one for one in has["answers"] if one["node"] == node]
-    assert answer["passed"], run.said
+    answers = run.result["expectations"][0]["answers"]
+    (answer,) = [answer for answer in answers if answer["node"] == node]
+    assert answer["passed"], run.output
     assert "SHA-256" in answer["measured"]
 
 
 @pytest.mark.parametrize("seed", CLIENTS)
-def test_nobody_else_could_have_given_it(runs: dict[str, Run], seed: str) -> None:
-    """The leechers were cut off from each other, and the packets that they sent one another were stopped."""
+def test_leechers_cannot_download_from_each_other(runs: dict[str, Run], seed: str) -> None:
+    """A partition separates them, and packets between them are dropped."""
     run = runs[seed]
-    assert run.result["verdict"] == "pass", run.said
-    (partition,) = [one for one in run.result["timeline"] if one["text"].startswith("partition")]
+    assert run.result["verdict"] == "pass", run.output
+    (partition,) = [item for item in run.result["timeline"] if item["text"].startswith("partition")]
     assert partition["error"] is None
     assert sorted(partition["nodes"]) == sorted(NODES.values())
     assert partition["measured"]["lost"] > 0

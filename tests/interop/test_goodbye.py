@@ -1,4 +1,4 @@
-"""What a lab does to its nodes, done to real clients: a kill, a restart, a stop; and the limit of what they send."""
+"""Kill, restart and stop other projects' clients in a lab, and limit their upload rate."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ CLIENTS = ("aria2", "transmission", "libtorrent")
 SCENARIO = Path(__file__).parent / "scenarios" / "goodbye.yaml"
 SIZE, RATE = 6 * 1024 * 1024, 1024 * 1024
 BURST = 1.5
-"""Times the rate that a client may be above its limit: they count in seconds, and some let the first one pass."""
+"""Factor by which a client may exceed its limit: clients count whole seconds, and some do not limit the first."""
 
 
 @pytest.fixture(scope="module")
 def ran(clients_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str, int]]:
-    """Client -> the run's record, what was printed, and the exit status. All run at once."""
-    del clients_image  # made before three labs ask for it at once
+    """Client -> the run's record, the output, and the exit status."""
+    del clients_image  # built before three labs need it at once
     homes = {client: tmp_path_factory.mktemp(client) for client in CLIENTS}
 
     def run(client: str) -> subprocess.CompletedProcess[str]:
         words = ("run", str(SCENARIO), "--set", f"client={client}", "--engine", "docker")
         return torrentnet(homes[client], *words)
 
-    with ThreadPoolExecutor(len(CLIENTS)) as hands:
-        answers = dict(zip(CLIENTS, hands.map(run, CLIENTS), strict=True))
+    with ThreadPoolExecutor(len(CLIENTS)) as pool:
+        answers = dict(zip(CLIENTS, pool.map(run, CLIENTS), strict=True))
     return {
         client: (homes[client] / "runs" / "goodbye" / "latest", answer.stdout + answer.stderr, answer.returncode)
         for client, answer in answers.items()
@@ -40,20 +40,18 @@ def ran(clients_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_client_can_be_killed_and_restarted_and_says_good_bye(
-    ran: dict[str, tuple[Path, str, int]], client: str
-) -> None:
-    _, said, status = ran[client]
-    assert status == 0, said
+def test_a_client_can_be_killed_restarted_and_stopped(ran: dict[str, tuple[Path, str, int]], client: str) -> None:
+    _, output, status = ran[client]
+    assert status == 0, output
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_keeps_to_its_upload_limit(ran: dict[str, tuple[Path, str, int]], client: str) -> None:
-    """Every piece has left the seeder at least once before anybody has them all. No load can make that faster."""
-    record, said, _ = ran[client]
+    """A complete leecher proves that the seeder has sent each piece. No load can make that faster."""
+    record, output, _ = ran[client]
     events = [json.loads(line) for line in (record / "events.jsonl").read_text("utf-8").splitlines()]
-    ours = {one["event"]: one for one in events if one["node"] == "ours"}
-    assert _seconds(ours["completed"]["time"]) - _seconds(ours["listening"]["time"]) > SIZE / RATE / BURST, said
+    times = {event["event"]: _seconds(event["time"]) for event in events if event["node"] == "ours"}
+    assert times["completed"] - times["listening"] > SIZE / RATE / BURST, output
 
 
 def _seconds(time: str) -> float:

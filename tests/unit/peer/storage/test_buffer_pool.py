@@ -6,27 +6,27 @@ from torrentnet.peer.storage.buffer_pool import MAX_FREE_BYTES, BufferPool
 
 
 def test_the_last_released_buffer_is_acquired_first() -> None:
-    memory = BufferPool()
-    first, second = memory.acquire(1000), memory.acquire(1000)
+    pool = BufferPool()
+    first, second = pool.acquire(1000), pool.acquire(1000)
     assert first is not second
-    memory.release(first)
-    memory.release(second)
-    assert memory.acquire(1000) is second
-    assert memory.acquire(1000) is first
-    assert all(memory.acquire(1000) is not one for one in (first, second))
+    pool.release(first)
+    pool.release(second)
+    assert pool.acquire(1000) is second
+    assert pool.acquire(1000) is first
+    assert all(pool.acquire(1000) is not one for one in (first, second))
 
 
 def test_a_buffer_of_another_size_is_not_reused() -> None:
-    memory = BufferPool()
-    memory.release(memory.acquire(1000))
-    assert len(memory.acquire(10)) == 10
+    pool = BufferPool()
+    pool.release(pool.acquire(1000))
+    assert len(pool.acquire(10)) == 10
 
 
 def test_the_pool_is_bounded() -> None:
-    memory = BufferPool()
+    pool = BufferPool()
     size = MAX_FREE_BYTES // 2
-    lent = [memory.acquire(size) for _ in range(3)]
-    for one in lent:
-        memory.release(one)
-    taken = [memory.acquire(size) for _ in range(3)]
-    assert sum(any(one is other for other in lent) for one in taken) == 2
+    buffers = [pool.acquire(size) for _ in range(3)]
+    for buffer in buffers:
+        pool.release(buffer)
+    again = [pool.acquire(size) for _ in range(3)]
+    assert len({id(buffer) for buffer in buffers + again}) == 4

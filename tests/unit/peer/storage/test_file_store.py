@@ -1,4 +1,4 @@
-"""Files on a real file system: hash, fill, resume, and never damage them."""
+"""Files on a real file system: they are hashed, filled, resumed, and never damaged."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_a_shared_file_has_an_info_dictionary_of_bep_3(tmp_path: Path, size: int
     data = content(size)
     path = tmp_path / NAME
     path.write_bytes(data)
-    told: list[tuple[int, int]] = []
-    store = open_complete(path, PIECE, lambda done, total: told.append((done, total)), never)
+    progress: list[tuple[int, int]] = []
+    store = open_complete(path, PIECE, lambda done, total: progress.append((done, total)), never)
     assert store.info == info_of(data)
     assert store.held.is_full
     assert store.held.size == -(-size // PIECE)
-    assert told == [(min((piece + 1) * PIECE, size), size) for piece in range(store.held.size)]
+    assert progress == [(min((piece + 1) * PIECE, size), size) for piece in range(store.held.size)]
     store.close()
     store.close()
 
@@ -92,7 +92,7 @@ def device(path: Path) -> None:
         (loop, "{} is a symbolic link, which is not followed"),
     ],
 )
-def test_what_is_not_a_readable_file_is_not_shared(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+def test_only_readable_regular_files_are_shared(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
     path = tmp_path / NAME
     make(path)
     with pytest.raises(StorageError) as caught:
@@ -154,7 +154,7 @@ def test_pieces_may_be_written_in_any_order(tmp_path: Path, size: int) -> None:
     assert os.listdir(tmp_path) == [NAME]
     assert (tmp_path / NAME).read_bytes() == data
     assert store.path == tmp_path / NAME
-    # It is still served from the same descriptor.
+    # The file is still served from the same descriptor.
     assert os.pread(store.descriptor, size, 0) == data
     store.finish()
     store.close()
@@ -330,9 +330,7 @@ def test_without_hard_links_a_rename_still_replaces_nothing(
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".part"])
-def test_what_is_not_a_regular_file_is_not_filled(
-    tmp_path: Path, make: Callable[[Path], None], message: str, suffix: str
-) -> None:
+def test_only_regular_files_are_filled(tmp_path: Path, make: Callable[[Path], None], message: str, suffix: str) -> None:
     path = tmp_path / f"{NAME}{suffix}"
     make(path)
     with pytest.raises(StorageError) as caught:
@@ -382,7 +380,7 @@ def test_a_part_file_is_locked_by_one_process(tmp_path: Path) -> None:
             part(tmp_path, info)
         assert caught.value.message == f"another peer is downloading to {path}.part"
         assert caught.value.hint == "give each peer a directory of its own with --dir"
-        # The lock ends with its process, however that ends.
+        # The kernel releases the lock of a killed process.
         holder.kill()
     part(tmp_path, info).close()
 
@@ -458,7 +456,7 @@ def test_each_errno_has_a_message(number: int, message: str, tmp_path: Path) -> 
 
 
 def test_pieces_can_be_written_while_others_are_read(tmp_path: Path) -> None:
-    """A thread writes and the loop serves by offset: neither moves the other's file position."""
+    """The thread that writes and the loop that serves do not share a file position."""
     data = content(64 * PIECE)
     store = part(tmp_path, info_of(data))
     writer = threading.Thread(

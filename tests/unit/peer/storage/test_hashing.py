@@ -1,4 +1,4 @@
-"""All CPUs hash a file; an error in any thread is raised in the caller's."""
+"""Several threads hash a file; an error in any of them is raised in the caller's."""
 
 from __future__ import annotations
 
@@ -36,44 +36,44 @@ def sha1s(piece_length: int) -> bytes:
 @pytest.mark.parametrize("threads", [1, 2, 5, 64])
 @pytest.mark.parametrize("piece_length", [PIECE, CHUNK, 2 * CHUNK + 1])
 def test_any_number_of_threads_gives_the_same_hashes(descriptor: int, threads: int, piece_length: int) -> None:
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     callers: set[int] = set()
 
     def progress(done: int, size: int) -> None:
-        told.append((done, size))
+        reports.append((done, size))
         callers.add(threading.get_ident())
 
     hashes = hash_pieces(descriptor, len(DATA), piece_length, progress, lambda: False, threads=threads)
     assert hashes == sha1s(piece_length)
     assert callers <= {threading.get_ident()}
-    assert told == sorted(told)
-    assert all(0 < done <= size == len(DATA) for done, size in told)
-    assert threads > 1 or told[-1] == (len(DATA), len(DATA))
+    assert reports == sorted(reports)
+    assert all(0 < done <= size == len(DATA) for done, size in reports)
+    assert threads > 1 or reports[-1] == (len(DATA), len(DATA))
 
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_hashing_stops_when_it_is_cancelled(descriptor: int, threads: int) -> None:
-    asked = 0
+    calls = 0
 
     def cancelled() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > 3
+        nonlocal calls
+        calls += 1
+        return calls > 3
 
     with pytest.raises(Cancelled):
         hash_pieces(descriptor, len(DATA), PIECE, lambda done, size: None, cancelled, threads=threads)
-    assert asked < 3 + 2 * threads
+    assert calls < 3 + 2 * threads
 
 
 def test_an_error_in_a_helper_is_raised_in_the_caller(descriptor: int) -> None:
     caller = threading.get_ident()
-    helped = threading.Event()
+    helper_started = threading.Event()
 
     def skip(offset: int, size: int) -> bool:
         if threading.get_ident() != caller:
-            helped.set()
+            helper_started.set()
             raise OSError(5, "a bad sector")
-        helped.wait(10)
+        helper_started.wait(10)
         return False
 
     with pytest.raises(OSError, match="a bad sector"):

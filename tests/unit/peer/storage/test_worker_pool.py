@@ -1,4 +1,4 @@
-"""Jobs run beside the loop, and each result is delivered once."""
+"""Jobs run in threads, and each result is delivered once to the loop."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ class Loop:
     def __init__(self) -> None:
         self.woken = threading.Semaphore(0)
         self.wakes = 0
-        self.worker = WorkerPool(self._wake)
-        self.worker.start()
+        self.pool = WorkerPool(self._wake)
+        self.pool.start()
 
     def _wake(self) -> None:
         self.wakes += 1
         self.woken.release()
 
-    def turn(self) -> None:
-        self.worker.start_submitted()
-        assert self.woken.acquire(timeout=DEADLINE_S), "nobody woke the loop up"
-        self.worker.deliver_results()
+    def run_once(self) -> None:
+        self.pool.start_submitted()
+        assert self.woken.acquire(timeout=DEADLINE_S), "no thread woke the loop"
+        self.pool.deliver_results()
 
 
 @pytest.fixture
 def loop() -> Iterator[Loop]:
     made = Loop()
     yield made
-    made.worker.stop(DEADLINE_S)
+    made.pool.stop(DEADLINE_S)
 
 
 def test_each_result_is_delivered_once_in_few_wake_ups(loop: Loop) -> None:
     results: list[int | JobFailure[int]] = []
     for number in range(100):
-        loop.worker.submit(lambda number=number: number, results.append)  # type: ignore[misc]  # mypy has no type for it
+        loop.pool.submit(lambda number=number: number, results.append)  # type: ignore[misc]  # mypy has no type for it
     while len(results) < 100:
-        loop.turn()
+        loop.run_once()
     assert sorted(result for result in results if isinstance(result, int)) == list(range(100))
     assert loop.wakes < 50
 
@@ -54,24 +54,24 @@ def test_each_result_is_delivered_once_in_few_wake_ups(loop: Loop) -> None:
 def test_a_single_job_wakes_the_loop(loop: Loop) -> None:
     results: list[int | JobFailure[int]] = []
     for number in range(200):
-        loop.worker.submit(lambda: 1, results.append)
-        loop.turn()
+        loop.pool.submit(lambda: 1, results.append)
+        loop.run_once()
         while len(results) <= number:
-            loop.turn()
+            loop.run_once()
     assert results == [1] * 200
 
 
 def test_a_result_does_not_wait_for_another_threads_job(loop: Loop) -> None:
-    goes_on = threading.Event()
+    may_end = threading.Event()
     results: list[str] = []
     try:
-        loop.worker.submit(goes_on.wait, lambda _: results.append("slow"))
-        loop.worker.submit(lambda: None, lambda _: results.append("quick"))
-        loop.turn()
+        loop.pool.submit(may_end.wait, lambda _: results.append("slow"))
+        loop.pool.submit(lambda: None, lambda _: results.append("quick"))
+        loop.run_once()
         assert results == ["quick"]
     finally:
-        goes_on.set()
-    loop.turn()
+        may_end.set()
+    loop.run_once()
     assert results == ["quick", "slow"]
 
 
@@ -80,34 +80,34 @@ def test_a_failed_job_is_reported_and_the_next_one_runs(loop: Loop) -> None:
         raise ValueError("no such piece")
 
     results: list[int | JobFailure[int]] = []
-    loop.worker.submit(fails, results.append)
-    loop.worker.submit(lambda: 2, results.append)
+    loop.pool.submit(fails, results.append)
+    loop.pool.submit(lambda: 2, results.append)
     while len(results) < 2:
-        loop.turn()
+        loop.run_once()
     (failure,) = (result for result in results if isinstance(result, JobFailure))
     assert str(failure.error) == "no such piece"
     assert 2 in results
 
 
 def test_stopping_drops_jobs_that_have_not_started(loop: Loop) -> None:
-    begun, goes_on = threading.Barrier(3), threading.Event()
+    started, may_end = threading.Barrier(3), threading.Event()
     done: list[str] = []
 
     def job() -> None:
-        begun.wait(DEADLINE_S)
-        goes_on.wait(DEADLINE_S)
+        started.wait(DEADLINE_S)
+        may_end.wait(DEADLINE_S)
 
     for _ in range(2):
-        loop.worker.submit(job, lambda _: done.append("begun"))
-    loop.worker.start_submitted()
+        loop.pool.submit(job, lambda _: done.append("started"))
+    loop.pool.start_submitted()
     try:
-        begun.wait(DEADLINE_S)
-        loop.worker.submit(lambda: done.append("late"), lambda _: done.append("late"))
-        loop.worker.start_submitted()
-        assert not loop.worker.is_stopping()
-        loop.worker.stop(0.0)
-        assert loop.worker.is_stopping()
+        started.wait(DEADLINE_S)
+        loop.pool.submit(lambda: done.append("late"), lambda _: done.append("late"))
+        loop.pool.start_submitted()
+        assert not loop.pool.is_stopping()
+        loop.pool.stop(0.0)
+        assert loop.pool.is_stopping()
     finally:
-        goes_on.set()
-    loop.worker.stop(DEADLINE_S)
+        may_end.set()
+    loop.pool.stop(DEADLINE_S)
     assert "late" not in done

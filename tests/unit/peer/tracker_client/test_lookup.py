@@ -23,12 +23,12 @@ def page(first: int, *numbers: int, complete: int) -> LookupReply:
 
 def test_the_next_page_continues_the_same_request() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
-    asked = parse_lookup(lookup.pack(1, 2))
-    assert (asked.connection_id, asked.transaction_id, asked.first, asked.request) == (1, 2, 0, 0)
-    assert (asked.name, asked.peer, asked.peer_id, asked.port) == ("myfile.txt", "peer-1", IDENTITY.peer_id, 6881)
+    sent = parse_lookup(lookup.pack(1, 2))
+    assert (sent.connection_id, sent.transaction_id, sent.first, sent.request) == (1, 2, 0, 0)
+    assert (sent.name, sent.peer, sent.peer_id, sent.port) == ("myfile.txt", "peer-1", IDENTITY.peer_id, 6881)
     assert lookup.receive_page(page(0, 0, 1, complete=3)) is None
-    asked = parse_lookup(lookup.pack(1, 3))
-    assert (asked.first, asked.request) == (2, 7)
+    sent = parse_lookup(lookup.pack(1, 3))
+    assert (sent.first, sent.request) == (2, 7)
     last = page(2, 2, complete=3)
     assert lookup.receive_page(last) == LookupResult(last, (holder(0), holder(1), holder(2)))
 
@@ -52,10 +52,10 @@ def test_an_empty_page_ends_the_lookup() -> None:
 
 def test_the_number_of_pages_is_bounded() -> None:
     lookup = PagedLookup(IDENTITY, "myfile.txt", 0)
-    answers = [lookup.receive_page(page(number, number, complete=10_000)) for number in range(MAX_PAGES)]
-    assert answers[:-1] == [None] * (MAX_PAGES - 1)
-    assert answers[-1] is not None
-    assert len(answers[-1].holders) == MAX_PAGES
+    results = [lookup.receive_page(page(number, number, complete=10_000)) for number in range(MAX_PAGES)]
+    assert results[:-1] == [None] * (MAX_PAGES - 1)
+    assert results[-1] is not None
+    assert len(results[-1].holders) == MAX_PAGES
 
 
 def test_a_holder_on_two_pages_counts_once() -> None:

@@ -42,13 +42,13 @@ def test_peers_are_requested_only_when_wanted() -> None:
         (PieceSet(8, [3]), SIZE, SIZE - LENGTH),
         (PieceSet.full(8), SIZE, 0),
         (PieceSet(0), 0, 0),
-        # The last piece is short, but `left` is never 0 while a piece is missing.
+        # The last piece is short, but `left` is not 0 while a piece is missing.
         (PieceSet(2, [0]), LENGTH + 1, 1),
         (PieceSet(2, [1]), LENGTH + 1, 1),
     ],
     ids=["nothing", "one", "all", "empty-file", "first-of-two", "short-one-of-two"],
 )
-def test_left_is_what_is_missing(held: PieceSet, size: int, left: int) -> None:
+def test_left_is_the_number_of_missing_bytes(held: PieceSet, size: int, left: int) -> None:
     assert announced(held, size=size).left == left
 
 

@@ -89,7 +89,7 @@ def test_the_owner_can_set_the_longest_pause() -> None:
         requests.datagrams_to_send(now)
         due = requests.due()
         assert due is not None
-        # Jitter never makes a retry later: the keep-alive interval is a promise.
+        # Jitter never delays a retry: a peer expires soon after the keep-alive interval.
         assert due - now <= 2.0
         now = due
 
@@ -108,9 +108,9 @@ def test_a_reply_is_accepted_once() -> None:
     requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0, tag="mine")
     tid = only(requests, 0.0).transaction_id
-    answer = requests.receive_datagram(announced(tid), 0.2)
-    assert isinstance(answer, TrackerReply)
-    assert (answer.kind, answer.tag) == (RequestKind.ANNOUNCE, "mine")
+    reply = requests.receive_datagram(announced(tid), 0.2)
+    assert isinstance(reply, TrackerReply)
+    assert (reply.kind, reply.tag) == (RequestKind.ANNOUNCE, "mine")
     assert not requests.is_pending(RequestKind.ANNOUNCE)
     assert requests.receive_datagram(announced(tid), 0.3) is None
     assert requests.due() is None
@@ -124,9 +124,9 @@ def test_a_reply_to_a_replaced_request_is_dropped() -> None:
     assert requests.receive_datagram(announced(old), 0.2) is None
     new = only(requests, 0.2).transaction_id
     assert new != old
-    answer = requests.receive_datagram(announced(new), 0.3)
-    assert isinstance(answer, TrackerReply)
-    assert answer.tag == "new"
+    reply = requests.receive_datagram(announced(new), 0.3)
+    assert isinstance(reply, TrackerReply)
+    assert reply.tag == "new"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_reply_to_a_replaced_request_is_dropped() -> None:
         pack_outcome_reply(99, 1),
         bytes(1472),
     ],
-    ids=["empty", "short", "connected", "announced", "error", "noted", "zeros"],
+    ids=["empty", "short", "connect", "announce", "error", "outcome", "zeros"],
 )
 def test_an_unexpected_datagram_is_dropped(data: bytes) -> None:
     requests = connected()

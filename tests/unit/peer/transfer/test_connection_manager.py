@@ -1,4 +1,4 @@
-"""An uploader's connections on loopback, with a clock that stands still."""
+"""An uploader's connections on loopback, with a clock that does not advance."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = 100.0
-MOST_TURNS = 1_000
+MAX_ITERATIONS = 1_000
 
 
-def say_hello(sock: socket.socket, info_hash: bytes, *, peer_id: bytes, offers: bool) -> None:
-    able = ExtensionHandshake(METADATA_ID, offer_id=OFFER_ID if offers else 0)
-    said = pack(HaveNone()) + pack(Extended(0, pack_extension_handshake(able))) + pack(Interested())
-    sock.sendall(pack_handshake(Handshake(info_hash, peer_id)) + said)
+def greet(sock: socket.socket, info_hash: bytes, peer_id: bytes, *, uses_credits: bool) -> None:
+    extension = ExtensionHandshake(METADATA_ID, offer_id=OFFER_ID if uses_credits else 0)
+    messages = pack(HaveNone()) + pack(Extended(0, pack_extension_handshake(extension))) + pack(Interested())
+    sock.sendall(pack_handshake(Handshake(info_hash, peer_id)) + messages)
 
 
 def test_pipelined_requests_get_turns_without_further_messages(tmp_path: Path) -> None:
-    """No message wakes the uploader, which once sent such a peer only four pieces a second."""
+    """No message wakes the uploader, which once sent such a peer only four pieces per second."""
     store = make_store(tmp_path / "myfile.txt", content(40 * PIECE))
     with selectors.DefaultSelector() as selector, socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)
-        uploads = ConnectionManager(
+        manager = ConnectionManager(
             listener, selector, SEED_ID, RateLimit(None, NOW), lambda *_: None, lambda _: None, now=NOW
         )
-        uploads.store = store
+        manager.store = store
         address = listener.getsockname()
-        with socket.create_connection(address) as ours, socket.create_connection(address) as foreign:
+        with socket.create_connection(address) as first, socket.create_connection(address) as other:
             # The first peer that uses credits enables choking.
-            say_hello(ours, store.info.info_hash, peer_id=LEECH_ID, offers=True)
-            say_hello(foreign, store.info.info_hash, peer_id=b"-XX0000-the-foreign-", offers=False)
-            foreign.sendall(b"".join(pack(Request(piece, 0, PIECE)) for piece in range(40)))
-            foreign.setblocking(False)
-            received = turns = 0
+            greet(first, store.info.info_hash, LEECH_ID, uses_credits=True)
+            greet(other, store.info.info_hash, b"-XX0000-other-client", uses_credits=False)
+            other.sendall(b"".join(pack(Request(piece, 0, PIECE)) for piece in range(40)))
+            other.setblocking(False)
+            received = iterations = 0
             while received < 40 * PIECE:
-                turns += 1
-                assert turns < MOST_TURNS, "it spins"
-                due = uploads.due(NOW)
+                iterations += 1
+                assert iterations < MAX_ITERATIONS, "the loop spins"
+                due = manager.due(NOW)
                 waits = due is None or due > NOW
                 ready = selector.select(0.3 if waits else 0)
-                assert ready or not waits, f"it waits for the clock, and {received} bytes were received"
+                assert ready or not waits, f"the manager waits for the clock after {received} bytes"
                 for key, mask in ready:
                     key.data(mask, NOW)
-                uploads.tick(NOW)
+                manager.tick(NOW)
                 with contextlib.suppress(BlockingIOError):
-                    while data := foreign.recv(1 << 20):
+                    while data := other.recv(1 << 20):
                         received += len(data)
-            uploads.close()
+            manager.close()
     store.close()

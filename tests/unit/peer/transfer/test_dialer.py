@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class Caller:
+class Loop:
     """A dialer and its loop."""
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class Caller:
             lambda endpoint, reason, now: self.failed.append((endpoint, reason)),
         )
 
-    def turn(self, now: float = 0.0, most: float = 5.0) -> None:
+    def run_once(self, timeout: float = 5.0) -> None:
         """Run one iteration of the loop."""
-        self.dialer.tick(now)
+        self.dialer.tick(0.0)
         if self.selector.get_map():
-            for key, mask in self.selector.select(most):
-                key.data(mask, now)
+            for key, mask in self.selector.select(timeout):
+                key.data(mask, 0.0)
 
     def close(self) -> None:
         self.dialer.close()
@@ -44,8 +44,8 @@ class Caller:
 
 
 @pytest.fixture
-def caller() -> Iterator[Caller]:
-    made = Caller()
+def loop() -> Iterator[Loop]:
+    made = Loop()
     yield made
     made.close()
 
@@ -60,55 +60,55 @@ def address(sock: socket.socket) -> Endpoint:
     return Endpoint(*sock.getsockname()[:2])
 
 
-def test_an_open_connection_is_reported(caller: Caller, listener: socket.socket) -> None:
-    caller.dialer.dial(address(listener), 0.0)
-    assert caller.dialer.due() == CONNECT_TIMEOUT
-    caller.turn()
-    ((sock, endpoint),) = caller.opened
+def test_an_open_connection_is_reported(loop: Loop, listener: socket.socket) -> None:
+    loop.dialer.dial(address(listener), 0.0)
+    assert loop.dialer.due() == CONNECT_TIMEOUT
+    loop.run_once()
+    ((sock, endpoint),) = loop.opened
     assert endpoint == address(listener)
     assert not sock.getblocking()
     assert sock.getsockname()[0] == "127.0.0.1"
-    assert caller.dialer.due() is None
-    assert not caller.selector.get_map()
+    assert loop.dialer.due() is None
+    assert not loop.selector.get_map()
 
 
-def test_an_endpoint_is_dialled_once_at_a_time(caller: Caller, listener: socket.socket) -> None:
+def test_an_endpoint_is_dialed_once_at_a_time(loop: Loop, listener: socket.socket) -> None:
     """A second attempt once replaced the first, which then broke the loop."""
     for _ in range(3):
-        caller.dialer.dial(address(listener), 0.0)
-    assert len(caller.selector.get_map()) == 1
-    caller.turn()
-    assert len(caller.opened) == 1
-    caller.dialer.dial(address(listener), 0.0)
-    caller.turn()
-    assert len(caller.opened) == 2
+        loop.dialer.dial(address(listener), 0.0)
+    assert len(loop.selector.get_map()) == 1
+    loop.run_once()
+    assert len(loop.opened) == 1
+    loop.dialer.dial(address(listener), 0.0)
+    loop.run_once()
+    assert len(loop.opened) == 2
 
 
-def test_a_refused_connection_is_reported(caller: Caller, listener: socket.socket) -> None:
-    gone = address(listener)
+def test_a_refused_connection_is_reported(loop: Loop, listener: socket.socket) -> None:
+    closed = address(listener)
     listener.close()
-    caller.dialer.dial(gone, 0.0)
-    caller.turn()
-    caller.turn()
-    assert caller.failed == [(gone, "connection refused")]
-    assert caller.opened == []
-    assert not caller.selector.get_map()
+    loop.dialer.dial(closed, 0.0)
+    loop.run_once()
+    loop.run_once()
+    assert loop.failed == [(closed, "connection refused")]
+    assert loop.opened == []
+    assert not loop.selector.get_map()
 
 
-def test_an_immediate_error_is_reported_from_the_loop(caller: Caller) -> None:
-    """Not from within dial(), whose caller is not ready for the callback."""
+def test_an_immediate_error_is_reported_from_the_loop(loop: Loop) -> None:
+    """The caller of dial() is not ready for a callback."""
     nowhere = Endpoint("127.0.0.1", 0)
-    caller.dialer.dial(nowhere, 0.0)
-    caller.turn(most=0.0)
-    caller.turn(most=0.0)
-    assert [endpoint for endpoint, _ in caller.failed] == [nowhere]
+    loop.dialer.dial(nowhere, 0.0)
+    loop.run_once(timeout=0.0)
+    loop.run_once(timeout=0.0)
+    assert [endpoint for endpoint, _ in loop.failed] == [nowhere]
 
 
-def test_an_attempt_times_out(caller: Caller, listener: socket.socket) -> None:
+def test_an_attempt_times_out(loop: Loop, listener: socket.socket) -> None:
     endpoint = address(listener)
-    caller.dialer.dial(endpoint, 0.0)
-    caller.dialer.tick(CONNECT_TIMEOUT - 0.1)
-    assert caller.failed == []
-    caller.dialer.tick(CONNECT_TIMEOUT)
-    assert caller.failed == [(endpoint, "no reply to the connection attempt")]
-    assert not caller.selector.get_map()
+    loop.dialer.dial(endpoint, 0.0)
+    loop.dialer.tick(CONNECT_TIMEOUT - 0.1)
+    assert loop.failed == []
+    loop.dialer.tick(CONNECT_TIMEOUT)
+    assert loop.failed == [(endpoint, "no reply to the connection attempt")]
+    assert not loop.selector.get_map()

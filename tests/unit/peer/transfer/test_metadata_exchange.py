@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.unit.peer.streams import PIECE, Leech, Script, content, info_of, wanting
@@ -23,51 +21,40 @@ from torrentnet.wire.peer.extension_protocol import (
 )
 from torrentnet.wire.peer.messages import Extended, Request, Unchoke
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
 DATA = content(5 * PIECE + 3_000)
 INFO = info_of(DATA)
 
 
-def parts_asked(script: Script) -> list[int]:
-    parts = []
-    for message in script.of(Extended):
-        if isinstance(message, Extended) and message.id == METADATA_ID:
-            metadata = parse_metadata(message.payload)
-            assert metadata is not None
-            if metadata.kind is MetadataKind.REQUEST:
-                parts.append(metadata.piece)
-    return parts
+def requested_parts(script: Script) -> list[int]:
+    messages = [parse_metadata(message.payload) for message in script.of(Extended) if message.id == METADATA_ID]
+    return [message.piece for message in messages if message and message.kind is MetadataKind.REQUEST]
 
 
 def test_the_info_dictionary_is_downloaded_and_verified() -> None:
     script = wanting(INFO)
-    assert parts_asked(script) == [0]
+    assert requested_parts(script) == [0]
     script.give_info(0, INFO.raw)
     assert script.leech.info == INFO
     # A duplicate part is harmless.
     script.give_info(0, INFO.raw)
     script.say(Unchoke())
     for request in script.of(Request):
-        assert isinstance(request, Request)
         start = request.piece * PIECE + request.begin
         script.block(request.piece, request.begin, DATA[start : start + request.length])
     assert script.leech.data == DATA
 
 
-def test_few_parts_are_requested_at_a_time(tmp_path: Path) -> None:
+def test_few_parts_are_requested_at_a_time() -> None:
     info = info_of(bytes(16_384 * 12_000), 16_384)
     leech = Leech(info.info_hash)
     script = Script(leech, info)
     script.offer()
     parts = -(-len(info.raw) // METADATA_PIECE)
     assert parts > MAX_PARTS_IN_FLIGHT
-    assert parts_asked(script) == list(range(MAX_PARTS_IN_FLIGHT))
+    assert requested_parts(script) == list(range(MAX_PARTS_IN_FLIGHT))
     for part in (*range(1, parts), 0):
         script.give_info(part, info.raw[part * METADATA_PIECE :][:METADATA_PIECE])
-    assert sorted(parts_asked(script)) == list(range(parts))
+    assert sorted(requested_parts(script)) == list(range(parts))
     assert leech.info == info
 
 
@@ -95,7 +82,7 @@ def test_an_invalid_size_fails(size: int) -> None:
 
 def test_a_large_size_takes_no_memory_in_advance() -> None:
     script = wanting(INFO, MAX_INFO_SIZE)
-    assert len(parts_asked(script)) == MAX_PARTS_IN_FLIGHT
+    assert len(requested_parts(script)) == MAX_PARTS_IN_FLIGHT
 
 
 def test_a_size_that_changes_fails() -> None:
@@ -122,9 +109,7 @@ def test_unrequested_metadata_is_ignored() -> None:
 def test_a_request_to_a_downloader_is_rejected() -> None:
     script = wanting(INFO)
     script.say(Extended(METADATA_ID, pack_metadata(Metadata(MetadataKind.REQUEST, 0))))
-    last = script.of(Extended)[-1]
-    assert isinstance(last, Extended)
-    assert parse_metadata(last.payload) == Metadata(MetadataKind.REJECT, 0)
+    assert parse_metadata(script.of(Extended)[-1].payload) == Metadata(MetadataKind.REJECT, 0)
 
 
 def test_a_path_as_name_is_refused_despite_the_right_hash() -> None:

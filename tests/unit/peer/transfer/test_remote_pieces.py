@@ -12,14 +12,14 @@ from torrentnet.wire.piece_set import PieceSet
 
 
 def test_pieces_are_unknown_before_the_first_message() -> None:
-    one = RemotePieces(8)
-    assert one.held is None
-    assert not one.handle(Choke())
-    assert one.held is None
+    pieces = RemotePieces(8)
+    assert pieces.held is None
+    assert not pieces.handle(Choke())
+    assert pieces.held is None
 
 
 @pytest.mark.parametrize(
-    ("said", "held"),
+    ("messages", "held"),
     [
         ([HaveAll()], PieceSet.full(8)),
         ([HaveNone()], PieceSet(8)),
@@ -34,27 +34,27 @@ def test_pieces_are_unknown_before_the_first_message() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("when", ["before", "after", "between"])
-def test_the_piece_count_may_come_at_any_time(said: list[Message], held: PieceSet, when: str) -> None:
-    one = RemotePieces(8 if when == "before" else None)
-    for number, message in enumerate(said):
-        assert one.handle(message)
+def test_the_piece_count_may_come_at_any_time(messages: list[Message], held: PieceSet, when: str) -> None:
+    pieces = RemotePieces(8 if when == "before" else None)
+    for number, message in enumerate(messages):
+        assert pieces.handle(message)
         if when == "between" and not number:
-            one.set_piece_count(8)
-    one.set_piece_count(8)
-    one.set_piece_count(8)
-    assert one.held == held
+            pieces.set_piece_count(8)
+    pieces.set_piece_count(8)
+    pieces.set_piece_count(8)
+    assert pieces.held == held
 
 
 @pytest.mark.parametrize(
-    "said", [Have(8), Have(2**32 - 1), Bitfield(b""), Bitfield(b"\xff\x00"), Bitfield(b"\xff" * 9)], ids=str
+    "message", [Have(8), Have(2**32 - 1), Bitfield(b""), Bitfield(b"\xff\x00"), Bitfield(b"\xff" * 9)], ids=str
 )
-def test_invalid_messages_are_refused_once_they_can_be_checked(said: Message) -> None:
+def test_an_invalid_message_is_refused_once_it_can_be_checked(message: Message) -> None:
     with pytest.raises(PeerProtocolError):
-        RemotePieces(8).handle(said)
-    one = RemotePieces()
-    assert one.handle(said)
+        RemotePieces(8).handle(message)
+    pieces = RemotePieces()
+    assert pieces.handle(message)
     with pytest.raises(PeerProtocolError):
-        one.set_piece_count(8)
+        pieces.set_piece_count(8)
 
 
 def test_a_spare_bit_in_a_bitfield_is_refused() -> None:
@@ -64,16 +64,16 @@ def test_a_spare_bit_in_a_bitfield_is_refused() -> None:
 
 def test_early_have_messages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_pieces, "MAX_EARLY_HAVES", 5)
-    one = RemotePieces()
+    pieces = RemotePieces()
     for piece in range(5):
-        one.handle(Have(piece))
+        pieces.handle(Have(piece))
     with pytest.raises(PeerProtocolError, match="more pieces than a file can have"):
-        one.handle(Have(5))
+        pieces.handle(Have(5))
 
 
 def test_a_bitfield_replaces_earlier_have_messages() -> None:
-    one = RemotePieces()
-    one.handle(Have(3))
-    one.handle(Bitfield(b"\x80"))
-    one.set_piece_count(8)
-    assert one.held == PieceSet(8, [0])
+    pieces = RemotePieces()
+    pieces.handle(Have(3))
+    pieces.handle(Bitfield(b"\x80"))
+    pieces.set_piece_count(8)
+    assert pieces.held == PieceSet(8, [0])

@@ -20,15 +20,15 @@ def pipeline() -> RequestPipeline:
     return RequestPipeline(BufferPool(), RateMeter())
 
 
-def asked(pipeline: RequestPipeline) -> list[Request]:
-    """All requests that are left."""
+def request_all(pipeline: RequestPipeline) -> list[Request]:
+    """Send all requests that are left."""
     requests = []
     while (request := pipeline.next_request(BLOCK)) is not None:
         requests.append(request)
     return requests
 
 
-def come(
+def receive(
     pipeline: RequestPipeline, piece: int, begin: int, now: float = 0.0, length: int = BLOCK
 ) -> PartialPiece | None:
     partial = pipeline.receive_block(Block(piece, begin, memoryview(bytes([piece + 1]) * length)))
@@ -40,7 +40,7 @@ def come(
 def test_each_byte_of_a_piece_is_requested_once(pipeline: RequestPipeline) -> None:
     assert pipeline.next_request(BLOCK) is None
     pipeline.add_piece(3, PIECE + 100, 0.0)
-    assert asked(pipeline) == [Request(3, 0, BLOCK), Request(3, BLOCK, BLOCK), Request(3, PIECE, 100)]
+    assert request_all(pipeline) == [Request(3, 0, BLOCK), Request(3, BLOCK, BLOCK), Request(3, PIECE, 100)]
     assert pipeline.in_flight == PIECE + 100
     assert 3 in pipeline
     assert pipeline.pieces == [3]
@@ -48,12 +48,12 @@ def test_each_byte_of_a_piece_is_requested_once(pipeline: RequestPipeline) -> No
 
 def test_blocks_may_arrive_in_any_order(pipeline: RequestPipeline) -> None:
     pipeline.add_piece(0, PIECE, 5.0)
-    asked(pipeline)
+    request_all(pipeline)
     assert not pipeline.has_data(0)
-    first = come(pipeline, 0, BLOCK)
+    first = receive(pipeline, 0, BLOCK)
     assert first is not None
     assert (first.missing, pipeline.has_data(0), pipeline.in_flight) == (BLOCK, True, BLOCK)
-    last = come(pipeline, 0, 0)
+    last = receive(pipeline, 0, 0)
     assert last is first
     assert (last.missing, last.requested_at, last.data) == (0, 5.0, bytearray(b"\1" * PIECE))
     assert (pipeline.pieces, pipeline.requested, pipeline.in_flight) == ([], {}, 0)
@@ -61,78 +61,79 @@ def test_blocks_may_arrive_in_any_order(pipeline: RequestPipeline) -> None:
 
 def test_a_block_received_in_place_is_not_copied(pipeline: RequestPipeline) -> None:
     pipeline.add_piece(0, PIECE, 0.0)
-    asked(pipeline)
+    request_all(pipeline)
     assert pipeline.buffer_for(0, 0, BLOCK - 1) is None
     assert pipeline.buffer_for(1, 0, BLOCK) is None
-    place = pipeline.buffer_for(0, BLOCK, BLOCK)
-    assert place is not None
-    place[:] = b"x" * BLOCK
-    partial = pipeline.receive_block(Block(0, BLOCK, place))
+    buffer = pipeline.buffer_for(0, BLOCK, BLOCK)
+    assert buffer is not None
+    buffer[:] = b"x" * BLOCK
+    partial = pipeline.receive_block(Block(0, BLOCK, buffer))
     assert partial is not None
     assert partial.data == bytearray(BLOCK) + b"x" * BLOCK
 
 
 def test_a_cancelled_block_may_arrive_or_be_rejected(pipeline: RequestPipeline) -> None:
     pipeline.add_piece(0, PIECE, 0.0)
-    asked(pipeline)
+    request_all(pipeline)
     assert pipeline.cancel_piece(0) == [Cancel(0, 0, BLOCK), Cancel(0, BLOCK, BLOCK)]
     assert (pipeline.pieces, pipeline.in_flight) == ([], 0)
-    assert come(pipeline, 0, 0) is None
+    assert receive(pipeline, 0, 0) is None
     assert not pipeline.receive_reject(Reject(0, BLOCK, BLOCK))
     # Each block was expected once; more count as unrequested.
     for _ in range(MAX_UNREQUESTED_BLOCKS):
-        assert come(pipeline, 0, 0) is None
+        assert receive(pipeline, 0, 0) is None
     with pytest.raises(SourceError, match=f"sent {MAX_UNREQUESTED_BLOCKS + 1} unrequested blocks"):
-        come(pipeline, 0, 0)
+        receive(pipeline, 0, 0)
 
 
 def test_a_rejected_block_is_no_longer_expected(pipeline: RequestPipeline) -> None:
     pipeline.add_piece(0, PIECE, 0.0)
-    asked(pipeline)
+    request_all(pipeline)
     assert not pipeline.receive_reject(Reject(0, 7, BLOCK))
     assert pipeline.receive_reject(Reject(0, 0, BLOCK))
     assert pipeline.in_flight == BLOCK
     pipeline.restart_piece(0)
     assert pipeline.in_flight == 0
-    assert asked(pipeline) == [Request(0, 0, BLOCK), Request(0, BLOCK, BLOCK)]
+    assert request_all(pipeline) == [Request(0, 0, BLOCK), Request(0, BLOCK, BLOCK)]
 
 
 def test_after_a_choke_all_pieces_are_requested_again(pipeline: RequestPipeline) -> None:
     for piece in (0, 1):
         pipeline.add_piece(piece, PIECE, 0.0)
-        asked(pipeline)
-    come(pipeline, 0, 0)
+        request_all(pipeline)
+    receive(pipeline, 0, 0)
     pipeline.restart()
     assert (pipeline.pieces, pipeline.requested, pipeline.in_flight) == ([0, 1], {}, 0)
-    assert [(request.piece, request.begin) for request in asked(pipeline)] == [(1, 0), (1, BLOCK), (0, 0), (0, BLOCK)]
+    again = request_all(pipeline)
+    assert [(request.piece, request.begin) for request in again] == [(1, 0), (1, BLOCK), (0, 0), (0, BLOCK)]
 
 
 def test_a_block_of_the_wrong_length_is_refused(pipeline: RequestPipeline) -> None:
     pipeline.add_piece(0, PIECE, 0.0)
-    asked(pipeline)
+    request_all(pipeline)
     with pytest.raises(SourceError, match=f"sent a block of 9 bytes where {BLOCK} were requested"):
-        come(pipeline, 0, 0, length=9)
+        receive(pipeline, 0, 0, length=9)
 
 
 def test_the_time_to_complete_follows_the_measured_speed(pipeline: RequestPipeline) -> None:
-    """At the end, the estimate decides which peer a piece is requested from as well."""
+    """At the end of a download, the estimate decides from which second peer a piece is requested."""
     pipeline.add_piece(0, PIECE, 0.0)
-    asked(pipeline)
+    request_all(pipeline)
     assert pipeline.time_to_complete(0, 5.0) == math.inf
     assert pipeline.time_to_fetch(PIECE) == math.inf
-    come(pipeline, 0, 0, 10.0)
-    come(pipeline, 0, BLOCK, 12.0)
+    receive(pipeline, 0, 0, 10.0)
+    receive(pipeline, 0, BLOCK, 12.0)
     # One block in two seconds after the first.
     assert pipeline.time_to_fetch(BLOCK) == pytest.approx(2.0)
     pipeline.add_piece(1, PIECE, 12.0)
     pipeline.add_piece(2, PIECE, 12.0)
-    asked(pipeline)
+    request_all(pipeline)
     assert pipeline.time_to_complete(1, 12.0) == pytest.approx(4.0)
     # Pieces arrive one after the other.
     assert pipeline.time_to_complete(2, 12.0) == pytest.approx(8.0)
     assert pipeline.time_to_fetch(BLOCK) == pytest.approx(10.0)
-    come(pipeline, 1, 0, 13.0)
+    receive(pipeline, 1, 0, 13.0)
     assert pipeline.time_to_complete(1, 13.0) == pytest.approx(2.0)
-    # Without further blocks, the estimate grows, and is never better than at first.
+    # The estimate grows without further blocks.
     assert pipeline.time_to_complete(1, 20.0) == math.inf
     assert pipeline.time_to_complete(9, 20.0) == 0.0

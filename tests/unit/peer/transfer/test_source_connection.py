@@ -1,4 +1,4 @@
-"""A download's connection to its source on loopback, with a clock that stands still."""
+"""A download's connection to its source on loopback, in virtual time."""
 
 from __future__ import annotations
 
@@ -26,110 +26,110 @@ INFO_HASH = bytes(range(20))
 SIZE = 4 * BULK_THRESHOLD
 
 
-class Ends:
-    """A source connection and a plain socket at its other end."""
+class Loop:
+    """A source connection, its loop, and a plain socket at its other end."""
 
     def __init__(self) -> None:
         self.now = NOW
         self.expected = 0
-        self.heard: list[PeerProtocolEvent] = []
+        self.events: list[PeerProtocolEvent] = []
         self.failed: list[str] = []
         self.selector = selectors.DefaultSelector()
-        self.link = SourceConnection(
+        self.connection = SourceConnection(
             self.selector,
             "127.0.0.1",
             LEECH_ID,
-            self._connected,
-            lambda event, now: self._take(event),
+            self._on_connected,
+            self._on_event,
             lambda reason, now: self.failed.append(reason),
             lambda: self.expected,
         )
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.link.open(Endpoint(*listener.getsockname()), INFO_HASH, 5.0, NOW)
+            self.connection.open(Endpoint(*listener.getsockname()), INFO_HASH, 5.0, NOW)
             self.other, _ = listener.accept()
         self.other.settimeout(DEADLINE_S)
-        self.turn()
+        self.run_once()
         assert len(self.other.recv(HANDSHAKE_SIZE, socket.MSG_WAITALL)) == HANDSHAKE_SIZE
-        self.say(pack_handshake(Handshake(INFO_HASH, SEED_ID)))
-        self.heard.clear()
+        self.send(pack_handshake(Handshake(INFO_HASH, SEED_ID)))
+        self.events.clear()
 
-    def _connected(self, protocol: PeerProtocol, now: float) -> None:
+    def _on_connected(self, protocol: PeerProtocol, now: float) -> None:
         protocol.set_block_buffers(lambda piece, begin, length: memoryview(bytearray(length)))
 
-    def _take(self, event: PeerProtocolEvent) -> None:
+    def _on_event(self, event: PeerProtocolEvent, now: float) -> None:
         if isinstance(event, Block):
             self.expected -= len(event.data)
-        self.heard.append(event)
+        self.events.append(event)
 
-    def turn(self) -> None:
-        """Run one iteration of the loop; if no socket is ready, the clock jumps to the next deadline."""
-        due = self.link.due()
+    def run_once(self) -> None:
+        """Run one iteration of the loop; if no socket is ready, advance the clock to the next deadline."""
+        due = self.connection.due()
         ready = self.selector.select(DEADLINE_S if due is None else QUIET_S)
         if not ready:
-            assert due is not None, "nothing came"
+            assert due is not None, "nothing was received"
             self.now = due
         for key, mask in ready:
             key.data(mask, self.now)
-        self.link.tick(self.now)
+        self.connection.tick(self.now)
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Send from the other end, and receive it."""
         self.other.sendall(data)
-        self.turn()
+        self.run_once()
 
     def close(self) -> None:
-        self.link.close()
+        self.connection.close()
         self.other.close()
         self.selector.close()
 
 
 @pytest.fixture
-def ends() -> Iterator[Ends]:
-    made = Ends()
+def loop() -> Iterator[Loop]:
+    made = Loop()
     yield made
     made.close()
 
 
-def stream(ends: Ends, count: int) -> None:
-    """The first ``count`` bytes of a block arrive at once."""
-    ends.other.sendall(pack_block_head(0, 0, SIZE) + bytes(count))
-    while ends.link.due() is None:
-        ends.turn()
+def send_block_part(loop: Loop, count: int) -> None:
+    """Send the first ``count`` bytes of a block, and receive them."""
+    loop.other.sendall(pack_block_head(0, 0, SIZE) + bytes(count))
+    while loop.connection.due() is None:
+        loop.run_once()
 
 
-def test_the_last_block_is_received_without_a_timeout(ends: Ends) -> None:
-    ends.expected = SIZE
-    stream(ends, 2 * BULK_THRESHOLD)
-    ends.other.sendall(bytes(SIZE - 2 * BULK_THRESHOLD))
-    while not ends.heard:
-        ends.turn()
-    assert isinstance(ends.heard[0], Block)
-    assert ends.now == NOW
+def test_the_last_block_is_received_without_a_timeout(loop: Loop) -> None:
+    loop.expected = SIZE
+    send_block_part(loop, 2 * BULK_THRESHOLD)
+    loop.other.sendall(bytes(SIZE - 2 * BULK_THRESHOLD))
+    while not loop.events:
+        loop.run_once()
+    assert isinstance(loop.events[0], Block)
+    assert loop.now == NOW
 
 
-def test_a_short_message_among_many_blocks_waits_briefly(ends: Ends) -> None:
-    ends.expected = 2 * SIZE
-    stream(ends, 2 * BULK_THRESHOLD)
-    ends.other.sendall(bytes(SIZE - 2 * BULK_THRESHOLD) + pack(Choke()))
-    while len(ends.heard) < 2:
-        ends.turn()
-    assert isinstance(ends.heard[0], Block)
-    assert ends.heard[1] == Choke()
-    assert ends.now == NOW + LOW_WATER_TIMEOUT
+def test_a_short_message_among_many_blocks_waits_briefly(loop: Loop) -> None:
+    loop.expected = 2 * SIZE
+    send_block_part(loop, 2 * BULK_THRESHOLD)
+    loop.other.sendall(bytes(SIZE - 2 * BULK_THRESHOLD) + pack(Choke()))
+    while len(loop.events) < 2:
+        loop.run_once()
+    assert isinstance(loop.events[0], Block)
+    assert loop.events[1] == Choke()
+    assert loop.now == NOW + LOW_WATER_TIMEOUT
 
 
-def test_a_short_message_alone_is_received_at_once(ends: Ends) -> None:
-    ends.expected = 10 * SIZE
-    for word in (Unchoke(), Choke(), Unchoke()):
-        ends.say(pack(word))
-        assert ends.link.due() is None
-    assert ends.heard == [Unchoke(), Choke(), Unchoke()]
+def test_a_short_message_alone_is_received_at_once(loop: Loop) -> None:
+    loop.expected = 10 * SIZE
+    for message in (Unchoke(), Choke(), Unchoke()):
+        loop.send(pack(message))
+        assert loop.connection.due() is None
+    assert loop.events == [Unchoke(), Choke(), Unchoke()]
 
 
-def test_the_end_is_noticed_while_many_bytes_are_expected(ends: Ends) -> None:
-    ends.expected = SIZE
-    stream(ends, 2 * BULK_THRESHOLD)
-    ends.other.close()
-    while not ends.failed:
-        ends.turn()
-    assert ends.failed == ["closed the connection"]
+def test_a_closed_connection_fails_while_bytes_are_expected(loop: Loop) -> None:
+    loop.expected = SIZE
+    send_block_part(loop, 2 * BULK_THRESHOLD)
+    loop.other.close()
+    while not loop.failed:
+        loop.run_once()
+    assert loop.failed == ["closed the connection"]

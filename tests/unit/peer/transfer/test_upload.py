@@ -1,4 +1,4 @@
-"""Serving one peer: valid requests are answered, invalid ones refused within bounds, and idle peers expire."""
+"""Serving one peer: requests are served or rejected within bounds, and idle peers expire."""
 
 # Any of the steps may raise.
 # ruff: noqa: PT012
@@ -64,7 +64,7 @@ class Client(Asking):
 
     def __init__(self, store: FileStore, *, fast: bool = True, interested: bool = True) -> None:
         super().__init__(store, fast=fast)
-        self.heard: list[PeerProtocolEvent] = []
+        self.events: list[PeerProtocolEvent] = []
         self.listen()
         if interested:
             self.say(Interested())
@@ -76,13 +76,13 @@ class Client(Asking):
 
     def listen(self) -> list[PeerProtocolEvent]:
         new = super().listen()
-        self.heard += new
+        self.events += new
         return new
 
 
 def test_a_request_of_an_interested_peer_is_served(store: FileStore) -> None:
     client = Client(store)
-    assert [type(event) for event in client.heard] == [Handshake, HaveAll, ExtensionHandshake, Unchoke]
+    assert [type(event) for event in client.events] == [Handshake, HaveAll, ExtensionHandshake, Unchoke]
     (block,) = client.say(Request(3, 100, 5_000))
     assert block == Block(3, 100, memoryview(DATA[3 * PIECE + 100 : 3 * PIECE + 5_100]))
     assert client.seed.upload.sent_blocks == 1
