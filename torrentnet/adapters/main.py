@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         await_network()
-        return _run_tracker(options) if options.program == "opentracker" else _run_client(options)
-    except (AdapterError, LocalError) as error:
+        return _run_node(options)
+    except LocalError as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return 1
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = OptionParser(prog=PROGRAM, description="Run another BitTorrent program as a node of a lab.")
     programs = parser.add_subparsers(dest="program", required=True, metavar="PROGRAM", parser_class=OptionParser)
-    endpoint = argument_type(_parse_endpoint)
+    endpoint = argument_type(lambda text: Endpoint(*parse_address(text, min_port=1)))
     torrent = argument_type(file_content(parse_torrent, MetainfoError))
     for name in ADAPTERS:
         add = programs.add_parser(name, help=f"run {name} as a peer", allow_abbrev=False).add_argument
@@ -84,14 +84,10 @@ def _add_common_options(add: Callable[..., object], name: str) -> None:
     add_console_options(add)
 
 
-def _parse_endpoint(text: str) -> Endpoint:
-    return Endpoint(*parse_address(text, min_port=1))
-
-
 def announce_url(tracker: Endpoint, info: Info, name: str) -> str:
     """Return the announce URL that names the node and its file to the tracker (BEP 41).
 
-    libtorrent sends the path and query of its announce URL. Where both names do not fit, the file's is left out.
+    libtorrent sends the path and query of its announce URL. A file name that does not fit is left out.
     """
     parts = [f"/announce?peer={quote(name, safe='')}", f"&size={info.length}&piece={info.piece_length}"]
     parts.append(f"&name={quote(info.name, safe='')}")
@@ -109,7 +105,7 @@ def _make_state_directory(options: argparse.Namespace) -> Path:
     return state
 
 
-def _run_client(options: argparse.Namespace) -> int:
+def _make_client(options: argparse.Namespace, shell: ProgramShell) -> ProgramNode:
     info: Info = options.torrent
     if info.name != options.filename:
         raise AdapterError(f"the .torrent describes {info.name!r}, not {options.filename!r}")
@@ -125,27 +121,24 @@ def _run_client(options: argparse.Namespace) -> int:
     settings = ClientSettings(
         info, torrent, seed, directory, state, options.listen, options.tracker, options.upload_rate
     )
-
-    shell = _shell("client", options)
     adapter = ADAPTERS[options.program](settings, lambda line: shell.events.warning("said", text=line))
     node = ClientNode(options.name, adapter, settings, shell.events)
     add_client_commands(shell.commands, node)
-    return _run_node(shell, node)
+    return node
 
 
-def _run_tracker(options: argparse.Namespace) -> int:
+def _make_tracker(options: argparse.Namespace, shell: ProgramShell) -> ProgramNode:
     state = _make_state_directory(options)
-    shell = _shell("tracker", options)
     node = OpentrackerNode(options.name, options.listen, options.torrent, state, shell.events)
     add_tracker_commands(shell.commands, node)
-    return _run_node(shell, node)
+    return node
 
 
-def _shell(program: str, options: argparse.Namespace) -> ProgramShell:
-    return ProgramShell(program, options.name, console=options.console, log_level=options.log_level)
+def _run_node(options: argparse.Namespace) -> int:
+    role, make = ("tracker", _make_tracker) if options.program == "opentracker" else ("client", _make_client)
+    shell = ProgramShell(role, options.name, console=options.console, log_level=options.log_level)
+    node = make(options, shell)
 
-
-def _run_node(shell: ProgramShell, node: ProgramNode) -> int:
     def work() -> int:
         try:
             return node.run()
