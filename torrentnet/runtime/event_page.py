@@ -29,8 +29,9 @@ UTC, the event's name, then `key=value` pairs:
 A value is bare when it holds no blank, no `"` and no `=`, and every character is printable. Any other value is a JSON
 string (RFC 8259, section 7) in which unprintable characters are escaped. A line of any other form is plain text.
 
-The lines of a run, with those of all nodes, are in `events.jsonl` of its record. A scenario's `log:` check can name
-every event and every field on this page.
+A run's record has the events of all nodes in `events.jsonl`, one JSON object a line: `time`, `node`, `event`, `fields`
+and, from t = 0 on, `t` in seconds. The events that the lab itself writes are only there, with `lab` as the node; their
+values are JSON. A scenario's `log:` check can name every event of a node, with every field.
 
 This page is generated from `torrentnet/runtime/event_table.py`; change the table, then run
 `python3 -m torrentnet.runtime.event_page > docs/events.md`.
@@ -73,7 +74,7 @@ def _section(spec: EventSpec) -> Iterator[str]:
 
 def _meaning(field: EventField, spec: EventSpec) -> str:
     by = [emitter for emitter in spec.emitters if emitter in field.emitters]
-    notes = [] if len(by) == len(spec.emitters) else [f"{' and '.join(by)} only"]
+    notes = [f"{' and '.join(by)} only"] if by and len(by) < len(spec.emitters) else []
     notes += ["may be missing"] if field.optional else []
     return f"{field.meaning} ({', '.join(notes)})" if notes else field.meaning
 

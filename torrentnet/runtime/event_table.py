@@ -1,8 +1,8 @@
 """The table of events: every name, every field with its unit, who emits it and who reads it.
 
-The table is the contract between the programs, which write events as lines, and the lab, which reads them. Names and
-fields that are not in the table do not exist: a test compares every emitter and every reader in this package with it.
-``python3 -m torrentnet.runtime`` writes docs/events.md from it.
+The table is the contract between the programs, which write events as lines, and the lab, which reads them and adds its
+own to the record of a run. Names and fields that are not in the table do not exist: a test compares every emitter and
+every reader in this package with it. :mod:`torrentnet.runtime.event_page` makes docs/events.md from it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ ADAPTER: Final = "adapter"
 """The driver of another project's client or tracker."""
 SHAPER: Final = "shaper"
 """The program that delays and damages packets in a node, where the kernel cannot."""
+LAB: Final = "lab"
+"""The lab itself: its events are rows of a run's ``events.jsonl`` and never lines of a node."""
 PEERS: Final = (PEER, ADAPTER)
 ALL: Final = (TRACKER, PEER, ADAPTER)
+"""The programs of nodes."""
 
 STATE: Final = "lab state"
 """What the lab knows of every node: state, pieces, source."""
@@ -41,8 +44,8 @@ class EventField:
     unit: str
     """``bytes``, ``ms``, or what kind of text the value is."""
     meaning: str
-    emitters: tuple[str, ...] = ALL
-    """Programs that write the field, among those that write the event."""
+    emitters: tuple[str, ...] = ()
+    """Programs that write the field; empty for all that write the event."""
     optional: bool = False
     """Whether the field may be missing."""
 
@@ -56,13 +59,15 @@ class EventSpec:
     emitters: tuple[str, ...]
     """Programs that write the event."""
     readers: tuple[str, ...] = ()
-    """Parts of the lab that act on the event. Every event can also be named by a ``log:`` check."""
+    """Parts of the lab that act on the event. A ``log:`` check can name every event of a node besides."""
     fields: tuple[EventField, ...] = ()
     level: str = "info"
 
     def field_keys(self, emitter: str | None = None) -> frozenset[str]:
         """Return the keys that ``emitter`` may write, or all of them."""
-        return frozenset(field.key for field in self.fields if emitter is None or emitter in field.emitters)
+        return frozenset(
+            field.key for field in self.fields if emitter is None or emitter in (field.emitters or self.emitters)
+        )
 
 
 def _file(meaning: str = "the file's name") -> EventField:
@@ -83,6 +88,18 @@ _SIZE: Final = EventField("size", "bytes", "the file's size")
 _PEER: Final = EventField("peer", "peer name", "the peer")
 _SOURCE: Final = EventField("peer", "peer name", "the source")
 _SHA256: Final = EventField("sha256", "hexadecimal", "SHA-256 of the file's bytes on disk", (ADAPTER,))
+
+_NODES: Final = EventField("nodes", "node names", "the nodes, as a list")
+_MEASURED: Final = EventField(
+    "measured", "object", "packets and bytes counted while the fault was in force", optional=True
+)
+
+
+def _verb(name: str, meaning: str) -> EventSpec:
+    """Return the event of a verb of the Python interface."""
+    began = EventField("began", "s", "when the verb began, in seconds since the epoch")
+    return EventSpec(name, meaning, (LAB,), (), (_NODES, began))
+
 
 _SPECS: Final = (
     EventSpec(
@@ -306,9 +323,62 @@ _SPECS: Final = (
         "The node's shaper has ended: packets from the sources that it impaired are lost from now on.",
         (SHAPER,),
         (),
-        (EventField("reason", "text", "the cause", (SHAPER,)),),
+        (_reason("the cause"),),
         "error",
     ),
+    EventSpec("zero", "The nodes that start at once are up: t = 0.", (LAB,)),
+    EventSpec(
+        "node",
+        "A node's process has changed its state.",
+        (LAB,),
+        (),
+        (
+            EventField("of", "node name", "the node"),
+            EventField("state", "text", "the state: `running`, `paused`, `exited (0)` ..."),
+            EventField("at", "time", "when the engine saw the change, in UTC"),
+        ),
+    ),
+    EventSpec(
+        "applied",
+        "An item of the scenario's timeline was applied, has ended, or could not be applied.",
+        (LAB,),
+        (),
+        (
+            EventField("text", "text", "the event as the scenario writes it, or the end of one"),
+            _NODES,
+            EventField("planned", "s", "planned time after t = 0"),
+            EventField("began", "s", "time after t = 0 at which the item began"),
+            EventField("applied", "s", "time after t = 0 at which the item was done"),
+            EventField("event", "number", "the event's place in `timeline`, counted from 0", optional=True),
+            EventField("error", "text", "why the item changed nothing", optional=True),
+            EventField("set_in", "node names", "nodes whose rules have changed, as a list", optional=True),
+            _MEASURED,
+            EventField("outputs", "objects", "node, status and text of each command that was run", optional=True),
+        ),
+    ),
+    EventSpec(
+        "laid",
+        "A network fault of the Python interface is in force.",
+        (LAB,),
+        (),
+        (
+            EventField("text", "text", "the fault"),
+            EventField("set_in", "node names", "nodes whose rules have changed, as a list"),
+        ),
+    ),
+    EventSpec(
+        "lifted",
+        "A network fault of the Python interface has ended.",
+        (LAB,),
+        (),
+        (EventField("text", "text", "the fault"), _MEASURED),
+    ),
+    _verb("start", "The Python interface has started nodes."),
+    _verb("kill", "The Python interface has killed nodes."),
+    _verb("stop", "The Python interface has stopped nodes."),
+    _verb("restart", "The Python interface has restarted nodes."),
+    _verb("pause", "The Python interface has frozen nodes."),
+    _verb("resume", "The Python interface has resumed frozen nodes."),
 )
 
 EVENTS: Final[Mapping[str, EventSpec]] = MappingProxyType({spec.name: spec for spec in _SPECS})
