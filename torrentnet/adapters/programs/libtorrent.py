@@ -34,7 +34,6 @@ class LibtorrentAdapter(ClientAdapter):
 
     def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
         super().__init__(settings, on_output)
-        self._library: Any = None
         self._session: Any = None
         self._torrent: Any = None
         self._announced = False
@@ -44,21 +43,11 @@ class LibtorrentAdapter(ClientAdapter):
         # threads may move: one start in fifty crashed.
         self._alerts_read, self._alerts_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def _load(self) -> Any:
-        if self._library is None:
-            try:
-                self._library = importlib.import_module("libtorrent")
-            except ImportError:
-                raise AdapterError(
-                    "this Python has no module libtorrent (Debian package: python3-libtorrent)"
-                ) from None
-        return self._library
-
     def version(self) -> str:
-        return str(self._load().__version__)
+        return str(_load().__version__)
 
     def start(self) -> None:
-        library, settings = self._load(), self.settings
+        library, settings = _load(), self.settings
         kinds = library.alert.category_t
         self._session = library.session(
             {
@@ -136,3 +125,10 @@ class LibtorrentAdapter(ClientAdapter):
             self._handle_alerts()
         self._torrent = None
         self._session = None
+
+
+def _load() -> Any:
+    try:
+        return importlib.import_module("libtorrent")
+    except ImportError:
+        raise AdapterError("this Python has no module libtorrent (Debian package: python3-libtorrent)") from None

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import os
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.peer.storage.hashing import NOT_HASHED, hash_pieces
@@ -31,15 +32,17 @@ class StorageError(LocalError):
     """The file system refused an operation, or a file must not be overwritten."""
 
 
+@dataclass(eq=False, slots=True)
 class FileStore:
-    """An open file of a swarm, and the set of its verified pieces."""
+    """An open file of a swarm."""
 
-    def __init__(self, path: Path, final_path: Path, descriptor: int, info: Info, held: PieceSet) -> None:
-        self.path = path
-        self.final_path = final_path
-        self.descriptor = descriptor
-        self.info = info
-        self.held = held
+    path: Path
+    final_path: Path
+    """The path of the complete file."""
+    descriptor: int
+    info: Info
+    held: PieceSet
+    """The verified pieces."""
 
     def write_piece(self, piece: int, data: bytes | bytearray | memoryview) -> bool:
         """Verify ``data`` and write it at its offset; return False without writing if the hash is wrong.

@@ -35,7 +35,8 @@ class PossessionReporter:
         self._reported_count = -1
         self._report_at = 0.0
         self._windows: list[tuple[int, int]] = []
-        self._extension_seen = False
+        self.extension_seen = False
+        """Whether the tracker has replied to a request of the extension."""
         self._announces_without_report = 0
 
     def due(self, now: float) -> float | None:
@@ -68,15 +69,11 @@ class PossessionReporter:
 
     def window_refused(self) -> None:
         """Stop reporting to a tracker that has refused a window and has never used the extension."""
-        self.supports_extension = self._extension_seen
-
-    def extension_confirmed(self) -> None:
-        """Note that the tracker has replied to a request of the extension."""
-        self._extension_seen = True
+        self.supports_extension = self.extension_seen
 
     def announce_accepted(self) -> None:
         """Count an answered announce; a plain tracker answers announces and ignores reports."""
-        if self._requests.is_pending(RequestKind.POSSESSION) and not self._extension_seen:
+        if self._requests.is_pending(RequestKind.POSSESSION) and not self.extension_seen:
             self._announces_without_report += 1
             if self._announces_without_report >= _MAX_IGNORED:
                 self.supports_extension = False

@@ -201,7 +201,7 @@ class TrackerSession:
 
     def _handle_reply(self, reply: TrackerReply, now: float, events: list[SessionEvent]) -> None:
         if reply.kind is not RequestKind.ANNOUNCE:
-            self._possession.extension_confirmed()
+            self._possession.extension_seen = True
         if reply.kind is RequestKind.LOOKUP:
             assert isinstance(reply.tag, PagedLookup)
             self._handle_lookup(parse_lookup_reply(reply.reply), reply.tag, now, events)

@@ -214,19 +214,10 @@ class ConnectionManager:
     def _on_ready(self, connection: Connection, mask: int, now: float) -> None:
         if mask & selectors.EVENT_READ:
             try:
-                for _ in range(RECEIVES_PER_WAKEUP):
-                    count = connection.transport.receive()
-                    if count is None:
-                        break
-                    if not count:
-                        self.close_connection(connection, "closed by the remote peer", now)
+                for event in connection.transport.receive_events(RECEIVES_PER_WAKEUP):
+                    self._handle_event(connection, event, now)
+                    if connection.transport.sock not in self._connections:
                         return
-                    for event in connection.protocol.data_received(count):
-                        self._handle_event(connection, event, now)
-                        if connection.transport.sock not in self._connections:
-                            return
-                    if connection.transport.receive_drained:
-                        break
             except RemoteError as error:
                 self.close_connection(connection, error.message, now)
                 return

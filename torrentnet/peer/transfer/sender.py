@@ -6,6 +6,7 @@ Tested by tests/unit/peer/transfer/test_connection_manager.py.
 from __future__ import annotations
 
 import selectors
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.scheduling.fair_queue import FairQueue, coalesce_delay
@@ -24,70 +25,60 @@ TURN_INTERVAL: Final = 0.25
 """Between two checks for new turns while choking."""
 
 
+@dataclass(slots=True)
 class Sender:
-    """The sending side of ``connections``, the manager's own dictionary.
+    """The sending side of ``connections``, the manager's own dictionary."""
 
-    ``close(connection, reason, now)`` closes a broken connection; ``on_file_shrunk(message)`` reports that the shared
-    file has become too short.
-    """
-
-    def __init__(
-        self,
-        connections: dict[socket.socket, Connection],
-        selector: selectors.BaseSelector,
-        rate_limit: RateLimit,
-        uplink: Uplink[Connection],
-        close: Callable[[Connection, str, float], None],
-        on_file_shrunk: Callable[[str], None],
-    ) -> None:
-        self._connections = connections
-        self._selector = selector
-        self._rate_limit = rate_limit
-        self._uplink = uplink
-        self._close = close
-        self._on_file_shrunk = on_file_shrunk
-        self._receivers: FairQueue[Connection] = FairQueue()
-        self._tokens_at: float | None = None
-        self._room_at: float | None = None
-        self.sent_bytes = 0
-        """Total bytes sent to all remote peers."""
+    connections: dict[socket.socket, Connection]
+    selector: selectors.BaseSelector
+    rate_limit: RateLimit
+    uplink: Uplink[Connection]
+    close: Callable[[Connection, str, float], None]
+    """Close a broken connection, with a reason and the time."""
+    on_file_shrunk: Callable[[str], None]
+    """Report with a message that the shared file has become too short."""
+    sent_bytes: int = 0
+    """Total bytes sent to all remote peers."""
+    _receivers: FairQueue[Connection] = field(default_factory=FairQueue)
+    _tokens_at: float | None = None
+    _room_at: float | None = None
 
     @property
     def choking(self) -> bool:
         """Whether pieces are sent in the choker's turns."""
-        return self._uplink.choking
+        return self.uplink.choking
 
     def enable_choking(self) -> None:
         """From now on, send pieces in the choker's turns."""
-        if not self._uplink.choking:
-            self._uplink.choking = True
-            for connection in self._connections.values():
+        if not self.uplink.choking:
+            self.uplink.choking = True
+            for connection in self.connections.values():
                 connection.enable_choking()
 
     def due(self, now: float) -> float | None:
         """Return when to call :meth:`tick` and :meth:`grant_turns` next."""
         times = [at for at in (self._tokens_at, self._room_at, self._receivers.due()) if at is not None]
-        if self._uplink.choking:
-            times.append(now if self._uplink.more_turns_due else now + TURN_INTERVAL)
+        if self.uplink.choking:
+            times.append(now if self.uplink.more_turns_due else now + TURN_INTERVAL)
         return min(times, default=None)
 
     def tick(self, now: float) -> None:
         """Send what the rate limit or a full kernel queue held back."""
-        count = len(self._connections)
-        for connection in self._receivers.take_all() if self._uplink.choking else self._receivers.take(count, now):
+        count = len(self.connections)
+        for connection in self._receivers.take_all() if self.uplink.choking else self._receivers.take(count, now):
             self.flush(connection, now)
         if self._tokens_at is not None and now >= self._tokens_at:
             self._tokens_at = None
             self._share_tokens(now)
         if self._room_at is not None and now >= self._room_at:
             self._room_at = None
-            for connection in self._uplink.line:
+            for connection in self.uplink.line:
                 self.flush(connection, now)
 
     def grant_turns(self, now: float) -> None:
         """While choking, grant the next turns and send them."""
-        if self._uplink.choking:
-            for connection in self._uplink.grant_turns(self._connections.values(), now):
+        if self.uplink.choking:
+            for connection in self.uplink.grant_turns(self.connections.values(), now):
                 if not connection.wants_write:
                     self.flush(connection, now)
 
@@ -97,90 +88,90 @@ class Sender:
             # Messages without block data are sent at once.
             self.flush(connection, now)
             return
-        count = len(self._connections)
+        count = len(self.connections)
         self._receivers.add(connection, count, now)
-        if connection.wants_write and coalesce_delay(count) and not self._uplink.choking:
+        if connection.wants_write and coalesce_delay(count) and not self.uplink.choking:
             # Until then, the selector would report the socket again and again.
             connection.wants_write = False
             self._set_interest(connection, selectors.EVENT_READ)
 
     def forget(self, connection: Connection) -> None:
         """Forget a connection that has been closed."""
-        self._uplink.forget(connection)
+        self.uplink.forget(connection)
         self._receivers.forget(connection)
 
     def flush_all(self, now: float) -> None:
         """Send the output of all connections."""
-        for connection in list(self._connections.values()):
+        for connection in list(self.connections.values()):
             if connection.protocol.pending_bytes and not connection.wants_write:
                 self.flush(connection, now)
 
     def flush(self, connection: Connection, now: float, share: int = 1) -> None:
         """Send a connection's output, within its turn, its share of the rate limit and the room in the kernel."""
-        if connection.transport.sock not in self._connections:
+        if connection.transport.sock not in self.connections:
             return
         upload, protocol = connection.upload, connection.protocol
-        budget = self._rate_limit.budget(now)
+        budget = self.rate_limit.budget(now)
         if share > 1:
             budget = max(1024, budget // share) if budget else 0
         count = 0
         held_back = False
-        if protocol.pending_bytes and self._uplink.choking:
+        if protocol.pending_bytes and self.uplink.choking:
             # In a packet with the other output.
             upload.send_haves()
         try:
             self._fill_output(connection, now)
             # Until the socket is full, the budget is used up, or there is no output.
             while count < budget and protocol.pending_bytes:
-                room = self._uplink.room(connection, now) if protocol.has_block_data else None
+                room = self.uplink.room(connection, now) if protocol.has_block_data else None
                 if room is not None and room <= 0:
                     held_back = True
                     break
                 sent = connection.transport.flush(budget - count if room is None else min(room, budget - count))
-                self._uplink.sent(connection, sent)
+                self.uplink.sent(connection, sent)
                 count += sent
                 self._fill_output(connection, now)
                 if not sent or connection.transport.send_blocked:
                     break
         except SharedFileShrunkError as error:
-            self._close(connection, error.message, now)
-            self._on_file_shrunk(error.message)
+            self.close(connection, error.message, now)
+            self.on_file_shrunk(error.message)
             return
         except OSError as error:
-            self._close(connection, os_error_text(error), now)
+            self.close(connection, os_error_text(error), now)
             return
         self.sent_bytes += count
-        self._rate_limit.spend(count)
+        self.rate_limit.spend(count)
         has_output = self._has_output(connection, now)
-        if has_output and (held_back or (count >= budget and self._rate_limit.pause())):
+        if has_output and (held_back or (count >= budget and self.rate_limit.pause())):
             # A timer resumes sending, not the socket, which is writable all the time.
             if held_back:
-                self._room_at = min(self._room_at or now + 60, now + self._uplink.poll_interval)
+                self._room_at = min(self._room_at or now + 60, now + self.uplink.poll_interval)
             else:
-                self._tokens_at = min(self._tokens_at or now + 60, now + self._rate_limit.pause())
+                self._tokens_at = min(self._tokens_at or now + 60, now + self.rate_limit.pause())
             has_output = False
         if has_output != connection.wants_write:
             connection.wants_write = has_output
             self._set_interest(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if has_output else 0))
 
     def _fill_output(self, connection: Connection, now: float) -> None:
-        if connection.upload.can_send and self._uplink.may_send(connection, now):
+        if connection.upload.can_send and self.uplink.may_send(connection, now):
             connection.upload.fill_output()
 
     def _has_output(self, connection: Connection, now: float) -> bool:
         upload = connection.upload
-        return connection.protocol.pending_bytes > 0 or (upload.can_send and self._uplink.may_send(connection, now))
+        return connection.protocol.pending_bytes > 0 or (upload.can_send and self.uplink.may_send(connection, now))
 
     def _share_tokens(self, now: float) -> None:
-        waiting = [connection for connection in self._connections.values() if self._has_output(connection, now)]
+        waiting = [connection for connection in self.connections.values() if self._has_output(connection, now)]
         for connection in waiting:
             self.flush(connection, now, share=len(waiting))
         # The connections served last in this round come first in the next.
         for connection in waiting[: len(waiting) // 2]:
-            if connection.transport.sock in self._connections:
-                self._connections[connection.transport.sock] = self._connections.pop(connection.transport.sock)
+            if connection.transport.sock in self.connections:
+                self.connections[connection.transport.sock] = self.connections.pop(connection.transport.sock)
 
     def _set_interest(self, connection: Connection, events: int) -> None:
-        key = self._selector.get_key(connection.transport.sock)
+        key = self.selector.get_key(connection.transport.sock)
         if key.events != events:
-            self._selector.modify(connection.transport.sock, events, key.data)
+            self.selector.modify(connection.transport.sock, events, key.data)

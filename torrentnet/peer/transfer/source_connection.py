@@ -117,19 +117,10 @@ class SourceConnection:
             return
         before = transport.protocol.received_bytes
         try:
-            for _ in range(RECEIVES_PER_WAKEUP):
-                count = transport.receive()
-                if count is None:
-                    break
-                if not count:
-                    self._fail("closed the connection", now)
+            for event in transport.receive_events(RECEIVES_PER_WAKEUP):
+                self._on_event(event, now)
+                if self._transport is not transport:
                     return
-                for event in transport.protocol.data_received(count):
-                    self._on_event(event, now)
-                    if self._transport is not transport:
-                        return
-                if transport.receive_drained:
-                    break
             self._set_low_water(transport.protocol.received_bytes - before, now)
         except RemoteError as error:
             self._fail(error.message, now)

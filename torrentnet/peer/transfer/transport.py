@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.transfer.protocol import FileSpan
 from torrentnet.runtime.system import MACHINE
-from torrentnet.wire.errors import LocalError
+from torrentnet.wire.errors import LocalError, RemoteError
 
 if TYPE_CHECKING:
-    from torrentnet.peer.transfer.protocol import PeerProtocol
+    from collections.abc import Iterator
+
+    from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
     from torrentnet.runtime.system import System
 
 _MAX_BUFFERS: Final = 64
@@ -33,24 +35,24 @@ class Transport:
         self.protocol = protocol
         self.send_blocked = False
         """Whether the last :meth:`flush` ended because the socket was full."""
-        self.receive_drained = False
-        """Whether the last :meth:`receive` did not fill the buffers, so that the socket is most likely empty."""
 
-    def receive(self) -> int | None:
-        """Receive once into the protocol's buffers.
+    def receive_events(self, max_receives: int) -> Iterator[PeerProtocolEvent]:
+        """Receive until the socket is empty, at most ``max_receives`` times, and yield the protocol's events.
 
-        Return the number of bytes, 0 at the end of the stream, None if the socket is empty.
-
-        Raises :class:`OSError` if the connection is broken.
+        Raises :class:`OSError` if the connection is broken, :class:`RemoteError` if it was closed or the data is wrong.
         """
-        try:
+        for _ in range(max_receives):
             buffers = self.protocol.buffers()
-            one = len(buffers) == 1
-            count = self.sock.recv_into(buffers[0]) if one else self.sock.recvmsg_into(buffers)[0]
-            self.receive_drained = count < sum(map(len, buffers))
-            return count
-        except (BlockingIOError, InterruptedError):
-            return None
+            room = sum(map(len, buffers))
+            try:
+                count = self.sock.recv_into(buffers[0]) if len(buffers) == 1 else self.sock.recvmsg_into(buffers)[0]
+            except (BlockingIOError, InterruptedError):
+                return
+            if not count:
+                raise RemoteError("closed the connection")
+            yield from self.protocol.data_received(count)
+            if count < room:
+                return
 
     def flush(self, budget: int) -> int:
         """Send at most ``budget`` bytes of the protocol's output; return the number of bytes sent.
