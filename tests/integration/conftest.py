@@ -8,6 +8,7 @@ import pytest
 
 from tests.integration.engines import DOCKER, EVERY, RUNTIME, Kind, need
 from tests.integration.helpers import ROOT, SCENARIOS
+from torrentnet.lab import paths
 from torrentnet.lab.api import Lab
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.local import registry
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def runtime() -> Iterator[Path]:
     """Where the engine local keeps the labs of these tests; empty at the end."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(registry.ENVIRONMENT, str(RUNTIME))
+        patch.setenv(paths.RUNTIME_VARIABLE, str(RUNTIME))
         yield RUNTIME
     left = [entry.name for entry in RUNTIME.iterdir() if entry.name != registry.LOCK] if RUNTIME.exists() else []
     (RUNTIME / registry.LOCK).unlink(missing_ok=True)

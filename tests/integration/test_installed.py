@@ -26,7 +26,7 @@ from tests.integration.engines import DOCKER, NOWHERE, need
 from tests.integration.helpers import ROOT
 from tests.unit.lab import golden
 from torrentnet import __version__
-from torrentnet.lab.engines.local import registry
+from torrentnet.lab import paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,7 +70,7 @@ class Installed:
         self, *argv: str, cwd: Path | None = None, environ: Mapping[str, str] = LOOPBACK
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of the environment in the directory; ``environ`` chooses the engine."""
-        own = registry.ENVIRONMENT
+        own = paths.RUNTIME_VARIABLE
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TORRENTNET_", "PYTHON"))}
         kept[own] = os.environ[own]
         return subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.engines import LOCAL, Kind, on
 from tests.integration.helpers import END_S, ROOT, SCENARIOS, command, environment
-from torrentnet.lab.engines.local import registry
+from torrentnet.lab import paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     if entered.returncode != 0:
         pytest.skip(f"needs user namespaces: {entered.stderr.strip()}")
     place = f"/tmp/tu-{os.getpid()}"
-    monkeypatch.setenv(registry.ENVIRONMENT, place)
+    monkeypatch.setenv(paths.RUNTIME_VARIABLE, place)
     yield
     shutil.rmtree(place, ignore_errors=True)
 

@@ -16,6 +16,8 @@ PACKAGE: Final = Path(__file__).resolve().parents[1]
 """The package ``torrentnet`` itself."""
 _COPIES: Final = PACKAGE / "_files"
 _STATE_FOLDER: Final = ".torrentnet"
+RUNTIME_VARIABLE: Final = "TORRENTNET_RUNTIME"
+"""Environment variable that names another :func:`runtime_folder`."""
 
 
 def checkout() -> Path | None:
@@ -61,6 +63,11 @@ def machine_folder() -> Path:
     """Return the directory for what is known of this machine, whatever directory a lab belongs to."""
     root = checkout()
     return root / _STATE_FOLDER if root else _xdg_state()
+
+
+def runtime_folder() -> Path:
+    """Return the directory of the local engine's labs. Its path is short, because sockets are in it."""
+    return Path(os.environ.get(RUNTIME_VARIABLE) or f"/tmp/torrentnet-{os.getuid()}")
 
 
 def _xdg_state() -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import EngineError, UsageError
-from torrentnet.lab.paths import PACKAGE, files_root
+from torrentnet.lab.paths import PACKAGE, files_root, runtime_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,9 +96,9 @@ def require_engine(engine: Engine) -> Engine:
 def collect_orphans(engine: Engine, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
     """Remove the labs of dead owners that ``engine`` or the local engine made. See :meth:`Engine.collect_orphans`.
 
-    What the local engine leaves is files only, so looking for them costs nothing, whichever engine runs.
+    The local engine leaves only files: it is needed only where there are any.
     """
     removed = engine.collect_orphans(is_finished)
-    if engine.name != LOCAL:
+    if engine.name != LOCAL and any(path.is_dir() for path in runtime_folder().glob("*")):
         removed += _make(LOCAL).collect_orphans(is_finished)
     return removed

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.lab.fakes import FakeEngine
+from torrentnet.lab.engines import selection
 from torrentnet.lab.engines.selection import choose_engine, collect_orphans, require_engine
 from torrentnet.lab.errors import EngineError, UsageError
 
@@ -46,3 +47,10 @@ def test_orphans_of_the_local_engine_are_collected_too(monkeypatch: pytest.Monke
         orphan.mkdir()
         assert collect_orphans(FakeEngine(), lambda _home, _project: False) == []
         assert not orphan.exists()
+
+
+def test_the_local_engine_is_not_made_where_it_has_no_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORRENTNET_RUNTIME", str(tmp_path / "none"))
+    monkeypatch.setattr(selection, "_make", lambda name: pytest.fail(f"{name} is made"))
+    assert collect_orphans(FakeEngine(), lambda _home, _project: False) == []
+    assert not (tmp_path / "none").exists()

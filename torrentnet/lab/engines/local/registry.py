@@ -26,12 +26,11 @@ from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.engines.types import RemovedLab
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import typed_command
+from torrentnet.lab.paths import RUNTIME_VARIABLE, runtime_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ENVIRONMENT: Final = "TORRENTNET_RUNTIME"
-"""Variable that names another base directory."""
 LOCK: Final = "lock"
 SOCKET_PATH_MOST: Final = 107
 LONGEST_NODE: Final = 46
@@ -46,16 +45,16 @@ def base_directory() -> Path:
 
     Raises EngineError where that is not so, or the path is too long.
     """
-    path = Path(os.environ.get(ENVIRONMENT) or f"/tmp/torrentnet-{os.getuid()}")
+    path = runtime_folder()
     if len(str(path)) + len("/123456/") + LONGEST_NODE + len("/" + protocol.CONSOLE) > SOCKET_PATH_MOST:
-        raise EngineError(f"{path} is too long a path for sockets", hint=f"set {ENVIRONMENT} to a shorter one")
+        raise EngineError(f"{path} is too long a path for sockets", hint=f"set {RUNTIME_VARIABLE} to a shorter one")
     with contextlib.suppress(FileExistsError):
         path.mkdir(DIRECTORY_MODE)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
         raise EngineError(
             f"{path} is not a directory that only this user may write in",
-            hint=f"remove it, or set {ENVIRONMENT} to another path",
+            hint=f"remove it, or set {RUNTIME_VARIABLE} to another path",
         )
     return path
 

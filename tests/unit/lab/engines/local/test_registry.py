@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.engines.local.test_protocol import LAB
+from torrentnet.lab import paths
 from torrentnet.lab.engines.local import protocol, registry
 from torrentnet.lab.engines.owner import Owner, boot_id, process_start_time
 from torrentnet.lab.engines.types import RemovedLab
@@ -28,7 +29,7 @@ OTHER_BOOT = Owner("another-boot", os.getpid(), "1")
 @pytest.fixture
 def base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     place = Path(f"/tmp/tu-{os.getpid()}")
-    monkeypatch.setenv(registry.ENVIRONMENT, str(place))
+    monkeypatch.setenv(paths.RUNTIME_VARIABLE, str(place))
     yield registry.base_directory()
     subprocess.run(["rm", "-rf", str(place)], check=True)
 
@@ -92,7 +93,7 @@ def test_a_supervisor_that_does_not_end_is_killed(base: Path, tmp_path: Path, mo
 
 def test_only_this_user_may_write_in_the_base_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Path(f"/tmp/tv-{os.getpid()}")
-    monkeypatch.setenv(registry.ENVIRONMENT, str(place))
+    monkeypatch.setenv(paths.RUNTIME_VARIABLE, str(place))
     place.symlink_to(tmp_path)
     try:
         with pytest.raises(EngineError, match="is not a directory that only this user may write in"):
@@ -106,6 +107,6 @@ def test_only_this_user_may_write_in_the_base_directory(tmp_path: Path, monkeypa
             registry.base_directory()
     finally:
         place.rmdir()
-    monkeypatch.setenv(registry.ENVIRONMENT, "/tmp/" + "x" * 60)
+    monkeypatch.setenv(paths.RUNTIME_VARIABLE, "/tmp/" + "x" * 60)
     with pytest.raises(EngineError, match="is too long a path for sockets"):
         registry.base_directory()
