@@ -15,7 +15,7 @@ FILES = (
     *("Dockerfile", ".dockerignore", "docker-compose.yml", "docker/launch", "scripts/base-image.sh"),
     *("tracker.py", "peer.py", "docs/scenario.schema.json", "docs/torrentnet.lua", "scenarios/*.yaml"),
 )
-"""Glob patterns below this directory. torrentnet/lab/home reads the copies, or a checkout's own files."""
+"""Glob patterns below this directory. torrentnet/lab/paths.py finds the copies, or a checkout's own files."""
 FOLDER = "torrentnet/_files"
 
 

@@ -21,13 +21,13 @@ from bench.rig.cgroup import ControlGroup, ResourceUsage, anonymous_memory
 from bench.rig.network import make_network
 from bench.rig.watched_process import WatchedProcess
 from bench.section import CannotMeasureError
+from torrentnet.lab import home
 from torrentnet.lab.engines.docker import cleanup, container_exec, images, labels
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.docker.labels import owner_labels
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.home import cleanup as leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +64,7 @@ def remove_orphans(say: Callable[[str], None]) -> None:
     with contextlib.suppress(CannotMeasureError):
         made = engine()
         try:
-            leftovers.remove_orphans(made, ROOT, say)
+            home.remove_orphans(made, ROOT, say)
         finally:
             made.close()
 

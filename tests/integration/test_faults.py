@@ -16,7 +16,7 @@ from tests.integration.engines import DOCKER, LOCAL, leaves_a_dead_lab
 from tests.integration.helpers import ROOT, SCENARIOS, environment, torrentnet, wait
 from torrentnet.lab.api import Lab
 from torrentnet.lab.errors import EngineError, LabError, UsageError
-from torrentnet.lab.home.lab_store import read_faults
+from torrentnet.lab.home import read_faults
 from torrentnet.lab.network import capabilities
 from torrentnet.lab.network.netns_exec import NetnsExec
 from torrentnet.lab.network.probe import FACTS, choose_capabilities

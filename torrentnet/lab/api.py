@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.engines.selection import DEFAULT, make_engine, require_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.home.cleanup import take_down_running_lab
+from torrentnet.lab.home import take_down_running_lab
 from torrentnet.lab.paths import lab_home, scenarios_folder
-from torrentnet.lab.report import result
+from torrentnet.lab.report import write_reports
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.run.lifecycle import LabLifecycle, NodeStartError
 from torrentnet.lab.run.timeline.timeline import Timeline
@@ -161,7 +161,7 @@ class Lab(LabLifecycle):
             hashes=self.hashes,
             last_lines={node: lines for node in nodes if (lines := self.nodes.last_lines(node))},
         )
-        result.write_reports(self.outcome)
+        write_reports(self.outcome)
         return self.outcome
 
     def _take_applied(self, applied: AppliedEvent) -> None:

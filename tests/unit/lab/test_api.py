@@ -11,7 +11,7 @@ import pytest
 import torrentnet.lab
 from tests.unit.lab.stub import SCENARIO, StubEngine
 from torrentnet.lab.errors import EngineError, ScenarioError, UsageError
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home import find_current_lab, read_running_lab
 from torrentnet.lab.paths import files_root
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def test_a_lab_lives_for_a_block(scenario: Path) -> None:
         assert lab.console("tracker", "peers").output == "console peers in tracker"
         lab.kill("seeder-1")
         # The lab knows which one is going on: `torrentnet status` finds it from elsewhere.
-        found = lab_store.find_current_lab(lab.home)
+        found = find_current_lab(lab.home)
         assert found is not None
         assert found.project == lab.project
     assert engine.done[-2:] == ["destroy", "close"]
-    assert lab_store.find_current_lab(lab.home) is None
+    assert find_current_lab(lab.home) is None
     assert [path.name for path in lab.home.iterdir()] == ["runs"]
 
 
@@ -60,7 +60,7 @@ def test_a_kept_lab_stays_up(scenario: Path, keep: bool) -> None:
         pass
     assert "destroy" not in engine.done
     assert engine.done[-1] == "close"
-    up = lab_store.read_running_lab(lab.home)
+    up = read_running_lab(lab.home)
     assert up is not None
     assert (up.project, up.engine) == (lab.project, "fake")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.stub import SCENARIO
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home import read_running_lab
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def test_the_lab_of_the_first_failed_test_is_left_up(pytester: pytest.Pytester, 
     pytester.makepyfile(test_1=GOOD, test_2=BAD)
     result = run(pytester, "--torrentnet-keep")
     result.assert_outcomes(passed=2, failed=2)
-    up = lab_store.read_running_lab(home)
+    up = read_running_lab(home)
     assert up is not None
     result.stdout.fnmatch_lines(
         [

@@ -22,7 +22,7 @@ from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, rule_lines, show_live
 from torrentnet.lab.engines.selection import make_engine
 from torrentnet.lab.errors import EXIT_OK, EngineError, UsageError
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home import RunningLab, find_current_lab
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted
@@ -90,8 +90,8 @@ def status(*, watch: bool, as_json: bool) -> int:
     return EXIT_OK
 
 
-def _adopt_running_lab() -> tuple[lab_store.RunningLab, Engine]:
-    running = lab_store.find_current_lab(lab_home())
+def _adopt_running_lab() -> tuple[RunningLab, Engine]:
+    running = find_current_lab(lab_home())
     if running is None:
         raise UsageError("no lab is up here", hint=f"`{typed_command('up', 'three_seeders')}` brings one up")
     engine = make_engine(running.engine)
@@ -113,7 +113,7 @@ def _require_node(engine: Engine, node: str) -> None:
         )
 
 
-def _print_logs_json(running: lab_store.RunningLab, engine: Engine, nodes: Sequence[str]) -> int:
+def _print_logs_json(running: RunningLab, engine: Engine, nodes: Sequence[str]) -> int:
     lines: dict[str, list[dict[str, object]]] = {node: [] for node in nodes}
 
     def collect(line: LogLine) -> None:

@@ -16,13 +16,10 @@ from torrentnet.lab.cli.progress import open_view
 from torrentnet.lab.engines.selection import choose_engine, make_engine, preload_engines, require_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EXIT_OK, LabError
-from torrentnet.lab.home.cleanup import remove_orphans, take_down, take_down_running_lab
-from torrentnet.lab.home.dotenv import compose_command
-from torrentnet.lab.home.lab_store import read_running_lab
+from torrentnet.lab.home import compose_command, read_running_lab, remove_orphans, take_down, take_down_running_lab
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home, scenarios_folder
-from torrentnet.lab.report import result
-from torrentnet.lab.report.summary import verdict_lines
+from torrentnet.lab.report import result_document, verdict_lines
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.scenario.load import find_plan, parse_settings
 from torrentnet.lab.scenario.plan.plan import Role
@@ -67,7 +64,7 @@ def play(
         if lab.outcome is None:
             return EXIT_CODES[Verdict.INTERRUPTED]
         if as_json:
-            print_json(result.result_document(lab.outcome))
+            print_json(result_document(lab.outcome))
         else:
             for line in verdict_lines(lab.outcome, home, hint):
                 view.print_line(line)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from torrentnet.lab.cli.progress import BAR_WIDTH, REFRESH_PER_SECOND, printable
 from torrentnet.lab.engines.types import ALIVE, NodeStatus, StateChange
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home import read_faults
 from torrentnet.lab.network import persisted_rules
 from torrentnet.lab.run.lab_state import LabState
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import LogLine, NodeState
-    from torrentnet.lab.home.lab_store import ActiveFault, RunningLab
+    from torrentnet.lab.home import ActiveFault, RunningLab
     from torrentnet.lab.run.lab_state import NodeSnapshot
 
 TRACKER: Final = "tracker"
@@ -141,7 +141,7 @@ class LabMonitor:
 
     def faults(self) -> list[ActiveFault]:
         """Return what is in force in the network now."""
-        return lab_store.read_faults(self._home, self.running.project)
+        return read_faults(self._home, self.running.project)
 
     @property
     def gone(self) -> bool:

@@ -15,9 +15,18 @@ from typing import TYPE_CHECKING, Final, Self
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
-from torrentnet.lab.home import lab_store
-from torrentnet.lab.home.cleanup import remove_orphans
-from torrentnet.lab.home.dotenv import write_env_block
+from torrentnet.lab.home import (
+    ActiveFault,
+    RunningLab,
+    forget_running_lab,
+    make_lab_directory,
+    remove_lab_directory,
+    remove_orphans,
+    write_current_lab,
+    write_env_block,
+    write_faults,
+    write_running_lab,
+)
 from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
@@ -161,8 +170,8 @@ class LabLifecycle(NetworkVerbs):
 
     def _create_nodes(self, gate: str) -> None:
         self._created = True
-        folder = lab_store.make_lab_directory(self.home, self.project)
-        lab_store.write_current_lab(self.home, self._as_running())
+        folder = make_lab_directory(self.home, self.project)
+        write_current_lab(self.home, self._as_running())
         files = folder / "files"
         self.hashes = make_files(self.plan.files, self.plan.seed, files)
         make_torrents(self.plan.torrents, files)
@@ -204,15 +213,15 @@ class LabLifecycle(NetworkVerbs):
             self._capabilities = capabilities.find_capabilities(self.engine, self.plan.seed)
         return self._capabilities
 
-    def _write_faults(self, active: list[lab_store.ActiveFault]) -> None:
-        lab_store.write_faults(self.home, self.project, active)
+    def _write_faults(self, active: list[ActiveFault]) -> None:
+        write_faults(self.home, self.project, active)
 
     # -- down --------------------------------------------------------------------------------------
 
     def keep(self) -> None:
         """Leave the lab up when the block ends: ``torrentnet down`` removes it."""
         with self._interrupts.shield():
-            lab_store.write_running_lab(self.home, self._as_running())
+            write_running_lab(self.home, self._as_running())
             self._kept = True
 
     def close(self) -> None:
@@ -234,8 +243,8 @@ class LabLifecycle(NetworkVerbs):
                     self.engine.destroy(self._view.print_line)
             finally:
                 if remove:
-                    lab_store.remove_lab_directory(self.home, self.project)
-                    lab_store.forget_running_lab(self.home, self.project)
+                    remove_lab_directory(self.home, self.project)
+                    forget_running_lab(self.home, self.project)
                 self.engine.close()
 
     def _end_timeline(self) -> None:
@@ -254,8 +263,8 @@ class LabLifecycle(NetworkVerbs):
             for node, script in self.faults.scripts().items()
         }
 
-    def _as_running(self) -> lab_store.RunningLab:
-        return lab_store.RunningLab(self.project, self.plan.name, self.engine.name, str(self.directory))
+    def _as_running(self) -> RunningLab:
+        return RunningLab(self.project, self.plan.name, self.engine.name, str(self.directory))
 
 
 def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.lab import golden
 from torrentnet.lab.cli.app import main
-from torrentnet.lab.home import lab_store
+from torrentnet.lab.home import RunningLab, write_running_lab
 from torrentnet.lab.paths import files_root, scenarios_folder
 from torrentnet.lab.scenario.load import parse_settings
 
@@ -226,7 +226,7 @@ def test_a_missing_docker_command_is_explained(
 
 
 def test_a_running_lab_without_its_engine_is_explained(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lab_store.write_running_lab(home, lab_store.RunningLab("torrentnet-x-abc123", "x", "docker", "/record"))
+    write_running_lab(home, RunningLab("torrentnet-x-abc123", "x", "docker", "/record"))
     status, _, err = run(capsys, "status")
     assert status == 3
     assert "no Docker Engine answers" in err

@@ -17,8 +17,16 @@ from torrentnet.lab.cli import live_commands
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, show_live
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import NodeState, NodeStatus, StateChange
-from torrentnet.lab.home import lab_store
-from torrentnet.lab.home.lab_store import ActiveFault, RunningLab
+from torrentnet.lab.home import (
+    OWNER_FILE,
+    ActiveFault,
+    RunningLab,
+    find_current_lab,
+    make_lab_directory,
+    write_current_lab,
+    write_faults,
+    write_running_lab,
+)
 from torrentnet.lab.network import persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 
@@ -76,13 +84,13 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Standing:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TORRENTNET_HOME", str(tmp_path))
-    lab_store.write_running_lab(tmp_path, UP)
-    lab_store.make_lab_directory(tmp_path, UP.project)
+    write_running_lab(tmp_path, UP)
+    make_lab_directory(tmp_path, UP.project)
     return tmp_path
 
 
 def test_status_is_a_table_in_a_pipe(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lab_store.write_faults(home, UP.project, [ActiveFault("links all: delay 20ms", 5.0, link=True)])
+    write_faults(home, UP.project, [ActiveFault("links all: delay 20ms", 5.0, link=True)])
     status, out, err = run(capsys, "status")
     assert (status, err) == (0, "")
     golden.check("status.txt", out)
@@ -90,7 +98,7 @@ def test_status_is_a_table_in_a_pipe(engine: Standing, home: Path, capsys: pytes
 
 
 def test_status_is_a_json_document(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
+    write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
     _, out, _ = run(capsys, "status", "--json")
     document = json.loads(out)
     assert document["project"] == UP.project
@@ -150,7 +158,7 @@ def test_watching_sets_lost_rules_at_once(engine: Standing, home: Path) -> None:
 
 
 def test_watch_prints_changes_in_a_pipe(engine: Standing, home: Path) -> None:
-    lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
+    write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
     with LabMonitor(UP, engine, home) as watch:
         lines = plain_lines(watch)
         first = [next(lines) for _ in range(6)]
@@ -162,7 +170,7 @@ def test_watch_prints_changes_in_a_pipe(engine: Standing, home: Path) -> None:
             "seeder-1 198.18.0.4 exited (137)",
             "seeder-2 198.18.0.5 paused",
         ]
-        lab_store.write_faults(home, UP.project, [])
+        write_faults(home, UP.project, [])
         engine.say("leecher-9", "progress file=a.txt have=12 pieces=12")
         engine.say("leecher-9", "state state=seed file=a.txt")
         assert next(lines) == "ends: isolate leecher-9"
@@ -174,7 +182,7 @@ def test_watch_prints_changes_in_a_pipe(engine: Standing, home: Path) -> None:
 def test_watch_shows_a_table_on_a_terminal(engine: Standing, home: Path) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
-    lab_store.write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
+    write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
     with LabMonitor(UP, engine, home) as watch:
         timer = threading.Timer(0.3, engine.remove)
         timer.start()
@@ -187,15 +195,15 @@ def test_watch_shows_a_table_on_a_terminal(engine: Standing, home: Path) -> None
 
 
 def test_a_lab_whose_scenario_is_running_is_found_first(tmp_path: Path) -> None:
-    lab_store.write_running_lab(tmp_path, UP)
-    assert lab_store.find_current_lab(tmp_path) == UP
+    write_running_lab(tmp_path, UP)
+    assert find_current_lab(tmp_path) == UP
     going = RunningLab("torrentnet-y-def456", "y", "stub", "/other")
-    folder = lab_store.make_lab_directory(tmp_path, going.project)
-    lab_store.write_current_lab(tmp_path, going)
-    assert lab_store.find_current_lab(tmp_path) == going
+    folder = make_lab_directory(tmp_path, going.project)
+    write_current_lab(tmp_path, going)
+    assert find_current_lab(tmp_path) == going
     dead = Owner.myself()
-    (folder / lab_store.OWNER_FILE).write_text(str(dead).replace(dead.boot, "another-boot"), encoding="ascii")
-    assert lab_store.find_current_lab(tmp_path) == UP
+    (folder / OWNER_FILE).write_text(str(dead).replace(dead.boot, "another-boot"), encoding="ascii")
+    assert find_current_lab(tmp_path) == UP
 
 
 def test_faults_and_links_are_shown_as_lines() -> None:

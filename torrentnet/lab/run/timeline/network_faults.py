@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
-from torrentnet.lab.home.lab_store import ActiveFault
+from torrentnet.lab.home import ActiveFault
 from torrentnet.lab.network.controller import NetworkController
 from torrentnet.lab.network.counters import Counters
 from torrentnet.lab.network.desired_state import NetworkState, changed_pairs

@@ -28,7 +28,7 @@ from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torrentnet.lab.home.lab_store import ActiveFault
+    from torrentnet.lab.home import ActiveFault
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
 JOIN_TIMEOUT = 30.0

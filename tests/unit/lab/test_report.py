@@ -10,9 +10,7 @@ import pytest
 
 from tests.unit.lab import golden
 from tests.unit.lab.fakes import event, leecher, make_plan, seeder
-from torrentnet.lab.report import result
-from torrentnet.lab.report.result import junit_xml
-from torrentnet.lab.report.summary import headline, verdict_lines
+from torrentnet.lab.report import headline, junit_xml, result_document, verdict_lines
 from torrentnet.lab.run.timeline.schedule import AppliedEvent
 from torrentnet.lab.scenario.plan.events import KillPlan
 from torrentnet.lab.scenario.plan.expectations import At, HasCheckPlan, Severity, StateCheckPlan, Within
@@ -127,7 +125,7 @@ def warned() -> Outcome:
 def test_warnings_and_the_scenarios_own_sentences() -> None:
     golden.check("verdict_warned.txt", lines(warned()))
     golden.check("junit_warned.xml", junit_xml(warned()))
-    rows = json.loads(json.dumps(result.result_document(warned())))["expectations"]
+    rows = json.loads(json.dumps(result_document(warned())))["expectations"]
     assert [(row["level"], row["passed"], row["says"]) for row in rows] == [
         ("failure", True, "everybody has it"),
         ("warning", False, "the seeder has survived <the kill>"),
@@ -165,7 +163,7 @@ def test_each_verdict_has_an_exit_code(verdict: Verdict, code: int) -> None:
 
 
 def test_result_json_document() -> None:
-    golden.check("result.json", json.dumps(result.result_document(FAILED), indent=2) + "\n")
+    golden.check("result.json", json.dumps(result_document(FAILED), indent=2) + "\n")
 
 
 def test_junit_document() -> None:

@@ -1,27 +1,36 @@
-"""What the lab keeps in its home directory while a lab exists.
+"""The lab's home directory: what is kept there while labs exist, and the removal of labs.
 
 - ``.torrentnet/lab.json``: the lab that ``up`` left running. Written last, after everything went well.
 - ``.torrentnet/labs/PROJECT/``: the files that a lab's nodes share, its owner, its network's faults, and its own
   ``lab.json``.
+- ``.env``: a marked block with which plain ``docker compose`` commands find the lab that is up. A checkout's ``.env``
+  may have other lines; they are the user's. An installed lab's home is the user's project, whose ``.env`` and Compose
+  files are left alone.
+
+Tested by tests/unit/lab/test_home.py and tests/integration/test_interrupt.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.owner import Owner, is_alive
+from torrentnet.lab.engines.selection import collect_orphans, make_engine
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.home.dotenv import remove_env_block
-from torrentnet.lab.paths import lab_directory, state_folder, write_atomically
+from torrentnet.lab.paths import checkout, lab_directory, state_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from torrentnet.lab.engines.interface import Engine
+    from torrentnet.lab.engines.types import ProgressCallback
 
 LAB_FILE: Final = "lab.json"
 OWNER_FILE: Final = "owner"
@@ -29,6 +38,12 @@ FAULTS_FILE: Final = "faults.json"
 MAX_MAKE_ATTEMPTS: Final = 100
 OWNER_GRACE: Final = 10.0
 """A lab directory without an owner file is orphaned after this time."""
+ENV_FILE: Final = ".env"
+ENV_BEGIN: Final = "# >>> torrentnet: written by `up`, removed by `down`"
+ENV_END: Final = "# <<< torrentnet"
+PROJECT_PREFIX: Final = "COMPOSE_PROJECT_NAME="
+COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+"""What ``docker compose`` reads in a directory whose ``.env`` names no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +202,104 @@ def _read_owner(path: Path) -> Owner | None:
         return Owner.parse((path / OWNER_FILE).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
+
+
+# -- the block in .env -----------------------------------------------------------------------------
+
+
+def write_env_block(home: Path, project: str, compose_files: list[Path]) -> None:
+    """Write the block for a lab, in place of an earlier one; do nothing where the directory is somebody else's."""
+    lines = _read_lines(home)
+    theirs = bool(_without_block(lines)) or any((home / name).exists() for name in COMPOSE_FILES)
+    if checkout() is None and (theirs or not os.access(home, os.W_OK)):
+        return
+    names = [str(path.relative_to(home)) if path.is_relative_to(home) else str(path) for path in compose_files]
+    block = [ENV_BEGIN, f"{PROJECT_PREFIX}{project}", f"COMPOSE_FILE='{os.pathsep.join(names)}'", ENV_END]
+    # Joining lines also ends a last line that had no newline.
+    write_atomically(home / ENV_FILE, "\n".join([*_without_block(lines), *block]) + "\n")
+
+
+def remove_env_block(home: Path, project: str | None = None) -> None:
+    """Remove the block, or only ``project``'s; remove the file too when nothing else is in it."""
+    lines = _read_lines(home)
+    kept = _without_block(lines)
+    if kept == lines or (project is not None and f"{PROJECT_PREFIX}{project}" not in lines):
+        return
+    if any(line.strip() for line in kept):
+        write_atomically(home / ENV_FILE, "\n".join(kept) + "\n")
+    else:
+        (home / ENV_FILE).unlink(missing_ok=True)
+
+
+def compose_command(home: Path, project: str) -> str:
+    """Return what stands before ``ps`` and the like: ``docker compose``, with the project where no block names it."""
+    named = f"{PROJECT_PREFIX}{project}" in _read_lines(home)
+    return "docker compose" if named else f"docker compose -p {project}"
+
+
+def _read_lines(home: Path) -> list[str]:
+    try:
+        return (home / ENV_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _without_block(lines: list[str]) -> list[str]:
+    if ENV_BEGIN not in lines:
+        return lines
+    begin = lines.index(ENV_BEGIN)
+    try:
+        end = lines.index(ENV_END, begin)
+    except ValueError:
+        # The end mark was deleted by hand: the block's lines are those that follow directly.
+        end = begin
+        while end + 1 < len(lines) and lines[end + 1].startswith("COMPOSE_"):
+            end += 1
+    return lines[:begin] + lines[end + 1 :]
+
+
+# -- removal ---------------------------------------------------------------------------------------
+
+
+def remove_orphans(engine: Engine, home: Path, report: ProgressCallback) -> list[str]:
+    """Remove everything of labs whose owner was killed; return their projects."""
+    removed = collect_orphans(engine, is_finished)
+    for lab in removed:
+        report(f"removed what {lab.project} left behind")
+        for directory in {home, lab.home or home}:
+            _forget(directory, lab.project)
+    for project in list(orphaned_projects(home)):
+        _forget(home, project)
+    return [lab.project for lab in removed]
+
+
+def take_down(engine: Engine, home: Path, report: ProgressCallback) -> RunningLab | None:
+    """Remove the lab that is up in ``home`` and return it; None where there is none.
+
+    Afterwards the engine is bound to that lab and cannot create another.
+    """
+    running = read_running_lab(home)
+    if running is None:
+        # A crash between two writes leaves a block in .env without a lab.
+        remove_env_block(home)
+        return None
+    engine.adopt(running.project, missing_ok=True)
+    engine.destroy(report)
+    _forget(home, running.project)
+    return running
+
+
+def take_down_running_lab(home: Path, default_engine: str, report: ProgressCallback) -> None:
+    """Make room for a new lab: remove the one that is up in ``home``, with the engine that it runs on."""
+    running = read_running_lab(home)
+    if running is None:
+        return
+    report(f"{running.scenario} is up already; taking it down first")
+    with contextlib.closing(make_engine(running.engine or default_engine)) as engine:
+        engine.check()
+        take_down(engine, home, report)
+
+
+def _forget(home: Path, project: str) -> None:
+    remove_lab_directory(home, project)
+    forget_running_lab(home, project)

@@ -1,0 +1,185 @@
+"""The records that a lab keeps in its home directory, and its block in ``.env``."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from torrentnet.lab.home import (
+    ActiveFault,
+    RunningLab,
+    compose_command,
+    forget_running_lab,
+    is_finished,
+    make_lab_directory,
+    orphaned_projects,
+    read_faults,
+    read_running_lab,
+    remove_env_block,
+    remove_lab_directory,
+    write_env_block,
+    write_faults,
+    write_running_lab,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UP = RunningLab("torrentnet-x-abc123", "x", "docker", "/record")
+BLOCK = (
+    "# >>> torrentnet: written by `up`, removed by `down`\n"
+    "COMPOSE_PROJECT_NAME=torrentnet-x-abc123\n"
+    "COMPOSE_FILE='docker-compose.yml:runs/x/compose.yaml'\n"
+    "# <<< torrentnet\n"
+)
+
+
+def test_the_running_lab_is_read_back_until_it_is_forgotten(tmp_path: Path) -> None:
+    assert read_running_lab(tmp_path) is None
+    write_running_lab(tmp_path, UP)
+    assert read_running_lab(tmp_path) == UP
+    assert is_finished(tmp_path, UP.project)
+    assert not is_finished(tmp_path, "torrentnet-other-000000")
+    forget_running_lab(tmp_path, "torrentnet-other-000000")
+    assert read_running_lab(tmp_path) == UP
+    forget_running_lab(tmp_path, UP.project)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"project": "p"}', "null"])
+def test_an_unreadable_lab_file_is_no_lab(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".torrentnet").mkdir()
+    (tmp_path / ".torrentnet/lab.json").write_text(text, encoding="utf-8")
+    assert read_running_lab(tmp_path) is None
+
+
+def test_labs_of_dead_owners_are_orphans(tmp_path: Path) -> None:
+    mine = make_lab_directory(tmp_path, "mine")
+    (mine / "files").mkdir()
+    dead = make_lab_directory(tmp_path, "dead")
+    (dead / "owner").write_text("another boot:1:2", encoding="ascii")
+    kept = make_lab_directory(tmp_path, UP.project)
+    (kept / "owner").write_text("another boot:1:2", encoding="ascii")
+    write_running_lab(tmp_path, UP)
+    (tmp_path / ".torrentnet/labs/odd").mkdir()
+    long_ago = time.time() - 60
+    os.utime(tmp_path / ".torrentnet/labs/odd", (long_ago, long_ago))
+    # A lab that is being created has no owner file yet.
+    (tmp_path / ".torrentnet/labs/new").mkdir()
+    assert list(orphaned_projects(tmp_path)) == ["dead", "odd"]
+    for name in ("mine", "dead", "odd", "new", UP.project):
+        remove_lab_directory(tmp_path, name)
+    forget_running_lab(tmp_path, UP.project)
+    assert not list(tmp_path.iterdir())
+
+
+def test_concurrent_labs_do_not_remove_each_others_directory(tmp_path: Path) -> None:
+    def make_and_remove(number: int) -> None:
+        for _ in range(50):
+            made = make_lab_directory(tmp_path, f"lab-{number}")
+            assert (made / "owner").is_file()
+            assert list(orphaned_projects(tmp_path)) == []
+            remove_lab_directory(tmp_path, f"lab-{number}")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(make_and_remove, range(4)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_faults_are_read_back_until_the_lab_is_removed(tmp_path: Path) -> None:
+    make_lab_directory(tmp_path, UP.project)
+    assert read_faults(tmp_path, UP.project) == []
+    faults = [
+        ActiveFault("to leecher: rate 8mbit", 12.5, True),
+        ActiveFault("isolate x", 13.0, False),
+    ]
+    write_faults(tmp_path, UP.project, faults)
+    assert read_faults(tmp_path, UP.project) == faults
+    remove_lab_directory(tmp_path, UP.project)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '[{"text": "x"}]'])
+def test_an_unreadable_faults_file_means_no_faults(tmp_path: Path, text: str) -> None:
+    folder = make_lab_directory(tmp_path, UP.project)
+    (folder / "faults.json").write_text(text, encoding="utf-8")
+    assert read_faults(tmp_path, UP.project) == []
+
+
+# -- the block in .env -----------------------------------------------------------------------------
+
+
+def write_block(home: Path, project: str = UP.project) -> None:
+    write_env_block(home, project, [home / "docker-compose.yml", home / "runs/x/compose.yaml"])
+
+
+def test_the_block_is_written_and_removed(tmp_path: Path) -> None:
+    write_block(tmp_path)
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
+    remove_env_block(tmp_path, UP.project)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("own", ["A=1\n", "A=1", "# mine\n\nA=1\nB='x y'\n"])
+def test_the_users_lines_and_mode_are_kept(tmp_path: Path, own: str) -> None:
+    env = tmp_path / ".env"
+    env.write_text(own, encoding="utf-8")
+    env.chmod(0o600)
+    write_block(tmp_path)
+    assert env.read_text(encoding="utf-8") == own.rstrip("\n") + "\n" + BLOCK
+    assert env.stat().st_mode & 0o777 == 0o600
+    with env.open("a", encoding="utf-8") as file:
+        file.write("C=added later\n")
+    remove_env_block(tmp_path)
+    assert env.read_text(encoding="utf-8") == own.rstrip("\n") + "\nC=added later\n"
+
+
+def test_a_second_lab_replaces_the_block(tmp_path: Path) -> None:
+    write_block(tmp_path, "torrentnet-old-000000")
+    write_block(tmp_path)
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
+
+
+def test_another_labs_block_is_kept(tmp_path: Path) -> None:
+    write_block(tmp_path)
+    remove_env_block(tmp_path, "torrentnet-other-000000")
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
+
+
+def test_a_block_without_its_end_mark_spares_the_users_lines(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(BLOCK.replace("# <<< torrentnet\n", "A=1\n"), encoding="utf-8")
+    remove_env_block(tmp_path)
+    assert (tmp_path / ".env").read_text(encoding="utf-8") == "A=1\n"
+
+
+def test_compose_files_outside_the_home_are_absolute(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    write_env_block(home, "p", [tmp_path / "docker-compose.yml", home / "runs/compose.yaml"])
+    text = (home / ".env").read_text(encoding="utf-8")
+    assert f"COMPOSE_FILE='{tmp_path}/docker-compose.yml:runs/compose.yaml'\n" in text
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("name", "text"), [(".env", "A=1\n"), ("compose.yaml", ""), ("docker-compose.yml", "")])
+def test_an_installed_lab_leaves_a_projects_own_files_alone(tmp_path: Path, name: str, text: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / name).write_text(text)
+    write_env_block(home, "lab-1", [home / "compose.yaml"])
+    assert [(path.name, path.read_text()) for path in home.iterdir()] == [(name, text)]
+    assert compose_command(home, "lab-1") == "docker compose -p lab-1"
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_lab_writes_an_env_file_of_its_own(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    write_env_block(home, "lab-1", [home / "compose.yaml"])
+    assert compose_command(home, "lab-1") == "docker compose"
+    remove_env_block(home, "lab-1")
+    assert not list(home.iterdir())
