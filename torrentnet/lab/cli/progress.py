@@ -1,4 +1,4 @@
-"""What a person sees while a lab works: a live table on a terminal, plain lines in a pipe."""
+"""The display of a lab's progress: a live table on a terminal, plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from torrentnet.lab.run.view import LabView
 from torrentnet.lab.scenario.plan.plan import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from torrentnet.lab.run.lab_state import LabClock, LabState, NodeSnapshot
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
 REFRESH_PER_SECOND: Final = 5
 BAR_WIDTH: Final = 24
 PROGRESS_INTERVAL: Final = 2.0
-"""Between two lines of progress in a pipe."""
+"""Seconds between two lines of progress in a pipe."""
 MAX_PROGRESS_NODES: Final = 6
-"""Nodes named in such a line; the others are counted."""
+"""Nodes named in a line of progress; the others are counted."""
 PASS_WORDS: Final = r"^  ok(?= )|(?<=: )PASSED"
 WARN_WORDS: Final = r"^  WARN(?= )"
 FAIL_WORDS: Final = r"^  FAIL(?= )|(?<=: )(FAILED|INTERRUPTED|NOT JUDGED)"
@@ -122,7 +124,7 @@ class LiveProgressView(ProgressView):
         super().stop()
 
     def _print_progress(self) -> None:
-        """Print nothing: the table shows it."""
+        """Print nothing: the table shows the progress."""
 
     def _render(self) -> RenderableType:
         plan, lab_state = self._plan, self._lab_state
@@ -130,27 +132,13 @@ class LiveProgressView(ProgressView):
             return Text()
         clock = self._clock
         title = f"{plan.name}  {clock.now():.1f} s of {plan.time_limit:g} s" if clock else f"{plan.name}  starting"
-        table = Table(title=Text(title, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for header in ("node", "state", "pieces", "", "from"):
-            table.add_column(header, justify="right" if header == "pieces" else "left", no_wrap=True)
-        # Leaves lines for the title, the headers and the cursor.
-        room = max(4, self.console.height - 4)
-        shown = plan.nodes if len(plan.nodes) <= room else plan.nodes[: room - 1]
-        for node in shown:
-            table.add_row(*self._row(node, lab_state.snapshot(node.name)))
-        if len(shown) < len(plan.nodes):
-            rest = [lab_state.snapshot(node.name) for node in plan.nodes[len(shown) :]]
+        snapshots = [lab_state.snapshot(node.name) for node in plan.nodes]
+        rows = [_table_row(node, snapshot) for node, snapshot in zip(plan.nodes, snapshots, strict=True)]
+        table, shown = node_table(self.console, title, ("node", "state", "pieces", "", "from"), rows)
+        if rest := snapshots[shown:]:
             seeds = sum(snapshot.doing == "seed" for snapshot in rest)
             table.add_row(Text(f"and {len(rest)} more, {seeds} of them seeds", "dim"))
         return table
-
-    def _row(self, node: NodePlan, snapshot: NodeSnapshot) -> tuple[RenderableType, ...]:
-        text, style = _node_status_text(node, snapshot)
-        if node.role is not Role.GET or not snapshot.pieces:
-            return (Text(node.name), Text(text, style), "", "", "")
-        bar = ProgressBar(total=snapshot.pieces, completed=snapshot.have, width=BAR_WIDTH)
-        source = snapshot.source if snapshot.doing == "get" else ""
-        return (Text(node.name), Text(text, style), f"{snapshot.have}/{snapshot.pieces}", bar, Text(source, "dim"))
 
 
 def make_progress_view(console: Console) -> ProgressView:
@@ -163,13 +151,45 @@ def open_view(*, as_json: bool) -> ProgressView:
     return ProgressView(Console(stderr=True)) if as_json else make_progress_view(Console())
 
 
+def node_table(
+    console: Console, title: str, headers: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, below: int = 0
+) -> tuple[Table, int]:
+    """Return a table of nodes that fits into a terminal above ``below`` lines, and the number of its rows.
+
+    Where not all rows fit, one line is left for the caller to count the others in.
+    """
+    table = Table(title=Text(title, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for header in headers:
+        table.add_column(header, justify="right" if header == "pieces" else "left", no_wrap=True)
+    # Leaves lines for the title, the headers and the cursor.
+    room = max(4, console.height - 4 - below)
+    shown = len(rows) if len(rows) <= room else room - 1
+    for row in rows[:shown]:
+        table.add_row(*row)
+    return table, shown
+
+
+def progress_bar(have: int, pieces: int) -> ProgressBar:
+    """Return a bar for the pieces that a node has."""
+    return ProgressBar(total=pieces, completed=have, width=BAR_WIDTH)
+
+
 def printable(text: str) -> str:
     """Replace what would control a terminal: nodes may print anything."""
     return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def _table_row(node: NodePlan, snapshot: NodeSnapshot) -> tuple[RenderableType, ...]:
+    text, style = _node_status_text(node, snapshot)
+    if node.role is not Role.GET or not snapshot.pieces:
+        return (Text(node.name), Text(text, style))
+    bar = progress_bar(snapshot.have, snapshot.pieces)
+    source = snapshot.source if snapshot.doing == "get" else ""
+    return (Text(node.name), Text(text, style), f"{snapshot.have}/{snapshot.pieces}", bar, Text(source, "dim"))
+
+
 def _node_status_text(node: NodePlan, snapshot: NodeSnapshot) -> tuple[str, str]:
-    """Return a node's state in one word or two, and its style."""
+    """Return a node's state in a word or two, and the style of the text."""
     match snapshot.state.status:
         case NodeStatus.CREATED:
             return "waiting", "dim"
@@ -193,7 +213,7 @@ def _change_line(change: StateChange) -> str:
 
 
 def _event_line(event: Event, plan: Plan) -> str:
-    """Return one line about an event; empty where it is not worth one."""
+    """Return a line about an event; empty where the event is not shown."""
     get, node, peer = event.fields.get, event.node, event.fields.get("peer", "")
     from_tracker = any(one.name == node and one.role is Role.TRACKER for one in plan.nodes)
     # The peers report that they publish and complete; only the tracker knows who left or was forgotten.

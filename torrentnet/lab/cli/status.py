@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-from torrentnet.lab.cli.progress import BAR_WIDTH, REFRESH_PER_SECOND, printable
+from torrentnet.lab.cli.progress import REFRESH_PER_SECOND, node_table, printable, progress_bar
 from torrentnet.lab.engines.types import ALIVE, NodeStatus, StateChange
 from torrentnet.lab.home import read_faults
 from torrentnet.lab.network import persisted_rules
@@ -210,18 +208,19 @@ def plain_lines(monitor: LabMonitor) -> Iterator[str]:
 def _render(monitor: LabMonitor, console: Console) -> RenderableType:
     rows = monitor.rows()
     faults = [*fault_lines(monitor.faults(), time.time()), *rule_lines(rows)]
-    title = Text(monitor.running.scenario, "bold")
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for header in ("node", "address", "state", "pieces", "", "from"):
-        table.add_column(header, justify="right" if header == "pieces" else "left", no_wrap=True)
-    # Leaves lines for the title, the headers and the cursor.
-    room = max(4, console.height - 4 - len(faults))
-    shown = rows if len(rows) <= room else rows[: room - 1]
-    for row in shown:
-        style = STYLES.get(row.life.split()[0], "")
-        bar = ProgressBar(total=row.pieces, completed=row.have, width=BAR_WIDTH) if row.pieces else ""
-        life = Text(printable(row.life), style)
-        table.add_row(row.node, row.address, life, row.progress, bar, Text(row.source, "dim"))
-    if len(shown) < len(rows):
-        table.add_row(Text(f"and {len(rows) - len(shown)} more", "dim"))
+    cells = [
+        (
+            row.node,
+            row.address,
+            Text(printable(row.life), STYLES.get(row.life.split()[0], "")),
+            row.progress,
+            progress_bar(row.have, row.pieces) if row.pieces else "",
+            Text(row.source, "dim"),
+        )
+        for row in rows
+    ]
+    headers = ("node", "address", "state", "pieces", "", "from")
+    table, shown = node_table(console, monitor.running.scenario, headers, cells, below=len(faults))
+    if shown < len(rows):
+        table.add_row(Text(f"and {len(rows) - shown} more", "dim"))
     return Group(table, *(Text(printable(line), "yellow", no_wrap=True) for line in faults))
