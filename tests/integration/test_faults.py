@@ -15,12 +15,12 @@ import pytest
 from tests.integration.engines import DOCKER, LOCAL, leaves_a_dead_lab
 from tests.integration.helpers import ROOT, SCENARIOS, environment, torrentnet, wait
 from torrentnet.lab.api import Lab
+from torrentnet.lab.engines.types import NothingChangedError
 from torrentnet.lab.errors import EngineError, LabError, UsageError
 from torrentnet.lab.home import read_faults
 from torrentnet.lab.network import capabilities
 from torrentnet.lab.network.netns_exec import NetnsExec
 from torrentnet.lab.network.probe import FACTS, choose_capabilities
-from torrentnet.lab.run.timeline.network_faults import NoLinkChanged
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan.events import (
     AfterTrigger,
@@ -169,7 +169,7 @@ def test_a_paused_node_gets_faults_when_it_resumes(small: Lab) -> None:
 
 
 def test_faults_without_effect_or_sense_are_errors(small: Lab) -> None:
-    with small.isolate("seeder-1"), pytest.raises(NoLinkChanged, match=r"partition seeder-1 \| tracker changed"):
+    with small.isolate("seeder-1"), pytest.raises(NothingChangedError, match=r"partition seeder-1 \| tracker changed"):
         small.partition("seeder-1", "tracker")
     with pytest.raises(UsageError, match="seeder-1 would be on both sides"):
         small.partition("seeder-1", "seeder")

@@ -1,4 +1,4 @@
-"""Labs from Python: what tests, notebooks and the command line use.
+"""Labs from Python: the interface for tests, notebooks and the command line.
 
 ::
 
@@ -60,7 +60,7 @@ def open_lab(
     The scenario's timeline does not run by itself: call ``lab.play()`` in the block, or use the lab's verbs.
 
     ``scenario`` is a name or the path of a file; ``settings`` are values for its parameters. ``engine`` is a name, or
-    an engine of yours, which is closed at the end. With ``keep`` (a flag, or a function that is called at the end) the
+    an engine object, which is closed at the end. With ``keep`` (a flag, or a function that is called at the end) the
     lab stays up, as with ``torrentnet up``; a lab that is up already is taken down first. ``home`` is the lab's home
     directory (TORRENTNET_HOME by default), ``runs`` the directory of records (``runs`` in ``home`` by default), and
     ``view`` shows progress (nothing is shown by default).

@@ -73,7 +73,7 @@ class ActiveFault:
 
 
 def write_running_lab(home: Path, lab: RunningLab) -> None:
-    """Record that a lab is up. From now on it outlives its owner."""
+    """Record that a lab is up. From now on the lab outlives its owner."""
     _write_lab(state_folder(home) / LAB_FILE, lab)
 
 
@@ -83,7 +83,7 @@ def read_running_lab(home: Path) -> RunningLab | None:
 
 
 def write_current_lab(home: Path, lab: RunningLab) -> None:
-    """Record in a lab's own directory which lab it is, so that others can show it while its scenario runs."""
+    """Record a lab in its own directory, where ``status`` finds it while the scenario runs."""
     _write_lab(lab_directory(home, lab.project) / LAB_FILE, lab)
 
 
@@ -99,7 +99,7 @@ def find_current_lab(home: Path) -> RunningLab | None:
 
 
 def is_finished(home: Path, project: str) -> bool:
-    """Return whether ``up`` of that lab completed in that home directory."""
+    """Return whether that lab is the one that ``up`` left running in this home directory."""
     lab = read_running_lab(home)
     return lab is not None and lab.project == project
 
@@ -141,8 +141,8 @@ def make_lab_directory(home: Path, project: str) -> Path:
                 raise
         except OSError as error:
             raise LabError(
-                f"the lab's directory cannot be made: {error.strerror}: {error.filename}",
-                hint="TORRENTNET_HOME names another home; XDG_STATE_HOME another place for the state of installed labs",
+                f"the lab's directory cannot be created: {error.strerror}: {error.filename}",
+                hint="set TORRENTNET_HOME to another directory, or XDG_STATE_HOME where the lab is installed",
             ) from error
     (path / OWNER_FILE).write_text(str(Owner.myself()), encoding="ascii")
     return path
@@ -190,7 +190,7 @@ def _lab_directories(home: Path) -> list[Path]:
 
 
 def _is_old(path: Path) -> bool:
-    """Return whether a directory has had time enough to get its owner file."""
+    """Return whether a directory is old enough to have its owner file."""
     try:
         return time.time() - path.stat().st_mtime > OWNER_GRACE
     except FileNotFoundError:
@@ -208,7 +208,7 @@ def _read_owner(path: Path) -> Owner | None:
 
 
 def write_env_block(home: Path, project: str, compose_files: list[Path]) -> None:
-    """Write the block for a lab, in place of an earlier one; do nothing where the directory is somebody else's."""
+    """Write the block for a lab, in place of an earlier one, unless the directory is a user's project."""
     lines = _read_lines(home)
     theirs = bool(_without_block(lines)) or any((home / name).exists() for name in COMPOSE_FILES)
     if checkout() is None and (theirs or not os.access(home, os.W_OK)):
@@ -232,7 +232,7 @@ def remove_env_block(home: Path, project: str | None = None) -> None:
 
 
 def compose_command(home: Path, project: str) -> str:
-    """Return what stands before ``ps`` and the like: ``docker compose``, with the project where no block names it."""
+    """Return ``docker compose``, with ``-p`` where no block in ``home`` names the project."""
     named = f"{PROJECT_PREFIX}{project}" in _read_lines(home)
     return "docker compose" if named else f"docker compose -p {project}"
 
@@ -290,7 +290,7 @@ def take_down(engine: Engine, home: Path, report: ProgressCallback) -> RunningLa
 
 
 def take_down_running_lab(home: Path, default_engine: str, report: ProgressCallback) -> None:
-    """Make room for a new lab: remove the one that is up in ``home``, with the engine that it runs on."""
+    """Remove the lab that is up in ``home``, if any, with the engine that runs it."""
     running = read_running_lab(home)
     if running is None:
         return

@@ -1,4 +1,4 @@
-"""How the lab is installed: which commands its user types, and whether there is one version of it."""
+"""How the lab is installed: the commands that its user types, and a check for a second version."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _MAKE_ARGUMENTS: Final = {
     "attach": "node",
     "logs": "node",
 }
-"""Command -> the variable that ``make`` takes its argument in."""
+"""Command -> the variable of ``make`` for the command's argument."""
 
 
 def program() -> str:
-    """Return how the user starts our command where ``make`` has no word for it."""
+    """Return the command line's program, for what ``make`` has no target for."""
     return ".venv/bin/torrentnet" if checkout() else "torrentnet"
 
 
@@ -41,7 +41,7 @@ def install_docker() -> str:
 
 
 def require_one_version() -> None:
-    """Raise UsageError where Python finds another version of this package, too: which one runs would be chance."""
+    """Raise UsageError where Python also finds another version, because chance would decide which one runs."""
     for entry in sys.path:
         other = Path(entry or ".").resolve() / PACKAGE.name
         version = _version_of(other)

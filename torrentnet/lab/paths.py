@@ -1,4 +1,4 @@
-"""Where the lab's own files are, where labs belong to, and where their state is kept.
+"""Where the lab's own files are, which directory labs belong to, and where state is kept.
 
 The files are the Dockerfile with its context, the Compose file, the scenarios, their schema and Wireshark's dissector:
 those of a checkout, or the copies that setup.py has put into the wheel. A checkout keeps its labs inside itself; an
@@ -60,7 +60,7 @@ def lab_directory(home: Path, project: str) -> Path:
 
 
 def machine_folder() -> Path:
-    """Return the directory for what is known of this machine, whatever directory a lab belongs to."""
+    """Return the directory for facts about this machine, which all labs share."""
     root = checkout()
     return root / _STATE_FOLDER if root else _xdg_state()
 

@@ -1,4 +1,4 @@
-"""What this machine has of what a lab needs, on any engine.
+"""The check of a machine for everything that a lab needs.
 
 Tested by tests/unit/lab/cli/test_app.py and tests/integration/test_exit_codes.py.
 """
@@ -33,8 +33,8 @@ def diagnose(engine_name: str) -> tuple[list[Finding], list[Finding]]:
     try:
         choice = choose_engine(engine_name)
     except EngineError:
-        # Nothing can be chosen: what the first engine lacks is what helps most.
-        choice = EngineChoice(make_engine(NAMES[0]), "no engine is there")
+        # No engine works: the findings for the first one help most.
+        choice = EngineChoice(make_engine(NAMES[0]), "no engine works here")
     with contextlib.closing(choice.engine):
         rows = [Finding("engine", True, f"{choice.engine.name}: {choice.reason}"), *collect_findings(choice.engine)]
         others = []

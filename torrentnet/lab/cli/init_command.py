@@ -73,7 +73,7 @@ def init(directory: Path, *, as_json: bool) -> int:
         print(f"  cd {shlex.quote(str(directory))}")
     for command, purpose in (
         (f"torrentnet run {SCENARIO}", "run it and judge it"),
-        (f"torrentnet explain {SCENARIO}", "say what will happen, with every command"),
+        (f"torrentnet explain {SCENARIO}", "show what will happen, with every command"),
         ("pytest", "run it as a test"),
     ):
         print(f"  {command:<40} {purpose}")

@@ -142,7 +142,7 @@ def _watch_status(monitor: LabMonitor) -> int:
 
 
 def _replace_process(argv: Sequence[str]) -> int:
-    """Replace this process by a command, which thereby gets the terminal, its signals, and the exit status."""
+    """Replace this process by a command, which inherits the terminal and sets the exit status."""
     sys.stdout.flush()
     sys.stderr.flush()
     try:

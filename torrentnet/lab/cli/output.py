@@ -1,4 +1,4 @@
-"""What commands print on standard output: one JSON document, or a table.
+"""Output of commands on standard output: one JSON document, or a table.
 
 Tested by tests/unit/lab/cli/test_app.py and tests/unit/lab/cli/test_status.py.
 """

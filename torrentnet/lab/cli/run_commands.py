@@ -76,7 +76,7 @@ def play(
 
 
 def _print_next_steps(lab: Lab, print_line: Callable[[str], None]) -> None:
-    """Show the commands with which to look at the lab that is up."""
+    """Show the commands with which to inspect the lab that is up."""
     names = [node.name for node in lab.plan.nodes]
     leecher = next((node.name for node in reversed(lab.plan.nodes) if node.role is Role.GET), names[-1])
     file = lab.plan.files[0].name if lab.plan.files else "NAME"

@@ -1,4 +1,4 @@
-"""What ``torrentnet status`` shows of a lab: its nodes, their progress, and the faults of its network."""
+"""The display of ``torrentnet status``: a lab's nodes, their progress, and its network's faults."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ TRACKER: Final = "tracker"
 """The name of every lab's tracker."""
 MAX_PARALLEL_NODES: Final = 4
 QUIET_INTERVAL: Final = 0.25
-"""The nodes' logs are read completely when no line has arrived for this time ..."""
+"""The nodes' logs have been read when no line has arrived for this time ..."""
 READ_TIMEOUT: Final = 3.0
-"""... and at the latest after this one: a busy lab is never quiet."""
+"""... or at the latest after this time, because a busy lab is never quiet."""
 LINE_INTERVAL: Final = 1.0
 RULES_RESTORED: Final = "set again"
 RULES_LOST: Final = "lost: "
@@ -66,13 +66,13 @@ class NodeRow:
 
     @property
     def life(self) -> str:
-        """The state in a word or two: the peer's own where it has one."""
+        """The state in a word or two: the peer's own state where there is one."""
         life = self.doing if self.state == "running" and self.doing else self.state
         return f"{life} (rules lost)" if self.rules.startswith(RULES_LOST) else life
 
 
 class LabMonitor:
-    """Follows a lab that another process has brought up. A context manager: its end closes the engine's streams."""
+    """Follows a lab that another process has brought up, inside a ``with`` block."""
 
     def __init__(
         self, running: RunningLab, engine: Engine, home: Path, on_line: Callable[[LogLine], None] | None = None

@@ -248,7 +248,10 @@ class Engine(ABC):
         if state.status is NodeStatus.GONE:
             raise EngineError(f"{verb} {node}: the node is gone; something outside the lab removed it")
         if state.status not in statuses:
-            raise NothingChangedError(verb, node, state)
+            raise NothingChangedError(
+                f"{verb} {node} changed nothing: the node is {state}",
+                hint="a fault that hits nothing proves nothing; move the event or name another node",
+            )
         return state
 
     @abstractmethod

@@ -167,14 +167,9 @@ class RemovedLab:
 
 
 class NothingChangedError(LabError):
-    """A verb that had no effect on a node in this state."""
+    """A verb had no effect: the node was in that state already, or the links were."""
 
-    def __init__(self, verb: str, node: str, state: NodeState) -> None:
-        super().__init__(
-            f"{verb} {node} changed nothing: the node is {state}",
-            hint="a fault that hits nothing proves nothing; move the event or name another node",
-            exit_code=EXIT_FAILED,
-        )
+    default_exit_code = EXIT_FAILED
 
 
 class NetworkUnavailableError(EngineError):

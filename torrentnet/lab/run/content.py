@@ -1,7 +1,7 @@
-"""The files and .torrents that a lab makes before its nodes start.
+"""The files and .torrents that a lab creates before its nodes start.
 
 A file's content follows from the scenario's seed and the file's name alone: the same scenario has the same bytes on
-every machine. A .torrent names no tracker, whose address is not known yet: each program's command line names it.
+every machine. A .torrent names no tracker, because its address is not known yet: it is on each program's command line.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CHUNK_SIZE: Final = 1024 * 1024
 def make_files(files: tuple[FilePlan, ...], seed: int, directory: Path) -> dict[str, str]:
     """Create the files in ``directory`` and return the SHA-256 of each, in hexadecimal.
 
-    They are readable by everyone, because the nodes' user does not exist on this machine. Raises LabError where a file
-    cannot be created.
+    The files are readable by everyone, because the nodes' user does not exist on this machine. Raises LabError where a
+    file cannot be created.
     """
     directory.mkdir(exist_ok=True)
     directory.chmod(0o755)
@@ -36,7 +36,7 @@ def make_files(files: tuple[FilePlan, ...], seed: int, directory: Path) -> dict[
 
 
 def make_torrents(torrents: tuple[TorrentPlan, ...], directory: Path) -> None:
-    """Create the .torrents of files that are in ``directory`` already. Raises LabError where that fails."""
+    """Create the .torrents of files in ``directory``. Raises LabError where one cannot be created."""
     for torrent in torrents:
         source = directory / torrent.file
         target = directory / torrent_path(torrent.file)

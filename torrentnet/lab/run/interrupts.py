@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives: a signal ends the work once, and never interrupts the clean-up."""
+"""Ctrl-C and similar signals: the first one ends the work, and none interrupts the clean-up."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Interrupted(BaseException):
 class InterruptHandler:
     """Raises :class:`Interrupted` once, in the main thread, and never inside :meth:`shield`.
 
-    Each later signal, and each that arrives during a clean-up, is acknowledged with one line by ``print_line``.
+    Each later signal, and each signal during a clean-up, is acknowledged with one line by ``print_line``.
     """
 
     def __init__(self, print_line: Callable[[str], None]) -> None:
@@ -55,9 +55,9 @@ class InterruptHandler:
 
     @contextlib.contextmanager
     def shield(self, message: str = CLEANING_UP) -> Iterator[None]:
-        """Delay signals until the block's end: for what must not be left half done.
+        """Delay signals until the end of a block that must not be left half done.
 
-        ``message`` acknowledges a signal meanwhile; leave it empty for a block that takes no noticeable time.
+        ``message`` acknowledges a signal meanwhile; it is empty for a block that takes no noticeable time.
         """
         self._depth += 1
         before, self._message = self._message, message

@@ -1,7 +1,7 @@
-"""What is known of every node at this moment, waiting until it changes, and the lab's clock.
+"""The current state of every node, waits for its changes, and the lab's clock.
 
-The engine's news arrive here on many threads, and everything that waits for them waits here. Memory is bounded: of a
-node's events the newest of each name are kept, of its progress the last report, of its lines the last few.
+The engine reports lines and state changes on many threads. Memory is bounded: kept are a node's newest events of each
+name, its last progress report, and its last few lines.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ class NodeSnapshot:
     doing: str = ""
     """The peer's own state: ``get`` or ``seed``."""
     have: int = 0
-    """Pieces that it has."""
+    """Pieces that the node has."""
     pieces: int = 0
     """Pieces of the file; 0 as long as the node has not reported it."""
     source: str = ""
-    """The peer that it downloads from."""
+    """The peer that the node downloads from."""
     starts: int = 0
-    """How often its program has been started."""
+    """How often the node's program has been started."""
 
 
 class LabState:
     """Everything that is known of all nodes. Thread-safe.
 
-    ``record`` is called for every line, with the event that it is.
+    ``record`` is called for every line, with the event that the line holds, if any.
     """
 
     def __init__(self, nodes: Iterable[str], record: Callable[[LogLine, Event | None], None] | None = None) -> None:
@@ -69,7 +69,7 @@ class LabState:
     # -- input -------------------------------------------------------------------------------------
 
     def subscribe(self, subscriber: Callable[[Event | StateChange], None]) -> None:
-        """Call ``subscriber`` for every event and state change, on the thread on which it arrives."""
+        """Call ``subscriber`` for every event and state change, on the thread that reports it."""
         self._subscribers.append(subscriber)
 
     def add_line(self, line: LogLine) -> None:
@@ -101,12 +101,12 @@ class LabState:
         self._publish(change)
 
     def notify(self) -> None:
-        """Wake up everything that waits: something other than a node has changed."""
+        """Wake up all waits, because something other than a node has changed."""
         with self._changed:
             self._notify()
 
     def count_lines(self, node: str, pattern: LogPattern) -> None:
-        """Count the lines of a node that match from now on; a pattern that is counted already is left alone."""
+        """Count a node's matching lines from now on, unless they are counted already."""
         with self._changed:
             self._counters[node].setdefault(pattern, LineCounter(pattern))
 
@@ -159,7 +159,7 @@ class LabState:
             return list(self._lines[node])
 
     def exits(self, node: str) -> list[StateChange]:
-        """Return when a node's program has ended and with which status, oldest first."""
+        """Return the changes by which a node's program has ended, oldest first."""
         with self._changed:
             return list(self._exits[node])
 
@@ -174,7 +174,7 @@ class LabState:
             return self._counters[node][pattern].nth(number, since)
 
     def events(self, node: str, name: str, **wanted: str) -> list[Event]:
-        """Return a node's events of a name whose fields have these values, oldest first."""
+        """Return a node's events of this name whose fields have these values, oldest first."""
         with self._changed:
             return [event for event in self._events.get((node, name), ()) if event.matches(**wanted)]
 
@@ -184,13 +184,13 @@ class LabState:
         return min(found, key=lambda event: event.time, default=None)
 
     def wait_change(self, version: int, timeout: float) -> int:
-        """Wait until there is something newer than ``version``; return the version then."""
+        """Wait until the version is not ``version`` any more, or time is up; return the current version."""
         with self._changed:
             self._changed.wait_for(lambda: self._version != version, max(0.0, timeout))
             return self._version
 
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until a condition holds, which is checked whenever something changes; False when time is up."""
+        """Wait until a condition holds, checked after every change; return False when time is up."""
         deadline = time.monotonic() + timeout
         while True:
             version = self.version
@@ -203,7 +203,7 @@ class LabState:
 
 
 class LabClock:
-    """Runs from its creation on, whatever happens to the machine's wall clock."""
+    """The time since the clock's creation. Changes of the machine's wall clock do not affect it."""
 
     def __init__(self) -> None:
         self._zero = time.monotonic()
@@ -219,5 +219,5 @@ class LabClock:
         return epoch - self.epoch
 
     def wait(self, condition: threading.Condition, until: float | None) -> None:
-        """Wait, holding ``condition``, until it is notified or that time has come."""
+        """Wait, holding ``condition``, for a notification or for that time after t = 0."""
         condition.wait(None if until is None else max(0.0, until - self.now()))

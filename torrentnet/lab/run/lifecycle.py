@@ -1,4 +1,4 @@
-"""A lab's life: bootstrap (image, nodes, the first starts), and its removal.
+"""The lifecycle of a lab: bootstrap (image, nodes, the first starts) and removal.
 
 t = 0 is the moment at which the tracker and the initial seeds are up.
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.timeline import Timeline
 
 START_TIMEOUT: Final = 30.0
-"""For the tracker, and for all initial seeds together, to report that they are up."""
+"""Time in which the tracker, and then all initial seeds, must report that they are up."""
 START_TIMEOUT_PER_SEED: Final = 1.0
 """Added for each initial seed."""
 
@@ -208,7 +208,7 @@ class LabLifecycle(NetworkVerbs):
         self.nodes.add_state(change)
 
     def _find_capabilities(self) -> Capabilities:
-        """Return what the engine can do to links; found out on the first call."""
+        """Return what the engine can do to links; the first call probes it."""
         if self._capabilities is None:
             self._capabilities = capabilities.find_capabilities(self.engine, self.plan.seed)
         return self._capabilities
@@ -225,7 +225,7 @@ class LabLifecycle(NetworkVerbs):
             self._kept = True
 
     def close(self) -> None:
-        """Stop everything in progress and, unless the lab is kept, remove it. Signals wait meanwhile."""
+        """Stop everything in progress and, unless the lab is kept, remove the lab. Signals wait meanwhile."""
         with self._interrupts.shield():
             self._view.stop()
             with contextlib.suppress(EngineError):
@@ -254,7 +254,7 @@ class LabLifecycle(NetworkVerbs):
             timeline.undo_all()
 
     def _rules_in_force(self) -> dict[str, PersistedRules]:
-        """Return the rules in each node. In a node that was started by hand since, none are in force."""
+        """Return the rules of each node; a node that was started by hand since has none in force."""
         return {
             node: PersistedRules(
                 self.engine.incarnation(node) if self.nodes.snapshot(node).starts == self.faults.starts(node) else "",

@@ -1,6 +1,6 @@
 """Counts the lines of a node's log that match an expectation's pattern, as they arrive.
 
-Memory is bounded however long a log is: of each matching line the time is kept, of the last one the text, too.
+Memory is bounded however long a log is: kept are the newest matching lines' times, and the last line's text.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class LineCount:
 
     number: int
     times: tuple[float, ...]
-    """Of the first and the last of them, in seconds since the epoch; empty where there is none."""
+    """Times of the first and the last line, in seconds since the epoch; empty where no line matches."""
     last_text: str
     """The last matching line of the whole log."""
 
 
 class LineCounter:
-    """The lines of one node that match a pattern. Not thread-safe: the lab state that has it is."""
+    """The lines of one node that match a pattern. Not thread-safe: :class:`LabState` locks."""
 
     def __init__(self, pattern: LogPattern) -> None:
         self._pattern = pattern
@@ -54,7 +54,7 @@ class LineCounter:
 
         Lines whose time was dropped count as if they were in the interval.
         """
-        # Searching a deque in its middle is slow; counts are asked for only after something has arrived.
+        # Searching a deque in its middle is slow, and a count is requested only after a change.
         times = list(self._times)
         first, behind = bisect_left(times, since), bisect_right(times, until)
         inside = times[first:behind]
@@ -62,7 +62,7 @@ class LineCounter:
         return LineCount(number, (inside[0], inside[-1]) if inside else (), self._last_text)
 
     def nth(self, number: int, since: float) -> float | None:
-        """Return the time of the n-th matching line (from 1) since then; None where it is missing or was dropped."""
+        """Return the time of the n-th matching line (from 1) since a time; None where it is unknown."""
         times = list(self._times)
         index = bisect_left(times, since) + number - 1
         if index == number - 1:
@@ -71,7 +71,7 @@ class LineCounter:
 
 
 def line_matches(pattern: LogPattern, text: str, event: Event | None) -> bool:
-    """Return whether a line, and the event that it is, match a pattern."""
+    """Return whether a line matches a pattern; ``event`` is the line as an event, if it is one."""
     if pattern.event is None:
         return (pattern.text or "") in text
     return event is not None and event.name == pattern.event and event.matches(**dict(pattern.fields))

@@ -1,4 +1,4 @@
-"""Live commands for the network between a lab's nodes: the scenario's verbs, each of which can be undone.
+"""Live commands for the network between a lab's nodes: the scenario's verbs, which can be undone.
 
 ::
 
@@ -47,7 +47,7 @@ class NetworkFault(UndoHandle):
         self._on_end = on_end
         self.override = override
         self.set_in = result.nodes
-        """The nodes whose rules it has changed at once."""
+        """The nodes whose rules it has changed at once; nodes that were not up get theirs later."""
         self.measured: FaultCounts | None = None
         """The packets counted while it was in force; None until it has ended."""
 
@@ -78,13 +78,13 @@ class NetworkVerbs(NodeVerbs):
     ) -> NetworkFault:
         """Make links worse (or better: the latest override wins).
 
-        ``between`` is two selections (``("seeder", "leecher")``: all links between one and the other, both ways) or
-        one (``"all"``: all links among these nodes). Or give ``from_`` and ``to``, of which one may be omitted. Values
-        are numbers (bits per second, seconds, shares from 0 to 1) or texts as in a scenario (``"8mbit"``, ``"20ms"``,
-        ``"5%"``).
+        ``between`` is a pair of selections (``("seeder", "leecher")``: all links between the two, in both directions)
+        or one selection (``"all"``: all links among these nodes). ``from_`` and ``to`` select links in one direction;
+        one of the two may be omitted. Values are numbers (bits per second, seconds, shares from 0 to 1) or texts as
+        in a scenario (``"8mbit"``, ``"20ms"``, ``"5%"``).
 
-        Raises UsageError for wrong arguments, NoLinkChanged where no link would change, EngineError where the engine
-        cannot give a quality.
+        Raises UsageError for wrong arguments, NothingChangedError where no link would change, EngineError where the
+        engine cannot give a quality.
         """
         try:
             qualities = LinkQualities(

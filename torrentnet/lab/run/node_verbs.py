@@ -39,7 +39,7 @@ class WaitTimeoutError(LabError, TimeoutError):
 
 
 class UndoHandle:
-    """Undoes something at the end of a ``with`` block, or by ``lab.heal()``; else it lasts as long as the lab."""
+    """A change that is undone at the end of a ``with`` block or by ``lab.heal()``, else with the lab."""
 
     def __init__(self, undo: Callable[[], None]) -> None:
         self._undo = undo
@@ -47,7 +47,7 @@ class UndoHandle:
         self._done = False
 
     def end(self) -> None:
-        """Undo it now, unless it is undone already."""
+        """Undo now, unless that is done already."""
         with self._lock:
             if not self._done:
                 self._done = True
@@ -159,7 +159,7 @@ class NodeVerbs:
     def wait_until(
         self, condition: Callable[[], bool], *, what: str, timeout: float = DEFAULT_WAIT, nodes: Iterable[str] = ()
     ) -> None:
-        """Wait until a condition holds, which is checked whenever a node prints or changes.
+        """Wait until a condition holds, checked whenever a node prints or changes.
 
         Raises WaitTimeoutError, with the last lines of ``nodes``, when time is up.
         """

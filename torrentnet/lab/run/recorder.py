@@ -21,7 +21,7 @@ LATEST: Final = "latest"
 MAX_PER_SECOND: Final = 100
 """Runs of one scenario that begin in the same second."""
 LAB_NODE: Final = "lab"
-"""In place of a node's name, for what the lab itself has done."""
+"""In place of a node's name, for what the lab itself does."""
 
 
 def make_run_directory(runs: Path, scenario: str) -> Path:
@@ -59,7 +59,7 @@ def make_dated_directory(runs: Path, scenario: str) -> Path:
 class Recorder:
     """Writes ``logs/<node>.log`` (the lines) and ``events.jsonl`` (the events of all nodes and of the lab).
 
-    Times are on the engine's clock. Safe to call from any thread; what arrives after :meth:`close` is dropped.
+    Times are on the engine's clock. Safe to call from any thread; calls after :meth:`close` have no effect.
     """
 
     def __init__(self, directory: Path, nodes: Iterable[str]) -> None:
@@ -71,11 +71,11 @@ class Recorder:
         }
 
     def set_epoch(self, epoch: float) -> None:
-        """Set t = 0 (seconds since the epoch): from now on events carry their time after it, too."""
+        """Set t = 0 (seconds since the epoch): from now on each event has its time after t = 0, too."""
         self._epoch = epoch
 
     def write_line(self, line: LogLine, event: Event | None) -> None:
-        """Record a line of a node, and the event that it is."""
+        """Record a line of a node, and the event that the line holds, if any."""
         with self._lock:
             if self._events.closed:
                 return

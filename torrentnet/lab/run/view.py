@@ -1,4 +1,4 @@
-"""What a lab reports while it works, to whoever shows it to a person.
+"""The interface by which a lab reports its progress, for the command line to show.
 
 Tested by tests/unit/lab/cli/test_progress.py.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LabView:
-    """Shows nothing. Methods are called from several threads."""
+    """A view that shows nothing. Its methods are called from several threads."""
 
     def print_line(self, line: str) -> None:
         """Show one line of text."""
@@ -31,7 +31,7 @@ class LabView:
         """Stop showing the nodes."""
 
     def event_applied(self, event: AppliedEvent) -> None:
-        """Show what came of an item of the timeline."""
+        """Show the result of an item of the timeline."""
 
     def node_changed(self, news: Event | StateChange) -> None:
-        """Show what a node has printed, or how its state has changed."""
+        """Show an event that a node has printed, or a change of its state."""

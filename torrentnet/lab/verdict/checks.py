@@ -1,4 +1,4 @@
-"""The checks of the scenario language: what they have in common, and those of a node's state.
+"""The base of all checks, and the checks of a node's state.
 
 The checks that count are in :mod:`torrentnet.lab.verdict.counting_checks`.
 
@@ -42,7 +42,7 @@ MAX_QUOTED_CHARS: Final = 160
 
 
 class TimelineQueries(Protocol):
-    """What expectations need to know of the timeline."""
+    """The part of the timeline that checks query."""
 
     def began_at(self, index: int) -> float | None:
         """Return when the application of an event began; None before that, or when it failed."""
@@ -78,11 +78,11 @@ class CheckResult:
     measured: str
     """For a person."""
     time: float | None = None
-    """Seconds after t = 0 at which it became true; None where only this moment was checked."""
+    """Seconds after t = 0 at which the check became true; None where only this moment was checked."""
     queried: bool = True
-    """Whether the engine or the node was queried, which costs something; a query of the lab state does not."""
+    """Whether the engine or the node was queried, which is not free, unlike a query of the lab state."""
     impossible: bool = False
-    """Whether it can never become true any more."""
+    """Whether the check can no longer become true."""
     reachable: bool = True
     """Whether the node could be queried."""
 
@@ -100,24 +100,24 @@ class Check(ABC, Generic[PlanT]):
 
     @abstractmethod
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """Check whether it holds now, or did at some time from ``base`` to ``until`` (seconds after t = 0)."""
+        """Evaluate the check for now, or for any time from ``base`` to ``until`` (seconds after t = 0)."""
 
     @abstractmethod
     def inspect_command(self) -> str:
-        """Return the command with which a person can check it."""
+        """Return the command with which a person can check the same."""
 
     @property
     def momentary(self) -> bool:
-        """Whether it must hold at this moment, whatever was before."""
+        """Whether the check must hold at this moment, whatever was before."""
         return not isinstance(self.plan.timing, Within)
 
     @property
     def capped(self) -> bool:
-        """Whether a count that only grows must not exceed a bound, so that the check is decided at the end."""
+        """Whether a growing count must not exceed a bound, which only the end of the time can decide."""
         return False
 
     def since(self, base: float) -> float:
-        """Return the epoch time from which events count: from the first one, unless the plan has ``after``."""
+        """Return the time (since the epoch) from which events count; 0 unless the plan has ``after``."""
         return self.context.clock.epoch + base if self.plan.after is not None else 0.0
 
     def format_time(self, time: float, base: float) -> str:

@@ -1,4 +1,4 @@
-"""The checks that count: peers that the tracker knows, lines of a log, exit statuses, bytes of an interface."""
+"""The checks of numbers: known peers, lines of a log, exit statuses, bytes of an interface."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Evaluates every expectation until all are decided, the engine has failed, or time is up.
 
-An expectation is evaluated on each of its nodes separately, again whenever something has changed, until it holds or its
-time is up. One that must always hold is evaluated until it does not, or its time is over.
+An expectation is evaluated on each of its nodes separately, and again after every change, until it holds or its time is
+up. An expectation that must always hold is evaluated until it fails, or its time is over.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ CHECK_TYPES: Final[Mapping[type[ExpectationPlan], type[Check[Any]]]] = {
 def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[ExpectationResult, ...]:
     """Wait until all expectations are decided and the timeline has finished; return the results.
 
-    Whatever a node prints or does ends a wait. An expectation that must hold to the end prolongs nothing: it is decided
-    when everything else is. Raises EngineError where the engine fails.
+    Every line and state change ends a wait. An expectation that must hold to the end does not prolong the run: it is
+    decided when everything else is. Raises EngineError where the engine fails.
     """
     by_plan = [[PendingExpectation(one, node, context) for node in one.nodes] for one in plan.expectations]
     everything = [pending for of_one in by_plan for pending in of_one]
@@ -97,7 +97,7 @@ def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[Expect
                 decided = None
             elif decided is None:
                 decided = now
-            # The last lines of what has happened may be on their way.
+            # Lines may still be on their way.
             if decided is not None and (not undecided or now >= decided + LINE_DELAY):
                 list(pool.map(PendingExpectation.finish, undecided))
                 break
@@ -131,7 +131,7 @@ class PendingExpectation:
         self._engine_failures = 0
         self._evaluations = 0
         self._holds = False
-        """The result of the last evaluation."""
+        """Whether the check held at the last evaluation."""
 
     def due(self) -> float:
         """Return when to evaluate again if nothing changes, in seconds after t = 0."""
@@ -146,7 +146,7 @@ class PendingExpectation:
 
     @property
     def open_ended(self) -> bool:
-        """Whether only the end of the run can decide it, in :meth:`finish`."""
+        """Whether only the end of the run can decide the expectation, in :meth:`finish`."""
         if self.result is not None or (base := self._base()) is None:
             return False
         match self.plan.timing:
@@ -159,7 +159,7 @@ class PendingExpectation:
                 return False
 
     def evaluate(self) -> None:
-        """Evaluate the check; sets :attr:`result` once that is decided. Raises EngineError where the engine fails."""
+        """Evaluate the check; set :attr:`result` once it is decided. Raises EngineError where the engine fails."""
         now = self._context.clock.now()
         if now < self.due():
             return
@@ -216,7 +216,7 @@ class PendingExpectation:
         return f"{measured}; held for {seconds:.1f} s, {checked}"
 
     def finish(self) -> None:
-        """Decide what was :attr:`open_ended` by a last evaluation: the run has ended in time."""
+        """Decide an :attr:`open_ended` expectation by a last evaluation, at the end of the run."""
         base = self._base()
         if self.result is not None or base is None:
             return
@@ -231,7 +231,7 @@ class PendingExpectation:
         self._decide(holds, self._held_text(found.measured, now - base) if holds else found.measured, now)
 
     def fail(self, reason: str) -> None:
-        """Decide that it does not hold, unless it is decided: the run is over."""
+        """Fail the expectation unless it is decided: the run is over."""
         if self.result is None:
             self._decide(False, f"{self._last_measured}; {reason}" if self._last_measured else reason, None)
 
@@ -253,7 +253,7 @@ class PendingExpectation:
         return found
 
     def _base(self) -> float | None:
-        """Return the time from which ``within`` and ``always`` count; None while it is unknown."""
+        """Return the time from which ``within`` and ``always`` count; None while that is unknown."""
         if self.plan.after is not None:
             return self._context.timeline.began_at(self.plan.after)
         return self.plan.timing.start if isinstance(self.plan.timing, Always) else 0.0

@@ -29,9 +29,9 @@ class NodeResult:
     measured: str
     """For a person: ``complete at 3.2 s``."""
     time: float | None
-    """Seconds after t = 0 at which it became true; None where that is unknown."""
+    """Seconds after t = 0 at which the expectation became true; None where that is unknown."""
     inspect: str
-    """The command with which a person can check it."""
+    """The command with which a person can check the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +43,27 @@ class ExpectationResult:
 
     @property
     def passed(self) -> bool:
-        """Whether it holds on every node."""
+        """Whether the expectation holds on every node."""
         return all(node.passed for node in self.nodes)
 
     @property
     def failed(self) -> bool:
-        """Whether it makes the run fail."""
+        """Whether the expectation makes the run fail."""
         return not self.passed and self.plan.severity is Severity.FAILURE
 
     @property
     def warns(self) -> bool:
-        """Whether it does not hold, and is only reported."""
+        """Whether the expectation does not hold, which is only reported."""
         return not self.passed and self.plan.severity is Severity.WARNING
 
     @property
     def sentence(self) -> str:
-        """The sentence for the report: the scenario's own, where it has one."""
+        """The sentence for the report: the scenario's own one, else the expectation itself."""
         return (self.plan.pass_text if self.passed else self.plan.fail_text) or self.plan.text
 
     @property
     def decisive(self) -> NodeResult:
-        """The result to show where there is room for one: the first that failed, else the latest."""
+        """The result to show where there is room for one: the first failed one, else the latest."""
         failed = next((node for node in self.nodes if not node.passed), None)
         return failed or max(self.nodes, key=lambda node: node.time or 0.0)
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from torrentnet.lab.engines.types import NodeStatus, NothingChangedError
 from torrentnet.lab.errors import EngineError, LabError
-from torrentnet.lab.run.timeline.network_faults import NoLinkChanged
 from torrentnet.lab.run.timeline.schedule import NO_EFFECT_HINT, EventEffect, NodeOutput, UndoneEvent
 from torrentnet.lab.scenario.plan.events import CommandPlan, HealPlan, NetworkFaultPlan, PausePlan, RunPlan, StartPlan
 
@@ -34,7 +33,7 @@ MAX_QUOTED_CHARS: Final = 160
 
 @dataclass(slots=True)
 class _ActiveEffect:
-    """What a lasting event has done and can be undone."""
+    """What a lasting event has changed, to be undone."""
 
     paused: set[str] = field(default_factory=set)
     override: int | None = None
@@ -99,7 +98,7 @@ class EventExecutor:
             raise EngineError(f"{event.text}: this lab has no network that can be changed")
         try:
             result = self._faults.apply(event.override)
-        except NoLinkChanged as error:
+        except NothingChangedError as error:
             return EventEffect(error.message, error.hint)
         with self._lock:
             self._active[event.index] = _ActiveEffect(override=result.number)
@@ -108,7 +107,7 @@ class EventExecutor:
         return EventEffect(error_text, set_in=result.nodes, override=result.number)
 
     def mark_counters(self, effect: EventEffect) -> None:
-        """Let the counters of a fault that has just been applied start from here."""
+        """Start the counters of a fault that has just been applied."""
         if self._faults is not None and effect.override is not None:
             self._faults.mark_counters(effect.override)
 

@@ -1,7 +1,7 @@
-"""The network of one lab: link overrides that are applied and removed, in force in every node that is alive.
+"""The link overrides of one lab: applied to every node that is alive, counted, and removed.
 
-The scenario's links are at the bottom and stay. A node that starts gets what is in force at once; a node that ends or
-is paused is left alone until it is back.
+The scenario's links are the first overrides and stay. A node that starts gets the rules in force at once; a node that
+ends or is paused gets them when it is back.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines.types import NodeStatus
-from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
+from torrentnet.lab.engines.types import NodeStatus, NothingChangedError
+from torrentnet.lab.errors import EngineError
 from torrentnet.lab.home import ActiveFault
 from torrentnet.lab.network.controller import NetworkController
 from torrentnet.lab.network.counters import Counters
@@ -31,17 +31,6 @@ if TYPE_CHECKING:
 
 BATCH_THRESHOLD: Final = 8
 """From this number of nodes on, one command for all of them is faster than one for each."""
-
-
-class NoLinkChanged(LabError):
-    """A link override that leaves every link as it was."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(
-            f"{text} changed nothing: every link was like that already",
-            hint="a fault that hits nothing proves nothing; another fault that is in force may win over it",
-            exit_code=EXIT_FAILED,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +60,7 @@ class _ActiveOverride:
 class NetworkFaults:
     """The link overrides of one lab. Safe to call from any thread; observes the engine's nodes.
 
-    Needs nothing of the engine until there is the first override.
+    The engine is not called before the first override.
     """
 
     def __init__(
@@ -124,7 +113,7 @@ class NetworkFaults:
             raise EngineError("; ".join(problems))
 
     def _problems(self, updates: Iterable[NodeUpdate | None]) -> list[str]:
-        """Return what is not in force although its node is alive, after a second attempt."""
+        """Return why rules are not in force in nodes that are alive, after a second attempt."""
         problems = []
         for update in updates:
             if update is None or not update.problem or self._controller is None:
@@ -151,7 +140,7 @@ class NetworkFaults:
             self._report_change()
 
     def warm_up(self) -> None:
-        """Reach all nodes once, in the background, so that the first fault takes no longer than the others."""
+        """Reach all nodes once, in the background, so that the first fault is as fast as the others."""
         with self._guard:
             alive = list(self._alive)
         self._exec.warm_up(alive)
@@ -159,13 +148,16 @@ class NetworkFaults:
     def apply(self, override: LinkOverride) -> OverrideResult:
         """Put an override in force in every node that is alive.
 
-        Raises NoLinkChanged where it would change nothing, and EngineError where the engine cannot give a quality.
+        Raises NothingChangedError where no link would change, and EngineError where the engine cannot give a quality.
         """
         controller = self._require_controller(override.qualities.effective().asked())
         with self._changing:
             state, number = self._state.add(override)
             if not changed_pairs(self._state.links(), state.links()):
-                raise NoLinkChanged(override.text)
+                raise NothingChangedError(
+                    f"{override.text} changed nothing: every link was like that already",
+                    hint="a fault that hits nothing proves nothing; another fault that is in force may win over it",
+                )
             with self._guard:
                 nodes = {node: (self._starts[node], node in self._alive) for pair in override.pairs for node in pair}
             self._state = state
@@ -177,7 +169,7 @@ class NetworkFaults:
         return OverrideResult(number, tuple(one.node for one in updates if not one.problem), tuple(problems))
 
     def mark_counters(self, number: int) -> None:
-        """Let an override's counters of rate and delay start from here; those of cuts and losses do already."""
+        """Start an override's counters of rate and delay; those of cuts and losses have started already."""
         entry, controller = self._in_force.get(number), self._controller
         if entry is not None and controller is not None and self._shapes(entry.override):
             sources = {source for source, _ in entry.override.pairs}
@@ -207,7 +199,7 @@ class NetworkFaults:
         return [ActiveFault(entry.override.text, entry.since, entry.link) for entry in list(self._in_force.values())]
 
     def scripts(self) -> dict[str, str]:
-        """Return what sets the rules of each node that has any. See :meth:`NetworkController.scripts`."""
+        """Return the script that sets a node's rules, for each node that has any."""
         return {} if self._controller is None else self._controller.scripts()
 
     def starts(self, node: str) -> int:
@@ -216,11 +208,11 @@ class NetworkFaults:
             return self._starts[node]
 
     def measure(self) -> dict[Pair, Counters]:
-        """Return the counters of every pair since the lab began. See :meth:`NetworkController.measure`."""
+        """Return the counters of every pair since the lab began."""
         return {} if self._controller is None else self._controller.measure()
 
     def close(self) -> None:
-        """End the threads. What is in force stays so."""
+        """End the threads. Overrides stay in force."""
         self._exec.close()
 
     # -- internals ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The items of a timeline: what is scheduled, its effect, and the record of what came of it.
+"""The items of a timeline, their effects, and their records.
 
 Tested by tests/unit/lab/run/timeline/test_timeline.py and tests/unit/lab/run/timeline/test_network_faults.py.
 """
@@ -113,7 +113,7 @@ class AppliedEvent:
     set_in: tuple[str, ...] = ()
     """The nodes whose rules a network event has changed at once; nodes that were not up get theirs later."""
     measured: FaultCounts | None = None
-    """What was counted while a network fault was in force; None until it ends."""
+    """The packets counted while a network fault was in force; None until it ends."""
     outputs: tuple[NodeOutput, ...] = ()
     """The output of ``run`` and ``console``."""
 
@@ -160,7 +160,7 @@ class ScheduledItem:
     """None for a node's planned start. With UNDO and EXPIRE, the event that ends."""
 
     def lanes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the lanes in which the item waits for earlier ones, and those in which later ones wait for it."""
+        """Return the lanes whose earlier items it waits for, and those whose later items wait for it."""
         match self.event:
             case NetworkFaultPlan():
                 return (NETWORK_LANE,), (NETWORK_LANE,)
@@ -173,7 +173,7 @@ class ScheduledItem:
         return self.nodes, self.nodes
 
     def record(self, effect: EventEffect, began: float, now: float) -> AppliedEvent:
-        """Return the record of the item, which began at ``began`` and has been applied now."""
+        """Return the record of the item, which has been applied from ``began`` to ``now``."""
         return AppliedEvent(
             text=self.text,
             verb=self.verb,

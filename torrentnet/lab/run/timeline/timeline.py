@@ -1,4 +1,4 @@
-"""Everything that happens to the nodes: late starts, the scenario's events at their time, and their end.
+"""The timeline: late starts, the scenario's events at their times, and the ends of events.
 
 Items that affect the same node are applied one after the other, in the order of the plan; all others in parallel, so
 that a slow one delays none of them. Network faults are applied one after the other, in parallel to what happens to
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from torrentnet.runtime.events import Event
 
 MAX_PARALLEL_EVENTS: Final = 32
-"""Most events wait: for a node, or for the end of a command."""
+"""Many, because most events only wait: for a node, or for the end of a command."""
 STARTING_VERBS: Final = {StartPlan.verb, RestartPlan.verb}
 MIN_COMMAND_TIMEOUT: Final = 5.0
 """For a command in a node, however little time is left in the run."""
@@ -51,7 +51,7 @@ MIN_COMMAND_TIMEOUT: Final = 5.0
 class Timeline:
     """Applies a plan to an engine's nodes. ``on_applied`` is called on the worker's thread.
 
-    ``lab_state`` is what triggers look at; it and ``faults`` may be omitted where no event needs them.
+    Triggers are checked against ``lab_state``. It and ``faults`` may be omitted where no event needs them.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Timeline:
 
     @property
     def engine_error(self) -> EngineError | None:
-        """The engine's failure, if it had one: nothing can be judged any more."""
+        """The failure of the engine, after which nothing can be judged; None where there was none."""
         with self._lock:
             return self._engine_error
 

@@ -1,4 +1,4 @@
-"""Whether the condition of an event with ``when`` is fulfilled, from the nodes' events and states."""
+"""Evaluation of triggers (``when``) from the nodes' events and states."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.fakes import FakeClock, FakeEngine, SameThread, event, leecher, make_plan, seeder
-from torrentnet.lab.engines.types import ExecResult, NodeState, NodeStatus
+from torrentnet.lab.engines.types import ExecResult, NodeState, NodeStatus, NothingChangedError
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.network.probe import FACTS, Capabilities, choose_capabilities
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
@@ -273,6 +273,13 @@ def test_a_command_that_fails_is_an_error(world: World) -> None:
         "`exit 3` in seeder-1 ended with status 3: no such thing; "
         "`exit 3` in tracker could not be run: tracker is not running"
     )
+
+
+def test_a_fault_that_hits_nothing_is_an_error_for_verbs(world: World) -> None:
+    world.faults.apply(patch(("tracker", "seeder-1")))
+    with pytest.raises(NothingChangedError, match="every link was like that already") as caught:
+        world.faults.apply(patch(("tracker", "seeder-1")))
+    assert caught.value.exit_code == 1
 
 
 def test_a_quality_that_the_engine_lacks_is_an_error(world: World) -> None:
