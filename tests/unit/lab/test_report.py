@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -60,7 +61,7 @@ BAD = ExpectationResult(
     ),
 )
 KILLED = AppliedEvent("kill seeder-1", "kill", ("seeder-1",), 1.0, 1.004, 1.062, 0, "trial.yaml:10:5")
-IN_VAIN = AppliedEvent(
+INEFFECTIVE = AppliedEvent(
     "kill seeder-1",
     "kill",
     ("seeder-1",),
@@ -93,27 +94,23 @@ def outcome(
 
 
 PASSED = outcome(Verdict.PASS, (GOOD, FINE))
-FAILED = outcome(Verdict.FAIL, (BAD, FINE), (KILLED, IN_VAIN))
+FAILED = outcome(Verdict.FAIL, (BAD, FINE), (KILLED, INEFFECTIVE))
 
 
 def lines(one: Outcome, hint: str = "") -> str:
     return "\n".join(verdict_lines(one, HOME, hint)) + "\n"
 
 
-def test_a_passed_run() -> None:
+def test_the_verdict_of_a_passed_run() -> None:
     golden.check("verdict_passed.txt", lines(PASSED))
 
 
-def test_a_failed_run() -> None:
-    from dataclasses import replace
-
-    said = {"leecher-2": [f"line {index}" for index in range(20)]}
-    golden.check("verdict_failed.txt", lines(replace(FAILED, last_lines=said)))
+def test_the_verdict_of_a_failed_run() -> None:
+    printed = {"leecher-2": [f"line {index}" for index in range(20)]}
+    golden.check("verdict_failed.txt", lines(replace(FAILED, last_lines=printed)))
 
 
 def warned() -> Outcome:
-    from dataclasses import replace
-
     warning = replace(
         STATE, severity=Severity.WARNING, pass_text="the seeder is dead", fail_text="the seeder has survived <the kill>"
     )
@@ -122,7 +119,7 @@ def warned() -> Outcome:
     return outcome(Verdict.PASS, (replace(GOOD, plan=own), alive))
 
 
-def test_warnings_and_the_scenarios_own_sentences() -> None:
+def test_warnings_have_the_scenarios_own_sentences() -> None:
     golden.check("verdict_warned.txt", lines(warned()))
     golden.check("junit_warned.xml", junit_xml(warned()))
     rows = json.loads(json.dumps(result_document(warned())))["expectations"]
@@ -132,9 +129,7 @@ def test_warnings_and_the_scenarios_own_sentences() -> None:
     ]
 
 
-def test_a_failures_own_sentence_and_the_expectation() -> None:
-    from dataclasses import replace
-
+def test_a_failure_has_its_own_sentence_and_the_expectation() -> None:
     own = replace(BAD, plan=replace(HAS, fail_text="somebody lacks it"))
     shown = lines(outcome(Verdict.FAIL, (own,)))
     assert "  FAIL  somebody lacks it\n        leecher-2: 3 of 12 pieces" in shown
@@ -142,16 +137,12 @@ def test_a_failures_own_sentence_and_the_expectation() -> None:
     assert 'message="somebody lacks it: 3 of 12' in junit_xml(outcome(Verdict.FAIL, (own,)))
 
 
-def test_a_run_without_a_verdict() -> None:
-    from dataclasses import replace
-
+def test_the_engines_failure_is_shown() -> None:
     broken = replace(outcome(Verdict.ERROR, (), ()), error="the daemon has gone away", seconds={"image": 0.1})
     golden.check("verdict_error.txt", lines(broken, "start it again"))
 
 
-def test_a_run_without_expectations() -> None:
-    from dataclasses import replace
-
+def test_a_run_without_expectations_passes() -> None:
     assert "PASSED, nothing was expected" in headline(replace(PASSED, plan=make_plan(), expectations=(), timeline=()))
 
 
@@ -162,11 +153,11 @@ def test_each_verdict_has_an_exit_code(verdict: Verdict, code: int) -> None:
     assert outcome(verdict, ()).exit_code == code
 
 
-def test_result_json_document() -> None:
+def test_result_json_holds_the_whole_run() -> None:
     golden.check("result.json", json.dumps(result_document(FAILED), indent=2) + "\n")
 
 
-def test_junit_document() -> None:
+def test_junit_xml_counts_failures() -> None:
     golden.check("junit.xml", junit_xml(FAILED))
     suite = ET.fromstring(junit_xml(FAILED))
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "2", "0")

@@ -26,7 +26,13 @@ EPILOG = (
     "3 the engine failed or is missing, 130 interrupted (and cleaned up)."
 )
 
+
+def _exit(status: int, **_: object) -> None:
+    raise typer.Exit(status)
+
+
 app = typer.Typer(
+    result_callback=_exit,
     name="torrentnet",
     help="A simulated network lab: UDP tracker, TCP peers, YAML scenarios.",
     epilog=EPILOG,
@@ -51,7 +57,7 @@ Runs = Annotated[
 
 
 class _Output:
-    """How the command in progress prints, also where it fails."""
+    """How the current command prints, and its failure."""
 
     json = False
 
@@ -94,32 +100,28 @@ def _all(
 def init(
     directory: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
     json: Json = False,
-) -> None:
+) -> int:
     """Write a first scenario, a test that runs it, and a .gitignore.
 
     A file that exists already is never overwritten.
     """
-    raise typer.Exit(init_command.init(directory, as_json=json))
+    return init_command.init(directory, as_json=json)
 
 
 @app.command(epilog=EPILOG)
 def up(
     scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
-) -> None:
+) -> int:
     """Bring a scenario up, run and judge it, and leave it up."""
-    raise typer.Exit(
-        run_commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
-    )
+    return run_commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
 
 
 @app.command(epilog=EPILOG)
 def run(
     scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
-) -> None:
+) -> int:
     """Bring a scenario up, run and judge it, and remove it."""
-    raise typer.Exit(
-        run_commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
-    )
+    return run_commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
 
 
 @app.command(epilog=EPILOG)
@@ -134,30 +136,28 @@ def sweep(
     engine: EngineName = DEFAULT,
     runs: Runs = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Run a scenario over a grid of parameters.
 
     Each point is a run, as with `run`. Each run adds one row to sweep.csv and sweep.json: the verdict, when the first
     and the last leecher had the file, the textbook's bounds, the bytes sent. When the sweep is interrupted, the rows so
     far are kept.
     """
-    raise typer.Exit(
-        sweep_command.run_sweep(
-            scenario, grid or [], repeat=repeat, settings=settings or [], engine_name=engine, runs=runs, as_json=json
-        )
+    return sweep_command.run_sweep(
+        scenario, grid or [], repeat=repeat, settings=settings or [], engine_name=engine, runs=runs, as_json=json
     )
 
 
 @app.command()
-def down(engine: EngineName = DEFAULT, json: Json = False) -> None:
+def down(engine: EngineName = DEFAULT, json: Json = False) -> int:
     """Remove the lab that is up, and what killed labs left behind."""
-    raise typer.Exit(run_commands.down(engine, as_json=json))
+    return run_commands.down(engine, as_json=json)
 
 
 @app.command()
-def scenarios(json: Json = False) -> None:
+def scenarios(json: Json = False) -> int:
     """List the scenarios."""
-    raise typer.Exit(offline_commands.scenarios(as_json=json))
+    return offline_commands.scenarios(as_json=json)
 
 
 @app.command()
@@ -165,9 +165,9 @@ def validate(
     files: Annotated[list[Path], typer.Argument(help="Scenario files.")],
     settings: Settings = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Show every problem of scenario files."""
-    raise typer.Exit(offline_commands.validate(files, as_json=json, settings=settings or []))
+    return offline_commands.validate(files, as_json=json, settings=settings or [])
 
 
 @app.command()
@@ -179,29 +179,27 @@ def explain(
     ] = False,
     engine: EngineName = DEFAULT,
     json: Json = False,
-) -> None:
+) -> int:
     """Show what a scenario will do, with every command.
 
     The nodes, the timeline and the expectations, with the docker, tc and iptables commands that carry them out. None of
     them is run.
     """
-    raise typer.Exit(
-        offline_commands.explain(
-            scenario, engine_name=engine, settings=settings or [], everything=everything, as_json=json
-        )
+    return offline_commands.explain(
+        scenario, engine_name=engine, settings=settings or [], everything=everything, as_json=json
     )
 
 
 @app.command()
-def doctor(engine: EngineName = DEFAULT, json: Json = False) -> None:
+def doctor(engine: EngineName = DEFAULT, json: Json = False) -> int:
     """Check what this machine has, and how to get what is missing."""
-    raise typer.Exit(offline_commands.doctor(engine, as_json=json))
+    return offline_commands.doctor(engine, as_json=json)
 
 
 @app.command()
-def image(engine: EngineName = DEFAULT, json: Json = False) -> None:
+def image(engine: EngineName = DEFAULT, json: Json = False) -> int:
     """Build the nodes' image where its sources have changed."""
-    raise typer.Exit(offline_commands.image(engine, as_json=json))
+    return offline_commands.image(engine, as_json=json)
 
 
 # The words after the node are for the node: `-all` is not an option of this command.
@@ -210,12 +208,12 @@ def attach(
     node: Annotated[str, typer.Argument(help="A node that is up.")],
     words: Annotated[list[str] | None, typer.Argument(help="One command, in place of a prompt.")] = None,
     json: Json = False,
-) -> None:
+) -> int:
     """Open a node's command line, or run one command there.
 
     The words after the node are for the node: put options of `attach` before it.
     """
-    raise typer.Exit(live_commands.attach(node, words or [], as_json=json))
+    return live_commands.attach(node, words or [], as_json=json)
 
 
 @app.command()
@@ -223,9 +221,9 @@ def logs(
     nodes: Annotated[list[str] | None, typer.Argument(help="Nodes; all by default.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new lines.")] = False,
     json: Json = False,
-) -> None:
+) -> int:
     """Print the output of the nodes."""
-    raise typer.Exit(live_commands.logs(nodes or [], follow=follow, as_json=json))
+    return live_commands.logs(nodes or [], follow=follow, as_json=json)
 
 
 @app.command()
@@ -234,12 +232,12 @@ def status(
         bool, typer.Option("--watch", "-w", help="Until the lab is gone, or Ctrl-C. In a pipe, a line for each change.")
     ] = False,
     json: Json = False,
-) -> None:
+) -> int:
     """Show the nodes and the active faults.
 
     Address, state and progress of every node, and what is in force in the network; also while a scenario is running.
     """
-    raise typer.Exit(live_commands.status(watch=watch, as_json=json))
+    return live_commands.status(watch=watch, as_json=json)
 
 
 def main(argv: list[str] | None = None) -> None:

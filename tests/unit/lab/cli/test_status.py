@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 UP = RunningLab("torrentnet-x-abc123", "x", "stub", "/record")
 
 
-class Standing(StubEngine):
-    """Return a lab that is up, with nodes in every state."""
+class RunningEngine(StubEngine):
+    """A lab that is up, with nodes in every state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +75,8 @@ class Standing(StubEngine):
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Standing:
-    engine = Standing()
+def engine(monkeypatch: pytest.MonkeyPatch) -> RunningEngine:
+    engine = RunningEngine()
     monkeypatch.setattr(live_commands, "make_engine", lambda name: engine)
     return engine
 
@@ -89,7 +89,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_status_is_a_table_in_a_pipe(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_is_a_table_in_a_pipe(engine: RunningEngine, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_faults(home, UP.project, [ActiveFault("links all: delay 20ms", 5.0, link=True)])
     status, out, err = run(capsys, "status")
     assert (status, err) == (0, "")
@@ -97,7 +97,7 @@ def test_status_is_a_table_in_a_pipe(engine: Standing, home: Path, capsys: pytes
     assert engine.done == ["close"]
 
 
-def test_status_is_a_json_document(engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_is_a_json_document(engine: RunningEngine, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
     _, out, _ = run(capsys, "status", "--json")
     document = json.loads(out)
@@ -124,7 +124,7 @@ def test_status_is_a_json_document(engine: Standing, home: Path, capsys: pytest.
 
 
 def test_a_node_restarted_by_hand_gets_its_rules_again(
-    engine: Standing, home: Path, capsys: pytest.CaptureFixture[str]
+    engine: RunningEngine, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     persisted_rules.persist_rules(
         home, UP.project, {node: PersistedRules("first", f"rules of {node}\n") for node in engine.states}
@@ -133,7 +133,7 @@ def test_a_node_restarted_by_hand_gets_its_rules_again(
     _, out, _ = run(capsys, "status")
     golden.check("status_mended.txt", out)
     assert ("leecher-9", "rules of leecher-9\n") in engine.scripts
-    # The paused one can be told nothing yet; nobody else has lost anything.
+    # No rules can be set in a paused node; the other nodes have lost none.
     engine.scripts.clear()
     engine.states["seeder-2"] = NodeState(NodeStatus.RUNNING)
     _, out, _ = run(capsys, "status", "--json")
@@ -142,11 +142,11 @@ def test_a_node_restarted_by_hand_gets_its_rules_again(
     assert rules == dict.fromkeys(engine.states, "") | {"seeder-2": "set again"}
 
 
-def test_watching_sets_lost_rules_at_once(engine: Standing, home: Path) -> None:
+def test_watching_sets_lost_rules_at_once(engine: RunningEngine, home: Path) -> None:
     persisted_rules.persist_rules(home, UP.project, {"leecher-9": PersistedRules("first", "rules\n")})
     engine.lives["leecher-9"] = "first"
-    with LabMonitor(UP, engine, home) as watch:
-        lines = plain_lines(watch)
+    with LabMonitor(UP, engine, home) as monitor:
+        lines = plain_lines(monitor)
         assert [next(lines) for _ in range(5)][1] == "leecher-9 198.18.0.3 get 3/12 from seeder-2"
         engine.start_by_hand("leecher-9", "second")
         assert next(lines) == (
@@ -157,10 +157,10 @@ def test_watching_sets_lost_rules_at_once(engine: Standing, home: Path) -> None:
         engine.remove()
 
 
-def test_watch_prints_changes_in_a_pipe(engine: Standing, home: Path) -> None:
+def test_watch_prints_changes_in_a_pipe(engine: RunningEngine, home: Path) -> None:
     write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
-    with LabMonitor(UP, engine, home) as watch:
-        lines = plain_lines(watch)
+    with LabMonitor(UP, engine, home) as monitor:
+        lines = plain_lines(monitor)
         first = [next(lines) for _ in range(6)]
         assert first == [
             "begins: isolate leecher-9",
@@ -179,14 +179,14 @@ def test_watch_prints_changes_in_a_pipe(engine: Standing, home: Path) -> None:
         assert {line.rsplit(maxsplit=1)[1] for line in lines} >= {"gone"}
 
 
-def test_watch_shows_a_table_on_a_terminal(engine: Standing, home: Path) -> None:
+def test_watch_shows_a_table_on_a_terminal(engine: RunningEngine, home: Path) -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
     write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
-    with LabMonitor(UP, engine, home) as watch:
+    with LabMonitor(UP, engine, home) as monitor:
         timer = threading.Timer(0.3, engine.remove)
         timer.start()
-        show_live(watch, console)
+        show_live(monitor, console)
         timer.join()
     shown = out.getvalue()
     assert "3/12" in shown
@@ -197,10 +197,10 @@ def test_watch_shows_a_table_on_a_terminal(engine: Standing, home: Path) -> None
 def test_a_lab_whose_scenario_is_running_is_found_first(tmp_path: Path) -> None:
     write_running_lab(tmp_path, UP)
     assert find_current_lab(tmp_path) == UP
-    going = RunningLab("torrentnet-y-def456", "y", "stub", "/other")
-    folder = make_lab_directory(tmp_path, going.project)
-    write_current_lab(tmp_path, going)
-    assert find_current_lab(tmp_path) == going
+    current = RunningLab("torrentnet-y-def456", "y", "stub", "/other")
+    folder = make_lab_directory(tmp_path, current.project)
+    write_current_lab(tmp_path, current)
+    assert find_current_lab(tmp_path) == current
     dead = Owner.myself()
     (folder / OWNER_FILE).write_text(str(dead).replace(dead.boot, "another-boot"), encoding="ascii")
     assert find_current_lab(tmp_path) == UP

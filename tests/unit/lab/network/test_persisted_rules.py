@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.unit.lab.run.timeline.test_network_faults import offer
+from tests.unit.lab.run.timeline.test_network_faults import without_netem
 from tests.unit.lab.stub import StubEngine
 from torrentnet.lab.api import Lab
 from torrentnet.lab.engines.types import ExecResult, Mode, NodeState, NodeStatus, StateChange
@@ -67,7 +67,7 @@ def left_up(home: Path, engine: Restarted, *restarted: str) -> str:
 
 
 def test_a_restarted_node_gets_its_rules_back_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capabilities, "find_capabilities", lambda engine, seed: offer())
+    monkeypatch.setattr(capabilities, "find_capabilities", lambda engine, seed: without_netem())
     engine = Restarted()
     project = left_up(tmp_path, engine, "seeder-1")
     assert persisted_rules.restore_rules(tmp_path, project, engine, NODES[:3]) == {"seeder-1": ""}

@@ -1,4 +1,4 @@
-"""One Ctrl-C ends the work; none disturbs the clean-up."""
+"""The first Ctrl-C ends the work, and none disturbs the clean-up."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def interrupt(number: signal.Signals = signal.SIGINT) -> None:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def printed() -> list[str]:
     return []
 
 
 @pytest.fixture
-def interrupts(said: list[str]) -> InterruptHandler:
-    return InterruptHandler(said.append)
+def interrupts(printed: list[str]) -> InterruptHandler:
+    return InterruptHandler(printed.append)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -37,7 +37,7 @@ def test_a_signal_ends_the_work(interrupts: InterruptHandler, number: signal.Sig
         signal.signal(number, inherited)
 
 
-def test_a_second_signal_is_acknowledged_with_a_line(interrupts: InterruptHandler, said: list[str]) -> None:
+def test_a_second_signal_is_acknowledged_with_a_line(interrupts: InterruptHandler, printed: list[str]) -> None:
     cleaned = False
     with interrupts.installed():
         try:
@@ -47,10 +47,10 @@ def test_a_second_signal_is_acknowledged_with_a_line(interrupts: InterruptHandle
             interrupt(signal.SIGTERM)
             cleaned = True
     assert cleaned
-    assert said == ["still cleaning up ..."] * 2
+    assert printed == ["still cleaning up ..."] * 2
 
 
-def test_a_signal_waits_for_the_end_of_the_clean_up(interrupts: InterruptHandler, said: list[str]) -> None:
+def test_a_signal_waits_for_the_end_of_the_clean_up(interrupts: InterruptHandler, printed: list[str]) -> None:
     steps: list[str] = []
 
     def work() -> None:
@@ -65,7 +65,7 @@ def test_a_signal_waits_for_the_end_of_the_clean_up(interrupts: InterruptHandler
     with pytest.raises(Interrupted):
         work()
     assert steps == ["inner", "outer"]
-    assert len(said) == 1
+    assert len(printed) == 1
 
 
 def test_the_clean_up_does_not_raise_an_interrupt_again(interrupts: InterruptHandler) -> None:
@@ -77,11 +77,11 @@ def test_the_clean_up_does_not_raise_an_interrupt_again(interrupts: InterruptHan
             with interrupts.shield():
                 interrupt()
                 steps.append("cleaned")
-            steps.append("told")
-    assert steps == ["cleaned", "told"]
+            steps.append("after")
+    assert steps == ["cleaned", "after"]
 
 
-def test_a_shield_may_be_silent(interrupts: InterruptHandler, said: list[str]) -> None:
+def test_a_shield_may_be_silent(interrupts: InterruptHandler, printed: list[str]) -> None:
     steps: list[str] = []
 
     def work() -> None:
@@ -93,4 +93,4 @@ def test_a_shield_may_be_silent(interrupts: InterruptHandler, said: list[str]) -
 
     with pytest.raises(Interrupted):
         work()
-    assert (steps, said) == (["whole"], [])
+    assert (steps, printed) == (["whole"], [])

@@ -1,4 +1,4 @@
-"""What is known of the nodes, and waiting until it changes."""
+"""The state of the nodes, and waits for its changes."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def test_memory_is_bounded_whatever_a_node_prints() -> None:
 
 def test_lines_are_recorded_and_events_published() -> None:
     recorded: list[tuple[str, bool]] = []
-    told: list[Event | StateChange] = []
+    published: list[Event | StateChange] = []
     lab_state = LabState(["n"], lambda line, event: recorded.append((line.text, event is not None)))
-    lab_state.subscribe(told.append)
+    lab_state.subscribe(published.append)
     say(lab_state, "picked peer=x")
     lab_state.add_line(LogLine("n", 0.0, "plain text"))
     lab_state.add_state(StateChange("n", 0.0, NodeState(NodeStatus.EXITED, 1)))
     assert recorded == [(f"{TIME} picked peer=x", True), ("plain text", False)]
-    assert [type(one) for one in told] == [Event, StateChange]
+    assert [type(one) for one in published] == [Event, StateChange]
 
 
 def test_a_wait_ends_when_its_condition_holds() -> None:

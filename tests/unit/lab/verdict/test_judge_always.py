@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -161,8 +162,6 @@ class Ticking:
 
 
 def test_an_expectation_to_the_end_does_not_prolong_the_run(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     clock = Ticking(trial)
     context = replace(trial.context, clock=cast("Any", clock))
     plan = make_plan(
@@ -179,8 +178,6 @@ def test_an_expectation_to_the_end_does_not_prolong_the_run(trial: Trial, monkey
 
 
 def test_the_time_limit_fails_what_is_undecided(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     clock = Ticking(trial)
     context = replace(trial.context, clock=cast("Any", clock), time_limit=5.0)
     plan = make_plan(

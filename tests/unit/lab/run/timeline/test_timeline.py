@@ -20,13 +20,13 @@ JOIN_TIMEOUT = 30.0
 
 def play(plan: Plan, engine: FakeEngine) -> tuple[Timeline, list[AppliedEvent], FakeClock]:
     """Run a whole timeline."""
-    told: list[AppliedEvent] = []
+    records: list[AppliedEvent] = []
     clock = FakeClock()
-    timeline = Timeline(plan, engine, clock, told.append, executors=(SameThread(), SameThread()))  # type: ignore[arg-type]
+    timeline = Timeline(plan, engine, clock, records.append, executors=(SameThread(), SameThread()))  # type: ignore[arg-type]
     timeline.start()
     timeline._thread.join(JOIN_TIMEOUT)
     assert timeline.finished
-    return timeline, told, clock
+    return timeline, records, clock
 
 
 def test_late_nodes_start_and_events_happen_at_their_time() -> None:
@@ -35,9 +35,9 @@ def test_late_nodes_start_and_events_happen_at_their_time() -> None:
         events=(event(0, 5.0, KillPlan, "seeder-1"), event(1, 2.0, StopPlan, "leecher-1")),
     )
     engine = FakeEngine("tracker", "seeder-1", created=("seeder-2", "leecher-1"))
-    timeline, told, _ = play(plan, engine)
+    timeline, records, _ = play(plan, engine)
     assert engine.done == ["start leecher-1", "stop leecher-1", "start seeder-2", "kill seeder-1"]
-    assert [(one.planned, one.began, one.index) for one in told] == [
+    assert [(one.planned, one.began, one.index) for one in records] == [
         (1.0, 1.0, None),
         (2.0, 2.0, 1),
         (3.0, 3.0, None),
@@ -50,9 +50,9 @@ def test_late_nodes_start_and_events_happen_at_their_time() -> None:
 def test_a_pause_is_undone_after_its_time() -> None:
     plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, PausePlan, "seeder-1", lasts=2.5),))
     engine = FakeEngine("tracker", "seeder-1")
-    _, told, clock = play(plan, engine)
+    _, records, clock = play(plan, engine)
     assert engine.done == ["pause seeder-1", "resume seeder-1"]
-    assert [(one.text, one.began) for one in told] == [("pause seeder-1", 1.0), ("resume seeder-1", 3.5)]
+    assert [(one.text, one.began) for one in records] == [("pause seeder-1", 1.0), ("resume seeder-1", 3.5)]
     assert clock.now() == 3.5
 
 
@@ -62,9 +62,9 @@ def test_the_end_of_a_killed_nodes_pause_is_no_failure() -> None:
         events=(event(0, 1.0, PausePlan, "seeder-1", lasts=3.0), event(1, 2.0, KillPlan, "seeder-1")),
     )
     engine = FakeEngine("tracker", "seeder-1")
-    timeline, told, _ = play(plan, engine)
+    timeline, records, _ = play(plan, engine)
     assert engine.done == ["pause seeder-1", "kill seeder-1"]
-    assert not [one for one in told if one.error]
+    assert not [one for one in records if one.error]
     assert timeline.engine_error is None
 
 
@@ -84,9 +84,9 @@ def test_an_event_without_effect_is_an_error_with_a_reason() -> None:
         events=(event(0, 1.0, KillPlan, "seeder-1"), event(1, 2.0, KillPlan, "seeder-1", "seeder-2")),
     )
     engine = FakeEngine("tracker", "seeder-1", "seeder-2")
-    timeline, told, _ = play(plan, engine)
-    assert told[1].error == "kill seeder-1 changed nothing: the node is exited (137)"
-    assert "proves nothing" in told[1].hint
+    timeline, records, _ = play(plan, engine)
+    assert records[1].error == "kill seeder-1 changed nothing: the node is exited (137)"
+    assert "proves nothing" in records[1].hint
     # The other node is hit all the same.
     assert engine.states["seeder-2"].status is NodeStatus.EXITED
     assert timeline.began_at(1) is None
@@ -120,9 +120,9 @@ def test_an_engine_failure_is_the_timelines_error() -> None:
     plan = make_plan(nodes=(seeder(),), events=(event(0, 1.0, KillPlan, "seeder-1"),))
     engine = FakeEngine("tracker", "seeder-1")
     engine.failing = "the daemon has gone away"
-    timeline, told, _ = play(plan, engine)
+    timeline, records, _ = play(plan, engine)
     assert str(timeline.engine_error) == "the daemon has gone away"
-    assert told == []
+    assert records == []
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -130,6 +130,6 @@ def test_simultaneous_events_keep_the_order_of_the_file(order: tuple[int, int]) 
     verbs = [StopPlan, StartPlan]
     events = tuple(event(index, 1.0, verbs[which], "seeder-1") for index, which in enumerate(order))
     engine = FakeEngine("tracker", "seeder-1")
-    _, told, _ = play(make_plan(nodes=(seeder(),), events=events), engine)
-    assert [one.verb for one in told] == [verbs[which].verb for which in order]
-    assert [bool(one.error) for one in told] == ([False, False] if order == (0, 1) else [True, False])
+    _, records, _ = play(make_plan(nodes=(seeder(),), events=events), engine)
+    assert [one.verb for one in records] == [verbs[which].verb for which in order]
+    assert [bool(one.error) for one in records] == ([False, False] if order == (0, 1) else [True, False])
