@@ -30,7 +30,7 @@ from torrentnet.runtime.events import format_timestamp
 
 if TYPE_CHECKING:
     from torrentnet.lab.run.timeline.schedule import AppliedEvent
-    from torrentnet.lab.scenario.plan import NodeTrigger
+    from torrentnet.lab.scenario.plan.events import NodeTrigger
 
 JOIN_TIMEOUT = 30.0
 ROLES = {"tracker": Role.TRACKER, "seeder-1": Role.SHARE, "seeder-2": Role.SHARE, "leecher-1": Role.GET}
