@@ -1,7 +1,8 @@
-"""The real tracker.py as a process on 127.0.0.1, spoken to in raw datagrams."""
+"""tracker.py as a process on 127.0.0.1, with real datagrams."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,19 +15,19 @@ from typing import IO, TYPE_CHECKING
 
 import pytest
 
+from tests.unit.tracker.world import Client, TrackerError
 from torrentnet.runtime.events import Event, parse_event
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp import packets
-from torrentnet.wire.udp.lookup import LookupReply, LookupRequest, pack_lookup, parse_lookup_reply
-from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult, OutcomeSource, pack_outcome, parse_outcome_reply
-from torrentnet.wire.udp.packets import Action, AnnounceEvent, AnnounceReply, AnnounceRequest
-from torrentnet.wire.udp.url_data import Publication, pack_publication
+from torrentnet.wire.udp.outcome import OutcomeSource
+from torrentnet.wire.udp.packets import AnnounceEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-HASH = bytes(range(20))
+FILE = "my file.txt"
+SOURCE = OutcomeSource(Endpoint("127.0.0.1", 6881), 32, "seeder-1")
 DEADLINE_S = 20.0
 
 
@@ -60,7 +61,7 @@ class Tracker:
                 self._changed.notify_all()
 
     def wait_line(self, *parts: str) -> str:
-        """The first line of output that holds all these parts."""
+        """Wait for and return the first line of output that contains all ``parts``."""
 
         def found() -> str | None:
             return next((line for line in self.lines if all(part in line for part in parts)), None)
@@ -72,7 +73,7 @@ class Tracker:
         return line
 
     def event(self, name: str, **fields: str) -> Event:
-        """The first such event."""
+        """Wait for and return the first event with this name and these fields."""
         parsed = parse_event(self.wait_line(f"Z {name} ", *(f" {key}={value}" for key, value in fields.items())))
         assert parsed is not None
         return parsed
@@ -88,7 +89,7 @@ class Tracker:
         self.process.stdin.flush()
 
     def end(self, number: int) -> float:
-        """Send a signal; gives the seconds until the process has ended."""
+        """Send a signal, and return the seconds until the process has ended."""
         began = time.monotonic()
         self.process.send_signal(number)
         self.process.wait(DEADLINE_S)
@@ -108,120 +109,68 @@ class Tracker:
                 stream.close()
 
 
-class Peer:
-    """Raw datagrams, repeated until answered."""
+class Link:
+    """Sends each request on a real socket until it is answered."""
 
-    def __init__(self, name: str, tracker: tuple[str, int]) -> None:
-        self.name = name
-        self.peer_id = b"-XT0100-" + name.encode().ljust(12, b".")[:12]
+    def __init__(self, tracker: tuple[str, int]) -> None:
+        self.tracker = tracker
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
-        self.port = 6881
-        self.tracker = tracker
-        self.tid = int.from_bytes(os.urandom(3), "big")
-        self.connection = 0
-
-    def ask(self, data: bytes) -> packets.ReplyPacket:
         self.socket.settimeout(0.5)
+
+    def send(self, data: bytes, source: tuple[str, int]) -> bytes:
         for _ in range(40):
             self.socket.sendto(data, self.tracker)
-            try:
-                reply = packets.parse_reply(self.socket.recv(2048))
-            except TimeoutError:
-                continue
-            if reply.transaction_id == int.from_bytes(data[12:16], "big"):
-                return reply
+            with contextlib.suppress(TimeoutError):
+                answer = self.socket.recv(2048)
+                if answer[4:8] == data[12:16]:  # the transaction id
+                    return answer
         raise AssertionError("the tracker does not answer")
 
-    def connect(self) -> None:
-        self.tid += 1
-        self.connection = packets.parse_connect_reply(self.ask(packets.pack_connect(self.tid)))
-
-    def announce(self, event: AnnounceEvent = AnnounceEvent.NONE, left: int = 0) -> packets.ReplyPacket:
-        self.tid += 1
-        options = pack_publication(Publication("my file.txt", 1 << 20, 1 << 18, self.name, extended=True))
-        return self.ask(
-            packets.pack_announce(
-                AnnounceRequest(
-                    self.connection, self.tid, HASH, self.peer_id, 0, left, 0, event, 0, 0, -1, self.port, options
-                )
-            )
-        )
-
-    def announced(self, event: AnnounceEvent = AnnounceEvent.NONE, left: int = 0) -> AnnounceReply:
-        reply = self.announce(event, left)
-        assert reply.action == Action.ANNOUNCE, packets.parse_error(reply)
-        return packets.parse_announce_reply(reply)
-
-    def lookup(self, name: str = "my file.txt", request: int = 0) -> LookupReply:
-        self.tid += 1
-        packet = LookupRequest(self.connection, self.tid, 0, request, self.peer_id, self.port, name, self.name)
-        return parse_lookup_reply(self.ask(pack_lookup(packet)))
-
-    def succeed(self, request: int, source: str) -> None:
-        self.tid += 1
-        sources = (OutcomeSource(Endpoint("127.0.0.1", 6881), 4, source),)
-        outcome = OutcomeReport(
-            self.connection,
-            self.tid,
-            OutcomeResult.SUCCEEDED,
-            self.port,
-            HASH,
-            self.peer_id,
-            request,
-            1 << 20,
-            40,
-            sources,
-            "",
-        )
-        parse_outcome_reply(self.ask(pack_outcome(outcome)))
+    def close(self) -> None:
+        self.socket.close()
 
 
 @pytest.fixture
-def started() -> Iterator[list[Tracker | Peer]]:
-    """Whatever is put in here is closed."""
-    made: list[Tracker | Peer] = []
-    yield made
-    for one in made:
-        if isinstance(one, Tracker):
-            one.close()
-        else:
-            one.socket.close()
+def started() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as stack:
+        yield stack
 
 
-def run(started: list[Tracker | Peer], *options: str, address: str = "127.0.0.1:0") -> Tracker:
-    tracker = Tracker(*options, address=address)
-    started.append(tracker)
-    return tracker
+def run(started: contextlib.ExitStack, *options: str, address: str = "127.0.0.1:0") -> Tracker:
+    return started.enter_context(contextlib.closing(Tracker(*options, address=address)))
 
 
-def join(started: list[Tracker | Peer], tracker: Tracker, name: str, port: int) -> Peer:
-    peer = Peer(name, tracker.address)
-    peer.port = port
-    started.append(peer)
-    peer.connect()
-    return peer
+def join(started: contextlib.ExitStack, tracker: Tracker, name: str, port: int) -> Client:
+    link = started.enter_context(contextlib.closing(Link(tracker.address)))
+    return Client(link, name, ip="127.0.0.1", port=port)
 
 
-def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: list[Tracker | Peer]) -> None:
+def publish(started: contextlib.ExitStack, tracker: Tracker) -> Client:
+    """Return a peer that has published the file."""
+    seed = join(started, tracker, "seeder-1", 6881)
+    assert seed.announce(AnnounceEvent.STARTED, name=FILE).interval == 5
+    return seed
+
+
+def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: contextlib.ExitStack) -> None:
     tracker = run(started, "--name", "the-tracker")
     listening = tracker.event("listening").fields
     assert (listening["program"], listening["name"]) == ("tracker", "the-tracker")
     assert (listening["keepalive_ms"], listening["timeout_ms"]) == ("200", "600")
-    seed = join(started, tracker, "seeder-1", 6881)
-    assert seed.announced(AnnounceEvent.STARTED).interval == 5
+    publish(started, tracker)
     assert tracker.event("published").fields["file"] == "my file.txt"
     leecher = join(started, tracker, "leecher-1", 6882)
-    found = leecher.lookup()
+    found = leecher.lookup(FILE)
     assert [holder.name for holder in found.holders] == ["seeder-1"]
-    leecher.succeed(found.request, "seeder-1")
+    leecher.outcome(found.request, sources=(SOURCE,))
     tracker.event("outcome", result="succeeded")
     tracker.type("request logs")
     row = tracker.wait_line("leecher-1", "get 'my file.txt'")
-    assert "succeeded from seeder-1 (1 MiB in 0.04 s)" in row
+    assert "succeeded from seeder-1 (8 MiB in 0.12 s)" in row
     tracker.event("forgotten", peer="seeder-1")
     tracker.type("file_logs 'my file.txt'")
-    assert "gone (silent for 0.6 s)" in tracker.wait_line("seeder-1", "all 4", "gone")
+    assert "gone (silent for 0.6 s)" in tracker.wait_line("seeder-1", "all 32", "gone")
     tracker.type("file_logs nope")
     tracker.wait_line("error: unknown file nope")
     tracker.type("quit")
@@ -230,24 +179,23 @@ def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: list[Tracker | P
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_end_it_within_a_second(started: list[Tracker | Peer], number: signal.Signals) -> None:
+def test_signal_ends_the_tracker_within_a_second(started: contextlib.ExitStack, number: signal.Signals) -> None:
     tracker = run(started)
-    peer = join(started, tracker, "seeder-1", 6881)
-    peer.announced(AnnounceEvent.STARTED)
+    publish(started, tracker)
     assert tracker.end(number) < 1.0
     assert tracker.process.returncode == 0
     assert tracker.event("closing").fields == {"reason": number.name}
     assert tracker.errors == []
 
 
-def test_signal_in_the_middle_of_a_flood_ends_it(started: list[Tracker | Peer]) -> None:
+def test_signal_ends_the_tracker_during_a_flood(started: contextlib.ExitStack) -> None:
     tracker = run(started)
-    peer = join(started, tracker, "seeder-1", 6881)
+    link = started.enter_context(contextlib.closing(Link(tracker.address)))
     stop = threading.Event()
 
     def flood() -> None:
         while not stop.is_set():
-            peer.socket.sendto(packets.pack_connect(1), tracker.address)
+            link.socket.sendto(packets.pack_connect(1), link.tracker)
 
     thread = threading.Thread(target=flood)
     thread.start()
@@ -259,27 +207,25 @@ def test_signal_in_the_middle_of_a_flood_ends_it(started: list[Tracker | Peer]) 
     assert tracker.process.returncode == 0
 
 
-def test_killed_tracker_comes_back_with_its_logs_and_learns_its_peers_again(
-    started: list[Tracker | Peer], tmp_path: Path
-) -> None:
+def test_restarted_tracker_has_its_logs_and_learns_of_its_peers(started: contextlib.ExitStack, tmp_path: Path) -> None:
     first = run(started, "--state", str(tmp_path))
-    seed = join(started, first, "seeder-1", 6881)
-    seed.announced(AnnounceEvent.STARTED)
+    seed = publish(started, first)
     leecher = join(started, first, "leecher-1", 6882)
-    done, waiting = leecher.lookup().request, leecher.lookup("other.txt").request
-    leecher.succeed(done, "seeder-1")
-    time.sleep(0.2)  # what a killed tracker may lose at most
+    done, waiting = leecher.lookup(FILE).request, leecher.lookup("other.txt").request
+    leecher.outcome(done, sources=(SOURCE,))
+    time.sleep(0.2)  # a killed tracker may lose the records of this time
     first.end(signal.SIGKILL)
 
     again = run(started, "--state", str(tmp_path), address=f"127.0.0.1:{first.address[1]}")
     assert again.address == first.address
     again.type("file_logs -all")
     again.wait_line("seeder-1", "not heard since restart")
-    refused = seed.announce()
-    assert packets.parse_error(refused) == "connection id refused: connect again"
+    with pytest.raises(TrackerError, match=r"^connection id refused: connect again$"):
+        seed.announce(name=FILE)
     seed.connect()
-    assert packets.parse_error(seed.announce()).startswith("unknown peer:")
-    seed.announced(AnnounceEvent.STARTED)
+    with pytest.raises(TrackerError, match=r"^unknown peer:"):
+        seed.announce(name=FILE)
+    seed.announce(AnnounceEvent.STARTED, name=FILE)
     again.event("published", peer="seeder-1")
     leecher.connect()
     assert leecher.lookup("other.txt", request=waiting).request == waiting
@@ -287,10 +233,10 @@ def test_killed_tracker_comes_back_with_its_logs_and_learns_its_peers_again(
     again.type("request logs")
     assert "succeeded from seeder-1" in again.wait_line(" get 'my file.txt' ")
     again.wait_line(" get other.txt ", "lost with the peer")
-    assert leecher.lookup().request == waiting + 1
+    assert leecher.lookup(FILE).request == waiting + 1
 
 
-def test_second_tracker_on_the_same_state_is_refused(started: list[Tracker | Peer], tmp_path: Path) -> None:
+def test_second_tracker_on_the_same_state_is_refused(started: contextlib.ExitStack, tmp_path: Path) -> None:
     run(started, "--state", str(tmp_path)).event("listening")
     second = run(started, "--state", str(tmp_path))
     assert second.process.wait(DEADLINE_S) == 1
@@ -304,7 +250,7 @@ def test_second_tracker_on_the_same_state_is_refused(started: list[Tracker | Pee
     assert second.lines == []
 
 
-def test_commands_are_answered_on_the_console_socket(started: list[Tracker | Peer], tmp_path: Path) -> None:
+def test_commands_are_answered_on_the_console_socket(started: contextlib.ExitStack, tmp_path: Path) -> None:
     path = tmp_path / "console.sock"
     tracker = run(started, "--console", str(path))
     tracker.event("listening")
@@ -326,18 +272,17 @@ def test_commands_are_answered_on_the_console_socket(started: list[Tracker | Pee
     assert not path.exists()
 
 
-def test_runs_with_nothing_on_standard_input(started: list[Tracker | Peer]) -> None:
-    tracker = Tracker(stdin=subprocess.DEVNULL)
-    started.append(tracker)
-    join(started, tracker, "seeder-1", 6881).announced(AnnounceEvent.STARTED)
+def test_runs_with_nothing_on_standard_input(started: contextlib.ExitStack) -> None:
+    tracker = started.enter_context(contextlib.closing(Tracker(stdin=subprocess.DEVNULL)))
+    publish(started, tracker)
     assert tracker.end(signal.SIGTERM) < 1.0
 
 
-def test_input_that_ends_does_not_end_the_tracker(started: list[Tracker | Peer]) -> None:
+def test_input_that_ends_does_not_end_the_tracker(started: contextlib.ExitStack) -> None:
     tracker = run(started)
     tracker.event("listening")
     assert tracker.process.stdin is not None
     tracker.process.stdin.close()
-    join(started, tracker, "seeder-1", 6881).announced(AnnounceEvent.STARTED)
+    publish(started, tracker)
     tracker.event("forgotten")
     assert tracker.process.poll() is None

@@ -7,10 +7,9 @@ import itertools
 import random
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tests.unit.tracker.world import HASH, KEEPALIVE, PIECE, SIZE, World
-from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp import packets
 from torrentnet.wire.udp.lookup import LookupHolder, LookupRequest, pack_lookup, parse_lookup_reply
@@ -22,6 +21,9 @@ from torrentnet.wire.udp.url_data import Publication, pack_publication
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+Packer: TypeAlias = "Callable[[int], bytes]"
+"""Packs a request with a transaction id and the current connection id."""
+Script: TypeAlias = "Generator[Packer | Pause, packets.ReplyPacket | None]"
 PIECES = SIZE // PIECE
 FIRST_WAIT, LONGEST_WAIT = 0.2, 1.0
 
@@ -37,13 +39,13 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A peer does nothing for some time."""
+    """A step of a script in which the peer does nothing."""
 
     seconds: float
 
 
-class Link:
-    """The link, with a schedule of everything that will happen."""
+class LossyLink:
+    """The link, and a schedule of future calls."""
 
     def __init__(self, world: World, seed: int, *, loss: float, duplication: float, delay: float) -> None:
         self.world = world
@@ -51,7 +53,6 @@ class Link:
         self.loss, self.duplication, self.delay = loss, duplication, delay
         self._plan: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self.cut = False
 
     def at(self, delay: float, what: Callable[[], None]) -> None:
         heapq.heappush(self._plan, (self.world.now + delay, next(self._order), what))
@@ -72,9 +73,9 @@ class Link:
 
 
 class Peer:
-    """A peer: a script (a generator of packets and pauses) whose requests are retransmitted (BEP 15)."""
+    """A peer that follows a script and retransmits its requests (BEP 15)."""
 
-    def __init__(self, link: Link, name: str, ip: str, fate: Fate | None = None) -> None:
+    def __init__(self, link: LossyLink, name: str, ip: str, fate: Fate | None = None) -> None:
         self.link, self.name, self.ip, self.fate = link, name, ip, fate
         self.peer_id = b"-XT0100-" + name.encode().ljust(12, b".")
         self.tid = link.chance.getrandbits(31)
@@ -83,7 +84,7 @@ class Peer:
         self.over = False
         self.complete = fate is None
         self._held = PieceSet.full(PIECES) if fate is None else PieceSet(PIECES)
-        self._body: Callable[[int], bytes] | None = None
+        self._body: Packer | None = None
         self._waiting_for = 0
         self._script = self._seed() if fate is None else self._leech(fate)
         link.at(link.chance.random(), lambda: self._resume(None))
@@ -95,13 +96,13 @@ class Peer:
     def die(self) -> None:
         self.alive = False
 
-    def _seed(self) -> Generator[Callable[[int], bytes] | Pause, packets.ReplyPacket | None]:
+    def _seed(self) -> Script:
         yield from self._report(AnnounceEvent.STARTED)
         while True:
             yield Pause(KEEPALIVE)
             yield from self._report(AnnounceEvent.NONE)
 
-    def _leech(self, fate: Fate) -> Generator[Callable[[int], bytes] | Pause, packets.ReplyPacket | None]:
+    def _leech(self, fate: Fate) -> Script:
         request = 0
         holders: tuple[LookupHolder, ...] = ()
         while not holders:
@@ -132,14 +133,14 @@ class Peer:
             yield Pause(KEEPALIVE)
             yield from self._report(AnnounceEvent.NONE)
 
-    def _report(self, event: AnnounceEvent) -> Generator[Callable[[int], bytes] | Pause, packets.ReplyPacket | None]:
+    def _report(self, event: AnnounceEvent) -> Script:
         reply = yield self._announce(event)
         while reply is not None and reply.action == Action.ERROR:
             assert packets.parse_error(reply).startswith("unknown peer:")
             yield self._announce(AnnounceEvent.STARTED)
             reply = None if event is AnnounceEvent.NONE else (yield self._announce(event))
 
-    def _possess(self) -> Generator[Callable[[int], bytes] | Pause, packets.ReplyPacket | None]:
+    def _possess(self) -> Script:
         held = PieceSet.from_bitfield(PIECES, self._held.bitfield())
         while True:
             reply = yield lambda tid: pack_possession(self.connection, tid, 6881, HASH, self.peer_id, held, 0, PIECES)
@@ -147,20 +148,20 @@ class Peer:
                 return
             yield self._announce(AnnounceEvent.STARTED)
 
-    def _announce(self, event: AnnounceEvent) -> Callable[[int], bytes]:
+    def _announce(self, event: AnnounceEvent) -> Packer:
         options = pack_publication(Publication("myfile.txt", SIZE, PIECE, self.name, extended=True))
         left = self.left
         return lambda tid: packets.pack_announce(
             AnnounceRequest(self.connection, tid, HASH, self.peer_id, 0, left, 0, event, 0, 0, -1, 6881, options)
         )
 
-    def _lookup(self, request: int) -> Callable[[int], bytes]:
+    def _lookup(self, request: int) -> Packer:
         return lambda tid: pack_lookup(
             LookupRequest(self.connection, tid, 0, request, self.peer_id, 6881, "myfile.txt", self.name)
         )
 
-    def _outcome(self, request: int, result: OutcomeResult, holder: LookupHolder) -> Callable[[int], bytes]:
-        source = OutcomeSource(Endpoint(holder.endpoint.ip, holder.endpoint.port), len(self._held), holder.name)
+    def _outcome(self, request: int, result: OutcomeResult, holder: LookupHolder) -> Packer:
+        source = OutcomeSource(holder.endpoint, len(self._held), holder.name)
         return lambda tid: pack_outcome(
             OutcomeReport(
                 self.connection,
@@ -189,29 +190,24 @@ class Peer:
             self.link.at(step.seconds, lambda: self._resume(None))
             return
         self._body = step
-        self._fresh_tid()
-        self._send(FIRST_WAIT)
-
-    def _fresh_tid(self) -> None:
         self.tid += 1
         self._waiting_for = self.tid
+        self._send(FIRST_WAIT)
 
     def _send(self, wait: float) -> None:
         if not self.alive or not self._waiting_for or self._body is None:
             return
         tid = self._waiting_for
-        body = self._body(tid) if self.connection else packets.pack_connect(tid)
-        self._transmit(body)
-        again = min(wait * 2, LONGEST_WAIT)
-        self.link.at(wait, lambda: self._send(again) if self._waiting_for == tid else None)
+        data = self._body(tid) if self.connection else packets.pack_connect(tid)
 
-    def _transmit(self, data: bytes) -> None:
         def arrive() -> None:
             answer = self.link.world.send(data, (self.ip, 45_000))
             if answer is not None:
                 self.link.carry(lambda: self._receive(answer))
 
         self.link.carry(arrive)
+        again = min(wait * 2, LONGEST_WAIT)
+        self.link.at(wait, lambda: self._send(again) if self._waiting_for == tid else None)
 
     def _receive(self, data: bytes) -> None:
         reply = packets.parse_reply(data)

@@ -52,8 +52,7 @@ def wrong_ids(world: World, client: Client) -> dict[str, int]:
 @pytest.mark.parametrize(
     "wrong", ["zero", "protocol id", "another address's", "from the future", "mac flipped", "time flipped"]
 )
-def test_wrong_connection_id_gets_a_short_error(kind: str, wrong: str) -> None:
-    world = World()
+def test_wrong_connection_id_gets_a_short_error(kind: str, wrong: str, world: World) -> None:
     client = Client(world, "peer-1")
     connection = wrong_ids(world, client)[wrong]
     before = state(world)
@@ -65,15 +64,13 @@ def test_wrong_connection_id_gets_a_short_error(kind: str, wrong: str) -> None:
     assert state(world) == before
 
 
-def test_error_longer_than_the_request_is_not_sent() -> None:
-    world = World()
+def test_error_longer_than_the_request_is_not_sent(world: World) -> None:
     for size in range(16, 100):
         answer = world.send(struct.pack(">QII", 1, 1, 7).ljust(size, b"\0"), SOURCE)
         assert (answer is None) == (size < 8 + len(ID_REFUSED))
 
 
-def test_connection_id_is_valid_for_two_minutes() -> None:
-    world = World()
+def test_connection_id_is_valid_for_two_minutes(world: World) -> None:
     client = Client(world, "peer-1")
     client.connect()
     world.now += 119
@@ -85,8 +82,7 @@ def test_connection_id_is_valid_for_two_minutes() -> None:
 
 
 @pytest.mark.parametrize("size", range(98))
-def test_cut_announce_changes_nothing(size: int) -> None:
-    world = World()
+def test_cut_announce_changes_nothing(size: int, world: World) -> None:
     client = Client(world, "peer-1")
     packet = client.packet(AnnounceEvent.STARTED)[:size]
     before = state(world)
@@ -103,8 +99,7 @@ def test_connect_is_answered_with_sixteen_bytes(padding: int) -> None:
     assert len(answer) == 16
 
 
-def test_connect_with_another_magic_gets_no_answer() -> None:
-    world = World()
+def test_connect_with_another_magic_gets_no_answer(world: World) -> None:
     assert world.send(struct.pack(">QII", 0x41727101981, 0, 1), SOURCE) is None
 
 
@@ -117,8 +112,7 @@ def test_connect_with_another_magic_gets_no_answer() -> None:
         (b"\x02\xff", 98, "announce option runs past the end of the packet"),
     ],
 )
-def test_error_explains_a_malformed_announce(patch: bytes, at: int, message: str) -> None:
-    world = World()
+def test_error_explains_a_malformed_announce(patch: bytes, at: int, message: str, world: World) -> None:
     client = Client(world, "peer-1", extended=False)
     packet = bytearray(client.packet(AnnounceEvent.STARTED))
     packet[at : at + len(patch)] = patch
@@ -129,15 +123,13 @@ def test_error_explains_a_malformed_announce(patch: bytes, at: int, message: str
 
 
 @pytest.mark.parametrize("tail", [b"\0\0", b"\x01\x01", b"\x77\x03abc", b"\x00\x02\xff", b"\x02\x00"])
-def test_options_allowed_by_the_standard_are_accepted(tail: bytes) -> None:
-    world = World()
+def test_options_allowed_by_the_standard_are_accepted(tail: bytes, world: World) -> None:
     client = Client(world, "peer-1", extended=False)
     assert client.announce(AnnounceEvent.STARTED, options=tail).seeders == 1
 
 
 @pytest.mark.parametrize(("tail", "message"), [(0, "one or more"), (19, "20 bytes"), (75 * 20, "at most 74")])
-def test_error_explains_a_malformed_scrape(tail: int, message: str) -> None:
-    world = World()
+def test_error_explains_a_malformed_scrape(tail: int, message: str, world: World) -> None:
     client = Client(world, "peer-1")
     connection, tid = client.head()
     answer = world.send(udp.pack_scrape(connection, tid, ()) + bytes(tail), client.source)
@@ -146,8 +138,7 @@ def test_error_explains_a_malformed_scrape(tail: int, message: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "nul\0", "..", "", "line\nfeed"])
-def test_invalid_names_are_refused(name: str) -> None:
-    world = World()
+def test_invalid_names_are_refused(name: str, world: World) -> None:
     client = Client(world, "peer-1")
     for packet in (client.packet(AnnounceEvent.STARTED, name=name), client.lookup_packet(name)):
         answer = world.send(packet, client.source)
@@ -200,8 +191,7 @@ def test_damaged_requests_never_raise(kind: str, flips: list[tuple[int, int]], c
     assert len(world.core.registry) == 0
 
 
-def test_answer_without_a_valid_id_is_not_longer_than_request() -> None:
-    world = World()
+def test_answer_without_a_valid_id_is_not_longer_than_request(world: World) -> None:
     seeds(world, 250)
     chance = random.Random(3)
     for _ in range(3_000):
@@ -214,8 +204,7 @@ def test_answer_without_a_valid_id_is_not_longer_than_request() -> None:
         assert answer is None or len(answer) <= len(packet)
 
 
-def test_flood_of_bad_packets_logs_few_lines() -> None:
-    world = World()
+def test_flood_of_bad_packets_logs_few_lines(world: World) -> None:
     bad = struct.pack(">QII", 1, 1, 7).ljust(98, b"\0")
     for _ in range(10):
         for _ in range(1_000):
@@ -226,8 +215,7 @@ def test_flood_of_bad_packets_logs_few_lines() -> None:
     assert world.core.refusals.counts[RefusalReason.CONNECTION_ID] == 10_000
 
 
-def test_flood_of_starts_and_stops_leaves_no_state() -> None:
-    world = World()
+def test_flood_of_starts_and_stops_leaves_no_state(world: World) -> None:
     client = Client(world, "x", extended=False)
     for _ in range(3_000):
         client.announce(AnnounceEvent.STARTED)
@@ -263,8 +251,7 @@ def test_new_work_waits_while_the_journal_is_behind() -> None:
     assert len(world.logged("request")) == 2
 
 
-def test_expiry_waits_while_the_journal_is_behind() -> None:
-    world = World()
+def test_expiry_waits_while_the_journal_is_behind(world: World) -> None:
     seeds(world, 1)
     world.behind = True
     world.pass_time(TIMEOUT + 1)
@@ -274,8 +261,7 @@ def test_expiry_waits_while_the_journal_is_behind() -> None:
     assert len(world.logged("forgotten")) == 1
 
 
-def test_mass_expiry_does_not_delay_the_network() -> None:
-    world = World()
+def test_mass_expiry_does_not_delay_the_network(world: World) -> None:
     for number in range(MAX_EXPIRED_PER_TURN + 5):
         Client(world, f"peer-{number}", port=1024 + number).announce(AnnounceEvent.STARTED)
     world.now += TIMEOUT

@@ -1,4 +1,4 @@
-"""Peers behind a lossy link, from start to end: each request has one row, with its true outcome."""
+"""Peers behind a lossy link: each request has one row, with its true outcome."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.tracker.lossy_link import Fate, Link, Peer
+from tests.unit.tracker.lossy_link import Fate, LossyLink, Peer
 from tests.unit.tracker.world import EPOCH, HASH, TIMEOUT, World
 from torrentnet.tracker.core import Core
 from torrentnet.tracker.journal import queries
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXPECTED = {
     Fate.SEED: {"succeeded"},
     Fate.LEAVER: {"succeeded"},
-    # With enough loss its silence may exceed the time-out, and then its report is too late.
+    # With enough loss, its silence may exceed the time-out; then its report is too late.
     Fate.FAILURE: {"failed", "lost"},
     Fate.DEAD: {"lost"},
 }
@@ -34,7 +34,7 @@ class Played:
         self.journal = Journal(state)
         self.journal.start()
         self.world = World(write=self.journal.write_all)
-        link = Link(self.world, seed, loss=loss, duplication=0.2, delay=0.15)
+        link = LossyLink(self.world, seed, loss=loss, duplication=0.2, delay=0.15)
         seeders = [Peer(link, f"seeder-{number}", f"10.0.1.{number}") for number in (1, 2, 3)]
         leechers = [
             Peer(link, f"leecher-{number}", f"10.0.2.{number}", fate) for number, fate in enumerate([*Fate] * 2)

@@ -1,4 +1,4 @@
-"""A tracker core whose outputs are recorded, and a client that drives it, in virtual time."""
+"""A tracker core in virtual time, which records its output, and a client that sends requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 import socket
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tests.event_check import check_event
 from torrentnet.runtime.event_table import TRACKER
@@ -118,7 +118,7 @@ class World:
 
 
 class FastWorld(World):
-    """A world whose datagrams are handled as the server does it: by the fast path first."""
+    """A world whose datagrams are offered to the fast path first, as the server does."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,15 +127,15 @@ class FastWorld(World):
 
     def send(self, data: bytes, source: tuple[str, int]) -> bytes | None:
         ip = int.from_bytes(socket.inet_aton(source[0]), "big")
-        # In the server's buffer, the bytes behind a short datagram are left over from earlier ones.
+        # In the server's buffer, the bytes behind a short datagram are those of earlier datagrams.
         fields = (ip, *_FIELDS.unpack(data[:ANNOUNCE_SIZE].ljust(ANNOUNCE_SIZE, b"\x01")))
         oldest = self.core.ids.oldest(self.now)
         answer: bytes | bytearray | None = None
-        if fields[2] == packets.Action.ANNOUNCE:
+        if fields[2] == Action.ANNOUNCE:
             answer = self.fast_path.announce(fields, len(data), data[ANNOUNCE_SIZE:], oldest, self.now)
-        elif fields[2] == packets.Action.LOOKUP:
+        elif fields[2] == Action.LOOKUP:
             answer = self.fast_path.lookup(fields, data, oldest, self.now)
-        elif fields[2] == packets.Action.OUTCOME:
+        elif fields[2] == Action.OUTCOME:
             answer = self.fast_path.outcome(fields, data, oldest, self.now)
         self.core.audit_log.flush()
         if answer is None:
@@ -149,11 +149,18 @@ class TrackerError(Exception):
     """The tracker answered with an error packet."""
 
 
+class Link(Protocol):
+    """What carries datagrams to a tracker."""
+
+    def send(self, data: bytes, source: tuple[str, int]) -> bytes | None:
+        """Send a request from ``source`` and return the answer, or None."""
+
+
 @dataclass
 class Client:
-    """A peer on a perfect link: every request is answered at once."""
+    """A peer whose requests are all answered at once."""
 
-    world: World
+    world: Link
     name: str
     ip: str = "10.0.0.1"
     port: int = 6881
@@ -163,7 +170,7 @@ class Client:
     tid: int = 0
 
     def __post_init__(self) -> None:
-        # Transaction ids are never used again, not even by another life of the same peer.
+        # No two clients use the same transaction ids, not even two with the same peer id.
         self.tid = next(_LIVES) << 16
         self.peer_id = self.peer_id or b"-XT0100-" + self.name.encode().ljust(12, b".")[:12]
 
@@ -182,7 +189,7 @@ class Client:
         return self.connection
 
     def ask(self, data: bytes) -> packets.ReplyPacket:
-        """One request, one answer. Raises :class:`TrackerError`."""
+        """Send a request and return its answer. Raises :class:`TrackerError`."""
         answer = self.world.send(data, self.source)
         assert answer is not None, "the tracker was silent"
         assert len(answer) <= packets.MAX_DATAGRAM
@@ -286,7 +293,7 @@ class Client:
 
 
 def seeds(world: World, count: int, *, first: int = 1) -> list[Client]:
-    """Return that many clients, each at its own address, that have published myfile.txt."""
+    """Return ``count`` clients, each at its own address, that have published myfile.txt."""
     made = [Client(world, f"seeder-{number}", ip=f"10.0.1.{number}") for number in range(first, first + count)]
     for seed in made:
         seed.announce(AnnounceEvent.STARTED)

@@ -23,6 +23,11 @@ from torrentnet.wire.udp.packets import AnnounceEvent, AnnounceRequest
 ADDRESSES = ("10.0.0.1", "10.0.0.2", "10.255.255.255")
 
 
+@pytest.fixture
+def world() -> FastWorld:
+    return FastWorld()
+
+
 def state(world: World) -> tuple[object, ...]:
     core = world.core
     table = core.registry.table
@@ -218,8 +223,7 @@ def test_lookups_are_the_same_with_and_without_fast_path(script: list[dict[str, 
     assert ask(World(), script) == ask(FastWorld(), script)
 
 
-def test_lookup_and_outcome_of_one_file_take_the_fast_path() -> None:
-    world = FastWorld()
+def test_lookup_and_outcome_of_one_file_take_the_fast_path(world: FastWorld) -> None:
     for number in (1, 2):
         Client(world, f"seeder-{number}", ip=f"10.0.1.{number}").announce(AnnounceEvent.STARTED)
     first, second, third = (Client(world, f"leecher-{number}", ip=f"10.0.0.{number}") for number in (1, 2, 3))
@@ -290,8 +294,7 @@ def test_periodic_announce_takes_the_fast_path() -> None:
     assert world.fast_answers == 7
 
 
-def test_verified_connection_id_expires() -> None:
-    world = FastWorld()
+def test_verified_connection_id_expires(world: FastWorld) -> None:
     client = Client(world, "standard", extended=False)
     client.announce(AnnounceEvent.STARTED)
     world.now += 119
@@ -303,8 +306,7 @@ def test_verified_connection_id_expires() -> None:
     assert udp.parse_reply(answer).action == udp.Action.ERROR
 
 
-def test_verified_connection_id_belongs_to_one_address() -> None:
-    world = FastWorld()
+def test_verified_connection_id_belongs_to_one_address(world: FastWorld) -> None:
     client = Client(world, "standard", extended=False)
     other = Client(world, "other", ip="10.0.0.2", extended=False)
     for one in (client, other):
@@ -315,10 +317,9 @@ def test_verified_connection_id_belongs_to_one_address() -> None:
     assert udp.parse_reply(stolen).action == udp.Action.ERROR
 
 
-def test_number_of_verified_ids_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_verified_ids_is_limited(monkeypatch: pytest.MonkeyPatch, world: FastWorld) -> None:
     monkeypatch.setattr(fast_path, "MAX_VERIFIED", 20)
     monkeypatch.setattr(connection_id, "MAX_VERIFIED", 20)
-    world = FastWorld()
     client = Client(world, "standard", extended=False)
     client.announce(AnnounceEvent.STARTED)
     for number in range(200):
@@ -330,8 +331,7 @@ def test_number_of_verified_ids_is_limited(monkeypatch: pytest.MonkeyPatch) -> N
         assert 0 < len(world.core.ids._verified) <= 20
 
 
-def test_fast_announce_keeps_a_request_alive() -> None:
-    world = FastWorld()
+def test_fast_announce_keeps_a_request_alive(world: FastWorld) -> None:
     leecher = Client(world, "leecher")
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     leecher.lookup("other.txt")
@@ -344,8 +344,7 @@ def test_fast_announce_keeps_a_request_alive() -> None:
     assert len(world.core.requests) == 0
 
 
-def test_repeated_lookup_of_an_open_request_takes_the_fast_path() -> None:
-    world = FastWorld()
+def test_repeated_lookup_of_an_open_request_takes_the_fast_path(world: FastWorld) -> None:
     seed, leecher = Client(world, "seeder-1"), Client(world, "leecher-1", ip="10.0.0.2")
     seed.announce(AnnounceEvent.STARTED)
     number = leecher.lookup().request
@@ -362,8 +361,7 @@ def test_repeated_lookup_of_an_open_request_takes_the_fast_path() -> None:
     assert len([record for record in world.records if type(record).__name__ == "RequestOpened"]) == 1
 
 
-def test_fast_lookup_keeps_its_request_alive() -> None:
-    world = FastWorld()
+def test_fast_lookup_keeps_its_request_alive(world: FastWorld) -> None:
     seed, leecher = Client(world, "seeder-1"), Client(world, "leecher-1", ip="10.0.0.2")
     seed.announce(AnnounceEvent.STARTED)
     number = leecher.lookup().request
@@ -377,8 +375,7 @@ def test_fast_lookup_keeps_its_request_alive() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["another's id", "too old", "another's number", "a byte more", "a byte less"])
-def test_fast_path_declines_a_lookup_that_differs(wrong: str) -> None:
-    world = FastWorld()
+def test_fast_path_declines_a_lookup_that_differs(wrong: str, world: FastWorld) -> None:
     Client(world, "seeder-1").announce(AnnounceEvent.STARTED)
     leecher, other = Client(world, "leecher-1", ip="10.0.0.2"), Client(world, "leecher-2", ip="10.0.0.3")
     number = leecher.lookup().request
@@ -406,8 +403,7 @@ def served(world: World) -> tuple[Client, int]:
     return leecher, leecher.lookup().request
 
 
-def test_lookup_repeated_after_its_outcome_opens_no_request() -> None:
-    world = FastWorld()
+def test_lookup_repeated_after_its_outcome_opens_no_request(world: FastWorld) -> None:
     leecher, _ = served(world)
     leecher.outcome(2)
     packet = leecher.lookup_packet()
@@ -418,8 +414,7 @@ def test_lookup_repeated_after_its_outcome_opens_no_request() -> None:
     assert len(world.logged("request")) == 3
 
 
-def test_fast_path_accepts_only_the_requesters_outcome() -> None:
-    world = FastWorld()
+def test_fast_path_accepts_only_the_requesters_outcome(world: FastWorld) -> None:
     leecher, number = served(world)
     Client(world, "twin", ip="10.0.0.3", peer_id=leecher.peer_id).outcome(number)
     Client(world, "heir", ip=leecher.ip).outcome(number)
@@ -430,8 +425,7 @@ def test_fast_path_accepts_only_the_requesters_outcome() -> None:
     assert len(world.logged("outcome")) == 1
 
 
-def test_fast_outcome_keeps_other_requests_alive() -> None:
-    world = FastWorld()
+def test_fast_outcome_keeps_other_requests_alive(world: FastWorld) -> None:
     leecher, number = served(world)
     leecher.lookup("other.txt")
     world.pass_time(1.5)

@@ -26,8 +26,7 @@ from torrentnet.wire.udp.possession import pack_possession
 from torrentnet.wire.udp.url_data import Publication, pack_publication
 
 
-def test_started_without_anything_left_publishes_the_name() -> None:
-    world = World()
+def test_started_without_anything_left_publishes_the_name(world: World) -> None:
     answer = Client(world, "seeder-1").announce(AnnounceEvent.STARTED)
     assert (answer.seeders, answer.leechers, answer.peers) == (1, 0, ())
     assert world.logged() == [
@@ -35,10 +34,8 @@ def test_started_without_anything_left_publishes_the_name() -> None:
     ]
 
 
-def test_each_step_of_a_leecher_is_logged() -> None:
-    world = World()
+def test_each_step_of_a_leecher_is_logged(world: World, leecher: Client) -> None:
     seeds(world, 1)
-    leecher = Client(world, "leecher-1")
     assert leecher.announce(AnnounceEvent.STARTED, left=SIZE).peers == (Endpoint("10.0.1.1", 6881),)
     leecher.announce(left=SIZE // 2)
     answer = leecher.announce(AnnounceEvent.COMPLETED)
@@ -51,8 +48,7 @@ def test_each_step_of_a_leecher_is_logged() -> None:
     ]
 
 
-def test_periodic_announces_write_nothing() -> None:
-    world = World()
+def test_periodic_announces_write_nothing(world: World) -> None:
     seed = seeds(world, 1)[0]
     events, records = len(world.events), len(world.records)
     for _ in range(50):
@@ -62,8 +58,7 @@ def test_periodic_announces_write_nothing() -> None:
 
 
 @pytest.mark.parametrize("silence", [TIMEOUT - 0.001, TIMEOUT])
-def test_peer_with_extension_expires_exactly_after_the_timeout(silence: float) -> None:
-    world = World()
+def test_peer_with_extension_expires_exactly_after_the_timeout(silence: float, world: World) -> None:
     seeds(world, 1)
     world.pass_time(silence)
     if silence < TIMEOUT:
@@ -76,8 +71,7 @@ def test_peer_with_extension_expires_exactly_after_the_timeout(silence: float) -
         assert world.core.next_deadline == float("inf")
 
 
-def test_every_datagram_restarts_the_timeout() -> None:
-    world = World()
+def test_every_datagram_restarts_the_timeout(world: World) -> None:
     seed = seeds(world, 1)[0]
     world.pass_time(1.9)
     seed.announce()
@@ -89,8 +83,7 @@ def test_every_datagram_restarts_the_timeout() -> None:
     assert len(world.logged("forgotten")) == 1
 
 
-def test_standard_client_expires_after_ten_minutes() -> None:
-    world = World()
+def test_standard_client_expires_after_ten_minutes(world: World) -> None:
     client = Client(world, "x", extended=False, peer_id=b"-LT2080-abcdefghijkl")
     client.announce(AnnounceEvent.STARTED)
     world.pass_time(599)
@@ -101,8 +94,7 @@ def test_standard_client_expires_after_ten_minutes() -> None:
     ]
 
 
-def test_standard_client_expires_after_2_5_of_its_intervals() -> None:
-    world = World()
+def test_standard_client_expires_after_2_5_of_its_intervals(world: World) -> None:
     client = Client(world, "x", extended=False)
     client.announce(AnnounceEvent.STARTED)
     world.pass_time(400)
@@ -115,8 +107,7 @@ def test_standard_client_expires_after_2_5_of_its_intervals() -> None:
 
 
 @pytest.mark.parametrize("event", [AnnounceEvent.NONE, AnnounceEvent.COMPLETED])
-def test_unknown_peer_with_extension_must_publish_again(event: AnnounceEvent) -> None:
-    world = World()
+def test_unknown_peer_with_extension_must_publish_again(event: AnnounceEvent, world: World) -> None:
     peer = Client(world, "seeder-1")
     with pytest.raises(TrackerError, match=r"^unknown peer: .*event started"):
         peer.announce(event)
@@ -127,14 +118,12 @@ def test_unknown_peer_with_extension_must_publish_again(event: AnnounceEvent) ->
     assert peer.announce(event).seeders == 1
 
 
-def test_unknown_standard_client_may_join_with_any_event() -> None:
-    world = World()
+def test_unknown_standard_client_may_join_with_any_event(world: World) -> None:
     Client(world, "x", extended=False, peer_id=b"A2-1-36-0-0123456789").announce(left=5)
     assert world.logged() == [f"joined file={HASH.hex()} peer=A2-1-36-0@10.0.0.1:6881 address=10.0.0.1:6881"]
 
 
-def test_stopped_of_an_unknown_peer_is_answered() -> None:
-    world = World()
+def test_stopped_of_an_unknown_peer_is_answered(world: World) -> None:
     for extended in (True, False):
         client = Client(world, "x", extended=extended)
         answer = world.send(client.packet(AnnounceEvent.STOPPED), client.source)
@@ -144,10 +133,8 @@ def test_stopped_of_an_unknown_peer_is_answered() -> None:
     assert world.records == []
 
 
-def test_completed_twice_counts_once() -> None:
-    world = World()
+def test_completed_twice_counts_once(world: World, leecher: Client) -> None:
     seeds(world, 1)
-    leecher = Client(world, "leecher-1")
     leecher.announce(AnnounceEvent.STARTED, left=1)
     leecher.announce(AnnounceEvent.COMPLETED)
     leecher.announce(AnnounceEvent.COMPLETED)
@@ -157,17 +144,14 @@ def test_completed_twice_counts_once() -> None:
     assert len(world.logged("completed")) == 1
 
 
-def test_scrape_registers_nobody() -> None:
-    world = World()
+def test_scrape_registers_nobody(world: World) -> None:
     client = Client(world, "x")
     connection, tid = client.head()
     client.ask(packets.pack_scrape(connection, tid, (HASH,)))
     assert len(world.core.registry) == 0
 
 
-def test_late_announce_does_not_make_a_seed_a_leecher() -> None:
-    world = World()
-    leecher = Client(world, "leecher-1")
+def test_late_announce_does_not_make_a_seed_a_leecher(world: World, leecher: Client) -> None:
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     late = leecher.packet(left=SIZE // 2)
     leecher.announce(AnnounceEvent.COMPLETED)
@@ -175,25 +159,21 @@ def test_late_announce_does_not_make_a_seed_a_leecher() -> None:
     assert leecher.announce().seeders == 1
 
 
-def test_late_possession_does_not_make_a_seed_a_leecher() -> None:
-    world = World()
-    leecher = Client(world, "leecher-1")
+def test_late_possession_does_not_make_a_seed_a_leecher(world: World, leecher: Client) -> None:
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     leecher.announce(AnnounceEvent.COMPLETED)
     assert leecher.possess(PieceSet(32, [1, 2])).held == 32
     assert next(world.core.registry.members()).describe_pieces() == "all 32"
 
 
-def test_standard_client_may_lose_pieces() -> None:
-    world = World()
+def test_standard_client_may_lose_pieces(world: World) -> None:
     client = Client(world, "x", extended=False)
     client.announce(AnnounceEvent.STARTED)
     answer = client.announce(left=10)
     assert (answer.seeders, answer.leechers) == (0, 1)
 
 
-def test_late_started_does_not_register_a_peer_that_left() -> None:
-    world = World()
+def test_late_started_does_not_register_a_peer_that_left(world: World) -> None:
     peer = Client(world, "seeder-1")
     started = peer.packet(AnnounceEvent.STARTED)
     world.send(started, peer.source)
@@ -203,8 +183,7 @@ def test_late_started_does_not_register_a_peer_that_left() -> None:
     assert [seen.event for seen in world.events] == ["published", "left"]
 
 
-def test_restarted_peer_replaces_the_one_at_its_endpoint() -> None:
-    world = World()
+def test_restarted_peer_replaces_the_one_at_its_endpoint(world: World) -> None:
     seed = seeds(world, 1)[0]
     row = seed.lookup("other.txt").request
     restarted = Client(world, "seeder-1", ip=seed.ip, peer_id=b"-XT0100-another.peer")
@@ -224,15 +203,13 @@ def test_restarted_peer_replaces_the_one_at_its_endpoint() -> None:
     ]
 
 
-def test_stopped_with_another_peer_id_removes_nobody() -> None:
-    world = World()
+def test_stopped_with_another_peer_id_removes_nobody(world: World) -> None:
     seed = seeds(world, 1)[0]
     Client(world, "x", ip=seed.ip, peer_id=b"-XT0100-another.peer").announce(AnnounceEvent.STOPPED)
     assert world.logged("left") == []
 
 
-def test_other_content_with_a_taken_name_is_refused() -> None:
-    world = World()
+def test_other_content_with_a_taken_name_is_refused(world: World) -> None:
     seeds(world, 1)
     other = Client(world, "seeder-9", ip="10.0.0.9")
     with pytest.raises(TrackerError) as caught:
@@ -270,8 +247,7 @@ def test_name_of_a_known_file_is_reserved() -> None:
     assert len(world.core.registry) == 0
 
 
-def test_name_becomes_free_with_the_last_holder() -> None:
-    world = World()
+def test_name_becomes_free_with_the_last_holder(world: World) -> None:
     first, second = seeds(world, 2)
     other = Client(world, "seeder-9", ip="10.0.0.9")
     first.announce(AnnounceEvent.STOPPED)
@@ -282,8 +258,7 @@ def test_name_becomes_free_with_the_last_holder() -> None:
     assert Client(world, "x").lookup().info_hash == OTHER_HASH
 
 
-def test_info_hash_keeps_its_first_name() -> None:
-    world = World()
+def test_info_hash_keeps_its_first_name(world: World) -> None:
     seeds(world, 1)
     Client(world, "seeder-2", ip="10.0.0.2").announce(AnnounceEvent.STARTED, name="second.txt")
     requester = Client(world, "x", ip="10.0.0.9")
@@ -291,16 +266,14 @@ def test_info_hash_keeps_its_first_name() -> None:
     assert not requester.lookup("second.txt").found
 
 
-def test_name_and_size_may_be_published_later() -> None:
-    world = World()
+def test_name_and_size_may_be_published_later(world: World) -> None:
     Client(world, "x", extended=False).announce(AnnounceEvent.STARTED)
     seeds(world, 1)
     found = Client(world, "y", ip="10.0.0.9").lookup()
     assert (found.size, found.piece_length, found.complete) == (SIZE, 256 * 1024, 2)
 
 
-def test_libtorrent_seed_publishes_by_its_announce_url() -> None:
-    world = World()
+def test_libtorrent_seed_publishes_by_its_announce_url(world: World) -> None:
     client = Client(world, "x", extended=False, peer_id=b"-LT2080-abcdefghijkl")
     client.announce(AnnounceEvent.STARTED, options=b"\x02\x17/announce?name=seed.bin")
     found = Client(world, "y", ip="10.0.0.9").lookup("seed.bin")
@@ -315,8 +288,7 @@ def test_interval_is_whole_seconds_and_at_least_five(keepalive: float, interval:
 
 
 @pytest.mark.parametrize(("want", "listed"), [(-1, 50), (-(2**31), 50), (0, 0), (7, 7), (200, 200), (2**31 - 1, 200)])
-def test_wanted_number_of_peers_is_limited(want: int, listed: int) -> None:
-    world = World()
+def test_wanted_number_of_peers_is_limited(want: int, listed: int, world: World) -> None:
     seeds(world, 250)
     requester = Client(world, "x", ip="10.0.0.9")
     requester.announce(AnnounceEvent.STARTED, left=1, want=0)
@@ -327,8 +299,7 @@ def test_wanted_number_of_peers_is_limited(want: int, listed: int) -> None:
         assert Endpoint("10.0.0.9", 6881) not in peers
 
 
-def test_small_swarm_is_listed_without_the_requester() -> None:
-    world = World()
+def test_small_swarm_is_listed_without_the_requester(world: World) -> None:
     clients = seeds(world, 12)
     for seed in clients:
         assert {peer.ip for peer in seed.announce().peers} == {other.ip for other in clients if other is not seed}
@@ -338,15 +309,13 @@ def test_small_swarm_is_listed_without_the_requester() -> None:
         assert {peer.ip for peer in seed.announce().peers} == {other.ip for other in clients[1::2] if other is not seed}
 
 
-def test_every_member_is_listed_in_turn() -> None:
-    world = World()
+def test_every_member_is_listed_in_turn(world: World) -> None:
     clients = seeds(world, 40)
     found = {peer.ip for _ in range(200) for peer in clients[0].announce(want=3).peers}
     assert len(found) == 39
 
 
-def test_address_field_is_ignored() -> None:
-    world = World()
+def test_address_field_is_ignored(world: World) -> None:
     peer = Client(world, "seeder-1")
     packet = bytearray(peer.packet(AnnounceEvent.STARTED))
     packet[84:88] = b"\x08\x08\x08\x08"
@@ -354,10 +323,8 @@ def test_address_field_is_ignored() -> None:
     assert world.core.registry.find(HASH, "10.0.0.1", 6881) is not None
 
 
-def test_possession_is_logged_when_it_changes() -> None:
-    world = World()
+def test_possession_is_logged_when_it_changes(world: World, leecher: Client) -> None:
     seeds(world, 1)
-    leecher = Client(world, "leecher-1")
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     answer = leecher.possess(PieceSet(32, [0, 1, 2, 3, 4, 9]))
     assert (answer.keepalive_ms, answer.timeout_ms, answer.held) == (500, 2000, 6)
@@ -367,9 +334,7 @@ def test_possession_is_logged_when_it_changes() -> None:
     assert len(world.records) == records
 
 
-def test_windows_of_possession_fill_one_set() -> None:
-    world = World()
-    leecher = Client(world, "leecher-1")
+def test_windows_of_possession_fill_one_set(world: World, leecher: Client) -> None:
     pieces = 25_000
     leecher.announce(
         AnnounceEvent.STARTED,
@@ -381,16 +346,13 @@ def test_windows_of_possession_fill_one_set() -> None:
     assert next(world.core.registry.members()).pieces == held
 
 
-def test_possession_with_another_piece_count_is_refused() -> None:
-    world = World()
-    leecher = Client(world, "leecher-1")
+def test_possession_with_another_piece_count_is_refused(leecher: Client) -> None:
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     with pytest.raises(TrackerError, match=r"possession: 33 pieces where myfile\.txt has 32"):
         leecher.possess(PieceSet(33, [1]))
 
 
-def test_empty_file_is_published_as_complete() -> None:
-    world = World()
+def test_empty_file_is_published_as_complete(world: World) -> None:
     peer = Client(world, "seeder-1")
     peer.announce(
         AnnounceEvent.STARTED, options=pack_publication(Publication("empty", 0, 262144, "seeder-1", extended=True))
@@ -459,17 +421,14 @@ def test_memory_for_bitfields_is_limited() -> None:
     second.possess(PieceSet(32, [1]))
 
 
-def test_absurd_number_of_pieces_is_refused() -> None:
-    world = World()
+def test_absurd_number_of_pieces_is_refused(world: World) -> None:
     options = pack_publication(Publication("x", 1 << 60, 16384, "p", extended=True))
     with pytest.raises(TrackerError, match="pieces, at most 1048576"):
         Client(world, "p").announce(AnnounceEvent.STARTED, options=options)
     assert len(world.core.registry) == 0
 
 
-def test_retransmitted_possession_gets_the_same_answer() -> None:
-    world = World()
-    leecher = Client(world, "leecher-1")
+def test_retransmitted_possession_gets_the_same_answer(world: World, leecher: Client) -> None:
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     connection, tid = leecher.head()
     packet = pack_possession(connection, tid, leecher.port, HASH, leecher.peer_id, PieceSet(32, [3]), 0, 32)

@@ -34,8 +34,7 @@ def rows(world: World) -> list[RequestOpened]:
     return [record for record in world.records if isinstance(record, RequestOpened)]
 
 
-def test_lookup_returns_the_file_and_its_holders() -> None:
-    world = World()
+def test_lookup_returns_the_file_and_its_holders(world: World) -> None:
     seeds(world, 3)
     Client(world, "leecher-9", ip="10.0.0.9").announce(AnnounceEvent.STARTED, left=SIZE)
     found = Client(world, "leecher-1").lookup()
@@ -54,36 +53,32 @@ def test_lookup_returns_the_file_and_its_holders() -> None:
     assert rows(world)[0].holders == ("seeder-1", "seeder-2", "seeder-3")
 
 
-def test_unknown_name_is_answered_and_logged() -> None:
-    world = World()
+def test_unknown_name_is_answered_and_logged(world: World) -> None:
     found = Client(world, "leecher-1").lookup("nope.txt")
     assert (found.found, found.request, found.info_hash, found.size, found.holders) == (False, 1, bytes(20), 0, ())
     assert (found.keepalive_ms, found.timeout_ms) == (500, 2000)
     assert world.logged("request") == ["request id=1 peer=leecher-1 file=nope.txt holders=0"]
 
 
-def test_requester_is_never_listed() -> None:
-    world = World()
+def test_requester_is_never_listed(world: World, leecher: Client) -> None:
     clients = seeds(world, 3)
     own = clients[1].lookup()
     assert (own.complete, [holder.name for holder in own.holders]) == (2, ["seeder-1", "seeder-3"])
     elsewhere = Client(world, "x", ip="10.0.7.7", peer_id=clients[0].peer_id).lookup()
     assert (elsewhere.complete, [holder.name for holder in elsewhere.holders]) == (2, ["seeder-2", "seeder-3"])
-    leecher = Client(world, "leecher-1")
     leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     assert leecher.lookup().incomplete == 0
 
 
-def test_long_lists_are_paged_in_a_stable_order() -> None:
-    world = World()
+def test_long_lists_are_paged_in_a_stable_order(world: World) -> None:
     clients = [Client(world, f"a-seeder-with-a-long-name-{number}", port=1000 + number) for number in range(500)]
     for client in clients:
         client.announce(AnnounceEvent.STARTED)
-    requester = Client(world, "leecher-1", ip="10.0.0.9")
+    leecher = Client(world, "leecher-1", ip="10.0.0.9")
     names: list[str] = []
     request = 0
     while True:
-        page = requester.lookup(request=request, first=len(names))
+        page = leecher.lookup(request=request, first=len(names))
         request = page.request
         assert (page.complete, page.first) == (500, len(names))
         if not page.holders:
@@ -94,97 +89,81 @@ def test_long_lists_are_paged_in_a_stable_order() -> None:
     assert (rows(world)[0].holder_count, len(rows(world)[0].holders)) == (500, 100)
 
 
-def test_lookup_under_an_open_number_continues_its_row() -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    assert requester.lookup(request=number).request == number
+def test_lookup_under_an_open_number_continues_its_row(world: World, leecher: Client) -> None:
+    number = leecher.lookup().request
+    assert leecher.lookup(request=number).request == number
     assert len(rows(world)) == 1
 
 
-def test_lookup_under_zero_opens_a_row_and_ends_the_old_one() -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    assert [requester.lookup().request for _ in range(2)] == [1, 2]
-    assert requester.lookup("other.txt").request == 3
+def test_lookup_under_zero_opens_a_row_and_ends_the_old_one(world: World, leecher: Client) -> None:
+    assert [leecher.lookup().request for _ in range(2)] == [1, 2]
+    assert leecher.lookup("other.txt").request == 3
     assert world.logged("outcome") == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=failed bytes=0 ms=0 reason=requested again"
     ]
-    requester.outcome(2)
+    leecher.outcome(2)
     assert len(world.core.requests) == 1
 
 
 @pytest.mark.parametrize("other", ["a stranger's", "for another file", "unknown"])
-def test_lookup_under_a_foreign_number_opens_a_row(other: str) -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
+def test_lookup_under_a_foreign_number_opens_a_row(other: str, world: World, leecher: Client) -> None:
+    number = leecher.lookup().request
     if other == "a stranger's":
         found = Client(world, "leecher-2", ip="10.0.0.2").lookup(request=number)
     elif other == "for another file":
-        found = requester.lookup("other.txt", request=number)
+        found = leecher.lookup("other.txt", request=number)
     else:
-        found = requester.lookup(request=77)
+        found = leecher.lookup(request=77)
     assert found.request == 2
 
 
-def test_row_keeps_the_first_holders_it_finds() -> None:
-    world = World()
-    requester = Client(world, "leecher-1", ip="10.0.0.9")
-    number = requester.lookup().request
+def test_row_keeps_the_first_holders_it_finds(world: World) -> None:
+    leecher = Client(world, "leecher-1", ip="10.0.0.9")
+    number = leecher.lookup().request
     seeds(world, 1)
-    requester.lookup(request=number)
+    leecher.lookup(request=number)
     seeds(world, 1, first=2)
-    requester.lookup(request=number)
+    leecher.lookup(request=number)
     assert [record for record in world.records if isinstance(record, RequestUpdated)] == [
         RequestUpdated(number, HASH, ("seeder-1",), 1)
     ]
 
 
-def test_success_is_logged_with_source_bytes_and_time() -> None:
-    world = World()
+def test_success_is_logged_with_source_bytes_and_time(world: World, leecher: Client) -> None:
     seeds(world, 2)
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    assert requester.outcome(number, sources=(SOURCE,)) == number
+    number = leecher.lookup().request
+    assert leecher.outcome(number, sources=(SOURCE,)) == number
     assert world.logged("outcome") == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=succeeded from=seeder-2 bytes=8388608 ms=120"
     ]
 
 
-def test_failure_is_logged_with_its_reason() -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    requester.outcome(number, OutcomeResult.FAILED, reason="no seed answered")
+def test_failure_is_logged_with_its_reason(world: World, leecher: Client) -> None:
+    number = leecher.lookup().request
+    leecher.outcome(number, OutcomeResult.FAILED, reason="no seed answered")
     assert world.logged("outcome") == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=failed bytes=0 ms=120 reason=no seed answered"
     ]
 
 
-def test_repeated_outcome_counts_once() -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    packet = requester.outcome_packet(number)
-    assert world.send(packet, requester.source) == world.send(packet, requester.source)
-    requester.outcome(number, OutcomeResult.FAILED, reason="another reason")
+def test_repeated_outcome_counts_once(world: World, leecher: Client) -> None:
+    number = leecher.lookup().request
+    packet = leecher.outcome_packet(number)
+    assert world.send(packet, leecher.source) == world.send(packet, leecher.source)
+    leecher.outcome(number, OutcomeResult.FAILED, reason="another reason")
     assert len(world.logged("outcome")) == 1
 
 
-def test_outcome_of_an_unknown_request_is_answered() -> None:
-    world = World()
+def test_outcome_of_an_unknown_request_is_answered(world: World) -> None:
     assert Client(world, "leecher-1").outcome(4711) == 4711
     assert world.records == []
 
 
 @pytest.mark.parametrize("stranger", [{"ip": "10.0.0.2"}, {"peer_id": b"-XT0100-somebody.els"}])
-def test_only_the_requester_may_close_its_request(stranger: dict[str, str]) -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    other = Client(world, "leecher-1", ip=stranger.get("ip", requester.ip))
-    other.peer_id = requester.peer_id if "ip" in stranger else b"-XT0100-somebody.els"
+def test_only_the_requester_may_close_its_request(stranger: dict[str, str], world: World, leecher: Client) -> None:
+    number = leecher.lookup().request
+    other = Client(world, "leecher-1", ip=stranger.get("ip", leecher.ip))
+    other.peer_id = leecher.peer_id if "ip" in stranger else b"-XT0100-somebody.els"
     assert other.outcome(number) == number
     assert world.logged("outcome") == []
     assert world.logged("refused") == [
@@ -192,8 +171,7 @@ def test_only_the_requester_may_close_its_request(stranger: dict[str, str]) -> N
     ]
 
 
-def test_silent_requester_is_lost() -> None:
-    world = World()
+def test_silent_requester_is_lost(world: World) -> None:
     Client(world, "leecher-1").lookup()
     world.pass_time(TIMEOUT - 0.001)
     assert world.logged("outcome") == []
@@ -205,128 +183,111 @@ def test_silent_requester_is_lost() -> None:
 
 
 @pytest.mark.parametrize("sign", ["lookup", "announce", "possession", "outcome"])
-def test_every_kind_of_datagram_keeps_a_request_alive(sign: str) -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    requester.announce(AnnounceEvent.STARTED, left=SIZE)
+def test_every_kind_of_datagram_keeps_a_request_alive(sign: str, world: World, leecher: Client) -> None:
+    number = leecher.lookup().request
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     for _ in range(4):
         world.pass_time(TIMEOUT - 0.1)
         if sign == "lookup":
-            requester.lookup(request=number)
+            leecher.lookup(request=number)
         elif sign == "announce":
-            requester.announce(AnnounceEvent.STARTED, left=SIZE)
+            leecher.announce(AnnounceEvent.STARTED, left=SIZE)
         elif sign == "possession":
             try:
-                requester.possess(PieceSet(32))
+                leecher.possess(PieceSet(32))
             except TrackerError:
-                requester.announce(AnnounceEvent.STARTED, left=SIZE)
+                leecher.announce(AnnounceEvent.STARTED, left=SIZE)
         else:
-            requester.outcome(999)
+            leecher.outcome(999)
     assert world.logged("outcome") == []
 
 
-def test_stopped_leecher_ends_its_request_for_that_file() -> None:
-    world = World()
+def test_stopped_leecher_ends_its_request_for_that_file(world: World, leecher: Client) -> None:
     seeds(world, 1)
-    requester = Client(world, "leecher-1")
-    requester.lookup()
-    requester.lookup("other.txt")
-    requester.announce(AnnounceEvent.STARTED, left=SIZE)
-    requester.announce(AnnounceEvent.STOPPED, left=SIZE)
+    leecher.lookup()
+    leecher.lookup("other.txt")
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
+    leecher.announce(AnnounceEvent.STOPPED, left=SIZE)
     assert world.logged("outcome") == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=failed bytes=0 ms=0 reason=peer left"
     ]
 
 
-def test_stopped_seed_may_still_report_its_outcome() -> None:
-    world = World()
+def test_stopped_seed_may_still_report_its_outcome(world: World, leecher: Client) -> None:
     seeds(world, 1)
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    requester.announce(AnnounceEvent.STARTED, left=SIZE)
-    requester.announce(AnnounceEvent.STOPPED, left=0)
-    requester.outcome(number, sources=(SOURCE,))
+    number = leecher.lookup().request
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
+    leecher.announce(AnnounceEvent.STOPPED, left=0)
+    leecher.outcome(number, sources=(SOURCE,))
     assert [line.split(" bytes")[0] for line in world.logged("outcome")] == [
         "outcome id=1 peer=leecher-1 file=myfile.txt result=succeeded from=seeder-2"
     ]
 
 
 @pytest.mark.parametrize("end", ["lost", "peer left"])
-def test_late_success_replaces_an_abandoned_outcome(end: str) -> None:
-    world = World()
+def test_late_success_replaces_an_abandoned_outcome(end: str, world: World, leecher: Client) -> None:
     seeds(world, 1)
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
+    number = leecher.lookup().request
     if end == "lost":
         world.pass_time(TIMEOUT)
     else:
-        requester.announce(AnnounceEvent.STOPPED, left=1)
-    requester.outcome(number, OutcomeResult.FAILED, reason="late")
+        leecher.announce(AnnounceEvent.STOPPED, left=1)
+    leecher.outcome(number, OutcomeResult.FAILED, reason="late")
     assert len(world.logged("outcome")) == 1
-    requester.outcome(number, sources=(SOURCE,))
-    requester.outcome(number, sources=(SOURCE,))
+    leecher.outcome(number, sources=(SOURCE,))
+    leecher.outcome(number, sources=(SOURCE,))
     assert len(world.logged("outcome")) == 2
     assert "result=succeeded" in world.logged("outcome")[1]
 
 
-def test_lookup_of_a_lost_request_opens_it_again() -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
+def test_lookup_of_a_lost_request_opens_it_again(world: World, leecher: Client) -> None:
+    number = leecher.lookup().request
     world.pass_time(TIMEOUT * 3)
-    assert requester.lookup(request=number).request == number
+    assert leecher.lookup(request=number).request == number
     world.pass_time(TIMEOUT - 0.1)
     assert len(world.logged("outcome")) == 1
-    requester.outcome(number)
+    leecher.outcome(number)
     assert len(rows(world)) == 1
 
 
-def test_request_with_an_outcome_is_not_opened_again() -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    requester.outcome(number)
-    assert requester.lookup(request=number).request == number + 1
+def test_request_with_an_outcome_is_not_opened_again(leecher: Client) -> None:
+    number = leecher.lookup().request
+    leecher.outcome(number)
+    assert leecher.lookup(request=number).request == number + 1
 
 
-def test_retransmitted_lookup_has_one_row_and_one_answer() -> None:
-    world = World()
+def test_retransmitted_lookup_has_one_row_and_one_answer(world: World, leecher: Client) -> None:
     seeds(world, 1)
-    requester = Client(world, "leecher-1")
-    packet = requester.lookup_packet()
-    first = world.send(packet, requester.source)
+    packet = leecher.lookup_packet()
+    first = world.send(packet, leecher.source)
     seeds(world, 1, first=2)
-    assert world.send(packet, requester.source) == first
+    assert world.send(packet, leecher.source) == first
     assert len(rows(world)) == 1
 
 
-def test_retransmission_may_have_a_newer_connection_id() -> None:
-    world = World()
-    requester = Client(world, "leecher-1")
-    packet = requester.lookup_packet()
-    first = world.send(packet, requester.source)
+def test_retransmission_may_have_a_newer_connection_id(world: World, leecher: Client) -> None:
+    packet = leecher.lookup_packet()
+    first = world.send(packet, leecher.source)
     world.pass_time(70)
-    renewed = requester.connect().to_bytes(8, "big") + packet[8:]
+    renewed = leecher.connect().to_bytes(8, "big") + packet[8:]
     assert renewed != packet
-    assert world.send(renewed, requester.source) == first
+    assert world.send(renewed, leecher.source) == first
     assert len(rows(world)) == 1
 
 
 @pytest.mark.parametrize("end", ["outcome", "lost"])
-def test_late_repeat_under_a_closed_number_opens_nothing(end: str) -> None:
-    world = World()
+def test_late_repeat_under_a_closed_number_opens_nothing(end: str, world: World) -> None:
     seeds(world, 1)
-    requester, other = Client(world, "leecher-1"), Client(world, "leecher-2", ip="10.0.0.2")
-    number = requester.lookup().request
-    packets = [requester.lookup_packet(request=number) for _ in range(3)]
-    answers = [world.send(packet, requester.source) for packet in packets]
+    leecher, other = Client(world, "leecher-1"), Client(world, "leecher-2", ip="10.0.0.2")
+    number = leecher.lookup().request
+    packets = [leecher.lookup_packet(request=number) for _ in range(3)]
+    answers = [world.send(packet, leecher.source) for packet in packets]
     if end == "outcome":
-        requester.outcome(number)
+        leecher.outcome(number)
     else:
         world.pass_time(TIMEOUT)
         seeds(world, 1)
-    assert [world.send(packet, requester.source) for packet in packets] == answers
+    assert [world.send(packet, leecher.source) for packet in packets] == answers
     assert len(rows(world)) == 1
     assert len(world.core.requests) == 0
     other.lookup(request=number)
@@ -335,12 +296,12 @@ def test_late_repeat_under_a_closed_number_opens_nothing(end: str) -> None:
 
 def test_number_of_cached_answers_is_limited() -> None:
     world = World(limits=Limits(answers=3))
-    requester = Client(world, "leecher-1")
-    packets = [requester.lookup_packet() for _ in range(4)]
+    leecher = Client(world, "leecher-1")
+    packets = [leecher.lookup_packet() for _ in range(4)]
     for packet in [*packets, packets[-1]]:
-        world.send(packet, requester.source)
+        world.send(packet, leecher.source)
     assert len(rows(world)) == 4
-    world.send(packets[0], requester.source)
+    world.send(packets[0], leecher.source)
     assert len(rows(world)) == 5
 
 
@@ -353,25 +314,23 @@ def test_number_of_cached_answers_is_limited() -> None:
 )
 def test_too_many_open_requests_are_refused(limits: Limits, message: str) -> None:
     world = World(limits=limits)
-    requester = Client(world, "leecher-1")
-    number = requester.lookup().request
-    requester.lookup("other")
+    leecher = Client(world, "leecher-1")
+    number = leecher.lookup().request
+    leecher.lookup("other")
     with pytest.raises(TrackerError) as caught:
-        requester.lookup("third")
+        leecher.lookup("third")
     assert str(caught.value) == message
-    requester.outcome(number)
-    requester.lookup("third")
+    leecher.outcome(number)
+    leecher.lookup("third")
 
 
-def test_open_request_of_an_expired_peer_is_lost() -> None:
-    world = World()
+def test_open_request_of_an_expired_peer_is_lost(world: World, leecher: Client) -> None:
     seeds(world, 1)
-    requester = Client(world, "leecher-1")
-    requester.lookup()
-    requester.announce(AnnounceEvent.STARTED, left=SIZE)
+    leecher.lookup()
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE)
     for _ in range(3):
         world.pass_time(KEEPALIVE)
-        requester.announce(left=SIZE)
+        leecher.announce(left=SIZE)
     world.pass_time(TIMEOUT)
     assert [line.split(" ", 1)[0] for line in world.logged()[-3:]] == ["forgotten", "forgotten", "outcome"]
 
@@ -379,45 +338,43 @@ def test_open_request_of_an_expired_peer_is_lost() -> None:
 def test_restored_requests_expire_after_one_timeout() -> None:
     old = World()
     seeds(old, 1)
-    requester, silent = Client(old, "leecher-1"), Client(old, "leecher-2", ip="10.0.0.2")
-    number = requester.lookup().request
+    leecher, silent = Client(old, "leecher-1"), Client(old, "leecher-2", ip="10.0.0.2")
+    number = leecher.lookup().request
     silent.lookup()
     world = World(now=5000.0, first_request=3)
     world.core.restore(rows(old), world.now)
-    requester.world, requester.connection = world, None
+    leecher.world, leecher.connection = world, None
     world.pass_time(TIMEOUT - 0.5)
-    assert requester.lookup(request=number).request == number
+    assert leecher.lookup(request=number).request == number
     world.pass_time(0.5)
     assert [line.split(" reason")[0] for line in world.logged("outcome")] == [
         "outcome id=2 peer=leecher-2 file=myfile.txt result=lost"
     ]
-    requester.outcome(number)
-    assert requester.lookup(request=0).request == 3
+    leecher.outcome(number)
+    assert leecher.lookup(request=0).request == 3
 
 
 def test_lookup_repeated_after_a_restart_has_one_row() -> None:
     old = World()
-    requester = Client(old, "leecher-1")
-    packet = requester.lookup_packet()
-    old.send(packet, requester.source)
+    leecher = Client(old, "leecher-1")
+    packet = leecher.lookup_packet()
+    old.send(packet, leecher.source)
     world = World(now=5000.0, first_request=2)
     world.core.restore(rows(old), world.now)
-    requester.world = world
-    renewed = requester.connect().to_bytes(8, "big") + packet[8:]
-    assert parse_lookup_reply(requester.ask(renewed)).request == 1
+    leecher.world = world
+    renewed = leecher.connect().to_bytes(8, "big") + packet[8:]
+    assert parse_lookup_reply(leecher.ask(renewed)).request == 1
     assert rows(world) == []
-    assert requester.lookup().request == 2
+    assert leecher.lookup().request == 2
 
 
-def test_numbers_of_an_earlier_tracker_close_no_foreign_row() -> None:
-    world = World()
+def test_numbers_of_an_earlier_tracker_close_no_foreign_row(world: World) -> None:
     Client(world, "leecher-2", ip="10.0.0.2").lookup()
     Client(world, "leecher-1").outcome(1)
     assert world.logged("outcome") == []
 
 
-def test_lookup_returns_the_current_content_of_a_name() -> None:
-    world = World()
+def test_lookup_returns_the_current_content_of_a_name(world: World) -> None:
     seed = seeds(world, 1)[0]
     seed.announce(AnnounceEvent.STOPPED)
     assert not seed.lookup().found

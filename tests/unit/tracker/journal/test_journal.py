@@ -1,4 +1,4 @@
-"""The journal loses no accepted record and overwrites no file of others."""
+"""The journal loses no accepted record and overwrites no other program's file."""
 
 from __future__ import annotations
 
@@ -51,6 +51,13 @@ time.sleep(60)
 """
 
 
+def refusal(state: Path) -> tuple[str, str]:
+    """Return message and hint of the error when a journal is opened in ``state``."""
+    with pytest.raises(JournalError) as caught:
+        Journal(state)
+    return caught.value.message, caught.value.hint
+
+
 def test_journal_survives_a_restart(tmp_path: Path) -> None:
     journal = open_journal(tmp_path / "new" / "directory")
     journal.write(FileUpdated(1, HASH, "myfile.txt", 8, 4, 2))
@@ -71,27 +78,15 @@ def test_journal_survives_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
-def test_flushed_records_can_be_read() -> None:
-    journal = open_journal()
+def test_flushed_records_can_be_read(journal: Journal) -> None:
     for number in range(1, 5_001):
         journal.write(opened(number))
     assert journal.flush()
     assert sum(1 for _ in queries.requests(journal)) == 5_000
-    journal.close()
 
 
 def test_killed_process_has_written_its_records(tmp_path: Path) -> None:
-    child = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            WRITER,
-            str(tmp_path),
-        ],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        text=True,
-    )
+    child = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT, text=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "written\n"
     os.kill(child.pid, signal.SIGKILL)
@@ -106,10 +101,10 @@ def test_second_tracker_in_the_same_directory_is_refused(tmp_path: Path) -> None
     journal = open_journal(tmp_path)
     journal.write(opened(1))
     for _ in range(2):
-        with pytest.raises(JournalError) as caught:
-            Journal(tmp_path)
-        assert caught.value.message == f"another tracker keeps its journal in {tmp_path / FILE_NAME}"
-        assert caught.value.hint == "stop that tracker, or give --state another directory"
+        assert refusal(tmp_path) == (
+            f"another tracker keeps its journal in {tmp_path / FILE_NAME}",
+            "stop that tracker, or give --state another directory",
+        )
     journal.write(opened(2))
     assert journal.flush()
     journal.close()
@@ -119,9 +114,7 @@ def test_second_tracker_in_the_same_directory_is_refused(tmp_path: Path) -> None
 def test_file_that_is_not_a_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     path.write_bytes(b"my diary, do not touch\n" * 100)
-    with pytest.raises(JournalError) as caught:
-        Journal(tmp_path)
-    assert caught.value.message == f"{path} is not a database"
+    assert refusal(tmp_path)[0] == f"{path} is not a database"
     assert path.read_bytes() == b"my diary, do not touch\n" * 100
 
 
@@ -131,10 +124,10 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     foreign.execute("CREATE TABLE recipes (name TEXT)")
     foreign.close()
     before = path.read_bytes()
-    with pytest.raises(JournalError) as caught:
-        Journal(tmp_path)
-    assert caught.value.message == f"{path} is another program's database"
-    assert caught.value.hint == "move it away, or give --state another directory"
+    assert refusal(tmp_path) == (
+        f"{path} is another program's database",
+        "move it away, or give --state another directory",
+    )
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -147,10 +140,10 @@ def test_other_format_is_refused_and_left_alone(tmp_path: Path, version: int) ->
     database.execute(f"PRAGMA user_version = {version}")
     database.close()
     before = path.read_bytes()
-    with pytest.raises(JournalError) as caught:
-        Journal(tmp_path)
-    assert caught.value.message == f"{path} has format {version}; this tracker reads only format {schema.FORMAT}"
-    assert caught.value.hint == "move it away to start an empty journal, or give --state another directory"
+    assert refusal(tmp_path) == (
+        f"{path} has format {version}; this tracker reads only format {schema.FORMAT}",
+        "move it away to start an empty journal, or give --state another directory",
+    )
     assert path.read_bytes() == before
 
 
@@ -163,20 +156,19 @@ def test_damaged_file_is_reported_and_left_alone(tmp_path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[4096:40_960] = b"\xa5" * (40_960 - 4096)
     path.write_bytes(raw)
-    with pytest.raises(JournalError) as caught:
-        Journal(tmp_path)
-    assert caught.value.message.startswith(f"{path} is damaged: ")
-    assert caught.value.hint == "move it away to start an empty journal, or give --state another directory"
+    message, hint = refusal(tmp_path)
+    assert message.startswith(f"{path} is damaged: ")
+    assert hint == "move it away to start an empty journal, or give --state another directory"
     assert path.read_bytes() == raw
 
 
 def test_state_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.write_text("")
-    with pytest.raises(JournalError) as caught:
-        Journal(state)
-    assert caught.value.message == f"cannot keep the journal in {state}: File exists"
-    assert caught.value.hint == "give --state another directory"
+    assert refusal(state) == (
+        f"cannot keep the journal in {state}: File exists",
+        "give --state another directory",
+    )
 
 
 def test_empty_file_becomes_a_journal(tmp_path: Path) -> None:
@@ -275,8 +267,7 @@ def test_oldest_rows_are_deleted_but_never_waiting_ones() -> None:
     journal.close()
 
 
-def test_last_of_many_possession_records_counts() -> None:
-    journal = open_journal()
+def test_last_of_many_possession_records_counts(journal: Journal) -> None:
     journal.write(HolderAdded(1, key(), False, "0 %"))
     for piece in range(100):
         held = PieceSet(100, range(piece + 1))
@@ -285,11 +276,9 @@ def test_last_of_many_possession_records_counts() -> None:
     journal.flush()
     row = next(queries.holders(journal, HASH))
     assert (row.pieces, row.state, row.why) == ("all 100", schema.GONE, "said good-bye")
-    journal.close()
 
 
-def test_long_list_of_pieces_keeps_its_count() -> None:
-    journal = open_journal()
+def test_long_list_of_pieces_keeps_its_count(journal: Journal) -> None:
     journal.write(HolderAdded(1, key(), False, "0 %"))
     held = PieceSet(10_000, range(0, 10_000, 2))
     journal.write(HoldingChanged(key(), "", 10_000, held.bitfield()))
@@ -298,7 +287,6 @@ def test_long_list_of_pieces_keeps_its_count() -> None:
     assert len(text) <= MAX_PIECES_TEXT + 30
     assert text.startswith("0, 2, 4, ")
     assert text.endswith(", ... (5000 of 10000)")
-    journal.close()
 
 
 def test_other_peer_at_the_same_address_replaces_unheard_one(tmp_path: Path) -> None:
@@ -315,8 +303,7 @@ def test_other_peer_at_the_same_address_replaces_unheard_one(tmp_path: Path) -> 
     journal.close()
 
 
-def test_last_rows_are_returned_oldest_first() -> None:
-    journal = open_journal()
+def test_last_rows_are_returned_oldest_first(journal: Journal) -> None:
     for number in range(1, 1_201):
         journal.write(opened(number, file="even" if number % 2 == 0 else "odd"))
     journal.flush()
@@ -324,7 +311,6 @@ def test_last_rows_are_returned_oldest_first() -> None:
     assert [row.number for row in queries.requests(journal, file="odd", last=2)] == [1197, 1199]
     assert sum(1 for _ in queries.requests(journal, file="even")) == 600
     assert sum(1 for _ in queries.requests(journal, last=9_999)) == 1_200
-    journal.close()
 
 
 def lists(journal: Journal) -> list[int]:
@@ -420,9 +406,8 @@ def test_batch_size_does_not_change_the_log(seed: int) -> None:
     assert logs[0] == logs[1] == logs[2]
 
 
-def test_files_are_read_by_name_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_by_name_page_by_page(monkeypatch: pytest.MonkeyPatch, journal: Journal) -> None:
     monkeypatch.setattr(queries, "PAGE_SIZE", 10)
-    journal = open_journal()
     for number in range(35):
         name = None if number == 3 else f"file-{number:02}"
         journal.write(FileUpdated(number, bytes([number]) * 20, name, 1, 1, 1))
@@ -431,4 +416,3 @@ def test_files_are_read_by_name_page_by_page(monkeypatch: pytest.MonkeyPatch) ->
     assert labels == [(bytes([3]) * 20).hex(), *(f"file-{number:02}" for number in range(35) if number != 3)]
     assert [file.label for file in queries.files(journal, labels[0])] == [labels[0]]
     assert list(queries.files(journal, "z" * 40)) == []
-    journal.close()

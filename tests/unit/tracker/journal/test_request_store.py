@@ -195,8 +195,7 @@ def test_old_waiting_request_is_kept_until_its_outcome(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_log_of_a_file_merges_holders_and_requests_in_order() -> None:
-    journal = open_journal()
+def test_log_of_a_file_merges_holders_and_requests_in_order(journal: Journal) -> None:
     expected = []
     for number in range(1, 2 * BLOCK):
         journal.write(opened(number))
@@ -210,7 +209,6 @@ def test_log_of_a_file_merges_holders_and_requests_in_order() -> None:
             journal.flush()
     journal.flush()
     assert kinds(journal) == expected
-    journal.close()
 
 
 def test_number_of_holder_events_is_limited() -> None:
