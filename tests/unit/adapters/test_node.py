@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    Step = ClientStatus | Callable[[], ClientStatus]
+
 EMPTY = ClientStatus(0, complete=False, announced=False)
 COMPLETE = ClientStatus(4, complete=True, announced=True, downloaded=len(DATA))
 
 
 class Scripted(ClientAdapter):
-    """A client that reports each step in turn; after the last one, it stops its node."""
+    """A client that reports each step in turn, and stops its node after the last step."""
 
     name = "scripted"
 
-    def __init__(self, settings: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]) -> None:
+    def __init__(self, settings: ClientSettings, steps: Iterator[Step]) -> None:
         super().__init__(settings, lambda line: None)
         self.steps = steps
         self.status = EMPTY
@@ -60,12 +62,15 @@ class Scripted(ClientAdapter):
 
 @dataclass
 class Trial:
-    """Runs a node with a scripted client."""
+    """Run a node with a scripted client."""
 
     directory: Path
     seed: bool = False
 
-    def run(self, *steps: ClientStatus | Callable[[], ClientStatus]) -> list[Event]:
+    def run(self, *steps: Step) -> list[Event]:
+        return self.run_all(iter(steps))
+
+    def run_all(self, steps: Iterator[Step]) -> list[Event]:
         settings = ClientSettings(
             info=info_of(DATA),
             torrent=self.directory / "a.torrent",
@@ -77,7 +82,7 @@ class Trial:
             upload_rate=None,
         )
         self.lines: list[str] = []
-        self.client = Scripted(settings, iter(steps))
+        self.client = Scripted(settings, steps)
         node = self.client.node = ClientNode("leecher-1", self.client, settings, EventLog(self.lines.append))
         try:
             self.status = node.run()
@@ -173,17 +178,7 @@ def test_another_thread_can_stop_a_node(trial: Trial) -> None:
         trial.client.node.stop("SIGTERM")
 
     thread = threading.Thread(target=stop)
-    trial_run = trial.run
-    original = Scripted.__init__
-
-    def endless(
-        self: Scripted, settings: ClientSettings, steps: Iterator[ClientStatus | Callable[[], ClientStatus]]
-    ) -> None:
-        original(self, settings, forever())
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Scripted, "__init__", endless)
-        thread.start()
-        events = trial_run()
+    thread.start()
+    events = trial.run_all(forever())
     thread.join()
     assert events[-1].fields["reason"] == "SIGTERM"

@@ -100,18 +100,15 @@ class Upload:
             # The remote peer may request the info dictionary from now on.
             self._protocol.send_extension_handshake(len(store.info.raw))
         self.remote_pieces.set_piece_count(store.info.pieces)
-        if self._protocol.remote_handshake is not None:
-            self._send_held(store.held)
-
-    def _send_held(self, held: PieceSet) -> None:
-        # The initial state announced no piece; an earlier run may have left some.
+        if self._protocol.remote_handshake is None or not len(store.held):
+            return
+        # The initial state announced no piece; an earlier run has left some.
         extension = self._protocol.remote_extension
         if extension is not None and extension.makes_offers:
-            if len(held):
-                self._protocol.send(Bitfield(held.bitfield()))
+            self._protocol.send(Bitfield(store.held.bitfield()))
             return
         # Other clients accept a bitfield only as the first message (BEP 3).
-        for piece in held:
+        for piece in store.held:
             self._protocol.send(Have(piece))
 
     @property

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +22,6 @@ from torrentnet.wire.piece_set import PieceSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from torrentnet.wire.info import Info
 
@@ -62,39 +62,29 @@ def test_a_symbolic_link_can_be_shared(tmp_path: Path) -> None:
     store.close()
 
 
-def directory(path: Path) -> None:
-    path.mkdir()
-
-
-def fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def dangling(path: Path) -> None:
-    path.symlink_to("nothing")
-
-
-def loop(path: Path) -> None:
-    path.symlink_to(path.name)
-
-
-def device(path: Path) -> None:
-    path.symlink_to("/dev/zero")
+MAKE: dict[str, Callable[[Path], None]] = {
+    "directory": Path.mkdir,
+    "fifo": os.mkfifo,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "dangling-link": lambda path: path.symlink_to("nothing"),
+    "link-loop": lambda path: path.symlink_to(path.name),
+}
+"""What is not a regular file -> how to make one."""
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("kind", "message"),
     [
-        (directory, "{} is a directory; only single files are shared"),
-        (fifo, "{} is not a regular file"),
-        (device, "{} is not a regular file"),
-        (dangling, "{} does not exist"),
-        (loop, "{} is a symbolic link, which is not followed"),
+        ("directory", "{} is a directory; only single files are shared"),
+        ("fifo", "{} is not a regular file"),
+        ("device", "{} is not a regular file"),
+        ("dangling-link", "{} does not exist"),
+        ("link-loop", "{} is a symbolic link, which is not followed"),
     ],
 )
-def test_only_readable_regular_files_are_shared(tmp_path: Path, make: Callable[[Path], None], message: str) -> None:
+def test_only_readable_regular_files_are_shared(tmp_path: Path, kind: str, message: str) -> None:
     path = tmp_path / NAME
-    make(path)
+    MAKE[kind](path)
     with pytest.raises(StorageError) as caught:
         open_complete(path, PIECE, nothing, never)
     assert caught.value.message == message.format(path)
@@ -322,17 +312,17 @@ def test_without_hard_links_a_rename_still_replaces_nothing(
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("kind", "message"),
     [
-        (directory, "{} is a directory; only single files are shared"),
-        (fifo, "{} is not a regular file"),
-        (loop, "{} is a symbolic link, which is not followed"),
+        ("directory", "{} is a directory; only single files are shared"),
+        ("fifo", "{} is not a regular file"),
+        ("link-loop", "{} is a symbolic link, which is not followed"),
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".part"])
-def test_only_regular_files_are_filled(tmp_path: Path, make: Callable[[Path], None], message: str, suffix: str) -> None:
+def test_only_regular_files_are_filled(tmp_path: Path, kind: str, message: str, suffix: str) -> None:
     path = tmp_path / f"{NAME}{suffix}"
-    make(path)
+    MAKE[kind](path)
     with pytest.raises(StorageError) as caught:
         part(tmp_path, info_of(b"content"))
     assert caught.value.message == message.format(path)
@@ -450,9 +440,8 @@ def test_a_full_file_system_has_a_hint(tmp_path: Path) -> None:
         (errno.EIO, "/x/y: input/output error"),
     ],
 )
-def test_each_errno_has_a_message(number: int, message: str, tmp_path: Path) -> None:
-    path = type(tmp_path)("/x/y")
-    assert storage_error(OSError(number, os.strerror(number)), path).message == message
+def test_each_errno_has_a_message(number: int, message: str) -> None:
+    assert storage_error(OSError(number, os.strerror(number)), Path("/x/y")).message == message
 
 
 def test_pieces_can_be_written_while_others_are_read(tmp_path: Path) -> None:

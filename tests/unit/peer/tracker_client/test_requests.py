@@ -28,13 +28,11 @@ def build(connection_id: int, transaction_id: int) -> bytes:
     return packets.pack_scrape(connection_id, transaction_id, (bytes(20),))
 
 
-def connected(now: float = 0.0) -> PendingRequests:
+def connected() -> PendingRequests:
     """Requests with a valid connection id."""
     requests = PendingRequests(random.Random(3))
-    requests.start(RequestKind.ANNOUNCE, build, now)
-    (data,) = requests.datagrams_to_send(now)
-    tid = packets.parse_head(data).transaction_id
-    assert requests.receive_datagram(packets.pack_connect_reply(tid, ID), now) is None
+    tid = announce(requests)
+    assert requests.receive_datagram(packets.pack_connect_reply(tid, ID), 0.0) is None
     requests.cancel(RequestKind.ANNOUNCE)
     return requests
 
@@ -42,6 +40,12 @@ def connected(now: float = 0.0) -> PendingRequests:
 def only(requests: PendingRequests, now: float) -> packets.RequestHead:
     (data,) = requests.datagrams_to_send(now)
     return packets.parse_head(data)
+
+
+def announce(requests: PendingRequests, now: float = 0.0, tag: object = None) -> int:
+    """Start and send an announce; return its transaction id."""
+    requests.start(RequestKind.ANNOUNCE, build, now, tag)
+    return only(requests, now).transaction_id
 
 
 def announced(tid: int) -> bytes:
@@ -66,8 +70,7 @@ def test_one_connect_precedes_all_requests() -> None:
 
 def test_retries_back_off_and_keep_their_transaction_id() -> None:
     requests = connected()
-    requests.start(RequestKind.ANNOUNCE, build, 0.0)
-    now, tid, pauses = 0.0, only(requests, 0.0).transaction_id, []
+    now, tid, pauses = 0.0, announce(requests), []
     for _ in range(7):
         due = requests.due()
         assert due is not None
@@ -98,16 +101,14 @@ def test_retries_of_many_peers_are_spread() -> None:
     dues = set()
     for seed in range(20):
         requests = PendingRequests(random.Random(seed))
-        requests.start(RequestKind.ANNOUNCE, build, 0.0)
-        requests.datagrams_to_send(0.0)
+        announce(requests)
         dues.add(requests.due())
     assert len(dues) == 20
 
 
 def test_a_reply_is_accepted_once() -> None:
     requests = connected()
-    requests.start(RequestKind.ANNOUNCE, build, 0.0, tag="mine")
-    tid = only(requests, 0.0).transaction_id
+    tid = announce(requests, tag="mine")
     reply = requests.receive_datagram(announced(tid), 0.2)
     assert isinstance(reply, TrackerReply)
     assert (reply.kind, reply.tag) == (RequestKind.ANNOUNCE, "mine")
@@ -118,8 +119,7 @@ def test_a_reply_is_accepted_once() -> None:
 
 def test_a_reply_to_a_replaced_request_is_dropped() -> None:
     requests = connected()
-    requests.start(RequestKind.ANNOUNCE, build, 0.0, tag="old")
-    old = only(requests, 0.0).transaction_id
+    old = announce(requests, tag="old")
     requests.start(RequestKind.ANNOUNCE, build, 0.1, tag="new")
     assert requests.receive_datagram(announced(old), 0.2) is None
     new = only(requests, 0.2).transaction_id
@@ -144,24 +144,21 @@ def test_a_reply_to_a_replaced_request_is_dropped() -> None:
 )
 def test_an_unexpected_datagram_is_dropped(data: bytes) -> None:
     requests = connected()
-    requests.start(RequestKind.ANNOUNCE, build, 0.0)
-    requests.datagrams_to_send(0.0)
+    announce(requests)
     assert requests.receive_datagram(data, 0.1) is None
     assert requests.is_pending(RequestKind.ANNOUNCE)
 
 
 def test_a_reply_with_the_wrong_action_is_dropped() -> None:
     requests = connected()
-    requests.start(RequestKind.ANNOUNCE, build, 0.0)
-    tid = only(requests, 0.0).transaction_id
+    tid = announce(requests)
     assert requests.receive_datagram(pack_outcome_reply(tid, 1), 0.1) is None
     assert isinstance(requests.receive_datagram(announced(tid), 0.2), TrackerReply)
 
 
 def test_wrong_replies_to_connect_are_ignored() -> None:
     requests = PendingRequests(random.Random(3))
-    requests.start(RequestKind.ANNOUNCE, build, 0.0)
-    tid = only(requests, 0.0).transaction_id
+    tid = announce(requests)
     for data in (announced(tid), packets.pack_error(tid, "busy"), packets.pack_connect_reply(tid, ID)[:15]):
         assert requests.receive_datagram(data, 0.1) is None
     due = requests.due()
@@ -182,9 +179,8 @@ def test_an_error_reply_ends_its_request() -> None:
 
 
 def test_a_refused_connection_id_is_renewed_and_retried() -> None:
-    requests = connected(0.0)
-    requests.start(RequestKind.ANNOUNCE, build, 10.0)
-    tid = only(requests, 10.0).transaction_id
+    requests = connected()
+    tid = announce(requests, 10.0)
     assert requests.receive_datagram(packets.pack_error(tid, "connection id refused: connect again"), 10.1) is None
     head = only(requests, 10.1)
     assert head.action == Action.CONNECT
@@ -194,7 +190,7 @@ def test_a_refused_connection_id_is_renewed_and_retried() -> None:
 
 
 def test_connection_ids_are_renewed_at_most_once_a_second() -> None:
-    requests = connected(0.0)
+    requests = connected()
     requests.start(RequestKind.ANNOUNCE, build, 0.0)
     sent, now = [], 0.0
     while now < 30.0:
@@ -213,7 +209,7 @@ def test_connection_ids_are_renewed_at_most_once_a_second() -> None:
 
 
 def test_a_connection_id_is_valid_for_a_minute() -> None:
-    requests = connected(0.0)
+    requests = connected()
     for now, action in ((CLIENT_LIFETIME - 0.1, Action.SCRAPE), (CLIENT_LIFETIME, Action.CONNECT)):
         requests.start(RequestKind.ANNOUNCE, build, now)
         assert only(requests, now).action == action
@@ -221,8 +217,7 @@ def test_a_connection_id_is_valid_for_a_minute() -> None:
 
 def test_silence_is_detected_and_ended_by_any_reply() -> None:
     requests = connected()
-    requests.start(RequestKind.ANNOUNCE, build, 0.0)
-    tid, tries, now = only(requests, 0.0).transaction_id, 1, 0.0
+    tid, tries, now = announce(requests), 1, 0.0
     while not requests.tracker_silent:
         due = requests.due()
         assert due is not None
@@ -236,8 +231,7 @@ def test_silence_is_detected_and_ended_by_any_reply() -> None:
 
 def test_one_lost_datagram_is_not_silence() -> None:
     requests = connected()
-    requests.start(RequestKind.ANNOUNCE, build, 0.0)
-    requests.datagrams_to_send(0.0)
+    announce(requests)
     due = requests.due()
     assert due is not None
     requests.datagrams_to_send(due)
