@@ -49,10 +49,7 @@ def _items(document: Document, section: str) -> Iterator[tuple[KeyPath, MappingN
 
 
 def _verb(item: MappingNode) -> str | None:
-    return next((entry.key for entry in item.entries if entry.key in EVENT_MODELS), None)
-
-
-# -- timeline --------------------------------------------------------------------------------------
+    return next((key for key in item.keys() if key in EVENT_MODELS), None)  # noqa: SIM118
 
 
 def _check_time(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Problem]:
@@ -79,22 +76,19 @@ def _check_end(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[
                 f"`until` needs `every`, or an event that lasts; `{verb}` does not last",
                 "`start` starts the node again" if verb in {"kill", "stop"} else "",
             )
-        return
-    noun = _NOUNS[verb]
-    if "every" in keys:
+    elif "every" in keys:
         if "for" not in keys:
             yield document.problem(
-                loc, f"{noun} that is repeated needs `for`", "add `for: 3s`; `until` is the end of the repetitions"
+                loc,
+                f"{_NOUNS[verb]} that is repeated needs `for`",
+                "add `for: 3s`; `until` is the end of the repetitions",
             )
     elif "for" in keys and "until" in keys:
         yield document.problem((*loc, "until"), "`for` and `until` exclude each other", "keep one of them")
     elif "for" not in keys and "until" not in keys:
         yield document.problem(
-            loc, f"{noun} needs an end", "add `for: 3s`, `until: 10s`, or `for: rest` for the rest of the run"
+            loc, f"{_NOUNS[verb]} needs an end", "add `for: 3s`, `until: 10s`, or `for: rest` for the rest of the run"
         )
-
-
-# -- directions through the network ----------------------------------------------------------------
 
 
 def _check_direction(document: Document, loc: KeyPath, item: MappingNode, owner: str) -> Iterator[Problem]:
@@ -113,14 +107,9 @@ def _check_direction(document: Document, loc: KeyPath, item: MappingNode, owner:
         )
     elif not any(key in DIRECTION_KEYS for key in keys) and loc not in document.incomplete:
         yield document.problem(loc, "the direction is missing", "add `between: all`, `from: seeder` or `to: leecher`")
-    if owner in {"links", "impair"}:
-        unknown = [key for key in keys if key not in DIRECTION_KEYS and key not in QUALITY_KEYS]
-        if not unknown and not any(key in QUALITY_KEYS for key in keys) and loc not in document.incomplete:
-            names = ", ".join(f"`{name}`" for name in QUALITY_KEYS)
-            yield document.problem(loc, "no quality is set", f"add one of {names}")
-
-
-# -- expectations ----------------------------------------------------------------------------------
+    if owner in {"links", "impair"} and not set(keys) - set(DIRECTION_KEYS) and loc not in document.incomplete:
+        names = ", ".join(f"`{name}`" for name in QUALITY_KEYS)
+        yield document.problem(loc, "no quality is set", f"add one of {names}")
 
 
 def _check_expectation(document: Document, loc: KeyPath, item: MappingNode) -> Iterator[Problem]:

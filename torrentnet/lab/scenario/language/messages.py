@@ -1,6 +1,6 @@
-"""From Pydantic's errors to sentences for the author of the file.
+"""Translation of Pydantic's errors into messages for the author of a scenario file.
 
-Pydantic says which rule a value broke and where in the data. Here that becomes a line and a column, a sentence in the
+Pydantic reports which rule a value broke, and where in the data. A message has a line and a column, a sentence in the
 words of the language, and a hint.
 
 Tested by tests/unit/lab/scenario/test_wrong.py.
@@ -8,6 +8,7 @@ Tested by tests/unit/lab/scenario/test_wrong.py.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -39,20 +40,46 @@ from torrentnet.lab.scenario.language.parameters import PARAMETERS_SECTION
 from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
     from torrentnet.lab.errors import Problem
 
-MODELS_BY_KEY: Final[dict[str, Mapping[str, type[StrictModel]]]] = {
-    "files": FILE_MODELS,
-    "nodes": NODE_MODELS,
-    "timeline": EVENT_MODELS,
-    "expect": CHECK_MODELS,
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A section whose items are known by one of their keys, with its messages."""
+
+    models: Mapping[str, type[StrictModel]]
+    """Key -> the kind of item that the key makes."""
+    common: type[StrictModel]
+    """What can be checked of an item even if its kind is unknown."""
+    no_kind: str
+    clash_hint: str
+    """Where an item has two kinds."""
+    example: str
+
+
+_SECTIONS: Final = {
+    "files": _Section(FILE_MODELS, StrictModel, "the file has no content", "keep one of them", "`{size: 8MiB}`"),
+    "nodes": _Section(NODE_MODELS, StrictModel, "the node has no role", "write two groups", "`{share: myfile.txt}`"),
+    "timeline": _Section(
+        EVENT_MODELS,
+        EventModel,
+        "the event has no verb",
+        "write two items with the same time",
+        "`{at: 5s, kill: seeder-1}`",
+    ),
+    "expect": _Section(
+        CHECK_MODELS,
+        ExpectationModel,
+        "the expectation has no check",
+        "write two items",
+        "`{node: leecher, has: myfile.txt}`",
+    ),
 }
-"""Section -> key -> the kind of item that the key makes."""
-ITEM_SECTIONS: Final = frozenset({*MODELS_BY_KEY, "links"})
+ITEM_SECTIONS: Final = frozenset({*_SECTIONS, "links"})
 """Sections whose items can be set aside one by one."""
 _INNER_MODELS: Final[dict[str, type[StrictModel]]] = {
     "tracker": TrackerOptionsModel,
@@ -63,45 +90,21 @@ _INNER_MODELS: Final[dict[str, type[StrictModel]]] = {
     "log": LogEventModel,
 }
 """Key of an item -> the mapping behind it."""
-_COMMON_MODELS: Final[dict[str, type[StrictModel]]] = {
-    "files": StrictModel,
-    "nodes": StrictModel,
-    "timeline": EventModel,
-    "expect": ExpectationModel,
-}
-"""Section -> what can be checked of an item even if its kind is unknown."""
-_NO_KIND: Final = {
-    "files": "the file has no content",
-    "nodes": "the node has no role",
-    "timeline": "the event has no verb",
-    "expect": "the expectation has no check",
-}
-_KIND_CLASH_HINTS: Final = {
-    "files": "keep one of them",
-    "nodes": "write two groups",
-    "timeline": "write two items with the same time",
-    "expect": "write two items",
-}
-_ITEM_EXAMPLES: Final = {
-    "files": "`{size: 8MiB}`",
-    "nodes": "`{share: myfile.txt}`",
-    "timeline": "`{at: 5s, kill: seeder-1}`",
-    "expect": "`{node: leecher, has: myfile.txt}`",
-    "links": "`{between: all, loss: 1%}`",
-}
 _MISSING_HINTS: Final = {
     "nodes": "a scenario needs at least `nodes: {tracker: {tracker: {}}}` and some peers",
     "node": "add the nodes: `node: leecher`",
     "event": "add its name: `log: {event: bad_piece}`",
 }
-_SECTION_HINTS: Final = {
+_MAPPING_HINTS: Final = {
     "parameters": "for example `parameters: {leechers: 30}`",
-    "links": "each item begins with `- `",
     "files": "for example `files: {myfile.txt: {size: 8MiB}}`",
     "nodes": "write names with their nodes: `seeder: {share: myfile.txt, count: 3}`",
-    "timeline": "each item begins with `- `",
-    "expect": "each item begins with `- `",
+    "links": "for example `{between: all, loss: 1%}`",
+    "tracker": "for the defaults write `{}`",
+    "impair": "for example `impair: {between: [seeder, leecher], loss: 5%}`",
+    "bytes": "for example `bytes: {received: at most 10MiB}`",
 }
+"""Section or key -> the hint where a mapping is expected."""
 _OTHER_WORDS: Final = {
     "one_way": "write the direction: `partition: {from: seeder, to: leecher}`",
     "cut": "`partition` and `isolate` cut links",
@@ -111,11 +114,6 @@ _OTHER_WORDS: Final = {
     "duration": "did you mean `for`?",
 }
 """Words for something that the language calls by another name."""
-_INNER_HINTS: Final = {
-    "tracker": "for the defaults write `{}`",
-    "impair": "for example `impair: {between: [seeder, leecher], loss: 5%}`",
-    "bytes": "for example `bytes: {received: at most 10MiB}`",
-}
 
 
 def strip_tags(loc: tuple[str | int, ...]) -> KeyPath:
@@ -140,13 +138,9 @@ def translate_error(error: ErrorDetails, document: Document) -> Iterator[Problem
     elif kind in {"union_tag_not_found", "union_tag_invalid"}:
         yield from _no_kind(loc, document)
     elif kind == "list_type":
-        yield _wrong_shape(loc, document, "a list", _SECTION_HINTS.get(str(loc[-1]), ""))
+        yield _wrong_shape(loc, document, "a list", "each item begins with `- `")
     elif kind in {"dict_type", "model_type", "model_attributes_type"}:
-        hint = _SECTION_HINTS.get(str(loc[-1]), "")
-        if len(loc) == 3:
-            hint = _INNER_HINTS.get(str(loc[-1]), "")
-        elif len(loc) == 2 and loc[0] == "links":
-            hint = f"for example {_ITEM_EXAMPLES['links']}"
+        hint = _MAPPING_HINTS.get(str(loc[0] if len(loc) == 2 else loc[-1]), "")
         yield _wrong_shape(loc, document, "a mapping", hint)
     else:
         yield document.problem(loc, error["msg"], at_value=True)
@@ -154,7 +148,7 @@ def translate_error(error: ErrorDetails, document: Document) -> Iterator[Problem
 
 def _wrong_shape(loc: KeyPath, document: Document, expected: str, hint: str) -> Problem:
     _, node = document.find(loc)
-    return document.problem(loc, f"expected {expected}, found {describe_node(node)}", hint, at_value=True)
+    return document.problem(loc, f"expected {expected}, found {_describe_node(node)}", hint, at_value=True)
 
 
 def _shape_hint(loc: KeyPath, text: str) -> str:
@@ -170,8 +164,8 @@ def _shape_hint(loc: KeyPath, text: str) -> str:
     return ""
 
 
-def describe_node(node: DocumentNode | None) -> str:
-    """Return what is in the file, in a few words."""
+def _describe_node(node: DocumentNode | None) -> str:
+    """Describe a value of the file in a few words."""
     if isinstance(node, MappingNode):
         return "a mapping"
     if isinstance(node, SequenceNode):
@@ -179,7 +173,7 @@ def describe_node(node: DocumentNode | None) -> str:
     return "nothing" if node is None or node.text is None else f"`{node.text[:40]}`"
 
 
-def join_alternatives(words: Sequence[str]) -> str:
+def _join_alternatives(words: Sequence[str]) -> str:
     """Return `` `pause`, `isolate` or `impair` ``."""
     *first, last = [f"`{word}`" for word in words]
     return f"{', '.join(first)} or {last}" if first else last
@@ -188,10 +182,6 @@ def join_alternatives(words: Sequence[str]) -> str:
 def model_keys(model: type[BaseModel]) -> list[str]:
     """Return a model's keys as they are written in the file."""
     return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _allowed(words: Iterable[str]) -> str:
-    return "allowed here: " + ", ".join(f"`{word}`" for word in words)
 
 
 def _missing(loc: KeyPath, document: Document) -> Iterator[Problem]:
@@ -209,26 +199,27 @@ def _unknown_key(loc: KeyPath, document: Document) -> Problem:
         model = ImpairmentModel if section == "links" else _INNER_MODELS[str(loc[2])]
         hint = _OTHER_WORDS.get(key) or did_you_mean(key, model_keys(model))
         return document.problem(loc, f"unknown key `{key}`", hint)
-    kinds = MODELS_BY_KEY[section]
+    kinds = _SECTIONS[section].models
     _, item = document.find(loc[:2])
     assert isinstance(item, MappingNode)
     chosen = next(name for name in item.keys() if name in kinds)  # noqa: SIM118
     if key in kinds:
-        return document.problem(loc, f"`{chosen}` and `{key}` exclude each other", _KIND_CLASH_HINTS[section])
+        return document.problem(loc, f"`{chosen}` and `{key}` exclude each other", _SECTIONS[section].clash_hint)
     owners = [name for name, model in kinds.items() if key in model_keys(model)]
     if owners:
-        text = f"`{chosen}` has no `{key}`: that is a key of {join_alternatives(owners)}"
-        return document.problem(loc, text, _allowed(model_keys(kinds[chosen])))
+        text = f"`{chosen}` has no `{key}`: that is a key of {_join_alternatives(owners)}"
+        allowed = ", ".join(f"`{word}`" for word in model_keys(kinds[chosen]))
+        return document.problem(loc, text, f"allowed here: {allowed}")
     hint = _OTHER_WORDS.get(key) or did_you_mean(key, model_keys(kinds[chosen]))
     return document.problem(loc, f"unknown key `{key}`", hint)
 
 
 def _no_kind(loc: KeyPath, document: Document) -> Iterator[Problem]:
-    section = str(loc[0])
-    kinds = MODELS_BY_KEY[section]
+    section = _SECTIONS[str(loc[0])]
+    kinds = section.models
     _, item = document.find(loc)
     if not isinstance(item, MappingNode):
-        yield _wrong_shape(loc, document, "a mapping", f"for example {_ITEM_EXAMPLES[section]}")
+        yield _wrong_shape(loc, document, "a mapping", f"for example {section.example}")
         return
     known = {key for model in kinds.values() for key in model_keys(model)}
     explained = loc in document.incomplete
@@ -238,13 +229,9 @@ def _no_kind(loc: KeyPath, document: Document) -> Iterator[Problem]:
             explained = explained or any(f"`{kind}`?" in hint for kind in kinds)
             yield document.problem((*loc, key), f"unknown key `{key}`", hint)
     if not explained:
-        yield document.problem(loc, _NO_KIND[section], f"add one of {', '.join(f'`{name}`' for name in kinds)}")
-    yield from _common_errors(loc, item, document)
-
-
-def _common_errors(loc: KeyPath, item: MappingNode, document: Document) -> Iterator[Problem]:
+        yield document.problem(loc, section.no_kind, f"add one of {', '.join(f'`{name}`' for name in kinds)}")
     try:
-        _COMMON_MODELS[str(loc[0])].model_validate(to_plain_data(item))
+        section.common.model_validate(to_plain_data(item))
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             if detail["type"] != "extra_forbidden":

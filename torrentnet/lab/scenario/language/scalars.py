@@ -235,7 +235,7 @@ def parse_interval(text: str, parse: Callable[[str], int]) -> Interval:
 
 
 def format_interval(interval: Interval, show: Callable[[int], str] = str) -> str:
-    """Return an interval as it is written."""
+    """Return an interval as a scenario writes it: ``at least 5``, ``4 to 6``."""
     if interval.least is None:
         return f"at most {show(interval.most or 0)}"
     if interval.most is None:
@@ -243,11 +243,6 @@ def format_interval(interval: Interval, show: Callable[[int], str] = str) -> str
     if interval.least == interval.most:
         return show(interval.least)
     return f"{show(interval.least)} to {show(interval.most)}"
-
-
-def format_byte_interval(interval: Interval) -> str:
-    """Return an interval of bytes as it is written."""
-    return format_interval(interval, format_size)
 
 
 def parse_count(text: str) -> int:

@@ -1,4 +1,4 @@
-"""The expectations: which nodes, which check, by when, and whether it can hold at all."""
+"""The expectations: their nodes, checks and times, and whether each can hold at all."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from torrentnet.lab.scenario.language.models.expectations import (
     LogModel,
     StateModel,
 )
-from torrentnet.lab.scenario.language.models.values import REST_OF_RUN
-from torrentnet.lab.scenario.language.scalars import format_byte_interval, format_duration, format_interval
+from torrentnet.lab.scenario.language.scalars import format_duration, format_interval, format_size
 from torrentnet.lab.scenario.plan.expectations import (
     Always,
     At,
@@ -53,14 +52,14 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
 _FEW: Final = 4
-"""At most so many nodes are listed by name; more are counted."""
+"""Maximum number of nodes that are listed by name."""
 _EVERY: Final = "every "
 
 
 def resolve_check(
     context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], model: AnyExpectationModel
 ) -> tuple[Callable[..., ExpectationPlan], str]:
-    """Return what makes the plan from what all checks have in common, and the predicate of its sentence."""
+    """Return the plan's class with the check's own fields, and the predicate of its sentence."""
     many = len(nodes) > 1 and not name_selected_nodes(context, nodes).startswith(_EVERY)
     have, s = ("have", "") if many else ("has", "s")
     match model:
@@ -89,7 +88,7 @@ def resolve_check(
         case BytesModel():
             sent, received = model.bytes.sent, model.bytes.received
             parts = [
-                f"{word} {format_byte_interval(interval)}"
+                f"{word} {format_interval(interval, format_size)}"
                 for word, interval in (("sent", sent), ("received", received))
                 if interval is not None
             ]
@@ -186,7 +185,7 @@ def _tracker_only(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...],
 
 
 def name_selected_nodes(context: ResolveContext, names: tuple[str, ...]) -> str:
-    """Return a few nodes by name, more as their group or as the first and the last."""
+    """List a few nodes by name; describe more by their group, or by the first and the last."""
     if len(names) <= _FEW:
         return ", ".join(names)
     for group, members in context.directory.groups.items():
@@ -232,7 +231,7 @@ def _resolve_timing(
     if model.at is not None:
         context.check_time_limit((*loc, "at"), model.at, format_duration(model.at))
     if model.always is not None:
-        if model.always == REST_OF_RUN or isinstance(model.always, str):
+        if isinstance(model.always, str):
             return Always(math.inf, model.at or 0.0, index)
         check_end("always", model.always)
         return Always(model.always, model.at or 0.0, index)
@@ -247,7 +246,7 @@ def _resolve_timing(
 
 
 def _check_upper_bounds(context: ResolveContext, loc: KeyPath, plan: ExpectationPlan) -> None:
-    """Record an ``at most`` of a number that only grows: it holds before anything has happened."""
+    """Record an ``at most`` of a number that only grows, which holds before anything has happened."""
     if not isinstance(plan.timing, Within):
         return
     intervals: dict[tuple[str, ...], Interval | None] = {}

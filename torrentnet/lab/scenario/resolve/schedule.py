@@ -1,7 +1,7 @@
-"""When the items of a timeline happen, and which nodes run then, as far as planned times decide it.
+"""The times of a timeline's items, and which nodes run then, as far as planned times determine it.
 
-An event that affects no node fails the run; what is certain before the run is reported before it. An event that waits
-for a condition may happen at any time, so that nothing is certain of the nodes that it affects.
+An event that changes nothing fails the run; where this is certain before the run, it is a problem of the file. An event
+with a condition may happen at any time, so that nothing is certain of the nodes that it affects.
 
 Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
 """
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
 MAX_EVENTS: Final = 1000
 """Events of a scenario, each repetition counted."""
-_NOUNS: Final = {
-    "pause": "the pause",
-    "partition": "the partition",
-    "isolate": "the isolation",
-    "impair": "the impairment",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +31,15 @@ class Occurrence:
     """An item of the timeline, or one of its repetitions."""
 
     position: int
-    """In the file."""
+    """The item's index in the file."""
     model: AnyEventModel
     at: float | None
     """Seconds after t = 0; None where it waits for a condition."""
     repetition: int = 0
-    """From 0."""
 
 
 def list_occurrences(context: ResolveContext) -> list[Occurrence]:
-    """Return everything that happens, in the order of the file."""
+    """Return the occurrences of all items, in the order of the file."""
     found: list[Occurrence] = []
     for position, model in context.timeline_items():
         loc: KeyPath = ("timeline", position)
@@ -79,10 +72,10 @@ def _repetitions(context: ResolveContext, loc: KeyPath, model: AnyEventModel) ->
         if last < first:
             context.note(
                 (*loc, "until"),
-                f"the repetitions would end at {format_duration(last)}, before the first at {format_duration(first)}",
-                "`from` is the first time"
+                f"the repetitions would end at {format_duration(last)}, before the first repetition at {format_duration(first)}",
+                "`from` is the time of the first repetition"
                 if model.from_ is not None
-                else "without `from` the first is after one interval",
+                else "without `from` the first repetition is after one interval",
             )
             return []
     lasts = model.for_ if isinstance(model, LastingEventModel) else None
@@ -90,7 +83,7 @@ def _repetitions(context: ResolveContext, loc: KeyPath, model: AnyEventModel) ->
         how_long = "for the rest of the run" if isinstance(lasts, str) else format_duration(lasts)
         context.note(
             (*loc, "for"),
-            f"it lasts {how_long}, and the next one begins after {format_duration(every)}",
+            f"it lasts {how_long}, and the next repetition begins after {format_duration(every)}",
             "write less than `every`",
         )
     if last == math.inf:
@@ -102,9 +95,9 @@ def _repetitions(context: ResolveContext, loc: KeyPath, model: AnyEventModel) ->
 
 
 def resolve_duration(
-    context: ResolveContext, loc: KeyPath, model: AnyEventModel, verb: str, at: float | None
+    context: ResolveContext, loc: KeyPath, model: AnyEventModel, at: float | None
 ) -> tuple[float | None, str]:
-    """Return how many seconds an event lasts, as far as it is known, and the same in words."""
+    """Return how many seconds an event lasts, None where this is not known, and its duration in words."""
     if not isinstance(model, LastingEventModel):
         return None, ""
     if model.until is not None and model.every is None:
@@ -128,16 +121,16 @@ _PARTICIPLES: Final = {"kill": "killed", "stop": "stopped"}
 LIFECYCLE_VERBS: Final = frozenset({"kill", "stop", "pause", "restart", "start"})
 COMMAND_VERBS: Final = frozenset({"run", "console"})
 _NEED_A_PROCESS: Final = COMMAND_VERBS | {"pause"}
-"""What cannot be done to a node that has ended or is paused."""
+"""Verbs that cannot affect a node that has ended or is paused."""
 
 
 class NodeLifecycles:
-    """Follows the nodes through the events with a planned time, in their order."""
+    """Which nodes run or are paused at a time, according to the events with a planned time."""
 
     def __init__(self, context: ResolveContext, uncertain: Iterable[str], *, healed: bool) -> None:
-        """Start with all nodes as they are at t = 0.
+        """Begin with all nodes as they are at t = 0.
 
-        ``uncertain`` are the nodes that an event with ``when`` affects; ``healed`` says whether a pause may end early.
+        ``uncertain`` are the nodes that an event with ``when`` affects; with ``healed`` a pause may end early.
         """
         self._context = context
         self._uncertain = frozenset(uncertain)
@@ -146,7 +139,7 @@ class NodeLifecycles:
         self._paused: dict[str, tuple[float, EventRef]] = {}
 
     def can_affect(self, verb: str, name: str, at: float) -> bool:
-        """Return whether an event could change something about the node then; random choices are made among those."""
+        """Return whether an event could affect the node then; random choices are made among such nodes."""
         if name in self._uncertain:
             return True
         if at < self._context.nodes[name].start:
@@ -158,13 +151,13 @@ class NodeLifecycles:
         return name not in self._ended and not (verb in _NEED_A_PROCESS and self._pause_of(name, at))
 
     def apply(self, event: EventRef, at: float) -> None:
-        """Record the nodes that the event cannot affect, and follow the others."""
+        """Record a problem for each node that the event cannot affect; update the states of the others."""
         if event.verb not in LIFECYCLE_VERBS | COMMAND_VERBS:
             return
         place = (*event.loc, "node" if event.verb in COMMAND_VERBS else event.verb)
         for name in event.nodes:
-            if name not in self._uncertain and self._check(place, event, at, name):
-                self._follow(event, at, name)
+            if name not in self._uncertain and self._check(place, event, at, name) and event.verb in LIFECYCLE_VERBS:
+                self._update(event, at, name)
 
     def _check(self, place: KeyPath, event: EventRef, at: float, name: str) -> bool:
         start = self._context.nodes[name].start
@@ -196,9 +189,7 @@ class NodeLifecycles:
         end, event = self._paused.get(name, (0.0, None))
         return event if at < end and not self._healed else None
 
-    def _follow(self, event: EventRef, at: float, name: str) -> None:
-        if event.verb in COMMAND_VERBS:
-            return
+    def _update(self, event: EventRef, at: float, name: str) -> None:
         self._paused.pop(name, None)
         if event.verb == "pause":
             self._paused[name] = (math.inf if event.lasts is None else at + event.lasts, event)

@@ -64,7 +64,7 @@ _VERBS: Final = {model: verb for verb, model in EVENT_MODELS.items()}
 
 
 def resolve_timeline(context: ResolveContext) -> tuple[EventPlan, ...]:
-    """Return the events, those with a time first; leaves ``context.refs`` for what refers to them."""
+    """Return the events, those with a planned time first, and set the context's ``refs``."""
     occurrences = list_occurrences(context)
     _check_names(context)
     timed = sorted((found for found in occurrences if found.at is not None), key=lambda one: (one.at, one.position))
@@ -84,7 +84,7 @@ def resolve_timeline(context: ResolveContext) -> tuple[EventPlan, ...]:
 
 
 def _refer(context: ResolveContext, occurrence: Occurrence, index: int, lifecycles: NodeLifecycles | None) -> EventRef:
-    """Choose the event's nodes, and say it in words."""
+    """Return the event with its nodes and its description."""
     model, loc = occurrence.model, ("timeline", occurrence.position)
     verb = _VERBS[type(model)]
     at = 0.0 if occurrence.at is None else occurrence.at
@@ -98,7 +98,7 @@ def _refer(context: ResolveContext, occurrence: Occurrence, index: int, lifecycl
             chosen.update(dict.fromkeys(nodes))
         return nodes
 
-    lasts, duration = resolve_duration(context, loc, model, verb, occurrence.at)
+    lasts, duration = resolve_duration(context, loc, model, occurrence.at)
     nodes: tuple[str, ...] = ()
     override: LinkOverride | None = None
     names: tuple[str, ...]
@@ -129,7 +129,7 @@ def _refer(context: ResolveContext, occurrence: Occurrence, index: int, lifecycl
 def _override(
     context: ResolveContext, place: KeyPath, model: PartitionModel | IsolateModel | ImpairModel, select: Select
 ) -> tuple[LinkOverride, tuple[str, ...]]:
-    """Return what a network fault does to links, and the texts that mean it."""
+    """Return a network fault's override, and the texts that refer to the fault."""
     qualities = LinkQualities(cut=True)
     match model:
         case ImpairModel():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.scenario.scenario_files import HEAD, load
-from torrentnet.lab.scenario.language.scalars import format_byte_interval, parse_interval, parse_size
+from torrentnet.lab.scenario.language.scalars import format_interval, format_size, parse_interval, parse_size
 from torrentnet.lab.scenario.plan.expectations import (
     Always,
     BytesCheckPlan,
@@ -52,7 +52,7 @@ def test_knows_checks_are_resolved(written: str, bound: Interval, text: str, tmp
 
 def test_an_interval_of_bytes_is_written_with_units() -> None:
     assert parse_interval("8MiB to 9MiB", parse_size) == Interval(8 * 2**20, 9 * 2**20)
-    assert format_byte_interval(parse_interval("at most 1.5MiB", parse_size)) == "at most 1536KiB"
+    assert format_interval(parse_interval("at most 1.5MiB", parse_size), format_size) == "at most 1536KiB"
 
 
 def test_log_checks_are_resolved(tmp_path: Path) -> None:

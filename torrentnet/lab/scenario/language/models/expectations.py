@@ -1,4 +1,4 @@
-"""``expect:`` what must be true."""
+"""``expect:``: what must be true."""
 
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
@@ -19,6 +19,7 @@ from torrentnet.lab.scenario.language.models.values import (
     TextList,
     Time,
     discriminate_by_shape,
+    models_by_key,
     one_of,
     tagged_union,
 )
@@ -124,18 +125,6 @@ class BytesModel(ExpectationModel):
     bytes: TrafficModel
 
 
-CHECK_MODELS: Final[dict[str, type[ExpectationModel]]] = {
-    "has": HasModel,
-    "becomes": BecomesModel,
-    "forgets": ForgetsModel,
-    "knows": KnowsModel,
-    "console": ConsoleCheckModel,
-    "log": LogModel,
-    "state": StateModel,
-    "exit": ExitModel,
-    "bytes": BytesModel,
-}
-
 AnyExpectationModel = (
     HasModel
     | BecomesModel
@@ -147,6 +136,7 @@ AnyExpectationModel = (
     | ExitModel
     | BytesModel
 )
+CHECK_MODELS: Final[dict[str, type[ExpectationModel]]] = models_by_key(AnyExpectationModel)
 
 if TYPE_CHECKING:
     ExpectationItem: TypeAlias = AnyExpectationModel

@@ -1,4 +1,4 @@
-"""``timeline:`` the events, and the conditions that they wait for.
+"""``timeline:``: the events, and the conditions that they wait for.
 
 Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
 """
@@ -20,6 +20,7 @@ from torrentnet.lab.scenario.language.models.values import (
     TextLine,
     TextList,
     Time,
+    models_by_key,
     tagged_union,
     text_validator,
 )
@@ -56,7 +57,7 @@ class AfterCondition:
 
 @dataclass(frozen=True, slots=True)
 class NodeCondition:
-    """Some nodes fulfil a condition, all at once."""
+    """All of some nodes fulfil a condition at the same moment."""
 
     nodes: Selector
     delay: float
@@ -261,21 +262,6 @@ class ConsoleModel(CommandEventModel):
     console: Command
 
 
-EVENT_MODELS: Final[dict[str, type[EventModel]]] = {
-    "kill": KillModel,
-    "stop": StopModel,
-    "pause": PauseModel,
-    "restart": RestartModel,
-    "start": StartModel,
-    "partition": PartitionModel,
-    "isolate": IsolateModel,
-    "impair": ImpairModel,
-    "heal": HealModel,
-    "run": RunModel,
-    "console": ConsoleModel,
-}
-LASTING_KEYS: Final = tuple(name for name, kind in EVENT_MODELS.items() if issubclass(kind, LastingEventModel))
-
 AnyEventModel = (
     KillModel
     | StopModel
@@ -289,6 +275,8 @@ AnyEventModel = (
     | RunModel
     | ConsoleModel
 )
+EVENT_MODELS: Final[dict[str, type[EventModel]]] = models_by_key(AnyEventModel)
+LASTING_KEYS: Final = tuple(name for name, kind in EVENT_MODELS.items() if issubclass(kind, LastingEventModel))
 
 if TYPE_CHECKING:
     TimelineItem: TypeAlias = AnyEventModel

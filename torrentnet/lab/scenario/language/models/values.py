@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, PlainValidator, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -313,6 +313,11 @@ def discriminate_by_shape(prefix: str = "as:") -> Discriminator:
         return prefix + ("map" if isinstance(item, dict) else "other")
 
     return Discriminator(choose)
+
+
+def models_by_key(union: Any) -> dict[str, Any]:
+    """Return the models of a union by the key that makes an item one of them: the first field of each."""
+    return {next(iter(model.__annotations__)): model for model in get_args(union)}
 
 
 def tagged_union(prefix: str, models: Mapping[str, type[StrictModel]]) -> Any:
