@@ -7,7 +7,6 @@ Tested by tests/unit/lab/cli/test_status.py and tests/unit/lab/cli/test_app.py.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 import time
@@ -27,6 +26,7 @@ from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.runtime.events import format_timestamp
+from torrentnet.runtime.suggestions import closest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,8 +106,8 @@ def _adopt_running_lab() -> tuple[RunningLab, Engine]:
 
 def _require_node(engine: Engine, node: str) -> None:
     if node not in engine.locations:
-        close = difflib.get_close_matches(node, engine.locations, 1)
-        meant = f"did you mean `{close[0]}`? " if close else ""
+        close = closest(node, engine.locations)
+        meant = f"did you mean `{close}`? " if close else ""
         raise UsageError(
             f"there is no node `{node}`", hint=f"{meant}the nodes are: {', '.join(sorted(engine.locations))}"
         )
