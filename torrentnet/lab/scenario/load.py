@@ -1,4 +1,4 @@
-"""Scenario files: the plan of one, found by name or path, and the list of all."""
+"""Loading of scenario files by name or path, and the list of all scenarios of a folder."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SUFFIXES: Final = (".yaml", ".yml")
 
 
 def find_plan(scenario: str | Path, folder: Path, settings: Mapping[str, str] | None = None) -> Plan:
-    """Load the one scenario that a person means: by its name in ``folder``, or by the path of its file.
+    """Load a scenario by its name in ``folder``, or by the path of its file.
 
-    ``settings`` are values for the scenario's parameters, as a person writes them. Raises UsageError where there is no
-    such scenario, ScenarioError where it cannot be used.
+    ``settings`` are values for the scenario's parameters, by name. Raises UsageError where there is no such scenario,
+    ScenarioError where the file has errors.
     """
     path = Path(scenario)
     if isinstance(scenario, Path) or path.suffix in SUFFIXES or os.sep in scenario:
@@ -47,7 +47,7 @@ def find_plan(scenario: str | Path, folder: Path, settings: Mapping[str, str] | 
 def list_scenarios(folder: Path) -> list[tuple[str, str, Path]]:
     """Return name, ``about`` line and path of every scenario of a folder, by name.
 
-    A file that cannot be used has its first problem in place of the ``about`` line. A folder that does not exist has no
+    For a file with errors the first problem takes the place of the ``about`` line. A folder that does not exist has no
     scenarios.
     """
     return [(path.stem, _about(path), path) for path in _scenario_files(folder)]

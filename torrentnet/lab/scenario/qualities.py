@@ -1,7 +1,7 @@
 """The qualities of a link, and overrides of them.
 
 A link is directed: ``(source, destination)`` carries what ``source`` sends to ``destination``. The network's desired
-state is what all overrides in force say together.
+state is the sum of all overrides in force.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Pair: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class LinkQualities:
-    """Qualities of a link. None leaves one as it is; zero (for a limit: infinity) removes it.
+    """Qualities of a link. None leaves a quality as it is; zero (for a limit: infinity) removes it.
 
     Raises ValueError for a value that no link can have.
     """
@@ -24,7 +24,7 @@ class LinkQualities:
     rate: float | None = None
     """Bits a second at most."""
     uplink: float | None = None
-    """Bits a second at most that the source sends to all others together; all its links have the same value."""
+    """Bits a second at most that the source sends to all others together; the same on all of its links."""
     delay: float | None = None
     """Seconds, one way."""
     jitter: float | None = None
@@ -57,7 +57,7 @@ class LinkQualities:
                 raise ValueError(f"a {name} of {share:g}: it must be between 0 and 1")
 
     def over(self, below: LinkQualities) -> LinkQualities:
-        """Return both together; where both have the same quality, this one wins."""
+        """Return the qualities of both; those of ``self`` win."""
         return LinkQualities(
             **{
                 name: getattr(below, name) if getattr(self, name) is None else getattr(self, name)

@@ -1,1 +1,1 @@
-"""Tools that run many labs or explain one: sweep, explain."""
+"""Tools: run a scenario many times (sweep), or explain it before it runs."""

@@ -1,4 +1,4 @@
-"""How a file was distributed: when each leecher had it, and the textbook's lower bounds for that.
+"""The distribution of a file: when each leecher completed it, and the textbook's lower bounds.
 
 The bounds: J. F. Kurose and K. W. Ross, "Computer Networking: A Top-Down Approach", on peer-to-peer file distribution;
 with several seeds and unequal peers: R. Kumar and K. W. Ross, "Peer-Assisted File Distribution: The Minimum
@@ -28,12 +28,11 @@ class Distribution:
     """The distribution of a file from the seeds to the leechers."""
 
     began: float | None
-    """Seconds since the epoch at which, for the first time, a leecher was up while a seeder shared the file; None where
-    that never was."""
+    """Seconds since the epoch at which a leecher was up while a seeder shared the file, for the first time; None for
+    never."""
     done: Mapping[str, float]
-    """Seconds from then on until each leecher was complete, by node; a leecher that never was is missing."""
+    """Node -> seconds from ``began`` until the leecher was complete; leechers that did not complete are missing."""
     leechers: int
-    """Number of leechers."""
     late: int
     """Leechers that were not up yet when the distribution began."""
     seeds_sent: int | None = None

@@ -1,7 +1,7 @@
-"""What a scenario will do, before it runs: the nodes, and what happens in which order with which commands.
+"""Description of a scenario before it runs: the nodes, and the events with their commands, in order.
 
-The lab uses the engine's API. The commands here do the same for a person beside a lab that ``up`` has left running; the
-rules of the network are the real ones except for the addresses, which are known only when the lab exists.
+The lab uses the engine's API; the commands have the same effect on a lab that ``up`` has left running. The network's
+rules are exact except for the addresses, which are known only when the lab exists.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.tools.network_commands import NetworkCommands
 
 MAX_NAMED: Final = 4
-"""At most so many nodes are named; of more, the first and the last."""
+"""Maximum number of nodes that are listed by name."""
 _INDENT: Final = "      "
 _PARTICIPLES: Final = {
     "kill": "killed (SIGKILL); a peer does not leave the swarm",
@@ -50,7 +50,7 @@ _COMPOSE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """Something that happens at a time."""
+    """A line of the schedule with its commands."""
 
     at: float
     text: str
@@ -136,7 +136,7 @@ def _common_options(group: Sequence[NodePlan]) -> list[str]:
 
 
 def name_nodes(names: Sequence[str]) -> str:
-    """Return a few nodes by name, more as the first and the last."""
+    """List a few nodes by name; describe more by the first and the last."""
     return ", ".join(names) if len(names) <= MAX_NAMED else f"{names[0]} to {names[-1]} ({len(names)} nodes)"
 
 

@@ -1,4 +1,4 @@
-"""A scenario run at every point of a grid, several times each; each run's figures are written at once."""
+"""Runs of a scenario at every point of a grid; the figures of each run are written at once."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class SweepRow:
         return {**self.point.settings, **dict(zip(RESULT_COLUMNS, values, strict=True))}
 
     def text(self) -> str:
-        """Return the result in a few words."""
+        """Summarize the result in a few words."""
         if self.verdict is not Verdict.PASS:
             return f"{str(self.verdict).upper()}, see {self.record}"
         found, bounds = self.distribution, self.point.bounds
@@ -170,7 +170,7 @@ def _round(seconds: float | None) -> float | None:
 
 @dataclass(slots=True)
 class SweepTable:
-    """The rows so far, in two files that are complete at any time."""
+    """The rows so far, written to a CSV and a JSON file after each row."""
 
     directory: Path
     home: Path

@@ -73,8 +73,7 @@ class MappingNode:
 
 
 DocumentNode: TypeAlias = ScalarNode | SequenceNode | MappingNode
-KeyPathStep: TypeAlias = str | int
-KeyPath: TypeAlias = tuple[KeyPathStep, ...]
+KeyPath: TypeAlias = tuple[str | int, ...]
 """A place in the document: ``("timeline", 2, "kill")``."""
 
 
@@ -91,19 +90,20 @@ def format_path(loc: KeyPath) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that was parsed, with its name in messages."""
+    """A parsed file."""
 
     file: str
+    """The file's name in messages."""
     root: MappingNode
     incomplete: frozenset[KeyPath] = frozenset()
-    """Mappings in which a key was left out; a key that seems to be missing there may have been that one."""
+    """Mappings with a key that was not read; it may be a key that seems to be missing."""
     unresolved: frozenset[KeyPath] = frozenset()
     """Values that use an unknown parameter, which has been reported."""
 
     def find(self, loc: KeyPath) -> tuple[Mark, DocumentNode | None]:
-        """Return the value at ``loc`` with its place: that of the key in a mapping, of the item in a sequence.
+        """Return the place and the value at ``loc``; the place is that of the key in a mapping.
 
-        Where the document ends before ``loc`` does, return the place of the last value on the way, and None.
+        Where there is no such value, return the place of the last value on the way to it, and None.
         """
         mark: Mark = self.root.mark
         node: DocumentNode = self.root
@@ -118,7 +118,7 @@ class Document:
         return mark, node
 
     def problem(self, loc: KeyPath, text: str, hint: str = "", *, at_value: bool = False) -> Problem:
-        """Return a problem at that place; with ``at_value`` at the value behind the key."""
+        """Return a problem at a place; with ``at_value`` its column is the value's, not the key's."""
         mark, node = self.find(loc)
         if at_value and node is not None:
             mark = node.mark

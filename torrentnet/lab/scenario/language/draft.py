@@ -1,7 +1,7 @@
-"""From a document to the models, keeping what is right when something is wrong.
+"""Validation of a document by the models, item by item.
 
 Pydantic returns no model where one value is wrong. So that all problems can be reported at once, the items with wrong
-values are set aside and the rest is parsed again; what refers to an item that was set aside is then not checked.
+values are set aside and the rest is parsed again. References to an item that was set aside are not checked.
 
 Tested by tests/unit/lab/scenario/test_wrong.py.
 """
@@ -76,12 +76,12 @@ def _errors(data: dict[str, Any]) -> list[ErrorDetails]:
 
 
 def _unit(loc: KeyPath) -> KeyPath:
-    """Return what has to be set aside when ``loc`` is wrong: the item around it, or the key at the top."""
+    """Return the place that is set aside when ``loc`` is wrong: its item, or its key at the top."""
     return loc[:2] if loc[0] in ITEM_SECTIONS else loc[:1]
 
 
 def _set_aside(data: dict[str, Any], aside: set[KeyPath]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Remove items from ``data``; return the indices that stay in timeline, expectations and links."""
+    """Remove items from ``data``; return the indices of the remaining events, expectations and links."""
     for loc in aside:
         if len(loc) == 1:
             data.pop(str(loc[0]), None)

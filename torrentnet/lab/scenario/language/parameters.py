@@ -1,7 +1,7 @@
-"""``parameters:`` values with defaults that the command line can set, used as ``$name`` or ``${name}`` in any value.
+"""``parameters:``: values with defaults that the command line can set, used as ``$name`` or ``${name}``.
 
-They are substituted before the models parse the document, so that a value has the type of the place where it is used: a
-duration in one place, a count in another. What is wrong with it is reported there, with the parameter's name.
+Parameters are substituted before the models parse the document, so that a value has the type of the place where it is
+used: a duration in one place, a count in another. An error is reported in that place, with the parameter's name.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def substitute_parameters(
 ) -> tuple[Document, list[Problem], dict[str, str]]:
     """Replace every ``$name``; ``settings`` are values from the command line, by name.
 
-    Returns the document, what is wrong with the parameters, their uses and the settings, and the current values.
+    Returns the document, the problems of parameters, uses and settings, and the current values.
     """
     problems: list[Problem] = []
     defaults = _defaults(document, problems)
@@ -131,7 +131,7 @@ def _kind(text: str) -> str | None:
 
 
 class _Substitution:
-    """One walk through the tree."""
+    """The substitution of parameters in a document's tree."""
 
     def __init__(self, document: Document, values: dict[str, _Value], problems: list[Problem]) -> None:
         self.used: set[str] = set()

@@ -88,7 +88,7 @@ def _parse_term(text: str) -> SelectorTerm:
         if amount == 0:
             raise InvalidValueError(f"`{text}` selects no node")
         if kind is SelectorAmount.PERCENT and amount > 100:
-            raise InvalidValueError(f"`{text}` is more than all of them")
+            raise InvalidValueError(f"`{text}` is more than all of the nodes")
         return SelectorTerm(match["name"], kind, amount)
     if _NAME.fullmatch(text):
         return SelectorTerm(text)

@@ -1,10 +1,10 @@
-"""From YAML to a :class:`~torrentnet.lab.scenario.language.document.Document`.
+"""Parser of YAML that builds a :class:`~torrentnet.lab.scenario.language.document.Document`.
 
 The parser accepts the part of YAML that people write by hand: mappings, sequences, scalars, comments, anchors. Every
 scalar stays the text that was written, so that ``1:30``, ``yes``, ``0x10`` and ``1e3`` never become something else; the
 models parse the texts. What could surprise is an error with its place: duplicate keys, tags, merge keys, several
-documents. Bytes, depth, and the number of values after following all anchors are limited, so that a file of a few lines
-cannot fill the memory.
+documents. Bytes, depth, and the number of values, each use of an anchor included, are limited, so that a file of a few
+lines cannot fill the memory.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ _PLAIN_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002
 def read_document(path: Path, shown_as: str = "") -> tuple[Document, list[Problem]]:
     """Read a scenario file; ``shown_as`` is its name in messages, ``path`` by default.
 
-    Returns the document, and the problems with which it could be parsed (duplicate keys, tags). Raises ScenarioError
-    where there is no document: no such file, not text, empty, too large, not YAML, not a mapping.
+    Returns the document, and problems that do not prevent parsing (duplicate keys, tags). Raises ScenarioError where
+    there is no document: no such file, not text, empty, too large, not YAML, not a mapping.
     """
     file = shown_as or str(path)
     return parse_document(_read_text(path, file), file)

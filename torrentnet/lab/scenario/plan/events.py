@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """A condition that is known to be true only during the run."""
+    """A condition that becomes true during the run."""
 
     text: str
     """As the scenario writes it: ``leecher-1 has 50% of myfile.txt``, ``2s after kill seeder-1``."""
@@ -37,7 +37,7 @@ class NodeTrigger(Trigger):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HasTrigger(NodeTrigger):
-    """Each node has at least a share of the pieces of the file that it shares or gets, verified."""
+    """Each node has verified at least a share of the pieces of its file."""
 
     file: str
     share: float = 1.0
@@ -46,7 +46,7 @@ class HasTrigger(NodeTrigger):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpTrigger(NodeTrigger):
-    """Each node runs, and has said so since its last start: ``listening`` (tracker, get), ``published`` (share)."""
+    """Each node runs and has logged, since its last start, ``listening`` (tracker, get) or ``published`` (share)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class SeedTrigger(NodeTrigger):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPlan:
-    """Something that happens to nodes at a time.
+    """An event that affects nodes, at a time or on a condition.
 
     An event that changes nothing fails the run: a kill of a node that has ended, a network fault that leaves every link
     as it was, a heal that finds nothing in force, a command that ends with a status other than 0, a trigger that never
@@ -74,18 +74,18 @@ class EventPlan:
     at: float
     """The planned second; with ``when``, the earliest possible one."""
     nodes: tuple[str, ...]
-    """The nodes that it affects."""
+    """The affected nodes."""
     text: str
     """As the scenario writes it: ``kill seeder-1``, ``pause seeder-2 for 3s``."""
     where: str
     """``file:line:column``."""
     when: Trigger | None = None
-    """The condition that it waits for; None where it happens at ``at``."""
+    """The condition that the event waits for; None where it happens at ``at``."""
     name: str = ""
-    """The scenario's own name for it, or empty."""
+    """The event's name in the scenario, or empty."""
 
 
-# -- to the nodes ----------------------------------------------------------------------------------
+# -- momentary events ------------------------------------------------------------------------------
 
 
 class KillPlan(EventPlan):
@@ -146,7 +146,7 @@ class ConsolePlan(CommandPlan):
         return ["console", *shlex.split(self.command)]
 
 
-# -- that last -------------------------------------------------------------------------------------
+# -- lasting events --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +159,7 @@ class LastingPlan(EventPlan):
     """Only with ``when``: seconds after t = 0. An event that has not happened by then never does."""
 
     def end(self, began: float) -> float | None:
-        """Return the second at which it is undone, if it began at ``began``; None at the end of the run."""
+        """Return the time at which an event that began at ``began`` is undone; None at the end of the run."""
         if self.until is not None:
             return self.until
         return None if self.lasts is None else began + self.lasts

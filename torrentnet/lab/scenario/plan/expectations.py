@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 
 class Severity(StrEnum):
-    """What it means for the run that an expectation does not hold."""
+    """Effect on the run of an expectation that does not hold."""
 
     FAILURE = "failure"
     WARNING = "warning"
-    """It is reported; the verdict and the exit status stay as they are."""
+    """Reported, without effect on the verdict and the exit status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Always:
     """Without a break, whenever it is checked. Never with BecomesCheckPlan, ForgetsCheckPlan, ExitCheckPlan."""
 
     seconds: float
-    """``math.inf`` for the rest of the run, which it does not prolong: it has passed once all else is decided and the
-    timeline is over."""
+    """``math.inf`` for the rest of the run. The expectation does not prolong the run: it has passed once all others are
+    decided and the timeline is over."""
     start: float = 0.0
     """Seconds after t = 0 from which it must hold, without ``after``."""
     after: int | None = None
@@ -84,7 +84,7 @@ Timing: TypeAlias = Within | At | Always
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectationPlan:
-    """Something that must be true of each of some nodes."""
+    """A check that each of some nodes must fulfil."""
 
     index: int
     nodes: tuple[str, ...]
@@ -95,9 +95,9 @@ class ExpectationPlan:
     timing: Timing
     severity: Severity = Severity.FAILURE
     pass_text: str = ""
-    """The scenario's own sentence for the report where it holds; empty for ``text``."""
+    """The report's sentence where the expectation holds; empty for ``text``."""
     fail_text: str = ""
-    """The same where it does not hold."""
+    """The report's sentence where it does not hold; empty for ``text``."""
 
     @property
     def after(self) -> int | None:

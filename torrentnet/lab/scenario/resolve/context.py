@@ -1,7 +1,7 @@
-"""What the steps of the resolution share: nodes and events by their names, and the problems so far.
+"""State that the steps of the resolution share: nodes and events by their names, and the problems so far.
 
-A random choice follows the scenario's seed and the selector's place in the file, so that the same file selects the same
-nodes on every machine and with every version of Python.
+A random choice depends on the scenario's seed and the selector's place in the file only, so that a file selects the
+same nodes on every machine and with every version of Python.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ class EventRef:
     """An event, or one repetition of it, before references between events are resolved."""
 
     index: int
-    """In the plan."""
+    """The index in the plan."""
     position: int
-    """In the file's timeline."""
+    """The index in the file's timeline."""
     model: AnyEventModel
     verb: str
     at: float | None
     """Seconds after t = 0; None where it waits for a condition."""
     lasts: float | None
-    """Seconds; None where it does not last, lasts for the rest of the run, or to a fixed time after a condition."""
+    """Seconds; None for a momentary event, for the rest of the run, and from a condition to a fixed time."""
     nodes: tuple[str, ...]
-    """The nodes that it affects; of a heal they are not known yet."""
+    """The nodes that the event affects; empty for a heal, whose nodes are not known yet."""
     override: LinkOverride | None
     """What a network fault does to links."""
     text: str
     """For reports, with the nodes that were chosen at random."""
     names: tuple[str, ...]
-    """The texts that mean this event, from the shortest to the most exact; the last one is unique."""
+    """The texts that refer to this event, from the shortest to the most exact."""
 
     @property
     def loc(self) -> KeyPath:
@@ -56,12 +56,12 @@ class EventRef:
         return ("timeline", self.position)
 
     def is_called(self, text: str) -> bool:
-        """Return whether ``text`` means this event."""
+        """Return whether ``text`` refers to this event."""
         return normalize_reference(text) in {normalize_reference(name) for name in self.names}
 
 
 def normalize_reference(text: str) -> str:
-    """Return a text as it is compared: ``kill [a,  b]`` is ``kill a, b``, ``impair {to: a}`` is ``impair to a``."""
+    """Normalize a text for comparison: ``kill [a,  b]`` to ``kill a, b``, ``impair {to: a}`` to ``impair to a``."""
     text = re.sub(r"[\[\]{}]", " ", text).replace("|", ",")
     text = re.sub(r":(?=\s)", " ", text)
     return re.sub(r"[\s,]*,[\s,]*", ", ", " ".join(text.split()))
@@ -74,7 +74,7 @@ class NodeDirectory:
     groups: Mapping[str, Sequence[str]]
     """Group name -> node names, both in the order of the file."""
     unreadable: frozenset[str] = frozenset()
-    """Groups that the file defines but that could not be parsed; names that may belong to them are not checked."""
+    """Groups of the file that could not be parsed; names that may belong to them are not checked."""
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ class NodeDirectory:
         return tuple(node for group in self.groups.values() for node in group)
 
     def named(self, name: str) -> tuple[str, ...]:
-        """Return the nodes with a node's name, a group's name or ``all``."""
+        """Return the nodes that the name of a node or a group, or ``all``, selects; none for any other name."""
         if name == ALL:
             return self.nodes
         if name in self.groups:
@@ -91,9 +91,7 @@ class NodeDirectory:
 
     def may_be_unreadable(self, name: str) -> bool:
         """Return whether the name may belong to a group that could not be parsed."""
-        return name in self.unreadable or any(
-            re.fullmatch(re.escape(group) + r"-[0-9]+", name) is not None for group in self.unreadable
-        )
+        return name in self.unreadable or re.sub(r"-[0-9]+$", "", name) in self.unreadable
 
 
 def resolve_selector(
@@ -105,9 +103,9 @@ def resolve_selector(
 ) -> tuple[str, ...]:
     """Return the selected nodes, each once, in the order of the scenario.
 
-    ``place`` is the selector's own (``timeline[3].kill``): random choices in two places differ. They are made among the
-    nodes that are ``able``, by default among all. Raises InvalidValueError for a name that no node or group has, and a
-    count that is larger than the group.
+    ``place`` is the selector's place in the file, such as ``timeline[3].kill``: random choices in two places differ. A
+    random choice is made among the nodes that are ``able``, by default among all. Raises InvalidValueError for a name
+    that no node or group has, and for a count that is larger than the group.
     """
     chosen: set[str] = set()
     for index, term in enumerate(selector.terms):
@@ -134,7 +132,7 @@ def resolve_selector(
             candidates = tuple(node for node in candidates if able(node))
             if wanted > len(candidates):
                 left = f"only {len(candidates)} of them" if candidates else "none of them"
-                hint = "the others are not running then, or are already in that state"
+                hint = "the other nodes are not running then, or are already in that state"
                 raise InvalidValueError(f"`{term}`: {left} can be affected at that time", hint, item)
         chosen.update(_draw(candidates, wanted, f"{seed}/{place}/{index}"))
     return tuple(node for node in directory.nodes if node in chosen)
@@ -173,11 +171,11 @@ class ResolveContext:
     """Nodes that an event ends in order, so that they leave the swarm."""
 
     def note(self, loc: KeyPath, text: str, hint: str = "") -> None:
-        """Record a problem of the value at that place."""
+        """Record a problem of a value."""
         self.problems.append(self.draft.document.problem(loc, text, hint, at_value=True))
 
     def note_key(self, loc: KeyPath, text: str, hint: str = "") -> None:
-        """Record a problem of the key, or the item, at that place."""
+        """Record a problem of a key or an item."""
         self.problems.append(self.draft.document.problem(loc, text, hint))
 
     def timeline_items(self) -> Iterator[tuple[int, AnyEventModel]]:

@@ -103,7 +103,7 @@ def _resolve_forgotten(
     check_tracker_query(context, place, "which peers have left")
     peers = context.select(model.forgets, place)
     if any(context.nodes[name].role is Role.TRACKER for name in peers):
-        context.note(place, "the tracker does not know itself", "name peers")
+        context.note(place, "the tracker does not list itself", "name peers")
     check_expiry(context, place, peers)
     return peers
 
@@ -155,7 +155,7 @@ def _check_file(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], w
                 given, known = node.file.split("/", 1)
                 context.note(
                     (*loc, "has"),
-                    f"`{name}` shares `{given}` under the name `{known}`, and has it from the start",
+                    f"`{name}` shares `{given}` under the name `{known}`, and has that file from the start",
                     "name other peers",
                 )
                 return

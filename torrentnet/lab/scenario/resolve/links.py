@@ -1,4 +1,4 @@
-"""From directions and qualities to link overrides."""
+"""Resolution of directions and qualities to link overrides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
     Select = Callable[[Selector, KeyPath], tuple[str, ...]]
-    """Returns the nodes that a selector in that place selects."""
+    """Returns the nodes that the selector at a place selects."""
 
 
 def resolve_links(context: ResolveContext) -> tuple[LinkOverride, ...]:
@@ -38,7 +38,7 @@ def resolve_links(context: ResolveContext) -> tuple[LinkOverride, ...]:
 def direction_pairs(
     context: ResolveContext, loc: KeyPath, direction: DirectionModel, select: Select
 ) -> frozenset[Pair]:
-    """Return the directed pairs of a direction, or record that there is none."""
+    """Return the directed pairs of a direction, or record a problem where there is none."""
     if direction.between is not None:
         sides = side_nodes(direction.between, (*loc, "between"), select)
         pairs = _across(tuple(sides)) if len(sides) > 1 else _across(tuple((name,) for name in sides[0]))
@@ -51,14 +51,14 @@ def direction_pairs(
     if not pairs and all(sides):
         context.note_key(
             loc,
-            f"{describe_direction(direction)}: that is a single node, which has no link to itself",
+            f"`{describe_direction(direction)}` selects a single node, which has no link to itself",
             "name another node too",
         )
     return pairs
 
 
 def partition_pairs(context: ResolveContext, loc: KeyPath, written: SelectorSides, select: Select) -> frozenset[Pair]:
-    """Return the pairs between the sides of a partition; a node on two sides is an error."""
+    """Return the pairs between the sides of a partition, or record a problem where a node is on two sides."""
     sides = side_nodes(written, loc, select)
     for (index, one), (_, other) in itertools.combinations(enumerate(sides), 2):
         both = [name for name in one if name in other]
@@ -66,7 +66,7 @@ def partition_pairs(context: ResolveContext, loc: KeyPath, written: SelectorSide
             context.note(
                 (*loc, index),
                 f"`{both[0]}` is on two sides",
-                "a node is on one side, or on none and then reaches all of them",
+                "write each node once; a node on no side reaches all nodes",
             )
             return frozenset()
     return _across(tuple(sides))
@@ -112,7 +112,7 @@ def _across(sides: tuple[tuple[str, ...], ...]) -> frozenset[Pair]:
 
 
 def qualities_of(context: ResolveContext, loc: KeyPath, model: ImpairmentModel) -> LinkQualities:
-    """Return the qualities, and record those that contradict each other."""
+    """Return the qualities; record a problem where they contradict each other."""
     if model.uplink is not None and (model.from_ is None or model.to is not None):
         context.note_key(
             (*loc, "uplink"),
@@ -146,10 +146,9 @@ def _delayed_elsewhere(context: ResolveContext) -> bool:
 def describe_direction(direction: DirectionModel) -> str:
     """Return ``between seeder, leecher`` or ``from seeder to leecher``."""
     if direction.between is not None:
-        listed = ", ".join(str(side) for side in direction.between)
-        return f"between {listed}"
-    parts = [f"{word} {who}" for word, who in (("from", direction.from_), ("to", direction.to)) if who is not None]
-    return " ".join(parts)
+        return "between " + ", ".join(str(side) for side in direction.between)
+    ends = (("from", direction.from_), ("to", direction.to))
+    return " ".join(f"{word} {nodes}" for word, nodes in ends if nodes is not None)
 
 
 def describe_sides(sides: SelectorSides) -> str:

@@ -74,7 +74,7 @@ def _check_as(context: ResolveContext, name: str, other: str) -> None:
 
 
 def generated_path(context: ResolveContext, name: str) -> str:
-    """Return where a file is made: a file that is shared under another's name has a folder of its own."""
+    """Return the path of a file in the lab; a file with another file's name has a folder of its own."""
     model = context.draft.scenario.files.get(name)
     return name if model is None or model.as_ is None else f"{name}/{model.as_}"
 
@@ -99,7 +99,7 @@ def _source(context: ResolveContext, loc: KeyPath, folder: Path, text: str) -> P
 
 
 def resolve_nodes(context: ResolveContext) -> None:
-    """Resolve the nodes, and set the context's nodes and directory."""
+    """Set the context's nodes and directory."""
     groups: dict[str, tuple[str, ...]] = {}
     for group, model in context.draft.scenario.nodes.items():
         loc: KeyPath = ("nodes", group)
@@ -164,7 +164,7 @@ def _nodes_of(context: ResolveContext, loc: KeyPath, group: str, model: NodeMode
         context.note_key((*loc, "stagger"), "a single node cannot be staggered", "add `count:`, or remove `stagger`")
     last = start + (count - 1) * stagger
     if start > context.limit:
-        context.check_time_limit((*loc, "start"), start, f"{format_duration(start)}")
+        context.check_time_limit((*loc, "start"), start, format_duration(start))
     elif last > context.limit:
         context.check_time_limit((*loc, "stagger"), last, f"the start of the last node at {format_duration(last)}")
     names = [group] if model.count is None else [f"{group}-{index}" for index in range(1, min(count, MAX_COUNT) + 1)]

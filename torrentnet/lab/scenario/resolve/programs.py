@@ -1,4 +1,4 @@
-"""Foreign programs: what they cannot do is an error, and the .torrents that they need are planned."""
+"""Foreign programs: the options that they lack, and the .torrents that they need."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel) -> No
         context.note(
             (*loc, "upload"),
             "Transmission counts in whole kilobytes a second",
-            "write at least `8kbit`, which is one of them",
+            "write at least `8kbit`, one kilobyte a second",
         )
 
 
 def foreign_arguments(model: NodeModel) -> tuple[str, ...]:
-    """Return the options that every client has."""
+    """Return the options of the command line that every client has."""
     upload = None if isinstance(model, TrackerModel) else model.upload
     return ("--upload-rate", upload.text) if upload is not None else ()
 
@@ -105,7 +105,7 @@ def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
 
 
 def _described(node: NodePlan, shared: list[str]) -> str | None:
-    """Return the file that the node's .torrent describes; of several that share a name, the one with that own name."""
+    """Return the file that the node's .torrent describes; prefer the file whose own name the node requests."""
     if node.file is None or node.role is Role.SHARE or node.file in shared:
         return node.file
     return next((file for file in shared if file.rpartition("/")[2] == node.file), node.file)
@@ -129,13 +129,13 @@ def _piece_length(context: ResolveContext, file: str) -> int | None:
 
 
 def check_tracker_query(context: ResolveContext, loc: KeyPath, what: str) -> None:
-    """Record a question that only our own tracker answers."""
+    """Record a check that needs our own tracker."""
     if any(node.program is NodeProgram.OPENTRACKER for node in context.nodes.values()):
-        context.note(loc, f"opentracker does not report {what}", "ask the peers, or remove `program`")
+        context.note(loc, f"opentracker does not report {what}", "check the peers, or remove `program`")
 
 
 def check_timeline_programs(context: ResolveContext) -> None:
-    """Record commands that a node's console does not have, and note which nodes leave the swarm in order."""
+    """Record commands that a node's console does not have, and collect the nodes that leave the swarm in order."""
     for ref in context.refs:
         if ref.verb in {"stop", "restart"}:
             context.leaving.update(ref.nodes)
@@ -144,7 +144,7 @@ def check_timeline_programs(context: ResolveContext) -> None:
 
 
 def check_expiry(context: ResolveContext, loc: KeyPath, names: tuple[str, ...]) -> None:
-    """Record clients that do not expire in time, because no event stops them."""
+    """Record a client that expires too late, because no event stops it."""
     if context.limit >= CLIENT_EXPIRY:
         return
     for name in names:

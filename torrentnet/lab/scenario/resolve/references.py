@@ -33,7 +33,7 @@ _STATE_TRIGGERS: Final = {"up": UpTrigger, "down": DownTrigger, "seed": SeedTrig
 
 
 def find_event(context: ResolveContext, loc: KeyPath, text: str) -> int | None:
-    """Return the index of the one event that ``after TEXT`` means, or record a problem and return None."""
+    """Return the index of the event to which ``text`` refers, or record a problem and return None."""
     found = [ref for ref in context.refs if ref.is_called(text)]
     if len(found) == 1:
         return found[0].index
@@ -92,7 +92,7 @@ def _check_peers(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], 
 
 
 def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> dict[int, float]:
-    """Return the second of each event, by index; with a trigger, the earliest one at which it can fire."""
+    """Return the time of each event by index; for an event with a trigger, the earliest possible time."""
     refs = context.refs
     known = {ref.index: ref.at or 0.0 for ref in refs if ref.index not in triggers}
     reported: set[int] = set()
@@ -124,9 +124,10 @@ def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> 
         if ref.index in triggers:
             context.check_time_limit((*ref.loc, "when"), at, f"the earliest possible time, {format_duration(at)},")
             if ref.verb in LASTING_KEYS and ref.model.until is not None and ref.model.until <= at:
+                end, begin = format_duration(ref.model.until), format_duration(at)
                 context.note(
                     (*ref.loc, "until"),
-                    f"it would end at {format_duration(ref.model.until)} and cannot begin before {format_duration(at)}",
+                    f"the event would end at {end}, but cannot begin before {begin}",
                     "`until` counts from t = 0; `for` counts from the event",
                 )
     return known

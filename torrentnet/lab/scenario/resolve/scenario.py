@@ -1,7 +1,7 @@
-"""From the models to a plan.
+"""Resolution of the models to a plan.
 
-What can be known only with all parts together is checked here: names that refer to nothing, also in items that could
-not be parsed, times past the limit, events that could not change anything.
+The resolution checks what needs several parts of a scenario: names that refer to nothing, also in items that could not
+be parsed, times past the limit, and events that cannot change anything.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FILES: Final = ("share", "get")
 
 
 def check_unread(context: ResolveContext) -> None:
-    """Record the names in set-aside items that refer to nothing."""
+    """Record names that refer to nothing in items that could not be parsed."""
     for loc in sorted(context.draft.aside, key=str):
         _, item = context.draft.document.find(loc)
         if len(loc) == 2 and isinstance(item, MappingNode):

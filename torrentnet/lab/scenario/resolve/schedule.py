@@ -72,7 +72,7 @@ def _repetitions(context: ResolveContext, loc: KeyPath, model: AnyEventModel) ->
         if last < first:
             context.note(
                 (*loc, "until"),
-                f"the repetitions would end at {format_duration(last)}, before the first repetition at {format_duration(first)}",
+                f"the repetitions would end at {format_duration(last)}, before the first at {format_duration(first)}",
                 "`from` is the time of the first repetition"
                 if model.from_ is not None
                 else "without `from` the first repetition is after one interval",
@@ -83,7 +83,7 @@ def _repetitions(context: ResolveContext, loc: KeyPath, model: AnyEventModel) ->
         how_long = "for the rest of the run" if isinstance(lasts, str) else format_duration(lasts)
         context.note(
             (*loc, "for"),
-            f"it lasts {how_long}, and the next repetition begins after {format_duration(every)}",
+            f"the event lasts {how_long}, and the next repetition begins after {format_duration(every)}",
             "write less than `every`",
         )
     if last == math.inf:
@@ -107,7 +107,7 @@ def resolve_duration(
         if model.until <= at:
             context.note(
                 (*loc, "until"),
-                f"it would end at {format_duration(model.until)}, and begins only at {format_duration(at)}",
+                f"the event would end at {format_duration(model.until)}, but begins at {format_duration(at)}",
                 "`until` counts from t = 0; `for` counts from the event",
             )
         lasts = round(model.until - at, 3)

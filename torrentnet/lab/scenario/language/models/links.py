@@ -1,6 +1,4 @@
-"""``links:``, and the directions and qualities of network faults.
-
-A direction is written in words: ``from`` nodes, ``to`` nodes, or ``between`` nodes.
+"""``links:``, and the directions (``from``, ``to``, ``between``) and qualities of network faults.
 
 Tested by tests/unit/lab/scenario/resolve/test_links.py.
 """
@@ -68,14 +66,10 @@ BetweenSides = Annotated[
 ]
 """``leecher``: between any two leechers. ``[seeder, leecher]``: between nodes of different items."""
 PartitionSides = Annotated[
-    SelectorSides,
-    value_validator(_partition_sides),
-    WithJsonSchema({"type": "array", "items": _SIDE, "minItems": 2}),
+    SelectorSides, value_validator(_partition_sides), WithJsonSchema({"type": "array", "items": _SIDE, "minItems": 2})
 ]
 LinkRate = Annotated[
-    float,
-    text_validator(_rate, "a rate"),
-    WithJsonSchema({"anyOf": [RATE_SCHEMA, {"const": UNLIMITED}]}),
+    float, text_validator(_rate, "a rate"), WithJsonSchema({"anyOf": [RATE_SCHEMA, {"const": UNLIMITED}]})
 ]
 """Bits a second; infinity for ``unlimited``."""
 Share = Annotated[

@@ -1,9 +1,9 @@
 """The types of single values and of items, as Pydantic fields.
 
-The document hands over every scalar as the text that was written. Each type parses a text or raises an error with a
-sentence and a hint, and tells the JSON Schema what an editor accepts. Items are known by one of their keys: ``kill``
-makes an event a kill, ``share`` makes a node a seeder. Each kind has a model of its own; the tag of a kind
-(``verb:kill``) appears in the places that Pydantic reports and is removed from messages.
+Every scalar of a document is the text that was written. Each type parses such a text, or raises an error with a hint,
+and has the JSON Schema that editors use. An item's kind is determined by one of its keys: ``kill`` makes an event a
+kill, ``share`` makes a node a seeder. Each kind has a model of its own; Pydantic reports places with the tag of a kind
+(``verb:kill``), which messages do not show.
 
 Tested by tests/unit/lab/scenario/test_wrong.py.
 """
@@ -193,17 +193,10 @@ Time = Annotated[float, text_validator(parse_duration, "a time"), WithJsonSchema
 """Seconds after t = 0."""
 Duration = Annotated[float, text_validator(_positive_duration, "a duration"), WithJsonSchema(DURATION_SCHEMA)]
 """Seconds, more than 0."""
-LastingTime = Annotated[
-    float | str,
-    text_validator(_lasting_time, "a duration"),
-    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": REST_OF_RUN}]}),
-]
+_DURATION_OR_REST: Final = WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": REST_OF_RUN}]})
+LastingTime = Annotated[float | str, text_validator(_lasting_time, "a duration"), _DURATION_OR_REST]
 """Seconds, or ``rest`` for the rest of the run."""
-HoldTime = Annotated[
-    float | str,
-    text_validator(_hold_time, "a duration"),
-    WithJsonSchema({"anyOf": [DURATION_SCHEMA, {"const": REST_OF_RUN}]}),
-]
+HoldTime = Annotated[float | str, text_validator(_hold_time, "a duration"), _DURATION_OR_REST]
 """Seconds that something holds, or ``rest``."""
 Flag = Annotated[bool, text_validator(_flag, "`true` or `false`"), WithJsonSchema({"type": "boolean"})]
 EventName = Annotated[
@@ -220,11 +213,7 @@ Size = Annotated[int, text_validator(parse_size, "a size"), WithJsonSchema(SIZE_
 """Bytes."""
 PieceLength = Annotated[int, text_validator(_piece_length, "a size"), WithJsonSchema(SIZE_SCHEMA)]
 """Bytes; a power of two."""
-UploadRate = Annotated[
-    Rate,
-    text_validator(parse_rate, "a rate"),
-    WithJsonSchema(RATE_SCHEMA),
-]
+UploadRate = Annotated[Rate, text_validator(parse_rate, "a rate"), WithJsonSchema(RATE_SCHEMA)]
 Count = Annotated[
     int,
     text_validator(_whole_number(1, MAX_COUNT), "a number"),
