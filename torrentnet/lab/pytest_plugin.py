@@ -1,4 +1,4 @@
-"""A pytest plugin: labs as fixtures.
+"""The pytest plugin: labs as fixtures.
 
 ::
 
@@ -7,7 +7,7 @@
         torrentnet_lab.kill("seeder-1")
         torrentnet_lab.wait_event("tracker", "forgotten", peer="seeder-1")
 
-pytest loads the plugin in every environment that has torrentnet; the lab is imported when a test asks for one.
+pytest loads the plugin in every environment that has torrentnet; the lab is imported when a test requests one.
 
 PYTEST_DONT_REWRITE: there are no assertions here, and an editable install is loaded before pytest could rewrite it.
 """
@@ -18,7 +18,7 @@ import contextlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from torrentnet.lab.api import Lab
     from torrentnet.lab.engines.interface import Engine
 
-KEEP = "--torrentnet-keep"
-MARKER = "torrentnet"
-MAX_QUOTED_NODES = 4
+KEEP: Final = "--torrentnet-keep"
+MARKER: Final = "torrentnet"
+MAX_QUOTED_NODES: Final = 4
 """Nodes whose last lines are shown when a test fails."""
-MAX_QUOTED_LINES = 12
+MAX_QUOTED_LINES: Final = 12
 
 
 @dataclass(slots=True)
@@ -43,20 +43,13 @@ class _TestLabs:
     failed: bool = False
 
 
-@dataclass(slots=True)
-class _SessionState:
-    """The state of a test session."""
-
-    kept: bool = False
-    """Whether a lab is left up; only one can be."""
-
-
-TEST = pytest.StashKey[_TestLabs]()
-SESSION = pytest.StashKey[_SessionState]()
+TEST: Final = pytest.StashKey[_TestLabs]()
+KEPT: Final = pytest.StashKey[bool]()
+"""Whether the session has left a lab up; only one can be."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
+    """Add the option ``--torrentnet-keep``."""
     parser.getgroup("torrentnet", "network labs").addoption(
         KEEP,
         action="store_true",
@@ -67,7 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
-    config.stash[SESSION] = _SessionState()
+    config.stash[KEPT] = False
     config.addinivalue_line(
         "markers",
         f"{MARKER}(scenario, *, settings={{}}): the scenario of the fixture torrentnet_lab, a name or path",
@@ -87,8 +80,8 @@ def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Eng
     """A function that brings a scenario up, given its name or path; ``settings=`` sets its parameters."""
     from torrentnet.lab.api import open_lab
 
-    test = request.node.stash.setdefault(TEST, _TestLabs())
-    session = request.config.stash[SESSION]
+    test: _TestLabs = request.node.stash.setdefault(TEST, _TestLabs())
+    stash = request.config.stash
     wants_keep = request.config.getoption(KEEP)
     with contextlib.ExitStack() as stack:
 
@@ -97,14 +90,14 @@ def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Eng
             first = not test.labs
 
             def keep() -> bool:
-                session.kept = session.kept or (first and test.failed)
-                return first and test.failed
+                stash[KEPT] = stash[KEPT] or test.failed
+                return test.failed
 
             lab = stack.enter_context(
                 open_lab(
                     _resolve_scenario(scenario, request),
                     engine=torrentnet_engine,
-                    keep=keep if wants_keep and first and not session.kept else False,
+                    keep=keep if wants_keep and first and not stash[KEPT] else False,
                     **settings,
                 )
             )
@@ -169,7 +162,7 @@ def _attach_lines(item: pytest.Item, lab: Lab, *, first: bool) -> Iterator[str]:
     if not item.config.getoption(KEEP):
         yield f"removed; {KEEP} leaves it up"
         return
-    if not first or item.config.stash[SESSION].kept:
+    if not first or item.config.stash[KEPT]:
         yield "removed, because another lab is left up"
         return
     from torrentnet.lab.paths import lab_home

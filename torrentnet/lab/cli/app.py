@@ -268,12 +268,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _as_json(error: LabError) -> dict[str, object]:
-    """Return a failure as a JSON document."""
-    document: dict[str, object] = {
-        "error": error.message,
-        "hint": error.hint or None,
-        "exit_code": error.exit_code,
-    }
+    document: dict[str, object] = {"error": error.message, "hint": error.hint or None, "exit_code": error.exit_code}
     if isinstance(error, ScenarioError):
         document["problems"] = [asdict(problem) for problem in error.problems]
     return document

@@ -47,7 +47,8 @@ def diagnose(engine_name: str) -> tuple[list[Finding], list[Finding]]:
 
 def collect_findings(engine: Engine) -> list[Finding]:
     """Return the findings of Python, the libraries, the machine, the engine and its network."""
-    rows = [_check_python(), _check_libraries(), _describe_machine(), *engine.diagnose()]
+    machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} processors"
+    rows = [_check_python(), _check_libraries(), Finding("machine", True, machine), *engine.diagnose()]
     if all(row.ok or row.optional for row in rows):
         rows += capabilities.findings(engine)
     return rows
@@ -70,7 +71,3 @@ def _check_libraries() -> Finding:
     if missing:
         return Finding("libraries", False, f"missing: {', '.join(missing)}", "`make` installs them into .venv")
     return Finding("libraries", True, ", ".join(versions))
-
-
-def _describe_machine() -> Finding:
-    return Finding("machine", True, f"{platform.system()} {platform.release()}, {os.cpu_count()} processors")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab import golden
-from torrentnet.lab.cli.app import main
+from torrentnet.lab.cli.app import app, main
 from torrentnet.lab.home import RunningLab, write_running_lab
 from torrentnet.lab.paths import files_root, scenarios_folder
 from torrentnet.lab.scenario.load import parse_settings
@@ -18,21 +18,7 @@ from torrentnet.lab.scenario.load import parse_settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = (
-    "init",
-    "up",
-    "run",
-    "sweep",
-    "down",
-    "scenarios",
-    "validate",
-    "explain",
-    "doctor",
-    "image",
-    "attach",
-    "logs",
-    "status",
-)
+COMMANDS = [command.callback.__name__ for command in app.registered_commands if command.callback]
 NOWHERE = "unix:///nonexistent/docker.sock"
 
 

@@ -30,6 +30,11 @@ UNAPPLIED = AppliedEvent(
 TIME = "2026-11-23T12:29:11.123Z"
 
 
+def terminal(out: io.StringIO) -> Console:
+    """Return a console that writes to ``out`` as to a terminal of 80 columns and 20 lines."""
+    return Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
+
+
 def play(view: ProgressView) -> None:
     """Show a short run."""
     lab_state = LabState(node.name for node in PLAN.nodes)
@@ -69,16 +74,7 @@ def test_a_pipe_gets_plain_lines() -> None:
 
 def test_a_terminal_gets_a_table() -> None:
     out = io.StringIO()
-    console = Console(
-        file=out,
-        force_terminal=True,
-        width=80,
-        height=20,
-        color_system=None,
-        legacy_windows=False,
-        _environ={"TERM": "xterm"},
-    )
-    view = make_progress_view(console)
+    view = make_progress_view(terminal(out))
     assert isinstance(view, LiveProgressView)
     play(view)
     shown = out.getvalue()
@@ -92,8 +88,7 @@ def test_a_terminal_gets_a_table() -> None:
 def test_nodes_beyond_the_terminal_are_counted() -> None:
     plan = make_plan(nodes=tuple(leecher(f"leecher-{index}") for index in range(1, 41)))
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
-    view = make_progress_view(console)
+    view = make_progress_view(terminal(out))
     view.start(plan, LabState(node.name for node in plan.nodes))
     view.stop()
     assert "and 26 more, 0 of them seeds" in out.getvalue()

@@ -8,10 +8,10 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
 
 from tests.unit.lab import golden
 from tests.unit.lab.cli.test_app import run
+from tests.unit.lab.cli.test_progress import terminal
 from tests.unit.lab.stub import SCENARIO, StubEngine
 from torrentnet.lab.cli import live_commands
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, show_live
@@ -181,12 +181,11 @@ def test_watch_prints_changes_in_a_pipe(engine: RunningEngine, home: Path) -> No
 
 def test_watch_shows_a_table_on_a_terminal(engine: RunningEngine, home: Path) -> None:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
     write_faults(home, UP.project, [ActiveFault("isolate leecher-9", 5.0, link=False)])
     with LabMonitor(UP, engine, home) as monitor:
         timer = threading.Timer(0.3, engine.remove)
         timer.start()
-        show_live(monitor, console)
+        show_live(monitor, terminal(out))
         timer.join()
     shown = out.getvalue()
     assert "3/12" in shown

@@ -155,8 +155,7 @@ def test_lines_at_a_time_are_counted_after_a_short_delay(trial: Trial) -> None:
     assert trial.evaluate(pending, 2.1) is None
     trial.print_event(1.9, "leecher-1", "bad_piece peer=seeder-1 piece=3")
     trial.print_event(2.2, "leecher-1", "bad_piece peer=seeder-1 piece=4")
-    result = trial.decide(pending, 2.5)
-    assert result.passed
+    assert trial.decide(pending, 2.5).passed
 
 
 # -- exit ------------------------------------------------------------------------------------------

@@ -68,8 +68,7 @@ def test_a_delayed_line_counts_by_its_own_time(trial: Trial) -> None:
     pending = trial.expect(BecomesCheckPlan, state="seed", within=5.0)
     assert trial.evaluate(pending, 5.1) is None
     trial.print_event(4.9, "leecher-1", "state state=seed file=a.txt")
-    result = trial.decide(pending, 5.2)
-    assert result.passed
+    assert trial.decide(pending, 5.2).passed
 
 
 def test_a_late_event_fails_and_its_time_is_reported(trial: Trial) -> None:
@@ -127,15 +126,13 @@ def test_another_program_is_known_by_its_address(trial: Trial) -> None:
     trial.print_event(1.0, "tracker", "left file=a.txt peer=A2-1-37-0@1.2.3.4:6881 address=1.2.3.4:6881")
     assert trial.evaluate(pending, 2.0) is None
     trial.print_event(2.5, "tracker", f"left file=a.txt peer=A2-1-37-0@{address} address={address}")
-    result = trial.decide(pending, 3.0)
-    assert result.passed
+    assert trial.decide(pending, 3.0).passed
 
 
 def test_an_expectation_without_its_event_fails(trial: Trial) -> None:
     pending = trial.expect(ForgetsCheckPlan, "tracker", peers=("seeder-1",), within=2.0, after=0)
     trial.timeline.without_effect.add(0)
-    result = trial.decide(pending, 1.0)
-    assert result.measured == "the event that it counts from changed nothing"
+    assert trial.decide(pending, 1.0).measured == "the event that it counts from changed nothing"
 
 
 def test_console_output_contains_and_lacks_texts(trial: Trial) -> None:
@@ -176,8 +173,7 @@ def test_a_node_that_is_down_is_queried_again(trial: Trial) -> None:
     assert trial.evaluate(pending, 1.0) is None
     trial.set_status("tracker", NodeStatus.RUNNING)
     trial.engine.answers["tracker", "console", "peers"] = ExecResult(0, "leecher-1\n", "")
-    result = trial.decide(pending, 3.0)
-    assert result.passed
+    assert trial.decide(pending, 3.0).passed
 
 
 def test_repeated_engine_failures_are_an_error(trial: Trial) -> None:

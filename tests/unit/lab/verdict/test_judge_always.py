@@ -54,8 +54,7 @@ def test_always_begins_at_its_time(trial: Trial) -> None:
     assert trial.evaluate(pending, 4.9) is None
     trial.set_status("seeder-1", NodeStatus.RUNNING)
     assert trial.evaluate(pending, 5.0) is None
-    result = trial.decide(pending, 7.0)
-    assert result.passed
+    assert trial.decide(pending, 7.0).passed
 
 
 def test_always_begins_with_its_event(trial: Trial) -> None:
@@ -66,8 +65,7 @@ def test_always_begins_with_its_event(trial: Trial) -> None:
     trial.timeline.times[0] = 3.0
     assert trial.evaluate(pending, 3.0) is None
     trial.set_status("seeder-1", NodeStatus.RUNNING)
-    result = trial.decide(pending, 4.0)
-    assert result.measured == "running at 4.0 s; it had held for 1.0 s"
+    assert trial.decide(pending, 4.0).measured == "running at 4.0 s; it had held for 1.0 s"
 
 
 def test_a_line_that_must_never_appear_fails_at_once(trial: Trial) -> None:
@@ -75,8 +73,7 @@ def test_a_line_that_must_never_appear_fails_at_once(trial: Trial) -> None:
     assert trial.evaluate(pending, 1.0) is None
     assert pending.open_ended
     trial.print_event(2.0, "leecher-1", "bad_piece peer=seeder-1 piece=3")
-    result = trial.decide(pending, 2.0)
-    assert not result.passed
+    assert not trial.decide(pending, 2.0).passed
 
 
 def test_always_to_the_end_is_decided_by_the_end(trial: Trial) -> None:
