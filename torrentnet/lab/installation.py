@@ -49,7 +49,7 @@ def require_one_version() -> None:
             here, there = f"{__version__} in {PACKAGE.parent}", f"{version} in {other.parent}"
             raise UsageError(
                 f"two versions of torrentnet are installed: {here}, {there}",
-                hint="`pip uninstall torrentnet` until none is left, then install one; or take one out of PYTHONPATH",
+                hint="run `pip uninstall torrentnet` until none is left and install one, or remove one from PYTHONPATH",
             )
 
 

@@ -131,7 +131,7 @@ def _xml_text(text: str) -> str:
 
 
 def verdict_lines(outcome: Outcome, home: Path, hint: str = "") -> Iterator[str]:
-    """Yield the verdict, the most important line last; ``hint`` says what to do about an error."""
+    """Yield the verdict, the most important line last; ``hint`` is the remedy for an error."""
     record = relative_to_home(outcome.directory, home)
     if outcome.expectations:
         yield ""

@@ -98,7 +98,7 @@ def _all(
 
 @app.command()
 def init(
-    directory: Annotated[Path, typer.Argument(help="Where to write them.")] = Path(),
+    directory: Annotated[Path, typer.Argument(help="Where to write the files.")] = Path(),
     json: Json = False,
 ) -> int:
     """Write a first scenario, a test that runs it, and a .gitignore.
@@ -229,7 +229,10 @@ def logs(
 @app.command()
 def status(
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Until the lab is gone, or Ctrl-C. In a pipe, a line for each change.")
+        bool,
+        typer.Option(
+            "--watch", "-w", help="Continue until Ctrl-C, or the lab is gone. A pipe gets a line for each change."
+        ),
     ] = False,
     json: Json = False,
 ) -> int:

@@ -103,7 +103,7 @@ class LabLifecycle(NetworkVerbs):
         self.faults = NetworkFaults(engine, self._find_capabilities, on_change=self._write_faults)
         self._undo_handles: list[UndoHandle] = []
         self.nodes = LabState(self._nodes, self._recorder.write_line)
-        """What is known of every node."""
+        """The current state of every node."""
         for expected in plan.expectations:
             if isinstance(expected, LogCheckPlan):
                 # Before the first line is printed: lines count from the node's first start on.
