@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
 from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
 from torrentnet.lab.home import (
-    ActiveFault,
     RunningLab,
     forget_running_lab,
     make_lab_directory,
@@ -100,7 +100,9 @@ class LabLifecycle(NetworkVerbs):
         self._interrupts = interrupts or InterruptHandler(self._view.print_line)
         self._recorder = Recorder(self.directory, self._nodes)
         self._capabilities: Capabilities | None = None
-        self.faults = NetworkFaults(engine, self._find_capabilities, on_change=self._write_faults)
+        self.faults = NetworkFaults(
+            engine, self._find_capabilities, on_change=partial(write_faults, self.home, self.project)
+        )
         self._undo_handles: list[UndoHandle] = []
         self.nodes = LabState(self._nodes, self._recorder.write_line)
         """The current state of every node."""
@@ -212,9 +214,6 @@ class LabLifecycle(NetworkVerbs):
         if self._capabilities is None:
             self._capabilities = capabilities.find_capabilities(self.engine, self.plan.seed)
         return self._capabilities
-
-    def _write_faults(self, active: list[ActiveFault]) -> None:
-        write_faults(self.home, self.project, active)
 
     # -- down --------------------------------------------------------------------------------------
 

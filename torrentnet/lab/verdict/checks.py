@@ -92,6 +92,8 @@ class Check(ABC, Generic[PlanT]):
 
     interval: float = 0.5
     """Seconds between two queries for what must hold all the time."""
+    inspect_words = "status"
+    """The command on the node's command line with which a person can check the same."""
 
     def __init__(self, plan: PlanT, node: str, context: CheckContext) -> None:
         self.plan = plan
@@ -102,9 +104,9 @@ class Check(ABC, Generic[PlanT]):
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         """Evaluate the check for now, or for any time from ``base`` to ``until`` (seconds after t = 0)."""
 
-    @abstractmethod
     def inspect_command(self) -> str:
         """Return the command with which a person can check the same."""
+        return self.context.engine.console_hint(self.node, self.inspect_words)
 
     @property
     def momentary(self) -> bool:
@@ -207,12 +209,11 @@ class PeerStateCheck(Check[BecomesCheckPlan]):
         time = self.context.clock.of(event.time)
         return CheckResult(holds=True, measured=f"{wanted} {self.format_time(time, base)}", time=time)
 
-    def inspect_command(self) -> str:
-        return self.context.engine.console_hint(self.node, "status")
-
 
 class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
     """The tracker reports of each of some peers that it left or was forgotten."""
+
+    inspect_words = "peers"
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         times: dict[str, float] = {}
@@ -229,9 +230,6 @@ class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
         return CheckResult(
             holds=True, measured=f"{', '.join(times)} forgotten {self.format_time(last, base)}", time=last
         )
-
-    def inspect_command(self) -> str:
-        return self.context.engine.console_hint(self.node, "peers")
 
 
 class ConsoleCheck(Check[ConsoleCheckPlan]):

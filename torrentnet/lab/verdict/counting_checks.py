@@ -28,6 +28,8 @@ UNITS: Final = ("KiB", "MiB", "GiB")
 class KnownPeersCheck(Check[KnowsCheckPlan]):
     """The tracker's ``peers`` command lists a number of peers."""
 
+    inspect_words = "peers"
+
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         answer = self.context.engine.exec(self.node, ["console", "peers", "--json"])
         if answer.status != 0:
@@ -44,9 +46,6 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
         if not holds:
             text += f", expected {format_interval(self.plan.count)}"
         return CheckResult(holds=holds, measured=f"{text}, {self.now(base)}")
-
-    def inspect_command(self) -> str:
-        return self.context.engine.console_hint(self.node, "peers")
 
 
 class LogCheck(Check[LogCheckPlan]):

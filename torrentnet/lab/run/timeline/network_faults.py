@@ -137,7 +137,7 @@ class NetworkFaults:
                 self._state, number = self._state.add(override)
                 self._in_force[number] = _ActiveOverride(override, time.time(), link=True)
             self._require_controller().apply(self._state)
-            self._report_change()
+            self._on_change(self.active())
 
     def warm_up(self) -> None:
         """Reach all nodes once, in the background, so that the first fault is as fast as the others."""
@@ -164,7 +164,7 @@ class NetworkFaults:
             updates = controller.apply(state)
             dropped = _counters_of(override, controller.counted())
             self._in_force[number] = _ActiveOverride(override, time.time(), False, dropped, {}, nodes)
-            self._report_change()
+            self._on_change(self.active())
             problems = self._problems(updates)
         return OverrideResult(number, tuple(one.node for one in updates if not one.problem), tuple(problems))
 
@@ -185,7 +185,7 @@ class NetworkFaults:
             for number in ended:
                 self._state = self._state.remove(number)
             updates = controller.apply(self._state)
-            self._report_change()
+            self._on_change(self.active())
             dropped = controller.counted()
             shaping = [entry.override for entry in ended.values() if self._shapes(entry.override)]
             sources = {pair[0] for override in shaping for pair in override.pairs}
@@ -268,9 +268,6 @@ class NetworkFaults:
         with self._guard:
             new = self._starts[node] - before
             return new > (0 if alive else 1) if node in self._alive else alive or new > 0
-
-    def _report_change(self) -> None:
-        self._on_change(self.active())
 
 
 def _counters_of(override: LinkOverride, counted: Mapping[Pair, Counters]) -> dict[Pair, Counters]:

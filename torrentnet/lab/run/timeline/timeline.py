@@ -73,7 +73,11 @@ class Timeline:
         self._roles = {node.name: node.role for node in plan.nodes}
         self._lock = threading.Condition()
         self._order = itertools.count()
-        self._items = [self._start_item(node) for node in plan.nodes if starts_late(node)]
+        self._items = [
+            ScheduledItem(node.start, next(self._order), StartPlan.verb, (node.name,), f"start {node.name}")
+            for node in plan.nodes
+            if starts_late(node)
+        ]
         self._items += [self._event_item(event, event.at) for event in plan.events if event.when is None]
         self._untriggered = {event.index: event for event in plan.events if event.when is not None}
         """Events whose trigger has not fired yet."""
@@ -96,9 +100,6 @@ class Timeline:
             ThreadPoolExecutor(MAX_PARALLEL_EVENTS, "event"),
         )
         self._thread = threading.Thread(target=self._run, name="timeline", daemon=True)
-
-    def _start_item(self, node: NodePlan) -> ScheduledItem:
-        return ScheduledItem(node.start, next(self._order), StartPlan.verb, (node.name,), f"start {node.name}")
 
     def _event_item(self, event: EventPlan, at: float) -> ScheduledItem:
         return ScheduledItem(at, next(self._order), event.verb, event.nodes, event.text, event)
@@ -290,17 +291,15 @@ class Timeline:
         result = item.record(effect, began, self._clock.now())
         end = event.end(began) if isinstance(event, LastingPlan) else None
         if end is not None and (effect.override is not None or isinstance(event, PausePlan)):
-            self._schedule_undo(event, end)
+            with self._lock:
+                if not self._stopping:
+                    undo = ScheduledItem(end, next(self._order), UNDO, event.nodes, event.text, event)
+                    heapq.heappush(self._items, undo)
+                    self._lock.notify_all()
         self._record(result)
         for undone in effect.undone:
             self._record(self._record_undo(self._plan.events[undone.index], undone, item.at, began))
         self._executor.mark_counters(effect)
-
-    def _schedule_undo(self, event: EventPlan, at: float) -> None:
-        with self._lock:
-            if not self._stopping:
-                heapq.heappush(self._items, ScheduledItem(at, next(self._order), UNDO, event.nodes, event.text, event))
-                self._lock.notify_all()
 
     def _record_undo(self, event: EventPlan, undone: UndoneEvent, planned: float, began: float) -> AppliedEvent:
         """Return the record of an event's end; its counts go into the event's own record, too."""
