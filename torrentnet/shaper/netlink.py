@@ -86,26 +86,27 @@ class NetlinkReply:
     sequence: int
 
 
-def bind_queue(queue: int, sequence: int, *, copy: bool, max_waiting: int) -> bytes:
-    """Return the request that opens a queue (0 to 65535) with its settings, in one message.
+def configure_queue(queue: int, sequence: int, *, bind: bool, copy: bool, max_waiting: int) -> bytes:
+    """Return the request that sets up a queue (0 to 65535), in one message; with ``bind`` it opens the queue first.
 
     ``copy``: the kernel passes the packets' bytes, each TCP segment separately. Without it the kernel passes only their
     numbers, and does not split a large segment. ``max_waiting``: the kernel drops, and counts, packets beyond it.
     """
-    return _config(queue, sequence, _COMMAND.pack(1, 0, AF_INET), copy=copy, max_waiting=max_waiting)
+    segments_whole = 4  # NFQA_CFG_F_GSO, and no other flag: fail-open would let packets pass unshaped.
+    body = _attribute(_Setting.COMMAND, _COMMAND.pack(1, 0, AF_INET)) if bind else b""
+    body += _attribute(_Setting.PARAMETERS, _PARAMETERS.pack(0xFFFF if copy else 0, 2 if copy else 1))
+    body += _attribute(_Setting.MAX_LENGTH, _NUMBER.pack(max_waiting))
+    body += _attribute(_Setting.MASK, _NUMBER.pack(segments_whole))
+    body += _attribute(_Setting.FLAGS, _NUMBER.pack(0 if copy else segments_whole))
+    return _message(_Type.CONFIG, queue, body, NLM_F_REQUEST | NLM_F_ACK, sequence)
 
 
-def change_queue(queue: int, sequence: int, *, copy: bool, max_waiting: int) -> bytes:
-    """Return the request that changes the settings of an open queue; see :func:`bind_queue`."""
-    return _config(queue, sequence, None, copy=copy, max_waiting=max_waiting)
-
-
-def pack_verdict(packet_queue: int, number: int, decision: PacketVerdict, payload: bytes | None = None) -> bytes:
-    """Return the message that accepts a packet (or ``payload`` in its place) or drops it. Messages may be joined."""
+def pack_verdict(queue: int, number: int, decision: PacketVerdict, payload: bytes | None = None) -> bytes:
+    """Return the message that accepts a packet, or ``payload`` in its place, or drops it. Messages may be joined."""
     body = _attribute(_Attribute.VERDICT_HEADER, _VERDICT.pack(decision, number))
     if payload is not None:
         body += _attribute(_Attribute.PAYLOAD, payload)
-    return _message(_Type.VERDICT, packet_queue, body, NLM_F_REQUEST, 0)
+    return _message(_Type.VERDICT, queue, body, NLM_F_REQUEST, 0)
 
 
 def decode(data: bytes | bytearray | memoryview) -> Iterator[QueuedPacket | NetlinkReply]:
@@ -125,7 +126,7 @@ def decode(data: bytes | bytearray | memoryview) -> Iterator[QueuedPacket | Netl
 
 
 def describe_error(error: int) -> str:
-    """Return what an errno means as the reply to :func:`bind_queue`."""
+    """Return what an errno means as the reply to :func:`configure_queue`."""
     if error == errno.EBUSY:
         return "another program has bound this queue"
     if error == errno.EPERM:
@@ -133,16 +134,6 @@ def describe_error(error: int) -> str:
     if error in {errno.EINVAL, errno.ENOENT, errno.EPROTONOSUPPORT, errno.EOPNOTSUPP}:
         return "the kernel has no NFQUEUE (nfnetlink_queue)"
     return errno.errorcode.get(error, str(error))
-
-
-def _config(queue: int, sequence: int, command: bytes | None, *, copy: bool, max_waiting: int) -> bytes:
-    segments_whole = 4  # NFQA_CFG_F_GSO, and no other flag: fail-open would let packets pass unshaped.
-    body = b"" if command is None else _attribute(_Setting.COMMAND, command)
-    body += _attribute(_Setting.PARAMETERS, _PARAMETERS.pack(0xFFFF if copy else 0, 2 if copy else 1))
-    body += _attribute(_Setting.MAX_LENGTH, _NUMBER.pack(max_waiting))
-    body += _attribute(_Setting.MASK, _NUMBER.pack(segments_whole))
-    body += _attribute(_Setting.FLAGS, _NUMBER.pack(0 if copy else segments_whole))
-    return _message(_Type.CONFIG, queue, body, NLM_F_REQUEST | NLM_F_ACK, sequence)
 
 
 def _attribute(kind: int, value: bytes) -> bytes:

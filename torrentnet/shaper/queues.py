@@ -21,8 +21,7 @@ from torrentnet.shaper.netlink import (
     NetlinkReply,
     PacketVerdict,
     QueuedPacket,
-    bind_queue,
-    change_queue,
+    configure_queue,
     decode,
     describe_error,
     pack_verdict,
@@ -70,7 +69,7 @@ class NetfilterQueues:
         self._has_counters = os.access(COUNTERS, os.R_OK)
         """Whether the kernel's drop counters can be read; not in a user namespace, whose root does not own the file."""
         # Without them our own limit, which is counted, has to be reached before the kernel's.
-        self._kernel_keeps = KERNEL_QUEUE_LENGTH if self._has_counters else 2 * MAX_WAITING
+        self._max_waiting = KERNEL_QUEUE_LENGTH if self._has_counters else 2 * MAX_WAITING
         self._latest: dict[int, int] = {}
         self._missed: dict[int, int] = {}
 
@@ -93,9 +92,9 @@ class NetfilterQueues:
         if known is copy:
             return
         self._sequence += 1
-        make = bind_queue if known is None else change_queue
+        request = configure_queue(queue, self._sequence, bind=known is None, copy=copy, max_waiting=self._max_waiting)
         try:
-            self._socket.send(make(queue, self._sequence, copy=copy, max_waiting=self._kernel_keeps))
+            self._socket.send(request)
             error = self._answer()
         except OSError as failed:
             error = failed.errno or errno.ETIMEDOUT
@@ -135,7 +134,7 @@ class NetfilterQueues:
         self._latest[packet.queue] = packet.number
 
     def drop(self, packet: QueuedPacket) -> None:
-        """Drop a packet."""
+        """Let the kernel drop a packet."""
         self._socket.send(pack_verdict(packet.queue, packet.number, PacketVerdict.DROP))
 
     def release(self, due: Iterable[PacketRelease]) -> int:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from torrentnet.shaper.errors import InvalidStateError
 
@@ -21,6 +21,8 @@ MAX_PATIENCE_NS: Final = 1_000_000
 MAX_QUEUES: Final = 4096
 MAX_QUEUE_NUMBER: Final = 65535
 MAX_STATE_BYTES: Final = 512 * 1024
+DURATIONS: Final = ("delay", "jitter")
+SHARES: Final = ("corruption", "duplication", "reordering")
 _UNITS_NS: Final = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _AMOUNT: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(us|ms|s|%)", re.ASCII)
 _NUMBER: Final = re.compile(r"\d{1,19}", re.ASCII)
@@ -97,45 +99,25 @@ def format_state(state: ShaperState) -> str:
 
 def format_impairment(impairment: QueueImpairment) -> str:
     """Return an impairment as text: ``delay=20ms jitter=5ms``; empty where there is none."""
-    words = [
-        f"{name}={_decimal(Fraction(value, 1_000_000))}ms"
-        for name, value in (("delay", impairment.delay_ns), ("jitter", impairment.jitter_ns))
-        if value
-    ]
-    words += [
-        f"{name}={_decimal(Fraction(repr(float(share))) * 100)}%"
-        for name, share in (
-            ("corruption", impairment.corruption),
-            ("duplication", impairment.duplication),
-            ("reordering", impairment.reordering),
-        )
-        if share
-    ]
+    times = ((name, getattr(impairment, f"{name}_ns")) for name in DURATIONS)
+    shares = ((name, getattr(impairment, name)) for name in SHARES)
+    words = [f"{name}={_decimal(Fraction(time, 1_000_000))}ms" for name, time in times if time]
+    words += [f"{name}={_decimal(Fraction(repr(float(share))) * 100)}%" for name, share in shares if share]
     return " ".join(words)
 
 
 def _impairment(words: list[str], line: int) -> QueueImpairment:
-    times: dict[str, int] = {}
-    shares: dict[str, float] = {}
+    fields: dict[str, Any] = {}
     for word in words:
         name, _, amount = word.partition("=")
-        if name in times or name in shares:
+        if name not in (*DURATIONS, *SHARES):
+            known = ", ".join((*DURATIONS, *SHARES))
+            raise InvalidStateError(f"line {line}: {word[:40]!r} is not one of {known}")
+        field_name = f"{name}_ns" if name in DURATIONS else name
+        if field_name in fields:
             raise InvalidStateError(f"line {line}: {name} is named twice")
-        if name in {"delay", "jitter"}:
-            times[name] = _duration(name, amount, line)
-        elif name in {"corruption", "duplication", "reordering"}:
-            shares[name] = _share(name, amount, line)
-        else:
-            raise InvalidStateError(
-                f"line {line}: {word[:40]!r} is not one of delay, jitter, corruption, duplication, reordering"
-            )
-    return QueueImpairment(
-        delay_ns=times.get("delay", 0),
-        jitter_ns=times.get("jitter", 0),
-        corruption=shares.get("corruption", 0.0),
-        duplication=shares.get("duplication", 0.0),
-        reordering=shares.get("reordering", 0.0),
-    )
+        fields[field_name] = (_duration if name in DURATIONS else _share)(name, amount, line)
+    return QueueImpairment(**fields)
 
 
 def _integer(word: str, largest: int, line: int) -> int:

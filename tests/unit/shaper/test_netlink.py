@@ -13,8 +13,7 @@ from torrentnet.shaper.netlink import (
     NetlinkReply,
     PacketVerdict,
     QueuedPacket,
-    bind_queue,
-    change_queue,
+    configure_queue,
     decode,
     describe_error,
     pack_verdict,
@@ -49,11 +48,11 @@ def test_bind_requests_numbers_and_whole_segments() -> None:
         + bytes([0, 0, 0, 4])
     )
     wanted = struct.pack("=IHHII", 16 + len(body), 0x0302, 5, 77, 0) + body
-    assert bind_queue(0x1234, 77, copy=False, max_waiting=16384) == wanted
+    assert configure_queue(0x1234, 77, bind=True, copy=False, max_waiting=16384) == wanted
 
 
 def test_a_change_to_copying_requests_bytes_and_single_segments() -> None:
-    asked = change_queue(5, 1, copy=True, max_waiting=1)
+    asked = configure_queue(5, 1, bind=False, copy=True, max_waiting=1)
     assert attribute(2, struct.pack("!IB", 0xFFFF, 2)) in asked
     assert attribute(5, struct.pack("!I", 0)) in asked
     assert attribute(1, bytes([1, 0, 0, 2])) not in asked
@@ -61,7 +60,7 @@ def test_a_change_to_copying_requests_bytes_and_single_segments() -> None:
 
 def test_no_request_lets_the_kernel_fail_open() -> None:
     for copy in (False, True):
-        asked = bind_queue(1, 1, copy=copy, max_waiting=1)
+        asked = configure_queue(1, 1, bind=True, copy=copy, max_waiting=1)
         assert attribute(4, struct.pack("!I", 4)) in asked
 
 
