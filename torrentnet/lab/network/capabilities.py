@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import ExecResult
-    from torrentnet.lab.network.impairment import UserspacePath
     from torrentnet.lab.scenario.plan.plan import Plan
 
 CACHE_FILE: Final = "abilities-{engine}.json"
@@ -56,17 +55,13 @@ def require_counters(plan: Plan, engine: Engine) -> None:
         )
 
 
-def userspace_path(seed: int) -> UserspacePath:
-    """Return what impairs packets where the kernel cannot, for a run with this seed."""
-    return UserspaceShaper(seed)
-
-
 def find_capabilities(engine: Engine, seed: int = 0, cache: Path | None = None) -> Capabilities:
-    """Return what this engine supports. ``cache``: the file that remembers it; this machine's by default.
+    """Return what this engine supports: nothing where it cannot set its nodes' network.
 
-    Raises EngineError where the nodes' network cannot be set or asked about.
+    ``cache`` is the file that holds what was probed before; by default this machine's. Raises EngineError where the
+    probe fails.
     """
-    path = userspace_path(seed)
+    path = UserspaceShaper(seed)
     cache = cache or machine_folder() / CACHE_FILE.format(engine=engine.name)
     fingerprint = engine.fingerprint()
     facts = _cached_facts(cache, fingerprint, (*FACTS, USERSPACE))
@@ -83,19 +78,14 @@ def find_capabilities(engine: Engine, seed: int = 0, cache: Path | None = None) 
         with engine.scratch() as node:
             found = probe(run, node, path)
     except NetworkUnavailableError as refusal:
-        return no_capabilities(refusal)
+        support = {name: QualitySupport(name, "", refusal.message, refusal.hint) for name in QUALITY_NAMES}
+        return Capabilities(**support, split=CapabilitySplit())
     if fingerprint is not None:
         # A cache that cannot be written only means another probe.
         with contextlib.suppress(OSError):
             content = {"of": fingerprint, "facts": parse_facts(outputs[0])}
             write_atomically(cache, json.dumps(content, indent=2) + "\n")
     return found
-
-
-def no_capabilities(refusal: NetworkUnavailableError) -> Capabilities:
-    """Return the capabilities of an engine that cannot set its nodes' network at all."""
-    support = {name: QualitySupport(name, "", refusal.message, refusal.hint) for name in QUALITY_NAMES}
-    return Capabilities(**support, split=CapabilitySplit())
 
 
 def _cached_facts(cache: Path, fingerprint: str | None, wanted: Sequence[str]) -> dict[str, str] | None:

@@ -88,7 +88,7 @@ def parse_counters(output: str, settings: NodeSettings) -> dict[Pair, Counters]:
         arrived = Counters(arrived=packets, arrived_bytes=size)
         if not match["drop"]:
             part = arrived
-        elif link.cut or link.loss >= 1:
+        elif link.is_cut:
             part = arrived + lost
         else:
             part = lost

@@ -35,19 +35,6 @@ COMMIT
 """Input for ``iptables-restore --noflush``: removes the existing chain, in one step."""
 
 
-def format_share(value: float) -> str:
-    """Return a share from 0 to 1 as iptables reads it; iptables keeps 31 bits of it."""
-    return f"{value:.10f}".rstrip("0").rstrip(".")
-
-
-def drop_rule(link: IncomingLink) -> str:
-    """Return the rule that drops packets from one source."""
-    if link.cut or link.loss >= 1:
-        return f"-A {CHAIN} -s {link.address}/32 -j DROP"
-    probability = format_share(link.loss)
-    return f"-A {CHAIN} -s {link.address}/32 -m statistic --mode random --probability {probability} -j DROP"
-
-
 def transaction(dropping: Sequence[IncomingLink], *, first: bool) -> str:
     """Return input for ``iptables-restore --noflush`` that replaces the chain, in one step.
 
@@ -55,13 +42,17 @@ def transaction(dropping: Sequence[IncomingLink], *, first: bool) -> str:
     """
     lines = ["*filter", f":{CHAIN} - [0:0]"]
     for link in dropping:
-        if link.cut or link.loss >= 1:
-            lines.append(f"# nothing from {link.source}")
+        rule = f"-A {CHAIN} -s {link.address}/32"
+        if link.is_cut:
+            lines += [f"# nothing from {link.source}", f"{rule} -j DROP"]
         else:
-            lines.append(f"# {link.loss * 100:g} % of the packets from {link.source} are lost")
-            # A rule without a target only counts: how many packets could have been lost.
-            lines.append(f"-A {CHAIN} -s {link.address}/32")
-        lines.append(drop_rule(link))
+            # iptables keeps 31 bits of the probability.
+            share = f"{link.loss:.10f}".rstrip("0").rstrip(".")
+            lines += [
+                f"# {link.loss * 100:g} % of the packets from {link.source} are lost",
+                rule,  # without a target it only counts how many packets could have been lost
+                f"{rule} -m statistic --mode random --probability {share} -j DROP",
+            ]
     if not first:
         # Fails where someone has removed the jump; everything is set from scratch then.
         lines.append(f"-D {HOOK}")

@@ -35,6 +35,11 @@ class IncomingLink:
     impairment: PacketImpairment
     """What the user-space path does."""
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether no packet passes."""
+        return self.cut or self.loss >= 1
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingLink:

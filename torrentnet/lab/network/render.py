@@ -88,10 +88,10 @@ def _shaping(settings: NodeSettings, before: NodeSettings | None) -> str:
     if before is not None and old and not _same_tree(settings, before):
         # htb does not move a class below another one.
         remove, old = REMOVE_SHAPING, ()
-    batch = [] if old else [shaping.begin("$device")]
+    batch = [] if old else [shaping.ADD_ROOT]
     if settings.uplink and (not old or before is None or before.uplink != settings.uplink):
-        batch.append(shaping.uplink_line(settings.uplink, "$device"))
-    batch += shaping.lines(settings.outgoing, old, "$device")
+        batch.append(shaping.uplink_line(settings.uplink))
+    batch += shaping.lines(settings.outgoing, old)
     return "\n".join([f"{remove}tc -batch - <<END", *batch, "END", ""])
 
 
@@ -115,12 +115,8 @@ def _filter_rules(settings: NodeSettings, before: NodeSettings | None) -> str:
     return RESTORE.format(filter_rules.transaction(settings.dropping, first=not exists))
 
 
-def command(node: str) -> str:
-    """Return what a user types to run a node's script, given on standard input, in Docker."""
-    return f"docker compose exec -T --privileged --user 0 {node} {' '.join(SHELL)}"
-
-
 def explain(settings: NodeSettings, before: NodeSettings | None, split: CapabilitySplit) -> str:
-    """Return the command and the script for one node as a user would type them; empty where nothing changes."""
+    """Return one node's script as a user would run it in Docker; empty where nothing changes."""
     script = render(settings, before, split)
-    return f"{command(settings.node)} <<'SCRIPT'\n{script}SCRIPT\n" if script else ""
+    command = f"docker compose exec -T --privileged --user 0 {settings.node} {' '.join(SHELL)}"
+    return f"{command} <<'SCRIPT'\n{script}SCRIPT\n" if script else ""

@@ -1,5 +1,7 @@
 """Rates, and what netem does: one htb class a destination at the sender, as lines for ``tc -batch``.
 
+The lines are part of a shell script, in which ``$device`` is the node's interface.
+
 A rate counts bytes on the Ethernet: IP packet and 14 bytes of Ethernet header, without preamble, checksum and gap. Of
 8 Mbit/s, a TCP transfer with full packets (1,448 bytes of content in 1,514 on the wire) carries 7.65 Mbit/s of content.
 
@@ -27,6 +29,8 @@ ROOT: Final = 0x746E
 """Major number of our root queue ("tn"), which identifies it as ours."""
 NETEM: Final = 0x1000
 """Added to the number of a leaf queue that is netem: tc does not change the kind of a queue."""
+ADD_ROOT: Final = f"qdisc add dev $device root handle {ROOT:x}: htb default 0"
+"""Makes the root queue."""
 FRAME: Final = 1514
 """Bytes of a full packet on the Ethernet."""
 UPLINK: Final = 0x2000
@@ -49,65 +53,60 @@ UNLIMITED_NETEM: Final = 1e9
 """Bits a second that the queue of a delayed link without a rate has room for."""
 
 
-def begin(device: str) -> str:
-    """Return the line that makes the root queue; a packet that matches no filter is not shaped."""
-    return f"qdisc add dev {device} root handle {ROOT:x}: htb default 0"
-
-
-def uplink_line(rate: float, device: str) -> str:
+def uplink_line(rate: float) -> str:
     """Return the line that makes the parent of the destinations' classes; it has to exist before them."""
     return (
-        f"class replace dev {device} parent {ROOT:x}: classid {ROOT:x}:{UPLINK:x} "
+        f"class replace dev $device parent {ROOT:x}: classid {ROOT:x}:{UPLINK:x} "
         f"htb rate {round(rate)}bit burst {_burst(rate)}b cburst {_burst(rate)}b quantum {FRAME}"
     )
 
 
-def lines(outgoing: Sequence[OutgoingLink], before: Sequence[OutgoingLink], device: str) -> Iterator[str]:
+def lines(outgoing: Sequence[OutgoingLink], before: Sequence[OutgoingLink]) -> Iterator[str]:
     """Yield what turns the classes of ``before`` into those of ``outgoing``; root queue and uplink's class exist."""
     known = {link.number: link for link in before}
     wanted = {link.number for link in outgoing}
     for link in before:
         if link.number not in wanted:
             # The filter first: a class that a filter points to cannot be removed.
-            yield f"filter del dev {device} parent {ROOT:x}: protocol ip prio 1 handle 800::{link.number:x} u32"
-            yield f"class del dev {device} classid {ROOT:x}:{link.number:x}"
+            yield f"filter del dev $device parent {ROOT:x}: protocol ip prio 1 handle 800::{link.number:x} u32"
+            yield f"class del dev $device classid {ROOT:x}:{link.number:x}"
     for link in outgoing:
         old = known.get(link.number)
         if old == link:
             continue
         yield f"# to {link.destination}: {describe_link(link)}"
-        yield from _class(link, device)
+        yield from _class(link)
         if old is None:
             yield (
-                f"filter replace dev {device} parent {ROOT:x}: protocol ip prio 1 handle 800::{link.number:x} "
+                f"filter replace dev $device parent {ROOT:x}: protocol ip prio 1 handle 800::{link.number:x} "
                 f"u32 match ip dst {link.address}/32 flowid {ROOT:x}:{link.number:x}"
             )
 
 
-def _class(link: OutgoingLink, device: str) -> Iterable[str]:
+def _class(link: OutgoingLink) -> Iterable[str]:
     minor = f"{ROOT:x}:{link.number:x}"
     if link.uplink:
         ceil = max(8, round(min(link.rate or link.uplink, link.uplink)))
         rate = max(8, min(ceil, round(link.uplink / link.sharers)))
         yield (
-            f"class replace dev {device} parent {ROOT:x}:{UPLINK:x} classid {minor} "
+            f"class replace dev $device parent {ROOT:x}:{UPLINK:x} classid {minor} "
             f"htb rate {rate}bit ceil {ceil}bit burst {_burst(rate)}b cburst {_burst(ceil)}b quantum {FRAME}"
         )
     else:
         rate = ceil = max(8, round(link.rate)) if link.rate else round(UNLIMITED)
         burst = _burst(link.rate or UNLIMITED_NETEM)
         yield (
-            f"class replace dev {device} parent {ROOT:x}: classid {minor} "
+            f"class replace dev $device parent {ROOT:x}: classid {minor} "
             f"htb rate {rate}bit burst {burst}b cburst {burst}b quantum {FRAME}"
         )
     if not link.impairment:
         limit = queue_bytes(ceil)
-        yield f"qdisc replace dev {device} parent {minor} handle {link.number:x}: bfifo limit {limit}b"
+        yield f"qdisc replace dev $device parent {minor} handle {link.number:x}: bfifo limit {limit}b"
         return
     impairment = link.impairment
     # Everything each time: netem keeps what a change does not mention.
     yield (
-        f"qdisc replace dev {device} parent {minor} handle {NETEM + link.number:x}: netem "
+        f"qdisc replace dev $device parent {minor} handle {NETEM + link.number:x}: netem "
         f"limit {queue_packets(link)} "
         f"delay {_us(impairment.delay)} {_us(impairment.jitter)} duplicate {_percent(impairment.duplication)} "
         f"corrupt {_percent(impairment.corruption)} reorder {_percent(impairment.reordering)}"
