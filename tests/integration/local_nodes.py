@@ -57,7 +57,7 @@ class LocalNodes(Nodes):
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, self._home, ignore_errors=True)
             stack.callback(self._engine.close)
-            stack.callback(self._engine.destroy, lambda _: None)
+            stack.callback(self._engine.destroy)
 
     def restart(self, node: str) -> None:
         self._engine.kill(node)

@@ -273,7 +273,7 @@ def remove_orphans(engine: Engine, home: Path, report: ProgressCallback) -> list
     return [lab.project for lab in removed]
 
 
-def take_down(engine: Engine, home: Path, report: ProgressCallback) -> RunningLab | None:
+def take_down(engine: Engine, home: Path) -> RunningLab | None:
     """Remove the lab that is up in ``home`` and return it; None where there is none.
 
     Afterwards the engine is bound to that lab and cannot create another.
@@ -284,7 +284,7 @@ def take_down(engine: Engine, home: Path, report: ProgressCallback) -> RunningLa
         remove_env_block(home)
         return None
     engine.adopt(running.project, missing_ok=True)
-    engine.destroy(report)
+    engine.destroy()
     _forget(home, running.project)
     return running
 
@@ -297,7 +297,7 @@ def take_down_running_lab(home: Path, default_engine: str, report: ProgressCallb
     report(f"{running.scenario} is up already; taking it down first")
     with contextlib.closing(make_engine(running.engine or default_engine)) as engine:
         engine.check()
-        take_down(engine, home, report)
+        take_down(engine, home)
 
 
 def _forget(home: Path, project: str) -> None:

@@ -59,7 +59,7 @@ class StubEngine(FakeEngine):
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         return ExecResult(0, f"{' '.join(argv)} in {node}\n", "")
 
-    def destroy(self, progress: ProgressCallback) -> None:
+    def destroy(self) -> None:
         self.done.append("destroy")
 
     def close(self) -> None:

@@ -109,7 +109,7 @@ def down(engine_name: str, *, as_json: bool) -> int:
             engine.check()
             if running:
                 view.print_line(f"removing {running.scenario}")
-            removed = take_down(engine, home, view.print_line)
+            removed = take_down(engine, home)
             orphans = remove_orphans(engine, home, view.print_line)
         if removed is None:
             view.print_line("no lab is up here")

@@ -33,16 +33,12 @@ class ChildResult:
     """The last lines of both outputs."""
 
 
-def _discard(line: str) -> None:
-    """Ignore a line."""
-
-
 def run_child(
     argv: Sequence[str],
     *,
     cwd: Path,
     env: Mapping[str, str] | None = None,
-    on_line: Callable[[str], None] = _discard,
+    on_line: Callable[[str], None] = lambda _: None,
     keep_stdout: bool = False,
 ) -> ChildResult:
     """Run a command to its end and pass each line to ``on_line`` as it arrives.

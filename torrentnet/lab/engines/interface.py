@@ -154,7 +154,7 @@ class Engine(ABC):
         """End what ``watch`` began. No callback is called afterwards."""
 
     @abstractmethod
-    def destroy(self, progress: ProgressCallback) -> None:
+    def destroy(self) -> None:
         """Remove everything of the lab. May be called at any time, also after a ``create`` that failed half-way."""
 
     @abstractmethod

@@ -239,7 +239,7 @@ class LabLifecycle(NetworkVerbs):
             try:
                 if remove:
                     self._view.print_line("removing the lab")
-                    self.engine.destroy(self._view.print_line)
+                    self.engine.destroy()
             finally:
                 if remove:
                     remove_lab_directory(self.home, self.project)

@@ -56,20 +56,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _represent_reset(dumper: yaml.SafeDumper, _: _Reset) -> yaml.Node:
-    return dumper.represent_sequence("!reset", [])
-
-
 class _Override(list[object]):
     """Replaces an inherited list (Compose's ``!override``) instead of extending it."""
 
 
-def _represent_override(dumper: yaml.SafeDumper, items: _Override) -> yaml.Node:
-    return dumper.represent_sequence("!override", items)
-
-
-_Dumper.add_representer(_Reset, _represent_reset)
-_Dumper.add_representer(_Override, _represent_override)
+_Dumper.add_representer(_Reset, lambda dumper, _: dumper.represent_sequence("!reset", []))
+_Dumper.add_representer(_Override, lambda dumper, items: dumper.represent_sequence("!override", items))
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,8 +217,7 @@ class DockerEngine(Engine):
             self._streams.close()
             self._streams = None
 
-    def destroy(self, progress: ProgressCallback) -> None:
-        del progress
+    def destroy(self) -> None:
         if self._nodes.project:
             with translate_errors("removing the lab"):
                 cleanup.remove(self.client, self._nodes.project, unsettled=self._creating)

@@ -133,7 +133,7 @@ class LocalEngine(Engine):
             yield TRIAL
         finally:
             self._trial = None
-            trial.destroy(_ignore)
+            trial.destroy()
             trial.close()
 
     def _run_trial(self) -> None:
@@ -152,7 +152,7 @@ class LocalEngine(Engine):
                 commands=lambda _: {TRIAL: ("sleep", TRIAL_LIFETIME)},
             )
 
-        self._create(project, spec, _ignore)
+        self._create(project, spec, lambda _: None)
         self.start(TRIAL)
 
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
@@ -234,8 +234,7 @@ class LocalEngine(Engine):
             self._journal.close()
             self._journal = None
 
-    def destroy(self, progress: ProgressCallback) -> None:
-        del progress
+    def destroy(self) -> None:
         self.unwatch()
         if self._directory is None:
             return
@@ -309,7 +308,3 @@ class LocalEngine(Engine):
     def _control(self, verb: str, node: str) -> None:
         with error_context(f"{verb} {node}"):
             self._client().request(verb, node=self._require_node(node))
-
-
-def _ignore(line: str) -> None:
-    """Show no progress."""

@@ -102,3 +102,5 @@ def enter_sandbox(sandbox: Sandbox) -> None:
         # In a container whose own /proc is masked in parts; the machine's does as well.
         syscalls.mount("/proc", f"{sandbox.root}/proc", flags=syscalls.BIND | syscalls.RECURSIVE)
     os.chroot(sandbox.root)
+    if sandbox.network is not None:
+        syscalls.setns(sandbox.network, syscalls.NEW_NETWORK)

@@ -10,6 +10,7 @@ import os
 import select
 import signal
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local.supervisor import syscalls
@@ -49,18 +50,11 @@ class Spawner:
 
     def start_node(self, process: ProcessSpec, sandbox: Sandbox) -> int:
         """Start a node's program; returns its process id. Raises OSError where it cannot be started."""
-
-        def enter() -> None:
-            if sandbox.root:
-                enter_sandbox(sandbox)
-            if sandbox.network is not None:
-                syscalls.setns(sandbox.network, syscalls.NEW_NETWORK)
-
         if not sandbox.root:
-            return self._fork(process, sandbox.directory, enter)
+            return self._fork(process, sandbox.directory, lambda: None)
         syscalls.unshare(syscalls.NEW_PROCESSES)
         try:
-            return self._fork(process, sandbox.directory, enter)
+            return self._fork(process, sandbox.directory, partial(enter_sandbox, sandbox))
         finally:
             syscalls.setns(self._processes, syscalls.NEW_PROCESSES)
 
@@ -114,9 +108,7 @@ class Spawner:
     def _become(self, process: ProcessSpec, directory: str, enter: Callable[[], None], error_pipe: int) -> None:
         os.close(self._alive_writer)
         os.setsid()
-        syscalls.die_with_parent()
-        if any(event & select.POLLHUP for _, event in _poll(self._alive)):
-            os._exit(NOT_STARTED)
+        _end_with_parent(self._alive)
         enter()
         os.chdir(directory)
         # Duplicated first, so that none overwrites another.
@@ -135,10 +127,13 @@ class Spawner:
         os.execvpe(process.argv[0], list(process.argv), dict(process.environment))
 
 
-def _poll(descriptor: int) -> list[tuple[int, int]]:
+def _end_with_parent(alive: int) -> None:
+    """Let this process end with its parent, which holds the only other end of the pipe ``alive``."""
+    syscalls.die_with_parent()
     poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return poll.poll(0)
+    poll.register(alive, select.POLLIN)
+    if any(event & select.POLLHUP for _, event in poll.poll(0)):
+        os._exit(NOT_STARTED)
 
 
 def enter_namespaces(work: Callable[[], int]) -> int:
@@ -154,9 +149,7 @@ def enter_namespaces(work: Callable[[], int]) -> int:
     child = os.fork()
     if child == 0:
         os.close(alive_writer)
-        syscalls.die_with_parent()
-        if any(event & select.POLLHUP for _, event in _poll(alive)):
-            os._exit(NOT_STARTED)
+        _end_with_parent(alive)
         return work()
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -93,7 +93,7 @@ def set_host_name(name: str) -> None:
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends. Check afterwards that it has not ended already."""
+    """Let the kernel kill this process when its parent ends; a parent that has ended already is not noticed."""
     _call("prctl", _PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
