@@ -96,7 +96,7 @@ def _start() -> None:
         if message:
             raise ShaperError(message)
         return
-    # Its parent becomes the node's process 1, whose end is the end of all others in the container.
+    # The daemon's parent becomes the node's process 1: when that ends, the kernel ends the daemon too.
     os.setsid()
     if os.fork():
         os._exit(0)

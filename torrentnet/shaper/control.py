@@ -1,7 +1,9 @@
 """The daemon's control socket: a Unix socket in the abstract namespace, which belongs to the node's network namespace.
 
-It disappears with the daemon, two daemons cannot bind it at once, and only root is accepted: the node's own program is
-an ordinary user. A request is a command, a newline, and text until the end of the stream; the reply is an exit status,
+The socket disappears with the daemon, and two daemons cannot bind it at once. Only root's requests are accepted: the
+node's own program is an ordinary user.
+
+A request is a command, a newline, and text until the end of the stream; the reply is an exit status,
 a newline, and text.
 """
 

@@ -7,7 +7,7 @@ _MIN_IP_HEADER: Final = 20
 
 
 def flip_random_bit(packet: bytes, rng: random.Random) -> bytes:
-    """Return the packet (from its IPv4 header on) with one bit flipped, as netem does it.
+    """Return the packet (from its IPv4 header on) with one bit flipped, as netem does.
 
     The bit is behind the IP header: the packet still reaches its protocol, whose checksum detects any single bit (RFC
     1071, section 2). The receiver's kernel counts the packet (InCsumErrors) and drops it: TCP retransmits it, UDP loses

@@ -19,7 +19,7 @@ from torrentnet.shaper.schedule import PacketSchedule
 from torrentnet.shaper.state import NO_IMPAIRMENT, ShaperState, format_impairment, parse_state
 
 EARLY_NS: Final = 150_000
-"""Packets due this soon are released at once: fewer wake-ups, and the kernel wakes a sleeper some 50 us late."""
+"""A packet that is due this soon is released at once: that saves wake-ups, which are some 50 us late anyway."""
 BATCH: Final = 256
 CHECK_INTERVAL_NS: Final = 2_000_000_000
 """How often to check that the node still exists, where its end does not end this process."""

@@ -6,8 +6,8 @@ from typing import Final
 
 MAX_AGE_NS: Final = 1_000_000_000
 """No packet is older than this when it is received; a timestamp that is older means that the clock was changed."""
-SHARP_NS: Final = 20_000
-"""A reading of both clocks that took longer was interrupted, and says nothing about their difference."""
+MAX_READING_NS: Final = 20_000
+"""A reading of both clocks that took longer was interrupted: the difference between its two times is wrong."""
 ATTEMPTS: Final = 4
 
 
@@ -35,9 +35,9 @@ class PacketClock:
             before = self._monotonic_ns()
             wall = self._wall_ns()
             now = self._monotonic_ns()
-            if now - before <= SHARP_NS or self._difference_ns is None:
+            if now - before <= MAX_READING_NS or self._difference_ns is None:
                 self._difference_ns = wall - before
-                if now - before <= SHARP_NS:
+                if now - before <= MAX_READING_NS:
                     break
         at = received_ns - (self._difference_ns or 0)
         return at if now - MAX_AGE_NS <= at <= now else now

@@ -95,7 +95,7 @@ class NetfilterQueues:
         request = configure_queue(queue, self._sequence, bind=known is None, copy=copy, max_waiting=self._max_waiting)
         try:
             self._socket.send(request)
-            error = self._answer()
+            error = self._receive_reply()
         except OSError as failed:
             error = failed.errno or errno.ETIMEDOUT
         if error:
@@ -152,7 +152,7 @@ class NetfilterQueues:
         return count
 
     def _send_copy(self, packet: bytes) -> None:
-        # It arrives on the loopback interface, which the shaper's rules exclude.
+        # The copy arrives on the loopback interface, which the shaper's rules exclude.
         try:
             if self._raw is None:
                 self._raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -161,7 +161,8 @@ class NetfilterQueues:
         except OSError:
             self.failed_copies += 1
 
-    def _answer(self) -> int:
+    def _receive_reply(self) -> int:
+        """Return the errno of the kernel's reply to the last request; 0 where it was carried out."""
         while select.select([self._socket], [], [], REPLY_TIMEOUT)[0]:
             for message in decode(self._socket.recv(MAX_MESSAGE)):
                 if isinstance(message, QueuedPacket):

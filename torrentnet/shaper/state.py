@@ -16,7 +16,7 @@ from typing import Any, Final
 from torrentnet.shaper.errors import InvalidStateError
 
 MAX_DELAY_NS: Final = 5_000_000_000
-"""Held packets cost memory: 5 s at 20 Mbit/s are some 8,500 packets."""
+"""Waiting packets occupy memory: 5 s at 20 Mbit/s are some 8,500 packets."""
 MAX_PATIENCE_NS: Final = 1_000_000
 MAX_QUEUES: Final = 4096
 MAX_QUEUE_NUMBER: Final = 65535

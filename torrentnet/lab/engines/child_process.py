@@ -73,7 +73,7 @@ def run_child(
             while line := stream.readline(LINE_LIMIT):
                 tail.append(line.rstrip("\n"))
                 on_line(tail[-1])
-            # Short by contract (a name): it fits in the pipe until the other stream has ended.
+            # Standard output is short by contract (a name), so it fits in the pipe until the other stream has ended.
             stdout = process.stdout.read() if keep_stdout and process.stdout else ""
             status = process.wait()
         except BaseException:

@@ -2,7 +2,7 @@
 
 Everything that a lab creates carries its owner: ``<boot id>:<pid>:<start time>``. A process id alone is used again by a
 later process; together with the process's start time (clock ticks since boot, field 22 of ``/proc/<pid>/stat``, see
-proc(5)) and the id of the boot it identifies one process for ever.
+proc(5)) and the id of the boot it identifies one process for good.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The network between a lab's nodes, made what a scenario asks for, on Linux.
+"""The network between a lab's nodes on Linux: links, partitions and faults.
 
 ::
 
@@ -9,11 +9,11 @@
     netns_exec       runs scripts in nodes' network namespaces
     counters         reads back what the rules have counted
     probe            tries what the kernel can do
-    capabilities     which qualities this engine supports, cached
+    capabilities     caches which qualities this engine supports
     impairment       the seam for delay, jitter, corruption, duplication and reordering
-    userspace        their path through that seam where the kernel has no netem
+    userspace        does these in a program of its own where the kernel has no netem
     persisted_rules  restores the rules of nodes that a user starts again by hand
 
-A node is known by its name and its IPv4 address, and reached by one function that runs a command as root
-(:class:`torrentnet.lab.network.netns_exec.NodeExec`), whichever engine runs it.
+Whichever engine runs the nodes, this package needs only their names, their IPv4 addresses, and one function that runs
+a command in a node as root (:class:`torrentnet.lab.network.netns_exec.NodeExec`).
 """

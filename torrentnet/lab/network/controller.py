@@ -1,4 +1,4 @@
-"""Makes the network match the desired state: runs the scripts of the nodes whose settings have changed.
+"""Makes the network match its desired state, by scripts in the nodes whose settings have changed.
 
 Nodes are changed in parallel, and each converges by itself: whatever happens while a script runs (another change, a
 restart of the node) is taken into account by the node's next script, never by a second script at the same time.
@@ -62,13 +62,13 @@ class NetworkController:
         self._node_locks = {node: threading.Lock() for node in self._nodes}
         self._wanted = node_settings({}, self._nodes, split)
         self._in_force: dict[str, NodeSettings | None] = dict.fromkeys(self._nodes)
-        """None where it is not known."""
+        """By node; None where they are unknown."""
         self._gate = gate
         self._gated: set[str] = set()
         """Nodes whose programs still wait for their rules."""
         self._reachable: set[str] = set()
         self._counted: dict[str, dict[Pair, Counters]] = {node: {} for node in self._nodes}
-        """What rules that have ended have counted, by the node that had them."""
+        """Counts of rules that have ended, by the node that had the rules."""
 
     # -- nodes start and end ----------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ class NetworkController:
             differing = [node for node in nodes if self._differs(node)]
         with self._locked(differing):
             with self._guard:
-                # Another thread may have changed them meanwhile.
+                # Another thread may have changed some of them meanwhile.
                 changes = {
                     node: (self._wanted[node], self._in_force[node]) for node in differing if self._differs(node)
                 }

@@ -1,6 +1,6 @@
 """The network's desired state: the link overrides in force, and what they ask of each directed pair together.
 
-Pure: each change returns a new state. When an override is added and removed is the timeline's business.
+Pure: each change returns a new state. The timeline decides when an override is added and removed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 UNTOUCHED: Final = LinkQualities()
-"""A link that nothing is asked of."""
+"""The qualities of a link without overrides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class NetworkState:
     overrides: tuple[tuple[int, LinkOverride], ...] = ()
     """Each with its number, see :meth:`add`."""
     added: int = 0
-    """How many overrides were ever added; a number is never used twice."""
+    """How many overrides were ever added, so that no number is used twice."""
 
     def add(self, override: LinkOverride) -> tuple[NetworkState, int]:
         """Return the state with one more override, which wins over all others, and the number that removes it."""

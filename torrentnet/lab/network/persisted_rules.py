@@ -1,8 +1,9 @@
 """The network rules of a lab that stays up after its command has ended, for nodes that a user starts again by hand.
 
 A container that starts anew has a new network namespace without the rules of the scenario's links. While a scenario
-runs, the lab restores the rules of the nodes that it starts; afterwards no process watches. So the lab writes down what
-is in force in each node, and in which incarnation of the node; whoever looks at the lab later compares.
+runs, the lab restores the rules of the nodes that it starts; afterwards no process watches. So the lab writes a
+file with the rules of each node and the node's incarnation. A later command compares the incarnations, and restores
+the rules of the nodes that were started again.
 
 ``.torrentnet/labs/PROJECT/network.json``: node to ``incarnation`` and ``script``.
 """

@@ -104,7 +104,7 @@ def _class(link: OutgoingLink) -> Iterable[str]:
         yield f"qdisc replace dev $device parent {minor} handle {link.number:x}: bfifo limit {limit}b"
         return
     impairment = link.impairment
-    # Everything each time: netem keeps what a change does not mention.
+    # All settings each time: netem keeps those that a change does not mention.
     yield (
         f"qdisc replace dev $device parent {minor} handle {NETEM + link.number:x}: netem "
         f"limit {queue_packets(link)} "
@@ -142,7 +142,7 @@ def queue_packets(link: OutgoingLink) -> int:
 
 
 def describe_link(link: OutgoingLink) -> str:
-    """Return one link in words: ``8 Mbit/s, 20 ms later``."""
+    """Return one link in words: ``8 Mbit/s, delayed by 20 ms``."""
     impairment = link.impairment
     words = []
     if link.rate:
@@ -151,8 +151,8 @@ def describe_link(link: OutgoingLink) -> str:
         words.append(f"one of {link.sharers} that share {format_rate(link.uplink)}")
     if impairment.delay or impairment.jitter:
         words.append(
-            f"{impairment.delay * 1e3:g} ms later"
-            + (f" give or take {impairment.jitter * 1e3:g} ms" if impairment.jitter else "")
+            f"delayed by {impairment.delay * 1e3:g} ms"
+            + (f" ± {impairment.jitter * 1e3:g} ms" if impairment.jitter else "")
         )
     for value, what in (
         (impairment.corruption, "corrupted"),

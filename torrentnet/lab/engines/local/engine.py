@@ -110,7 +110,7 @@ class LocalEngine(Engine):
     # -- the network between the nodes ------------------------------------------------------------
 
     def fingerprint(self) -> str | None:
-        # The shaper is ours; the kernel's answers depend on what it asks for.
+        # Whether the kernel supports our shaper depends on what the shaper requests of it.
         digest = hashlib.sha256()
         for path in sorted((self._root / "torrentnet" / "shaper").glob("*.py")):
             digest.update(path.read_bytes())

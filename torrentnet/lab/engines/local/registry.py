@@ -1,7 +1,7 @@
 """The labs of this user on this machine: one directory each, in a base directory at a fixed place.
 
-Its path is short: the nodes' console sockets are in it, and a socket's path has 107 bytes at most. What is large, the
-nodes' own directories, is in the lab's home.
+Its path is short: the nodes' console sockets are in it, and a socket's path has 107 bytes at most. The nodes'
+own directories, which may be large, are in the lab's home.
 
 A lab's processes and namespaces cannot outlive its supervisor; files can. At the start of any lab, the files of labs
 whose owner and supervisor are dead are removed.

@@ -13,7 +13,7 @@
     sandbox_root    what a node sees of the machine
     bridge          the network of a lab: a namespace with a bridge, and one for each node
     syscalls        the system calls that Python 3.11 does not have
-    trial           tries all that in a process of its own
+    trial           tries whether this machine allows all of this
 
 It uses the standard library only, and imports little of it. It starts, signals and isolates real processes, so clock,
 sockets and files are the machine's own: the simulation has no supervisor.

@@ -99,7 +99,7 @@ def enter_sandbox(sandbox: Sandbox) -> None:
             "proc", f"{sandbox.root}/proc", "proc", syscalls.NO_SUID | syscalls.NO_DEVICES | syscalls.NO_EXEC
         )
     except OSError:
-        # In a container whose own /proc is masked in parts; the machine's does as well.
+        # Refused in a container that masks parts of its own /proc, which serves as well.
         syscalls.mount("/proc", f"{sandbox.root}/proc", flags=syscalls.BIND | syscalls.RECURSIVE)
     os.chroot(sandbox.root)
     if sandbox.network is not None:
