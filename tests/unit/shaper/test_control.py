@@ -1,4 +1,4 @@
-"""The daemon's socket, for real, under a name of the test's own."""
+"""The daemon's control socket, a real one under a name of the test's own."""
 
 from __future__ import annotations
 

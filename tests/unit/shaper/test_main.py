@@ -1,4 +1,4 @@
-"""The command line where nothing needs a right or a kernel."""
+"""The commands that need neither privileges nor a kernel with NFQUEUE."""
 
 from __future__ import annotations
 

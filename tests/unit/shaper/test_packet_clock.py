@@ -1,4 +1,4 @@
-"""Two clocks that are read one after the other."""
+"""Timestamps of one clock become times of another, although the two are read one after the other."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from torrentnet.shaper.packet_clock import PacketClock
 DISTANCE = 1_700_000_000_000_000_000
 
 
-class Times:
-    """A machine on which reading a clock takes a known time."""
+class Machine:
+    """Reading its wall clock takes ``pause`` ns, once."""
 
     def __init__(self) -> None:
         self.now = 5_000_000_000
         self.pause = 0
+        self.clock = PacketClock(self.steady, self.wall)
 
     def steady(self) -> int:
         return self.now
@@ -24,30 +25,26 @@ class Times:
 
 
 def test_a_timestamp_becomes_a_monotonic_time() -> None:
-    times = Times()
-    clocks = PacketClock(times.steady, times.wall)
-    assert clocks.arrival_ns(times.now + DISTANCE - 3_000_000) == times.now - 3_000_000
-    assert clocks.stamped
+    machine = Machine()
+    assert machine.clock.arrival_ns(machine.now + DISTANCE - 3_000_000) == machine.now - 3_000_000
+    assert machine.clock.stamped
 
 
 def test_an_interrupted_reading_does_not_age_a_packet() -> None:
-    times = Times()
-    clocks = PacketClock(times.steady, times.wall)
+    machine = Machine()
     for pause in (10_000_000, 0, 10_000_000):
-        times.pause = pause
-        received = times.now - 1000
-        assert clocks.arrival_ns(received + DISTANCE) == received
+        machine.pause = pause
+        received = machine.now - 1000
+        assert machine.clock.arrival_ns(received + DISTANCE) == received
 
 
 def test_without_a_timestamp_the_time_is_now() -> None:
-    times = Times()
-    clocks = PacketClock(times.steady, times.wall)
-    assert clocks.arrival_ns(None) == times.now
-    assert not clocks.stamped
+    machine = Machine()
+    assert machine.clock.arrival_ns(None) == machine.now
+    assert not machine.clock.stamped
 
 
 def test_a_timestamp_of_a_changed_clock_is_ignored() -> None:
-    times = Times()
-    clocks = PacketClock(times.steady, times.wall)
-    for stamp in (0, times.now + DISTANCE + 1, times.now + DISTANCE - 1_000_000_001):
-        assert clocks.arrival_ns(stamp) == times.now
+    machine = Machine()
+    for stamp in (0, machine.now + DISTANCE + 1, machine.now + DISTANCE - 1_000_000_001):
+        assert machine.clock.arrival_ns(stamp) == machine.now

@@ -1,4 +1,4 @@
-"""What is given to iptables-restore."""
+"""The input of iptables-restore."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def numbers(schedule: PacketSchedule, now: int) -> list[int | None]:
 
 
 def drain(schedule: PacketSchedule) -> list[tuple[int, PacketRelease]]:
-    """Lets time run; when each packet went on."""
+    """Return all packets, each with the time at which it was released."""
     done = []
     while (now := schedule.next_due()) is not None:
         done += [(now, release) for release in schedule.due(now)]
@@ -154,5 +154,5 @@ def test_late_packets_are_counted() -> None:
         schedule.arrive(arrived(number), number)
     for now in (100 * MS + 1000, 103 * MS + 1, 103 * MS + 3):
         assert len(list(schedule.due(now, most=1))) == 1
-    # 1 ms + 2 % of 100 ms is 3 ms: exactly kept by the second, missed by 1 ns by the third.
+    # The limit is 1 ms + 2 % of 100 ms = 3 ms. The second packet meets it exactly; the third is 1 ns late.
     assert schedule.statistics[1] == QueueStatistics(packets=3, late=1, worst_ns=3 * MS + 1, error_ns=6 * MS + 1001)

@@ -40,7 +40,7 @@ def test_a_missing_command_is_an_engine_error() -> None:
 
 
 def test_an_exception_ends_the_command_and_its_children() -> None:
-    # The command's child tells its pid and outlives it unless the whole group is ended.
+    # The command prints the process id of its child, which outlives the command unless the whole group is ended.
     code = (
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"

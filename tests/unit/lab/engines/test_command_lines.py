@@ -10,12 +10,15 @@ from torrentnet.lab.engines.types import NodeLocation
 from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Plan, Role
 
 
-def built(plan: Plan) -> dict[str, tuple[str, ...]]:
-    locations = {
+def locations(plan: Plan) -> dict[str, NodeLocation]:
+    return {
         node.name: NodeLocation(f"198.18.0.{index}", "/files", "/data")
         for index, node in enumerate(plan.nodes, start=2)
     }
-    return dict(command_lines(plan)(locations))
+
+
+def built(plan: Plan) -> dict[str, tuple[str, ...]]:
+    return dict(command_lines(plan)(locations(plan)))
 
 
 def test_peers_and_tracker_get_their_endpoints() -> None:

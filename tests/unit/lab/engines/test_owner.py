@@ -1,4 +1,4 @@
-"""A dead owner is told from a living one, whatever became of its pid."""
+"""An owner is alive or dead, even where its process id was used again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine can give is found out once, and refused by name before anything is made."""
+"""Capabilities are probed once, and a missing one is refused by name before any node is created."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAIRS = frozenset({("seeder-1", "tracker")})
 
 
 def engine(*against: str, said: str = "no such kind") -> FakeEngine:
-    """An engine that can do all but what begins with one of ``against``; without any, but delays and their kin."""
+    """An engine without the facts that begin with one of ``against``; by default without delay and its like."""
     against = against or ("netem", USERSPACE)
     it = FakeEngine("tracker", "seeder-1")
     lines = [f"{fact}: no {said}" if fact.startswith(against) else f"{fact}:" for fact in (*FACTS, USERSPACE)]

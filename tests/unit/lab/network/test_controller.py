@@ -31,13 +31,13 @@ AB = ("node-1", "node-2")
 
 
 class FakeNodes:
-    """Takes the place of the nodes."""
+    """Runs no script, but records each and returns the next of the prepared answers."""
 
     def __init__(self) -> None:
         self.scripts: list[tuple[str, str]] = []
         self.answers: dict[str, list[ExecResult | EngineError]] = {}
         self.batches: list[list[str]] = []
-        self.many_fails = False
+        self.batch_fails = False
 
     def run(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
         assert list(argv) == ["sh", "-s"]
@@ -49,7 +49,7 @@ class FakeNodes:
 
     def batch_exec(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
         self.batches.append(list(scripts))
-        if self.many_fails:
+        if self.batch_fails:
             raise EngineError("no helper")
         return {node: self.run(node, ["sh", "-s"], script) for node, script in scripts.items()}
 
@@ -63,10 +63,14 @@ class FakeNodes:
 def controlled(
     run: NodeExec, batch_exec: BatchExec | None = None, *, gate: bool = False
 ) -> Iterator[NetworkController]:
+    """A controller of all nodes, which have started unless there is a gate."""
     netns_exec = NetnsExec(run, lambda: batch_exec)
     netns_exec.prepare_batch()
     with contextlib.closing(netns_exec):
-        yield NetworkController(NODES, netns_exec, CapabilitySplit(), gate=gate)
+        network = NetworkController(NODES, netns_exec, CapabilitySplit(), gate=gate)
+        for node in () if gate else NODES:
+            assert network.node_started(node) is None
+        yield network
 
 
 @pytest.fixture
@@ -77,8 +81,6 @@ def fake() -> FakeNodes:
 @pytest.fixture
 def network(fake: FakeNodes) -> Iterator[NetworkController]:
     with controlled(fake.run) as made:
-        for node in NODES:
-            assert made.node_started(node) is None
         yield made
 
 
@@ -158,7 +160,7 @@ def test_counts_outlive_their_rules(network: NetworkController, fake: FakeNodes)
     network.apply(NetworkState())
     fake.changed()
     assert network.measure() == {AB: Counters(7, 700, 7, 700)}
-    assert fake.changed() == [], "nobody has rules any more, so nobody is asked"
+    assert fake.changed() == [], "a node without rules runs no command"
     network.apply(cut(AB))
     assert network.measure() == {AB: Counters(14, 1400, 14, 1400)}
     network.node_unreachable("node-2")
@@ -176,8 +178,6 @@ EVERYBODY = cut(*((node, "node-5" if node != "node-5" else "node-1") for node in
 
 def test_many_nodes_share_a_command_and_few_do_not(fake: FakeNodes) -> None:
     with controlled(fake.run, fake.batch_exec) as network:
-        for node in NODES:
-            network.node_started(node)
         assert [done.node for done in network.apply(EVERYBODY)] == ["node-1", "node-2", "node-3", "node-5"]
         assert fake.batches == [["node-1", "node-2", "node-3", "node-5"]]
         network.measure()
@@ -188,10 +188,8 @@ def test_many_nodes_share_a_command_and_few_do_not(fake: FakeNodes) -> None:
 
 
 def test_without_batch_exec_each_node_has_a_command(fake: FakeNodes) -> None:
-    fake.many_fails = True
+    fake.batch_fails = True
     with controlled(fake.run, fake.batch_exec) as network:
-        for node in NODES:
-            network.node_started(node)
         assert [done.problem for done in network.apply(EVERYBODY)] == [""] * 4
         assert fake.changed() == ["node-1", "node-2", "node-3", "node-5"]
         network.apply(NetworkState())
@@ -199,7 +197,7 @@ def test_without_batch_exec_each_node_has_a_command(fake: FakeNodes) -> None:
 
 
 def test_a_change_during_another_waits_for_it() -> None:
-    """The last word is in force at the end, whichever thread came last."""
+    """At the end the last change is in force, whichever thread was the last to run."""
     begun, go_on = threading.Event(), threading.Event()
     scripts: list[str] = []
 
@@ -211,8 +209,6 @@ def test_a_change_during_another_waits_for_it() -> None:
         return ExecResult(0, "", "")
 
     with controlled(run) as network:
-        for node in NODES:
-            network.node_started(node)
         first = threading.Thread(target=network.apply, args=(cut(AB),))
         first.start()
         assert begun.wait(10)

@@ -1,4 +1,4 @@
-"""What iptables-save and tc have printed in a node (excerpts of real answers), and what it says about each pair."""
+"""The output of iptables-save and tc in a node (excerpts of real output) becomes counters of each pair."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_counters_of_loss_cut_and_rate() -> None:
 
 
 def test_only_ending_rules_are_counted() -> None:
-    """Else a class that goes on would be counted at each change."""
+    """Otherwise a class that stays would be counted again at each change."""
     before = settings(LINKS)
     slower = settings({**LINKS, ("a", "b"): LinkQualities(rate=1e6)})
     healed = settings({("a", "b"): LinkQualities(rate=20e6)})

@@ -1,4 +1,4 @@
-"""A lab that stays up: what its nodes' network was left with, and who has lost it since."""
+"""In a lab that stays up, nodes that a user starts again get their rules back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
 SCENARIO = """\
-about: A tracker, two seeders and a leecher that they are slow to reach.
+about: A tracker, two seeders, and a leecher behind slow links.
 files: {a.txt: {size: 1KiB}}
 nodes:
   tracker: {tracker: {}}
@@ -33,7 +33,7 @@ NODES = ("tracker", "seeder-1", "seeder-2", "leecher")
 
 
 class Restarted(StubEngine):
-    """Its nodes can be started by other people, too."""
+    """Its nodes can also be started by hand."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Restarted(StubEngine):
 
 
 def left_up(home: Path, engine: Restarted, *restarted: str) -> str:
-    """The project of a lab that is left up; these were restarted by hand before that."""
+    """The project of a lab that is left up, after ``restarted`` were restarted by hand."""
     (home / "x.yaml").write_text(SCENARIO, encoding="utf-8")
     with Lab(load_plan(home / "x.yaml"), engine, mode=Mode.UP, home=home, runs=home / "runs") as lab:
         for node in restarted:
@@ -74,7 +74,7 @@ def test_a_restarted_node_gets_its_rules_back_once(tmp_path: Path, monkeypatch: 
     ((node, script),) = engine.scripts
     assert node == "seeder-1"
     assert "htb rate 8000000bit" in script
-    # Nothing is asked of the tracker; the leecher had not been up.
+    # The tracker has no rules; the leecher was not among the nodes of the first call.
     for node in NODES:
         engine.restart_by_hand(node)
     assert persisted_rules.restore_rules(tmp_path, project, engine, NODES) == dict.fromkeys(NODES[1:], "")

@@ -19,12 +19,12 @@ UNKNOWN = "Error: Specified qdisc kind is unknown."
 NO_NETEM = EVERYTHING | dict.fromkeys([fact for fact in FACTS if fact.startswith("netem-")], UNKNOWN)
 
 
-def ways(facts: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
+def means(facts: Mapping[str, str], path: Path | None = None) -> dict[str, str]:
     return {support.quality: support.means for support in choose_capabilities(facts, path).all}
 
 
 def test_a_kernel_with_everything() -> None:
-    assert ways(EVERYTHING, Path()) == {
+    assert means(EVERYTHING, Path()) == {
         "rate": "htb",
         "uplink": "htb",
         "delay": "netem",
@@ -39,15 +39,15 @@ def test_a_kernel_with_everything() -> None:
 
 
 def test_a_kernel_without_netem_uses_the_user_space_path() -> None:
-    found = ways(NO_NETEM, Path())
+    found = means(NO_NETEM, Path())
     assert {found[name] for name in IMPAIRMENTS} == {"userspace"}
     split = choose_capabilities(NO_NETEM, Path()).split
     assert split.userspace == set(IMPAIRMENTS) and split.path is not None and not split.netem
 
 
 def test_delay_jitter_and_reordering_share_one_mechanism() -> None:
-    """Half of it in the kernel and half of it in user space would be two queues."""
-    found = ways(EVERYTHING | {"netem-jitter": UNKNOWN}, Path())
+    """With one of them in the kernel and another in user space, a packet would wait in two queues."""
+    found = means(EVERYTHING | {"netem-jitter": UNKNOWN}, Path())
     assert (found["delay"], found["jitter"], found["reordering"]) == ("userspace",) * 3
     assert found["duplication"] == "netem"
 
@@ -90,7 +90,7 @@ def test_a_path_can_support_some_qualities_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fact", "quality", "why_not", "remedy"),
+    ("fact", "quality", "reason", "remedy"),
     [
         ("htb", "rate", "the kernel refuses htb: said so", "run the lab on a kernel with CONFIG_NET_SCH_HTB"),
         ("u32", "rate", "the kernel refuses u32: said so", "run the lab on a kernel with CONFIG_NET_CLS_U32"),
@@ -110,9 +110,9 @@ def test_a_path_can_support_some_qualities_only() -> None:
         ("iptables", "cut", "the image has no iptables", "install iptables in the image (the Dockerfile does)"),
     ],
 )
-def test_a_missing_tool_or_option_is_named(fact: str, quality: str, why_not: str, remedy: str) -> None:
-    way = getattr(choose_capabilities(EVERYTHING | {fact: "said so"}, None), quality)
-    assert (way.ok, way.reason, way.remedy) == (False, why_not, remedy)
+def test_a_missing_tool_or_option_is_named(fact: str, quality: str, reason: str, remedy: str) -> None:
+    support = getattr(choose_capabilities(EVERYTHING | {fact: "said so"}, None), quality)
+    assert (support.ok, support.reason, support.remedy) == (False, reason, remedy)
 
 
 def test_facts_are_parsed_from_the_scripts_output() -> None:

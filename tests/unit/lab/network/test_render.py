@@ -1,4 +1,4 @@
-"""What one node's script says. That it does what it says is the calibration's business, against a real kernel."""
+"""The text of one node's script. The calibration tests its effect on a real kernel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LINKS = {
 
 
 class Path:
-    """A user-space path that only says what it was asked."""
+    """A user-space path whose script only repeats its arguments."""
 
     qualities = frozenset(IMPAIRMENTS)
 
@@ -113,7 +113,7 @@ def test_an_uplink_is_the_parent_class_of_all_destinations() -> None:
     classes = re.findall(
         r"^class replace .* parent (\S+) classid 746e:(\w+) htb rate (\S+) (?:ceil (\S+))?", script, re.M
     )
-    # Everybody has an equal part for its own, may take the rest while others are silent, and keeps to its own rate.
+    # Each destination has an equal part reserved, may use what others leave, and never exceeds its link's own rate.
     assert classes == [
         ("746e:", "2000", "4000000bit", ""),
         ("746e:2000", "1", "2000000bit", "4000000bit"),
@@ -131,7 +131,7 @@ def test_an_uplink_changes_in_place_and_starts_a_new_tree() -> None:
     for new, old in ((rates, UPLINK), (UPLINK, rates)):
         script = render(of("seeder-1", new), of("seeder-1", old), KERNEL)
         assert script.index("qdisc del") < script.index("qdisc add") < script.index("class replace")
-        # What the old classes have counted is printed before they go.
+        # The counters of the old classes are printed before the classes are removed.
         assert script.index("tc -s") < script.index("qdisc del")
         assert ending_settings(of("seeder-1", new), of("seeder-1", old)).outgoing == of("seeder-1", old).outgoing
 
@@ -189,7 +189,7 @@ def test_netem_gets_all_settings_and_room_for_packets_in_flight() -> None:
 
 
 def test_reordering_needs_a_delay() -> None:
-    """The patch with the delay may end before the one with the reordering."""
+    """The override with the delay may end before the one with the reordering."""
     assert of("tracker", {("tracker", "seeder-1"): LinkQualities(reordering=0.5)}, NETEM).empty
 
 
@@ -209,7 +209,7 @@ def test_the_user_space_path_runs_only_when_its_work_changes() -> None:
 
 
 def test_an_unsupported_quality_is_not_rendered() -> None:
-    """It is refused before, by ``Capabilities.require``."""
+    """``Capabilities.require`` has refused the scenario before."""
     assert of("tracker", {("tracker", "seeder-1"): LinkQualities(delay=0.02)}).empty
 
 
@@ -243,7 +243,7 @@ def test_without_a_rate_netems_queue_has_at_least_its_default() -> None:
 def test_links_in_words() -> None:
     assert (
         describe_link(OutgoingLink("b", "198.18.0.3", 2, 1.5e6, PacketImpairment(0.02, 0.005, 0.01, 0.02, 0.1)))
-        == "1.5 Mbit/s, 20 ms later give or take 5 ms, 1 % corrupted, 2 % sent twice, 10 % sent ahead of others"
+        == "1.5 Mbit/s, delayed by 20 ms ± 5 ms, 1 % corrupted, 2 % sent twice, 10 % sent ahead of others"
     )
     assert describe_link(OutgoingLink("b", "198.18.0.3", 2, 800, PacketImpairment())) == "800 bit/s"
 

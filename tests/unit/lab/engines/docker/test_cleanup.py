@@ -1,4 +1,4 @@
-"""Which labs are nobody's any more."""
+"""Which labs are orphans."""
 
 from __future__ import annotations
 

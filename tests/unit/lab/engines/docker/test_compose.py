@@ -9,10 +9,11 @@ from typing import Any
 
 import yaml
 
+from tests.unit.lab.engines.test_command_lines import locations
 from tests.unit.lab.fakes import leecher, make_plan, seeder
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.docker.compose import TEMPLATE, Topology, escape, render
-from torrentnet.lab.engines.types import LabSpec, Mode, NodeLocation
+from torrentnet.lab.engines.types import LabSpec, Mode
 from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Plan, Role
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -20,7 +21,7 @@ BASE = Path("/checkout/docker-compose.yml")
 
 
 class Loader(yaml.SafeLoader):
-    """Reads Compose's own tag."""
+    """Reads Compose's own tags."""
 
 
 Loader.add_constructor("!reset", lambda _loader, _node: "reset")
@@ -35,10 +36,6 @@ Loader.add_constructor("!override", _override)
 
 
 def rendered(plan: Plan, files: str = "/home/.torrentnet/labs/p/files") -> tuple[str, dict[str, Any]]:
-    locations = {
-        node.name: NodeLocation(f"198.18.0.{index}", "/files", "/data")
-        for index, node in enumerate(plan.nodes, start=2)
-    }
     spec = LabSpec(
         "torrentnet-trial-abc123",
         plan.name,
@@ -50,10 +47,8 @@ def rendered(plan: Plan, files: str = "/home/.torrentnet/labs/p/files") -> tuple
         command_lines(plan),
     )
     owner = {"org.torrentnet.owner": "boot:1:2", "org.torrentnet.mode": "run"}
-    text = render(
-        spec,
-        Topology(BASE, "torrentnet:0123", IPv4Network("198.18.0.0/24"), locations, owner, "torrentnet-clients:0123"),
-    )
+    subnet = IPv4Network("198.18.0.0/24")
+    text = render(spec, Topology(BASE, "torrentnet:0123", subnet, locations(plan), owner, "torrentnet-clients:0123"))
     return text, yaml.load(text, Loader)
 
 
@@ -133,7 +128,7 @@ def test_the_base_file_restricts_the_extended_services() -> None:
         assert "cap_add" not in pattern
 
 
-def test_a_small_disk_relocations_the_volume() -> None:
+def test_a_small_disk_replaces_the_volume() -> None:
     plan = make_plan(nodes=(replace(seeder(), disk=2**20), replace(leecher(), disk=4096)))
     _, document = rendered(plan)
     services = document["services"]

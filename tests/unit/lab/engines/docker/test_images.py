@@ -35,19 +35,23 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def hash_of(tree: Path) -> str:
+    return source_hash(tree, tree / "torrentnet")
+
+
 @pytest.mark.parametrize(
     "name", ["Dockerfile", "tracker.py", "torrentnet/wire/udp/packets.py", "torrentnet/wire/new.py", "peer.py"]
 )
 def test_a_changed_file_changes_the_hash(tree: Path, name: str) -> None:
-    before = source_hash(tree, tree / "torrentnet")
+    before = hash_of(tree)
     (tree / name).write_text("other", encoding="utf-8")
-    assert source_hash(tree, tree / "torrentnet") != before
+    assert hash_of(tree) != before
 
 
 def test_the_executable_bit_changes_the_hash(tree: Path) -> None:
-    before = source_hash(tree, tree / "torrentnet")
+    before = hash_of(tree)
     (tree / "docker/launch").chmod(0o755)
-    assert source_hash(tree, tree / "torrentnet") != before
+    assert hash_of(tree) != before
 
 
 @pytest.mark.parametrize(
@@ -61,9 +65,9 @@ def test_the_executable_bit_changes_the_hash(tree: Path) -> None:
     ],
 )
 def test_files_outside_the_image_do_not_change_the_hash(tree: Path, name: str) -> None:
-    before = source_hash(tree, tree / "torrentnet")
+    before = hash_of(tree)
     (tree / name).write_text("other", encoding="utf-8")
-    assert source_hash(tree, tree / "torrentnet") == before
+    assert hash_of(tree) == before
 
 
 def test_everything_the_dockerfile_copies_is_a_source() -> None:

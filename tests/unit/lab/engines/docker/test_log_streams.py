@@ -1,4 +1,4 @@
-"""A node's log is read on over restarts, each line once."""
+"""A node's log is followed across restarts, and each line is passed on once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def line(second: int, text: str, nano: int = 0) -> bytes:
 
 
 class Stream:
-    """Gives what is given; a stream of events goes on until it is closed."""
+    """Yields the pieces; with ``forever`` it ends only when it is closed."""
 
     def __init__(self, pieces: list[Any], *, forever: bool = False) -> None:
         self._pieces = pieces
@@ -57,7 +57,7 @@ class Api:
 
 
 class Client:
-    """As much of the SDK's client as is used."""
+    """The part of the SDK's client that is used."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -68,7 +68,7 @@ def action(name: str, at: int, **attributes: str) -> dict[str, Any]:
 
 
 def follow(runs: list[list[bytes]], starts: int, wanted: int) -> tuple[list[str], Api]:
-    """What is called back when a container starts that often."""
+    """The lines that are passed on while a container starts ``starts`` times."""
     api = Api(runs, [])
     got: list[str] = []
     enough = threading.Event()

@@ -1,4 +1,4 @@
-"""What can be tested of the bridge without making one; tests/integration/test_local_engine.py does the rest."""
+"""The part of the bridge that needs no privileges; tests/integration/test_local_engine.py tests the rest."""
 
 from __future__ import annotations
 

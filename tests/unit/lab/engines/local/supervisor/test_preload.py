@@ -1,4 +1,4 @@
-"""A fork of the supervisor that becomes a program is, for itself and others, like a newly started Python."""
+"""A fork of the supervisor that becomes a program behaves like a newly started Python."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from torrentnet.lab.engines.local.supervisor.preload import COMMANDS, PYTHON_OPTIONS, write_commands
 
 ROOT = Path(__file__).resolve().parents[6]
-KEEP = """
+SUPERVISOR = """
 import os, sys
 from pathlib import Path
 from torrentnet.lab.engines.local.supervisor.preload import preload_programs
@@ -28,19 +28,19 @@ for _ in range(int(count)):
     status = os.waitstatus_to_exitcode(os.waitpid(spawner.start_node(program, Sandbox(root)), 0)[1])
     print("status", status, flush=True)
 """
-"""What a supervisor does, with the programs of another checkout."""
+"""Does what a supervisor does, with the programs of another checkout."""
 PEER = COMMANDS["peer.py"][0]
 END_S = 30.0
 
 
 def run(root: Path, program: str, *words: str, count: int = 1, stdin: str = "") -> tuple[list[int], str, str]:
-    """Run a text as the program peer.py, so many times; answers with its exit statuses, output and errors."""
+    """Run a text as the program peer.py, ``count`` times; returns exit statuses, output and errors."""
     file = root / PEER
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(program, encoding="utf-8")
     (root / "torrentnet" / "console").mkdir(exist_ok=True)
     done = subprocess.run(
-        [sys.executable, *PYTHON_OPTIONS, "-c", KEEP, str(root), str(count), "peer.py", *words],
+        [sys.executable, *PYTHON_OPTIONS, "-c", SUPERVISOR, str(root), str(count), "peer.py", *words],
         env={"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"},
         input=stdin,
         capture_output=True,
@@ -142,7 +142,7 @@ def test_a_program_has_no_privilege(tmp_path: Path) -> None:
     _, out, _ = run(tmp_path, program)
     fields = dict(line.split(":\t", 1) for line in out.splitlines() if ":\t" in line)
     assert fields["NoNewPrivs"] == "1"
-    # To read files and nothing else, and only where it is root.
+    # Only root's programs have any capabilities, and these only let them read files.
     allowed = 0b110 if os.getuid() == 0 else 0
     for which in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         assert int(fields[which], 16) & ~allowed == 0, which
