@@ -49,7 +49,7 @@ class LocalNodes(Nodes):
         entry = registry.find(project)
         assert entry is not None
         self._directory = entry.path
-        self.addresses = {name: place.address for name, place in self._engine.locations.items()}
+        self.addresses = {name: location.address for name, location in self._engine.locations.items()}
         for name in names:
             self._engine.start(name)
 

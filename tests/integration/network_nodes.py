@@ -1,4 +1,4 @@
-"""Bare nodes on a network of their own, for tests of the fault engine."""
+"""Bare nodes on a network of their own, for tests of the network controller and the shaper."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Agent:
     process: subprocess.Popen[str]
 
     def line(self) -> str:
-        """The next line that it prints."""
+        """Return the next line that the program prints."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
@@ -60,22 +60,22 @@ class Agent:
         self.process.stdin.flush()
 
     def answer(self, timeout: float = 60.0) -> Any:
-        """What it prints last, as JSON, after its end."""
+        """Wait for the program's end; return the JSON of the last line that it printed."""
         out, err = self.process.communicate(timeout=timeout)
         assert self.process.returncode == 0, f"{self.node}: {err}"
         return json.loads(out.splitlines()[-1])
 
 
 class Nodes(ABC):
-    """``count`` nodes ``node-1``, ``node-2``, ...; gone with the end of the ``with`` block."""
+    """``count`` nodes ``node-1``, ``node-2``, ..., which the end of the ``with`` block removes."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.addresses: dict[str, str] = {}
         self.batch_exec: BatchExec | None = None
-        """How scripts are run in many of them by one command, where that is possible."""
+        """Runs scripts in many nodes by one command; None where that is not possible."""
         self.seconds = 10.0
-        """For a test to measure something in."""
+        """How long a test measures."""
         self._agents: list[Agent] = []
 
     def __enter__(self) -> Self:
@@ -113,14 +113,14 @@ class Nodes(ABC):
 
     @abstractmethod
     def root(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
-        """Run a command with all rights in a node's network: what the fault engine is given."""
+        """Run a command as root in a node's network; a :class:`torrentnet.lab.network.netns_exec.NodeExec`."""
 
     @abstractmethod
     def agent(self, node: str, program: str, *arguments: object) -> Agent:
         """Start a Python program in a node, as the node's own user."""
 
     def show(self, node: str, script: str) -> str:
-        """What a shell script run as root in a node prints."""
+        """Run a shell script as root in a node, and return what it prints."""
         result = self.root(node, ["sh", "-s"], script)
         assert result.status == 0, result.stderr
         return result.stdout
@@ -159,7 +159,7 @@ class DockerNodes(Nodes):
             try:
                 self.client.networks.create(self.project, labels=marks, ipam=IPAMConfig(pool_configs=[pool]))
                 break
-            except docker.errors.APIError:  # somebody else was quicker with that subnet
+            except docker.errors.APIError:  # another lab has taken that subnet meanwhile
                 if attempt == ATTEMPTS - 1:
                     raise
         self.addresses = {name: str(address) for name, address in assign_addresses(subnet, names).items()}
@@ -210,7 +210,7 @@ class DockerNodes(Nodes):
         return self._exec(self.container(node), argv, stdin, privileged=True)
 
     def all_at_once(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
-        """Run a script in each of several nodes by one exec in the helper: what the fault engine may be given."""
+        """Run a script in each of several nodes by one exec in the helper; a ``BatchExec``."""
         self._start_helper()
         work = {node: (self._pid(node), script) for node, script in scripts.items()}
         result = self._exec(

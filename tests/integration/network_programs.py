@@ -1,7 +1,7 @@
 """Programs that run in bare nodes to measure the network between them; the last line that each prints is JSON."""
 
 TCP_SINK = """
-# Takes one connection's bytes: counts them for SECONDS, after WARM_UP seconds that are not counted.
+# Receives on one connection, and counts its bytes for SECONDS after a warm-up of WARM_UP seconds.
 import json, socket, sys, time
 port, warm_up, seconds = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 listener = socket.create_server(("", port))
@@ -21,7 +21,7 @@ print(json.dumps({"bytes": count, "seconds": time.monotonic() - began, "segment"
 """
 
 TCP_SOURCE = """
-# Sends to HOST PORT as fast as it can, until the other side has enough.
+# Sends to HOST PORT at full speed until the receiver closes the connection.
 import socket, sys
 connection = socket.create_connection((sys.argv[1], int(sys.argv[2])))
 data = bytes(1 << 16)
@@ -33,7 +33,7 @@ except (BrokenPipeError, ConnectionResetError):
 """
 
 UDP_SINK = """
-# Counts numbered packets until one says that it is over.
+# Counts packets until one of them is "over".
 import json, pathlib, socket, sys
 def overflowed():
     names, values = [line.split() for line in pathlib.Path("/proc/net/snmp").read_text().splitlines()
@@ -50,7 +50,7 @@ print(json.dumps({"passed": seen + overflowed() - before}))
 """
 
 UDP_SOURCE = """
-# Sends COUNT packets to HOST PORT, 5,000 a second, then says often enough that it is over.
+# Sends COUNT packets to HOST PORT, 5,000 a second, then "over" often enough.
 import socket, sys, time
 host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -67,13 +67,13 @@ print('{}')
 """
 
 EVERYBODY = """
-# Sends COUNT packets to every other node and tries to reach each by TCP; says what arrived from whom.
-# "go" on standard input begins, "end" ends it: until then others may still be at it.
+# Sends COUNT packets to every other node and tries to connect to each by TCP; prints how many arrived from whom.
+# Begins at the line "go" on standard input, and receives until the line "end": others may still be sending.
 import json, pathlib, select, socket, sys, threading, time
 me, count, nodes = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 others = {name: address for name, address in nodes.items() if name != me}
 names = {address: name for name, address in nodes.items()}
-UDP, TCP, PATIENCE = 7001, 7002, 0.8
+UDP, TCP, CONNECT_TIMEOUT = 7001, 7002, 0.8
 def icmp():
     fields, values = [line.split() for line in pathlib.Path("/proc/net/snmp").read_text().splitlines()
                       if line.startswith("Icmp:")]
@@ -85,7 +85,7 @@ before = icmp()
 print("ready", flush=True)
 assert sys.stdin.readline().strip() == "go"
 arrived, over = dict.fromkeys(others, 0), threading.Event()
-def take():
+def receive():
     sink.settimeout(0.1)
     while not over.is_set():
         try:
@@ -93,8 +93,8 @@ def take():
         except TimeoutError:
             continue
         arrived[names[host]] += 1
-taker = threading.Thread(target=take)
-taker.start()
+receiver = threading.Thread(target=receive)
+receiver.start()
 sent, reached = dict.fromkeys(others, 0), {}
 def reach(name, address):
     source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -105,7 +105,7 @@ def reach(name, address):
         if number % 10 == 9:
             time.sleep(0.005)
     try:
-        socket.create_connection((address, TCP), timeout=PATIENCE).close()
+        socket.create_connection((address, TCP), timeout=CONNECT_TIMEOUT).close()
         reached[name] = "yes"
     except OSError as error:
         reached[name] = "silence" if isinstance(error, TimeoutError) else str(error)
@@ -117,12 +117,12 @@ for thread in threads:
 print("done", flush=True)
 sys.stdin.readline()
 over.set()
-taker.join()
+receiver.join()
 print(json.dumps({"sent": sent, "arrived": arrived, "reached": reached, "icmp": icmp() - before}))
 """
 
 ECHO = """
-# Sends back what it gets, until it gets "over".
+# Returns every packet to its sender, until one of them is "over".
 import socket, sys
 echo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 echo.bind(("", int(sys.argv[1])))
@@ -136,7 +136,7 @@ print('{}')
 """
 
 PING = """
-# The shortest and the middle time that COUNT packets need to HOST PORT and back, in seconds. Nothing may be lost.
+# Prints the shortest and the median round-trip time of COUNT packets to HOST PORT, in seconds. No packet may be lost.
 import json, socket, sys, time
 host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 ping = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

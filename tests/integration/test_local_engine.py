@@ -1,6 +1,6 @@
-"""What is the engine local's own: which engine is taken, what it refuses, that nothing outlives a lab, its supervisor.
+"""The local engine: when it is chosen, what it refuses, and that no process outlives a lab or its supervisor.
 
-What it has in common with other engines is tested where they are: most tests here run on every engine.
+What all engines have in common is tested in the other modules, whose tests run on every engine.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ each = on(LOCAL, LOOPBACK)
 LONG, QUICK = str(SCENARIOS / "long.yaml"), str(SCENARIOS / "quick.yaml")
 END_S = 20.0
 AT_ONCE_S = 2.0
-"""For the kernel to end what has lost its parent; far more than it takes."""
+"""How soon the kernel must have ended the processes whose parent has ended."""
 
 
 def processes(home: Path) -> dict[Owner, str]:
-    """The supervisor of every lab of a home with all that it has started, each with its command line."""
+    """Return the supervisors of a home's labs and all processes that they have started, with their command lines."""
     found: dict[Owner, str] = {}
     for entry in registry.labs():
         if entry.lab is not None and Path(entry.lab.home) == home and (supervisor := entry.supervisor) is not None:
@@ -48,7 +48,7 @@ def _below(pid: int) -> list[int]:
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     except (FileNotFoundError, ProcessLookupError):
-        # A command in a node, which has ended meanwhile.
+        # The process was a command in a node, and has ended meanwhile.
         return []
     return [one for child in map(int, children) for one in (child, *_below(child))]
 
@@ -57,7 +57,7 @@ def _below(pid: int) -> list[int]:
 
 
 @on(LOCAL)
-def test_without_docker_it_is_local(home: Path) -> None:
+def test_without_docker_the_engine_is_local(home: Path) -> None:
     answer = torrentnet(home, "run", QUICK, TORRENTNET_ENGINE="auto")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert f"engine: local (no Docker Engine answers at {NOWHERE}: No such file or directory)" in answer.stdout
@@ -156,8 +156,8 @@ def test_commands_in_a_node(small: Lab) -> None:
     assert small.exec("seeder-1", "sh", "-c", "echo out; echo err >&2; exit 7").output == "out\nerr"
     assert small.exec("seeder-1", "sh", "-c", "kill -9 $$").status == 137
     assert small.exec("seeder-1", "python3", "-c", "print('x' * 300000)").stdout == "x" * 300000 + "\n"
-    place = small.engine.locations["leecher-1"]
-    assert small.exec("seeder-1", "sha256sum", f"{place.files}/myfile.txt").status == 0
+    location = small.engine.locations["leecher-1"]
+    assert small.exec("seeder-1", "sha256sum", f"{location.files}/myfile.txt").status == 0
     with pytest.raises(EngineError, match=r"`sleep 60` did not end within 0.3 s"):
         small.exec("seeder-1", "sleep", "60", timeout=0.3)
     with pytest.raises(EngineError, match="No such file"):
@@ -165,7 +165,7 @@ def test_commands_in_a_node(small: Lab) -> None:
     assert not any(line.startswith("sleep 60") for line in processes(small.home).values())
 
 
-# -- what it cannot do -----------------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------------------
 
 
 @on(LOOPBACK)

@@ -1,4 +1,4 @@
-"""The fault engine against the kernel: what is asked for is what packets meet.
+"""Packets meet the qualities that were requested: the network controller against a real kernel.
 
 A rate counts bytes on the Ethernet (IP packet and 14 bytes of header), so content that arrived by TCP is scaled by the
 full packet: with the segment size s that the connection has, s + 66 bytes on the wire for every s of content (14 of
@@ -37,12 +37,12 @@ pytestmark = pytest.mark.alone
 
 COUNT = 10
 SECONDS = {DOCKER: 10.0, LOCAL: 4.0}
-"""For a rate to be measured in. The rules are the same on each engine, and so is the kernel."""
+"""How long a rate is measured. Rules and kernel are the same on each engine."""
 WARM_UP = 1.0
 HEADERS = 66
 TOLERANCE = 0.05
 PACKETS = 10_000
-"""Sent to count losses in."""
+"""How many packets are sent to measure a loss."""
 PINGS = 15
 SURE = 2.576
 """Standard deviations on both sides that hold 99 % of a normal distribution."""
@@ -69,7 +69,7 @@ def nodes(engine: Kind) -> Iterator[Nodes]:
 
 
 @pytest.fixture(scope="module")
-def offer(nodes: Nodes) -> Capabilities:
+def capabilities(nodes: Nodes) -> Capabilities:
     return probe(nodes.root, "node-1", UserspaceShaper(seed=7))
 
 
@@ -86,38 +86,40 @@ def within_deadline(run: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextlib.contextmanager
-def controlled(nodes: Nodes, offer: Capabilities, batch_exec: BatchExec | None = None) -> Iterator[NetworkController]:
+def controlled(
+    nodes: Nodes, capabilities: Capabilities, batch_exec: BatchExec | None = None
+) -> Iterator[NetworkController]:
     netns_exec = NetnsExec(
         within_deadline(nodes.root), lambda: None if batch_exec is None else within_deadline(batch_exec)
     )
     netns_exec.prepare_batch()
     with contextlib.closing(netns_exec):
-        yield NetworkController(nodes.addresses, netns_exec, offer.split)
+        yield NetworkController(nodes.addresses, netns_exec, capabilities.split)
 
 
 @pytest.fixture(scope="module")
-def everywhere(nodes: Nodes, offer: Capabilities) -> Iterator[NetworkController]:
-    with controlled(nodes, offer, nodes.batch_exec) as network:
+def controller(nodes: Nodes, capabilities: Capabilities) -> Iterator[NetworkController]:
+    with controlled(nodes, capabilities, nodes.batch_exec) as network:
         for node in nodes.addresses:
             assert network.node_started(node) is None
         yield network
 
 
 @pytest.fixture
-def network(everywhere: NetworkController, nodes: Nodes) -> Iterator[NetworkController]:
-    """Without any fault; what a test asks for is taken away after it, and nothing is left."""
-    yield everywhere
-    assert [done.problem for done in everywhere.apply(NetworkState()) if done.problem] == []
+def network(controller: NetworkController, nodes: Nodes) -> Iterator[NetworkController]:
+    """The network without any fault. After the test its faults are removed, and no rule may be left."""
+    yield controller
+    assert [done.problem for done in controller.apply(NetworkState()) if done.problem] == []
     deadline = time.monotonic() + DEADLINE_S
     nothing = dict.fromkeys(nodes.addresses, "")
-    # A shaper that was told to stop lets what waits go on at its time, and ends then.
+    # A stopped shaper releases waiting packets when they are due, and ends then.
     while (left := {node: nodes.show(node, LIST_OURS) for node in nodes.addresses}) != nothing:
         assert time.monotonic() < deadline, left
 
 
 @pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, str, str, str]]]:
-    """Rows (what, asked, measured, off by) that are shown after the tests."""
+    """Rows (what, asked, measured, difference) that are shown after the tests."""
     rows: list[tuple[str, str, str, str]] = []
     yield rows
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
@@ -126,20 +128,20 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, str, str, 
             print(f"  {what:<46}{asked:>14}{measured:>16}  {off}".rstrip())
 
 
-def patch(qualities: LinkQualities, *pairs: Pair) -> LinkOverride:
-    return LinkOverride(frozenset(pairs), qualities, "for this test")
+def override(qualities: LinkQualities, *pairs: Pair) -> LinkOverride:
+    return LinkOverride(frozenset(pairs), qualities, "a test")
 
 
-def ask(network: NetworkController, *patches: LinkOverride) -> None:
-    """Make these patches, and no others, the state of the network."""
+def apply_overrides(network: NetworkController, *overrides: LinkOverride) -> None:
+    """Make these overrides, and no others, the state of the network."""
     state = NetworkState()
-    for wanted in patches:
+    for wanted in overrides:
         state, _ = state.add(wanted)
     assert [row.problem for row in network.apply(state) if row.problem] == []
 
 
 def wire_rates(nodes: Nodes, pairs: Mapping[Pair, float], port: int = 7100) -> dict[Pair, float]:
-    """Bits a second on the wire, of full-speed TCP over each of these pairs at the same time."""
+    """Return bits a second on the wire of TCP at full speed, over all these pairs at the same time."""
     sinks: dict[Pair, tuple[int, Agent]] = {}
     for number, pair in enumerate(pairs):
         sinks[pair] = (port + number, nodes.agent(pair[1], TCP_SINK, port + number, WARM_UP, nodes.seconds))
@@ -154,7 +156,7 @@ def wire_rates(nodes: Nodes, pairs: Mapping[Pair, float], port: int = 7100) -> d
 
 
 def check_rates(rates: Mapping[Pair, float], asked: Mapping[Pair, float]) -> float:
-    """The largest share that a rate is off by; fails where that is more than it may be."""
+    """Return the largest relative error of the rates; fail where it exceeds the tolerance."""
     off = {pair: rates[pair] / asked[pair] - 1 for pair in asked}
     assert {pair: f"{share:+.1%}" for pair, share in off.items() if abs(share) > TOLERANCE} == {}
     return max(off.values(), key=abs)
@@ -170,7 +172,7 @@ def lost_packets(nodes: Nodes, pair: Pair, port: int) -> int:
 
 
 def is_likely(lost: int, share: float) -> bool:
-    """Whether so many of PACKETS are in the middle 99 % of what chance gives."""
+    """Return whether this number of lost packets is in the middle 99 % of the binomial distribution."""
     return abs(lost - PACKETS * share) <= SURE * math.sqrt(PACKETS * share * (1 - share)) + 0.5
 
 
@@ -178,7 +180,7 @@ def test_rate_of_one_fast_link(
     network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
     pair = ("node-1", "node-2")
-    ask(network, patch(LinkQualities(rate=100e6), pair))
+    apply_overrides(network, override(LinkQualities(rate=100e6), pair))
     rates = wire_rates(nodes, {pair: 100e6})
     off = check_rates(rates, {pair: 100e6})
     table.append(("rate, one link", "100 Mbit/s", f"{rates[pair] / 1e6:.2f} Mbit/s", f"{off:+.2%}"))
@@ -187,13 +189,13 @@ def test_rate_of_one_fast_link(
 def test_rates_to_two_destinations_and_losses(
     network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
-    """One sender, another rate to each destination; meanwhile other nodes count their losses."""
+    """One node sends at another rate to each destination; meanwhile other nodes measure losses."""
     rates = {("node-1", "node-2"): 5e6, ("node-1", "node-3"): 20e6}
     losses = {("node-4", "node-5"): 0.01, ("node-6", "node-7"): 0.05, ("node-8", "node-9"): 0.30}
-    ask(
+    apply_overrides(
         network,
-        *(patch(LinkQualities(rate=rate), pair) for pair, rate in rates.items()),
-        *(patch(LinkQualities(loss=share), pair) for pair, share in losses.items()),
+        *(override(LinkQualities(rate=rate), pair) for pair, rate in rates.items()),
+        *(override(LinkQualities(loss=share), pair) for pair, share in losses.items()),
     )
     with ThreadPoolExecutor(2) as pool:
         measured = pool.submit(wire_rates, nodes, rates)
@@ -202,7 +204,7 @@ def test_rates_to_two_destinations_and_losses(
             lost = lost_packets(nodes, pair, 7300)
             counted = network.measure(pair)[pair].since(before[pair])
             if not is_likely(lost, share):
-                # Chance itself is outside once in a hundred times, and twice in a row never in a lifetime of tests.
+                # By chance alone one measurement in a hundred is outside, and two in a row one in ten thousand.
                 lost = lost_packets(nodes, pair, 7301)
             assert is_likely(lost, share), f"{lost} of {PACKETS} lost, asked for {share:.0%}"
             table.append((f"loss, {PACKETS} UDP packets", f"{share:.0%}", f"{lost / PACKETS:.2%}", f"{lost} packets"))
@@ -222,17 +224,17 @@ def test_an_uplink_is_shared_and_one_destination_gets_it_all(
 ) -> None:
     uplink = 20e6
     others = [node for node in nodes.addresses if node != "node-1"]
-    ask(network, patch(LinkQualities(uplink=uplink), *(("node-1", other) for other in others)))
+    apply_overrides(network, override(LinkQualities(uplink=uplink), *(("node-1", other) for other in others)))
     alone = wire_rates(nodes, {("node-1", "node-2"): uplink})
     off = check_rates(alone, {("node-1", "node-2"): uplink})
     table.append(("uplink, one destination", "20 Mbit/s", f"{sum(alone.values()) / 1e6:.2f} Mbit/s", f"{off:+.2%}"))
     found = wire_rates(nodes, {("node-1", other): uplink / 4 for other in others[:4]}, 7200)
     off = sum(found.values()) / uplink - 1
-    # Congestion control leaves a part of its turns to others now and then; the whole is never exceeded, nor left idle.
+    # Congestion control shares unevenly for a while, but the sum must neither exceed the uplink nor leave it idle.
     assert abs(off) <= TOLERANCE
     assert min(found.values()) > 0.75 * uplink / 4
     table.append(("uplink, four at once", "20 Mbit/s", f"{sum(found.values()) / 1e6:.2f} Mbit/s", f"{off:+.2%}"))
-    ask(network, patch(LinkQualities(uplink=uplink / 2), *(("node-1", other) for other in others)))
+    apply_overrides(network, override(LinkQualities(uplink=uplink / 2), *(("node-1", other) for other in others)))
     check_rates(wire_rates(nodes, {("node-1", "node-2"): 0.0}, 7210), {("node-1", "node-2"): uplink / 2})
 
 
@@ -243,7 +245,7 @@ def test_rates_of_ten_nodes_at_once(
     """A ring in which every node sends and receives at the same time."""
     names = list(nodes.addresses)
     ring = {(names[i], names[(i + 1) % COUNT]): rates[i % len(rates)] for i in range(COUNT)}
-    ask(network, *(patch(LinkQualities(rate=rate), pair) for pair, rate in ring.items()))
+    apply_overrides(network, *(override(LinkQualities(rate=rate), pair) for pair, rate in ring.items()))
     found = wire_rates(nodes, ring)
     check_rates(found, ring)
     for rate in rates:
@@ -260,9 +262,9 @@ def test_rates_of_ten_nodes_at_once(
 
 
 def exchange(nodes: Nodes, names: tuple[str, ...], count: int = 200) -> dict[str, Any]:
-    """Every node sends ``count`` packets to every other and tries to connect; what each of them saw."""
-    places = json.dumps({name: nodes.addresses[name] for name in names})
-    agents = {name: nodes.agent(name, EVERYBODY, name, count, places) for name in names}
+    """Let each node send ``count`` packets to each other and try to connect; return what each one saw."""
+    addresses = json.dumps({name: nodes.addresses[name] for name in names})
+    agents = {name: nodes.agent(name, EVERYBODY, name, count, addresses) for name in names}
     assert all(agent.line() == "ready" for agent in agents.values())
     for agent in agents.values():
         agent.tell("go")
@@ -273,7 +275,7 @@ def exchange(nodes: Nodes, names: tuple[str, ...], count: int = 200) -> dict[str
 
 
 THREE = ("node-1", "node-2", "node-3")
-ALL_WAYS = {(a, b) for a in THREE for b in THREE if a != b}
+ALL_PAIRS = {(a, b) for a in THREE for b in THREE if a != b}
 
 
 @pytest.mark.parametrize(
@@ -286,37 +288,37 @@ ALL_WAYS = {(a, b) for a in THREE for b in THREE if a != b}
 def test_partition(
     what: str, cut: set[Pair], network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
-    """Nothing passes in the cut directions and everything in the others, and nobody is told."""
-    ask(network, patch(LinkQualities(cut=True), *cut))
+    """Nothing passes in the cut directions, everything in the others, and no sender gets an error."""
+    apply_overrides(network, override(LinkQualities(cut=True), *cut))
     before = network.measure(THREE)
     seen = exchange(nodes, THREE)
     counted = network.measure(THREE)
-    arrived = {(a, b): seen[b]["arrived"][a] for a, b in ALL_WAYS}
-    assert arrived == {pair: 0 if pair in cut else 200 for pair in ALL_WAYS}
-    # A connection needs both directions; without one of them there is silence, and no error.
-    reached = {(a, b): seen[a]["reached"][b] for a, b in ALL_WAYS}
-    assert reached == {(a, b): "silence" if {(a, b), (b, a)} & cut else "yes" for a, b in ALL_WAYS}
+    arrived = {(a, b): seen[b]["arrived"][a] for a, b in ALL_PAIRS}
+    assert arrived == {pair: 0 if pair in cut else 200 for pair in ALL_PAIRS}
+    # A connection needs both directions; where one is cut the attempt times out without an error.
+    reached = {(a, b): seen[a]["reached"][b] for a, b in ALL_PAIRS}
+    assert reached == {(a, b): "silence" if {(a, b), (b, a)} & cut else "yes" for a, b in ALL_PAIRS}
     assert {name: seen[name]["sent"] for name in THREE} == {a: {b: 200 for b in THREE if b != a} for a in THREE}
     assert {name: seen[name]["icmp"] for name in THREE} == dict.fromkeys(THREE, 0)
     for pair in cut:
         dropped = counted[pair].since(before.get(pair, Counters()))
         assert dropped.lost == dropped.arrived >= 200
     table.append((f"cut {what}: packets through {len(cut)} of 6 ways", "0", str(sum(arrived[p] for p in cut)), ""))
-    through = sum(arrived[pair] for pair in ALL_WAYS - cut)
-    table.append((f"cut {what}: packets through the others", str(200 * len(ALL_WAYS - cut)), str(through), ""))
+    through = sum(arrived[pair] for pair in ALL_PAIRS - cut)
+    table.append((f"cut {what}: packets through the others", str(200 * len(ALL_PAIRS - cut)), str(through), ""))
 
     network.apply(NetworkState())
     healed = exchange(nodes, THREE, 50)
-    assert {(a, b): (healed[b]["arrived"][a], healed[a]["reached"][b]) for a, b in ALL_WAYS} == dict.fromkeys(
-        ALL_WAYS, (50, "yes")
+    assert {(a, b): (healed[b]["arrived"][a], healed[a]["reached"][b]) for a, b in ALL_PAIRS} == dict.fromkeys(
+        ALL_PAIRS, (50, "yes")
     )
 
 
 def test_delay(
-    network: NetworkController, nodes: Nodes, offer: Capabilities, table: list[tuple[str, str, str, str]]
+    network: NetworkController, nodes: Nodes, capabilities: Capabilities, table: list[tuple[str, str, str, str]]
 ) -> None:
-    if not offer.delay.ok:
-        pytest.skip(f"delay: {offer.delay.reason}")
+    if not capabilities.delay.ok:
+        pytest.skip(f"delay: {capabilities.delay.reason}")
     there, back = ("node-1", "node-2"), ("node-2", "node-1")
 
     def middle(port: int) -> float:
@@ -326,39 +328,39 @@ def test_delay(
 
     plain = middle(7400)
     for number, delay in enumerate((0.02, 0.1), 1):
-        ask(network, patch(LinkQualities(delay=delay), there, back))
+        apply_overrides(network, override(LinkQualities(delay=delay), there, back))
         found = (middle(7400 + number) - plain) / 2
         off = found - delay
         assert abs(off) <= 0.001 + 0.02 * delay
-        what = f"delay, one way ({offer.delay.means})"
+        what = f"delay, one way ({capabilities.delay.means})"
         table.append((what, f"{delay * 1e3:g} ms", f"{found * 1e3:.2f} ms", f"{off * 1e3:+.2f} ms"))
 
 
 @on(DOCKER)
 def test_batch_exec_equals_a_command_for_each_node(
-    network: NetworkController, nodes: Nodes, offer: Capabilities, table: list[tuple[str, str, str, str]]
+    network: NetworkController, nodes: Nodes, capabilities: Capabilities, table: list[tuple[str, str, str, str]]
 ) -> None:
-    """Also in a node that is paused, where the engine lets nobody run a command."""
+    """Also in a paused node, where the engine refuses to run a command."""
     names = list(nodes.addresses)
     halves = {(a, b) for a in names[:5] for b in names[5:]} | {(b, a) for a in names[:5] for b in names[5:]}
-    wanted = (patch(LinkQualities(cut=True), *halves), patch(LinkQualities(rate=1e6, loss=0.1), *ALL_WAYS))
+    wanted = (override(LinkQualities(cut=True), *halves), override(LinkQualities(rate=1e6, loss=0.1), *ALL_PAIRS))
     with nodes.paused("node-9"):
-        ask(network, *wanted)
+        apply_overrides(network, *wanted)
     together = {node: nodes.show(node, LIST_OURS) for node in names}
     counted = network.measure()
-    assert counted.keys() >= halves | ALL_WAYS
+    assert counted.keys() >= halves | ALL_PAIRS
     began = time.monotonic()
     done = network.apply(NetworkState())
     table.append((f"{len(done)} nodes healed by one command", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
-    with controlled(nodes, offer) as one_by_one:
+    with controlled(nodes, capabilities) as one_by_one:
         for node in names:
             one_by_one.node_started(node)
-        ask(one_by_one, *wanted)
+        apply_overrides(one_by_one, *wanted)
         assert {node: nodes.show(node, LIST_OURS) for node in names} == together
         began = time.monotonic()
         done = one_by_one.apply(NetworkState())
         table.append((f"{len(done)} nodes healed one by one", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
-        ask(one_by_one, patch(LinkQualities(loss=0.1), ("node-1", "node-2")))
+        apply_overrides(one_by_one, override(LinkQualities(loss=0.1), ("node-1", "node-2")))
         began = time.monotonic()
         assert [row.node for row in one_by_one.apply(NetworkState())] == ["node-1", "node-2"]
         table.append(("one link healed", "", f"{(time.monotonic() - began) * 1e3:.0f} ms", ""))
@@ -367,22 +369,24 @@ def test_batch_exec_equals_a_command_for_each_node(
 def test_a_change_of_one_link_leaves_the_others_alone(network: NetworkController, nodes: Nodes) -> None:
     steady, other = ("node-1", "node-2"), ("node-1", "node-3")
     show = "tc -s class show dev eth0 classid 746e:2"
-    ask(network, patch(LinkQualities(rate=50e6), steady), patch(LinkQualities(rate=1e6), other))
+    apply_overrides(network, override(LinkQualities(rate=50e6), steady), override(LinkQualities(rate=1e6), other))
     lost_packets(nodes, steady, 7500)
     before = nodes.show("node-1", show)
-    ask(network, patch(LinkQualities(rate=50e6), steady), patch(LinkQualities(rate=2e6, loss=0.1), other))
+    apply_overrides(
+        network, override(LinkQualities(rate=50e6), steady), override(LinkQualities(rate=2e6, loss=0.1), other)
+    )
     assert nodes.show("node-1", show) == before
     counted = network.measure(steady)[steady]
     assert counted.sent >= PACKETS
-    ask(network, patch(LinkQualities(loss=0.5), other))
-    assert network.measure(steady)[steady] == counted, "what was counted is kept when its class goes"
+    apply_overrides(network, override(LinkQualities(loss=0.5), other))
+    assert network.measure(steady)[steady] == counted, "counts outlive their class"
 
 
 def test_a_restarted_node_gets_its_rules_back(network: NetworkController, nodes: Nodes) -> None:
-    ask(
+    apply_overrides(
         network,
-        patch(LinkQualities(rate=1e6), ("node-2", "node-1")),
-        patch(LinkQualities(cut=True), ("node-1", "node-2"), ("node-3", "node-2")),
+        override(LinkQualities(rate=1e6), ("node-2", "node-1")),
+        override(LinkQualities(cut=True), ("node-1", "node-2"), ("node-3", "node-2")),
     )
     before = nodes.show("node-2", LIST_OURS)
     assert before.count("DROP") == 2 and "bfifo" in before
@@ -395,12 +399,12 @@ def test_a_restarted_node_gets_its_rules_back(network: NetworkController, nodes:
 
 
 def test_rules_of_an_earlier_lab_are_replaced_and_removed(
-    network: NetworkController, nodes: Nodes, offer: Capabilities
+    network: NetworkController, nodes: Nodes, capabilities: Capabilities
 ) -> None:
     pair = ("node-1", "node-2")
-    ask(network, patch(LinkQualities(rate=3e6, loss=0.5), *ALL_WAYS))
-    with controlled(nodes, offer) as other:
-        state, _ = NetworkState().add(patch(LinkQualities(rate=1e6, loss=0.1), pair))
+    apply_overrides(network, override(LinkQualities(rate=3e6, loss=0.5), *ALL_PAIRS))
+    with controlled(nodes, capabilities) as other:
+        state, _ = NetworkState().add(override(LinkQualities(rate=1e6, loss=0.1), pair))
         other.apply(state)
         for node in THREE:
             done = other.node_started(node, fresh=False)
@@ -413,10 +417,10 @@ def test_rules_of_an_earlier_lab_are_replaced_and_removed(
 
 def test_a_node_that_was_tampered_with_is_set_from_scratch(network: NetworkController, nodes: Nodes) -> None:
     pair = ("node-1", "node-2")
-    ask(network, patch(LinkQualities(rate=1e6, loss=0.5), pair))
+    apply_overrides(network, override(LinkQualities(rate=1e6, loss=0.5), pair))
     nodes.show("node-2", "iptables -F INPUT; iptables -F TORRENTNET; iptables -X TORRENTNET")
     nodes.show("node-1", "tc qdisc del dev eth0 root")
-    ask(network, patch(LinkQualities(rate=2e6, loss=0.25), pair))
+    apply_overrides(network, override(LinkQualities(rate=2e6, loss=0.25), pair))
     assert "--probability 0.25" in nodes.show("node-2", LIST_OURS)
     assert "-j TORRENTNET" in nodes.show("node-2", "iptables-save")
     assert "rate 2Mbit" in nodes.show("node-1", "tc class show dev eth0")

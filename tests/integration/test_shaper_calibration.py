@@ -1,7 +1,7 @@
-"""The shaper against the kernel: what is asked for is what datagrams meet.
+"""Datagrams meet the impairments that were requested: the shaper against a real kernel.
 
-Sender and receiver are containers of one machine, so that they share CLOCK_MONOTONIC: a datagram carries the time when
-it was sent. How soon a program is woken for it is the machine's own affair, so of the delays the median is judged.
+Sender and receiver run on one machine and share CLOCK_MONOTONIC: a datagram carries the time at which it was sent. A
+busy machine may wake the receiver late, so the tests check the median of the delays.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SURE = 3.3
 DEADLINE_S = 10.0
 
 RECEIVE = """
-# Takes datagrams until each of COUNT senders has said that it is over; delays in ms and numbers by sender's address.
+# Receives datagrams until each of COUNT senders has sent "over"; prints numbers and delays in ms by sender's address.
 import json, socket, struct, sys, time
 port, senders = int(sys.argv[1]), int(sys.argv[2])
 sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -54,7 +54,7 @@ print(json.dumps({"found": found, "errors": errors}))
 """
 
 SEND = """
-# Sends COUNT numbered datagrams of SIZE bytes to HOST PORT, INTERVAL s apart; says often enough that it is over.
+# Sends COUNT numbered datagrams of SIZE bytes to HOST PORT, INTERVAL s apart, then "over" often enough.
 import socket, struct, sys, time
 host, port, count, size, interval = sys.argv[1], *map(float, sys.argv[2:])
 source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -73,7 +73,7 @@ print("{}")
 """
 
 STOP = """
-# Tries to stop the shaper; says with what success.
+# Tries to stop the shaper; prints the exit status and the error.
 import contextlib, io, json
 from torrentnet.shaper.__main__ import main
 with contextlib.redirect_stderr(io.StringIO()) as error:
@@ -94,20 +94,20 @@ def nodes(engine: Kind) -> Iterator[Nodes]:
 
 @pytest.fixture
 def shaper(nodes: Nodes) -> Iterator[Shaper]:
-    """The shaper of the receiving node; its rules and itself are gone at the test's end."""
+    """The shaper of the receiving node; it is stopped and its rules are removed after the test."""
     made = Shaper(nodes)
     yield made
     made.end()
 
 
 class Shaper:
-    """What a lab does with a shaper."""
+    """Uses the shaper of the receiving node as a lab does."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
 
     def apply(self, asked: Mapping[str, str]) -> None:
-        """Impairments in words by node, in force at the return."""
+        """Apply impairments, as text by node; they are in force at the return."""
         queues = {self._nodes.addresses[node]: rules.queue_number(self._nodes.addresses[node]) for node in asked}
         state = "seed 1\n" + "".join(
             f"queue {queue} {words}\n" for queue, words in zip(queues.values(), asked.values(), strict=True)
@@ -116,7 +116,7 @@ class Shaper:
         self._do(f"{shlex.join(rules.RESTORE)} <<END\n{rules.input_rules(queues)}END\n")
 
     def status(self) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        """What the shaper says of itself, and by node."""
+        """Return the fields of the shaper's own line, and those of each node's line."""
         lines = [
             dict(word.partition("=")[::2] for word in shlex.split(line)[1:])
             for line in self._do(shlex.join(rules.STATUS)).splitlines()
@@ -128,7 +128,7 @@ class Shaper:
         return self._nodes.root(RECEIVER, rules.STATUS, "").status
 
     def kill(self) -> None:
-        """As if it had crashed."""
+        """End the shaper as a crash would."""
         self._do(f"kill -9 {self.status()[0]['pid']}")
 
     def end(self) -> None:
@@ -143,7 +143,7 @@ class Shaper:
 
 
 def measure(nodes: Nodes, rates: Mapping[str, tuple[float, float]], size: int = 1472) -> tuple[Any, int]:
-    """Sends from nodes at a rate (Mbit/s) for some seconds: numbers and delays by node, and all checksum errors."""
+    """Send from each node at its rate (Mbit/s) for its seconds; return numbers and delays, and checksum errors."""
     receiver = nodes.agent(RECEIVER, RECEIVE, PORT, len(rates))
     assert receiver.line() == "ready"
     senders = []

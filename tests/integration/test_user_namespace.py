@@ -1,4 +1,4 @@
-"""The engine local where this user is root in a user namespace only, as ordinary users are: faults work there, too."""
+"""Faults work with the local engine for an ordinary user, who is root in a user namespace only."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 pytestmark = on(LOCAL)
 ENTER = ["unshare", "--user", "--map-root-user"]
-"""Afterwards no capability counts for what belongs to the machine itself."""
+"""In the namespace, capabilities apply to nothing that belongs to the machine itself."""
 TESTS = "local and not test_delays and (test_delay or test_partition or corruption or without_the_shaper)"
 
 
 @pytest.fixture(autouse=True)
 def own_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A place for labs that are made there."""
+    """A registry of its own for labs that are created in the user namespace."""
     entered = subprocess.run([*ENTER, "true"], capture_output=True, text=True, check=False)
     if entered.returncode != 0:
         pytest.skip(f"needs user namespaces: {entered.stderr.strip()}")
