@@ -1,4 +1,4 @@
-"""Carries out the effects of a download strategy, and reports their results.
+"""Carry out the effects of a download strategy, and report their results to it.
 
 Tested by tests/loopback/test_peer_transfer.py.
 Tested by tests/loopback/test_peer_swarm.py.
@@ -6,7 +6,6 @@ Tested by tests/loopback/test_peer_swarm.py.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -25,7 +24,6 @@ from torrentnet.peer.strategies.effects import (
 )
 from torrentnet.peer.strategies.single import SingleDownload
 from torrentnet.peer.strategies.swarm import SwarmDownload
-from torrentnet.peer.transfer.connection import Connection
 from torrentnet.peer.transfer.dialer import Dialer
 from torrentnet.peer.transfer.source_connection import SourceConnection
 
@@ -38,46 +36,48 @@ if TYPE_CHECKING:
     from torrentnet.peer.storage.worker_pool import WorkerPool
     from torrentnet.peer.strategies.effects import Effect
     from torrentnet.peer.tracker_client.session_events import SessionEvent
+    from torrentnet.peer.transfer.connection import Connection
     from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
-    from torrentnet.wire.info import Info
 
 D = TypeVar("D", bound=BaseDownload)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class RunnerContext:
-    """What every runner works with."""
+    """The parts of the peer that every runner uses."""
 
     path: Path
     """The file's final path."""
     selector: selectors.BaseSelector
     own: Endpoint
-    """Where this peer listens."""
+    """The address that this peer listens on."""
     worker: WorkerPool
     connections: ConnectionManager
     phase_changed: Callable[[BaseDownload], None]
-    """Called after each step that changed the download's phase."""
+    """Called after each step that has changed the download's phase."""
     failed: Callable[[Exception], None]
     """Called with an error that ends the peer."""
     system: System
 
 
-class DownloadRunner(ABC, Generic[D]):
+class DownloadRunner(Generic[D]):
     """One download with its file and its connections.
 
-    Disk jobs run in the worker, everything else in the loop.
+    Disk jobs run in the worker, everything else in the loop. ``dialer`` opens the download's connections.
     """
 
-    def __init__(self, download: D, context: RunnerContext) -> None:
+    def __init__(self, download: D, context: RunnerContext, dialer: Dialer | SourceConnection) -> None:
         self.download = download
         self._context = context
+        self._dialer = dialer
         self._monotonic = context.system.monotonic
 
     def step(self, call: Callable[[D], None]) -> None:
-        """Call the download, then carry out its effects; its file is served from now on."""
+        """Call the download, carry out its effects, and serve its file from now on."""
         download = self.download
         before = download.phase
         try:
@@ -103,92 +103,73 @@ class DownloadRunner(ABC, Generic[D]):
         if self.download.phase is not Phase.FAILED:
             self.step(lambda it: it.abandon(reason, now))
 
-    @abstractmethod
-    def due(self, now: float) -> float | None:
-        """When to call :meth:`tick` next."""
+    def due(self) -> float | None:
+        """Return when to call :meth:`tick` next."""
+        return min((at for at in (self._dialer.due(), self.download.due()) if at is not None), default=None)
 
-    @abstractmethod
     def tick(self, now: float) -> None:
         """Apply the time-outs."""
+        self.step(lambda it: it.tick(now))
+        self._dialer.tick(now)
 
-    @abstractmethod
     def close(self) -> None:
-        """Close the connections that were opened for this download alone."""
+        """Close the connections that are not served."""
+        self._dialer.close()
 
     def _carry_out(self, effect: Effect) -> None:
+        path, cancelled, system = self._context.path, self._context.worker.is_stopping, self._context.system
         match effect:
             case WritePiece(piece, data):
                 self._write_piece(piece, data)
             case OpenExisting(piece_length):
-                self._open_existing(piece_length)
+                length = piece_length or default_piece_length(path)
+                self._submit(
+                    lambda: open_complete(path, length, lambda done, size: None, cancelled, system=system),
+                    lambda it, store, now: it.existing_opened(store, now),
+                )
             case OpenPart(info):
-                self._open_part(info)
+                self._submit(
+                    lambda: open_part(path, info, lambda done, size: None, cancelled, system=system),
+                    lambda it, store, now: it.part_opened(store, now),
+                )
             case FinishFile():
-                self._finish_file()
+                assert self.store is not None
+                self._submit(self.store.finish, lambda it, _, now: it.file_finished(now))
             case _:
                 raise AssertionError(f"{type(self).__name__} cannot carry out {effect}")
 
     def _write_piece(self, piece: int, data: bytearray) -> None:
-        store = self.download.store
+        store = self.store
         assert store is not None
 
-        def then(verified: bool | JobFailure[bool]) -> None:
-            now = self._monotonic()
-            if isinstance(verified, JobFailure):
-                self._job_failed(verified.error)
-                return
-            self.step(lambda it: it.piece_written(piece, now, verified=verified))
+        def written(download: D, verified: bool, now: float) -> None:
+            download.piece_written(piece, now, verified=verified)
             if verified:
                 self._context.connections.announce_piece(piece, now)
 
-        self._context.worker.submit(lambda: store.write_piece(piece, data), then)
+        self._submit(lambda: store.write_piece(piece, data), written)
 
-    def _open_existing(self, piece_length: int) -> None:
-        path, cancelled, system = self._context.path, self._context.worker.is_stopping, self._context.system
-        length = piece_length or default_piece_length(path)
-        self._context.worker.submit(
-            lambda: open_complete(path, length, lambda done, size: None, cancelled, system=system),
-            lambda result: self._opened(result, lambda it, store: it.existing_opened(store, self._monotonic())),
-        )
+    def _submit(self, job: Callable[[], T], then: Callable[[D, T, float], None]) -> None:
+        """Run a disk job in the worker, then a step of the download with the job's result."""
 
-    def _open_part(self, info: Info) -> None:
-        path, cancelled, system = self._context.path, self._context.worker.is_stopping, self._context.system
-        self._context.worker.submit(
-            lambda: open_part(path, info, lambda done, size: None, cancelled, system=system),
-            lambda result: self._opened(result, lambda it, store: it.part_opened(store, self._monotonic())),
-        )
-
-    def _finish_file(self) -> None:
-        store = self.download.store
-        assert store is not None
-
-        def then(result: JobFailure[None] | None) -> None:
-            if isinstance(result, JobFailure):
-                self._job_failed(result.error)
+        def deliver(result: T | JobFailure[T]) -> None:
+            if not isinstance(result, JobFailure):
+                self.step(lambda it: then(it, result, self._monotonic()))
+            elif isinstance(error := result.error, StorageError):
+                self.step(lambda it: it.storage_failed(error, self._monotonic()))
             else:
-                self.step(lambda it: it.file_finished(self._monotonic()))
+                self._context.failed(error)
 
-        self._context.worker.submit(store.finish, then)
-
-    def _opened(self, result: FileStore | JobFailure[FileStore], then: Callable[[D, FileStore], None]) -> None:
-        if isinstance(result, JobFailure):
-            self._job_failed(result.error)
-        else:
-            self.step(lambda it: then(it, result))
-
-    def _job_failed(self, error: Exception) -> None:
-        if isinstance(error, StorageError):
-            self.step(lambda it: it.storage_failed(error, self._monotonic()))
-        else:
-            self._context.failed(error)
+        self._context.worker.submit(job, deliver)
 
 
 class SingleRunner(DownloadRunner[SingleDownload]):
-    """Runs strategy ``single``: one connection at a time, which is the download's own."""
+    """Run the strategy ``single``, whose one connection serves nothing.
+
+    ``stall`` is how many seconds a source has to accept the connection.
+    """
 
     def __init__(self, download: SingleDownload, context: RunnerContext, peer_id: bytes, stall: float) -> None:
-        """``stall``: seconds that a source has to accept the connection."""
-        super().__init__(download, context)
         self._stall = stall
         self._source = SourceConnection(
             context.selector,
@@ -200,19 +181,7 @@ class SingleRunner(DownloadRunner[SingleDownload]):
             expected_bytes=lambda: download.expected,
             system=context.system,
         )
-
-    def due(self, now: float) -> float | None:
-        """See :class:`DownloadRunner`."""
-        return min((at for at in (self._source.due(), self.download.due()) if at is not None), default=None)
-
-    def tick(self, now: float) -> None:
-        """See :class:`DownloadRunner`."""
-        self.step(lambda it: it.tick(now))
-        self._source.tick(now)
-
-    def close(self) -> None:
-        """See :class:`DownloadRunner`."""
-        self._source.close()
+        super().__init__(download, context, self._source)
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -225,41 +194,31 @@ class SingleRunner(DownloadRunner[SingleDownload]):
 
 
 class SwarmRunner(DownloadRunner[SwarmDownload]):
-    """Runs strategy ``swarm`` over all connections of the peer, whoever opened them.
+    """Run the strategy ``swarm`` over all connections of the peer, whoever opened them.
 
-    It is their :class:`~torrentnet.peer.transfer.connection_manager.ExchangeHandler`.
+    The runner is the connections' :class:`~torrentnet.peer.transfer.connection_manager.ExchangeHandler`.
     """
 
     def __init__(self, download: SwarmDownload, context: RunnerContext) -> None:
-        super().__init__(download, context)
-        self._dialer = Dialer(
+        self._peers = Dialer(
             context.selector,
             context.own.ip,
             on_open=self._dialled,
             on_failed=lambda endpoint, reason, at: self.step(lambda it: it.dial_failed(endpoint, reason, at)),
             system=context.system,
         )
-
-    def due(self, now: float) -> float | None:
-        """See :class:`DownloadRunner`."""
-        return min((at for at in (self._dialer.due(), self.download.due()) if at is not None), default=None)
+        super().__init__(download, context, self._peers)
 
     def tick(self, now: float) -> None:
-        """See :class:`DownloadRunner`."""
-        self._dialer.tick(now)
-        self.step(lambda it: it.tick(now))
+        """Apply the time-outs, and send what they have queued."""
+        super().tick(now)
         self._context.connections.flush_all(now)
-
-    def close(self) -> None:
-        """See :class:`DownloadRunner`."""
-        self._dialer.close()
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Dial(endpoint):
-                self._dialer.dial(endpoint, self._monotonic())
+                self._peers.dial(endpoint, self._monotonic())
             case CloseConnection(connection, reason):
-                assert isinstance(connection, Connection)
                 self._context.connections.close_connection(connection, reason, self._monotonic())
             case _:
                 super()._carry_out(effect)

@@ -169,7 +169,8 @@ class Peer:
             while not self._ended(monotonic()):
                 now = monotonic()
                 self._tick(runner, now)
-                due = self._due(runner, now)
+                times = (self._tracker.due(now), self._connections.due(now), runner.due(), self._leave_until)
+                due = min((at for at in times if at is not None), default=None)
                 timeout = None if due is None else max(0.0, due - monotonic())
                 for key, mask in self._selector.select(timeout):
                     key.data(mask, monotonic())
@@ -206,10 +207,6 @@ class Peer:
         runner = SwarmRunner(SwarmDownload(task, self._rng, now, self.endpoint), context)
         self._connections.handler = runner
         return runner
-
-    def _due(self, runner: Runner, now: float) -> float | None:
-        times = (self._tracker.due(now), self._connections.due(now), runner.due(now), self._leave_until)
-        return min((at for at in times if at is not None), default=None)
 
     def _tick(self, runner: Runner, now: float) -> None:
         if self._stop_reason is not None and self._leave_until is None:

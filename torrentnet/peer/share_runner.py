@@ -1,4 +1,4 @@
-"""Sharing a file: hash it, publish it, and connect to the peers that wait for it.
+"""Share a file: hash it, publish it, and connect to the peers that wait for it.
 
 Tested by tests/loopback/test_peer_transfer.py.
 """
@@ -12,10 +12,12 @@ from torrentnet.peer.storage.file_store import default_piece_length, open_comple
 from torrentnet.peer.storage.worker_pool import JobFailure
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.session_events import PeersReceived, RequestRefused, SilenceChanged, SwarmJoined
-from torrentnet.peer.transfer.dialer import SeedDialer
+from torrentnet.peer.transfer.dialer import Dialer
 from torrentnet.wire.errors import LocalError
 
 if TYPE_CHECKING:
+    import socket
+
     from torrentnet.peer.download_runner import RunnerContext
     from torrentnet.peer.response_log import ResponseLog
     from torrentnet.peer.settings import PeerSettings
@@ -23,15 +25,22 @@ if TYPE_CHECKING:
     from torrentnet.peer.tracker_client.session import TrackerSession
     from torrentnet.peer.tracker_client.session_events import SessionEvent
     from torrentnet.runtime.events import EventLog
+    from torrentnet.wire.endpoint import Endpoint
 
 HASHING_EVENT_INTERVAL: Final = 2.0
+MAX_SEED_DIALS: Final = 40
+"""Leechers that a new seed connects to; the others learn of the seed from the tracker."""
 
 
 class ShareRunner:
-    """Shares one file until the peer stops."""
+    """Hash and share one file until the peer stops.
+
+    A new seed connects to the waiting leechers once each: other clients ask their tracker for peers only every few
+    minutes, and would find the seed late.
+    """
 
     download = None
-    """Nothing is downloaded."""
+    """Always None, because nothing is downloaded."""
 
     def __init__(
         self,
@@ -46,11 +55,11 @@ class ShareRunner:
         self._session = session
         self._events = events
         self._log = log
-        self._dialer = SeedDialer(context.selector, context.own, context.connections, context.system)
+        self._dialer = Dialer(context.selector, context.own.ip, self._dialled, lambda *_: None, context.system)
         self._monotonic = context.system.monotonic
         self._event_at = self._monotonic() + HASHING_EVENT_INTERVAL
         self.store: FileStore | None = None
-        """The file; None until it is hashed."""
+        """The shared file; None until it is hashed."""
         context.worker.submit(self._open, self._opened)
 
     def _open(self) -> FileStore:
@@ -81,15 +90,20 @@ class ShareRunner:
             self._events.emit("tracker_silent" if event.silent else "tracker_back")
             self._log.add("tracker", "does not answer" if event.silent else "answers again")
         elif isinstance(event, PeersReceived):
-            # In a swarm of seeds nobody waits, and two hundred seeds would only connect to each other.
+            # Without leechers, two hundred seeds would only connect to each other.
             if event.leechers:
-                self._dialer.dial_leechers(event.peers, now)
+                for endpoint in list(dict.fromkeys(event.peers))[:MAX_SEED_DIALS]:
+                    if endpoint != self._context.own:
+                        self._dialer.dial(endpoint, now)
         elif isinstance(event, SwarmJoined):
             self._session.want_peers = False
             self._log.add("tracker", "knows this peer again" if event.again else "published")
 
-    def due(self, now: float) -> float | None:
-        """When to call :meth:`tick` next."""
+    def _dialled(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
+        self._context.connections.add_connection(sock, endpoint, initiator=True, now=now)
+
+    def due(self) -> float | None:
+        """Return when to call :meth:`tick` next."""
         return self._dialer.due()
 
     def tick(self, now: float) -> None:
@@ -97,8 +111,8 @@ class ShareRunner:
         self._dialer.tick(now)
 
     def abandon(self, reason: str, now: float) -> None:
-        """The peer stops; nothing is pending."""
+        """Do nothing: no request depends on this peer."""
 
     def close(self) -> None:
-        """Close the connections that are not open yet."""
+        """Cancel the attempts to connect."""
         self._dialer.close()

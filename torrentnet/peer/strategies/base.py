@@ -1,4 +1,4 @@
-"""What both download strategies share: from a file's name to a seed. No I/O.
+"""The part of a download that both strategies share, from the look-up to the seed. No I/O.
 
 Tested by tests/unit/peer/strategies/test_single.py.
 Tested by tests/unit/peer/strategies/test_swarm.py.
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 FIRST_RETRY_PAUSE: Final = 0.25
 MAX_RETRY_PAUSE: Final = 5.0
-"""Seconds between look-ups while no peer has the file; doubled each time, and never longer than the keep-alive."""
+"""Seconds between look-ups while no peer has the file: doubled each time, and at most the keep-alive interval."""
 
 
 class Phase(Enum):
-    """What a download is doing; the values are for people."""
+    """The phase of a download; the values are shown to users."""
 
     LOOKING_UP = "asking the tracker"
     CHECKING = "checking the file that is here"
@@ -45,20 +45,17 @@ class Phase(Enum):
 
 
 class BaseDownload(ABC):
-    """One ``get``, as a state machine.
+    """One ``get``, as a state machine. ``now`` is the time of any monotonic clock.
 
-    ``now`` is any monotonic clock, in seconds; every call may change :attr:`phase`.
-
-    Whoever calls a method carries out :attr:`effects` afterwards, the first one first.
+    Every method may change :attr:`phase` and append to :attr:`effects`; its caller carries the effects out, in order.
     """
 
     def __init__(self, task: DownloadTask, now: float) -> None:
         self.name = task.name
         self.phase = Phase.LOOKING_UP
         self.effects: deque[Effect] = deque()
-        """What the loop has to do next."""
         self.failure = ""
-        """Why the download failed, for people; empty unless :attr:`phase` is FAILED."""
+        """Why the download failed, for users; empty unless :attr:`phase` is FAILED."""
         self.hint = ""
         self.store: FileStore | None = None
         self.info = task.info
@@ -77,28 +74,28 @@ class BaseDownload(ABC):
         self._obstacle = "the tracker does not answer"
         task.session.lookup(task.name, 0, now)
 
-    # -- what strategies differ in -----------------------------------------------------------------
+    # -- implemented by each strategy --------------------------------------------------------------
 
     @property
     @abstractmethod
     def sources(self) -> str:
-        """The peers that send pieces now, for people; empty where none does."""
+        """The peers that send pieces now, for users; empty while no peer does."""
 
     @abstractmethod
     def _holders_found(self, holders: tuple[LookupHolder, ...], now: float) -> None:
-        """The look-up of :attr:`Phase.LOOKING_UP` has found these complete peers."""
+        """Use the complete peers that the look-up of :attr:`Phase.LOOKING_UP` has found."""
 
     @abstractmethod
     def _holders_refreshed(self, result: LookupResult, now: float) -> None:
-        """The tracker has answered a look-up in any other phase."""
+        """Use the result of a look-up in any other phase."""
 
     @abstractmethod
     def _part_ready(self, now: float) -> None:
-        """:attr:`store` is open and verified, and lacks pieces."""
+        """Fetch the pieces that :attr:`store`, which is open and verified now, lacks."""
 
     @abstractmethod
     def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
-        """A piece was hashed, and written if its hash was right."""
+        """Handle a piece that was hashed, and written if ``verified``."""
 
     @abstractmethod
     def _stop_fetching(self, now: float) -> None:
@@ -106,7 +103,7 @@ class BaseDownload(ABC):
 
     @abstractmethod
     def _check_due(self) -> float | None:
-        """When to call :meth:`_check` next."""
+        """Return when to call :meth:`_check` next."""
 
     @abstractmethod
     def _check(self, now: float) -> None:
@@ -115,7 +112,7 @@ class BaseDownload(ABC):
     # -- time --------------------------------------------------------------------------------------
 
     def due(self) -> float | None:
-        """When to call :meth:`tick` next."""
+        """Return when to call :meth:`tick` next."""
         if self.phase is Phase.LOOKING_UP:
             return self._progress_at + self._timeouts.give_up
         if self.phase is Phase.PAUSING:
@@ -135,7 +132,7 @@ class BaseDownload(ABC):
 
     @property
     def info_hash(self) -> bytes:
-        """The swarm's info-hash (20 bytes); empty until the tracker has named the swarm."""
+        """The swarm's info-hash (20 bytes); empty until a look-up has found the file."""
         return b"" if self._swarm is None else self._swarm.info_hash
 
     def abandon(self, reason: str, now: float) -> None:
@@ -162,11 +159,14 @@ class BaseDownload(ABC):
             self._holders_refreshed(result, now)
             return
         if reply.found:
-            # With holders, the failure of the last source explains more.
+            # With holders, the failure of the last source explains more than "no peer has the file".
             if not result.holders:
                 self._obstacle = f"no peer has all of {self.name!r} now"
             if self._swarm is None:
-                self._join(reply, now)
+                # Standard clients do not announce their piece length: until the info dictionary is here, one piece
+                # stands for the file.
+                member = Membership(reply.info_hash, self.name, reply.size, reply.piece_length)
+                self._session.join(member, member.empty_piece_set(), now)
             self._swarm = reply
         else:
             self._obstacle = f"the tracker knows no file named {self.name!r}"
@@ -177,18 +177,12 @@ class BaseDownload(ABC):
             return
         self._holders_found(result.holders if reply.found else (), now)
 
-    def _join(self, reply: LookupReply, now: float) -> None:
-        # Standard clients do not announce their piece length: until the info dictionary is here, one piece stands for
-        # the file.
-        member = Membership(reply.info_hash, self.name, reply.size, reply.piece_length)
-        self._session.join(member, member.empty_piece_set(), now)
-
     def _pause(self, now: float) -> None:
         if now - self._progress_at >= self._timeouts.give_up:
             self._give_up(now)
             return
         self.phase = Phase.PAUSING
-        # While there is no swarm to announce to, look-ups are what keeps the request alive.
+        # Before the peer has joined a swarm, look-ups keep its request at the tracker alive.
         self._retry_at = now + min(self._retry_pause, self._session.keepalive)
         self._retry_pause = min(self._retry_pause * 2, MAX_RETRY_PAUSE)
 
@@ -204,7 +198,7 @@ class BaseDownload(ABC):
             self.effects.append(OpenPart(info))
 
     def part_opened(self, store: FileStore, now: float) -> None:
-        """The part file is open, and its pieces are verified."""
+        """Handle the opened part file, whose pieces are verified."""
         self.store = store
         if self.phase is Phase.FAILED:
             return
@@ -231,22 +225,22 @@ class BaseDownload(ABC):
             self._finish(now)
 
     def existing_opened(self, store: FileStore, now: float) -> None:
-        """The file that had the final name from the start is hashed."""
+        """Handle the hashed file that had the final name from the start."""
         swarm = self._swarm
         if swarm is None or store.info.info_hash == swarm.info_hash:
             self.store, self.info = store, store.info
-            self._complete(now)
+            self.file_finished(now)
             return
         store.close()
         if store.info.length != swarm.size and (swarm.size or swarm.piece_length):
             self.storage_failed(different_content(store.path), now)
             return
-        # Another client may describe the same bytes by another info dictionary, with another info-hash. Opening the
-        # part file with the swarm's info dictionary will refuse a file that does not match.
+        # The same bytes may have another info dictionary, and so another info-hash, at another client. The swarm's info
+        # dictionary decides when the part file is opened with it: a file that does not match is refused then.
         self._repeat_lookup(now)
 
     def storage_failed(self, error: StorageError, now: float) -> None:
-        """An effect on the file failed."""
+        """Fail because of an error of the file or the disk."""
         self._fail(error.message, now, hint=error.hint)
 
     # -- end ---------------------------------------------------------------------------------------
@@ -257,17 +251,14 @@ class BaseDownload(ABC):
         self.effects.append(FinishFile())
 
     def file_finished(self, now: float) -> None:
-        """The complete file has its final name."""
-        self._complete(now)
-
-    def _complete(self, now: float) -> None:
+        """Become a seed: the file is complete under its final name."""
         assert self.store is not None
         info = self.store.info
         self.phase = Phase.DONE
         self._report.completed(info.length, self._elapsed_ms(now))
         member = Membership.from_info(info, self.name)
         if self._swarm is None:
-            # The tracker knew no such file, but it is here: publish it as `share` does.
+            # The tracker knows no file of that name: publish this one, as `share` does.
             self._session.join(member, self.store.held, now)
         else:
             self._session.update_held(member, self.store.held)

@@ -1,8 +1,8 @@
-"""What a download strategy wants done, as data that the loop carries out.
+"""The I/O that a download strategy requests, as data.
 
-A strategy does no I/O. Each call on it may append effects to :attr:`BaseDownload.effects
-<torrentnet.peer.strategies.base.BaseDownload.effects>`; the loop carries them out in order and reports each result
-later, by a call on the strategy. The unit is a piece: a block needs no effect.
+A strategy does no I/O. Each of its methods may append effects to :attr:`BaseDownload.effects
+<torrentnet.peer.strategies.base.BaseDownload.effects>`. The loop carries them out in order, and reports each result
+later by the method that the effect names. The unit is a piece: a block needs no effect.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from torrentnet.peer.strategies.remote_peer import PeerConnection
+    from torrentnet.peer.transfer.connection import Connection
     from torrentnet.wire.endpoint import Endpoint
     from torrentnet.wire.info import Info
 
 MAX_VERIFYING: Final = 4 * 1024 * 1024
-"""Bytes of pieces that may wait to be hashed and written; beyond that, no new piece is requested."""
+"""Bytes of pieces that wait to be hashed and written, from which on no new piece is requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenExisting:
-    """Hash the existing file: then ``existing_opened`` or ``storage_failed``."""
+    """Hash the existing file; ``existing_opened`` or ``storage_failed`` follows."""
 
     piece_length: int
-    """Bytes; 0 for the length that sharing the file would choose."""
+    """Bytes; 0 for the default of a file of that size."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPart:
-    """Open and verify the part file: then ``part_opened`` or ``storage_failed``."""
+    """Open and verify the part file; ``part_opened`` or ``storage_failed`` follows."""
 
     info: Info
 
 
 @dataclass(frozen=True, slots=True)
 class WritePiece:
-    """Verify and write a piece: ``piece_written`` or ``storage_failed`` follows."""
+    """Verify and write a piece; ``piece_written`` or ``storage_failed`` follows."""
 
     piece: int
     data: bytearray
@@ -44,12 +44,12 @@ class WritePiece:
 
 @dataclass(frozen=True, slots=True)
 class FinishFile:
-    """Rename the complete file: then ``file_finished`` or ``storage_failed``."""
+    """Rename the complete file; ``file_finished`` or ``storage_failed`` follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Connect to the single source: then ``connected`` or ``source_failed``."""
+    """Connect to the single source; ``connected`` or ``source_failed`` follows."""
 
     endpoint: Endpoint
 
@@ -61,16 +61,16 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Connect to a peer of the swarm: its events or ``dial_failed`` follow."""
+    """Connect to a peer of the swarm; ``handle_peer_event`` or ``dial_failed`` follows."""
 
     endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """Close the connection to a peer of the swarm: ``connection_closed`` follows."""
+    """Close the connection to a peer of the swarm; ``connection_closed`` follows."""
 
-    connection: PeerConnection
+    connection: Connection
     reason: str
 
 

@@ -1,7 +1,7 @@
-"""Which peer of the swarm is asked for which piece, until it is verified. No I/O.
+"""The pieces that are requested from each peer of a swarm, until they are verified. No I/O.
 
-Each piece is requested from one peer; in the endgame, also from peers that would send it sooner. The choice of the
-next piece is :mod:`torrentnet.peer.scheduling.piece_picker`'s.
+Each piece is requested from one peer; in the endgame, also from a peer that would send it sooner.
+:mod:`torrentnet.peer.scheduling.piece_picker` chooses the next piece.
 
 Tested by tests/unit/peer/strategies/test_swarm.py.
 """
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Mapping
 
-    from torrentnet.peer.strategies.remote_peer import PeerConnection, RemotePeer
+    from torrentnet.peer.strategies.remote_peer import RemotePeer
+    from torrentnet.peer.transfer.connection import Connection
     from torrentnet.peer.transfer.fetcher import PieceReceived
     from torrentnet.wire.info import Info
     from torrentnet.wire.udp.lookup import LookupHolder
 
 MAX_REQUESTED: Final = 32 * 1024 * 1024
-"""Bytes of pieces that may be requested at once; two pieces always may."""
+"""Bytes of pieces that may be requested at once; two pieces are always allowed."""
 ENDGAME_SPEEDUP: Final = 1.5
 ENDGAME_MIN_GAIN: Final = 0.03
-"""In the endgame, a second peer must need so many times less, and so many seconds less besides."""
+"""Seconds that a second peer must save in the endgame, after its time is multiplied by :data:`ENDGAME_SPEEDUP`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,12 @@ class VerifyingPiece:
 
 
 class PieceScheduler:
-    """The missing pieces of one file, and the ``peers`` that have them.
+    """The missing pieces of one file: all but ``held``.
 
-    The mapping changes as peers connect and disconnect.
-
-    ``held`` are the pieces that are here at the start.
+    ``peers`` is the caller's mapping, which changes as peers connect and disconnect.
     """
 
-    def __init__(
-        self, info: Info, held: PieceSet, peers: Mapping[PeerConnection, RemotePeer], rng: random.Random
-    ) -> None:
+    def __init__(self, info: Info, held: PieceSet, peers: Mapping[Connection, RemotePeer], rng: random.Random) -> None:
         self._info = info
         self._peers = peers
         self._picker: PiecePicker[RemotePeer] = PiecePicker(held, rng)
@@ -67,7 +64,7 @@ class PieceScheduler:
     # -- availability ------------------------------------------------------------------------------
 
     def count_held(self, peer: RemotePeer) -> None:
-        """Count the pieces that a peer holds by now."""
+        """Count the pieces that a peer holds and that were not counted yet."""
         held = peer.fetcher.remote_pieces.held
         if held is None:
             return
@@ -88,16 +85,16 @@ class PieceScheduler:
             peer.fetcher.set_interested()
 
     def forget(self, peer: RemotePeer) -> None:
-        """A peer has left: its pieces no longer count."""
+        """Stop counting the pieces of a disconnected peer."""
         if peer.counted is not None:
             self._picker.remove_holder(peer.counted)
 
     # -- requests ----------------------------------------------------------------------------------
 
     def next_piece(self, peer: RemotePeer, held: PieceSet, now: float) -> int | None:
-        """Return the piece to request from a peer that holds ``held``.
+        """Return the piece to request from a peer that holds ``held``, or None.
 
-        :data:`~torrentnet.peer.transfer.fetcher.NOT_NOW` while too much is on its way, None for nothing.
+        While too much is requested or unverified, return :data:`~torrentnet.peer.transfer.fetcher.NOT_NOW`.
         """
         picker, length = self._picker, self._info.piece_length
         if self._verifying and len(self._verifying) * length >= MAX_VERIFYING:
@@ -117,10 +114,7 @@ class PieceScheduler:
         return piece
 
     def faster_peers(self, now: float) -> Iterator[RemotePeer]:
-        """Yield the peers that would send a requested piece sooner.
-
-        The caller may request from each before it takes the next one.
-        """
+        """Yield the peers that would send a requested piece sooner; the caller may request it meanwhile."""
         for peer in list(self._peers.values()):
             held = peer.fetcher.remote_pieces.held
             if held is None:
@@ -130,20 +124,18 @@ class PieceScheduler:
                 yield peer
 
     def _late_piece(self, peer: RemotePeer, held: PieceSet, now: float) -> int | None:
-        """Return the piece that would be here much sooner if this peer sent it too."""
+        """Return the piece that would be complete much sooner if this peer sent it too."""
         slowest = self._picker.slowest(
             held, peer, lambda source, piece: source.fetcher.pipeline.time_to_complete(piece, now)
         )
         if slowest is None:
             return None
         seconds, piece = slowest
-        size = self._info.piece_size(piece)
-        return (
-            piece if seconds > peer.fetcher.pipeline.time_to_fetch(size) * ENDGAME_SPEEDUP + ENDGAME_MIN_GAIN else None
-        )
+        own_seconds = peer.fetcher.pipeline.time_to_fetch(self._info.piece_size(piece))
+        return piece if seconds > own_seconds * ENDGAME_SPEEDUP + ENDGAME_MIN_GAIN else None
 
     def release(self, peer: RemotePeer, now: float) -> None:
-        """Cancel a peer's requests, so that others may be asked for its pieces."""
+        """Cancel a peer's requests, so that its pieces can be requested from others."""
         pieces = peer.fetcher.pieces
         unrequested = list(self._picker.remove_source(pieces, peer))
         for piece in pieces:
@@ -152,7 +144,7 @@ class PieceScheduler:
             self.renew_interest()
 
     def renew_interest(self) -> None:
-        """Tell the peers that have unrequested pieces that we are interested again."""
+        """Send ``interested`` again to the peers that have unrequested pieces."""
         for peer in self._peers.values():
             held = peer.fetcher.remote_pieces.held
             if not peer.fetcher.interested and held is not None and self._picker.any_unrequested(held):
@@ -161,7 +153,7 @@ class PieceScheduler:
     # -- received pieces ---------------------------------------------------------------------------
 
     def received(self, peer: RemotePeer, piece: PieceReceived, now: float) -> bool:
-        """Keep a complete piece until it is written; False if nobody waits for it."""
+        """Keep a complete piece until it is written; return False if it is not requested."""
         if not self._picker.is_requested(piece.piece):
             return False
         for other in self._picker.remove_requested(piece.piece):
@@ -171,11 +163,11 @@ class PieceScheduler:
         return True
 
     def written(self, piece: int) -> VerifyingPiece:
-        """Return a piece that was hashed, and written if its hash was right."""
+        """Remove and return a piece that was hashed, and written if its hash was right."""
         return self._verifying.pop(piece)
 
     def put_back(self, piece: int) -> None:
-        """A piece had a wrong hash: it is missing still."""
+        """Make a piece with a wrong hash available for requests again."""
         self._picker.put_back(piece)
 
 

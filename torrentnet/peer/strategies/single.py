@@ -6,7 +6,6 @@ When the source fails, the next one is selected among the others; verified piece
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.scheduling.source_selector import SourceSelector
@@ -23,26 +22,13 @@ if TYPE_CHECKING:
 
     from torrentnet.peer.strategies.task import DownloadTask
     from torrentnet.peer.tracker_client.lookup import LookupResult
-    from torrentnet.peer.transfer.fetcher import FetcherEvent
+    from torrentnet.peer.transfer.fetcher import FetcherEvent, PieceReceived
     from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
     from torrentnet.wire.piece_set import PieceSet
     from torrentnet.wire.udp.lookup import LookupHolder
 
 MAX_FASTER_LOOKUP_PAUSE: Final = 60.0
-"""Seconds between look-ups for a faster source; they start with :data:`MAX_RETRY_PAUSE` and double."""
-
-
-@dataclass(frozen=True, slots=True)
-class _VerifyingPiece:
-    source: LookupHolder
-    elapsed: float
-    data: bytearray
-
-
-@dataclass(slots=True)
-class _Pieces:
-    missing: deque[int]
-    verifying: dict[int, _VerifyingPiece] = field(default_factory=dict)
+"""Longest pause between look-ups for a faster source, in seconds; :data:`MAX_RETRY_PAUSE` at first, then doubled."""
 
 
 class SingleDownload(BaseDownload):
@@ -51,10 +37,12 @@ class SingleDownload(BaseDownload):
     def __init__(self, task: DownloadTask, rng: random.Random, now: float) -> None:
         super().__init__(task, now)
         self.source: LookupHolder | None = None
-        """The peer that sends the pieces now."""
+        """The selected peer; None while no source is in use."""
         self._selector = SourceSelector(rng)
         self._fetcher: SourceFetcher | None = None
-        self._pieces: _Pieces | None = None
+        self._missing: deque[int] = deque()
+        """Pieces to request; empty until the part file is open."""
+        self._verifying: dict[int, tuple[LookupHolder, PieceReceived]] = {}
         self._buffers = BufferPool()
         self._faster_lookup_at = now
         self._faster_lookup_pause = MAX_RETRY_PAUSE
@@ -66,7 +54,7 @@ class SingleDownload(BaseDownload):
 
     @property
     def expected(self) -> int:
-        """Bytes of the requested blocks that are not completely here."""
+        """Bytes of the requested blocks that were not received."""
         return 0 if self._fetcher is None else self._fetcher.pipeline.in_flight
 
     # -- source ------------------------------------------------------------------------------------
@@ -91,7 +79,7 @@ class SingleDownload(BaseDownload):
         self.effects.append(Connect(self.source.endpoint))
 
     def connected(self, protocol: PeerProtocol, now: float) -> None:
-        """The connection to the source is open."""
+        """Start fetching over the open connection to the source."""
         if self.phase is not Phase.CONNECTING:
             return
         self.phase = Phase.FETCHING
@@ -110,7 +98,7 @@ class SingleDownload(BaseDownload):
             self._open_part(self.info)
 
     def handle_peer_event(self, event: PeerProtocolEvent, now: float) -> None:
-        """React to an event of the source; a misbehaving source is replaced."""
+        """React to an event of the source; replace a source that misbehaves."""
         if self._fetcher is None:
             return
         try:
@@ -120,7 +108,7 @@ class SingleDownload(BaseDownload):
             self.source_failed(error.message, now)
 
     def source_failed(self, reason: str, now: float) -> None:
-        """The source cannot be used any more: continue with the next one."""
+        """Replace a source that failed by the next one."""
         source = self.source
         if source is None or self.phase not in {Phase.CONNECTING, Phase.FETCHING}:
             return
@@ -131,8 +119,8 @@ class SingleDownload(BaseDownload):
         self._connect_next(now)
 
     def _stop_fetching(self, now: float) -> None:
-        if self._fetcher is not None and self._pieces is not None:
-            self._pieces.missing.extendleft(sorted(self._fetcher.pieces, reverse=True))
+        if self._fetcher is not None:
+            self._missing.extendleft(sorted(self._fetcher.pieces, reverse=True))
         self._fetcher = None
         self.source = None
         self.effects.append(Disconnect())
@@ -146,39 +134,37 @@ class SingleDownload(BaseDownload):
             self._report.metadata_received(self.source, result.info, result.elapsed)
             self._open_part(result.info)
         else:
-            assert self._pieces is not None
-            self._pieces.verifying[result.piece] = _VerifyingPiece(self.source, result.elapsed, result.data)
+            self._verifying[result.piece] = (self.source, result)
             self.effects.append(WritePiece(result.piece, result.data))
 
     def _part_ready(self, now: float) -> None:
         assert self.store is not None
         info = self.store.info
-        self._pieces = _Pieces(deque(self.store.held.missing()))
+        self._missing.extend(self.store.held.missing())
         self._with_fetcher(lambda fetcher: fetcher.start(info, now), now)
 
     def piece_written(self, piece: int, now: float, *, verified: bool) -> None:
         """See :class:`~torrentnet.peer.strategies.base.BaseDownload`."""
-        if self._pieces is None or self.store is None or self.phase is Phase.FAILED:
+        if self.store is None or self.phase is Phase.FAILED:
             return
-        written, info = self._pieces.verifying.pop(piece), self.store.info
-        self._buffers.release(written.data)
+        source, received = self._verifying.pop(piece)
+        self._buffers.release(received.data)
         if not verified:
-            self._report.piece_discarded(written.source, piece, info.piece_size(piece), written.elapsed)
-            self._pieces.missing.appendleft(piece)
-            self._selector.ban(written.source)
-            if self.source == written.source:
+            self._report.piece_discarded(source, piece, self.store.info.piece_size(piece), received.elapsed)
+            self._missing.appendleft(piece)
+            self._selector.ban(source)
+            if self.source == source:
                 self.source_failed(f"sent piece {piece} with a wrong hash", now)
             return
-        self._piece_verified(written.source, piece, written.elapsed, now)
+        self._piece_verified(source, piece, received.elapsed, now)
         self._with_fetcher(lambda fetcher: fetcher.refill(now), now)
 
     def _next_piece(self, held: PieceSet) -> int | None:
-        pieces, info = self._pieces, self.info
-        if pieces is None or info is None or len(pieces.verifying) * info.piece_length >= MAX_VERIFYING:
+        if self.info is None or len(self._verifying) * self.info.piece_length >= MAX_VERIFYING:
             return None
-        for index, piece in enumerate(pieces.missing):
+        for index, piece in enumerate(self._missing):
             if piece in held:
-                del pieces.missing[index]
+                del self._missing[index]
                 return piece
         return None
 
@@ -200,16 +186,13 @@ class SingleDownload(BaseDownload):
 
     def _check_source(self, fetcher: SourceFetcher, now: float) -> None:
         fetcher.check(now)
-        if fetcher.idle and self._pieces is not None and self._pieces.missing and not self._pieces.verifying:
+        if fetcher.idle and self._missing and not self._verifying:
             raise SourceError("lacks the pieces that are missing here")
         rate = fetcher.slow_rate(self._timeouts.min_rate, now)
         if rate is None:
             return
         if self._selector.any_untried:
             raise SourceError(f"slow: {rate / 1024:.1f} KiB/s where {self._timeouts.min_rate / 1024:g} are expected")
-        self._look_up_faster_source(now)
-
-    def _look_up_faster_source(self, now: float) -> None:
         if now >= self._faster_lookup_at:
             self._faster_lookup_at = now + self._faster_lookup_pause
             self._faster_lookup_pause = min(self._faster_lookup_pause * 2, MAX_FASTER_LOOKUP_PAUSE)

@@ -1,8 +1,8 @@
 """The ``swarm`` strategy: pieces from every peer that has some. No I/O.
 
-Every connection is used in both directions, whoever opened it. Between two of our own peers a piece is requested only
-after a credit, so that no uplink is promised twice and no piece waits at a peer that would send it late (see
-:mod:`torrentnet.peer.scheduling.choker`). Other clients get as many requests as their rate deserves.
+Every connection is used in both directions, whoever opened it. Between two peers of this project a piece is requested
+only after a credit, so that no uplink is promised twice and no piece waits at a peer that would send it late (see
+:mod:`torrentnet.peer.scheduling.choker`). Any other client gets requests in proportion to its rate.
 """
 
 from __future__ import annotations
@@ -28,39 +28,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.peer.strategies.piece_scheduler import VerifyingPiece
-    from torrentnet.peer.strategies.remote_peer import PeerConnection
     from torrentnet.peer.strategies.task import DownloadTask
     from torrentnet.peer.tracker_client.lookup import LookupResult
     from torrentnet.peer.tracker_client.session_events import SessionEvent
+    from torrentnet.peer.transfer.connection import Connection
     from torrentnet.peer.transfer.fetcher import FetcherEvent
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.endpoint import Endpoint
-    from torrentnet.wire.info import Info
     from torrentnet.wire.piece_set import PieceSet
     from torrentnet.wire.udp.lookup import LookupHolder
 
 MAX_REMOTE_PEERS: Final = 60
-"""Connections that are used for downloading; more peers only cost messages."""
+"""Connections that are used for downloading; more would only cost messages."""
 MAX_DIALS: Final = 40
 CHECK_INTERVAL: Final = 0.25
 ENDGAME_CHECK_INTERVAL: Final = 0.02
 PEER_REQUEST_DELAYS: Final = (0.3, 1.0, 3.0)
-"""Seconds after joining at which the tracker is asked for peers again: in a flash crowd, most peers join after us."""
+"""Seconds after joining at which more peers are requested: in a flash crowd, most peers join after this one."""
 ENOUGH_PEERS: Final = 20
-"""Connections with which the tracker is asked for no more peers; peers that join later connect to us."""
+"""Connections from which on no more peers are requested: peers that join later connect to this one."""
 
 
 class SwarmDownload(BaseDownload):
-    """One ``get`` from many peers at once.
+    """One ``get`` from many peers at once, which handles the events of every connection of this peer.
 
-    The download is told of every connection of this peer, whoever opened it. ``own`` is where this peer listens.
+    ``own`` is the address that this peer listens on.
     """
 
     def __init__(self, task: DownloadTask, rng: random.Random, now: float, own: Endpoint) -> None:
         super().__init__(task, now)
         self._rng = rng
-        self._peers: dict[PeerConnection, RemotePeer] = {}
-        self._closing: set[PeerConnection] = set()
+        self._peers: dict[Connection, RemotePeer] = {}
+        self._closing: set[Connection] = set()
         self._pool = PeerPool(own)
         self._scheduler: PieceScheduler | None = None
         self._buffers = BufferPool()
@@ -109,18 +108,18 @@ class SwarmDownload(BaseDownload):
         self.effects.extend(Dial(endpoint) for endpoint in self._pool.take(room, now))
 
     def dial_failed(self, endpoint: Endpoint, reason: str, now: float) -> None:
-        """A connection could not be opened."""
+        """Handle a connection that could not be opened."""
         self._pool.disconnected(endpoint, now)
         self._obstacle = f"{self._pool.name(endpoint)}: {reason}"
 
-    def _add_peer(self, connection: PeerConnection, handshake: Handshake, now: float) -> None:
+    def _add_peer(self, connection: Connection, handshake: Handshake, now: float) -> None:
         protocol = connection.protocol
         if self._pool.is_banned(handshake.peer_id):
             self._close(connection, "has sent a bad piece before", now)
             return
         twin = self._find_peer(handshake.peer_id)
         if twin is not None:
-            # Both peers have dialled at once. Both keep the connection that the one with the smaller peer id opened.
+            # Both peers have dialled at once. Both keep the connection that the peer with the smaller id has opened.
             ours_first = self._identity.peer_id < handshake.peer_id
             if protocol.initiator is not ours_first or twin.connection.protocol.initiator is ours_first:
                 self._close(connection, "is connected twice", now)
@@ -152,7 +151,7 @@ class SwarmDownload(BaseDownload):
         if protocol.initiator:
             self._pool.connected(connection.endpoint)
 
-    def _identify(self, connection: PeerConnection) -> LookupHolder:
+    def _identify(self, connection: Connection) -> LookupHolder:
         protocol = connection.protocol
         return self._pool.identify(connection.endpoint, protocol.remote_extension, outgoing=protocol.initiator)
 
@@ -163,18 +162,18 @@ class SwarmDownload(BaseDownload):
                 return peer
         return None
 
-    def _close(self, connection: PeerConnection, reason: str, now: float) -> None:
-        # The books are closed at once: what follows in the same step must not count on this connection.
+    def _close(self, connection: Connection, reason: str, now: float) -> None:
+        # Forget the connection now, not when it is closed: the rest of this step must not use it.
         self.connection_closed(connection, reason, now)
         self._closing.add(connection)
         self.effects.append(CloseConnection(connection, reason))
 
     # -- events of peers ---------------------------------------------------------------------------
 
-    def handle_peer_event(self, connection: PeerConnection, event: PeerProtocolEvent, now: float) -> None:
-        """React to an event of a connection that the serving side has handled already.
+    def handle_peer_event(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
+        """React to an event of a connection after its upload side.
 
-        Raises :class:`RemoteError` when the connection is of no more use; :meth:`connection_closed` has to follow.
+        Raises :class:`RemoteError` for a connection to close; :meth:`connection_closed` must follow.
         """
         if self.phase in {Phase.DONE, Phase.FAILED, Phase.FINISHING}:
             return
@@ -191,7 +190,7 @@ class SwarmDownload(BaseDownload):
             self._release(peer, now)
         elif isinstance(event, ExtensionHandshake):
             if peer.holder.endpoint == connection.endpoint:
-                # Once: a peer that sends port after port must not fill the pool.
+                # Only once: a peer that sends many ports must not fill the pool.
                 peer.holder = self._identify(connection)
                 self._pool.connected(peer.holder.endpoint)
             self._request_metadata(now)
@@ -215,14 +214,14 @@ class SwarmDownload(BaseDownload):
         if self.info is None:
             request_metadata(self._peers.values(), now)
 
-    def connection_closed(self, connection: PeerConnection, reason: str, now: float) -> None:
-        """A connection is closed, by either side."""
+    def connection_closed(self, connection: Connection, reason: str, now: float) -> None:
+        """Forget a connection that either side has closed."""
         if connection in self._closing:
             self._closing.discard(connection)
             return
         peer = self._peers.pop(connection, None)
         if peer is None:
-            # Of two connections with the same peer, the other one may stay.
+            # Of two connections with the same peer, the other connection may stay.
             stays = any(other.holder.endpoint == connection.endpoint for other in self._peers.values())
             if connection.protocol.initiator and not stays:
                 self._pool.disconnected(connection.endpoint, now)
@@ -249,20 +248,22 @@ class SwarmDownload(BaseDownload):
         self._scheduler = PieceScheduler(self.store.info, self.store.held, self._peers, self._rng)
         if self.phase in {Phase.LOOKING_UP, Phase.PAUSING}:
             return
-        for peer in list(self._peers.values()):
-            self._start_fetching(peer, self._scheduler, self.store.info, now)
+        info, scheduler = self.store.info, self._scheduler
 
-    def _start_fetching(self, peer: RemotePeer, scheduler: PieceScheduler, info: Info, now: float) -> None:
-        def step(fetcher: ExchangeFetcher) -> None:
-            fetcher.remote_pieces.set_piece_count(info.pieces)
+        def start(peer: RemotePeer) -> None:
+            peer.fetcher.remote_pieces.set_piece_count(info.pieces)
             scheduler.count_held(peer)
-            fetcher.start(info, now)
+            peer.fetcher.start(info, now)
 
-        self._with_fetcher(peer, step, now)
+        self._for_each_peer(start, now)
 
-    def _with_fetcher(self, peer: RemotePeer, step: Callable[[ExchangeFetcher], None], now: float) -> None:
+    def _for_each_peer(self, step: Callable[[RemotePeer], None], now: float) -> None:
+        for peer in list(self._peers.values()):
+            self._with_peer(peer, step, now)
+
+    def _with_peer(self, peer: RemotePeer, step: Callable[[RemotePeer], None], now: float) -> None:
         try:
-            step(peer.fetcher)
+            step(peer)
         except RemoteError as error:
             self._close(peer.connection, error.message, now)
 
@@ -281,8 +282,7 @@ class SwarmDownload(BaseDownload):
         self._pool.reset_pause(written.holder.endpoint)
         self._piece_verified(written.holder, piece, written.elapsed, now)
         if self.phase is Phase.FETCHING:
-            for peer in list(self._peers.values()):
-                self._with_fetcher(peer, lambda fetcher: fetcher.refill(now), now)
+            self._for_each_peer(lambda peer: peer.fetcher.refill(now), now)
 
     def _discard_piece(self, piece: int, written: VerifyingPiece, scheduler: PieceScheduler, now: float) -> None:
         assert self.store is not None
@@ -316,8 +316,7 @@ class SwarmDownload(BaseDownload):
             return
         self._check_at = now + CHECK_INTERVAL
         self._event_at = now
-        for peer in list(self._peers.values()):
-            self._with_fetcher(peer, lambda fetcher: fetcher.check(now), now)
+        self._for_each_peer(lambda peer: peer.fetcher.check(now), now)
         if self._peer_requests_at and now >= self._peer_requests_at[0]:
             self._peer_requests_at.pop(0)
             self._session.announce_now(now)
@@ -331,7 +330,7 @@ class SwarmDownload(BaseDownload):
                 if peer.connection.protocol.needs_credits:
                     peer.fetcher.set_interested()
                 else:
-                    self._with_fetcher(peer, lambda fetcher: fetcher.refill(now), now)
+                    self._with_peer(peer, lambda peer: peer.fetcher.refill(now), now)
         flowing = any(peer.fetcher.pieces for peer in self._peers.values())
         if now - self._progress_at >= self._timeouts.give_up and not flowing:
             self._give_up(now)

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """When a download abandons a source, and when it fails. Seconds, but for the rate."""
+    """When a download replaces a source, and when it fails."""
 
     stall: float = 15.0
-    """Without useful data from a source: the next source is selected."""
+    """Seconds without useful data after which a source is replaced."""
     give_up: float = 60.0
-    """Without a new piece: the download fails."""
+    """Seconds without a new piece after which the download fails."""
     min_rate: float = 16 * 1024.0
-    """Bytes a second; a slower source is abandoned if another one is left to try."""
+    """Bytes a second; a slower source is replaced while an untried source is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,10 @@ class DownloadTask:
 
     name: str
     identity: AnnounceIdentity
-    """This peer, as the tracker knows it."""
     session: TrackerSession
     report: DownloadReport
     timeouts: Timeouts
     file_exists: bool
-    """Whether the final name exists at the start."""
+    """Whether a file with the final name exists at the start."""
     info: Info | None = None
-    """The info dictionary, where a .torrent provides it."""
+    """The info dictionary from a .torrent, if there is one."""

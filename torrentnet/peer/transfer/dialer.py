@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from torrentnet.runtime.system import MACHINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from torrentnet.peer.transfer.connection_manager import ConnectionManager
     from torrentnet.runtime.system import System
     from torrentnet.wire.endpoint import Endpoint
 
 CONNECT_TIMEOUT: Final = 5.0
 CONNECT_TIMED_OUT: Final = "no reply to the connection attempt"
-MAX_SEED_DIALS: Final = 40
-"""Peers that a new seed connects to; the others learn of the seed from the tracker."""
 
 
 class _Attempt(NamedTuple):
@@ -104,26 +101,3 @@ class Dialer:
         del self._attempts[endpoint]
         self._selector.unregister(sock)
         self._on_open(sock, endpoint, now)
-
-
-class SeedDialer(Dialer):
-    """Connect a new seed to leechers, which ``connections`` then serves.
-
-    Other clients request peers from their tracker only every few minutes, and would find a new seed late. A failed
-    attempt is not repeated.
-    """
-
-    def __init__(
-        self, selector: selectors.BaseSelector, own: Endpoint, connections: ConnectionManager, system: System = MACHINE
-    ) -> None:
-        def add(sock: socket.socket, endpoint: Endpoint, now: float) -> None:
-            connections.add_connection(sock, endpoint, initiator=True, now=now)
-
-        super().__init__(selector, own.ip, on_open=add, on_failed=lambda *_: None, system=system)
-        self._own = own
-
-    def dial_leechers(self, endpoints: Iterable[Endpoint], now: float) -> None:
-        """Connect to the first of these endpoints."""
-        for endpoint in list(dict.fromkeys(endpoints))[:MAX_SEED_DIALS]:
-            if endpoint != self._own:
-                self.dial(endpoint, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tests.unit.peer.downloader import DELAY, NAME, Downloader, never, nothing
 from tests.unit.peer.simulation import Simulation, Trouble, UdpLink
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.peer.strategies.effects import Effect
-    from torrentnet.peer.strategies.remote_peer import PeerConnection
+    from torrentnet.peer.transfer.connection import Connection
     from torrentnet.peer.transfer.protocol import PeerProtocolEvent
     from torrentnet.wire.info import Info
 
@@ -216,10 +216,10 @@ class Peer(Downloader):
                 super().carry_out(effect)
 
     def handle_peer_event(self, end: End, event: PeerProtocolEvent) -> None:
-        self.step(lambda _: self.running_download.handle_peer_event(end, event, self.now))
+        self.step(lambda _: self.running_download.handle_peer_event(cast("Connection", end), event, self.now))
 
     def connection_closed(self, end: End, reason: str) -> None:
-        self.step(lambda _: self.running_download.connection_closed(end, reason, self.now))
+        self.step(lambda _: self.running_download.connection_closed(cast("Connection", end), reason, self.now))
 
     def _dial_failed(self, endpoint: Endpoint, reason: str) -> None:
         self.step(lambda _: self.running_download.dial_failed(endpoint, reason, self.now))
@@ -245,7 +245,7 @@ class Peer(Downloader):
             self._dial_failed(endpoint, "closed by the other side")
         self.poll()
 
-    def close_connection(self, wire: PeerConnection, reason: str) -> None:
+    def close_connection(self, wire: Connection, reason: str) -> None:
         assert isinstance(wire, End)
         self.closed_connections.append((str(wire.endpoint), reason))
         wire.close(reason)

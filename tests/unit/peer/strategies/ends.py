@@ -51,8 +51,7 @@ class _Stingy(Upload):
 
 
 class End:
-    """One end of a connection, in the place of a socket's: a
-    :class:`~torrentnet.peer.strategies.remote_peer.PeerConnection`."""
+    """One end of a simulated connection, in place of a :class:`~torrentnet.peer.transfer.connection.Connection`."""
 
     def __init__(self, owner: Peer, endpoint: Endpoint, *, initiator: bool) -> None:
         kind = _Foreign if owner.foreign else PeerProtocol

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -42,6 +42,8 @@ from torrentnet.wire.peer.messages import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from torrentnet.peer.transfer.connection import Connection
 
 
 @pytest.fixture
@@ -328,7 +330,7 @@ def test_a_choking_clients_pieces_are_requested_elsewhere(crowd: Crowd) -> None:
     before = len(asked(foreign))
     (end,) = foreign.ends
     assert leecher.swarm is not None
-    assert leecher.swarm._peers[end.other].fetcher.pieces == []
+    assert leecher.swarm._peers[cast("Connection", end.other)].fetcher.pieces == []
     crowd.until_ended(leecher)
     assert leecher.is_complete
     # Nothing was requested from it any more, and its connection stayed open.
