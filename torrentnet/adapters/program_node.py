@@ -1,4 +1,4 @@
-"""Run a program as a node until the node is asked to stop.
+"""Run a program as a node until the node is stopped.
 
 Tested by tests/unit/adapters/test_node.py.
 """

@@ -1,6 +1,6 @@
 """Fetch pieces from one of many peers that hold them.
 
-A peer that grants credits is asked for one piece per credit; other clients get a window that follows their rate.
+One piece is requested per credit from a peer that grants credits; for other clients, a window follows their rate.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ExchangeFetcher(PieceFetcher):
         self.refill(now)
 
     def cancel_metadata(self) -> None:
-        """Stop waiting for the info dictionary; another peer is asked for it."""
+        """Stop waiting for the info dictionary, which is requested from another peer."""
         self._metadata.cancel()
 
     def _handle_other(self, event: PeerProtocolEvent, now: float) -> None:

@@ -77,7 +77,7 @@ class PieceFetcher(ABC):
         self.ready = False
         """Whether pieces may be requested: the file on disk is open."""
         self.interested = False
-        """Whether the peer was told that this side is interested (BEP 3)."""
+        """Whether the last message to the peer about interest (BEP 3) was ``interested``."""
         self._meter = RateMeter()
         self.pipeline = RequestPipeline(buffers or BufferPool(), self._meter)
         """The open requests."""

@@ -1,4 +1,4 @@
-"""Move bytes between one TCP socket and its protocol; file data goes out by sendfile(2).
+"""Move bytes between a TCP socket and its protocol; file data is sent by sendfile(2).
 
 Tested by tests/unit/peer/transfer/test_connection_manager.py, tests/unit/peer/transfer/test_source_connection.py.
 """

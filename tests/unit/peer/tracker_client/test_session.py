@@ -36,19 +36,20 @@ ROUND_TRIP = 0.0021
 """Delay of an announce for which a connection id must be requested first."""
 
 
-def make(tracker: ScriptedTracker | None = None, trouble: Trouble | None = None, seed: int = 1) -> Member:
+class ScriptedMember(Member):
+    """A member whose tracker is scripted."""
+
+    tracker: ScriptedTracker
+
+
+def make(tracker: ScriptedTracker | None = None, trouble: Trouble | None = None) -> ScriptedMember:
     simulation = Simulation()
-    return Member(simulation, UdpLink(simulation, random.Random(seed), trouble), tracker or ScriptedTracker())
-
-
-def scripted(member: Member) -> ScriptedTracker:
-    assert isinstance(member.tracker, ScriptedTracker)
-    return member.tracker
+    return ScriptedMember(simulation, UdpLink(simulation, random.Random(1), trouble), tracker or ScriptedTracker())
 
 
 def joined(
     tracker: ScriptedTracker | None = None, held: PieceSet | None = None, trouble: Trouble | None = None
-) -> Member:
+) -> ScriptedMember:
     member = make(tracker, trouble)
     member.session.join(MEMBER, PieceSet.full(PIECES) if held is None else held, member.simulation.now)
     assert member.run(30.0, lambda: bool(member.of(SwarmJoined)))
@@ -68,7 +69,7 @@ def outcome(request: int = 7) -> OutcomeReport:
 
 def test_a_join_publishes_name_size_piece_length_and_peer() -> None:
     member = joined()
-    announce = scripted(member).requests(AnnounceRequest)[0]
+    announce = member.tracker.requests(AnnounceRequest)[0]
     assert announce.event == AnnounceEvent.STARTED
     assert (announce.left, announce.port, announce.ip) == (0, 6881, 0)
     assert announce.peer_id == member.identity.peer_id
@@ -81,16 +82,16 @@ def test_nothing_is_reported_without_a_piece_length() -> None:
     member = make()
     member.session.join(Membership(bytes(20), "a", SIZE, 0), PieceSet(1), member.simulation.now)
     member.run(3.0)
-    for announce in scripted(member).requests(AnnounceRequest):
+    for announce in member.tracker.requests(AnnounceRequest):
         assert parse_publication(announce.options).piece_length is None
         assert announce.left == SIZE
-    assert scripted(member).requests(PossessionReport) == []
+    assert member.tracker.requests(PossessionReport) == []
     # Both are reported as soon as they are known.
     member.session.update_held(MEMBER, PieceSet(PIECES, [1]))
     member.run(1.0)
-    last = scripted(member).requests(AnnounceRequest)[-1]
+    last = member.tracker.requests(AnnounceRequest)[-1]
     assert parse_publication(last.options).piece_length == 256 * 1024
-    report = scripted(member).requests(PossessionReport)[-1]
+    report = member.tracker.requests(PossessionReport)[-1]
     assert (report.pieces, len(report.window)) == (PIECES, 1)
 
 
@@ -102,9 +103,9 @@ def test_the_keepalive_interval_is_the_trackers(keepalive_ms: int) -> None:
     member = joined(ScriptedTracker(keepalive_ms=keepalive_ms))
     seconds = keepalive_ms / 1000
     member.run(5.0 + seconds)
-    start = len(scripted(member).announces())
+    start = len(member.tracker.announces())
     member.run(12 * seconds)
-    announces = scripted(member).announces()[start:]
+    announces = member.tracker.announces()[start:]
     assert {event for _, event in announces} == {AnnounceEvent.NONE}
     assert len(announces) == 12
     assert gaps(time for time, _ in announces) == [pytest.approx(seconds, abs=ROUND_TRIP)] * 11
@@ -133,7 +134,7 @@ def test_an_absurd_keepalive_is_bounded() -> None:
 def test_before_the_first_reply_a_request_is_retried_every_second() -> None:
     """A tracker whose first reply is lost lists the peer, and expires it after a few keep-alive intervals."""
     member = make()
-    scripted(member).deaf = True
+    member.tracker.deaf = True
     member.session.lookup("myfile.txt", 0, member.simulation.now)
     member.run(4.0)
     sent = member.sent
@@ -144,7 +145,7 @@ def test_before_the_first_reply_a_request_is_retried_every_second() -> None:
 def test_a_lost_keepalive_is_retried_before_the_next() -> None:
     member = joined(ScriptedTracker(keepalive_ms=5_000))
     member.run(1.0)
-    sent, tracker = member.sent, scripted(member)
+    sent, tracker = member.sent, member.tracker
     tracker.deaf = True
     assert member.run(10.0, lambda: member.sent > sent)
     missed = member.simulation.now
@@ -161,17 +162,17 @@ def test_new_pieces_are_reported_once_per_keepalive() -> None:
     held = PieceSet(PIECES)
     member = joined(ScriptedTracker(keepalive_ms=1_000), held)
     member.run(0.5)
-    assert len(scripted(member).requests(PossessionReport)) == 1
+    assert len(member.tracker.requests(PossessionReport)) == 1
     for piece in range(20):
         held.add(piece)
         member.run(0.1)
-    assert len(scripted(member).requests(PossessionReport)) in {3, 4}
+    assert len(member.tracker.requests(PossessionReport)) in {3, 4}
     member.run(5.0)
-    reports = scripted(member).requests(PossessionReport)
+    reports = member.tracker.requests(PossessionReport)
     assert len(reports) in {3, 4, 5}
     assert reports[-1].window == PieceSet(PIECES, range(20))
     member.run(20.0)
-    assert len(scripted(member).requests(PossessionReport)) == len(reports)
+    assert len(member.tracker.requests(PossessionReport)) == len(reports)
 
 
 def test_many_pieces_are_reported_in_windows() -> None:
@@ -182,7 +183,7 @@ def test_many_pieces_are_reported_in_windows() -> None:
     member.session.join(Membership(bytes(20), "large", pieces * 16_384, 16_384), held, member.simulation.now)
     member.run(5.0)
     seen = PieceSet(pieces)
-    reports = scripted(member).requests(PossessionReport)
+    reports = member.tracker.requests(PossessionReport)
     assert len(reports) == 3
     for report in reports:
         seen.replace_window(report.first, report.window)
@@ -198,7 +199,7 @@ def test_a_lost_window_is_retried_before_the_next() -> None:
         member.simulation.now,
     )
     member.run(60.0)
-    assert {report.first for report in scripted(member).requests(PossessionReport)} == {0, MAX_WINDOW, 2 * MAX_WINDOW}
+    assert {report.first for report in member.tracker.requests(PossessionReport)} == {0, MAX_WINDOW, 2 * MAX_WINDOW}
 
 
 # -- Look-ups --------------------------------------------------------------------------------------
@@ -216,7 +217,7 @@ def test_a_lookup_collects_all_pages_in_one_request(count: int) -> None:
     (done,) = member.of(LookupResult)
     assert list(done.holders) == holders(count)
     assert done.found.found == (count > 0)
-    pages = scripted(member).requests(LookupRequest)
+    pages = member.tracker.requests(LookupRequest)
     assert len(pages) == max(1, -(-count // 30))
     assert [page.request for page in pages] == [0] + [7] * (len(pages) - 1)
     assert {(page.name, page.peer) for page in pages} == {("myfile.txt", "peer-1")}
@@ -227,7 +228,7 @@ def test_a_lookup_collects_all_pages_in_one_request(count: int) -> None:
 
 def test_an_unknown_peer_joins_again() -> None:
     member = joined()
-    tracker = scripted(member)
+    tracker = member.tracker
     member.run(2.0)
     tracker.refuse = {Action.ANNOUNCE: UNKNOWN}
     before = len(tracker.announces())
@@ -241,7 +242,7 @@ def test_an_unknown_peer_joins_again() -> None:
 def test_a_report_of_an_unknown_peer_makes_it_join_again() -> None:
     held = PieceSet(PIECES)
     member = joined(held=held)
-    tracker = scripted(member)
+    tracker = member.tracker
     member.run(2.0)
     tracker.refuse = {Action.POSSESSION: UNKNOWN}
     held.add(1)
@@ -268,7 +269,7 @@ def test_a_tracker_that_lists_no_peer_is_not_flooded() -> None:
 def test_a_restarted_tracker_lists_the_peer_within_one_interval(keepalive: float, age: float) -> None:
     member = joined(ScriptedTracker(keepalive_ms=round(keepalive * 1_000)))
     member.run(age)
-    tracker = scripted(member)
+    tracker = member.tracker
     tracker.ids += 1
     tracker.refuse = {Action.ANNOUNCE: UNKNOWN}
     before = len(tracker.announces())
@@ -300,9 +301,9 @@ def test_a_plain_tracker_is_detected_by_its_error() -> None:
     member = joined(ScriptedTracker(extended=False, interval=30))
     member.run(5.0)
     assert not member.session.supports_extension
-    start = len(scripted(member).announces())
+    start = len(member.tracker.announces())
     member.run(310.0)
-    announces = scripted(member).announces()[start:]
+    announces = member.tracker.announces()[start:]
     assert gaps(time for time, _ in announces)[1:] == [pytest.approx(30.0, abs=ROUND_TRIP)] * (len(announces) - 2)
     assert len(announces) in {10, 11}
 
@@ -323,7 +324,7 @@ def test_a_tracker_that_used_the_extension_never_counts_as_plain() -> None:
     held = PieceSet(PIECES)
     member = joined(ScriptedTracker(keepalive_ms=500, interval=5), held)
     member.run(2.0)
-    tracker = scripted(member)
+    tracker = member.tracker
     tracker.deaf_to = {Action.POSSESSION}
     held.add(3)
     member.run(10.0)
@@ -339,7 +340,7 @@ def test_a_refused_report_changes_nothing_else() -> None:
     held = PieceSet(PIECES)
     member = joined(ScriptedTracker(keepalive_ms=500, interval=5), held)
     member.run(2.0)
-    tracker = scripted(member)
+    tracker = member.tracker
     tracker.refuse = {Action.POSSESSION: "the tracker is full: no more room for possession reports"}
     held.add(3)
     member.run(5.0)
@@ -353,7 +354,7 @@ def test_a_refused_report_changes_nothing_else() -> None:
 
 def test_silence_and_return_are_reported_once_each() -> None:
     member = joined()
-    tracker = scripted(member)
+    tracker = member.tracker
     member.run(2.0)
     tracker.deaf = True
     member.run(60.0)
@@ -377,7 +378,7 @@ def test_an_absent_tracker_is_silent_from_the_start() -> None:
 
 def test_an_outcome_is_retried_until_it_is_recorded() -> None:
     member = joined()
-    tracker = scripted(member)
+    tracker = member.tracker
     member.run(1.0)
     tracker.deaf_to = {Action.OUTCOME}
     member.session.report_outcome(outcome(), member.simulation.now)
@@ -392,7 +393,7 @@ def test_an_outcome_is_retried_until_it_is_recorded() -> None:
 
 def test_the_stopped_event_is_the_last_request() -> None:
     member = joined()
-    tracker = scripted(member)
+    tracker = member.tracker
     member.run(1.0)
     member.session.leave(member.simulation.now, 0.6)
     assert member.run(0.5, lambda: bool(member.of(SwarmLeft)))
@@ -416,12 +417,12 @@ def test_leaving_before_joining_sends_nothing() -> None:
 def test_a_refused_stopped_event_ends_the_session(text: str) -> None:
     member = joined()
     member.run(1.0)
-    scripted(member).refuse = {Action.ANNOUNCE: text}
+    member.tracker.refuse = {Action.ANNOUNCE: text}
     member.session.leave(member.simulation.now, 0.6)
     member.run(10.0)
     assert member.session.is_settled
-    assert {event for _, event in scripted(member).announces()[-2:]} <= {AnnounceEvent.NONE, AnnounceEvent.STOPPED}
-    assert scripted(member).announces()[-1][1] == AnnounceEvent.STOPPED
+    assert {event for _, event in member.tracker.announces()[-2:]} <= {AnnounceEvent.NONE, AnnounceEvent.STOPPED}
+    assert member.tracker.announces()[-1][1] == AnnounceEvent.STOPPED
 
 
 @pytest.mark.parametrize("deaf_to", [set(), {Action.OUTCOME}], ids=["recorded", "unanswered"])

@@ -171,10 +171,10 @@ def test_a_peer_that_never_reads_is_closed(store: FileStore) -> None:
     client = Client(store)
     client.seed.receive(pack(Extended(0, pack_extension_handshake(ExtensionHandshake(METADATA_ID)))))
     client.say(*(Request(piece, 0, PIECE) for piece in range(40)), listen=False)
-    asked = pack(Extended(METADATA_ID, pack_metadata(Metadata(MetadataKind.REQUEST, 0))))
+    request = pack(Extended(METADATA_ID, pack_metadata(Metadata(MetadataKind.REQUEST, 0))))
     with pytest.raises(PeerProtocolError, match="without reading the replies"):
         for _ in range(1_000):
-            client.seed.receive(asked * 100)
+            client.seed.receive(request * 100)
     assert client.seed.protocol.pending_bytes < 4 * HIGH_WATER
 
 

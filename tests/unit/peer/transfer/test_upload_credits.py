@@ -214,9 +214,9 @@ def messages_after_open(store: FileStore, *, supports_offers: bool) -> list[Peer
     upload = Upload(protocol, None, 0.0)
     reader = PeerProtocol(store.info.info_hash, LEECH_ID, initiator=True, buffer_size=1 << 18)
     drained(reader)
-    said = pack_handshake(Handshake(store.info.info_hash, LEECH_ID)) + pack(HaveNone())
-    said += pack(Extended(0, pack_extension_handshake(ExtensionHandshake(METADATA_ID, makes_offers=supports_offers))))
-    for event in pour(protocol, said):
+    data = pack_handshake(Handshake(store.info.info_hash, LEECH_ID)) + pack(HaveNone())
+    data += pack(Extended(0, pack_extension_handshake(ExtensionHandshake(METADATA_ID, makes_offers=supports_offers))))
+    for event in pour(protocol, data):
         upload.handle(event, 0.0)
     assert HaveNone() in list(pour(reader, drained(protocol)))
     upload.open(store)
@@ -238,8 +238,8 @@ def test_held_pieces_are_sent_on_older_connections(store: FileStore) -> None:
 def test_early_messages_are_checked_when_the_file_opens(store: FileStore) -> None:
     protocol = PeerProtocol(store.info.info_hash, b"-NL0100-the-seeder--", initiator=False)
     upload = Upload(protocol, None, 0.0)
-    said = pack_handshake(Handshake(store.info.info_hash, LEECH_ID)) + pack(Bitfield(b"\xff"))
-    for event in pour(protocol, said):
+    data = pack_handshake(Handshake(store.info.info_hash, LEECH_ID)) + pack(Bitfield(b"\xff"))
+    for event in pour(protocol, data):
         upload.handle(event, 0.0)
     with pytest.raises(PeerProtocolError, match="bitfield of 1 bytes in place of 6"):
         upload.open(store)
