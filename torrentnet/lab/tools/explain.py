@@ -85,7 +85,7 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield from found
 
 
-# -- who -------------------------------------------------------------------------------------------
+# -- files and nodes -------------------------------------------------------------------------------
 
 
 def _files(plan: Plan) -> Iterator[str]:
@@ -150,8 +150,8 @@ def _change(
 
 
 def _links(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
-    for patch in plan.links:
-        yield f"  {patch.text}"
+    for override in plan.links:
+        yield f"  {override.text}"
     if plan.links:
         yield from _indented(_change(commands, (), plan.links))
 
@@ -184,12 +184,8 @@ def _starts(plan: Plan) -> Iterator[_Step]:
             yield _Step(late[0].start, text, (f"docker compose start {names[0]}", "# ... and so on"), (-1, 0))
             continue
         for at, names in moments.items():
-            yield _Step(
-                at,
-                f"{name_nodes(names)} start{_verb_ending(names)}.",
-                (f"docker compose start {' '.join(names)}",),
-                (-1, 0),
-            )
+            text = f"{name_nodes(names)} start{_verb_ending(names)}."
+            yield _Step(at, text, (f"docker compose start {' '.join(names)}",), (-1, 0))
 
 
 def _ends(plan: Plan) -> dict[int, float]:

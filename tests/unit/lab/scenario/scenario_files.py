@@ -1,4 +1,4 @@
-"""Scenario files for the tests."""
+"""Scenario files for tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ nodes:
 
 
 def load(folder: Path, text: str, name: str = "experiment") -> Plan:
-    """The plan of a scenario file with that text."""
+    """Write a scenario file and load it."""
     path = folder / f"{name}.yaml"
     path.write_text(text, encoding="utf-8")
     return load_plan(path)

@@ -1,4 +1,4 @@
-"""The reference is tried out: every YAML block in it is read, and its wrong example is answered as it says."""
+"""The examples of docs/scenarios.md: every YAML block loads, and the wrong one has the errors shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHOLE, *PARTS = [text for language, kind, text in BLOCKS if language == "yaml" a
 
 
 def sections(text: str) -> dict[str, str]:
-    """A scenario's text by its keys at the top."""
+    """Split a scenario's text by its top-level keys."""
     found = re.split(r"^(\w+):", text, flags=re.MULTILINE)
     return {key: f"{key}:{value}" for key, value in zip(found[1::2], found[2::2], strict=True)}
 
@@ -39,7 +39,7 @@ def test_the_first_example_is_a_whole_scenario(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_other_examples_are_parts_of_a_scenario(part: str, tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("what the example takes as its source")
+    (tmp_path / "README.md").write_text("the source of the example's file")
     labs = tmp_path / "labs"
     labs.mkdir()
     whole = sections(WHOLE)

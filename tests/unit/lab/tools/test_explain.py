@@ -36,7 +36,7 @@ expect:
 
 
 def names(before: Sequence[LinkOverride], after: Sequence[LinkOverride]) -> list[str]:
-    """In place of commands: what goes and what comes."""
+    """Return removed and added overrides in place of commands."""
     return [f"- {patch.text}" for patch in before if patch not in after] + [
         f"+ {patch.text}" for patch in after if patch not in before
     ]

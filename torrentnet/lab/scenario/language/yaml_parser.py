@@ -102,22 +102,16 @@ def _read_text(path: Path, file: str) -> str:
 def _invalid_character(file: str, text: str, error: yaml.reader.ReaderError) -> ScenarioError:
     before = text[: error.position]
     code = error.character if isinstance(error.character, int) else ord(error.character)
-    problem = Problem(
-        file,
-        *_line_and_column(before),
-        "",
-        f"the character U+{code:04X} is not allowed in YAML",
-        "remove it, or write it in double quotes with an escape such as `\\u0007`",
-    )
-    return ScenarioError([problem])
+    hint = "remove it, or write it in double quotes with an escape such as `\\u0007`"
+    text = f"the character U+{code:04X} is not allowed in YAML"
+    return ScenarioError([Problem(file, *_line_and_column(before), "", text, hint)])
 
 
 def _invalid_escape(file: str, text: str) -> ScenarioError:
     escape = next((found for found in _LONG_ESCAPE.finditer(text) if int(found[1], 16) > sys.maxunicode), None)
     position = escape.start() if escape else 0
     shown = f"the escape `{escape[0]}`" if escape else "an escape"
-    problem = Problem(file, *_line_and_column(text[:position]), "", f"{shown} is not a character")
-    return ScenarioError([problem])
+    return ScenarioError([Problem(file, *_line_and_column(text[:position]), "", f"{shown} is not a character")])
 
 
 def _line_and_column(before: str) -> tuple[int, int]:

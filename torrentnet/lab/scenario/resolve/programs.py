@@ -161,8 +161,7 @@ def check_expiry(context: ResolveContext, loc: KeyPath, names: tuple[str, ...]) 
 
 def check_console_command(context: ResolveContext, loc: KeyPath, names: tuple[str, ...], command: str) -> None:
     """Record a command that the console of a foreign program does not have."""
-    words = command.split()
-    if not words or words[0] in {"status", "help", "quit"}:
+    if command.split(maxsplit=1)[0] in {"status", "help", "quit"}:
         return
     for name in names:
         program = context.nodes[name].program

@@ -1,4 +1,4 @@
-"""Whose programs nodes run, and who is given which .torrent for it."""
+"""Programs of nodes, and the .torrents that they receive."""
 
 from __future__ import annotations
 

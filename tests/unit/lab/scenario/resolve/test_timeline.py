@@ -1,4 +1,4 @@
-"""Events that wait for something, that come again and again, and that end others."""
+"""Conditions, repetitions and heals of a timeline."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def events(folder: Path, *items: str) -> tuple[EventPlan, ...]:
 
 
 def trigger(folder: Path, when: str) -> Trigger:
-    """Of an event that waits, in a timeline that has one event more, at 5 s."""
+    """Return the trigger of an event with a condition; the timeline also kills seeder-1 at 5 s."""
     _, waiting = events(folder, "at: 5s, kill: seeder-1", f"when: {when}, pause: seeder-2, for: 3s")
     assert waiting.when is not None
     return waiting.when
@@ -137,10 +137,10 @@ def test_each_repetition_is_an_event(tmp_path: Path) -> None:
     found = events(tmp_path, "every: 2.5s, from: 5s, until: 15s, restart: seeder-1")
     assert [(event.index, event.at) for event in found] == [(0, 5.0), (1, 7.5), (2, 10.0), (3, 12.5), (4, 15.0)]
     assert {event.text for event in found} == {"restart seeder-1"}
-    # From one interval on, to the time limit, at which nothing would follow from it.
+    # From one interval on, before the time limit, at which an event would have no effect.
     found = events(tmp_path, "every: 20s, pause: seeder-1, for: 2s")
     assert [(event.at, event.lasts) for event in found if isinstance(event, PausePlan)] == [(20.0, 2.0), (40.0, 2.0)]
-    # However large the lab is, they have their pairs in common.
+    # The repetitions share one set of pairs, which is large in a large lab.
     first, second = events(tmp_path, "every: 20s, isolate: leecher, for: 2s")
     assert isinstance(first, NetworkFaultPlan)
     assert isinstance(second, NetworkFaultPlan)
@@ -181,7 +181,7 @@ def test_a_heal_ends_the_events_in_force(tmp_path: Path) -> None:
     )
     heals = {event.text: event for event in found if isinstance(event, HealPlan)}
     everything = heals["heal all"]
-    # leecher-1's first isolation is over by then; who waits for something may have happened already.
+    # leecher-1's first isolation is over by then; an event with a condition may have happened already.
     assert [found[index].text for index in everything.ends] == [
         "isolate leecher-2 for the rest of the run",
         "pause seeder-1 for 10s",

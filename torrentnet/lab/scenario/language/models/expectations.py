@@ -25,8 +25,6 @@ from torrentnet.lab.scenario.language.models.values import (
 )
 from torrentnet.lab.scenario.plan.expectations import Severity
 
-SEVERITIES: Final = tuple(str(level) for level in Severity)
-
 
 class ExpectationModel(StrictModel):
     """The nodes of an expectation, and its time; without a time word it must hold before the time limit."""
@@ -38,10 +36,8 @@ class ExpectationModel(StrictModel):
         None, description="how long it must be true without a break, from `at`, `after` or t = 0 on; or `rest`"
     )
     after: TextLine | None = Field(None, description="the event from which time counts, as `kill seeder-1`")
-    level: Annotated[str, one_of(*SEVERITIES)] | None = Field(
-        None,
-        description="with `warning` it is reported, and the run does not fail",
-        json_schema_extra={"enum": list(SEVERITIES)},
+    level: Annotated[str, one_of(*map(str, Severity))] | None = Field(
+        None, description="with `warning` a failure is reported, and the run passes"
     )
     pass_: TextLine | None = Field(None, alias="pass", description="the sentence of the report where it holds")
     fail: TextLine | None = Field(None, description="the sentence of the report where it does not hold")
@@ -56,7 +52,7 @@ class HasModel(ExpectationModel):
 class BecomesModel(ExpectationModel):
     """The peer reaches that state."""
 
-    becomes: Annotated[str, one_of("seed")] = Field(json_schema_extra={"enum": ["seed"]})
+    becomes: Annotated[str, one_of("seed")]
 
 
 class ForgetsModel(ExpectationModel):
@@ -66,7 +62,7 @@ class ForgetsModel(ExpectationModel):
 
 
 class KnowsModel(ExpectationModel):
-    """The tracker lists so many peers."""
+    """The tracker lists that number of peers."""
 
     knows: CountInterval
 
@@ -97,13 +93,10 @@ class LogModel(ExpectationModel):
     times: CountInterval | None = Field(None, description="how many such lines; `at least 1` by default")
 
 
-NODE_STATES: Final = ("running", "paused", "exited")
-
-
 class StateModel(ExpectationModel):
     """The engine reports that state of the node."""
 
-    state: Annotated[str, one_of(*NODE_STATES)] = Field(json_schema_extra={"enum": list(NODE_STATES)})
+    state: Annotated[str, one_of("running", "paused", "exited")]
 
 
 class ExitModel(ExpectationModel):

@@ -36,11 +36,8 @@ class TrackerOptionsModel(StrictModel):
     """The tracker's program, and when its peers expire."""
 
     program: Annotated[str, one_of(*TRACKER_PROGRAMS)] | None = Field(
-        None,
-        description="the tracker program; opentracker knows no names, and our peers receive a .torrent",
-        json_schema_extra={"enum": [*TRACKER_PROGRAMS]},
+        None, description="the tracker program; opentracker knows no names, and our peers receive a .torrent"
     )
-
     keepalive: Duration = Field(
         5.0, description="the interval between a peer's keep-alive messages", json_schema_extra={"default": "5s"}
     )
@@ -66,9 +63,7 @@ class PeerModel(StrictModel):
     start: Time | None = Field(None, description="when the first node starts, after t = 0")
     stagger: Duration | None = Field(None, description="time between the starts of two nodes")
     upload: UploadRate | None = Field(None, description="the most that one node uploads")
-    client: Annotated[str, one_of(*PEER_PROGRAMS)] | None = Field(
-        None, description="the peer program", json_schema_extra={"enum": [*PEER_PROGRAMS]}
-    )
+    client: Annotated[str, one_of(*PEER_PROGRAMS)] | None = Field(None, description="the peer program")
 
 
 class ShareModel(PeerModel):
@@ -91,9 +86,7 @@ class GetModel(PeerModel):
     give_up: Duration | None = Field(None, description="time without a new piece after which the download has failed")
     min_rate: UploadRate | None = Field(None, description="a slower source is replaced while another one is available")
     disk: Size | None = Field(None, description="size of the node's own file system; no limit by default")
-    strategy: Annotated[str, one_of("single", "swarm")] | None = Field(
-        None, json_schema_extra={"enum": ["single", "swarm"]}
-    )
+    strategy: Annotated[str, one_of("single", "swarm")] | None = None
 
 
 NODE_MODELS: Final[dict[str, type[StrictModel]]] = {"tracker": TrackerModel, "share": ShareModel, "get": GetModel}

@@ -56,8 +56,10 @@ def _or_parameter(part: Any) -> Any:
     found = {key: _or_parameter(value) for key, value in part.items()}
     if found.get("type") == "string" and "pattern" in found:
         found["pattern"] = f"{PARAMETER}|{found['pattern']}"
-    elif isinstance(found.get("enum"), list):
-        found["anyOf"] = [{"enum": found.pop("enum")}, {"type": "string", "pattern": PARAMETER}]
+    elif found.get("type") == "string" and (
+        words := {key: found.pop(key) for key in ("enum", "const") if key in found}
+    ):
+        found["anyOf"] = [words, {"type": "string", "pattern": PARAMETER}]
     elif found.get("type") in {"integer", "boolean"}:
         kind = {key: found.pop(key) for key in ("type", "minimum", "maximum") if key in found}
         found["anyOf"] = [kind, {"type": "string", "pattern": PARAMETER}]

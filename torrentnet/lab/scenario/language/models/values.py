@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, Union, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, PlainValidator, Tag, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -60,8 +60,8 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
 
 
-def value_validator(parse: Callable[[object], T]) -> PlainValidator:
-    """Return a validator for a value that ``parse`` reads."""
+def value_validator(parse: Callable[[object], T], schema_type: Any = Any) -> PlainValidator:
+    """Return a validator for a value that ``parse`` reads; the JSON Schema has ``schema_type``."""
 
     def validate(value: object) -> T:
         try:
@@ -70,10 +70,10 @@ def value_validator(parse: Callable[[object], T]) -> PlainValidator:
             context = {"text": error.text, "hint": error.hint, "item": getattr(error, "item", None)}
             raise PydanticCustomError(INVALID_VALUE, "{text}", context) from None
 
-    return PlainValidator(validate)
+    return PlainValidator(validate, json_schema_input_type=schema_type)
 
 
-def text_validator(parse: Callable[[str], T], what: str) -> PlainValidator:
+def text_validator(parse: Callable[[str], T], what: str, schema_type: Any = Any) -> PlainValidator:
     """Return a validator for a text that ``parse`` reads; ``what`` names it, with its article."""
 
     def parse_text(value: object) -> T:
@@ -82,7 +82,7 @@ def text_validator(parse: Callable[[str], T], what: str) -> PlainValidator:
             raise InvalidValueError(f"expected {what}, found {kind}")
         return parse(value)
 
-    return value_validator(parse_text)
+    return value_validator(parse_text, schema_type)
 
 
 def _positive_duration(text: str) -> float:
@@ -150,10 +150,6 @@ def _command(text: str) -> str:
     return text
 
 
-def _about(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _text_list(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [value]
@@ -182,7 +178,7 @@ def one_of(*allowed: str) -> PlainValidator:
             raise InvalidValueError(f"`{text}` is not allowed here", f"{verb} {names}")
         return text
 
-    return text_validator(parse, "a word")
+    return text_validator(parse, "a word", Literal[allowed])
 
 
 DURATION_SCHEMA: Final = {"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["500ms", "5s", "1m"]}
@@ -234,7 +230,9 @@ FileName = Annotated[
 ]
 Command = Annotated[str, text_validator(_command, "a command"), WithJsonSchema({"type": "string", "minLength": 1})]
 TextLine = Annotated[str, text_validator(_text_line, "a text"), WithJsonSchema({"type": "string", "minLength": 1})]
-About = Annotated[str, text_validator(_about, "a text"), WithJsonSchema({"type": "string"})]
+About = Annotated[
+    str, text_validator(lambda text: " ".join(text.split()), "a text"), WithJsonSchema({"type": "string"})
+]
 ParameterValue = Annotated[
     str,
     text_validator(_text_line, "a text"),

@@ -1,11 +1,11 @@
-"""Just enough of a JSON Schema validator for our own schema; a keyword that it does not know is an error."""
+"""A JSON Schema validator for our own schema; an unknown keyword is an error."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-_SAYS_NOTHING = {"$schema", "$defs", "title", "description", "default", "examples"}
+_ANNOTATIONS = {"$schema", "$defs", "title", "description", "default", "examples"}
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
@@ -16,8 +16,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
-    """Whether the value is what the schema describes."""
-    return all(_holds(key, rule, value, schema, root) for key, rule in schema.items() if key not in _SAYS_NOTHING)
+    """Return whether the value fulfils the schema."""
+    return all(_holds(key, rule, value, schema, root) for key, rule in schema.items() if key not in _ANNOTATIONS)
 
 
 def _holds(key: str, rule: Any, value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ SCHEMA: dict[str, Any] = json.loads(schema_text())
 
 
 def accepted(text: str) -> bool:
-    """Whether an editor would leave the text unmarked; it types scalars as YAML 1.2 does, unlike our reader."""
+    """Return whether an editor would accept the text; an editor types scalars as YAML 1.2 does, unlike our parser."""
     return fits(yaml.safe_load(text), SCHEMA, SCHEMA)
 
 
