@@ -1,10 +1,11 @@
-"""Live commands for a lab's nodes: the scenario's verbs, queries, and waiting for what follows.
+"""Live commands for a lab's nodes: the scenario's verbs, queries, and waits.
 
 Tested by tests/unit/lab/test_api.py and tests/integration/test_verbs.py.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import threading
 import time
@@ -103,10 +104,8 @@ class NodeVerbs:
 
     def _resume_if_paused(self, node: str) -> None:
         # The node may have been killed or resumed inside the block.
-        try:
+        with contextlib.suppress(NothingChangedError):
             self.engine.resume(node)
-        except NothingChangedError:
-            return
 
     def _with_undo(self, handle: HandleT) -> HandleT:
         self._undo_handles.append(handle)
