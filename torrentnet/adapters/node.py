@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
 from torrentnet.adapters.program_node import ProgramNode
-from torrentnet.adapters.verification import VerificationError, verify_file
+from torrentnet.wire.errors import os_error_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torrentnet.adapters.adapter import ClientAdapter, ClientSettings
     from torrentnet.runtime.events import EventLog
+    from torrentnet.wire.info import Info
 
 POLL_INTERVAL: Final = 0.05
 """Seconds between two polls of a client that downloads or verifies."""
@@ -111,3 +115,27 @@ class ClientNode(ProgramNode):
             )
         self.state = "seed"
         self._events.emit("state", state="seed", file=info.name)
+
+
+class VerificationError(AdapterError):
+    """The file is not the one that its info dictionary describes."""
+
+
+def verify_file(path: Path, info: Info) -> str:
+    """Check the SHA-1 of each piece of a file; return the file's SHA-256 in hexadecimal digits.
+
+    Raises :class:`VerificationError`, also if the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb", buffering=0) as file:
+            for piece in range(info.pieces):
+                data = file.read(info.piece_size(piece))
+                if hashlib.sha1(data, usedforsecurity=False).digest() != info.piece_hash(piece):
+                    raise VerificationError(f"piece {piece} of {path} has the wrong SHA-1")
+                digest.update(data)
+            if file.read(1):
+                raise VerificationError(f"{path} is longer than its .torrent says")
+    except OSError as error:
+        raise VerificationError(f"{path}: {os_error_text(error)}") from None
+    return digest.hexdigest()

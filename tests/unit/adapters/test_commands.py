@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from tests.unit.adapters.test_verification import DATA, info_of
+from tests.unit.adapters.test_node import DATA, info_of
 from torrentnet.adapters.adapter import ClientStatus
 from torrentnet.adapters.commands import add_client_commands, add_tracker_commands
 from torrentnet.console.commands import Commands

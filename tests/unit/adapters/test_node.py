@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import select
 import threading
 from dataclasses import dataclass, replace
@@ -9,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.adapters.test_verification import DATA, info_of
 from torrentnet.adapters import node as node_module
 from torrentnet.adapters.adapter import AdapterError, ClientAdapter, ClientSettings, ClientStatus
-from torrentnet.adapters.node import ClientNode
+from torrentnet.adapters.node import ClientNode, VerificationError, verify_file
 from torrentnet.runtime.events import Event, EventLog, parse_event
 from torrentnet.wire.endpoint import Endpoint
+from torrentnet.wire.info import Info, make_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,8 +23,15 @@ if TYPE_CHECKING:
 
     Step = ClientStatus | Callable[[], ClientStatus]
 
+PIECE = 16 * 1024
+DATA = bytes(range(256)) * 200
 EMPTY = ClientStatus(0, complete=False, announced=False)
 COMPLETE = ClientStatus(4, complete=True, announced=True, downloaded=len(DATA))
+
+
+def info_of(data: bytes) -> Info:
+    hashes = b"".join(hashlib.sha1(data[at : at + PIECE]).digest() for at in range(0, len(data), PIECE))
+    return make_info("a.bin", len(data), PIECE, hashes)
 
 
 class Scripted(ClientAdapter):
@@ -182,3 +190,36 @@ def test_another_thread_can_stop_a_node(trial: Trial) -> None:
     events = trial.run_all(forever())
     thread.join()
     assert events[-1].fields["reason"] == "SIGTERM"
+
+
+# -- Verification ----------------------------------------------------------------------------------
+
+
+def test_a_matching_file_is_verified(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(DATA)
+    assert verify_file(tmp_path / "a.bin", info_of(DATA)) == hashlib.sha256(DATA).hexdigest()
+
+
+def test_an_empty_file_is_verified(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"")
+    assert verify_file(tmp_path / "a.bin", info_of(b"")) == hashlib.sha256(b"").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (DATA[:20_000] + b"x" + DATA[20_001:], "piece 1 of {path} has the wrong SHA-1"),
+        (DATA[:-1], "piece 3 of {path} has the wrong SHA-1"),
+        (b"", "piece 0 of {path} has the wrong SHA-1"),
+        (DATA + b"x", "{path} is longer than its .torrent says"),
+        (None, "{path}: no such file or directory"),
+    ],
+    ids=["a-byte-changed", "too-short", "empty", "too-long", "missing"],
+)
+def test_another_file_is_rejected_with_a_reason(tmp_path: Path, data: bytes | None, problem: str) -> None:
+    path = tmp_path / "a.bin"
+    if data is not None:
+        path.write_bytes(data)
+    with pytest.raises(VerificationError) as caught:
+        verify_file(path, info_of(DATA))
+    assert caught.value.message == problem.format(path=path)
