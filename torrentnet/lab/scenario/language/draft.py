@@ -19,6 +19,8 @@ from torrentnet.lab.scenario.language.messages import ITEM_SECTIONS, strip_tags,
 from torrentnet.lab.scenario.language.models.scenario import ScenarioModel
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pydantic_core import ErrorDetails
 
     from torrentnet.lab.errors import Problem
@@ -30,12 +32,8 @@ class Draft:
 
     document: Document
     scenario: ScenarioModel
-    timeline: tuple[int, ...]
-    """The index in the file of each event of the model."""
-    expect: tuple[int, ...]
-    """The index in the file of each expectation of the model."""
-    links: tuple[int, ...]
-    """The index in the file of each link of the model."""
+    positions: Mapping[str, Sequence[int]]
+    """List section -> the index in the file of each item of the model."""
     aside: frozenset[KeyPath]
     """The items, and the single values at the top, that could not be parsed."""
 
@@ -61,10 +59,10 @@ def read_draft(document: Document) -> tuple[Draft | None, list[Problem]]:
         aside.add(_unit(loc))
         if loc not in empty and not document.is_unresolved(loc):
             problems.extend(translate_error(error, document))
-    kept = _set_aside(data, aside)
+    positions = _set_aside(data, aside)
     if _errors(data):
         return None, problems
-    return Draft(document, ScenarioModel.model_validate(data), *kept, frozenset(aside)), problems
+    return Draft(document, ScenarioModel.model_validate(data), positions, frozenset(aside)), problems
 
 
 def _errors(data: dict[str, Any]) -> list[ErrorDetails]:
@@ -80,16 +78,16 @@ def _unit(loc: KeyPath) -> KeyPath:
     return loc[:2] if loc[0] in ITEM_SECTIONS else loc[:1]
 
 
-def _set_aside(data: dict[str, Any], aside: set[KeyPath]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def _set_aside(data: dict[str, Any], aside: set[KeyPath]) -> dict[str, list[int]]:
     """Remove items from ``data``; return the indices of the remaining events, expectations and links."""
     for loc in aside:
         if len(loc) == 1:
             data.pop(str(loc[0]), None)
-    kept: list[tuple[int, ...]] = []
+    positions: dict[str, list[int]] = {}
     for section in ("timeline", "expect", "links"):
         items = data.get(section, [])
-        kept.append(tuple(index for index in range(len(items)) if (section, index) not in aside))
-        data[section] = [items[index] for index in kept[-1]]
+        positions[section] = [index for index in range(len(items)) if (section, index) not in aside]
+        data[section] = [items[index] for index in positions[section]]
     for section in ("files", "nodes"):
         data[section] = {key: item for key, item in data.get(section, {}).items() if (section, key) not in aside}
-    return kept[0], kept[1], kept[2]
+    return positions

@@ -180,7 +180,7 @@ class ResolveContext:
 
     def timeline_items(self) -> Iterator[tuple[int, AnyEventModel]]:
         """Yield the readable items of the timeline with their positions in the file."""
-        yield from zip(self.draft.timeline, self.draft.scenario.timeline, strict=True)
+        yield from zip(self.draft.positions["timeline"], self.draft.scenario.timeline, strict=True)
 
     def select(
         self, selector: Selector, loc: KeyPath, *, salt: str = "", able: Callable[[str], bool] | None = None

@@ -169,12 +169,8 @@ def _check_file(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], w
 
 
 def _peers_only(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], what_not: str) -> None:
-    for name in nodes:
-        if context.nodes[name].role is Role.TRACKER:
-            context.note(
-                (*loc, "node"), f"the tracker is not a peer: it never {what_not}", "name peers or their groups"
-            )
-            return
+    if any(context.nodes[name].role is Role.TRACKER for name in nodes):
+        context.note((*loc, "node"), f"the tracker is not a peer: it never {what_not}", "name peers or their groups")
 
 
 def _tracker_only(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], does: str) -> None:
@@ -197,7 +193,7 @@ def name_selected_nodes(context: ResolveContext, names: tuple[str, ...]) -> str:
 def resolve_expectations(context: ResolveContext, events: tuple[EventPlan, ...]) -> tuple[ExpectationPlan, ...]:
     """Return the expectations in the order of the file."""
     plans: list[ExpectationPlan] = []
-    for position, model in zip(context.draft.expect, context.draft.scenario.expect, strict=True):
+    for position, model in zip(context.draft.positions["expect"], context.draft.scenario.expect, strict=True):
         loc: KeyPath = ("expect", position)
         nodes = context.select(model.node, (*loc, "node"))
         index = find_event(context, (*loc, "after"), model.after) if model.after is not None else None

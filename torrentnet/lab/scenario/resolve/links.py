@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def resolve_links(context: ResolveContext) -> tuple[LinkOverride, ...]:
     """Return the state of the network at t = 0, in the order of the file."""
     overrides: list[LinkOverride] = []
-    for position, model in zip(context.draft.links, context.draft.scenario.links, strict=True):
+    for position, model in zip(context.draft.positions["links"], context.draft.scenario.links, strict=True):
         loc: KeyPath = ("links", position)
         pairs = direction_pairs(context, loc, model, context.select)
         overrides.append(LinkOverride(pairs, qualities_of(context, loc, model), describe_impairment(model)))
