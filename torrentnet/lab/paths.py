@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import Final
+
+from torrentnet.lab.errors import LabError
+from torrentnet.runtime.text import escape_controls
 
 PACKAGE: Final = Path(__file__).resolve().parents[1]
 """The package ``torrentnet`` itself."""
 _COPIES: Final = PACKAGE / "_files"
 _STATE_FOLDER: Final = ".torrentnet"
+_PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}")
 RUNTIME_VARIABLE: Final = "TORRENTNET_RUNTIME"
 """Environment variable that names another :func:`runtime_folder`."""
 
@@ -55,7 +60,15 @@ def state_folder(home: Path) -> Path:
 
 
 def lab_directory(home: Path, project: str) -> Path:
-    """Return the directory of one lab's files."""
+    """Return the directory of one lab's files.
+
+    The name may come from a file or a label that others can write, and must not lead anywhere else. Raises LabError.
+    """
+    if not _PROJECT.fullmatch(project):
+        raise LabError(
+            f"`{escape_controls(project)}` is not the name of a lab",
+            hint=f"if it stands in {state_folder(home) / 'lab.json'}, remove that file; the next `up` removes the rest",
+        )
     return state_folder(home) / "labs" / project
 
 

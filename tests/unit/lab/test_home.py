@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from torrentnet.lab.errors import LabError
 from torrentnet.lab.home import (
     ActiveFault,
     RunningLab,
@@ -183,3 +184,14 @@ def test_an_installed_lab_writes_an_env_file_of_its_own(tmp_path: Path) -> None:
     assert compose_command(home, "lab-1") == "docker compose"
     remove_env_block(home, "lab-1")
     assert not list(home.iterdir())
+
+
+@pytest.mark.parametrize("project", ["../../victim", "..", "a/b", "/victim", "", "a\x1b[2Jb", "x" * 200])
+def test_a_project_that_is_not_a_name_removes_nothing(tmp_path: Path, project: str) -> None:
+    home, victim = tmp_path / "home", tmp_path / "home" / "victim"
+    victim.mkdir(parents=True)
+    write_running_lab(home, RunningLab(project, "x", "docker", "/record"))
+    with pytest.raises(LabError, match="is not the name of a lab"):
+        remove_lab_directory(home, project)
+    assert victim.is_dir()
+    assert read_running_lab(home) is not None
