@@ -98,8 +98,9 @@ class Core:
         announce_cache: ResponseCache[RequestKey, bytes] = ResponseCache(*bounds)
         self.lookup_cache: ResponseCache[tuple[str, bytes], LookupAnswer] = ResponseCache(*bounds)
         """Answers by the requester's address and the look-up without its connection id."""
-        state = settings, self.registry, self.requests, self.audit_log, self.refusals
-        announces = AnnounceHandler(*state, announce_cache, random)
+        times_ms = settings.keepalive_ms, settings.timeout_ms
+        state = self.registry, self.requests, self.audit_log, self.refusals, times_ms
+        announces = AnnounceHandler(*state, announce_cache, settings.interval, random)
         lookups = LookupHandler(*state, self.lookup_cache)
         self._handlers: dict[int, Callable[[bytes, tuple[str, int], float], bytes]] = {
             int(Action.ANNOUNCE): announces.announce,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.tracker.world import HASH, SIZE, TIMEOUT, Client, World, seeds
+from tests.unit.tracker.world import HASH, SIZE, TIMEOUT, Client, World, error_of, seeds
 from torrentnet.tracker.core import ID_REFUSED, MAX_EXPIRED_PER_TURN
 from torrentnet.tracker.refusals import RefusalReason
 from torrentnet.tracker.settings import TrackerSettings
@@ -59,7 +59,7 @@ def test_wrong_connection_id_gets_a_short_error(kind: str, wrong: str, world: Wo
     packet = connection.to_bytes(8, "big") + every_request(client)[kind][8:]
     answer = world.send(packet, SOURCE)
     assert answer is not None
-    assert udp.parse_error(udp.parse_reply(answer)) == "connection id refused: connect again" == ID_REFUSED
+    assert error_of(answer) == "connection id refused: connect again" == ID_REFUSED
     assert len(answer) <= len(packet)
     assert state(world) == before
 
@@ -76,9 +76,7 @@ def test_connection_id_is_valid_for_two_minutes(world: World) -> None:
     world.now += 119
     assert client.announce(AnnounceEvent.STARTED).seeders == 1
     world.now += 3
-    answer = world.send(client.packet(), client.source)
-    assert answer is not None
-    assert udp.parse_reply(answer).action == Action.ERROR
+    assert error_of(world.send(client.packet(), client.source)) == ID_REFUSED
 
 
 @pytest.mark.parametrize("size", range(98))
@@ -117,8 +115,7 @@ def test_error_explains_a_malformed_announce(patch: bytes, at: int, message: str
     packet = bytearray(client.packet(AnnounceEvent.STARTED))
     packet[at : at + len(patch)] = patch
     answer = world.send(bytes(packet), client.source)
-    assert answer is not None
-    assert udp.parse_error(udp.parse_reply(answer)) == message
+    assert error_of(answer) == message
     assert state(world) == (0, 0, 0)
 
 
@@ -133,8 +130,7 @@ def test_error_explains_a_malformed_scrape(tail: int, message: str, world: World
     client = Client(world, "peer-1")
     connection, tid = client.head()
     answer = world.send(udp.pack_scrape(connection, tid, ()) + bytes(tail), client.source)
-    assert answer is not None
-    assert message in udp.parse_error(udp.parse_reply(answer))
+    assert message in error_of(answer)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "nul\0", "..", "", "line\nfeed"])
@@ -142,8 +138,7 @@ def test_invalid_names_are_refused(name: str, world: World) -> None:
     client = Client(world, "peer-1")
     for packet in (client.packet(AnnounceEvent.STARTED, name=name), client.lookup_packet(name)):
         answer = world.send(packet, client.source)
-        assert answer is not None
-        assert udp.parse_error(udp.parse_reply(answer)).startswith("file name ")
+        assert error_of(answer).startswith("file name ")
     assert state(world) == (0, 0, 0)
 
 

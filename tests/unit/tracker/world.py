@@ -292,6 +292,14 @@ class Client:
         return parse_outcome_reply(self.ask(self.outcome_packet(request, result, sources=sources, reason=reason)))
 
 
+def error_of(answer: bytes | None) -> str:
+    """Return the text of an error answer."""
+    assert answer is not None
+    reply = packets.parse_reply(answer)
+    assert reply.action == Action.ERROR
+    return packets.parse_error(reply)
+
+
 def seeds(world: World, count: int, *, first: int = 1) -> list[Client]:
     """Return ``count`` clients, each at its own address, that have published myfile.txt."""
     made = [Client(world, f"seeder-{number}", ip=f"10.0.1.{number}") for number in range(first, first + count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.tracker.handlers.response_cache import request_key
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from torrentnet.tracker.handlers.response_cache import RequestKey, ResponseCache
     from torrentnet.tracker.journal.audit_log import AuditLog
     from torrentnet.tracker.refusals import RefusalLog
-    from torrentnet.tracker.settings import TrackerSettings
     from torrentnet.tracker.swarms.open_requests import OpenRequests
     from torrentnet.tracker.swarms.registry import SwarmRegistry
     from torrentnet.tracker.swarms.swarm import SwarmMember
@@ -43,6 +43,7 @@ _UNKNOWN_ANNOUNCE: Final = f"{UNKNOWN_PEER}: this tracker does not know you; ann
 _UNKNOWN_POSSESSION: Final = f"{_UNKNOWN_ANNOUNCE}, then report"
 
 
+@dataclass(slots=True, eq=False)
 class AnnounceHandler:
     """Handles announce, scrape and possession.
 
@@ -50,24 +51,15 @@ class AnnounceHandler:
     :class:`PacketError` and :class:`RefusalError`; then nothing has changed for the sender.
     """
 
-    def __init__(
-        self,
-        settings: TrackerSettings,
-        registry: SwarmRegistry,
-        requests: OpenRequests,
-        audit_log: AuditLog,
-        refusals: RefusalLog,
-        cache: ResponseCache[RequestKey, bytes],
-        random: Random,
-    ) -> None:
-        self._settings = settings
-        self._registry = registry
-        self._requests = requests
-        self._audit_log = audit_log
-        self._refusals = refusals
-        self._cache = cache
-        self._random = random
-        self._interval = settings.interval
+    _registry: SwarmRegistry
+    _requests: OpenRequests
+    _audit_log: AuditLog
+    _refusals: RefusalLog
+    _times_ms: tuple[int, int]
+    """Keep-alive interval and time-out."""
+    _cache: ResponseCache[RequestKey, bytes]
+    _interval: int
+    _random: Random
 
     def announce(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """Register a peer or store its progress (BEP 15, announce)."""
@@ -114,9 +106,7 @@ class AnnounceHandler:
         held = self._registry.update_pieces(member, report)
         if member.pieces is not None and member.pieces.bitfield() != before:
             self._audit_log.pieces_changed(member)
-        settings = self._settings
-        reply = PossessionReply(report.transaction_id, settings.keepalive_ms, settings.timeout_ms, held)
-        answer = pack_possession_reply(reply)
+        answer = pack_possession_reply(PossessionReply(report.transaction_id, *self._times_ms, held))
         return self._cache.store(key, answer, len(answer), now)
 
     def _handle_change(

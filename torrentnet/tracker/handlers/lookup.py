@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.tracker.journal.records import RequestState
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from torrentnet.tracker.handlers.response_cache import ResponseCache
     from torrentnet.tracker.journal.audit_log import AuditLog
     from torrentnet.tracker.refusals import RefusalLog
-    from torrentnet.tracker.settings import TrackerSettings
     from torrentnet.tracker.swarms.open_requests import OpenRequest, OpenRequests
     from torrentnet.tracker.swarms.registry import SwarmRegistry
     from torrentnet.tracker.swarms.swarm import SeedList, Swarm
@@ -41,6 +41,7 @@ LookupAnswer: TypeAlias = tuple[bool, int, bytes]
 """Arguments of ``pack_lookup_reply_tail`` behind the transaction id: found, request number, tail."""
 
 
+@dataclass(slots=True, eq=False)
 class LookupHandler:
     """Handles look-up and outcome.
 
@@ -48,21 +49,13 @@ class LookupHandler:
     :class:`PacketError` and :class:`RefusalError`; then nothing has changed.
     """
 
-    def __init__(
-        self,
-        settings: TrackerSettings,
-        registry: SwarmRegistry,
-        requests: OpenRequests,
-        audit_log: AuditLog,
-        refusals: RefusalLog,
-        cache: ResponseCache[tuple[str, bytes], LookupAnswer],
-    ) -> None:
-        self._times = settings.keepalive_ms, settings.timeout_ms
-        self._registry = registry
-        self._requests = requests
-        self._audit_log = audit_log
-        self._refusals = refusals
-        self._cache = cache
+    _registry: SwarmRegistry
+    _requests: OpenRequests
+    _audit_log: AuditLog
+    _refusals: RefusalLog
+    _times_ms: tuple[int, int]
+    """Keep-alive interval and time-out."""
+    _cache: ResponseCache[tuple[str, bytes], LookupAnswer]
 
     def lookup(self, data: bytes, source: tuple[str, int], now: float) -> bytes:
         """Return the complete peers of the file with this name; open a request.
@@ -164,7 +157,7 @@ class LookupHandler:
     def _tail(self, first: int, own_key: int, swarm: Swarm | None, seeds: SeedList | None) -> bytes:
         """Return the part of the answer behind the request's number, cached if possible."""
         if swarm is None or seeds is None:
-            reply = LookupReply(0, False, 0, *self._times, NO_INFO_HASH, 0, 0, 0, 0, first, ())
+            reply = LookupReply(0, False, 0, *self._times_ms, NO_INFO_HASH, 0, 0, 0, 0, first, ())
             return lookup_reply_tail(pack_lookup_page(reply, HolderPage()))
         own = swarm.members.get(own_key)
         incomplete = swarm.leechers
@@ -175,7 +168,7 @@ class LookupHandler:
             return cached
         size, piece_length = swarm.size or 0, swarm.piece_length or 0
         reply = LookupReply(
-            0, True, 0, *self._times, swarm.info_hash, size, piece_length, len(seeds), incomplete, first, ()
+            0, True, 0, *self._times_ms, swarm.info_hash, size, piece_length, len(seeds), incomplete, first, ()
         )
         tail = lookup_reply_tail(pack_lookup_page(reply, seeds.page(first)))
         if seeds.has_all and len(swarm.lookup_tails) < _MAX_CACHED_TAILS:

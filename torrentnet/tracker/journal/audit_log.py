@@ -81,26 +81,17 @@ class AuditLog:
     def member_added(self, member: SwarmMember) -> None:
         """Record that a peer, complete (``published``) or not (``joined``), was added."""
         swarm = member.swarm
-        self._records.append(
-            HolderAdded(self._wall_ms(), _holding_key(member), member.complete, member.describe_pieces())
-        )
+        record = HolderAdded(self._wall_ms(), _holding_key(member), member.complete, member.describe_pieces())
         if member.complete:
-            self.emit(
-                "published",
-                file=swarm.label,
-                peer=member.name,
-                address=member.endpoint,
-                size=swarm.size,
-                pieces=swarm.pieces,
-                info_hash=swarm.info_hash.hex(),
-            )
+            info_hash = swarm.info_hash.hex()
+            self._record(record, "published", member, size=swarm.size, pieces=swarm.pieces, info_hash=info_hash)
         else:
-            self.emit("joined", file=swarm.label, peer=member.name, address=member.endpoint)
+            self._record(record, "joined", member)
 
     def member_completed(self, member: SwarmMember) -> None:
         """Record that a leecher has become a seed."""
-        self._records.append(HolderCompleted(self._wall_ms(), _holding_key(member), member.describe_pieces()))
-        self.emit("completed", file=member.swarm.label, peer=member.name, address=member.endpoint)
+        record = HolderCompleted(self._wall_ms(), _holding_key(member), member.describe_pieces())
+        self._record(record, "completed", member)
 
     def pieces_changed(self, member: SwarmMember) -> None:
         """Record the progress of a leecher. No event is emitted: the peer emits its own."""
@@ -112,20 +103,14 @@ class AuditLog:
 
     def member_left(self, member: SwarmMember) -> None:
         """Record that a peer has announced ``stopped``."""
-        self._records.append(HolderRemoved(self._wall_ms(), _holding_key(member), FileEventKind.LEFT, "said good-bye"))
-        self.emit("left", file=member.swarm.label, peer=member.name, address=member.endpoint)
+        record = HolderRemoved(self._wall_ms(), _holding_key(member), FileEventKind.LEFT, "said good-bye")
+        self._record(record, "left", member)
 
     def member_expired(self, member: SwarmMember, silent: float, *, replaced: bool = False) -> None:
         """Record that a peer was silent for too long, or was replaced at its endpoint."""
         why = "restarted without a good-bye" if replaced else f"silent for {silent:.1f} s"
-        self._records.append(HolderRemoved(self._wall_ms(), _holding_key(member), FileEventKind.FORGOTTEN, why))
-        self.emit(
-            "forgotten",
-            file=member.swarm.label,
-            peer=member.name,
-            address=member.endpoint,
-            silent_ms=round(silent * 1000),
-        )
+        record = HolderRemoved(self._wall_ms(), _holding_key(member), FileEventKind.FORGOTTEN, why)
+        self._record(record, "forgotten", member, silent_ms=round(silent * 1000))
 
     def request_opened(self, request: OpenRequest, holders: tuple[str, ...], now: float) -> None:
         """Record a new request; ``holders`` are names of complete peers at that time."""
@@ -181,6 +166,11 @@ class AuditLog:
         transferred = min(transferred, _MAX_SQLITE_INTEGER)
         record = self._time_ms, number, peer, request.info_hash, state, sources, transferred, elapsed_ms, reason
         self._records.append(tuple.__new__(RequestClosed, record))
+
+    def _record(self, record: Record, event: str, member: SwarmMember, **fields: object) -> None:
+        self._records.append(record)
+        self.flush()
+        self._emit(event, file=member.swarm.label, peer=member.name, address=member.endpoint, **fields)
 
     def _read_wall_clock(self, now: float) -> None:
         # Read once per batch of datagrams, which all have the same ``now``.

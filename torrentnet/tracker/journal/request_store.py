@@ -55,7 +55,10 @@ class RequestStore:
         self._part_counts: dict[int, int] = {}
         self._kept_from = 0
         self._changed_old_blocks: set[int] = set()
-        self._newest = self._last_serial = 0
+        self.newest = 0
+        """Highest number of a request so far, 0 if there was none."""
+        self.last_serial = 0
+        """Upper bound of the serial numbers that have been written."""
         self.reload()
 
     def reload(self) -> None:
@@ -70,28 +73,18 @@ class RequestStore:
             "SELECT (SELECT min(block) FROM request_parts), (SELECT max(block) FROM request_parts)"
         ).fetchone()
         self._kept_from = first or 0
-        self._newest = 0
+        self.newest = 0
         if newest is not None:
             numbers = (request.opened.number for request in read_block(database, newest))
-            self._newest = max(numbers, default=newest << BLOCK_BITS)
+            self.newest = max(numbers, default=newest << BLOCK_BITS)
         last = database.execute("SELECT last_serial FROM request_parts ORDER BY id DESC LIMIT 1").fetchone()
-        self._last_serial = last[0] if last else 0
+        self.last_serial = last[0] if last else 0
         self._changed_old_blocks.clear()
         self._part_counts = dict(
             database.execute(
                 "SELECT block, count(*) FROM request_parts GROUP BY block HAVING count(*) > ?", (MAX_PARTS,)
             ).fetchall()
         )
-
-    @property
-    def newest(self) -> int:
-        """Highest number of a request so far, 0 when there was none."""
-        return self._newest
-
-    @property
-    def last_serial(self) -> int:
-        """Upper bound of the serial numbers that have been written."""
-        return self._last_serial
 
     def waiting(self, limit: int) -> list[LoggedRequest]:
         """Return the last ``limit`` requests without an outcome, oldest first."""
@@ -104,7 +97,7 @@ class RequestStore:
 
     def write(self, numbered: Sequence[tuple[int, Record]]) -> list[tuple[int, Record]]:
         """Write the records about requests and return the other records."""
-        self._last_serial = numbered[-1][0]
+        self.last_serial = numbered[-1][0]
         blocks: defaultdict[int, _BlockChanges] = defaultdict(_BlockChanges)
         others: list[tuple[int, Record]] = []
         for numbered_record in numbered:
@@ -130,13 +123,13 @@ class RequestStore:
 
     def prune(self, keep: int) -> None:
         """Delete the blocks before the last ``keep`` requests, but no waiting requests."""
-        keep_from = max(self._kept_from, (self._newest - keep + 1) >> BLOCK_BITS)
+        keep_from = max(self._kept_from, (self.newest - keep + 1) >> BLOCK_BITS)
         for block in (*sorted(self._changed_old_blocks), *range(self._kept_from, keep_from)):
             self._reduce(block)
         self._changed_old_blocks.clear()
         self._kept_from = keep_from
         prune_lists(self._database, keep_from << BLOCK_BITS)
-        first_unfinished = self._newest >> BLOCK_BITS
+        first_unfinished = self.newest >> BLOCK_BITS
         for block, parts in list(self._part_counts.items()):
             if block < first_unfinished and not self._waiting.get(block):
                 if parts > MAX_PARTS:
@@ -158,7 +151,7 @@ class RequestStore:
             files.update(names)
             hashes.update(info_hashes)
             waiting.update(numbers)
-            self._newest = max(self._newest, *numbers)
+            self.newest = max(self.newest, *numbers)
         if changes.closed:
             closed = [changes.closed_serials, *zip(*changes.closed, strict=True)]
             _, _, numbers, _, info_hashes, _, sources, _, _, _ = closed
@@ -183,7 +176,7 @@ class RequestStore:
         joined = b"".join(info_hash for info_hash in hashes if info_hash is not None)
         self._database.execute(
             "INSERT INTO request_parts (block, opened, last_serial, files, hashes, data) VALUES (?, ?, ?, ?, ?, ?)",
-            (block, opened, self._last_serial, names, joined, data),
+            (block, opened, self.last_serial, names, joined, data),
         )
         self._part_counts[block] = self._part_counts.get(block, 0) + 1
 

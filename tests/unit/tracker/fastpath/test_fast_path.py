@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, FastWorld, World
+from tests.unit.tracker.world import HASH, OTHER_HASH, SIZE, Client, FastWorld, World, error_of
 from torrentnet.runtime.events import format_field
+from torrentnet.tracker.core import ID_REFUSED
 from torrentnet.tracker.fastpath import fast_path
 from torrentnet.tracker.settings import TrackerSettings
 from torrentnet.wire.endpoint import Endpoint
@@ -301,9 +302,7 @@ def test_verified_connection_id_expires(world: FastWorld) -> None:
     client.announce()
     assert world.fast_answers == 1
     world.now += 3
-    answer = world.send(client.packet(), client.source)
-    assert answer is not None
-    assert udp.parse_reply(answer).action == udp.Action.ERROR
+    assert error_of(world.send(client.packet(), client.source)) == ID_REFUSED
 
 
 def test_verified_connection_id_belongs_to_one_address(world: FastWorld) -> None:
@@ -312,9 +311,7 @@ def test_verified_connection_id_belongs_to_one_address(world: FastWorld) -> None
     for one in (client, other):
         one.announce(AnnounceEvent.STARTED)
         one.announce()
-    stolen = world.send(client.packet(), other.source)
-    assert stolen is not None
-    assert udp.parse_reply(stolen).action == udp.Action.ERROR
+    assert error_of(world.send(client.packet(), other.source)) == ID_REFUSED
 
 
 def test_number_of_verified_ids_is_limited(monkeypatch: pytest.MonkeyPatch, world: FastWorld) -> None:
