@@ -62,7 +62,7 @@ class RefusalLog:
 
     def report(self, reason: RefusalReason, what: str, source: tuple[str, int], text: str, now: float) -> None:
         """Count a refused packet of kind ``what``, and emit an event if the rate allows."""
-        self.count(reason)
+        self.counts[reason] += 1
         if self._filled_at is not None:
             self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._per_second)
         self._filled_at = now
