@@ -194,7 +194,7 @@ class SingleRunner(DownloadRunner[SingleDownload]):
 
 
 class SwarmRunner(DownloadRunner[SwarmDownload]):
-    """Run the strategy ``swarm`` over all connections of the peer, whoever opened them.
+    """Run the strategy ``swarm`` over all connections, whoever opened them.
 
     The runner is the connections' :class:`~torrentnet.peer.transfer.connection_manager.ExchangeHandler`.
     """

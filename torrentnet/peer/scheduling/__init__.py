@@ -1,1 +1,1 @@
-"""Which piece, which source, and whose turn it is to be served."""
+"""The choice of the next piece, of the source, and of the peer to serve."""

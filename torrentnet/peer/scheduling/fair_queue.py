@@ -1,8 +1,8 @@
-"""Which writable connection is sent to next without choking: the one sent least.
+"""Without choking, send next to the writable connections that were sent least.
 
-Otherwise the connection that starts first gets far ahead: it is served alone for a moment, and on a fast uplink a
-moment is much. The kernel reports writable connections one by one. So with many connections, they are collected for a
-moment, in which all receivers have enough to read in their kernels already.
+Otherwise the connection that starts first gets far ahead, because it is served alone for a moment. The kernel reports
+writable connections one by one. So when there are many, they are collected for a moment; meanwhile every receiver has
+enough to read in its kernel.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import Final, Generic, Protocol, TypeVar
 
 CROWD_SIZE: Final = 8
-"""Connections from which on writable ones are collected."""
+"""Number of connections from which on the writable connections are collected."""
 COALESCE_PER_CONNECTION: Final = 0.0004
 MAX_COALESCE: Final = 0.05
-"""Seconds for each connection, and at most. Twice as long, and fast leechers run dry; half as long, and there are too
-few to choose among."""
+"""Seconds of collecting per connection, and in all. If doubled, fast leechers run dry; if halved, too few connections
+are collected to choose from."""
 MAX_WAIT: Final = 0.5
-"""Seconds after which a connection gets its turn, however much it was sent."""
+"""Seconds after which a waiting connection is served, however much it was sent."""
 
 
 class Receiver(Protocol):
@@ -31,10 +31,7 @@ T = TypeVar("T", bound=Receiver)
 
 
 class FairQueue(Generic[T]):
-    """The writable connections.
-
-    A connection that :meth:`take` returns is removed until it is added again.
-    """
+    """The writable connections; :meth:`take` removes those that it returns."""
 
     def __init__(self) -> None:
         self._since: dict[T, float] = {}
@@ -50,15 +47,18 @@ class FairQueue(Generic[T]):
         self._since.setdefault(receiver, now)
 
     def forget(self, receiver: T) -> None:
-        """A connection is closed."""
+        """Remove a closed connection."""
         self._since.pop(receiver, None)
 
     def due(self) -> float | None:
-        """When :meth:`take` returns a connection; None when the queue is empty."""
+        """Return when to call :meth:`take` next; None while the queue is empty."""
         return self._at if self._since else None
 
     def take(self, connections: int, now: float) -> list[T]:
-        """Return the half that was sent least, then those that have waited too long."""
+        """Remove and return the half that was sent least.
+
+        Connections that have waited too long follow.
+        """
         if not self._since or now < self._at:
             return []
         ready = sorted(self._since, key=lambda receiver: receiver.bytes_sent)
@@ -70,7 +70,7 @@ class FairQueue(Generic[T]):
         return chosen
 
     def take_all(self) -> list[T]:
-        """Return all connections, in the order in which they were added."""
+        """Remove and return all connections, in the order in which they were added."""
         receivers = list(self._since)
         self._since.clear()
         return receivers

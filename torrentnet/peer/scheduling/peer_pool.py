@@ -1,4 +1,4 @@
-"""The known peers of a swarm, and which of them to connect to next."""
+"""The known peers of a swarm, and the choice of those to connect to."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class _KnownPeer:
 
 
 class PeerPool:
-    """Listening addresses of peers, and their names; bounded.
+    """Known peers by listening address, at most :data:`MAX_KNOWN`.
 
-    The own address and banned peers are excluded.
+    ``own``, the address of this peer, is excluded.
     """
 
     def __init__(self, own: Endpoint) -> None:
@@ -51,13 +51,13 @@ class PeerPool:
             self._get(holder.endpoint)
 
     def name(self, endpoint: Endpoint) -> str:
-        """Return a peer's name, or its address where the name is not known."""
+        """Return a peer's name, or its address if the name is unknown."""
         return self._names.get(endpoint, str(endpoint))
 
     def identify(self, endpoint: Endpoint, extension: ExtensionHandshake | None, *, outgoing: bool) -> LookupHolder:
         """Return the name and the listening address of the peer at ``endpoint``.
 
-        The address of an incoming connection (not ``outgoing``) has another port than the peer listens on.
+        An incoming connection (not ``outgoing``) comes from another port than the peer listens on.
         """
         if not outgoing and extension is not None and extension.port:
             endpoint = Endpoint(endpoint.ip, extension.port)
@@ -65,7 +65,7 @@ class PeerPool:
         return LookupHolder(endpoint, name or str(endpoint))
 
     def take(self, count: int, now: float) -> Iterator[Endpoint]:
-        """Yield at most ``count`` addresses to connect to, in use from then on."""
+        """Yield at most ``count`` addresses to connect to, and mark them as in use."""
         for endpoint, known in self._known.items():
             if count <= 0:
                 return
@@ -74,33 +74,26 @@ class PeerPool:
                 count -= 1
                 yield endpoint
 
-    def due(self) -> float | None:
-        """When the next address can be tried."""
-        return min((k.retry_at for k in self._known.values() if not k.in_use and not k.excluded), default=None)
-
     def connected(self, endpoint: Endpoint) -> None:
-        """A connection to a peer is open, whoever opened it."""
-        known = self._get(endpoint)
-        if known is not None:
+        """Mark a peer as in use, whichever side opened the connection."""
+        if known := self._get(endpoint):
             known.in_use = True
 
     def reset_pause(self, endpoint: Endpoint) -> None:
-        """A peer is useful: should it fail, it is retried soon."""
-        if endpoint in self._known:
-            self._known[endpoint].pause = FIRST_RETRY
+        """Retry a useful peer soon after it fails."""
+        if known := self._known.get(endpoint):
+            known.pause = FIRST_RETRY
 
     def disconnected(self, endpoint: Endpoint, now: float) -> None:
-        """A connection was closed, or could not be opened."""
-        known = self._known.get(endpoint)
-        if known is not None:
+        """Retry a peer later whose connection was closed or could not be opened."""
+        if known := self._known.get(endpoint):
             known.in_use = False
             known.retry_at = now + known.pause
             known.pause = min(known.pause * 2, MAX_RETRY)
 
     def exclude(self, endpoint: Endpoint) -> None:
         """Never connect to an address."""
-        known = self._get(endpoint)
-        if known is not None:
+        if known := self._get(endpoint):
             known.excluded = True
 
     def ban(self, endpoint: Endpoint, peer_id: bytes) -> None:
@@ -113,7 +106,7 @@ class PeerPool:
         return peer_id in self._banned
 
     def _get(self, endpoint: Endpoint) -> _KnownPeer | None:
-        """Return the entry of an address, new where needed; None if the pool is full."""
+        """Return the entry of an address, new if it is missing; None if the pool is full."""
         if endpoint not in self._known and len(self._known) < MAX_KNOWN:
             self._known[endpoint] = _KnownPeer()
         return self._known.get(endpoint)

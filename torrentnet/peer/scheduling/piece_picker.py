@@ -1,4 +1,4 @@
-"""Which piece to request next in a swarm: rarest first."""
+"""The choice of the next piece to request in a swarm: rarest first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from torrentnet.wire.piece_set import PieceSet
 
 SAMPLE_SIZE: Final = 512
-"""Missing pieces that are compared for one choice: a sample is as good, and a file may have a million pieces."""
+"""Missing pieces that are compared for one choice. More would hardly improve it, and a file may have a million."""
 MIN_QUEUE_WAIT: Final = 0.1
-"""Seconds that a piece waits in one peer's queue before, in the endgame, another peer is asked instead."""
+"""Seconds that a piece waits at one peer before, in the endgame, it is requested from another peer instead."""
 
 T = TypeVar("T")
 
@@ -24,14 +24,14 @@ class _Requested(Generic[T]):
     since: float
     sources: list[T] = field(default_factory=list)
     max_wait: float = MIN_QUEUE_WAIT
-    """Seconds until another peer may be asked instead; doubled each time, or the piece would only change queues."""
+    """Seconds until the piece may be reassigned; doubled each time, or the piece would only change queues."""
 
 
 class PiecePicker(Generic[T]):
     """The missing pieces: unrequested, or requested from sources of type ``T``.
 
-    Rarity is counted over the connected peers. BEP 3 leaves the choice open; see Legout et al. 2006, "Rarest first and
-    choke algorithms are enough".
+    The rarest piece is the one that the fewest connected peers hold. BEP 3 leaves the choice open; see Legout et al.
+    2006, "Rarest first and choke algorithms are enough".
     """
 
     def __init__(self, held: PieceSet, rng: random.Random) -> None:
@@ -52,37 +52,34 @@ class PiecePicker(Generic[T]):
         return len(self._requested)
 
     def is_unrequested(self, piece: int) -> bool:
-        """Whether a piece is missing and not requested."""
+        """Return whether a piece is missing and not requested."""
         return piece in self._index
 
     def is_requested(self, piece: int) -> bool:
-        """Whether a piece is requested and not received."""
+        """Return whether a piece is requested and not received."""
         return piece in self._requested
 
     def add_holder(self, pieces: Iterable[int]) -> None:
-        """Count one more peer that holds each of these pieces."""
+        """Increment the number of peers that hold each of these pieces."""
         for piece in pieces:
             self._availability[piece] += 1
 
     def remove_holder(self, pieces: Iterable[int]) -> None:
-        """Count one peer less that holds each of these pieces."""
+        """Decrement the number of peers that hold each of these pieces."""
         for piece in pieces:
             self._availability[piece] -= 1
 
     def any_unrequested(self, held: PieceSet) -> bool:
-        """Whether a peer that holds ``held`` has an unrequested piece."""
+        """Return whether a peer that holds ``held`` has an unrequested piece."""
         if held.is_full or len(self._unrequested) > SAMPLE_SIZE:
             return bool(self._unrequested) and len(held) > 0
         return any(piece in held for piece in self._unrequested)
 
     def pick(self, held: PieceSet, source: T, now: float) -> int | None:
-        """Request the rarest unrequested piece of ``held`` from ``source``.
-
-        Returns the piece; None where there is none.
-        """
+        """Choose the rarest unrequested piece of ``held``; it counts as requested."""
         candidates = [piece for piece in self._sample() if piece in held]
         if not candidates and len(self._unrequested) > SAMPLE_SIZE:
-            # A sample may miss the few pieces that the peer has, and None must be true: the peer is told so.
+            # A sample may miss the few pieces that the peer has. The peer gets a "not interested" for None.
             candidates = [piece for piece in self._unrequested if piece in held]
         if not candidates:
             return None
@@ -93,9 +90,10 @@ class PiecePicker(Generic[T]):
         return piece
 
     def slowest(self, held: PieceSet, source: T, seconds: Callable[[T, int], float]) -> tuple[float, int] | None:
-        """Return the piece of ``held`` at one other source that will be complete last.
+        """Return the seconds and the number of the piece that will be complete last.
 
-        ``seconds`` estimates when a source will have sent a piece; the result is that and the piece.
+        The piece is one of ``held`` that is requested from one other source. ``seconds(source, piece)`` estimates how
+        long that source will take to complete the piece.
         """
         slow = [
             (seconds(requested.sources[0], piece), piece)
@@ -105,12 +103,10 @@ class PiecePicker(Generic[T]):
         return max(slow) if slow else None
 
     def longest_queued(self, held: PieceSet, source: T, now: float, begun: Callable[[T, int], bool]) -> int | None:
-        """Return the piece of ``held`` that has waited longest at one other source.
+        """Return the piece of ``held`` that has waited longest at another source.
 
-        ``begun`` is whether a source has started to send a piece, which then does not count.
-
-        In the endgame, an idle uplink would send sooner what waits in the queue of another one. None where no piece has
-        waited for long enough.
+        In the endgame, an idle uplink sends such a piece sooner. ``begun(source, piece)`` returns whether the source
+        has started to send the piece, which then does not count. None if no piece has waited for long enough.
         """
         queued = [
             (requested.since, piece)
@@ -135,18 +131,18 @@ class PiecePicker(Generic[T]):
         self._requested[piece].sources.append(source)
 
     def remove_requested(self, piece: int) -> list[T]:
-        """A piece was received: forget the request. Returns all its sources."""
+        """Remove the request for a received piece, and return its sources."""
         requested = self._requested.pop(piece, None)
         return requested.sources if requested is not None else []
 
     def put_back(self, piece: int) -> None:
-        """A received piece was wrong: it is unrequested again."""
+        """Make a piece unrequested again."""
         if piece not in self._index:
             self._index[piece] = len(self._unrequested)
             self._unrequested.append(piece)
 
     def remove_source(self, pieces: Iterable[int], source: T) -> Iterator[int]:
-        """Remove a source of pieces; yields the pieces that have no source any more."""
+        """Remove a source of pieces, and yield the pieces that are left without a source."""
         for piece in pieces:
             requested = self._requested.get(piece)
             if requested is None or source not in requested.sources:

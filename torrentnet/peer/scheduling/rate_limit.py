@@ -1,19 +1,19 @@
-"""The upload limit: a token bucket."""
+"""The limit of the upload rate."""
 
 from __future__ import annotations
 
 from typing import Final
 
 UNLIMITED_BUDGET: Final = 1 << 20
-"""Bytes that one connection may send at a time without a limit, so that every connection gets its turn."""
+"""Bytes that one connection may send at a time without a limit, so that the others are served too."""
 _BURST_SECONDS: Final = 0.05
 _MIN_BURST: Final = 4 * 1024
 MIN_PAUSE: Final = 0.01
-"""Seconds that are worth waking up for."""
+"""Shortest time to sleep."""
 
 
 class RateLimit:
-    """A token bucket. ``rate`` is in bytes a second; None for no limit."""
+    """A token bucket that is filled with ``rate`` bytes a second; None for no limit."""
 
     def __init__(self, rate: float | None, now: float) -> None:
         self._rate = rate
@@ -35,7 +35,7 @@ class RateLimit:
             self._tokens -= count
 
     def pause(self) -> float:
-        """Return the seconds until sending is worthwhile again."""
+        """Return how long to sleep until bytes may be sent."""
         if self._rate is None:
             return 0.0
         return max(MIN_PAUSE, -self._tokens / self._rate)

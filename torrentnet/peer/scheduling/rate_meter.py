@@ -1,4 +1,4 @@
-"""How fast the data of one source comes.
+"""Measure the rate at which one source sends.
 
 Tested by tests/unit/peer/transfer/test_source_fetcher.py.
 """
@@ -9,26 +9,26 @@ from typing import Final
 
 SAMPLE_INTERVAL: Final = 0.25
 SLOW_WINDOW: Final = 3.0
-"""Seconds over which a source must be slow to count as slow."""
+"""Seconds over which the rate of a slow source is measured."""
 
 
 class RateMeter:
-    """Rates of one source, in bytes a second; ``received``: bytes received so far."""
+    """Rates of one source, in bytes a second; ``received`` counts its bytes."""
 
     def __init__(self) -> None:
         self.rate = 0.0
-        """Recent rate while requests were open; 0 until it is measured."""
+        """Recent rate while requests were open; 0 before the first measurement."""
         self.piece_rate = 0.0
-        """Rate of the last pieces from their first block to their last; 0 until it is measured."""
+        """Rate of the last pieces, from first to last block; 0 before the first measurement."""
         self._sampled: tuple[float, int] = (0.0, 0)
         self._slow_since: tuple[float, int] | None = None
 
     def restart(self, received: int, now: float) -> None:
-        """A request is open, after none was."""
+        """Start to measure: a request is open again."""
         self._sampled = (now, received)
 
     def sample(self, received: int, now: float) -> None:
-        """A block was received."""
+        """Update :attr:`rate` after a block, at most once in :data:`SAMPLE_INTERVAL`."""
         since, before = self._sampled
         if now - since < SAMPLE_INTERVAL:
             return
@@ -37,21 +37,21 @@ class RateMeter:
         self._sampled = (now, received)
 
     def piece_received(self, count: int, elapsed: float) -> None:
-        """``count`` bytes of a piece came in ``elapsed`` seconds."""
+        """Update :attr:`piece_rate` with ``count`` bytes received in ``elapsed`` seconds."""
         measured = count / max(elapsed, 1e-6)
         self.piece_rate = (self.piece_rate + measured) / 2 if self.piece_rate else measured
 
     def idle(self) -> None:
-        """The source has nothing to send: its rate means nothing."""
+        """Discard the measurement: the source has nothing to send."""
         self._slow_since = None
 
     def slow_rate(self, received: int, min_rate: float, now: float) -> float | None:
-        """Return the last rate of a busy source if it is below ``min_rate``."""
+        """Return the rate of the last :data:`SLOW_WINDOW` if it is below ``min_rate``."""
         if self._slow_since is None:
             self._slow_since = (now, received)
             return None
         since, before = self._slow_since
-        # Not "now - since": rounding must not make a due check early.
+        # The same sum as in slow_due(): with "now - since", rounding could make a due check early.
         if now < since + SLOW_WINDOW:
             return None
         rate = (received - before) / (now - since)
@@ -59,5 +59,5 @@ class RateMeter:
         return rate if rate < min_rate else None
 
     def slow_due(self) -> float | None:
-        """When :meth:`slow_rate` returns the next rate."""
+        """Return when the window of :meth:`slow_rate` ends; None if it is not measuring."""
         return None if self._slow_since is None else self._slow_since[0] + SLOW_WINDOW

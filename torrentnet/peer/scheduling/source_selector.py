@@ -1,4 +1,4 @@
-"""Which complete peer is the source of a ``single`` download."""
+"""The choice of the complete peer that a ``single`` download fetches from."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MAX_REMEMBERED: Final = 4_096
 class SourceSelector:
     """The complete peers that the tracker has listed, and their failures.
 
-    A peer that sent a bad piece is never selected again. A peer that failed otherwise is selected again only after the
-    tracker has listed it anew, and then the peers that failed least come first.
+    A banned peer is never selected again. A peer that failed is selected again once the tracker has listed it anew,
+    after the peers that failed less often.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -32,16 +32,19 @@ class SourceSelector:
         """Replace the candidates by these complete peers."""
         self._untried = sorted(
             (holder for holder in holders if holder.endpoint not in self._banned),
-            # The tracker lists them in the order in which they joined; sorted, a seeded choice can be repeated.
+            # Sorted, because a seeded choice must not depend on the order in which the peers joined the swarm.
             key=lambda holder: (holder.name, holder.endpoint),
         )
 
     def replace_with_new(self, holders: Iterable[LookupHolder]) -> None:
-        """Replace the candidates by those of these peers that have never failed."""
+        """Replace the candidates by these complete peers, without those that have failed."""
         self.replace(holder for holder in holders if not self._failures.get(holder.endpoint))
 
     def select(self) -> tuple[LookupHolder, int] | None:
-        """Return a random candidate and the number it was chosen from; None for none."""
+        """Remove and return a random candidate.
+
+        Returns the number of candidates too among which it was chosen; None without candidates.
+        """
         if not self._untried:
             return None
         fewest = min(self._failures.get(holder.endpoint, 0) for holder in self._untried)
@@ -52,16 +55,16 @@ class SourceSelector:
 
     @property
     def any_untried(self) -> bool:
-        """Whether a candidate was not tried yet."""
+        """Whether a candidate is left."""
         return bool(self._untried)
 
     def failed(self, holder: LookupHolder) -> None:
-        """A source died, stalled or refused."""
+        """Count a failure of a source that died, stalled or refused."""
         if holder.endpoint in self._failures or len(self._failures) < MAX_REMEMBERED:
             self._failures[holder.endpoint] = self._failures.get(holder.endpoint, 0) + 1
 
     def ban(self, holder: LookupHolder) -> None:
-        """Never select a peer again: it sent a bad piece."""
+        """Never select a peer again that has sent a bad piece."""
         if len(self._banned) < MAX_REMEMBERED:
             self._banned.add(holder.endpoint)
         self._untried = [other for other in self._untried if other.endpoint != holder.endpoint]

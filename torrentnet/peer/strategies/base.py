@@ -1,4 +1,4 @@
-"""The part of a download that both strategies share, from the look-up to the seed. No I/O.
+"""What both download strategies share, from look-up to seed. No I/O.
 
 Tested by tests/unit/peer/strategies/test_single.py.
 Tested by tests/unit/peer/strategies/test_swarm.py.

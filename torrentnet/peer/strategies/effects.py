@@ -61,7 +61,7 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Connect to a peer of the swarm; ``handle_peer_event`` or ``dial_failed`` follows."""
+    """Connect to a peer of the swarm; its events or ``dial_failed`` follow."""
 
     endpoint: Endpoint
 

@@ -1,4 +1,4 @@
-"""The pieces that are requested from each peer of a swarm, until they are verified. No I/O.
+"""The pieces requested from each peer of a swarm, until they are verified. No I/O.
 
 Each piece is requested from one peer; in the endgame, also from a peer that would send it sooner.
 :mod:`torrentnet.peer.scheduling.piece_picker` chooses the next piece.
@@ -114,7 +114,10 @@ class PieceScheduler:
         return piece
 
     def faster_peers(self, now: float) -> Iterator[RemotePeer]:
-        """Yield the peers that would send a requested piece sooner; the caller may request it meanwhile."""
+        """Yield the peers that would send a requested piece sooner.
+
+        The caller may request pieces between two peers.
+        """
         for peer in list(self._peers.values()):
             held = peer.fetcher.remote_pieces.held
             if held is None:

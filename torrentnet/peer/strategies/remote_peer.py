@@ -36,7 +36,7 @@ class RemotePeer:
 
 
 def request_metadata(peers: Collection[RemotePeer], now: float) -> None:
-    """Request the info dictionary from one of these peers, unless a request is open and recent."""
+    """Request the info dictionary from one peer, unless a recent request is open."""
     for peer in peers:
         if peer.fetcher.metadata_pending:
             if now - peer.metadata_requested_at < METADATA_TIMEOUT:

@@ -109,6 +109,6 @@ class DownloadReport:
         self._log.add("peer", f"{self._name} failed", verdict=reason)
 
     def sources(self) -> tuple[OutcomeSource, ...]:
-        """Return at most :data:`MAX_SOURCES` sources, those of most pieces first, for the tracker's log."""
+        """Return the sources of most pieces, for the tracker's log."""
         most = sorted(self._sources.items(), key=lambda item: -item[1])[:MAX_SOURCES]
         return tuple(OutcomeSource(holder.endpoint, count, holder.name) for holder, count in most)

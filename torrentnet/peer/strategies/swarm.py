@@ -50,7 +50,7 @@ ENOUGH_PEERS: Final = 20
 
 
 class SwarmDownload(BaseDownload):
-    """One ``get`` from many peers at once, which handles the events of every connection of this peer.
+    """One ``get`` from many peers, over every connection of this peer.
 
     ``own`` is the address that this peer listens on.
     """

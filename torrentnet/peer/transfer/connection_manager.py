@@ -6,10 +6,10 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Final, Protocol
 
-from torrentnet.peer.scheduling.uplink import Uplink
 from torrentnet.peer.transfer.connection import Connection
 from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.peer.transfer.sender import Sender
+from torrentnet.peer.transfer.uplink import Uplink
 from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PeerProtocolError, RemoteError, os_error_text
@@ -83,7 +83,7 @@ class ConnectionManager:
         self._on_upload_ended = on_upload_ended
         self._identity = identity
         self._connections: dict[socket.socket, Connection] = {}
-        uplink: Uplink[Connection] = Uplink(rng or system.make_random(None), now)
+        uplink = Uplink(rng or system.make_random(None), now)
         self._sender = Sender(self._connections, selector, rate_limit, uplink, self.close_connection, on_file_shrunk)
         self._expiry_check_at = 0.0
         self._haves_at: float | None = None

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.peer.scheduling.rate_meter import RateMeter
+from torrentnet.peer.scheduling.remote_pieces import RemotePieces
 from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.transfer.metadata_exchange import MetadataDownload, MetadataReceived, SourceError
-from torrentnet.peer.transfer.remote_pieces import RemotePieces
 from torrentnet.peer.transfer.request_pipeline import RequestPipeline
 from torrentnet.wire.peer.extension_protocol import Metadata, MetadataKind
 from torrentnet.wire.peer.messages import Block, Choke, KeepAlive, Reject, Unchoke

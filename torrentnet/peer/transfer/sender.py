@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.peer.scheduling.rate_limit import RateLimit
-    from torrentnet.peer.scheduling.uplink import Uplink
     from torrentnet.peer.transfer.connection import Connection
+    from torrentnet.peer.transfer.uplink import Uplink
 
 TURN_INTERVAL: Final = 0.25
 """Between two checks for new turns while choking."""
@@ -32,7 +32,7 @@ class Sender:
     connections: dict[socket.socket, Connection]
     selector: selectors.BaseSelector
     rate_limit: RateLimit
-    uplink: Uplink[Connection]
+    uplink: Uplink
     close: Callable[[Connection, str, float], None]
     """Close a broken connection, with a reason and the time."""
     on_file_shrunk: Callable[[str], None]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.peer.scheduling.remote_pieces import RemotePieces
 from torrentnet.peer.transfer.protocol import Credit, FileSpan
-from torrentnet.peer.transfer.remote_pieces import RemotePieces
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.extension_protocol import (
     MAX_REQUESTS,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.peer.streams import BULK, LEECH_ID, PIECE, SEED_ID, content, drained, info_of, pour
+from torrentnet.peer.scheduling.remote_pieces import RemotePieces
 from torrentnet.peer.transfer.exchange_fetcher import MAX_CREDITS, MAX_WINDOW, MIN_WINDOW, ExchangeFetcher
 from torrentnet.peer.transfer.fetcher import NOT_NOW, FetcherEvent, PieceReceived
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived, SourceError
 from torrentnet.peer.transfer.protocol import LocalIdentity, PeerProtocol
-from torrentnet.peer.transfer.remote_pieces import RemotePieces
 from torrentnet.peer.transfer.request_pipeline import MAX_UNREQUESTED_BLOCKS
 from torrentnet.wire.peer.extension_protocol import (
     METADATA_ID,

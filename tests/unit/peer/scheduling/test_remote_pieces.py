@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from torrentnet.peer.transfer import remote_pieces
-from torrentnet.peer.transfer.remote_pieces import RemotePieces
+from torrentnet.peer.scheduling import remote_pieces
+from torrentnet.peer.scheduling.remote_pieces import RemotePieces
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.messages import Bitfield, Choke, Have, HaveAll, HaveNone, Message
 from torrentnet.wire.piece_set import PieceSet

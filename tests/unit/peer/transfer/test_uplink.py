@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from torrentnet.peer.scheduling.uplink import (
+from torrentnet.peer.transfer.connection import STALL_TIMEOUT, Connection
+from torrentnet.peer.transfer.protocol import PeerProtocol
+from torrentnet.peer.transfer.uplink import (
     INITIAL_QUEUE_BYTES,
     MIN_QUEUE_BYTES,
     MIN_UNSENT_BYTES,
@@ -20,8 +22,6 @@ from torrentnet.peer.scheduling.uplink import (
     UNSHAPED_RATE,
     Uplink,
 )
-from torrentnet.peer.transfer.connection import STALL_TIMEOUT, Connection
-from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ def connection(*args: Any, **kwargs: Any) -> Connection:
     return cast("Connection", Stub(*args, **kwargs))
 
 
-def uplink(rate: float = RATE) -> Uplink[Connection]:
+def uplink(rate: float = RATE) -> Uplink:
     """Return an uplink with a known rate, in bytes a second."""
-    one: Uplink[Connection] = Uplink(random.Random(1), 0.0)
+    one = Uplink(random.Random(1), 0.0)
     one.choking = True
     busy = connection(upload=Upload(backlog=1))
     if rate:
