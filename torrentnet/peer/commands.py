@@ -67,17 +67,13 @@ def _format_log(entries: Iterator[ResponseEntry], dropped: int) -> Iterator[str]
         return
     if dropped:
         yield f"({dropped} older responses are no longer kept)"
-    yield from table(
-        ("TIME", "FROM", "RESPONSE", "BYTES", "MS", "RESULT"),
-        _log_rows(first, entries),
-        right=("BYTES", "MS"),
-    )
+    rows = map(_log_row, (first, *entries))
+    yield from table(("TIME", "FROM", "RESPONSE", "BYTES", "MS", "RESULT"), rows, right=("BYTES", "MS"))
 
 
-def _log_rows(first: ResponseEntry, rest: Iterator[ResponseEntry]) -> Iterator[tuple[object, ...]]:
-    for entry in (first, *rest):
-        elapsed = None if entry.elapsed is None else f"{entry.elapsed * 1000:.1f}"
-        yield (_format_time(entry.time), entry.source, entry.what, entry.size, elapsed, entry.verdict or None)
+def _log_row(entry: ResponseEntry) -> tuple[object, ...]:
+    elapsed = None if entry.elapsed is None else f"{entry.elapsed * 1000:.1f}"
+    return (_format_time(entry.time), entry.source, entry.what, entry.size, elapsed, entry.verdict or None)
 
 
 def _format_json(entry: ResponseEntry) -> str:

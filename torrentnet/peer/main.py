@@ -67,11 +67,11 @@ _LISTEN_BACKLOG: Final = 256
 
 
 class CommandLineError(LocalError):
-    """The command line makes no sense."""
+    """The arguments contradict each other, or one has a wrong value."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a peer until it is stopped; returns the exit status."""
+    """Run a peer until it is stopped, and return the exit status."""
     options = _parser().parse_args(argv)
     try:
         return _run(options, MACHINE)
@@ -214,9 +214,9 @@ def _run(options: argparse.Namespace, system: System) -> int:
 
 
 def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info | None]:
-    """Return what a magnet link or a .torrent says of the file to get.
+    """Return the file that a magnet link or a .torrent describes, and its info dictionary.
 
-    The name in a link replaces the link.
+    The name in a magnet link replaces the link in ``options``.
     """
     given: str = options.filename
     if given.startswith("magnet:"):
@@ -254,7 +254,7 @@ def _check_path(options: argparse.Namespace) -> Path:
             raise LocalError(f"{path} is a directory; only single files are shared")
         check_file_name(path.name)
         if options.torrent is not None:
-            # The .torrent is written once the tracker knows the file, but an obvious mistake is reported now.
+            # The .torrent is written after the tracker has registered the file, but report an obvious mistake now.
             if os.path.isdir(options.torrent):
                 raise _write_error(options.torrent, errno.EISDIR)
             if not os.path.isdir(options.torrent.parent):
@@ -277,7 +277,7 @@ def _write_error(path: Path, number: int | None) -> LocalError:
 
 
 def resolve_address(text: str, what: str, *, min_port: int, system: System = MACHINE) -> Endpoint:
-    """Return ``HOST:PORT`` as an IPv4 endpoint.
+    """Return ``HOST:PORT`` as an IPv4 endpoint; ``what`` names the argument in errors.
 
     Raises :class:`CommandLineError` for any other form, and :class:`LocalError` for an unknown host.
     """
@@ -292,7 +292,7 @@ def resolve_address(text: str, what: str, *, min_port: int, system: System = MAC
 
 
 def open_listener(endpoint: Endpoint, system: System = MACHINE) -> socket.socket:
-    """Return a listening TCP socket; raises :class:`LocalError`."""
+    """Return a listening TCP socket; raise :class:`LocalError` on failure."""
     sock = system.make_socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

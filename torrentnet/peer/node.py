@@ -1,4 +1,4 @@
-"""The peer as a program: one loop around the parts that do no I/O.
+"""The loop of a peer, around the parts that do no I/O.
 
 Tested by tests/loopback/test_peer_transfer.py.
 Tested by tests/loopback/test_peer_failures.py.
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from torrentnet.runtime.events import EventLog
 
 GOODBYE_TIMEOUT: Final = 0.6
-"""Seconds that a stopping peer waits for the tracker to acknowledge its good-bye."""
+"""Seconds that a stopping peer waits for the reply to its last announce."""
 FAILURE_REPORT_TIMEOUT: Final = 2.0
 """Seconds that a failed peer waits for the tracker to record the failure."""
 WORKER_STOP_TIMEOUT: Final = 0.3
@@ -57,7 +57,7 @@ Runner: TypeAlias = ShareRunner | SingleRunner | SwarmRunner
 class Peer:
     """One peer with one file.
 
-    :meth:`run` returns its exit status; :meth:`stop` may be called from anywhere.
+    ``on_shared(store)`` is called when the tracker has registered the shared file.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Peer:
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
         self._worker = WorkerPool(self._wake, system)
-        # Only the choice of a source may be repeatable: a peer that is started again is a new peer to the tracker.
+        # Not ``rng``, whose choices may be repeatable: a restarted peer is a new peer to the tracker.
         unique = system.make_random(None)
         peer_id = make_peer_id(system.make_secret(12))
         identity = AnnounceIdentity(settings.name, peer_id, self.endpoint.port, unique.getrandbits(32))
@@ -111,16 +111,16 @@ class Peer:
         self._leave_until: float | None = None
         self._failure: LocalError | None = None
 
-    # -- what other threads may call ---------------------------------------------------------------
+    # -- called from other threads -----------------------------------------------------------------
 
     def stop(self, reason: str) -> None:
-        """Say good-bye to the tracker and end; safe from threads and signal handlers."""
+        """Leave the swarm and end; may be called from threads and signal handlers."""
         if self._stop_reason is None:
             self._stop_reason = reason
         self._wake()
 
     def _wake(self) -> None:
-        # Full: the loop will wake up anyway. Closed: the loop has ended.
+        # If the buffer is full, the loop will wake up anyway; if the socket is closed, the loop has ended.
         with contextlib.suppress(OSError):
             self._wake_out.send(b"\0")
 
@@ -140,7 +140,7 @@ class Peer:
 
     @property
     def download(self) -> BaseDownload | None:
-        """With ``get``, the download."""
+        """The download; None with ``share``, and before the loop starts."""
         return None if self._runner is None else self._runner.download
 
     @property
@@ -150,23 +150,23 @@ class Peer:
 
     @property
     def state(self) -> str:
-        """``seed`` with a complete file, else ``get``."""
+        """``seed`` with a complete file, otherwise ``get``."""
         store = self.store
         return "seed" if store is not None and store.held.is_full else "get"
 
     # -- the loop ----------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Work until stopped or failed.
+        """Run the loop until the peer is stopped, and return the exit status 0.
 
-        Returns 0 for an orderly end; raises :class:`LocalError` for a failure.
+        Raises :class:`LocalError` if the peer has failed.
         """
         monotonic = self._system.monotonic
         self._selector.register(self._wake_in, selectors.EVENT_READ, self._woken)
         self._worker.start()
         try:
             runner = self._runner = self._start()
-            while not self._ended(monotonic()):
+            while self._leave_until is None or monotonic() < self._leave_until:
                 now = monotonic()
                 self._tick(runner, now)
                 times = (self._tracker.due(now), self._connections.due(now), runner.due(), self._leave_until)
@@ -235,13 +235,8 @@ class Peer:
 
     def _published(self, store: FileStore) -> None:
         info = store.info
-        self._events.emit(
-            "published",
-            file=self._settings.path.name,
-            size=info.length,
-            pieces=info.pieces,
-            info_hash=info.info_hash.hex(),
-        )
+        name, info_hash = self._settings.path.name, info.info_hash.hex()
+        self._events.emit("published", file=name, size=info.length, pieces=info.pieces, info_hash=info_hash)
         if self._settings.share:
             try:
                 self._on_shared(store)
@@ -282,17 +277,13 @@ class Peer:
         if self._session.is_settled:
             self._leave_until = now
 
-    def _ended(self, now: float) -> bool:
-        return self._leave_until is not None and now >= self._leave_until
-
     def _close(self) -> None:
         if self._runner is not None:
             self._runner.close()
         self._connections.close()
         self._worker.stop(WORKER_STOP_TIMEOUT)
-        store = self.store
-        if store is not None:
-            store.close()
+        if self.store is not None:
+            self.store.close()
         self._tracker.close()
         self._selector.close()
         for sock in (self._wake_in, self._wake_out):

@@ -1,4 +1,4 @@
-"""The peer's own log: every response on the way to its pieces."""
+"""The peer's log of every response that it gets for its download."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_ENTRIES: Final = 20_000
-"""Entries that are kept in memory; older ones are counted and dropped."""
+"""Entries that are kept in memory; older entries are dropped and counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,13 @@ class ResponseEntry:
     source: str
     """The sender: ``tracker``, a peer's name, or ``disk``."""
     what: str
-    """The response: ``myfile.txt: 8 MiB, 3 peers have it``, ``piece 4``, ``picked among 3``."""
+    """The response, for instance ``piece 4`` or ``picked among 3``."""
     size: int | None = None
-    """Bytes of a piece."""
+    """Bytes of the response's data."""
     elapsed: float | None = None
     """Seconds from request to response."""
     verdict: str = ""
-    """``verified``, ``thrown away``, or why it failed."""
+    """The result: ``verified``, or what failed."""
 
 
 class ResponseLog:
@@ -48,7 +48,7 @@ class ResponseLog:
         self._entries.append(ResponseEntry(self._wall_time(), source, what, size, elapsed, verdict))
 
     def entries(self, last: int | None = None) -> Iterator[ResponseEntry]:
-        """Return the entries, oldest first; with ``last``, only so many of the newest."""
-        # A copy: the loop goes on writing while a terminal reads at its own pace.
+        """Return the entries, oldest first; with ``last``, only the newest ``last``."""
+        # A copy, because the loop adds entries while another thread reads.
         kept = list(self._entries)
         return iter(kept[-last:] if last else kept)

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PeerSettings:
-    """The command line, resolved and checked."""
+    """The arguments of the command line, resolved and checked."""
 
     share: bool
-    """Whether to share a file that is here, instead of getting one."""
+    """Whether the peer shares a complete file; otherwise it gets one."""
     path: Path
     """The file's final path."""
     tracker: Endpoint
     name: str
     piece_length: int | None
-    """With share, bytes; None for a length that suits the file."""
+    """With share: bytes; None for the default of a file of that size."""
     upload_rate: float | None
     """Bytes a second; None for no limit."""
     timeouts: Timeouts
     known: Membership | None = None
-    """With get: what a magnet link or a .torrent says of the file; None to look the name up at the tracker."""
+    """With get: the file that a magnet link or a .torrent describes; None to look up the name at the tracker."""
     info: Info | None = None
     """With get: the info dictionary, from a .torrent."""
     private: bool = True
@@ -38,4 +38,4 @@ class PeerSettings:
     strategy: str = "single"
     """With get: ``single`` or ``swarm``."""
     corrupt: bool = False
-    """With share: whether every piece is sent with a byte changed, to test other peers."""
+    """With share: whether one byte of every sent piece is changed, to test other peers."""
