@@ -28,23 +28,23 @@ class One:
     waiting_since: float = 100.0
 
 
-def test_nobody_is_chosen_where_nobody_waits() -> None:
+def test_no_peer_is_chosen_if_none_waits() -> None:
     assert choose_next([], random.Random(1), 100.0) is None
 
 
-def test_the_poorest_of_a_few_is_chosen() -> None:
+def test_the_peer_with_the_fewest_pieces_is_chosen() -> None:
     waiting = [One(5), One(2), One(9)]
     assert {choose_next(waiting, random.Random(seed), 100.0) for seed in range(20)} == {One(2)}
 
 
-def test_among_many_the_poor_are_chosen_more_often() -> None:
-    """The uplinks must not all serve the one poorest peer."""
-    waiting = [One(wealth) for wealth in range(20)]
+def test_among_many_peers_those_with_few_pieces_are_favoured() -> None:
+    """The uplinks must not all serve the one peer with the fewest pieces."""
+    waiting = [One(pieces) for pieces in range(20)]
     rng = random.Random(1)
     chosen = Counter(choose_next(waiting, rng, 100.0) for _ in range(2_000))
     assert chosen[One(0)] < 500
-    poor = sum(count for one, count in chosen.items() if one is not None and one.pieces_held < 10)
-    assert poor > 1_500
+    with_few = sum(count for one, count in chosen.items() if one is not None and one.pieces_held < 10)
+    assert with_few > 1_500
 
 
 def test_equals_are_equally_likely() -> None:
@@ -56,10 +56,10 @@ def test_equals_are_equally_likely() -> None:
 
 
 def test_a_peer_that_has_waited_too_long_comes_first() -> None:
-    rich = One(1_000, 100.0)
-    waiting = [One(0, 100.0 + MAX_WAIT), rich, One(0, 101.0)]
-    assert choose_next(waiting, random.Random(1), 100.0 + MAX_WAIT) != rich
-    assert choose_next(waiting, random.Random(1), 100.1 + MAX_WAIT) is rich
+    longest = One(1_000, 100.0)
+    waiting = [One(0, 100.0 + MAX_WAIT), longest, One(0, 101.0)]
+    assert choose_next(waiting, random.Random(1), 100.0 + MAX_WAIT) != longest
+    assert choose_next(waiting, random.Random(1), 100.1 + MAX_WAIT) is longest
 
 
 # -- how much is promised ahead --------------------------------------------------------------------
@@ -71,7 +71,7 @@ def test_the_initial_lookahead_is_large() -> None:
 
 
 def test_data_that_leaves_at_once_is_not_a_rate() -> None:
-    """A few bytes that leave at once are not a slow uplink; mistaken for one, a fast seed started slowly."""
+    """A fast seed would start slowly if its first few bytes counted as its rate."""
     pace = SendRate(0.0)
     for step in range(1, 50):
         pace.sent(200)

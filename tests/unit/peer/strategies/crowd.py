@@ -1,4 +1,4 @@
-"""A crowd in virtual time: the real tracker's core, and peers of the swarm strategy joined by links with a rate."""
+"""A swarm in virtual time: the real tracker's core, and peers with limited uplinks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ HAVE_DELAY = 0.03
 
 
 class Peer(Downloader):
-    """A seed, or with a :class:`SwarmDownload` a leecher. ``rate``: bytes a second of its uplink (None: at once)."""
+    """A seed, or with a :class:`SwarmDownload` a leecher.
+
+    ``rate`` is that of the uplink in bytes a second; None if it sends at once.
+    """
 
     def __init__(
         self,
@@ -326,7 +329,7 @@ class Crowd:
         return peer
 
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        """Let time pass, and check every now and then that the books of all peers agree."""
+        """Let time pass, and call :func:`check` for every peer now and then."""
         end = self.simulation.now + seconds
         while self.simulation.now < end:
             if self.simulation.run(min(0.1, end - self.simulation.now), until):
@@ -349,7 +352,7 @@ class Crowd:
 
 
 def check(peer: Peer) -> None:
-    """Check that every missing piece is unrequested, requested from a connected peer, or being written."""
+    """Check that every piece is held, unrequested, requested, or being written."""
     swarm = peer.swarm
     if swarm is None or swarm._scheduler is None or swarm.phase is not Phase.FETCHING or not peer.alive:
         return

@@ -1,4 +1,4 @@
-"""The ends of the connections in a crowd: our own, other clients', and those of peers that refuse metadata."""
+"""Both ends of a simulated connection in a swarm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HASH_OF_NOBODY = bytes(20)
 
 
 class _Foreign(PeerProtocol):
-    """The end of another client: it knows no credits."""
+    """The end of another client, which does not support credits."""
 
     def send_initial_state(self, held: PieceSet | None, metadata_size: int) -> None:
         if held is None or not len(held):
@@ -51,7 +51,7 @@ class _Stingy(Upload):
 
 
 class End:
-    """One end of a simulated connection, in place of a :class:`~torrentnet.peer.transfer.connection.Connection`."""
+    """One end of a connection, in place of transfer's ``Connection``."""
 
     def __init__(self, owner: Peer, endpoint: Endpoint, *, initiator: bool) -> None:
         kind = _Foreign if owner.foreign else PeerProtocol
