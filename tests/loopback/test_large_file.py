@@ -1,4 +1,4 @@
-"""The end of a file of 16 GiB crosses a real connection: offsets beyond 32 bits, and memory that does not grow."""
+"""Transfer the end of a 16 GiB file: offsets beyond 32 bits, bounded memory."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 GIB = 1 << 30
 SIZE = 16 * GIB
 LAST = 48
-"""Pieces at the end that are fetched; the others count as here."""
+"""Number of the last pieces, which are fetched; the others count as held."""
 DEADLINE_S = 60.0
 MOST_GROWTH = 24 * 1024 * 1024
-"""Bytes of own memory that seed and leecher together may take for it: windows and buffers, whatever the file's size."""
+"""Bytes by which the memory of seed and leecher together may grow: windows and buffers, for a file of any size."""
 
 
 def sparse_store(path: Path) -> FileStore:
-    """A seed's file with a hole for all but its last pieces, whose content is random."""
+    """Return a file that is a hole but for its last pieces, which are random."""
     piece_length = choose_piece_length(SIZE)
     pieces = SIZE // piece_length
     hashes = bytearray(hashlib.sha1(bytes(piece_length), usedforsecurity=False).digest() * pieces)
@@ -55,7 +55,7 @@ def sparse_store(path: Path) -> FileStore:
 
 
 class Leecher:
-    """The parts of a download that carry bytes, without a tracker and without a thread."""
+    """The transfer side of a download, without a tracker and without threads."""
 
     def __init__(self, selector: selectors.BaseSelector, part: FileStore, seed: Endpoint, info: Info) -> None:
         self.part = part
@@ -95,7 +95,7 @@ class Leecher:
             self._memory.release(result.data)
 
 
-def test_the_end_of_a_file_of_16_gib_arrives_and_memory_does_not_grow(tmp_path: Path) -> None:
+def test_the_end_of_a_16_gib_file_arrives_in_bounded_memory(tmp_path: Path) -> None:
     (tmp_path / "got").mkdir()
     store = sparse_store(tmp_path / "large.bin")
     part = open_part(tmp_path / "got" / "large.bin", store.info, lambda done, size: None, lambda: False)

@@ -1,4 +1,4 @@
-"""A new seed calls on those who wait: real clients ask their tracker again only after minutes."""
+"""A new seed connects to the waiting leechers, and to no other seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ask(link: socket.socket, data: bytes) -> packets.ReplyPacket:
     raise AssertionError("the tracker does not answer")
 
 
-def exactly(sock: socket.socket, count: int) -> bytes:
+def receive_exactly(sock: socket.socket, count: int) -> bytes:
     data = b""
     while len(data) < count:
         more = sock.recv(count - len(data))
@@ -41,7 +41,7 @@ def exactly(sock: socket.socket, count: int) -> bytes:
     return data
 
 
-def test_a_real_client_that_waits_is_called_on_by_a_seed_that_comes(loopback: Loopback, tmp_path: Path) -> None:
+def test_a_new_seed_connects_to_a_waiting_client(loopback: Loopback, tmp_path: Path) -> None:
     source = make_file(tmp_path / "myfile.txt", 1 << 20)
     tracker = loopback.tracker("--keepalive", "5s", "--timeout", "20s")
     before = loopback.share(source, tracker)
@@ -66,20 +66,20 @@ def test_a_real_client_that_waits_is_called_on_by_a_seed_that_comes(loopback: Lo
         sock, _ = listener.accept()
         with sock:
             sock.settimeout(DEADLINE_S)
-            assert parse_handshake(exactly(sock, HANDSHAKE_SIZE)).info_hash == info_hash
+            assert parse_handshake(receive_exactly(sock, HANDSHAKE_SIZE)).info_hash == info_hash
             sock.sendall(pack_handshake(Handshake(info_hash, WAITING)))
             reader = MessageReader(1 << 20)
-            said: list[Message] = []
-            while not said:
-                said = list(reader.feed(sock.recv(4096)))
-            assert isinstance(said[0], HaveAll)
+            received: list[Message] = []
+            while not received:
+                received = list(reader.feed(sock.recv(4096)))
+            assert isinstance(received[0], HaveAll)
 
 
-def test_seeds_do_not_call_on_each_other(loopback: Loopback, tmp_path: Path) -> None:
+def test_seeds_do_not_connect_to_each_other(loopback: Loopback, tmp_path: Path) -> None:
     source = make_file(tmp_path / "myfile.txt", 1 << 20)
     tracker = loopback.tracker("--keepalive", "200ms", "--timeout", "20s")
     first, second = (loopback.share(source, tracker, "--name", name) for name in ("first", "second"))
-    # By the time that somebody else has been served and is gone, they would have met.
+    # While a leecher is served, the seeds have time to connect to each other.
     loopback.get("myfile.txt", tracker, tmp_path / "there", "--name", "leecher").until("completed")
     for seed in (first, second):
         status, lines, _ = loopback.ask(seed, "status")

@@ -1,4 +1,4 @@
-"""A peer's command line: typed in a terminal, piped in, and asked over its socket."""
+"""A peer's commands: typed in a terminal, read from a pipe, sent over the socket."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_typed_in_a_terminal(loopback: Loopback, tmp_path: Path, source: Path) -
     tracker.until("left", peer="leecher")
 
 
-def test_ctrl_c_in_a_terminal_says_good_bye(loopback: Loopback, source: Path) -> None:
+def test_ctrl_c_in_a_terminal_leaves_the_swarm(loopback: Loopback, source: Path) -> None:
     tracker = loopback.tracker()
     command = (PEER, "share", source, tracker.address, ANYWHERE, "--name", "seed")
     with Pseudo(*map(str, command), width=200) as terminal:
@@ -164,7 +164,7 @@ def test_the_socket_may_come_from_the_environment(loopback: Loopback, tmp_path: 
     assert not console.exists()
 
 
-def test_a_quiet_peer_still_says_what_is_wrong(loopback: Loopback, tmp_path: Path) -> None:
+def test_a_quiet_peer_still_reports_errors(loopback: Loopback, tmp_path: Path) -> None:
     tracker = loopback.tracker()
     leecher = loopback.get("nope.txt", tracker, tmp_path / "there", "--give-up", "200ms", "--log-level", "error")
     assert leecher.wait() == 1

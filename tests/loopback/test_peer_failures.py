@@ -1,4 +1,4 @@
-"""Real programs that are killed, stopped and restarted in the middle of their work."""
+"""Real programs that are killed, stopped and restarted during a transfer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PIECES = 64
 PIECE = 16 * 1024
 SLOW = ("--upload-rate", "1MiB/s", "--piece-length", "16KiB")
-"""The file takes a second: enough to get in between."""
+"""With this rate a transfer takes a second, in which a test can interfere."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def fetched(loopback: Loopback, leecher: Program) -> list[tuple[str, str]]:
-    """Of its own log: which piece came verified, and from whom."""
+    """Return the verified pieces and their sources from a leecher's log."""
     status, lines, _ = loopback.ask(leecher, "request", "logs", "--json")
     assert status == 0
     entries = [json.loads(line) for line in lines]
@@ -40,7 +40,7 @@ def fetched(loopback: Loopback, leecher: Program) -> list[tuple[str, str]]:
     ]
 
 
-def test_the_seed_is_killed_half_way_and_the_next_goes_on(loopback: Loopback, tmp_path: Path, source: Path) -> None:
+def test_a_killed_seed_is_replaced_by_the_next(loopback: Loopback, tmp_path: Path, source: Path) -> None:
     tracker = loopback.tracker()
     seeds = {name: loopback.share(source, tracker, "--name", name, *SLOW) for name in ("one", "two")}
     leecher = loopback.get("myfile.txt", tracker, tmp_path / "there", "--name", "leecher")
@@ -63,7 +63,7 @@ def test_the_seed_is_killed_half_way_and_the_next_goes_on(loopback: Loopback, tm
     tracker.until("forgotten", peer=picked)
 
 
-def test_a_killed_leecher_goes_on_where_it_was(loopback: Loopback, tmp_path: Path, source: Path) -> None:
+def test_a_killed_leecher_resumes_its_download(loopback: Loopback, tmp_path: Path, source: Path) -> None:
     tracker = loopback.tracker()
     loopback.share(source, tracker, "--name", "seed", *SLOW)
     there = tmp_path / "there"
@@ -83,8 +83,8 @@ def test_a_killed_leecher_goes_on_where_it_was(loopback: Loopback, tmp_path: Pat
     assert tracker.until("outcome", peer="second")["bytes"] == str((PIECES - kept) * PIECE)
 
 
-def test_a_stopped_seed_is_left_for_the_next(loopback: Loopback, tmp_path: Path, source: Path) -> None:
-    """SIGSTOP: the connection stands, and nothing comes."""
+def test_a_stopped_seed_is_replaced_by_the_next(loopback: Loopback, tmp_path: Path, source: Path) -> None:
+    """After SIGSTOP the connection stays open, and no data arrives."""
     tracker = loopback.tracker("--keepalive", "30s", "--timeout", "2m")
     seeds = {name: loopback.share(source, tracker, "--name", name, *SLOW) for name in ("one", "two")}
     leecher = loopback.get("myfile.txt", tracker, tmp_path / "there", "--timeout", "700ms", "--min-rate", "1B/s")
@@ -96,7 +96,7 @@ def test_a_stopped_seed_is_left_for_the_next(loopback: Loopback, tmp_path: Path,
     assert digest(tmp_path / "there" / "myfile.txt") == digest(source)
 
 
-def test_a_seed_that_sends_bad_pieces_is_not_asked_again(loopback: Loopback, tmp_path: Path, source: Path) -> None:
+def test_a_seed_that_sends_bad_pieces_is_banned(loopback: Loopback, tmp_path: Path, source: Path) -> None:
     tracker = loopback.tracker()
     loopback.share(source, tracker, "--name", "bad", "--corrupt-uploads", "--piece-length", "16KiB")
     leecher = loopback.get("myfile.txt", tracker, tmp_path / "there", "--name", "leecher")
@@ -107,9 +107,7 @@ def test_a_seed_that_sends_bad_pieces_is_not_asked_again(loopback: Loopback, tmp
     assert digest(tmp_path / "there" / "myfile.txt") == digest(source)
 
 
-def test_all_seeds_gone_ends_in_failure_and_the_tracker_knows_why(
-    loopback: Loopback, tmp_path: Path, source: Path
-) -> None:
+def test_a_download_without_seeds_fails_and_reports_why(loopback: Loopback, tmp_path: Path, source: Path) -> None:
     tracker = loopback.tracker()
     seed = loopback.share(source, tracker, "--name", "seed", *SLOW)
     leecher = loopback.get("myfile.txt", tracker, tmp_path / "there", "--name", "leecher", "--give-up", "1500ms")
@@ -131,7 +129,7 @@ def test_all_seeds_gone_ends_in_failure_and_the_tracker_knows_why(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("busy", [False, True], ids=["seeding", "downloading"])
-def test_a_signal_ends_it_with_a_good_bye(
+def test_a_signal_makes_a_peer_leave_the_swarm(
     loopback: Loopback, tmp_path: Path, source: Path, number: signal.Signals, busy: bool
 ) -> None:
     tracker = loopback.tracker("--keepalive", "30s", "--timeout", "2m")
@@ -152,7 +150,7 @@ def test_a_signal_ends_it_with_a_good_bye(
         assert peer.named("failed")
 
 
-def test_two_signals_are_one(loopback: Loopback, source: Path) -> None:
+def test_a_second_signal_changes_nothing(loopback: Loopback, source: Path) -> None:
     tracker = loopback.tracker()
     seed = loopback.share(source, tracker)
     seed.signal(signal.SIGINT)
@@ -161,7 +159,7 @@ def test_two_signals_are_one(loopback: Loopback, source: Path) -> None:
     assert len(seed.named("closing")) == 1
 
 
-def test_a_signal_while_the_tracker_is_gone_does_not_hang(loopback: Loopback, source: Path) -> None:
+def test_a_peer_stops_without_its_tracker(loopback: Loopback, source: Path) -> None:
     tracker = loopback.tracker()
     seed = loopback.share(source, tracker)
     tracker.kill()
@@ -169,9 +167,7 @@ def test_a_signal_while_the_tracker_is_gone_does_not_hang(loopback: Loopback, so
     assert seed.wait(deadline=5.0) == 0
 
 
-def test_a_tracker_that_is_killed_and_comes_back_knows_everybody(
-    loopback: Loopback, tmp_path: Path, source: Path
-) -> None:
+def test_every_peer_rejoins_a_restarted_tracker(loopback: Loopback, tmp_path: Path, source: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     tracker = loopback.tracker("--state", state)
@@ -202,7 +198,7 @@ def test_a_tracker_that_is_killed_and_comes_back_knows_everybody(
     assert seed.process.poll() is None
 
 
-def test_silence_of_the_tracker_is_told_and_its_return(loopback: Loopback, tmp_path: Path, source: Path) -> None:
+def test_the_trackers_silence_and_return_are_reported(loopback: Loopback, tmp_path: Path, source: Path) -> None:
     tracker = loopback.tracker()
     address = tracker.address
     seed = loopback.share(source, tracker, "--name", "seed")
@@ -213,7 +209,7 @@ def test_silence_of_the_tracker_is_told_and_its_return(loopback: Loopback, tmp_p
     again.until("published", peer="seed")
 
 
-def test_a_peer_may_be_there_before_its_tracker(loopback: Loopback, tmp_path: Path, source: Path) -> None:
+def test_a_peer_may_start_before_its_tracker(loopback: Loopback, tmp_path: Path, source: Path) -> None:
     tracker = loopback.tracker()
     address = tracker.address
     tracker.kill()
@@ -256,8 +252,8 @@ def test_an_upload_rate_is_kept(loopback: Loopback, tmp_path: Path) -> None:
     assert int(leecher.until("completed")["ms"]) >= 900
 
 
-def test_nothing_is_left_behind_by_a_kill(loopback: Loopback, tmp_path: Path, source: Path) -> None:
-    """A stale console socket and a stale part do not keep the next one from starting."""
+def test_a_peer_starts_after_it_was_killed(loopback: Loopback, tmp_path: Path, source: Path) -> None:
+    """A stale console socket and a stale part file do not keep a peer from starting."""
     tracker = loopback.tracker()
     loopback.share(source, tracker, *SLOW)
     there, console = tmp_path / "there", tmp_path / "own.sock"
@@ -284,9 +280,7 @@ def test_the_file_may_be_deleted_while_it_is_shared(loopback: Loopback, tmp_path
     assert digest(tmp_path / "there" / "myfile.txt") == wanted
 
 
-def test_output_that_nobody_reads_any_more_does_not_end_the_seed(
-    loopback: Loopback, tmp_path: Path, source: Path
-) -> None:
+def test_a_seed_survives_that_its_output_is_closed(loopback: Loopback, tmp_path: Path, source: Path) -> None:
     tracker = loopback.tracker()
     words = [sys.executable, PEER, "share", source, tracker.address, ANYWHERE, "--name", "seed"]
     with subprocess.Popen(list(map(str, words)), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as seed:
@@ -306,7 +300,7 @@ def test_output_that_nobody_reads_any_more_does_not_end_the_seed(
             seed.kill()
 
 
-def test_a_closed_standard_input_is_no_standard_input(loopback: Loopback, source: Path) -> None:
+def test_a_closed_standard_input_is_ignored(loopback: Loopback, source: Path) -> None:
     tracker = loopback.tracker()
     words = [sys.executable, PEER, "share", source, tracker.address, ANYWHERE, "--name", "seed"]
     command = ["sh", "-c", 'exec "$@" <&-', "sh", *map(str, words)]

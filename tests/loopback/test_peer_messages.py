@@ -1,4 +1,4 @@
-"""What a person reads when peer.py cannot do what was asked: exactly these lines, and this exit status."""
+"""The exact error messages of peer.py, with their exit status."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 NOBODY = 65_534
 NOWHERE = "127.0.0.1:9"
-"""A tracker address where nobody answers; whatever is wrong is found before it matters."""
+"""A tracker address that does not answer: the errors are found before the tracker matters."""
 LONG = "x" * 256
 
 
 class Case(NamedTuple):
-    """A command line in the directory of :func:`place`, and the answer to it."""
+    """A command line in the directory of :func:`place`, with its error."""
 
     id: str
     words: str
-    """Arguments; ``{port}`` is one that is taken."""
+    """Arguments; ``{port}`` is a port in use."""
     status: int
     text: str
 
@@ -373,7 +373,7 @@ CASES = [
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A directory with one of each kind."""
+    """Make a directory with one file of each kind."""
     make_file(tmp_path / "myfile.txt", 100)
     (tmp_path / "folder").mkdir()
     (tmp_path / "dangling").symlink_to("nothing")
@@ -413,7 +413,7 @@ def test_message(case: Case, place: Path, taken_port: int) -> None:
 
 @pytest.fixture
 def open_place() -> Iterator[Path]:
-    """A directory that every user may enter, for the tests that become somebody else."""
+    """Make a directory that every user may enter, for the tests under another user."""
     directory = Path(tempfile.mkdtemp())
     directory.chmod(0o755)
     yield directory
@@ -421,7 +421,7 @@ def open_place() -> Iterator[Path]:
 
 
 def as_nobody(words: list[str], directory: Path) -> tuple[int, str]:
-    """Run as a user whom permissions hold for; skips where that cannot be had."""
+    """Run as a user without root's rights, or skip the test."""
     if os.geteuid() != 0:
         return run(words, directory)
     if not shutil.which("setpriv"):

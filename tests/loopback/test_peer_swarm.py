@@ -1,4 +1,4 @@
-"""``get --strategy swarm`` with the real programs: a bad seed, one killed, one frozen, one of the other strategy."""
+"""``get --strategy swarm`` with the real programs, and with peers that fail."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def ended(leechers: list[Program]) -> None:
 
 
 def gave(leecher: Program) -> dict[str, int]:
-    """Pieces by who gave them."""
+    """Return the number of pieces from each source."""
     pairs = (one.rpartition(":") for one in leecher.until("completed")["sources"].split(","))
     return {name: int(count) for name, _, count in pairs}
 
 
 def stopped(program: Program) -> int:
-    """End it as a person does; gives the bytes of blocks that it uploaded."""
+    """Stop a peer, and return the bytes of blocks that it uploaded."""
     program.process.terminate()
     assert program.wait() == 0
     assert program.errors == []
     return sum(int(event.fields["bytes"]) for event in program.named("upload"))
 
 
-def test_four_leechers_get_it_from_each_other(loopback: Loopback, tmp_path: Path) -> None:
+def test_four_leechers_download_from_each_other(loopback: Loopback, tmp_path: Path) -> None:
     source = make_file(tmp_path / "myfile.txt", 4 * MIB)
     tracker = loopback.tracker()
     seed = loopback.share(source, tracker, "--name", "seed", "--upload-rate", "1MiB/s", *PIECES)
@@ -125,8 +125,8 @@ def test_one_seed_without_a_limit(loopback: Loopback, tmp_path: Path) -> None:
     assert stopped(seed) == source.stat().st_size
 
 
-def test_a_frozen_leecher_holds_nobody_up(loopback: Loopback, tmp_path: Path) -> None:
-    """It has asked, and takes nothing of what it asked for; the seed's turns go to the others meanwhile."""
+def test_a_frozen_leecher_does_not_delay_the_others(loopback: Loopback, tmp_path: Path) -> None:
+    """The leecher receives none of the data it has requested: the others get its turns."""
     source = make_file(tmp_path / "myfile.txt", 16 * MIB)
     tracker = loopback.tracker()
     seed = loopback.share(source, tracker, "--name", "seed", "--upload-rate", "4MiB/s", "--piece-length", "1MiB")

@@ -1,4 +1,4 @@
-"""Whole transfers with the real programs, as a person starts them by hand."""
+"""Complete transfers with the real programs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_names(loopback: Loopback, tmp_path: Path, name: str) -> None:
     assert (there / name).read_bytes() == source.read_bytes()
 
 
-def test_a_second_get_of_a_whole_file_just_seeds(loopback: Loopback, tmp_path: Path) -> None:
+def test_a_second_get_of_a_complete_file_only_seeds(loopback: Loopback, tmp_path: Path) -> None:
     source = make_file(tmp_path / "myfile.txt", MIB)
     tracker = loopback.tracker()
     seed = loopback.share(source, tracker, "--name", "seed")
@@ -117,7 +117,7 @@ def test_a_second_get_of_a_whole_file_just_seeds(loopback: Loopback, tmp_path: P
     assert last.until("completed")["sources"] == "again:4"
 
 
-def test_a_whole_file_that_nobody_shares_is_published(loopback: Loopback, tmp_path: Path) -> None:
+def test_a_complete_file_that_no_peer_shares_is_published(loopback: Loopback, tmp_path: Path) -> None:
     source = make_file(tmp_path / "myfile.txt", MIB)
     tracker = loopback.tracker()
     first = loopback.get("myfile.txt", tracker, tmp_path, "--name", "first")
@@ -130,7 +130,7 @@ def test_a_whole_file_that_nobody_shares_is_published(loopback: Loopback, tmp_pa
     loopback.share(source, tracker, "--name", "third")
 
 
-def test_another_content_under_the_name_is_left_alone(loopback: Loopback, tmp_path: Path) -> None:
+def test_a_file_with_other_content_is_not_overwritten(loopback: Loopback, tmp_path: Path) -> None:
     tracker = loopback.tracker()
     loopback.share(make_file(tmp_path / "myfile.txt", MIB), tracker)
     there = tmp_path / "there"
@@ -149,7 +149,7 @@ def test_another_content_under_the_name_is_left_alone(loopback: Loopback, tmp_pa
         tracker.until("outcome", peer=f"of-{size}", result="failed")
 
 
-def test_piece_length_of_the_sharer_is_everybodys(loopback: Loopback, tmp_path: Path) -> None:
+def test_the_sharers_piece_length_is_used_by_all(loopback: Loopback, tmp_path: Path) -> None:
     source = make_file(tmp_path / "myfile.txt", 100_000)
     tracker = loopback.tracker()
     seed = loopback.share(source, tracker, "--piece-length", "16KiB")
@@ -170,7 +170,7 @@ def test_torrent_and_magnet_are_written(loopback: Loopback, tmp_path: Path) -> N
     assert f"udp://{tracker.address}/announce?name=my%20file.txt&size=100000".encode() in torrent
 
 
-def test_the_peers_own_log_tells_every_response(loopback: Loopback, tmp_path: Path) -> None:
+def test_the_response_log_lists_every_response(loopback: Loopback, tmp_path: Path) -> None:
     source = make_file(tmp_path / "myfile.txt", 2 * PIECE + 1)
     tracker = loopback.tracker()
     loopback.share(source, tracker, "--name", "seed")
