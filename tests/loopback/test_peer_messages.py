@@ -216,7 +216,7 @@ CASES = [
         f"get myfile.txt {NOWHERE} {ANYWHERE} --log-level loud",
         2,
         "peer.py: error: argument --log-level: invalid choice: 'loud'"
-        f" (choose from 'debug', 'info', 'warning', 'error') {USAGE}",
+        f" (choose from 'info', 'warning', 'error') {USAGE}",
     ),
     Case(
         "peer-name-with-blank",

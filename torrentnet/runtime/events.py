@@ -25,7 +25,7 @@ from torrentnet.runtime.text import escape_char
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-LEVELS: Final = ("debug", "info", "warning", "error")
+LEVELS: Final = ("info", "warning", "error")
 """From the most talkative to the quietest."""
 MAX_VALUE_CHARS: Final = 4096
 """Longer values are cut and end in ``…``: an event is a line to be read, whatever a peer put into a name."""
@@ -38,7 +38,7 @@ MAX_DIGITS: Final = 18
 _CACHED: Final = 16_384
 _CACHED_CHARS: Final = 64
 """Formatted texts that are cached: so many, and none longer."""
-_INFO, _WARNING, _ERROR = 1, 2, 3
+_INFO, _WARNING, _ERROR = range(3)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME: Final = re.compile(r"[a-z_]+")
 _KEY: Final = re.compile(r"[a-z_][a-z0-9_]*")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.runtime.events import (
+    LEVELS,
     MAX_FIELDS,
     MAX_VALUE_CHARS,
     Event,
@@ -181,11 +182,11 @@ def test_no_text_makes_the_parser_fail(text: str) -> None:
 
 def test_levels() -> None:
     lines: list[str] = []
-    for level in ("debug", "info", "warning", "error"):
+    for level in LEVELS:
         log = EventLog(lines.append, clock=lambda: 0, level=level)
         for emit in (log.emit, log.warning, log.error):
             emit(level)
-    assert [line.split()[1] for line in lines] == ["debug"] * 3 + ["info"] * 3 + ["warning"] * 2 + ["error"]
+    assert [line.split()[1] for line in lines] == ["info"] * 3 + ["warning"] * 2 + ["error"]
 
 
 @pytest.mark.parametrize("at_once", [False, True])
@@ -213,7 +214,7 @@ def test_lines_that_nobody_reads_are_counted() -> None:
 def test_an_unknown_level_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="loud") as caught:
         EventLog(print, level="loud")
-    assert str(caught.value) == "'loud' is not a log level: the levels are debug, info, warning, error"
+    assert str(caught.value) == "'loud' is not a log level: the levels are info, warning, error"
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError, OSError, ValueError])

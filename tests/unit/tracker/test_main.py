@@ -59,7 +59,7 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
         (["a:1", "--seed", "x"], "argument --seed: 'x' is not a whole number"),
         (
             ["a:1", "--log-level", "loud"],
-            "argument --log-level: invalid choice: 'loud' (choose from debug, info, warning, error)",
+            "argument --log-level: invalid choice: 'loud' (choose from info, warning, error)",
         ),
         (
             ["a:1", "--torrent", "/no/such.torrent"],
@@ -89,10 +89,10 @@ def test_defaults_and_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "127.0.0.1", 6771, TrackerSettings(5.0, 15.0), "tracker", None, None, None, "info"
     )
     monkeypatch.setenv("TORRENTNET_CONSOLE", "/run/from.environment")
-    words = f"localhost:0 --keepalive 500ms --timeout 2s --name t --state {tmp_path} --seed 7 --log-level debug"
+    words = f"localhost:0 --keepalive 500ms --timeout 2s --name t --state {tmp_path} --seed 7 --log-level warning"
     options = parse_options(words.split())
     assert (options.host, options.port, options.settings) == ("localhost", 0, TrackerSettings(0.5, 2.0))
-    assert (options.name, options.state, options.seed, options.log_level) == ("t", tmp_path, 7, "debug")
+    assert (options.name, options.state, options.seed, options.log_level) == ("t", tmp_path, 7, "warning")
     assert str(options.console) == "/run/from.environment"
     assert str(parse_options(["a:1", "--console", "/tmp/c"]).console) == "/tmp/c"
 
