@@ -89,7 +89,7 @@ local fields = {
     reason_size = field("uint8", "reason_size", "Reason size"),
     reason = field("string", "reason", "Reason"),
     rest = field("bytes", "rest", "Unknown bytes at the end"),
-    request_in = field("framenum", "request_in", "Answer to the request in frame", base.NONE, frametype.REQUEST),
+    request_in = field("framenum", "request_in", "Reply to the request in frame", base.NONE, frametype.REQUEST),
     repeat_of = field("framenum", "repeat_of", "Repeat of the request in frame", base.NONE, frametype.RETRANS_PREV),
 }
 local all_fields = {}
@@ -102,7 +102,7 @@ torrentnet.experts = { cut_short, refused }
 
 -- What stands at the beginning of each packet: {field, size} in order.
 local OWN_REQUEST = { { "connection_id", 8 }, { "action", 4 }, { "transaction_id", 4 }, { "version", 1 } }
-local OWN_ANSWER = { { "action", 4 }, { "transaction_id", 4 }, { "version", 1 }, { "flags", 1 } }
+local OWN_REPLY = { { "action", 4 }, { "transaction_id", 4 }, { "version", 1 }, { "flags", 1 } }
 
 local function layout(head, ...)
     local joined = {}
@@ -125,16 +125,16 @@ local REQUESTS = {
         { "request", 4 }, { "transferred", 8 }, { "elapsed_ms", 4 }, { "sources", 1 }, { "reason_size", 1 },
         { "reserved", 2 }),
 }
-local ANSWERS = {
+local REPLIES = {
     [CONNECT] = layout({ { "action", 4 }, { "transaction_id", 4 }, { "connection_id", 8 } }),
     [ANNOUNCE] = layout({ { "action", 4 }, { "transaction_id", 4 }, { "interval", 4 }, { "leechers", 4 }, { "seeders", 4 } }),
     [SCRAPE] = layout({ { "action", 4 }, { "transaction_id", 4 } }),
     [ERROR] = layout({ { "action", 4 }, { "transaction_id", 4 } }),
-    [LOOKUP] = layout(OWN_ANSWER, { "reserved", 2 }, { "request", 4 }, { "keepalive_ms", 4 }, { "timeout_ms", 4 },
+    [LOOKUP] = layout(OWN_REPLY, { "reserved", 2 }, { "request", 4 }, { "keepalive_ms", 4 }, { "timeout_ms", 4 },
         { "info_hash", 20 }, { "size", 8 }, { "piece_length", 4 }, { "complete", 4 }, { "incomplete", 4 },
         { "first", 2 }, { "count", 2 }),
-    [POSSESSION] = layout(OWN_ANSWER, { "reserved", 2 }, { "keepalive_ms", 4 }, { "timeout_ms", 4 }, { "held", 4 }),
-    [OUTCOME] = layout(OWN_ANSWER, { "reserved", 2 }, { "request", 4 }),
+    [POSSESSION] = layout(OWN_REPLY, { "reserved", 2 }, { "keepalive_ms", 4 }, { "timeout_ms", 4 }, { "held", 4 }),
+    [OUTCOME] = layout(OWN_REPLY, { "reserved", 2 }, { "request", 4 }),
 }
 
 -- Text from a packet as it may be shown: what is no UTF-8 or no character to be seen becomes a question mark.
@@ -343,7 +343,7 @@ local request_tails = {
             reason ~= "" and (", " .. reason) or "")
     end,
 }
-local answer_tails = {
+local reply_tails = {
     [CONNECT] = function() return "" end,
     [ANNOUNCE] = function(c, tree)
         local said = string.format(": %d seeders, %d leechers, again in %d s",
@@ -402,12 +402,12 @@ local function word(tvb, offset)
     return tvb(offset, 4):uint()
 end
 
--- A request has its action at offset 8, an answer at offset 0, and no connection id begins with an action's number.
+-- A request has its action at offset 8, a reply at offset 0, and no connection id begins with an action's number.
 local function kind_of(tvb)
     local length = tvb:len()
     if length < 8 then return nil end
     local first = word(tvb, 0)
-    if ANSWERS[first] then return first, true end
+    if REPLIES[first] then return first, true end
     if length < 16 then return nil end
     local action = word(tvb, 8)
     if action == CONNECT then
@@ -418,7 +418,7 @@ local function kind_of(tvb)
     return nil
 end
 
--- Frames of requests by addresses and transaction id, so that repeats and answers can point to them.
+-- Frames of requests by addresses and transaction id, so that repeats and replies can point to them.
 local requests_seen = {}
 local links = {}
 
@@ -427,17 +427,17 @@ function torrentnet.init()
     links = {}
 end
 
-local function link(pinfo, action, is_answer, transaction_id)
+local function link(pinfo, action, is_reply, transaction_id)
     if not pinfo.visited then
         local from = string.format("%s:%d", tostring(pinfo.src), pinfo.src_port)
         local to = string.format("%s:%d", tostring(pinfo.dst), pinfo.dst_port)
-        local key = (is_answer and (to .. ">" .. from) or (from .. ">" .. to)) .. ":" .. transaction_id
+        local key = (is_reply and (to .. ">" .. from) or (from .. ">" .. to)) .. ":" .. transaction_id
         local seen = requests_seen[key]
-        if is_answer and seen then
+        if is_reply and seen then
             links[pinfo.number] = { seen.frame, true }
-        elseif not is_answer and seen and seen.action == action then
+        elseif not is_reply and seen and seen.action == action then
             links[pinfo.number] = { seen.frame, false }
-        elseif not is_answer then
+        elseif not is_reply then
             requests_seen[key] = { frame = pinfo.number, action = action }
         end
     end
@@ -445,18 +445,18 @@ local function link(pinfo, action, is_answer, transaction_id)
 end
 
 function torrentnet.dissector(tvb, pinfo, tree)
-    local action, is_answer = kind_of(tvb)
+    local action, is_reply = kind_of(tvb)
     if not action then return 0 end
-    local layouts = is_answer and ANSWERS or REQUESTS
-    local tails = is_answer and answer_tails or request_tails
+    local layouts = is_reply and REPLIES or REQUESTS
+    local tails = is_reply and reply_tails or request_tails
     pinfo.cols.protocol = "TorrentNet"
     local item = tree:add(torrentnet, tvb())
     local c = cursor(tvb)
     for _, row in ipairs(layouts[action]) do c:put(row[1], row[2], item) end
-    local title = ACTIONS[action] .. (is_answer and action ~= ERROR and " answer" or "")
+    local title = ACTIONS[action] .. (is_reply and action ~= ERROR and " reply" or "")
     local said = c.ok and tails[action](c, item) or ""
     if c.ok and c:left() > 0 then item:add(fields.rest, tvb(c.at)) end
-    local linked = c.values.transaction_id and link(pinfo, action, is_answer, c.values.transaction_id)
+    local linked = c.values.transaction_id and link(pinfo, action, is_reply, c.values.transaction_id)
     if linked then
         item:add(linked[2] and fields.request_in or fields.repeat_of, linked[1]):set_generated()
         if not linked[2] then said = said .. " [repeat]" end
@@ -468,12 +468,12 @@ end
 
 -- For ports that nobody named: a connect request, or a packet of our own with the version where it belongs.
 local function looks_like_ours(tvb, pinfo, tree)
-    local action, is_answer = kind_of(tvb)
+    local action, is_reply = kind_of(tvb)
     if not action then return false end
     if OWN[action] then
-        local at = is_answer and 8 or 16
+        local at = is_reply and 8 or 16
         if tvb:len() <= at or tvb(at, 1):uint() ~= VERSION then return false end
-    elseif action ~= CONNECT or is_answer then
+    elseif action ~= CONNECT or is_reply then
         return false
     end
     pinfo.conversation = torrentnet

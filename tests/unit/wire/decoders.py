@@ -31,12 +31,12 @@ def _sample(title: str, sizes: tuple[int, ...] | range = (), start: int = 0) -> 
     return EXAMPLES[title].packet[start:], frozenset(sizes)
 
 
-def _answer(parse: Callable[[packets.ReplyPacket], object]) -> Callable[[bytes], object]:
+def _from_reply(parse: Callable[[packets.ReplyPacket], object]) -> Callable[[bytes], object]:
     return lambda data: parse(packets.parse_reply(data))
 
 
 _PUBLISH = EXAMPLES["Announce request: publish"].packet
-_ERROR = EXAMPLES["Error answer"].packet
+_ERROR = EXAMPLES["Error reply"].packet
 _METADATA = EXAMPLES["Metadata data"].packet[6:]
 _INFO = EXAMPLES["Metadata data"].octets("info")
 
@@ -65,29 +65,35 @@ DECODERS = (
     ),
     Decoder("packets.parse_scrape", packets.parse_scrape, PacketError, (_sample("Scrape request"),)),
     Decoder(
-        "packets.parse_connect_reply", _answer(packets.parse_connect_reply), PacketError, (_sample("Connect answer"),)
+        "packets.parse_connect_reply",
+        _from_reply(packets.parse_connect_reply),
+        PacketError,
+        (_sample("Connect reply"),),
     ),
     Decoder(
         "packets.parse_announce_reply",
-        _answer(packets.parse_announce_reply),
+        _from_reply(packets.parse_announce_reply),
         PacketError,
-        (_sample("Announce answer", (20, 26)),),
+        (_sample("Announce reply", (20, 26)),),
     ),
     Decoder(
         "packets.parse_scrape_reply",
-        _answer(packets.parse_scrape_reply),
+        _from_reply(packets.parse_scrape_reply),
         PacketError,
-        (_sample("Scrape answer", (8,)),),
+        (_sample("Scrape reply", (8,)),),
     ),
     Decoder(
-        "packets.parse_error", _answer(packets.parse_error), PacketError, ((_ERROR, frozenset(range(8, len(_ERROR)))),)
+        "packets.parse_error",
+        _from_reply(packets.parse_error),
+        PacketError,
+        ((_ERROR, frozenset(range(8, len(_ERROR)))),),
     ),
     Decoder("lookup.parse_lookup", lookup.parse_lookup, PacketError, (_sample("Look-up request"),)),
     Decoder(
         "lookup.parse_lookup_reply",
-        _answer(lookup.parse_lookup_reply),
+        _from_reply(lookup.parse_lookup_reply),
         PacketError,
-        (_sample("Look-up answer"), _sample("Look-up answer: no such name")),
+        (_sample("Look-up reply"), _sample("Look-up reply: no such name")),
     ),
     Decoder(
         "possession.parse_possession",
@@ -97,13 +103,16 @@ DECODERS = (
     ),
     Decoder(
         "possession.parse_possession_reply",
-        _answer(possession.parse_possession_reply),
+        _from_reply(possession.parse_possession_reply),
         PacketError,
-        (_sample("Possession answer"),),
+        (_sample("Possession reply"),),
     ),
     Decoder("outcome.parse_outcome", outcome.parse_outcome, PacketError, (_sample("Outcome"),)),
     Decoder(
-        "outcome.parse_outcome_reply", _answer(outcome.parse_outcome_reply), PacketError, (_sample("Outcome answer"),)
+        "outcome.parse_outcome_reply",
+        _from_reply(outcome.parse_outcome_reply),
+        PacketError,
+        (_sample("Outcome reply"),),
     ),
     Decoder("url_data.parse_url_data", url_data.parse_url_data, PacketError, ((_PUBLISH[98:], frozenset({0})),)),
     Decoder("url_data.parse_publication", url_data.parse_publication, PacketError, ((_PUBLISH[98:], frozenset({0})),)),

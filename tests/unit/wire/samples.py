@@ -60,7 +60,7 @@ def a_lookup(**changed: object) -> LookupRequest:
     return LookupRequest(1 << 48, 7, 0, 0, PEER, 6881, "myfile.txt", "leecher-1")._replace(**changed)  # type: ignore[arg-type]
 
 
-def an_answer(*who: LookupHolder) -> LookupReply:
+def a_lookup_reply(*who: LookupHolder) -> LookupReply:
     return LookupReply(7, True, 1, 500, 2000, HASH, 8 << 20, 262144, len(who), 0, 0, who)
 
 

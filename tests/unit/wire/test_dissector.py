@@ -116,29 +116,29 @@ def test_the_list_of_packets_reads_as_a_conversation(tmp_path: Path) -> None:
     assert {protocol for protocol, _ in rows} == {"TorrentNet"}
     assert [info for _, info in rows] == [
         "connect",
-        "connect answer",
+        "connect reply",
         'announce: started "myfile.txt"',
         'announce: none (keep-alive) "myfile.txt"',
         "announce: started",
-        "announce answer: 2 seeders, 1 leechers, again in 5 s",
+        "announce reply: 2 seeders, 1 leechers, again in 5 s",
         "scrape",
-        "scrape answer",
+        "scrape reply",
         "error: connection id refused: connect again",
         'look-up: "myfile.txt" for leecher-1',
-        "look-up answer: request 1, 2 complete, 0 incomplete",
-        "look-up answer: request 2, no such name",
+        "look-up reply: request 1, 2 complete, 0 incomplete",
+        "look-up reply: request 2, no such name",
         "possession: 0-1 (2 of 3)",
         "possession: 0-99, 200-4095 (3996 of 4096)",
-        "possession answer: 2 pieces known",
+        "possession reply: 2 pieces known",
         "outcome: request 1 failed, no seed left",
-        "outcome answer: request 1 is closed",
+        "outcome reply: request 1 is closed",
     ]
 
 
-def test_answers_and_repeats_point_to_their_request(tmp_path: Path) -> None:
-    lookup, answer = EXAMPLES["Look-up request"].packet, EXAMPLES["Look-up answer"].packet
-    packets = [Datagram(PEER, TRACKER, lookup), Datagram(PEER, TRACKER, lookup), Datagram(TRACKER, PEER, answer)]
-    stranger = Datagram(TRACKER, ("198.18.0.9", 50000), answer)
+def test_replies_and_repeats_point_to_their_request(tmp_path: Path) -> None:
+    lookup, reply = EXAMPLES["Look-up request"].packet, EXAMPLES["Look-up reply"].packet
+    packets = [Datagram(PEER, TRACKER, lookup), Datagram(PEER, TRACKER, lookup), Datagram(TRACKER, PEER, reply)]
+    stranger = Datagram(TRACKER, ("198.18.0.9", 50000), reply)
     write_capture(tmp_path / "repeat.pcap", [*packets, stranger])
     rows = _fields(tmp_path / "repeat.pcap", tmp_path, "torrentnet.repeat_of", "torrentnet.request_in")
     assert rows == [["", ""], ["1", ""], ["", "1"], ["", ""]]
@@ -163,7 +163,7 @@ def test_a_port_can_be_named_when_the_connect_is_missing(tmp_path: Path) -> None
 
 def test_other_udp_is_left_alone(tmp_path: Path) -> None:
     payloads = [b"", b"\0" * 7, b"hello, this is no tracker's packet at all", b"\xff" * 100]
-    payloads += [EXAMPLES["Announce answer"].packet, EXAMPLES["Outcome"].packet[:16] + b"\x02" * 64]
+    payloads += [EXAMPLES["Announce reply"].packet, EXAMPLES["Outcome"].packet[:16] + b"\x02" * 64]
     write_capture(tmp_path / "other.pcap", [Datagram(PEER, ("198.18.0.2", 9999), payload) for payload in payloads])
     assert all(
         protocol != "TorrentNet" for (protocol,) in _fields(tmp_path / "other.pcap", tmp_path, "_ws.col.Protocol")

@@ -289,22 +289,22 @@ INFO = _info()
 
 PACK: dict[str, Callable[[page.Example], bytes]] = {
     "Connect request": _connect,
-    "Connect answer": _connected,
+    "Connect reply": _connected,
     "Announce request: publish": _announce,
     "Announce request: keep-alive": _announce,
     "Announce request: another client": _announce,
-    "Announce answer": _announced,
+    "Announce reply": _announced,
     "Scrape request": _scrape,
-    "Scrape answer": _scraped,
-    "Error answer": _error,
+    "Scrape reply": _scraped,
+    "Error reply": _error,
     "Look-up request": _lookup,
-    "Look-up answer": _found,
-    "Look-up answer: no such name": _found,
+    "Look-up reply": _found,
+    "Look-up reply: no such name": _found,
     "Possession report": _possession,
     "Possession report: ranges": _possession,
-    "Possession answer": _possessed,
+    "Possession reply": _possessed,
     "Outcome": _outcome,
-    "Outcome answer": _noted,
+    "Outcome reply": _noted,
     "Handshake": _handshake,
     "Request": _request,
     "Piece": _piece,
@@ -349,7 +349,7 @@ def test_the_example_file_has_the_hash_that_all_packets_carry() -> None:
 
 
 def test_the_example_connection_id_says_42_seconds() -> None:
-    issued = EXAMPLES["Connect answer"].number("connection_id")
+    issued = EXAMPLES["Connect reply"].number("connection_id")
     assert issued >> 32 == connection_id.ConnectionIds(bytes(16), 0.0).issue("198.18.0.4", 42.0) >> 32
 
 

@@ -172,20 +172,20 @@ def pack_lookup_reply_tail(transaction_id: int, found: bool, request: int, tail:
 def parse_lookup_reply(reply: ReplyPacket) -> LookupReply:
     """Parse the reply to a look-up. Raises :class:`PacketError`."""
     data = reply_bytes(reply)
-    fields = unpack_fields(_REPLY, data, "look-up answer")
+    fields = unpack_fields(_REPLY, data, "look-up reply")
     _, tid, version, flags, _, request, *about_file, count = fields
     check_version(version)
     holders: list[LookupHolder] = []
     position = _REPLY.size
     for _ in range(count):
         if position + _HOLDER_SIZE > len(data):
-            raise PacketError("look-up answer: a holder runs past the end of the packet")
+            raise PacketError("look-up reply: a holder runs past the end of the packet")
         endpoint = unpack_endpoint(data[position : position + COMPACT_SIZE])
         name_size = data[position + COMPACT_SIZE]
         position += _HOLDER_SIZE
         raw_name = data[position : position + name_size]
         if len(raw_name) < name_size or not endpoint.port:
-            raise PacketError("look-up answer: a holder is cut short or has no port")
+            raise PacketError("look-up reply: a holder is cut short or has no port")
         position += name_size
         holders.append(LookupHolder(endpoint, printable_peer_name(raw_name)))
     return LookupReply._make((tid, bool(flags & 1), request, *about_file, tuple(holders)))

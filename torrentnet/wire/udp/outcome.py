@@ -141,6 +141,6 @@ def pack_outcome_reply(transaction_id: int, request: int) -> bytes:
 
 def parse_outcome_reply(reply: ReplyPacket) -> int:
     """Return the request's number in the reply to a report. Raises :class:`PacketError`."""
-    _, _, version, _, _, request = unpack_fields(_REPLY, reply_bytes(reply), "outcome answer")
+    _, _, version, _, _, request = unpack_fields(_REPLY, reply_bytes(reply), "outcome reply")
     check_version(version)
     return int(request)

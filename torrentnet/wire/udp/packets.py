@@ -140,7 +140,7 @@ def pack_connect_reply(transaction_id: int, connection_id: int) -> bytes:
 def parse_connect_reply(reply: ReplyPacket) -> int:
     """Return the connection id in a connect reply. Raises :class:`PacketError`."""
     if len(reply.body) < 8:
-        raise PacketError("connect answer is cut short")
+        raise PacketError("connect reply is cut short")
     return int.from_bytes(reply.body[:8], "big")
 
 
@@ -171,7 +171,7 @@ def pack_announce_reply(
     ``interval`` is in seconds and must not be 1 or 2: Wireshark would take the reply for a request.
     """
     if interval in {1, 2}:
-        raise ValueError("an interval of 1 or 2 makes dissectors take the answer for a request")
+        raise ValueError("an interval of 1 or 2 makes dissectors take the reply for a request")
     return ANNOUNCE_REPLY_HEAD.pack(Action.ANNOUNCE, transaction_id, interval, leechers, seeders) + peers
 
 
@@ -179,7 +179,7 @@ def parse_announce_reply(reply: ReplyPacket) -> AnnounceReply:
     """Parse the reply to an announce. Raises :class:`PacketError`."""
     compact = reply.body[_ANNOUNCE_COUNTS.size :]
     if len(reply.body) < _ANNOUNCE_COUNTS.size or len(compact) % COMPACT_SIZE:
-        raise PacketError(f"announce answer of {len(reply.body) + _REPLY_HEAD.size} bytes")
+        raise PacketError(f"announce reply of {len(reply.body) + _REPLY_HEAD.size} bytes")
     interval, leechers, seeders = _ANNOUNCE_COUNTS.unpack_from(reply.body)
     return AnnounceReply(reply.transaction_id, interval, leechers, seeders, unpack_endpoints(compact))
 
@@ -208,7 +208,7 @@ def pack_scrape_reply(transaction_id: int, swarms: tuple[ScrapeCounts, ...]) -> 
 def parse_scrape_reply(reply: ReplyPacket) -> tuple[ScrapeCounts, ...]:
     """Parse the reply to a scrape. Raises :class:`PacketError`."""
     if len(reply.body) % _SCRAPE_COUNTS.size:
-        raise PacketError("scrape answer is cut short")
+        raise PacketError("scrape reply is cut short")
     return tuple(ScrapeCounts(*fields) for fields in _SCRAPE_COUNTS.iter_unpack(reply.body))
 
 
@@ -232,6 +232,6 @@ def printable_text(raw: bytes) -> str:
 def parse_reply(data: bytes) -> ReplyPacket:
     """Parse the head of any reply. Raises :class:`PacketError` when it is shorter than 8 bytes."""
     if len(data) < _REPLY_HEAD.size:
-        raise PacketError(f"answer of {len(data)} bytes, the shortest has {_REPLY_HEAD.size}")
+        raise PacketError(f"reply of {len(data)} bytes, the shortest has {_REPLY_HEAD.size}")
     action, transaction_id = _REPLY_HEAD.unpack_from(data)
     return ReplyPacket(action, transaction_id, data[_REPLY_HEAD.size :])

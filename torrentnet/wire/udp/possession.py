@@ -95,6 +95,6 @@ def pack_possession_reply(reply: PossessionReply) -> bytes:
 
 def parse_possession_reply(reply: ReplyPacket) -> PossessionReply:
     """Parse the reply to a possession report. Raises :class:`PacketError`."""
-    _, tid, version, _, _, keepalive, timeout, held = unpack_fields(_REPLY, reply_bytes(reply), "possession answer")
+    _, tid, version, _, _, keepalive, timeout, held = unpack_fields(_REPLY, reply_bytes(reply), "possession reply")
     check_version(version)
     return PossessionReply(tid, keepalive, timeout, held)

@@ -13,8 +13,8 @@ from tests.unit.wire.samples import (
     HASH,
     PEER,
     a_lookup,
+    a_lookup_reply,
     a_report,
-    an_answer,
     an_outcome,
     founds,
     pack_lookup_reply,
@@ -52,7 +52,7 @@ def test_no_reply_looks_like_a_request(
         assert packet[8] == extension.VERSION
 
 
-def test_no_answer_to_an_unproved_address_exceeds_its_request() -> None:
+def test_no_reply_to_an_unproved_address_exceeds_its_request() -> None:
     connect = udp.pack_connect_reply(1, 1 << 48)
     assert len(connect) <= len(udp.pack_connect(1))
     refusal = udp.pack_error(1, "connection id refused: connect again")
@@ -72,7 +72,7 @@ def test_no_answer_to_an_unproved_address_exceeds_its_request() -> None:
         (pack_lookup(a_lookup()), 16, parse_lookup),
         (a_report(), 16, parse_possession),
         (pack_outcome(an_outcome()), 16, parse_outcome),
-        (pack_lookup_reply(an_answer()), 8, lambda data: parse_lookup_reply(parse_reply(data))),
+        (pack_lookup_reply(a_lookup_reply()), 8, lambda data: parse_lookup_reply(parse_reply(data))),
         (pack_possession_reply(PossessionReply(1, 2, 3, 4)), 8, lambda data: parse_possession_reply(parse_reply(data))),
         (pack_outcome_reply(1, 2), 8, lambda data: parse_outcome_reply(parse_reply(data))),
     ],
@@ -88,7 +88,7 @@ def test_another_version_is_refused(packet: bytes, at: int, parse: Callable[[byt
     ("packet", "size"),
     [
         (pack_lookup(a_lookup(name="a", peer="b")), 50),
-        (pack_lookup_reply(an_answer()), 68),
+        (pack_lookup_reply(a_lookup_reply()), 68),
         (pack_possession(1, 2, 3, HASH, PEER, PieceSet(8), 0, 8), 72),
         (pack_possession_reply(PossessionReply(1, 2, 3, 4)), 24),
         (pack_outcome(an_outcome()), 80),

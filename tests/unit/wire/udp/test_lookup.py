@@ -1,11 +1,11 @@
-"""Look-ups and their answers: they come back, they fit, and nothing in them is believed unchecked."""
+"""Look-ups and their replies: they come back, they fit, and nothing in them is believed unchecked."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
 
-from tests.unit.wire.samples import a_holder, a_lookup, an_answer, founds, lookups, pack_lookup_reply
+from tests.unit.wire.samples import a_holder, a_lookup, a_lookup_reply, founds, lookups, pack_lookup_reply
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PacketError
 from torrentnet.wire.names import MAX_FILE_NAME, MAX_PEER_NAME
@@ -31,7 +31,7 @@ def test_lookups_come_back(lookup: LookupRequest) -> None:
 
 @settings(deadline=None)
 @given(found=founds)
-def test_lookup_answers_come_back(found: LookupReply) -> None:
+def test_lookup_replies_come_back(found: LookupReply) -> None:
     packet = pack_lookup_reply(found)
     assert len(packet) <= MAX_DATAGRAM
     assert parse_lookup_reply(parse_reply(packet)) == found
@@ -44,7 +44,7 @@ def test_a_long_list_comes_in_pages_that_fit(name_size: int, per_page: int) -> N
     listed: list[LookupHolder] = []
     sizes: list[int] = []
     while len(listed) < len(everybody):
-        page = an_answer()._replace(first=len(listed), complete=400, holders=everybody[len(listed) :])
+        page = a_lookup_reply()._replace(first=len(listed), complete=400, holders=everybody[len(listed) :])
         packet = pack_lookup_reply(page)
         assert len(packet) <= MAX_DATAGRAM
         parsed = parse_lookup_reply(parse_reply(packet))
@@ -59,11 +59,11 @@ def test_the_last_holder_that_fits_is_not_left_out() -> None:
     room = MAX_DATAGRAM - 68
     names = ["x" * 64] * 19
     names.append("y" * (room - 19 * 71 - 7))
-    packet = pack_lookup_reply(an_answer(*(a_holder(number, name) for number, name in enumerate(names))))
+    packet = pack_lookup_reply(a_lookup_reply(*(a_holder(number, name) for number, name in enumerate(names))))
     assert len(packet) == MAX_DATAGRAM
     assert len(parse_lookup_reply(parse_reply(packet)).holders) == 20
     names[-1] += "y"
-    packet = pack_lookup_reply(an_answer(*(a_holder(number, name) for number, name in enumerate(names))))
+    packet = pack_lookup_reply(a_lookup_reply(*(a_holder(number, name) for number, name in enumerate(names))))
     assert len(parse_lookup_reply(parse_reply(packet)).holders) == 19
 
 
@@ -103,18 +103,18 @@ def test_a_name_that_runs_past_the_end_is_refused(at: int) -> None:
 def test_names_of_holders_are_made_harmless() -> None:
     evil = Endpoint("10.0.0.1", 6881)
     found = parse_lookup_reply(
-        parse_reply(pack_lookup_reply(an_answer(LookupHolder(evil, "\x1b[2J"), LookupHolder(evil, "a b"))))
+        parse_reply(pack_lookup_reply(a_lookup_reply(LookupHolder(evil, "\x1b[2J"), LookupHolder(evil, "a b"))))
     )
     assert [holder.name for holder in found.holders] == ["?", "?"]
 
 
 def test_a_holder_needs_a_port() -> None:
     with pytest.raises(PacketError, match="no port"):
-        parse_lookup_reply(parse_reply(pack_lookup_reply(an_answer(LookupHolder(Endpoint("10.0.0.1", 0), "x")))))
+        parse_lookup_reply(parse_reply(pack_lookup_reply(a_lookup_reply(LookupHolder(Endpoint("10.0.0.1", 0), "x")))))
 
 
 def test_a_count_is_compared_with_the_data() -> None:
-    packet = bytearray(pack_lookup_reply(an_answer(a_holder(1, "x"))))
+    packet = bytearray(pack_lookup_reply(a_lookup_reply(a_holder(1, "x"))))
     packet[66:68] = b"\xff\xff"
     with pytest.raises(PacketError, match="past the end"):
         parse_lookup_reply(parse_reply(bytes(packet)))

@@ -32,7 +32,7 @@ def test_outcomes_come_back(outcome: OutcomeReport) -> None:
 
 
 @given(tid=u32, request=u32)
-def test_answers_to_outcomes_come_back(tid: int, request: int) -> None:
+def test_replies_to_outcomes_come_back(tid: int, request: int) -> None:
     noted = parse_reply(pack_outcome_reply(tid, request))
     assert (noted.transaction_id, parse_outcome_reply(noted)) == (tid, request)
 

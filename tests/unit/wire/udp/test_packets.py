@@ -109,7 +109,7 @@ def test_longer_packets_are_accepted(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", range(16))
-def test_what_is_too_short_for_a_request_gets_no_answer(size: int) -> None:
+def test_what_is_too_short_for_a_request_gets_no_from_reply(size: int) -> None:
     with pytest.raises(PacketError) as refused:
         packets.parse_head(bytes(size))
     assert not refused.value.sendable
@@ -129,14 +129,14 @@ def test_a_connect_reply_has_16_bytes_but_a_longer_one_parses() -> None:
 
 
 @given(peers=st.lists(endpoints, max_size=20), interval=st.integers(3, 2**32 - 1), leechers=u32, seeders=u32)
-def test_announce_answers_come_back(peers: list[Endpoint], interval: int, leechers: int, seeders: int) -> None:
+def test_announce_replies_come_back(peers: list[Endpoint], interval: int, leechers: int, seeders: int) -> None:
     compact = b"".join(map(pack_endpoint, peers))
     reply = packets.parse_reply(packets.pack_announce_reply(3, interval, leechers, seeders, compact))
     assert reply.action == Action.ANNOUNCE
     assert packets.parse_announce_reply(reply) == (3, interval, leechers, seeders, tuple(peers))
 
 
-def test_the_longest_announce_answer_fits() -> None:
+def test_the_longest_announce_reply_fits() -> None:
     packet = packets.pack_announce_reply(1, 5, 0, 0, pack_endpoint(Endpoint("10.0.0.1", 1)) * packets.MAX_PEERS)
     assert len(packet) == 1220
     assert len(packet) <= packets.MAX_DATAGRAM
@@ -171,7 +171,7 @@ def test_scrape_limit() -> None:
 
 
 @given(swarms=st.lists(st.builds(ScrapeCounts, u32, u32, u32), max_size=packets.MAX_SCRAPE))
-def test_scrape_answers_come_back_and_fit(swarms: list[ScrapeCounts]) -> None:
+def test_scrape_replies_come_back_and_fit(swarms: list[ScrapeCounts]) -> None:
     packet = packets.pack_scrape_reply(5, tuple(swarms))
     assert len(packet) == 8 + 12 * len(swarms) <= packets.MAX_DATAGRAM
     assert packets.parse_scrape_reply(packets.parse_reply(packet)) == tuple(swarms)
@@ -185,7 +185,7 @@ def _error(message: str) -> str:
     return packets.parse_error(reply)
 
 
-def test_error_answers_come_back() -> None:
+def test_error_replies_come_back() -> None:
     assert _error("name taken: Grüße.txt") == "name taken: Grüße.txt"
     assert _error("") == ""
 

@@ -20,7 +20,7 @@ from torrentnet.wire.udp.possession import (
 
 
 @given(possessed=possesseds)
-def test_possession_answers_come_back(possessed: PossessionReply) -> None:
+def test_possession_replies_come_back(possessed: PossessionReply) -> None:
     assert parse_possession_reply(parse_reply(pack_possession_reply(possessed))) == possessed
 
 
