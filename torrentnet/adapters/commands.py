@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.table import table
-from torrentnet.runtime.options import EXIT_USAGE
+from torrentnet.runtime.process import EXIT_USAGE
 from torrentnet.runtime.units import format_duration, format_size
 
 if TYPE_CHECKING:

@@ -12,20 +12,21 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.line_splitter import MAX_LINE_BYTES, LineSplitter
-from torrentnet.console.remote.client import EXIT_NO_ANSWER, ConsoleClient, NoAnswerError
+from torrentnet.console.remote.client import ConsoleClient, NoAnswerError
 from torrentnet.console.remote.frames import RequestError
 from torrentnet.console.words import split_words
+from torrentnet.runtime.process import (
+    CONSOLE_VARIABLE,
+    EXIT_INTERRUPTED,
+    EXIT_PIPE_CLOSED,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+)
 from torrentnet.runtime.text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
-EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
-"""Exit status, as in shells, after Ctrl-C."""
-EXIT_PIPE_CLOSED: Final = 141
-"""Exit status, as in shells, when the reader of standard output has gone."""
 LEAVE_COMMANDS: Final = (["quit"], ["exit"])
 
 USAGE: Final = """\
@@ -86,7 +87,7 @@ def _main(argv: list[str], environ: Mapping[str, str]) -> int:
         one_line = launcher == "console" and len(words) == 1 and " " in words[0]
         return _run(client, words[0] if one_line else tuple(words))
     except NoAnswerError as error:
-        return _fail(str(error), EXIT_NO_ANSWER)
+        return _fail(str(error), EXIT_UNAVAILABLE)
     except RequestError as error:
         return _fail(str(error), EXIT_USAGE)
 
@@ -180,7 +181,7 @@ class _RemoteCommands:
         try:
             status = self._client.run(line, lines_out, lambda text: err(escape_controls(text.rstrip("\n"))))
         except (NoAnswerError, RequestError) as error:
-            status = EXIT_NO_ANSWER
+            status = EXIT_UNAVAILABLE
             err(escape_controls(f"error: {error}"))
         if self._rest:
             out(escape_controls(self._rest))

@@ -14,12 +14,9 @@ from typing import Final, TypeAlias
 
 from torrentnet.console.table import table
 from torrentnet.console.words import join_words, split_partial, split_words
-from torrentnet.runtime.options import EXIT_USAGE
+from torrentnet.runtime.process import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from torrentnet.runtime.text import escape_controls
 
-EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
-"""The command is right and has failed: there is no such file."""
 MAX_COMPLETIONS: Final = 200
 """Most candidates that completion returns."""
 MAX_SHOWN_WORD: Final = 60

@@ -26,7 +26,8 @@ from torrentnet.peer.strategies.task import Timeouts
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
-from torrentnet.runtime.options import EXIT_USAGE, OptionParser, add_console_options, argument_type
+from torrentnet.runtime.options import OptionParser, add_console_options, argument_type
+from torrentnet.runtime.process import EXIT_FAILED, EXIT_USAGE
 from torrentnet.runtime.system import MACHINE, System
 from torrentnet.runtime.units import parse_duration, parse_rate, parse_size
 from torrentnet.wire.endpoint import Endpoint
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"peer.py: error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
-        return EXIT_USAGE if isinstance(error, (CommandLineError, InvalidNameError)) else 1
+        return EXIT_USAGE if isinstance(error, (CommandLineError, InvalidNameError)) else EXIT_FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

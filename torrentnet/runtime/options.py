@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from torrentnet.runtime.events import LEVELS
+from torrentnet.runtime.process import CONSOLE_VARIABLE, EXIT_USAGE
 from torrentnet.wire.errors import LocalError, os_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-EXIT_USAGE: Final = 2
-"""Exit status of a program whose command line is wrong."""
-CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
-"""Environment variable with the path of a program's console socket, for when no option gives one."""
 
 
 class OptionParser(argparse.ArgumentParser):

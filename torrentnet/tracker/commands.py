@@ -11,7 +11,7 @@ from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.table import table
 from torrentnet.console.words import join_words
 from torrentnet.runtime.events import format_timestamp
-from torrentnet.runtime.options import EXIT_USAGE
+from torrentnet.runtime.process import EXIT_USAGE
 from torrentnet.runtime.units import format_duration, format_size
 from torrentnet.tracker.journal import queries
 from torrentnet.tracker.journal.request_replay import describe_outcome

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.console.__main__ import CONSOLE_VARIABLE, USAGE, main
+from torrentnet.console.__main__ import USAGE, main
 from torrentnet.console.commands import Command, CommandError, Commands
 from torrentnet.console.remote.server import ConsoleServer
+from torrentnet.runtime.process import CONSOLE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,12 +23,11 @@ from torrentnet.console.remote.frames import (
     RunRequest,
     encode_request,
 )
+from torrentnet.runtime.process import EXIT_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EXIT_NO_ANSWER: Final = 3
-"""Exit status when there is no answer, or it is cut off."""
 CONNECT_TIMEOUT: Final = 5.0
 ANSWER_TIMEOUT: Final = 30.0
 """Longest pause of a node that is answering."""
@@ -72,7 +71,7 @@ class ConsoleClient:
         Raises NoAnswerError, also when an answer is cut off, RequestError when the command is too long, and whatever
         *out* and *err* raise, which ends the connection.
         """
-        status = EXIT_NO_ANSWER
+        status = EXIT_UNAVAILABLE
         for kind, payload in self._ask(RunRequest(command), ANSWER_TIMEOUT):
             if kind is FrameKind.OUT:
                 out(payload.decode("utf-8", "replace"))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.remote import frames
 from torrentnet.console.remote.frames import CompleteRequest, FrameKind, PingRequest, RequestError, RunRequest
+from torrentnet.runtime.process import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from torrentnet.runtime.signals import block_signals
 from torrentnet.wire.errors import LocalError
 
@@ -37,7 +38,6 @@ STOP_TIMEOUT: Final = 1.0
 BATCH_CHARS: Final = 8 * 1024
 BATCH_INTERVAL: Final = 0.1
 """Lines of an answer are sent together: so many characters, or so many seconds after the last batch."""
-EXIT_BUSY: Final = 3
 
 
 class ConsoleServerError(LocalError):
@@ -166,18 +166,18 @@ class ConsoleServer:
         try:
             request = frames.decode_request(_read_request(connection))
         except RequestError as error:
-            answer.end(2, f"error: {error}")
+            answer.end(EXIT_USAGE, f"error: {error}")
             return
         match request:
             case RunRequest(command):
                 answer.end(self._commands.execute(command, answer.out, answer.err, outside=True))
             case CompleteRequest(text):
                 answer.send(frames.encode_frame(FrameKind.WORDS, _bounded_json(self._commands.complete(text))))
-                answer.end(0)
+                answer.end(EXIT_OK)
             case PingRequest():
                 node = {"program": self._commands.program, "name": self._commands.name}
                 answer.send(frames.encode_frame(FrameKind.NODE, json.dumps(node).encode()))
-                answer.end(0)
+                answer.end(EXIT_OK)
 
 
 class _ReplyWriter:
@@ -251,7 +251,7 @@ def _refuse(connection: socket.socket) -> None:
         connection.setblocking(False)
         for frame in frames.encode_text(FrameKind.ERR, text):
             connection.send(frame)
-        connection.send(frames.encode_frame(FrameKind.STATUS, str(EXIT_BUSY).encode()))
+        connection.send(frames.encode_frame(FrameKind.STATUS, str(EXIT_UNAVAILABLE).encode()))
 
 
 def _remove_stale(path: Path) -> None:

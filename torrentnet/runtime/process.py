@@ -1,0 +1,20 @@
+"""What a process and its starter agree on: exit statuses, and the variable that names the console socket."""
+
+from __future__ import annotations
+
+from typing import Final
+
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 1
+"""The command is right and has failed; an expectation of a run does not hold."""
+EXIT_USAGE: Final = 2
+"""The command line or the scenario is wrong."""
+EXIT_UNAVAILABLE: Final = 3
+"""What the command needs is missing or does not reply: the node, the engine."""
+EXIT_INTERRUPTED: Final = 130
+"""Interrupted by a signal, as in shells; everything has been cleaned up."""
+EXIT_PIPE_CLOSED: Final = 141
+"""The reader of standard output has gone, as in shells."""
+
+CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
+"""Environment variable with the path of a program's console socket, for when no option gives one."""
