@@ -1,4 +1,4 @@
-"""tracker.py and peer.py as processes on 127.0.0.1: started, watched by their event lines, and ended for certain."""
+"""Run tracker.py and peer.py as processes on 127.0.0.1, and watch their event lines."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Program(WatchedProcess):
 
     @property
     def events(self) -> list[Event]:
-        """The event lines so far, each as the table of events has it."""
+        """The events so far; each is checked against the table of events."""
         events = super().events
         assert not [wrong for event in events if (wrong := check_event(event.name, set(event.fields)))]
         return events
 
 
 class Loopback:
-    """A network of programs on 127.0.0.1, each with a console socket; ``close`` ends whatever still runs."""
+    """Programs on 127.0.0.1, each with a console socket; :meth:`close` ends those that still run."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -73,7 +73,7 @@ class Loopback:
         return program
 
     def tracker(self, *options: object, address: str = ANYWHERE, **popen: object) -> Program:
-        """``tracker.py 127.0.0.1:0`` with a short keep-alive, once it listens."""
+        """Start a tracker with a short keep-alive, and wait until it listens."""
         if "--keepalive" not in options:
             options = ("--keepalive", "200ms", "--timeout", "700ms", *options)
         program = self.start(TRACKER, address, *options, **popen)
@@ -81,18 +81,18 @@ class Loopback:
         return program
 
     def share(self, file: Path, tracker: Program, *options: object, **popen: object) -> Program:
-        """``peer.py share``, once the tracker knows it as a seed."""
+        """Start ``peer.py share``, and wait until the tracker lists the peer as a seed."""
         program = self.start(PEER, "share", file, tracker.address, ANYWHERE, *options, **popen)
         program.until("state", state="seed")
         return program
 
     def get(self, name: str, tracker: Program, directory: Path, *options: object, **popen: object) -> Program:
-        """``peer.py get`` into ``directory``, which is made; not waited for."""
+        """Start ``peer.py get`` into ``directory``, which is created; do not wait for it."""
         directory.mkdir(exist_ok=True)
         return self.start(PEER, "get", name, tracker.address, ANYWHERE, "--dir", directory, *options, **popen)
 
     def ask(self, program: Program, *words: str) -> tuple[int, list[str], list[str]]:
-        """A command at its console socket: exit status, lines of the answer, lines of complaint."""
+        """Run a command at a program's console socket; return exit status, output lines and error lines."""
         out: list[str] = []
         err: list[str] = []
         status = ConsoleClient(self._sockets[program]).run(words, out.append, err.append)
@@ -105,18 +105,18 @@ class Loopback:
 
 
 def make_file(path: Path, size: int, seed: int = 1) -> Path:
-    """A file of ``size`` random bytes that are the same for the same ``seed``."""
+    """Write a file of ``size`` random bytes that depend only on ``seed``; return its path."""
     path.write_bytes(random.Random(seed).randbytes(size))
     return path
 
 
 def digest(path: Path) -> str:
-    """Its SHA-256."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def running(directory: Path) -> Iterator[Loopback]:
-    """A :class:`Loopback` for a fixture."""
+    """Yield a :class:`Loopback` for a fixture, and close it."""
     loopback = Loopback(directory)
     try:
         yield loopback

@@ -1,4 +1,4 @@
-"""``console`` without words, for real: a prompt in a pty that talks to a demo program in another process."""
+"""``console`` without words: a prompt in a pty, for a demo program in another process."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_leaving_does_not_end_the_node(node: Node, keys: str) -> None:
     assert node.process.poll() is None
 
 
-def test_ctrl_c_drops_a_line_and_breaks_off_an_answer(node: Node) -> None:
+def test_ctrl_c_discards_a_line_or_cancels_an_answer(node: Node) -> None:
     with node.console() as console:
         console.until_line(PROMPT)
         console.type("half a line")
@@ -92,7 +92,7 @@ def test_ctrl_c_drops_a_line_and_breaks_off_an_answer(node: Node) -> None:
         console.until_shown("nothing was asked")
 
 
-def test_a_node_that_ends_meanwhile_is_one_clear_line_and_the_prompt_stays(node: Node) -> None:
+def test_when_the_node_ends_the_prompt_stays(node: Node) -> None:
     with node.console() as console:
         console.until_line(PROMPT)
         node.end()
@@ -109,7 +109,7 @@ def test_suspended_and_continued(node: Node) -> None:
     with node.console(job=True) as console:
         console.order("fg")
         console.until_line(PROMPT)
-        # The kernel throws away what was typed and not read yet when Ctrl-Z comes.
+        # On Ctrl-Z the kernel discards input that was typed but not read.
         console.type("half")
         console.until_line(f"{PROMPT} half")
         console.type("\x1a")

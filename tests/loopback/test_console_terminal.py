@@ -1,4 +1,4 @@
-"""A program's own terminal, for real: a demo program in a pty, on pipes, on nothing, in the background."""
+"""A program's own terminal: a demo program in a pty, on pipes, without input, in the background."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def started(*options: str, **kwargs: object) -> Pseudo:
     return pseudo
 
 
-def test_events_above_leave_the_line_that_is_typed_whole(ticks: tuple[str, IO[str]]) -> None:
+def test_events_do_not_damage_the_typed_line(ticks: tuple[str, IO[str]]) -> None:
     path, fifo = ticks
     with started("--ticks", path) as pseudo:
         typed = ""
@@ -75,7 +75,7 @@ def test_events_above_leave_the_line_that_is_typed_whole(ticks: tuple[str, IO[st
         assert all(parse_event(line) for line in events)
 
 
-def test_an_answer_has_lines_of_its_own_though_events_waited() -> None:
+def test_an_answer_begins_below_waiting_events() -> None:
     with started() as pseudo:
         pseudo.type("emit 2\rcount 2\r")
         pseudo.until_shown("line 1")
@@ -105,7 +105,7 @@ def test_completion_history_and_help() -> None:
         pseudo.until_shown("end this demo")
 
 
-def test_a_line_longer_than_the_terminal_and_a_terminal_that_changes() -> None:
+def test_a_line_longer_than_the_terminal_is_wide() -> None:
     with started(width=30) as pseudo:
         pseudo.type("0123456789" * 5)
         pseudo.until_line(f"{PROMPT} 901234567890123456789")
@@ -155,7 +155,7 @@ def test_a_program_that_fails_restores_the_terminal() -> None:
         assert pseudo.restored
 
 
-def test_the_prompt_is_gone_before_a_failure_is_told() -> None:
+def test_the_prompt_is_removed_before_a_traceback() -> None:
     # Whoever writes the traceback takes its time over it: nothing may be drawn between two pieces of a line.
     code = (
         "import sys, termios, time\n"
@@ -178,7 +178,7 @@ def test_the_prompt_is_gone_before_a_failure_is_told() -> None:
         assert pseudo.restored
 
 
-def test_a_terminal_stopped_with_ctrl_s_does_not_hold_up_the_program(ticks: tuple[str, IO[str]]) -> None:
+def test_ctrl_s_does_not_block_the_program(ticks: tuple[str, IO[str]]) -> None:
     path, fifo = ticks
     with started("--ticks", path) as pseudo:
         pseudo.type("\x13")
@@ -191,7 +191,7 @@ def test_a_terminal_stopped_with_ctrl_s_does_not_hold_up_the_program(ticks: tupl
         assert pseudo.until_ended() == 0
 
 
-def test_a_terminal_stopped_with_ctrl_s_does_not_hold_up_the_end(ticks: tuple[str, IO[str]]) -> None:
+def test_ctrl_s_does_not_delay_the_end(ticks: tuple[str, IO[str]]) -> None:
     path, fifo = ticks
     with started("--ticks", path, "--handlers") as pseudo:
         pseudo.type("\x13")
@@ -233,7 +233,7 @@ def test_suspended_and_continued() -> None:
         assert pseudo.restored
 
 
-def test_stopped_from_outside_and_continued_after_a_shell_reset_the_terminal() -> None:
+def test_key_mode_is_set_again_after_a_stop_from_outside() -> None:
     with Pseudo(DEMO, job=True) as pseudo:
         pseudo.order("fg")
         pseudo.until_line(PROMPT)
@@ -248,7 +248,7 @@ def test_stopped_from_outside_and_continued_after_a_shell_reset_the_terminal() -
         pseudo.until_line(f"{PROMPT} half a")
 
 
-def test_continued_in_the_background_it_leaves_the_terminal_alone(ticks: tuple[str, IO[str]]) -> None:
+def test_in_the_background_the_terminal_is_left_alone(ticks: tuple[str, IO[str]]) -> None:
     path, fifo = ticks
     with Pseudo(DEMO, "--ticks", path, job=True) as pseudo:
         pseudo.order("fg")
@@ -293,7 +293,7 @@ def test_started_in_the_background(ticks: tuple[str, IO[str]], tostop: bool) -> 
         assert pseudo.restored
 
 
-def test_a_terminal_that_is_hung_up_does_not_take_the_program_with_it(tmp_path: Path) -> None:
+def test_a_hung_up_terminal_does_not_end_the_program(tmp_path: Path) -> None:
     # A program that ignores SIGHUP outlives its terminal; its console is how it is ended then.
     console = tmp_path / "c"
     code = (
@@ -372,7 +372,7 @@ def test_commands_from_a_pipe() -> None:
         assert err == ""
 
 
-def test_quit_from_a_pipe_ends_the_program_and_nothing_after_it_is_done() -> None:
+def test_commands_after_quit_are_not_executed() -> None:
     with piped() as process:
         out, err = process.communicate(b"emit 2\nquit\n" + b"request logs\n" * 2, timeout=DEADLINE_S)
         assert process.returncode == 0
@@ -436,7 +436,7 @@ def test_a_program_outlives_the_reader_of_its_output(ticks: tuple[str, IO[str]],
         assert process.stderr.read() == b""
 
 
-def test_a_reader_that_stops_reading_holds_up_nobody(tmp_path: Path) -> None:
+def test_a_reader_that_stops_does_not_block_the_program(tmp_path: Path) -> None:
     console = str(tmp_path / "c")
     with piped("--console", console) as process:
         line_of(process)
@@ -455,7 +455,7 @@ def test_a_reader_that_stops_reading_holds_up_nobody(tmp_path: Path) -> None:
         end(process)
 
 
-def test_an_address_in_use_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_address_in_use_is_one_line(tmp_path: Path) -> None:
     console = str(tmp_path / "c")
     with piped("--console", console) as first:
         line_of(first)

@@ -542,7 +542,7 @@ def test_the_file_becomes_shorter_while_it_is_shared(loopback: Loopback, tmp_pat
     leecher.until("source_lost", peer="seed")
 
 
-def test_a_torrent_that_cannot_be_written_in_the_end(loopback: Loopback, tmp_path: Path) -> None:
+def test_a_torrent_that_cannot_be_written(loopback: Loopback, tmp_path: Path) -> None:
     tracker = loopback.tracker()
     full = Path("/dev/full")
     if not full.exists():

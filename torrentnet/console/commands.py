@@ -1,6 +1,6 @@
-"""A program's commands: found by their words, explained by ``help``, executed line by line.
+"""A program's commands: named by words, explained by ``help``, completed and executed.
 
-A command is a function from its arguments to lines. Lines are written as they are made, so an answer may be longer
+A command is a function that returns lines for its arguments. Each line is written at once, so an answer may be longer
 than memory.
 """
 
@@ -22,10 +22,10 @@ MAX_COMPLETIONS: Final = 200
 MAX_SHOWN_WORD: Final = 60
 """Characters of a wrong word that a message repeats."""
 MIN_LIKENESS: Final = 0.6
-"""From 0 to 1: how similar a command must be to be suggested in place of a wrong one."""
+"""From 0 to 1: the likeness from which a command is suggested in place of a wrong one."""
 
 CommandOutput: TypeAlias = Iterable[str]
-"""What a command writes: lines of text without newlines, possibly made while they are read."""
+"""A command's lines of text without newlines, possibly made while they are read."""
 RunCommand: TypeAlias = Callable[[list[str]], CommandOutput]
 """A command's function of the words after its own; raises :class:`CommandError`."""
 CompleteArgument: TypeAlias = Callable[[list[str], str], Iterable[str]]
@@ -178,8 +178,7 @@ class Commands:
             raise CommandError(f"{error}: {_shown(str(line))}", EXIT_USAGE) from None
         if not words:
             return ()
-        asks_help = len(words) > 1 and words[-1] in {"--help", "-h"}
-        if asks_help:
+        if len(words) > 1 and words[-1] in {"--help", "-h"}:
             words = ["help", *words[:-1]]
         command = self._find(words)
         if command is None:

@@ -1,4 +1,4 @@
-"""Commands from a pipe, a file or a plain terminal: from bytes to lines of bounded length."""
+"""Split the bytes of a pipe, a file or a plain terminal into lines of bounded length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every program has around its work: commands in its terminal and at a socket, an event log, and signals."""
+"""The surroundings of every program's work: terminal, console socket, event log and signals."""
 
 from __future__ import annotations
 

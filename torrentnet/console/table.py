@@ -27,8 +27,7 @@ def table(
     """
     waiting = iter(rows)
     sample = [tuple(row) for row in islice(waiting, SAMPLE_ROWS)]
-    count = max((len(row) for row in sample), default=len(headers))
-    count = max(count, len(headers))
+    count = max(map(len, (headers, *sample)))
     widths = [0] * count
     numeric = [bool(sample)] * count
     for column, header in enumerate(headers):

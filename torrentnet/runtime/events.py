@@ -26,10 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LEVELS: Final = ("info", "warning", "error")
-"""From the most talkative to the quietest."""
+"""From all events to the fewest."""
 MAX_VALUE_CHARS: Final = 4096
-"""Longer values are cut and end in ``…``: an event is a line to be read, whatever a peer put into a name."""
-
+"""Longer values are cut and end in ``…``: an event is a line for people, whatever a peer put into a name."""
 MAX_FIELDS: Final = 64
 """Fields of a line; a line with more is not an event."""
 MAX_DIGITS: Final = 18

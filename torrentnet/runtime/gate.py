@@ -21,31 +21,11 @@ if TYPE_CHECKING:
 GATE_VARIABLE: Final = "TORRENTNET_GATE"
 """Environment variable with the length to wait for; without it, the gate is open."""
 GATE_TIMEOUT: Final = 10.0
-"""A program that is started by hand has no lab to open the gate, and begins in the end."""
+"""Longest wait: a program that has inherited the variable without a lab starts all the same."""
 POLL_INTERVAL: Final = 0.02
 SIOCGIFTXQLEN: Final = 0x8942
 """netdevice(7); not in Python's modules."""
 _REQUEST: Final = struct.Struct("16si20x")
-
-
-def await_network(
-    environ: Mapping[str, str] = os.environ,
-    *,
-    length: Callable[[], int] | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> bool:
-    """Wait until the gate is open; return False when it is not within :data:`GATE_TIMEOUT`."""
-    wanted = environ.get(GATE_VARIABLE, "")
-    if not wanted.isdecimal():
-        return True
-    read_length = loopback_queue_length if length is None else length
-    deadline = clock() + GATE_TIMEOUT
-    while read_length() != int(wanted):
-        if clock() >= deadline:
-            return False
-        sleep(POLL_INTERVAL)
-    return True
 
 
 def loopback_queue_length() -> int:
@@ -53,3 +33,22 @@ def loopback_queue_length() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         answer = fcntl.ioctl(sock, SIOCGIFTXQLEN, _REQUEST.pack(b"lo", 0))
     return int(_REQUEST.unpack(answer)[1])
+
+
+def await_network(
+    environ: Mapping[str, str] = os.environ,
+    *,
+    length: Callable[[], int] = loopback_queue_length,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Wait until the gate is open; return False when it is not within :data:`GATE_TIMEOUT`."""
+    wanted = environ.get(GATE_VARIABLE, "")
+    if not wanted.isdecimal():
+        return True
+    deadline = clock() + GATE_TIMEOUT
+    while length() != int(wanted):
+        if clock() >= deadline:
+            return False
+        sleep(POLL_INTERVAL)
+    return True

@@ -1,4 +1,4 @@
-"""What the programs' command lines have in common: error messages of one line, and parsers of arguments."""
+"""Common parts of the programs' command lines: one-line errors, options, parsers of arguments."""
 
 from __future__ import annotations
 

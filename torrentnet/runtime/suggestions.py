@@ -1,4 +1,4 @@
-"""What a person probably meant by a word that is not known."""
+"""Suggest a known word for one that is not known."""
 
 from __future__ import annotations
 

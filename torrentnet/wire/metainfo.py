@@ -22,7 +22,7 @@ _MAX_FIELDS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Magnet:
-    """What a magnet link says of a file."""
+    """The fields of a magnet link that we use."""
 
     info_hash: bytes
     name: str

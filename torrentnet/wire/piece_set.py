@@ -19,7 +19,7 @@ _RANGE: Final = struct.Struct(">II")
 
 
 class PieceSet:
-    """Which of ``size`` pieces are held; kept as a bitfield (BEP 3: the first byte's high bit is piece 0)."""
+    """The pieces held of ``size``, as a bitfield (BEP 3: the first byte's high bit is piece 0)."""
 
     __slots__ = ("_bits", "_held", "size")
 
@@ -103,13 +103,10 @@ class PieceSet:
     def replace_window(self, first: int, window: PieceSet) -> None:
         """Replace the pieces from ``first`` on by those of ``window``, whose piece 0 is ``first``."""
         for offset in range(window.size):
-            piece = first + offset
-            mask = 0x80 >> (piece & 7)
             if offset in window:
-                self.add(piece)
-            elif self._bits[piece >> 3] & mask:
-                self._bits[piece >> 3] ^= mask
-                self._held -= 1
+                self.add(first + offset)
+            else:
+                self.discard(first + offset)
 
     def has_piece_beyond(self, *others: PieceSet) -> bool:
         """Whether this set has a piece that none of ``others`` (of the same size) has."""

@@ -1,8 +1,8 @@
-"""A program with a terminal, an event log and a console, as small as can be: what the console's tests run for real.
+"""A minimal program with a terminal, an event log and a console, for tests that need a process.
 
     python demo.py [--console PATH] [--ticks FIFO] [--handlers]
 
-It emits an event ``tick`` for every line of the FIFO that ``--ticks`` names, and ends orderly on quit. With
+It emits an event ``tick`` for every line of the FIFO that ``--ticks`` names, and ends in order on quit. With
 ``--handlers`` it has signal handlers of its own, as the tracker and the peers do.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Runs until it is told to quit."""
+    """Run until the command ``quit`` or a signal ends the program."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--console")
     parser.add_argument("--ticks")

@@ -1,4 +1,4 @@
-"""A real terminal for a program under test: a pty, what it shows, and a shell's job control in a few lines."""
+"""A pseudo-terminal for a program under test, with its screen and the job control of a small shell."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEADLINE_S = 20.0
 
 # A session leader whose controlling terminal is the pty. With "front" it becomes the program; with "job" it acts as a
-# shell: the program is a job in a process group of its own, orders come on one pipe, news leave on another.
+# shell: the program is a job in a process group of its own, it reads orders from one pipe and writes news to another.
 LEADER = r"""
 import fcntl, os, signal, subprocess, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -53,13 +53,13 @@ for order in orders:
 
 
 class Pseudo:
-    """A program on a pty. *job* starts it in the background of a little shell."""
+    """A program on a pty; *job* starts it in the background of a small shell."""
 
     def __init__(
         self, *command: str, environ: Mapping[str, str] | None = None, width: int = 80, job: bool = False
     ) -> None:
         self.master, self.slave = pty.openpty()
-        self.resize(width, tell=False)
+        self.resize(width, notify=False)
         self.screen = Screen(width)
         self.raw = ""
         self._undecoded = b""
@@ -85,7 +85,7 @@ class Pseudo:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            # Closing the orders ends the little shell; its job is in a group of its own.
+            # Closing the orders ends the small shell; its job is in a group of its own.
             if self.job != self.process.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.job, signal.SIGKILL)
@@ -95,36 +95,36 @@ class Pseudo:
             os.close(fd)
 
     def type(self, text: str | bytes) -> None:
-        """Presses keys."""
+        """Type text, as if on the keyboard."""
         os.write(self.master, text.encode() if isinstance(text, str) else text)
 
     def order(self, order: str) -> None:
-        """Tells the little shell what to do."""
+        """Send an order to the small shell."""
         os.write(self._orders, order.encode() + b"\n")
 
     def news(self) -> str:
-        """The next line from the little shell."""
+        """Return the next line from the small shell."""
         line = b""
         while not line.endswith(b"\n"):
-            assert select.select([self._news], [], [], DEADLINE_S)[0], f"the shell says nothing: {self.raw!r}"
+            assert select.select([self._news], [], [], DEADLINE_S)[0], f"the shell has written nothing: {self.raw!r}"
             data = os.read(self._news, 1)
             assert data, f"the shell is gone: {self.raw!r}"
             line += data
         return line.decode().strip()
 
     def wait(self) -> str:
-        """What became of the job: ``stopped N`` or ``ended N``."""
+        """Wait until the job stops or ends; return ``stopped N`` or ``ended N``."""
         self.order("wait")
         return self.news()
 
-    def resize(self, width: int, *, tell: bool = True) -> None:
-        """Another width, of which the kernel tells the foreground process."""
+    def resize(self, width: int, *, notify: bool = True) -> None:
+        """Set the width; the kernel sends SIGWINCH to the foreground process."""
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-        if tell:
+        if notify:
             self.screen.width = width
 
     def mode(self) -> int:
-        """The terminal's local modes now."""
+        """Return the terminal's local modes."""
         local = termios.tcgetattr(self.slave)[3]
         assert isinstance(local, int)
         return local
@@ -135,7 +135,7 @@ class Pseudo:
         return termios.tcgetattr(self.slave) == self.before
 
     def until(self, seen: Callable[[], bool], what: str) -> None:
-        """Reads what the program shows until *seen*; fails with the screen when that does not come."""
+        """Read the program's output until *seen* returns true; fail with the screen at the deadline."""
         deadline = time.monotonic() + DEADLINE_S
         while not seen():
             ready, _, _ = select.select([self.master], [], [], 0.02)
@@ -144,15 +144,15 @@ class Pseudo:
             assert time.monotonic() < deadline, f"never seen: {what}\n{self.screen.lines}\n{self.raw[-500:]!r}"
 
     def until_line(self, text: str) -> None:
-        """Until the cursor's row is exactly *text*, and the cursor is behind it or within."""
+        """Wait until the cursor's row is exactly *text*."""
         self.until(lambda: self.screen.line == text, f"the line {text!r}")
 
     def until_shown(self, text: str, times: int = 1) -> None:
-        """Until *text* was shown, in one or several rows."""
+        """Wait until at least *times* rows contain *text*."""
         self.until(lambda: sum(text in line for line in self.screen.lines) >= times, text)
 
     def until_ended(self) -> int:
-        """The exit status of a program in front."""
+        """Wait until the foreground program ends; return its exit status."""
         self.until(lambda: self.process.poll() is not None, "the end")
         while select.select([self.master], [], [], 0)[0]:
             self._take(os.read(self.master, 65536))

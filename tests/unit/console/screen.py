@@ -1,4 +1,4 @@
-"""As much of a terminal's screen as the console uses: text, CR, LF, wrapping, erasing, moving right."""
+"""The part of a terminal that the console uses: text, CR, LF, wrapping, erasing, moving right."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SEQUENCE = re.compile(r"\x1b\[(\d*)([A-Za-z])")
 
 
 class Screen:
-    """Rows of text and a cursor. Rows are never forgotten, so that what scrolled away can be asserted on."""
+    """Rows of text and a cursor. Every row is kept, so that a test can also check rows that scrolled away."""
 
     def __init__(self, width: int = 80) -> None:
         self.width = width
@@ -20,7 +20,7 @@ class Screen:
         self.bells = 0
 
     def feed(self, text: str) -> None:
-        """Takes whole sequences only."""
+        """Process text that ends between two escape sequences."""
         at = 0
         while at < len(text):
             found = _SEQUENCE.match(text, at)
@@ -50,7 +50,7 @@ class Screen:
                 self.column += int(number or "1")
                 assert self.column < self.width, "the cursor leaves the screen"
             case "H":
-                # A screen that never forgets goes to a new page.
+                # Earlier rows are kept: clearing the screen begins a new page.
                 self._newline()
                 self.column = 0
             case "J":

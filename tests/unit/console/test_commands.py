@@ -1,4 +1,4 @@
-"""Commands: found, explained, answered while the answer is made; and every complaint word for word."""
+"""Commands: look-up, help, completion, streamed answers, and every error message."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_help(node: Node) -> None:
         assert node.do(line) == (0, about, [])
 
 
-def test_quit_is_for_the_own_terminal(node: Node) -> None:
+def test_quit_is_refused_over_the_socket(node: Node) -> None:
     status, out, err = node.do("quit", outside=True)
     assert (status, out, node.quits) == (2, [], 0)
     said = "error: quit works only in the tracker's own terminal; from here, stop the tracker's process or container"
@@ -171,7 +171,7 @@ def test_without_a_way_to_quit_there_is_no_quit() -> None:
     assert commands.complete("q") == []
 
 
-def test_words_can_be_taken_once(node: Node) -> None:
+def test_two_commands_cannot_have_the_same_words(node: Node) -> None:
     for words in (("file_logs",), ("help",), ("quit",)):
         with pytest.raises(ValueError, match="exists already"):
             node.commands.add(Command(words, "", "", file_logs))

@@ -1,4 +1,4 @@
-"""The launchers' command line, against a real server: words pass as they are, statuses and messages are exact."""
+"""The launchers' command line, against a real server: words, exit statuses and messages."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def node(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     ],
 )
 @pytest.mark.usefixtures("node")
-def test_words_pass(argv: list[str], status: int, out: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_are_sent_unchanged(argv: list[str], status: int, out: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == status
     assert capsys.readouterr() == (out, "")
 
@@ -131,7 +131,7 @@ def test_commands_from_a_pipe_without_a_node(node: Path) -> None:
 
 
 @pytest.mark.usefixtures("node")
-def test_a_reader_that_has_enough_is_not_an_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     command = [sys.executable, "-m", "torrentnet.console", "file_logs", "endless"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What surrounds a program's work: every way to end it, its console socket, and its event log."""
+"""The program shell: every way to end the work, the console socket, and the event log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: aligned, streaming, harmless."""
+"""Tables: alignment, streaming, and escaped cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_columns_are_aligned_and_numbers_stand_right() -> None:
+def test_columns_are_aligned_and_numbers_to_the_right() -> None:
     rows = [("seeder-1", 5, "x"), ("leecher-10", 32, None), ("l", None, "yy")]
     assert list(table(("peer", "pieces", "state"), rows)) == [
         "peer        pieces  state",
@@ -25,7 +25,7 @@ def test_wide_and_combining_characters_are_counted_as_they_are_shown() -> None:
     assert list(table((), [("文件", "a"), ("e\u0301e", "b")])) == ["文件  a", "e\u0301e    b"]
 
 
-def test_a_column_can_be_asked_to_the_right_and_rows_indented() -> None:
+def test_a_column_can_be_right_aligned_and_rows_indented() -> None:
     assert list(table(("took",), [("5ms",), ("12s",), ("1m30s",)], right=("took",), indent="  ")) == [
         "   took",
         "    5ms",
@@ -59,7 +59,7 @@ def test_no_rows_give_the_headers_and_rows_may_be_ragged() -> None:
     assert list(table((), [])) == []
 
 
-def test_candidatesin_columns() -> None:
+def test_candidates_are_shown_in_columns() -> None:
     words = tuple(f"word{number}" for number in range(7))
     assert in_columns(words, 25) == ["word0  word3  word6", "word1  word4", "word2  word5"]
     assert in_columns(("a" * 50, "b"), 25) == ["a" * 50, "b"]

@@ -1,4 +1,4 @@
-"""Words of a line: quoting, and a line that is still being typed."""
+"""Split lines into words: quoting, and lines that are still being typed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_quoted_words_are_found_again(complete: list[str], last: str) -> None:
 
 
 @given(words.filter(bool), words)
-def test_more_can_be_typed_after_an_open_quote(prefix: str, rest: str) -> None:
+def test_an_open_quote_can_be_continued(prefix: str, rest: str) -> None:
     opened = quote_open(prefix)
     assert split_partial(opened).word == prefix
     # Inside an open single quote only a quote is special; elsewhere nothing that needs none is.

@@ -1,4 +1,4 @@
-"""A program begins when its network is ready; who is started by hand begins in the end all the same."""
+"""A program waits for the gate, but never longer than the limit."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def waited(environ: dict[str, str], clock: Clock) -> bool:
     return await_network(environ, length=clock.length, clock=clock.time, sleep=clock.sleep)
 
 
-def test_it_begins_when_the_network_is_ready() -> None:
+def test_a_program_starts_when_the_gate_opens() -> None:
     clock = Clock(ready_at=3.0)
     assert waited({GATE_VARIABLE: "1001"}, clock)
     assert 3.0 <= clock.now < 3.1
 
 
-def test_it_begins_without_rules_where_nobody_sets_them() -> None:
+def test_the_wait_for_the_gate_ends_in_time() -> None:
     clock = Clock(ready_at=1e9)
     assert not waited({GATE_VARIABLE: "1001"}, clock)
     assert GATE_TIMEOUT <= clock.now < GATE_TIMEOUT + 0.1
 
 
 @pytest.mark.parametrize("value", [None, "", "soon"])
-def test_nothing_is_waited_for_where_nobody_asks_for_it(value: str | None) -> None:
+def test_without_the_variable_the_gate_is_open(value: str | None) -> None:
     clock = Clock(ready_at=1e9)
     assert waited({} if value is None else {GATE_VARIABLE: value}, clock)
     assert clock.now == 0
 
 
-def test_the_loopback_interface_tells_its_length() -> None:
+def test_the_queue_length_of_loopback_can_be_read() -> None:
     assert loopback_queue_length() >= 0

@@ -1,4 +1,4 @@
-"""What the programs' command lines have in common: a mistake is one line, and status 2."""
+"""Common parts of command lines: a mistake is one line, with exit status 2."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_file_is_read_and_parsed(parser: OptionParser, tmp_path: Path) -> None
         ("loud", "loud: 'it shouts already'"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_one_line(
+def test_a_files_error_is_one_line(
     parser: OptionParser,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

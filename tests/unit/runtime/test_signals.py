@@ -27,7 +27,7 @@ def test_a_thread_blocks_every_signal_for_itself() -> None:
     assert _blocked() == before
 
 
-def test_sigttou_is_blocked_only_meanwhile() -> None:
+def test_sigttou_is_blocked_only_inside_the_block() -> None:
     before = _blocked()
     with block_sigttou():
         assert signal.SIGTTOU in _blocked()

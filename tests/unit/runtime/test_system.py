@@ -1,4 +1,4 @@
-"""The seam to the machine: its defaults work, and a stand-in replaces any part of it."""
+"""The system: its defaults work, and a test can replace any part of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text on a terminal: what must be escaped, and how wide the rest is."""
+"""Text on a terminal: escapes and widths."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ from torrentnet.runtime.text import escape_controls, text_width
         ("\U0001f469\u200d\U0001f680", "\U0001f469\u200d\U0001f680", 4),
     ],
 )
-def test_text_is_made_harmless_and_measured(text: str, shown: str, width: int) -> None:
+def test_text_is_escaped_and_measured(text: str, shown: str, width: int) -> None:
     assert escape_controls(text) == shown
     assert text_width(shown) == width

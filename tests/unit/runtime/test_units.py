@@ -1,4 +1,4 @@
-"""Durations, sizes and rates: what is accepted, and what the messages about the rest say."""
+"""Durations, sizes and rates: accepted texts, and messages about all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every decoder of torrentnet.wire, with good samples of others' bytes and the one error that it may raise."""
+"""The table of decoders in torrentnet.wire, with valid samples and the one error that each may raise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads docs/protocol.md: its layout tables with their example values, and its hex dumps."""
+"""Read docs/protocol.md: its layout tables with their example values, and its hex dumps."""
 
 from __future__ import annotations
 

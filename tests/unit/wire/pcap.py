@@ -1,4 +1,4 @@
-"""Writes a capture file, so that dissectors can be tested without traffic."""
+"""Write a capture file, so that dissectors can be tested without traffic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packets and messages for tests to begin with, and every one that there can be."""
+"""Sample packets and messages for tests, and strategies that generate any of them."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def test_other_udp_is_left_alone(tmp_path: Path) -> None:
     )
 
 
-def test_a_packet_that_is_cut_or_bent_breaks_nothing(tmp_path: Path) -> None:
+def test_damaged_packets_cause_no_lua_error(tmp_path: Path) -> None:
     packets: list[Datagram] = []
     for title in TRACKER_TITLES:
         packet = EXAMPLES[title].packet
@@ -212,7 +212,7 @@ def test_a_display_filter_of_the_page_finds_its_packets(tmp_path: Path) -> None:
     assert list(found.values()) == [[10, 11, 12], [3, 4, 10, 19], [19], [18], [10, 11], [21]]
 
 
-def test_the_connect_alone_is_enough(tmp_path: Path) -> None:
+def test_a_connect_alone_is_recognized(tmp_path: Path) -> None:
     packets = [Datagram(PEER, ("198.18.0.2", 1234), pack_connect(5))]
     packets.append(Datagram(("198.18.0.2", 1234), PEER, pack_connect_reply(5, 0x10000 << 32)))
     write_capture(tmp_path / "pair.pcap", packets)

@@ -21,7 +21,7 @@ endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), st.integers(0, 65
 
 
 @given(endpoint=endpoints)
-def test_the_compact_form_comes_back(endpoint: Endpoint) -> None:
+def test_compact_form_round_trip(endpoint: Endpoint) -> None:
     raw = pack_endpoint(endpoint)
     assert len(raw) == 6 == COMPACT_SIZE
     assert unpack_endpoint(raw) == endpoint
@@ -29,7 +29,7 @@ def test_the_compact_form_comes_back(endpoint: Endpoint) -> None:
 
 
 @given(endpoint=endpoints)
-def test_the_key_comes_back(endpoint: Endpoint) -> None:
+def test_endpoint_key_round_trip(endpoint: Endpoint) -> None:
     key = endpoint_key(*endpoint)
     assert 0 <= key < 1 << 48
     assert endpoint_from_key(key) == endpoint

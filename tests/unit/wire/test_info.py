@@ -1,4 +1,4 @@
-"""Info dictionaries: ours, and the ones that nobody should take."""
+"""Info dictionaries: our own, and those that must be refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _raw(**changed: bencode.Value | None) -> bytes:
 
 @settings(deadline=None)
 @given(length=st.integers(0, 200_000), shift=st.integers(10, 16))
-def test_what_we_make_is_what_they_read(length: int, shift: int) -> None:
+def test_info_round_trip(length: int, shift: int) -> None:
     piece_length = 1 << shift
     hashes = bytes(20 * info.piece_count(length, piece_length))
     made = info.make_info("my file.txt", length, piece_length, hashes)
@@ -60,7 +60,7 @@ def test_small_files(length: int, sizes: list[int]) -> None:
     assert [made.piece_size(piece) for piece in range(made.pieces)] == sizes
 
 
-def test_the_hash_is_that_of_the_bytes_as_they_came() -> None:
+def test_the_hash_covers_the_received_bytes() -> None:
     """Unsorted and unknown keys stay: encoding the dictionary anew would give another hash."""
     raw = b"d4:name1:a6:pieces0:6:lengthi0e12:piece lengthi1e1:zi1ee"
     assert info.parse_info(raw).info_hash == hashlib.sha1(raw, usedforsecurity=False).digest()
@@ -143,11 +143,11 @@ def test_size_limit() -> None:
         (1 << 62, 64 * 1024 * 1024),
     ],
 )
-def test_piece_length_is_chosen_so_that_one_datagram_says_it_all(length: int, piece_length: int) -> None:
+def test_the_possession_of_all_pieces_fits_into_a_datagram(length: int, piece_length: int) -> None:
     assert info.choose_piece_length(length) == piece_length
 
 
-def test_private_is_a_mark_that_can_be_left_out() -> None:
+def test_the_private_mark_is_optional() -> None:
     private, public = (info.make_info("a", 5, 16384, b"h" * 20, private=private) for private in (True, False))
     assert b"7:privatei1e" in private.raw
     assert b"private" not in public.raw

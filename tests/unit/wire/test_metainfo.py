@@ -1,4 +1,4 @@
-"""Magnet links and .torrent files: how other clients get in, and publish the file when they have it."""
+"""Magnet links and .torrent files, by which other clients join and publish a file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _info(name: str) -> info.Info:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_magnet_link_reads_back(name: str) -> None:
+def test_magnet_link_round_trip(name: str) -> None:
     made = _info(name)
     link = metainfo.magnet_link(made, "198.18.0.2:6771", Endpoint("198.18.0.4", 6881))
     parts = urlsplit(link)
@@ -53,7 +53,7 @@ def test_a_torrent_file_holds_the_dictionary_as_it_was_hashed(name: str) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_we_write_we_read(name: str) -> None:
+def test_torrent_file_round_trip(name: str) -> None:
     made = _info(name)
     for url in (metainfo.announce_url("198.18.0.2:6771", made), None):
         assert metainfo.parse_torrent(metainfo.torrent_with_url(made, url)) == made
@@ -61,7 +61,7 @@ def test_what_we_write_we_read(name: str) -> None:
     assert metainfo.parse_magnet(link) == metainfo.Magnet(made.info_hash, name)
 
 
-def test_other_clients_torrents_have_more_in_them() -> None:
+def test_unknown_keys_of_a_torrent_are_ignored() -> None:
     made = _info("a")
     raw = b"d8:announce3:udp10:created by3:tn!4:info" + made.raw + b"8:url-list0:e"
     assert metainfo.parse_torrent(raw) == made

@@ -89,7 +89,7 @@ def test_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("raw", BAD_BYTES)
-def test_what_is_no_utf8_is_refused(raw: bytes) -> None:
+def test_invalid_utf8_is_refused(raw: bytes) -> None:
     with pytest.raises(InvalidNameError, match="file name is not UTF-8"):
         names.decode_file_name(raw)
     with pytest.raises(InvalidNameError, match="peer name is not UTF-8"):

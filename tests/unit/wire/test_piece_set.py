@@ -112,14 +112,14 @@ def test_sets_of_different_size_differ_and_none_can_be_a_key() -> None:
         (2, (1,), "1 (1 of 2)"),
     ],
 )
-def test_described_for_people(size: int, held: range | tuple[int, ...], text: str) -> None:
+def test_description(size: int, held: range | tuple[int, ...], text: str) -> None:
     assert PieceSet(size, held).describe() == text
     assert repr(PieceSet(size, held)) == f"PieceSet({size}, {text})"
 
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_a_window_comes_back_unchanged(data: st.DataObject) -> None:
+def test_window_round_trip(data: st.DataObject) -> None:
     size = data.draw(st.integers(0, 600))
     held = PieceSet(size, data.draw(st.sets(st.integers(0, size - 1))) if size else ())
     first = data.draw(st.integers(0, size))

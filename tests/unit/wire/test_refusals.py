@@ -50,7 +50,7 @@ def render() -> str:
     return "\n\n".join(map(_render, REFUSALS)) + "\n"
 
 
-def test_messages_are_the_golden_ones() -> None:
+def test_messages_match_the_golden_file() -> None:
     assert render().split("\n\n") == GOLDEN.read_text("utf-8").split("\n\n")
 
 

@@ -1,4 +1,4 @@
-"""Execute a command that was typed at a terminal, and write its answer in batches while it is made."""
+"""Execute commands typed at a terminal, and write their answers in batches as they are made."""
 
 from __future__ import annotations
 

@@ -22,17 +22,17 @@ WRITABLE_WAIT_MS: Final = 200
 
 
 class OutputQueue:
-    """Lines on their way to standard output. Any thread and any signal handler may put; one thread takes."""
+    """Lines for standard output. Any thread and any signal handler may add lines; one thread removes them."""
 
     def __init__(self) -> None:
-        # Re-entrant, because a signal handler may put while the same thread is putting.
+        # Re-entrant, because a signal handler may add a line while the same thread is adding one.
         self._lock = threading.RLock()
         self._lines: deque[str] = deque()
         self._chars = 0
         self._dropped = 0
 
     def put(self, line: str) -> bool:
-        """Add a line; return whether the taker must be woken. Above the limits the line is dropped and counted."""
+        """Add a line; return whether the reader must be woken. Above the limits the line is dropped and counted."""
         with self._lock:
             if len(self._lines) >= MAX_PENDING_LINES or self._chars + len(line) > MAX_PENDING_CHARS:
                 self._dropped += 1

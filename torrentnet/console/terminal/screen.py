@@ -89,7 +89,7 @@ class Screen:
         self.changed(continued=True)
 
     def changed(self, *, continued: bool) -> None:
-        """Draw again, because the window's size has changed or the process continues."""
+        """Schedule drawing, because the window's size has changed or the process continues."""
         self._continued = self._continued or continued
         self._dirty = True
 

@@ -26,7 +26,7 @@ MAX_HANDSHAKE: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ExtensionHandshake:
-    """What a peer supports beside BEP 3."""
+    """The features of a peer beyond BEP 3."""
 
     metadata_id: int = 0
     """The id by which the peer receives ``ut_metadata``; 0 if it does not support it."""

@@ -16,7 +16,7 @@ _FAST_BYTE, _FAST_BIT = 7, 0x04
 
 
 class Handshake(NamedTuple):
-    """What both sides send before anything else."""
+    """The first message of both sides."""
 
     info_hash: bytes
     peer_id: bytes
@@ -39,8 +39,8 @@ def pack_handshake(handshake: Handshake) -> bytes:
 def may_be_handshake(data: bytes | bytearray) -> bool:
     """Whether ``data`` (any number of bytes) can be the beginning of a handshake.
 
-    Real clients try an encrypted handshake first; when the connection is closed at its first byte, they come back in
-    plain text within a second.
+    Real clients try an encrypted handshake first; when the connection is closed at its first byte, they connect again
+    in plain text within a second.
     """
     return PROTOCOL.startswith(bytes(data[: len(PROTOCOL)]))
 
@@ -61,7 +61,7 @@ def parse_handshake(data: bytes) -> Handshake:
 def make_peer_id(random_bytes: bytes) -> bytes:
     """Return a peer id (20 bytes) made of 12 random bytes."""
     if len(random_bytes) != HANDSHAKE_SIZE - 56:
-        raise ValueError("a peer id takes 12 random bytes")
+        raise ValueError("a peer id needs 12 random bytes")
     return CLIENT_PREFIX + random_bytes
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _LENGTH: Final = struct.Struct(">I")
 _BLOCK_FIELDS: Final = struct.Struct(">II")
 _LARGE: Final = 32 * 1024
-"""A block that still lacks so many bytes is received into its own memory, without a copy."""
+"""A block that lacks at least this many bytes is received into its own memory, without a copy."""
 _AHEAD: Final = 512
 """Bytes read past such a block: the next block's head, and no more of its data than is quickly copied."""
 
@@ -91,7 +91,7 @@ class MessageReader:
             yield parse(body) if length else KeepAlive()
 
     def _receive_directly(self, length: int) -> None:
-        """Receive the rest of the incomplete message at ``_start`` into its own memory, if it is a large block."""
+        """If the incomplete message at ``_start`` is a large block, receive the rest into its own memory."""
         received = self._end - self._start
         if self.block_buffer is None or received < BLOCK_HEAD or 4 + length - received < _LARGE:
             return

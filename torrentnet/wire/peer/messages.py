@@ -45,7 +45,7 @@ class Have(NamedTuple):
 
 
 class Bitfield(NamedTuple):
-    """Which pieces the sender has (high bit of the first byte is piece 0)."""
+    """The pieces that the sender has (the high bit of the first byte is piece 0)."""
 
     bits: bytes
 
@@ -59,7 +59,7 @@ class Request(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The answer to a request; BEP 3 calls the message "piece".
+    """The reply to a request; BEP 3 calls the message "piece".
 
     ``data`` is valid until the reader is fed again, unless it is memory that
     :attr:`~torrentnet.wire.peer.message_reader.MessageReader.block_buffer` returned.

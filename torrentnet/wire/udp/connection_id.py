@@ -1,4 +1,4 @@
-"""Connection ids: a peer proves its address by echoing one, and the tracker keeps no state for it (BEP 15)."""
+"""Connection ids, by which peers prove their addresses without state in the tracker (BEP 15)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ConnectionIds:
         return True
 
     def oldest(self, now: float) -> int:
-        """Return the smallest id that is not too old: a verified id is still good ``now`` unless it is smaller."""
+        """Return the smallest id that is not too old: a verified id is still valid ``now`` unless it is smaller."""
         return (self._tick(now) - int(LIFETIME)) << 32
 
     def _tick(self, now: float) -> int:

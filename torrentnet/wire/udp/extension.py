@@ -1,6 +1,6 @@
-"""What this project's own requests have in common: look-up, possession report, outcome report.
+"""Common parts of this project's own requests: look-up, possession report, outcome report.
 
-They use the connection id and the transaction id of BEP 15, on the same port. docs/protocol.md describes every byte.
+Like those of BEP 15, they have a connection id and a transaction id; docs/protocol.md describes every byte.
 Bytes 8 to 11 of every reply begin with the version, 1, so that no dissector takes a reply for a request.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 REQUEST_HEAD: Final = "QII"
-"""``struct`` layout that every request begins with: connection id, action, transaction id."""
+"""``struct`` layout of the head of a request: connection id, action, transaction id."""
 
 
 def reply_bytes(reply: ReplyPacket) -> bytes:

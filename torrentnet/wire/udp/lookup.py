@@ -1,4 +1,4 @@
-"""Look-up, a request of our own: which peers have the whole file of this name? The replies list them in pages."""
+"""Look-up, a request of our own: the peers that have the whole file of a name, in pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ACTION: Final = int(Action.LOOKUP)
 
 
 class LookupRequest(NamedTuple):
-    """Ask which peers have the whole file of a name (48 bytes and the two names)."""
+    """A request for the peers that have the whole file of a name (48 bytes and the two names)."""
 
     connection_id: int
     transaction_id: int
@@ -94,11 +94,10 @@ def pack_lookup(lookup: LookupRequest) -> bytes:
 
 def parse_lookup(data: bytes) -> LookupRequest:
     """Parse a look-up. Raises :class:`PacketError` (sendable)."""
-    if len(data) < _LOOKUP.size:
-        raise PacketError(f"look-up of {len(data)} bytes, the shortest has {_LOOKUP.size}", sendable=True)
-    connection_id, _, tid, version, first, request, peer_id, port, name_size, peer_size = _LOOKUP.unpack_from(data)
-    if version != VERSION:
-        check_version(version)
+    connection_id, _, tid, version, first, request, peer_id, port, name_size, peer_size = unpack_fields(
+        _LOOKUP, data, "look-up"
+    )
+    check_version(version)
     middle = _LOOKUP.size + name_size
     end = middle + peer_size
     if len(data) < end:
@@ -160,7 +159,7 @@ def pack_lookup_page(reply: LookupReply, page: HolderPage) -> bytes:
 
 
 def lookup_reply_tail(packet: bytes) -> bytes:
-    """Return a look-up's reply from behind the request's number on: the same for all who ask for that page."""
+    """Return the part of a look-up's reply behind the request's number: the same for every request of that page."""
     return packet[_HEAD.size :]
 
 

@@ -1,4 +1,4 @@
-"""Outcome report, a request of our own: how a peer's request for a file ended, and where its pieces came from."""
+"""Outcome report, a request of our own: how a request for a file ended, and the sources of its pieces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torrentnet.wire.udp.extension import (
 from torrentnet.wire.udp.packets import Action, ReplyPacket, printable_text
 
 MAX_SOURCES: Final = 8
-"""Sources in one report; of a download with more, the caller names those that gave most."""
+"""Sources in one report; of a download with more, the caller names those that sent most."""
 MAX_REASON: Final = 255
 """Bytes of UTF-8."""
 
@@ -52,7 +52,7 @@ class OutcomeSource(NamedTuple):
 
 
 class OutcomeReport(NamedTuple):
-    """Report how a request ended (80 bytes, the sources and the reason)."""
+    """A report of how a request ended (80 bytes, the sources and the reason)."""
 
     connection_id: int
     transaction_id: int
@@ -101,8 +101,7 @@ def parse_outcome(data: bytes) -> OutcomeReport:
     fields = unpack_fields(_OUTCOME, data, "outcome")
     connection_id, _, tid, version, result, port, info_hash, peer_id, request, transferred, elapsed = fields[:11]
     count, reason_size = fields[11:]
-    if version != VERSION:
-        check_version(version)
+    check_version(version)
     if result not in _RESULTS or count > MAX_SOURCES:
         raise PacketError(f"outcome: result {result} with {count} sources", sendable=True)
     sources: list[OutcomeSource] = []
@@ -135,7 +134,7 @@ def parse_outcome(data: bytes) -> OutcomeReport:
 
 
 def pack_outcome_reply(transaction_id: int, request: int) -> bytes:
-    """Return the reply to a report (16 bytes); ``request`` is the number of the request, which is closed now."""
+    """Return the reply to a report (16 bytes); ``request`` is the number of the request that it has closed."""
     return _REPLY.pack(Action.OUTCOME, transaction_id, VERSION, 0, 0, request)
 
 

@@ -23,7 +23,7 @@ MAX_PEERS: Final = 200
 
 
 class Action(IntEnum):
-    """What a packet is; the last three are this project's own (see docs/protocol.md)."""
+    """The kind of a packet; the last three are this project's own (see docs/protocol.md)."""
 
     CONNECT = 0
     ANNOUNCE = 1
@@ -43,14 +43,12 @@ class AnnounceEvent(IntEnum):
     STOPPED = 3
 
 
-_CONNECT: Final = struct.Struct(">QII")
 _CONNECT_REPLY: Final = struct.Struct(">IIQ")
 _HEAD: Final = struct.Struct(">QII")
 _ANNOUNCE: Final = struct.Struct(">QII20s20sQQQIIIiH")
 ANNOUNCE_REPLY_HEAD: Final = struct.Struct(">IIIII")
-_ANNOUNCE_COUNTS: Final = struct.Struct(">III")
 _REPLY_HEAD: Final = struct.Struct(">II")
-_SCRAPE_COUNTS: Final = struct.Struct(">III")
+_COUNTS: Final = struct.Struct(">III")
 _HASH_SIZE: Final = 20
 
 REQUEST_HEAD: Final = _HEAD.size
@@ -58,12 +56,12 @@ unpack_head: Final = _HEAD.unpack_from
 """Return connection id, action and transaction id of a datagram that is known to be long enough."""
 ANNOUNCE_SIZE: Final = _ANNOUNCE.size
 ANNOUNCE_FIELDS: Final = "QII20s20s8xQ8xII4xiH"
-"""What a tracker needs of an announce, for ``struct``: connection id, action, transaction id, info-hash, peer id, left,
-event, ip, want, port. It covers :data:`ANNOUNCE_SIZE` bytes."""
+"""``struct`` layout of :data:`ANNOUNCE_SIZE` bytes, with the fields that a tracker needs: connection id, action,
+transaction id, info-hash, peer id, left, event, ip, want, port."""
 
 
 class RequestHead(NamedTuple):
-    """What every request begins with (16 bytes)."""
+    """The head of every request (16 bytes)."""
 
     connection_id: int
     action: int
@@ -104,7 +102,7 @@ class AnnounceReply(NamedTuple):
 
 
 class ScrapeCounts(NamedTuple):
-    """What a scrape reply says of one info-hash."""
+    """The numbers of one info-hash in a scrape reply."""
 
     seeders: int
     completed: int
@@ -112,7 +110,7 @@ class ScrapeCounts(NamedTuple):
 
 
 class ReplyPacket(NamedTuple):
-    """What every reply begins with, and the rest of it."""
+    """The head of a reply, and the rest undecoded."""
 
     action: int
     transaction_id: int
@@ -129,11 +127,11 @@ def parse_head(data: bytes) -> RequestHead:
 
 def pack_connect(transaction_id: int) -> bytes:
     """Return a connect request (16 bytes)."""
-    return _CONNECT.pack(PROTOCOL_ID, Action.CONNECT, transaction_id)
+    return _HEAD.pack(PROTOCOL_ID, Action.CONNECT, transaction_id)
 
 
 def pack_connect_reply(transaction_id: int, connection_id: int) -> bytes:
-    """Return the reply to a connect: exactly 16 bytes, real clients refuse a longer one."""
+    """Return the reply to a connect: exactly 16 bytes, because real clients refuse a longer one."""
     return _CONNECT_REPLY.pack(Action.CONNECT, transaction_id, connection_id)
 
 
@@ -177,10 +175,10 @@ def pack_announce_reply(
 
 def parse_announce_reply(reply: ReplyPacket) -> AnnounceReply:
     """Parse the reply to an announce. Raises :class:`PacketError`."""
-    compact = reply.body[_ANNOUNCE_COUNTS.size :]
-    if len(reply.body) < _ANNOUNCE_COUNTS.size or len(compact) % COMPACT_SIZE:
+    compact = reply.body[_COUNTS.size :]
+    if len(reply.body) < _COUNTS.size or len(compact) % COMPACT_SIZE:
         raise PacketError(f"announce reply of {len(reply.body) + _REPLY_HEAD.size} bytes")
-    interval, leechers, seeders = _ANNOUNCE_COUNTS.unpack_from(reply.body)
+    interval, leechers, seeders = _COUNTS.unpack_from(reply.body)
     return AnnounceReply(reply.transaction_id, interval, leechers, seeders, unpack_endpoints(compact))
 
 
@@ -202,14 +200,14 @@ def parse_scrape(data: bytes) -> tuple[bytes, ...]:
 
 def pack_scrape_reply(transaction_id: int, swarms: tuple[ScrapeCounts, ...]) -> bytes:
     """Return the reply to a scrape, in the order of the request."""
-    return _REPLY_HEAD.pack(Action.SCRAPE, transaction_id) + b"".join(_SCRAPE_COUNTS.pack(*swarm) for swarm in swarms)
+    return _REPLY_HEAD.pack(Action.SCRAPE, transaction_id) + b"".join(_COUNTS.pack(*swarm) for swarm in swarms)
 
 
 def parse_scrape_reply(reply: ReplyPacket) -> tuple[ScrapeCounts, ...]:
     """Parse the reply to a scrape. Raises :class:`PacketError`."""
-    if len(reply.body) % _SCRAPE_COUNTS.size:
+    if len(reply.body) % _COUNTS.size:
         raise PacketError("scrape reply is cut short")
-    return tuple(ScrapeCounts(*fields) for fields in _SCRAPE_COUNTS.iter_unpack(reply.body))
+    return tuple(ScrapeCounts(*fields) for fields in _COUNTS.iter_unpack(reply.body))
 
 
 def pack_error(transaction_id: int, message: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Possession report, a request of our own: which pieces a peer holds, reported to the tracker in windows."""
+"""Possession report, a request of our own: the pieces that a peer holds, in windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REPLY: Final = struct.Struct(">IIBBHIII")
 
 
 class PossessionReport(NamedTuple):
-    """Report which pieces of the window [first, first + window.size) a peer holds (72 bytes and the pieces)."""
+    """The pieces of the window [first, first + window.size) that a peer holds (72 bytes and the pieces)."""
 
     connection_id: int
     transaction_id: int

@@ -18,7 +18,7 @@ _PATH: Final = "/announce"
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What the URL data of an announce says of a peer and its file."""
+    """The fields in the URL data of an announce, about a peer and its file."""
 
     name: str | None = None
     """The file's name."""

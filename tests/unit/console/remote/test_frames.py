@@ -1,4 +1,4 @@
-"""The socket's bytes: requests and frames, whole, cut, and as garbage."""
+"""Requests and frames of the console socket: whole, cut anywhere, and garbage."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_messages_about_requests(line: bytes, message: str) -> None:
     assert str(caught.value) == message
 
 
-def test_a_request_that_is_too_long_does_not_leave() -> None:
+def test_a_request_that_is_too_long_is_not_encoded() -> None:
     with pytest.raises(RequestError) as caught:
         encode_request(RunRequest(("x" * 5000,)))
     assert str(caught.value) == "the command is too long: 5005 bytes, at most 4096 are allowed"

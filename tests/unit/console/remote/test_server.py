@@ -1,4 +1,4 @@
-"""The console's socket, with real sockets: who gets it, who may use it, and what a bad client can do (nothing)."""
+"""The console server with real sockets: ownership, permissions, limits, and misbehaving clients."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_an_answer(node: Node) -> None:
     assert node.ask("quit")[0] == 2
 
 
-def test_who_is_there_and_what_could_follow(node: Node) -> None:
+def test_ping_and_completion(node: Node) -> None:
     client = ConsoleClient(str(node.path))
     assert client.ping() == "tracker-7"
     assert client.complete("echo 'my ") == ["my file.txt"]
@@ -111,7 +111,7 @@ def test_completions_fit_a_frame_whatever_the_names(node: Node) -> None:
     assert len(json.dumps(found)) <= MAX_PAYLOAD
 
 
-def test_only_the_own_user_may_connect_and_nothing_is_left(node: Node) -> None:
+def test_the_socket_is_private_and_removed_in_the_end(node: Node) -> None:
     assert stat.S_IMODE(node.path.stat().st_mode) == 0o600
     node.server.stop()
     assert list(node.path.parent.iterdir()) == []
@@ -127,7 +127,7 @@ def test_a_socket_that_a_killed_program_left_is_replaced(place: Path) -> None:
         assert node.ask("echo a") == (0, "a\n", "")
 
 
-def test_a_living_socket_is_left_alone(node: Node) -> None:
+def test_the_socket_of_a_running_program_is_left_alone(node: Node) -> None:
     with pytest.raises(ConsoleServerError) as caught:
         Node(node.path).server.start()
     assert str(caught.value) == (

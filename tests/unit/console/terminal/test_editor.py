@@ -1,4 +1,4 @@
-"""The line editor: every key, every cut of the bytes, and a row that is never wider than the terminal."""
+"""The line editor: every key, bytes cut anywhere, and a line that never leaves its row."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ streams = st.lists(keys | typed | st.binary(max_size=4), max_size=30).map(b"".jo
 
 
 @given(streams)
-def test_the_cut_of_the_bytes_does_not_matter(stream: bytes) -> None:
+def test_bytes_may_be_cut_anywhere(stream: bytes) -> None:
     whole, single = edited(), edited()
     actions = whole.feed(stream)
     one_by_one = [action for byte in stream for action in single.feed(bytes([byte]))]

@@ -1,4 +1,4 @@
-"""What a terminal promises without a terminal: bounds, order, and lines before its start and after its end."""
+"""The terminal on pipes: order of lines, and lines before its start and after its end."""
 
 from __future__ import annotations
 

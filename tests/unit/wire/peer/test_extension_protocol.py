@@ -1,4 +1,4 @@
-"""The extension handshake (BEP 10) and the exchange of metadata (BEP 9), against what others may send."""
+"""The extension handshake (BEP 10) and the exchange of metadata (BEP 9), valid and not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _parse(**keys: bencode.Value) -> ExtensionHandshake:
 
 @settings(deadline=None)
 @given(handshake=handshakes)
-def test_extension_handshakes_come_back(handshake: ExtensionHandshake) -> None:
+def test_extension_handshake_round_trip(handshake: ExtensionHandshake) -> None:
     assert (
         extension_protocol.parse_extension_handshake(extension_protocol.pack_extension_handshake(handshake))
         == handshake
@@ -94,7 +94,7 @@ def test_metadata_can_be_switched_off_and_has_one_byte_of_id() -> None:
     assert _parse(m={b"ut_metadata": 255}).metadata_id == 255
 
 
-def test_a_clients_name_is_made_harmless() -> None:
+def test_a_clients_name_is_escaped() -> None:
     assert _parse(v=b"a\x1b[2J\nb\xff").client == "a?[2J?b\ufffd"
     assert len(_parse(v=b"x" * 5000).client) == 64
 
@@ -137,7 +137,7 @@ def test_golden_metadata(metadata: Metadata, payload: bytes) -> None:
 
 
 @given(piece=st.integers(0, 2**31), total=st.integers(0, 2**40), data=st.binary(max_size=200))
-def test_metadata_comes_back_whatever_its_bytes_are(piece: int, total: int, data: bytes) -> None:
+def test_metadata_round_trip(piece: int, total: int, data: bytes) -> None:
     metadata = Metadata(MetadataKind.DATA, piece, total, data)
     assert extension_protocol.parse_metadata(extension_protocol.pack_metadata(metadata)) == metadata
 

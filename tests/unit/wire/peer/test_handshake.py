@@ -1,4 +1,4 @@
-"""The 68 bytes, real clients' bits in them, and who is behind a peer id."""
+"""The 68 bytes of a handshake, real clients' bits in them, and names in peer ids."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def test_every_beginning_of_a_handshake_looks_like_one() -> None:
 
 
 @pytest.mark.parametrize("data", [b"\x12", b"\x14BitTorrent", b"GET / HTTP/1.1", b"\x13BitTorrent protocoL", b"\x13X"])
-def test_anything_else_is_known_at_once(data: bytes) -> None:
+def test_other_bytes_are_rejected_at_once(data: bytes) -> None:
     assert not handshake.may_be_handshake(data)
 
 
-def test_a_peer_id_of_ours() -> None:
+def test_our_own_peer_id() -> None:
     made = handshake.make_peer_id(b"abcdefghijkl")
     assert made == PEER
     assert handshake.client_name(made) == "NL0100"

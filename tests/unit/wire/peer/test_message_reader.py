@@ -1,4 +1,4 @@
-"""The reader of messages, to which it does not matter how the stream is cut."""
+"""The message reader returns the same messages however the stream is cut."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_blocks_are_handed_out_where_they_were_received() -> None:
     steps=st.lists(st.sampled_from([13, 500, 4096, 40_000, 300_000]), min_size=1, max_size=4),
     named=st.booleans(),
 )
-def test_large_blocks_go_to_the_place_that_is_named(sizes: list[int], steps: list[int], named: bool) -> None:
+def test_large_blocks_are_received_into_given_memory(sizes: list[int], steps: list[int], named: bool) -> None:
     memory = [bytearray(size) for size in sizes]
     asked: set[int] = set()
 
@@ -193,7 +193,7 @@ def test_memory_of_another_size_is_the_callers_mistake() -> None:
         list(reader.feed(m.pack_block_head(0, 0, 40_000)))
 
 
-def test_a_block_that_is_too_large_is_placed_nowhere() -> None:
+def test_no_memory_is_requested_for_a_block_too_large() -> None:
     reader = MessageReader(2 * m.MAX_BLOCK)
     reader.block_buffer = lambda piece, begin, length: pytest.fail("asked where it is to be")
     with pytest.raises(PeerProtocolError, match="Block with"):

@@ -11,7 +11,7 @@ from torrentnet.wire.peer import messages as m
 
 @settings(deadline=None)
 @given(message=plain_messages.filter(lambda message: not isinstance(message, m.KeepAlive)))
-def test_types_survive(message: m.Message) -> None:
+def test_message_round_trip(message: m.Message) -> None:
     read = m.parse(memoryview(m.pack(message)[4:]))
     assert type(read) is type(message)
     assert read == message

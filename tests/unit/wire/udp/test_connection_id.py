@@ -62,7 +62,7 @@ def test_an_id_from_the_future_is_refused() -> None:
     assert not ids.accepts(issued, IP, 0.0)
 
 
-def test_an_id_of_an_earlier_life_is_refused() -> None:
+def test_an_id_of_an_earlier_run_is_refused() -> None:
     issued = ConnectionIds(SECRET, 0.0).issue(IP, 50.0)
     assert not ConnectionIds(SECRET[::-1], 49.0).accepts(issued, IP, 50.0)
     assert not ConnectionIds(SECRET[::-1], 0.0).accepts(issued, IP, 50.0)

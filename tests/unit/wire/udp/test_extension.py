@@ -1,4 +1,4 @@
-"""What holds for look-up, possession and outcome alike."""
+"""Properties common to look-up, possession and outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look-ups and their replies: they come back, they fit, and nothing in them is believed unchecked."""
+"""Look-ups and their replies: round trips, size limits, and checks of every field."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from torrentnet.wire.udp.packets import MAX_DATAGRAM, parse_reply
 
 @settings(deadline=None)
 @given(lookup=lookups)
-def test_lookups_come_back(lookup: LookupRequest) -> None:
+def test_lookup_round_trip(lookup: LookupRequest) -> None:
     packet = pack_lookup(lookup)
     assert len(packet) <= MAX_DATAGRAM
     assert parse_lookup(packet) == lookup
@@ -31,7 +31,7 @@ def test_lookups_come_back(lookup: LookupRequest) -> None:
 
 @settings(deadline=None)
 @given(found=founds)
-def test_lookup_replies_come_back(found: LookupReply) -> None:
+def test_lookup_reply_round_trip(found: LookupReply) -> None:
     packet = pack_lookup_reply(found)
     assert len(packet) <= MAX_DATAGRAM
     assert parse_lookup_reply(parse_reply(packet)) == found
@@ -100,7 +100,7 @@ def test_a_name_that_runs_past_the_end_is_refused(at: int) -> None:
         parse_lookup(bytes(packet))
 
 
-def test_names_of_holders_are_made_harmless() -> None:
+def test_names_of_holders_are_escaped() -> None:
     evil = Endpoint("10.0.0.1", 6881)
     found = parse_lookup_reply(
         parse_reply(pack_lookup_reply(a_lookup_reply(LookupHolder(evil, "\x1b[2J"), LookupHolder(evil, "a b"))))

@@ -1,4 +1,4 @@
-"""Outcomes: they come back, they fit, and nothing in them is believed unchecked."""
+"""Outcome reports: round trips, size limits, and checks of every field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from torrentnet.wire.udp.packets import MAX_DATAGRAM, parse_reply
 
 @settings(deadline=None)
 @given(outcome=outcomes)
-def test_outcomes_come_back(outcome: OutcomeReport) -> None:
+def test_outcome_round_trip(outcome: OutcomeReport) -> None:
     packet = pack_outcome(outcome)
     assert len(packet) <= MAX_DATAGRAM
     assert parse_outcome(packet) == outcome
@@ -32,7 +32,7 @@ def test_outcomes_come_back(outcome: OutcomeReport) -> None:
 
 
 @given(tid=u32, request=u32)
-def test_replies_to_outcomes_come_back(tid: int, request: int) -> None:
+def test_outcome_reply_round_trip(tid: int, request: int) -> None:
     noted = parse_reply(pack_outcome_reply(tid, request))
     assert (noted.transaction_id, parse_outcome_reply(noted)) == (tid, request)
 
@@ -70,7 +70,7 @@ def test_a_download_of_more_than_49_days_still_has_an_outcome() -> None:
     assert parse_outcome(pack_outcome(an_outcome(elapsed_ms=1 << 40))).elapsed_ms == 2**32 - 1
 
 
-def test_texts_for_showing_are_made_harmless() -> None:
+def test_displayed_texts_are_escaped() -> None:
     evil = Endpoint("10.0.0.1", 6881)
     outcome = an_outcome(sources=(OutcomeSource(evil, 1, "\x1b[2J"),), reason="a\x1b[2J\nb\u202ec")
     parsed = parse_outcome(pack_outcome(outcome))

@@ -1,4 +1,4 @@
-"""BEP 15 as it is written, and as real clients speak it."""
+"""The packets of BEP 15, as specified and as real clients send them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _announce(**changed: int) -> bytes:
     return packet + struct.pack(">iH", values["want"], values["port"])
 
 
-def test_an_announce_has_98_bytes_and_each_in_its_place() -> None:
+def test_the_98_bytes_of_an_announce() -> None:
     packet = _announce(left=1 << 40, event=1, want=80)
     assert len(packet) == packets.ANNOUNCE_SIZE == 98
     announce = packets.parse_announce(packet)
@@ -57,7 +57,7 @@ def test_an_announce_has_98_bytes_and_each_in_its_place() -> None:
 
 @settings(deadline=None)
 @given(announce=announces)
-def test_announces_come_back(announce: AnnounceRequest) -> None:
+def test_announce_round_trip(announce: AnnounceRequest) -> None:
     assert packets.parse_announce(packets.pack_announce(announce)) == announce
 
 
@@ -109,7 +109,7 @@ def test_longer_packets_are_accepted(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", range(16))
-def test_what_is_too_short_for_a_request_gets_no_from_reply(size: int) -> None:
+def test_a_packet_too_short_for_a_request_gets_no_reply(size: int) -> None:
     with pytest.raises(PacketError) as refused:
         packets.parse_head(bytes(size))
     assert not refused.value.sendable
@@ -129,7 +129,7 @@ def test_a_connect_reply_has_16_bytes_but_a_longer_one_parses() -> None:
 
 
 @given(peers=st.lists(endpoints, max_size=20), interval=st.integers(3, 2**32 - 1), leechers=u32, seeders=u32)
-def test_announce_replies_come_back(peers: list[Endpoint], interval: int, leechers: int, seeders: int) -> None:
+def test_announce_reply_round_trip(peers: list[Endpoint], interval: int, leechers: int, seeders: int) -> None:
     compact = b"".join(map(pack_endpoint, peers))
     reply = packets.parse_reply(packets.pack_announce_reply(3, interval, leechers, seeders, compact))
     assert reply.action == Action.ANNOUNCE
@@ -171,7 +171,7 @@ def test_scrape_limit() -> None:
 
 
 @given(swarms=st.lists(st.builds(ScrapeCounts, u32, u32, u32), max_size=packets.MAX_SCRAPE))
-def test_scrape_replies_come_back_and_fit(swarms: list[ScrapeCounts]) -> None:
+def test_scrape_reply_round_trip_and_size(swarms: list[ScrapeCounts]) -> None:
     packet = packets.pack_scrape_reply(5, tuple(swarms))
     assert len(packet) == 8 + 12 * len(swarms) <= packets.MAX_DATAGRAM
     assert packets.parse_scrape_reply(packets.parse_reply(packet)) == tuple(swarms)
@@ -185,7 +185,7 @@ def _error(message: str) -> str:
     return packets.parse_error(reply)
 
 
-def test_error_replies_come_back() -> None:
+def test_error_reply_round_trip() -> None:
     assert _error("name taken: Grüße.txt") == "name taken: Grüße.txt"
     assert _error("") == ""
 

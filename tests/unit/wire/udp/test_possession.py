@@ -1,4 +1,4 @@
-"""Possession reports: they come back, and no window in them is believed unchecked."""
+"""Possession reports: round trips, and checks of every window."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from torrentnet.wire.udp.possession import (
 
 
 @given(possessed=possesseds)
-def test_possession_replies_come_back(possessed: PossessionReply) -> None:
+def test_possession_reply_round_trip(possessed: PossessionReply) -> None:
     assert parse_possession_reply(parse_reply(pack_possession_reply(possessed))) == possessed
 
 

@@ -1,4 +1,4 @@
-"""BEP 41 options, and what a publication in them may say."""
+"""BEP 41 options, and the publication that they carry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _query(query: str) -> Publication:
 
 @settings(deadline=None)
 @given(publication=publications)
-def test_publications_come_back(publication: Publication) -> None:
+def test_publication_round_trip(publication: Publication) -> None:
     assert parse_publication(pack_publication(publication)) == publication
 
 
@@ -112,7 +112,7 @@ def test_queries(query: str, publication: Publication) -> None:
     assert _query(query) == publication
 
 
-def test_what_libtorrent_cut_off_is_not_there() -> None:
+def test_a_url_that_libtorrent_cut_is_parsed() -> None:
     url = b"/announce?name=" + b"x" * 233 + b"&size=123456"
     assert parse_publication(pack_url_data(url[:255])) == Publication(name="x" * 233, size=1)
 
