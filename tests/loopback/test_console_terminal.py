@@ -35,7 +35,7 @@ def ticks(tmp_path: Path) -> Iterator[tuple[str, IO[str]]]:
     """A FIFO for ``--ticks``: each line written to it is an event of the demo."""
     path = tmp_path / "ticks"
     os.mkfifo(path)
-    # Read and write, so that opening waits for nobody.
+    # Open for reading and writing, so that open() does not block.
     with open(os.open(path, os.O_RDWR), "w", buffering=1, encoding="utf-8") as fifo:
         yield str(path), fifo
 
@@ -156,7 +156,7 @@ def test_a_program_that_fails_restores_the_terminal() -> None:
 
 
 def test_the_prompt_is_removed_before_a_traceback() -> None:
-    # Whoever writes the traceback takes its time over it: nothing may be drawn between two pieces of a line.
+    # The traceback is written slowly: nothing may be drawn between two pieces of a line.
     code = (
         "import sys, termios, time\n"
         "from torrentnet.console.commands import Commands\n"
@@ -184,7 +184,7 @@ def test_ctrl_s_does_not_block_the_program(ticks: tuple[str, IO[str]]) -> None:
         pseudo.type("\x13")
         for number in range(2000):
             print(f"n{number} {'x' * 200}", file=fifo)
-        # The FIFO holds 64 KiB, so that all of this went in says that the demo goes on taking it.
+        # The FIFO holds 64 KiB: all of this could be written only because the demo keeps reading.
         pseudo.type("\x11")
         pseudo.until_shown('text="n1999 ')
         pseudo.type("quit\r")
@@ -282,7 +282,7 @@ def test_started_in_the_background(ticks: tuple[str, IO[str]], tostop: bool) -> 
             pseudo.until_shown(f"tick text=n{number}")
         assert pseudo.restored
         assert not any(line.startswith(PROMPT) for line in pseudo.screen.lines)
-        # It read nothing of what was typed for somebody else.
+        # The program has read nothing that was typed for the foreground.
         assert os.read(pseudo.slave, 100) == b"for the shell\n"
         pseudo.order("fg")
         pseudo.until_line(PROMPT)
@@ -294,7 +294,7 @@ def test_started_in_the_background(ticks: tuple[str, IO[str]], tostop: bool) -> 
 
 
 def test_a_hung_up_terminal_does_not_end_the_program(tmp_path: Path) -> None:
-    # A program that ignores SIGHUP outlives its terminal; its console is how it is ended then.
+    # A program that ignores SIGHUP outlives its terminal; then its console ends it.
     console = tmp_path / "c"
     code = (
         "import signal, sys, runpy; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
@@ -303,7 +303,7 @@ def test_a_hung_up_terminal_does_not_end_the_program(tmp_path: Path) -> None:
     )
     with Pseudo("-c", code) as pseudo:
         pseudo.until_line(PROMPT)
-        # Only the master is left to close: that is the hang-up.
+        # Closing the master, the last descriptor, is the hang-up.
         os.close(pseudo.slave)
         os.close(pseudo.master)
         pseudo.master, pseudo.slave = os.pipe()
@@ -340,7 +340,7 @@ def say(process: subprocess.Popen[bytes], text: str) -> None:
 
 
 def line_of(process: subprocess.Popen[bytes]) -> str:
-    """The next line of output; nothing after it is taken, so that select() knows what is there."""
+    """Return the next line of output; read no further, so that select() sees the rest."""
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], DEADLINE_S)[0], "no line"
     return process.stdout.readline().decode().rstrip("\n")
@@ -440,7 +440,7 @@ def test_a_reader_that_stops_does_not_block_the_program(tmp_path: Path) -> None:
     console = str(tmp_path / "c")
     with piped("--console", console) as process:
         line_of(process)
-        # Far more than a pipe holds, and more than is kept waiting.
+        # More than a pipe and the output queue hold.
         asked = subprocess.run(
             [sys.executable, "-m", "torrentnet.console", "--socket", console, "emit", "50000"],
             check=False,

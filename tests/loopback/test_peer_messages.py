@@ -248,7 +248,7 @@ CASES = [
         2,
         "peer.py: error: file name 'odd\\x07name' holds the control character U+0007",
     ),
-    # Right command lines that cannot be followed
+    # Valid command lines that cannot be executed
     Case(
         "no-such-file",
         f"share nope.txt {NOWHERE} {ANYWHERE}",
@@ -550,7 +550,7 @@ def test_a_torrent_that_cannot_be_written(loopback: Loopback, tmp_path: Path) ->
     source = make_file(tmp_path / "myfile.txt", 100)
     words = ["share", str(source), tracker.address, ANYWHERE, "--torrent", str(full), "--name", "seed"]
     assert run(words, tmp_path) == (1, "peer.py: error: cannot write /dev/full: no space left on device\n")
-    # Others must not be sent to a peer that is gone.
+    # The tracker must not list a peer that has ended.
     tracker.until("left", peer="seed")
 
 

@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory with a short path: a Unix address has room for 107 bytes, and pytest's own may be longer."""
+    """A directory with a short path: a Unix address holds 107 bytes, and pytest's paths may be longer."""
     with tempfile.TemporaryDirectory(prefix="tn") as path:
         yield Path(path)

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--ticks")
     parser.add_argument("--handlers", action="store_true")
     options = parser.parse_args()
-    # Not an event: a signal's handler that sets one deadlocks where the signal strikes as the wait begins.
+    # Not a threading.Event: a signal handler that sets one deadlocks if it interrupts the beginning of the wait.
     ended: SimpleQueue[str] = SimpleQueue()
 
     def quit_(reason: str = "asked to") -> None:

@@ -159,13 +159,13 @@ class Pseudo:
         return self.process.returncode
 
     def _take(self, data: bytes) -> None:
-        # Sequences and characters may be cut by a read; what follows the last whole one waits.
+        # A read may cut an escape sequence or a character; the incomplete rest is kept for the next read.
         data = self._undecoded + data
         cut = len(data)
         escape = data.rfind(b"\x1b")
         if escape >= 0 and not any(chr(code).isalpha() for code in data[escape + 2 :]):
             cut = escape
-        # At most three bytes of a character can be missing their end.
+        # An incomplete character has at most three bytes.
         while cut > 0 and data[cut - 1] >= 0x80 and not _is_whole(data[:cut]):
             cut -= 1
         text = data[:cut].decode()

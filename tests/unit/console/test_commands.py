@@ -28,7 +28,7 @@ def broken(_: list[str]) -> Iterator[str]:
 
 
 class Node:
-    """Some commands, and what they said."""
+    """Some commands, and their output."""
 
     def __init__(self) -> None:
         self.quits = 0

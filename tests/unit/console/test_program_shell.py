@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Work:
-    """Work that ends once it is stopped, and returns why."""
+    """Work that runs until it is stopped, and returns the reason."""
 
     def __init__(self) -> None:
         self.reasons: list[str] = []

@@ -44,7 +44,7 @@ def test_quoted_words_are_found_again(complete: list[str], last: str) -> None:
 def test_an_open_quote_can_be_continued(prefix: str, rest: str) -> None:
     opened = quote_open(prefix)
     assert split_partial(opened).word == prefix
-    # Inside an open single quote only a quote is special; elsewhere nothing that needs none is.
+    # Inside an open single quote only a quote is special.
     typed = "".join(char for char in rest if char in "ab-ü")
     assert split_partial(opened + typed).word == prefix + typed
 

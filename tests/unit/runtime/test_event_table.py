@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "torrentnet"
 EMITTERS = {"tracker": TRACKER, "peer": PEER, "adapters": ADAPTER, "shaper": SHAPER}
-"""Room -> the program that it is."""
+"""Room -> its program."""
 WRITTEN_AS_TEXT = {"request", "outcome"}
 """Events that the tracker's audit log formats itself; tests/unit/tracker/world.py checks each of their lines."""
 
@@ -43,19 +43,19 @@ def _sources(room: str) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _texts(node: ast.AST) -> tuple[str, ...]:
-    """All text constants below a node of the tree."""
+    """Return all text constants below a node of the tree."""
     return tuple(one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
 
 
 def _choices(node: ast.expr) -> tuple[str, ...]:
-    """The texts that an expression may be: a constant, or one of two."""
+    """Return the possible texts of an expression: a constant, or one of two."""
     if isinstance(node, ast.IfExp):
         return _choices(node.body) + _choices(node.orelse)
     return (node.value,) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ()
 
 
 def _emitted(room: str) -> Iterator[Use]:
-    """Every event that a room's code writes by ``emit``, ``warning`` or ``error`` of an event log."""
+    """Yield every event that a room's code writes by ``emit``, ``warning`` or ``error`` of an event log."""
     for where, node in _sources(room):
         if not (isinstance(node, ast.Call) and node.args):
             continue
@@ -67,7 +67,7 @@ def _emitted(room: str) -> Iterator[Use]:
 
 
 def _read() -> Iterator[Use]:
-    """Every name and every field of an event that the lab's code asks for."""
+    """Yield every name and every field of an event that the lab's code reads."""
     for where, node in _sources("lab"):
         if isinstance(node, ast.Compare) and ast.unparse(node.left) in {"event.name", "news.name"}:
             yield Use(where, _texts(node), frozenset())
@@ -105,7 +105,7 @@ def test_the_table_is_well_formed() -> None:
         assert spec.level in LEVELS
         keys = [field.key for field in spec.fields]
         assert len(keys) == len(set(keys)), spec.name
-        # A field of the common kind may name a program that does not write this event, but never only such programs.
+        # A shared field may name a program that does not write this event, but never only such programs.
         assert all(not field.emitters or set(field.emitters) & set(spec.emitters) for field in spec.fields), spec.name
 
 

@@ -229,7 +229,7 @@ def test_a_failed_write_is_counted(error: type[Exception]) -> None:
 
 
 def test_emitting_while_emitting_does_not_hang() -> None:
-    # A signal handler does that: it runs in the middle of the main thread's own call.
+    # As a signal handler does, which runs inside a call of the main thread.
     lines: list[str] = []
 
     def write(line: str) -> None:

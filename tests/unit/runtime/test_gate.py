@@ -8,7 +8,7 @@ from torrentnet.runtime.gate import GATE_TIMEOUT, GATE_VARIABLE, await_network, 
 
 
 class Clock:
-    """Stands still but for sleeping; the queue's length changes when it is time."""
+    """A clock that moves only during sleep; the queue's length changes at a given time."""
 
     def __init__(self, ready_at: float) -> None:
         self.now = 0.0

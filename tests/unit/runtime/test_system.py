@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class VirtualClock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that moves only during sleep."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -32,7 +32,7 @@ class VirtualClock:
 
 
 def _wait_until(system: System, deadline: float) -> int:
-    """Stands for a program: polls once a second."""
+    """A stand-in for a program: poll once a second."""
     polls = 0
     while system.monotonic() < deadline:
         system.sleep(1.0)

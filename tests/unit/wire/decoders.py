@@ -19,7 +19,7 @@ EXAMPLES = {example.title: example for example in page.examples()}
 
 
 class Decoder(NamedTuple):
-    """One decoder; ``samples`` are whole inputs, each with the sizes at which its beginning is good input too."""
+    """One decoder; ``samples`` are whole inputs, each with the lengths of its valid prefixes."""
 
     name: str
     parse: Callable[[bytes], object]

@@ -29,14 +29,14 @@ class Row(NamedTuple):
 
     @property
     def value(self) -> Value:
-        """The stated value; several tokens stand one behind the other and make bytes."""
+        """The stated value; several tokens are joined as bytes."""
         if len(self.tokens) == 1:
             return _value(self.tokens[0])
         return b"".join(_raw(token, None) for token in self.tokens)
 
     @property
     def raw(self) -> bytes:
-        """The stated value as it lies in the packet."""
+        """The bytes of the stated value in the packet."""
         size = int(self.size) if self.size.isdigit() else None
         return b"".join(_raw(token, size) for token in self.tokens)
 
@@ -80,7 +80,7 @@ class Example(NamedTuple):
 
 
 def hex_dump(data: bytes) -> str:
-    """The classic form: offset, 16 bytes, and what of them can be read."""
+    """Return a hex dump: offset, 16 bytes, and their printable characters."""
     lines = []
     for start in range(0, len(data), 16):
         part = data[start : start + 16]
@@ -90,7 +90,7 @@ def hex_dump(data: bytes) -> str:
 
 
 def examples() -> list[Example]:
-    """Every packet of the page: a heading, below it a layout table, below it a hex dump."""
+    """Yield every packet of the page: a heading, a layout table and a hex dump."""
     found: list[Example] = []
     title = ""
     rows: list[Row] = []
@@ -120,14 +120,14 @@ def examples() -> list[Example]:
 
 
 def table_cells(line: str) -> list[str]:
-    """The cells of a Markdown table's line; none for any other line."""
+    """Return the cells of a Markdown table's line; none for any other line."""
     if not line.startswith("|"):
         return []
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def table_below(heading: str) -> list[list[str]]:
-    """The rows of the first table below ``heading``, without its head."""
+    """Return the rows of the first table below ``heading``, without its head."""
     lines = PAGE.read_text("utf-8").splitlines()
     start = next(number for number, line in enumerate(lines) if line.lstrip("# ") == heading and line.startswith("#"))
     rows: list[list[str]] = []

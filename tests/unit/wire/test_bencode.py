@@ -41,7 +41,7 @@ def test_a_prefix_ends_where_the_value_ends(value: bencode.Value, behind: bytes)
         ([], b"le"),
         ([b"a", [1]], b"l1:ali1eee"),
         ({}, b"de"),
-        # Raw byte order: upper case before lower case, a prefix before what is longer, 0xff last.
+        # Raw byte order: upper case before lower case, a prefix before a longer key, 0xff last.
         ({b"b": 1, b"B": 2, b"ba": 3, b"\xff": 4}, b"d1:Bi2e1:bi1e2:bai3e1:\xffi4ee"),
     ],
 )

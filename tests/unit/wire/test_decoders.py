@@ -21,7 +21,7 @@ each_decoder = pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: 
 
 
 def _parses(decoder: Decoder, data: bytes) -> bool:
-    """Whether ``data`` is taken; any error but the documented one comes through and fails the test."""
+    """Whether ``data`` is accepted; any error but the documented one fails the test."""
     try:
         decoder.parse(data)
     except decoder.error as error:

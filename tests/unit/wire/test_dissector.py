@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed 
 
 @pytest.fixture(scope="module", autouse=True)
 def runs_scripts(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Newer tsharks load no script at all for root, and say nothing about it."""
+    """Whether tshark loads scripts: newer versions silently load none for root."""
     folder = tmp_path_factory.mktemp("tshark")
     write_capture(folder / "one.pcap", [_datagram("Connect request", EXAMPLES["Connect request"].packet)])
     loaded = any("TorrentNet" in line for line in _tshark(folder / "one.pcap", folder, "-V"))
@@ -73,7 +73,7 @@ def _last(field: str) -> str:
 
 
 def _shown(row: page.Row) -> str:
-    """The value of the page's row as ``tshark -T fields`` prints it."""
+    """Return the value of the page's row as ``tshark -T fields`` prints it."""
     name = _last(row.field)
     value = row.value
     if name == "ip":

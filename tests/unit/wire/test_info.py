@@ -15,7 +15,7 @@ PIECE = 16 * 1024
 
 
 def _raw(**changed: bencode.Value | None) -> bytes:
-    """A good dictionary of two pieces with some keys changed, or taken out by None."""
+    """Return a valid dictionary of two pieces with some keys changed, or removed by None."""
     value: dict[bytes, bencode.Value] = {
         b"length": PIECE + 1,
         b"name": b"myfile.txt",

@@ -127,7 +127,7 @@ def test_window_round_trip(data: st.DataObject) -> None:
     encoding, raw = encode_window(held, first, count)
     window = decode_window(encoding, raw, first, count)
     assert window == PieceSet(count, (piece - first for piece in range(first, first + count) if piece in held))
-    # The smaller of both ways is taken.
+    # The smaller encoding is chosen.
     assert len(raw) == min((count + 7) // 8, 8 * len(list(window.ranges())))
 
 

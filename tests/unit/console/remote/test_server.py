@@ -181,7 +181,7 @@ def test_no_directory(place: Path) -> None:
 
 
 def test_no_permission(place: Path) -> None:
-    # A file where a directory is needed: the one refusal that root meets too.
+    # A file in place of a directory: the only refusal that root gets too.
     (place / "file").touch()
     with pytest.raises(ConsoleServerError) as caught:
         Node(place / "file" / "c.sock").server.start()
@@ -214,7 +214,7 @@ def test_a_client_that_does_not_read_blocks_nobody(node: Node) -> None:
         slow.sendall(b'"flood"\n')
         assert node.ask("echo a") == (0, "a\n", "")
         assert not node.closed.is_set()
-    # Its going away ends the endless answer.
+    # Closing the client's connection ends the endless answer.
     assert node.closed.wait(DEADLINE_S)
 
 
@@ -260,7 +260,7 @@ def test_stopping_ends_open_answers(node: Node) -> None:
 
 @pytest.fixture
 def strange(place: Path) -> Iterator[tuple[Path, socket.socket]]:
-    """A socket at which something else listens."""
+    """A socket at which another program listens."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.settimeout(DEADLINE_S)
         listener.bind(str(place / "s"))
@@ -328,7 +328,7 @@ def test_message_when_the_node_is_paused(strange: tuple[Path, socket.socket], mo
     silent = f"no reply from the node at {path} within 0.01s: it is paused or too busy; try again"
     full = f"no answer from {path}: the node is paused or too busy; try again"
     with ExitStack() as waiting:
-        # One in the queue is what listen(1) asked for; the kernel takes one more.
+        # listen(1) asks for a queue of one; the kernel accepts one more.
         assert run_client(path) == silent
         for _ in range(2):
             waiting.enter_context(queued := socket.socket(socket.AF_UNIX))

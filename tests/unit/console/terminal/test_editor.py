@@ -42,7 +42,7 @@ def edited(*keys: bytes, width: int = 80) -> LineEditor:
 
 
 def shown(editor: LineEditor) -> tuple[str, int]:
-    """The row as the editor draws it, and the cursor's column."""
+    """Return the row as the editor draws it, and the cursor's column."""
     screen = Screen(editor.width)
     screen.feed("x" * (editor.width - 1) + editor.render())
     assert len(screen.rows) == 1, "the line takes more than its row"

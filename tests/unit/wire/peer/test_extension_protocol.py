@@ -181,7 +181,7 @@ def test_our_own_keys_are_sent_only_if_they_differ() -> None:
 @pytest.mark.parametrize("odd", [256, -1, 2**63, b"2", [2], {b"a": 2}])
 def test_an_odd_id_for_offers_counts_as_none(odd: bencode.Value) -> None:
     assert _parse(m={b"tn_offer": odd}).offer_id == 0
-    # The other ids stay as they are.
+    # The other ids are unchanged.
     assert _parse(m={b"tn_offer": odd, b"ut_metadata": 3}).metadata_id == 3
 
 
@@ -205,7 +205,7 @@ def test_an_odd_port_counts_as_none(odd: bencode.Value) -> None:
 
 @pytest.mark.parametrize("odd", [b"", b"x" * 65, b"a\x1b[2J", b"a\nb", b"\xff\xfe", b"a b", 7, [b"x"]])
 def test_an_odd_name_counts_as_none(odd: bencode.Value) -> None:
-    """It goes into logs and event lines."""
+    """The name is written into logs and event lines."""
     assert _parse(tn_name=odd).name == ""
 
 

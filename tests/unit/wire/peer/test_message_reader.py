@@ -22,7 +22,7 @@ cuts = st.lists(st.integers(1, 40), min_size=1, max_size=10)
 
 
 def _pack(item: object) -> tuple[bytes, object]:
-    """Bytes of a generated item, and what the reader is to make of them."""
+    """Bytes of a generated item, and the message that the reader must return for them."""
     match item:
         case (int() as piece, int() as begin, bytes() as data):
             return m.pack_block_head(piece, begin, len(data)) + data, ("Block", piece, begin, data)
@@ -34,7 +34,7 @@ def _pack(item: object) -> tuple[bytes, object]:
 
 
 def _kept(message: m.Message) -> object:
-    """A message that outlives the reader's buffer, with its type: as tuples, a Choke and an Unchoke are the same."""
+    """Copy a message out of the reader's buffer, with its type: as tuples, Choke and Unchoke are equal."""
     values = (bytes(value) if isinstance(value, memoryview) else value for value in message)
     return (type(message).__name__, *values)
 
@@ -166,7 +166,7 @@ def test_large_blocks_are_received_into_given_memory(sizes: list[int], steps: li
     others = 0
     position, turn = 0, 0
     while position < len(stream):
-        # As a scattering receive does it: the first buffer is full before the second gets anything.
+        # As recvmsg_into() does: the first buffer is filled before the second.
         left, count = steps[turn % len(steps)], 0
         for room in reader.buffers():
             some = min(left - count, len(room), len(stream) - position)
@@ -182,7 +182,7 @@ def test_large_blocks_are_received_into_given_memory(sizes: list[int], steps: li
         turn += 1
     assert (blocks, others) == (list(range(len(sizes))), len(sizes))
     if max(steps) <= 500:
-        # Nothing large arrives whole at once: each of them was asked about.
+        # No large block arrived whole, so memory was requested for each.
         assert asked == {index for index, size in enumerate(sizes) if size >= 40_000}
 
 
