@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "torrentnet"
 EMITTERS = {"tracker": TRACKER, "peer": PEER, "adapters": ADAPTER, "shaper": SHAPER}
 """Room -> its program."""
+MEMBER_FIELDS = {"file", "peer", "address"}
 WRITTEN_AS_TEXT = {"request", "outcome"}
 """Events that the tracker's audit log formats itself; tests/unit/tracker/world.py checks each of their lines."""
 
@@ -64,6 +65,10 @@ def _emitted(room: str) -> Iterator[Use]:
         logs = method in {"warning", "error"} and called.rpartition(".")[0].lstrip("_").endswith(("log", "events"))
         if (method.startswith("emit") or logs) and (names := _choices(node.args[0])):
             yield Use(where, names, frozenset((word.arg or "").removesuffix("_") for word in node.keywords))
+        elif "audit_log.py" in where and method == "record" and len(node.args) > 1:
+            # The tracker's audit log adds the member's fields to each of its events.
+            keys = {word.arg for word in node.keywords if word.arg} | MEMBER_FIELDS
+            yield Use(where, _choices(node.args[1]), frozenset(keys))
 
 
 def _read() -> Iterator[Use]:
