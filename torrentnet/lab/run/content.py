@@ -25,7 +25,7 @@ CHUNK_SIZE: Final = 1024 * 1024
 
 
 def make_files(files: tuple[FilePlan, ...], seed: int, directory: Path) -> dict[str, str]:
-    """Create the files in ``directory`` and return the SHA-256 of each, in hexadecimal.
+    """Create the files in ``directory``, and return the SHA-256 of each in hex.
 
     The files are readable by everyone, because the nodes' user does not exist on this machine. Raises LabError where a
     file cannot be created.
@@ -36,7 +36,10 @@ def make_files(files: tuple[FilePlan, ...], seed: int, directory: Path) -> dict[
 
 
 def make_torrents(torrents: tuple[TorrentPlan, ...], directory: Path) -> None:
-    """Create the .torrents of files in ``directory``. Raises LabError where one cannot be created."""
+    """Create the .torrents of files in ``directory``.
+
+    Raises LabError where one cannot be created.
+    """
     for torrent in torrents:
         source = directory / torrent.file
         target = directory / torrent_path(torrent.file)

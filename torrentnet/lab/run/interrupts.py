@@ -1,4 +1,7 @@
-"""Ctrl-C and similar signals: the first one ends the work, and none interrupts the clean-up."""
+"""Ctrl-C and similar signals, which end the work in an orderly way.
+
+The first one ends the work, and none interrupts the clean-up.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ CLEANING_UP: Final = "still cleaning up ..."
 
 
 class Interrupted(BaseException):
-    """SIGINT, SIGTERM or SIGHUP was received. Only the end of the command line may catch it."""
+    """The exception for a received SIGINT, SIGTERM or SIGHUP.
+
+    Only the end of the command line may catch it.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -24,9 +30,10 @@ class Interrupted(BaseException):
 
 
 class InterruptHandler:
-    """Raises :class:`Interrupted` once, in the main thread, and never inside :meth:`shield`.
+    """A handler of signals that raises :class:`Interrupted` once.
 
-    Each later signal, and each signal during a clean-up, is acknowledged with one line by ``print_line``.
+    It is raised in the main thread, and never inside :meth:`shield`. Each later signal, and each signal during a
+    clean-up, is acknowledged with one line by ``print_line``.
     """
 
     def __init__(self, print_line: Callable[[str], None]) -> None:

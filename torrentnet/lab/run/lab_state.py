@@ -69,7 +69,10 @@ class LabState:
     # -- input -------------------------------------------------------------------------------------
 
     def subscribe(self, subscriber: Callable[[Event | StateChange], None]) -> None:
-        """Call ``subscriber`` for every event and state change, on the thread that reports it."""
+        """Call ``subscriber`` for every event and state change.
+
+        It is called on the thread that reports the event or change.
+        """
         self._subscribers.append(subscriber)
 
     def add_line(self, line: LogLine) -> None:
@@ -164,33 +167,48 @@ class LabState:
             return list(self._exits[node])
 
     def line_count(self, node: str, pattern: LogPattern, since: float, until: float) -> LineCount:
-        """Count a node's matching lines between two times (seconds since the epoch). See :meth:`count_lines`."""
+        """Count a node's matching lines between two times.
+
+        Times are seconds since the epoch. See :meth:`count_lines`.
+        """
         with self._changed:
             return self._counters[node][pattern].count(since, until)
 
     def nth_line(self, node: str, pattern: LogPattern, number: int, since: float) -> float | None:
-        """Return the time of the n-th matching line (from 1); None where there are fewer. See :meth:`count_lines`."""
+        """Return the time of a node's n-th matching line, counted from 1.
+
+        None where there are fewer. See :meth:`count_lines`.
+        """
         with self._changed:
             return self._counters[node][pattern].nth(number, since)
 
     def events(self, node: str, name: str, **wanted: str) -> list[Event]:
-        """Return a node's events of this name whose fields have these values, oldest first."""
+        """Return a node's events with this name and these fields, oldest first."""
         with self._changed:
             return [event for event in self._events.get((node, name), ()) if event.matches(**wanted)]
 
     def first(self, node: str, *names: str, since: float = 0.0, **wanted: str) -> Event | None:
-        """Return the first event of these names at or after a time (seconds since the epoch)."""
+        """Return the first event of these names at or after a time.
+
+        The time is in seconds since the epoch.
+        """
         found = [event for name in names for event in self.events(node, name, **wanted) if event.time >= since]
         return min(found, key=lambda event: event.time, default=None)
 
     def wait_change(self, version: int, timeout: float) -> int:
-        """Wait until the version is not ``version`` any more, or time is up; return the current version."""
+        """Wait until the version is not ``version`` any more, and return it.
+
+        When time is up, return the version that is current then.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._version != version, max(0.0, timeout))
             return self._version
 
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until a condition holds, checked after every change; return False when time is up."""
+        """Wait until a condition holds; return False when time is up.
+
+        The condition is checked after every change.
+        """
         deadline = time.monotonic() + timeout
         while True:
             version = self.version
@@ -203,7 +221,10 @@ class LabState:
 
 
 class LabClock:
-    """The time since the clock's creation. Changes of the machine's wall clock do not affect it."""
+    """The time since the clock's creation.
+
+    Changes of the machine's wall clock do not affect it.
+    """
 
     def __init__(self) -> None:
         self._zero = time.monotonic()

@@ -70,7 +70,10 @@ class NodeStartError(LabError):
 
 
 class LabLifecycle(NetworkVerbs):
-    """A context manager: entering it brings the lab up, leaving it removes everything unless the lab is kept."""
+    """A lab that a ``with`` block brings up and removes.
+
+    Entering the block brings the lab up. Leaving it removes everything unless the lab is kept.
+    """
 
     def __init__(
         self,
@@ -224,7 +227,10 @@ class LabLifecycle(NetworkVerbs):
             self._kept = True
 
     def close(self) -> None:
-        """Stop everything in progress and, unless the lab is kept, remove the lab. Signals wait meanwhile."""
+        """Stop everything in progress and, unless the lab is kept, remove it.
+
+        Signals wait meanwhile.
+        """
         with self._interrupts.shield():
             self._view.stop()
             with contextlib.suppress(EngineError):
@@ -253,7 +259,10 @@ class LabLifecycle(NetworkVerbs):
             timeline.undo_all()
 
     def _rules_in_force(self) -> dict[str, PersistedRules]:
-        """Return the rules of each node; a node that was started by hand since has none in force."""
+        """Return the network rules that are in force in each node.
+
+        A node that was started by hand since has none in force.
+        """
         return {
             node: PersistedRules(
                 self.engine.incarnation(node) if self.nodes.snapshot(node).starts == self.faults.starts(node) else "",
@@ -267,7 +276,10 @@ class LabLifecycle(NetworkVerbs):
 
 
 def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None:
-    """Start the tracker, then the initial seeds, and wait until each is up. Raises NodeStartError."""
+    """Start the tracker, then the initial seeds, and wait until each is up.
+
+    Raises NodeStartError.
+    """
     tracker = next(node for node in plan.nodes if node.role is Role.TRACKER)
     engine.start(tracker.name)
     _wait_for_event(lab_state, [tracker], "listening", START_TIMEOUT)
@@ -277,7 +289,10 @@ def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None
 
 
 def _wait_for_event(lab_state: LabState, nodes: list[NodePlan], event: str, timeout: float) -> None:
-    """Wait until each node has printed ``event``. Raises NodeStartError when one ends first, or time is up."""
+    """Wait until each node has printed ``event``.
+
+    Raises NodeStartError when one ends first, or time is up.
+    """
 
     def missing() -> list[str]:
         return [node.name for node in nodes if not lab_state.events(node.name, event)]

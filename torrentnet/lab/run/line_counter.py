@@ -1,6 +1,7 @@
-"""Counts the lines of a node's log that match an expectation's pattern, as they arrive.
+"""Counter of the lines of a node's log that match an expectation's pattern.
 
-Memory is bounded however long a log is: kept are the newest matching lines' times, and the last line's text.
+Lines are counted as they arrive. Memory is bounded however long a log is: kept are the newest matching lines' times,
+and the last line's text.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class LineCount:
 
 
 class LineCounter:
-    """The lines of one node that match a pattern. Not thread-safe: :class:`LabState` locks."""
+    """The lines of one node that match a pattern.
+
+    Not thread-safe: :class:`LabState` locks.
+    """
 
     def __init__(self, pattern: LogPattern) -> None:
         self._pattern = pattern
@@ -50,9 +54,9 @@ class LineCounter:
         self._last_text = line.text[:MAX_TEXT]
 
     def count(self, since: float, until: float) -> LineCount:
-        """Count the lines from ``since`` to ``until``, both included, in seconds since the epoch.
+        """Count the lines from ``since`` to ``until``, both included.
 
-        Lines whose time was dropped count as if they were in the interval.
+        Times are seconds since the epoch. Lines whose time was dropped count as if they were in the interval.
         """
         # Searching a deque in its middle is slow, and a count is requested only after a change.
         times = list(self._times)
@@ -62,7 +66,10 @@ class LineCounter:
         return LineCount(number, (inside[0], inside[-1]) if inside else (), self._last_text)
 
     def nth(self, number: int, since: float) -> float | None:
-        """Return the time of the n-th matching line (from 1) since a time; None where it is unknown."""
+        """Return the time of the n-th matching line since a time, counted from 1.
+
+        None where the time is unknown.
+        """
         times = list(self._times)
         index = bisect_left(times, since) + number - 1
         if index == number - 1:
@@ -71,14 +78,20 @@ class LineCounter:
 
 
 def line_matches(pattern: LogPattern, text: str, event: Event | None) -> bool:
-    """Return whether a line matches a pattern; ``event`` is the line as an event, if it is one."""
+    """Return whether a line of a log matches a pattern.
+
+    ``event`` is the line as an event, if it is one.
+    """
     if pattern.event is None:
         return (pattern.text or "") in text
     return event is not None and event.name == pattern.event and event.matches(**dict(pattern.fields))
 
 
 def describe_pattern(pattern: LogPattern) -> str:
-    """Return the pattern for a person: ``the text `x```, ``the event bad_piece peer=bad``."""
+    """Return the pattern in words for a person.
+
+    Examples are ``the text `x``` and ``the event bad_piece peer=bad``.
+    """
     if pattern.event is None:
         return f"the text `{pattern.text}`"
     return " ".join(["the event", pattern.event, *(f"{key}={value}" for key, value in pattern.fields)])

@@ -1,4 +1,6 @@
-"""Live commands for the network between a lab's nodes: the scenario's verbs, which can be undone.
+"""Live commands for the network between a lab's nodes.
+
+They are the scenario's verbs, and can be undone.
 
 ::
 
@@ -57,7 +59,10 @@ class NetworkFault(UndoHandle):
 
 
 class NetworkVerbs(NodeVerbs):
-    """Verbs for the network. Nodes are given by name, by group, as a sequence of these, or as ``all``."""
+    """Verbs for the network between nodes.
+
+    Nodes are given by name, by group, as a sequence of these, or as ``all``.
+    """
 
     faults: NetworkFaults
 
@@ -113,7 +118,10 @@ class NetworkVerbs(NodeVerbs):
         return self._apply_override(LinkOverride(pairs, qualities, f"impair {where}: {words}"))
 
     def partition(self, a: NodeSelection, b: NodeSelection, *, one_way: bool = False) -> NetworkFault:
-        """Drop all packets between two sides, silently; with ``one_way`` only those from ``a`` to ``b``."""
+        """Drop all packets between two sides, silently.
+
+        With ``one_way`` drop only those from ``a`` to ``b``.
+        """
         left, right = self._select_nodes(a), self._select_nodes(b)
         if both := sorted({*left} & {*right}):
             raise UsageError(f"partition: {', '.join(both)} would be on both sides")
@@ -136,10 +144,10 @@ class NetworkVerbs(NodeVerbs):
             self._undo_handles.pop().end()
 
     def measure(self) -> dict[Pair, Counters]:
-        """Return the packets counted for every pair (source, destination) since the lab began.
+        """Return the packets counted for every pair of nodes since the lab began.
 
-        Only links that were cut, lossy or limited by a rate are counted. The counts of a node are lost when it ends,
-        except for those that were read at the last change before.
+        A pair is (source, destination). Only links that were cut, lossy or limited by a rate are counted. The counts of
+        a node are lost when it ends, except for those that were read at the last change before.
         """
         return self.faults.measure()
 

@@ -33,14 +33,20 @@ MAX_QUOTED_LINES: Final = 8
 
 
 class WaitTimeoutError(LabError, TimeoutError):
-    """A condition did not become true in time. The message ends with the last lines of the nodes concerned."""
+    """The error that a condition did not become true in time.
+
+    The message ends with the last lines of the nodes concerned.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(message, exit_code=EXIT_FAILED)
 
 
 class UndoHandle:
-    """A change that is undone at the end of a ``with`` block or by ``lab.heal()``, else with the lab."""
+    """A change that can be undone.
+
+    It is undone at the end of a ``with`` block or by ``lab.heal()``, else with the lab.
+    """
 
     def __init__(self, undo: Callable[[], None]) -> None:
         self._undo = undo
@@ -67,7 +73,10 @@ HandleT = TypeVar("HandleT", bound=UndoHandle)
 
 
 class NodeVerbs:
-    """Verbs for nodes, which are given by name or by group; several nodes are changed in parallel."""
+    """Verbs for nodes, which are given by name or by group.
+
+    Several nodes are changed in parallel.
+    """
 
     engine: Engine
     nodes: LabState
@@ -94,7 +103,10 @@ class NodeVerbs:
         self._apply("restart", self.engine.restart, who)
 
     def pause(self, *who: str) -> UndoHandle:
-        """Freeze nodes. ``with lab.pause("seeder-1"):`` resumes them at the end of the block."""
+        """Freeze nodes until they are resumed.
+
+        ``with lab.pause("seeder-1"):`` resumes them at the end of the block.
+        """
         self._apply("pause", self.engine.pause, who)
         return self._with_undo(UndoHandle(lambda: self._apply("resume", self._resume_if_paused, who)))
 
@@ -120,7 +132,10 @@ class NodeVerbs:
     # -- queries -----------------------------------------------------------------------------------
 
     def select(self, *who: str) -> tuple[str, ...]:
-        """Return the nodes with these names, or in these groups. Raises UsageError for an unknown name."""
+        """Return the nodes with these names, or in these groups.
+
+        Raises UsageError for an unknown name.
+        """
         found: list[str] = []
         for name in who:
             matching = [node.name for node in self._nodes.values() if name in {node.name, node.group}]
@@ -168,9 +183,9 @@ class NodeVerbs:
     def wait_event(
         self, node: str, *names: str, timeout: float = DEFAULT_WAIT, since: float = 0.0, **fields: str
     ) -> Event:
-        """Wait for the first event of these names with these fields, at or after ``since`` (seconds since the epoch).
+        """Wait for the first event of these names with these fields.
 
-        Raises WaitTimeoutError when time is up.
+        The event is at or after ``since``, in seconds since the epoch. Raises WaitTimeoutError when time is up.
         """
         self.select(node)
         found: list[Event] = []

@@ -25,14 +25,20 @@ LAB_NODE: Final = "lab"
 
 
 def make_run_directory(runs: Path, scenario: str) -> Path:
-    """Create ``<runs>/<scenario>/<start time>`` for one lab's record, and a link ``latest`` beside it."""
+    """Create the directory of one lab's record.
+
+    It is ``<runs>/<scenario>/<start time>``, with a link ``latest`` beside it.
+    """
     path = make_dated_directory(runs, scenario)
     (path / "logs").mkdir()
     return path
 
 
 def make_dated_directory(runs: Path, scenario: str) -> Path:
-    """Create ``<runs>/<scenario>/<start time>`` and a link ``latest`` beside it. Raises LabError."""
+    """Create a directory that is named after the current time.
+
+    It is ``<runs>/<scenario>/<start time>``, with a link ``latest`` beside it. Raises LabError.
+    """
     # No colon: Compose separates files with it.
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
     folder = runs / scenario
@@ -57,9 +63,10 @@ def make_dated_directory(runs: Path, scenario: str) -> Path:
 
 
 class Recorder:
-    """Writes ``logs/<node>.log`` (the lines) and ``events.jsonl`` (the events of all nodes and of the lab).
+    """The writer of the nodes' logs and of the file of all events.
 
-    Times are on the engine's clock. Safe to call from any thread; calls after :meth:`close` have no effect.
+    The lines are in ``logs/<node>.log``, the events of all nodes and of the lab in ``events.jsonl``. Times are on the
+    engine's clock. Safe to call from any thread; calls after :meth:`close` have no effect.
     """
 
     def __init__(self, directory: Path, nodes: Iterable[str]) -> None:
@@ -71,7 +78,10 @@ class Recorder:
         }
 
     def set_epoch(self, epoch: float) -> None:
-        """Set t = 0 (seconds since the epoch): from now on each event has its time after t = 0, too."""
+        """Set the time t = 0, in seconds since the epoch.
+
+        From now on each event has its time after t = 0, too.
+        """
         self._epoch = epoch
 
     def write_line(self, line: LogLine, event: Event | None) -> None:

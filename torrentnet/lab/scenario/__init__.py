@@ -1,4 +1,6 @@
-"""Scenario files: from YAML to a plan, with every problem of a file reported at once and in its place.
+"""Scenario files: reading them, and resolving them to a plan.
+
+Every problem of a file is reported at once and in its place.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Loading of scenario files by name or path, and the list of all scenarios of a folder."""
+"""Loading of scenario files by name or path, and the list of a folder's scenarios."""
 
 from __future__ import annotations
 

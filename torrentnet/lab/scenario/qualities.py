@@ -16,9 +16,10 @@ Pair: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class LinkQualities:
-    """Qualities of a link. None leaves a quality as it is; zero (for a limit: infinity) removes it.
+    """Qualities of a link, such as its rate.
 
-    Raises ValueError for a value that no link can have.
+    None leaves a quality as it is; zero (for a limit: infinity) removes it. Raises ValueError for a value that no link
+    can have.
     """
 
     rate: float | None = None
@@ -66,7 +67,10 @@ class LinkQualities:
         )
 
     def effective(self) -> LinkQualities:
-        """Return the qualities that have an effect, so that links that behave alike are equal."""
+        """Return only the qualities that have an effect.
+
+        Links that behave alike are then equal.
+        """
         kept = {name: value for name in QUALITY_NAMES if (value := getattr(self, name)) and value != math.inf}
         return LinkQualities(**kept)
 
@@ -81,7 +85,10 @@ QUALITY_NAMES: Final = tuple(field.name for field in fields(LinkQualities))
 
 @dataclass(frozen=True, slots=True)
 class LinkOverride:
-    """Qualities for some links. For each quality the latest override wins; different qualities combine."""
+    """Qualities that replace those of some links.
+
+    For each quality the latest override wins. Different qualities combine.
+    """
 
     pairs: frozenset[Pair]
     qualities: LinkQualities

@@ -1,4 +1,6 @@
-"""Applies the events of a timeline to the nodes and to the network between them, and undoes them.
+"""Execution of a timeline's events, and of their end.
+
+Events are applied to the nodes and to the network between them, and undone.
 
 Tested by tests/unit/lab/run/timeline/test_timeline.py and tests/unit/lab/run/timeline/test_network_faults.py.
 """
@@ -40,7 +42,10 @@ class _ActiveEffect:
 
 
 class EventExecutor:
-    """Applies single events, from any thread. Methods raise EngineError where the engine fails."""
+    """An executor of single events, which any thread may use.
+
+    Methods raise EngineError where the engine fails.
+    """
 
     def __init__(self, engine: Engine, faults: NetworkFaults | None) -> None:
         self._engine = engine

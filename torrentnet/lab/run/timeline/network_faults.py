@@ -1,7 +1,7 @@
-"""The link overrides of one lab: applied to every node that is alive, counted, and removed.
+"""The network faults of one lab: link overrides, applied and removed.
 
-The scenario's links are the first overrides and stay. A node that starts gets the rules in force at once; a node that
-ends or is paused gets them when it is back.
+Overrides are applied to every node that is alive, counted, and removed. The scenario's links are the first overrides
+and stay. A node that starts gets the rules in force at once; a node that ends or is paused gets them when it is back.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class _ActiveOverride:
 
 
 class NetworkFaults:
-    """The link overrides of one lab. Safe to call from any thread; observes the engine's nodes.
+    """The link overrides of one lab, and the nodes in which they are in force.
 
-    The engine is not called before the first override.
+    Safe to call from any thread; observes the engine's nodes. The engine is not called before the first override.
     """
 
     def __init__(
@@ -70,7 +70,10 @@ class NetworkFaults:
         *,
         on_change: Callable[[list[ActiveFault]], None] = lambda _: None,
     ) -> None:
-        """``find_capabilities`` is called for the first override; ``on_change`` whenever what is in force changes."""
+        """Prepare for the first override, without calling the engine.
+
+        ``find_capabilities`` is called for the first override; ``on_change`` whenever what is in force changes.
+        """
         self._engine = engine
         self._find_capabilities = find_capabilities
         self._on_change = on_change
@@ -113,7 +116,10 @@ class NetworkFaults:
             raise EngineError("; ".join(problems))
 
     def _problems(self, updates: Iterable[NodeUpdate | None]) -> list[str]:
-        """Return why rules are not in force in nodes that are alive, after a second attempt."""
+        """Return why rules are not in force in nodes that are alive.
+
+        The reasons are those after a second attempt.
+        """
         problems = []
         for update in updates:
             if update is None or not update.problem or self._controller is None:
@@ -130,7 +136,10 @@ class NetworkFaults:
     # -- overrides ---------------------------------------------------------------------------------
 
     def install_links(self, links: Sequence[LinkOverride]) -> None:
-        """Prepare for a scenario that changes its network, and put its links in force. No node is up yet."""
+        """Put the links of a scenario that changes its network in force.
+
+        This prepares for the scenario's faults, too. No node is up yet.
+        """
         self._require_controller(gate=True)
         with self._changing:
             for override in links:
@@ -140,7 +149,10 @@ class NetworkFaults:
             self._on_change(self.active())
 
     def warm_up(self) -> None:
-        """Reach all nodes once, in the background, so that the first fault is as fast as the others."""
+        """Reach all nodes once, in the background.
+
+        The first fault is then as fast as the others.
+        """
         with self._guard:
             alive = list(self._alive)
         self._exec.warm_up(alive)
@@ -169,14 +181,20 @@ class NetworkFaults:
         return OverrideResult(number, tuple(one.node for one in updates if not one.problem), tuple(problems))
 
     def mark_counters(self, number: int) -> None:
-        """Start an override's counters of rate and delay; those of cuts and losses have started already."""
+        """Start an override's counters of rate and delay.
+
+        Those of cuts and losses have started already.
+        """
         entry, controller = self._in_force.get(number), self._controller
         if entry is not None and controller is not None and self._shapes(entry.override):
             sources = {source for source, _ in entry.override.pairs}
             entry.shaped = _counters_of(entry.override, controller.measure(sources))
 
     def remove(self, *numbers: int) -> dict[int, FaultCounts]:
-        """Remove overrides; return the counts of those that were in force. Raises EngineError."""
+        """Remove overrides, and return the counts of those that were in force.
+
+        Raises EngineError.
+        """
         with self._changing:
             controller = self._controller
             ended = {number: self._in_force.pop(number) for number in numbers if number in self._in_force}
@@ -263,7 +281,10 @@ class NetworkFaults:
         return FaultCounts(total, bool(qualities.cut), bool(qualities.loss), shapes, missing)
 
     def _has_ended(self, node: str, entry: _ActiveOverride) -> bool:
-        """Return whether a node has ended since, or is paused, so that its counters are unknown."""
+        """Return whether a node has ended since, or is paused.
+
+        Its counters are then unknown.
+        """
         before, alive = entry.nodes.get(node, (0, False))
         with self._guard:
             new = self._starts[node] - before

@@ -160,7 +160,10 @@ class ScheduledItem:
     """None for a node's planned start. With UNDO and EXPIRE, the event that ends."""
 
     def lanes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the lanes whose earlier items it waits for, and those whose later items wait for it."""
+        """Return the lanes in which an item waits, and those that it blocks.
+
+        It waits for the earlier items of the former. The later items of the latter wait for it.
+        """
         match self.event:
             case NetworkFaultPlan():
                 return (NETWORK_LANE,), (NETWORK_LANE,)

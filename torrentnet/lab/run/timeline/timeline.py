@@ -1,9 +1,9 @@
-"""The timeline: late starts, the scenario's events at their times, and the ends of events.
+"""The timeline: late starts, the scenario's events, and the events' ends.
 
-Items that affect the same node are applied one after the other, in the order of the plan; all others in parallel, so
-that a slow one delays none of them. Network faults are applied one after the other, in parallel to what happens to
-nodes; a command in a node delays no later item. Each item is recorded with its planned time and the times at which its
-application began and ended.
+Events happen at their times. Items that affect the same node are applied one after the other, in the order of the plan;
+all others in parallel, so that a slow one delays none of them. Network faults are applied one after the other, in
+parallel to what happens to nodes; a command in a node delays no later item. Each item is recorded with its planned time
+and the times at which its application began and ended.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ MIN_COMMAND_TIMEOUT: Final = 5.0
 
 
 class Timeline:
-    """Applies a plan to an engine's nodes. ``on_applied`` is called on the worker's thread.
+    """The application of a plan's events to an engine's nodes.
 
-    Triggers are checked against ``lab_state``. It and ``faults`` may be omitted where no event needs them.
+    ``on_applied`` is called on the worker's thread. Triggers are checked against ``lab_state``. It and ``faults`` may
+    be omitted where no event needs them.
     """
 
     def __init__(
@@ -115,13 +116,16 @@ class Timeline:
 
     @property
     def finished(self) -> bool:
-        """Whether every item has been applied, and everything that has an end has been undone."""
+        """Whether all items are applied, and everything that has an end is undone."""
         with self._lock:
             return not self._items and not self._running and not self._untriggered
 
     @property
     def engine_error(self) -> EngineError | None:
-        """The failure of the engine, after which nothing can be judged; None where there was none."""
+        """The failure of the engine; None where there was none.
+
+        After a failure nothing can be judged.
+        """
         with self._lock:
             return self._engine_error
 
@@ -132,7 +136,10 @@ class Timeline:
             return sorted(self._applied, key=lambda applied: applied.began)
 
     def began_at(self, index: int) -> float | None:
-        """Return when the application of an event began; None before that, or when it failed."""
+        """Return the time at which the application of an event began.
+
+        None before that, or when it failed.
+        """
         with self._lock:
             found = (one.began for one in self._applied if one.index == index and not one.error)
             return next(found, None)
@@ -190,7 +197,10 @@ class Timeline:
     # -- triggers ----------------------------------------------------------------------------------
 
     def check_triggers(self, news: Event | StateChange | None = None) -> None:
-        """Fire the triggers whose condition is fulfilled; ``news`` limits the check to those of its node."""
+        """Fire the triggers whose condition is fulfilled.
+
+        ``news`` limits the check to those of its node.
+        """
         lab_state = self._lab_state
         with self._lock:
             if self._stopping or lab_state is None:
@@ -202,7 +212,10 @@ class Timeline:
                     self._fire(event, self._clock.now())
 
     def _fire(self, event: EventPlan, moment: float) -> None:
-        """Schedule an event whose trigger became true at that moment. The caller has the lock."""
+        """Schedule an event whose trigger became true at that moment.
+
+        The caller has the lock.
+        """
         if self._untriggered.pop(event.index, None) is None or event.when is None:
             return
         self._items = [item for item in self._items if not (item.verb == EXPIRE and item.event is event)]
@@ -211,7 +224,10 @@ class Timeline:
         self._lock.notify_all()
 
     def _fire_after(self, result: AppliedEvent) -> None:
-        """Schedule the events that wait for an event that was applied, or record that they cannot happen."""
+        """Schedule the events that wait for an event that was applied.
+
+        Where that event failed, record that they cannot happen.
+        """
         if result.index is None:
             return
         with self._lock:
@@ -247,7 +263,10 @@ class Timeline:
             executor.submit(self._process, item, predecessors, done)
 
     def _enter_lanes(self, item: ScheduledItem) -> tuple[list[Future[None]], Future[None]]:
-        """Return what an item has to wait for, and a future for its own end. The caller has the lock."""
+        """Return what an item has to wait for, and a future for its own end.
+
+        The caller has the lock.
+        """
         waits, holds = item.lanes()
         predecessors = [self._last_in_lane[lane] for lane in waits if lane in self._last_in_lane]
         done: Future[None] = Future()
@@ -302,7 +321,10 @@ class Timeline:
         self._executor.mark_counters(effect)
 
     def _record_undo(self, event: EventPlan, undone: UndoneEvent, planned: float, began: float) -> AppliedEvent:
-        """Return the record of an event's end; its counts go into the event's own record, too."""
+        """Return the record of the end of an event.
+
+        Its counts go into the event's own record, too.
+        """
         if undone.measured is not None:
             with self._lock:
                 self._applied = [
@@ -319,5 +341,8 @@ class Timeline:
 
 
 def starts_late(node: NodePlan) -> bool:
-    """Return whether the timeline starts a node; the tracker and the initial seeds are up at t = 0."""
+    """Return whether the timeline starts a node.
+
+    The tracker and the initial seeds are up at t = 0.
+    """
     return node.role is Role.GET or node.start > 0

@@ -1,4 +1,4 @@
-"""A YAML file as a tree in which every key and every value has its line and column.
+"""A YAML file as a tree, with the line and column of every key and value.
 
 Tested by tests/unit/lab/scenario/language/test_yaml_parser.py.
 """
@@ -101,9 +101,10 @@ class Document:
     """Values that use an unknown parameter, which has been reported."""
 
     def find(self, loc: KeyPath) -> tuple[Mark, DocumentNode | None]:
-        """Return the place and the value at ``loc``; the place is that of the key in a mapping.
+        """Return the place and the value at the path ``loc``.
 
-        Where there is no such value, return the place of the last value on the way to it, and None.
+        The place is that of the key in a mapping. Where there is no such value, return the place of the last value on
+        the way to it, and None.
         """
         mark: Mark = self.root.mark
         node: DocumentNode = self.root
@@ -118,7 +119,10 @@ class Document:
         return mark, node
 
     def problem(self, loc: KeyPath, text: str, hint: str = "", *, at_value: bool = False) -> Problem:
-        """Return a problem at a place; with ``at_value`` its column is the value's, not the key's."""
+        """Return a problem at the place of ``loc``.
+
+        With ``at_value`` its column is the value's, not the key's.
+        """
         mark, node = self.find(loc)
         if at_value and node is not None:
             mark = node.mark
@@ -132,7 +136,10 @@ class Document:
         return f"{self.file}:{mark.line}:{mark.column}"
 
     def is_unresolved(self, loc: KeyPath) -> bool:
-        """Return whether the value at ``loc`` uses an unknown parameter, in itself or in one of its items."""
+        """Return whether the value at ``loc`` uses an unknown parameter.
+
+        The value uses it in itself or in one of its items.
+        """
         return any(unresolved[: len(loc)] == loc for unresolved in self.unresolved)
 
 

@@ -43,9 +43,9 @@ class Draft:
 
 
 def read_draft(document: Document) -> tuple[Draft | None, list[Problem]]:
-    """Return the models as far as they can be parsed, and the problems of single values and items.
+    """Return the parsed models, and the problems of single values and items.
 
-    The draft is None where nothing useful could be parsed.
+    The models are complete as far as they can be parsed. The draft is None where nothing useful could be parsed.
     """
     empty = set(empty_values(document.root))
     problems = [
@@ -74,12 +74,18 @@ def _errors(data: dict[str, Any]) -> list[ErrorDetails]:
 
 
 def _unit(loc: KeyPath) -> KeyPath:
-    """Return the place that is set aside when ``loc`` is wrong: its item, or its key at the top."""
+    """Return the place that is set aside when ``loc`` is wrong.
+
+    It is the item, or the key at the top of the file.
+    """
     return loc[:2] if loc[0] in ITEM_SECTIONS else loc[:1]
 
 
 def _set_aside(data: dict[str, Any], aside: set[KeyPath]) -> dict[str, list[int]]:
-    """Remove items from ``data``; return the indices of the remaining events, expectations and links."""
+    """Remove items from ``data``, and return the indices of what remains.
+
+    The indices are those of the remaining events, expectations and links.
+    """
     for loc in aside:
         if len(loc) == 1:
             data.pop(str(loc[0]), None)

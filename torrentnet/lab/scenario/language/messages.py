@@ -1,4 +1,4 @@
-"""Translation of Pydantic's errors into messages for the author of a scenario file.
+"""Translation of Pydantic's errors into messages for a scenario's author.
 
 Pydantic reports which rule a value broke, and where in the data. A message has a line and a column, a sentence in the
 words of the language, and a hint.

@@ -1,7 +1,8 @@
-"""``parameters:``: values with defaults that the command line can set, used as ``$name`` or ``${name}``.
+"""``parameters:``, values with defaults that the command line can set.
 
-Parameters are substituted before the models parse the document, so that a value has the type of the place where it is
-used: a duration in one place, a count in another. An error is reported in that place, with the parameter's name.
+A parameter is used as ``$name`` or ``${name}``. Parameters are substituted before the models parse the document, so
+that a value has the type of the place where it is used: a duration in one place, a count in another. An error is
+reported in that place, with the parameter's name.
 """
 
 from __future__ import annotations

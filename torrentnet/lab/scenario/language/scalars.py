@@ -1,7 +1,8 @@
-"""The single values of the language: quantities (``500ms``, ``8MiB``), names, and intervals (``at least 5``).
+"""The single values of the language: quantities, names and intervals.
 
-The units are those of :mod:`torrentnet.runtime.units` and are never left out. A scenario is stricter than a command
-line (``1m30s`` and ``8mib`` are refused), and every error has a hint.
+Examples are ``500ms`` and ``8MiB`` for quantities, and ``at least 5`` for intervals. The units are those of
+:mod:`torrentnet.runtime.units` and are never left out. A scenario is stricter than a command line (``1m30s`` and
+``8mib`` are refused), and every error has a hint.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class InvalidValueError(units.UnitError):
-    """A text that is not a value of its kind: ``text`` says what is wrong, ``hint`` what to write."""
+    """A text that is not a value of its kind.
+
+    ``text`` says what is wrong, ``hint`` what to write.
+    """
 
     def __init__(self, text: str, hint: str = "", item: int | None = None) -> None:
         super().__init__(text, hint)
@@ -64,10 +68,10 @@ class Rate:
 
 
 def parse_duration(text: str) -> float:
-    """Return the seconds, exact to the millisecond, of ``500ms``, ``2.5s``, ``1m`` or ``1h``.
+    """Return the seconds of a duration: ``500ms``, ``2.5s``, ``1m`` or ``1h``.
 
-    Raises InvalidValueError without a unit, with an unknown one, below zero, finer than a millisecond, or for more than
-    a day.
+    The result is exact to the millisecond. Raises InvalidValueError without a unit, with an unknown one, below zero,
+    finer than a millisecond, or for more than a day.
     """
     if clock := _CLOCK.fullmatch(text):
         first, second, third = (int(part) for part in clock.groups(default="0"))
@@ -82,7 +86,10 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Return ``500ms`` for 0.5, ``2.5s`` for 2.5: exact to the millisecond, for people and for every program."""
+    """Return the text of a duration: ``500ms`` for 0.5, ``2.5s`` for 2.5.
+
+    It is exact to the millisecond, and can be read by people and by every program.
+    """
     milliseconds = round(seconds * 1000)
     if 0 < milliseconds < 1000:
         return f"{milliseconds}ms"
@@ -104,7 +111,10 @@ def parse_size(text: str) -> int:
 
 
 def format_size(size: int) -> str:
-    """Return bytes in the largest binary unit that leaves a whole number: ``256KiB`` for 262144."""
+    """Return the text of a size in bytes: ``256KiB`` for 262144.
+
+    The unit is the largest binary one that leaves a whole number.
+    """
     for unit in ("GiB", "MiB", "KiB"):
         if size and size % SIZE_UNITS[unit] == 0:
             return f"{size // SIZE_UNITS[unit]}{unit}"
@@ -162,7 +172,10 @@ SCENARIO_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 def parse_scenario_name(text: str) -> str:
-    """Return a scenario's name, which its labs and run directories have too. Raises InvalidValueError."""
+    """Check the name of a scenario, and return it.
+
+    The scenario's labs and run directories have this name, too. Raises InvalidValueError.
+    """
     if not SCENARIO_NAME.fullmatch(text):
         raise InvalidValueError(
             f"`{text}` cannot be the name of a scenario",
@@ -172,7 +185,10 @@ def parse_scenario_name(text: str) -> str:
 
 
 def parse_node_name(text: str) -> str:
-    """Return a node's or group's name, which is also a host name and a Compose service. Raises InvalidValueError."""
+    """Check the name of a node or a group, and return it.
+
+    It is also a host name and a Compose service. Raises InvalidValueError.
+    """
     return _parse_name(text, "a node", "at most 40 in all: `seeder`")
 
 
@@ -193,9 +209,10 @@ def _parse_name(text: str, owner: str, example: str) -> str:
 
 
 def parse_file_name(text: str) -> str:
-    """Return a file's name: not a path, and nothing that a command line takes for an option.
+    """Check the name of a file, and return it.
 
-    Raises InvalidValueError for any other text, by the rule of :func:`~torrentnet.wire.names.check_file_name`.
+    It is not a path, and nothing that a command line takes for an option. Raises InvalidValueError for any other text,
+    by the rule of :func:`~torrentnet.wire.names.check_file_name`.
     """
     if "/" in text or "\\" in text:
         raise InvalidValueError(

@@ -1,4 +1,6 @@
-"""Selectors of nodes: ``seeder-1``, ``seeder``, ``[a, b]``, ``all``, ``1 of leecher``, ``30% of leecher``.
+"""Selectors of nodes, such as ``seeder-1``, ``all`` and ``1 of leecher``.
+
+The other forms are ``seeder`` (a group), ``[a, b]`` and ``30% of leecher``.
 
 Tested by tests/unit/lab/scenario/resolve/test_context.py.
 """
@@ -28,7 +30,7 @@ class SelectorAmount(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SelectorTerm:
-    """One part of a selector: the name of a node or a group, and how many of its nodes."""
+    """One part of a selector: the name of a node or group, and how many of its nodes."""
 
     name: str
     kind: SelectorAmount = SelectorAmount.EVERY

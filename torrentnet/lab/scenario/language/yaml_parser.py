@@ -1,4 +1,6 @@
-"""Parser of YAML that builds a :class:`~torrentnet.lab.scenario.language.document.Document`.
+"""Parser of YAML that keeps the line and column of every value.
+
+It builds a :class:`~torrentnet.lab.scenario.language.document.Document`.
 
 The parser accepts the part of YAML that people write by hand: mappings, sequences, scalars, comments, anchors. Every
 scalar stays the text that was written, so that ``1:30``, ``yes``, ``0x10`` and ``1e3`` never become something else; the
@@ -190,7 +192,10 @@ class _TreeBuilder:
         return node
 
     def _join_surrogates(self, event: yaml.Event, text: str, loc: KeyPath) -> str:
-        """Return the text with escaped surrogate pairs joined, as JSON writes them; half a pair is an error."""
+        """Return the text with its escaped surrogate pairs joined.
+
+        JSON writes a character as such a pair. Half a pair is an error.
+        """
         if text.isascii():
             return text
         try:

@@ -1,4 +1,7 @@
-"""The events of a timeline: one class for each verb, and one for each kind of condition."""
+"""The events of a timeline, and the conditions for which they wait.
+
+There is one class for each verb, and one for each kind of condition.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterTrigger(Trigger):
-    """Another event has been applied; the delay counts from the moment at which it began."""
+    """The condition that another event has been applied.
+
+    The delay counts from the moment at which that event began.
+    """
 
     event: int
     """The other event's index. It may have a trigger of its own; there are no cycles."""
@@ -46,7 +52,10 @@ class HasTrigger(NodeTrigger):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpTrigger(NodeTrigger):
-    """Each node runs and has logged, since its last start, ``listening`` (tracker, get) or ``published`` (share)."""
+    """The condition that each node runs and is up.
+
+    A node is up once it has logged, since its last start, ``listening`` (tracker, get) or ``published`` (share).
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +160,10 @@ class ConsolePlan(CommandPlan):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastingPlan(EventPlan):
-    """An event that is undone: when its time is over, by a heal, or at the end of the run."""
+    """An event that is undone later.
+
+    It is undone when its time is over, by a heal, or at the end of the run.
+    """
 
     lasts: float | None = None
     """Seconds from its beginning; None for the rest of the run, or where ``until`` is given."""
@@ -159,7 +171,10 @@ class LastingPlan(EventPlan):
     """Only with ``when``: seconds after t = 0. An event that has not happened by then never does."""
 
     def end(self, began: float) -> float | None:
-        """Return the time at which an event that began at ``began`` is undone; None at the end of the run."""
+        """Return the time at which an event that began at ``began`` is undone.
+
+        None means the end of the run.
+        """
         if self.until is not None:
             return self.until
         return None if self.lasts is None else began + self.lasts

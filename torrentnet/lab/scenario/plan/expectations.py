@@ -65,7 +65,10 @@ class At:
 
 @dataclass(frozen=True, slots=True)
 class Always:
-    """Without a break, whenever it is checked. Never with BecomesCheckPlan, ForgetsCheckPlan, ExitCheckPlan."""
+    """Without a break: whenever the expectation is checked, it must hold.
+
+    Never used with BecomesCheckPlan, ForgetsCheckPlan or ExitCheckPlan.
+    """
 
     seconds: float
     """``math.inf`` for the rest of the run. The expectation does not prolong the run: it has passed once all others are
@@ -135,7 +138,10 @@ class KnowsCheckPlan(ExpectationPlan):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleCheckPlan(ExpectationPlan):
-    """The output of a command on the node's command line contains some texts and lacks others."""
+    """A check that a command's output contains some texts and lacks others.
+
+    The command is entered on the node's command line.
+    """
 
     command: str
     contains: tuple[str, ...] = ()
@@ -171,7 +177,10 @@ class ExitCheckPlan(ExpectationPlan):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesCheckPlan(ExpectationPlan):
-    """What the node's network interface has carried since the node's last start, headers included."""
+    """Bytes that a network interface carried since its node's last start.
+
+    Headers are included.
+    """
 
     sent: Interval | None = None
     received: Interval | None = None

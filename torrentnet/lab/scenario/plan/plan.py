@@ -48,7 +48,10 @@ class FilePlan:
 
 @dataclass(frozen=True, slots=True)
 class TorrentPlan:
-    """A .torrent that the lab makes, for programs that cannot look a file up by its name. It names no tracker."""
+    """A .torrent that the lab makes for programs that need one.
+
+    They cannot look a file up by its name. The .torrent names no tracker.
+    """
 
     file: str
     """The :attr:`FilePlan.name` that it describes; also the .torrent's own name."""

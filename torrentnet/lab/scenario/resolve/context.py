@@ -1,4 +1,6 @@
-"""State that the steps of the resolution share: nodes and events by their names, and the problems so far.
+"""The state that all steps of the resolution share.
+
+It has the nodes and events by their names, and the problems so far.
 
 A random choice depends on the scenario's seed and the selector's place in the file only, so that a file selects the
 same nodes on every machine and with every version of Python.
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EventRef:
-    """An event, or one repetition of it, before references between events are resolved."""
+    """An event or one of its repetitions, before references to events are resolved."""
 
     index: int
     """The index in the plan."""
@@ -61,7 +63,10 @@ class EventRef:
 
 
 def normalize_reference(text: str) -> str:
-    """Normalize a text for comparison: ``kill [a,  b]`` to ``kill a, b``, ``impair {to: a}`` to ``impair to a``."""
+    """Normalize a reference to an event, for comparison.
+
+    ``kill [a,  b]`` becomes ``kill a, b``, and ``impair {to: a}`` becomes ``impair to a``.
+    """
     text = re.sub(r"[\[\]{}]", " ", text).replace("|", ",")
     text = re.sub(r":(?=\s)", " ", text)
     return re.sub(r"[\s,]*,[\s,]*", ", ", " ".join(text.split()))
@@ -82,7 +87,10 @@ class NodeDirectory:
         return tuple(node for group in self.groups.values() for node in group)
 
     def named(self, name: str) -> tuple[str, ...]:
-        """Return the nodes that the name of a node or a group, or ``all``, selects; none for any other name."""
+        """Return the nodes that a name selects; none for an unknown name.
+
+        The name is that of a node or a group, or ``all``.
+        """
         if name == ALL:
             return self.nodes
         if name in self.groups:

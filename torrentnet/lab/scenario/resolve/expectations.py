@@ -1,4 +1,7 @@
-"""The expectations: their nodes, checks and times, and whether each can hold at all."""
+"""Resolution of the expectations: their nodes, checks and times.
+
+An expectation that can never hold is a problem of the file.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,10 @@ _EVERY: Final = "every "
 def resolve_check(
     context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], model: AnyExpectationModel
 ) -> tuple[Callable[..., ExpectationPlan], str]:
-    """Return the plan's class with the check's own fields, and the predicate of its sentence."""
+    """Return the check's class in the plan, and the predicate of its sentence.
+
+    The check's own fields are already set in the class.
+    """
     many = len(nodes) > 1 and not name_selected_nodes(context, nodes).startswith(_EVERY)
     have, s = ("have", "") if many else ("has", "s")
     match model:
@@ -181,7 +187,10 @@ def _tracker_only(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...],
 
 
 def name_selected_nodes(context: ResolveContext, names: tuple[str, ...]) -> str:
-    """List a few nodes by name; describe more by their group, or by the first and the last."""
+    """List a few nodes by name, and describe more of them briefly.
+
+    The description is their group, or the first and the last.
+    """
     if len(names) <= _FEW:
         return ", ".join(names)
     for group, members in context.directory.groups.items():
@@ -242,7 +251,10 @@ def _resolve_timing(
 
 
 def _check_upper_bounds(context: ResolveContext, loc: KeyPath, plan: ExpectationPlan) -> None:
-    """Record an ``at most`` of a number that only grows, which holds before anything has happened."""
+    """Record a problem for an ``at most`` of a number that only grows.
+
+    It holds before anything has happened.
+    """
     if not isinstance(plan.timing, Within):
         return
     intervals: dict[tuple[str, ...], Interval | None] = {}

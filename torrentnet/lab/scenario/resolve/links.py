@@ -38,7 +38,7 @@ def resolve_links(context: ResolveContext) -> tuple[LinkOverride, ...]:
 def direction_pairs(
     context: ResolveContext, loc: KeyPath, direction: DirectionModel, select: Select
 ) -> frozenset[Pair]:
-    """Return the directed pairs of a direction, or record a problem where there is none."""
+    """Return the directed pairs of a direction; record a problem if there is none."""
     if direction.between is not None:
         sides = side_nodes(direction.between, (*loc, "between"), select)
         pairs = _across(tuple(sides)) if len(sides) > 1 else _across(tuple((name,) for name in sides[0]))
@@ -58,7 +58,10 @@ def direction_pairs(
 
 
 def partition_pairs(context: ResolveContext, loc: KeyPath, written: SelectorSides, select: Select) -> frozenset[Pair]:
-    """Return the pairs between the sides of a partition, or record a problem where a node is on two sides."""
+    """Return the pairs of nodes between the sides of a partition.
+
+    A node on two sides is recorded as a problem.
+    """
     sides = side_nodes(written, loc, select)
     for (index, one), (_, other) in itertools.combinations(enumerate(sides), 2):
         both = [name for name in one if name in other]

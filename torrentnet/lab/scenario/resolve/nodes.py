@@ -41,7 +41,10 @@ TRACKER: Final = "tracker"
 
 
 def derive_seed(seed: int, name: str) -> int:
-    """Return a node's own seed (32 bits), the same on every machine and in every process."""
+    """Return a node's own seed of 32 bits.
+
+    It is the same on every machine and in every process.
+    """
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:4])
 
 
@@ -74,7 +77,10 @@ def _check_as(context: ResolveContext, name: str, other: str) -> None:
 
 
 def generated_path(context: ResolveContext, name: str) -> str:
-    """Return the path of a file in the lab; a file with another file's name has a folder of its own."""
+    """Return the path of a file in the lab.
+
+    A file with another file's name has a folder of its own.
+    """
     model = context.draft.scenario.files.get(name)
     return name if model is None or model.as_ is None else f"{name}/{model.as_}"
 

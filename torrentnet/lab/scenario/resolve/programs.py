@@ -73,7 +73,7 @@ def foreign_arguments(model: NodeModel) -> tuple[str, ...]:
 
 
 def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
-    """Return the .torrents that are needed, and assign them to the nodes that need them.
+    """Return the .torrents that are needed, and assign them to their nodes.
 
     A client needs its file's. Our tracker receives all of them, because most clients do not send it the file's name.
     With opentracker, which knows no names, our own leechers need them too.
@@ -105,14 +105,20 @@ def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
 
 
 def _described(node: NodePlan, shared: list[str]) -> str | None:
-    """Return the file that the node's .torrent describes; prefer the file whose own name the node requests."""
+    """Return the file that the node's .torrent describes.
+
+    Prefer the file whose own name the node requests.
+    """
     if node.file is None or node.role is Role.SHARE or node.file in shared:
         return node.file
     return next((file for file in shared if file.rpartition("/")[2] == node.file), node.file)
 
 
 def _piece_length(context: ResolveContext, file: str) -> int | None:
-    """Return the piece length with which the file is shared, or record that there are several."""
+    """Return the piece length with which the file is shared.
+
+    Several piece lengths are recorded as a problem.
+    """
     lengths: dict[int | None, str] = {}
     for node in context.nodes.values():
         model = context.draft.scenario.nodes[node.group]
@@ -135,7 +141,11 @@ def check_tracker_query(context: ResolveContext, loc: KeyPath, what: str) -> Non
 
 
 def check_timeline_programs(context: ResolveContext) -> None:
-    """Record commands that a node's console does not have, and collect the nodes that leave the swarm in order."""
+    """Check the timeline's commands, and collect the nodes that leave in order.
+
+    A command that a node's console does not have is recorded as a problem. The nodes collected are those that leave the
+    swarm in order.
+    """
     for ref in context.refs:
         if ref.verb in {"stop", "restart"}:
             context.leaving.update(ref.nodes)

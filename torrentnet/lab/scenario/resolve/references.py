@@ -33,7 +33,10 @@ _STATE_TRIGGERS: Final = {"up": UpTrigger, "down": DownTrigger, "seed": SeedTrig
 
 
 def find_event(context: ResolveContext, loc: KeyPath, text: str) -> int | None:
-    """Return the index of the event to which ``text`` refers, or record a problem and return None."""
+    """Return the index of the event to which ``text`` refers.
+
+    Where there is no such event, or several, record a problem and return None.
+    """
     found = [ref for ref in context.refs if ref.is_called(text)]
     if len(found) == 1:
         return found[0].index
@@ -92,7 +95,10 @@ def _check_peers(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], 
 
 
 def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> dict[int, float]:
-    """Return the time of each event by index; for an event with a trigger, the earliest possible time."""
+    """Return the earliest possible time of each event, by its index.
+
+    For an event without a trigger it is the event's time.
+    """
     refs = context.refs
     known = {ref.index: ref.at or 0.0 for ref in refs if ref.index not in triggers}
     reported: set[int] = set()
@@ -137,7 +143,7 @@ def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> 
 
 
 def healed_events(context: ResolveContext, heal: EventRef, model: HealModel) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Return the indices of the events that a heal ends, and the nodes that these affect."""
+    """Return the indices of the events that a heal ends, and the affected nodes."""
     loc = (*heal.loc, "heal")
     ended: dict[int, EventRef] = {}
     for index, text in enumerate(model.heal):

@@ -78,7 +78,7 @@ def _check_nodes(context: ResolveContext, loc: KeyPath, written: object) -> None
 
 
 def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mapping[str, str] | None = None) -> Plan:
-    """Return the plan of a draft, and append to ``problems`` whatever is wrong with it."""
+    """Return the plan of a draft, and append all that is wrong to ``problems``."""
     scenario = draft.scenario
     limit = math.inf if ("time_limit",) in draft.aside else scenario.time_limit
     context = ResolveContext(draft, problems, limit)

@@ -1,7 +1,8 @@
-"""The times of a timeline's items, and which nodes run then, as far as planned times determine it.
+"""The times of a timeline's items, and the nodes that run then.
 
-An event that changes nothing fails the run; where this is certain before the run, it is a problem of the file. An event
-with a condition may happen at any time, so that nothing is certain of the nodes that it affects.
+Which nodes run is known as far as planned times determine it. An event that changes nothing fails the run; where this
+is certain before the run, it is a problem of the file. An event with a condition may happen at any time, so that
+nothing is certain of the nodes that it affects.
 
 Tested by tests/unit/lab/scenario/resolve/test_timeline.py.
 """
@@ -97,7 +98,10 @@ def _repetitions(context: ResolveContext, loc: KeyPath, model: AnyEventModel) ->
 def resolve_duration(
     context: ResolveContext, loc: KeyPath, model: AnyEventModel, at: float | None
 ) -> tuple[float | None, str]:
-    """Return how many seconds an event lasts, None where this is not known, and its duration in words."""
+    """Return the seconds that an event lasts, and its duration in words.
+
+    The seconds are None where they are not known.
+    """
     if not isinstance(model, LastingEventModel):
         return None, ""
     if model.until is not None and model.every is None:
@@ -125,7 +129,10 @@ _NEED_A_PROCESS: Final = COMMAND_VERBS | {"pause"}
 
 
 class NodeLifecycles:
-    """Which nodes run or are paused at a time, according to the events with a planned time."""
+    """The nodes that run or are paused at a time.
+
+    Only the events with a planned time are considered.
+    """
 
     def __init__(self, context: ResolveContext, uncertain: Iterable[str], *, healed: bool) -> None:
         """Begin with all nodes as they are at t = 0.
@@ -139,7 +146,10 @@ class NodeLifecycles:
         self._paused: dict[str, tuple[float, EventRef]] = {}
 
     def can_affect(self, verb: str, name: str, at: float) -> bool:
-        """Return whether an event could affect the node then; random choices are made among such nodes."""
+        """Return whether an event could affect the node at that time.
+
+        Random choices are made among such nodes.
+        """
         if name in self._uncertain:
             return True
         if at < self._context.nodes[name].start:
@@ -151,7 +161,10 @@ class NodeLifecycles:
         return name not in self._ended and not (verb in _NEED_A_PROCESS and self._pause_of(name, at))
 
     def apply(self, event: EventRef, at: float) -> None:
-        """Record a problem for each node that the event cannot affect; update the states of the others."""
+        """Apply an event to the states of its nodes.
+
+        For a node that the event cannot affect, record a problem instead.
+        """
         if event.verb not in LIFECYCLE_VERBS | COMMAND_VERBS:
             return
         place = (*event.loc, "node" if event.verb in COMMAND_VERBS else event.verb)

@@ -64,7 +64,10 @@ _VERBS: Final = {model: verb for verb, model in EVENT_MODELS.items()}
 
 
 def resolve_timeline(context: ResolveContext) -> tuple[EventPlan, ...]:
-    """Return the events, those with a planned time first, and set the context's ``refs``."""
+    """Return the events of the timeline, and set the context's ``refs``.
+
+    Those with a planned time come first.
+    """
     occurrences = list_occurrences(context)
     _check_names(context)
     timed = sorted((found for found in occurrences if found.at is not None), key=lambda one: (one.at, one.position))

@@ -27,7 +27,10 @@ from torrentnet.lab.scenario.plan.expectations import Severity
 
 
 class ExpectationModel(StrictModel):
-    """The nodes of an expectation, and its time; without a time word it must hold before the time limit."""
+    """The nodes of an expectation, and the time at which it must hold.
+
+    Without a time word it must hold before the time limit.
+    """
 
     node: NodeSelector = Field(description="the nodes; each of them must fulfil it")
     within: Duration | None = Field(None, description="how long it may take, from t = 0 or `after` on")
@@ -76,7 +79,10 @@ class ConsoleCheckModel(ExpectationModel):
 
 
 class LogEventModel(StrictModel):
-    """Event lines with a name. Every other key is a field of the line, with the value that it must have."""
+    """Event lines with a name and with certain fields.
+
+    Every other key is a field of the line, with the value that it must have.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, ParameterValue]
@@ -106,7 +112,10 @@ class ExitModel(ExpectationModel):
 
 
 class TrafficModel(StrictModel):
-    """What a node's network interface has carried since the node's last start, headers included."""
+    """Bytes that a network interface carried since its node's last start.
+
+    Headers are included.
+    """
 
     sent: ByteInterval | None = None
     received: ByteInterval | None = None

@@ -1,4 +1,6 @@
-"""``links:``, and the directions (``from``, ``to``, ``between``) and qualities of network faults.
+"""The models of ``links:``, and of the directions and qualities of network faults.
+
+The directions are ``from``, ``to`` and ``between``.
 
 Tested by tests/unit/lab/scenario/resolve/test_links.py.
 """

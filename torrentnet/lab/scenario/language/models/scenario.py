@@ -1,4 +1,7 @@
-"""A whole scenario file with its nodes; the JSON Schema for editors is generated from this model."""
+"""The model of a whole scenario file, with its nodes.
+
+The JSON Schema for editors is generated from this model.
+"""
 
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 

@@ -29,7 +29,10 @@ def schema_text() -> str:
 
 
 def _without_null(part: Any) -> Any:
-    """Remove ``null``: an optional key may be left out, never empty, so that no editor should offer it."""
+    """Remove ``null`` from a schema, so that no editor offers it.
+
+    An optional key may be left out, never empty.
+    """
     if isinstance(part, list):
         return [_without_null(item) for item in part]
     if not isinstance(part, dict):
@@ -48,7 +51,10 @@ def _without_null(part: Any) -> Any:
 
 
 def _or_parameter(part: Any) -> Any:
-    """Allow a parameter wherever a number, one of some words or a pattern is expected: ``count: $leechers``."""
+    """Allow a parameter, as in ``count: $leechers``, wherever it may be used.
+
+    It may be used where a number, one of some words or a pattern is expected.
+    """
     if isinstance(part, list):
         return [_or_parameter(item) for item in part]
     if not isinstance(part, dict):

@@ -97,9 +97,10 @@ Condition: TypeAlias = AfterCondition | HasCondition | StateCondition
 
 
 def parse_condition(text: str, verbs: frozenset[str]) -> Condition:
-    """Parse a condition; ``verbs`` tell an event (``after kill seeder-1``) from a condition of nodes.
+    """Parse the condition of an event.
 
-    Raises InvalidValueError for any other text.
+    ``verbs`` tell an event (``after kill seeder-1``) from a condition of nodes. Raises InvalidValueError for any other
+    text.
     """
     text = " ".join(text.split())
     match = _AFTER.fullmatch(text)
@@ -206,7 +207,10 @@ class StopModel(EventModel):
 
 
 class PauseModel(LastingEventModel):
-    """Freeze the node: it does not respond and keeps its connections. It resumes after `for` or at `until`."""
+    """Freeze the node: it does not respond and keeps its connections.
+
+    It resumes after `for` or at `until`.
+    """
 
     pause: NodeSelector
 

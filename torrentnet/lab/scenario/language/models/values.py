@@ -55,13 +55,19 @@ REST_OF_RUN: Final = "rest"
 
 
 class StrictModel(BaseModel):
-    """Base of the language's models: unknown keys are errors, and nothing changes after parsing."""
+    """Base of the language's models, which refuses unknown keys.
+
+    Nothing changes after parsing.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
 
 
 def value_validator(parse: Callable[[object], T], schema_type: Any = Any) -> PlainValidator:
-    """Return a validator for a value that ``parse`` reads; the JSON Schema has ``schema_type``."""
+    """Return a validator for a value that ``parse`` reads.
+
+    The JSON Schema has ``schema_type``.
+    """
 
     def validate(value: object) -> T:
         try:
@@ -74,7 +80,10 @@ def value_validator(parse: Callable[[object], T], schema_type: Any = Any) -> Pla
 
 
 def text_validator(parse: Callable[[str], T], what: str, schema_type: Any = Any) -> PlainValidator:
-    """Return a validator for a text that ``parse`` reads; ``what`` names it, with its article."""
+    """Return a validator for a text that ``parse`` reads.
+
+    ``what`` names the text, with its article.
+    """
 
     def parse_text(value: object) -> T:
         if not isinstance(value, str):
@@ -303,12 +312,18 @@ def discriminate_by_shape(prefix: str = "as:") -> Discriminator:
 
 
 def models_by_key(union: Any) -> dict[str, Any]:
-    """Return the models of a union by the key that makes an item one of them: the first field of each."""
+    """Return the models of a union, each by the key that identifies it.
+
+    The key is the model's first field: an item that has it is parsed by that model.
+    """
     return {next(iter(model.__annotations__)): model for model in get_args(union)}
 
 
 def tagged_union(prefix: str, models: Mapping[str, type[StrictModel]]) -> Any:
-    """Return the type of an item whose kind is chosen by the first of these keys that it has, for Pydantic."""
+    """Return, for Pydantic, the type of an item whose kind a key determines.
+
+    The kind is chosen by the first of the keys of ``models`` that the item has.
+    """
 
     def choose(item: Any) -> str | None:
         return next((prefix + key for key in item if key in models), None) if isinstance(item, dict) else None
