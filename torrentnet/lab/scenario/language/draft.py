@@ -45,7 +45,7 @@ class Draft:
 def read_draft(document: Document) -> tuple[Draft | None, list[Problem]]:
     """Return the parsed models, and the problems of single values and items.
 
-    The models are complete as far as they can be parsed. The draft is None where nothing useful could be parsed.
+    The models have whatever could be parsed. The draft is None where nothing useful could be parsed.
     """
     empty = set(empty_values(document.root))
     problems = [

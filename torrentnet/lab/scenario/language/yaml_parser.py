@@ -194,7 +194,7 @@ class _TreeBuilder:
     def _join_surrogates(self, event: yaml.Event, text: str, loc: KeyPath) -> str:
         """Return the text with its escaped surrogate pairs joined.
 
-        JSON writes a character as such a pair. Half a pair is an error.
+        JSON writes some characters as such a pair. Half a pair is an error.
         """
         if text.isascii():
             return text
