@@ -1,4 +1,7 @@
-"""Measurements side by side with other programs: ``make bench``. Nothing here is a test; nothing asserts a time."""
+"""The benchmarks: measurements side by side with other programs (``make bench``).
+
+Nothing here is a test, and nothing asserts a time.
+"""
 
 from __future__ import annotations
 

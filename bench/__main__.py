@@ -37,7 +37,10 @@ WORK_PREFIX = "work-"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0, 1 if a section could not be measured, 130 after Ctrl-C."""
+    """Run the command and return its exit status.
+
+    The status is 0, 1 if a section could not be measured, or 130 after Ctrl-C.
+    """
     options = parse_options(words)
     began = time.monotonic()
     said = Progress(began)
@@ -56,7 +59,10 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 class Progress:
-    """Progress for a person: one line a call, on standard error, with the seconds since the beginning."""
+    """The progress that a person reads on standard error.
+
+    Each call writes one line with the seconds since the beginning.
+    """
 
     def __init__(self, began: float) -> None:
         self._began = began
@@ -66,7 +72,10 @@ class Progress:
 
 
 def parse_options(words: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the words after the command. Ends the program, as argparse does, for invalid ones."""
+    """Parse the command's arguments.
+
+    Invalid arguments end the program, as in argparse.
+    """
     parser = argparse.ArgumentParser(
         prog="make bench", description="Measure torrentnet side by side with other programs."
     )
@@ -164,7 +173,11 @@ def _inspect_machine() -> machine.Machine:
 
 
 def remove_work(folder: Path, *, mine: bool) -> None:
-    """Remove the work directories of sections: those of dead owners, or this process's own."""
+    """Remove the work directories of sections.
+
+    With ``mine``, the directories of this process are removed, otherwise those of dead owners.
+    Directories whose names contain no valid owner are removed in both cases.
+    """
     myself = Owner.myself()
     for path in folder.glob(f"{WORK_PREFIX}*"):
         owner = Owner.parse(path.name.removeprefix(WORK_PREFIX).replace("+", ":"))
@@ -173,7 +186,10 @@ def remove_work(folder: Path, *, mine: bool) -> None:
 
 
 def work_name(owner: Owner) -> str:
-    """Return the name of a run's work directory; it contains the owner, so that others see whether the owner lives."""
+    """Return the name of a run's work directory.
+
+    The name contains the owner, so that other processes can check whether the owner is alive.
+    """
     return WORK_PREFIX + str(owner).replace(":", "+")
 
 
@@ -226,7 +242,10 @@ def _write_page(
 
 
 def _publish(plot: Path, pictures: Path, section: str) -> Path:
-    """Copy a plot as SVG and PNG under a name that contains its section; return the SVG's path."""
+    """Copy a plot as SVG and PNG; return the path of the SVG.
+
+    The name of the copies contains the plot's section.
+    """
     stem = plot.stem if plot.stem.startswith(f"{section}-") else f"{section}-{plot.stem}"
     for suffix in (".svg", ".png"):
         if plot.with_suffix(suffix).exists():

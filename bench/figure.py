@@ -1,6 +1,8 @@
-"""``make figure``: the textbook's two curves, and where this network's two strategies lie on them.
+"""The figure of the textbook's two curves and of this network's two strategies.
 
-Kurose and Ross draw the least time in which N peers can get a file, from a server alone and from each other. The
+``make figure`` draws where the results of the two strategies lie on the curves.
+
+Kurose and Ross draw the least time in which N peers can receive a file, from a server alone and from each other. The
 scenario ``textbook`` is run over a grid of both; ``single`` belongs on the first curve, ``swarm`` on the second.
 """
 

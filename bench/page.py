@@ -1,4 +1,7 @@
-"""docs/benchmarks.md: a part for each section, written anew when the section was measured, kept as it is otherwise."""
+"""The page docs/benchmarks.md, which has one part for each section.
+
+A part is rewritten when its section was measured, and kept unchanged otherwise.
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,10 @@ def figure(width: float = 7.0, height: float = 3.5) -> tuple[Any, Any]:
 
 
 def save(drawn: Any, directory: Path, name: str) -> Path:
-    """Write ``<name>.svg`` and ``<name>.png``; return the path of the SVG, which the page shows."""
+    """Write a plot as ``<name>.svg`` and ``<name>.png``; return the path of the SVG.
+
+    The page shows the SVG.
+    """
     from matplotlib import pyplot
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -52,7 +55,10 @@ def save(drawn: Any, directory: Path, name: str) -> Path:
 
 
 def points(axes: Any, measured: Mapping[int, Spread], **style: Any) -> None:
-    """A series of medians, each with the least and the most, at these places of the axis; in Matplotlib's ``style``."""
+    """Draw a series of medians, each with its minimum and maximum.
+
+    The keys of ``measured`` are places on the axis. ``style`` is passed to Matplotlib.
+    """
     medians = [spread.median for spread in measured.values()]
     axes.errorbar(list(measured), medians, yerr=_error_bars(measured.values()), **style)
 
@@ -60,9 +66,11 @@ def points(axes: Any, measured: Mapping[int, Spread], **style: Any) -> None:
 def bars(
     directory: Path, name: str, unit: str, groups: Sequence[str], values: Mapping[str, Sequence[Sequence[float]]]
 ) -> Path:
-    """A group of bars for each of ``groups``, a bar in it for each program: the median, with the least and the most.
+    """Draw a group of bars for each of ``groups``, with one bar for each program.
 
-    ``values``: for each program, for each group, what its runs measured.
+    A bar shows the median, with the minimum and the maximum.
+
+    ``values`` contains for each program, for each group, the results of its runs.
     """
     drawn, axes = figure()
     width = 0.8 / max(len(values), 1)

@@ -1,4 +1,7 @@
-"""A section of the benchmark: its name, how it is run, and the tables and plots that it returns."""
+"""A section of the benchmark: its name, its function and its results.
+
+The results are tables and plots.
+"""
 
 from __future__ import annotations
 

@@ -35,15 +35,19 @@ class Spread:
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
-    """Return ours over theirs, run by run: they are measured in turns, so that a slow minute affects both.
+    """Return ours over theirs, run by run.
 
-    Raises ValueError where the two are not of one length, or empty.
+    Both are measured in turns, so that a slow minute affects both. Raises ValueError where the two are not of one
+    length, or empty.
     """
     return Spread.of(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def format_number(value: float, digits: int = 3) -> str:
-    """Return a number with some significant digits and without an exponent: 0.123, 12.3, 123, 1234."""
+    """Return a number with some significant digits and without an exponent.
+
+    Examples: 0.123, 12.3, 123, 1234.
+    """
     if value == 0:
         return "0"
     text = f"{value:.{digits}g}"

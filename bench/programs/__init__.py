@@ -1,4 +1,7 @@
-"""Programs that run in the benchmark's containers: peers to compare with, and the load generators."""
+"""Programs that run in the benchmark's containers.
+
+They are peers to compare with, and the load generators.
+"""
 
 from __future__ import annotations
 

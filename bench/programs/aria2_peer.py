@@ -1,8 +1,10 @@
-"""A leecher of aria2's, told by its remote control what to fetch: ``aria2_peer.py TORRENT DIRECTORY PORT``.
+"""A leecher that runs aria2 and controls it remotely.
 
-It finds its seed by the tracker that the .torrent names, which is the only way that aria2 has. Prints a line of JSON
-with its times; the first is when the .torrent was handed over, when the program had long been running. What this driver
-itself has used is told, so that it can be taken off.
+Usage: ``aria2_peer.py TORRENT DIRECTORY PORT``.
+
+aria2 finds its seed by the tracker that the .torrent names, which is the only way that aria2 supports. This driver
+prints a line of JSON with the times of the download. The first time is when the .torrent was submitted; aria2 had been
+running for long by then. The line also contains the CPU time that this driver has used, so that it can be subtracted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""How much memory a tracker's core takes for each peer: run in a container of its own, prints one JSON object.
+"""The memory that a tracker's core uses for each peer.
 
-``fill_tracker.py PEERS SWARMS NAMED``: PEERS peers in SWARMS swarms, half of them seeds. With NAMED 1 they use this
-project's extension and send their names. The packets are real and take the core's usual way; journal and log are off.
+Usage: ``fill_tracker.py PEERS SWARMS NAMED``. Runs in a container of its own and prints one JSON object.
+
+PEERS peers are in SWARMS swarms, and half of them are seeds. With NAMED 1, they use this project's extension and send
+their names. The packets are real and are handled by the core as usual; journal and log are off.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Many leechers of ours at once: ``leechers.py COUNT FILE TRACKER IP FIRST_PORT DIRECTORY``.
+"""Many torrentnet leechers at once.
 
-Starts them, says ``ready`` when all of them have picked their seed, and prints a line of JSON when all have the file:
-when (seconds since the epoch) each had it, and what it had of memory of its own then.
+Usage: ``leechers.py COUNT FILE TRACKER IP FIRST_PORT DIRECTORY``.
+
+Starts the leechers, and prints ``ready`` when all of them have picked their seed. Prints a line of JSON when all have
+the file: for each leecher, the time when it had the file (seconds since the epoch), and its own memory at that time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""A seed or a leecher of libtorrent's: ``libtorrent_peer.py TORRENT DIRECTORY ADDRESS:PORT [SEED_ADDRESS:PORT]``.
+"""A seed or a leecher that runs libtorrent.
 
-The leecher (who is told of a seed) prints a line of JSON with its times. Whatever finds other peers is off: the seed's
-address is given, as it is to the others.
+Usage: ``libtorrent_peer.py TORRENT DIRECTORY ADDRESS:PORT [SEED_ADDRESS:PORT]``.
+
+With SEED_ADDRESS:PORT, the program is a leecher and prints a line of JSON with its times. All ways to find other peers
+are off: the seed's address is an argument, as it is for the other programs.
 """
 
 from __future__ import annotations

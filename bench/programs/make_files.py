@@ -1,7 +1,9 @@
-"""A file of random bytes under several names, each with a .torrent: ``make_files.py DIRECTORY BYTES TRACKER NAME...``.
+"""A file of random bytes under several names, each with a .torrent.
 
-The names are hard links to one file. It is the name that makes the swarms of the programs different ones: their
-info-hashes differ. Runs in a container of the nodes' image, where the torrentnet package is.
+Usage: ``make_files.py DIRECTORY BYTES TRACKER NAME...``.
+
+The names are hard links to one file. The swarms of the programs are different because the names, and so the
+info-hashes, are different. Runs in a container of the nodes' image, which contains the torrentnet package.
 """
 
 from __future__ import annotations
@@ -16,7 +18,10 @@ from torrentnet.wire.metainfo import torrent_file
 
 
 def main() -> None:
-    """Write the file, ``<name>.torrent`` for each name, and ``hashes`` (20 bytes a piece); print the piece length."""
+    """Write the file, its .torrent files and its hashes; print the piece length.
+
+    A file ``<name>.torrent`` is written for each name. The file ``hashes`` contains 20 bytes for each piece.
+    """
     directory, length, tracker, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
     directory.mkdir(parents=True)
     piece_length = choose_piece_length(length)

@@ -1,4 +1,6 @@
-"""The least that a transfer can be in Python: one connection, one thread, no protocol.
+"""The simplest possible transfer in Python, as a lower bound.
+
+It uses one connection, one thread, and no protocol.
 
 ``plain_peer.py seed FILE ADDRESS PORT`` sends the file to whoever connects, by sendfile(2).
 ``plain_peer.py get ADDRESS PORT FILE HASHES PIECE_LENGTH`` receives it into one buffer, checks the SHA-1 of each piece,

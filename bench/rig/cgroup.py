@@ -1,4 +1,7 @@
-"""What a container has used, as the kernel counts it for its control group (cgroups(7), versions 1 and 2)."""
+"""The resources that a container has used.
+
+The kernel counts them for the container's control group (cgroups(7), versions 1 and 2).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _MICROSECOND = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class ResourceUsage:
-    """One reading. CPU time is of all processes that the group has had, those that have ended included."""
+    """One reading of the resources that a control group has used.
+
+    The CPU time is that of all processes that the group has had, including those that have ended.
+    """
 
     cpu_s: float
     peak_bytes: int
@@ -27,7 +33,10 @@ class ResourceUsage:
 
 @dataclass(frozen=True, slots=True)
 class ControlGroup:
-    """The control group that a process is in. It is gone when its last process is: read it before."""
+    """The control group of a process.
+
+    Read the control group before its last process ends: the group disappears then.
+    """
 
     cpu: Path
     memory: Path
@@ -35,7 +44,10 @@ class ControlGroup:
 
     @classmethod
     def of(cls, pid: int, proc: Path = PROC, root: Path = ROOT) -> ControlGroup:
-        """The group of a process, numbered as this machine counts. Raises CannotMeasure where it cannot be seen."""
+        """Return the control group of a process.
+
+        ``pid`` is the process's number on this machine. Raises CannotMeasureError if the process is not visible.
+        """
         try:
             places = parse_membership((proc / str(pid) / "cgroup").read_text(encoding="ascii"))
         except OSError as error:
@@ -83,7 +95,10 @@ class ControlGroup:
 
 
 def parse_membership(text: str) -> dict[str, str]:
-    """``/proc/<pid>/cgroup``: the path (relative) for each controller; version 2's is under the empty name."""
+    """Parse ``/proc/<pid>/cgroup``; return the relative path for each controller.
+
+    The path of version 2 is under the empty name.
+    """
     places = {}
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
@@ -98,7 +113,10 @@ def _fields(path: Path) -> dict[str, int]:
 
 
 def anonymous_memory(pids: list[int], proc: Path = PROC) -> int:
-    """Bytes of memory that these processes have for themselves (``RssAnon``): no pages of files, mapped or cached."""
+    """Return the bytes of memory that these processes have for themselves.
+
+    The result is the sum of ``RssAnon``, which contains no pages of files, mapped or cached.
+    """
     total = 0
     for pid in pids:
         try:
@@ -110,7 +128,10 @@ def anonymous_memory(pids: list[int], proc: Path = PROC) -> int:
 
 
 def parse_anonymous_memory(status: str) -> int:
-    """``RssAnon`` of a ``/proc/<pid>/status`` in bytes; 0 for a process that has none any more."""
+    """Return ``RssAnon`` of a ``/proc/<pid>/status`` in bytes.
+
+    The result is 0 for a process that has no such memory any more.
+    """
     for line in status.splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024

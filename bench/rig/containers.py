@@ -1,7 +1,9 @@
-"""Containers for a measurement, on a bridge of their own; all of it goes at the end, whatever happened.
+"""Containers for a measurement, on a bridge of their own.
 
-What is made carries the lab's labels with this process as its owner. The next benchmark, and the next start of any lab,
-therefore removes what one that was killed has left.
+All of them are removed at the end, whatever happened.
+
+They carry the lab's labels with this process as their owner. The next benchmark, and the next start of any lab,
+therefore removes what a killed benchmark has left.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ FIRST_DATA = 64 * 1024
 
 
 def engine() -> DockerEngine:
-    """Return a Docker engine that answers. Raises CannotMeasureError where there is none."""
+    """Return a Docker engine that answers.
+
+    Raises CannotMeasureError if there is none.
+    """
     made = DockerEngine(ROOT)
     try:
         made.check()
@@ -60,7 +65,10 @@ def engine() -> DockerEngine:
 
 
 def remove_orphans(say: Callable[[str], None]) -> None:
-    """Remove what benchmarks and labs of dead owners have left; do nothing where no engine answers."""
+    """Remove what benchmarks and labs of dead owners have left.
+
+    Nothing is done if no engine answers.
+    """
     with contextlib.suppress(CannotMeasureError):
         made = engine()
         try:
@@ -70,7 +78,10 @@ def remove_orphans(say: Callable[[str], None]) -> None:
 
 
 def remove_own() -> None:
-    """Remove everything that this process has made; do nothing where no engine answers."""
+    """Remove everything that this process has created.
+
+    Nothing is done if no engine answers.
+    """
     myself = str(Owner.myself())
     with contextlib.suppress(CannotMeasureError):
         made = engine()
@@ -83,7 +94,10 @@ def remove_own() -> None:
 
 
 class Container(WatchedProcess):
-    """One running container. Its lines, and events among them, are those of :class:`WatchedProcess`."""
+    """A running container.
+
+    Its lines, and the events among them, are those of :class:`WatchedProcess`.
+    """
 
     def __init__(self, client: docker.DockerClient, name: str, ident: str, address: IPv4Address) -> None:
         self._client = client
@@ -102,7 +116,10 @@ class Container(WatchedProcess):
         return self.group.read()
 
     def until_text(self, text: str, deadline: float) -> str:
-        """Wait for a line that holds ``text``; gives it. Raises NotSeenError with all that the program said instead."""
+        """Wait for a line that contains ``text``, and return the line.
+
+        Raises NotSeenError with all that the program printed instead.
+        """
         return self.until_line(lambda line: text in line, repr(text), deadline)
 
     def pause(self) -> None:
@@ -123,7 +140,10 @@ class Container(WatchedProcess):
         self.ended(timeout)
 
     def run(self, *argv: str, user: str = "", timeout: float = EXEC_S) -> str:
-        """Run a command in the container and return its standard output. Raises CannotMeasureError when it fails."""
+        """Run a command in the container and return its standard output.
+
+        Raises CannotMeasureError if the command fails.
+        """
         answer = container_exec.run(self._client, self.ident, argv, timeout=timeout, user=user)
         if answer.status:
             raise CannotMeasureError(
@@ -178,22 +198,33 @@ class Rig:
             self._engine.close()
 
     def node_image(self) -> str:
-        """Return the image with our own programs, after building it if its sources have changed."""
+        """Return the image with our own programs.
+
+        The image is built first if its sources have changed.
+        """
         return images.ensure_image(self.client, ROOT, self._say)
 
     def clients_image(self) -> str:
-        """The image with our own programs and other people's: aria2, Transmission, libtorrent, opentracker."""
+        """Return the image with our own programs and other people's.
+
+        The latter are aria2, Transmission, libtorrent and opentracker.
+        """
         return images.ensure_image(self.client, ROOT, self._say, images.CLIENTS)
 
     def address(self) -> IPv4Address:
-        """Return an unused address on the bridge, for a program that must know it before its container exists."""
+        """Return an unused address on the bridge.
+
+        A program needs this if it must know its address before its container exists.
+        """
         self._used += 1
         return self._subnet[self._used - 1]
 
     def memory(self, image_name: str, size: int) -> Container:
-        """Files in memory (a tmpfs of ``size`` bytes) that all containers started later see at :data:`MEMORY`.
+        """Create files in memory that all containers started later share.
 
-        Answers with a container in which commands can be run on these files; they are there as long as it is.
+        The files are in a tmpfs of ``size`` bytes, which the containers have at :data:`MEMORY`.
+
+        Returns a container in which commands can be run on these files; the files exist as long as the container.
         """
         self.client.api.create_volume(
             self.project,
@@ -257,9 +288,12 @@ class Rig:
 
 
 class Sampler:
-    """Looks at containers while they work: memory of their own, and when data began to come in.
+    """A sampler of containers while they work.
 
-    A thread of this process reads three small files of each, every :data:`SAMPLE_EVERY_S`. Use it as a context manager.
+    It records their own memory, and when data began to arrive.
+
+    A thread of this process reads three small files of each container, every :data:`SAMPLE_EVERY_S`. Use the sampler as
+    a context manager.
     """
 
     def __init__(self, boxes: Sequence[Container]) -> None:
@@ -295,7 +329,10 @@ class Sampler:
 
 
 def received_bytes(pid: int) -> int:
-    """Bytes that the first interface of a process's network namespace has received; 0 when it has ended."""
+    """Return the bytes that a process's first network interface has received.
+
+    The interface is in the process's network namespace. The result is 0 when the process has ended.
+    """
     try:
         with open(f"/proc/{pid}/net/dev", encoding="ascii") as table:
             return sum(int(line.split(":")[1].split()[0]) for line in table if "eth" in line.split(":")[0])

@@ -1,4 +1,7 @@
-"""How busy the machine is: a figure that was measured beside other work is worth less."""
+"""How busy the machine is.
+
+A result that was measured beside other work is worth less.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,19 @@ IDLE_CORES = 0.4
 
 
 def parse_busy_seconds(stat: str, ticks: int) -> float:
-    """Return the seconds of work of all processors since boot, from ``/proc/stat``: not idle, not waiting for disks."""
+    """Return the seconds of work of all processors since boot.
+
+    They are parsed from ``/proc/stat``, without the time idle and the time waiting for disks.
+    """
     fields = [int(word) for word in stat.splitlines()[0].split()[1:9]]
     return (sum(fields) - fields[3] - fields[4]) / ticks
 
 
 def busy_seconds() -> float:
-    """Return the seconds of work of all processors since boot; 0 where ``/proc/stat`` cannot be read."""
+    """Return the seconds of work of all processors since boot.
+
+    The result is 0 if ``/proc/stat`` cannot be read.
+    """
     try:
         return parse_busy_seconds(STAT.read_text(encoding="ascii"), os.sysconf("SC_CLK_TCK"))
     except OSError:

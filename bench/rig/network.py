@@ -21,7 +21,10 @@ ATTEMPTS: Final = 20
 def make_network(
     client: docker.DockerClient, name: str, nodes: int, labels: Mapping[str, str]
 ) -> tuple[str, IPv4Network]:
-    """Its id, and its subnet, with room for so many nodes. Another subnet where somebody else came first to the one."""
+    """Create a network for ``nodes`` nodes; return its id and its subnet.
+
+    Another subnet is chosen if another process was first to use the chosen one.
+    """
     attempts = 0
     while True:
         subnet = choose_subnet(nodes, used_subnets(client))

@@ -1,4 +1,7 @@
-"""A process that is watched by the event lines it prints: for benchmarks, and for tests with real programs."""
+"""A process that is watched by the event lines that it prints.
+
+Benchmarks use it, and tests with real programs.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ DEADLINE_S: Final = 20.0
 
 
 class NotSeenError(AssertionError):
-    """A program did not print what was waited for. The message has what it printed instead."""
+    """A program did not print the expected text.
+
+    The message contains what the program printed instead.
+    """
 
 
 class WatchedProcess:
@@ -80,7 +86,10 @@ class WatchedProcess:
             return [event for line in self.lines if (event := parse_event(line))]
 
     def named(self, event: str, **fields: object) -> list[Event]:
-        """Return the events so far with this name and these fields; ``from_`` stands for ``from``."""
+        """Return the events so far with this name and these fields.
+
+        In the arguments, ``from_`` stands for ``from``.
+        """
         wanted = {key.removesuffix("_"): str(value) for key, value in fields.items()}
         return [one for one in self.events if one.name == event and wanted.items() <= one.fields.items()]
 
@@ -130,7 +139,10 @@ class WatchedProcess:
         self.wait()
 
     def wait(self, deadline: float = DEADLINE_S) -> int:
-        """Wait for the end and return the exit status; all output has been read. Raises NotSeenError on a time-out."""
+        """Wait for the end of the process and return its exit status.
+
+        All output has been read by then. Raises NotSeenError on a time-out.
+        """
         try:
             status = self.process.wait(deadline)
         except subprocess.TimeoutExpired:

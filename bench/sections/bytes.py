@@ -1,4 +1,7 @@
-"""One seed, one leecher, nothing in between: how fast bytes get from disk to disk, and what that costs."""
+"""The speed and the cost of a transfer from one seed to one leecher.
+
+The bytes go from disk to disk with nothing in between.
+"""
 
 from __future__ import annotations
 

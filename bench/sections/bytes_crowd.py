@@ -47,9 +47,11 @@ class CrowdResult:
 
 
 def measure_crowd(field: BytesRig, run: int) -> CrowdResult:
-    """Let :data:`LEECHERS` leechers find a seed that stands still, and then let it go on: they all begin at once.
+    """Measure a transfer from one seed to :data:`LEECHERS` leechers at once.
 
-    The kernel takes their connections meanwhile.
+    The leechers find the seed while it is paused. All of them begin when the seed is resumed.
+
+    Meanwhile, the kernel accepts their connections.
     """
     folder = f"{MEMORY}/crowd"
     # The seed says nothing while it stands still, and is not to be forgotten for it.
@@ -99,7 +101,10 @@ class ShareResult:
 
 
 def measure_share(field: BytesRig, size: int) -> ShareResult:
-    """Share a sparse file of ``size`` bytes: reading it costs as if there were something in it, and no memory."""
+    """Measure how a seed shares a sparse file of ``size`` bytes.
+
+    Reading the file costs as much as if it had content, and the file occupies no memory.
+    """
     file = f"{MEMORY}/large.bin"
     field.files.run("truncate", "--size", str(size), file)
     began = time.monotonic()

@@ -1,4 +1,7 @@
-"""One seed and one leecher of each program, in containers, from file to file in memory."""
+"""Transfers from one seed to one leecher of each program, in containers.
+
+The files are in memory at both ends.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ ARIA2_SEED = (
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """One transfer, from the leecher's being told of the seed to the file verified on disk."""
+    """The results of one transfer.
+
+    The transfer begins when the leecher learns of the seed, and ends when the file is verified on disk.
+    """
 
     seconds: float
     first_s: float
@@ -61,7 +67,10 @@ class Transfer:
 
 
 class BytesRig:
-    """The rig with what all transfers share: the image, the files in memory, a tracker."""
+    """The rig with what all transfers share.
+
+    That is the image, the files in memory, and a tracker.
+    """
 
     def __init__(self, rig: Rig, image: str, memory: int) -> None:
         self._rig = rig
@@ -72,7 +81,10 @@ class BytesRig:
         self.files.run("sh", "-c", f"cat >/tmp/make_files.py <<'END'\n{prepare}END")
 
     def start(self, name: str, *words: str, program: str = "", address: IPv4Address | None = None) -> Container:
-        """Start a container; ``{ip}`` in its words stands for its address, ``program`` is one of :data:`PROGRAMS`."""
+        """Start a container.
+
+        ``{ip}`` in ``words`` is replaced by its address. ``program`` is one of :data:`PROGRAMS`.
+        """
         where = address or self._rig.address()
         files = {program: (PROGRAMS / program).read_bytes()} if program else None
         command = [word.replace("{ip}", str(where)) for word in words]
@@ -144,7 +156,10 @@ class WaitingSeeds:
         return self._field.start(self._name("leecher-aria2"), "python3", *words, program=words[0])
 
     def transfer(self, program: str) -> Transfer:
-        """Let a new leecher of that program fetch the file from its seed; what it got is compared byte by byte."""
+        """Let a new leecher of the program download the file from its seed.
+
+        The received file is compared byte by byte.
+        """
         target = f"{self._folder}/got"
         files = self._field.files
         files.run("mkdir", target)
@@ -179,7 +194,10 @@ class WaitingSeeds:
 
 
 def _times(program: str, leecher: Container) -> tuple[float, float, float]:
-    """When the leecher was told of its seed, when it had the file, and what its driver has used (CPU s)."""
+    """Return a transfer's begin and end, and its driver's CPU seconds.
+
+    The transfer begins when the leecher learns of its seed, and ends when it has the file.
+    """
     if program == OURS:
         leecher.until("completed", deadline=TRANSFER_S)
         return leecher.named("picked")[0].time, leecher.named("completed")[0].time, 0.0

@@ -1,8 +1,10 @@
-"""The textbook's swarm: how near to the least possible time a file gets to everybody, beside other programs.
+"""The textbook's swarm: the time until everybody has a file.
+
+The time is compared with the least possible time and with that of other programs.
 
 The setting is that of ``scenarios/textbook.yaml``: one seed with ten times a leecher's upload, unlimited downloads, all
-start together, and the time of the last leecher counts. The kernel keeps the uplinks, so that no program's own limit
-and no program's own counting of headers plays a part.
+start together, and the time of the last leecher counts. The kernel limits the uplinks, so that the programs' own limits
+and their own counting of headers have no effect.
 """
 
 from __future__ import annotations
@@ -119,7 +121,10 @@ def run(context: Context) -> SectionResult:
 
 
 def textbook(folder: Path, leechers: Mapping[str, int], size: str) -> Plan:
-    """The textbook's scenario for so many leechers of each program; the seed is of the first one."""
+    """Return the textbook's scenario for these numbers of leechers of each program.
+
+    The seed is of the first program.
+    """
     groups = {program.replace("torrentnet", "ours"): (program, count) for program, count in leechers.items()}
     lines = []
     for name, (program, count) in groups.items():
@@ -143,7 +148,10 @@ def textbook(folder: Path, leechers: Mapping[str, int], size: str) -> Plan:
 
 
 def piece_length(size: str) -> str:
-    """Some hundred pieces: with fewer, nobody has much to give on, and with more, news of them cost as much as they."""
+    """Return the piece length that divides a file into some hundred pieces.
+
+    With fewer pieces, the leechers have little to upload. With more, announcing the pieces costs as much as the pieces.
+    """
     return "128KiB" if parse_size(size) > 10e6 else "64KiB"
 
 
@@ -197,10 +205,12 @@ def _variant(context: Context, name: str, text: str) -> SwarmTimes:
 
 
 def arrivals_bound(size: float, seed: float, each: float, leechers: int, apart: float) -> float:
-    """Seconds until N leechers can have ``size`` bits each at best, the k-th one coming k times ``apart`` later.
+    """Return the least seconds until N leechers that arrive one by one have a file.
 
-    All that has arrived sends all the time, and what is missing when the last one is there takes the rest; the last one
-    needs the whole file from the others.
+    The file has ``size`` bits. The k-th leecher arrives k times ``apart`` later.
+
+    All that have arrived upload all the time, and what is missing when the last one has arrived takes the rest. The
+    last leecher needs the whole file from the others.
     """
     sent = sum((seed + each * there) * apart for there in range(1, leechers))
     arrived = (leechers - 1) * apart
@@ -209,9 +219,11 @@ def arrivals_bound(size: float, seed: float, each: float, leechers: int, apart: 
 
 
 def leavers_bound(size: float, seed: float, each: float, stay: int, leave: int) -> float:
-    """Seconds until those who stay can have ``size`` bits each at best, when the others leave with half of it.
+    """Return the least seconds until those who stay have a file.
 
-    Until then all send, and everybody has half of it at the same moment; the rest comes from those who stay.
+    The file has ``size`` bits. The others leave with half of it.
+
+    Until then all upload, and all have half of the file at the same moment; the rest comes from those who stay.
     """
     both = [(count * size / 2) / (seed + each * count) for count in (stay + leave, stay)]
     return max(size / seed, sum(both))

@@ -1,8 +1,10 @@
-"""The tracker beside opentracker: announces a second, look-ups, memory for each peer.
+"""The tracker beside opentracker.
+
+The benchmark measures announces per second, look-ups, and memory per peer.
 
 Both run in containers on a bridge of their own and are pinned to one processor, the load generator (``tracker_load.c``)
-to another. They are measured in turns. A second measure is given beside the rate: replies for each second of processor
-time that the server used. It is the same on a machine that other programs keep busy.
+to another. They are measured in turns. A second measure is shown beside the rate: replies for each second of processor
+time that the server used. This measure is the same on a machine that other programs keep busy.
 """
 
 from __future__ import annotations
@@ -58,7 +60,10 @@ NOTE = (
 
 
 def run(context: Context) -> SectionResult:
-    """Measure. Raises :class:`CannotMeasure` without gcc, and where there is one processor only."""
+    """Measure the tracker beside opentracker.
+
+    Raises :class:`CannotMeasureError` without gcc, and if there is only one processor.
+    """
     binary = build_load(context.workdir)
     with Rig(context.say) as rig:
         # First, so that a build is not among the measurements.
@@ -112,7 +117,10 @@ def _announces(running: TrackerRig, context: Context) -> dict[str, dict[str, Rat
 
 
 def _lookups(running: TrackerRig, context: Context) -> dict[str, dict[str, Rates]]:
-    """Rates of look-ups of ours; opentracker has none, so its announces stand beside them."""
+    """Return our tracker's rates of look-ups beside opentracker's announces.
+
+    opentracker has no look-ups.
+    """
     seconds = QUICK_SECONDS
     found: dict[str, dict[str, Rates]] = {}
     for swarms, peers in SWARMS[:1] if context.quick else SWARMS:

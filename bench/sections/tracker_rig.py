@@ -1,6 +1,7 @@
-"""Run our tracker, opentracker and the load generator, each in a container, and load one tracker at a time.
+"""Our tracker, opentracker and the load generator, each in a container.
 
-The trackers are pinned to one processor, the load generator (``tracker_load.c``) to another.
+One tracker at a time is loaded. The trackers are pinned to one processor, the load generator (``tracker_load.c``) to
+another.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class Rates:
 
 
 def build_load(directory: Path) -> bytes:
-    """The load generator as a program that needs no library. Raises CannotMeasure without a compiler."""
+    """Build the load generator as a program that needs no library.
+
+    Raises CannotMeasureError without a compiler.
+    """
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise CannotMeasureError(
@@ -66,7 +70,10 @@ def build_load(directory: Path) -> bytes:
 
 
 def opentracker_whitelist(swarms: int) -> bytes:
-    """Return the info-hashes of the load generator's swarms, as opentracker reads them: those of ``tracker_load.c``."""
+    """Return the info-hashes of the load generator's swarms for opentracker.
+
+    The info-hashes are those of ``tracker_load.c``, in the format that opentracker reads.
+    """
     lines = []
     for swarm in range(swarms):
         middle = bytes([0xB5]) * 12
@@ -102,7 +109,10 @@ class TrackerRig:
         return answer
 
     def settle(self) -> None:
-        """Wait until our tracker has written what the peers' coming left it to write, or does not come to an end."""
+        """Wait until our tracker has written what the registered peers left it to write.
+
+        The wait ends after :data:`SETTLE_S` seconds even if the tracker is still writing.
+        """
         deadline = time.monotonic() + SETTLE_S
         used = self.ours.usage().cpu_s
         while time.monotonic() < deadline:
@@ -193,7 +203,10 @@ def tracker_rig(
 
 @contextmanager
 def log_readers(bench: TrackerRig) -> Iterator[None]:
-    """Somebody types ``request logs`` over and over, in a container on the load's processor."""
+    """Type ``request logs`` repeatedly while the block of the ``with`` runs.
+
+    The command runs in a container on the load's processor.
+    """
     asker = bench.rig.start(
         "asker", ["sleep", "infinity"], image_name=bench.node, cpuset=LOAD_CPU,
         environment={"TORRENTNET_CONSOLE": f"{MEMORY}/console"},

@@ -61,7 +61,10 @@ class ClientStatus:
 
 
 class ClientAdapter(ABC):
-    """Base class of the clients, each with one file. ``on_output`` receives the warnings that the client prints."""
+    """Base class of the clients, each with one file.
+
+    ``on_output`` receives the warnings that the client prints.
+    """
 
     name: str
     """The program's name on the command line."""
@@ -72,7 +75,10 @@ class ClientAdapter(ABC):
 
     @abstractmethod
     def version(self) -> str:
-        """Return the client's version. Raises :class:`AdapterError` if it is not installed."""
+        """Return the client's version.
+
+        Raises :class:`AdapterError` if the client is not installed.
+        """
 
     @abstractmethod
     def start(self) -> None:
@@ -80,12 +86,21 @@ class ClientAdapter(ABC):
 
     @abstractmethod
     def wait(self, timeout: float, wake: int) -> None:
-        """Wait until the status may have changed, the descriptor ``wake`` is readable, or ``timeout`` has passed."""
+        """Wait until the status may have changed.
+
+        The wait also ends when the descriptor ``wake`` is readable or ``timeout`` has passed.
+        """
 
     @abstractmethod
     def poll(self) -> ClientStatus:
-        """Return the current status. Raises :class:`AdapterError` if the client has exited or failed."""
+        """Return the client's current status.
+
+        Raises :class:`AdapterError` if the client has exited or failed.
+        """
 
     @abstractmethod
     def stop(self, timeout: float) -> None:
-        """Make the client send its stopped event to the tracker and exit; kill it after ``timeout``."""
+        """Make the client send its stopped event to the tracker and exit.
+
+        The client is killed after ``timeout``.
+        """

@@ -1,4 +1,7 @@
-"""A child process whose output is read line by line and that is killed with its adapter."""
+"""A child process whose output is read line by line.
+
+The process is killed with its adapter.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ VERSION_TIMEOUT: Final = 10.0
 
 
 def find_command(command: str, package: str = "") -> str:
-    """Return the path of a command. Raises :class:`AdapterError` if it is not installed.
+    """Return the path of a command.
+
+    Raises :class:`AdapterError` if the command is not installed.
 
     ``package`` is the command's Debian package, if that has another name.
     """
@@ -33,7 +38,10 @@ def find_command(command: str, package: str = "") -> str:
 
 
 def first_output_line(*argv: str) -> str:
-    """Run a command and return the first line of its output. Raises :class:`AdapterError`."""
+    """Run a command and return the first line of its output.
+
+    Raises :class:`AdapterError`.
+    """
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=VERSION_TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -42,7 +50,10 @@ def first_output_line(*argv: str) -> str:
 
 
 class ChildProcess:
-    """A running process. Create it in the main thread: the kernel kills it when the creating thread ends."""
+    """A running child process.
+
+    Create it in the main thread: the kernel kills the process when the creating thread ends.
+    """
 
     def __init__(self, argv: Sequence[str], directory: Path, on_line: Callable[[str], None]) -> None:
         self.name = argv[0].rpartition("/")[2]

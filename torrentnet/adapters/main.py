@@ -85,9 +85,10 @@ def _add_common_options(add: Callable[..., object], name: str) -> None:
 
 
 def announce_url(tracker: Endpoint, info: Info, name: str) -> str:
-    """Return the announce URL that names the node and its file to the tracker (BEP 41).
+    """Return the announce URL that names the node and its file (BEP 41).
 
-    libtorrent sends the path and query of its announce URL. A file name that does not fit is left out.
+    The tracker reads the names from the URL. libtorrent sends the path and query of its announce URL. A file name that
+    does not fit is left out.
     """
     parts = [f"/announce?peer={quote(name, safe='')}", f"&size={info.length}&piece={info.piece_length}"]
     parts.append(f"&name={quote(info.name, safe='')}")

@@ -30,7 +30,10 @@ STOP_TIMEOUT: Final = 2.5
 
 
 class ClientNode(ProgramNode):
-    """Run one client, emit its progress, and verify the file that it reports as complete."""
+    """A node that runs one client, emits its progress, and verifies its file.
+
+    The file is verified when the client reports it as complete.
+    """
 
     def __init__(self, name: str, adapter: ClientAdapter, settings: ClientSettings, events: EventLog) -> None:
         super().__init__(name, events)
@@ -122,9 +125,9 @@ class VerificationError(AdapterError):
 
 
 def verify_file(path: Path, info: Info) -> str:
-    """Check the SHA-1 of each piece of a file; return the file's SHA-256 in hexadecimal digits.
+    """Check the SHA-1 of each piece of a file; return the file's SHA-256.
 
-    Raises :class:`VerificationError`, also if the file cannot be read.
+    The SHA-256 is returned in hexadecimal digits. Raises :class:`VerificationError`, also if the file cannot be read.
     """
     digest = hashlib.sha256()
     try:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class ProgramNode(ABC):
-    """Base class: run one program until :meth:`stop`, which any thread or signal handler may call."""
+    """Base class of the nodes that run one program until :meth:`stop`.
+
+    Any thread or signal handler may call :meth:`stop`.
+    """
 
     def __init__(self, name: str, events: EventLog) -> None:
         self.name = name
@@ -37,7 +40,10 @@ class ProgramNode(ABC):
         return time.monotonic() - self._started_at
 
     def run(self) -> int:
-        """Run until stopped; return the exit status. Raises :class:`AdapterError` if the program fails."""
+        """Run the program until it is stopped; return the exit status.
+
+        Raises :class:`AdapterError` if the program fails.
+        """
         self._started_at = time.monotonic()
         try:
             self._start()
@@ -55,9 +61,10 @@ class ProgramNode(ABC):
 
     @abstractmethod
     def _check(self) -> None:
-        """Check the program, then wait a while, or until the descriptor ``_stop_requested`` is readable.
+        """Check the program, then wait a while.
 
-        Raises :class:`AdapterError` if the program has failed.
+        The wait ends early when the descriptor ``_stop_requested`` is readable. Raises :class:`AdapterError` if the
+        program has failed.
         """
 
     @abstractmethod

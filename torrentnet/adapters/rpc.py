@@ -30,7 +30,10 @@ class RpcUnavailable(Exception):
 
 
 class RpcConnection:
-    """A persistent HTTP connection. ``address`` is a loopback port or the path of a Unix socket."""
+    """A persistent HTTP connection to a client.
+
+    ``address`` is a loopback port or the path of a Unix socket.
+    """
 
     def __init__(self, address: int | str, path: str) -> None:
         self._address = address
@@ -38,9 +41,9 @@ class RpcConnection:
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, document: object, headers: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
-        """Post a JSON document; return status, headers and parsed body (None if it is not JSON).
+        """Post a JSON document; return the status, the headers and the parsed body.
 
-        Raises :class:`RpcUnavailable`.
+        The body is None if it is not JSON. Raises :class:`RpcUnavailable`.
         """
         reused = self._connection is not None
         try:
@@ -81,7 +84,10 @@ class RpcConnection:
 
 
 class RpcAdapter(ClientAdapter):
-    """Base class of the clients in a child process. ``rpc`` connects to the client once it runs."""
+    """Base class of the clients that run in a child process.
+
+    ``rpc`` connects to the client once the client runs.
+    """
 
     display_name: str
     """The program's name in messages."""
@@ -101,7 +107,10 @@ class RpcAdapter(ClientAdapter):
 
     @abstractmethod
     def _read_status(self) -> ClientStatus:
-        """Return the status. Raises :class:`RpcUnavailable`, or :class:`AdapterError` if the client has failed."""
+        """Return the client's status.
+
+        Raises :class:`RpcUnavailable`, or :class:`AdapterError` if the client has failed.
+        """
 
     @abstractmethod
     def _on_line(self, line: str) -> None:

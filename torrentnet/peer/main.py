@@ -215,9 +215,9 @@ def _run(options: argparse.Namespace, system: System) -> int:
 
 
 def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info | None]:
-    """Return the file that a magnet link or a .torrent describes, and its info dictionary.
+    """Return the file that the magnet link or .torrent describes, and its info.
 
-    The name in a magnet link replaces the link in ``options``.
+    The info is the file's info dictionary. The name in a magnet link replaces the link in ``options``.
     """
     given: str = options.filename
     if given.startswith("magnet:"):

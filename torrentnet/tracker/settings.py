@@ -1,4 +1,4 @@
-"""Settings of the tracker: the times that peers must keep, and limits of its state.
+"""Settings of the tracker: times that peers must keep, and limits of its state.
 
 Tested by tests/unit/tracker/handlers/test_announce.py.
 """

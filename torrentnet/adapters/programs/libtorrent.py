@@ -1,4 +1,6 @@
-"""Run libtorrent (rasterbar), the library of qBittorrent and Deluge, in this process.
+"""The adapter that runs libtorrent (rasterbar) in this process.
+
+libtorrent is the library of qBittorrent and Deluge.
 
 Settings: https://www.libtorrent.org/reference-Settings.html.
 

@@ -83,7 +83,10 @@ class OpentrackerNode(ProgramNode):
             self._child.terminate(signal.SIGTERM, STOP_TIMEOUT)
 
     def scrape(self, timeout: float) -> Sequence[ScrapeCounts] | None:
-        """Scrape the files (BEP 15, BEP 48), in their order; None without a reply within ``timeout``."""
+        """Scrape the files (BEP 15, BEP 48) and return their counts in the same order.
+
+        Returns None without a reply within ``timeout``.
+        """
         connection_id = self._connection_id(timeout)
         if connection_id is None:
             return None

@@ -16,7 +16,10 @@ MAX_EARLY_HAVES: Final = 1 << 20
 
 
 class RemotePieces:
-    """The pieces of one remote peer. Messages are kept until :meth:`set_piece_count` makes them checkable."""
+    """The pieces that one remote peer holds.
+
+    Messages are kept until :meth:`set_piece_count` makes them checkable.
+    """
 
     def __init__(self, pieces: int | None = None) -> None:
         self.held: PieceSet | None = None
@@ -25,14 +28,20 @@ class RemotePieces:
         self._early: list[Message] = []
 
     def set_piece_count(self, pieces: int) -> None:
-        """Set the number of pieces. Raises :class:`PeerProtocolError` if earlier messages contradict it."""
+        """Set the number of pieces, and check the messages that arrived earlier.
+
+        Raises :class:`PeerProtocolError` if an earlier message contradicts the number.
+        """
         self._piece_count = pieces
         for message in self._early:
             self._apply(message, pieces)
         self._early.clear()
 
     def handle(self, message: Message) -> bool:
-        """Handle a message; return whether it was about pieces. Raises :class:`PeerProtocolError` if it is invalid."""
+        """Handle a message; return whether it was about pieces.
+
+        Raises :class:`PeerProtocolError` if the message is invalid.
+        """
         if not isinstance(message, (Have, HaveAll, HaveNone, Bitfield)):
             return False
         if self._piece_count is not None:

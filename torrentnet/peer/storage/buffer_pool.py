@@ -1,4 +1,7 @@
-"""Reuse the buffers into which pieces are received: recent ones are in the CPU's caches."""
+"""A pool that reuses the buffers into which pieces are received.
+
+Recently used buffers are in the CPU's caches.
+"""
 
 from __future__ import annotations
 

@@ -22,9 +22,10 @@ _CHUNK: Final = 1024 * 1024
 
 
 def corrupt_copy(store: FileStore, pieces: Iterable[int] | None = None, *, system: System = MACHINE) -> FileStore:
-    """Return a copy of ``store`` in which the first byte of each piece, or of ``pieces`` only, is wrong.
+    """Return a copy of ``store`` in which the first byte of each piece is wrong.
 
-    The file on disk is not changed; ``store`` is closed. Raises :class:`StorageError` if the file is too large.
+    If ``pieces`` is given, only these pieces are wrong. The file on disk is not changed; ``store`` is closed. Raises
+    :class:`StorageError` if the file is too large.
     """
     info = store.info
     if info.length > MAX_SIZE:

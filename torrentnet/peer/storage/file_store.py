@@ -1,4 +1,7 @@
-"""Files on disk: open one to share it, or fill one piece by piece until it is complete."""
+"""Files on disk: open one to share it, or fill one piece by piece.
+
+Pieces are added to a file until it is complete.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,10 @@ class FileStore:
     """The verified pieces."""
 
     def write_piece(self, piece: int, data: bytes | bytearray | memoryview) -> bool:
-        """Verify ``data`` and write it at its offset; return False without writing if the hash is wrong.
+        """Verify a piece and write it at its offset; return whether its hash is right.
 
-        The caller updates :attr:`held` in its own thread. Raises :class:`StorageError`.
+        A piece with a wrong hash is not written. The caller updates :attr:`held` in its own thread. Raises
+        :class:`StorageError`.
         """
         if hashlib.sha1(data, usedforsecurity=False).digest() != self.info.piece_hash(piece):
             return False
@@ -108,9 +112,10 @@ def open_complete(
     private: bool = True,
     system: System = MACHINE,
 ) -> FileStore:
-    """Open a complete file to share it, and hash it in pieces of ``piece_length`` bytes.
+    """Open a complete file to share it, and hash its pieces.
 
-    Raises :class:`StorageError` if the file cannot be shared, and :class:`Cancelled`.
+    Each piece has ``piece_length`` bytes. Raises :class:`StorageError` if the file cannot be shared, and
+    :class:`Cancelled`.
     """
     descriptor = _open_regular(path, os.O_RDONLY, system)
     with _close_on_failure(descriptor, path):
@@ -130,7 +135,7 @@ def open_part(
     *,
     system: System = MACHINE,
 ) -> FileStore:
-    """Open or create ``NAME.part`` beside ``final_path`` and verify the pieces that it contains.
+    """Open or create ``NAME.part`` beside ``final_path`` and verify its pieces.
 
     If ``final_path`` exists and all its pieces are right, it is opened instead; with other content, it is an error.
     The path comes from the user, never from the network. Raises :class:`StorageError` and :class:`Cancelled`.
@@ -161,7 +166,10 @@ def open_part(
 
 @contextlib.contextmanager
 def _close_on_failure(descriptor: int, path: Path) -> Iterator[None]:
-    """Close ``descriptor`` if the block fails, and convert an OSError into a :class:`StorageError`."""
+    """Close ``descriptor`` if the block of the ``with`` statement fails.
+
+    An OSError is converted into a :class:`StorageError`.
+    """
     try:
         yield
     except BaseException as error:
@@ -193,7 +201,10 @@ def _check_pieces(
 
 
 def _is_hole(descriptor: int, offset: int, size: int) -> bool:
-    """Return whether nothing was ever written to the range, so that it need not be read."""
+    """Return whether nothing was ever written to this range of the file.
+
+    Such a range need not be read.
+    """
     try:
         return os.lseek(descriptor, offset, os.SEEK_DATA) >= offset + size
     except OSError as error:

@@ -60,7 +60,9 @@ class WorkerPool:
         return self._stopping.is_set()
 
     def submit(self, job: Callable[[], T], callback: Callable[[T | JobFailure[T]], None]) -> None:
-        """Run ``job`` in a thread after the next :meth:`start_submitted`, then ``callback`` in the loop.
+        """Run ``job`` in a worker thread, then ``callback`` in the event loop.
+
+        The job begins after the next :meth:`start_submitted`.
 
         ``callback`` receives the result, or a :class:`JobFailure`.
         """

@@ -25,7 +25,10 @@ class LookupResult:
 
 
 class PagedLookup:
-    """The look-up of the file ``name``, under the number ``request`` in the tracker's log; 0 for a new number."""
+    """The look-up of the file ``name`` in pages.
+
+    ``request`` is the look-up's number in the tracker's log; 0 requests a new number.
+    """
 
     def __init__(self, identity: AnnounceIdentity, name: str, request: int) -> None:
         self._identity = identity
@@ -61,7 +64,10 @@ class PagedLookup:
 
 
 def lookup_from_announce(membership: Membership, reply: AnnounceReply, own: Endpoint | None) -> LookupResult:
-    """Return an announce reply's peers as a look-up's result in which they are named by address."""
+    """Convert the peers of an announce reply to a look-up's result.
+
+    The peers in the result are named by address.
+    """
     holders = tuple(LookupHolder(endpoint, str(endpoint)) for endpoint in reply.peers if endpoint != own)
     found = LookupReply(
         transaction_id=reply.transaction_id,

@@ -1,4 +1,4 @@
-"""A peer's identity, its membership in a swarm, and the announce that contains both."""
+"""A peer's identity, its membership in a swarm, and the announce with both."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class Membership:
         return cls(info.info_hash, name, info.length, info.piece_length)
 
     def empty_piece_set(self) -> PieceSet:
-        """Return an empty set of the file's pieces: of one piece while the piece length is unknown."""
+        """Return an empty set of the file's pieces.
+
+        The set has room for one piece while the piece length is unknown.
+        """
         pieces = piece_count(self.size, self.piece_length) if self.piece_length else 1
         return PieceSet(max(pieces, 1))
 
@@ -60,7 +63,10 @@ def build_announce(
     uploaded: int,
     want_peers: bool,
 ) -> bytes:
-    """Return the bytes of an announce (BEP 15, with URL data of BEP 41) for the pieces in ``held``."""
+    """Return the bytes of an announce for the pieces in ``held``.
+
+    The format is that of BEP 15, with the URL data of BEP 41.
+    """
     left = 0 if held.is_full else max(1, membership.size - len(held) * membership.piece_length)
     piece_length = membership.piece_length or None
     size = membership.size if membership.size or piece_length else None

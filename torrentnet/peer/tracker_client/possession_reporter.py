@@ -1,4 +1,6 @@
-"""Report the held pieces to a tracker that supports the extension, window by window, without I/O.
+"""Reports of the held pieces to a tracker that supports the extension.
+
+The pieces are reported window by window. This module does no I/O.
 
 Tested by tests/unit/peer/tracker_client/test_session.py.
 """
@@ -68,11 +70,17 @@ class PossessionReporter:
             self._request_window(now)
 
     def window_refused(self) -> None:
-        """Stop reporting to a tracker that has refused a window and has never used the extension."""
+        """Stop reporting after the tracker has refused a window of pieces.
+
+        Reports continue if the tracker has ever used the extension.
+        """
         self.supports_extension = self.extension_seen
 
     def announce_accepted(self) -> None:
-        """Count an answered announce; a plain tracker answers announces and ignores reports."""
+        """Count an answered announce to detect a tracker without the extension.
+
+        A plain tracker answers announces and ignores reports.
+        """
         if self._requests.is_pending(RequestKind.POSSESSION) and not self.extension_seen:
             self._announces_without_report += 1
             if self._announces_without_report >= _MAX_IGNORED:

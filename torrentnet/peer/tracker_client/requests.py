@@ -1,4 +1,4 @@
-"""Repeat each request to the tracker until the tracker replies (BEP 15), without I/O."""
+"""Requests that are repeated until the tracker replies (BEP 15), without I/O."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ class PendingRequests:
         return kind in self._pending
 
     def unanswered(self, kind: RequestKind) -> bool:
-        """Return whether several tries of this kind with a valid connection id were ignored."""
+        """Return whether the tracker has ignored several tries of this kind.
+
+        Only tries with a valid connection id count.
+        """
         pending = self._pending.get(kind)
         return self._connection_id is not None and pending is not None and pending.tries > SILENT_AFTER_TRIES
 
@@ -104,7 +107,7 @@ class PendingRequests:
         self._pending.pop(kind, None)
 
     def due(self) -> float | None:
-        """Return when to call :meth:`datagrams_to_send` next; None without pending requests."""
+        """Return when to call :meth:`datagrams_to_send` next; None if nothing is pending."""
         if not self._pending:
             return None
         if self._connect:

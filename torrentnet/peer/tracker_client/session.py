@@ -80,10 +80,10 @@ class TrackerSession:
         return self._possession.supports_extension
 
     def lookup(self, name: str, request: int, now: float) -> None:
-        """Request the complete peers of the file ``name``; ``request`` 0 creates a record in the tracker's log.
+        """Request the complete peers of the file ``name`` from the tracker.
 
-        With a known membership, request the swarm's peers by an announce: they may be incomplete, and the tracker
-        records no request.
+        ``request`` is the look-up's number in the tracker's log; 0 creates a record there. With a known membership,
+        request the swarm's peers by an announce: they may be incomplete, and the tracker records no request.
         """
         membership, possession = self._membership, self._possession
         if membership is None:
@@ -95,7 +95,10 @@ class TrackerSession:
         self._announce(AnnounceEvent.NONE if possession.joined else AnnounceEvent.STARTED, now)
 
     def join(self, membership: Membership, held: PieceSet, now: float) -> None:
-        """Announce the peer now and at each keep-alive with the pieces in ``held``, the caller's own set."""
+        """Announce the peer now and at each keep-alive.
+
+        ``held`` contains the held pieces; the caller's own set is used, not a copy.
+        """
         possession = self._possession
         if self._membership is not None and possession.joined:
             self.update_held(membership, held)
@@ -193,7 +196,10 @@ class TrackerSession:
         return events
 
     def poll_silence(self) -> list[SessionEvent]:
-        """Return an event if the tracker has become silent or has returned since the last call."""
+        """Return an event if the tracker has become silent or has returned.
+
+        Changes since the last call are reported.
+        """
         if self._requests.tracker_silent == self._was_silent:
             return []
         self._was_silent = self._requests.tracker_silent

@@ -26,7 +26,10 @@ DATAGRAMS_PER_WAKEUP: Final = 64
 
 
 class TrackerTransport:
-    """The socket between one session and its tracker; the loop calls ``on_event(event, now)``."""
+    """The UDP socket between one session and its tracker.
+
+    The loop calls ``on_event(event, now)``.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,10 @@ class TrackerTransport:
         on_event: Callable[[SessionEvent, float], None],
         system: System = MACHINE,
     ) -> None:
-        """Open the socket. Raises :class:`LocalError` if ``bind_ip`` has no route to the tracker."""
+        """Open the socket.
+
+        Raises :class:`LocalError` if ``bind_ip`` has no route to the tracker.
+        """
         self._session = session
         self._on_event = on_event
         self._sock = _open_socket(bind_ip, tracker, system)

@@ -1,4 +1,4 @@
-"""An open TCP connection to a remote peer, with its upload side and its kernel queues.
+"""A TCP connection to a remote peer, with its upload side and kernel queues.
 
 Tested by tests/unit/peer/transfer/test_connection_manager.py.
 """
@@ -34,7 +34,10 @@ _WMEM_ALLOC: Final = 2
 
 
 class Connection:
-    """A transport, its protocol and its upload side. A download keeps its own state per connection."""
+    """A transport, its protocol and its upload side.
+
+    A download keeps its own state per connection.
+    """
 
     def __init__(
         self,
@@ -77,7 +80,10 @@ class Connection:
         self.upload.high_water = TURN_HIGH_WATER
 
     def unacknowledged_bytes(self, now: float) -> int:
-        """Return the sent bytes that the remote host has not acknowledged (SIOCOUTQ, tcp(7))."""
+        """Return the number of sent bytes that the remote host has not acknowledged.
+
+        The number is read from the kernel (SIOCOUTQ, tcp(7)).
+        """
         count = self._socket_counter(self.transport.sock, termios.TIOCOUTQ)
         if count != self._unacknowledged or not count or now - self._checked_at > STALL_TIMEOUT:
             # Bytes may have been acknowledged, and others sent, since a check long ago.
@@ -86,11 +92,14 @@ class Connection:
         return count
 
     def unsent_bytes(self) -> int:
-        """Return the bytes that TCP has not sent yet: the path to this peer is the bottleneck."""
+        """Return the number of bytes that TCP has not sent yet.
+
+        If there are any, the path to this peer is the bottleneck.
+        """
         return self._socket_counter(self.transport.sock, SIOCOUTQNSD)
 
     def queued_on_host(self, unacknowledged: int) -> int:
-        """Estimate how many of the ``unacknowledged`` bytes wait in this machine for the uplink."""
+        """Estimate how many unacknowledged bytes wait in this machine for the uplink."""
         info = self.transport.sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size)
         if len(info) < _MEMINFO.size:
             return unacknowledged

@@ -47,10 +47,13 @@ class ExchangeHandler(Protocol):
 
     @property
     def info_hash(self) -> bytes:
-        """The swarm's info-hash before there is a file to serve; empty while it is unknown."""
+        """The swarm's info-hash before there is a file to serve; empty if unknown."""
 
     def handle_peer_event(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
-        """Handle an event after the upload side. A :class:`RemoteError` closes the connection."""
+        """Handle an event after the upload side has handled it.
+
+        A :class:`RemoteError` closes the connection.
+        """
 
     def connection_closed(self, connection: Connection, reason: str, now: float) -> None:
         """Forget a connection that has been closed."""
@@ -122,7 +125,10 @@ class ConnectionManager:
         return min((at for at in (expiry, self._haves_at, self._sender.due(now)) if at is not None), default=None)
 
     def tick(self, now: float) -> None:
-        """Send what the limits held back, announce pieces, grant turns, and close expired connections."""
+        """Do the work that is due: send, announce, grant turns, close connections.
+
+        This sends what the limits held back, announces pieces, and closes the expired connections.
+        """
         self._sender.tick(now)
         if self._haves_at is not None and now >= self._haves_at:
             self._haves_at = None
@@ -137,7 +143,10 @@ class ConnectionManager:
         self._sender.grant_turns(now)
 
     def announce_piece(self, piece: int, now: float) -> None:
-        """Announce a verified piece on all connections, after a short delay in which others may join it."""
+        """Announce a verified piece on all connections after a short delay.
+
+        Other pieces may join the announcement during the delay.
+        """
         store = self._store
         if store is None or not self._connections:
             return
@@ -179,7 +188,10 @@ class ConnectionManager:
             self.add_connection(sock, endpoint, initiator=False, now=now)
 
     def add_connection(self, sock: socket.socket, endpoint: Endpoint, *, initiator: bool, now: float) -> Connection:
-        """Add a connected socket, which the manager closes. There must be a store or a handler."""
+        """Add a connected socket, which the manager closes.
+
+        There must be a store or a handler.
+        """
         store = self._store
         info_hash = store.info.info_hash if store is not None else self.handler.info_hash if self.handler else b""
         protocol = PeerProtocol(

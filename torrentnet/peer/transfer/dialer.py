@@ -29,10 +29,10 @@ class _Attempt(NamedTuple):
 
 
 class Dialer:
-    """Connect to endpoints, and report each result by a callback from the loop, never from :meth:`dial`.
+    """Connections to endpoints, each with its result reported by a callback.
 
-    The callbacks are ``on_open(sock, endpoint, now)`` with a non-blocking socket, and ``on_failed(endpoint, reason,
-    now)``. Connections are made from ``bind_ip``.
+    The callbacks are called from the loop, never from :meth:`dial`. The callbacks are ``on_open(sock, endpoint, now)``
+    with a non-blocking socket, and ``on_failed(endpoint, reason, now)``. Connections are made from ``bind_ip``.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class ExchangeFetcher(PieceFetcher):
         return not self.pipeline.requested and not self.metadata_pending
 
     def set_interested(self, *, interested: bool = True) -> None:
-        """Send whether this side is interested, if that has changed since the last message."""
+        """Send this side's interest if it has changed since the last message."""
         if self.interested != interested and self.protocol.remote_handshake is not None:
             self.interested = interested
             self.protocol.send(Interested() if interested else NotInterested())

@@ -1,4 +1,4 @@
-"""Metadata exchange (BEP 9): download the info dictionary from one peer, without I/O."""
+"""Metadata exchange (BEP 9): the info dictionary from one peer, without I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class MetadataReceived:
 
 
 class MetadataDownload:
-    """Download the info dictionary whose SHA-1 is ``info_hash`` (20 bytes) from one peer."""
+    """A download of the info dictionary from one peer.
+
+    ``info_hash`` (20 bytes) is the dictionary's SHA-1.
+    """
 
     def __init__(self, protocol: PeerProtocol, info_hash: bytes) -> None:
         self._protocol = protocol

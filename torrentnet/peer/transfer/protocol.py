@@ -118,21 +118,31 @@ class PeerProtocol:
 
     @property
     def fast(self) -> bool:
-        """Whether both peers support the fast extension (BEP 6); the local one always does."""
+        """Whether both peers support the fast extension (BEP 6).
+
+        The local peer always supports the extension.
+        """
         return self.remote_handshake is not None and self.remote_handshake.fast
 
     def set_block_buffers(self, buffer_for: Callable[[int, int, int], memoryview | None]) -> None:
-        """Receive the data of large blocks into the memory that ``buffer_for(piece, begin, length)`` returns."""
+        """Receive the data of large blocks into the caller's memory.
+
+        ``buffer_for(piece, begin, length)`` returns the memory.
+        """
         self._reader.block_buffer = buffer_for
 
     def buffers(self) -> tuple[memoryview, ...]:
-        """Return the buffers for the next received bytes, in order; the first is never empty."""
+        """Return the buffers for the next received bytes, in order.
+
+        The first buffer is never empty.
+        """
         return self._reader.buffers()
 
     def data_received(self, count: int) -> Iterator[PeerProtocolEvent]:
-        """Parse ``count`` bytes that were received into :meth:`buffers`. Exhaust the iterator before receiving again.
+        """Parse ``count`` bytes that were received into :meth:`buffers`.
 
-        Raises :class:`PeerProtocolError`, after which the connection must be closed.
+        Exhaust the iterator before receiving again. Raises :class:`PeerProtocolError`, after which the connection must
+        be closed.
         """
         self.received_bytes += count
         if self.remote_handshake is not None:
@@ -159,7 +169,10 @@ class PeerProtocol:
         self.pending_bytes += span.length
 
     def send_initial_state(self, held: PieceSet | None, metadata_size: int) -> None:
-        """Queue what follows the handshake: the held pieces (None if unknown) and the extension handshake."""
+        """Queue what follows the handshake: held pieces and the extension handshake.
+
+        ``held`` is None if the pieces are unknown.
+        """
         if self.fast:
             # BEP 6 wants exactly one of these three messages first.
             if held is None or not len(held):
@@ -173,7 +186,10 @@ class PeerProtocol:
         self.send_extension_handshake(metadata_size)
 
     def send_extension_handshake(self, metadata_size: int) -> None:
-        """Queue an extension handshake if the remote peer supports BEP 10; a later one replaces the first."""
+        """Queue an extension handshake if the remote peer supports BEP 10.
+
+        A later extension handshake replaces the first.
+        """
         if self.remote_handshake is None or not self.remote_handshake.extended:
             return
         identity = self._identity
@@ -221,7 +237,10 @@ class PeerProtocol:
         self.send(Extended(self.remote_extension.offer_id, b""))
 
     def max_block_size(self) -> int:
-        """Return the size of the largest block to request: 16 KiB unless the remote peer sends larger ones."""
+        """Return the size of the largest block to request from the remote peer.
+
+        The size is 16 KiB unless the remote peer sends larger blocks.
+        """
         return self.remote_extension.block if self.remote_extension else BLOCK
 
     def data_sent(self, count: int) -> None:

@@ -1,4 +1,7 @@
-"""The open requests to one peer: whole pieces in blocks, many at once (pipelining, BEP 3), without I/O."""
+"""The open requests to one peer: whole pieces in blocks, without I/O.
+
+Many requests are open at once (pipelining, BEP 3).
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,10 @@ class PartialPiece:
 
 @dataclass(slots=True)
 class RequestPipeline:
-    """The pieces that are being downloaded from one peer, from :meth:`add_piece` until complete or cancelled.
+    """The pieces that are being downloaded from one peer.
 
-    Pieces are received into ``buffers``; ``meter`` measures their speed.
+    A piece belongs to the pipeline from :meth:`add_piece` until the piece is complete or cancelled. Pieces are received
+    into ``buffers``; ``meter`` measures their speed.
     """
 
     buffers: BufferPool
@@ -71,7 +75,10 @@ class RequestPipeline:
         self._partials[piece] = PartialPiece(size, now, size)
 
     def next_request(self, max_length: int) -> Request | None:
-        """Return the next request, for at most ``max_length`` bytes, and count it as sent; None if none is left."""
+        """Return the next request and count it as sent; None if none is left.
+
+        The request is for at most ``max_length`` bytes.
+        """
         # Except after a choke, only the newest piece has unrequested blocks.
         for piece in reversed(self._partials):
             partial = self._partials[piece]
@@ -176,7 +183,10 @@ class RequestPipeline:
             self.meter.piece_received(missing_then, now - since)
 
     def time_to_complete(self, piece: int, now: float) -> float:
-        """Return the seconds until ``piece`` is complete at the current speed; infinite if that is unknown."""
+        """Return the seconds until ``piece`` is complete at the current speed.
+
+        The result is infinite if the speed is unknown.
+        """
         if piece not in self._partials:
             # The piece is just being moved to this connection.
             return 0.0
@@ -194,6 +204,9 @@ class RequestPipeline:
         return missing / speed if speed else math.inf
 
     def time_to_fetch(self, size: int) -> float:
-        """Return the seconds until ``size`` more bytes would arrive; infinite if the speed is unknown."""
+        """Return the seconds until ``size`` more bytes would arrive.
+
+        The result is infinite if the speed is unknown.
+        """
         missing = sum(partial.missing for partial in self._partials.values())
         return (missing + size) / self.meter.piece_rate if self.meter.piece_rate else math.inf

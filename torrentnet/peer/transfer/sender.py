@@ -1,4 +1,6 @@
-"""Send the output of all connections within the rate limit, the kernel's room, and the choker's turns.
+"""The sender of all connections' output within the limits.
+
+The limits are the rate limit, the kernel's room, and the choker's turns.
 
 Tested by tests/unit/peer/transfer/test_connection_manager.py.
 """
@@ -107,7 +109,10 @@ class Sender:
                 self.flush(connection, now)
 
     def flush(self, connection: Connection, now: float, share: int = 1) -> None:
-        """Send a connection's output, within its turn, its share of the rate limit and the room in the kernel."""
+        """Send a connection's output within the limits.
+
+        The limits are the connection's turn, its share of the rate limit, and the room in the kernel.
+        """
         if connection.transport.sock not in self.connections:
             return
         upload, protocol = connection.upload, connection.protocol

@@ -1,4 +1,6 @@
-"""Move bytes between a TCP socket and its protocol; file data is sent by sendfile(2).
+"""The transport of bytes between a TCP socket and its protocol.
+
+File data is sent by sendfile(2).
 
 Tested by tests/unit/peer/transfer/test_connection_manager.py, tests/unit/peer/transfer/test_source_connection.py.
 """
@@ -37,9 +39,10 @@ class Transport:
         """Whether the last :meth:`flush` ended because the socket was full."""
 
     def receive_events(self, max_receives: int) -> Iterator[PeerProtocolEvent]:
-        """Receive until the socket is empty, at most ``max_receives`` times, and yield the protocol's events.
+        """Receive until the socket is empty, and yield the protocol's events.
 
-        Raises :class:`OSError` if the connection is broken, :class:`RemoteError` if it was closed or the data is wrong.
+        The socket is read at most ``max_receives`` times. Raises :class:`OSError` if the connection is broken,
+        :class:`RemoteError` if it was closed or the data is wrong.
         """
         for _ in range(max_receives):
             buffers = self.protocol.buffers()
@@ -55,9 +58,10 @@ class Transport:
                 return
 
     def flush(self, budget: int) -> int:
-        """Send at most ``budget`` bytes of the protocol's output; return the number of bytes sent.
+        """Send at most ``budget`` bytes of output; return the number of bytes sent.
 
-        Raises :class:`OSError` if the connection is broken, :class:`SharedFileShrunkError` if the file is too short.
+        The output is the protocol's. Raises :class:`OSError` if the connection is broken,
+        :class:`SharedFileShrunkError` if the file is too short.
         """
         output = self.protocol.output
         total = 0

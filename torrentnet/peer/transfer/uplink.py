@@ -1,4 +1,4 @@
-"""The uplink that all connections share, and the choice of the piece that leaves next.
+"""The uplink that all connections share, and the choice of the next piece to send.
 
 Data in the kernel can be neither reordered nor overtaken, and the kernel divides the uplink among all connections with
 data, which makes every piece late. So while the uplink is slow, the kernel gets the data of a moment at a time, from

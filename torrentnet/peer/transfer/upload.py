@@ -1,4 +1,7 @@
-"""The upload side of one connection: serve the requests of an interested peer, without I/O."""
+"""The upload side of one connection, without I/O.
+
+This side serves the requests of an interested peer.
+"""
 
 from __future__ import annotations
 
@@ -50,10 +53,11 @@ CREDIT_TIMEOUT: Final = 5.0
 
 
 class Upload:
-    """The upload side of one connection; ``store`` is None while there is nothing to serve.
+    """The upload side of one connection.
 
-    A remote peer that uses credits (``tn_offer``) requests one piece per credit. The requests of any other peer are
-    served at once, or while :attr:`choking` by one piece's length per turn.
+    ``store`` is None while there is nothing to serve. A remote peer that uses credits (``tn_offer``) requests one piece
+    per credit. The requests of any other peer are served at once, or while :attr:`choking` by one piece's length per
+    turn.
     """
 
     def __init__(self, protocol: PeerProtocol, store: FileStore | None, now: float) -> None:
@@ -125,14 +129,20 @@ class Upload:
         return self._protocol.pending_bytes + queued
 
     def promised_bytes(self, now: float) -> int:
-        """Return the bytes that the remote peer may request with its credits at any moment."""
+        """Return the bytes that the remote peer may request with its credits.
+
+        The remote peer may send these requests at any moment.
+        """
         if not self._open_credits or self._store is None or now - self._credited_at > CREDIT_GRACE:
             return 0
         return self._open_credits * self._store.info.piece_length
 
     @property
     def pieces_held(self) -> int:
-        """Number of pieces that the remote peer holds, has been sent from here, or has a credit for."""
+        """Number of pieces that the remote peer holds or will hold soon.
+
+        Pieces count if the remote peer holds them, has been sent them from here, or has a credit for them.
+        """
         held, sent = self.remote_pieces.held, self._sent_pieces
         if sent is None or not self._protocol.remote_uses_credits:
             # A peer without credits requests far more than has been sent.
@@ -154,7 +164,10 @@ class Upload:
         return self.choking and not self._protocol.remote_uses_credits
 
     def wants_turn(self, now: float, max_bytes: int) -> bool:
-        """Whether the choker may grant a turn: not while ``max_bytes`` are promised or queued."""
+        """Return whether the choker may grant a turn to the remote peer.
+
+        No turn is granted while ``max_bytes`` are promised or queued.
+        """
         if self._needs_turn:
             return bool(self._queue) and self._turn_bytes <= 0
         store, sent = self._store, self._sent_pieces
@@ -186,7 +199,10 @@ class Upload:
         return length
 
     def handle(self, event: PeerProtocolEvent, now: float) -> None:
-        """Handle an event of the protocol. Raises :class:`PeerProtocolError` if the remote peer breaks a limit."""
+        """Handle an event of the protocol.
+
+        Raises :class:`PeerProtocolError` if the remote peer breaks a limit.
+        """
         self._received_at = now
         if self._protocol.pending_bytes > self.high_water + 2 * HIGH_WATER:
             raise PeerProtocolError("keeps requesting without reading the replies")

@@ -124,9 +124,9 @@ class PeerTable(Generic[S]):
 
 
 class StringArena:
-    """A column of optional short strings in one buffer, which saves 50 bytes per string.
+    """A column of optional short strings in one buffer.
 
-    The space of a deleted string is reused.
+    The buffer saves 50 bytes per string. The space of a deleted string is reused.
     """
 
     __slots__ = ("_at", "_buffer", "_free")
