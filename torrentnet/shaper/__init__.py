@@ -1,4 +1,6 @@
-"""Delay, jitter, corruption, duplication and reordering of received packets, where the kernel has no netem.
+"""The shaper: network impairments on kernels that do not have netem.
+
+It delays (with jitter), corrupts, duplicates and reorders received packets.
 
 A program of its own inside a node: iptables passes each packet from a chosen address to an NFQUEUE, the kernel holds
 the packet, and this program decides when to release it. Standard library only.

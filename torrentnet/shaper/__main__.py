@@ -86,7 +86,10 @@ def _serve(listening: Callable[[], None]) -> None:
 
 
 def _start() -> None:
-    """Start the shaper as a daemon, and return when it listens. Raises ShaperError with its message."""
+    """Start the shaper as a daemon, and return when it listens.
+
+    Raises ShaperError with the daemon's message.
+    """
     reading, error_pipe = os.pipe()
     if child := os.fork():
         os.close(error_pipe)

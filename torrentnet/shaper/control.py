@@ -1,4 +1,6 @@
-"""The daemon's control socket: a Unix socket in the abstract namespace, which belongs to the node's network namespace.
+"""The daemon's control socket.
+
+It is a Unix socket in the abstract namespace, which belongs to the node's network namespace.
 
 The socket disappears with the daemon, and two daemons cannot bind it at once. Only root's requests are accepted: the
 node's own program is an ordinary user.
@@ -39,7 +41,10 @@ class ControlServer:
     """The daemon's side of the socket."""
 
     def __init__(self, name: str = NAME, user: int = 0) -> None:
-        """Bind the socket. Raises AlreadyRunningError. ``user``: whose requests are accepted."""
+        """Bind the socket.
+
+        ``user``: whose requests are accepted. Raises AlreadyRunningError.
+        """
         self._user = user
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
@@ -58,7 +63,10 @@ class ControlServer:
         self._socket.close()
 
     def serve(self, handle: Callable[[ControlRequest], tuple[int, str]]) -> None:
-        """Handle one request and send its reply. A client that misbehaves affects no other."""
+        """Handle one request and send its reply.
+
+        A client that misbehaves affects no other client.
+        """
         try:
             client, _ = self._socket.accept()
         except OSError:
@@ -79,9 +87,9 @@ class ControlServer:
 
 
 def send_request(request: ControlRequest, name: str = NAME, user: int = 0) -> tuple[int, str]:
-    """Send a request; returns the daemon's exit status and text. Raises NotRunningError.
+    """Send a request, and return the daemon's exit status and text.
 
-    ``user``: whose daemon is trusted.
+    ``user``: whose daemon is trusted. Raises NotRunningError.
     """
     if os.geteuid() != user:
         raise ShaperError("only root may control the shaper (docker exec --privileged -u 0)")

@@ -23,7 +23,10 @@ def flip_random_bit(packet: bytes, rng: random.Random) -> bytes:
 
 
 def destination_address(packet: bytes) -> str | None:
-    """Return the destination of an IPv4 packet (RFC 791, section 3.1); None for other bytes."""
+    """Return the destination of an IPv4 packet (RFC 791, section 3.1).
+
+    The result is None for bytes that are not an IPv4 packet.
+    """
     if len(packet) < _MIN_IP_HEADER or packet[0] >> 4 != 4:
         return None
     return ".".join(map(str, packet[16:20]))

@@ -1,4 +1,6 @@
-"""The daemon's loop: receive packets, release them when due, and serve control requests.
+"""The daemon's loop.
+
+It receives packets, releases them when they are due, and serves control requests.
 
 Tested by tests/integration/test_shaper_calibration.py.
 """
@@ -114,9 +116,10 @@ class ShaperDaemon:
 
 
 def shares_init_namespace() -> bool:
-    """Return whether process 1 is the node's own, so that its end also ends this process.
+    """Return whether process 1 belongs to the node itself.
 
-    Otherwise another container that entered the node's network namespace started this process, which then has to check.
+    If so, the end of process 1 also ends this process. Otherwise another container that entered the node's network
+    namespace started this process, which then has to check.
     """
     try:
         return Path("/proc/1/ns/net").stat().st_ino == Path("/proc/self/ns/net").stat().st_ino
@@ -125,12 +128,18 @@ def shares_init_namespace() -> bool:
 
 
 def has_interfaces() -> bool:
-    """Return whether this network has more than a loopback interface, which is all that an ended node leaves."""
+    """Return whether this network has more than a loopback interface.
+
+    The loopback interface is all that an ended node leaves.
+    """
     return any(name != "lo" for _, name in socket.if_nameindex())
 
 
 def emit_to_node(event: str, **fields: object) -> None:
-    """Write an event to the node's standard error, and so into the node's log; nobody reads this process's output."""
+    """Write an event to the node's log.
+
+    The event is written to the node's standard error, because nobody reads this process's output.
+    """
     if not shares_init_namespace():
         return
     from torrentnet.runtime.events import format_event  # for failures only: a start must be fast

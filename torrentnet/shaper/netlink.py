@@ -87,7 +87,9 @@ class NetlinkReply:
 
 
 def configure_queue(queue: int, sequence: int, *, bind: bool, copy: bool, max_waiting: int) -> bytes:
-    """Return the request that sets up a queue (0 to 65535), in one message; with ``bind`` it opens the queue first.
+    """Return the request that sets up a queue (0 to 65535), in one message.
+
+    With ``bind`` the request opens the queue first.
 
     ``copy``: the kernel passes the packets' bytes, each TCP segment separately. Without it the kernel passes only their
     numbers, and does not split a large segment. ``max_waiting``: the kernel drops, and counts, packets beyond it.
@@ -102,7 +104,10 @@ def configure_queue(queue: int, sequence: int, *, bind: bool, copy: bool, max_wa
 
 
 def pack_verdict(queue: int, number: int, decision: PacketVerdict, payload: bytes | None = None) -> bytes:
-    """Return the message that accepts a packet, or ``payload`` in its place, or drops it. Messages may be joined."""
+    """Return the message that accepts, replaces or drops a packet.
+
+    An accepted packet is replaced by ``payload`` where there is one. Messages may be joined.
+    """
     body = _attribute(_Attribute.VERDICT_HEADER, _VERDICT.pack(decision, number))
     if payload is not None:
         body += _attribute(_Attribute.PAYLOAD, payload)
@@ -110,7 +115,10 @@ def pack_verdict(queue: int, number: int, decision: PacketVerdict, payload: byte
 
 
 def decode(data: bytes | bytearray | memoryview) -> Iterator[QueuedPacket | NetlinkReply]:
-    """Yield the messages of one receive; other kinds are skipped. Raises NetlinkFormatError."""
+    """Yield the messages that one receive call returned.
+
+    Messages of other kinds are skipped. Raises NetlinkFormatError.
+    """
     at = 0
     while at + _MESSAGE.size <= len(data):
         length, kind, _, sequence, _ = _MESSAGE.unpack_from(data, at)

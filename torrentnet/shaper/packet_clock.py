@@ -1,4 +1,7 @@
-"""Conversion of the kernel's packet timestamps to the clock that the daemon waits on."""
+"""Conversion of the kernel's packet timestamps to the daemon's clock.
+
+This is the clock that the daemon waits on.
+"""
 
 import time
 from collections.abc import Callable
@@ -12,7 +15,9 @@ ATTEMPTS: Final = 4
 
 
 class PacketClock:
-    """Converts CLOCK_REALTIME, the kernel's clock for packet timestamps, to CLOCK_MONOTONIC.
+    """Converter from the clock of packet timestamps to CLOCK_MONOTONIC.
+
+    The kernel's clock for packet timestamps is CLOCK_REALTIME.
 
     A delay that counts from the arrival of the packet does not include the daemon's own latency.
     """
@@ -27,7 +32,10 @@ class PacketClock:
         """Whether the last packet had a timestamp."""
 
     def arrival_ns(self, received_ns: int | None) -> int:
-        """Return when a packet arrived, on the monotonic clock; now where it has no timestamp or an impossible one."""
+        """Return when a packet arrived, on the monotonic clock.
+
+        The result is now where the packet has no timestamp or an impossible one.
+        """
         self.stamped = received_ns is not None
         if received_ns is None:
             return self._monotonic_ns()

@@ -16,7 +16,9 @@ _NICEST: Final = -20
 
 
 def raise_priority() -> str:
-    """Let this process run as soon as it wakes, as far as allowed; returns ``realtime``, ``high`` or ``normal``.
+    """Raise this process's priority as far as allowed, and return the new priority.
+
+    The process should run as soon as it wakes. Returns ``realtime``, ``high`` or ``normal``.
 
     A kernel with CONFIG_RT_GROUP_SCHED and cgroup v1 refuses real-time priority to containers. A process that
     leaves its container's cpu cgroup gets it; CAP_SYS_ADMIN permits that unless seccomp or AppArmor forbid it.

@@ -1,4 +1,6 @@
-"""A trial of this kernel's NFQUEUE: one delayed datagram over the loopback interface.
+"""A trial of this kernel's NFQUEUE.
+
+It sends one delayed datagram over the loopback interface.
 
 Tested by tests/integration/test_shaper_calibration.py.
 """
@@ -23,7 +25,10 @@ ARRIVAL_TIMEOUT: Final = 5.0
 
 
 def probe() -> str:
-    """Return what was measured. Raises KernelUnsupportedError with what is missing. Leaves no rules behind."""
+    """Measure one delayed datagram, and return what was measured.
+
+    Raises KernelUnsupportedError with what is missing. The probe leaves no rules behind.
+    """
     with (
         closing(NetfilterQueues()) as queues,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,

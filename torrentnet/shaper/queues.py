@@ -1,4 +1,6 @@
-"""The netlink socket that receives packets' numbers from the kernel and sends verdicts.
+"""The netlink socket that receives packets' numbers and sends verdicts.
+
+The kernel is the other side of the socket.
 
 Tested by tests/integration/test_shaper_calibration.py, tests/unit/shaper/test_main.py.
 """
@@ -40,10 +42,16 @@ _NETLINK_NO_ENOBUFS: Final = 5
 
 
 class NetfilterQueues:
-    """The shaper's queues in this network namespace. Needs CAP_NET_ADMIN, and CAP_NET_RAW for copies."""
+    """The shaper's queues in this network namespace.
+
+    Needs CAP_NET_ADMIN, and CAP_NET_RAW for copies.
+    """
 
     def __init__(self) -> None:
-        """Open the socket. Raises KernelUnsupportedError where the kernel has no netfilter netlink."""
+        """Open the socket.
+
+        Raises KernelUnsupportedError where the kernel has no netfilter netlink.
+        """
         try:
             self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
             self._socket.bind((0, 0))
@@ -81,13 +89,19 @@ class NetfilterQueues:
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Close all queues: the kernel drops what waits in them, and what rules still send to them."""
+        """Close all queues.
+
+        The kernel drops the packets that wait in them, and those that rules still send to them.
+        """
         for held in (self._socket, self._stamps, self._raw):
             if held is not None:
                 held.close()
 
     def open(self, queue: int, *, copy: bool) -> None:
-        """Bind a queue if necessary, and set whether it copies bytes. Raises KernelUnsupportedError."""
+        """Bind a queue if necessary, and set whether it copies the packets' bytes.
+
+        Raises KernelUnsupportedError.
+        """
         known = self._copying.get(queue)
         if known is copy:
             return
@@ -103,7 +117,10 @@ class NetfilterQueues:
         self._copying[queue] = copy
 
     def receive(self, most: int) -> Iterator[QueuedPacket]:
-        """Yield the packets that have arrived, from at most ``most`` messages, without waiting."""
+        """Yield the packets that have arrived, without waiting.
+
+        They are read from at most ``most`` messages.
+        """
         if self._early:
             early, self._early = self._early, []
             yield from early
@@ -162,7 +179,10 @@ class NetfilterQueues:
             self.failed_copies += 1
 
     def _receive_reply(self) -> int:
-        """Return the errno of the kernel's reply to the last request; 0 where it was carried out."""
+        """Return the errno of the kernel's reply to the last request.
+
+        The result is 0 where the request was carried out.
+        """
         while select.select([self._socket], [], [], REPLY_TIMEOUT)[0]:
             for message in decode(self._socket.recv(MAX_MESSAGE)):
                 if isinstance(message, QueuedPacket):
@@ -174,7 +194,10 @@ class NetfilterQueues:
 
 
 def kernel_drops(text: str) -> dict[int, int]:
-    """Parse the text of COUNTERS: packets that the kernel dropped because a buffer was full, by queue."""
+    """Parse the text of COUNTERS into the number of dropped packets, by queue.
+
+    These are packets that the kernel dropped because a buffer was full.
+    """
     drops = {}
     for line in text.splitlines():
         columns = line.split()

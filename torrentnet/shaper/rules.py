@@ -1,4 +1,6 @@
-"""The commands and rules that connect a node's packets with the shaper: text only, nothing runs here.
+"""The commands and rules that connect a node's packets with the shaper.
+
+The module only produces text; it runs nothing.
 
 The order matters, because a queue without a listener drops its packets:
 - to change: first the shaper (``apply``), then the rules. A queue that the state does not name delays nothing.
@@ -22,12 +24,17 @@ PROBE: Final = ("python3", "-S", "-m", "torrentnet.shaper", "probe")
 
 
 def queue_number(address: str) -> int:
-    """Return the queue for packets from an IPv4 address: its last 16 bits. Raises ValueError."""
+    """Return the number of the queue for packets from an IPv4 address.
+
+    The number is the address's last 16 bits. Raises ValueError.
+    """
     return int(ipaddress.IPv4Address(address)) & 0xFFFF
 
 
 def input_rules(queues: Mapping[str, int]) -> str:
-    """Return the input of RESTORE that sends packets from each IPv4 address to its queue, and replaces earlier rules.
+    """Return the input of RESTORE that sends packets to the shaper's queues.
+
+    The packets from each IPv4 address go to its queue. Earlier rules are replaced.
 
     Packets from the loopback interface are excluded: copies arrive there, and must not be copied again. In a node,
     mangle's INPUT chain belongs to the shaper alone. Raises ValueError for an invalid address or queue number.

@@ -78,7 +78,10 @@ class PacketSchedule:
             self.statistics.setdefault(queue, QueueStatistics())
 
     def arrive(self, packet: QueuedPacket, at_ns: int) -> bool:
-        """Add a packet that arrived at ``at_ns`` (ns, monotonic). Returns False where it must be dropped."""
+        """Add a packet, and return False where the packet must be dropped.
+
+        ``at_ns`` is when the packet arrived, in nanoseconds on the monotonic clock.
+        """
         statistics = self.statistics.get(packet.queue)
         if statistics is None:
             statistics = self.statistics[packet.queue] = QueueStatistics()

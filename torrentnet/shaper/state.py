@@ -1,4 +1,6 @@
-"""The desired state, which says what happens to the packets of each queue, as lines of text.
+"""The desired state of the shaper, as lines of text.
+
+The state says what happens to the packets of each queue.
 
     seed 7
     queue 4 delay=20ms jitter=5ms
@@ -98,7 +100,10 @@ def format_state(state: ShaperState) -> str:
 
 
 def format_impairment(impairment: QueueImpairment) -> str:
-    """Return an impairment as text: ``delay=20ms jitter=5ms``; empty where there is none."""
+    """Format an impairment as text, for example ``delay=20ms jitter=5ms``.
+
+    The text is empty where there is no impairment.
+    """
     times = ((name, getattr(impairment, f"{name}_ns")) for name in DURATIONS)
     shares = ((name, getattr(impairment, name)) for name in SHARES)
     words = [f"{name}={_decimal(Fraction(time, 1_000_000))}ms" for name, time in times if time]

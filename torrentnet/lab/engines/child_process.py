@@ -83,7 +83,10 @@ def run_child(
 
 
 def terminate_group(process: subprocess.Popen[str]) -> None:
-    """End a command and what it started: with SIGTERM, so that it cleans up, and with SIGKILL after a grace."""
+    """Terminate a command and every process that it started.
+
+    SIGTERM first, so that they can clean up; SIGKILL after a grace period.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:
@@ -95,7 +98,10 @@ def terminate_group(process: subprocess.Popen[str]) -> None:
 
 
 def command_output(*argv: str, timeout: float = 20.0) -> str:
-    """Return what a short command prints, without blanks around it; empty where it fails or is not installed."""
+    """Return a short command's output, without surrounding white space.
+
+    The result is empty where the command fails or is not installed.
+    """
     try:
         done = subprocess.run(
             argv, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL

@@ -1,4 +1,7 @@
-"""The command line of each node's program: all that the lab knows of the programs beside their event lines."""
+"""The command line of each node's program.
+
+Apart from the event lines, this is all that the lab knows of the programs.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ TORRENTS_FOLDER: Final = ".torrents"
 
 
 def torrent_path(file: str) -> str:
-    """Return the path of a file's .torrent, relative to the directory of the lab's files."""
+    """Return the path of a file's .torrent, relative to the lab's directory of files."""
     return f"{TORRENTS_FOLDER}/{file}.torrent"
 
 
@@ -48,7 +51,10 @@ def command_lines(plan: Plan) -> CommandLineBuilder:
 
 
 def _command(node: NodePlan, location: NodeLocation, tracker: str) -> tuple[str, ...]:
-    """Return one command line; ``client PROGRAM`` takes the same arguments as our own programs."""
+    """Return one node's command line.
+
+    ``client PROGRAM`` accepts the same arguments as our own programs.
+    """
     foreign = node.program is not NodeProgram.OURS
     torrents = [word for file in node.torrents for word in ("--torrent", f"{location.files}/{torrent_path(file)}")]
     state = ("--state", f"{location.data}/.{node.program}") if foreign else ()
@@ -64,6 +70,9 @@ def _command(node: NodePlan, location: NodeLocation, tracker: str) -> tuple[str,
 
 
 def file_path(node: NodePlan, location: NodeLocation) -> str:
-    """Return the path of a peer's file, as the node sees it; its last part is the file's name in the swarm."""
+    """Return the path of a peer's file, as the node sees it.
+
+    Its last part is the file's name in the swarm.
+    """
     directory = location.files if node.role is Role.SHARE else location.data
     return f"{directory}/{node.file}"

@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 
 
 class NodeObserver(Protocol):
-    """Is called by every verb, on the caller's thread, so that the observer's work is part of the verb."""
+    """An observer of the nodes, called by every verb.
+
+    The calls are on the thread of the verb's caller, so that the observer's work is part of the verb.
+    """
 
     def node_started(self, node: str) -> None:
         """A node has just started, with a new network namespace."""
@@ -90,10 +93,10 @@ class Engine(ABC):
         """Prepare what all labs need (an image, say). Fast when nothing has changed."""
 
     def prepare_programs(self, programs: Sequence[str], progress: ProgressCallback) -> None:
-        """Prepare what nodes with programs of others need: ``aria2``, ``transmission``, and so on.
+        """Prepare what nodes need that run programs other than ours.
 
-        Called after :meth:`prepare`, where a scenario has such nodes. Raises EngineError with a remedy where a program
-        is not available.
+        ``programs`` are the programs' names: ``aria2``, ``transmission``, and so on. Called after :meth:`prepare`,
+        where a scenario has such nodes. Raises EngineError with a remedy where a program is not available.
         """
         raise EngineError(
             f"the engine `{self.name}` runs our own programs only, not {' and '.join(programs)}",
@@ -107,28 +110,38 @@ class Engine(ABC):
     # -- the network between the nodes ------------------------------------------------------------
 
     def fingerprint(self) -> str | None:
-        """Return what identifies all that :meth:`scratch` depends on; None where nodes cannot be created yet."""
+        """Return a text that identifies everything that :meth:`scratch` depends on.
+
+        The result is None where nodes cannot be created yet.
+        """
         return None
 
     def scratch(self) -> AbstractContextManager[str]:
-        """Return a node of no lab, for the ``with`` block and :meth:`exec_root`, to find out what works here.
+        """Return a node of no lab, to find out what works on this machine.
 
-        Raises NetworkUnavailableError where this engine cannot set its nodes' network.
+        The node exists during the ``with`` block, and :meth:`exec_root` runs commands in it. Raises
+        NetworkUnavailableError where this engine cannot set its nodes' network.
         """
         raise EngineError(f"the engine `{self.name}` cannot set the network of its nodes")
 
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
-        """Run a command in a node as root with all capabilities, whatever the node itself may do."""
+        """Run a command in a node as root with all capabilities.
+
+        The command has these rights even where the node's own program does not.
+        """
         raise EngineError(f"the engine `{self.name}` cannot set the network of its nodes")
 
     def counters_unavailable(self) -> str:
-        """Return why ``/proc/net/dev`` of a node does not count that node alone; empty where it does."""
+        """Return why a node's ``/proc/net/dev`` does not count that node alone.
+
+        The result is empty where it does.
+        """
         return ""
 
     def batch_exec(self) -> BatchExec | None:
-        """Return a way to run scripts in many nodes' networks by one command, prepared now; None where there is none.
+        """Return a way to run scripts in many nodes' networks by one command.
 
-        It works as long as the lab exists.
+        This call prepares it, and it works as long as the lab exists. The result is None where there is no such way.
         """
         return None
 
@@ -140,13 +153,16 @@ class Engine(ABC):
 
     @abstractmethod
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
-        """Take over a lab that is up. Raises EngineError where it does not exist, unless ``missing_ok``."""
+        """Attach this engine to a lab that is up.
+
+        Raises EngineError where the lab does not exist, unless ``missing_ok``.
+        """
 
     @abstractmethod
     def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
-        """Call back for every line that a node prints and every change of its state, on the engine's threads.
+        """Call back for every line that a node prints and every change of its state.
 
-        Each line arrives once and in its node's order, across restarts too.
+        The calls are on the engine's threads. Each line arrives once and in its node's order, across restarts too.
         """
 
     @abstractmethod
@@ -155,11 +171,17 @@ class Engine(ABC):
 
     @abstractmethod
     def destroy(self) -> None:
-        """Remove everything of the lab. May be called at any time, also after a ``create`` that failed half-way."""
+        """Remove everything of the lab.
+
+        May be called at any time, also after a ``create`` that failed half-way.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Release threads and connections. The nodes live on unless ``destroy`` was called before."""
+        """Release threads and connections.
+
+        The nodes continue to run unless ``destroy`` was called before.
+        """
 
     # -- nodes ------------------------------------------------------------------------------------
 
@@ -173,9 +195,9 @@ class Engine(ABC):
         """Return the node's state now."""
 
     def incarnation(self, node: str) -> str:
-        """Return what identifies the present or last run of the node's program; it changes at each start.
+        """Return a text that identifies the present or last run of the node's program.
 
-        Empty where nobody but the lab can start a node.
+        The text changes at each start. It is empty where nobody but the lab can start a node.
         """
         return ""
 
@@ -185,15 +207,24 @@ class Engine(ABC):
 
     @abstractmethod
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
-        """Return the command line that connects the terminal (else standard input) to ``argv`` in a node."""
+        """Return the command line that connects the user to ``argv`` in a node.
+
+        With ``terminal`` it connects the terminal, otherwise standard input.
+        """
 
     @abstractmethod
     def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
-        """Return the command line that prints the output of these nodes, or of all where none is named."""
+        """Return the command line that prints the output of these nodes.
+
+        It prints the output of all nodes where ``nodes`` is empty.
+        """
 
     @abstractmethod
     def console_hint(self, node: str, words: str) -> str:
-        """Return what a user types to run ``words`` in a node's console; the lab only shows it."""
+        """Return what a user types to run ``words`` in a node's console.
+
+        The lab only shows this text.
+        """
 
     def start(self, node: str) -> None:
         """Start a node that does not run."""
@@ -256,4 +287,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _control(self, verb: str, node: str) -> None:
-        """Start, kill, stop, pause or resume a node that is in the right state, and wait until it is done."""
+        """Start, kill, stop, pause or resume a node, and wait until this is done.
+
+        The caller has checked that the node is in the right state for ``verb``.
+        """

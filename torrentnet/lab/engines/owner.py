@@ -55,7 +55,10 @@ def boot_id() -> str:
 
 
 def pid_namespace() -> str:
-    """Return the name of this process's pid namespace, in which its process ids are valid."""
+    """Return the name of this process's pid namespace.
+
+    The process ids that this process sees are valid in that namespace.
+    """
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:

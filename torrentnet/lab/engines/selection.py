@@ -37,7 +37,10 @@ class EngineChoice:
 
 
 def preload_engines() -> None:
-    """Import the engines now: a signal during the import that :func:`choose_engine` does would leave it half done."""
+    """Import the engines now.
+
+    A signal during the import that :func:`choose_engine` does would leave the import half done.
+    """
     import torrentnet.lab.engines.docker.engine
     import torrentnet.lab.engines.local.engine  # noqa: F401
 
@@ -48,9 +51,10 @@ def make_engine(name: str) -> Engine:
 
 
 def choose_engine(name: str) -> EngineChoice:
-    """Return the engine of this name; for ``auto`` the one that the environment names, else one that works here.
+    """Return the engine of this name, or a working one for ``auto``.
 
-    Raises UsageError for an unknown name, EngineError where no engine works on this machine.
+    For ``auto`` it is the engine that the environment names, else one that works here. Raises UsageError for an unknown
+    name, EngineError where no engine works on this machine.
     """
     wanted, source = name, f"`--engine {name}`"
     if name == AUTO and (named := os.environ.get(ENVIRONMENT, AUTO)) not in {"", AUTO}:
@@ -84,7 +88,10 @@ def _make(name: str) -> Engine:
 
 
 def require_engine(engine: Engine) -> Engine:
-    """Return the engine if it works on this machine; else close it and raise EngineError."""
+    """Return the engine if it works on this machine.
+
+    Otherwise close the engine and raise EngineError.
+    """
     try:
         engine.check()
     except BaseException:
@@ -94,9 +101,9 @@ def require_engine(engine: Engine) -> Engine:
 
 
 def collect_orphans(engine: Engine, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
-    """Remove the labs of dead owners that ``engine`` or the local engine made. See :meth:`Engine.collect_orphans`.
+    """Remove the labs of dead owners that ``engine`` or the local engine made.
 
-    The local engine leaves only files: it is needed only where there are any.
+    See :meth:`Engine.collect_orphans`. The local engine leaves only files: it is needed only where there are any.
     """
     removed = engine.collect_orphans(is_finished)
     if engine.name != LOCAL and any(path.is_dir() for path in runtime_folder().glob("*")):

@@ -27,7 +27,10 @@ ROUTES: Final = Path("/proc/net/route")
 
 
 def prefix_length(nodes: int) -> int:
-    """Return the longest prefix, at most /24, whose subnet has an address for each node. Raises EngineError."""
+    """Return the longest prefix whose subnet has an address for each node.
+
+    The prefix is at most /24. Raises EngineError.
+    """
     if nodes > BRIDGE_PORTS:
         raise EngineError(
             f"{nodes} nodes do not fit on one bridge, which has {BRIDGE_PORTS} ports",
@@ -37,7 +40,10 @@ def prefix_length(nodes: int) -> int:
 
 
 def choose_subnet(nodes: int, used: Iterable[IPv4Network]) -> IPv4Network:
-    """Return the first subnet of the pool that is large enough and overlaps none of ``used``. Raises EngineError."""
+    """Return the first free subnet of the pool that is large enough.
+
+    A free subnet overlaps none of ``used``. Raises EngineError.
+    """
     used = [network for network in used if network.overlaps(POOL)]
     for candidate in POOL.subnets(new_prefix=prefix_length(nodes)):
         if not any(candidate.overlaps(network) for network in used):
@@ -49,12 +55,17 @@ def choose_subnet(nodes: int, used: Iterable[IPv4Network]) -> IPv4Network:
 
 
 def assign_addresses(subnet: IPv4Network, nodes: Sequence[str]) -> dict[str, IPv4Address]:
-    """Return an address for each node, in their order; the subnet's first address is the gateway's."""
+    """Return an address for each node, in the nodes' order.
+
+    The subnet's first address is the gateway's.
+    """
     return {node: subnet[index + 2] for index, node in enumerate(nodes)}
 
 
 def host_routes(table: str | None = None) -> list[IPv4Network]:
-    """Return the networks that this machine has routes to; empty where it does not publish them.
+    """Return the networks that this machine has routes to.
+
+    The result is empty where the machine does not publish its routes.
 
     ``table`` is the text of ``/proc/net/route``: one route a line, address and mask as little-endian hexadecimal.
     """

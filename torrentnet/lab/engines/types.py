@@ -138,10 +138,16 @@ class ExecResult:
 
 
 class BatchExec(Protocol):
-    """Runs one shell script in each of several nodes, as root in the node's network namespace."""
+    """A function that runs one shell script in each of several nodes.
+
+    Each script runs as root in its node's network namespace.
+    """
 
     def __call__(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
-        """Return the result of each node's script, by node. Raises LabError where none could be run."""
+        """Run the scripts, and return the result of each node's script, by node.
+
+        Raises LabError where no script could be run.
+        """
         ...
 
 
@@ -173,7 +179,10 @@ class NothingChangedError(LabError):
 
 
 class NetworkUnavailableError(EngineError):
-    """The engine cannot set its nodes' network; ``remedy`` says what would change that."""
+    """The error that the engine cannot set its nodes' network.
+
+    ``remedy`` says what would change that.
+    """
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason, hint=remedy)

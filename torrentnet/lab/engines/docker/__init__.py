@@ -1,1 +1,4 @@
-"""Nodes as containers: one Compose service a node, on a bridge network of the lab's own."""
+"""Nodes as containers: one Compose service for each node.
+
+Each lab has a bridge network of its own.
+"""

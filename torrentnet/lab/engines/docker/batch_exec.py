@@ -37,7 +37,10 @@ class BatchExecHelper:
     def __init__(
         self, client: docker.DockerClient, image: str, labels: Mapping[str, str], pid: Callable[[str], int]
     ) -> None:
-        """Create and start the container. ``pid`` returns the id of a node's program on the engine's machine."""
+        """Create and start the container.
+
+        ``pid`` returns the process id of a node's program on the engine's machine.
+        """
         self._client = client
         self._pid = pid
         self._container = create_helper(client, image, labels, CAPABILITIES, "host")
@@ -61,12 +64,18 @@ def command() -> tuple[str, ...]:
 
 
 def encode_jobs(jobs: Mapping[str, tuple[int, str]]) -> str:
-    """Return the script's standard input. ``jobs``: node to (id of any process of the node, shell script)."""
+    """Return the script's standard input.
+
+    ``jobs`` maps each node to the id of any of its processes and a shell script.
+    """
     return json.dumps(jobs)
 
 
 def decode_results(answer: ExecResult, nodes: Mapping[str, object]) -> dict[str, ExecResult]:
-    """Parse what the script printed. Raises EngineError where it is not one result for each of ``nodes``."""
+    """Parse the script's output into one result for each node.
+
+    Raises EngineError where the output is not one result for each of ``nodes``.
+    """
     try:
         results = {
             node: ExecResult(int(status), str(out), str(err))

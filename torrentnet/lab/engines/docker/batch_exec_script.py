@@ -1,4 +1,6 @@
-"""Runs scripts in the network namespaces of many processes; Python in the helper container executes this file's text.
+"""Script that runs shell scripts in the network namespaces of many processes.
+
+Python in the helper container executes this file's text.
 
 Standard input is a JSON object: name to ``[pid, script]``. Standard output is a JSON object: name to
 ``[exit status, standard output, standard error]``. See :mod:`torrentnet.lab.engines.docker.batch_exec`.

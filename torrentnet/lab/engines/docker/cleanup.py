@@ -44,7 +44,10 @@ class LabRemains:
 
 
 def find(client: docker.DockerClient, project: str | None = None) -> list[LabRemains]:
-    """Return everything that carries our labels, by lab; of one lab where ``project`` names it."""
+    """Return everything that has our labels, grouped by lab.
+
+    Where ``project`` is set, only that lab is searched for.
+    """
     wanted = {"label": f"{labels.LAB}={project}" if project else labels.LAB}
     found: dict[str, LabRemains] = {}
 
@@ -98,7 +101,9 @@ def collect_orphans(client: docker.DockerClient, finished: Callable[[Path, str],
 
 
 def remove(client: docker.DockerClient, project: str, *, unsettled: bool = False) -> int:
-    """Remove everything of one lab, until nothing is left; returns the number of containers.
+    """Remove everything of one lab, and return the number of removed containers.
+
+    The removal is repeated until nothing is left.
 
     ``unsettled``: a ``docker compose create`` was interrupted, and Docker may still create what it was asked for last
     (a network, say) although nobody waits for it. Raises EngineError where something cannot be removed.

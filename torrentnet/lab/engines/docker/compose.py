@@ -1,4 +1,6 @@
-"""The generated Compose file, one service a node, and the command that creates its containers.
+"""The generated Compose file, and the command that creates its containers.
+
+The file has one service for each node.
 
 ``docker-compose.yml`` at the top of the repository holds what all nodes have in common; each service here extends it
 with a name, an address and a command line. The two files together are an ordinary Compose project, for users and for
@@ -46,7 +48,10 @@ HEADER: Final = """\
 
 
 class _Reset:
-    """Removes an inherited value (Compose's ``!reset``); a template's profile would hide the service."""
+    """Marker that removes an inherited value (Compose's ``!reset``).
+
+    The template's profile has to be removed, because it would hide the service.
+    """
 
 
 class _Dumper(yaml.SafeDumper):
@@ -80,7 +85,10 @@ class Topology:
 
 
 def escape(text: str) -> str:
-    """Return text that Compose reads as ``text``; it would replace ``$NAME`` by a variable's value."""
+    """Escape ``text``, so that Compose reads it unchanged.
+
+    Otherwise Compose would replace ``$NAME`` by a variable's value.
+    """
     return text.replace("$", "$$")
 
 
@@ -128,9 +136,10 @@ def render(spec: LabSpec, topology: Topology) -> str:
 
 
 def create(root: Path, project: str, file: Path) -> bool:
-    """Create the containers that ``file`` describes; returns False where another network took the subnet meanwhile.
+    """Create the containers that ``file`` describes, and return whether this worked.
 
-    ``root`` is the directory of ``docker-compose.yml``. Raises EngineError with the command's last lines.
+    The result is False where another network has occupied the subnet meanwhile. ``root`` is the directory of
+    ``docker-compose.yml``. Raises EngineError with the command's last lines.
     """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
     environment["COMPOSE_PARALLEL_LIMIT"] = CREATE_PARALLEL
@@ -151,7 +160,10 @@ def create(root: Path, project: str, file: Path) -> bool:
 
 
 def used_subnets(client: docker.DockerClient) -> list[IPv4Network]:
-    """Return the subnets that a new one must not overlap: Docker's networks, and what this machine has routes to."""
+    """Return the subnets that a new one must not overlap.
+
+    They are those of Docker's networks and those that this machine has routes to.
+    """
     networks = host_routes()
     for row in client.api.networks():
         for config in (row.get("IPAM") or {}).get("Config") or []:

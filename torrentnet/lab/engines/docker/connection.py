@@ -1,4 +1,6 @@
-"""The connection to the Docker Engine: its endpoint, the SDK's client, and Docker's errors as ours.
+"""The connection to the Docker Engine.
+
+It consists of the engine's endpoint, the SDK's client, and the translation of Docker's errors into ours.
 
 Tested by tests/integration/test_exit_codes.py.
 """
@@ -45,7 +47,10 @@ def connect() -> docker.DockerClient:
 
 @contextlib.contextmanager
 def translate_errors(action: str) -> Iterator[None]:
-    """Turn the SDK's exceptions into EngineError with ``action``, which says what was attempted."""
+    """Turn the SDK's exceptions into EngineError.
+
+    The error's message includes ``action``, which says what was attempted.
+    """
     try:
         yield
     except docker.errors.NotFound as error:
@@ -55,7 +60,10 @@ def translate_errors(action: str) -> Iterator[None]:
 
 
 def error_reason(error: BaseException) -> str:
-    """Return the engine's or the kernel's own words, without the wrapping of the SDK and the libraries below it."""
+    """Return the error message of the engine or the kernel itself.
+
+    The text that the SDK and the libraries below it wrap around the message is removed.
+    """
     if isinstance(error, docker.errors.APIError) and error.explanation:
         return str(error.explanation)
     cause: BaseException | None = error
@@ -67,7 +75,10 @@ def error_reason(error: BaseException) -> str:
 
 
 def _endpoint() -> str:
-    """Return the endpoint that the command ``docker`` would use; the SDK by itself ignores contexts."""
+    """Return the endpoint that the command ``docker`` would use.
+
+    The SDK by itself ignores Docker's contexts.
+    """
     if host := os.environ.get("DOCKER_HOST"):
         return host
     with contextlib.suppress(Exception):  # the command `docker` itself reports what is wrong with its settings

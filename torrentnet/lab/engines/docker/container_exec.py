@@ -72,7 +72,11 @@ def run(
 
 
 def _exchange(connection: socket.socket, stdin: bytes | None, deadline: float) -> tuple[str, str]:
-    """Send the input while receiving the output: a command may print more than fits before it has read everything."""
+    """Send the command's input while receiving its output, and return the output.
+
+    Both happen at once, because a command may print more than fits into the buffers before it has read all of its
+    input.
+    """
     decoders = {key: codecs.getincrementaldecoder("utf-8")("replace") for key in (1, STDERR)}
     texts: dict[int, list[str]] = {1: [], STDERR: []}
     kept = 0
@@ -113,7 +117,10 @@ def _exchange(connection: socket.socket, stdin: bytes | None, deadline: float) -
 
 
 def _send(connection: socket.socket, stdin: bytes) -> bytes | None:
-    """Send what can be sent now; returns the rest, None once the command's input has ended."""
+    """Send what can be sent without waiting, and return the rest of the input.
+
+    The result is None once the command's input has ended.
+    """
     try:
         rest = stdin[connection.send(stdin) :] if stdin else b""
     except BlockingIOError:
@@ -129,7 +136,10 @@ def _send(connection: socket.socket, stdin: bytes) -> bytes | None:
 
 
 def _exit_status(client: docker.DockerClient, exec_id: str) -> int:
-    """Return the command's exit status; Docker may know it only a moment after the stream's end."""
+    """Return the command's exit status.
+
+    Docker may know the status only a moment after the end of the stream.
+    """
     deadline = time.monotonic() + EXIT_TIMEOUT
     while True:
         code = client.api.exec_inspect(exec_id)["ExitCode"]

@@ -1,4 +1,6 @@
-"""The containers of one lab's nodes: their ids, addresses, states and processes, and what is done to them.
+"""The containers of one lab's nodes, and the operations on them.
+
+The module knows the containers' ids, addresses, states and processes.
 
 Tested by tests/integration/test_verbs.py.
 """
@@ -33,7 +35,10 @@ STATUSES: Final = {
 
 
 class NodeContainers:
-    """One lab's containers, by node. Every method raises EngineError where Docker refuses or does not answer."""
+    """The containers of one lab, by node.
+
+    Every method raises EngineError where Docker refuses or does not answer.
+    """
 
     def __init__(self, client: Callable[[], docker.DockerClient]) -> None:
         """``client`` connects at its first call."""
@@ -98,7 +103,10 @@ class NodeContainers:
         return f"{found['Id']} {found['State']['StartedAt']}"
 
     def control(self, verb: str, node: str) -> None:
-        """Start, kill, stop (SIGTERM, and SIGKILL after STOP_GRACE), pause or resume a node."""
+        """Start, kill, stop, pause or resume a node.
+
+        Stopping sends SIGTERM, and SIGKILL after STOP_GRACE.
+        """
         api, container = self._client().api, self.id(node)
         with translate_errors(f"{verb} {node}"):
             match verb:

@@ -1,4 +1,4 @@
-"""What this machine has of what the Docker engine needs, and the remedy for what it lacks.
+"""Checks of what the Docker engine needs on this machine, with remedies.
 
 Tested by tests/integration/test_exit_codes.py.
 """

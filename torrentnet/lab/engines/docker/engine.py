@@ -1,6 +1,7 @@
-"""The Docker engine: Compose creates the nodes, the Docker SDK does everything else.
+"""The Docker engine: each node of the lab is a container.
 
-It runs real machines: sockets, clock and files are the machine's own.
+Compose creates the nodes; the Docker SDK does everything else. The engine runs real machines: sockets,
+clock and files are the machine's own.
 
 Tested by tests/integration/test_up.py, tests/integration/test_verbs.py.
 """
@@ -85,7 +86,10 @@ class DockerEngine(Engine):
 
     @property
     def client(self) -> docker.DockerClient:
-        """The SDK's client; connects at its first use. Raises EngineError where no Docker Engine answers."""
+        """The SDK's client; connects at its first use.
+
+        Raises EngineError where no Docker Engine answers.
+        """
         if self._docker is None:
             self._docker = connect()
         return self._docker

@@ -1,4 +1,6 @@
-"""Containers beside the nodes. They carry a lab's labels, so that they do not outlive their owner for long.
+"""Helper containers beside the nodes' containers.
+
+They have the lab's labels, so that they do not outlive their owner for long.
 
 Tested by tests/integration/test_network_calibration.py.
 """

@@ -46,7 +46,10 @@ STEP_LENGTH: Final = 70
 
 
 def sources(root: Path, package: Path = PACKAGE) -> Iterator[tuple[str, Path]]:
-    """Yield every file that the image is built from, with its path in the build context, in a fixed order."""
+    """Yield every file that the image is built from, in a fixed order.
+
+    Each item is the file's path in the build context, and the file.
+    """
     for name in SOURCES:
         path = root / name
         if path.is_file():
@@ -63,7 +66,10 @@ def sources(root: Path, package: Path = PACKAGE) -> Iterator[tuple[str, Path]]:
 
 
 def source_hash(root: Path, package: Path = PACKAGE) -> str:
-    """Return twelve hexadecimal digits that change with any file's name, content or executable bit."""
+    """Return a hash of the sources, as twelve hexadecimal digits.
+
+    The hash changes with any file's name, content or executable bit.
+    """
     digest = hashlib.sha256()
     for name, path in sources(root, package):
         content = path.read_bytes()
@@ -74,14 +80,17 @@ def source_hash(root: Path, package: Path = PACKAGE) -> str:
 
 
 def tag_of(root: Path, target: str = NODE) -> str:
-    """Return the name of a target's image for the sources below ``root``, whether it exists or not."""
+    """Return the name of a target's image for the sources below ``root``.
+
+    The image need not exist.
+    """
     return f"{REPOSITORIES[target]}:{source_hash(root)}"
 
 
 def ensure_image(client: docker.DockerClient, root: Path, progress: ProgressCallback, target: str = NODE) -> str:
-    """Return the name of a target's image for the sources below ``root``, after building it where it does not exist.
+    """Build a target's image where it does not exist, and return its name.
 
-    Raises EngineError with the last lines of a build that fails.
+    The image is that of the sources below ``root``. Raises EngineError with the last lines of a build that fails.
     """
     tag = tag_of(root, target)
     repository, _, digest = tag.partition(":")
@@ -139,7 +148,10 @@ def _report_step(line: str, progress: ProgressCallback) -> None:
 
 
 def prune(client: docker.DockerClient, *, keep: str) -> None:
-    """Remove old images of the same target as ``keep`` that were built long ago and that no container uses."""
+    """Remove old images that no container uses.
+
+    They are images of the same target as ``keep`` that were built long ago.
+    """
     repository = keep.partition(":")[0]
     # The plain list: inspecting each image of it would fail where another lab removes one meanwhile.
     tagged = [

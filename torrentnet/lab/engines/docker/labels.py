@@ -1,4 +1,6 @@
-"""The labels of everything that a lab creates in Docker. What carries none of them is never touched.
+"""The labels of everything that a lab creates in Docker.
+
+Objects without these labels are never touched.
 
 Tested by tests/integration/test_up.py.
 """

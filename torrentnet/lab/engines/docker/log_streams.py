@@ -194,7 +194,10 @@ class _LogFollower:
 
 
 def _lines(stream: Iterator[bytes]) -> Iterator[tuple[str, str]]:
-    """Split what Docker sends into (time, text); lines may arrive in pieces, or several at once."""
+    """Split a log stream from Docker into pairs of time and text.
+
+    A line may arrive in pieces, or several lines at once.
+    """
     rest = b""
     for piece in stream:
         rest += piece
@@ -227,9 +230,10 @@ def _close(stream: Any) -> None:
 
 
 def _release(stream: Any) -> None:
-    """Close a stream's connection once nobody reads it any more; ``_close`` only shuts its socket down.
+    """Close a stream's connection once nobody reads it any more.
 
-    The garbage collector may find the socket before its owner, and would warn that it was not closed.
+    The stream's ``_close`` only shuts the socket down. The garbage collector may find the socket before its owner, and
+    would warn that it was not closed.
     """
     with contextlib.suppress(*DISCONNECTED):
         stream._response.raw.close()

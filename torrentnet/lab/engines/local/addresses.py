@@ -27,7 +27,10 @@ CLAIM_PORT: Final = 6770
 
 
 def claim_loopback_subnet(nodes: int) -> tuple[IPv4Network, list[socket.socket]]:
-    """Return a subnet, and the sockets that reserve it while they are open. Raises EngineError."""
+    """Reserve a loopback subnet, and return it with the sockets that hold it.
+
+    The subnet is reserved while the sockets are open. Raises EngineError.
+    """
     for candidate in LOOPBACK.subnets(new_prefix=prefix_length(nodes)):
         claims: list[socket.socket] = []
         with contextlib.ExitStack() as stack:

@@ -1,4 +1,6 @@
-"""Sends requests to a lab's supervisor, see :mod:`torrentnet.lab.engines.local.protocol`.
+"""The client that sends requests to a lab's supervisor.
+
+The module :mod:`torrentnet.lab.engines.local.protocol` defines the requests.
 
 Tested by tests/unit/lab/engines/local/supervisor/test_request_server.py.
 """
@@ -42,7 +44,10 @@ class SupervisorGoneError(EngineError):
 
 @contextlib.contextmanager
 def error_context(action: str) -> Iterator[None]:
-    """Prefix an error of the supervisor with what was attempted, unless its message says so already."""
+    """Prefix an error of the supervisor with what was attempted.
+
+    An error whose message says so already stays as it is.
+    """
     try:
         yield
     except SupervisorGoneError:
@@ -81,7 +86,10 @@ class SupervisorClient:
         return connection
 
     def watch(self) -> tuple[socket.socket, int]:
-        """Return a connection that delivers the journal from its beginning, and its size now. Raises EngineError."""
+        """Return a connection that delivers the journal, and the journal's present size.
+
+        The journal is delivered from its beginning. Raises EngineError.
+        """
         connection = self._connect()
         try:
             connection.settimeout(REPLY_TIMEOUT)
@@ -104,7 +112,10 @@ class SupervisorClient:
     def run(
         self, node: str, argv: Sequence[str], *, timeout: float, stdin: str | None = None, root: bool = False
     ) -> ExecResult:
-        """Run a command in a node. Raises EngineError, also at the timeout, which ends the command."""
+        """Run a command in a node, and return its result.
+
+        The timeout ends the command. Raises EngineError, also at the timeout.
+        """
         with contextlib.ExitStack() as stack:
             connection = stack.enter_context(self._connect())
             theirs: list[int] = []
@@ -202,7 +213,10 @@ class _CommandStreams:
             raise SupervisorGoneError from error
 
     def _write(self) -> bool:
-        """Write what can be written now; returns whether everything was written, or nobody reads it."""
+        """Write what can be written now, and return whether nothing is left to write.
+
+        This is so when all input was written, or when nobody reads the input.
+        """
         try:
             self._stdin = self._stdin[os.write(self._feed, self._stdin) :] if self._stdin else b""
         except BlockingIOError:

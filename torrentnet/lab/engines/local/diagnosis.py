@@ -1,4 +1,7 @@
-"""Whether the nodes of this machine's labs can have network namespaces: tried, not guessed."""
+"""Checks whether the local engine's nodes can have network namespaces.
+
+The module tries this on the machine instead of guessing.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ class NetworkMode:
 
 
 def find_network_mode(root: Path) -> NetworkMode:
-    """Try namespaces, unless the environment names a mode. Raises EngineError for a mode that is unknown or refused."""
+    """Find the network mode: try namespaces, unless the environment names a mode.
+
+    Raises EngineError for a mode that is unknown or refused.
+    """
     wanted = os.environ.get(NETWORK_VARIABLE, "")
     if wanted not in {"", protocol.NAMESPACES, protocol.LOOPBACK}:
         raise EngineError(
@@ -85,7 +91,10 @@ def _try_namespaces(root: Path) -> str:
 
 
 def python_command() -> list[str]:
-    """Return how our own modules run in a process of their own: without site packages, which they do not need."""
+    """Return the start of a command line that runs one of our own modules.
+
+    The module runs in a process of its own, without site packages, which our modules do not need.
+    """
     return [sys.executable, *PYTHON_OPTIONS, "-m"]
 
 

@@ -1,4 +1,6 @@
-"""The local engine: every node is a process of this machine, with an address and a directory of its own.
+"""The local engine: every node is a process of this machine.
+
+Each node has an address and a directory of its own.
 
 Tested by tests/integration/test_local_engine.py.
 """
@@ -57,7 +59,10 @@ TRIAL_LIFETIME: Final = "600"
 
 
 class LocalEngine(Engine):
-    """Runs one lab as processes; :class:`Engine` documents the methods. ``root`` is the directory of our package."""
+    """The engine that runs one lab as processes of this machine.
+
+    :class:`Engine` documents the methods. ``root`` is the directory of our package.
+    """
 
     name = "local"
     has_compose = False
@@ -79,7 +84,10 @@ class LocalEngine(Engine):
 
     @property
     def network_mode(self) -> diagnosis.NetworkMode:
-        """How nodes are connected on this machine; tried at the first use. Raises EngineError."""
+        """How nodes are connected on this machine.
+
+        The mode is found by a trial at the first use. Raises EngineError.
+        """
         if self._mode is None:
             self._mode = diagnosis.find_network_mode(self._root)
         return self._mode
@@ -137,7 +145,10 @@ class LocalEngine(Engine):
             trial.close()
 
     def _run_trial(self) -> None:
-        """Create and start a lab with one idle node, all of whose files are in the registry."""
+        """Create and start a lab with one idle node.
+
+        All files of the node are in the registry.
+        """
         project = f"{TRIAL}-{secrets.token_hex(3)}"
 
         def spec(directory: Path) -> LabSpec:
@@ -183,7 +194,10 @@ class LocalEngine(Engine):
         (spec.record / NODES_FILE).write_text(lab.dumps(), encoding="utf-8")
 
     def _create(self, project: str, make_spec: Callable[[Path], LabSpec], progress: ProgressCallback) -> SupervisedLab:
-        """Register a lab and start its supervisor; ``make_spec`` is called with its directory in the registry."""
+        """Register a lab and start its supervisor.
+
+        ``make_spec`` is called with the lab's directory in the registry.
+        """
         self._project = project
         network = self.network_mode.network
         claims: list[socket.socket] = []

@@ -1,4 +1,6 @@
-"""Follows a supervisor's journal: what the nodes print, and how their states change.
+"""The reader that follows a supervisor's journal.
+
+The journal contains what the nodes print, and how their states change.
 
 Tested by tests/unit/lab/engines/local/supervisor/test_request_server.py.
 """
@@ -72,7 +74,10 @@ class JournalFollower:
 
 
 def stream_journal(client: SupervisorClient, *, follow: bool) -> Iterator[JournalEntry]:
-    """Yield the journal's entries from its beginning to its present end, or as long as the supervisor lives."""
+    """Yield the journal's entries from its beginning.
+
+    The iterator ends at the journal's present end or, with ``follow``, when the supervisor ends.
+    """
     connection, past = client.watch()
     with connection:
         if past == 0 and not follow:
@@ -84,7 +89,10 @@ def stream_journal(client: SupervisorClient, *, follow: bool) -> Iterator[Journa
 
 
 def _entries(connection: socket.socket) -> Iterator[tuple[JournalEntry, int]]:
-    """Yield each entry with the offset of its end in the journal, until the connection ends."""
+    """Yield each entry with the offset of its end in the journal.
+
+    The iterator ends when the connection ends.
+    """
     rest, offset = b"", 0
     while True:
         try:

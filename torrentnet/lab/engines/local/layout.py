@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 
 def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path) -> SupervisedLab:
-    """Give each node of ``spec`` an address and a directory, and return the lab that is to be supervised.
+    """Assign each node an address and a directory.
 
-    ``network`` is :data:`protocol.NAMESPACES` or :data:`protocol.LOOPBACK`. The nodes' directories and the commands go
-    beside the directory of the lab's files.
+    Returns the lab of ``spec`` that is to be supervised. The nodes' directories and the commands are placed beside the
+    directory of the lab's files.
+
+    ``network`` is :data:`protocol.NAMESPACES` or :data:`protocol.LOOPBACK`.
     """
     own = spec.files.parent
     addresses = {node: str(address) for node, address in assign_addresses(subnet, [n.name for n in spec.nodes]).items()}

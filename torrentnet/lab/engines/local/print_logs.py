@@ -1,6 +1,7 @@
-"""Prints the output of a lab's nodes: ``python3 -m ... [--follow] DIRECTORY [NODE ...]``.
+"""Command that prints the output of a lab's nodes.
 
-As with ``docker compose logs``, each line follows the name of its node.
+Usage: ``python3 -m ... [--follow] DIRECTORY [NODE ...]``. As with ``docker compose logs``, each line follows the name
+of its node.
 
 Tested by tests/integration/test_local_engine.py.
 """

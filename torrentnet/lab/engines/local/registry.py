@@ -1,7 +1,9 @@
-"""The labs of this user on this machine: one directory each, in a base directory at a fixed place.
+"""The registry of this user's labs on this machine.
 
-Its path is short: the nodes' console sockets are in it, and a socket's path has 107 bytes at most. The nodes'
-own directories, which may be large, are in the lab's home.
+Each lab has one directory, in a base directory at a fixed place.
+
+The base directory's path is short: the nodes' console sockets are in this directory, and a socket's path has 107 bytes
+at most. The nodes' own directories, which may be large, are in the lab's home.
 
 A lab's processes and namespaces cannot outlive its supervisor; files can. At the start of any lab, the files of labs
 whose owner and supervisor are dead are removed.
@@ -41,9 +43,10 @@ END_POLL_INTERVAL: Final = 0.01
 
 
 def base_directory() -> Path:
-    """Return the base directory, created where it does not exist; only this user may write in it.
+    """Return the base directory, created where it does not exist.
 
-    Raises EngineError where that is not so, or the path is too long.
+    Only this user may write in the directory. Raises EngineError where others may write in it,
+    or where its path is too long.
     """
     path = runtime_folder()
     if len(str(path)) + len("/123456/") + LONGEST_NODE + len("/" + protocol.CONSOLE) > SOCKET_PATH_MOST:
@@ -131,7 +134,7 @@ def new_directory(base: Path, project: str) -> Path:
 
 
 def remove(entry: LabEntry) -> None:
-    """Wait for the end of a lab's supervisor, and remove the lab's directory in the registry."""
+    """Wait for a supervisor's end, and remove its lab's directory in the registry."""
     supervisor = entry.supervisor
     if supervisor is not None:
         _await_end(supervisor)

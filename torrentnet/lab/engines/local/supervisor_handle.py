@@ -1,4 +1,6 @@
-"""A lab's handle of its supervisor: the process, and the pipe by whose end it notices that the lab is gone.
+"""A lab's handle of its supervisor.
+
+The handle holds the supervisor's process, and the pipe by whose end the supervisor notices that the lab is gone.
 
 Tested by tests/integration/test_local_engine.py.
 """
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
 
 
 class SupervisorHandle:
-    """The supervisor of the lab in a directory of the registry, as a child of this process."""
+    """The supervisor of a lab, as a child of this process.
+
+    The lab is identified by its directory in the registry.
+    """
 
     def __init__(self, directory: Path, root: Path, held: Sequence[int]) -> None:
-        """Start the supervisor and wait until it listens. It keeps the descriptors ``held`` open for its lifetime.
+        """Start the supervisor and wait until it listens.
 
-        Raises EngineError with the supervisor's message, or OSError.
+        The supervisor keeps the descriptors ``held`` open for its lifetime. Raises EngineError with the supervisor's
+        message, or OSError.
         """
         self._directory = directory
         (directory / protocol.ROOT).mkdir()

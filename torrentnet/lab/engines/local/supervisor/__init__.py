@@ -1,4 +1,6 @@
-"""The process that owns a lab's nodes: when it ends, however that happens, the nodes end.
+"""The process that owns a lab's nodes.
+
+When this process ends, however that happens, the nodes end.
 
 ::
 

@@ -1,4 +1,6 @@
-"""The network of a lab with network namespaces: a bridge in a namespace of its own, and a veth pair for each node.
+"""The network of a lab with network namespaces.
+
+It is a bridge in a namespace of its own, and a veth pair for each node.
 
 The bridge is not in the machine's own network: it appears in no list, route or filter there, addresses cannot collide,
 and the machine's firewall (Docker's FORWARD chain, say) does not apply. No namespace has a name: the supervisor's
@@ -29,7 +31,10 @@ def find_ip() -> str | None:
 
 
 def mac_address(address: str) -> str:
-    """Return a node's hardware address: derived from its IPv4 address, so that a restarted node keeps it."""
+    """Return a node's hardware address, derived from its IPv4 address.
+
+    A restarted node thus keeps its hardware address.
+    """
     return "02:54:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
@@ -44,7 +49,9 @@ class BridgePort:
 
 
 class Bridge:
-    """The network. Needs root (in a user namespace at least) and a process with a single thread.
+    """The network of a lab: a bridge that connects the nodes' namespaces.
+
+    Needs root (in a user namespace at least) and a process with a single thread.
 
     This process is in the bridge's namespace from then on. Raises OSError where something is not allowed.
     """
@@ -62,7 +69,10 @@ class Bridge:
         self._run(f"link set lo up\nlink add {BRIDGE_NAME} type bridge\nlink set {BRIDGE_NAME} up\n")
 
     def plug(self, address: str) -> BridgePort:
-        """Connect a new network namespace, with an interface that has this address, to the bridge."""
+        """Create a network namespace, and connect it to the bridge.
+
+        The namespace's interface has the address ``address``.
+        """
         self._count += 1
         device = f"v{self._count}"
         namespace = self._new()
@@ -110,7 +120,10 @@ class Bridge:
 
 
 def _disable_ipv6() -> None:
-    """Disable IPv6 in the present namespace: its neighbour discovery would be counted with the nodes' traffic."""
+    """Disable IPv6 in the present namespace.
+
+    Otherwise IPv6's neighbour discovery would be counted with the nodes' traffic.
+    """
     for which in ("all", "default"):
         with contextlib.suppress(OSError):
             Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1", encoding="ascii")

@@ -1,4 +1,6 @@
-"""The supervisor's loop: descriptors to wait for, calls that are due later, and the ends of child processes.
+"""The supervisor's event loop.
+
+It waits for descriptors, for calls that are due later, and for the ends of child processes.
 
 One thread. Nothing that the loop calls may block.
 """
@@ -51,7 +53,10 @@ class EventLoop:
         self._scheduled.append((time.monotonic() + delay, callback))
 
     def watch(self, descriptor: int, callback: Callable[[int], None], events: int = READ) -> None:
-        """Call ``callback`` with the ready events of a descriptor; replaces an earlier callback."""
+        """Call ``callback`` with a descriptor's events whenever some are ready.
+
+        An earlier callback of the descriptor is replaced.
+        """
         try:
             self._selector.modify(descriptor, events, callback)
         except KeyError:
@@ -63,9 +68,10 @@ class EventLoop:
             self._selector.unregister(descriptor)
 
     def watch_children(self, on_exit: Callable[[int, int], None], on_terminate: Callable[[], None]) -> None:
-        """Call ``on_exit`` with each child's process id and exit status, and ``on_terminate`` at a SIGTERM.
+        """Call ``on_exit`` when a child process ends, and ``on_terminate`` at a SIGTERM.
 
-        The status is 128 plus the signal's number for a child that a signal ended, as in shells and Docker.
+        ``on_exit`` is called with the child's process id and exit status. The status is 128 plus the signal's number
+        for a child that a signal ended, as in shells and Docker.
         """
         reading, writing = os.pipe()
         for end in (reading, writing):

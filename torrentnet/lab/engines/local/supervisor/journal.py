@@ -1,4 +1,6 @@
-"""What the nodes of a lab printed and how their states changed: one file, one JSON object a line, in order of time.
+"""The journal of what a lab's nodes printed and how their states changed.
+
+It is one file with one JSON object a line, in order of time.
 
 The supervisor writes it, and sends it from its beginning to whoever follows the lab: nothing is kept in memory.
 """

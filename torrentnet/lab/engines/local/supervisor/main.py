@@ -1,4 +1,6 @@
-"""The supervisor: ``python3 -m torrentnet.lab.engines.local.supervisor.main DIRECTORY LIFELINE READY``.
+"""The supervisor's main program.
+
+Usage: ``python3 -m torrentnet.lab.engines.local.supervisor.main DIRECTORY LIFELINE READY``.
 
 It starts the nodes, reads what they print, notices their ends, and does what the lab requests (see ``protocol``). It
 ends at the request ``end`` or, unless the lab was released, when the lifeline closes: a descriptor whose other end
@@ -125,7 +127,10 @@ class Supervisor:
 
 
 def main(argv: list[str]) -> int:
-    """Supervise the lab of a directory of the registry. The first line on READY is ``ready``, or an error message."""
+    """Supervise the lab in a directory of the registry.
+
+    The first line on the descriptor READY is ``ready``, or an error message.
+    """
     directory, lifeline, ready = Path(argv[1]), int(argv[2]), int(argv[3])
     for descriptor in (lifeline, ready):
         os.set_inheritable(descriptor, False)

@@ -88,7 +88,10 @@ class NodeProcess:
         self._read()
 
     def _read(self) -> int:
-        """Read and record some output; returns its length, 0 where there is none now. Closes the stream at its end."""
+        """Read and record some output, and return its length.
+
+        The result is 0 where there is no output now. The method closes the stream at its end.
+        """
         try:
             data = os.read(self._output, READ_SIZE)
         except BlockingIOError:

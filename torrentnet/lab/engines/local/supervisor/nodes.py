@@ -1,4 +1,6 @@
-"""The nodes of a lab, in its supervisor: their programs, and the commands beside these.
+"""The nodes of a lab, as its supervisor runs them.
+
+The module runs the nodes' own programs, and the commands beside these programs.
 
 Tested by tests/integration/test_local_engine.py.
 """
@@ -51,7 +53,10 @@ class NodeProcesses:
     """
 
     def __init__(self, lab: SupervisedLab, directory: Path, loop: EventLoop, record: Record) -> None:
-        """``record`` writes journal entries. Raises OSError where the kernel refuses something."""
+        """Prepare the nodes of ``lab``, whose directory in the registry is ``directory``.
+
+        ``record`` writes journal entries. Raises OSError where the kernel refuses something.
+        """
         self._lab = lab
         self._directory = directory
         self._loop = loop
@@ -149,7 +154,10 @@ class NodeProcesses:
     def run(
         self, name: str, argv: Sequence[str], streams: Sequence[int], on_exit: Callable[[int], None], *, root: bool
     ) -> Callable[[], None]:
-        """Run a command in a node; ``on_exit`` is called with its exit status. Returns what ends it early."""
+        """Run a command in a node, and return a function that ends the command early.
+
+        ``on_exit`` is called with the command's exit status.
+        """
         if len(streams) != 3:
             raise RequestRejectedError("a command needs three streams")
         node = self._nodes[name]
@@ -235,7 +243,10 @@ class NodeProcesses:
         self._check_end()
 
     def _unplug(self, node: NodeProcess, port: BridgePort | None = None) -> None:
-        """Remove the node's network; where a port is given, only if it still is the node's."""
+        """Remove the node's network.
+
+        Where a port is set, the network is removed only if the port is still the node's.
+        """
         current = node.port
         if current is None or self._bridge is None or self._on_end is not None or port not in (None, current):
             return

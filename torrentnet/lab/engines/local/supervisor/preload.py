@@ -1,4 +1,6 @@
-"""Our own commands, which every node has on its PATH, loaded once by the supervisor.
+"""Our own commands, loaded once by the supervisor for all nodes.
+
+Every node has these commands on its PATH.
 
 A node that runs one of them is a fork of its supervisor, which has executed all their imports already: only what makes
 it a node is left to do. A new interpreter would cost each node a tenth of a second of processor time, and ten megabytes
@@ -118,7 +120,10 @@ def _unbuffered(descriptor: int, errors: str) -> io.TextIOWrapper:
 
 
 def _status(code: types.CodeType, module: types.ModuleType) -> int:
-    """Run the program with its threads to the end; returns the exit status that Python would have."""
+    """Run the program to its end, with its threads, and return its exit status.
+
+    The status is the one that Python would have.
+    """
     status, by_signal = 0, False
     try:
         exec(code, module.__dict__)
@@ -145,7 +150,9 @@ def _status(code: types.CodeType, module: types.ModuleType) -> int:
 
 
 def preload_programs(root: Path, names: Iterable[str] = COMMANDS) -> dict[str, PreloadedProgram]:
-    """Load these commands with all that they import. One that cannot be loaded is left out; running it reports why.
+    """Load these commands with all that they import.
+
+    A command that cannot be loaded is left out; running it reports why.
 
     Afterwards the process is ready to fork: its objects are frozen, because the garbage collector would touch, and so
     copy, all of them in each fork.

@@ -1,4 +1,7 @@
-"""The supervisor's side of the protocol: connections with one request each, and those that receive the journal."""
+"""The supervisor's side of the protocol.
+
+It has connections with one request each, and connections that receive the journal.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ class RequestConnection:
 
 
 class RequestServer:
-    """All connections. ``handle`` carries out a request and returns its reply, or None where :meth:`reply` follows."""
+    """The server of all connections to the supervisor.
+
+    ``handle`` carries out a request and returns its reply, or None where :meth:`reply` follows.
+    """
 
     def __init__(self, path: str, loop: EventLoop, journal: OutputJournal, handle: Handler) -> None:
         """Listen at the socket of this path. Raises OSError."""
@@ -73,7 +79,10 @@ class RequestServer:
                 self._send_journal(connection)
 
     def follow(self, connection: RequestConnection) -> None:
-        """Send the journal to a connection from its beginning, as long as the connection is open."""
+        """Send the journal to a connection, from the journal's beginning.
+
+        New entries are sent as long as the connection is open.
+        """
         connection.offset = 0
         self.reply(connection, {"end": self._journal.size})
         self._send_journal(connection)

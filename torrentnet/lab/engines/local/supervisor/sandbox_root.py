@@ -27,7 +27,10 @@ LANGUAGE: Final = "C.UTF-8"
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """What a node's own program sees. On the loopback interface all fields but the first are None or empty."""
+    """What a node's own program sees of the machine.
+
+    On the loopback interface all fields but the first are None or empty.
+    """
 
     directory: str
     """Its working directory, as the program sees it."""
@@ -44,9 +47,9 @@ class Sandbox:
 
 
 def build_root(root: str) -> None:
-    """Mount, in a new mount namespace of this process, the root directory that all nodes see.
+    """Mount the root directory that all nodes see.
 
-    Raises OSError where that is not allowed.
+    The mount is in a new mount namespace of this process. Raises OSError where that is not allowed.
     """
     syscalls.unshare(syscalls.NEW_MOUNTS)
     # Slave: what the machine unmounts later is unmounted here too, and not kept busy.

@@ -1,4 +1,6 @@
-"""Starts processes in nodes, which see the node's sandbox and end with the supervisor.
+"""The start of processes in nodes.
+
+These processes see the node's sandbox, and end with the supervisor.
 
 Tested by tests/unit/lab/engines/local/supervisor/test_preload.py.
 """
@@ -49,7 +51,10 @@ class Spawner:
         self._processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
     def start_node(self, process: ProcessSpec, sandbox: Sandbox) -> int:
-        """Start a node's program; returns its process id. Raises OSError where it cannot be started."""
+        """Start a node's program, and return its process id.
+
+        Raises OSError where the program cannot be started.
+        """
         if not sandbox.root:
             return self._fork(process, sandbox.directory, lambda: None)
         syscalls.unshare(syscalls.NEW_PROCESSES)
@@ -59,7 +64,10 @@ class Spawner:
             syscalls.setns(self._processes, syscalls.NEW_PROCESSES)
 
     def start_command(self, process: ProcessSpec, node: int, sandbox: Sandbox) -> int:
-        """Start a program in the node whose own program has the process id ``node``. Raises OSError."""
+        """Start a further program in a node, and return its process id.
+
+        ``node`` is the process id of the node's own program. Raises OSError.
+        """
         if not sandbox.root:
             return self._fork(process, sandbox.directory, lambda: None)
         spaces = {
@@ -128,7 +136,10 @@ class Spawner:
 
 
 def _end_with_parent(alive: int) -> None:
-    """Let this process end with its parent, which holds the only other end of the pipe ``alive``."""
+    """Make this process end with its parent.
+
+    The parent holds the only other end of the pipe ``alive``.
+    """
     syscalls.die_with_parent()
     poll = select.poll()
     poll.register(alive, select.POLLIN)
@@ -137,10 +148,11 @@ def _end_with_parent(alive: int) -> None:
 
 
 def enter_namespaces(work: Callable[[], int]) -> int:
-    """Call ``work`` as root in the first process of a new process namespace; returns its exit status.
+    """Call ``work`` as root in a new process namespace; return the exit status.
 
-    An ordinary user becomes root in a user namespace. Whatever ``work`` has started ends with it, and it ends with
-    this process. Raises OSError where that is not allowed.
+    The process that calls ``work`` is the namespace's first. An ordinary user becomes root in a user namespace.
+    Whatever ``work`` has started ends with ``work``, and ``work`` ends with this process. Raises OSError where the
+    kernel does not allow this.
     """
     if os.geteuid() != 0:
         syscalls.become_root()

@@ -1,6 +1,7 @@
-"""System calls of Linux that Python 3.11 does not have, each as a function that raises OSError.
+"""System calls of Linux that Python 3.11 does not have.
 
-See unshare(2), setns(2), mount(2), mount_setattr(2), prctl(2), capset(2), capabilities(7).
+Each is a function that raises OSError. See unshare(2), setns(2), mount(2), mount_setattr(2), prctl(2), capset(2),
+capabilities(7).
 
 Tested by tests/integration/test_local_engine.py.
 """
@@ -93,12 +94,18 @@ def set_host_name(name: str) -> None:
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill this process when its parent ends; a parent that has ended already is not noticed."""
+    """Make the kernel kill this process when its parent ends.
+
+    A parent that has ended already is not noticed.
+    """
     _call("prctl", _PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
 def drop_privileges() -> None:
-    """Give up, for good, the right to change the network, to mount and to trace, even as root."""
+    """Drop, for good, the rights to change the network, to mount and to trace.
+
+    The process cannot regain these rights, even as root.
+    """
     _call("prctl", _PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
     for capability in sorted(set(range(_MOST_CAPABILITIES)) - _KEPT_CAPABILITIES):
         try:
@@ -116,7 +123,10 @@ def drop_privileges() -> None:
 
 
 def set_title(words: Sequence[str]) -> None:
-    """Show these words as this process's command line in ps(1), as far as they fit in the place of the original."""
+    """Show these words as this process's command line in ps(1).
+
+    Text that does not fit in the place of the original command line is cut off.
+    """
     _call("prctl", _PR_SET_NAME, os.fsencode(words[0])[:15], 0, 0, 0)
     # proc(5): of all fields of the file these are the 48th to the 51st; the first two end with the parenthesis.
     fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

@@ -1,6 +1,7 @@
-"""Tries what a supervisor with namespaces needs, in a process of its own: ``python3 -m ... DIRECTORY``.
+"""Trial of everything that a supervisor with namespaces needs.
 
-Exit status 0 where it works; else the last line says why not.
+The trial runs in a process of its own: ``python3 -m ... DIRECTORY``. Exit status 0 where it works; else the last line
+says why not.
 
 Tested by tests/integration/test_user_namespace.py.
 """
@@ -20,7 +21,10 @@ PREFIX: Final = 24
 
 
 def main(argv: list[str]) -> int:
-    """Create a network with one node, and run a program in it; returns the exit status."""
+    """Run a program in a network with one node, and return the exit status.
+
+    The network is created for the trial.
+    """
     try:
         return enter_namespaces(lambda: _try(argv[1]))
     except OSError as error:
