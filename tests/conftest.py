@@ -1,7 +1,8 @@
-"""Which tests a worker runs together (``pytest --numprocesses N --dist loadgroup``).
+"""Distribution of the tests over the workers of pytest-xdist.
 
-All of a file, because its tests share labs; all of a file on one engine, where its tests run on several; and all that
-concerns one scenario. The plugin's own mark for that has no effect with the pytest that we use.
+With ``pytest --numprocesses N --dist loadgroup``, one worker runs together all tests of a file, because they share
+labs. Where the tests of a file run on several engines, one worker runs those on one engine. All tests that concern
+one scenario run together, too. The plugin's own mark for that has no effect with the pytest that we use.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ SCENARIOS = "test_scenarios.py"
 
 
 def pytest_configure() -> None:
-    """Let the programs that tests start hear Ctrl-C: whatever a script runs in its background begins without."""
+    """Restore Ctrl-C for the programs that tests start.
+
+    A shell script starts its background jobs with SIGINT and SIGQUIT ignored, and their children inherit that.
+    """
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)

@@ -6,7 +6,9 @@ from torrentnet.runtime.event_table import EVENTS
 
 
 def check_event(name: str, keys: set[str] | frozenset[str], emitter: str | None = None) -> str:
-    """Return what is wrong with an event of this name and these keys; empty when the table has it so.
+    """Return what is wrong with an event of this name and these keys.
+
+    The text is empty when the event agrees with the table of events.
 
     ``emitter`` is the program that wrote it; None stands for any of them.
     """

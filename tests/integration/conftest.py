@@ -1,4 +1,7 @@
-"""Labs for the integration tests: real ones, on every engine that the machine has (see ``engines``)."""
+"""Real labs for the integration tests, on every engine that the machine has.
+
+The engines are listed in ``engines``.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ def runtime() -> Iterator[Path]:
 
 @pytest.fixture(scope="module", params=EVERY)
 def engine(request: pytest.FixtureRequest) -> Iterator[Kind]:
-    """The engine that a test runs on; the environment makes the command line take it, too."""
+    """Return the engine that a test runs on.
+
+    The environment makes the command line use the same engine.
+    """
     kind: Kind = request.param
     need(kind)
     with pytest.MonkeyPatch.context() as patch:
@@ -65,7 +71,10 @@ def home(tmp_path: Path, engine: Kind) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, engine: Kind) -> Iterator[Lab]:
-    """A lab with the tracker and three seeders up, for the tests of one module to drive by hand."""
+    """Start a lab that the tests of one module drive by hand.
+
+    The tracker and three seeders are up.
+    """
     path = tmp_path_factory.mktemp("home")
     with Lab(load_plan(SCENARIOS / "small.yaml"), engine.make(), home=path) as lab:
         yield lab

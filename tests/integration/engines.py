@@ -1,4 +1,7 @@
-"""The engines that the tests run on. One list of tests: most of them run on every engine that the machine has."""
+"""The engines that the integration tests run on.
+
+There is one list of tests: most of them run on every engine that the machine has.
+"""
 
 from __future__ import annotations
 
@@ -47,12 +50,18 @@ class Kind:
 
     @property
     def isolates(self) -> bool:
-        """Whether two labs cannot reach each other, and what is set in a node's network concerns that node alone."""
+        """Whether labs, and the nodes of a lab, are isolated from each other.
+
+        If they are, two labs cannot reach each other, and what is set in a node's network concerns that node alone.
+        """
         return self.network != protocol.LOOPBACK
 
     @property
     def settings(self) -> dict[str, str]:
-        """The environment that makes the command line take it. Only Docker may look for a Docker Engine."""
+        """The environment variables that make the command line use this engine.
+
+        Only with the engine Docker may the command line look for a Docker Engine.
+        """
         if self.name == "docker":
             return {"TORRENTNET_ENGINE": "docker"}
         return {"TORRENTNET_ENGINE": "local", diagnosis.NETWORK_VARIABLE: self.network, "DOCKER_HOST": NOWHERE}
@@ -122,7 +131,10 @@ def why_missing(kind: Kind) -> str:
 
 
 def need(kind: Kind) -> None:
-    """Skip the test, by name, where this machine does not have an engine; fail where it was promised."""
+    """Skip the test where this machine does not have the engine it needs.
+
+    The reason for the skip names what is missing. The test fails instead where Docker was promised.
+    """
     missing = why_missing(kind)
     if missing and kind is DOCKER and os.environ.get(REQUIRE) == "1":
         pytest.fail(f"{REQUIRE}=1, but it {missing}", pytrace=False)
@@ -163,7 +175,9 @@ def leaves_a_dead_lab(*kinds: Kind) -> pytest.MarkDecorator:
 
 @functools.cache
 def why_no_programs() -> str:
-    """Why Docker's image with other people's programs cannot be had; empty where it is there.
+    """Return why Docker's image with other projects' programs is not available.
+
+    The text is empty where the image is available.
 
     To build it for the first time, from Debian's packages, may take longer than a test waits for a lab.
     """
@@ -179,7 +193,10 @@ def why_no_programs() -> str:
 
 
 def need_programs() -> None:
-    """Skip the test, by name, where real clients cannot be had; fail where Docker was promised."""
+    """Skip the test where the image with real clients is not available.
+
+    The reason for the skip names what is missing. The test fails instead where Docker was promised.
+    """
     why = why_no_programs()
     if why and os.environ.get(REQUIRE) == "1":
         pytest.fail(f"{REQUIRE}=1, but it {why}", pytrace=False)

@@ -1,4 +1,7 @@
-"""What the integration tests share: the command line as a process, and a look for what it left behind."""
+"""Tools that the integration tests share.
+
+They run the command line as a process, and find what the process has left behind.
+"""
 
 from __future__ import annotations
 
@@ -53,10 +56,16 @@ def compose(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 
 
 class Running:
-    """The command line as a process in a group of its own, whose lines are read as they come."""
+    """The command line as a process in a process group of its own.
+
+    Its lines are read as soon as they are printed.
+    """
 
     def __init__(self, home: Path, *argv: str, env: Mapping[str, str] | None = None, apart: bool = False) -> None:
-        """``apart``: what comes on standard error is kept in :attr:`errors`, and no part of the text."""
+        """Start the command line with these arguments.
+
+        With ``apart``, standard error is kept in :attr:`errors`, and is not part of :attr:`text`.
+        """
         self._process = subprocess.Popen(
             command(*argv),
             env=environment(home, **(env or {})),

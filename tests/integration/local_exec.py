@@ -1,4 +1,6 @@
-"""``python -m tests.integration.local_exec DIRECTORY NODE WORDS...``: what ``docker exec -i`` is for the engine local.
+"""A command in a node of the engine local, as ``docker exec -i`` for Docker.
+
+Usage: ``python -m tests.integration.local_exec DIRECTORY NODE WORDS...``.
 
 It gives its own streams to a command in a node, and ends with the command's exit status.
 """

@@ -1,4 +1,7 @@
-"""Bare nodes of the engine local, for the same tests as the containers of ``network_nodes``."""
+"""Bare nodes of the engine local.
+
+They run the same tests as the containers of ``network_nodes``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Bare nodes on a network of their own, for tests of the network controller and the shaper."""
+"""Bare nodes on a network of their own.
+
+The tests of the network controller and of the shaper use them.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,10 @@ class Agent:
 
 
 class Nodes(ABC):
-    """``count`` nodes ``node-1``, ``node-2``, ..., which the end of the ``with`` block removes."""
+    """``count`` nodes ``node-1``, ``node-2``, ... on a network of their own.
+
+    The end of the ``with`` block removes them.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -113,7 +119,10 @@ class Nodes(ABC):
 
     @abstractmethod
     def root(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
-        """Run a command as root in a node's network; a :class:`torrentnet.lab.network.netns_exec.NodeExec`."""
+        """Run a command as root in a node's network.
+
+        The method is a :class:`torrentnet.lab.network.netns_exec.NodeExec`.
+        """
 
     @abstractmethod
     def agent(self, node: str, program: str, *arguments: object) -> Agent:
@@ -210,7 +219,10 @@ class DockerNodes(Nodes):
         return self._exec(self.container(node), argv, stdin, privileged=True)
 
     def all_at_once(self, scripts: Mapping[str, str]) -> Mapping[str, ExecResult]:
-        """Run a script in each of several nodes by one exec in the helper; a ``BatchExec``."""
+        """Run a script in each of several nodes by a single exec in the helper.
+
+        The method is a ``BatchExec``.
+        """
         self._start_helper()
         work = {node: (self._pid(node), script) for node, script in scripts.items()}
         result = self._exec(

@@ -1,4 +1,7 @@
-"""Programs that run in bare nodes to measure the network between them; the last line that each prints is JSON."""
+"""Programs that run in bare nodes to measure the network between them.
+
+The last line that each program prints is JSON.
+"""
 
 TCP_SINK = """
 # Receives on one connection, and counts its bytes for SECONDS after a warm-up of WARM_UP seconds.

@@ -1,4 +1,7 @@
-"""Every kind of check, on real nodes: what holds, what does not, and what only warns."""
+"""Every kind of check, on real nodes.
+
+The checks pass, fail, or only warn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Faults of the network in a real lab: what they do to real programs, how they end, and what is left of them."""
+"""Faults of the network in a real lab.
+
+The tests cover what the faults do to real programs, how they end, and what is left of them.
+"""
 
 from __future__ import annotations
 
@@ -216,7 +219,10 @@ def cut(*sides: tuple[str, ...]) -> LinkOverride:
 
 
 def faulty_plan() -> Plan:
-    """Eight nodes, so that the helper is used; the download takes two seconds, and is cut off on the way."""
+    """Return a plan in which network faults interrupt a download.
+
+    It has eight nodes, so that the helper is used. The download takes two seconds, and is cut off before its end.
+    """
     base = load_plan(SCENARIOS / "small.yaml")
     files = (*base.files, FilePlan("aside/spare.txt", 2**20))
     fast = ("--piece-length", "64KiB")

@@ -1,4 +1,6 @@
-"""The wheel, installed in an environment of its own: the lab works in any directory, and leaves the user's files alone.
+"""The wheel, installed in an environment of its own.
+
+The lab works in any directory, and leaves the user's files alone.
 
 Nothing is fetched: the lab's libraries are those of the environment that runs the tests.
 """
@@ -69,7 +71,10 @@ class Installed:
     def run(
         self, *argv: str, cwd: Path | None = None, environ: Mapping[str, str] = LOOPBACK
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command of the environment in the directory; ``environ`` chooses the engine."""
+        """Run a command of the virtual environment in the directory.
+
+        The variables ``environ`` choose the engine.
+        """
         own = paths.RUNTIME_VARIABLE
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TORRENTNET_", "PYTHON"))}
         kept[own] = os.environ[own]
@@ -101,7 +106,10 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel, and the lab's libraries from where this test runs."""
+    """Create a virtual environment with the wheel.
+
+    The lab's libraries are those of the environment that runs this test.
+    """
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]

@@ -1,4 +1,7 @@
-"""Nothing outlives a lab: not after Ctrl-C at any moment, not after a kill -9 and the next start."""
+"""Interrupted labs, which must leave nothing behind.
+
+Nothing outlives a lab: not after Ctrl-C at any moment, and not after a kill -9 and the next start.
+"""
 
 from __future__ import annotations
 

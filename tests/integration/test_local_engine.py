@@ -1,4 +1,6 @@
-"""The local engine: when it is chosen, what it refuses, and that no process outlives a lab or its supervisor.
+"""The engine local: its choice, its refusals, and the end of its processes.
+
+No process outlives a lab or the lab's supervisor.
 
 What all engines have in common is tested in the other modules, whose tests run on every engine.
 """
@@ -31,7 +33,10 @@ AT_ONCE_S = 2.0
 
 
 def processes(home: Path) -> dict[Owner, str]:
-    """Return the supervisors of a home's labs and all processes that they have started, with their command lines."""
+    """Return the supervisors of a home's labs and all processes they have started.
+
+    Each process is returned with its command line.
+    """
     found: dict[Owner, str] = {}
     for entry in registry.labs():
         if entry.lab is not None and Path(entry.lab.home) == home and (supervisor := entry.supervisor) is not None:

@@ -1,4 +1,6 @@
-"""Packets meet the qualities that were requested: the network controller against a real kernel.
+"""Calibration of the network controller against a real kernel.
+
+Packets meet the qualities that were requested.
 
 A rate counts bytes on the Ethernet (IP packet and 14 bytes of header), so content that arrived by TCP is scaled by the
 full packet: with the segment size s that the connection has, s + 66 bytes on the wire for every s of content (14 of
@@ -74,7 +76,10 @@ def capabilities(nodes: Nodes) -> Capabilities:
 
 
 def within_deadline(run: Callable[P, R]) -> Callable[P, R]:
-    """Wrap what runs scripts, so that each call fails the test where it takes too long."""
+    """Wrap a function that runs scripts; a slow call fails the test.
+
+    Each call must return within the deadline.
+    """
 
     def timed(*args: P.args, **kwargs: P.kwargs) -> R:
         began = time.monotonic()
@@ -107,7 +112,10 @@ def controller(nodes: Nodes, capabilities: Capabilities) -> Iterator[NetworkCont
 
 @pytest.fixture
 def network(controller: NetworkController, nodes: Nodes) -> Iterator[NetworkController]:
-    """The network without any fault. After the test its faults are removed, and no rule may be left."""
+    """Yield a network without any fault.
+
+    After the test its faults are removed, and no rule may be left.
+    """
     yield controller
     assert [done.problem for done in controller.apply(NetworkState()) if done.problem] == []
     deadline = time.monotonic() + DEADLINE_S
@@ -141,7 +149,10 @@ def apply_overrides(network: NetworkController, *overrides: LinkOverride) -> Non
 
 
 def wire_rates(nodes: Nodes, pairs: Mapping[Pair, float], port: int = 7100) -> dict[Pair, float]:
-    """Return bits a second on the wire of TCP at full speed, over all these pairs at the same time."""
+    """Measure TCP at full speed over all these pairs at the same time.
+
+    Return the rates on the wire, in bits per second.
+    """
     sinks: dict[Pair, tuple[int, Agent]] = {}
     for number, pair in enumerate(pairs):
         sinks[pair] = (port + number, nodes.agent(pair[1], TCP_SINK, port + number, WARM_UP, nodes.seconds))
@@ -156,7 +167,10 @@ def wire_rates(nodes: Nodes, pairs: Mapping[Pair, float], port: int = 7100) -> d
 
 
 def check_rates(rates: Mapping[Pair, float], asked: Mapping[Pair, float]) -> float:
-    """Return the largest relative error of the rates; fail where it exceeds the tolerance."""
+    """Return the largest relative error of the rates.
+
+    The test fails where an error exceeds the tolerance.
+    """
     off = {pair: rates[pair] / asked[pair] - 1 for pair in asked}
     assert {pair: f"{share:+.1%}" for pair, share in off.items() if abs(share) > TOLERANCE} == {}
     return max(off.values(), key=abs)
@@ -172,7 +186,10 @@ def lost_packets(nodes: Nodes, pair: Pair, port: int) -> int:
 
 
 def is_likely(lost: int, share: float) -> bool:
-    """Return whether this number of lost packets is in the middle 99 % of the binomial distribution."""
+    """Return whether this number of lost packets is likely.
+
+    A likely number is in the middle 99 % of the binomial distribution.
+    """
     return abs(lost - PACKETS * share) <= SURE * math.sqrt(PACKETS * share * (1 - share)) + 0.5
 
 
@@ -189,7 +206,10 @@ def test_rate_of_one_fast_link(
 def test_rates_to_two_destinations_and_losses(
     network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
-    """One node sends at another rate to each destination; meanwhile other nodes measure losses."""
+    """One node sends at a different rate to each of two destinations.
+
+    Meanwhile other nodes measure losses.
+    """
     rates = {("node-1", "node-2"): 5e6, ("node-1", "node-3"): 20e6}
     losses = {("node-4", "node-5"): 0.01, ("node-6", "node-7"): 0.05, ("node-8", "node-9"): 0.30}
     apply_overrides(
@@ -262,7 +282,10 @@ def test_rates_of_ten_nodes_at_once(
 
 
 def exchange(nodes: Nodes, names: tuple[str, ...], count: int = 200) -> dict[str, Any]:
-    """Let each node send ``count`` packets to each other and try to connect; return what each one saw."""
+    """Exchange packets and connections between all nodes.
+
+    Each node sends ``count`` packets to each other node and tries to connect. Return what each node saw.
+    """
     addresses = json.dumps({name: nodes.addresses[name] for name in names})
     agents = {name: nodes.agent(name, EVERYBODY, name, count, addresses) for name in names}
     assert all(agent.line() == "ready" for agent in agents.values())
@@ -288,7 +311,10 @@ ALL_PAIRS = {(a, b) for a in THREE for b in THREE if a != b}
 def test_partition(
     what: str, cut: set[Pair], network: NetworkController, nodes: Nodes, table: list[tuple[str, str, str, str]]
 ) -> None:
-    """Nothing passes in the cut directions, everything in the others, and no sender gets an error."""
+    """A partition drops packets in the cut directions only.
+
+    Everything passes in the other directions, and no sender gets an error.
+    """
     apply_overrides(network, override(LinkQualities(cut=True), *cut))
     before = network.measure(THREE)
     seen = exchange(nodes, THREE)

@@ -1,4 +1,7 @@
-"""The pytest plugin with a real lab: driven by hand, failed, left up, looked at and taken down."""
+"""The pytest plugin with a real lab.
+
+The lab is driven by hand, fails, is left up, is inspected and is taken down.
+"""
 
 from __future__ import annotations
 

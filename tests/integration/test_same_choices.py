@@ -1,4 +1,7 @@
-"""The same scenario with the same seed is the same experiment, whatever runs it: also the peers choose the same."""
+"""The same scenario with the same seed: the same experiment on any engine.
+
+The peers' own choices are the same, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Every scenario of the product holds on every engine, leaves nothing behind, and is told in the same way by all."""
+"""Every scenario of the product, on every engine.
+
+Each scenario passes and leaves nothing behind, and its result is described in the same way by all engines.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +145,10 @@ def test_both_engines_have_the_same_result(name: str, played: Play) -> None:
 
 
 def _independent(result: dict[str, Any]) -> dict[str, Any]:
-    """What of a result does not depend on the moment at which something happened, or on where it ran."""
+    """Return the part of a result that is the same in every run on any engine.
+
+    That part depends neither on the moment at which something happened, nor on where it ran.
+    """
     return {
         "has": sorted(result),
         "verdict": result["verdict"],

@@ -1,4 +1,6 @@
-"""Datagrams meet the impairments that were requested: the shaper against a real kernel.
+"""Calibration of the shaper against a real kernel.
+
+Datagrams meet the impairments that were requested.
 
 Sender and receiver run on one machine and share CLOCK_MONOTONIC: a datagram carries the time at which it was sent. A
 busy machine may wake the receiver late, so the tests check the median of the delays.
@@ -94,7 +96,10 @@ def nodes(engine: Kind) -> Iterator[Nodes]:
 
 @pytest.fixture
 def shaper(nodes: Nodes) -> Iterator[Shaper]:
-    """The shaper of the receiving node; it is stopped and its rules are removed after the test."""
+    """Start the shaper of the receiving node.
+
+    After the test the shaper is stopped and its rules are removed.
+    """
     made = Shaper(nodes)
     yield made
     made.end()
@@ -143,7 +148,10 @@ class Shaper:
 
 
 def measure(nodes: Nodes, rates: Mapping[str, tuple[float, float]], size: int = 1472) -> tuple[Any, int]:
-    """Send from each node at its rate (Mbit/s) for its seconds; return numbers and delays, and checksum errors."""
+    """Send datagrams from each node at its rate (Mbit/s) for its seconds.
+
+    Return the numbers and delays of the datagrams received from each node, and the number of checksum errors.
+    """
     receiver = nodes.agent(RECEIVER, RECEIVE, PORT, len(rates))
     assert receiver.line() == "ready"
     senders = []

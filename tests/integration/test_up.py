@@ -1,4 +1,7 @@
-"""What a person does with a lab that is up: every command line of the README, with no flag."""
+"""Every command line of the README, for a lab that is up.
+
+A person types these commands with no flag.
+"""
 
 from __future__ import annotations
 

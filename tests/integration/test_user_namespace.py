@@ -1,4 +1,7 @@
-"""Faults work with the local engine for an ordinary user, who is root in a user namespace only."""
+"""Faults with the engine local for an ordinary user.
+
+The user is root in a user namespace only.
+"""
 
 from __future__ import annotations
 

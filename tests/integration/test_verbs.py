@@ -1,4 +1,7 @@
-"""The verbs hit real nodes as they say, and the events that follow are seen once each."""
+"""The verbs of a lab on real nodes.
+
+Each verb has the effect it promises, and each event that follows is seen once.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,10 @@ def skip_or_fail(error: LabError, need: str = "") -> NoReturn:
 
 @pytest.fixture(scope="session")
 def interop_client() -> Iterator[docker.DockerClient]:
-    """The engine's client. Without an engine, skip these tests, or fail if ``TORRENTNET_REQUIRE_DOCKER`` is 1."""
+    """Yield the engine's client.
+
+    Without an engine, these tests are skipped, or fail if ``TORRENTNET_REQUIRE_DOCKER`` is 1.
+    """
     engine = DockerEngine(ROOT)
     try:
         engine.check()
@@ -50,7 +53,10 @@ def interop_client() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def clients_image(interop_client: docker.DockerClient) -> str:
-    """The image with other projects' clients. If it cannot be built, skip or fail as without an engine."""
+    """Return the image with other projects' clients.
+
+    If the image cannot be built, the tests are skipped or fail as without an engine.
+    """
     try:
         return images.ensure_image(interop_client, ROOT, print, images.CLIENTS)
     except LabError as error:

@@ -56,7 +56,10 @@ class Container(WatchedProcess):
         return int(self._api.wait(self._identity, timeout=timeout)["StatusCode"])
 
     def interrupt(self) -> None:
-        """Send SIGINT and wait for the end. On SIGTERM, aria2 would exit without a stopped event."""
+        """Send SIGINT and wait for the end of the program.
+
+        On SIGTERM, aria2 would exit without a stopped event.
+        """
         self._api.kill(self._identity, "SIGINT")
         self.ended()
 
@@ -74,7 +77,10 @@ class Container(WatchedProcess):
 
 
 class Swarm:
-    """A network and its containers, each with an address of its own; :meth:`close` removes all of them."""
+    """A network and its containers, each with an address of its own.
+
+    :meth:`close` removes all of them.
+    """
 
     def __init__(self, client: docker.DockerClient, image: str) -> None:
         self._client = client

@@ -66,7 +66,10 @@ def test_a_torrentnet_leecher_downloads_by_name_from_aria2(swarm: Swarm) -> None
 
 
 def test_a_file_is_passed_on_by_each_client(swarm: Swarm) -> None:
-    """From torrentnet to aria2, to torrentnet, to torrentnet; each time, the previous peer is the only seed."""
+    """The file goes from torrentnet to aria2, to torrentnet, to torrentnet.
+
+    Each time, the previous peer is the only seed.
+    """
     tracker = swarm.tracker()
     seed, magnet, _ = share(swarm)
     aria = swarm.run("aria", *ARIA, "--seed-ratio=0.0", magnet)

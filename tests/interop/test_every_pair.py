@@ -1,4 +1,6 @@
-"""Each client as the only seed of each client, torrentnet included, through torrentnet's tracker.
+"""Each client as the only seed of each client, with torrentnet's tracker.
+
+Torrentnet's own peer is one of the clients.
 
 One lab per seed, all four at a time: the time is spent waiting for Transmission.
 """

@@ -1,4 +1,4 @@
-"""Kill, restart and stop other projects' clients in a lab, and limit their upload rate."""
+"""Other projects' clients in a lab: kill, restart, stop and upload limit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def test_a_client_can_be_killed_restarted_and_stopped(ran: dict[str, tuple[Path,
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_client_keeps_to_its_upload_limit(ran: dict[str, tuple[Path, str, int]], client: str) -> None:
-    """A complete leecher proves that the seeder has sent each piece. No load can make that faster."""
+    """The limit sets a lower bound on the download's duration.
+
+    A complete leecher proves that the seeder has sent each piece. No load can make that faster.
+    """
     record, output, _ = ran[client]
     events = [json.loads(line) for line in (record / "events.jsonl").read_text("utf-8").splitlines()]
     times = {event["event"]: _seconds(event["time"]) for event in events if event["node"] == "ours"}

@@ -126,7 +126,10 @@ def test_one_seed_without_a_limit(loopback: Loopback, tmp_path: Path) -> None:
 
 
 def test_a_frozen_leecher_does_not_delay_the_others(loopback: Loopback, tmp_path: Path) -> None:
-    """The leecher receives none of the data it has requested: the others get its turns."""
+    """The other leechers get the turns of the leecher that is frozen.
+
+    The frozen leecher receives none of the data it has requested.
+    """
     source = make_file(tmp_path / "myfile.txt", 16 * MIB)
     tracker = loopback.tracker()
     seed = loopback.share(source, tracker, "--name", "seed", "--upload-rate", "4MiB/s", "--piece-length", "1MiB")

@@ -1,4 +1,7 @@
-"""The rooms: who imports whom, how large a folder is, where a module is tested, what a class is called."""
+"""The architecture of the code: rooms and the imports between them.
+
+The tests check who imports whom, how large a folder is, where a module is tested, and what a class is called.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +109,10 @@ def test_no_folder_has_too_many_modules(top: str) -> None:
 
 
 def _tested_elsewhere(tree: ast.Module) -> list[str]:
-    """The test files that a module's docstring names, in lines like ``Tested by tests/unit/wire/test_decoders.py.``"""
+    """Return the test files that a module's docstring names.
+
+    The docstring has lines like ``Tested by tests/unit/wire/test_decoders.py.``
+    """
     lines = (ast.get_docstring(tree) or "").replace("`", "").split("\n")
     named = [line.removeprefix("Tested by ") for line in lines if line.startswith("Tested by tests/")]
     return [name.rstrip(".,") for line in named for name in line.split() if name.startswith("tests/")]

@@ -1,4 +1,7 @@
-"""What no file of the repository may contain: names of machines, registries and checkouts."""
+"""Texts that no file of the repository may contain.
+
+They are names of machines, registries and checkouts.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _repository() -> list[Path]:
-    """All files of the repository: those that git knows, and new ones that it does not ignore."""
+    """Return all files of the repository.
+
+    They are those that git knows, and new ones that git does not ignore.
+    """
     if not shutil.which("git") or not (ROOT / ".git").exists():
         pytest.skip("no git checkout")
     listed = subprocess.run(
@@ -71,7 +77,10 @@ def test_the_reader_of_host_names_finds_them() -> None:
 
 
 def test_no_file_names_a_host_that_packages_come_from() -> None:
-    """Where packages come from is the business of each machine: the repository must build on any other, too."""
+    """The repository must build on any machine, with any package host.
+
+    Where packages come from is the business of each machine.
+    """
     hosts = _host_names(_apt_sources()) | _host_names(_pip_settings())
     if not hosts:
         pytest.skip("this machine's apt and pip name no host")

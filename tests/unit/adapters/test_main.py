@@ -1,4 +1,7 @@
-"""The adapters' command line: each mistake is one clear line, and the announce URL names the node."""
+"""The adapters' command line.
+
+Each mistake is reported in one clear line, and the announce URL names the node.
+"""
 
 from __future__ import annotations
 

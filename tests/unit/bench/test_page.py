@@ -1,4 +1,7 @@
-"""The page of figures: parts measured anew replace theirs, the others stay as they are."""
+"""The page of benchmark figures.
+
+Parts that were measured again replace the old ones, and the others stay as they are.
+"""
 
 from __future__ import annotations
 

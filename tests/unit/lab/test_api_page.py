@@ -1,4 +1,7 @@
-"""docs/api.md documents what exists. Its examples are run by tests/integration/test_api_page.py."""
+"""Agreement of docs/api.md with the code: it documents only what exists.
+
+tests/integration/test_api_page.py runs its examples.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a user types in a checkout and with an installed package, and two versions of the package."""
+"""Commands as users type them, in a checkout and with an installed package.
+
+Other tests cover two versions of the package.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where the lab's files and its state are: in a checkout, and where the package is installed from a wheel."""
+"""The locations of the lab's files and of its state.
+
+The lab runs in a checkout, or is installed from a wheel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the downloading peers of both simulated worlds share: real files, and their events."""
+"""The common part of the downloading peers in both simulated worlds.
+
+It has real files, and the peers' events.
+"""
 
 from __future__ import annotations
 

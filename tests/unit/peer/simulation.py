@@ -1,4 +1,7 @@
-"""Virtual time: a clock that jumps from event to event, and a UDP link with faults."""
+"""Virtual time: a clock and a UDP link for simulated peers.
+
+The clock jumps from event to event, and the link has faults.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ MAX_STEPS_AT_ONCE = 20_000
 
 
 class Simulation:
-    """Scheduled steps. ``now`` is in seconds and starts far from zero, where a mistake would hide."""
+    """Scheduled steps in virtual time.
+
+    ``now`` is in seconds and starts far from zero, where a mistake would hide.
+    """
 
     def __init__(self, start: float = 1_000.0) -> None:
         self.now = start

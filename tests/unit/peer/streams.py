@@ -1,4 +1,7 @@
-"""Both ends of a peer connection, over a fake stream that splits the bytes anywhere."""
+"""Both ends of a peer connection, over a fake stream.
+
+The stream splits the bytes anywhere.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +144,10 @@ class Seed:
 
 
 class Asking:
-    """The other end of a :class:`Seed`: it sends what a test wants, and reads the replies."""
+    """The other end of a :class:`Seed`.
+
+    It sends the messages that a test wants, and reads the replies.
+    """
 
     def __init__(self, store: FileStore, *, fast: bool = True) -> None:
         info_hash = store.info.info_hash
@@ -155,7 +161,10 @@ class Asking:
         self.seed.receive(b"".join(map(pack, messages)), now)
 
     def listen(self) -> list[PeerProtocolEvent]:
-        """Return the messages since the last call; blocks are copies, so that they can be kept."""
+        """Return the messages since the last call.
+
+        Blocks are copies, so that they can be kept.
+        """
         return [
             event._replace(data=memoryview(bytes(event.data))) if isinstance(event, Block) else event
             for event in pour(self._reader, self.seed.output())
@@ -163,7 +172,10 @@ class Asking:
 
 
 class Leech:
-    """The downloading end: opens its file at once, keeps the pieces in memory and checks their hashes."""
+    """The downloading end of a peer connection.
+
+    It opens its file at once, keeps the pieces in memory and checks their hashes.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""A peer's tracker session in virtual time, with the real tracker's core or a scripted tracker."""
+"""A peer's tracker session in virtual time.
+
+The tracker is the real tracker's core or a scripted tracker.
+"""
 
 from __future__ import annotations
 
@@ -264,7 +267,10 @@ class Member:
             self.link.send(answer, self.receive)
 
     def receive(self, data: bytes) -> None:
-        """Receive a datagram from the tracker, or from a party that pretends to be the tracker."""
+        """Receive a datagram from the tracker.
+
+        The datagram may also come from a party that pretends to be the tracker.
+        """
         if self.alive:
             self._take(self.session.receive_datagram(data, self.simulation.now))
             self.poll()

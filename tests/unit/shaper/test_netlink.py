@@ -1,4 +1,7 @@
-"""The layouts against bytes written out by hand from linux/netfilter/nfnetlink_queue.h."""
+"""The layouts of netlink messages.
+
+They are compared with bytes written by hand from linux/netfilter/nfnetlink_queue.h.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Timestamps of one clock become times of another, although the two are read one after the other."""
+"""Conversion of timestamps between two clocks.
+
+The conversion works although the clocks are read one after the other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A link that loses, duplicates and reorders datagrams, and peers behind it, in virtual time."""
+"""A faulty link and the peers behind it, in virtual time.
+
+The link loses, duplicates and reorders datagrams.
+"""
 
 from __future__ import annotations
 

@@ -63,7 +63,10 @@ def text(block: str) -> str:
 
 
 def play(node: Node) -> None:
-    """Return a node with three seeders, one of which is killed, and leechers with every outcome."""
+    """Send a node the requests of three seeders and of several leechers.
+
+    One of the seeders is killed. The leechers have every outcome.
+    """
     world = node.world
     first, second, third = seeds(world, 3)
     world.pass_time(0.123)

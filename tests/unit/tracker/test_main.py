@@ -1,4 +1,7 @@
-"""The command line: each mistake is reported in one line, with the documented exit status."""
+"""The tracker's command line.
+
+Each mistake is reported in one line, with the documented exit status.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The packet loop on real sockets: expiry without packets, bugs, unsendable answers."""
+"""The packet loop on real sockets.
+
+The tests cover expiry without packets, bugs, and answers that cannot be sent.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class Served:
-    """A world that is served on a real socket, a client's socket, and the reported troubles."""
+    """A world that is served on a real socket.
+
+    It includes a client's socket, and the reported troubles.
+    """
 
     def __init__(self) -> None:
         self.world = World(now=time.monotonic())

@@ -1,4 +1,7 @@
-"""A tracker core in virtual time, which records its output, and a client that sends requests."""
+"""A tracker core in virtual time and a client that sends requests.
+
+The core records its output.
+"""
 
 from __future__ import annotations
 
@@ -301,7 +304,10 @@ def error_of(answer: bytes | None) -> str:
 
 
 def seeds(world: World, count: int, *, first: int = 1) -> list[Client]:
-    """Return ``count`` clients, each at its own address, that have published myfile.txt."""
+    """Return ``count`` clients that have published myfile.txt.
+
+    Each client has its own address.
+    """
     made = [Client(world, f"seeder-{number}", ip=f"10.0.1.{number}") for number in range(first, first + count)]
     for seed in made:
         seed.announce(AnnounceEvent.STARTED)

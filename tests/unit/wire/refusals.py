@@ -1,4 +1,7 @@
-"""One input for each message with which torrentnet.wire refuses something; the texts are in golden/refusals.txt."""
+"""One input for each message with which torrentnet.wire refuses something.
+
+The texts are in golden/refusals.txt.
+"""
 
 from __future__ import annotations
 

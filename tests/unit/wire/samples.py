@@ -81,7 +81,10 @@ def a_report(**changed: int) -> bytes:
 
 
 def pack_lookup_reply(reply: LookupReply) -> bytes:
-    """Return the bytes of a look-up's reply; holders that do not fit are left for the next page."""
+    """Return the bytes of a look-up's reply.
+
+    Holders that do not fit are left for the next page.
+    """
     page = HolderPage()
     for holder in reply.holders:
         if not page.add(pack_endpoint(holder.endpoint), holder.name):

@@ -1,4 +1,7 @@
-"""docs/torrentnet.lua in a real tshark, on captures made of the packets of docs/protocol.md."""
+"""docs/torrentnet.lua in a real tshark.
+
+The captures are made of the packets of docs/protocol.md.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +93,10 @@ def _shown(row: page.Row) -> str:
 
 
 def _name(row: page.Row, title: str) -> str:
-    """The dissector's name for the page's row: without list and number, and people's names are ``peer``."""
+    """Return the dissector's name for the page's row.
+
+    The name is without list and number, and people's names are ``peer``.
+    """
     name = _last(row.field)
     if "." in row.field and name == "name":
         return "peer"

@@ -1,4 +1,7 @@
-"""Piece sets against Python's own sets, and the possession windows that they travel in."""
+"""Piece sets, compared with Python's own sets.
+
+The tests also cover the possession windows in which piece sets are sent.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""docs/protocol.md against the code: every packet on the page is what the code packs from the values beside it."""
+"""Agreement of docs/protocol.md with the code.
+
+Every packet on the page is what the code packs from the values beside it.
+"""
 
 from __future__ import annotations
 

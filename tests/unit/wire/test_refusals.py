@@ -1,4 +1,6 @@
-"""Every message with which torrentnet.wire refuses something, word by word; none without its place in the golden file.
+"""Every message with which torrentnet.wire refuses something.
+
+The texts are checked word by word, and each must have its place in the golden file.
 
 After a change on purpose, print the new file with ``python -m tests.unit.wire.test_refusals``.
 """

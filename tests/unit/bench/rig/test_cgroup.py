@@ -1,4 +1,7 @@
-"""Control groups of both versions, read from trees of files as the kernel lays them out."""
+"""Control groups of both versions.
+
+They are read from trees of files as the kernel lays them out.
+"""
 
 from __future__ import annotations
 

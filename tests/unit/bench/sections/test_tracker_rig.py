@@ -1,4 +1,7 @@
-"""The load generator of the tracker's benchmark, against a tracker of this process."""
+"""The load generator of the tracker's benchmark.
+
+Its tracker runs in the process of the test.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``torrentnet init``: what it writes can be run, and what is there stays as it is."""
+"""``torrentnet init`` and the files that it writes.
+
+The written scenario can be run, and existing files stay as they are.
+"""
 
 from __future__ import annotations
 

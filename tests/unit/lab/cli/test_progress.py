@@ -31,7 +31,10 @@ TIME = "2026-11-23T12:29:11.123Z"
 
 
 def terminal(out: io.StringIO) -> Console:
-    """Return a console that writes to ``out`` as to a terminal of 80 columns and 20 lines."""
+    """Return a console that writes to ``out`` as to a terminal.
+
+    The terminal has 80 columns and 20 lines.
+    """
     return Console(file=out, force_terminal=True, width=80, height=20, color_system=None, _environ={"TERM": "xterm"})
 
 

@@ -1,4 +1,7 @@
-"""Capabilities are probed once, and a missing one is refused by name before any node is created."""
+"""Probing an engine's network capabilities, once.
+
+A missing capability is refused by name before any node is created.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ PAIRS = frozenset({("seeder-1", "tracker")})
 
 
 def engine(*against: str, said: str = "no such kind") -> FakeEngine:
-    """An engine without the facts that begin with one of ``against``; by default without delay and its like."""
+    """Return an engine without the facts that begin with one of ``against``.
+
+    By default, the engine lacks delay and its like.
+    """
     against = against or ("netem", USERSPACE)
     it = FakeEngine("tracker", "seeder-1")
     lines = [f"{fact}: no {said}" if fact.startswith(against) else f"{fact}:" for fact in (*FACTS, USERSPACE)]

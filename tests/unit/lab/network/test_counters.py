@@ -1,4 +1,7 @@
-"""The output of iptables-save and tc in a node (excerpts of real output) becomes counters of each pair."""
+"""Counters of each pair of nodes, parsed from iptables-save and tc.
+
+The inputs are excerpts of real output in a node.
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,10 @@ class Restarted(StubEngine):
 
 
 def left_up(home: Path, engine: Restarted, *restarted: str) -> str:
-    """The project of a lab that is left up, after ``restarted`` were restarted by hand."""
+    """Return the project of a lab that is left up.
+
+    The nodes ``restarted`` were restarted by hand before.
+    """
     (home / "x.yaml").write_text(SCENARIO, encoding="utf-8")
     with Lab(load_plan(home / "x.yaml"), engine, mode=Mode.UP, home=home, runs=home / "runs") as lab:
         for node in restarted:

@@ -46,7 +46,10 @@ def test_a_kernel_without_netem_uses_the_user_space_path() -> None:
 
 
 def test_delay_jitter_and_reordering_share_one_mechanism() -> None:
-    """With one of them in the kernel and another in user space, a packet would wait in two queues."""
+    """Delay, jitter and reordering: all in the kernel, or all in user space.
+
+    With one of them in the kernel and another in user space, a packet would wait in two queues.
+    """
     found = means(EVERYTHING | {"netem-jitter": UNKNOWN}, Path())
     assert (found["delay"], found["jitter"], found["reordering"]) == ("userspace",) * 3
     assert found["duplication"] == "netem"

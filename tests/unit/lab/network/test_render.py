@@ -1,4 +1,7 @@
-"""The text of one node's script. The calibration tests its effect on a real kernel."""
+"""The text of one node's script.
+
+The calibration tests its effect on a real kernel.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The files and .torrents of a lab: same seed, same bytes; same info-hash as our own peers compute."""
+"""The files and .torrents of a lab.
+
+The same seed gives the same bytes, and the info-hash is the one that our own peers compute.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The examples of docs/scenarios.md: every YAML block loads, and the wrong one has the errors shown."""
+"""The examples of docs/scenarios.md.
+
+Every YAML block loads, and the wrong block has the errors that the page shows.
+"""
 
 from __future__ import annotations
 

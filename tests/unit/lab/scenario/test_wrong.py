@@ -1,4 +1,6 @@
-"""Every error message of a scenario file, as pairs of a wrong file and what is said about it.
+"""Every error message of a scenario file.
+
+Each is a pair of a wrong file and the messages about it.
 
 A new pair: put ``NAME.yaml`` into ``wrong/``, run this file with ``TORRENTNET_GOLDEN=write``, and read ``NAME.txt`` as
 the person who wrote the file would.

@@ -143,7 +143,10 @@ def test_newly_held_pieces_are_returned_once() -> None:
     steps=st.lists(st.tuples(st.sampled_from("tgajb"), st.integers(0, 29), st.sampled_from("abc")), max_size=80),
 )
 def test_no_piece_is_lost_or_requested_twice(seed: int, size: int, steps: list[tuple[str, int, str]]) -> None:
-    """Every missing piece is unrequested, requested or received, whatever happens in whatever order."""
+    """Every missing piece is unrequested, requested or received.
+
+    That holds whatever happens in whatever order.
+    """
     one = work(size=size, seed=seed)
     everything = PieceSet.full(size)
     asked: dict[int, list[str]] = {}

@@ -1,4 +1,7 @@
-"""The choice of a source: at random, those that failed least first, bad ones never again."""
+"""The choice of the source to download from.
+
+The choice is random among those that failed least. A bad source is never chosen again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Files on a real file system: they are hashed, filled, resumed, and never damaged."""
+"""Files on a real file system.
+
+They are hashed, filled, resumed, and never damaged.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A swarm in virtual time: the real tracker's core, and peers with limited uplinks."""
+"""A swarm in virtual time.
+
+It has the real tracker's core, and peers with limited uplinks.
+"""
 
 from __future__ import annotations
 
@@ -268,7 +271,10 @@ class Peer(Downloader):
 
 
 class Crowd:
-    """The tracker, the peers and the clock. ``directory`` holds one directory for each peer."""
+    """The tracker, the peers and the clock of a swarm.
+
+    ``directory`` holds one directory for each peer.
+    """
 
     def __init__(self, directory: Path, *, pieces: int = 40, seed: int = 1, trouble: Trouble | None = None) -> None:
         self.simulation = Simulation()
@@ -297,7 +303,10 @@ class Crowd:
         foreign: bool = False,
         stingy: bool = False,
     ) -> Peer:
-        """Add a seed that the tracker knows; it sends the pieces ``corrupt`` with a byte changed."""
+        """Add a seed that the tracker knows.
+
+        The seed sends the pieces ``corrupt`` with a byte changed.
+        """
         peer = Peer(self, name, self.place(name), rate, foreign=foreign, stingy=stingy)
         peer.path.write_bytes(self.data)
         store = open_complete(peer.path, PIECE, nothing, never)

@@ -1,4 +1,7 @@
-"""The ``single`` strategy, from the first look-up to a seed, in a simulated world in virtual time."""
+"""The ``single`` strategy, from the first look-up to a seed.
+
+The tests run in a simulated world in virtual time.
+"""
 
 from __future__ import annotations
 
@@ -597,7 +600,10 @@ def test_a_stopped_download_reports_its_outcome(world: World) -> None:
 
 
 def test_a_name_that_now_means_another_file_is_not_mixed_in(world: World) -> None:
-    """All seeds leave, the tracker forgets all peers, and a peer publishes another file under the same name."""
+    """A new file is published under the name of a file that is gone.
+
+    All seeds leave, the tracker forgets all peers, and a peer publishes another file under the same name.
+    """
     source = world.source()
     source.dies_after = 5 * PIECE
     getter = world.getter(patience=Timeouts(give_up=20.0))

@@ -1,4 +1,7 @@
-"""``get`` with a tracker that speaks BEP 15 only: a magnet link or a .torrent replaces the name."""
+"""``get`` with a tracker that speaks BEP 15 only.
+
+A magnet link or a .torrent replaces the file's name.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ INTERVAL = 1_800
 
 
 class PlainTracker:
-    """Replies as opentracker does: no names, no extension, and the list includes the requesting peer."""
+    """A tracker that replies as opentracker does.
+
+    It has no names and no extension, and its list includes the requesting peer.
+    """
 
     def __init__(self) -> None:
         self.peers: dict[bytes, dict[Endpoint, int]] = {}

@@ -200,7 +200,10 @@ def test_a_bad_seed_alone_fails_the_download(crowd: Crowd) -> None:
 
 
 def test_a_bad_last_piece_is_fetched_from_another_peer(crowd: Crowd) -> None:
-    """In the endgame two peers are asked for one piece; if the faster one's is bad, the other credit is still used."""
+    """The other peer's credit is still used when a piece is bad.
+
+    In the endgame two peers are asked for one piece. The piece of the faster peer is the bad one.
+    """
     crowd.seeder("bad", rate=2e6, corrupt=tuple(range(40)))
     crowd.seeder("good", rate=30_000)
     leecher = crowd.leecher("leecher")
@@ -260,7 +263,10 @@ def test_pieces_of_an_earlier_run_are_kept_and_shared(crowd: Crowd) -> None:
 
 
 def test_two_halves_are_enough_once_the_seed_has_gone(crowd: Crowd) -> None:
-    """Their connection is older than their pieces: each still learns of the other's half."""
+    """Each leecher learns of the other's half after they have connected.
+
+    The connection of the leechers is older than their pieces.
+    """
     seed = crowd.seeder(rate=20_000)
     one = crowd.leecher("one", has=tuple(range(20)))
     two = crowd.leecher("two", has=tuple(range(20, 40)))
@@ -418,7 +424,10 @@ def lie(rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("seed", range(25))
 def test_no_message_of_a_peer_does_harm(tmp_path: Path, seed: int) -> None:
-    """A liar serves, and sends any message at any time; the other peers get the file all the same."""
+    """The other peers get the file although a liar takes part.
+
+    The liar serves pieces, and sends any message at any time.
+    """
     crowd = Crowd(tmp_path, seed=seed)
     rng = random.Random(seed)
     crowd.seeder("good", rate=100_000)
@@ -443,7 +452,10 @@ def test_no_message_of_a_peer_does_harm(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_survivors_that_hold_every_piece_finish(tmp_path: Path, seed: int) -> None:
-    """Peers join, die and lose datagrams at random; the last seed dies only once every piece is out."""
+    """Peers join, die and lose datagrams at random.
+
+    The last seed dies only once the other peers together hold every piece.
+    """
     crowd = Crowd(tmp_path, pieces=30, seed=seed)
     rng = random.Random(seed)
     crowd.trouble.loss = 0.05

@@ -1,4 +1,7 @@
-"""A small simulated world: the real tracker's core, real uploaders over fake streams, and one download among them."""
+"""A small simulated world for one download.
+
+It has the real tracker's core, real uploaders over fake streams, and one downloading peer.
+"""
 
 from __future__ import annotations
 
@@ -179,7 +182,10 @@ class Stream:
         self.getter.poll()
 
     def close(self, reason: str) -> None:
-        """Close the stream from the source's side, or for a broken rule; the getter learns of it."""
+        """Close the stream from the source's side, or for a broken rule.
+
+        The getter is notified.
+        """
         if self.open:
             self.open = False
             getter = self.getter
@@ -190,7 +196,10 @@ class Stream:
 
 
 class Getter(Downloader):
-    """The downloading peer: session, :class:`SingleDownload`, and its runner with real files in ``directory``."""
+    """The downloading peer of the simulated world.
+
+    It has a session, a :class:`SingleDownload`, and the download's runner with real files in ``directory``.
+    """
 
     def __init__(
         self,
@@ -318,7 +327,10 @@ class Getter(Downloader):
 
 
 class World:
-    """The tracker, the sources, the getters and the clock. ``directory`` holds one directory for each peer."""
+    """The tracker, the sources, the getters and the clock.
+
+    ``directory`` holds one directory for each peer.
+    """
 
     def __init__(
         self, directory: Path, *, size: int = 40 * PIECE + 100, seed: int = 1, trouble: Trouble | None = None

@@ -132,7 +132,10 @@ def test_an_absurd_keepalive_is_bounded() -> None:
 
 
 def test_before_the_first_reply_a_request_is_retried_every_second() -> None:
-    """A tracker whose first reply is lost lists the peer, and expires it after a few keep-alive intervals."""
+    """Retries are frequent, because the tracker may list the peer already.
+
+    A tracker whose first reply is lost lists the peer, and expires it after a few keep-alive intervals.
+    """
     member = make()
     member.tracker.deaf = True
     member.session.lookup("myfile.txt", 0, member.simulation.now)
@@ -320,7 +323,10 @@ def test_a_plain_tracker_is_detected_by_its_silence() -> None:
 
 
 def test_a_tracker_that_used_the_extension_never_counts_as_plain() -> None:
-    """A report may be lost while keep-alives arrive; a retry after several seconds would be too slow."""
+    """A report is lost while keep-alives arrive.
+
+    A retry after several seconds would be too slow.
+    """
     held = PieceSet(PIECES)
     member = joined(ScriptedTracker(keepalive_ms=500, interval=5), held)
     member.run(2.0)

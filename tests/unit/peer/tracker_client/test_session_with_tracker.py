@@ -1,4 +1,7 @@
-"""Sessions with the real tracker's core over a link that loses, duplicates, delays and reorders datagrams."""
+"""Sessions with the real tracker's core over a faulty link.
+
+The link loses, duplicates, delays and reorders datagrams.
+"""
 
 from __future__ import annotations
 

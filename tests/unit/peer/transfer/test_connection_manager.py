@@ -28,7 +28,10 @@ def greet(sock: socket.socket, info_hash: bytes, peer_id: bytes, *, uses_credits
 
 
 def test_pipelined_requests_get_turns_without_further_messages(tmp_path: Path) -> None:
-    """No message wakes the uploader, which once sent such a peer only four pieces per second."""
+    """The uploader serves a peer although no message wakes it.
+
+    It once sent such a peer only four pieces per second.
+    """
     store = make_store(tmp_path / "myfile.txt", content(40 * PIECE))
     with selectors.DefaultSelector() as selector, socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)

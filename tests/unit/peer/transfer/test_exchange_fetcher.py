@@ -1,4 +1,7 @@
-"""Fetching from one of many peers: by its credits, or with a window that follows its rate."""
+"""Fetching from one of many peers.
+
+The fetcher uses the peer's credits, or a window that follows the peer's rate.
+"""
 
 from __future__ import annotations
 
@@ -187,7 +190,10 @@ def test_cancelled_blocks_may_still_arrive() -> None:
 
 
 def test_the_reply_to_a_cancel_does_not_reject_a_new_request() -> None:
-    """BEP 6: each request gets exactly one reply, so that two requests of one block get two."""
+    """Two requests of one block get two replies.
+
+    In BEP 6, each request gets exactly one reply.
+    """
     remote = Remote()
     requests = remote.send(CREDIT)
     remote.fetcher.cancel(0, 1.0)

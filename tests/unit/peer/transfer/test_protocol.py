@@ -124,7 +124,10 @@ def test_only_a_valid_handshake_is_answered() -> None:
     "first", [b"\x14", b"\x00", b"G", b"\xff" * 96, b"\x13bitTorrent", b"GET / HTTP/1.1\r\n"], ids=repr
 )
 def test_an_invalid_handshake_is_refused_at_the_first_wrong_byte(first: bytes) -> None:
-    """Other clients try encryption first, and reconnect in plain text when they are closed."""
+    """An early refusal lets other clients fall back to plain text.
+
+    They try encryption first, and reconnect in plain text when their connection is closed.
+    """
     protocol = PeerProtocol(HASH, SEED_ID, initiator=False)
     wrong = next(number for number, byte in enumerate(first) if byte != PROTOCOL[number])
     assert list(pour(protocol, first[:wrong])) == []

@@ -116,7 +116,10 @@ def test_a_block_of_the_wrong_length_is_refused(pipeline: RequestPipeline) -> No
 
 
 def test_the_time_to_complete_follows_the_measured_speed(pipeline: RequestPipeline) -> None:
-    """At the end of a download, the estimate decides from which second peer a piece is requested."""
+    """The estimate decides from which second peer a piece is requested.
+
+    That happens at the end of a download.
+    """
     pipeline.add_piece(0, PIECE, 0.0)
     request_all(pipeline)
     assert pipeline.time_to_complete(0, 5.0) == math.inf

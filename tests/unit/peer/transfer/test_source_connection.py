@@ -62,7 +62,10 @@ class Loop:
         self.events.append(event)
 
     def run_once(self) -> None:
-        """Run one iteration of the loop; if no socket is ready, advance the clock to the next deadline."""
+        """Run one iteration of the loop.
+
+        If no socket is ready, advance the clock to the next deadline.
+        """
         due = self.connection.due()
         ready = self.selector.select(DEADLINE_S if due is None else QUIET_S)
         if not ready:

@@ -1,4 +1,7 @@
-"""Serving one peer: requests are served or rejected within bounds, and idle peers expire."""
+"""Serving one peer.
+
+Requests are served or rejected within bounds, and idle peers expire.
+"""
 
 # Any of the steps may raise.
 # ruff: noqa: PT012
@@ -294,7 +297,10 @@ def test_a_peer_that_receives_no_data_expires(store: FileStore) -> None:
 
 
 def test_a_peer_that_receives_data_stays(store: FileStore) -> None:
-    """As many bytes are sent between two checks as are queued, so that the pending bytes stay the same."""
+    """Data is sent, although the number of pending bytes stays the same.
+
+    As many bytes are sent between two checks as are queued.
+    """
     client = Client(store)
     seed = client.seed
     client.say(*(Request(piece % 40, 0, PIECE) for piece in range(200)), listen=False)

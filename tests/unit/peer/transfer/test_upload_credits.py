@@ -116,7 +116,10 @@ def test_open_credits_are_bounded(store: FileStore) -> None:
 
 
 def test_queued_blocks_count_as_promised(store: FileStore) -> None:
-    """Otherwise, the first peer would get all credits, and the uplinks of the others would be idle."""
+    """If queued blocks did not count, the first peer would get all credits.
+
+    The uplinks of the other peers would be idle.
+    """
     client = Client(store)
     client.say(Request(0, 0, PIECE), Request(1, 0, PIECE))
     assert not client.wants_turn(0.0, 2 * PIECE)

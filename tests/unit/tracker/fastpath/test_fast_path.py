@@ -1,4 +1,7 @@
-"""The differential test of the fast path: answers, state, events and records equal those of the handlers."""
+"""The differential test of the tracker's fast path.
+
+Answers, state, events and records equal those of the handlers.
+"""
 
 from __future__ import annotations
 
@@ -152,7 +155,10 @@ asking = st.fixed_dictionaries(
 
 
 def ask(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None], str]:
-    """Return the answers to a script of look-ups and outcomes, and the state afterwards."""
+    """Return the answers to a script of requests, and the state afterwards.
+
+    The requests are look-ups, outcomes and announces, and repetitions of earlier ones.
+    """
     seeders = [Client(world, f"seeder-{number}", ip=f"10.0.1.{number}") for number in range(3)]
     clients = [Client(world, f"leecher-{number}", ip=f"10.0.0.{number % 4}") for number in range(4)]
     # One client has another's peer id, and one has another's address.

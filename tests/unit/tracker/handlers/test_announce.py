@@ -1,4 +1,7 @@
-"""Announce, scrape and possession: membership, expiry, names, limits and the listed peers."""
+"""Announce, scrape and possession requests.
+
+The tests cover membership, expiry, names, limits and the listed peers.
+"""
 
 from __future__ import annotations
 

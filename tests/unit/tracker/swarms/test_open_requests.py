@@ -1,4 +1,7 @@
-"""The expiry of open requests against a scan of all requesters; handlers/test_lookup.py tests the rest."""
+"""The expiry of open requests, compared with a scan of all requesters.
+
+handlers/test_lookup.py tests the rest.
+"""
 
 from __future__ import annotations
 

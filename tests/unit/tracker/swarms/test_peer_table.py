@@ -1,4 +1,7 @@
-"""The string arena and the hash index of the peer table, each against a plain model."""
+"""The string arena and the hash index of the peer table.
+
+Each is compared with a plain model.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,10 @@ from torrentnet.tracker.swarms.timer_wheel import TimerWheel
 
 
 def test_timer_wheel_agrees_with_a_scan_of_all_rows() -> None:
-    """Rows are reused as in the peer table; deadlines are postponed silently, and sometimes become earlier."""
+    """Rows are reused as in the peer table.
+
+    Deadlines are postponed silently, and sometimes become earlier.
+    """
     chance = random.Random(6)
     bucket_of, seen, timeout = array("I", [0] * 64), [0.0] * 64, [10.0] * 64
     wheel = TimerWheel(0.7, bucket_of, lambda row: seen[row] + timeout[row])

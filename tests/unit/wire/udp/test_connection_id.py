@@ -1,4 +1,7 @@
-"""Connection ids: bound to secret, address and time, short-lived, and never mistaken for an action."""
+"""Connection ids.
+
+They are bound to secret, address and time, are short-lived, and are never mistaken for an action.
+"""
 
 from __future__ import annotations
 

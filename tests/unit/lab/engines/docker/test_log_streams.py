@@ -40,7 +40,10 @@ class Stream:
 
 
 class Api:
-    """The engine's log of one container: the n-th request gets the n-th list of pieces."""
+    """A fake of the engine's API with the log of one container.
+
+    The n-th request gets the n-th list of pieces.
+    """
 
     def __init__(self, runs: list[list[bytes]], events: list[dict[str, Any]]) -> None:
         self.runs = runs

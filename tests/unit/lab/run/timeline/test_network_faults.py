@@ -1,4 +1,7 @@
-"""Network faults, commands and their end, in a timeline on an engine that only records calls."""
+"""Network faults, commands and their end, in a timeline.
+
+The engine only records calls.
+"""
 
 from __future__ import annotations
 

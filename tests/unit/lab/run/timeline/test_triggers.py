@@ -1,4 +1,7 @@
-"""Events with ``when``: each happens once, when its trigger fires; one that never happens is reported."""
+"""Timeline events with ``when``: each happens once, when its trigger fires.
+
+An event that never happens is reported.
+"""
 
 from __future__ import annotations
 

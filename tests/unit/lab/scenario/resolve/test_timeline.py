@@ -39,7 +39,10 @@ def events(folder: Path, *items: str) -> tuple[EventPlan, ...]:
 
 
 def trigger(folder: Path, when: str) -> Trigger:
-    """Return the trigger of an event with a condition; the timeline also kills seeder-1 at 5 s."""
+    """Return the trigger of an event with a condition.
+
+    The timeline also kills seeder-1 at 5 s.
+    """
     _, waiting = events(folder, "at: 5s, kill: seeder-1", f"when: {when}, pause: seeder-2, for: 3s")
     assert waiting.when is not None
     return waiting.when

@@ -1,4 +1,7 @@
-"""The part of the bridge that needs no privileges; tests/integration/test_local_engine.py tests the rest."""
+"""The part of the bridge that needs no privileges.
+
+tests/integration/test_local_engine.py tests the rest.
+"""
 
 from __future__ import annotations
 

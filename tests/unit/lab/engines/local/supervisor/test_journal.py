@@ -1,4 +1,7 @@
-"""Output becomes lines; the journal returns lines and changes of state as they were written."""
+"""The journal of a node's output and changes of state.
+
+Output becomes lines. The journal returns lines and changes of state as they were written.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A fork of the supervisor that becomes a program behaves like a newly started Python."""
+"""Programs that start as a fork of the supervisor.
+
+Such a fork behaves like a newly started Python.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ END_S = 30.0
 
 
 def run(root: Path, program: str, *words: str, count: int = 1, stdin: str = "") -> tuple[list[int], str, str]:
-    """Run a text as the program peer.py, ``count`` times; returns exit statuses, output and errors."""
+    """Run a text as the program peer.py, ``count`` times.
+
+    Return the exit statuses, the output and the errors.
+    """
     file = root / PEER
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(program, encoding="utf-8")

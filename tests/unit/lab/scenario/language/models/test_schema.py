@@ -18,7 +18,10 @@ SCHEMA: dict[str, Any] = json.loads(schema_text())
 
 
 def accepted(text: str) -> bool:
-    """Return whether an editor would accept the text; an editor types scalars as YAML 1.2 does, unlike our parser."""
+    """Return whether an editor that uses the schema would accept the text.
+
+    An editor types scalars as YAML 1.2 does, unlike our parser.
+    """
     return fits(yaml.safe_load(text), SCHEMA, SCHEMA)
 
 
