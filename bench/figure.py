@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 from bench import ROOT, plots
 from bench.spread import Spread
 from torrentnet.lab.cli.sweep_command import run_sweep
-from torrentnet.lab.errors import EXIT_FAILED, EXIT_OK, LabError, UsageError
+from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.paths import lab_home, scenarios_folder, write_atomically
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.scenario.language.scalars import parse_rate
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.tools.distribution import distribution_bounds
+from torrentnet.runtime.process import EXIT_FAILED, EXIT_OK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

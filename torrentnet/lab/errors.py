@@ -1,4 +1,4 @@
-"""The lab's errors and exit statuses, which are part of its interface.
+"""The lab's errors, with their exit statuses (:mod:`torrentnet.runtime.process`).
 
 - :class:`LabError`: a failure that a person should read, with a hint and an exit status.
 
@@ -6,7 +6,7 @@
   - :class:`ScenarioError` (2): a wrong scenario file, with all of its problems.
   - :class:`EngineError` (3): the engine (Docker, local processes) is missing or has failed.
 
-An expectation that does not hold is not an error but a verdict: the run ends with :data:`EXIT_FAILED`.
+An expectation that does not hold is not an error but a verdict: the run ends with exit status 1.
 
 Tested by tests/unit/lab/scenario/test_wrong.py, tests/unit/lab/cli/test_app.py.
 """
@@ -14,29 +14,19 @@ Tested by tests/unit/lab/scenario/test_wrong.py, tests/unit/lab/cli/test_app.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from torrentnet.runtime.process import EXIT_UNAVAILABLE, EXIT_USAGE
 from torrentnet.wire.errors import TorrentnetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EXIT_OK: Final = 0
-"""Every expectation holds."""
-EXIT_FAILED: Final = 1
-"""An expectation does not hold, or an event changed nothing."""
-EXIT_USAGE: Final = 2
-"""The scenario or the command line is wrong."""
-EXIT_ENGINE: Final = 3
-"""The engine is missing or has failed."""
-EXIT_INTERRUPTED: Final = 130
-"""Interrupted by a signal; everything has been cleaned up."""
-
 
 class LabError(TorrentnetError):
     """A failure to show to a person: what is wrong, what to do about it, and the exit status."""
 
-    default_exit_code = EXIT_ENGINE
+    default_exit_code = EXIT_UNAVAILABLE
 
     def __init__(self, message: str, *, hint: str = "", exit_code: int | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -17,9 +17,10 @@ from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.engines.selection import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.types import Mode
-from torrentnet.lab.errors import EXIT_ENGINE, EXIT_INTERRUPTED, LabError, ScenarioError
+from torrentnet.lab.errors import LabError, ScenarioError
 from torrentnet.lab.installation import require_one_version
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
+from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_UNAVAILABLE
 
 EPILOG = (
     "Exit status: 0 every expectation holds, 1 one failed, 2 the scenario or the command line is wrong, "
@@ -267,7 +268,7 @@ def main(argv: list[str] | None = None) -> None:
     except Exception:  # status 1 is promised to be a verdict
         traceback.print_exc()
         print("torrentnet: this is a bug in torrentnet; the traceback is above", file=sys.stderr)
-        sys.exit(EXIT_ENGINE)
+        sys.exit(EXIT_UNAVAILABLE)
 
 
 def _as_json(error: LabError) -> dict[str, object]:

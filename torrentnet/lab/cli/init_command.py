@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.cli.output import print_json
-from torrentnet.lab.errors import EXIT_OK, UsageError
+from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import files_root
+from torrentnet.runtime.process import EXIT_OK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

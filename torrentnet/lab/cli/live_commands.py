@@ -20,12 +20,13 @@ from torrentnet.lab.cli.output import print_json, print_table
 from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, rule_lines, show_live
 from torrentnet.lab.engines.selection import make_engine
-from torrentnet.lab.errors import EXIT_OK, EngineError, UsageError
+from torrentnet.lab.errors import EngineError, UsageError
 from torrentnet.lab.home import RunningLab, find_current_lab
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.runtime.events import format_timestamp
+from torrentnet.runtime.process import EXIT_OK
 from torrentnet.runtime.suggestions import closest
 
 if TYPE_CHECKING:

@@ -18,13 +18,14 @@ from torrentnet.lab.cli.doctor import diagnose
 from torrentnet.lab.cli.output import print_json, print_table
 from torrentnet.lab.cli.progress import ProgressView, open_view, printable
 from torrentnet.lab.engines.selection import make_engine
-from torrentnet.lab.errors import EXIT_ENGINE, EXIT_OK, EXIT_USAGE, EngineError, ScenarioError
+from torrentnet.lab.errors import EngineError, ScenarioError
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
 from torrentnet.lab.paths import scenarios_folder
 from torrentnet.lab.scenario.load import find_plan, list_scenarios, load_plan, parse_settings
 from torrentnet.lab.tools import explain as explanation
 from torrentnet.lab.tools.network_commands import MAX_NODES_SHOWN, network_commands
+from torrentnet.runtime.process import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,7 +106,7 @@ def doctor(engine_name: str, *, as_json: bool) -> int:
     """Show what this machine has of what a lab needs."""
     rows, others = diagnose(engine_name)
     missing = [row for row in rows if not row.ok and not row.optional]
-    code = EXIT_ENGINE if missing else EXIT_OK
+    code = EXIT_UNAVAILABLE if missing else EXIT_OK
     if as_json:
         print_json([asdict(row) for row in (*rows, *others)])
         return code

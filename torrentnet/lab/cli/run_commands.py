@@ -15,7 +15,7 @@ from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import open_view
 from torrentnet.lab.engines.selection import choose_engine, make_engine, preload_engines, require_engine
 from torrentnet.lab.engines.types import Mode
-from torrentnet.lab.errors import EXIT_OK, LabError
+from torrentnet.lab.errors import LabError
 from torrentnet.lab.home import compose_command, read_running_lab, remove_orphans, take_down, take_down_running_lab
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home, scenarios_folder
@@ -24,6 +24,7 @@ from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.scenario.load import find_plan, parse_settings
 from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.lab.verdict.outcome import EXIT_CODES, Verdict
+from torrentnet.runtime.process import EXIT_OK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

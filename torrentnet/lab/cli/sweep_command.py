@@ -14,7 +14,7 @@ from rich.console import Console
 from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import ProgressView
 from torrentnet.lab.engines.selection import choose_engine, preload_engines
-from torrentnet.lab.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import lab_home, relative_to_home, scenarios_folder
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_dated_directory
@@ -31,6 +31,7 @@ from torrentnet.lab.tools.sweep import (
     run_points,
 )
 from torrentnet.lab.verdict.outcome import Verdict
+from torrentnet.runtime.process import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError
+from torrentnet.lab.errors import EngineError, LabError
+from torrentnet.runtime.process import EXIT_FAILED
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
-from torrentnet.lab.errors import EXIT_FAILED, EngineError, LabError, UsageError
+from torrentnet.lab.errors import EngineError, LabError, UsageError
 from torrentnet.lab.home import (
     RunningLab,
     forget_running_lab,
@@ -43,6 +43,7 @@ from torrentnet.lab.run.view import LabView
 from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
 from torrentnet.lab.scenario.plan.plan import NodePlan, Plan, Role
 from torrentnet.runtime.events import format_timestamp
+from torrentnet.runtime.process import EXIT_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

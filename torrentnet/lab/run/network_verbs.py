@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
+from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.run.node_verbs import NodeVerbs, UndoHandle
 from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_duration, parse_rate
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
+from torrentnet.runtime.process import EXIT_FAILED
 from torrentnet.runtime.units import UnitError
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from torrentnet.lab.engines.command_lines import file_path
 from torrentnet.lab.engines.types import NodeState, NothingChangedError
-from torrentnet.lab.errors import EXIT_FAILED, LabError, UsageError
+from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.run.timeline.event_executor import for_each_node
+from torrentnet.runtime.process import EXIT_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

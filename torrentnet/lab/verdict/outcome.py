@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.errors import EXIT_ENGINE, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from torrentnet.lab.scenario.plan.expectations import Severity
+from torrentnet.runtime.process import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,7 @@ class Verdict(StrEnum):
 EXIT_CODES: Final = {
     Verdict.PASS: EXIT_OK,
     Verdict.FAIL: EXIT_FAILED,
-    Verdict.ERROR: EXIT_ENGINE,
+    Verdict.ERROR: EXIT_UNAVAILABLE,
     Verdict.INTERRUPTED: EXIT_INTERRUPTED,
 }
 

@@ -12,11 +12,12 @@ import pytest
 
 from tests.unit.lab.fakes import FakeEngine, event, make_plan, seeder
 from torrentnet.lab.engines.types import ExecResult
-from torrentnet.lab.errors import EXIT_ENGINE, EngineError
+from torrentnet.lab.errors import EngineError
 from torrentnet.lab.network import capabilities
 from torrentnet.lab.network.probe import FACTS, USERSPACE
 from torrentnet.lab.scenario.plan.events import KillPlan, PartitionPlan
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
+from torrentnet.runtime.process import EXIT_UNAVAILABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +74,7 @@ def test_a_missing_quality_is_refused_with_the_remedy(tmp_path: Path) -> None:
     offer.require(["rate", "loss", "cut"])
     with pytest.raises(EngineError) as refused:
         offer.require(["loss", "delay"])
-    assert refused.value.exit_code == EXIT_ENGINE
+    assert refused.value.exit_code == EXIT_UNAVAILABLE
     assert refused.value.message.startswith("this engine does not support delay: the kernel's netem: no such kind")
     assert "CONFIG_NET_SCH_NETEM" in refused.value.hint
 

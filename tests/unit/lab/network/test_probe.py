@@ -7,9 +7,10 @@ import pytest
 
 from tests.unit.lab.network.test_render import Path
 from torrentnet.lab.engines.types import ExecResult
-from torrentnet.lab.errors import EXIT_ENGINE, EngineError
+from torrentnet.lab.errors import EngineError
 from torrentnet.lab.network.impairment import IMPAIRMENTS
 from torrentnet.lab.network.probe import FACTS, SCRIPT, choose_capabilities, parse_facts, probe
+from torrentnet.runtime.process import EXIT_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ def test_a_refusal_has_quality_reason_and_remedy() -> None:
     offer.require(["rate", "loss", "cut"])
     with pytest.raises(EngineError) as caught:
         offer.require(["jitter", "rate", "delay"])
-    assert caught.value.exit_code == EXIT_ENGINE
+    assert caught.value.exit_code == EXIT_UNAVAILABLE
     assert str(caught.value) == (
         "this engine does not support delay: the kernel's netem: Error: Specified qdisc kind is unknown.; "
         "a path in user space: this engine has none\n"
