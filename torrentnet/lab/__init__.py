@@ -1,4 +1,4 @@
-"""The lab, which runs on the host: scenarios, engines, the run, verdicts and reports.
+"""The lab on the host: scenarios, engines, the run, verdicts and reports.
 
 From tests and notebooks::
 

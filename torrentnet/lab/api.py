@@ -55,9 +55,10 @@ def open_lab(
     runs: Path | None = None,
     view: LabView | None = None,
 ) -> Iterator[Lab]:
-    """Bring up a scenario's tracker and initial seeds for a ``with`` block; remove everything at its end.
+    """Bring up a scenario's lab for a ``with`` block; remove it at the end.
 
-    The scenario's timeline does not run by itself: call ``lab.play()`` in the block, or use the lab's verbs.
+    The tracker and the initial seeds are up in the block. Everything is removed at its end. The scenario's timeline
+    does not run by itself: call ``lab.play()`` in the block, or use the lab's verbs.
 
     ``scenario`` is a name or the path of a file; ``settings`` are values for its parameters. ``engine`` is a name, or
     an engine object, which is closed at the end. With ``keep`` (a flag, or a function that is called at the end) the
@@ -82,13 +83,19 @@ def open_lab(
 
 
 class Lab(LabLifecycle):
-    """A lab for one plan on one engine, with the scenario's verbs as methods. Entering it brings the nodes up."""
+    """A lab for one plan on one engine, with the scenario's verbs as methods.
+
+    Entering the lab brings the nodes up.
+    """
 
     outcome: Outcome | None = None
     """The scenario's outcome; None until there is one."""
 
     def play(self) -> Outcome:
-        """Run the scenario's timeline and judge its expectations. Writes ``result.json`` and ``junit.xml``."""
+        """Run the scenario's timeline and judge its expectations.
+
+        Writes ``result.json`` and ``junit.xml``.
+        """
         clock = self._require_clock()
         timeline = self._timeline = Timeline(
             self.plan, self.engine, clock, self._take_applied, lab_state=self.nodes, faults=self.faults
@@ -141,7 +148,10 @@ class Lab(LabLifecycle):
         error: str = "",
         quoted: Iterable[str] = (),
     ) -> Outcome:
-        """Record the outcome; ``quoted`` names the nodes whose last lines help to understand a failure."""
+        """Record the outcome.
+
+        ``quoted`` names the nodes whose last lines help to understand a failure.
+        """
         environment: dict[str, str] = {}
         with contextlib.suppress(LabError):
             environment = self.engine.environment()

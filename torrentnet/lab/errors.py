@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class LabError(TorrentnetError):
-    """A failure to show to a person: what is wrong, what to do about it, and the exit status."""
+    """A failure to show to a person, with a hint and the exit status.
+
+    The message says what is wrong; the hint says what to do about it.
+    """
 
     default_exit_code = EXIT_UNAVAILABLE
 

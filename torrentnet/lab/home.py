@@ -1,4 +1,6 @@
-"""The lab's home directory: what is kept there while labs exist, and the removal of labs.
+"""The lab's home directory, and the removal of labs.
+
+While labs exist, these files are kept:
 
 - ``.torrentnet/lab.json``: the lab that ``up`` left running. Written last, after everything went well.
 - ``.torrentnet/labs/PROJECT/``: the files that a lab's nodes share, its owner, its network's faults, and its own
@@ -83,7 +85,10 @@ def read_running_lab(home: Path) -> RunningLab | None:
 
 
 def write_current_lab(home: Path, lab: RunningLab) -> None:
-    """Record a lab in its own directory, where ``status`` finds it while the scenario runs."""
+    """Record a lab in its own directory.
+
+    ``status`` finds the record there while the scenario runs.
+    """
     _write_lab(lab_directory(home, lab.project) / LAB_FILE, lab)
 
 
@@ -99,7 +104,7 @@ def find_current_lab(home: Path) -> RunningLab | None:
 
 
 def is_finished(home: Path, project: str) -> bool:
-    """Return whether that lab is the one that ``up`` left running in this home directory."""
+    """Return whether a lab is the one that ``up`` left running in ``home``."""
     lab = read_running_lab(home)
     return lab is not None and lab.project == project
 
@@ -164,7 +169,10 @@ def write_faults(home: Path, project: str, faults: list[ActiveFault]) -> None:
 
 
 def read_faults(home: Path, project: str) -> list[ActiveFault]:
-    """Return what is in force in a lab's network now, oldest first; an empty list for an unknown lab."""
+    """Return the faults now in force in a lab's network, oldest first.
+
+    The list is empty for an unknown lab.
+    """
     try:
         rows = json.loads((lab_directory(home, project) / FAULTS_FILE).read_text(encoding="utf-8"))
         return [ActiveFault(str(row["text"]), float(row["since"]), bool(row["link"])) for row in rows]
@@ -208,7 +216,10 @@ def _read_owner(path: Path) -> Owner | None:
 
 
 def write_env_block(home: Path, project: str, compose_files: list[Path]) -> None:
-    """Write the block for a lab, in place of an earlier one, unless the directory is a user's project."""
+    """Write the block for a lab into ``.env``.
+
+    The block replaces an earlier one. Nothing is written where the directory is a user's project.
+    """
     lines = _read_lines(home)
     theirs = bool(_without_block(lines)) or any((home / name).exists() for name in COMPOSE_FILES)
     if checkout() is None and (theirs or not os.access(home, os.W_OK)):
@@ -220,7 +231,10 @@ def write_env_block(home: Path, project: str, compose_files: list[Path]) -> None
 
 
 def remove_env_block(home: Path, project: str | None = None) -> None:
-    """Remove the block, or only ``project``'s; remove the file too when nothing else is in it."""
+    """Remove the block from ``.env``, or only the block of ``project``.
+
+    The file is removed too when nothing else is in it.
+    """
     lines = _read_lines(home)
     kept = _without_block(lines)
     if kept == lines or (project is not None and f"{PROJECT_PREFIX}{project}" not in lines):
@@ -232,7 +246,10 @@ def remove_env_block(home: Path, project: str | None = None) -> None:
 
 
 def compose_command(home: Path, project: str) -> str:
-    """Return ``docker compose``, with ``-p`` where no block in ``home`` names the project."""
+    """Return the command ``docker compose`` for a project.
+
+    The command has ``-p`` where no block in ``home`` names the project.
+    """
     named = f"{PROJECT_PREFIX}{project}" in _read_lines(home)
     return "docker compose" if named else f"docker compose -p {project}"
 

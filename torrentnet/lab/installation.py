@@ -1,4 +1,7 @@
-"""How the lab is installed: the commands that its user types, and a check for a second version."""
+"""The lab's installation: the commands users type, and a version check.
+
+The check looks for a second installed version.
+"""
 
 from __future__ import annotations
 
@@ -27,21 +30,30 @@ def program() -> str:
 
 
 def typed_command(verb: str, argument: str = "") -> str:
-    """Return a command of the lab as its user types it: ``make up scenario=X``, or ``torrentnet up X``."""
+    """Return a command of the lab as its user types it.
+
+    For example ``make up scenario=X``, or ``torrentnet up X``.
+    """
     if checkout() is None:
         return " ".join(["torrentnet", verb, *([argument] if argument else [])])
     return f"make {verb} {_MAKE_ARGUMENTS[verb]}={argument}" if argument else f"make {verb}"
 
 
 def install_docker() -> str:
-    """Return how Docker is installed on this machine, as a sentence without its full stop."""
+    """Return a sentence that says how to install Docker on this machine.
+
+    The sentence has no full stop.
+    """
     if checkout() is None:
         return "install Docker Engine as https://docs.docker.com/engine/install/ says"
     return "`make engine` installs and starts Docker on Debian and Ubuntu"
 
 
 def require_one_version() -> None:
-    """Raise UsageError where Python also finds another version, because chance would decide which one runs."""
+    """Raise UsageError where Python also finds another version.
+
+    Chance would decide which version runs.
+    """
     for entry in sys.path:
         other = Path(entry or ".").resolve() / PACKAGE.name
         version = _version_of(other)

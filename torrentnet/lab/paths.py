@@ -1,4 +1,4 @@
-"""Where the lab's own files are, which directory labs belong to, and where state is kept.
+"""Paths of the lab's own files and state, and the directory that labs belong to.
 
 The files are the Dockerfile with its context, the Compose file, the scenarios, their schema and Wireshark's dissector:
 those of a checkout, or the copies that setup.py has put into the wheel. A checkout keeps its labs inside itself; an
@@ -26,12 +26,18 @@ RUNTIME_VARIABLE: Final = "TORRENTNET_RUNTIME"
 
 
 def checkout() -> Path | None:
-    """Return the checkout that contains this package; None where the package is installed from a wheel."""
+    """Return the checkout that contains this package; None where there is none.
+
+    There is none where the package is installed from a wheel.
+    """
     return None if _COPIES.is_dir() else PACKAGE.parent
 
 
 def files_root() -> Path:
-    """Return the directory of the files: the checkout, or the copies in the installed package."""
+    """Return the directory of the lab's own files.
+
+    The directory is the checkout, or that of the copies in the installed package.
+    """
     return checkout() or _COPIES
 
 
@@ -79,7 +85,10 @@ def machine_folder() -> Path:
 
 
 def runtime_folder() -> Path:
-    """Return the directory of the local engine's labs. Its path is short, because sockets are in it."""
+    """Return the directory of the local engine's labs.
+
+    The path is short, because sockets are in the directory.
+    """
     return Path(os.environ.get(RUNTIME_VARIABLE) or f"/tmp/torrentnet-{os.getuid()}")
 
 

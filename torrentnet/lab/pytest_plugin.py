@@ -77,7 +77,10 @@ def torrentnet_engine() -> str | Engine:
 
 @pytest.fixture
 def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Engine) -> Iterator[Callable[..., Lab]]:
-    """A function that brings a scenario up, given its name or path; ``settings=`` sets its parameters."""
+    """A function that brings a scenario up, given its name or path.
+
+    The function's argument ``settings=`` sets the scenario's parameters.
+    """
     from torrentnet.lab.api import open_lab
 
     test: _TestLabs = request.node.stash.setdefault(TEST, _TestLabs())
@@ -109,7 +112,10 @@ def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Eng
 
 @pytest.fixture
 def torrentnet_lab(request: pytest.FixtureRequest, torrentnet_open: Callable[..., Lab]) -> Lab:
-    """The lab of the scenario that the marker ``torrentnet`` names, with its tracker and initial seeds up."""
+    """The lab of the scenario that the marker ``torrentnet`` names.
+
+    The lab's tracker and initial seeds are up.
+    """
     marker = request.node.get_closest_marker(MARKER)
     if marker is None or len(marker.args) != 1:
         raise pytest.UsageError(
@@ -119,7 +125,10 @@ def torrentnet_lab(request: pytest.FixtureRequest, torrentnet_open: Callable[...
 
 
 def _resolve_scenario(scenario: str | Path, request: pytest.FixtureRequest) -> str | Path:
-    """Return a path beside the test or below pytest's root directory; else the name or path as it is."""
+    """Return a scenario's path beside the test or below pytest's root directory.
+
+    Else the name or path is returned as it is.
+    """
     if not (isinstance(scenario, Path) or scenario.endswith((".yaml", ".yml"))):
         return scenario
     for folder in (request.path.parent, request.config.rootpath):
@@ -150,7 +159,10 @@ def pytest_runtest_makereport(
 
 
 def relevant_nodes(lab: Lab, failure: str) -> list[str]:
-    """Return the nodes that a failure names, then those whose program failed; else the tracker."""
+    """Return the nodes that are relevant to a failure.
+
+    The nodes that the failure names are first, then those whose program failed; else the tracker is the only one.
+    """
     names = [node.name for node in lab.plan.nodes]
     named = [name for name in names if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", failure)]
     ended = [name for name in names if lab.nodes.snapshot(name).state.exit_code not in {0, None}]

@@ -1,4 +1,7 @@
-"""What a run leaves behind: ``result.json``, ``junit.xml``, and the verdict as lines of text."""
+"""The records of a run: ``result.json``, ``junit.xml``, and lines of text.
+
+The lines of text state the verdict.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ def write_reports(outcome: Outcome) -> None:
 
 
 def result_document(outcome: Outcome) -> dict[str, object]:
-    """Return the run for ``result.json``. Times are seconds; in the timeline and in answers they count from t = 0."""
+    """Return the run as a document for ``result.json``.
+
+    Times are seconds; in the timeline and in answers they count from t = 0.
+    """
     plan = outcome.plan
     return {
         "schema": SCHEMA,
@@ -94,7 +100,10 @@ def _expectation_document(expectation: ExpectationResult) -> dict[str, object]:
 
 
 def junit_xml(outcome: Outcome) -> str:
-    """Return the run as JUnit's XML: one test case for each expectation and each event that changed nothing."""
+    """Return the run as JUnit's XML.
+
+    There is one test case for each expectation and for each event that changed nothing.
+    """
     name = outcome.plan.name
     suite = ET.Element(
         "testsuite", name=name, timestamp=format_timestamp(outcome.began), time=f"{outcome.seconds.get('total', 0):.3f}"
@@ -123,7 +132,10 @@ def junit_xml(outcome: Outcome) -> str:
 
 
 def _xml_text(text: str) -> str:
-    """Replace the control characters that XML 1.0 cannot hold: nodes may print anything."""
+    """Replace the control characters that XML 1.0 cannot hold.
+
+    Nodes may print anything.
+    """
     return "".join(char if char >= " " or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
@@ -131,7 +143,10 @@ def _xml_text(text: str) -> str:
 
 
 def verdict_lines(outcome: Outcome, home: Path, hint: str = "") -> Iterator[str]:
-    """Yield the verdict, the most important line last; ``hint`` is the remedy for an error."""
+    """Yield the verdict as lines of text, the most important line last.
+
+    ``hint`` is the remedy for an error.
+    """
     record = relative_to_home(outcome.directory, home)
     if outcome.expectations:
         yield ""

@@ -26,9 +26,9 @@ LIBRARIES: Final = ("docker", "pydantic", "PyYAML", "rich", "typer")
 
 
 def diagnose(engine_name: str) -> tuple[list[Finding], list[Finding]]:
-    """Return the findings for the engine of this name, and those for the engine that was not chosen.
+    """Return the findings for the named engine, and those for the other one.
 
-    The second list is empty where the name leaves nothing to choose.
+    The other engine is the one that was not chosen. The second list is empty where the name leaves nothing to choose.
     """
     try:
         choice = choose_engine(engine_name)
@@ -46,7 +46,10 @@ def diagnose(engine_name: str) -> tuple[list[Finding], list[Finding]]:
 
 
 def collect_findings(engine: Engine) -> list[Finding]:
-    """Return the findings of Python, the libraries, the machine, the engine and its network."""
+    """Return the findings of this machine, the engine and its network.
+
+    The findings of Python and the libraries are included.
+    """
     machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} processors"
     rows = [_check_python(), _check_libraries(), Finding("machine", True, machine), *engine.diagnose()]
     if all(row.ok or row.optional for row in rows):

@@ -1,4 +1,7 @@
-"""``torrentnet init``: a first scenario and a test that runs it, for a project that has none."""
+"""``torrentnet init``: the first files of a project without scenarios.
+
+The files include a first scenario and a test that runs it.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,10 @@ __pycache__/
 
 
 def init(directory: Path, *, as_json: bool) -> int:
-    """Write the first files of a project into ``directory``, all of them or none. Raises UsageError."""
+    """Write the first files of a project into ``directory``.
+
+    Either all files are written or none. Raises UsageError.
+    """
     files = {**_FILES, f"scenarios/{_SCHEMA}": (files_root() / "docs" / _SCHEMA).read_text(encoding="utf-8")}
     write_new(directory, files)
     if as_json:

@@ -1,6 +1,6 @@
-"""Commands for the lab that is up, or whose scenario is running: ``attach``, ``logs``, ``status``.
+"""Commands for a lab that is up: ``attach``, ``logs``, ``status``.
 
-Each function returns an exit status.
+They work on the lab that was left up, or on one whose scenario is running. Each function returns an exit status.
 
 Tested by tests/unit/lab/cli/test_status.py and tests/unit/lab/cli/test_app.py.
 """
@@ -143,7 +143,10 @@ def _watch_status(monitor: LabMonitor) -> int:
 
 
 def _replace_process(argv: Sequence[str]) -> int:
-    """Replace this process by a command, which inherits the terminal and sets the exit status."""
+    """Replace this process by a command.
+
+    The command inherits the terminal and sets the exit status.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     try:

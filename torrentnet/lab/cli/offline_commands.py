@@ -1,6 +1,7 @@
-"""Commands that need no lab: ``scenarios``, ``validate``, ``explain``, ``doctor``, ``image``.
+"""Commands that need no lab, such as ``explain`` and ``doctor``.
 
-Each function returns an exit status.
+The commands are ``scenarios``, ``validate``, ``explain``, ``doctor`` and ``image``. Each function returns an exit
+status.
 
 Tested by tests/unit/lab/cli/test_app.py.
 """
@@ -87,7 +88,10 @@ def explain(scenario: str, *, engine_name: str, settings: Sequence[str], everyth
 
 
 def _capability_split(plan: Plan, engine_name: str) -> tuple[CapabilitySplit | None, str]:
-    """Return who does which of the plan's link qualities on this machine, or a note why that is unknown."""
+    """Return how this machine provides the plan's link qualities.
+
+    The split names who provides each quality. Where it is unknown, a note says why.
+    """
     qualities = required_qualities(plan)
     if not qualities:
         return None, ""

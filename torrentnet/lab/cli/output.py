@@ -27,7 +27,10 @@ def print_json(document: object) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headers, as wide as the terminal; in a pipe, as wide as the table needs."""
+    """Print rows under headers, as wide as the terminal.
+
+    In a pipe, the table is as wide as it needs.
+    """
     terminal = sys.stdout.isatty()
     console = Console() if terminal else Console(width=PIPE_WIDTH)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))

@@ -1,4 +1,7 @@
-"""The display of a lab's progress: a live table on a terminal, plain lines in a pipe."""
+"""The display of a lab's progress.
+
+A terminal shows a live table; a pipe receives plain lines.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +107,10 @@ class ProgressView(LabView):
 
 
 class LiveProgressView(ProgressView):
-    """A table of all nodes, for terminals. It is redrawn as they change; events are printed above it."""
+    """A live table of all nodes, for terminals.
+
+    The table is redrawn as the nodes change. Events are printed above the table.
+    """
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -147,16 +153,20 @@ def make_progress_view(console: Console) -> ProgressView:
 
 
 def open_view(*, as_json: bool) -> ProgressView:
-    """Return the view of a command; with ``--json``, standard output belongs to the document."""
+    """Return the view of a command.
+
+    With ``--json``, standard output belongs to the document.
+    """
     return ProgressView(Console(stderr=True)) if as_json else make_progress_view(Console())
 
 
 def node_table(
     console: Console, title: str, headers: Sequence[str], rows: Sequence[Sequence[RenderableType]], *, below: int = 0
 ) -> tuple[Table, int]:
-    """Return a table of nodes that fits into a terminal above ``below`` lines, and the number of its rows.
+    """Return a table of nodes that fits into a terminal, and its number of rows.
 
-    Where not all rows fit, one line is left for the caller to count the others in.
+    The table has room above ``below`` other lines. Where not all rows fit, one line is left for the caller to count the
+    others in.
     """
     table = Table(title=Text(title, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for header in headers:

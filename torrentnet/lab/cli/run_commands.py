@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 def play(
     scenario: str, mode: Mode, *, engine_name: str, runs: Path | None, as_json: bool, settings: Sequence[str] = ()
 ) -> int:
-    """Bring a scenario's lab up, run it and judge it; then remove the lab (``run``) or leave it up (``up``)."""
+    """Bring up a scenario's lab, run it and judge it.
+
+    Afterwards the lab is removed (``run``) or left up (``up``).
+    """
     plan = find_plan(scenario, scenarios_folder(), parse_settings(settings))
     view = open_view(as_json=as_json)
     home = lab_home()

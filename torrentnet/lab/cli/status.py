@@ -1,4 +1,7 @@
-"""The display of ``torrentnet status``: a lab's nodes, their progress, and its network's faults."""
+"""The display of ``torrentnet status``.
+
+The display shows a lab's nodes, their progress, and the faults of the lab's network.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ class NodeRow:
 
 
 class LabMonitor:
-    """Follows a lab that another process has brought up, inside a ``with`` block."""
+    """An observer of a lab that another process has brought up, for ``with`` blocks."""
 
     def __init__(
         self, running: RunningLab, engine: Engine, home: Path, on_line: Callable[[LogLine], None] | None = None
@@ -108,7 +111,10 @@ class LabMonitor:
             version = later
 
     def restore_rules(self) -> None:
-        """Set the lab's rules in nodes that were started again by hand; :meth:`rows` report it."""
+        """Set the lab's rules in nodes that were started again by hand.
+
+        :meth:`rows` reports the result for each of these nodes.
+        """
         snapshots = {node: self._lab_state.snapshot(node) for node in self._nodes}
         alive = {node: (seen.starts, seen.state) for node, seen in snapshots.items() if seen.state.status in ALIVE}
         changed = [node for node, now in alive.items() if self._checked.get(node) != now]
@@ -152,7 +158,10 @@ class LabMonitor:
 
 
 def natural_key(name: str) -> tuple[bool, str, int]:
-    """Sort the tracker first, then by name and number: ``leecher-10`` after ``leecher-9``."""
+    """Return a key that sorts the tracker first, then by name and number.
+
+    ``leecher-10`` is sorted after ``leecher-9``.
+    """
     group, _, number = name.rpartition("-")
     return (name != TRACKER, group or name, int(number) if number.isdigit() else 0)
 

@@ -54,7 +54,10 @@ def run_sweep(
     runs: Path | None,
     as_json: bool,
 ) -> int:
-    """Run a scenario at every point of a grid; return the exit status. All input is checked before the first run."""
+    """Run a scenario at every point of a grid; return the exit status.
+
+    All input is checked before the first run.
+    """
     values = parse_settings(settings)
     grid = parse_grid(grid_words, values)
     if not 1 <= repeat <= MAX_RUNS:
@@ -100,7 +103,10 @@ def run_sweep(
 
 
 def _prepare_engine(engine_name: str, view: ProgressView) -> str:
-    """Choose an engine and prepare it; return its name. Raises EngineError where there is none."""
+    """Choose an engine and prepare it; return its name.
+
+    Raises EngineError where there is no engine.
+    """
     choice = choose_engine(engine_name)
     with contextlib.closing(choice.engine):
         choice.engine.check()

@@ -1,6 +1,6 @@
-"""Which qualities of a link this engine supports: probed once for each boot and image, and cached.
+"""The link qualities that an engine supports, from a cached probe.
 
-A scenario that asks for more is refused before any node is created.
+The probe runs once for each boot and image. A scenario that asks for more is refused before any node is created.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ def required_qualities(plan: Plan) -> frozenset[str]:
 
 
 def require_counters(plan: Plan, engine: Engine) -> None:
-    """Raise EngineError where a scenario counts a node's bytes, and this engine's nodes share an interface."""
+    """Raise EngineError where the engine cannot count the bytes that checks need.
+
+    A node's bytes cannot be counted where this engine's nodes share an interface.
+    """
     counted = [expected for expected in plan.expectations if isinstance(expected, BytesCheckPlan)]
     if counted and (reason := engine.counters_unavailable()):
         raise EngineError(
@@ -56,10 +59,10 @@ def require_counters(plan: Plan, engine: Engine) -> None:
 
 
 def find_capabilities(engine: Engine, seed: int = 0, cache: Path | None = None) -> Capabilities:
-    """Return what this engine supports: nothing where it cannot set its nodes' network.
+    """Return the link qualities that the engine supports.
 
-    ``cache`` is the file that holds what was probed before; by default this machine's. Raises EngineError where the
-    probe fails.
+    Nothing is supported where the engine cannot set its nodes' network. ``cache`` is the file that holds what was
+    probed before; by default this machine's. Raises EngineError where the probe fails.
     """
     path = UserspaceShaper(seed)
     cache = cache or machine_folder() / CACHE_FILE.format(engine=engine.name)
@@ -99,7 +102,10 @@ def _cached_facts(cache: Path, fingerprint: str | None, wanted: Sequence[str]) -
 
 
 def findings(engine: Engine) -> list[Finding]:
-    """Return the rows of ``doctor``; qualities that are supported or refused in the same way share one."""
+    """Return the rows of ``doctor`` about the network's qualities.
+
+    Qualities that are supported or refused in the same way share a row.
+    """
     try:
         if engine.fingerprint() is None:
             return [Finding("network", True, "will be tried once the image is built")]

@@ -1,7 +1,8 @@
-"""Makes the network match its desired state, by scripts in the nodes whose settings have changed.
+"""The controller that makes the network match its desired state.
 
-Nodes are changed in parallel, and each converges by itself: whatever happens while a script runs (another change, a
-restart of the node) is taken into account by the node's next script, never by a second script at the same time.
+The controller runs scripts in the nodes whose settings have changed. Nodes are changed in parallel, and each converges
+by itself: whatever happens while a script runs (another change, a restart of the node) is taken into account by the
+node's next script, never by a second script at the same time.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class NodeUpdate:
 
 
 class NetworkController:
-    """Controls the network between some nodes. Safe to call from any thread.
+    """The controller of the network between some nodes. Safe to call from any thread.
 
     A node is unreachable until :meth:`node_started`; what is asked of it before is set then.
     """
@@ -51,8 +52,9 @@ class NetworkController:
         *,
         gate: bool = False,
     ) -> None:
-        """``nodes``: name to IPv4 address of every node there will ever be. ``split``: of the probed capabilities.
+        """Prepare to control the network of ``nodes``.
 
+        ``nodes``: name to IPv4 address of every node there will ever be. ``split``: of the probed capabilities.
         ``gate``: the nodes' programs wait for their rules (:mod:`torrentnet.runtime.gate`).
         """
         self._nodes = dict(nodes)
@@ -73,10 +75,11 @@ class NetworkController:
     # -- nodes start and end ----------------------------------------------------------------------
 
     def node_started(self, node: str, *, fresh: bool = True) -> NodeUpdate | None:
-        """Set what is asked of a node that has started, and let its program begin; None where nothing is to be done.
+        """Apply the settings of a node that has started; let its program begin.
 
-        ``fresh``: the node has a new network namespace without rules of ours, as each (re)started container has. Else
-        nothing is known about it (an earlier command left the lab up), and our rules are removed first.
+        Returns None where nothing is to be done. ``fresh``: the node has a new network namespace without rules of ours,
+        as each (re)started container has. Else nothing is known about it (an earlier command left the lab up), and our
+        rules are removed first.
         """
         with self._node_locks[node], self._guard:
             self._in_force[node] = NodeSettings(node, self._nodes[node]) if fresh else None
@@ -91,7 +94,10 @@ class NetworkController:
             self._reachable.discard(node)
 
     def node_reachable(self, node: str) -> NodeUpdate | None:
-        """Set what is asked of a node that is reachable again with its old network namespace, as after a pause."""
+        """Apply the settings of a node that is reachable again, as after a pause.
+
+        The node still has its old network namespace.
+        """
         with self._guard:
             self._reachable.add(node)
         return next(iter(self._converge([node])), None)
@@ -99,9 +105,9 @@ class NetworkController:
     # -- changes ----------------------------------------------------------------------------------
 
     def apply(self, state: NetworkState) -> tuple[NodeUpdate, ...]:
-        """Make the network match this state; returns the nodes that had to change, those that failed included.
+        """Make the network match ``state``; return the nodes that had to change.
 
-        Raises KeyError for a pair with an unknown node.
+        The nodes whose change failed are included. Raises KeyError for a pair with an unknown node.
         """
         wanted = node_settings(state.links(), self._nodes, self._split)
         with self._guard:
@@ -109,7 +115,10 @@ class NetworkController:
         return self._converge(self._nodes)
 
     def scripts(self) -> dict[str, str]:
-        """Return, for every node of which something is asked, the script that sets all of it from any state."""
+        """Return, for each node with settings, the script that applies all of them.
+
+        Each script works from any state of its node.
+        """
         with self._guard:
             wanted = dict(self._wanted)
         return {
@@ -146,7 +155,10 @@ class NetworkController:
             yield
 
     def _change(self, changes: Mapping[str, tuple[NodeSettings, NodeSettings | None]]) -> tuple[NodeUpdate, ...]:
-        """Change nodes to the first from the second of their settings; the caller has locked them."""
+        """Change nodes from the second to the first of their settings.
+
+        The caller has locked the nodes.
+        """
         results = self._exec.run_all({node: self._script(node, *change) for node, change in changes.items()})
         again = {}
         for node, (wanted, before) in changes.items():
@@ -176,10 +188,11 @@ class NetworkController:
     # -- what was counted -------------------------------------------------------------------------
 
     def measure(self, nodes: Iterable[str] | None = None) -> dict[Pair, Counters]:
-        """Return what these nodes (or all) have counted of every pair since this object exists.
+        """Return what these nodes (or all) have counted of every pair.
 
-        Runs at most one command a node. A pair's losses are counted at its destination, its rate at its source. What
-        an unreachable node has counted since its last change is missing, and stays so where it has ended.
+        The counts begin with the creation of this object. Runs at most one command a node. A pair's losses are counted
+        at its destination, its rate at its source. What an unreachable node has counted since its last change is
+        missing, and stays so where it has ended.
         """
         asked = list(dict.fromkeys(self._nodes if nodes is None else nodes))
         total: dict[Pair, Counters] = {}
@@ -200,9 +213,10 @@ class NetworkController:
         return total
 
     def counted(self) -> dict[Pair, Counters]:
-        """Return what rules that have ended have counted since this object exists; runs no command.
+        """Return what rules that have ended have counted; run no command.
 
-        A change of a node's incoming links ends all of its rules of cut and loss.
+        The counts begin with the creation of this object. A change of a node's incoming links ends all of its rules of
+        cut and loss.
         """
         total: dict[Pair, Counters] = {}
         with self._locked(self._nodes):
@@ -211,7 +225,10 @@ class NetworkController:
         return total
 
     def _keep_counts(self, output: str, ending: NodeSettings) -> None:
-        """Add what was counted by rules that have just ended; the caller has locked the node."""
+        """Add the counts of rules that have just ended.
+
+        The caller has locked the node.
+        """
         if not ending.empty:
             _add(self._counted[ending.node], counters.parse_counters(output, ending))
 

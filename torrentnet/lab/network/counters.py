@@ -1,7 +1,8 @@
-"""What the rules have counted: packets that arrived, were lost, were shaped, and were dropped by a full queue.
+"""The counters of the network's rules.
 
-A rule's counters end with the rule, so a script that changes rules prints them first; a link's count is the sum of all
-readings. What passes between that reading and the change, a few milliseconds, is not counted.
+The rules count packets that arrived, were lost, were shaped, and were dropped by a full queue. A rule's counters end
+with the rule, so a script that changes rules prints them first; a link's count is the sum of all readings. What passes
+between that reading and the change, a few milliseconds, is not counted.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ echo "{END}"
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Counts of one directed pair. Bytes are of IP packets at the receiver, of Ethernet frames at the sender."""
+    """Counts of one directed pair.
+
+    Bytes are of IP packets at the receiver, of Ethernet frames at the sender.
+    """
 
     arrived: int = 0
     """Packets that reached the rules of loss and cut."""

@@ -1,6 +1,7 @@
-"""The network's desired state: the link overrides in force, and what they ask of each directed pair together.
+"""The network's desired state: the link overrides in force.
 
-Pure: each change returns a new state. The timeline decides when an override is added and removed.
+A state also combines what its overrides ask of each directed pair. Pure: each change returns a new state. The timeline
+decides when an override is added and removed.
 """
 
 from __future__ import annotations
@@ -28,19 +29,28 @@ class NetworkState:
     """How many overrides were ever added, so that no number is used twice."""
 
     def add(self, override: LinkOverride) -> tuple[NetworkState, int]:
-        """Return the state with one more override, which wins over all others, and the number that removes it."""
+        """Return the state with one more override, and the override's number.
+
+        The new override wins over all others. :meth:`remove` needs its number.
+        """
         number = self.added + 1
         return replace(self, overrides=(*self.overrides, (number, override)), added=number), number
 
     def remove(self, number: int) -> NetworkState:
-        """Return the state without an override. Raises KeyError for one that is not in force."""
+        """Return the state without an override.
+
+        Raises KeyError for an override that is not in force.
+        """
         kept = tuple(entry for entry in self.overrides if entry[0] != number)
         if len(kept) == len(self.overrides):
             raise KeyError(number)
         return replace(self, overrides=kept)
 
     def links(self) -> dict[Pair, LinkQualities]:
-        """Return what is asked of each directed pair, without the pairs that nothing is asked of."""
+        """Return what the overrides ask of each directed pair.
+
+        Pairs of which nothing is asked are left out.
+        """
         layers: defaultdict[Pair, tuple[int, ...]] = defaultdict(tuple)
         for index, (_, override) in enumerate(self.overrides):
             for pair in override.pairs:
@@ -60,7 +70,10 @@ def _combine(overrides: Iterable[LinkOverride]) -> LinkQualities:
 
 
 def changed_pairs(before: Mapping[Pair, LinkQualities], after: Mapping[Pair, LinkQualities]) -> frozenset[Pair]:
-    """Return the directed pairs in which ``links()`` of two states differ; empty where a change has no effect."""
+    """Return the directed pairs in which ``links()`` of two states differ.
+
+    The result is empty where a change has no effect.
+    """
     return frozenset(
         pair for pair in before.keys() | after.keys() if before.get(pair, UNTOUCHED) != after.get(pair, UNTOUCHED)
     )

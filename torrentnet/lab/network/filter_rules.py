@@ -1,4 +1,6 @@
-"""Loss and cuts: a chain of our own for what the receiver accepts, one transaction of iptables-restore a change.
+"""Loss and cuts: an iptables chain for the packets that a node receives.
+
+The chain is our own. Each change is one transaction of iptables-restore.
 
 Why at the receiver: the kernel reports a packet that is dropped on its way out to the sender's own TCP, which sends it
 again at once, so that hardly any loss is seen; and a route that leads nowhere returns an error. A packet dropped on
@@ -36,9 +38,9 @@ COMMIT
 
 
 def transaction(dropping: Sequence[IncomingLink], *, first: bool) -> str:
-    """Return input for ``iptables-restore --noflush`` that replaces the chain, in one step.
+    """Return input for ``iptables-restore --noflush`` that replaces the chain.
 
-    ``first``: the chain does not exist yet, and nothing jumps to it.
+    The chain is replaced in one step. ``first``: the chain does not exist yet, and nothing jumps to it.
     """
     lines = ["*filter", f":{CHAIN} - [0:0]"]
     for link in dropping:

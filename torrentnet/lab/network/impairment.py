@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PacketImpairment:
-    """What happens to the packets of one directed pair beside rate, loss and cut; false where that is nothing.
+    """Impairment of a directed pair's packets, besides rate, loss and cut.
 
-    Units as in :class:`torrentnet.lab.scenario.qualities.LinkQualities`: seconds, and shares from 0 to 1.
+    An impairment that changes nothing is false. Units as in :class:`torrentnet.lab.scenario.qualities.LinkQualities`:
+    seconds, and shares from 0 to 1.
     """
 
     delay: float = 0.0
@@ -42,7 +43,7 @@ TIMING: Final = frozenset({"delay", "jitter", "reordering"})
 
 
 class UserspacePath(Protocol):
-    """Impairs packets in the receiving node, in a program of its own.
+    """A path that impairs packets in the receiving node, by a program of its own.
 
     The rate was limited at the sender. The script runs as root with all capabilities, in the node's network namespace;
     the program may go on running afterwards. A node that starts again has neither rules nor program, and gets both
@@ -56,14 +57,18 @@ class UserspacePath(Protocol):
 
     @property
     def trial(self) -> str:
-        """A shell command that succeeds where the path works, else prints why not. It leaves nothing behind."""
+        """A shell command that succeeds where the path works.
+
+        Otherwise the command prints why the path does not work. The command leaves nothing behind.
+        """
         ...
 
     def script(self, address: str, incoming: Mapping[str, PacketImpairment]) -> str:
-        """Return shell lines that make rules and program match ``incoming``: source IPv4 address to impairment.
+        """Return shell lines that make rules and program match ``incoming``.
 
-        ``address`` is the node's own. With nothing incoming the lines remove the rules and end the program; then, and
-        on a fresh node, neither may exist. They fail (``set -e`` is on) where the program cannot do its work.
+        ``incoming``: source IPv4 address to impairment. ``address`` is the node's own. With nothing incoming the lines
+        remove the rules and end the program; then, and on a fresh node, neither may exist. They fail (``set -e`` is on)
+        where the program cannot do its work.
         """
         ...
 

@@ -1,4 +1,6 @@
-"""Runs scripts in nodes' network namespaces: one command for each node, a few at a time, or one for many nodes.
+"""Execution of scripts in nodes' network namespaces.
+
+There is one command for each node, a few at a time, or one command for many nodes.
 
 Tested by tests/unit/lab/network/test_controller.py.
 """
@@ -27,7 +29,10 @@ STARTS_DAEMON: Final = shlex.join(rules.APPLY)
 
 
 class NodeExec(Protocol):
-    """Runs a command in a node as root with all capabilities, in the node's network namespace."""
+    """A function that runs a command as root in a node's network namespace.
+
+    The command has all capabilities.
+    """
 
     def __call__(self, node: str, argv: Sequence[str], stdin: str) -> ExecResult:
         """Return the command's result. Raises LabError where the node cannot be reached."""
@@ -35,10 +40,13 @@ class NodeExec(Protocol):
 
 
 class NetnsExec:
-    """Runs scripts in the nodes of one lab. Safe to call from any thread."""
+    """An executor of scripts in the nodes of one lab. Safe to call from any thread."""
 
     def __init__(self, run: NodeExec, make_batch_exec: Callable[[], BatchExec | None] | None = None) -> None:
-        """``make_batch_exec``: see :meth:`torrentnet.lab.engines.interface.Engine.batch_exec`."""
+        """Create an executor that calls ``run`` for each node's script.
+
+        ``make_batch_exec``: see :meth:`torrentnet.lab.engines.interface.Engine.batch_exec`.
+        """
         self._run = run
         self._make_batch_exec = make_batch_exec
         self._batch_exec: Future[BatchExec | None] | None = None
@@ -50,13 +58,16 @@ class NetnsExec:
             self._batch_exec = self._pool.submit(self._make_batch_exec)
 
     def warm_up(self, nodes: Iterable[str]) -> None:
-        """Run an empty script in these nodes, in the background, if :meth:`prepare_batch` was called."""
+        """Run an empty script in these nodes, in the background.
+
+        Nothing is run unless :meth:`prepare_batch` was called.
+        """
         scripts = dict.fromkeys(nodes, ":\n")
         if scripts:
             self._pool.submit(self._run_batch, scripts)
 
     def run_all(self, scripts: Mapping[str, str]) -> dict[str, ExecResult | LabError]:
-        """Run each node's script; returns the results, or why a node could not be reached."""
+        """Run each node's script; return its result, or why the node cannot be reached."""
         results: dict[str, ExecResult | LabError] = {}
         if len(scripts) > BATCH_THRESHOLD:
             # A program that a script leaves running must live and end with its node, not with the helper.

@@ -1,4 +1,6 @@
-"""What the desired state means for each node: rules for what arrives, shaping for what leaves. Pure.
+"""Each node's settings: rules for what arrives, shaping for what leaves.
+
+The settings follow from the network's desired state. The functions are pure.
 
 Tested by tests/unit/lab/network/test_render.py.
 """
@@ -95,10 +97,10 @@ class NodeSettings:
 def node_settings(
     links: Mapping[Pair, LinkQualities], nodes: Mapping[str, str], split: CapabilitySplit
 ) -> dict[str, NodeSettings]:
-    """Return the settings of all nodes (name to IPv4 address) for the links of a state.
+    """Return the settings of all nodes for the links of a state.
 
-    ``nodes`` must be the same, in the same order, as long as the lab exists. Raises ValueError for more than
-    :data:`MAX_NODES` nodes, KeyError for a pair with an unknown node.
+    ``nodes``: name to IPv4 address. ``nodes`` must be the same, in the same order, as long as the lab exists. Raises
+    ValueError for more than :data:`MAX_NODES` nodes, KeyError for a pair with an unknown node.
     """
     if len(nodes) > MAX_NODES:
         raise ValueError(f"{len(nodes)} nodes: the network shapes {MAX_NODES} at most")

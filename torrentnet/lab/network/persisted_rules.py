@@ -1,9 +1,9 @@
-"""The network rules of a lab that stays up after its command has ended, for nodes that a user starts again by hand.
+"""The network rules of a lab that stays up after its command has ended.
 
-A container that starts anew has a new network namespace without the rules of the scenario's links. While a scenario
-runs, the lab restores the rules of the nodes that it starts; afterwards no process watches. So the lab writes a
-file with the rules of each node and the node's incarnation. A later command compares the incarnations, and restores
-the rules of the nodes that were started again.
+The rules are kept for nodes that a user starts again by hand. A container that starts anew has a new network namespace
+without the rules of the scenario's links. While a scenario runs, the lab restores the rules of the nodes that it
+starts; afterwards no process watches. So the lab writes a file with the rules of each node and the node's incarnation.
+A later command compares the incarnations, and restores the rules of the nodes that were started again.
 
 ``.torrentnet/labs/PROJECT/network.json``: node to ``incarnation`` and ``script``.
 """
@@ -48,10 +48,11 @@ def persist_rules(home: Path, project: str, nodes: Mapping[str, PersistedRules])
 
 
 def restore_rules(home: Path, project: str, engine: Engine, nodes: Iterable[str]) -> dict[str, str]:
-    """Set the rules of those of ``nodes`` (all of them alive) that were started again since.
+    """Set the rules of the nodes that a user has started again.
 
-    Returns these nodes and why each one's rules could not be set, empty where they are set. A node whose rules could
-    not be set is tried again at the next call.
+    All of ``nodes`` are alive. Returns the nodes that were started again since their rules were last set, and why each
+    one's rules could not be set, empty where they are set. A node whose rules could not be set is tried again at the
+    next call.
     """
     path = _path(home, project)
     restored: dict[str, str] = {}
@@ -90,7 +91,10 @@ def _path(home: Path, project: str) -> Path:
 
 @contextlib.contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Keep other processes from restoring meanwhile; where the lab is gone, there is nothing to lock."""
+    """Keep other processes from restoring rules at the same time.
+
+    Where the lab is gone, there is nothing to lock.
+    """
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -104,7 +108,10 @@ def _write(path: Path, nodes: Mapping[str, PersistedRules]) -> None:
 
 
 def _read(path: Path) -> dict[str, PersistedRules]:
-    """Return the rules in the file; none where there is no such lab, or it was left up without rules."""
+    """Return the rules in the file; none where there is no valid file.
+
+    There is no file where there is no such lab, or where the lab was left up without rules.
+    """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return {node: PersistedRules(str(row["incarnation"]), str(row["script"])) for node, row in rows.items()}

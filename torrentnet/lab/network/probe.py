@@ -1,7 +1,8 @@
-"""What this kernel can do to packets: tried once an engine, in a node or a scratch container with the nodes' image.
+"""The probe of what this kernel can do to packets.
 
-Kernels differ in what they were built with, and a tool's version says nothing about it: each thing is tried, on the
-loopback interface of that one container, and removed again.
+The probe runs once an engine, in a node or a scratch container with the nodes' image. Kernels differ in what they were
+built with, and a tool's version says nothing about it: each thing is tried, on the loopback interface of that one
+container, and removed again.
 """
 
 from __future__ import annotations
@@ -130,7 +131,10 @@ class Capabilities:
         return tuple(getattr(self, name) for name in QUALITY_NAMES)
 
     def require(self, qualities: Iterable[str]) -> None:
-        """Raise EngineError with each of these qualities that is not available, the reason and the remedy."""
+        """Raise EngineError if some of these qualities are not available.
+
+        The error contains each missing quality, the reason and the remedy.
+        """
         asked = set(qualities)
         missing = [support for support in self.all if support.quality in asked and not support.ok]
         if missing:
@@ -141,7 +145,10 @@ class Capabilities:
 
 
 def probe(run: NodeExec, node: str, userspace: UserspacePath | None = None) -> Capabilities:
-    """Try everything in one node. Raises EngineError where the script cannot run there."""
+    """Try all of the network's abilities in one node.
+
+    Raises EngineError where the script cannot run in the node.
+    """
     script, wanted = SCRIPT, FACTS
     if userspace is not None:
         script, wanted = f"{SCRIPT}try {USERSPACE} {userspace.trial}\n", (*FACTS, USERSPACE)
@@ -158,7 +165,10 @@ def probe(run: NodeExec, node: str, userspace: UserspacePath | None = None) -> C
 
 
 def parse_facts(output: str) -> dict[str, str]:
-    """Parse the probe's output: fact to error message, empty where it works. Other lines are skipped."""
+    """Parse the probe's output into an error message for each fact.
+
+    The message is empty where the fact's ability works. Other lines are skipped.
+    """
     facts = {}
     for line in output.splitlines():
         fact, colon, text = line.partition(":")

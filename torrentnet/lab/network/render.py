@@ -1,8 +1,8 @@
-"""One node's settings as one shell script, for root in the node's network namespace.
+"""One node's settings as a shell script for the node's network namespace.
 
-From no settings, or from settings that are known to be in force, the script changes only what differs, so that the
-queues of other links keep their packets. From an unknown state it removes everything of ours first. What was counted
-under rules that end is printed before they end (see :mod:`torrentnet.lab.network.counters`).
+Root runs the script. From no settings, or from settings that are known to be in force, the script changes only what
+differs, so that the queues of other links keep their packets. From an unknown state it removes everything of ours
+first. What was counted under rules that end is printed before they end (see :mod:`torrentnet.lab.network.counters`).
 
 ``torrentnet explain`` shows the same text, so it is written to be read.
 """
@@ -39,9 +39,10 @@ RESTORE: Final = "iptables-restore --noflush -w <<END\n{}END\n"
 
 
 def render(settings: NodeSettings, before: NodeSettings | None, split: CapabilitySplit) -> str:
-    """Return the script that leads from ``before`` (None: unknown) to ``settings``; empty where they are equal.
+    """Return the script that leads from ``before`` to ``settings``.
 
-    ``before`` without any setting is a node that has just started.
+    The script is empty where both are equal. None as ``before`` is an unknown state. ``before`` without any setting is
+    a node that has just started.
     """
     if settings == before:
         return ""
@@ -60,9 +61,10 @@ def render(settings: NodeSettings, before: NodeSettings | None, split: Capabilit
 
 
 def ending_settings(settings: NodeSettings, before: NodeSettings) -> NodeSettings:
-    """Return the part of ``before`` that ends on the way to ``settings``, and whose counters end with it.
+    """Return the settings in ``before`` whose counters end with the change.
 
-    The chain is always replaced as a whole; a class that changes goes on counting.
+    These settings end on the way to ``settings``. The chain is always replaced as a whole; a class that changes goes on
+    counting.
     """
     numbers = {link.number for link in settings.outgoing} if _same_tree(settings, before) else set()
     return replace(
@@ -116,7 +118,10 @@ def _filter_rules(settings: NodeSettings, before: NodeSettings | None) -> str:
 
 
 def explain(settings: NodeSettings, before: NodeSettings | None, split: CapabilitySplit) -> str:
-    """Return one node's script as a user would run it in Docker; empty where nothing changes."""
+    """Return one node's script as a user would run it in Docker.
+
+    The text is empty where nothing changes.
+    """
     script = render(settings, before, split)
     command = f"docker compose exec -T --privileged --user 0 {settings.node} {' '.join(SHELL)}"
     return f"{command} <<'SCRIPT'\n{script}SCRIPT\n" if script else ""

@@ -1,6 +1,7 @@
-"""Rates, and what netem does: one htb class a destination at the sender, as lines for ``tc -batch``.
+"""Rates, and what netem does, as lines for ``tc -batch``.
 
-The lines are part of a shell script, in which ``$device`` is the node's interface.
+The sender has one htb class for each destination. The lines are part of a shell script, in which ``$device`` is the
+node's interface.
 
 A rate counts bytes on the Ethernet: IP packet and 14 bytes of Ethernet header, without preamble, checksum and gap. Of
 8 Mbit/s, a TCP transfer with full packets (1,448 bytes of content in 1,514 on the wire) carries 7.65 Mbit/s of content.
@@ -54,7 +55,10 @@ UNLIMITED_NETEM: Final = 1e9
 
 
 def uplink_line(rate: float) -> str:
-    """Return the line that makes the parent of the destinations' classes; it has to exist before them."""
+    """Return the line that creates the parent of the destinations' classes.
+
+    The parent has to exist before these classes.
+    """
     return (
         f"class replace dev $device parent {ROOT:x}: classid {ROOT:x}:{UPLINK:x} "
         f"htb rate {round(rate)}bit burst {_burst(rate)}b cburst {_burst(rate)}b quantum {FRAME}"
@@ -62,7 +66,10 @@ def uplink_line(rate: float) -> str:
 
 
 def lines(outgoing: Sequence[OutgoingLink], before: Sequence[OutgoingLink]) -> Iterator[str]:
-    """Yield what turns the classes of ``before`` into those of ``outgoing``; root queue and uplink's class exist."""
+    """Yield the lines that turn the classes of ``before`` into ``outgoing``'s.
+
+    The root queue and the uplink's class exist already.
+    """
     known = {link.number: link for link in before}
     wanted = {link.number for link in outgoing}
     for link in before:
@@ -126,13 +133,17 @@ def _percent(share: float) -> str:
 
 
 def queue_bytes(rate: float) -> int:
-    """Return the bytes that wait at a class of ``rate`` bits a second before packets are dropped."""
+    """Return how many bytes wait at a class before packets are dropped.
+
+    ``rate``: the class's, in bits a second.
+    """
     return min(MAX_QUEUE, max(QUEUE_FRAMES * FRAME, round(rate / 8 * MAX_QUEUE_DELAY)))
 
 
 def queue_packets(link: OutgoingLink) -> int:
-    """Return netem's limit in packets: those in flight during the delay, and with a rate those that wait in its queue.
+    """Return netem's limit in packets.
 
+    The limit has room for the packets in flight during the delay, and with a rate for those that wait in its queue.
     netem's default of 1000 would drop the tail where delay times rate is more.
     """
     rate = min((bits for bits in (link.rate, link.uplink) if bits), default=None)

@@ -1,6 +1,7 @@
-"""The user-space path: ``python3 -m torrentnet.shaper`` in the receiving node, where the kernel has no netem.
+"""The user-space path, for kernels that have no netem.
 
-Its rules come before those of loss and cut: a packet is lost or cut after its delay.
+``python3 -m torrentnet.shaper`` runs in the receiving node. The path's rules come before those of loss and cut: a
+packet is lost or cut after its delay.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ class UserspaceShaper:
     trial = shlex.join(rules.PROBE)
 
     def __init__(self, seed: int = 0) -> None:
-        """``seed`` is the run's; it decides which packets are hit, differently in each node."""
+        """Use the run's ``seed`` to decide which packets are hit.
+
+        Each node decides differently.
+        """
         self._seed = seed
 
     def script(self, address: str, incoming: Mapping[str, PacketImpairment]) -> str:

@@ -1,4 +1,6 @@
-"""The distribution of a file: when each leecher completed it, and the textbook's lower bounds.
+"""A file's distribution: completion times and the textbook's lower bounds.
+
+Each leecher has its own completion time.
 
 The bounds: J. F. Kurose and K. W. Ross, "Computer Networking: A Top-Down Approach", on peer-to-peer file distribution;
 with several seeds and unequal peers: R. Kumar and K. W. Ross, "Peer-Assisted File Distribution: The Minimum
@@ -54,7 +56,10 @@ class Distribution:
 def measure_distribution(
     plan: Plan, lab_state: LabState, count_links: Callable[[], Mapping[Pair, Counters]]
 ) -> Distribution:
-    """Return the distribution that the nodes' events describe. ``count_links`` returns the counters of the links."""
+    """Return the distribution that the nodes' events describe.
+
+    ``count_links`` returns the counters of the links.
+    """
     leechers = [node.name for node in plan.nodes if node.role is Role.GET]
     seeds = [node.name for node in plan.nodes if node.role is Role.SHARE]
     up = {name: event.time for name in leechers if (event := lab_state.first(name, "listening"))}
@@ -76,7 +81,10 @@ def measure_distribution(
 
 
 def _sharing_intervals(lab_state: LabState, seed: str) -> Iterator[tuple[float, float]]:
-    """Yield from when until when a seed shared its file, for each start of its program."""
+    """Yield the intervals in which a seed shared its file.
+
+    Each start of the seed's program has one interval: its begin and its end.
+    """
     ends = [change.time for change in lab_state.exits(seed)]
     for event in lab_state.events(seed, "published"):
         yield event.time, min((end for end in ends if end > event.time), default=math.inf)
@@ -101,13 +109,19 @@ class DistributionBounds:
 
 
 def distribution_times(size: float, seeds: float, leechers: list[float]) -> DistributionBounds:
-    """Return the bounds for ``size`` bits, the seeds' total upload and each leecher's, in bits per second."""
+    """Return the lower bounds for distributing ``size`` bits.
+
+    ``seeds`` is the seeds' total upload, ``leechers`` is each leecher's upload, in bits per second.
+    """
     total = len(leechers) * size
     return DistributionBounds(total / seeds, max(size / seeds, total / (seeds + sum(leechers))))
 
 
 def distribution_bounds(plan: Plan) -> DistributionBounds | None:
-    """Return a scenario's bounds; None unless it has one file and ``links`` that give every peer an ``uplink``."""
+    """Return a scenario's bounds; None where they are not defined.
+
+    The bounds need a scenario with one file and ``links`` that give every peer an ``uplink``.
+    """
     seeds = [node for node in plan.nodes if node.role is Role.SHARE]
     leechers = [node for node in plan.nodes if node.role is Role.GET]
     if len(plan.files) != 1 or not seeds or not leechers:
@@ -130,5 +144,8 @@ def _uplinks(plan: Plan) -> dict[str, float]:
 
 
 def uses_swarm_strategy(node: NodePlan) -> bool:
-    """Return whether a peer downloads from several peers, so that the P2P bound applies."""
+    """Return whether a peer downloads from several peers.
+
+    The P2P bound then applies.
+    """
     return "swarm" in node.arguments

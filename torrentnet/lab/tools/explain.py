@@ -1,7 +1,8 @@
-"""Description of a scenario before it runs: the nodes, and the events with their commands, in order.
+"""Description of a scenario before it runs.
 
-The lab uses the engine's API; the commands have the same effect on a lab that ``up`` has left running. The network's
-rules are exact except for the addresses, which are known only when the lab exists.
+The description lists the nodes, and the events with their commands, in order. The lab uses the engine's API; the
+commands have the same effect on a lab that ``up`` has left running. The network's rules are exact except for the
+addresses, which are known only when the lab exists.
 """
 
 from __future__ import annotations
@@ -189,7 +190,10 @@ def _starts(plan: Plan) -> Iterator[_Step]:
 
 
 def _ends(plan: Plan) -> dict[int, float]:
-    """Return when each lasting event ends, as far as it is known: by itself, or by a ``heal`` with a planned time."""
+    """Return when each lasting event ends, as far as that is known.
+
+    An event ends by itself, or by a ``heal`` with a planned time.
+    """
     ends: dict[int, float] = {}
     timed = [event for event in plan.events if event.when is None]
     for event in timed:
@@ -203,7 +207,10 @@ def _ends(plan: Plan) -> dict[int, float]:
 
 
 def _timed(plan: Plan, commands: NetworkCommands | None) -> Iterator[_Step]:
-    """Yield the events with a planned time and their ends, with the network's commands in the order of time."""
+    """Yield the events with a planned time, and the ends of these events.
+
+    The network's commands are in the order of time.
+    """
     ends = _ends(plan)
     heals = [event for event in plan.events if isinstance(event, HealPlan) and event.when is None]
     healed = {index for heal in heals for index in heal.ends if ends.get(index) == heal.at}
@@ -231,7 +238,10 @@ def _timed(plan: Plan, commands: NetworkCommands | None) -> Iterator[_Step]:
 
 
 def _waiting(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
-    """Yield the events with a condition, with the network's commands as if nothing else were in force."""
+    """Yield the events with a condition.
+
+    The network's commands assume that nothing else is in force.
+    """
     for event in plan.events:
         if event.when is None:
             continue

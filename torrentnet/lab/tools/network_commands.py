@@ -1,7 +1,7 @@
-"""The commands that change a lab's network, for `explain`: those of the network's own renderer.
+"""The commands that change a lab's network, for ``explain``.
 
-The addresses of a lab are known only when its subnet has been chosen; here they are those of the first lab on a
-machine.
+The commands are those of the network's own renderer. The addresses of a lab are known only when its subnet has been
+chosen; here they are those of the first lab on a machine.
 
 Tested by tests/unit/lab/tools/test_explain.py.
 """

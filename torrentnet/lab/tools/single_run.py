@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 def run_scenario(
     plan: Plan, engine_name: str, *, home: Path, runs: Path | None, interrupts: InterruptHandler | None = None
 ) -> tuple[Outcome, Distribution | None]:
-    """Bring a scenario up, run it, judge it, remove it; return its outcome and the file's distribution.
+    """Bring a scenario up, run it, judge it and remove it.
 
-    The distribution is None where a node did not come up, which is a verdict. Raises LabError where the engine fails.
+    Returns the scenario's outcome and the file's distribution. The distribution is None where a node did not come up,
+    which is a verdict. Raises LabError where the engine fails.
     """
     # Checked before anything is written: without an engine there is nothing to record.
     engine = require_engine(make_engine(engine_name))

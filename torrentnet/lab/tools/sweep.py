@@ -1,4 +1,7 @@
-"""Runs of a scenario at every point of a grid; the figures of each run are written at once."""
+"""Runs of a scenario at every point of a grid.
+
+The figures of each run are written as soon as the run ends.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +61,10 @@ PROTOCOL_OVERHEAD: Final = 1.1
 
 
 def parse_grid(words: Iterable[str], settings: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Parse several ``--grid name=a,b,c`` into the values of each parameter, in the order of the command line.
+    """Parse several ``--grid name=a,b,c`` into the values of each parameter.
 
-    Raises UsageError for a malformed word, a repeated name or value, a name that is in ``settings`` too, and a grid
-    of more than MAX_POINTS points.
+    The parameters are in the order of the command line. Raises UsageError for a malformed word, a repeated name or
+    value, a name that is in ``settings`` too, and a grid of more than MAX_POINTS points.
     """
     grid: dict[str, tuple[str, ...]] = {}
     for word in words:
@@ -205,9 +208,10 @@ def run_points(
     print_line: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterable[SweepRow]:
-    """Run every point ``runs`` times: all points once, then all again, so that a busy minute affects no point alone.
+    """Run every point ``runs`` times.
 
-    ``play`` runs one lab from its first container to its last. What it raises ends the sweep; the rows are kept.
+    All points run once, then all run again, so that a busy minute affects no point alone. ``play`` runs one lab from
+    its first container to its last. What it raises ends the sweep; the rows are kept.
     """
     order = [(point, run) for run in range(1, runs + 1) for point in points]
     left = sum(point.estimate for point, _ in order)

@@ -45,7 +45,10 @@ class TimelineQueries(Protocol):
     """The part of the timeline that checks query."""
 
     def began_at(self, index: int) -> float | None:
-        """Return when the application of an event began; None before that, or when it failed."""
+        """Return when the application of an event began.
+
+        Returns None before that, or when the application failed.
+        """
 
     def failed(self, index: int) -> bool:
         """Return whether an event was applied without effect."""
@@ -88,7 +91,7 @@ class CheckResult:
 
 
 class Check(ABC, Generic[PlanT]):
-    """Evaluates one expectation on one node."""
+    """The check of one expectation on one node."""
 
     interval: float = 0.5
     """Seconds between two queries for what must hold all the time."""
@@ -102,7 +105,10 @@ class Check(ABC, Generic[PlanT]):
 
     @abstractmethod
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        """Evaluate the check for now, or for any time from ``base`` to ``until`` (seconds after t = 0)."""
+        """Evaluate the check for now, or for any time between two bounds.
+
+        The bounds are ``base`` and ``until``, in seconds after t = 0.
+        """
 
     def inspect_command(self) -> str:
         """Return the command with which a person can check the same."""
@@ -115,11 +121,17 @@ class Check(ABC, Generic[PlanT]):
 
     @property
     def capped(self) -> bool:
-        """Whether a growing count must not exceed a bound, which only the end of the time can decide."""
+        """Whether a growing count must not exceed a bound.
+
+        Only the end of the time can decide such a check.
+        """
         return False
 
     def since(self, base: float) -> float:
-        """Return the time (since the epoch) from which events count; 0 unless the plan has ``after``."""
+        """Return the time (since the epoch) from which events count.
+
+        The time is 0 unless the plan has ``after``.
+        """
         return self.context.clock.epoch + base if self.plan.after is not None else 0.0
 
     def format_time(self, time: float, base: float) -> str:
@@ -153,7 +165,10 @@ def format_interval(interval: Interval, show: Callable[[int], str] = str) -> str
 
 
 class FileCheck(Check[HasCheckPlan]):
-    """The node reports that its file is complete, and the bytes in the node have the source's SHA-256."""
+    """A check that a node's file is complete and has the source's SHA-256.
+
+    The node reports that the file is complete. The SHA-256 is that of the bytes in the node.
+    """
 
     interval = 2.0
 
@@ -195,7 +210,7 @@ class FileCheck(Check[HasCheckPlan]):
 
 
 class PeerStateCheck(Check[BecomesCheckPlan]):
-    """The peer reports a state: ``get`` or ``seed``."""
+    """A check that the peer reports a state: ``get`` or ``seed``."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         lab_state, wanted = self.context.lab_state, self.plan.state
@@ -211,7 +226,7 @@ class PeerStateCheck(Check[BecomesCheckPlan]):
 
 
 class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
-    """The tracker reports of each of some peers that it left or was forgotten."""
+    """A check that the tracker reports each of some peers as left or forgotten."""
 
     inspect_words = "peers"
 
@@ -233,7 +248,10 @@ class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
 
 
 class ConsoleCheck(Check[ConsoleCheckPlan]):
-    """The output of a command on the node's command line contains some texts and lacks others."""
+    """A check that a command's output contains some texts and lacks others.
+
+    The command runs on the node's command line.
+    """
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         text = self.context.engine.exec(self.node, ["console", *shlex.split(self.plan.command)]).output
@@ -248,7 +266,7 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
 
 
 class NodeStatusCheck(Check[StateCheckPlan]):
-    """The engine reports a state of the node."""
+    """A check that the engine reports a state of the node."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         state = self.context.engine.state(self.node)

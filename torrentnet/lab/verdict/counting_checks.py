@@ -1,4 +1,4 @@
-"""The checks of numbers: known peers, lines of a log, exit statuses, bytes of an interface."""
+"""Checks of numbers: known peers, log lines, exit statuses, interface bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNITS: Final = ("KiB", "MiB", "GiB")
 
 
 class KnownPeersCheck(Check[KnowsCheckPlan]):
-    """The tracker's ``peers`` command lists a number of peers."""
+    """A check that the tracker's ``peers`` command lists a number of peers."""
 
     inspect_words = "peers"
 
@@ -49,7 +49,7 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
 
 
 class LogCheck(Check[LogCheckPlan]):
-    """A number of lines of the node's log match a pattern."""
+    """A check of the number of lines in the node's log that match a pattern."""
 
     def __init__(self, plan: LogCheckPlan, node: str, context: CheckContext) -> None:
         super().__init__(plan, node, context)
@@ -83,7 +83,7 @@ class LogCheck(Check[LogCheckPlan]):
 
 
 class ExitCheck(Check[ExitCheckPlan]):
-    """The node's program has ended with an exit status."""
+    """A check that the node's program has ended with an exit status."""
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         clock, wanted = self.context.clock, self.plan.status
@@ -111,11 +111,11 @@ class ExitCheck(Check[ExitCheckPlan]):
 
 
 class TrafficCheck(Check[BytesCheckPlan]):
-    """The node's interface has sent and received a number of bytes since the node was last started.
+    """A check of the number of bytes that a node has sent and received.
 
-    The numbers are the kernel's, of all interfaces but the loopback: bytes of frames with their headers, of every
-    protocol, retransmissions included. The headers of a packet that the kernel hands over in one piece and that is
-    segmented later (up to 64 KiB) count once.
+    The bytes are those since the node was last started. The numbers are the kernel's, of all interfaces but the
+    loopback: bytes of frames with their headers, of every protocol, retransmissions included. The headers of a packet
+    that the kernel hands over in one piece and that is segmented later (up to 64 KiB) count once.
     """
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
@@ -148,7 +148,10 @@ class TrafficCheck(Check[BytesCheckPlan]):
 
 
 def parse_peer_names(text: str) -> list[str] | None:
-    """Return the peers in the output of ``peers --json``, each once; None where it is malformed."""
+    """Return each peer in the output of ``peers --json`` once.
+
+    Returns None where the output is malformed.
+    """
     found: dict[tuple[str, str], str] = {}
     for line in text.splitlines():
         try:
@@ -160,7 +163,10 @@ def parse_peer_names(text: str) -> list[str] | None:
 
 
 def parse_interface_bytes(text: str) -> tuple[int, int] | None:
-    """Return the bytes sent and received by all interfaces but the loopback; None where ``text`` is malformed."""
+    """Return the bytes sent and received by all interfaces but the loopback.
+
+    Returns None where ``text`` is malformed.
+    """
     sent = received = 0
     found = False
     for line in text.splitlines():

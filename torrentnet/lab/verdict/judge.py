@@ -1,7 +1,8 @@
-"""Evaluates every expectation until all are decided, the engine has failed, or time is up.
+"""The evaluation of a scenario's expectations.
 
-An expectation is evaluated on each of its nodes separately, and again after every change, until it holds or its time is
-up. An expectation that must always hold is evaluated until it fails, or its time is over.
+The evaluation ends when all expectations are decided, the engine has failed, or time is up. An expectation is evaluated
+on each of its nodes separately, and again after every change, until it holds or its time is up. An expectation that
+must always hold is evaluated until it fails, or its time is over.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ CHECK_TYPES: Final[Mapping[type[ExpectationPlan], type[Check[Any]]]] = {
 
 
 def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[ExpectationResult, ...]:
-    """Wait until all expectations are decided and the timeline has finished; return the results.
+    """Wait until all expectations are decided; return the results.
 
-    Every line and state change ends a wait. An expectation that must hold to the end does not prolong the run: it is
-    decided when everything else is. Raises EngineError where the engine fails.
+    The timeline must have finished too. Every line and state change ends a wait. An expectation that must hold to the
+    end does not prolong the run: it is decided when everything else is. Raises EngineError where the engine fails.
     """
     by_plan = [[PendingExpectation(one, node, context) for node in one.nodes] for one in plan.expectations]
     everything = [pending for of_one in by_plan for pending in of_one]
@@ -159,7 +160,10 @@ class PendingExpectation:
                 return False
 
     def evaluate(self) -> None:
-        """Evaluate the check; set :attr:`result` once it is decided. Raises EngineError where the engine fails."""
+        """Evaluate the check; set :attr:`result` once it is decided.
+
+        Raises EngineError where the engine fails.
+        """
         now = self._context.clock.now()
         if now < self.due():
             return
@@ -216,7 +220,10 @@ class PendingExpectation:
         return f"{measured}; held for {seconds:.1f} s, {checked}"
 
     def finish(self) -> None:
-        """Decide an :attr:`open_ended` expectation by a last evaluation, at the end of the run."""
+        """Decide an :attr:`open_ended` expectation at the end of the run.
+
+        A last evaluation decides the expectation.
+        """
         base = self._base()
         if self.result is not None or base is None:
             return
@@ -253,7 +260,10 @@ class PendingExpectation:
         return found
 
     def _base(self) -> float | None:
-        """Return the time from which ``within`` and ``always`` count; None while that is unknown."""
+        """Return the time from which ``within`` and ``always`` count.
+
+        Returns None while that time is unknown.
+        """
         if self.plan.after is not None:
             return self._context.timeline.began_at(self.plan.after)
         return self.plan.timing.start if isinstance(self.plan.timing, Always) else 0.0
@@ -266,7 +276,10 @@ class PendingExpectation:
             self._decide(False, "the event that it counts from did not happen", None)
 
     def _is_dead(self, now: float) -> bool:
-        """Return whether the node's program has ended for good, so that waiting is useless."""
+        """Return whether the node's program has ended for good.
+
+        Waiting for the program is then useless.
+        """
         if isinstance(self.plan, StateCheckPlan):
             return False
         status = self._context.lab_state.snapshot(self.node).state.status

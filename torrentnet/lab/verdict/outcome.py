@@ -58,12 +58,18 @@ class ExpectationResult:
 
     @property
     def sentence(self) -> str:
-        """The sentence for the report: the scenario's own one, else the expectation itself."""
+        """The sentence for the report.
+
+        The sentence is the scenario's own one, else the expectation itself.
+        """
         return (self.plan.pass_text if self.passed else self.plan.fail_text) or self.plan.text
 
     @property
     def decisive(self) -> NodeResult:
-        """The result to show where there is room for one: the first failed one, else the latest."""
+        """The most important result: the first failed one, else the latest.
+
+        It is the result to show where there is room for one only.
+        """
         failed = next((node for node in self.nodes if not node.passed), None)
         return failed or max(self.nodes, key=lambda node: node.time or 0.0)
 
