@@ -1,4 +1,7 @@
-"""Run tracker.py and peer.py as processes on 127.0.0.1, and watch their event lines."""
+"""Helpers that run tracker.py and peer.py as processes on 127.0.0.1.
+
+They watch the programs' event lines, and always end the programs.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,10 @@ class Program(WatchedProcess):
 
 
 class Loopback:
-    """Programs on 127.0.0.1, each with a console socket; :meth:`close` ends those that still run."""
+    """Programs on 127.0.0.1, each with a console socket.
+
+    :meth:`close` ends those that still run.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -62,7 +68,10 @@ class Loopback:
         self._sockets: dict[Program, str] = {}
 
     def start(self, script: Path, *arguments: object, **popen: object) -> Program:
-        """Start a program; it has a console socket unless ``--console`` is among the arguments."""
+        """Start a program.
+
+        The program has a console socket unless ``--console`` is among the arguments.
+        """
         console = str(self.directory / f"console-{len(self.programs)}.sock")
         if "--console" not in arguments:
             # In front: behind "--" nothing is an option any more.
@@ -92,7 +101,10 @@ class Loopback:
         return self.start(PEER, "get", name, tracker.address, ANYWHERE, "--dir", directory, *options, **popen)
 
     def ask(self, program: Program, *words: str) -> tuple[int, list[str], list[str]]:
-        """Run a command at a program's console socket; return exit status, output lines and error lines."""
+        """Run a command at a program's console socket.
+
+        Return the exit status, the lines of output, and the lines of errors.
+        """
         out: list[str] = []
         err: list[str] = []
         status = ConsoleClient(self._sockets[program]).run(words, out.append, err.append)
@@ -105,7 +117,10 @@ class Loopback:
 
 
 def make_file(path: Path, size: int, seed: int = 1) -> Path:
-    """Write a file of ``size`` random bytes that depend only on ``seed``; return its path."""
+    """Write a file of ``size`` random bytes, and return its path.
+
+    The bytes depend only on ``seed``.
+    """
     path.write_bytes(random.Random(seed).randbytes(size))
     return path
 

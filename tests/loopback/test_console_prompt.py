@@ -1,4 +1,7 @@
-"""``console`` without words: a prompt in a pty, for a demo program in another process."""
+"""``console`` without words: an interactive prompt in a pty.
+
+The prompt is for a demo program in another process.
+"""
 
 from __future__ import annotations
 

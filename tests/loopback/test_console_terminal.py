@@ -1,4 +1,7 @@
-"""A program's own terminal: a demo program in a pty, on pipes, without input, in the background."""
+"""A program's own terminal, tested with a real demo program.
+
+The program runs in a pty, on pipes, without input, and in the background.
+"""
 
 from __future__ import annotations
 

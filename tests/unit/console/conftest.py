@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory with a short path: a Unix address holds 107 bytes, and pytest's paths may be longer."""
+    """Yield a directory with a short path, for Unix sockets.
+
+    A Unix address holds 107 bytes, and the paths of pytest's directories may be longer.
+    """
     with tempfile.TemporaryDirectory(prefix="tn") as path:
         yield Path(path)

@@ -1,4 +1,6 @@
-"""A minimal program with a terminal, an event log and a console, for tests that need a process.
+"""A minimal program with a terminal, an event log and a console.
+
+The program is for tests that need a process.
 
     python demo.py [--console PATH] [--ticks FIFO] [--handlers]
 

@@ -1,4 +1,7 @@
-"""A pseudo-terminal for a program under test, with its screen and the job control of a small shell."""
+"""A pseudo-terminal for a program under test.
+
+It has a screen and the job control of a small shell.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +138,10 @@ class Pseudo:
         return termios.tcgetattr(self.slave) == self.before
 
     def until(self, seen: Callable[[], bool], what: str) -> None:
-        """Read the program's output until *seen* returns true; fail with the screen at the deadline."""
+        """Read the program's output until *seen* returns true.
+
+        The test fails with the screen at the deadline.
+        """
         deadline = time.monotonic() + DEADLINE_S
         while not seen():
             ready, _, _ = select.select([self.master], [], [], 0.02)

@@ -1,4 +1,7 @@
-"""The part of a terminal that the console uses: text, CR, LF, wrapping, erasing, moving right."""
+"""A simulated screen with the features of a terminal that the console uses.
+
+These are text, CR, LF, wrapping, erasing, and moving right.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ _SEQUENCE = re.compile(r"\x1b\[(\d*)([A-Za-z])")
 
 
 class Screen:
-    """Rows of text and a cursor. Every row is kept, so that a test can also check rows that scrolled away."""
+    """Rows of text and a cursor.
+
+    Every row is kept, so that a test can also check rows that scrolled away.
+    """
 
     def __init__(self, width: int = 80) -> None:
         self.width = width

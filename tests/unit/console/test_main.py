@@ -1,4 +1,7 @@
-"""The launchers' command line, against a real server: words, exit statuses and messages."""
+"""The launchers' command line, against a real server.
+
+The tests cover words, exit statuses and messages.
+"""
 
 from __future__ import annotations
 

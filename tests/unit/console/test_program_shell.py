@@ -1,4 +1,7 @@
-"""The program shell: every way to end the work, the console socket, and the event log."""
+"""The program shell, which runs around a program's work.
+
+The tests cover every way to end the work, the console socket, and the event log.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table of events is the contract: every emitter, every reader and docs/events.md agree with it."""
+"""Agreement of the code and docs/events.md with the table of events.
+
+The table is the contract: every emitter, every reader and the page agree with it.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,10 @@ def _choices(node: ast.expr) -> tuple[str, ...]:
 
 
 def _emitted(room: str) -> Iterator[Use]:
-    """Yield every event that a room's code writes by ``emit``, ``warning`` or ``error`` of an event log."""
+    """Yield every event that a room's code writes to an event log.
+
+    The code calls ``emit``, ``warning`` or ``error`` of the event log.
+    """
     for where, node in _sources(room):
         if not (isinstance(node, ast.Call) and node.args):
             continue

@@ -1,4 +1,7 @@
-"""Event lines: their exact form, round trips of any value, and robustness of writer and parser."""
+"""Event lines: their exact form, and round trips of any value.
+
+Neither the writer nor the parser ever fails.
+"""
 
 from __future__ import annotations
 

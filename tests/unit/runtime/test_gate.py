@@ -8,7 +8,10 @@ from torrentnet.runtime.gate import GATE_TIMEOUT, GATE_VARIABLE, await_network, 
 
 
 class Clock:
-    """A clock that moves only during sleep; the queue's length changes at a given time."""
+    """A clock that moves only during sleep.
+
+    The length of the queue changes at a given time.
+    """
 
     def __init__(self, ready_at: float) -> None:
         self.now = 0.0

@@ -1,4 +1,7 @@
-"""The table of decoders in torrentnet.wire, with valid samples and the one error that each may raise."""
+"""The table of decoders in torrentnet.wire.
+
+Each decoder has valid samples and the one error that it may raise.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ EXAMPLES = {example.title: example for example in page.examples()}
 
 
 class Decoder(NamedTuple):
-    """One decoder; ``samples`` are whole inputs, each with the lengths of its valid prefixes."""
+    """One decoder with valid samples.
+
+    ``samples`` are whole inputs, each with the lengths of its valid prefixes.
+    """
 
     name: str
     parse: Callable[[bytes], object]

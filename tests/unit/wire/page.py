@@ -1,4 +1,7 @@
-"""Read docs/protocol.md: its layout tables with their example values, and its hex dumps."""
+"""Parser of docs/protocol.md.
+
+It reads the page's layout tables with their example values, and its hex dumps.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,10 @@ pytestmark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed 
 
 @pytest.fixture(scope="module", autouse=True)
 def runs_scripts(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip the module where tshark silently loads no scripts: newer versions do so for root."""
+    """Skip the module where tshark silently loads no scripts.
+
+    Newer versions load no scripts for root.
+    """
     folder = tmp_path_factory.mktemp("tshark")
     write_capture(folder / "one.pcap", [_datagram("Connect request", EXAMPLES["Connect request"].packet)])
     loaded = any("TorrentNet" in line for line in _tshark(folder / "one.pcap", folder, "-V"))

@@ -15,7 +15,10 @@ PIECE = 16 * 1024
 
 
 def _raw(**changed: bencode.Value | None) -> bytes:
-    """Return a valid dictionary of two pieces with some keys changed, or removed by None."""
+    """Return a valid dictionary of two pieces with some keys changed.
+
+    A key whose new value is None is removed.
+    """
     value: dict[bytes, bencode.Value] = {
         b"length": PIECE + 1,
         b"name": b"myfile.txt",
@@ -61,7 +64,10 @@ def test_small_files(length: int, sizes: list[int]) -> None:
 
 
 def test_the_hash_covers_the_received_bytes() -> None:
-    """Unsorted and unknown keys stay: encoding the dictionary anew would give another hash."""
+    """Unsorted and unknown keys of the info dictionary stay as they are.
+
+    Encoding the dictionary anew would give another hash.
+    """
     raw = b"d4:name1:a6:pieces0:6:lengthi0e12:piece lengthi1e1:zi1ee"
     assert info.parse_info(raw).info_hash == hashlib.sha1(raw, usedforsecurity=False).digest()
     assert info.parse_info(raw).raw == raw

@@ -1,4 +1,4 @@
-"""Control groups of both versions.
+"""Readings of control groups of both versions.
 
 They are read from trees of files as the kernel lays them out.
 """

@@ -1,4 +1,7 @@
-"""The console server with real sockets: ownership, permissions, limits, and misbehaving clients."""
+"""The console server with real sockets.
+
+The tests cover ownership, permissions, limits, and misbehaving clients.
+"""
 
 from __future__ import annotations
 

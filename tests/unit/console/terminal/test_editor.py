@@ -1,4 +1,7 @@
-"""The line editor: every key, bytes cut anywhere, and a line that never leaves its row."""
+"""The line editor: every key, and a line that never leaves its row.
+
+The bytes of the keys may be cut anywhere.
+"""
 
 from __future__ import annotations
 

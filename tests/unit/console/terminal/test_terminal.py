@@ -1,4 +1,7 @@
-"""The terminal on pipes: order of lines, and lines before its start and after its end."""
+"""The terminal of a program whose input and output are pipes.
+
+The tests cover the order of lines, and lines before the terminal's start and after its end.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The files and .torrents of a lab.
+"""The files and .torrents of a lab: the same seed gives the same bytes.
 
-The same seed gives the same bytes, and the info-hash is the one that our own peers compute.
+The info-hash is the one that our own peers compute.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files on a real file system.
+"""The peer's files on a real file system.
 
 They are hashed, filled, resumed, and never damaged.
 """

@@ -1,6 +1,6 @@
-"""Serving one peer.
+"""Uploads to one peer: requests are served or rejected within bounds.
 
-Requests are served or rejected within bounds, and idle peers expire.
+Idle peers expire.
 """
 
 # Any of the steps may raise.

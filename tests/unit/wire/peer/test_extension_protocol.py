@@ -1,4 +1,7 @@
-"""The extension handshake (BEP 10) and the exchange of metadata (BEP 9), valid and not."""
+"""The extension handshake (BEP 10) and the exchange of metadata (BEP 9).
+
+Valid and invalid messages are tested.
+"""
 
 from __future__ import annotations
 

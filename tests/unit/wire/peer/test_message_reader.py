@@ -34,7 +34,10 @@ def _pack(item: object) -> tuple[bytes, object]:
 
 
 def _kept(message: m.Message) -> object:
-    """Copy a message out of the reader's buffer, with its type: as tuples, Choke and Unchoke are equal."""
+    """Copy a message out of the reader's buffer, with its type.
+
+    The type is needed because a Choke and an Unchoke are equal as tuples.
+    """
     values = (bytes(value) if isinstance(value, memoryview) else value for value in message)
     return (type(message).__name__, *values)
 

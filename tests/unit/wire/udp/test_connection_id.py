@@ -1,6 +1,6 @@
-"""Connection ids.
+"""Connection ids: short-lived, and bound to secret, address and time.
 
-They are bound to secret, address and time, are short-lived, and are never mistaken for an action.
+They are never mistaken for an action.
 """
 
 from __future__ import annotations
