@@ -1,3 +1,6 @@
-"""A lab for a simple torrent network: a UDP tracker, TCP peers, and scenarios that hurt them on purpose."""
+"""Lab for a simple torrent network of a UDP tracker and TCP peers.
+
+Scenarios hurt the tracker and the peers on purpose.
+"""
 
 __version__ = "0.2.0"

@@ -1,7 +1,8 @@
-"""``python3 -m torrentnet.console``: send commands to a node over its console socket.
+"""Program that sends commands to a node over its console socket.
 
-The launchers ``console``, ``request`` and ``file_logs`` start it. Only options before the command are its own; every
-later word is sent to the node unchanged, so that ``file_logs -all`` works. argparse would take ``-all`` for an option.
+Run it as ``python3 -m torrentnet.console``. The launchers ``console``, ``request`` and ``file_logs`` start it. Only
+options before the command are its own; every later word is sent to the node unchanged, so that ``file_logs -all``
+works. argparse would take ``-all`` for an option.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ Exit status: 0 done, 1 the command failed, 2 wrong usage, 3 no answer."""
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
-    """Execute one call of a launcher (*argv* without the program's name) and return its exit status."""
+    """Execute one call of a launcher and return its exit status.
+
+    *argv* does not have the program's name.
+    """
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a name is no reason to fail.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
@@ -93,7 +97,10 @@ def _main(argv: list[str], environ: Mapping[str, str]) -> int:
 
 
 def _parse(argv: list[str]) -> tuple[str, list[str], dict[str, str], str]:
-    """Return the launcher's name, the words for the node, our own options, and what is wrong."""
+    """Parse the arguments of a launcher's call.
+
+    Return the launcher's name, the words for the node, our own options, and what is wrong.
+    """
     options: dict[str, str] = {}
     rest = list(argv)
     launcher = ""
@@ -195,7 +202,10 @@ class _RemoteCommands:
 
 
 def _prompt(client: ConsoleClient) -> int:
-    """Run the prompt. Ctrl-C cancels an answer or discards the line; at an empty prompt it leaves."""
+    """Run the interactive prompt and return the exit status.
+
+    Ctrl-C cancels an answer or discards the line. At an empty prompt, Ctrl-C leaves.
+    """
     # Imported here, because a health check every few seconds on every node should load little.
     from queue import SimpleQueue
 
@@ -226,7 +236,10 @@ def _prompt(client: ConsoleClient) -> int:
 
 
 def split_words_or_none(line: str) -> list[str] | None:
-    """Return the words of a line; None when a quote is not closed, which the node reports."""
+    """Return the words of a line, or None when a quote is not closed.
+
+    The node reports the open quote.
+    """
     try:
         return split_words(line)
     except ValueError:

@@ -1,7 +1,7 @@
-"""A program's commands: named by words, explained by ``help``, completed and executed.
+"""Commands of a program, which a user types or sends over a socket.
 
-A command is a function that returns lines for its arguments. Each line is written at once, so an answer may be longer
-than memory.
+Commands are named by words, explained by ``help``, completed and executed. A command is a function that returns lines
+for its arguments. Each line is written at once, so an answer may be longer than memory.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ CompleteArgument: TypeAlias = Callable[[list[str], str], Iterable[str]]
 
 
 class CommandError(Exception):
-    """A command cannot be executed. The message is for the user, *status* for the shell.
+    """Error of a command that cannot be executed.
 
-    :data:`EXIT_FAILED` stands for a failed command, :data:`EXIT_USAGE` for one that is not understood.
+    The message is for the user, *status* for the shell. :data:`EXIT_FAILED` stands for a failed command,
+    :data:`EXIT_USAGE` for one that is not understood.
     """
 
     def __init__(self, message: str, status: int = EXIT_FAILED) -> None:
@@ -78,7 +79,10 @@ class Commands:
         self._commands: dict[tuple[str, ...], Command] = {}
 
     def add(self, command: Command) -> Commands:
-        """Add a command and return this object. Raises ValueError when another command has its words."""
+        """Add a command and return this object.
+
+        Raises ValueError when another command has its words.
+        """
         if command.words in self._all():
             raise ValueError(f"the command {' '.join(command.words)!r} exists already")
         self._commands[command.words] = command
@@ -92,11 +96,12 @@ class Commands:
         *,
         outside: bool = False,
     ) -> int:
-        """Execute one command and return its exit status: 0, :data:`EXIT_FAILED` or :data:`EXIT_USAGE`.
+        """Execute one command and return its exit status.
 
-        *line* is a line as typed, or its words. *out* gets the answer line by line, *err* an error message, both
-        without newlines and without characters that could act on a terminal. *outside* says that the command came over
-        the socket. Raises nothing for a user's mistake, nor for a bug in a command, but whatever *out* and *err* raise.
+        The status is 0, :data:`EXIT_FAILED` or :data:`EXIT_USAGE`. *line* is a line as typed, or its words. *out* gets
+        the answer line by line, *err* an error message, both without newlines and without characters that could act on
+        a terminal. *outside* says that the command came over the socket. Raises nothing for a user's mistake, nor for a
+        bug in a command, but whatever *out* and *err* raise.
         """
         lines: Iterator[str] | None = None
         try:
@@ -120,9 +125,10 @@ class Commands:
                 close()
 
     def complete(self, text: str) -> list[str]:
-        """Return candidates for the last word of *text*, a line as far as it is typed: unquoted, sorted.
+        """Return candidates for the last word of *text*, for completion.
 
-        Never raises, and returns at most :data:`MAX_COMPLETIONS`.
+        *text* is a line as far as it is typed. The candidates are unquoted and sorted. Never raises, and returns at
+        most :data:`MAX_COMPLETIONS`.
         """
         words, word, _ = split_partial(text)
         if words[:1] == ["help"]:

@@ -1,4 +1,7 @@
-"""Split the bytes of a pipe, a file or a plain terminal into lines of bounded length."""
+"""Splitter of a byte stream into lines of bounded length.
+
+The bytes come from a pipe, a file or a plain terminal.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ MAX_LINE_BYTES: Final = 4096
 
 
 class LineSplitter:
-    """Cut bytes into lines; None stands for a line that is too long, which is discarded whole."""
+    """Splitter of bytes into lines.
+
+    None stands for a line that is too long, which is discarded whole.
+    """
 
     def __init__(self) -> None:
         self._rest = bytearray()

@@ -1,4 +1,7 @@
-"""The surroundings of every program's work: terminal, console socket, event log and signals."""
+"""The surroundings of every program's work.
+
+They are the terminal, the console socket, the event log and the signals.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +26,11 @@ T = TypeVar("T")
 
 
 class ProgramShell:
-    """A program's command line and event log. Enter it before the work is prepared, then :meth:`run` the work.
+    """Command line and event log of a program.
 
-    From then on SIGINT, SIGTERM and ``quit`` call :meth:`stop`. *program* is ``tracker`` or ``peer``, *name* the node's
-    own name, *console* the path of the console socket, if any.
+    Enter the shell before the work is prepared, then :meth:`run` the work. From then on SIGINT, SIGTERM and ``quit``
+    call :meth:`stop`. *program* is ``tracker`` or ``peer``, *name* the node's own name, *console* the path of the
+    console socket, if any.
     """
 
     def __init__(
@@ -59,15 +63,19 @@ class ProgramShell:
         self._cleanup.close()
 
     def stop(self, reason: str) -> None:
-        """Ask the work to end, also before it has begun. Safe to call from threads and signal handlers."""
+        """Ask the work to end, even before the work has begun.
+
+        Safe to call from threads and signal handlers.
+        """
         self._reason = self._reason or reason
         if self._stop_work is not None:
             self._stop_work(reason)
 
     def run(self, work: Callable[[], T], stop: Callable[[str], None]) -> T:
-        """Return what *work* returns, answering commands meanwhile; *stop* asks it to end, and says why.
+        """Run *work*, answer commands meanwhile, and return what *work* returns.
 
-        Raises ConsoleServerError when the console socket cannot be had, and whatever *work* raises.
+        *stop* asks the work to end, and says why. Raises ConsoleServerError when the console socket cannot be had, and
+        whatever *work* raises.
         """
         with ExitStack() as stack:
             if self._console is not None:

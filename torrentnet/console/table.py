@@ -1,4 +1,7 @@
-"""Aligned columns of plain text: tables that are written row by row, and lists of words."""
+"""Aligned columns of plain text.
+
+The columns form tables that are written row by row, and lists of words.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,12 @@ ABSENT: Final = "-"
 def table(
     headers: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = (), indent: str = ""
 ) -> Iterator[str]:
-    """Yield the lines of a table: the headers, if any, then one line for each row, columns two spaces apart.
+    """Yield the lines of a table with aligned columns.
 
-    *rows* may be endless: at most :data:`SAMPLE_ROWS` are held. A cell is anything with ``str()``; None is written as
-    ``-``; characters that could act on a terminal are escaped. A column is right-aligned when its header is in *right*,
-    or when all its sampled cells are numbers. *indent* precedes every line.
+    The headers are first, if any, then one line for each row. Columns are two spaces apart. *rows* may be endless: at
+    most :data:`SAMPLE_ROWS` are held. A cell is anything with ``str()``; None is written as ``-``; characters that
+    could act on a terminal are escaped. A column is right-aligned when its header is in *right*, or when all its
+    sampled cells are numbers. *indent* precedes every line.
     """
     waiting = iter(rows)
     sample = [tuple(row) for row in islice(waiting, SAMPLE_ROWS)]

@@ -21,7 +21,10 @@ class PartialLine(NamedTuple):
 
 
 def split_words(line: str) -> list[str]:
-    """Return the words of a line. Raises ValueError, with a message for the user, when a quote is not closed."""
+    """Split a line into words, as a shell does.
+
+    Raises ValueError, with a message for the user, when a quote is not closed.
+    """
     try:
         return shlex.split(line)
     except ValueError as error:

@@ -1,1 +1,4 @@
-"""What every program shares: events, units, addresses, options, signals, and the seam to the machine."""
+"""Modules that every program shares.
+
+They are events, units, addresses, options, signals, and the seam to the machine.
+"""

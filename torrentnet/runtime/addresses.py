@@ -11,7 +11,10 @@ MAX_PORT: Final = 65_535
 
 
 def parse_address(text: str, *, min_port: int = 0) -> tuple[str, int]:
-    """Return the host, an IPv4 address or a name, and the port. Raises ValueError with a sentence for the user."""
+    """Return the host and the port of an address such as ``HOST:PORT``.
+
+    The host is an IPv4 address or a name. Raises ValueError with a sentence for the user.
+    """
     host, colon, port = text.rpartition(":")
     if not (colon and host and port):
         raise ValueError(f"{shown(text)} is not HOST:PORT; write for example `{EXAMPLE}`")

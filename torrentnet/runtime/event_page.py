@@ -1,4 +1,6 @@
-"""docs/events.md, made from the table of events: ``python3 -m torrentnet.runtime.event_page > docs/events.md``.
+"""Generator of docs/events.md from the table of events.
+
+Run ``python3 -m torrentnet.runtime.event_page > docs/events.md``.
 
 Tested by tests/unit/runtime/test_event_table.py.
 """

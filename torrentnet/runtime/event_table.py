@@ -1,8 +1,9 @@
-"""The table of events: every name, every field with its unit, who emits it and who reads it.
+"""Table of every event that the programs and the lab write.
 
-The table is the contract between the programs, which write events as lines, and the lab, which reads them and adds its
-own to the record of a run. Names and fields that are not in the table do not exist: a test compares every emitter and
-every reader in this package with it. :mod:`torrentnet.runtime.event_page` makes docs/events.md from it.
+It has every name, every field with its unit, who emits the event and who reads it. The table is the contract between
+the programs, which write events as lines, and the lab, which reads them and adds its own to the record of a run. Names
+and fields that are not in the table do not exist: a test compares every emitter and every reader in this package with
+it. :mod:`torrentnet.runtime.event_page` makes docs/events.md from it.
 """
 
 from __future__ import annotations

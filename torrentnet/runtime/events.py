@@ -70,12 +70,13 @@ class Event:
 
 
 class EventLog:
-    """Write events of one level and above as lines. Safe to use from threads and from signal handlers.
+    """Log that writes events of one level and above as lines.
 
-    *write* gets one line without a newline (``Terminal.write_line``), *write_all*, if given, several lines
-    (``Terminal.write_lines``); *clock* returns seconds since the epoch; *level* is one of :data:`LEVELS`. When *write*
-    raises OSError or ValueError (standard output is gone), :attr:`lost` counts the line: a program does not end because
-    nobody reads it. Raises ValueError for an unknown *level*.
+    Safe to use from threads and from signal handlers. *write* gets one line without a newline
+    (``Terminal.write_line``), *write_all*, if given, several lines (``Terminal.write_lines``); *clock* returns seconds
+    since the epoch; *level* is one of :data:`LEVELS`. When *write* raises OSError or ValueError (standard output is
+    gone), :attr:`lost` counts the line: a program does not end because nobody reads it. Raises ValueError for an
+    unknown *level*.
     """
 
     def __init__(
@@ -106,7 +107,10 @@ class EventLog:
         self._emit(_INFO, event, fields)
 
     def emit_lines(self, lines: Sequence[str]) -> None:
-        """Write lines at level info that the caller has made with :func:`format_timestamp` and :func:`format_field`."""
+        """Write lines at level info that the caller has made.
+
+        The caller makes them with :func:`format_timestamp` and :func:`format_field`.
+        """
         if self._threshold > _INFO:
             return
         with self._lock:
@@ -124,7 +128,10 @@ class EventLog:
         self._emit(_WARNING, event, fields)
 
     def error(self, event: str, /, **fields: object) -> None:
-        """Write an event, as :meth:`emit` does, that stops the work. It is written at every level."""
+        """Write the event that stops the work.
+
+        The event is written as :meth:`emit` writes others, but at every level.
+        """
         self._emit(_ERROR, event, fields)
 
     def _emit(self, level: int, event: str, fields: Mapping[str, object]) -> None:
@@ -161,7 +168,10 @@ def format_event(time_s: float, event: str, fields: Mapping[str, object]) -> str
 
 
 def format_timestamp(time_s: float) -> str:
-    """Return seconds since the epoch as the first word of a line: UTC, to the millisecond."""
+    """Return seconds since the epoch as the first word of a line.
+
+    The time is in UTC, to the millisecond.
+    """
     return _format_time(round(time_s * 1000))
 
 
@@ -171,10 +181,10 @@ def format_field(text: str) -> str:
 
 
 def parse_event(line: str, *, node: str = "", arrived: float | None = None) -> Event | None:
-    """Return the event that a line holds; None for any other text, whatever a program has printed.
+    """Return the event that a line holds, or None for any other text.
 
-    *node* and *arrived*, seconds since the epoch on the reader's clock, are put into the event; without *arrived*, the
-    event has the line's own time.
+    The line may be anything that a program has printed. *node* and *arrived*, seconds since the epoch on the reader's
+    clock, are put into the event; without *arrived*, the event has the line's own time.
     """
     line = line.rstrip("\r\n")
     head = _HEAD.match(line)

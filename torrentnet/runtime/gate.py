@@ -29,7 +29,10 @@ _REQUEST: Final = struct.Struct("16si20x")
 
 
 def loopback_queue_length() -> int:
-    """Return the length of the loopback interface's transmit queue, in packets. Raises OSError if there is none."""
+    """Return the length of the loopback interface's transmit queue, in packets.
+
+    Raises OSError if there is none.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         answer = fcntl.ioctl(sock, SIOCGIFTXQLEN, _REQUEST.pack(b"lo", 0))
     return int(_REQUEST.unpack(answer)[1])
@@ -42,7 +45,10 @@ def await_network(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Wait until the gate is open; return False when it is not within :data:`GATE_TIMEOUT`."""
+    """Wait until the gate is open, and return whether it has opened.
+
+    Return False when the gate is not open within :data:`GATE_TIMEOUT`.
+    """
     wanted = environ.get(GATE_VARIABLE, "")
     if not wanted.isdecimal():
         return True

@@ -1,4 +1,7 @@
-"""Common parts of the programs' command lines: one-line errors, options, parsers of arguments."""
+"""Common parts of the programs' command lines.
+
+They are one-line errors, options, and parsers of arguments.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,20 @@ T = TypeVar("T")
 
 
 class OptionParser(argparse.ArgumentParser):
-    """A parser that reports a mistake in one line, where argparse would print the whole usage first."""
+    """Parser of options that reports a mistake in one line.
+
+    argparse would print the whole usage first.
+    """
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{self.prog}: error: {message} (try {self.prog} --help)\n")
 
 
 def add_console_options(add: Callable[..., object]) -> None:
-    """Add the options of every program with a console; ``add`` is a parser's ``add_argument``."""
+    """Add the options of every program with a console.
+
+    ``add`` is a parser's ``add_argument``.
+    """
     add(
         "--console",
         metavar="PATH",
@@ -36,7 +45,10 @@ def add_console_options(add: Callable[..., object]) -> None:
 
 
 def argument_type(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Return ``parse`` as an argument's ``type`` for argparse, which hides the text of any error but its own."""
+    """Return ``parse`` as an argument's ``type`` that keeps the text of its errors.
+
+    argparse hides the text of any error but its own.
+    """
 
     def read(text: str) -> T:
         try:
@@ -48,9 +60,10 @@ def argument_type(parse: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def file_content(parse: Callable[[bytes], T], wrong: type[Exception]) -> Callable[[str], T]:
-    """Return a parser of an argument that is a file's path: its value is what ``parse`` returns for the file's bytes.
+    """Return a parser of an argument that is a file's path.
 
-    The parser raises ValueError with the path and the cause: the file cannot be read, or ``parse`` raised ``wrong``.
+    The argument's value is what ``parse`` returns for the file's bytes. The parser raises ValueError with the path and
+    the cause: the file cannot be read, or ``parse`` raised ``wrong``.
     """
 
     def read(text: str) -> T:

@@ -1,4 +1,7 @@
-"""What a process and its starter agree on: exit statuses, and the variable that names the console socket."""
+"""Agreements between a process and its starter.
+
+They are the exit statuses, and the variable that names the console socket.
+"""
 
 from __future__ import annotations
 

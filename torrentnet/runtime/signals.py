@@ -11,19 +11,21 @@ if TYPE_CHECKING:
 
 
 def block_signals() -> None:
-    """Block every signal in this thread, so that Python's handlers run in the main thread at once.
+    """Block every signal in this thread.
 
-    With SIGTTIN and SIGTTOU blocked, a thread of a background process that uses the terminal gets an error (EIO), where
-    it would have stopped the whole program (termios(3), "Controlling terminal and job control").
+    Python's handlers then run in the main thread at once. With SIGTTIN and SIGTTOU blocked, a thread of a background
+    process that uses the terminal gets an error (EIO), where it would have stopped the whole program (termios(3),
+    "Controlling terminal and job control").
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
 @contextmanager
 def block_sigttou() -> Iterator[None]:
-    """Block SIGTTOU during a write to the terminal, or a change of its mode, from a background process.
+    """Block SIGTTOU, so that a background process may use the terminal.
 
-    With ``stty tostop`` even a line of output would stop the process, and the tracker would forget the node.
+    Use this for a write to the terminal, or a change of the terminal's mode. With ``stty tostop`` even a line of output
+    would stop the process, and the tracker would forget the node.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
     try:

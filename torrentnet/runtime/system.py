@@ -37,17 +37,26 @@ class SystemThread(Protocol):
 
 
 def resolve_host(host: str) -> str:
-    """Return the first IPv4 address of ``host``. Raises OSError or UnicodeError where there is none."""
+    """Return the first IPv4 address of ``host``.
+
+    Raises OSError or UnicodeError where there is none.
+    """
     return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0])
 
 
 def lock_file(descriptor: int) -> None:
-    """Lock an open file for this process alone. Raises BlockingIOError where another process has locked it."""
+    """Lock an open file for this process alone.
+
+    Raises BlockingIOError where another process has locked the file.
+    """
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def read_socket_counter(sock: socket.socket, request: int) -> int:
-    """Return the 32-bit number that the kernel keeps for a socket, such as SIOCOUTQ (tcp(7))."""
+    """Return a 32-bit number that the kernel keeps for a socket.
+
+    ``request`` names the number, such as SIOCOUTQ (tcp(7)).
+    """
     return int.from_bytes(fcntl.ioctl(sock, request, bytes(4)), sys.byteorder)
 
 
@@ -60,7 +69,10 @@ def start_thread(run: Callable[[], None], name: str) -> SystemThread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
-    """What a program may ask of the machine. Every default is the real thing; a stand-in replaces what it needs to."""
+    """Everything that a program may ask of the machine.
+
+    Every default is the real thing; a stand-in replaces what it needs to.
+    """
 
     monotonic: Callable[[], float] = time.monotonic
     """Read a clock that never jumps, in seconds."""

@@ -1,7 +1,8 @@
-"""Text on a terminal: its width, and escapes for characters that could act on the terminal.
+"""Text on a terminal, its width and its escapes.
 
-Names come from the network. An escape sequence in a name could rewrite the reader's screen, and a right-to-left
-override could make it look like another name, so both are written as escapes.
+Characters that could act on the terminal are escaped. Names come from the network. An escape sequence in a name could
+rewrite the reader's screen, and a right-to-left override could make it look like another name, so both are written as
+escapes.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ def is_displayable(char: str) -> bool:
 
 
 def escape_controls(text: str) -> str:
-    """Return *text* with every character that could act on a terminal (controls, newlines, bidi marks) as ``\\uXXXX``.
+    """Escape every character in *text* that could act on a terminal.
 
-    A tab becomes a space, because it would break aligned columns.
+    Controls, newlines and bidi marks are written as ``\\uXXXX``. A tab becomes a space, because it would break aligned
+    columns.
     """
     if text.isprintable():
         return text
@@ -29,7 +31,10 @@ def escape_controls(text: str) -> str:
 
 
 def escape_char(char: str) -> str:
-    """Return one character as JSON writes it in ASCII: ``\\u001b``; a surrogate pair above U+FFFF."""
+    """Return one character as JSON writes it in ASCII.
+
+    An example is ``\\u001b``. A character above U+FFFF becomes a surrogate pair.
+    """
     code = ord(char)
     if code < 0x10000:
         return f"\\u{code:04x}"
@@ -38,7 +43,10 @@ def escape_char(char: str) -> str:
 
 
 def char_width(char: str) -> int:
-    """Return the columns of one character on a terminal: 0 for combining marks and joiners, 2 if wide, else 1."""
+    """Return the number of columns that one character takes on a terminal.
+
+    It is 0 for combining marks and joiners, 2 for a wide character, else 1.
+    """
     if char < "\u0300":
         return 1
     if char in _JOINERS or unicodedata.category(char) in {"Mn", "Me"} or "\ufe00" <= char <= "\ufe0f":

@@ -64,7 +64,10 @@ _MEANT: Final = {
 
 
 class UnitError(ValueError):
-    """A text is not the quantity that it should be; ``text`` says what is wrong, ``hint`` what to write."""
+    """Error of a text that is not the quantity that it should be.
+
+    ``text`` says what is wrong, ``hint`` what to write.
+    """
 
     def __init__(self, text: str, hint: str = "") -> None:
         super().__init__(f"{text}; {hint}" if hint else text)
@@ -127,9 +130,10 @@ def parse_duration(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes in ``64B``, ``256KiB``, ``8MiB``, ``1.5GiB`` or ``10MB``; units may be in any case.
+    """Return the number of bytes in a size such as ``256KiB``.
 
-    Raises :class:`UnitError` for any other text, for a fraction of a byte, and for more than :data:`MAX_SIZE`.
+    Other examples are ``64B``, ``8MiB``, ``1.5GiB`` and ``10MB``. Units may be in any case. Raises :class:`UnitError`
+    for any other text, for a fraction of a byte, and for more than :data:`MAX_SIZE`.
     """
     size = parse_quantity(_typed(text, SIZE_UNITS), SIZE_UNITS, "size", ("8MiB", "100B"))
     if size.denominator != 1:
@@ -140,9 +144,10 @@ def parse_size(text: str) -> int:
 
 
 def parse_rate(text: str) -> int:
-    """Return the bytes a second in ``8mbit``, ``64kbit`` or ``1MiB/s``, rounded down; units may be in any case.
+    """Return the bytes a second in a rate such as ``8mbit``, rounded down.
 
-    Raises :class:`UnitError` for any other text, for less than a byte a second, and for more than :data:`MAX_SIZE`.
+    Other examples are ``64kbit`` and ``1MiB/s``. Units may be in any case. Raises :class:`UnitError` for any other
+    text, for less than a byte a second, and for more than :data:`MAX_SIZE`.
     """
     rate = parse_quantity(_typed(text, RATE_UNITS), RATE_UNITS, "rate", ("8mbit", "1MiB/s")) / 8
     if rate < 1:
@@ -153,7 +158,10 @@ def parse_rate(text: str) -> int:
 
 
 def _typed(text: str, units: Mapping[str, int]) -> str:
-    """Return what a person typed on a command line with its unit in the right case and no blanks."""
+    """Return a quantity from a command line in its normal spelling.
+
+    The unit gets the right case, and blanks are removed.
+    """
     match = _QUANTITY.fullmatch(text.strip())
     if match is None:
         return text.strip()
@@ -178,7 +186,10 @@ def format_rate(rate: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return seconds for a person, as :func:`parse_duration` reads them: ``500ms``, ``1.5s``, ``2m5s``, ``1h2m``."""
+    """Return seconds in a form for people, such as ``2m5s``.
+
+    Other examples are ``500ms``, ``1.5s`` and ``1h2m``. :func:`parse_duration` reads this form.
+    """
     milliseconds = round(seconds * 1000)
     if milliseconds < 0:
         return f"-{format_duration(-seconds)}"
@@ -199,6 +210,9 @@ def _trimmed(value: float) -> str:
 
 
 def shown(text: str) -> str:
-    """Return an input as messages quote it: in backquotes, on one line, cut to :data:`MAX_SHOWN` characters."""
+    """Return an input as messages quote it.
+
+    It is in backquotes, on one line, and cut to :data:`MAX_SHOWN` characters.
+    """
     cut = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
     return f"`{cut if cut.isprintable() else cut.encode('unicode_escape').decode('ascii')}`"

@@ -1,7 +1,7 @@
-"""Bencoding (BEP 3, "bencoding"): integers, byte strings, lists and dictionaries with byte-string keys.
+"""Encoder and decoder of bencoded values (BEP 3, "bencoding").
 
-The decoder keeps its own stack, so that nesting cannot exhaust Python's, and checks every length against the bytes
-that are present.
+A value is an integer, a byte string, a list or a dictionary with byte-string keys. The decoder keeps its own stack, so
+that nesting cannot exhaust Python's, and checks every length against the bytes that are present.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ _MISSING: Final = object()
 
 
 def encode(value: Value) -> bytes:
-    """Return ``value`` bencoded; dictionary keys are in raw byte order, as BEP 3 demands."""
+    """Return ``value`` in bencoded form.
+
+    Dictionary keys are in raw byte order, as BEP 3 demands.
+    """
     out: list[bytes] = []
     _encode(value, out)
     return b"".join(out)
@@ -48,7 +51,10 @@ def _encode(value: Value, out: list[bytes]) -> None:
 
 
 def decode(data: bytes) -> Value:
-    """Return the value that ``data`` holds, with nothing behind it. Raises :class:`BencodeError`."""
+    """Decode ``data``, which must hold exactly one bencoded value.
+
+    Raises :class:`BencodeError`, also for bytes after the value.
+    """
     value, end = decode_prefix(data)
     if end != len(data):
         raise BencodeError(f"{len(data) - end} bytes after the end of the value")
@@ -56,10 +62,11 @@ def decode(data: bytes) -> Value:
 
 
 def decode_prefix(data: bytes) -> tuple[Value, int]:
-    """Return the value that ``data`` begins with, and the offset behind it (BEP 9 puts raw bytes there).
+    """Return the value at the start of ``data`` and the offset of the next byte.
 
-    Raises :class:`BencodeError` for leading zeros, ``-0``, duplicate keys, and anything past the limits of this module.
-    Unsorted keys are accepted: some clients send them in handshakes, and an info dictionary is hashed as it came.
+    BEP 9 puts raw bytes behind the value. Raises :class:`BencodeError` for leading zeros, ``-0``, duplicate keys, and
+    anything past the limits of this module. Unsorted keys are accepted: some clients send them in handshakes, and an
+    info dictionary is hashed as it came.
     """
     stack: list[tuple[list[Value] | dict[bytes, Value], object]] = []
     position = 0

@@ -1,4 +1,7 @@
-"""IPv4 addresses with a port, as text, in BitTorrent's compact form, and as one number."""
+"""IPv4 addresses with a port, and conversions between their forms.
+
+The forms are text, BitTorrent's compact form, and one number.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ def unpack_endpoint(raw: bytes) -> Endpoint:
 
 
 def unpack_endpoints(raw: bytes) -> tuple[Endpoint, ...]:
-    """Return the endpoints of a compact list, without those that have port 0; ``raw`` has whole entries."""
+    """Return the endpoints of a compact list, without those that have port 0.
+
+    ``raw`` must consist of whole entries.
+    """
     return tuple(Endpoint(socket.inet_ntoa(address), port) for address, port in _COMPACT.iter_unpack(raw) if port)
 
 
@@ -52,7 +58,10 @@ def _address_number(ip: str) -> int:
 
 
 def endpoint_key(ip: str, port: int) -> int:
-    """Return an IPv4 address (text) and a port as one number of 48 bits, in the order of the compact form."""
+    """Return an IPv4 address, given as text, and a port as one number of 48 bits.
+
+    The numbers have the order of the compact form.
+    """
     return _address_number(ip) << 16 | port
 
 

@@ -16,7 +16,10 @@ from __future__ import annotations
 
 
 class TorrentnetError(Exception):
-    """An error to show to a person: ``message`` names the cause, ``hint`` the remedy (may be empty)."""
+    """Base class of the errors that are shown to a person.
+
+    ``message`` names the cause, ``hint`` the remedy (may be empty).
+    """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -41,7 +44,10 @@ class BencodeError(RemoteError):
 
 
 class MetainfoError(RemoteError):
-    """An info dictionary, a torrent file or a magnet link is not valid, or exceeds a limit."""
+    """Error for an invalid info dictionary, torrent file or magnet link.
+
+    It is also raised when one of them exceeds a limit.
+    """
 
 
 class PacketError(RemoteError):
@@ -60,5 +66,8 @@ class PeerProtocolError(RemoteError):
 
 
 def os_error_text(error: OSError) -> str:
-    """Return the system's text for an error in lower case, such as "connection refused"."""
+    """Return the system's text for an error, in lower case.
+
+    An example is "connection refused".
+    """
     return (error.strerror or str(error)).lower()

@@ -1,4 +1,7 @@
-"""The info dictionary: a file's name, its length, and the SHA-1 of each of its pieces (BEP 3)."""
+"""The info dictionary of a file (BEP 3).
+
+It holds the file's name, its length, and the SHA-1 of each of its pieces.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,10 @@ class Info:
 
 
 def piece_count(length: int, piece_length: int) -> int:
-    """Return the number of pieces of ``piece_length`` bytes in a file of ``length`` bytes."""
+    """Return the number of pieces in a file of ``length`` bytes.
+
+    Each piece but the last has ``piece_length`` bytes.
+    """
     return -(-length // piece_length)
 
 
@@ -91,9 +97,10 @@ def make_info(name: str, length: int, piece_length: int, hashes: bytes, *, priva
 
 
 def parse_info(raw: bytes) -> Info:
-    """Parse a bencoded info dictionary from the network. Raises :class:`MetainfoError`.
+    """Parse a bencoded info dictionary from the network.
 
-    Only single files are accepted. The caller compares :attr:`Info.info_hash` with the hash that it asked for.
+    Raises :class:`MetainfoError`. Only single files are accepted. The caller compares :attr:`Info.info_hash` with the
+    hash that it asked for.
     """
     if len(raw) > MAX_INFO_SIZE:
         raise MetainfoError(f"info dictionary of {len(raw)} bytes, at most {MAX_INFO_SIZE} are allowed")

@@ -1,4 +1,7 @@
-"""Magnet links (BEP 9) and .torrent files (BEP 3), by which any other client can join."""
+"""Magnet links (BEP 9) and .torrent files (BEP 3).
+
+With either, any other client can join.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +32,18 @@ class Magnet:
 
 
 def announce_url(tracker: str, info: Info) -> str:
-    """Return the announce URL, with name and size, so that clients with BEP 41 publish the file by themselves.
+    """Return the announce URL of a file, with its name and size.
 
-    ``tracker`` is ``host:port``.
+    Clients with BEP 41 send both to the tracker, and so publish the file by themselves. ``tracker`` is ``host:port``.
     """
     return f"udp://{tracker}/announce?name={quote(info.name, safe='')}&size={info.length}"
 
 
 def magnet_link(info: Info, tracker: str, seed: Endpoint | None = None) -> str:
-    """Return a magnet link: info-hash, name, tracker, and a peer's address if given (``x.pe``)."""
+    """Return the magnet link of a file.
+
+    It holds the info-hash, the name, the tracker, and a peer's address if given (``x.pe``).
+    """
     link = f"magnet:?xt=urn:btih:{info.info_hash.hex()}&dn={quote(info.name, safe='')}"
     link += f"&tr={quote(announce_url(tracker, info), safe='')}"
     return link + (f"&x.pe={seed}" if seed else "")
@@ -49,13 +55,19 @@ def torrent_file(info: Info, tracker: str) -> bytes:
 
 
 def torrent_with_url(info: Info, url: str | None) -> bytes:
-    """Return a .torrent file with this announce URL; without one, its user has to name a tracker."""
+    """Return a .torrent file with ``url`` as its announce URL.
+
+    Without a URL, the file's user has to name a tracker.
+    """
     announce = b"" if url is None else b"8:announce" + bencode.encode(url.encode("ascii"))
     return b"d" + announce + b"4:info" + info.raw + b"e"
 
 
 def parse_torrent(data: bytes) -> Info:
-    """Return the info dictionary in a .torrent file, whose trackers are ignored. Raises :class:`MetainfoError`."""
+    """Return the info dictionary in a .torrent file.
+
+    The file's trackers are ignored. Raises :class:`MetainfoError`.
+    """
     try:
         value = bencode.decode(data)
     except BencodeError as error:
@@ -71,9 +83,10 @@ def parse_torrent(data: bytes) -> Info:
 
 
 def parse_magnet(link: str) -> Magnet:
-    """Parse a magnet link (BEP 9): ``xt=urn:btih:`` with 40 hexadecimal or 32 base32 digits, and ``dn``.
+    """Parse a magnet link (BEP 9).
 
-    Trackers and peers in it are ignored. Raises :class:`MetainfoError`.
+    The info-hash is ``xt=urn:btih:`` with 40 hexadecimal or 32 base32 digits, the name is ``dn``. Trackers and peers in
+    the link are ignored. Raises :class:`MetainfoError`.
     """
     parts = urlsplit(link)
     if parts.scheme != "magnet":

@@ -29,7 +29,10 @@ def check_file_name(name: str) -> str:
 
 
 def check_peer_name(name: str) -> str:
-    """Return ``name`` if it is a valid peer name: like a file name, at most 64 bytes, without blanks."""
+    """Return ``name`` if it is a valid peer name.
+
+    The rules are those of a file name, but with at most 64 bytes and without blanks.
+    """
     _check(name, "peer name", MAX_PEER_NAME)
     if name.split() != [name]:
         raise InvalidNameError(f"peer name {name!r} holds a blank", hint="use letters, digits, '-', '_' and '.'")
@@ -38,13 +41,19 @@ def check_peer_name(name: str) -> str:
 
 @lru_cache(_CACHED)
 def decode_file_name(raw: bytes) -> str:
-    """Return the file name in ``raw`` (UTF-8 from the network). Raises :class:`InvalidNameError`."""
+    """Decode a file name, which is UTF-8 from the network.
+
+    Raises :class:`InvalidNameError`.
+    """
     return check_file_name(_decode(raw, "file name"))
 
 
 @lru_cache(_CACHED)
 def decode_peer_name(raw: bytes) -> str:
-    """Return the peer name in ``raw`` (UTF-8 from the network). Raises :class:`InvalidNameError`."""
+    """Decode a peer name, which is UTF-8 from the network.
+
+    Raises :class:`InvalidNameError`.
+    """
     return check_peer_name(_decode(raw, "peer name"))
 
 

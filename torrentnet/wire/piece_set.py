@@ -1,4 +1,7 @@
-"""Sets of piece numbers: which pieces a peer holds, in the forms that packets and people need."""
+"""Sets of piece numbers, such as the pieces that a peer holds.
+
+They are converted to the forms that packets and people need.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ _RANGE: Final = struct.Struct(">II")
 
 
 class PieceSet:
-    """The pieces held of ``size``, as a bitfield (BEP 3: the first byte's high bit is piece 0)."""
+    """Set of the pieces held of a file with ``size`` pieces.
+
+    It is kept as a bitfield (BEP 3: the first byte's high bit is piece 0).
+    """
 
     __slots__ = ("_bits", "_held", "size")
 
@@ -39,7 +45,10 @@ class PieceSet:
 
     @classmethod
     def from_bitfield(cls, size: int, raw: bytes | memoryview) -> PieceSet:
-        """Parse a peer's bitfield. Raises :class:`PeerProtocolError` for a wrong length or a spare bit that is set."""
+        """Parse a peer's bitfield.
+
+        Raises :class:`PeerProtocolError` for a wrong length or a spare bit that is set.
+        """
         made = cls(size)
         if len(raw) != len(made._bits):
             raise PeerProtocolError(f"bitfield of {len(raw)} bytes in place of {len(made._bits)}")
@@ -88,7 +97,10 @@ class PieceSet:
             self._held -= 1
 
     def set_range(self, first: int, count: int) -> None:
-        """Add ``count`` pieces from ``first`` on. Raises :class:`IndexError`, and adds none, if one does not exist."""
+        """Add ``count`` pieces from ``first`` on.
+
+        Raises :class:`IndexError`, and adds none, if one of them does not exist.
+        """
         if first < 0 or count < 0 or first + count > self.size:
             raise IndexError(f"pieces {first}+{count} of {self.size}")
         # Whole bytes at once: a file may have a million pieces, and a datagram may report all of them.
@@ -101,7 +113,10 @@ class PieceSet:
         self._bits[inner] = b"\xff" * whole
 
     def replace_window(self, first: int, window: PieceSet) -> None:
-        """Replace the pieces from ``first`` on by those of ``window``, whose piece 0 is ``first``."""
+        """Replace the pieces from ``first`` on by those of ``window``.
+
+        Piece 0 of ``window`` is piece ``first`` of this set.
+        """
         for offset in range(window.size):
             if offset in window:
                 self.add(first + offset)
@@ -153,10 +168,10 @@ class PieceSet:
 
 
 def encode_window(pieces: PieceSet, first: int, count: int) -> tuple[int, bytes]:
-    """Encode ``count`` pieces from ``first`` on: (RAW or RANGES, bytes), whichever is smaller.
+    """Encode ``count`` pieces from ``first`` on in the smaller of two encodings.
 
-    RAW is a bitfield that begins with piece ``first``; RANGES is (u32 first, u32 count) for each run, counted from
-    piece 0 of the file.
+    Return the encoding, RAW or RANGES, and the bytes. RAW is a bitfield that begins with piece ``first``; RANGES is
+    (u32 first, u32 count) for each run, counted from piece 0 of the file.
     """
     window = PieceSet(count)
     for offset in range(count):
@@ -172,7 +187,10 @@ def encode_window(pieces: PieceSet, first: int, count: int) -> tuple[int, bytes]
 
 
 def decode_window(encoding: int, data: bytes, first: int, count: int) -> PieceSet:
-    """Decode what :func:`encode_window` returned to ``count`` pieces. Raises :class:`PacketError` (sendable)."""
+    """Decode what :func:`encode_window` returned into a set of ``count`` pieces.
+
+    Raises :class:`PacketError` (sendable).
+    """
     if encoding == RAW:
         try:
             return PieceSet.from_bitfield(count, data)

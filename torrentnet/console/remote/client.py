@@ -39,7 +39,10 @@ class NoAnswerError(Exception):
 
 
 class ConsoleClient:
-    """One node's console, at the Unix socket *path*. Each call is a connection of its own."""
+    """Client of one node's console, at the Unix socket *path*.
+
+    Each call is a connection of its own.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -58,7 +61,10 @@ class ConsoleClient:
         return name
 
     def complete(self, text: str) -> list[str]:
-        """Return candidates for the last word of *text*. Raises NoAnswerError, and RequestError for a long text."""
+        """Return candidates for the last word of *text*, for completion.
+
+        Raises NoAnswerError, and RequestError for a long text.
+        """
         for kind, payload in self._ask(CompleteRequest(text), PING_TIMEOUT):
             if kind is FrameKind.WORDS:
                 with contextlib.suppress(ValueError, TypeError):
@@ -66,10 +72,10 @@ class ConsoleClient:
         return []
 
     def run(self, command: str | tuple[str, ...], out: Callable[[str], None], err: Callable[[str], None]) -> int:
-        """Execute one command and return its status; *out* and *err* get text with newlines, as it arrives.
+        """Execute one command at the node and return its exit status.
 
-        Raises NoAnswerError, also when an answer is cut off, RequestError when the command is too long, and whatever
-        *out* and *err* raise, which ends the connection.
+        *out* and *err* get text with newlines, as it arrives. Raises NoAnswerError, also when an answer is cut off,
+        RequestError when the command is too long, and whatever *out* and *err* raise, which ends the connection.
         """
         status = EXIT_UNAVAILABLE
         for kind, payload in self._ask(RunRequest(command), ANSWER_TIMEOUT):
@@ -83,7 +89,10 @@ class ConsoleClient:
         return status
 
     def cancel(self) -> bool:
-        """Cancel the call that another thread is waiting for; return False when there is none."""
+        """Cancel the call that another thread is waiting for.
+
+        Return False when there is none.
+        """
         with self._lock:
             if self._connection is None:
                 return False

@@ -1,4 +1,6 @@
-"""The protocol of the console socket, as bytes: a request is one line, the answer consists of frames.
+"""The protocol of the console socket, as bytes.
+
+A request is one line, the answer consists of frames.
 
 Request: one line of JSON, at most :data:`MAX_REQUEST` bytes with its newline::
 
@@ -75,7 +77,10 @@ ConsoleRequest = RunRequest | CompleteRequest | PingRequest
 
 
 def encode_request(request: ConsoleRequest) -> bytes:
-    """Return the request as a line. Raises RequestError when it is longer than :data:`MAX_REQUEST`."""
+    """Return the request as a line.
+
+    Raises RequestError when the line is longer than :data:`MAX_REQUEST`.
+    """
     match request:
         case RunRequest(command):
             body: object = command
@@ -110,7 +115,10 @@ def decode_request(line: bytes) -> ConsoleRequest:
 
 
 def encode_frame(kind: FrameKind, payload: bytes) -> bytes:
-    """Return one frame. Raises ValueError when *payload* is longer than :data:`MAX_PAYLOAD`."""
+    """Return one frame as bytes.
+
+    Raises ValueError when *payload* is longer than :data:`MAX_PAYLOAD`.
+    """
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"a frame carries at most {MAX_PAYLOAD} bytes, not {len(payload)}")
     return _HEADER.pack(kind.value, len(payload)) + payload
@@ -130,7 +138,10 @@ class FrameReader:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[FrameKind, bytes]]:
-        """Return the frames that *data* completes. Raises FrameError for an unknown kind or too long a frame."""
+        """Return the frames that *data* completes.
+
+        Raises FrameError for an unknown kind or too long a frame.
+        """
         self._buffer += data
         frames: list[tuple[FrameKind, bytes]] = []
         at = 0

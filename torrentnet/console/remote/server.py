@@ -1,6 +1,7 @@
-"""The server of a program's commands on a Unix socket, as ``docker compose exec tracker request logs`` uses it.
+"""Server of a program's commands on a Unix socket.
 
-It has threads of its own, so that neither a slow reader nor a slow command delays the program.
+``docker compose exec tracker request logs`` uses it. The server has threads of its own, so that neither a slow reader
+nor a slow command delays the program.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ class ConsoleServerError(LocalError):
 
 
 class ConsoleServer:
-    """Answer *commands*, from threads of its own, at *path*; usable as a context manager.
+    """Server that answers *commands* at the Unix socket *path*.
 
-    Each connection carries one request (see :mod:`torrentnet.console.remote.frames`) and one answer. At most
-    :data:`MAX_CONNECTIONS` are served at once, each on a daemon thread with time-outs; any other is asked to try again.
-    Only the program's own user may connect (mode 0600).
+    It uses threads of its own and is a context manager. Each connection carries one request (see
+    :mod:`torrentnet.console.remote.frames`) and one answer. At most :data:`MAX_CONNECTIONS` are served at once, each on
+    a daemon thread with time-outs; any other is asked to try again. Only the program's own user may connect (mode
+    0600).
     """
 
     def __init__(self, path: str | os.PathLike[str], commands: Commands) -> None:
@@ -92,7 +94,10 @@ class ConsoleServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop answering, end open connections, and remove the socket file. May be called twice."""
+        """Stop answering, end open connections, and remove the socket file.
+
+        May be called twice.
+        """
         self._stopping.set()
         listener, self._listener = self._listener, None
         if listener is None:

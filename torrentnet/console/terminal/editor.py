@@ -1,7 +1,7 @@
-"""Edit one line on a terminal: from typed bytes to actions and to the text that draws the line. It does no I/O.
+"""Editor of one line on a terminal, which does no I/O itself.
 
-The line never takes more than one row: a line wider than the terminal scrolls sideways, so that the row can be wiped
-and drawn again at any time, below other lines.
+It turns typed bytes into actions and into the text that draws the line. The line never takes more than one row: a line
+wider than the terminal scrolls sideways, so that the row can be wiped and drawn again at any time, below other lines.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ class LineEditor:
         return self._text
 
     def feed(self, data: bytes) -> list[EditorAction]:
-        """Return the actions that typing *data* causes, in order; consecutive redraws are merged."""
+        """Return the actions that typing *data* causes, in order.
+
+        Consecutive redraws are merged.
+        """
         actions: list[EditorAction] = []
         for key in self._keys.feed(data):
             for action in self._press(key):
@@ -107,7 +110,10 @@ class LineEditor:
         self._back = 0
 
     def render(self) -> str:
-        """Return the text that draws prompt, line and cursor over the terminal's current row."""
+        """Return the text that draws the prompt, the line and the cursor.
+
+        The text is drawn over the terminal's current row.
+        """
         prompt, room = self._layout()
         self._scroll(room)
         shown, columns = "", 0

@@ -1,4 +1,7 @@
-"""Execute commands typed at a terminal, and write their answers in batches as they are made."""
+"""Execution of commands that are typed at a terminal.
+
+Answers are written in batches as they are made.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ class _EndedError(Exception):
 
 
 class LineExecution:
-    """Execute lines of *commands* and pass their answers to *write*; once *stopping* is set, a command ends."""
+    """Execution of typed lines, whose answers are passed to *write*.
+
+    The lines are commands of *commands*. Once *stopping* is set, a command ends.
+    """
 
     def __init__(self, commands: TerminalCommands, write: Callable[[str], None], stopping: Event) -> None:
         self._commands = commands

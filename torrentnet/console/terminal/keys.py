@@ -1,4 +1,7 @@
-"""Parse a terminal's bytes into keys: UTF-8 and escape sequences (ECMA-48, and xterm's), cut anywhere."""
+"""Parser of a terminal's bytes into keys.
+
+It knows UTF-8 and escape sequences (ECMA-48, and xterm's), which may be cut anywhere.
+"""
 
 from __future__ import annotations
 

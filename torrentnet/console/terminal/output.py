@@ -1,4 +1,7 @@
-"""Standard output for the terminal's thread: a bounded queue before it, and writes that never raise."""
+"""Standard output for the terminal's thread.
+
+Lines wait in a bounded queue, and writes never raise.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ WRITABLE_WAIT_MS: Final = 200
 
 
 class OutputQueue:
-    """Lines for standard output. Any thread and any signal handler may add lines; one thread removes them."""
+    """Queue of lines for standard output.
+
+    Any thread and any signal handler may add lines; one thread removes them.
+    """
 
     def __init__(self) -> None:
         # Re-entrant, because a signal handler may add a line while the same thread is adding one.
@@ -32,7 +38,10 @@ class OutputQueue:
         self._dropped = 0
 
     def put(self, line: str) -> bool:
-        """Add a line; return whether the reader must be woken. Above the limits the line is dropped and counted."""
+        """Add a line, and return whether the reader must be woken.
+
+        Above the limits the line is dropped and counted.
+        """
         with self._lock:
             if len(self._lines) >= MAX_PENDING_LINES or self._chars + len(line) > MAX_PENDING_CHARS:
                 self._dropped += 1
@@ -112,7 +121,10 @@ class OutputStream:
 
 
 class Waker:
-    """Wake a thread that waits in poll(). Safe to call from threads and signal handlers."""
+    """Pipe that wakes a thread waiting in poll().
+
+    Safe to use from threads and signal handlers.
+    """
 
     def __init__(self) -> None:
         self.fd, self._write_fd = os.pipe()

@@ -1,6 +1,7 @@
-"""Draw lines on a terminal, and below them the prompt with the line that is being typed.
+"""Screen of a terminal: lines, and below them the prompt.
 
-One thread draws; signal handlers, in the main thread, may suspend and resume it.
+The prompt is drawn with the line that is being typed. One thread draws; signal handlers, in the main thread, may
+suspend and resume it.
 
 Tested by tests/loopback/test_console_terminal.py.
 """
@@ -54,7 +55,10 @@ class Screen:
         return self._tty.foreground() and not self._suspended
 
     def attach(self) -> bool | None:
-        """Use the terminal if the process may, and return whether it may; None when the terminal is gone."""
+        """Use the terminal if the process may, and return whether it may.
+
+        Return None when the terminal is gone.
+        """
         with self._lock:
             foreground = self.may_read()
             changed, self._continued = self._continued, False
@@ -89,7 +93,10 @@ class Screen:
         self.changed(continued=True)
 
     def changed(self, *, continued: bool) -> None:
-        """Schedule drawing, because the window's size has changed or the process continues."""
+        """Schedule drawing after a change of the terminal or of the process.
+
+        The window's size has changed, or the process continues.
+        """
         self._continued = self._continued or continued
         self._dirty = True
 

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class TerminalSignals:
-    """Handlers that replace only defaults: a program's own handlers, and ignored signals, stay.
+    """Signal handlers of a terminal, which replace only default handlers.
 
-    *suspend* is called before the process stops (SIGTSTP) and *resume* after it continues; *changed* when the process
-    continues after any other stop (SIGCONT) or the window's size changes (SIGWINCH); *quit_* on SIGINT and SIGTERM.
-    All of them run in the main thread, between any two of its steps.
+    A program's own handlers, and ignored signals, stay. *suspend* is called before the process stops (SIGTSTP) and
+    *resume* after it continues; *changed* when the process continues after any other stop (SIGCONT) or the window's
+    size changes (SIGWINCH); *quit_* on SIGINT and SIGTERM. All of them run in the main thread, between any two of its
+    steps.
     """
 
     def __init__(
@@ -37,7 +38,10 @@ class TerminalSignals:
         self._installed: dict[signal.Signals, tuple[object, object]] = {}
 
     def install(self) -> None:
-        """Install the handlers; does nothing outside the main thread, where Python allows none."""
+        """Install the handlers.
+
+        Does nothing outside the main thread, where Python allows none.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
         wanted: list[tuple[signal.Signals, Callable[[int, object], None], object]] = [

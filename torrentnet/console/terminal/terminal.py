@@ -1,7 +1,8 @@
-"""A program's command line in its own terminal: event lines scroll, and the line being typed stays below them.
+"""Command line of a program in its own terminal.
 
-One daemon thread reads standard input and writes standard output. Everything else passes it lines through a queue, so
-that a terminal stopped with Ctrl-S, or a pipe that nobody reads, never blocks the program.
+Event lines scroll, and the line being typed stays below them. One daemon thread reads standard input and writes
+standard output. Everything else passes it lines through a queue, so that a terminal stopped with Ctrl-S, or a pipe that
+nobody reads, never blocks the program.
 """
 
 from __future__ import annotations
@@ -109,7 +110,10 @@ class Terminal:
         return self._output.failed
 
     def start(self) -> None:
-        """Begin to read and write, on a daemon thread. Call it in the main thread, so that Ctrl-Z is handled."""
+        """Begin to read and write, on a daemon thread.
+
+        Call it in the main thread, so that Ctrl-Z is handled.
+        """
         self._signals.install()
         atexit.register(self.stop)
         self._excepthook, sys.excepthook = sys.excepthook, self._failed
@@ -118,7 +122,10 @@ class Terminal:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what is queued, restore the terminal's mode and the signals. Any thread may call it, also twice."""
+        """Write what is queued, and restore the terminal's mode and the signals.
+
+        Any thread may call it, also twice.
+        """
         self._stopping.set()
         self._output.closing.set()
         self._waker.wake()
@@ -136,9 +143,10 @@ class Terminal:
             sys.excepthook = self._excepthook
 
     def write_line(self, text: str) -> None:
-        """Write one line, above the line that is being typed. Never blocks while the terminal runs. For any thread.
+        """Write one line, above the line that is being typed.
 
-        Raises OSError before :meth:`start` and after :meth:`stop`, when standard output is gone.
+        Never blocks while the terminal runs. Any thread may call it. Raises OSError before :meth:`start` and after
+        :meth:`stop`, when standard output is gone.
         """
         if self._running:
             if self._outbox.put(text):
@@ -155,7 +163,10 @@ class Terminal:
             self._waker.wake()
 
     def discard_line(self) -> bool:
-        """Clear the line being typed, for a Ctrl-C that does not mean quit; return False when it is empty."""
+        """Clear the line being typed, and return False when it is empty.
+
+        It is for a Ctrl-C that does not mean quit.
+        """
         if self._screen is None or not self._screen.discard():
             return False
         self._changed(continued=False)
@@ -197,7 +208,10 @@ class Terminal:
         return self._in_fd in ready
 
     def _sync(self) -> bool:
-        """Set the terminal's mode to what the process may do now; return whether it may read."""
+        """Set the terminal's mode to what the process may do now.
+
+        Return whether the process may read.
+        """
         if self._mode is _Mode.SILENT or self._screen is None:
             return self._mode is not _Mode.SILENT
         if self._mode is _Mode.LINES:

@@ -32,7 +32,10 @@ class Tty:
         self._keys: _Attributes | None = None
 
     def foreground(self) -> bool:
-        """Whether the process is in the terminal's foreground group, or not under job control."""
+        """Return whether the process is in the terminal's foreground group.
+
+        Return True also for a process that is not under job control.
+        """
         try:
             return os.tcgetpgrp(self.fd) == os.getpgrp()
         except OSError:

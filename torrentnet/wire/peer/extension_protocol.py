@@ -1,4 +1,7 @@
-"""The extension protocol (BEP 10) and the exchange of the info dictionary through it (BEP 9)."""
+"""The extension protocol between peers (BEP 10).
+
+Peers exchange the info dictionary through it (BEP 9).
+"""
 
 from __future__ import annotations
 
@@ -71,9 +74,10 @@ def pack_extension_handshake(handshake: ExtensionHandshake) -> bytes:
 
 
 def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
-    """Parse the payload behind extended id 0; whatever is missing or invalid counts as not supported.
+    """Parse an extension handshake, the payload behind extended id 0.
 
-    Raises :class:`PeerProtocolError` when it is not a bencoded dictionary of at most :data:`MAX_HANDSHAKE` bytes.
+    Whatever is missing or invalid counts as not supported. Raises :class:`PeerProtocolError` when the payload is not a
+    bencoded dictionary of at most :data:`MAX_HANDSHAKE` bytes.
     """
     if len(payload) > MAX_HANDSHAKE:
         raise PeerProtocolError(f"extension handshake of {len(payload)} bytes")
@@ -120,7 +124,10 @@ def pack_metadata(metadata: Metadata) -> bytes:
 
 
 def parse_metadata(payload: bytes) -> Metadata | None:
-    """Parse a ``ut_metadata`` payload; None for a type unknown to BEP 9. Raises :class:`PeerProtocolError`."""
+    """Parse a ``ut_metadata`` payload; return None for a type unknown to BEP 9.
+
+    Raises :class:`PeerProtocolError`.
+    """
     try:
         value, end = bencode.decode_prefix(payload)
     except BencodeError as error:

@@ -66,7 +66,10 @@ def make_peer_id(random_bytes: bytes) -> bytes:
 
 
 def client_name(peer_id: bytes) -> str:
-    """Return the readable part of a peer id: ``A2-1-36-0`` (aria2), ``LT2080`` (libtorrent), else hex digits."""
+    """Return the readable part of a peer id, which names the client's program.
+
+    Examples are ``A2-1-36-0`` (aria2) and ``LT2080`` (libtorrent). Without a readable part, return hex digits.
+    """
     head = peer_id[:12].split(b"-")
     if peer_id.startswith(b"-") and len(head) >= 2 and head[1].isalnum():
         return head[1].decode("ascii")

@@ -1,4 +1,7 @@
-"""Cut the byte stream between peers into messages (BEP 3), and receive large blocks into their own memory."""
+"""Reader that cuts the byte stream between peers into messages (BEP 3).
+
+Large blocks are received into their own memory.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,10 @@ class MessageReader:
         return (self._view[self._end :],)
 
     def advance(self, count: int) -> Iterator[Message]:
-        """Yield every complete message, after ``count`` bytes were put into :meth:`buffers`. Exhaust the iterator."""
+        """Yield every complete message, after the caller stored ``count`` bytes.
+
+        The caller stores them in :meth:`buffers`, and must exhaust the iterator.
+        """
         if self._direct is not None:
             block = self._direct
             taken = min(count, len(block.data) - self._filled)
@@ -91,7 +97,10 @@ class MessageReader:
             yield parse(body) if length else KeepAlive()
 
     def _receive_directly(self, length: int) -> None:
-        """If the incomplete message at ``_start`` is a large block, receive the rest into its own memory."""
+        """Prepare to receive the rest of a large block into its own memory.
+
+        Does nothing unless the incomplete message at ``_start`` is a large block.
+        """
         received = self._end - self._start
         if self.block_buffer is None or received < BLOCK_HEAD or 4 + length - received < _LARGE:
             return

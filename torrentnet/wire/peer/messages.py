@@ -1,4 +1,7 @@
-"""The messages between peers (BEP 3, BEP 6, BEP 10): one table, from which they are packed and parsed."""
+"""The messages between peers (BEP 3, BEP 6, BEP 10).
+
+They are packed and parsed from one table.
+"""
 
 from __future__ import annotations
 
@@ -205,7 +208,10 @@ BLOCK_ID: Final = _IDS[Block]
 
 
 def pack(message: Message) -> bytes:
-    """Return the bytes of any message but a block, whose data is not copied here (see :func:`pack_block_head`)."""
+    """Return the bytes of any message except a block.
+
+    A block's data is not copied here (see :func:`pack_block_head`).
+    """
     if isinstance(message, KeepAlive):
         return b"\0\0\0\0"
     if isinstance(message, (Block, Unknown)):
@@ -225,9 +231,10 @@ def pack_block_head(piece: int, begin: int, length: int) -> bytes:
 
 
 def parse(body: memoryview) -> Message:
-    """Parse a message without its length field (at least one byte); a block's data is a view, not a copy.
+    """Parse a message without its length field.
 
-    Raises :class:`PeerProtocolError` for a size that does not fit the id.
+    ``body`` has at least one byte. A block's data is a view, not a copy. Raises :class:`PeerProtocolError` for a size
+    that does not fit the id.
     """
     row = _BY_ID.get(body[0])
     if row is None:

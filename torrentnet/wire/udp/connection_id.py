@@ -1,4 +1,7 @@
-"""Connection ids, by which peers prove their addresses without state in the tracker (BEP 15)."""
+"""Connection ids, by which peers prove their addresses (BEP 15).
+
+The tracker keeps no state for them.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,12 @@ _FIRST_TICK: Final = 0x10000
 
 
 class ConnectionIds:
-    """Issue and verify ids: 32 bits of time, then 32 bits of a keyed hash over time and address.
+    """Issuer and verifier of connection ids.
 
-    ``secret`` is 16 or more random bytes; ``started`` is the clock's reading when it was made: ids of an earlier run of
-    the tracker, which had another secret, are never accepted. Addresses are IPv4 texts; the port is left out, because
-    clients may use one id for several sockets.
+    An id is 32 bits of time, then 32 bits of a keyed hash over time and address. ``secret`` is 16 or more random bytes;
+    ``started`` is the clock's reading when it was made: ids of an earlier run of the tracker, which had another secret,
+    are never accepted. Addresses are IPv4 texts; the port is left out, because clients may use one id for several
+    sockets.
     """
 
     def __init__(self, secret: bytes, started: float) -> None:
@@ -37,7 +41,10 @@ class ConnectionIds:
         return tick << 32 | self._mac(tick, ip)
 
     def accepts(self, connection_id: int, ip: str, now: float) -> bool:
-        """Whether this object issued ``connection_id`` to ``ip`` within the last two minutes."""
+        """Return whether this object issued ``connection_id`` to ``ip`` recently.
+
+        An id is accepted for two minutes.
+        """
         tick = connection_id >> 32
         if not 0 <= int(now - self._started) + _FIRST_TICK - tick <= LIFETIME:
             return False
@@ -52,7 +59,10 @@ class ConnectionIds:
         return True
 
     def oldest(self, now: float) -> int:
-        """Return the smallest id that is not too old: a verified id is still valid ``now`` unless it is smaller."""
+        """Return the smallest id that is not too old at the time ``now``.
+
+        A verified id is still valid unless it is smaller than the returned one.
+        """
         return (self._tick(now) - int(LIFETIME)) << 32
 
     def _tick(self, now: float) -> int:

@@ -1,6 +1,7 @@
-"""Error texts that the other side acts on: the tracker begins its message with them, and the peer looks for them.
+"""Error texts of the tracker that peers act on.
 
-docs/protocol.md, "Rules between peer and tracker", says what a peer does about each.
+The tracker begins its message with one of them, and the peer looks for it. docs/protocol.md, "Rules between peer and
+tracker", says what a peer does about each.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Common parts of this project's own requests: look-up, possession report, outcome report.
+"""Common parts of the UDP requests that this project adds to BEP 15.
 
-Like those of BEP 15, they have a connection id and a transaction id; docs/protocol.md describes every byte.
-Bytes 8 to 11 of every reply begin with the version, 1, so that no dissector takes a reply for a request.
+The requests are look-up, possession report and outcome report. Like those of BEP 15, they have a connection id and a
+transaction id; docs/protocol.md describes every byte. Bytes 8 to 11 of every reply begin with the version, 1, so that
+no dissector takes a reply for a request.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ def reply_bytes(reply: ReplyPacket) -> bytes:
 
 
 def unpack_fields(layout: struct.Struct, data: bytes, what: str) -> tuple[Any, ...]:
-    """Return the fields that a datagram begins with. Raises :class:`PacketError` (sendable) when it is too short."""
+    """Return the fields at the start of a datagram.
+
+    Raises :class:`PacketError` (sendable) when the datagram is too short.
+    """
     if len(data) < layout.size:
         raise PacketError(f"{what} of {len(data)} bytes, the shortest has {layout.size}", sendable=True)
     return layout.unpack_from(data)

@@ -1,4 +1,7 @@
-"""Look-up, a request of our own: the peers that have the whole file of a name, in pages."""
+"""Look-up, a UDP request for the peers that have the whole file of a name.
+
+It is a request of this project's own. Its replies list the peers in pages.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ _ACTION: Final = int(Action.LOOKUP)
 
 
 class LookupRequest(NamedTuple):
-    """A request for the peers that have the whole file of a name (48 bytes and the two names)."""
+    """Request for the peers that have the whole file of a name.
+
+    It has 48 bytes and the two names.
+    """
 
     connection_id: int
     transaction_id: int
@@ -122,7 +128,10 @@ class HolderPage:
         self.entries = bytearray()
 
     def add(self, compact: bytes, name: str) -> bool:
-        """Add a holder, its endpoint in compact form (BEP 23); return False, adding nothing, when it does not fit."""
+        """Add a holder, and return whether it fits into the datagram.
+
+        ``compact`` is the holder's endpoint in compact form (BEP 23). A holder that does not fit is not added.
+        """
         text = name.encode("utf-8")
         if _REPLY.size + len(self.entries) + len(compact) + 1 + len(text) > MAX_DATAGRAM:
             return False
@@ -134,7 +143,10 @@ class HolderPage:
 
 
 def pack_lookup_page(reply: LookupReply, page: HolderPage) -> bytes:
-    """Return the bytes of a look-up's reply with the holders of ``page`` in place of ``reply.holders``."""
+    """Return the bytes of a look-up's reply with the holders of ``page``.
+
+    They are put in place of ``reply.holders``.
+    """
     tid, found, request, keepalive_ms, timeout_ms, info_hash, size, piece_length, complete, incomplete, first, _ = reply
     return (
         _REPLY.pack(
@@ -159,12 +171,18 @@ def pack_lookup_page(reply: LookupReply, page: HolderPage) -> bytes:
 
 
 def lookup_reply_tail(packet: bytes) -> bytes:
-    """Return the part of a look-up's reply behind the request's number: the same for every request of that page."""
+    """Return the part of a look-up's reply behind the request's number.
+
+    It is the same for every request of that page.
+    """
     return packet[_HEAD.size :]
 
 
 def pack_lookup_reply_tail(transaction_id: int, found: bool, request: int, tail: bytes) -> bytes:
-    """Return the bytes of a look-up's reply that ends with what :func:`lookup_reply_tail` returned."""
+    """Return the bytes of a look-up's reply that ends with ``tail``.
+
+    ``tail`` is what :func:`lookup_reply_tail` returned.
+    """
     return _HEAD.pack(_ACTION, transaction_id, VERSION, found, 0, request) + tail
 
 

@@ -1,4 +1,7 @@
-"""Outcome report, a request of our own: how a request for a file ended, and the sources of its pieces."""
+"""Outcome report, a UDP request that says how a request for a file ended.
+
+It is a request of this project's own. It also names the sources of the file's pieces.
+"""
 
 from __future__ import annotations
 
@@ -134,12 +137,18 @@ def parse_outcome(data: bytes) -> OutcomeReport:
 
 
 def pack_outcome_reply(transaction_id: int, request: int) -> bytes:
-    """Return the reply to a report (16 bytes); ``request`` is the number of the request that it has closed."""
+    """Return the reply to an outcome report (16 bytes).
+
+    ``request`` is the number of the request for a file that the report has closed.
+    """
     return _REPLY.pack(Action.OUTCOME, transaction_id, VERSION, 0, 0, request)
 
 
 def parse_outcome_reply(reply: ReplyPacket) -> int:
-    """Return the request's number in the reply to a report. Raises :class:`PacketError`."""
+    """Return the number of the closed request in the reply to an outcome report.
+
+    Raises :class:`PacketError`.
+    """
     _, _, version, _, _, request = unpack_fields(_REPLY, reply_bytes(reply), "outcome reply")
     check_version(version)
     return int(request)

@@ -1,4 +1,7 @@
-"""The UDP tracker protocol (BEP 15): connect, announce, scrape, error. All numbers are big-endian."""
+"""The UDP tracker protocol (BEP 15): connect, announce, scrape, error.
+
+All numbers are big-endian.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ MAX_PEERS: Final = 200
 
 
 class Action(IntEnum):
-    """The kind of a packet; the last three are this project's own (see docs/protocol.md)."""
+    """Kind of a packet.
+
+    The last three are this project's own (see docs/protocol.md).
+    """
 
     CONNECT = 0
     ANNOUNCE = 1
@@ -119,7 +125,10 @@ class ReplyPacket(NamedTuple):
 
 
 def parse_head(data: bytes) -> RequestHead:
-    """Parse the first 16 bytes of a request. Raises :class:`PacketError` when it is shorter."""
+    """Parse the first 16 bytes of a request.
+
+    Raises :class:`PacketError` when the request is shorter.
+    """
     if len(data) < _HEAD.size:
         raise PacketError(f"request of {len(data)} bytes, the shortest has {_HEAD.size}")
     return RequestHead(*_HEAD.unpack_from(data))
@@ -131,7 +140,10 @@ def pack_connect(transaction_id: int) -> bytes:
 
 
 def pack_connect_reply(transaction_id: int, connection_id: int) -> bytes:
-    """Return the reply to a connect: exactly 16 bytes, because real clients refuse a longer one."""
+    """Return the reply to a connect request.
+
+    It has exactly 16 bytes, because real clients refuse a longer one.
+    """
     return _CONNECT_REPLY.pack(Action.CONNECT, transaction_id, connection_id)
 
 
@@ -149,7 +161,10 @@ def pack_announce(announce: AnnounceRequest) -> bytes:
 
 
 def parse_announce(data: bytes) -> AnnounceRequest:
-    """Parse an announce. Raises :class:`PacketError` (sendable) when it is short, or has a wrong event or port 0."""
+    """Parse an announce request.
+
+    Raises :class:`PacketError` (sendable) when the request is short, or has a wrong event or port 0.
+    """
     if len(data) < _ANNOUNCE.size:
         raise PacketError(f"announce of {len(data)} bytes, the shortest has {_ANNOUNCE.size}", sendable=True)
     fields = _ANNOUNCE.unpack_from(data)
@@ -188,7 +203,10 @@ def pack_scrape(connection_id: int, transaction_id: int, info_hashes: tuple[byte
 
 
 def parse_scrape(data: bytes) -> tuple[bytes, ...]:
-    """Return the info-hashes of a scrape request. Raises :class:`PacketError` (sendable)."""
+    """Return the info-hashes of a scrape request.
+
+    Raises :class:`PacketError` (sendable).
+    """
     tail = data[_HEAD.size :]
     if not tail or len(tail) % _HASH_SIZE:
         raise PacketError("scrape must name one or more info-hashes of 20 bytes", sendable=True)
@@ -211,24 +229,36 @@ def parse_scrape_reply(reply: ReplyPacket) -> tuple[ScrapeCounts, ...]:
 
 
 def pack_error(transaction_id: int, message: str) -> bytes:
-    """Return an error reply; ``message`` is cut, between two characters, so that the datagram is not fragmented."""
+    """Return an error reply with the text ``message``.
+
+    The text is cut, between two characters, so that the datagram is not fragmented.
+    """
     text = message.encode("utf-8", "replace")[: MAX_DATAGRAM - _REPLY_HEAD.size].decode("utf-8", "ignore")
     return _REPLY_HEAD.pack(Action.ERROR, transaction_id) + text.encode("utf-8")
 
 
 def parse_error(reply: ReplyPacket) -> str:
-    """Return the text of an error reply, on one line and without characters that could act on a terminal."""
+    """Return the text of an error reply, made safe to show on a terminal.
+
+    The text is on one line and has no characters that could act on a terminal.
+    """
     return printable_text(reply.body[: MAX_DATAGRAM - _REPLY_HEAD.size].rstrip(b"\0"))
 
 
 def printable_text(raw: bytes) -> str:
-    """Return UTF-8 from the network with ``?`` in place of every character that could act on a terminal."""
+    """Decode UTF-8 from the network into text that is safe on a terminal.
+
+    A ``?`` replaces every character that could act on a terminal.
+    """
     text = raw.decode("utf-8", "replace")
     return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def parse_reply(data: bytes) -> ReplyPacket:
-    """Parse the head of any reply. Raises :class:`PacketError` when it is shorter than 8 bytes."""
+    """Parse the head of any reply.
+
+    Raises :class:`PacketError` when the reply is shorter than 8 bytes.
+    """
     if len(data) < _REPLY_HEAD.size:
         raise PacketError(f"reply of {len(data)} bytes, the shortest has {_REPLY_HEAD.size}")
     action, transaction_id = _REPLY_HEAD.unpack_from(data)

@@ -1,4 +1,7 @@
-"""Possession report, a request of our own: the pieces that a peer holds, in windows."""
+"""Possession report, a UDP request that lists the pieces that a peer holds.
+
+It is a request of this project's own. The pieces are reported in windows.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _REPLY: Final = struct.Struct(">IIBBHIII")
 
 
 class PossessionReport(NamedTuple):
-    """The pieces of the window [first, first + window.size) that a peer holds (72 bytes and the pieces)."""
+    """Report of the pieces of one window that a peer holds.
+
+    The window is [first, first + window.size). The report has 72 bytes and the pieces.
+    """
 
     connection_id: int
     transaction_id: int
@@ -40,7 +46,10 @@ class PossessionReply(NamedTuple):
 
 
 def possession_windows(pieces: int) -> list[tuple[int, int]]:
-    """Return the windows (first, count) that cover a file of ``pieces`` pieces; most files need one."""
+    """Return the windows (first, count) that cover a file of ``pieces`` pieces.
+
+    Most files need one.
+    """
     return [(first, min(MAX_WINDOW, pieces - first)) for first in range(0, pieces, MAX_WINDOW)] or [(0, 0)]
 
 
@@ -54,7 +63,10 @@ def pack_possession(
     first: int,
     count: int,
 ) -> bytes:
-    """Return the bytes of a report: what ``held`` has of ``count`` pieces (at most 11,000) from ``first`` on."""
+    """Return the bytes of a possession report.
+
+    The report says which of the ``count`` pieces (at most 11,000) from ``first`` on are in ``held``.
+    """
     encoding, data = encode_window(held, first, count)
     return (
         _POSSESSION.pack(

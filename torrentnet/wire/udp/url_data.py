@@ -1,4 +1,7 @@
-"""BEP 41 options behind an announce, whose URL data carries a file's name to the tracker."""
+"""Options behind an announce request (BEP 41).
+
+Their URL data carries a file's name to the tracker.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,10 @@ def pack_publication(publication: Publication) -> bytes:
 
 
 def pack_url_data(url: bytes) -> bytes:
-    """Return ``url`` as URL data options: one for every 255 bytes, which the reader joins (BEP 41)."""
+    """Return ``url`` as URL data options (BEP 41).
+
+    There is one option for every 255 bytes. The reader joins them.
+    """
     parts = [url[start : start + _MAX_OPTION] for start in range(0, len(url), _MAX_OPTION)]
     return b"".join(bytes((_URL_DATA, len(part))) + part for part in parts)
 
@@ -79,7 +85,10 @@ def parse_url_data(options: bytes) -> bytes:
 
 
 def parse_publication(options: bytes) -> Publication:
-    """Parse the options of an announce. Raises :class:`PacketError` (sendable) for a bad name or number."""
+    """Parse the options of an announce request.
+
+    Raises :class:`PacketError` (sendable) for a bad name or number.
+    """
     url = parse_url_data(options)
     if not url:
         return Publication()
