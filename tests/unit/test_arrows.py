@@ -170,6 +170,18 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
 
 
+def test_the_first_line_of_a_docstring_fits_80_columns() -> None:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    long = [
+        f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
+        for folder in (PACKAGE, ROOT / "bench", ROOT / "tests")
+        for path in sorted(folder.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, documented) and (text := ast.get_docstring(node)) and len(text.splitlines()[0]) > 80
+    ]
+    assert not long
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "wire").rglob("*.py")), ids=str)
 def test_what_is_public_in_wire_says_what_it_is_for(path: Path) -> None:
     silent = [name for name, node in _public(ast.parse(path.read_text("utf-8")).body) if not ast.get_docstring(node)]

@@ -1,4 +1,7 @@
-"""The command line ``torrentnet``. Exit codes are API: see :mod:`torrentnet.lab.errors`."""
+"""The command line ``torrentnet``.
+
+Exit codes are API: see :mod:`torrentnet.lab.errors`.
+"""
 
 from __future__ import annotations
 
@@ -245,7 +248,10 @@ def status(
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit with its status. A failure that a person can mend is shown in a few lines."""
+    """Run the command line and exit with its status.
+
+    A failure that a person can mend is shown in a few lines.
+    """
     logging.basicConfig(level=logging.WARNING, format="torrentnet: %(message)s")
     interrupts = InterruptHandler(lambda line: print(line, file=sys.stderr))
     _Output.json = False
