@@ -7,6 +7,7 @@ Nothing is fetched: the lab's libraries are those of the environment that runs t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ from tests.integration.helpers import ROOT
 from tests.unit.lab import golden
 from torrentnet import __version__
 from torrentnet.lab import paths
+from torrentnet.lab.engines.docker.engine import DockerEngine
+from torrentnet.lab.home import is_finished
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -220,6 +223,9 @@ def test_compose_finds_a_lab_that_is_up(installed: Installed) -> None:
     listed = compose(installed.directory, "ps", "--all", "--format", "{{.Service}}")
     assert sorted(listed.split()) == ["leecher", "seeder-1", "seeder-2", "tracker"]
     assert "myfile.txt" in compose(installed.directory, "exec", "-T", "tracker", "file_logs", "-all")
+    # A checkout keeps its state elsewhere; its clean-up must know this lab as one that is up all the same.
+    with contextlib.closing(DockerEngine(ROOT)) as engine:
+        assert not [lab.project for lab in engine.collect_orphans(is_finished) if "-first-" in lab.project]
     assert installed.run("torrentnet", "down", environ=ON_DOCKER).returncode == 0
     assert installed.files == written
 

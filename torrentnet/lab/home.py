@@ -103,15 +103,24 @@ def find_current_lab(home: Path) -> RunningLab | None:
     return max(current, key=lambda entry: entry[0])[1] if current else read_running_lab(home)
 
 
-def is_finished(home: Path, project: str) -> bool:
-    """Return whether a lab is the one that ``up`` left running in ``home``."""
-    lab = read_running_lab(home)
+def is_finished(state: Path, project: str) -> bool:
+    """Return whether ``up`` has left that lab running, by its state folder.
+
+    A folder that this user may not read can belong to such a lab, so its lab counts as one.
+    """
+    try:
+        (state / LAB_FILE).stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    lab = _read_lab(state / LAB_FILE)
     return lab is not None and lab.project == project
 
 
 def forget_running_lab(home: Path, project: str) -> None:
     """Remove every record that a lab is up."""
-    if is_finished(home, project):
+    if is_finished(state_folder(home), project):
         (state_folder(home) / LAB_FILE).unlink(missing_ok=True)
     remove_env_block(home, project)
     with contextlib.suppress(OSError):

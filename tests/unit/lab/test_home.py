@@ -26,6 +26,7 @@ from torrentnet.lab.home import (
     write_faults,
     write_running_lab,
 )
+from torrentnet.lab.paths import state_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +44,8 @@ def test_the_running_lab_is_read_back_until_it_is_forgotten(tmp_path: Path) -> N
     assert read_running_lab(tmp_path) is None
     write_running_lab(tmp_path, UP)
     assert read_running_lab(tmp_path) == UP
-    assert is_finished(tmp_path, UP.project)
-    assert not is_finished(tmp_path, "torrentnet-other-000000")
+    assert is_finished(state_folder(tmp_path), UP.project)
+    assert not is_finished(state_folder(tmp_path), "torrentnet-other-000000")
     forget_running_lab(tmp_path, "torrentnet-other-000000")
     assert read_running_lab(tmp_path) == UP
     forget_running_lab(tmp_path, UP.project)
@@ -195,3 +196,17 @@ def test_a_project_that_is_not_a_name_removes_nothing(tmp_path: Path, project: s
         remove_lab_directory(home, project)
     assert victim.is_dir()
     assert read_running_lab(home) is not None
+
+
+def test_a_lab_whose_state_may_not_be_read_counts_as_running(tmp_path: Path) -> None:
+    write_running_lab(tmp_path, UP)
+    folder = state_folder(tmp_path)
+    folder.chmod(0o000)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        assert is_finished(folder, "torrentnet-other-000000")
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        folder.chmod(0o700)

@@ -84,8 +84,8 @@ class Engine(ABC):
     def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
         """Remove the labs whose owner is dead, and return them.
 
-        ``is_finished(home, project)`` says whether ``up`` completed in that directory: such a lab is meant to outlive
-        its owner.
+        ``is_finished(state, project)`` says whether that state folder has the lab as one that ``up`` has left running:
+        such a lab is meant to outlive its owner.
         """
 
     @abstractmethod

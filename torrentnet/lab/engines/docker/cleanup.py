@@ -76,8 +76,8 @@ def is_orphan(
     """Return whether nobody else will ever remove this lab.
 
     An owner of another boot or another pid namespace cannot be looked up: its lab is left alone while a container
-    of it is alive, because several machines may share one Docker Engine. ``finished(home, project)`` says whether an
-    ``up`` completed in that directory: such a lab is meant to outlive its owner.
+    of it is alive, because several machines may share one Docker Engine. ``finished(state, project)`` says whether
+    that state folder has the lab as one that ``up`` has left running: such a lab is meant to outlive its owner.
     """
     owner = Owner.parse(remains.labels.get(labels.OWNER, ""))
     if owner is None or owner.boot != boot or remains.labels.get(labels.PID_NAMESPACE) != namespace:
@@ -86,7 +86,7 @@ def is_orphan(
         return False
     if remains.labels.get(labels.MODE) != Mode.UP:
         return True
-    return not finished(Path(remains.labels.get(labels.HOME, "/nonexistent")), remains.project)
+    return not finished(Path(remains.labels.get(labels.STATE, "/nonexistent")), remains.project)
 
 
 def collect_orphans(client: docker.DockerClient, finished: Callable[[Path, str], bool]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.owner import Owner, pid_namespace
+from torrentnet.lab.paths import state_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,9 @@ PID_NAMESPACE: Final = PREFIX + "pid-namespace"
 MODE: Final = PREFIX + "mode"
 """``run`` or ``up``."""
 HOME: Final = PREFIX + "home"
-"""The lab's home directory; only where MODE is ``up`` does it matter."""
+"""The lab's home directory."""
+STATE: Final = PREFIX + "state"
+"""The state folder of the home, which any installation of the lab can look into; it matters where MODE is ``up``."""
 IMAGE: Final = PREFIX + "image"
 """Hash of the sources, on images."""
 
@@ -42,4 +45,5 @@ def owner_labels(mode: Mode, home: Path | None = None) -> dict[str, str]:
         PID_NAMESPACE: pid_namespace(),
         MODE: str(mode),
         HOME: str(home or ""),
+        STATE: str(state_folder(home) if home else ""),
     }

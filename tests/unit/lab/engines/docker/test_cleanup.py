@@ -34,7 +34,7 @@ def orphan(
         assert (who.boot, who.pid, who.started) == (BOOT, 7, "99")
         return alive
 
-    found = {labels.OWNER: owner, labels.MODE: mode, labels.PID_NAMESPACE: namespace, labels.HOME: "/home/a"}
+    found = {labels.OWNER: owner, labels.MODE: mode, labels.PID_NAMESPACE: namespace, labels.STATE: "/home/a"}
     remains = LabRemains("p", found, alive=running)
     return is_orphan(remains, boot=BOOT, namespace=HERE, alive=is_alive, finished=is_finished)
 
