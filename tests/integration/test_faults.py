@@ -110,8 +110,8 @@ def test_a_partition_is_silent_and_heals(small: Lab) -> None:
 
 
 def test_a_one_way_partition_drops_one_direction(small: Lab) -> None:
-    small.restart("other")
     began = time.time()
+    small.restart("other")
     small.wait_event("other", "published", since=began)
     with small.partition("tracker", "other", one_way=True) as cut:
         silent = small.wait_event("other", "tracker_silent", since=began)
