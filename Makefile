@@ -82,7 +82,7 @@ clean: ## remove the lab that is up, the environment and the caches; runs/ stays
 # The ten tests that took longest are named at the end.
 PYTEST = $(BIN)/python -m pytest -q --durations=10
 
-unit: $(VENV)/.test ## the unit tests alone, less than a minute; no Docker
+unit: $(VENV)/.test ## the unit tests alone, a minute or two; no Docker
 	@$(PYTEST) --numprocesses 2 tests/unit $(args)
 
 check: lint unit ## lint and the unit tests: before each commit
