@@ -6,6 +6,7 @@ The prompt is for a demo program in another process.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -93,6 +94,20 @@ def test_ctrl_c_discards_a_line_or_cancels_an_answer(node: Node) -> None:
         console.until_shown("was cut off")
         console.type("request logs\r")
         console.until_shown("nothing was asked")
+
+
+def test_ctrl_c_loses_nothing_that_was_printed(node: Node) -> None:
+    with node.console() as console:
+        console.until_line(PROMPT)
+        console.type("count 1000000000\r")
+        console.until_shown("line 1")
+        # Output that the terminal holds and nobody has read yet.
+        assert select.select([console.master], [], [], DEADLINE_S)[0]
+        console.type("\x03")
+        console.until_shown("was cut off")
+        console.until_line(PROMPT)
+        numbers = [int(line.removeprefix("line ")) for line in console.screen.lines if line.startswith("line ")]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def test_when_the_node_ends_the_prompt_stays(node: Node) -> None:

@@ -23,7 +23,7 @@ class Tty:
     """The mode of the terminal at one file descriptor.
 
     In key mode, keys arrive one by one and are not echoed. Ctrl-C, Ctrl-Z and the line ends of output keep working
-    (termios(3): ICANON, ECHO and IEXTEN off; ISIG and OPOST kept).
+    (termios(3): ICANON, ECHO and IEXTEN off; ISIG and OPOST kept; NOFLSH on).
     """
 
     def __init__(self, fd: int) -> None:
@@ -51,7 +51,8 @@ class Tty:
             keys: _Attributes = termios.tcgetattr(self.fd)
             local = keys[_LFLAG]
             assert isinstance(local, int)
-            keys[_LFLAG] = local & ~(termios.ICANON | termios.ECHO | termios.IEXTEN)
+            # Without NOFLSH the kernel discards output on Ctrl-C after it sent the signal, so also a quick reply to it.
+            keys[_LFLAG] = local & ~(termios.ICANON | termios.ECHO | termios.IEXTEN) | termios.NOFLSH
             characters = keys[_CC]
             assert isinstance(characters, list)
             characters[termios.VMIN] = 1
