@@ -88,8 +88,11 @@ unit: $(VENV)/.test ## the unit tests alone, a minute or two; no Docker
 check: lint unit ## lint and the unit tests: before each commit
 
 test: lint ## lint and all tests; those that need Docker are skipped without it
-	@$(PYTEST) -m "not alone" --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(args)
-	@$(PYTEST) -m alone $(args) || [ $$? = 5 ] # 5: args chose none of these
+	@parallel=0; alone=0; \
+	$(PYTEST) -m "not alone" --numprocesses 3 --dist loadgroup --no-loadscope-reorder $(args) || parallel=$$?; \
+	[ $$parallel != 2 ] || exit 2; : '2: interrupted, or a file that cannot be imported'; \
+	$(PYTEST) -m alone $(args) || alone=$$?; \
+	case $$parallel,$$alone in 0,[05]|5,0) ;; *) exit 1;; esac # 5: args chose none of these
 
 lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -116,3 +116,38 @@ def test_a_page_names_only_files_that_exist(page: str) -> None:
     named += [link for link in re.findall(r"\]\(([\w./-]+)\)", text) if ":" not in link]
     assert named
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize(
+    ("parallel", "alone", "ran", "passes"),
+    [
+        (0, 0, "parallel alone", True),
+        (1, 0, "parallel alone", False),
+        (0, 1, "parallel alone", False),
+        (2, 0, "parallel", False),  # interrupted
+        (5, 0, "parallel alone", True),  # 5: args chose none of these tests
+        (0, 5, "parallel alone", True),
+        (5, 5, "parallel alone", False),
+        (1, 5, "parallel alone", False),
+    ],
+)
+def test_make_test_runs_both_parts_and_fails_if_one_fails(
+    parallel: int, alone: int, ran: str, passes: bool, tmp_path: Path
+) -> None:
+    if not shutil.which("make"):
+        pytest.skip("no make")
+    pytest_stub = tmp_path / "pytest"
+    pytest_stub.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *"not alone"*) echo parallel >>{tmp_path}/ran; exit {parallel};; '
+        f"*) echo alone >>{tmp_path}/ran; exit {alone};; esac\n"
+    )
+    pytest_stub.chmod(0o755)
+    done = subprocess.run(
+        ["make", "-C", str(ROOT), "-o", "lint", "test", f"PYTEST={pytest_stub}"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (tmp_path / "ran").read_text().split() == ran.split()
+    assert (done.returncode == 0) == passes
