@@ -128,7 +128,7 @@ def measured_of(rows: Sequence[Mapping[str, str]]) -> Measured:
     """The rows by what they are drawn as; runs that failed have no time."""
     found: Measured = {}
     for row in rows:
-        if row["verdict"] == "pass" and row["last_s"]:
+        if row["verdict"] == "passed" and row["last_s"]:
             by_leechers = found.setdefault(row["strategy"], {})
             by_leechers.setdefault(int(row["leechers"]), []).append(float(row["last_s"]))
     return found
@@ -143,7 +143,7 @@ def _draw(rows: Sequence[Mapping[str, str]], size: FigureSize, folder: Path) -> 
         print(line)
     plots.save(draw_figure(measured, size), folder, NAME)
     print(f"drawn: {folder / NAME}.png, .svg and .csv")
-    failed = sum(row["verdict"] != "pass" for row in rows)
+    failed = sum(row["verdict"] != "passed" for row in rows)
     if failed:
         print(f"make figure: {failed} of {len(rows)} runs have failed and are not in the picture", file=sys.stderr)
     return EXIT_FAILED if failed else EXIT_OK

@@ -24,7 +24,7 @@ def test_all_checks_hold_and_a_warning_fails_nothing(home: Path) -> None:
     assert "  WARN  nobody pauses the leecher\n" in answer.stdout
     assert re.search(r"received 1\.0 MiB \(\d{7} bytes\), at 3\.\d s", answer.stdout)
     result = json.loads((home / "runs/checks/latest/result.json").read_text(encoding="utf-8"))
-    assert result["verdict"] == "pass"
+    assert result["verdict"] == "passed"
     assert result["parameters"] == {"size": "1024KiB"}
     assert [(row["level"], row["passed"]) for row in result["expectations"]][-1] == ("warning", False)
     suite = ET.parse(home / "runs/checks/latest/junit.xml").getroot()

@@ -57,7 +57,7 @@ def test_1_when_the_first_seed_does_not_come_up(home: Path, tmp_path: Path) -> N
     assert re.search(r"(one|two) ended with status 1 before it was up", answer.stdout)
     assert re.search(r"the last lines of (one|two) ", answer.stdout)
     result = json.loads((home / "runs/clash/latest/result.json").read_text(encoding="utf-8"))
-    assert result["verdict"] == "fail"
+    assert result["verdict"] == "failed"
     assert "ended with status 1" in result["error"]
 
 
@@ -88,7 +88,7 @@ def test_3_when_no_engine_answers(home: Path) -> None:
 def test_json_is_all_of_standard_output(home: Path) -> None:
     answer = torrentnet(home, "run", "--json", str(SCENARIOS / "quick.yaml"))
     assert answer.returncode == 0
-    assert json.loads(answer.stdout)["verdict"] == "pass"
+    assert json.loads(answer.stdout)["verdict"] == "passed"
     assert "creating 3 nodes" in answer.stderr
 
 

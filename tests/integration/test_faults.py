@@ -206,7 +206,7 @@ def test_a_node_that_starts_behind_a_cut_is_cut_off(home: Path, engine: Kind, mo
 
     monkeypatch.setattr(NetnsExec, "_run_one", busy)
     with Lab(load_plan(SCENARIOS / "cut_before.yaml"), engine.make(), home=home) as lab:
-        assert lab.play().verdict is Verdict.PASS, lab.outcome
+        assert lab.play().verdict is Verdict.PASSED, lab.outcome
 
 
 # -- a scenario's own ------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def test_a_whole_scenario_with_faults(home: Path, engine: Kind) -> None:
         lab.start("faker")
         lab.wait_event("faker", "published", file="spare.txt")
         assert lab.sha256("faker") == lab.hashes["aside/spare.txt"]
-    assert outcome.verdict is Verdict.FAIL
+    assert outcome.verdict is Verdict.FAILED
     result = json.loads((lab.directory / "result.json").read_text(encoding="utf-8"))
     rows = {row["event"]: row for row in result["timeline"] if row["event"] is not None}
     assert all(one["passed"] for one in result["expectations"])

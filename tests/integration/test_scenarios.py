@@ -119,7 +119,7 @@ def check_record(run: Played) -> None:
     """Whether everything that a run has to leave in its record is there and fits."""
     result, record = run.result, run.record
     assert f"{run.name}: PASSED" in run.lab.text
-    assert result["verdict"] == "pass"
+    assert result["verdict"] == "passed"
     assert result["expectations"]
     assert all(one["error"] is None and one["applied"] >= one["planned"] for one in result["timeline"])
     assert result["environment"]["engine"].lower().startswith(run.engine.name)

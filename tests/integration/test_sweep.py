@@ -27,8 +27,8 @@ def test_every_point_is_a_run_and_a_row(home: Path) -> None:
     assert answer.stderr == ""
     rows = rows_of(home)
     assert [(row["leechers"], row["verdict"], row["leechers_done"], row["leechers_late"]) for row in rows] == [
-        ("1", "pass", "1", "0"),
-        ("3", "pass", "3", "0"),
+        ("1", "passed", "1", "0"),
+        ("3", "passed", "3", "0"),
     ]
     for row in rows:
         # The first one needs a copy of the seed's at least, the last one what is the least for all of them; and the
@@ -47,5 +47,5 @@ def test_an_interrupt_keeps_the_rows_and_no_lab(home: Path, engine: Kind) -> Non
         assert sweep.wait() == 130
         assert "interrupted; the rows so far are kept" in sweep.text
     rows = rows_of(home)
-    assert 1 <= len(rows) < 15 and rows[0]["verdict"] == "pass"
+    assert 1 <= len(rows) < 15 and rows[0]["verdict"] == "passed"
     assert wait(lambda: not engine.left_over(home))

@@ -40,7 +40,7 @@ def test_two_labs_do_not_meet(home: Path, engine: Kind) -> None:
         # On the loopback interface a lab can reach the other's address; nobody tells it of that address.
         assert one.exec("tracker", "python3", "-c", KNOCK, there).status == engine.isolates
         for lab in (one, two):
-            assert lab.play().verdict is Verdict.PASS
+            assert lab.play().verdict is Verdict.PASSED
             assert "leecher" in lab.console("tracker", "file_logs myfile.txt").output
 
 
@@ -57,4 +57,4 @@ def test_a_subnet_that_another_lab_takes_is_replaced(home: Path, engine: Kind, m
         monkeypatch.setattr(compose, "used_subnets", looked_too_early)
         with Lab(plan, engine.make(), home=home) as two:
             assert one.engine.locations["tracker"].address != two.engine.locations["tracker"].address
-            assert two.play().verdict is Verdict.PASS
+            assert two.play().verdict is Verdict.PASSED

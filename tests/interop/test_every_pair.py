@@ -77,7 +77,7 @@ def test_a_leecher_downloads_from_a_seed(runs: dict[str, Run], seed: str, leeche
 def test_leechers_cannot_download_from_each_other(runs: dict[str, Run], seed: str) -> None:
     """A partition separates them, and packets between them are dropped."""
     run = runs[seed]
-    assert run.result["verdict"] == "pass", run.output
+    assert run.result["verdict"] == "passed", run.output
     (partition,) = [item for item in run.result["timeline"] if item["text"].startswith("partition")]
     assert partition["error"] is None
     assert sorted(partition["nodes"]) == sorted(NODES.values())

@@ -119,7 +119,7 @@ class Lab(LabLifecycle):
         applied = tuple(timeline.applied)
         failed = [one.node for result in results if result.failed for one in result.nodes if not one.passed]
         failed += [node for event in applied if event.error for node in event.nodes]
-        verdict = Verdict.FAIL if failed or any(event.error for event in applied) else Verdict.PASS
+        verdict = Verdict.FAILED if failed or any(event.error for event in applied) else Verdict.PASSED
         return self._finish(verdict, results=results, timeline=applied, quoted=failed)
 
     def _end_early(self, error: BaseException) -> None:
@@ -128,7 +128,7 @@ class Lab(LabLifecycle):
         quoted: tuple[str, ...] = ()
         match error:
             case NodeStartError():
-                verdict, text, quoted = Verdict.FAIL, error.message, error.nodes
+                verdict, text, quoted = Verdict.FAILED, error.message, error.nodes
             case LabError():
                 verdict, text = Verdict.ERROR, error.message
             case Interrupted():

@@ -26,9 +26,10 @@ MAX_QUOTED_LINES: Final = 8
 MAX_FAILED_NODES: Final = 3
 """Nodes shown for one failed expectation."""
 HEADLINES: Final = {
-    Verdict.PASS: "PASSED",
-    Verdict.FAIL: "FAILED",
-    Verdict.ERROR: "NOT JUDGED: the engine failed",
+    Verdict.PASSED: "PASSED",
+    Verdict.FAILED: "FAILED",
+    Verdict.NOT_JUDGED: "NOT JUDGED",
+    Verdict.ERROR: "ERROR, nothing was judged",
     Verdict.INTERRUPTED: "INTERRUPTED",
 }
 PHASES: Final = {"image": "image", "create": "to create", "start": "to start", "run": "to run"}
@@ -178,7 +179,7 @@ def headline(outcome: Outcome) -> str:
     warned = sum(expectation.warns for expectation in outcome.expectations)
     total = len(outcome.plan.expectations)
     text = HEADLINES[outcome.verdict]
-    if outcome.verdict in {Verdict.PASS, Verdict.FAIL} and not outcome.error:
+    if outcome.verdict in {Verdict.PASSED, Verdict.FAILED} and not outcome.error:
         text += f", {held} of {total} expectations hold" if total else ", nothing was expected"
         if warned:
             text += f", {warned} only warn{'s' if warned == 1 else ''}"

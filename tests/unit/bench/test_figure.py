@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 CSV = """\
 leechers,strategy,run,verdict,last_s,bound_client_server_s,bound_p2p_s
-5,single,1,pass,16.5,15.0,10.0
-5,swarm,1,pass,11.0,15.0,10.0
-5,swarm,2,fail,,15.0,10.0
-5,swarm,3,pass,12.0,15.0,10.0
+5,single,1,passed,16.5,15.0,10.0
+5,swarm,1,passed,11.0,15.0,10.0
+5,swarm,2,failed,,15.0,10.0
+5,swarm,3,passed,12.0,15.0,10.0
 """
 
 

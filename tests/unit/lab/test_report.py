@@ -93,8 +93,8 @@ def outcome(
     )
 
 
-PASSED = outcome(Verdict.PASS, (GOOD, FINE))
-FAILED = outcome(Verdict.FAIL, (BAD, FINE), (KILLED, INEFFECTIVE))
+PASSED = outcome(Verdict.PASSED, (GOOD, FINE))
+FAILED = outcome(Verdict.FAILED, (BAD, FINE), (KILLED, INEFFECTIVE))
 
 
 def lines(one: Outcome, hint: str = "") -> str:
@@ -116,7 +116,7 @@ def warned() -> Outcome:
     )
     own = replace(HAS, pass_text="everybody has it", fail_text="somebody lacks it")
     alive = ExpectationResult(warning, (NodeResult("seeder-1", False, "running at 5.0 s", 5.0, "torrentnet status"),))
-    return outcome(Verdict.PASS, (replace(GOOD, plan=own), alive))
+    return outcome(Verdict.PASSED, (replace(GOOD, plan=own), alive))
 
 
 def test_warnings_have_the_scenarios_own_sentences() -> None:
@@ -131,10 +131,10 @@ def test_warnings_have_the_scenarios_own_sentences() -> None:
 
 def test_a_failure_has_its_own_sentence_and_the_expectation() -> None:
     own = replace(BAD, plan=replace(HAS, fail_text="somebody lacks it"))
-    shown = lines(outcome(Verdict.FAIL, (own,)))
+    shown = lines(outcome(Verdict.FAILED, (own,)))
     assert "  FAIL  somebody lacks it\n        leecher-2: 3 of 12 pieces" in shown
     assert "        expected: leecher-1, leecher-2 have a.txt within 9s\n" in shown
-    assert 'message="somebody lacks it: 3 of 12' in junit_xml(outcome(Verdict.FAIL, (own,)))
+    assert 'message="somebody lacks it: 3 of 12' in junit_xml(outcome(Verdict.FAILED, (own,)))
 
 
 def test_the_engines_failure_is_shown() -> None:
@@ -147,7 +147,14 @@ def test_a_run_without_expectations_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "code"), [(Verdict.PASS, 0), (Verdict.FAIL, 1), (Verdict.ERROR, 3), (Verdict.INTERRUPTED, 130)]
+    ("verdict", "code"),
+    [
+        (Verdict.PASSED, 0),
+        (Verdict.FAILED, 1),
+        (Verdict.NOT_JUDGED, 3),
+        (Verdict.ERROR, 3),
+        (Verdict.INTERRUPTED, 130),
+    ],
 )
 def test_each_verdict_has_an_exit_code(verdict: Verdict, code: int) -> None:
     assert outcome(verdict, ()).exit_code == code
@@ -165,6 +172,6 @@ def test_junit_xml_counts_failures() -> None:
 
 def test_junit_replaces_characters_that_xml_forbids() -> None:
     wild = NodeResult("leecher-1", False, "no `\x1b[31m\x00<&>`", None, "")
-    text = junit_xml(outcome(Verdict.FAIL, (ExpectationResult(HAS, (wild,)),)))
+    text = junit_xml(outcome(Verdict.FAILED, (ExpectationResult(HAS, (wild,)),)))
     assert "\x1b" not in text
     assert ET.fromstring(text).find(".//failure") is not None

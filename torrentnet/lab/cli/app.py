@@ -27,7 +27,7 @@ from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_UNAVAILABLE
 
 EPILOG = (
     "Exit status: 0 every expectation holds, 1 one failed, 2 the scenario or the command line is wrong, "
-    "3 the engine failed or is missing, 130 interrupted (and cleaned up)."
+    "3 nothing was judged (the engine failed, or something was lost), 130 interrupted (and cleaned up)."
 )
 
 

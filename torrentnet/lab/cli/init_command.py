@@ -51,7 +51,7 @@ import pytest
 @pytest.mark.torrentnet("{SCENARIO}")
 def test_the_first_scenario_passes(torrentnet_lab):
     outcome = torrentnet_lab.play()
-    assert outcome.verdict == "pass", [check.sentence for check in outcome.expectations if not check.passed]
+    assert outcome.verdict == "passed", [check.sentence for check in outcome.expectations if not check.passed]
 """,
     ".gitignore": """\
 # What labs leave: records of runs, and the file by which `docker compose` finds the lab that is up.

@@ -37,7 +37,7 @@ MAX_PROGRESS_NODES: Final = 6
 """Nodes named in a line of progress; the others are counted."""
 PASS_WORDS: Final = r"^  ok(?= )|(?<=: )PASSED"
 WARN_WORDS: Final = r"^  WARN(?= )"
-FAIL_WORDS: Final = r"^  FAIL(?= )|(?<=: )(FAILED|INTERRUPTED|NOT JUDGED)"
+FAIL_WORDS: Final = r"^  FAIL(?= )|(?<=: )(FAILED|INTERRUPTED|ERROR|NOT JUDGED)"
 
 
 class ProgressView(LabView):

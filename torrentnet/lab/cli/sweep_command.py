@@ -86,7 +86,7 @@ def run_sweep(
 
         try:
             for row in run_points(points, repeat, play, table, view.print_line):
-                if row.verdict is not Verdict.PASS:
+                if row.verdict is not Verdict.PASSED:
                     code = EXIT_FAILED
         except Interrupted:
             view.print_line("interrupted; the rows so far are kept")

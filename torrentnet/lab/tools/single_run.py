@@ -40,7 +40,7 @@ def run_scenario(
             distribution = measure_distribution(plan, lab.nodes, lab.measure)
     except LabError as error:
         # A failed engine will fail the next run too.
-        if lab.outcome is None or lab.outcome.verdict is not Verdict.FAIL or isinstance(error, EngineError):
+        if lab.outcome is None or lab.outcome.verdict is not Verdict.FAILED or isinstance(error, EngineError):
             raise
     assert lab.outcome is not None
     return lab.outcome, distribution

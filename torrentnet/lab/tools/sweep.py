@@ -155,7 +155,7 @@ class SweepRow:
 
     def text(self) -> str:
         """Summarize the result in a few words."""
-        if self.verdict is not Verdict.PASS:
+        if self.verdict is not Verdict.PASSED:
             return f"{str(self.verdict).upper()}, see {self.record}"
         found, bounds = self.distribution, self.point.bounds
         if found is None or found.last is None:

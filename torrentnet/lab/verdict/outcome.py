@@ -77,16 +77,19 @@ class ExpectationResult:
 class Verdict(StrEnum):
     """How a run ended."""
 
-    PASS = "pass"
-    FAIL = "fail"
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_JUDGED = "not judged"
+    """Nothing can be said of the expectations: there are none, or what they are judged by was lost."""
     ERROR = "error"
-    """The engine failed: nothing was judged."""
+    """The engine or the lab itself failed: nothing was judged."""
     INTERRUPTED = "interrupted"
 
 
 EXIT_CODES: Final = {
-    Verdict.PASS: EXIT_OK,
-    Verdict.FAIL: EXIT_FAILED,
+    Verdict.PASSED: EXIT_OK,
+    Verdict.FAILED: EXIT_FAILED,
+    Verdict.NOT_JUDGED: EXIT_UNAVAILABLE,
     Verdict.ERROR: EXIT_UNAVAILABLE,
     Verdict.INTERRUPTED: EXIT_INTERRUPTED,
 }

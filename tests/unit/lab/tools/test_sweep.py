@@ -80,7 +80,7 @@ def test_bounds_follow_from_the_links_where_the_latest_wins(scenario: Callable[.
     assert distribution_bounds(make_plan()) is None
 
 
-def outcome(plan: Plan, directory: Path, verdict: Verdict = Verdict.PASS) -> Outcome:
+def outcome(plan: Plan, directory: Path, verdict: Verdict = Verdict.PASSED) -> Outcome:
     return Outcome(plan, verdict, directory, "project", 0.0, {})
 
 
@@ -92,7 +92,7 @@ def test_rows_are_written_at_once_and_survive_a_failure(scenario: Callable[..., 
     def play(plan: Plan) -> tuple[Outcome, Distribution | None]:
         played.append(len(plan.nodes))
         if len(played) == 2:
-            return outcome(plan, tmp_path / "runs" / "two", Verdict.FAIL), None
+            return outcome(plan, tmp_path / "runs" / "two", Verdict.FAILED), None
         if len(played) == 4:
             raise EngineError("the engine is gone")
         seen = Distribution(1000.0, {"leecher-1": 6.25, "slow": 7.5}, 2, 0, 31_000_000, 1_000_000)
@@ -106,9 +106,9 @@ def test_rows_are_written_at_once_and_survive_a_failure(scenario: Callable[..., 
     with (tmp_path / CSV_FILE).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["leechers"], row["run"], row["verdict"], row["last_s"]) for row in rows] == [
-        ("1", "1", "pass", "7.5"),
-        ("2", "1", "fail", ""),
-        ("1", "2", "pass", "7.5"),
+        ("1", "1", "passed", "7.5"),
+        ("2", "1", "failed", ""),
+        ("1", "2", "passed", "7.5"),
     ]
     assert (rows[0]["first_s"], rows[0]["bound_client_server_s"], rows[0]["seeds_sent_bytes"]) == (
         "6.25",
@@ -121,7 +121,7 @@ def test_rows_are_written_at_once_and_survive_a_failure(scenario: Callable[..., 
     assert document["rows"][1]["last_s"] is None
     assert said[0].startswith("2 points, 2 runs each: about ")
     assert "leechers=1: last leecher after 7.5 s" in said[1] and "left)" in said[1]
-    assert "leechers=2: FAIL, see runs/two" in said[2]
+    assert "leechers=2: FAILED, see runs/two" in said[2]
 
 
 def test_the_estimate_of_a_swarm_is_shorter(scenario: Callable[..., Plan]) -> None:
