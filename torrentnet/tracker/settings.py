@@ -59,7 +59,9 @@ class Limits:
     swarms_per_ip: int = 5_000
     """Swarms that one address has opened."""
     piece_bytes: int = 64 * 1024 * 1024
-    """Bytes of all bitfields from possession reports."""
+    """Bytes of all bitfields from possession reports. One address may have half of them."""
+    piece_bytes_per_ip: int = 256 * 1024
+    """Bytes of bitfields that one address may always have, while there are any."""
     open_requests: int = 20_000
     """Requests that wait for their outcome."""
     open_requests_per_ip: int = 2_000

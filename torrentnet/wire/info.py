@@ -20,6 +20,7 @@ MAX_PIECE_LENGTH: Final = 64 * 1024 * 1024
 """A piece is held in memory until it is verified."""
 DEFAULT_PIECE_LENGTH: Final = 256 * 1024
 MAX_PIECES: Final = 1 << 20
+MAX_FILE_SIZE: Final = 1 << 62
 MAX_INFO_SIZE: Final = 24 * 1024 * 1024
 """Bytes of the largest info dictionary that is downloaded (BEP 9 sets no limit): 2**20 pieces and some."""
 _EASY_PIECES: Final = 8_192
@@ -119,7 +120,7 @@ def parse_info(raw: bytes) -> Info:
         name = decode_file_name(raw_name)
     except InvalidNameError as error:
         raise MetainfoError(f"info dictionary: {error.message}") from None
-    length = _number(value, b"length", 0, 1 << 62)
+    length = _number(value, b"length", 0, MAX_FILE_SIZE)
     piece_length = _number(value, b"piece length", 1, MAX_PIECE_LENGTH)
     hashes = value.get(b"pieces")
     if not isinstance(hashes, bytes):

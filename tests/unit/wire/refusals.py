@@ -98,6 +98,10 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "look-up: bad peer name": lambda: lookup.parse_lookup(_changed("Look-up request", 58, b"leecher 1")),
     "look-up: port 0": lambda: lookup.parse_lookup(_changed("Look-up request", 44, b"\0\0")),
     "look-up reply: too short": lambda: lookup.parse_lookup_reply(_reply("Look-up reply: no such name", cut=1)),
+    "look-up reply: size": lambda: lookup.parse_lookup_reply(_reply("Look-up reply", at=44, new=b"\x80")),
+    "look-up reply: pieces": lambda: lookup.parse_lookup_reply(
+        _reply("Look-up reply", at=44, new=struct.pack(">QI", 1 << 62, 16384))
+    ),
     "look-up reply: holder missing": lambda: lookup.parse_lookup_reply(_reply("Look-up reply", at=66, new=b"\0\x03")),
     "look-up reply: holder cut short": lambda: lookup.parse_lookup_reply(_reply("Look-up reply", cut=1)),
     "possession: too short": lambda: possession.parse_possession(_PACKETS["Possession report"][:71]),

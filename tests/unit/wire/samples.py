@@ -22,7 +22,9 @@ words = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=16)
 endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), ports)
 holders = st.lists(st.builds(LookupHolder, endpoints, words), max_size=15).map(tuple)
 lookups = st.builds(LookupRequest, u64, u32, u16, u32, hashes, ports, words, words)
-founds = st.builds(LookupReply, u32, st.booleans(), u32, u32, u32, hashes, u64, u32, u32, u32, u16, holders)
+sizes = st.integers(0, 1 << 34)
+piece_lengths = st.just(0) | st.integers(16_384, 1 << 26)
+founds = st.builds(LookupReply, u32, st.booleans(), u32, u32, u32, hashes, sizes, piece_lengths, u32, u32, u16, holders)
 sources = st.lists(st.builds(OutcomeSource, endpoints, u32, words), max_size=8).map(tuple)
 outcomes = st.builds(
     OutcomeReport,

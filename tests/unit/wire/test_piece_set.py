@@ -55,6 +55,14 @@ class PieceSetMachine(RuleBasedStateMachine):
         self.model -= set(range(first, first + count))
         self.model |= {first + piece for piece in held}
 
+    @rule(data=st.data())
+    def window(self, data: st.DataObject) -> None:
+        first = data.draw(st.integers(0, self.size))
+        count = data.draw(st.integers(0, self.size - first))
+        held = {piece - first for piece in self.model if first <= piece < first + count}
+        assert self.pieces.window(first, count) == PieceSet(count, held)
+        assert len(self.pieces.window(first, count)) == len(held)
+
     @invariant()
     def same(self) -> None:
         assert len(self.pieces) == len(self.model)
@@ -118,6 +126,24 @@ def test_sets_of_different_size_differ_and_none_can_be_a_key() -> None:
 def test_description(size: int, held: range | tuple[int, ...], text: str) -> None:
     assert PieceSet(size, held).describe() == text
     assert repr(PieceSet(size, held)) == f"PieceSet({size}, {text})"
+
+
+@pytest.mark.parametrize("size", [32_768, 32_769, 100_000])
+def test_runs_that_cross_the_searched_parts(size: int) -> None:
+    full = PieceSet.full(size)
+    assert list(full.ranges()) == [(0, size)]
+    full.discard(65)
+    full.discard(32_767)
+    assert list(full.missing()) == [65, 32_767]
+    behind = [(32_768, size - 32_768)] if size > 32_768 else []
+    assert list(full.ranges()) == [(0, 65), (66, 32_701), *behind]
+
+
+def test_long_description_is_cut_and_keeps_the_count() -> None:
+    text = PieceSet.from_bitfield(1 << 20, b"\xaa" * (1 << 17)).describe()
+    assert text.startswith("0, 2, 4, ")
+    assert text.endswith(", ... (524288 of 1048576)")
+    assert len(text) < 1_100
 
 
 @settings(deadline=None)

@@ -102,9 +102,8 @@ class AnnounceHandler:
         cached = self._cache.find(key, now)
         if cached is not None:
             return cached
-        before = None if member.pieces is None else member.pieces.bitfield()
-        held = self._registry.update_pieces(member, report)
-        if member.pieces is not None and member.pieces.bitfield() != before:
+        held, changed = self._registry.update_pieces(member, report)
+        if changed:
             self._audit_log.pieces_changed(member)
         answer = pack_possession_reply(PossessionReply(report.transaction_id, *self._times_ms, held))
         return self._cache.store(key, answer, len(answer), now)

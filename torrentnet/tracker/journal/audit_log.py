@@ -95,11 +95,8 @@ class AuditLog:
 
     def pieces_changed(self, member: SwarmMember) -> None:
         """Record the progress of a leecher. No event is emitted: the peer emits its own."""
-        key = _holding_key(member)
-        if member.pieces is None:
-            self._records.append(HoldingChanged(key, member.describe_pieces()))
-        else:
-            self._records.append(HoldingChanged(key, "", member.pieces.size, member.pieces.bitfield()))
+        text = member.describe_pieces() if member.pieces is None else ""
+        self._records.append(HoldingChanged(_holding_key(member), text, member.pieces))
 
     def member_left(self, member: SwarmMember) -> None:
         """Record that a peer has announced ``stopped``."""

@@ -20,7 +20,6 @@ from torrentnet.tracker.journal.records import (
     Record,
 )
 from torrentnet.tracker.journal.schema import ALIVE, GONE, BulkInsert
-from torrentnet.wire.piece_set import PieceSet
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,8 +32,6 @@ EventValues: TypeAlias = tuple[bytes, int, str, str, str, int]
 """Values of a row of ``events``."""
 # OR FAIL: on an error the caller rolls the transaction back, so SQLite need not prepare to undo this statement alone.
 _INSERT_EVENTS: Final = BulkInsert("INSERT OR FAIL INTO events (info_hash, time_ms, kind, peer, detail, serial)", 6)
-MAX_PIECES_TEXT: Final = 1_000
-"""Longest stored list of pieces, in characters, without the count at its end."""
 
 
 def coalesce(records: Iterable[NumberedRecord]) -> list[NumberedRecord]:
@@ -63,8 +60,8 @@ def write_records(database: sqlite3.Connection, records: Iterable[NumberedRecord
             case FileUpdated():
                 _write_file(database, record)
             case HoldingChanged():
-                text = record.pieces_text or PieceSet.from_bitfield(record.pieces, record.bitfield).describe()
-                _update(database, record.key, "pieces = ?", _shorten(text))
+                text = record.pieces_text if record.pieces is None else record.pieces.describe()
+                _update(database, record.key, "pieces = ?", text)
             case HolderAdded():
                 _write_holder(database, record)
                 kind = FileEventKind.PUBLISHED if record.complete else FileEventKind.JOINED
@@ -122,11 +119,3 @@ def _update(database: sqlite3.Connection, key: HoldingKey, assignments: str, *va
 
 def _event(serial: int, time_ms: int, key: HoldingKey, kind: FileEventKind, detail: str = "") -> EventValues:
     return key.info_hash, time_ms, kind.value, key.peer, detail or f"{key.ip}:{key.port}", serial
-
-
-def _shorten(text: str) -> str:
-    """Shorten a list of pieces but keep the count: ``0-4, 9, ... (600 of 11000)``."""
-    if len(text) <= MAX_PIECES_TEXT:
-        return text
-    runs, _, count = text.rpartition(" (")
-    return f"{runs[: runs.rindex(', ', 0, MAX_PIECES_TEXT)]}, ... ({count}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from torrentnet.wire.piece_set import PieceSet
 
 
 class FileEventKind(Enum):
@@ -65,11 +68,9 @@ class HoldingChanged(NamedTuple):
 
     key: HoldingKey
     pieces_text: str
-    """Description of what the peer holds; empty where ``bitfield`` is given."""
-    pieces: int = 0
-    """Number of pieces of the whole file."""
-    bitfield: bytes = b""
-    """Pieces that the peer holds (BEP 3); the journal's thread describes them."""
+    """Description of what the peer holds; empty where ``pieces`` is given."""
+    pieces: PieceSet | None = None
+    """The peer's pieces, not a copy: the journal's thread describes them as they are when it writes the record."""
 
 
 class HolderCompleted(NamedTuple):

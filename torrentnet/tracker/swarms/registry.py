@@ -55,7 +55,8 @@ class SwarmRegistry:
         self._count = 0
         self._count_by_ip: Counter[str] = Counter()
         self._swarms_by_ip: Counter[str] = Counter()
-        self._piece_bytes = 0
+        self._piece_bytes: Counter[str] = Counter()
+        self._free_piece_bytes = self.limits.piece_bytes
         width = max(_MIN_BUCKET_WIDTH, min(timeout, STANDARD_CLIENT_TIMEOUT) / _WHEEL_BUCKETS)
         self._wheel = TimerWheel(width, self.table.wheel_bucket, self._deadline)
         # Held while rows are read by another thread or assigned to peers: no row changes its peer while it is copied.
@@ -147,8 +148,10 @@ class SwarmRegistry:
             self._drop_pieces(member.row)
             member.pieces = None
 
-    def update_pieces(self, member: SwarmMember, report: PossessionReport) -> int:
-        """Store a possession report. Return how many pieces the peer is known to hold.
+    def update_pieces(self, member: SwarmMember, report: PossessionReport) -> tuple[int, bool]:
+        """Store a possession report.
+
+        Return how many pieces the peer is known to hold, and whether that is news.
 
         A late report cannot turn a seed into a leecher, because a peer is complete by its announces alone. Raises
         :class:`RefusalError` when the report contradicts the file's size or exceeds the memory for bitfields.
@@ -160,21 +163,14 @@ class SwarmRegistry:
                 f"possession: {report.pieces} pieces where {member.swarm.label} has {known}",
             )
         if member.complete:
-            return report.pieces
+            return report.pieces, False
         pieces = member.pieces
-        if pieces is None or pieces.size != report.pieces:
-            before = 0 if pieces is None else _bitfield_size(pieces.size)
-            after = self._piece_bytes - before + _bitfield_size(report.pieces)
-            if after > self.limits.piece_bytes:
-                raise RefusalError(RefusalReason.LIMIT, "the tracker is full: no memory left for possession reports")
-            self._piece_bytes = after
-            pieces = PieceSet(report.pieces)
-        if report.first == 0 and report.window.size == pieces.size:
-            pieces = report.window
-        else:
-            pieces.replace_window(report.first, report.window)
-        member.pieces = self.table.pieces[member.row] = pieces
-        return len(pieces)
+        is_new = pieces is None or pieces.size != report.pieces
+        if pieces is None or is_new:
+            self._reserve_pieces(member, report.pieces)
+            pieces = self.table.pieces[member.row] = member.pieces = PieceSet(report.pieces)
+        changed = pieces.replace_window(report.first, report.window)
+        return len(pieces), changed or is_new
 
     def remove(self, member: SwarmMember) -> None:
         """Remove a member; remove its swarm too, and free its name, if it was the last."""
@@ -207,6 +203,12 @@ class SwarmRegistry:
 
     def _bind(self, swarm: Swarm, publication: Publication) -> bool:
         changed = swarm.set_measures(publication.size, publication.piece_length)
+        if changed and swarm.pieces is not None:
+            # Reports from before the number of pieces was known may contradict it.
+            reported = self.table.pieces
+            for row in [row for row in swarm.members.values() if row in reported]:
+                if reported[row].size != swarm.pieces:
+                    self._drop_pieces(row)
         if swarm.name is None and publication.name is not None:
             swarm.name = publication.name
             self.by_name[publication.name] = swarm
@@ -251,10 +253,28 @@ class SwarmRegistry:
         if full:
             raise RefusalError(RefusalReason.LIMIT, f"the tracker is full: {full}")
 
+    def _reserve_pieces(self, member: SwarmMember, pieces: int) -> None:
+        """Reserve the memory of a bitfield, in place of the peer's present one. Raises :class:`RefusalError`."""
+        ip = member.endpoint.ip
+        present = 0 if member.pieces is None else _bitfield_size(member.pieces.size)
+        more = _bitfield_size(pieces) - present
+        # One address may have as much as it leaves free: a few addresses together never take all.
+        if more > self._free_piece_bytes or self._piece_bytes[ip] + more > max(
+            self._free_piece_bytes - more, self.limits.piece_bytes_per_ip
+        ):
+            raise RefusalError(RefusalReason.LIMIT, "the tracker is full: no memory left for possession reports")
+        self._piece_bytes[ip] += more
+        self._free_piece_bytes -= more
+
     def _drop_pieces(self, row: int) -> None:
         pieces = self.table.pieces.pop(row, None)
         if pieces is not None:
-            self._piece_bytes -= _bitfield_size(pieces.size)
+            size = _bitfield_size(pieces.size)
+            self._free_piece_bytes += size
+            ip = endpoint_from_key(self.table.endpoint_key[row]).ip
+            self._piece_bytes[ip] -= size
+            if not self._piece_bytes[ip]:
+                del self._piece_bytes[ip]
 
 
 def _bitfield_size(pieces: int) -> int:

@@ -141,17 +141,18 @@ class Swarm:
         return table.names[row] or f"{client_name(table.peer_id(row))}@{endpoint_from_key(table.endpoint_key[row])}"
 
     def set_measures(self, size: int | None, piece_length: int | None) -> bool:
-        """Store size and piece length where unknown; return whether one was new."""
-        changed = False
-        if self.size is None and size is not None:
-            self.size, changed = size, True
-        if self.piece_length is None and piece_length:
-            self.piece_length, changed = piece_length, True
-        if changed and self.size is not None and self.piece_length:
-            self.pieces = piece_count(self.size, self.piece_length)
-        if changed:
-            self._bump_version()
-        return changed
+        """Store size and piece length where unknown; return whether one was new.
+
+        Both come from one announce, which was checked as a whole: the size of one peer and the piece length of another
+        may make any number of pieces. A piece length therefore counts only together with the known size.
+        """
+        if size is None or self.piece_length or (self.size is not None and (size != self.size or not piece_length)):
+            return False
+        self.size, self.piece_length = size, piece_length
+        if piece_length:
+            self.pieces = piece_count(size, piece_length)
+        self._bump_version()
+        return True
 
     def add(self, row: int) -> None:
         """Add a row as an incomplete member."""

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from torrentnet.wire.endpoint import COMPACT_SIZE, Endpoint, unpack_endpoint
 from torrentnet.wire.errors import InvalidNameError, PacketError
+from torrentnet.wire.info import MAX_FILE_SIZE, MAX_PIECE_LENGTH, MAX_PIECES, piece_count
 from torrentnet.wire.names import decode_file_name, decode_peer_name
 from torrentnet.wire.udp.extension import (
     REQUEST_HEAD,
@@ -192,6 +193,12 @@ def parse_lookup_reply(reply: ReplyPacket) -> LookupReply:
     fields = unpack_fields(_REPLY, data, "look-up reply")
     _, tid, version, flags, _, request, *about_file, count = fields
     check_version(version)
+    size, piece_length = about_file[3:5]
+    # The reader allocates memory by these two: the tracker may have them from two strangers.
+    if size > MAX_FILE_SIZE or piece_length > MAX_PIECE_LENGTH:
+        raise PacketError(f"look-up reply: a file of {size} bytes in pieces of {piece_length}")
+    if piece_length and piece_count(size, piece_length) > MAX_PIECES:
+        raise PacketError(f"look-up reply: {piece_count(size, piece_length)} pieces, at most {MAX_PIECES} are allowed")
     holders: list[LookupHolder] = []
     position = _REPLY.size
     for _ in range(count):

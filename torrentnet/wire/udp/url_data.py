@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from torrentnet.wire.errors import InvalidNameError, PacketError
-from torrentnet.wire.info import MAX_PIECE_LENGTH, MAX_PIECES, piece_count
+from torrentnet.wire.info import MAX_FILE_SIZE, MAX_PIECE_LENGTH, MAX_PIECES, piece_count
 from torrentnet.wire.names import check_file_name, check_peer_name
 
 _END, _NOP, _URL_DATA = 0, 1, 2
@@ -103,7 +103,7 @@ def parse_publication(options: bytes) -> Publication:
         peer = check_peer_name(fields["peer"]) if "peer" in fields else None
     except InvalidNameError as error:
         raise PacketError(error.message, sendable=True) from None
-    size = _number(fields, "size", 0, 1 << 62)
+    size = _number(fields, "size", 0, MAX_FILE_SIZE)
     piece_length = _number(fields, "piece", 1, MAX_PIECE_LENGTH)
     if size is not None and piece_length is not None and piece_count(size, piece_length) > MAX_PIECES:
         pieces = piece_count(size, piece_length)

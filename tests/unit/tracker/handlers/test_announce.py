@@ -5,6 +5,8 @@ The tests cover membership, expiry, names, limits and the listed peers.
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from tests.unit.tracker.world import (
@@ -422,6 +424,52 @@ def test_memory_for_bitfields_is_limited() -> None:
         second.possess(PieceSet(32, [1]))
     leecher.announce(AnnounceEvent.STOPPED, left=1)
     second.possess(PieceSet(32, [1]))
+
+
+def test_one_address_leaves_memory_for_bitfields_to_others() -> None:
+    world = World(limits=Limits(piece_bytes=64, piece_bytes_per_ip=8))
+    reported = 0
+    for port in range(1, 30):
+        crowd = Client(world, f"crowd-{port}", port=port)
+        crowd.announce(AnnounceEvent.STARTED, left=SIZE)
+        with contextlib.suppress(TrackerError):
+            crowd.possess(PieceSet(32, [1]))
+            reported += 1
+    assert reported == 8  # half of the bytes
+    honest = Client(world, "leecher-1", ip="10.0.0.9")
+    honest.announce(AnnounceEvent.STARTED, left=SIZE)
+    assert honest.possess(PieceSet(32, [1])).held == 1
+
+
+def test_piece_length_of_one_peer_does_not_meet_the_size_of_another(world: World) -> None:
+    """Each of the two announces is sound; together they are a file of 2**62 pieces."""
+
+    def publish(name: str, port: int, **measures: int) -> None:
+        options = pack_publication(Publication("f", peer=name, **measures))
+        Client(world, name, port=port, extended=False).announce(AnnounceEvent.STARTED, options=options)
+
+    publish("a", 1, size=1 << 62)
+    publish("b", 2, piece_length=1)
+    publish("c", 3, size=SIZE, piece_length=PIECE)
+    found = Client(world, "leecher", ip="10.0.0.2").lookup("f")
+    assert (found.size, found.piece_length) == (1 << 62, 0)
+
+
+def test_piece_length_with_the_known_size_counts(world: World) -> None:
+    Client(world, "a", port=1).announce(
+        AnnounceEvent.STARTED, options=pack_publication(Publication("f", size=SIZE, peer="a"))
+    )
+    Client(world, "b", port=2).announce(AnnounceEvent.STARTED, name="f")
+    found = Client(world, "leecher", ip="10.0.0.2").lookup("f")
+    assert (found.size, found.piece_length) == (SIZE, PIECE)
+
+
+def test_reports_that_contradict_a_size_learned_later_are_dropped(world: World, leecher: Client) -> None:
+    leecher.announce(AnnounceEvent.STARTED, left=SIZE, options=b"")
+    leecher.possess(PieceSet(1 << 20, [7]))
+    Client(world, "seeder-1", ip="10.0.1.1").announce(AnnounceEvent.STARTED)
+    assert world.core.registry.table.pieces == {}
+    assert leecher.possess(PieceSet(32, [7])).held == 1
 
 
 def test_absurd_number_of_pieces_is_refused(world: World) -> None:

@@ -18,7 +18,6 @@ from tests.unit.tracker.journal.samples import HASH, MANY, ROOT, closed, key, op
 from torrentnet.tracker.journal import queries, schema
 from torrentnet.tracker.journal.holder_lists import MAX_SHARE_DISTANCE
 from torrentnet.tracker.journal.journal import BEHIND_THRESHOLD, RECORDS_PER_PRUNE, Journal, Retention
-from torrentnet.tracker.journal.record_writer import MAX_PIECES_TEXT
 from torrentnet.tracker.journal.records import (
     FileEventKind,
     FileUpdated,
@@ -31,7 +30,7 @@ from torrentnet.tracker.journal.records import (
 )
 from torrentnet.tracker.journal.request_parts import BLOCK_BITS
 from torrentnet.tracker.journal.schema import FILE_NAME, JournalError
-from torrentnet.wire.piece_set import PieceSet
+from torrentnet.wire.piece_set import MAX_DESCRIPTION, PieceSet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,7 +270,7 @@ def test_last_of_many_possession_records_counts(journal: Journal) -> None:
     journal.write(HolderAdded(1, key(), False, "0 %"))
     for piece in range(100):
         held = PieceSet(100, range(piece + 1))
-        journal.write(HoldingChanged(key(), "", 100, held.bitfield()))
+        journal.write(HoldingChanged(key(), "", held))
     journal.write(HolderRemoved(9, key(), FileEventKind.LEFT, "said good-bye"))
     journal.flush()
     row = next(queries.holders(journal, HASH))
@@ -281,10 +280,10 @@ def test_last_of_many_possession_records_counts(journal: Journal) -> None:
 def test_long_list_of_pieces_keeps_its_count(journal: Journal) -> None:
     journal.write(HolderAdded(1, key(), False, "0 %"))
     held = PieceSet(10_000, range(0, 10_000, 2))
-    journal.write(HoldingChanged(key(), "", 10_000, held.bitfield()))
+    journal.write(HoldingChanged(key(), "", held))
     journal.flush()
     text = next(queries.holders(journal, HASH)).pieces
-    assert len(text) <= MAX_PIECES_TEXT + 30
+    assert len(text) <= MAX_DESCRIPTION + 30
     assert text.startswith("0, 2, 4, ")
     assert text.endswith(", ... (5000 of 10000)")
 
