@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MIN_SHARED_SIZE: Final = 200
 """Shortest JSON text, in characters, that is shared."""
-MAX_SHARE_DISTANCE: Final = 10_000
+MAX_SHARE_DISTANCE: Final = 1_000
 """Largest difference between the numbers of two requests that share a list."""
 _MAX_REMEMBERED: Final = 512
 _INSERT: Final = BulkInsert("INSERT OR REPLACE INTO holder_lists (id, names)", 2)
@@ -66,7 +66,7 @@ def find_list(database: sqlite3.Connection, cell: str) -> str:
     """Return a list as JSON, from the cell of a row."""
     if cell.startswith("["):
         return cell
-    found = database.execute("SELECT names FROM holder_lists WHERE id = ?", (int(cell),)).fetchone()
+    found = database.execute("SELECT names FROM holder_lists WHERE id = ?", (cell,)).fetchone()
     return str(found[0]) if found else "[]"
 
 

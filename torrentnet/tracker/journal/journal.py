@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torrentnet.runtime.system import System, SystemThread
     from torrentnet.tracker.journal.record_writer import NumberedRecord
     from torrentnet.tracker.journal.records import Record
+    from torrentnet.tracker.journal.request_parts import RequestPart
 
 BATCH_DELAY: Final = 0.05
 """How long the first record of a batch waits for further records."""
@@ -57,10 +58,18 @@ class Retention:
     events: int
     gone: int
     """Holders that are gone, and files without a holder."""
+    size: int = 1024 * 1024 * 1024
+    """Bytes of all rows. When they are more, the oldest rows are deleted, however few rows are left."""
 
 
-IN_MEMORY: Final = Retention(requests=20_000, events=50_000, gone=10_000)
+IN_MEMORY: Final = Retention(requests=20_000, events=50_000, gone=10_000, size=64 * 1024 * 1024)
 ON_DISK: Final = Retention(requests=1_000_000, events=2_000_000, gone=200_000)
+_SHRINK: Final = 0.75
+"""Share of the rows that is kept at each step until the bytes fit."""
+_MIN_ROWS: Final = 1_000
+"""Rows that are kept whatever their bytes."""
+_OF_ONE_RECORD: Final = sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError
+"""Errors of a record, not of the whole database."""
 
 
 class Journal:
@@ -94,6 +103,7 @@ class Journal:
         try:
             self._requests = RequestStore(self._database)
             self._serial = self._next_serial()
+            self._report_damage()
         except (ValueError, sqlite3.DatabaseError) as error:
             self._database.close()
             raise schema.damaged_error(self.location, str(error)) from None
@@ -176,6 +186,13 @@ class Journal:
         with self._access:
             return self._database.execute(query, values).fetchall()
 
+    def request_parts(self, block: int) -> list[RequestPart]:
+        """Return the parts of a block of requests, without damaged ones."""
+        with self._access:
+            parts = self._requests.read(block)
+        self._report_damage()
+        return parts
+
     def holder_list(self, cell: str) -> str:
         """Return the holders of a request as JSON, from the cell of its row."""
         with self._access:
@@ -203,7 +220,12 @@ class Journal:
                 batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, len(self._queue)))]
                 if not batch and self._closing:
                     return
-            self._write_batch(batch)
+            try:
+                self._write_batch(batch)
+                self._report_damage()
+            except Exception as error:  # without this thread, no look-up would be answered any more
+                self.lost += len(batch)
+                self.trouble(f"the journal has lost {len(batch)} records: {type(error).__name__}: {error}")
             with self._lock:
                 self._settled += len(batch)
                 self._done.notify_all()
@@ -217,7 +239,10 @@ class Journal:
         while True:
             try:
                 self._write_transaction(records)
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, _OF_ONE_RECORD):
+                    self._write_one_by_one(records)
+                    return
                 if not self._wait_for_retry(str(error)):
                     self.lost += len(records)
                     return
@@ -234,8 +259,8 @@ class Journal:
         self._since_prune += len(records)
         if self._since_prune >= RECORDS_PER_PRUNE:
             self._since_prune = 0
-            with contextlib.suppress(sqlite3.OperationalError):
-                # If the disk is full, the next batch reports it.
+            with contextlib.suppress(sqlite3.DatabaseError):
+                # If the disk is full or damaged, the next batch reports it.
                 self._prune()
 
     def _write_transaction(self, records: list[NumberedRecord]) -> None:
@@ -258,12 +283,17 @@ class Journal:
                 raise
 
     def _write_one_by_one(self, records: list[NumberedRecord]) -> None:
+        failed = 0
         for record in records:
             try:
                 self._write_transaction([record])
             except Exception as error:
-                self.lost += 1
-                self.trouble(f"the journal cannot store a {type(record[1]).__name__}: {error}")
+                failed += 1
+                if failed == 1:
+                    self.trouble(f"the journal cannot store a {type(record[1]).__name__}: {error}")
+        self.lost += failed
+        if failed > 1:
+            self.trouble(f"the journal cannot store {failed - 1} further records")
 
     def _wait_for_retry(self, cause: str) -> bool:
         """Report the first of several failures, wait, and return False when closing."""
@@ -274,8 +304,36 @@ class Journal:
             self._done.notify_all()
             return not self._work.wait_for(lambda: self._closing, RETRY_DELAY)
 
+    def _report_damage(self) -> None:
+        while self._requests.set_aside:
+            self.trouble(self._requests.set_aside.pop(0))
+
     def _prune(self) -> None:
-        keep = self._retention
+        self._delete_rows(self._retention)
+        before: tuple[int, ...] = ()
+        while self._used_size() > self._retention.size:
+            counts = self._requests.kept, self._id_range("events"), self._id_range("holdings")
+            if counts == before:
+                return
+            before = counts
+            requests, events, gone = (max(_MIN_ROWS, int(count * _SHRINK)) for count in counts)
+            self._delete_rows(Retention(requests, events, gone))
+
+    def _used_size(self) -> int:
+        """Return the bytes of the database without its free pages, which later rows fill."""
+        with self._access:
+            pages, free, size = (
+                self._database.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return int((pages - free) * size)
+
+    def _id_range(self, table: str) -> int:
+        with self._access:
+            first, last = self._database.execute(f"SELECT min(id), max(id) FROM {table}").fetchone()
+        return 0 if first is None else int(last - first + 1)
+
+    def _delete_rows(self, keep: Retention) -> None:
         with self._transaction():
             self._requests.prune(keep.requests)
             for table, condition, limit in (

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.tracker.journal.records import RequestState
-from torrentnet.tracker.journal.request_parts import BLOCK_BITS, unpack_part
-from torrentnet.tracker.journal.request_replay import SELECT_PARTS, FileEvent, file_events, replay
+from torrentnet.tracker.journal.request_parts import BLOCK_BITS
+from torrentnet.tracker.journal.request_replay import FileEvent, file_events, replay
 from torrentnet.tracker.journal.request_store import NAME_DELIMITER
 from torrentnet.tracker.journal.schema import ALIVE
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from torrentnet.tracker.journal.journal import Journal
-    from torrentnet.tracker.journal.request_parts import RequestPart
     from torrentnet.tracker.journal.request_replay import LoggedRequest
 
 PAGE_SIZE: Final = 500
@@ -173,7 +172,7 @@ def _events_of_requests(journal: Journal, info_hash: bytes) -> Iterator[FileEven
         f" ORDER BY block LIMIT {PAGE_SIZE}"
     )
     for (block,) in _pages(journal, query, (info_hash,), -1):
-        parts = _read_parts(journal, block)
+        parts = journal.request_parts(block)
         first = min((entry.serial for part in parts for entry in part.opened), default=0)
         while ahead and ahead[0].serial < first:
             yield heapq.heappop(ahead)
@@ -232,11 +231,7 @@ def _blocks(journal: Journal, file: str | None, first: int, *, backwards: bool =
 
 
 def _read_block(journal: Journal, block: int, file: str | None) -> list[LoggedRequest]:
-    return replay(_read_parts(journal, block), file)
-
-
-def _read_parts(journal: Journal, block: int) -> list[RequestPart]:
-    return [unpack_part(data) for (data,) in journal.read(SELECT_PARTS, (block,))]
+    return replay(journal.request_parts(block), file)
 
 
 def _number_from_the_end(journal: Journal, file: str | None, last: int) -> int:

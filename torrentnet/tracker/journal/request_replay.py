@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from torrentnet.runtime.units import format_size
 from torrentnet.tracker.journal.records import FileEventKind, RequestState
-from torrentnet.tracker.journal.request_parts import ClosedEntry, OpenedEntry, RequestPart, unpack_part
+from torrentnet.tracker.journal.request_parts import ClosedEntry, OpenedEntry, RequestPart
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
-SELECT_PARTS: Final = "SELECT data FROM request_parts WHERE block = ? ORDER BY id"
 _WAITING: Final = RequestState.WAITING.value
 _SUCCEEDED: Final = RequestState.SUCCEEDED.value
 _LOST: Final = RequestState.LOST.value
@@ -79,11 +77,6 @@ def file_events(part: RequestPart, info_hash: bytes) -> Iterator[FileEvent]:
             state, names = end.state.value, [name for name, _ in json.loads(end.sources)]
             detail = _describe_end(state, names, end.transferred, end.elapsed_ms, end.reason)
             yield FileEvent(end.serial, end.time_ms, state, end.peer, detail)
-
-
-def read_block(database: sqlite3.Connection, block: int) -> list[LoggedRequest]:
-    """Return the requests of a block. Raises what sqlite3 raises."""
-    return replay(unpack_part(data) for (data,) in database.execute(SELECT_PARTS, (block,)))
 
 
 def describe_outcome(state: str, names: Sequence[str], transferred: int, elapsed_ms: int, reason: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from torrentnet.tracker.journal.holder_lists import HolderLists, find_list, names_json, prune_lists
 from torrentnet.tracker.journal.records import RequestClosed, RequestOpened, RequestUpdated
 from torrentnet.tracker.journal.request_parts import BLOCK_BITS, RequestPart, UpdatedEntry, pack_part, unpack_part
-from torrentnet.tracker.journal.request_replay import SELECT_PARTS, read_block, replay
+from torrentnet.tracker.journal.request_replay import replay
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,6 +28,12 @@ MAX_PARTS: Final = 8
 NAME_DELIMITER: Final = "\n"
 """Encloses each name in the column that is searched for names."""
 _NO_SOURCES: Final = "[]"
+_SELECT_PARTS: Final = "SELECT id, CAST(data AS BLOB) FROM request_parts WHERE block = ? ORDER BY id"
+_SET_ASIDE: Final = """
+CREATE TABLE IF NOT EXISTS damaged_parts (id INTEGER PRIMARY KEY, block INTEGER NOT NULL, data BLOB);
+INSERT OR REPLACE INTO damaged_parts SELECT id, block, data FROM request_parts WHERE id = {id};
+DELETE FROM request_parts WHERE id = {id}
+"""
 
 
 class _BlockChanges:
@@ -55,6 +61,9 @@ class RequestStore:
         self._part_counts: dict[int, int] = {}
         self._kept_from = 0
         self._changed_old_blocks: set[int] = set()
+        self._damaged_blocks: set[int] = set()
+        self.set_aside: list[str] = []
+        """Sentences about damaged parts that were found; the caller reports and removes them."""
         self.newest = 0
         """Highest number of a request so far, 0 if there was none."""
         self.last_serial = 0
@@ -65,18 +74,21 @@ class RequestStore:
         """Read the state of the tables again, after a transaction was rolled back."""
         database = self._database
         self._lists.reset()
-        self._waiting = {
-            block: {request.opened.number for request in read_block(database, block) if request.closed is None}
-            for (block,) in database.execute("SELECT block FROM waiting_blocks").fetchall()
-        }
         first, newest = database.execute(
             "SELECT (SELECT min(block) FROM request_parts), (SELECT max(block) FROM request_parts)"
         ).fetchone()
+        self._waiting = {
+            block: {request.opened.number for request in self._requests(block) if request.closed is None}
+            for (block,) in database.execute("SELECT block FROM waiting_blocks").fetchall()
+        }
         self._kept_from = first or 0
         self.newest = 0
         if newest is not None:
-            numbers = (request.opened.number for request in read_block(database, newest))
+            numbers = [request.opened.number for request in self._requests(newest)]
             self.newest = max(numbers, default=newest << BLOCK_BITS)
+            if newest in self._damaged_blocks:
+                # The lost requests may have had any number of the block.
+                self.newest = (newest + 1 << BLOCK_BITS) - 1
         last = database.execute("SELECT last_serial FROM request_parts ORDER BY id DESC LIMIT 1").fetchone()
         self.last_serial = last[0] if last else 0
         self._changed_old_blocks.clear()
@@ -92,8 +104,29 @@ class RequestStore:
         for block in sorted(self._waiting, reverse=True):
             if len(found) >= limit:
                 break
-            found += [request for request in reversed(read_block(self._database, block)) if request.closed is None]
+            found += [request for request in reversed(self._requests(block)) if request.closed is None]
         return found[limit - 1 :: -1] if len(found) > limit else found[::-1]
+
+    @property
+    def kept(self) -> int:
+        """Number of requests from the oldest kept block on."""
+        return max(0, self.newest - (self._kept_from << BLOCK_BITS))
+
+    def read(self, block: int) -> list[RequestPart]:
+        """Return the parts of a block; set aside those that are damaged, so that they are reported once."""
+        parts: list[RequestPart] = []
+        for number, data in self._database.execute(_SELECT_PARTS, (block,)).fetchall():
+            try:
+                parts.append(unpack_part(data))
+            except ValueError as error:
+                for statement in _SET_ASIDE.format(id=number).split(";"):
+                    self._database.execute(statement)
+                self._damaged_blocks.add(block)
+                self.set_aside.append(
+                    f"the journal's part {number} is damaged ({error}) and was set aside in the table damaged_parts:"
+                    f" some of the requests {block << BLOCK_BITS} to {(block + 1 << BLOCK_BITS) - 1} are missing"
+                )
+        return parts
 
     def write(self, numbered: Sequence[tuple[int, Record]]) -> list[tuple[int, Record]]:
         """Write the records about requests and return the other records."""
@@ -136,6 +169,9 @@ class RequestStore:
                     self._merge(block)
                 del self._part_counts[block]
 
+    def _requests(self, block: int) -> list[LoggedRequest]:
+        return replay(self.read(block))
+
     def _write_block(self, block: int, changes: _BlockChanges) -> None:
         opened: list[Sequence[Any]] = []
         closed: list[Sequence[Any]] = []
@@ -162,9 +198,7 @@ class RequestStore:
         if changes.updated:
             # These requests may have been reopened, may be closed since, or may be unknown.
             waiting.clear()
-            waiting.update(
-                request.opened.number for request in read_block(self._database, block) if request.closed is None
-            )
+            waiting.update(request.opened.number for request in self._requests(block) if request.closed is None)
         if block < self._kept_from:
             self._changed_old_blocks.add(block)
         self._note_waiting(block, had_waiting)
@@ -191,7 +225,7 @@ class RequestStore:
 
     def _reduce(self, block: int) -> None:
         """Delete the requests of an old block that do not wait."""
-        parts = self._read(block) if self._waiting.get(block) else []
+        parts = self.read(block) if self._waiting.get(block) else []
         self._delete(block)
         if not parts:
             return
@@ -207,7 +241,7 @@ class RequestStore:
         self._insert_part(block, RequestPart(opened, [], []))
 
     def _merge(self, block: int) -> None:
-        parts = self._read(block)
+        parts = self.read(block)
         self._delete(block)
         self._insert_part(block, RequestPart(*(list(chain.from_iterable(some)) for some in zip(*parts, strict=True))))
 
@@ -216,9 +250,6 @@ class RequestStore:
         files = {entry.file for entry in part.opened}
         hashes = {entry.info_hash for entry in part.opened} | {entry.info_hash for entry in part.closed}
         self._insert(block, pack_part(opened, part.updated, closed), len(part.opened), files, hashes)
-
-    def _read(self, block: int) -> list[RequestPart]:
-        return [unpack_part(data) for (data,) in self._database.execute(SELECT_PARTS, (block,)).fetchall()]
 
     def _delete(self, block: int) -> None:
         self._database.execute("DELETE FROM request_parts WHERE block = ?", (block,))

@@ -135,7 +135,10 @@ def connect(state: Path | None) -> sqlite3.Connection:
 
 def _open(name: str) -> sqlite3.Connection:
     # The threads share one connection under the journal's own lock, so that none of them waits for a lock of SQLite.
-    return sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=0.0)
+    database = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=0.0)
+    # SQLite does not check that a text is UTF-8, and one damaged text must not prevent all others from being read.
+    database.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return database
 
 
 def _check_and_create(database: sqlite3.Connection, path: Path) -> None:

@@ -444,13 +444,9 @@ def test_one_address_leaves_memory_for_bitfields_to_others() -> None:
 def test_piece_length_of_one_peer_does_not_meet_the_size_of_another(world: World) -> None:
     """Each of the two announces is sound; together they are a file of 2**62 pieces."""
 
-    def publish(name: str, port: int, **measures: int) -> None:
-        options = pack_publication(Publication("f", peer=name, **measures))
-        Client(world, name, port=port, extended=False).announce(AnnounceEvent.STARTED, options=options)
-
-    publish("a", 1, size=1 << 62)
-    publish("b", 2, piece_length=1)
-    publish("c", 3, size=SIZE, piece_length=PIECE)
+    for port, size, piece in ((1, 1 << 62, None), (2, None, 1), (3, SIZE, PIECE)):
+        options = pack_publication(Publication("f", size, piece, f"peer-{port}"))
+        Client(world, "x", port=port, extended=False).announce(AnnounceEvent.STARTED, options=options)
     found = Client(world, "leecher", ip="10.0.0.2").lookup("f")
     assert (found.size, found.piece_length) == (1 << 62, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -263,6 +264,95 @@ def test_oldest_rows_are_deleted_but_never_waiting_ones() -> None:
     assert numbers[1:] == list(range(numbers[1], 3_001))
     assert 100 < len(numbers) <= 101 + RECORDS_PER_PRUNE + (1 << BLOCK_BITS)
     assert [row.kind for row in queries.events(journal, HASH)].count("succeeded") == len(numbers) - 1
+    journal.close()
+
+
+def test_bytes_of_the_journal_are_limited() -> None:
+    """Seeds with long names, one of which comes or goes before each look-up: no two lists of holders are equal."""
+    limit = 8 * 1024 * 1024
+    journal = open_journal(retention=Retention(requests=1_000_000, events=1_000_000, gone=1_000, size=limit))
+    for number in range(1, 10_001):
+        journal.write(opened_with(number, tuple(f"{seed + number:064}" for seed in range(30))))
+        journal.write(closed(number))
+        if number % 500 == 0:
+            journal.flush()
+    journal.flush()
+    pages, free, size = (
+        journal.read(f"PRAGMA {name}", ())[0][0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    assert (pages - free) * size < limit * 1.5
+    numbers = [row.number for row in queries.requests(journal)]
+    assert numbers == list(range(numbers[0], 10_001))
+    assert len(numbers) >= 1_000
+    journal.close()
+
+
+def damage(state: Path, block: int) -> None:
+    """Damage the parts of a block in a way that SQLite does not notice."""
+    with contextlib.closing(sqlite3.connect(state / FILE_NAME)) as database:
+        database.execute("UPDATE request_parts SET data = CAST(x'ffffff' || data AS BLOB) WHERE block = ?", (block,))
+        database.commit()
+
+
+def test_damaged_part_is_set_aside_and_the_rest_is_kept(tmp_path: Path) -> None:
+    first = open_journal(tmp_path)
+    for number in range(1, 2_000):
+        first.write(opened(number))
+    first.close()
+    damage(tmp_path, 1)
+    troubles: list[str] = []
+    journal = Journal(tmp_path, trouble=troubles.append)
+    journal.start()
+    assert journal.next_request == 2_000
+    journal.write(opened(2_000))
+    journal.write(closed(513))
+    assert journal.flush()
+    missing = range(1 << BLOCK_BITS, 2 << BLOCK_BITS)
+    assert [row.number for row in queries.requests(journal)] == [n for n in range(1, 2_001) if n not in missing]
+    assert len(troubles) == journal.read("SELECT count(*) FROM damaged_parts", ())[0][0] > 0
+    assert " is damaged (" in troubles[0]
+    assert troubles[0].endswith(
+        " and was set aside in the table damaged_parts: some of the requests 512 to 1023 are missing"
+    )
+    journal.close()
+
+
+def test_old_damaged_part_does_not_end_the_writing_thread(tmp_path: Path) -> None:
+    """The part is read only when the oldest requests are deleted: one of them still waits."""
+    troubles: list[str] = []
+    journal = Journal(tmp_path, trouble=troubles.append, retention=Retention(requests=100, events=100, gone=10))
+    journal.start()
+    journal.write(opened(7))
+    journal.flush()
+    journal.read("UPDATE request_parts SET data = x'ffffff' || data", ())
+    for number in range(8, BEHIND_THRESHOLD // 2):
+        journal.write(opened(number))
+        journal.write(closed(number))
+    assert journal.flush(30)
+    assert not journal.is_behind()
+    assert journal.lost == 0
+    assert len(troubles) == 1
+    journal.close()
+
+
+def test_unexpected_error_does_not_end_the_writing_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    troubles: list[str] = []
+    journal = Journal(trouble=troubles.append)
+    write, fails = journal._write_batch, [True]
+
+    def write_batch(batch: list[Record]) -> None:
+        if fails.pop() if fails else False:
+            raise RuntimeError("a bug")
+        write(batch)
+
+    monkeypatch.setattr(journal, "_write_batch", write_batch)
+    journal.start()
+    journal.write(opened(1))
+    assert journal.flush()
+    journal.write(opened(2))
+    assert journal.flush()
+    assert [row.number for row in queries.requests(journal)] == [2]
+    assert (journal.lost, troubles) == (1, ["the journal has lost 1 records: RuntimeError: a bug"])
     journal.close()
 
 

@@ -28,7 +28,7 @@ from torrentnet.tracker.journal.records import (
 )
 from torrentnet.tracker.journal.request_parts import BLOCK_BITS, UpdatedEntry, pack_part, unpack_part
 from torrentnet.tracker.journal.request_store import MAX_PARTS
-from torrentnet.tracker.journal.schema import FILE_NAME, JournalError
+from torrentnet.tracker.journal.schema import FILE_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,10 +230,16 @@ def test_damaged_part_is_reported_at_the_start(tmp_path: Path) -> None:
     database.execute("UPDATE request_parts SET data = x'0102030405060708'")
     database.commit()
     database.close()
-    with pytest.raises(JournalError) as caught:
-        Journal(tmp_path)
-    assert caught.value.message == f"{tmp_path / FILE_NAME} is damaged: 8 bytes are not 4 parts"
-    assert caught.value.hint == "move it away to start an empty journal, or give --state another directory"
+    troubles: list[str] = []
+    again = Journal(tmp_path, trouble=troubles.append)
+    assert troubles == [
+        (
+            "the journal's part 1 is damaged (8 bytes are not 4 parts) and was set aside in the table damaged_parts:"
+            " some of the requests 0 to 511 are missing"
+        )
+    ]
+    assert again.next_request == 512  # no number of a lost request is given again
+    again.close()
 
 
 @given(raw=st.binary(max_size=200), at=st.integers(0, 300), flip=st.integers(1, 255))
