@@ -113,7 +113,7 @@ class RequestStore:
         return max(0, self.newest - (self._kept_from << BLOCK_BITS))
 
     def read(self, block: int) -> list[RequestPart]:
-        """Return the parts of a block; set aside those that are damaged, so that they are reported once."""
+        """Return the parts of a block; set aside those that are damaged."""
         parts: list[RequestPart] = []
         for number, data in self._database.execute(_SELECT_PARTS, (block,)).fetchall():
             try:

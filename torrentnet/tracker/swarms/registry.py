@@ -254,7 +254,7 @@ class SwarmRegistry:
             raise RefusalError(RefusalReason.LIMIT, f"the tracker is full: {full}")
 
     def _reserve_pieces(self, member: SwarmMember, pieces: int) -> None:
-        """Reserve the memory of a bitfield, in place of the peer's present one. Raises :class:`RefusalError`."""
+        """Reserve the memory of a bitfield. Raises :class:`RefusalError`."""
         ip = member.endpoint.ip
         present = 0 if member.pieces is None else _bitfield_size(member.pieces.size)
         more = _bitfield_size(pieces) - present

@@ -268,7 +268,7 @@ def test_oldest_rows_are_deleted_but_never_waiting_ones() -> None:
 
 
 def test_bytes_of_the_journal_are_limited() -> None:
-    """Seeds with long names, one of which comes or goes before each look-up: no two lists of holders are equal."""
+    """Seeds have long names, and one comes or goes before each look-up."""
     limit = 8 * 1024 * 1024
     journal = open_journal(retention=Retention(requests=1_000_000, events=1_000_000, gone=1_000, size=limit))
     for number in range(1, 10_001):
@@ -318,7 +318,7 @@ def test_damaged_part_is_set_aside_and_the_rest_is_kept(tmp_path: Path) -> None:
 
 
 def test_old_damaged_part_does_not_end_the_writing_thread(tmp_path: Path) -> None:
-    """The part is read only when the oldest requests are deleted: one of them still waits."""
+    """The part is read when old requests are deleted: one of them still waits."""
     troubles: list[str] = []
     journal = Journal(tmp_path, trouble=troubles.append, retention=Retention(requests=100, events=100, gone=10))
     journal.start()
