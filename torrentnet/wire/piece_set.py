@@ -117,7 +117,7 @@ class PieceSet:
         self._bits[inner] = b"\xff" * whole
 
     def window(self, first: int, count: int) -> PieceSet:
-        """Return the ``count`` pieces from ``first`` on as a set whose piece 0 is piece ``first``."""
+        """Return the ``count`` pieces from ``first`` on, numbered from 0, as a set."""
         made = PieceSet(count)
         inside = slice(first >> 3, (first + count + 7) >> 3)
         bits = int.from_bytes(self._bits[inside], "big") << (first & 7)
@@ -129,9 +129,9 @@ class PieceSet:
         return made
 
     def replace_window(self, first: int, window: PieceSet) -> bool:
-        """Replace the pieces from ``first`` on by those of ``window``; return whether that changed any.
+        """Replace the pieces from ``first`` on by those of ``window``.
 
-        Piece 0 of ``window`` is piece ``first`` of this set.
+        Return whether that changed any. Piece 0 of ``window`` is piece ``first`` of this set.
         """
         # One number for the whole window: a datagram reports 11,000 pieces, and many datagrams may.
         end = first + window.size
