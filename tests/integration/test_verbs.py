@@ -106,6 +106,6 @@ def test_unknown_names_are_errors(small: Lab) -> None:
 
 def test_a_wait_that_times_out_shows_the_last_lines(small: Lab) -> None:
     with pytest.raises(
-        WaitTimeoutError, match=r"(?s)seeder-2 prints no_such_event.*the last lines of seeder-2:.*state=seed"
+        WaitTimeoutError, match=r"(?s)seeder-2 prints tracker_silent.*the last lines of seeder-2:.*state=seed"
     ):
-        small.wait_event("seeder-2", "no_such_event", timeout=0.2)
+        small.wait_event("seeder-2", "tracker_silent", timeout=0.2)

@@ -49,6 +49,8 @@ class EventField:
     """Programs that write the field; empty for all that write the event."""
     optional: bool = False
     """Whether the field may be missing."""
+    values: tuple[str, ...] = ()
+    """Every value that the field may have; empty where there are too many to list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class EventSpec:
     """Parts of the lab that act on the event. A ``log:`` check can name every event of a node besides."""
     fields: tuple[EventField, ...] = ()
     level: str = "info"
+    command: str = ""
+    """The command of our own peer program, ``get`` or ``share``, that alone writes the event; empty for both."""
 
     def field_keys(self, emitter: str | None = None) -> frozenset[str]:
         """Return the keys that ``emitter`` may write, or all of them."""
@@ -102,6 +106,9 @@ def _verb(name: str, meaning: str) -> EventSpec:
     return EventSpec(name, meaning, (LAB,), (), (_NODES, began))
 
 
+NUMBERS: Final = frozenset({"bytes", "ms", "pieces", "piece number", "percent", "number", "peers", "lines"})
+"""Units of the fields whose values are whole numbers."""
+
 _SPECS: Final = (
     EventSpec(
         "listening",
@@ -126,7 +133,7 @@ _SPECS: Final = (
         "The peer downloads, or has the whole file and serves it.",
         PEERS,
         (STATE, TRIGGERS, CHECKS),
-        (EventField("state", "word", "`get` or `seed`"), _file()),
+        (EventField("state", "word", "`get` or `seed`", values=("get", "seed")), _file()),
     ),
     EventSpec(
         "hashing",
@@ -139,6 +146,7 @@ _SPECS: Final = (
             _SIZE,
             EventField("percent", "percent", "share hashed so far"),
         ),
+        command="share",
     ),
     EventSpec(
         "published",
@@ -161,6 +169,7 @@ _SPECS: Final = (
         (PEER,),
         (),
         (EventField("link", "URI", "magnet link with name, tracker and this peer"),),
+        command="share",
     ),
     EventSpec(
         "lookup",
@@ -169,11 +178,12 @@ _SPECS: Final = (
         (),
         (
             _file(),
-            EventField("found", "true or false", "whether the tracker knows the name"),
+            EventField("found", "true or false", "whether the tracker knows the name", values=("true", "false")),
             EventField("size", "bytes", "the file's size; 0 when the name is unknown"),
             EventField("seeds", "peers", "peers that have the whole file"),
             EventField("request", "number", "the request's number in the tracker's log"),
         ),
+        command="get",
     ),
     EventSpec(
         "picked",
@@ -181,6 +191,7 @@ _SPECS: Final = (
         (PEER,),
         (STATE,),
         (_SOURCE, _address("where the source listens"), EventField("among", "peers", "sources to choose from")),
+        command="get",
     ),
     EventSpec(
         "source_lost",
@@ -188,6 +199,7 @@ _SPECS: Final = (
         (PEER,),
         (VIEW,),
         (_SOURCE, _address("where the source listens"), _reason("why the source was left"), _HAVE),
+        command="get",
     ),
     EventSpec(
         "resumed",
@@ -195,6 +207,7 @@ _SPECS: Final = (
         (PEER,),
         (STATE,),
         (_file(), _HAVE, _PIECES),
+        command="get",
     ),
     EventSpec(
         "bad_piece",
@@ -206,6 +219,7 @@ _SPECS: Final = (
             _address("where the source listens"),
             EventField("piece", "piece number", "the piece, counted from 0"),
         ),
+        command="get",
     ),
     EventSpec(
         "progress",
@@ -213,6 +227,7 @@ _SPECS: Final = (
         PEERS,
         (STATE, VIEW),
         (_file(), _HAVE, _PIECES, EventField("bytes", "bytes", "verified bytes downloaded by this run"), _SIZE),
+        command="get",
     ),
     EventSpec(
         "completed",
@@ -228,9 +243,15 @@ _SPECS: Final = (
             EventField("sources", "text", "`NAME:PIECES,...`, or `disk`", (PEER,)),
             _SHA256,
         ),
+        command="get",
     ),
     EventSpec(
-        "failed", "A download was given up.", (PEER,), (CHECKS, VIEW), (_file(), _reason("the cause, as a sentence"))
+        "failed",
+        "A download was given up.",
+        (PEER,),
+        (CHECKS, VIEW),
+        (_file(), _reason("the cause, as a sentence")),
+        command="get",
     ),
     EventSpec("tracker_silent", "The tracker has stopped answering.", (PEER,), (VIEW,)),
     EventSpec("tracker_back", "The tracker answers again.", (PEER,), (VIEW,)),
@@ -300,7 +321,7 @@ _SPECS: Final = (
             EventField("id", "number", "the request's number in the log"),
             _PEER,
             _file(),
-            EventField("result", "word", "`succeeded`, `failed` or `lost`"),
+            EventField("result", "word", "`succeeded`, `failed` or `lost`", values=("succeeded", "failed", "lost")),
             EventField("from", "peer names", "sources of the pieces, separated by commas", optional=True),
             EventField("bytes", "bytes", "verified bytes downloaded; missing when lost", optional=True),
             EventField("ms", "ms", "duration of the request; missing when lost", optional=True),

@@ -13,6 +13,7 @@ from tests.unit.lab.stub import SCENARIO, StubEngine
 from torrentnet.lab.errors import EngineError, ScenarioError, UsageError
 from torrentnet.lab.home import find_current_lab, read_running_lab
 from torrentnet.lab.paths import files_root
+from torrentnet.lab.run.node_verbs import WaitTimeoutError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,18 @@ def test_a_lab_lives_for_a_block(scenario: Path) -> None:
     assert engine.done[-2:] == ["destroy", "close"]
     assert find_current_lab(lab.home) is None
     assert [path.name for path in lab.home.iterdir()] == ["runs"]
+
+
+def test_waiting_for_what_no_program_prints_is_a_usage_error(scenario: Path) -> None:
+    with torrentnet.lab.open(scenario, engine=StubEngine()) as lab:
+        with pytest.raises(UsageError, match="unknown event `forgoten`"):
+            lab.wait_event("tracker", "forgoten", timeout=0.0)
+        with pytest.raises(UsageError, match="`seeder-1` never prints `bad_piece`"):
+            lab.wait_event("seeder-1", "bad_piece", timeout=0.0)
+        with pytest.raises(UsageError, match="`forgotten` has no field `pere`"):
+            lab.wait_event("tracker", "forgotten", pere="seeder-1", timeout=0.0)
+        with pytest.raises(WaitTimeoutError):
+            lab.wait_event("tracker", "forgotten", peer="seeder-1", timeout=0.0)
 
 
 def test_settings_set_the_scenarios_parameters(scenario: Path) -> None:

@@ -15,6 +15,7 @@ from torrentnet.lab.engines.command_lines import file_path
 from torrentnet.lab.engines.types import NodeState, NothingChangedError
 from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.run.timeline.event_executor import for_each_node
+from torrentnet.lab.scenario.printed_events import find_event_mistake
 from torrentnet.runtime.process import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -186,9 +187,13 @@ class NodeVerbs:
     ) -> Event:
         """Wait for the first event of these names with these fields.
 
-        The event is at or after ``since``, in seconds since the epoch. Raises WaitTimeoutError when time is up.
+        The event is at or after ``since``, in seconds since the epoch. Raises WaitTimeoutError when time is up, and
+        UsageError for an event or a field that the node's program never prints.
         """
-        self.select(node)
+        (plan,) = (self._nodes[name] for name in self.select(node))
+        for name in names:
+            if mistake := find_event_mistake(name, fields, [plan]):
+                raise UsageError(mistake.text, hint=mistake.hint)
         found: list[Event] = []
 
         def has_event() -> bool:

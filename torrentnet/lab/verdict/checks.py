@@ -254,7 +254,11 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
     """
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
-        text = self.context.engine.exec(self.node, ["console", *shlex.split(self.plan.command)]).output
+        answer = self.context.engine.exec(self.node, ["console", *shlex.split(self.plan.command)])
+        text = answer.output
+        if answer.status != 0 and not self.plan.contains:
+            # What a message of failure lacks says nothing.
+            return CheckResult(holds=False, measured=f"ended with status {answer.status}: {quote(text)}")
         wrong = [f"no `{one}`" for one in self.plan.contains if one not in text]
         wrong += [f"there is `{one}`" for one in self.plan.lacks if one in text]
         if wrong:

@@ -154,6 +154,14 @@ def test_console_output_contains_and_lacks_texts(trial: Trial) -> None:
     assert result.inspect == 'look tracker file_logs "a b.txt"'
 
 
+def test_the_output_of_a_failed_command_lacks_nothing(trial: Trial) -> None:
+    pending = trial.expect(ConsoleCheckPlan, "tracker", command="peers --old", lacks=("seeder-1",), at=2.0)
+    trial.engine.answers["tracker", "console", "peers", "--old"] = ExecResult(2, "", "unknown option\n")
+    result = trial.decide(pending, 2.0)
+    assert not result.passed
+    assert result.measured == "ended with status 2: unknown option"
+
+
 def test_wrong_console_output_is_explained(trial: Trial) -> None:
     pending = trial.expect(
         ConsoleCheckPlan, "tracker", command="peers", contains=("leecher-1",), lacks=("seeder-1",), at=2.0

@@ -177,6 +177,8 @@ class ResolveContext:
     """The events, by their index in the plan."""
     leaving: set[str] = field(default_factory=set)
     """Nodes that an event ends in order, so that they leave the swarm."""
+    unshared: set[str] = field(default_factory=set)
+    """Files that no node shares, which have been reported."""
 
     def note(self, loc: KeyPath, text: str, hint: str = "") -> None:
         """Record a problem of a value."""

@@ -41,6 +41,7 @@ from torrentnet.lab.scenario.plan.expectations import (
 )
 from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.lab.scenario.resolve.context import normalize_reference
+from torrentnet.lab.scenario.resolve.feasibility import check_feasibility
 from torrentnet.lab.scenario.resolve.programs import check_console_command, check_expiry, check_tracker_query
 from torrentnet.lab.scenario.resolve.references import find_event
 from torrentnet.runtime.suggestions import did_you_mean
@@ -119,10 +120,6 @@ def _resolve_console(
 ) -> Callable[..., ExpectationPlan]:
     contains, lacks = model.contains or (), model.lacks or ()
     check_console_command(context, (*loc, "console"), nodes, model.console)
-    for index, text in enumerate(lacks):
-        if text in contains:
-            item = (index,) if len(lacks) > 1 else ()
-            context.note((*loc, "lacks", *item), f"`{text}` is under `contains` too", "keep one of them")
     return partial(ConsoleCheckPlan, command=model.console, contains=contains, lacks=lacks)
 
 
@@ -218,7 +215,7 @@ def resolve_expectations(context: ResolveContext, events: tuple[EventPlan, ...])
             pass_text=model.pass_ or "",
             fail_text=model.fail or "",
         )
-        _check_upper_bounds(context, loc, plan)
+        check_feasibility(context, loc, plan)
         plans.append(plan)
     return tuple(plans)
 
@@ -248,28 +245,6 @@ def _resolve_timing(
     if after is not None and after.when is not None:
         return Within(None, index)
     return Within(max(0.0, round(context.draft.scenario.time_limit - start, 3)), index)
-
-
-def _check_upper_bounds(context: ResolveContext, loc: KeyPath, plan: ExpectationPlan) -> None:
-    """Record a problem for an ``at most`` of a number that only grows.
-
-    It holds before anything has happened.
-    """
-    if not isinstance(plan.timing, Within):
-        return
-    intervals: dict[tuple[str, ...], Interval | None] = {}
-    if isinstance(plan, LogCheckPlan):
-        intervals["times",] = plan.count
-    elif isinstance(plan, BytesCheckPlan):
-        intervals["bytes", "sent"], intervals["bytes", "received"] = plan.sent, plan.received
-    for key, interval in intervals.items():
-        if interval is not None and not interval.least:
-            context.note(
-                (*loc, *key),
-                "this holds before anything has happened",
-                "add `at: 10s`, or `always: rest` to check that it never becomes more",
-            )
-            return
 
 
 def _describe_timing(timing: Timing, model: AnyExpectationModel) -> str:

@@ -9,6 +9,7 @@ from torrentnet.lab.scenario.language.models.scenario import ShareModel, Tracker
 from torrentnet.lab.scenario.language.models.timeline import ConsoleModel
 from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.plan.plan import NodeProgram, Role, TorrentPlan
+from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
@@ -28,6 +29,14 @@ PROGRAM_TITLES: Final = {
     NodeProgram.LIBTORRENT: "libtorrent",
     NodeProgram.OPENTRACKER: "opentracker",
 }
+
+CONSOLE_COMMANDS: Final = {
+    Role.TRACKER: ("request logs", "file_logs", "peers", "status", "help"),
+    Role.SHARE: ("request logs", "status", "help"),
+    Role.GET: ("request logs", "status", "help"),
+}
+"""The commands of our own programs that work from outside; a test compares them with the programs."""
+FOREIGN_COMMANDS: Final = ("status", "help")
 
 
 def program_of(model: NodeModel) -> NodeProgram:
@@ -170,15 +179,16 @@ def check_expiry(context: ResolveContext, loc: KeyPath, names: tuple[str, ...]) 
 
 
 def check_console_command(context: ResolveContext, loc: KeyPath, names: tuple[str, ...], command: str) -> None:
-    """Record a command that the console of a foreign program does not have."""
-    if command.split(maxsplit=1)[0] in {"status", "help", "quit"}:
-        return
+    """Record a command that the console of a node's program does not have."""
     for name in names:
-        program = context.nodes[name].program
-        if program is not NodeProgram.OURS:
-            context.note(
-                loc,
-                f"`{name}` is {PROGRAM_TITLES[program]}, whose node has no command `{command}`",
-                "it has `status`, `help` and `quit`",
-            )
-            return
+        node = context.nodes[name]
+        known = CONSOLE_COMMANDS.get(node.role, ()) if node.program is NodeProgram.OURS else FOREIGN_COMMANDS
+        words = [one for one in known if command.split()[: len(one.split())] == one.split()]
+        if words:
+            continue
+        if node.program is not NodeProgram.OURS:
+            owner = f"`{name}` is {PROGRAM_TITLES[node.program]}, whose node"
+        else:
+            owner = "the tracker" if node.role is Role.TRACKER else f"the peer `{name}`"
+        context.note(loc, f"{owner} has no command `{command}`", did_you_mean(command, known, "it has"))
+        return

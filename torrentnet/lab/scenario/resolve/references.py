@@ -19,6 +19,7 @@ from torrentnet.lab.scenario.plan.events import (
     UpTrigger,
 )
 from torrentnet.lab.scenario.plan.plan import Role
+from torrentnet.lab.scenario.resolve.feasibility import check_source
 from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _check_peers(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], 
             else:
                 context.check_file(loc, condition.file)
             return
+    check_source(context, loc, nodes)
 
 
 def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> dict[int, float]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
 
 from tests.unit.lab.scenario.scenario_files import load
-from torrentnet.lab.scenario.plan.plan import NodeProgram, TorrentPlan
+from torrentnet.console.commands import Commands
+from torrentnet.lab.scenario.plan.plan import NodeProgram, Role, TorrentPlan
+from torrentnet.lab.scenario.resolve.programs import CONSOLE_COMMANDS
+from torrentnet.peer.commands import add_commands as add_peer_commands
+from torrentnet.tracker.commands import add_commands as add_tracker_commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,3 +90,13 @@ def test_a_parameter_may_select_the_program(tmp_path: Path) -> None:
     text = TEXT.format(nodes="  s: {share: a.txt, client: $client}", tracker="{}")
     loaded = load(tmp_path, "parameters: {client: aria2}\n" + text)
     assert loaded.foreign_programs == (NodeProgram.ARIA2,)
+
+
+@pytest.mark.parametrize("role", [Role.TRACKER, Role.GET, Role.SHARE])
+def test_the_commands_of_consoles_are_the_programs_own(role: Role) -> None:
+    commands, nothing = Commands("program"), cast("Any", None)
+    if role is Role.TRACKER:
+        add_tracker_commands(commands, nothing)
+    else:
+        add_peer_commands(commands, nothing, nothing)
+    assert {one.partition(" ")[0] for one in CONSOLE_COMMANDS[role]} == set(commands.complete(""))
