@@ -13,14 +13,28 @@ Tested by tests/unit/lab/scenario/test_wrong.py, tests/unit/lab/cli/test_app.py.
 
 from __future__ import annotations
 
+import re
+import textwrap
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.runtime.process import EXIT_UNAVAILABLE, EXIT_USAGE
 from torrentnet.wire.errors import TorrentnetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+HINT_WIDTH: Final = 80
+_QUOTED: Final = re.compile("`[^`]{1,70}`")
+_HINT: Final[dict[str, Any]] = {
+    "width": HINT_WIDTH,
+    "initial_indent": "    ",
+    "subsequent_indent": "    ",
+    "break_long_words": False,
+    "break_on_hyphens": False,
+}
+"""How a hint is laid out: words are never broken, because people copy them."""
 
 
 class LabError(TorrentnetError):
@@ -60,13 +74,19 @@ class Problem:
     """Position in the document: ``timeline[2].kill``; empty for the whole file."""
     text: str
     hint: str = ""
+    excerpt: str = ""
+    """The line of the file, and below it a caret under the place; empty where the file has no such line."""
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}: "
         if self.path:
             place += f"{self.path}: "
-        line = _printable(place + self.text)
-        return f"{line}\n    {_printable(self.hint)}" if self.hint else line
+        lines = [_printable(place + self.text), *self.excerpt.splitlines()]
+        if self.hint:
+            # What is to be copied stays on one line.
+            joined = _QUOTED.sub(lambda found: found[0].replace(" ", "\0"), _printable(self.hint))
+            lines += [line.replace("\0", " ") for line in textwrap.wrap(joined, **_HINT)]
+        return "\n".join(lines)
 
 
 def _printable(text: str) -> str:

@@ -93,8 +93,8 @@ def parse_quantity(text: str, units: Mapping[str, int], kind: str, examples: tup
         fitting = " or ".join(dict.fromkeys(f"`{number}{example.lstrip('0123456789.')}`" for example in examples))
         raise UnitError(f"{shown(text)} has no unit", f"write {fitting}" + (f"; {listed}" if len(units) > 1 else ""))
     if unit not in units:
-        meant = _closest_unit(unit, units)
-        raise UnitError(f"`{unit}` is not a unit of a {kind}", f"did you mean `{number}{meant}`?" if meant else listed)
+        meant = " or ".join(f"`{number}{name}`" for name in _closest_units(unit, units))
+        raise UnitError(f"`{unit}` is not a unit of a {kind}", f"did you mean {meant}?" if meant else listed)
     if space:
         raise UnitError(f"{shown(text)} has a space before its unit", f"write `{number}{unit}`")
     if number[0] in "+-":
@@ -103,11 +103,19 @@ def parse_quantity(text: str, units: Mapping[str, int], kind: str, examples: tup
     return Fraction(number) * units[unit]
 
 
-def _closest_unit(unit: str, units: Mapping[str, int]) -> str | None:
+def _closest_units(unit: str, units: Mapping[str, int]) -> list[str]:
+    """Return the units that somebody may have meant.
+
+    There are two where bits and bytes cannot be told apart: ``mb`` is either, but ``MB`` is bytes.
+    """
+    if f"{unit}/s" in units:
+        return [f"{unit}/s"]
     by_case = {name.lower(): name for name in units}
     lower = unit.lower()
-    candidates = (by_case.get(lower), _MEANT.get(lower), by_case.get(f"{lower}/s"))
-    return next((name for name in candidates if name in units), None)
+    if lower in by_case:
+        return [by_case[lower]]
+    candidates = (_MEANT.get(lower, ""), by_case.get(f"{lower}/s", ""))
+    return [name for name in candidates if name in units]
 
 
 def parse_duration(text: str) -> float:

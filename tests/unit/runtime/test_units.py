@@ -112,7 +112,8 @@ def test_messages_about_sizes(text: str, message: str) -> None:
     [
         ("fast", f"`fast` is not a rate; {RATE}"),
         ("1MiB", "`MiB` is not a unit of a rate; did you mean `1MiB/s`?"),
-        ("1mb", "`mb` is not a unit of a rate; did you mean `1mbit`?"),
+        ("1mb", "`mb` is not a unit of a rate; did you mean `1mbit` or `1MB/s`?"),
+        ("1MB", "`MB` is not a unit of a rate; did you mean `1MB/s`?"),
         ("1bit", "`1bit` is too slow; write at least `8bit`, one byte a second"),
         ("0MiB/s", "`0MiB/s` is too slow; write at least `8bit`, one byte a second"),
         ("9999999TiB/s", "`9999999TiB/s` is too fast; write at most `9223372036854775807B/s`"),

@@ -4,7 +4,7 @@ libtorrent is the library of qBittorrent and Deluge.
 
 Settings: https://www.libtorrent.org/reference-Settings.html.
 
-Tested by tests/interop/test_every_pair.py, tests/interop/test_goodbye.py.
+Tested by tests/unit/adapters/programs/test_libtorrent.py and tests/interop/test_every_pair.py.
 """
 
 from __future__ import annotations
@@ -71,7 +71,10 @@ class LibtorrentAdapter(ClientAdapter):
         )
         self._session.set_alert_fd(self._alerts_write)
         parameters = library.add_torrent_params()
-        parameters.ti = library.torrent_info(str(settings.torrent))
+        try:
+            parameters.ti = library.torrent_info(str(settings.torrent))
+        except RuntimeError as error:
+            raise AdapterError(f"libtorrent rejects {settings.torrent}: {error}") from None
         parameters.save_path = str(settings.directory)
         flags = library.torrent_flags
         parameters.flags &= ~(flags.auto_managed | flags.paused)
@@ -115,7 +118,9 @@ class LibtorrentAdapter(ClientAdapter):
         )
 
     def stop(self, timeout: float) -> None:
-        if self._session is None:
+        if self._torrent is None:
+            # The session was refused or its torrent was: whoever stops it has the cause.
+            self._session = None
             return
         # Pausing sends the stopped event; destroying the session does not wait for its delivery.
         self._torrent.pause()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import ScenarioError, UsageError
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.scenario.language.draft import read_draft
+from torrentnet.lab.scenario.language.excerpt import excerpt, split_lines
 from torrentnet.lab.scenario.language.parameters import substitute_parameters
-from torrentnet.lab.scenario.language.yaml_parser import read_document
+from torrentnet.lab.scenario.language.yaml_parser import parse_document, read_text
 from torrentnet.lab.scenario.resolve.scenario import resolve
 from torrentnet.runtime.suggestions import closest
 
@@ -90,8 +92,20 @@ def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, st
     the defaults of the scenario's parameters, by name. Raises ScenarioError with every problem of the file.
     """
     path = Path(path)
-    document, problems = read_document(path, shown_as)
-    document, unset, values = substitute_parameters(document, settings or {})
+    file = shown_as or str(path)
+    text = read_text(path, file)
+    try:
+        return _resolve_text(text, file, path, settings or {})
+    except ScenarioError as error:
+        lines = split_lines(text)
+        raise ScenarioError(
+            [replace(one, excerpt=excerpt(lines, one.line, one.column)) for one in error.problems]
+        ) from None
+
+
+def _resolve_text(text: str, file: str, path: Path, settings: Mapping[str, str]) -> Plan:
+    document, problems = parse_document(text, file)
+    document, unset, values = substitute_parameters(document, settings)
     problems += unset
     draft, wrong = read_draft(document)
     problems += wrong

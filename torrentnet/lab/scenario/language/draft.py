@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from torrentnet.lab.scenario.language.document import Document, KeyPath, empty_values, to_plain_data
 from torrentnet.lab.scenario.language.key_rules import check_key_rules
-from torrentnet.lab.scenario.language.messages import ITEM_SECTIONS, strip_tags, translate_error
+from torrentnet.lab.scenario.language.messages import ITEM_SECTIONS, missing_value, strip_tags, translate_error
 from torrentnet.lab.scenario.language.models.scenario import ScenarioModel
 
 if TYPE_CHECKING:
@@ -48,17 +48,21 @@ def read_draft(document: Document) -> tuple[Draft | None, list[Problem]]:
     The models have whatever could be parsed. The draft is None where nothing useful could be parsed.
     """
     empty = set(empty_values(document.root))
-    problems = [
-        document.problem(loc, "the value is missing", "write one, or remove this") for loc in sorted(empty, key=str)
-    ]
-    problems.extend(check_key_rules(document))
+    problems = list(check_key_rules(document))
     data = to_plain_data(document.root)
     aside = {_unit(loc) for loc in empty | document.unresolved}
     for error in _errors(data):
         loc = strip_tags(error["loc"])
         aside.add(_unit(loc))
-        if loc not in empty and not document.is_unresolved(loc):
+        # An unknown key without a value is unknown first of all.
+        if (loc not in empty or error["type"] == "extra_forbidden") and not document.is_unresolved(loc):
             problems.extend(translate_error(error, document))
+    # A key that has no meaning needs no value either.
+    reported = {(problem.line, problem.column) for problem in problems}
+    for loc in sorted(empty, key=str):
+        missing = missing_value(loc, document)
+        if (missing.line, missing.column) not in reported:
+            problems.append(missing)
     positions = _set_aside(data, aside)
     if _errors(data):
         return None, problems

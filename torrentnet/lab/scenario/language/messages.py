@@ -18,6 +18,7 @@ from torrentnet.lab.scenario.language.document import (
     DocumentNode,
     KeyPath,
     MappingNode,
+    ScalarNode,
     SequenceNode,
     to_plain_data,
 )
@@ -37,10 +38,11 @@ from torrentnet.lab.scenario.language.models.scenario import (
 from torrentnet.lab.scenario.language.models.timeline import EVENT_MODELS, EventModel
 from torrentnet.lab.scenario.language.models.values import INVALID_VALUE, StrictModel, is_tag
 from torrentnet.lab.scenario.language.parameters import PARAMETERS_SECTION
+from torrentnet.lab.scenario.language.syntax_errors import missing_space
 from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic_core import ErrorDetails
 
@@ -105,6 +107,45 @@ _MAPPING_HINTS: Final = {
     "bytes": "for example `bytes: {received: at most 10MiB}`",
 }
 """Section or key -> the hint where a mapping is expected."""
+_SECTION_WORDS: Final = {
+    "nodes": {
+        "download": "get",
+        "leech": "get",
+        "fetch": "get",
+        "file": "get",
+        "seed": "share",
+        "serve": "share",
+        "rate": "upload",
+        "bandwidth": "upload",
+        "delay": "start",
+        "number": "count",
+        "replicas": "count",
+        "program": "client",
+    },
+    "timeline": {
+        "crash": "kill",
+        "terminate": "stop",
+        "end": "stop",
+        "freeze": "pause",
+        "suspend": "pause",
+        "reboot": "restart",
+        "split": "partition",
+        "cut": "isolate",
+        "exec": "run",
+        "command": "run",
+        "after": "when",
+        "time": "at",
+    },
+    "expect": {
+        "nodes": "node",
+        "file": "has",
+        "completes": "has",
+        "event": "log",
+        "status": "state",
+        "timeout": "within",
+    },
+}
+"""Section -> words of other programs, and the language's word for each."""
 _OTHER_WORDS: Final = {
     "one_way": "write the direction: `partition: {from: seeder, to: leecher}`",
     "cut": "`partition` and `isolate` cut links",
@@ -138,12 +179,40 @@ def translate_error(error: ErrorDetails, document: Document) -> Iterator[Problem
     elif kind in {"union_tag_not_found", "union_tag_invalid"}:
         yield from _no_kind(loc, document)
     elif kind == "list_type":
-        yield _wrong_shape(loc, document, "a list", "each item begins with `- `")
+        example = _SECTIONS[str(loc[0])].example if loc[0] in _SECTIONS else "`{between: all, loss: 1%}`"
+        no_value = "; without any write `expect: none`" if loc == ("expect",) else ""
+        yield _wrong_shape(loc, document, "a list", f"begin each item with `- `: `- {example[1:-1]}`{no_value}")
     elif kind in {"dict_type", "model_type", "model_attributes_type"}:
-        hint = _MAPPING_HINTS.get(str(loc[0] if len(loc) == 2 else loc[-1]), "")
-        yield _wrong_shape(loc, document, "a mapping", hint)
+        yield _wrong_shape(loc, document, "a mapping", _mapping_hint(loc, document))
     else:
         yield document.problem(loc, error["msg"], at_value=True)
+
+
+def _mapping_hint(loc: KeyPath, document: Document, otherwise: str = "") -> str:
+    """Return a hint where something else is in the place of a mapping."""
+    _, node = document.find(loc)
+    if isinstance(node, ScalarNode) and node.text:
+        if parts := missing_space(node.text):
+            return f"write a space after the colon: `{parts[0]}: {parts[1]}`"
+        if loc[0] == "files" and len(loc) == 2:
+            return f"write `{{size: {node.text}}}`"
+    if isinstance(node, SequenceNode) and len(loc) == 2 and loc[1] in model_keys(ScenarioModel):
+        return f"`{loc[1]}:` belongs to the beginning of its line"
+    if isinstance(node, SequenceNode) and len(loc) == 1:
+        return f"remove the dashes; {_MAPPING_HINTS.get(str(loc[0]), '')}"
+    return otherwise or _MAPPING_HINTS.get(str(loc[0] if len(loc) == 2 else loc[-1]), "")
+
+
+def missing_value(loc: KeyPath, document: Document) -> Problem:
+    """Return the problem of a key or an item without a value."""
+    key = loc[-1]
+    if not isinstance(key, str):
+        return document.problem(loc, "the item is empty", "write one behind the dash, or remove the dash")
+    hint = "write one, or remove the key"
+    if key in {"tracker", "expect"}:
+        hint = "for the defaults write `{}`" if key == "tracker" else "for a run without expectations write `none`"
+        hint = "write `tracker: {tracker: {}}`" if loc == ("nodes", "tracker") else hint
+    return document.problem(loc, f"`{key}` has no value", hint)
 
 
 def _wrong_shape(loc: KeyPath, document: Document, expected: str, hint: str) -> Problem:
@@ -210,8 +279,14 @@ def _unknown_key(loc: KeyPath, document: Document) -> Problem:
         text = f"`{chosen}` has no `{key}`: that is a key of {_join_alternatives(owners)}"
         allowed = ", ".join(f"`{word}`" for word in model_keys(kinds[chosen]))
         return document.problem(loc, text, f"allowed here: {allowed}")
-    hint = _OTHER_WORDS.get(key) or did_you_mean(key, model_keys(kinds[chosen]))
-    return document.problem(loc, f"unknown key `{key}`", hint)
+    return document.problem(loc, f"unknown key `{key}`", _key_hint(section, key, model_keys(kinds[chosen])))
+
+
+def _key_hint(section: str, key: str, known: Sequence[str], otherwise: str = "allowed here") -> str:
+    word = _SECTION_WORDS.get(section, {}).get(key)
+    if word in known:
+        return f"did you mean `{word}`?"
+    return _OTHER_WORDS.get(key) or did_you_mean(key, known, otherwise)
 
 
 def _no_kind(loc: KeyPath, document: Document) -> Iterator[Problem]:
@@ -219,21 +294,29 @@ def _no_kind(loc: KeyPath, document: Document) -> Iterator[Problem]:
     kinds = section.models
     _, item = document.find(loc)
     if not isinstance(item, MappingNode):
-        yield _wrong_shape(loc, document, "a mapping", f"for example {section.example}")
+        yield _wrong_shape(loc, document, "a mapping", _mapping_hint(loc, document, f"for example {section.example}"))
         return
     known = {key for model in kinds.values() for key in model_keys(model)}
-    explained = loc in document.incomplete
-    for key in item.keys():  # noqa: SIM118
-        if key not in known:
-            hint = did_you_mean(key, [*kinds, *sorted(known - set(kinds))])
-            explained = explained or any(f"`{kind}`?" in hint for kind in kinds)
-            yield document.problem((*loc, key), f"unknown key `{key}`", hint)
-    if not explained:
+    strange = [key for key in item.keys() if key not in known]  # noqa: SIM118
+    for key in strange:
+        # Most likely it is meant for the key that is missing.
+        close = _key_hint(str(loc[0]), key, [*kinds, *sorted(known - set(kinds))], "")
+        hint = close if "`?" in close else _kind_hint(document, str(loc[0]), key, kinds)
+        yield document.problem((*loc, key), f"unknown key `{key}`", hint)
+    if not strange and loc not in document.incomplete:
         yield document.problem(loc, section.no_kind, f"add one of {', '.join(f'`{name}`' for name in kinds)}")
     try:
         section.common.model_validate(to_plain_data(item))
     except ValidationError as error:
         for detail in error.errors(include_url=False):
-            if detail["type"] != "extra_forbidden":
+            if detail["type"] != "extra_forbidden" and not (strange and detail["type"] == "missing"):
                 detail["loc"] = (*loc, *detail["loc"])
                 yield from translate_error(detail, document)
+
+
+def _kind_hint(document: Document, section: str, key: str, kinds: Iterable[str]) -> str:
+    """Return the hint for an unknown key where the key of the item's kind is missing."""
+    nodes = document.root.get("nodes")
+    if section == "expect" and nodes is not None and isinstance(nodes.value, MappingNode) and nodes.value.get(key):
+        return f"`{key}` is a group of nodes: write `node: {key}`, and a check such as `has: myfile.txt`"
+    return f"the item needs one of {', '.join(f'`{name}`' for name in kinds)}"

@@ -264,6 +264,8 @@ def format_interval(interval: Interval, show: Callable[[int], str] = str) -> str
 
 def parse_count(text: str) -> int:
     """Return a whole number. Raises InvalidValueError."""
+    if re.fullmatch(r"-[0-9]+", text):
+        raise InvalidValueError(f"`{text[:40]}` is negative", "write `0` or more")
     if not re.fullmatch(r"[0-9]{1,10}", text):
         raise InvalidValueError(f"`{text}` is not a whole number", "write `5`, `at least 5`, `at most 5` or `4 to 6`")
     if int(text) > MAX_NUMBER:

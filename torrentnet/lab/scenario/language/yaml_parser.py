@@ -29,6 +29,8 @@ from torrentnet.lab.scenario.language.document import (
     SequenceNode,
     format_path,
 )
+from torrentnet.lab.scenario.language.excerpt import split_lines
+from torrentnet.lab.scenario.language.syntax_errors import explain_syntax_error, missing_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,18 +46,12 @@ _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _PLAIN_TAGS: Final = frozenset({"!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 
 
-def read_document(path: Path, shown_as: str = "") -> tuple[Document, list[Problem]]:
-    """Read a scenario file; ``shown_as`` is its name in messages, ``path`` by default.
+def parse_document(text: str, file: str) -> tuple[Document, list[Problem]]:
+    """Parse the text of a scenario file; ``file`` is its name in messages.
 
     Returns the document, and problems that do not prevent parsing (duplicate keys, tags). Raises ScenarioError where
-    there is no document: no such file, not text, empty, too large, not YAML, not a mapping.
+    there is no document: empty, not YAML, not a mapping.
     """
-    file = shown_as or str(path)
-    return parse_document(_read_text(path, file), file)
-
-
-def parse_document(text: str, file: str) -> tuple[Document, list[Problem]]:
-    """Parse the text of a scenario file like :func:`read_document`."""
     builder = _TreeBuilder(file)
     try:
         root = builder.build(text)
@@ -76,7 +72,12 @@ def parse_document(text: str, file: str) -> tuple[Document, list[Problem]]:
     return Document(file, root, frozenset(builder.incomplete)), builder.problems
 
 
-def _read_text(path: Path, file: str) -> str:
+def read_text(path: Path, file: str) -> str:
+    """Return the text of a scenario file; ``file`` is its name in messages.
+
+    Raises ScenarioError where there is none: no such file, not text, too large.
+    """
+
     def refuse(text: str, hint: str = "", line: int = 1, column: int = 1) -> ScenarioError:
         return ScenarioError([Problem(file, line, column, "", text, hint)])
 
@@ -121,19 +122,8 @@ def _line_and_column(before: str) -> tuple[int, int]:
 
 
 def _invalid_yaml(file: str, text: str, error: yaml.MarkedYAMLError) -> ScenarioError:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    lines = text.splitlines()
-    hint = ""
-    if error.problem == "mapping values are not allowed here":
-        hint = 'a text with a colon and a space needs quotes: `about: "three seeders: one dies"`'
-    elif mark and mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
-        hint = "indent with spaces, not with tabs"
-    elif mark and mark.line < len(lines) and "${" in lines[mark.line]:
-        hint = "inside `{}` and `[]` write a parameter without braces, `$name`, or put it in quotes"
-    elif error.context:
-        hint = error.context + (f" of line {error.context_mark.line + 1}" if error.context_mark else "")
-    return ScenarioError([Problem(file, line, column, "", f"not YAML: {error.problem}", hint)])
+    found = explain_syntax_error(error, split_lines(text))
+    return ScenarioError([Problem(file, found.line + 1, found.column + 1, "", found.text, found.hint)])
 
 
 def _mark(event: yaml.Event) -> Mark:
@@ -222,6 +212,11 @@ class _TreeBuilder:
             if isinstance(key, ScalarNode) and key.text is None:
                 name = event.value if isinstance(event, yaml.ScalarEvent) else None
             value = self._node(next(events), events, depth + 1, (*loc, name or "?"))
+            if name and isinstance(value, ScalarNode) and value.text is None and (parts := missing_space(name)):
+                # `{upload:20mbit}` is a key without a value.
+                hint = f"write `{parts[0]}: {parts[1]}`"
+                self._note(event, (*loc, parts[0]), "there is no space after the colon", hint, len(parts[0]))
+                name, value = parts[0], ScalarNode(value.mark, parts[1])
             if not name:
                 self.incomplete.add(loc)
                 self._note(event, loc, "a key must be a word", "write `key: value`")
@@ -230,7 +225,7 @@ class _TreeBuilder:
                 hint = "repeat the keys, or use an alias for a whole value"
                 self._note(event, loc, "merge keys (`<<`) are not supported", hint)
             elif name in entries:
-                hint = f"it is in line {entries[name].mark.line} already"
+                hint = f"line {entries[name].mark.line} has it already; rename one of them, or remove it"
                 self._note(event, (*loc, name), f"the key `{name}` is a duplicate", hint)
             else:
                 entries[name] = MappingEntry(name, _mark(event), value)
@@ -242,9 +237,9 @@ class _TreeBuilder:
         if self._values > MAX_VALUES:
             raise self._refuse(event, f"the document has more than {MAX_VALUES} values, aliases included")
 
-    def _note(self, event: yaml.Event, loc: KeyPath, text: str, hint: str) -> None:
+    def _note(self, event: yaml.Event, loc: KeyPath, text: str, hint: str, shift: int = 0) -> None:
         mark = _mark(event)
-        self.problems.append(Problem(self._file, mark.line, mark.column, format_path(loc), text, hint))
+        self.problems.append(Problem(self._file, mark.line, mark.column + shift, format_path(loc), text, hint))
 
     def _refuse(self, event: yaml.Event, text: str, hint: str = "") -> ScenarioError:
         mark = _mark(event)

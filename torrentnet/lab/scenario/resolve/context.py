@@ -78,8 +78,8 @@ class NodeDirectory:
 
     groups: Mapping[str, Sequence[str]]
     """Group name -> node names, both in the order of the file."""
-    unreadable: frozenset[str] = frozenset()
-    """Groups of the file that could not be parsed; names that may belong to them are not checked."""
+    unreadable: frozenset[str] | None = frozenset()
+    """Groups of the file that could not be parsed; names that may belong to them are not checked. None for all."""
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class NodeDirectory:
 
     def may_be_unreadable(self, name: str) -> bool:
         """Return whether the name may belong to a group that could not be parsed."""
-        return name in self.unreadable or re.sub(r"-[0-9]+$", "", name) in self.unreadable
+        return self.unreadable is None or name in self.unreadable or re.sub(r"-[0-9]+$", "", name) in self.unreadable
 
 
 def resolve_selector(

@@ -27,7 +27,7 @@ from torrentnet.lab.scenario.language.scalars import (
 )
 from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram, Role
 from torrentnet.lab.scenario.resolve.context import NodeDirectory
-from torrentnet.lab.scenario.resolve.programs import check_program, foreign_arguments, program_of
+from torrentnet.lab.scenario.resolve.programs import TRACKER, check_program, foreign_arguments, program_of
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 MAX_NODES: Final = 500
 """Nodes of one lab, the tracker included."""
-TRACKER: Final = "tracker"
-"""The tracker's name, fixed because docker-compose.yml defines the service that every lab has."""
 
 
 def derive_seed(seed: int, name: str) -> int:
@@ -129,7 +127,7 @@ def resolve_nodes(context: ResolveContext) -> None:
         context.note_key(("nodes",), "there is no tracker", "add `tracker: {tracker: {}}`")
     if len(context.nodes) > MAX_NODES:
         context.note_key(("nodes",), f"there are {len(context.nodes)} nodes; a lab has at most {MAX_NODES}")
-    context.directory = NodeDirectory(groups, unread)
+    context.directory = NodeDirectory(groups, None if ("nodes",) in context.draft.aside else unread)
 
 
 def _check_role(context: ResolveContext, loc: KeyPath, group: str, model: NodeModel) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.language.models.scenario import ShareModel, TrackerModel
+from torrentnet.lab.scenario.language.models.scenario import GeneratedFileModel, ShareModel, TrackerModel
 from torrentnet.lab.scenario.language.models.timeline import ConsoleModel
 from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.plan.plan import NodeProgram, Role, TorrentPlan
 from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.scenario import NodeModel
     from torrentnet.lab.scenario.plan.plan import NodePlan
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 OWN_PEER_OPTIONS: Final = ("corrupt", "timeout", "give_up", "min_rate", "strategy")
 """Options of our own peer program only."""
+TRACKER: Final = "tracker"
+"""The tracker's name, fixed because docker-compose.yml defines the service that every lab has."""
 KILOBYTE: Final = 1000
 """Bytes; Transmission's unit of a rate is one of these a second."""
 CLIENT_EXPIRY: Final = 600.0
@@ -110,7 +114,28 @@ def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
         elif node.role is Role.SHARE and wanted[file]:
             # All descriptions of the file must have the same info-hash.
             nodes[name] = replace(node, arguments=(*node.arguments, "--public"))
+    _check_contents(context, wanted)
     return tuple(TorrentPlan(file, _piece_length(context, file), not public) for file, public in wanted.items())
+
+
+def _check_contents(context: ResolveContext, wanted: Iterable[str]) -> None:
+    """Record the nodes that need a .torrent of an empty file, which cannot be made."""
+    for name, model in context.draft.scenario.files.items():
+        if not isinstance(model, GeneratedFileModel) or model.size > 0:
+            continue
+        described = {name} if model.as_ is None else {model.as_, f"{name}/{model.as_}"}
+        if not described & set(wanted):
+            continue
+        clients = [
+            node for node in context.nodes.values() if node.file in described and node.program is not NodeProgram.OURS
+        ]
+        loc: KeyPath = ("nodes", clients[0].group, "client") if clients else ("nodes", TRACKER, "tracker", "program")
+        title = PROGRAM_TITLES[clients[0].program if clients else NodeProgram.OPENTRACKER]
+        context.note(
+            loc,
+            f"{title} needs a .torrent, and the empty file `{name}` cannot have one",
+            f"write `size: 1B` or more, or remove `{loc[-1]}`",
+        )
 
 
 def _described(node: NodePlan, shared: list[str]) -> str | None:

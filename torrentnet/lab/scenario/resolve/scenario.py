@@ -6,11 +6,12 @@ be parsed, times past the limit, and events that cannot change anything.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.document import MappingNode, ScalarNode, to_plain_data
-from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_scenario_name
+from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_file_name, parse_scenario_name
 from torrentnet.lab.scenario.language.selectors import parse_selector
 from torrentnet.lab.scenario.plan.plan import Plan
 from torrentnet.lab.scenario.resolve.context import ResolveContext
@@ -63,8 +64,9 @@ def _check_item(context: ResolveContext, section: str, loc: KeyPath, item: Mappi
                 _check_nodes(context, place, sides)
         elif section == "nodes" and entry.key in _FILES and isinstance(entry.value, ScalarNode):
             text = entry.value.text
-            if text and not context.draft.document.is_unresolved(place):
-                context.check_file(place, text)
+            with contextlib.suppress(InvalidValueError):  # which has been reported with the item
+                if text and not context.draft.document.is_unresolved(place):
+                    context.check_file(place, parse_file_name(text))
 
 
 def _check_nodes(context: ResolveContext, loc: KeyPath, written: object) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from torrentnet.lab.errors import Problem, ScenarioError
 from torrentnet.lab.scenario.language.document import Mark, format_path, to_plain_data
-from torrentnet.lab.scenario.language.yaml_parser import MAX_BYTES, parse_document, read_document
+from torrentnet.lab.scenario.language.yaml_parser import MAX_BYTES, parse_document, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,21 +71,21 @@ def test_paths_are_formatted_with_indices() -> None:
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(b"\xef\xbb\xbfabout: x\n")
-    document, _ = read_document(path)
+    document, _ = parse_document(read_text(path, "x.yaml"), "x.yaml")
     assert to_plain_data(document.root) == {"about": "x"}
 
 
 def test_unreadable_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as missing:
-        read_document(tmp_path / "gone.yaml", "gone.yaml")
+        read_text(tmp_path / "gone.yaml", "gone.yaml")
     assert str(missing.value) == "gone.yaml:1:1: there is no such file"
     with pytest.raises(ScenarioError) as folder:
-        read_document(tmp_path, "folder")
+        read_text(tmp_path, "folder")
     assert str(folder.value) == "folder:1:1: this is a directory, not a scenario file"
     through = tmp_path / "file"
     through.write_text("")
     with pytest.raises(ScenarioError) as impossible:
-        read_document(through / "x.yaml", "file/x.yaml")
+        read_text(through / "x.yaml", "file/x.yaml")
     assert str(impossible.value) == "file/x.yaml:1:1: the file cannot be read: Not a directory"
 
 
@@ -93,7 +93,7 @@ def test_a_large_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "large.yaml"
     path.write_text("#" * (MAX_BYTES + 1))
     with pytest.raises(ScenarioError) as caught:
-        read_document(path, "large.yaml")
+        read_text(path, "large.yaml")
     assert str(caught.value) == (
         "large.yaml:1:1: the file is larger than 256 KiB\n    a scenario is a page of text; is this the right file?"
     )

@@ -116,6 +116,8 @@ def _piece_length(text: str) -> int:
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
+        if re.fullmatch(r"-[0-9]+", text):
+            raise InvalidValueError(f"`{text[:40]}` is negative", f"write a number from {least} to {most}")
         if not re.fullmatch(r"[0-9]{1,20}", text):
             raise InvalidValueError(f"`{text}` is not a whole number", f"write a number from {least} to {most}")
         number = int(text)
