@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,12 @@ class Import:
     """Dotted name of what is imported: a module, or a name in one."""
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    """Return a file's syntax tree; each file is parsed once."""
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
 def modules(root: Path = ROOT, package: str = PACKAGE) -> dict[str, Path]:
     """Return every module of the package by its dotted name; a package stands for its ``__init__.py``."""
     found = {}
@@ -95,7 +102,7 @@ def imports(path: Path, root: Path = ROOT) -> Iterator[Import]:
     parts = path.relative_to(root).with_suffix("").parts
     package = parts[:-1]
     module = ".".join(package if parts[-1] == "__init__" else parts)
-    for node in ast.walk(ast.parse(path.read_text("utf-8"), str(path))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(module, node.lineno, alias.name)
@@ -104,13 +111,24 @@ def imports(path: Path, root: Path = ROOT) -> Iterator[Import]:
             base += node.module.split(".") if node.module else []
             for alias in node.names:
                 yield Import(module, node.lineno, ".".join([*base, alias.name]))
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {"__import__", "importlib.import_module"}:
+        elif isinstance(node, ast.Call) and _dotted(node.func) in {"__import__", "importlib.import_module"}:
             name = node.args[0]
             if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
                 raise SyntaxError(f"{path}:{node.lineno}: the imported name must be a literal")  # noqa: TRY004
             yield Import(module, node.lineno, name.value)
 
 
+def _dotted(node: ast.expr) -> str:
+    """Return a name with at most one dot as text; empty for any other expression."""
+    match node:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(ast.Name(owner), name):
+            return f"{owner}.{name}"
+    return ""
+
+
+@functools.cache
 def module_graph(root: Path = ROOT, package: str = PACKAGE) -> dict[str, set[str]]:
     """Return, for each module, the modules of the package that it imports, those for type checking included."""
     known = modules(root, package)

@@ -7,8 +7,10 @@ one scenario run together, too. The plugin's own mark for that has no effect wit
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import sys
 
 import pytest
 
@@ -17,10 +19,13 @@ SCENARIOS = "test_scenarios.py"
 
 
 def pytest_configure() -> None:
-    """Restore Ctrl-C for the programs that tests start.
+    """Restore Ctrl-C and stored bytecode for the programs that tests start.
 
     A shell script starts its background jobs with SIGINT and SIGQUIT ignored, and their children inherit that.
+    Where PYTHONDONTWRITEBYTECODE is set, each of the hundreds of processes would compile the lab anew.
     """
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)

@@ -32,13 +32,11 @@ PROGRAMS: Final = {"tracker.py": "tracker", "peer.py": "peer"}
 
 # -- who may import whom -----------------------------------------------------------------------------
 
-GRAPH: Final = rooms.module_graph()
-
 
 def _forbidden(prefix: str, allowed: Mapping[str, frozenset[str]]) -> list[str]:
     depth = prefix.count(".") + 1
     found = []
-    for module, targets in GRAPH.items():
+    for module, targets in rooms.module_graph().items():
         if module.startswith(f"{prefix}."):
             room = rooms.room_of(module, depth)
             for target in sorted(targets):
@@ -67,7 +65,7 @@ def test_the_arrows_have_no_cycle(prefix: str) -> None:
 
 
 def test_no_modules_import_each_other() -> None:
-    assert not rooms.cycles(GRAPH)
+    assert not rooms.cycles(rooms.module_graph())
 
 
 @pytest.mark.parametrize("room", IN_THE_IMAGE)
@@ -127,7 +125,7 @@ def _module_of(test: Path) -> Path:
 def test_every_module_says_where_it_is_tested() -> None:
     wrong = []
     for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = rooms.parsed(path)
         elsewhere = _tested_elsewhere(tree)
         wrong += [
             f"{path.relative_to(ROOT)}: {name} does not exist" for name in elsewhere if not (ROOT / name).exists()
@@ -156,18 +154,26 @@ def _public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.C
                 yield from _public(node.body, f"{prefix}{node.name}.")
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a tree's statements; expressions, which hold no statement, are left out."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.expr):
+            yield from _statements(child)
+
+
 def test_a_public_class_name_means_one_thing() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.parse(path.read_text("utf-8")).body:
+        for node in rooms.parsed(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(str(path.relative_to(ROOT)))
     assert not {name: found for name, found in places.items() if len(found) > 1}
 
 
-@pytest.mark.parametrize("path", sorted([*PACKAGE.rglob("*.py"), *(ROOT / name for name in PROGRAMS)]), ids=str)
-def test_a_module_says_what_it_is_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+def test_every_module_says_what_it_is_for() -> None:
+    files = [*PACKAGE.rglob("*.py"), *(ROOT / name for name in PROGRAMS)]
+    assert not [str(path.relative_to(ROOT)) for path in files if not ast.get_docstring(rooms.parsed(path))]
 
 
 def test_the_first_line_of_a_docstring_fits_80_columns() -> None:
@@ -176,15 +182,19 @@ def test_the_first_line_of_a_docstring_fits_80_columns() -> None:
         f"{path.relative_to(ROOT)}: {text.splitlines()[0]}"
         for folder in (PACKAGE, ROOT / "bench", ROOT / "tests")
         for path in sorted(folder.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in _statements(rooms.parsed(path))
         if isinstance(node, documented) and (text := ast.get_docstring(node)) and len(text.splitlines()[0]) > 80
     ]
     assert not long
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "wire").rglob("*.py")), ids=str)
-def test_what_is_public_in_wire_says_what_it_is_for(path: Path) -> None:
-    silent = [name for name, node in _public(ast.parse(path.read_text("utf-8")).body) if not ast.get_docstring(node)]
+def test_what_is_public_in_wire_says_what_it_is_for() -> None:
+    silent = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (PACKAGE / "wire").rglob("*.py")
+        for name, node in _public(rooms.parsed(path).body)
+        if not ast.get_docstring(node)
+    ]
     assert not silent
 
 

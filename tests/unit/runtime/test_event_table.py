@@ -6,6 +6,7 @@ The table is the contract: every emitter, every reader and the page agree with i
 from __future__ import annotations
 
 import ast
+import functools
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,11 +40,14 @@ class Use(NamedTuple):
     keys: frozenset[str]
 
 
-def _sources(room: str) -> Iterator[tuple[str, ast.AST]]:
-    for path in sorted((PACKAGE / room).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if hasattr(node, "lineno"):
-                yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+@functools.cache
+def _sources(room: str) -> list[tuple[str, ast.AST]]:
+    return [
+        (f"{path.relative_to(ROOT)}:{node.lineno}", node)
+        for path in sorted((PACKAGE / room).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, (ast.Call, ast.Compare, ast.Match, ast.Assign, ast.AnnAssign))
+    ]
 
 
 def _texts(node: ast.AST) -> tuple[str, ...]:
@@ -58,7 +62,12 @@ def _choices(node: ast.expr) -> tuple[str, ...]:
     return (node.value,) if isinstance(node, ast.Constant) and isinstance(node.value, str) else ()
 
 
-def _emitted(room: str) -> Iterator[Use]:
+@functools.cache
+def _emitted(room: str) -> list[Use]:
+    return list(_find_emitted(room))
+
+
+def _find_emitted(room: str) -> Iterator[Use]:
     """Yield every event that a room's code writes to an event log.
 
     The code calls ``emit``, ``warning`` or ``error`` of the event log.
@@ -77,7 +86,12 @@ def _emitted(room: str) -> Iterator[Use]:
             yield Use(where, _choices(node.args[1]), frozenset(keys))
 
 
-def _read() -> Iterator[Use]:
+@functools.cache
+def _read() -> list[Use]:
+    return list(_find_read())
+
+
+def _find_read() -> Iterator[Use]:
     """Yield every name and every field of an event that the lab's code reads."""
     for where, node in _sources("lab"):
         if isinstance(node, ast.Compare) and ast.unparse(node.left) in {"event.name", "news.name"}:
@@ -122,7 +136,7 @@ def test_the_table_is_well_formed() -> None:
 
 @pytest.mark.parametrize("room", EMITTERS)
 def test_a_program_writes_only_what_the_table_has(room: str) -> None:
-    uses = list(_emitted(room))
+    uses = _emitted(room)
     assert len(uses) >= (1 if room == "shaper" else 5)
     wrong = [
         f"{use.where}: {problem}"
@@ -167,7 +181,7 @@ def test_the_lab_writes_exactly_what_the_table_has() -> None:
 
 def test_the_lab_reads_only_what_the_table_has() -> None:
     keys = {key for spec in EVENTS.values() for key in spec.field_keys()}
-    uses = list(_read())
+    uses = _read()
     assert {name for use in uses for name in use.names} >= {"completed", "state", "listening", "forgotten"}
     wrong = [
         f"{use.where}: {sorted(set(use.names) - set(EVENTS))} {sorted(use.keys - keys)}"

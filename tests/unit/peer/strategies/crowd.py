@@ -6,6 +6,7 @@ It has the real tracker's core, and peers with limited uplinks.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import TYPE_CHECKING, cast
 
 from tests.unit.peer.downloader import DELAY, NAME, Downloader, never, nothing
@@ -377,15 +378,15 @@ def check(peer: Peer) -> None:
         set(picker._unrequested),
         set(requested),
         set(verifying),
-        {p for p in range(swarm.store.held.size) if p in swarm.store.held},
+        set(swarm.store.held),
     ]
     assert sum(map(len, parts)) == len(set.union(*parts)) == swarm.store.held.size
     assert all(end.open for end in peer.ends)
     assert {id(connection) for connection in swarm._peers} <= {id(end) for end in peer.ends}
     assert not swarm._closing
     assert not swarm.effects
-    for piece, count in enumerate(picker._availability):
-        assert count == sum(one.counted is not None and piece in one.counted for one in swarm._peers.values())
+    copies = Counter(piece for one in swarm._peers.values() for piece in one.counted or ())
+    assert list(picker._availability) == [copies[piece] for piece in range(len(picker._availability))]
 
 
 def asked(peer: Peer) -> list[Request]:

@@ -463,8 +463,8 @@ def test_lists_of_a_failed_transaction_are_written_again(tmp_path: Path) -> None
 def test_batch_size_does_not_change_the_log(seed: int) -> None:
     chance = random.Random(seed)
     records: list[Record] = []
-    for step in range(300):
-        number = chance.randrange(1, 40)
+    for step in range(120):
+        number = chance.randrange(1, 16)
         kind = chance.choice(["opened", "succeeded", "lost", "failed", "holders", "reopened"])
         known = chance.choice([HASH, None])
         if kind == "opened":
@@ -483,7 +483,7 @@ def test_batch_size_does_not_change_the_log(seed: int) -> None:
             why = "" if kind == "succeeded" else f"because {step}"
             records.append(RequestClosed(step, number, "leecher-1", known, state, sources, step, step, why))
     logs = []
-    for sizes in ([300], [1] * 300, [chance.randrange(1, 60) for _ in range(300)]):
+    for sizes in ([120], [1] * 120, [chance.randrange(1, 24) for _ in range(120)]):
         journal = Journal()
         rest = list(records)
         for size in sizes:
