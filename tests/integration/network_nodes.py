@@ -80,8 +80,6 @@ class Nodes(ABC):
         self.addresses: dict[str, str] = {}
         self.batch_exec: BatchExec | None = None
         """Runs scripts in many nodes by one command; None where that is not possible."""
-        self.seconds = 10.0
-        """How long a test measures."""
         self._agents: list[Agent] = []
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pytest
 
-from tests.integration.engines import DOCKER, LOCAL, Kind, on
+from tests.integration.engines import DOCKER, Kind, on
 from tests.integration.local_nodes import LocalNodes
 from tests.integration.network_nodes import Agent, DockerNodes, Nodes
 from tests.integration.network_programs import ECHO, EVERYBODY, PING, TCP_SINK, TCP_SOURCE, UDP_SINK, UDP_SOURCE
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.alone
 
 COUNT = 10
-SECONDS = {DOCKER: 10.0, LOCAL: 4.0}
-"""How long a rate is measured. Rules and kernel are the same on each engine."""
+SECONDS = 4.0
+"""How long a rate is measured."""
 WARM_UP = 1.0
 HEADERS = 66
 TOLERANCE = 0.05
@@ -66,7 +66,6 @@ exit 0
 def nodes(engine: Kind) -> Iterator[Nodes]:
     kind = DockerNodes if engine is DOCKER else LocalNodes
     with kind(COUNT) as made:
-        made.seconds = SECONDS[engine]
         yield made
 
 
@@ -155,7 +154,7 @@ def wire_rates(nodes: Nodes, pairs: Mapping[Pair, float], port: int = 7100) -> d
     """
     sinks: dict[Pair, tuple[int, Agent]] = {}
     for number, pair in enumerate(pairs):
-        sinks[pair] = (port + number, nodes.agent(pair[1], TCP_SINK, port + number, WARM_UP, nodes.seconds))
+        sinks[pair] = (port + number, nodes.agent(pair[1], TCP_SINK, port + number, WARM_UP, SECONDS))
     assert all(sink.line() == "ready" for _, sink in sinks.values())
     for (source, destination), (number, _) in sinks.items():
         nodes.agent(source, TCP_SOURCE, nodes.addresses[destination], number)

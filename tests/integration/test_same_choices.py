@@ -6,6 +6,7 @@ The peers' own choices are the same, too.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,15 +40,16 @@ expect:
 def test_the_same_verdict_and_the_same_choices(tmp_path: Path) -> None:
     need(LOCAL)
     need(DOCKER)
-    home = tmp_path / "home"
-    scenario = home / "runs" / "slow.yaml"
-    scenario.parent.mkdir(parents=True)
+    scenario = tmp_path / "slow.yaml"
     scenario.write_text(SLOW, encoding="utf-8")
+    kinds = (DOCKER, LOCAL)
+    homes = {kind: tmp_path / kind.id for kind in kinds}
+    with ThreadPoolExecutor(len(kinds)) as pool:
+        answers = pool.map(lambda kind: torrentnet(homes[kind], "run", str(scenario), **kind.settings), kinds)
     told = {}
-    for kind in (DOCKER, LOCAL):
-        answer = torrentnet(home, "run", str(scenario), **kind.settings)
+    for kind, answer in zip(kinds, answers, strict=True):
         assert answer.returncode == 0, answer.stdout
-        record = home / "runs" / "slow" / "latest"
+        record = homes[kind] / "runs" / "slow" / "latest"
         result = json.loads((record / "result.json").read_text(encoding="utf-8"))
         events = [json.loads(line) for line in (record / "events.jsonl").read_text(encoding="utf-8").splitlines()]
         picked = [
@@ -67,5 +69,4 @@ def test_the_same_verdict_and_the_same_choices(tmp_path: Path) -> None:
         )
     assert told[LOCAL] == told[DOCKER]
     assert len(told[LOCAL][-1]) == 4
-    assert not DOCKER.left_over(home)
-    assert not LOCAL.left_over(home)
+    assert not any(kind.left_over(homes[kind]) for kind in kinds)

@@ -60,7 +60,9 @@ class StrictModel(BaseModel):
     Nothing changes after parsing.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_alias=True, validate_by_name=False, defer_build=True
+    )
 
 
 def value_validator(parse: Callable[[object], T], schema_type: Any = Any) -> PlainValidator:
