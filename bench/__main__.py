@@ -18,7 +18,7 @@ from bench.rig import containers, machine
 from bench.rig.watched_process import NotSeenError
 from bench.section import CannotMeasureError, Context, SectionResult
 from torrentnet.lab.cli.output import print_table
-from torrentnet.lab.engines.owner import Owner, is_alive
+from torrentnet.lab.engines.owner import Owner, is_dead
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.run.recorder import make_run_directory
@@ -181,7 +181,7 @@ def remove_work(folder: Path, *, mine: bool) -> None:
     myself = Owner.myself()
     for path in folder.glob(f"{WORK_PREFIX}*"):
         owner = Owner.parse(path.name.removeprefix(WORK_PREFIX).replace("+", ":"))
-        if owner is None or (owner == myself if mine else not is_alive(owner)):
+        if owner is None or (owner == myself if mine else is_dead(owner)):
             shutil.rmtree(path, ignore_errors=True)
 
 

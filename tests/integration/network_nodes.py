@@ -24,9 +24,8 @@ from docker.types import IPAMConfig, IPAMPool
 import docker
 from torrentnet.lab.engines.docker import batch_exec, cleanup, images, labels
 from torrentnet.lab.engines.docker.compose import used_subnets
-from torrentnet.lab.engines.owner import Owner, pid_namespace
 from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet
-from torrentnet.lab.engines.types import ExecResult
+from torrentnet.lab.engines.types import ExecResult, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -153,12 +152,7 @@ class DockerNodes(Nodes):
     def _make(self) -> None:
         tag = images.ensure_image(self.client, ROOT, say)
         self._tag = tag
-        self._marks = marks = {
-            labels.LAB: self.project,
-            labels.OWNER: str(Owner.myself()),
-            labels.PID_NAMESPACE: pid_namespace(),
-            labels.MODE: "run",
-        }
+        self._marks = marks = {labels.LAB: self.project, **labels.owner_labels(Mode.RUN)}
         names = [f"node-{number}" for number in range(1, self.count + 1)]
         for attempt in range(ATTEMPTS):
             subnet = choose_subnet(self.count, used_subnets(self.client))

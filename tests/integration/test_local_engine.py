@@ -19,7 +19,7 @@ import pytest
 from tests.integration.engines import LOCAL, LOOPBACK, NOWHERE, Kind, on
 from tests.integration.helpers import SCENARIOS, Running, torrentnet, wait
 from torrentnet.lab.engines.local import registry
-from torrentnet.lab.engines.owner import Owner, boot_id, is_alive, process_start_time
+from torrentnet.lab.engines.owner import Owner, is_alive
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
@@ -41,11 +41,9 @@ def processes(home: Path) -> dict[Owner, str]:
     for entry in registry.labs():
         if entry.lab is not None and Path(entry.lab.home) == home and (supervisor := entry.supervisor) is not None:
             for pid in [supervisor.pid, *_below(supervisor.pid)]:
-                started = process_start_time(pid)
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     line = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
-                    if started is not None:
-                        found[Owner(boot_id(), pid, started)] = line
+                    found[Owner.of(pid)] = line
     return found
 
 

@@ -339,4 +339,4 @@ def test_what_the_engine_creates_after_an_interrupt_is_removed(home: Path, clien
     late.start()
     cleanup.remove(client, project, unsettled=True)
     late.join()
-    assert not cleanup.find(client, project)
+    assert not cleanup.find(client, f"{labels.LAB}={project}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 
 from tests.interop.swarm import ROOT, Swarm
-from torrentnet.lab.engines.docker import cleanup, images
+from torrentnet.lab.engines.docker import cleanup, images, labels
 from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.errors import LabError
 
@@ -71,4 +71,4 @@ def swarm(interop_client: docker.DockerClient, clients_image: str) -> Iterator[S
         yield made
     finally:
         made.close()
-    assert not cleanup.find(interop_client, made.project)
+    assert not cleanup.find(interop_client, f"{labels.LAB}={made.project}")

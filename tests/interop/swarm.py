@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from bench.rig.network import make_network
 from bench.rig.watched_process import WatchedProcess
 from torrentnet.lab.engines.docker import cleanup, labels
-from torrentnet.lab.engines.owner import Owner, pid_namespace
 from torrentnet.lab.engines.subnets import assign_addresses
 from torrentnet.lab.engines.types import Mode
 
@@ -88,10 +87,7 @@ class Swarm:
         self.project = f"torrentnet-interop-{secrets.token_hex(3)}"
         self._labels = {
             labels.LAB: self.project,
-            labels.OWNER: str(Owner.myself()),
-            labels.PID_NAMESPACE: pid_namespace(),
-            labels.MODE: Mode.RUN.value,
-            labels.HOME: str(ROOT),
+            **labels.owner_labels(Mode.RUN, ROOT),
         }
         self._containers: list[Container] = []
         self._network, subnet = make_network(client, self.project, len(NODES), self._labels)

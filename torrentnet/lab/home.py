@@ -5,6 +5,10 @@ While labs exist, these files are kept:
 - ``.torrentnet/lab.json``: the lab that ``up`` left running. Written last, after everything went well.
 - ``.torrentnet/labs/PROJECT/``: the files that a lab's nodes share, its owner, its network's faults, and its own
   ``lab.json``.
+
+Several users and machines may share a home. What cannot be read is not taken for missing, and only this user's labs
+whose owner is known to be dead are removed.
+
 - ``.env``: a marked block with which plain ``docker compose`` commands find the lab that is up. A checkout's ``.env``
   may have other lines; they are the user's. An installed lab's home is the user's project, whose ``.env`` and Compose
   files are left alone.
@@ -18,13 +22,13 @@ import contextlib
 import json
 import os
 import shutil
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines.owner import Owner, is_alive
+from torrentnet.lab.engines.owner import Owner, is_alive, is_dead, machine_id
 from torrentnet.lab.engines.selection import collect_orphans, make_engine
 from torrentnet.lab.errors import LabError
+from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import checkout, lab_directory, state_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -38,8 +42,8 @@ LAB_FILE: Final = "lab.json"
 OWNER_FILE: Final = "owner"
 FAULTS_FILE: Final = "faults.json"
 MAX_MAKE_ATTEMPTS: Final = 100
-OWNER_GRACE: Final = 10.0
-"""A lab directory without an owner file is orphaned after this time."""
+STAGED: Final = "."
+"""First character of a lab's directory that is being made; its owner follows, because no file names it yet."""
 ENV_FILE: Final = ".env"
 ENV_BEGIN: Final = "# >>> torrentnet: written by `up`, removed by `down`"
 ENV_END: Final = "# <<< torrentnet"
@@ -57,6 +61,8 @@ class RunningLab:
     engine: str
     record: str
     """The run's directory."""
+    owner: str = ""
+    """The process that brought it up, which may have ended, see :mod:`torrentnet.lab.engines.owner`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,10 @@ def write_running_lab(home: Path, lab: RunningLab) -> None:
 
 
 def read_running_lab(home: Path) -> RunningLab | None:
-    """Return the lab that is up; None where there is none, or its file cannot be read."""
+    """Return the lab that is up; None where there is none.
+
+    Raises LabError where the lab's file cannot be read.
+    """
     return _read_lab(state_folder(home) / LAB_FILE)
 
 
@@ -96,25 +105,24 @@ def find_current_lab(home: Path) -> RunningLab | None:
     """Return the newest lab whose scenario is running, else the lab that is up."""
     current: list[tuple[float, RunningLab]] = []
     for path in _lab_directories(home):
-        lab, owner = _read_lab(path / LAB_FILE), _read_owner(path)
-        if lab is not None and owner is not None and is_alive(owner):
-            with contextlib.suppress(FileNotFoundError):
-                current.append(((path / LAB_FILE).stat().st_mtime, lab))
+        owner = _read_owner(path)
+        if owner is not None and is_alive(owner):
+            # The lab may not have written its file yet, or may end at this moment.
+            with contextlib.suppress(LabError, FileNotFoundError):
+                if (lab := _read_lab(path / LAB_FILE)) is not None:
+                    current.append(((path / LAB_FILE).stat().st_mtime, lab))
     return max(current, key=lambda entry: entry[0])[1] if current else read_running_lab(home)
 
 
 def is_finished(state: Path, project: str) -> bool:
     """Return whether ``up`` has left that lab running, by its state folder.
 
-    A folder that this user may not read can belong to such a lab, so its lab counts as one.
+    A file that cannot be read can be that of such a lab, so its lab counts as one.
     """
     try:
-        (state / LAB_FILE).stat()
-    except PermissionError:
+        lab = _read_lab(state / LAB_FILE)
+    except LabError:
         return True
-    except OSError:
-        return False
-    lab = _read_lab(state / LAB_FILE)
     return lab is not None and lab.project == project
 
 
@@ -132,22 +140,43 @@ def _write_lab(path: Path, lab: RunningLab) -> None:
 
 
 def _read_lab(path: Path) -> RunningLab | None:
+    """Return the lab in a file; None where there is no file.
+
+    Raises LabError where the file cannot be read.
+    """
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = {"owner": "", **json.loads(path.read_text(encoding="utf-8"))}
         return RunningLab(**{name: str(fields[name]) for name in RunningLab.__dataclass_fields__})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise LabError(
+            f"{path} cannot be read: {error.strerror}, so that nobody knows which lab is up",
+            hint="make it readable; or set TORRENTNET_HOME to a directory of your own",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise LabError(
+            f"{path} is damaged, so that nobody knows which lab is up",
+            hint="remove the file; the next `up` or `down` removes what is left of the lab",
+        ) from error
 
 
 # -- a lab's own directory ---------------------------------------------------------------------
 
 
 def make_lab_directory(home: Path, project: str) -> Path:
-    """Create the directory of one lab's files, owned by this process. Raises LabError."""
+    """Create the directory of one lab's files, owned by this process.
+
+    The directory gets its name once its owner is in it. Raises LabError.
+    """
     path = lab_directory(home, project)
+    owner = str(Owner.myself())
+    staged = path.with_name(f"{STAGED}{owner.replace(':', '+')}+{project}")
     for attempt in range(MAX_MAKE_ATTEMPTS):
         try:
-            path.mkdir(parents=True)
+            staged.mkdir(parents=True)
+            (staged / OWNER_FILE).write_text(owner, encoding="ascii")
+            staged.rename(path)
             break
         except (FileNotFoundError, FileExistsError):
             # A lab that ends at this moment may have removed the parent directories, which were empty.
@@ -158,7 +187,6 @@ def make_lab_directory(home: Path, project: str) -> Path:
                 f"the lab's directory cannot be created: {error.strerror}: {error.filename}",
                 hint="set TORRENTNET_HOME to another directory, or XDG_STATE_HOME where the lab is installed",
             ) from error
-    (path / OWNER_FILE).write_text(str(Owner.myself()), encoding="ascii")
     return path
 
 
@@ -190,12 +218,14 @@ def read_faults(home: Path, project: str) -> list[ActiveFault]:
 
 
 def orphaned_projects(home: Path) -> Iterator[str]:
-    """Yield the labs whose owner has died, except for the lab that is up."""
-    running = read_running_lab(home)
+    """Yield this user's labs whose owner has died, except for the lab that is up."""
     for path in _lab_directories(home):
         owner = _read_owner(path)
-        orphaned = _is_old(path) if owner is None else not is_alive(owner)
-        if orphaned and (running is None or running.project != path.name):
+        if owner is None or not owner.mine or not is_dead(owner):
+            continue
+        if path.name.startswith(STAGED):
+            shutil.rmtree(path, ignore_errors=True)
+        elif not is_finished(state_folder(home), path.name):
             yield path.name
 
 
@@ -206,15 +236,10 @@ def _lab_directories(home: Path) -> list[Path]:
         return []
 
 
-def _is_old(path: Path) -> bool:
-    """Return whether a directory is old enough to have its owner file."""
-    try:
-        return time.time() - path.stat().st_mtime > OWNER_GRACE
-    except FileNotFoundError:
-        return False
-
-
 def _read_owner(path: Path) -> Owner | None:
+    """Return the owner of a lab's directory; None where it is not known."""
+    if path.name.startswith(STAGED):
+        return Owner.parse(path.name.removeprefix(STAGED).rpartition("+")[0].replace("+", ":"))
     try:
         return Owner.parse((path / OWNER_FILE).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -309,6 +334,7 @@ def take_down(engine: Engine, home: Path) -> RunningLab | None:
         # A crash between two writes leaves a block in .env without a lab.
         remove_env_block(home)
         return None
+    _require_own(home, running)
     engine.adopt(running.project, missing_ok=True)
     engine.destroy()
     _forget(home, running.project)
@@ -320,10 +346,29 @@ def take_down_running_lab(home: Path, default_engine: str, report: ProgressCallb
     running = read_running_lab(home)
     if running is None:
         return
+    _require_own(home, running)
     report(f"{running.scenario} is up already; taking it down first")
     with contextlib.closing(make_engine(running.engine or default_engine)) as engine:
         engine.check()
         take_down(engine, home)
+
+
+def _require_own(home: Path, lab: RunningLab) -> None:
+    """Raise LabError where a lab belongs to another user or another machine."""
+    owner = Owner.parse(lab.owner)
+    if owner is None:
+        return
+    hint = "or set TORRENTNET_HOME to a directory of your own"
+    if owner.machine != machine_id():
+        raise LabError(
+            f"{lab.scenario}, which is up in {home}, was brought up on another machine, or this one has a new name",
+            hint=f"`{typed_command('down')}` there takes it down; {hint}",
+        )
+    if not owner.mine:
+        raise LabError(
+            f"{lab.scenario}, which is up in {home}, belongs to user id {owner.user}",
+            hint=f"that user's `{typed_command('down')}` takes it down; {hint}",
+        )
 
 
 def _forget(home: Path, project: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_wrong_word_is_refused(words: list[str], text: str, capsys: pytest.Cap
 def test_directories_of_killed_runs_go_and_those_of_living_ones_stay(tmp_path: Path) -> None:
     myself = Owner.myself()
     mine = tmp_path / work_name(myself)
-    dead = tmp_path / work_name(Owner("another-boot", 1, "5"))
+    dead = tmp_path / work_name(replace(myself, boot="another-boot"))
     other = tmp_path / "2026-01-01T00-00-00Z"
     for path in (mine, dead, other):
         path.mkdir()

@@ -1,7 +1,9 @@
-"""The lab as if it were installed from a wheel."""
+"""The lab as if it were installed from a wheel, and a directory for other users."""
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +11,15 @@ import pytest
 from torrentnet.lab import installation, paths
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A temporary directory that every user can reach; ``tmp_path`` is private."""
+    with tempfile.TemporaryDirectory() as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.lab.stub import StubEngine
+from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.home import (
     ActiveFault,
@@ -22,6 +24,8 @@ from torrentnet.lab.home import (
     read_running_lab,
     remove_env_block,
     remove_lab_directory,
+    take_down,
+    take_down_running_lab,
     write_env_block,
     write_faults,
     write_running_lab,
@@ -53,30 +57,73 @@ def test_the_running_lab_is_read_back_until_it_is_forgotten(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"project": "p"}', "null"])
-def test_an_unreadable_lab_file_is_no_lab(tmp_path: Path, text: str) -> None:
-    (tmp_path / ".torrentnet").mkdir()
-    (tmp_path / ".torrentnet/lab.json").write_text(text, encoding="utf-8")
-    assert read_running_lab(tmp_path) is None
+def test_a_damaged_lab_file_may_be_that_of_any_lab(tmp_path: Path, text: str) -> None:
+    folder = state_folder(tmp_path)
+    folder.mkdir()
+    (folder / "lab.json").write_text(text, encoding="utf-8")
+    with pytest.raises(LabError, match=r"lab\.json is damaged, so that nobody knows which lab is up") as damaged:
+        read_running_lab(tmp_path)
+    assert "remove the file" in damaged.value.hint
+    assert is_finished(folder, UP.project)
+
+
+def test_a_lab_file_that_cannot_be_read_may_be_that_of_any_lab(tmp_path: Path) -> None:
+    folder = state_folder(tmp_path)
+    (folder / "lab.json").mkdir(parents=True)
+    with pytest.raises(LabError, match=r"lab\.json cannot be read: Is a directory") as unread:
+        read_running_lab(tmp_path)
+    assert "TORRENTNET_HOME" in unread.value.hint
+    assert is_finished(folder, UP.project)
+
+
+@pytest.mark.parametrize(
+    ("stranger", "message"),
+    [
+        ({"machine": "another"}, "was brought up on another machine, or this one has a new name"),
+        ({"user": os.getuid() + 1}, f"belongs to user id {os.getuid() + 1}"),
+    ],
+)
+def test_a_strangers_lab_in_a_shared_home_is_not_taken_down(
+    tmp_path: Path, stranger: dict[str, object], message: str
+) -> None:
+    lab = replace(UP, engine="local", owner=str(replace(Owner.myself(), **stranger)))  # type: ignore[arg-type]
+    write_running_lab(tmp_path, lab)
+    with pytest.raises(LabError, match=message) as refused:
+        take_down_running_lab(tmp_path, "local", lambda _: None)
+    assert "TORRENTNET_HOME" in refused.value.hint
+    with pytest.raises(LabError, match=message):
+        take_down(StubEngine(), tmp_path)
+    assert read_running_lab(tmp_path) == lab
 
 
 def test_labs_of_dead_owners_are_orphans(tmp_path: Path) -> None:
-    mine = make_lab_directory(tmp_path, "mine")
-    (mine / "files").mkdir()
-    dead = make_lab_directory(tmp_path, "dead")
-    (dead / "owner").write_text("another boot:1:2", encoding="ascii")
-    kept = make_lab_directory(tmp_path, UP.project)
-    (kept / "owner").write_text("another boot:1:2", encoding="ascii")
+    me = Owner.myself()
+    dead = replace(me, started="1")
+    owners: dict[str, object] = {
+        "mine": me,
+        "dead": dead,
+        UP.project: dead,
+        "another-users": replace(dead, user=me.user + 1),
+        "another-machines": replace(dead, machine="another"),
+        "odd": "boot:1:2",
+        "empty": "",
+    }
+    for name, owner in owners.items():
+        folder = make_lab_directory(tmp_path, name)
+        (folder / "files").mkdir()
+        (folder / "owner").write_text(str(owner), encoding="ascii")
     write_running_lab(tmp_path, UP)
-    (tmp_path / ".torrentnet/labs/odd").mkdir()
-    long_ago = time.time() - 60
-    os.utime(tmp_path / ".torrentnet/labs/odd", (long_ago, long_ago))
-    # A lab that is being created has no owner file yet.
-    (tmp_path / ".torrentnet/labs/new").mkdir()
-    assert list(orphaned_projects(tmp_path)) == ["dead", "odd"]
-    for name in ("mine", "dead", "odd", "new", UP.project):
-        remove_lab_directory(tmp_path, name)
-    forget_running_lab(tmp_path, UP.project)
-    assert not list(tmp_path.iterdir())
+    labs = state_folder(tmp_path) / "labs"
+    (labs / "without").mkdir()
+    (labs / "unreadable" / "owner").mkdir(parents=True)
+    # Labs that are being made.
+    making = [labs / f".{str(owner).replace(':', '+')}+torrentnet-x-abcdef" for owner in (me, dead)]
+    for path in making:
+        path.mkdir()
+    assert list(orphaned_projects(tmp_path)) == ["dead"]
+    assert [path.exists() for path in making] == [True, False]
+    (state_folder(tmp_path) / "lab.json").write_text("damaged", encoding="utf-8")
+    assert list(orphaned_projects(tmp_path)) == []
 
 
 def test_concurrent_labs_do_not_remove_each_others_directory(tmp_path: Path) -> None:

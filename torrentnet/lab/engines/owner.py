@@ -1,49 +1,96 @@
-"""The process that made a lab, and whether it is still alive.
+"""The process that made a lab, and whether it is alive, dead, or not known.
 
-Everything that a lab creates carries its owner: ``<boot id>:<pid>:<start time>``. A process id alone is used again by a
-later process; together with the process's start time (clock ticks since boot, field 22 of ``/proc/<pid>/stat``, see
-proc(5)) and the id of the boot it identifies one process for good.
+Everything that a lab creates carries its owner: machine, boot, pid namespace, user, process id and start time. A
+process id alone is used again by a later process; together with the process's start time (clock ticks since boot,
+field 22 of ``/proc/<pid>/stat``, see proc(5)) and the id of the boot it identifies one process for good.
+
+Several users, machines and containers may share a Docker Engine or a home directory. What a process cannot see from
+where it is, is not known; and what is not known is left alone. Only what is dead is ever removed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from torrentnet.lab.engines.child_process import command_output
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-NO_BOOT_ID: Final = "unknown"
+MACHINE_ID: Final = Path("/etc/machine-id")
+PROC: Final = Path("/proc")
+UNKNOWN_ID: Final = "unknown"
+UNNUMBERED: Final = "?"
+"""First character of the id of a machine that has no machine id: another machine may have the same id."""
+MAX_PID: Final = 2**31 - 1
+PARTS: Final = 6
+
+
+class Life(StrEnum):
+    """Whether a process runs."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNKNOWN = "unknown"
+    """It cannot be seen from here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, identified so that no later one is mistaken for it."""
+    """A process, identified so that no other one is mistaken for it."""
 
+    machine: str
     boot: str
+    namespace: str
+    """The pid namespace in which the process id is valid."""
+    user: int
     pid: int
     started: str
     """Clock ticks since boot on Linux; elsewhere the time that ``ps`` prints, without blanks."""
 
     def __str__(self) -> str:
-        return f"{self.boot}:{self.pid}:{self.started}"
+        return f"{self.machine}:{self.boot}:{self.namespace}:{self.user}:{self.pid}:{self.started}"
 
     @classmethod
     def parse(cls, text: str) -> Owner | None:
         """Return the owner that ``str`` wrote; None for any other text."""
-        boot, _, rest = text.partition(":")
-        pid, _, started = rest.partition(":")
-        if not boot or not started or not (pid.isascii() and pid.isdigit()) or ":" in started:
+        parts = text.split(":")
+        if len(parts) != PARTS or not all(parts):
             return None
-        return cls(boot, int(pid), started)
+        machine, boot, namespace, user, pid, started = parts
+        if not all(number.isascii() and number.isdigit() and int(number) <= MAX_PID for number in (user, pid)):
+            return None
+        return cls(machine, boot, namespace, int(user), int(pid), started) if int(pid) else None
+
+    @classmethod
+    def of(cls, pid: int) -> Owner:
+        """Return a process of this machine that this process can see."""
+        return cls(machine_id(), boot_id(), pid_namespace(), os.getuid(), pid, process_start_time(pid) or "0")
 
     @classmethod
     def myself(cls) -> Owner:
         """Return this process."""
-        pid = os.getpid()
-        return cls(boot_id(), pid, process_start_time(pid) or "0")
+        return cls.of(os.getpid())
+
+    @property
+    def mine(self) -> bool:
+        """Whether this process's user owns it."""
+        return self.user == os.getuid()
+
+
+def machine_id() -> str:
+    """Return a short id of this machine: a hash of its machine id and its name.
+
+    The name tells machines apart that were copied from one image.
+    """
+    try:
+        number, prefix = MACHINE_ID.read_text(encoding="ascii").strip(), ""
+    except (OSError, ValueError):
+        number, prefix = "", UNNUMBERED
+    return prefix + hashlib.sha256(f"torrentnet {number} {os.uname().nodename}".encode()).hexdigest()[:12]
 
 
 def boot_id() -> str:
@@ -51,22 +98,22 @@ def boot_id() -> str:
     try:
         return BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
-        return NO_BOOT_ID
+        return UNKNOWN_ID
 
 
 def pid_namespace() -> str:
-    """Return the name of this process's pid namespace.
+    """Return the number of this process's pid namespace.
 
     The process ids that this process sees are valid in that namespace.
     """
     try:
-        return os.readlink("/proc/self/ns/pid")
+        return os.readlink("/proc/self/ns/pid").removeprefix("pid:[").removesuffix("]")
     except OSError:
-        return NO_BOOT_ID
+        return UNKNOWN_ID
 
 
 def parse_start_time(stat: str) -> str | None:
-    """Return the start time in the text of ``/proc/<pid>/stat``; None for a zombie.
+    """Return the start time in ``/proc/<pid>/stat``; None for a zombie.
 
     The command's name is in parentheses and may itself contain blanks and parentheses, so fields are counted from the
     last parenthesis.
@@ -78,15 +125,58 @@ def parse_start_time(stat: str) -> str | None:
 
 
 def process_start_time(pid: int) -> str | None:
-    """Return when a process started; None where there is no such process."""
-    if Path("/proc/self/stat").exists():
+    """Return when a process started; None where no living process can be seen."""
+    if (PROC / "self" / "stat").exists():
         try:
-            return parse_start_time(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace"))
+            return parse_start_time((PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace"))
         except OSError:
             return None
     return command_output("ps", "-o", "lstart=", "-p", str(pid)).replace(" ", "_").replace(":", ".") or None
 
 
+def life_of(owner: Owner) -> Life:
+    """Return whether this very process still runs."""
+    machine, boot = machine_id(), boot_id()
+    if owner.machine != machine:
+        return Life.UNKNOWN
+    if owner.boot != boot:
+        certain = UNKNOWN_ID not in {owner.boot, boot} and not machine.startswith(UNNUMBERED)
+        return Life.DEAD if certain else Life.UNKNOWN
+    if owner.namespace != pid_namespace():
+        return Life.UNKNOWN
+    if not _exists(owner.pid):
+        return Life.DEAD
+    started = process_start_time(owner.pid)
+    if started is not None:
+        return Life.ALIVE if started == owner.started else Life.DEAD
+    # It has ended meanwhile, nobody has waited for it yet, or /proc hides the processes of others (hidepid).
+    return Life.DEAD if not _exists(owner.pid) or _is_zombie(owner.pid) else Life.UNKNOWN
+
+
 def is_alive(owner: Owner) -> bool:
-    """Return whether this very process still runs, in this boot."""
-    return owner.boot == boot_id() and process_start_time(owner.pid) == owner.started
+    """Return whether this very process is known to run."""
+    return life_of(owner) is Life.ALIVE
+
+
+def is_dead(owner: Owner) -> bool:
+    """Return whether this very process is known to have ended."""
+    return life_of(owner) is Life.DEAD
+
+
+def _exists(pid: int) -> bool:
+    """Return whether there is a process with this id, even where /proc hides it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        text = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[:1] in (["Z"], ["X"])

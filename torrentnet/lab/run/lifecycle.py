@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
+from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
 from torrentnet.lab.errors import EngineError, LabError, UsageError
 from torrentnet.lab.home import (
@@ -273,7 +274,7 @@ class LabLifecycle(NetworkVerbs):
         }
 
     def _as_running(self) -> RunningLab:
-        return RunningLab(self.project, self.plan.name, self.engine.name, str(self.directory))
+        return RunningLab(self.project, self.plan.name, self.engine.name, str(self.directory), str(Owner.myself()))
 
 
 def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None:

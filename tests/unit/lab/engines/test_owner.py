@@ -1,14 +1,31 @@
-"""An owner is alive or dead, even where its process id was used again."""
+"""An owner is alive, dead or not known, even where its process id was used again."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.lab.engines.owner import Owner, boot_id, is_alive, parse_start_time, process_start_time
+from tests.unit.lab.users import as_user, needs_root
+from torrentnet.lab.engines import owner
+from torrentnet.lab.engines.owner import Life, Owner, boot_id, life_of, parse_start_time
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = "m:b:4026531836:1000:7:99"
+BAD = [
+    ":b:n:1000:7:99",
+    "m:b:n:x:7:99",
+    "m:b:n:1:\u00b2:9",
+    "m:b:n:1000:0:99",
+    "m:b:n:1000:-1:99",
+    "m:b:n:1000:99999999999:99",
+]
 
 
 def test_an_owner_round_trips() -> None:
@@ -16,38 +33,76 @@ def test_an_owner_round_trips() -> None:
     assert Owner.parse(str(me)) == me
     assert me.pid == os.getpid()
     assert me.boot == boot_id()
+    assert me.mine
+    assert not replace(me, user=me.user + 1).mine
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "::", "boot", "boot:1", "boot:x:1", "boot:1:", ":1:2", "boot:1:2:3", "boot:²:3"]
+    "text",
+    ["", ":::::", "boot:1:2", GOOD + ":1", GOOD[:-3], *BAD],
 )
 def test_other_texts_are_no_owner(text: str) -> None:
+    assert Owner.parse(GOOD) is not None
     assert Owner.parse(text) is None
 
 
 def test_this_process_is_alive() -> None:
-    assert is_alive(Owner.myself())
+    assert life_of(Owner.myself()) is Life.ALIVE
 
 
-def test_an_ended_process_is_not_alive() -> None:
+def test_an_ended_process_is_dead() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        owner = Owner(boot_id(), child.pid, process_start_time(child.pid) or "")
-        assert is_alive(owner)
+        process = Owner.of(child.pid)
+        assert life_of(process) is Life.ALIVE
         child.kill()
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         # It has ended, and nobody has waited for it yet.
-        assert not is_alive(owner)
-    assert not is_alive(owner)
+        assert life_of(process) is Life.DEAD
+    assert life_of(process) is Life.DEAD
 
 
 def test_a_reused_pid_is_another_owner() -> None:
-    me = Owner.myself()
-    assert not is_alive(Owner(me.boot, me.pid, "1"))
+    assert life_of(replace(Owner.myself(), started="1")) is Life.DEAD
 
 
-def test_an_owner_of_another_boot_is_not_alive() -> None:
+def test_an_owner_of_an_earlier_boot_is_dead() -> None:
+    assert life_of(replace(Owner.myself(), boot="another")) is Life.DEAD
+
+
+@pytest.mark.parametrize("elsewhere", [{"machine": "another"}, {"namespace": "1"}, {"boot": "unknown"}])
+@pytest.mark.parametrize("started", ["1", None])
+def test_an_owner_elsewhere_is_not_known(elsewhere: dict[str, str], started: str | None) -> None:
     me = Owner.myself()
-    assert not is_alive(Owner("another", me.pid, me.started))
+    there = replace(me, started=started or me.started, **elsewhere)  # type: ignore[arg-type]
+    assert life_of(there) is Life.UNKNOWN
+
+
+def test_without_a_machine_id_another_boot_may_be_another_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(owner, "MACHINE_ID", tmp_path / "machine-id")
+    me = Owner.myself()
+    assert life_of(me) is Life.ALIVE
+    assert life_of(replace(me, boot="another")) is Life.UNKNOWN
+
+
+def test_a_process_that_proc_hides_is_not_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process = Owner.of(child.pid)
+        hidden = tmp_path / "proc"
+        (hidden / "self").mkdir(parents=True)
+        (hidden / "self" / "stat").touch()
+        monkeypatch.setattr(owner, "PROC", hidden)
+        assert life_of(process) is Life.UNKNOWN
+        child.kill()
+    assert life_of(process) is Life.DEAD
+
+
+@needs_root
+def test_another_users_process_is_seen_or_not_known() -> None:
+    me = Owner.myself()
+    with as_user(34567):
+        assert life_of(me) is not Life.DEAD
 
 
 STAT = "{pid} ({name}) {state} 1 2 3 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 8000000 200"

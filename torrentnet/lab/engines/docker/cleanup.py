@@ -6,6 +6,7 @@ ends.
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import docker.errors
 
 from torrentnet.lab.engines.docker import labels
-from torrentnet.lab.engines.owner import Owner, boot_id, is_alive, pid_namespace
+from torrentnet.lab.engines.owner import Owner, boot_id, is_dead
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EngineError
 
@@ -43,58 +44,56 @@ class LabRemains:
     """Whether one of its containers runs or is paused."""
 
 
-def find(client: docker.DockerClient, project: str | None = None) -> list[LabRemains]:
+def find(client: docker.DockerClient, *wanted: str) -> list[LabRemains]:
     """Return everything that has our labels, grouped by lab.
 
-    Where ``project`` is set, only that lab is searched for.
+    The labels that are ``wanted`` limit the search.
     """
-    wanted = {"label": f"{labels.LAB}={project}" if project else labels.LAB}
+    filters = {"label": [labels.LAB, *wanted]}
     found: dict[str, LabRemains] = {}
 
     def remains(of: Mapping[str, str]) -> LabRemains:
         return found.setdefault(of[labels.LAB], LabRemains(of[labels.LAB], of))
 
-    for row in client.api.containers(all=True, filters=wanted):
+    for row in client.api.containers(all=True, filters=filters):
         lab = remains(row["Labels"])
         lab.containers.append(row["Id"])
         lab.alive = lab.alive or row["State"] in ALIVE
-    for row in client.api.networks(filters=wanted):
+    for row in client.api.networks(filters=filters):
         remains(row["Labels"]).networks.append(row["Id"])
-    for row in client.api.volumes(filters=wanted)["Volumes"] or []:
+    for row in client.api.volumes(filters=filters)["Volumes"] or []:
         remains(row["Labels"]).volumes.append(row["Name"])
     return list(found.values())
 
 
 def is_orphan(
-    remains: LabRemains,
-    *,
-    boot: str,
-    namespace: str,
-    alive: Callable[[Owner], bool],
-    finished: Callable[[Path, str], bool],
+    remains: LabRemains, *, dead: Callable[[Owner], bool] = is_dead, finished: Callable[[Path, str], bool]
 ) -> bool:
-    """Return whether nobody else will ever remove this lab.
+    """Return whether a lab is this user's, and nobody else will ever remove it.
 
-    An owner of another boot or another pid namespace cannot be looked up: its lab is left alone while a container
-    of it is alive, because several machines may share one Docker Engine. ``finished(state, project)`` says whether
-    that state folder has the lab as one that ``up`` has left running: such a lab is meant to outlive its owner.
+    A lab of another user, and one whose owner cannot be seen from here, is left alone. ``finished(state, project)``
+    says whether that state folder has the lab as one that ``up`` has left running: such a lab is meant to outlive its
+    owner. So does a lab whose state folder is out of reach.
     """
     owner = Owner.parse(remains.labels.get(labels.OWNER, ""))
-    if owner is None or owner.boot != boot or remains.labels.get(labels.PID_NAMESPACE) != namespace:
-        return not remains.alive
-    if alive(owner):
+    if owner is None or not owner.mine or not dead(owner):
+        return False
+    if owner.boot != boot_id() and remains.alive:
+        # After this machine's restart no lab runs: this one is of a copy of this machine, which shares the engine.
         return False
     if remains.labels.get(labels.MODE) != Mode.UP:
         return True
-    return not finished(Path(remains.labels.get(labels.STATE, "/nonexistent")), remains.project)
+    state = Path(remains.labels.get(labels.STATE) or "/nonexistent")
+    if labels.directory_id(state.parent) != remains.labels.get(labels.STATE_PARENT):
+        return False
+    return not finished(state, remains.project)
 
 
 def collect_orphans(client: docker.DockerClient, finished: Callable[[Path, str], bool]) -> list[str]:
-    """Remove the labs of dead owners; returns their projects."""
-    boot, namespace = boot_id(), pid_namespace()
+    """Remove this user's labs of dead owners; returns their projects."""
     removed = []
-    for remains in find(client):
-        if is_orphan(remains, boot=boot, namespace=namespace, alive=is_alive, finished=finished):
+    for remains in find(client, f"{labels.USER}={os.getuid()}"):
+        if is_orphan(remains, finished=finished):
             remove(client, remains.project)
             removed.append(remains.project)
     return removed
@@ -111,13 +110,16 @@ def remove(client: docker.DockerClient, project: str, *, unsettled: bool = False
     removed = empty = 0
     failure: Exception | None = None
     for _ in range(ATTEMPTS + UNSETTLED_ATTEMPTS):
-        remains = next(iter(find(client, project)), None)
+        remains = next(iter(find(client, f"{labels.LAB}={project}")), None)
         if remains is None:
             empty += 1
             if not unsettled or empty >= UNSETTLED_ATTEMPTS:
                 return removed
             time.sleep(ATTEMPT_INTERVAL)
             continue
+        user = remains.labels.get(labels.USER, "")
+        if user not in {"", str(os.getuid())} and os.getuid() != 0:
+            raise EngineError(f"the lab {project} belongs to user id {user}", hint="that user's `down` removes it")
         empty = 0
         removed += len(remains.containers)
         failure = _first_failure(remains.containers, lambda name: client.api.remove_container(name, v=True, force=True))

@@ -13,8 +13,9 @@ import docker.errors
 import requests
 
 from torrentnet.lab.engines.child_process import command_output
-from torrentnet.lab.engines.docker import cleanup, images
+from torrentnet.lab.engines.docker import cleanup, images, labels
 from torrentnet.lab.engines.docker.compose import used_subnets
+from torrentnet.lab.engines.owner import Life, Owner, life_of
 from torrentnet.lab.engines.subnets import choose_subnet
 from torrentnet.lab.engines.types import Finding
 from torrentnet.lab.errors import EngineError
@@ -120,5 +121,15 @@ def _subnet(client: docker.DockerClient) -> Finding:
 
 
 def _labs(client: docker.DockerClient) -> Finding:
-    names = sorted(remains.project for remains in cleanup.find(client))
+    names = sorted(_describe_lab(remains) for remains in cleanup.find(client))
     return Finding("labs on this machine", True, ", ".join(names) or "none")
+
+
+def _describe_lab(remains: cleanup.LabRemains) -> str:
+    """Return a lab's project, and why no clean-up of this user removes it."""
+    owner = Owner.parse(remains.labels.get(labels.OWNER, ""))
+    if owner is not None and not owner.mine:
+        return f"{remains.project} (of user id {owner.user})"
+    if owner is None or life_of(owner) is Life.UNKNOWN:
+        return f"{remains.project} (of an owner that cannot be seen from here)"
+    return remains.project

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines.owner import Owner, pid_namespace
+from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.paths import state_folder
 
 if TYPE_CHECKING:
@@ -26,24 +26,38 @@ ROLE: Final = PREFIX + "role"
 """``tracker``, ``share`` or ``get``, on containers."""
 OWNER: Final = PREFIX + "owner"
 """The process that made the lab, see :mod:`torrentnet.lab.engines.owner`."""
-PID_NAMESPACE: Final = PREFIX + "pid-namespace"
-"""The namespace in which the owner's process id is valid."""
+USER: Final = PREFIX + "uid"
+"""The owner's user id: a clean-up looks at what its own user made."""
 MODE: Final = PREFIX + "mode"
 """``run`` or ``up``."""
 HOME: Final = PREFIX + "home"
 """The lab's home directory."""
 STATE: Final = PREFIX + "state"
 """The state folder of the home, which any installation of the lab can look into; it matters where MODE is ``up``."""
+STATE_PARENT: Final = PREFIX + "state-parent"
+"""Device and inode of the directory that has the state folder. In a home that is not mounted, another one is there."""
 IMAGE: Final = PREFIX + "image"
 """Hash of the sources, on images."""
 
 
 def owner_labels(mode: Mode, home: Path | None = None) -> dict[str, str]:
     """Return the labels that say which process made something."""
+    owner = Owner.myself()
+    state = state_folder(home) if home else None
     return {
-        OWNER: str(Owner.myself()),
-        PID_NAMESPACE: pid_namespace(),
+        OWNER: str(owner),
+        USER: str(owner.user),
         MODE: str(mode),
         HOME: str(home or ""),
-        STATE: str(state_folder(home) if home else ""),
+        STATE: str(state or ""),
+        STATE_PARENT: directory_id(state.parent) if state else "",
     }
+
+
+def directory_id(path: Path) -> str:
+    """Return the device and the inode of a directory; empty where it cannot be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"

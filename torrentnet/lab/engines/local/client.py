@@ -77,12 +77,18 @@ class SupervisorClient:
                 raise SupervisorGoneError from error
 
     def _connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise EngineError(f"the supervisor cannot be asked: {error.strerror}") from error
         try:
             connection.connect(self._path)
-        except OSError as error:
+        except (ConnectionRefusedError, FileNotFoundError) as error:
             connection.close()
             raise SupervisorGoneError from error
+        except OSError as error:
+            connection.close()
+            raise EngineError(f"the supervisor cannot be asked: {error.strerror}") from error
         return connection
 
     def watch(self) -> tuple[socket.socket, int]:

@@ -6,7 +6,7 @@ The base directory's path is short: the nodes' console sockets are in this direc
 at most. The nodes' own directories, which may be large, are in the lab's home.
 
 A lab's processes and namespaces cannot outlive its supervisor; files can. At the start of any lab, the files of labs
-whose owner and supervisor are dead are removed.
+whose owner and supervisor are dead are removed. A lab whose files cannot be read is left alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.protocol import SupervisedLab
-from torrentnet.lab.engines.owner import Owner, is_alive
+from torrentnet.lab.engines.owner import Life, Owner, is_alive, is_dead, life_of
 from torrentnet.lab.engines.types import RemovedLab
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import typed_command
@@ -68,31 +68,69 @@ class LabEntry:
 
     path: Path
     lab: SupervisedLab | None
-    """None where the owner died while it wrote the lab's file."""
+    """None where the lab's file is missing or cannot be read."""
 
     @property
     def supervisor(self) -> Owner | None:
-        """The supervisor's process, dead or alive."""
+        """The supervisor's process, dead or alive; None where it is not known."""
         try:
             return Owner.parse((self.path / protocol.SUPERVISOR_FILE).read_text(encoding="ascii"))
         except (OSError, ValueError):
             return None
 
     @property
-    def supervised(self) -> bool:
-        """Whether the supervisor is alive."""
+    def supervisor_life(self) -> Life:
+        """Whether the supervisor is alive. It holds the lock of its file for life."""
         supervisor = self.supervisor
-        return supervisor is not None and is_alive(supervisor)
+        life = Life.UNKNOWN if supervisor is None else life_of(supervisor)
+        if life is Life.UNKNOWN and not _is_locked(self.path / protocol.SUPERVISOR_FILE):
+            return Life.DEAD
+        return life
+
+    @property
+    def supervised(self) -> bool:
+        """Whether the supervisor is known to be alive."""
+        return self.supervisor_life is Life.ALIVE
 
     @property
     def is_orphan(self) -> bool:
-        """Whether nobody else will ever remove this lab."""
+        """Whether nobody else will ever remove this lab. The caller has the lock."""
         if self.lab is None:
-            return True
+            # The owner writes the file with the lock, so that it died where there is none.
+            return _is_missing(self.path / protocol.LAB_FILE)
         owner = Owner.parse(self.lab.owner)
-        if owner is not None and is_alive(owner):
+        if owner is None or not is_dead(owner):
             return False
-        return not (self.supervised and (self.path / protocol.RELEASED_FILE).exists())
+        life = self.supervisor_life
+        return life is Life.DEAD or (life is Life.ALIVE and _is_missing(self.path / protocol.RELEASED_FILE))
+
+
+def _is_locked(path: Path) -> bool:
+    """Return whether a process may hold the lock of a file."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _is_missing(path: Path) -> bool:
+    """Return whether a file is known not to exist."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @contextlib.contextmanager
@@ -134,10 +172,15 @@ def new_directory(base: Path, project: str) -> Path:
 
 
 def remove(entry: LabEntry) -> None:
-    """Wait for a supervisor's end, and remove its lab's directory in the registry."""
+    """Wait for a supervisor's end, and remove its lab's directory in the registry.
+
+    Raises EngineError.
+    """
     supervisor = entry.supervisor
     if supervisor is not None:
         _await_end(supervisor)
+    if entry.supervisor_life is not Life.DEAD:
+        raise EngineError(f"{entry.path} is left: the supervisor of its lab cannot be seen from here")
     shutil.rmtree(entry.path, ignore_errors=True)
 
 

@@ -2,64 +2,100 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.lab.users import as_user, needs_root
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.docker.cleanup import LabRemains, is_orphan
+from torrentnet.lab.engines.owner import Owner
+from torrentnet.lab.engines.types import Mode
+from torrentnet.lab.home import RunningLab, is_finished, write_running_lab
+from torrentnet.lab.paths import state_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torrentnet.lab.engines.owner import Owner
-
-BOOT, HERE = "boot-1", "pid:[1]"
-
-
-def orphan(
-    *,
-    owner: str = f"{BOOT}:7:99",
-    mode: str = "run",
-    namespace: str = HERE,
-    running: bool = True,
-    alive: bool = False,
-    finished: bool = False,
-) -> bool:
-    def is_finished(home: Path, project: str) -> bool:
-        assert (str(home), project) == ("/home/a", "p")
-        return finished
-
-    def is_alive(who: Owner) -> bool:
-        assert (who.boot, who.pid, who.started) == (BOOT, 7, "99")
-        return alive
-
-    found = {labels.OWNER: owner, labels.MODE: mode, labels.PID_NAMESPACE: namespace, labels.STATE: "/home/a"}
-    remains = LabRemains("p", found, alive=running)
-    return is_orphan(remains, boot=BOOT, namespace=HERE, alive=is_alive, finished=is_finished)
+ME = Owner.myself()
+DEAD = replace(ME, started="1")
+REBOOTED = replace(ME, boot="an-earlier-boot")
+PROJECT = "torrentnet-x-abc123"
 
 
-def test_a_lab_of_a_living_owner_is_no_orphan() -> None:
-    assert not orphan(alive=True)
-    assert not orphan(alive=True, mode="up")
-    assert not orphan(alive=True, running=False)
+def orphan(owner: object = DEAD, *, mode: Mode = Mode.RUN, home: Path | None = None, running: bool = True) -> bool:
+    marks = {**labels.owner_labels(mode, home), labels.OWNER: str(owner)}
+    return is_orphan(LabRemains(PROJECT, marks, alive=running), finished=is_finished)
 
 
-def test_a_run_does_not_outlive_its_owner() -> None:
-    assert orphan()
-    assert orphan(running=False)
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("mode", Mode)
+def test_a_lab_of_a_living_owner_is_no_orphan(tmp_path: Path, mode: Mode, running: bool) -> None:
+    assert not orphan(ME, mode=mode, home=tmp_path, running=running)
 
 
-def test_a_finished_up_outlives_its_owner() -> None:
-    assert not orphan(mode="up", finished=True)
-    assert orphan(mode="up", finished=False)
+@pytest.mark.parametrize("running", [True, False])
+def test_a_run_does_not_outlive_its_owner(running: bool) -> None:
+    assert orphan(running=running)
 
 
-@pytest.mark.parametrize("mode", ["run", "up"])
+def test_a_finished_up_outlives_its_owner(tmp_path: Path) -> None:
+    assert orphan(mode=Mode.UP, home=tmp_path)
+    write_running_lab(tmp_path, RunningLab(PROJECT, "x", "docker", "/record"))
+    assert not orphan(mode=Mode.UP, home=tmp_path)
+    write_running_lab(tmp_path, RunningLab("torrentnet-other-000000", "x", "docker", "/record"))
+    assert orphan(mode=Mode.UP, home=tmp_path)
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize(
-    ("owner", "namespace"), [("boot-0:7:99", HERE), (f"{BOOT}:7:99", "pid:[2]"), ("nonsense", HERE), ("", HERE)]
+    "owner",
+    [
+        replace(DEAD, user=ME.user + 1),
+        replace(DEAD, machine="another"),
+        replace(DEAD, namespace="1"),
+        "boot-1:7:99",
+        "nonsense",
+        "",
+    ],
 )
-def test_a_running_lab_of_an_unknown_owner_is_left_alone(owner: str, namespace: str, mode: str) -> None:
-    # Another machine may share the engine; after this machine's restart nothing runs.
-    assert not orphan(owner=owner, namespace=namespace, mode=mode, running=True)
-    assert orphan(owner=owner, namespace=namespace, mode=mode, running=False)
+def test_a_lab_of_another_or_an_unknown_owner_is_left_alone(
+    tmp_path: Path, owner: object, mode: Mode, running: bool
+) -> None:
+    assert not orphan(owner, mode=mode, home=tmp_path, running=running)
+
+
+def test_after_a_restart_of_the_machine_nothing_runs() -> None:
+    assert orphan(REBOOTED, running=False)
+    # A copy of this machine shares its engine.
+    assert not orphan(REBOOTED, running=True)
+
+
+def test_a_lab_whose_home_is_not_mounted_is_left_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    marks = {**labels.owner_labels(Mode.UP, home), labels.OWNER: str(DEAD)}
+    remains = LabRemains(PROJECT, marks, alive=True)
+    assert is_orphan(remains, finished=is_finished)
+    home.rename(tmp_path / "unmounted")
+    assert not is_orphan(remains, finished=is_finished)
+    home.mkdir()
+    # The directory on which it would be mounted.
+    assert not is_orphan(remains, finished=is_finished)
+
+
+@needs_root
+@pytest.mark.parametrize("folder", ["home", "state"])
+def test_a_lab_whose_state_is_out_of_reach_is_left_alone(open_path: Path, folder: str) -> None:
+    # A checkout of root's, which others use.
+    dead = replace(DEAD, user=34567)
+    marks = {**labels.owner_labels(Mode.UP, open_path), labels.OWNER: str(dead)}
+    write_running_lab(open_path, RunningLab("torrentnet-other-000000", "x", "docker", "/record"))
+    remains = LabRemains(PROJECT, marks, alive=True)
+    with as_user(34567):
+        assert is_orphan(remains, finished=is_finished)
+    (open_path if folder == "home" else state_folder(open_path)).chmod(0o700)
+    with as_user(34567):
+        assert not is_orphan(remains, finished=is_finished)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,16 +17,19 @@ import pytest
 from tests.unit.lab.engines.local.test_protocol import LAB
 from torrentnet.lab import paths
 from torrentnet.lab.engines.local import protocol, registry
-from torrentnet.lab.engines.owner import Owner, boot_id, process_start_time
+from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import RemovedLab
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEAD = Owner(boot_id(), 1, "1")
+DEAD = replace(Owner.myself(), pid=1, started="1")
 """Process 1 is alive, but did not start then."""
-OTHER_BOOT = Owner("another-boot", os.getpid(), "1")
+OTHER_BOOT = replace(Owner.myself(), boot="another-boot")
+HIDDEN = replace(Owner.myself(), namespace="1")
+"""In a container that shares the registry."""
+OTHER_MACHINE = replace(DEAD, machine="another")
 
 
 @pytest.fixture
@@ -60,6 +66,8 @@ def make(base: Path, home: Path, owner: Owner, supervisor: Owner | None, *, rele
         (DEAD, DEAD, True, True),
         (OTHER_BOOT, OTHER_BOOT, True, True),
         (DEAD, Owner.myself(), True, False),
+        (HIDDEN, DEAD, False, False),
+        (OTHER_MACHINE, None, False, False),
     ],
 )
 def test_only_labs_of_dead_owners_are_removed(
@@ -70,6 +78,46 @@ def test_only_labs_of_dead_owners_are_removed(
     assert place.exists() is not removed
     # The lab's home, and whatever path the lab's file names, is not the registry's business.
     assert (tmp_path / ".torrentnet" / "labs" / LAB.project / "nodes" / "tracker" / "journal.sqlite").exists()
+
+
+@pytest.mark.parametrize("text", ["", "boot:1:2", "nonsense"])
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_supervisor_that_is_not_named_holds_its_lock(base: Path, tmp_path: Path, text: str, locked: bool) -> None:
+    place = make(base, tmp_path, DEAD, DEAD, released=True)
+    with (place / protocol.SUPERVISOR_FILE).open("w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        if locked:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        assert bool(registry.collect_orphans()) is not locked
+    assert place.exists() is locked
+
+
+@pytest.mark.parametrize("file", [protocol.LAB_FILE, protocol.SUPERVISOR_FILE])
+def test_a_lab_whose_files_cannot_be_read_is_left_alone(base: Path, tmp_path: Path, file: str) -> None:
+    place = make(base, tmp_path, DEAD, Owner.myself(), released=True)
+    # A directory cannot be read as a file, whoever tries.
+    (place / file).unlink()
+    (place / file).mkdir()
+    assert registry.collect_orphans() == []
+    assert place.exists()
+
+
+def test_a_lab_outlives_a_sweep_by_a_process_without_descriptors(base: Path, tmp_path: Path) -> None:
+    place = make(base, tmp_path, DEAD, Owner.myself(), released=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (base / registry.LOCK).open("w") as last:
+        lowest = os.dup(last.fileno())
+        os.close(lowest)
+        # Room for the lock and for the listing, not for the lab's files.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 1, hard))
+        try:
+            assert registry.collect_orphans() == []
+        except OSError as error:
+            assert error.errno == errno.EMFILE  # noqa: PT017
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert place.exists()
 
 
 def test_an_unfinished_directory_is_removed(base: Path) -> None:
@@ -85,7 +133,7 @@ def test_projects_with_the_same_suffix_get_two_directories(base: Path) -> None:
 def test_a_supervisor_that_does_not_end_is_killed(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "END_TIMEOUT", 0.2)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stuck:
-        supervisor = Owner(boot_id(), stuck.pid, process_start_time(stuck.pid) or "")
+        supervisor = Owner.of(stuck.pid)
         make(base, tmp_path, DEAD, supervisor)
         assert registry.collect_orphans() == [RemovedLab(LAB.project, tmp_path)]
         assert stuck.wait(10) == -9
