@@ -38,6 +38,7 @@ from torrentnet.lab.scenario.plan.events import (
     SeedTrigger,
 )
 from torrentnet.lab.scenario.plan.expectations import HasCheckPlan, Within
+from torrentnet.lab.scenario.plan.limits import NodeLimits
 from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, Role
 from torrentnet.lab.scenario.qualities import LinkOverride, LinkQualities
 from torrentnet.lab.verdict.outcome import Verdict
@@ -226,12 +227,13 @@ def faulty_plan() -> Plan:
     base = load_plan(SCENARIOS / "small.yaml")
     files = (*base.files, FilePlan("aside/spare.txt", 2**20))
     fast = ("--piece-length", "64KiB")
+    small = NodeLimits(disk=4 * 2**20, explicit=("disk",))
     nodes = (
         base.nodes[0],
         *(NodePlan(f"seeder-{number}", "seeder", Role.SHARE, "myfile.txt", 0.0, fast) for number in (1, 2, 3)),
         NodePlan("faker", "faker", Role.SHARE, "aside/spare.txt", 60.0, fast),
         *(
-            NodePlan(f"leecher-{number}", "leecher", Role.GET, "myfile.txt", 0.0, ("--timeout", "1s"), disk=4 * 2**20)
+            NodePlan(f"leecher-{number}", "leecher", Role.GET, "myfile.txt", 0.0, ("--timeout", "1s"), small)
             for number in (1, 2, 3)
         ),
     )

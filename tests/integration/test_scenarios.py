@@ -102,7 +102,7 @@ def test_scenario(name: str, kind: Kind, played: Play) -> None:
     run = played(name, kind)
     wants = (
         bool(capabilities.required_qualities(plan))
-        or any(node.disk is not None for node in plan.nodes)
+        or any("disk" in node.limits.explicit for node in plan.nodes)
         or any(isinstance(expected, BytesCheckPlan) for expected in plan.expectations)
     )
     if (wants and not kind.isolates) or (plan.foreign_programs and kind is not DOCKER):

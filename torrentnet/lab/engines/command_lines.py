@@ -31,7 +31,7 @@ def node_specs(plan: Plan) -> tuple[NodeSpec, ...]:
             node.name,
             str(node.role),
             wants_files=node.role is Role.SHARE,
-            disk=node.disk,
+            limits=node.limits,
             wants_torrents=bool(node.torrents),
             program="" if node.program is NodeProgram.OURS else str(node.program),
         )

@@ -6,11 +6,12 @@ Tested by tests/unit/lab/engines/docker/test_batch_exec.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from torrentnet.lab.errors import EngineError, LabError
+from torrentnet.lab.scenario.plan.limits import NodeLimits
 from torrentnet.runtime.process import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -76,8 +77,7 @@ class NodeSpec:
     """``tracker``, ``share`` or ``get``."""
     wants_files: bool
     """Whether the node sees the lab's files."""
-    disk: int | None = None
-    """Size in bytes of the node's directory, then in memory and empty at each start; None: an unlimited directory."""
+    limits: NodeLimits = field(default_factory=NodeLimits)
     wants_torrents: bool = False
     """Whether the node sees the lab's .torrent files. A node that sees the files sees these too."""
     program: str = ""

@@ -117,7 +117,7 @@ def _nodes(plan: Plan) -> Iterator[str]:
             when = f"started one by one from {format_duration(first.start)} to {format_duration(last.start)}"
         else:
             when = f"started at {format_duration(first.start)}"
-        disk = f", on a disk of {format_size(first.disk)}" if first.disk is not None else ""
+        disk = f", on a disk of {format_size(first.limits.disk)}" if "disk" in first.limits.explicit else ""
         options = shlex.join(_common_options(group))
         who = name_nodes([node.name for node in group]) + whose
         yield f"  {who} {does}, {when}{disk}" + (f"   {options}" if options else "")

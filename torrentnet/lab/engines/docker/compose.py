@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
@@ -20,15 +20,16 @@ import yaml
 from torrentnet.lab.engines.child_process import run_child
 from torrentnet.lab.engines.command_lines import TORRENTS_FOLDER
 from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.engines.docker.limits import LimitSupport, service_limits, volume
 from torrentnet.lab.engines.subnets import host_routes
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import docker
-    from torrentnet.lab.engines.types import LabSpec, NodeLocation
+    from torrentnet.lab.engines.types import LabSpec, NodeLocation, NodeSpec
 
 FILES: Final = "/files"
 DATA: Final = "/data"
@@ -36,6 +37,8 @@ NETWORK: Final = "lab"
 CREATE_PARALLEL: Final = "4"
 OVERLAP: Final = "Pool overlaps"
 """What Compose prints where another network has the subnet."""
+NO_COPY: Final = {"nocopy": True}
+"""The image's own directory is empty, and belongs to another user."""
 USER: Final = 10001
 """Id of the nodes' user and of its group."""
 TEMPLATE: Final = {"tracker": "tracker", "share": "_peer", "get": "_peer"}
@@ -80,6 +83,7 @@ class Topology:
     locations: Mapping[str, NodeLocation]
     owner: Mapping[str, str]
     """Labels that say which process made the lab."""
+    support: LimitSupport = field(default_factory=LimitSupport)
     clients_image: str = ""
     """Image for nodes that run programs of others."""
 
@@ -96,10 +100,25 @@ def _read_only_bind(source: Path, target: str) -> dict[str, object]:
     return {"type": "bind", "source": escape(str(source)), "target": target, "read_only": True}
 
 
+def volume_key(node: str) -> str:
+    """Return the name of a node's volume in the file."""
+    return f"data-{node}"
+
+
+def nodes_in_memory(nodes: Sequence[NodeSpec], support: LimitSupport) -> frozenset[str]:
+    """Return the nodes whose directories are in memory.
+
+    These are all nodes, or those whose `disk` the scenario sets.
+    """
+    every = support.disk_in_memory(nodes)
+    return frozenset(node.name for node in nodes if every or "disk" in node.limits.explicit)
+
+
 def render(spec: LabSpec, topology: Topology) -> str:
     """Return the text of the generated Compose file."""
     common = {labels.LAB: spec.project, **{key: escape(value) for key, value in topology.owner.items()}}
     commands = spec.commands(topology.locations)
+    in_memory = nodes_in_memory(spec.nodes, topology.support)
     services: dict[str, object] = {}
     for node in spec.nodes:
         template = TEMPLATE[node.role]
@@ -119,10 +138,11 @@ def render(spec: LabSpec, topology: Topology) -> str:
             volumes.append(_read_only_bind(spec.files, FILES))
         elif node.wants_torrents:
             volumes.append(_read_only_bind(spec.files / TORRENTS_FOLDER, f"{FILES}/{TORRENTS_FOLDER}"))
-        if node.disk is not None:
+        service |= service_limits(node.limits, topology.support, in_memory=node.name in in_memory)
+        if node.name in in_memory:
             # Compose refuses two mounts on one directory: the inherited volume must go.
+            volumes.append({"type": "volume", "source": volume_key(node.name), "target": DATA, "volume": NO_COPY})
             service["volumes"] = _Override(volumes)
-            service["tmpfs"] = [f"{DATA}:uid={USER},gid={USER},mode=0755,size={node.disk}"]
         elif volumes:
             service["volumes"] = volumes
         services[node.name] = service
@@ -131,6 +151,10 @@ def render(spec: LabSpec, topology: Topology) -> str:
         "services": services,
         "networks": {NETWORK: {"labels": common, "ipam": {"config": [{"subnet": str(topology.subnet)}]}}},
     }
+    if in_memory:
+        document["volumes"] = {
+            volume_key(node.name): volume(node.limits, USER, common) for node in spec.nodes if node.name in in_memory
+        }
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return HEADER.format(scenario=spec.scenario) + text
 

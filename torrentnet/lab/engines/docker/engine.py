@@ -25,6 +25,7 @@ from torrentnet.lab.engines.docker import (
     helper_containers,
     images,
     labels,
+    limits,
 )
 from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, translate_errors
 from torrentnet.lab.engines.docker.containers import NodeContainers
@@ -181,6 +182,10 @@ class DockerEngine(Engine):
         self._labels = {labels.LAB: spec.project, **owner}
         names = [node.name for node in spec.nodes]
         refused: list[IPv4Network] = []
+        with translate_errors("asking Docker what it can limit"):
+            support = limits.LimitSupport.of(self.client.info())
+        if unlimited := support.unlimited(spec.nodes):
+            progress(limits.describe_unlimited(unlimited, spec.nodes))
         self._creating = True
         for _ in range(MAX_SUBNET_ATTEMPTS):
             with translate_errors("looking for a free subnet"):
@@ -190,7 +195,7 @@ class DockerEngine(Engine):
             locations = {name: NodeLocation(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
             self._nodes.locations = locations
             topology = compose.Topology(
-                self._root / "docker-compose.yml", self._image, subnet, locations, owner, self._clients_image
+                self._root / "docker-compose.yml", self._image, subnet, locations, owner, support, self._clients_image
             )
             file = spec.record / "compose.yaml"
             file.write_text(compose.render(spec, topology), encoding="utf-8")
@@ -202,6 +207,12 @@ class DockerEngine(Engine):
             raise EngineError("each subnet that looked free was taken", hint="see `docker network ls`")
         self._creating = False
         self._nodes.find()
+        in_memory = compose.nodes_in_memory(spec.nodes, support)
+        if in_memory:
+            # Docker empties a volume in memory when no container has it: a node that restarts must find its files.
+            with translate_errors("creating the container that keeps the nodes' files"):
+                volumes = [f"{spec.project}_{compose.volume_key(node)}" for node in sorted(in_memory)]
+                helper_containers.hold_volumes(self.client, self._image, self._labels, volumes)
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
         self._nodes.project = project

@@ -36,12 +36,24 @@ def scratch_container(client: docker.DockerClient, image: str) -> Iterator[str]:
             client.api.remove_container(container, v=True, force=True)
 
 
+def hold_volumes(
+    client: docker.DockerClient, image: str, container_labels: Mapping[str, str], volumes: Sequence[str]
+) -> None:
+    """Start an idle container that has these volumes.
+
+    So their contents outlive the nodes' programs.
+    """
+    binds = {name: {"bind": f"/run/torrentnet/{index}", "mode": "ro"} for index, name in enumerate(volumes)}
+    client.api.start(create_helper(client, image, container_labels, binds=binds))
+
+
 def create_helper(
     client: docker.DockerClient,
     image: str,
     container_labels: Mapping[str, str],
     capabilities: Sequence[str] = (),
     pid_mode: str = "",
+    binds: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
     """Create an idle container with these capabilities only; returns its id."""
     host = client.api.create_host_config(
@@ -52,6 +64,7 @@ def create_helper(
         read_only=True,
         security_opt=["no-new-privileges:true"],
         tmpfs={"/run/torrentnet": "mode=1777,size=1m"},
+        binds=dict(binds or {}),
     )
     created = client.api.create_container(
         image, IDLE_COMMAND, labels=dict(container_labels), host_config=host, user="0"

@@ -183,7 +183,7 @@ class LocalEngine(Engine):
 
     def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
         self._outlives_close = spec.mode is Mode.UP
-        limited = [node.name for node in spec.nodes if node.disk is not None]
+        limited = [node.name for node in spec.nodes if "disk" in node.limits.explicit]
         if limited and self.network_mode.network != protocol.NAMESPACES:
             mode = self.network_mode
             raise EngineError(

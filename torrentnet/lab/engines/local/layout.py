@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
     from pathlib import Path
 
-    from torrentnet.lab.engines.types import LabSpec
+    from torrentnet.lab.engines.types import LabSpec, NodeSpec
 
 
 def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path) -> SupervisedLab:
@@ -50,11 +50,21 @@ def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path
         files=files,
         path=os.environ.get("PATH", os.defpath),
         nodes=tuple(
-            SupervisedNode(node.name, addresses[node.name], tuple(commands[node.name]), data[node.name], node.disk)
+            SupervisedNode(
+                node.name,
+                addresses[node.name],
+                tuple(commands[node.name]),
+                data[node.name],
+                _disk(node),
+            )
             for node in spec.nodes
         ),
         gate=spec.gate,
     )
+
+
+def _disk(node: NodeSpec) -> int | None:
+    return node.limits.disk if "disk" in node.limits.explicit else None
 
 
 def locations(lab: SupervisedLab) -> dict[str, NodeLocation]:

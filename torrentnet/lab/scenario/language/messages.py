@@ -32,6 +32,7 @@ from torrentnet.lab.scenario.language.models.links import DirectionModel, Impair
 from torrentnet.lab.scenario.language.models.scenario import (
     FILE_MODELS,
     NODE_MODELS,
+    LimitsModel,
     ScenarioModel,
     TrackerOptionsModel,
 )
@@ -84,14 +85,16 @@ _SECTIONS: Final = {
 ITEM_SECTIONS: Final = frozenset({*_SECTIONS, "links"})
 """Sections whose items can be set aside one by one."""
 _INNER_MODELS: Final[dict[str, type[StrictModel]]] = {
+    "links": ImpairmentModel,
     "tracker": TrackerOptionsModel,
     "impair": ImpairmentModel,
     "isolate": DirectionModel,
     "partition": DirectionModel,
     "bytes": TrafficModel,
     "log": LogEventModel,
+    "limits": LimitsModel,
 }
-"""Key of an item -> the mapping behind it."""
+"""Key of an item, or section -> the mapping behind it."""
 _MISSING_HINTS: Final = {
     "nodes": "a scenario needs at least `nodes: {tracker: {tracker: {}}}` and some peers",
     "node": "add the nodes: `node: leecher`",
@@ -104,6 +107,7 @@ _MAPPING_HINTS: Final = {
     "links": "for example `{between: all, loss: 1%}`",
     "tracker": "for the defaults write `{}`",
     "impair": "for example `impair: {between: [seeder, leecher], loss: 5%}`",
+    "limits": "for example `limits: {memory: 256MiB}`",
     "bytes": "for example `bytes: {received: at most 10MiB}`",
 }
 """Section or key -> the hint where a mapping is expected."""
@@ -264,8 +268,8 @@ def _unknown_key(loc: KeyPath, document: Document) -> Problem:
     section = str(loc[0])
     if len(loc) == 1:
         return document.problem(loc, f"unknown key `{key}`", did_you_mean(key, model_keys(ScenarioModel)))
-    if len(loc) > 3 or section == "links":
-        model = ImpairmentModel if section == "links" else _INNER_MODELS[str(loc[2])]
+    if len(loc) > 3 or section in {"links", "limits"}:
+        model = _INNER_MODELS[str(loc[2]) if len(loc) > 3 and section != "links" else section]
         hint = _OTHER_WORDS.get(key) or did_you_mean(key, model_keys(model))
         return document.problem(loc, f"unknown key `{key}`", hint)
     kinds = _SECTIONS[section].models

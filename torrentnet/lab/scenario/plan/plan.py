@@ -5,9 +5,11 @@ Tested by tests/unit/lab/scenario/resolve/test_programs.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from torrentnet.lab.scenario.plan.limits import NodeLimits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,9 +77,7 @@ class NodePlan:
     """Seconds after t = 0 at which the node is started; 0 for the tracker and the first seeds."""
     arguments: tuple[str, ...] = ()
     """Options of the program's command line, ``("--keepalive", "500ms")``."""
-    disk: int | None = None
-    """Bytes of the node's data directory (``/data``), which is then a file system in memory of that size, lost when the
-    program ends; None for the usual volume."""
+    limits: NodeLimits = field(default_factory=NodeLimits)
     program: NodeProgram = NodeProgram.OURS
     torrents: tuple[str, ...] = ()
     """The :attr:`TorrentPlan.file` of each .torrent that the program receives."""

@@ -27,6 +27,7 @@ from torrentnet.lab.scenario.language.scalars import (
 )
 from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram, Role
 from torrentnet.lab.scenario.resolve.context import NodeDirectory
+from torrentnet.lab.scenario.resolve.limits import file_size, resolve_limits
 from torrentnet.lab.scenario.resolve.programs import TRACKER, check_program, foreign_arguments, program_of
 
 if TYPE_CHECKING:
@@ -102,8 +103,11 @@ def _source(context: ResolveContext, loc: KeyPath, folder: Path, text: str) -> P
     return path
 
 
-def resolve_nodes(context: ResolveContext) -> None:
-    """Set the context's nodes and directory."""
+def resolve_nodes(context: ResolveContext, files: tuple[FilePlan, ...]) -> None:
+    """Set the context's nodes and directory.
+
+    ``files`` are what the nodes share and get.
+    """
     groups: dict[str, tuple[str, ...]] = {}
     for group, model in context.draft.scenario.nodes.items():
         loc: KeyPath = ("nodes", group)
@@ -114,7 +118,7 @@ def resolve_nodes(context: ResolveContext) -> None:
         _check_role(context, loc, group, model)
         check_program(context, loc, model)
         names: list[str] = []
-        for plan in _nodes_of(context, loc, group, model):
+        for plan in _nodes_of(context, loc, group, model, files):
             if plan.name in context.nodes:
                 other = context.nodes[plan.name].group
                 context.note_key(loc, f"the name `{plan.name}` is taken by the group `{other}`", "rename one of them")
@@ -154,14 +158,17 @@ def _check_role(context: ResolveContext, loc: KeyPath, group: str, model: NodeMo
         context.note((*loc, key), f"`{name}` is shared under the name `{file.as_}`", f"write `get: {file.as_}`")
 
 
-def _nodes_of(context: ResolveContext, loc: KeyPath, group: str, model: NodeModel) -> list[NodePlan]:
+def _nodes_of(
+    context: ResolveContext, loc: KeyPath, group: str, model: NodeModel, files: tuple[FilePlan, ...]
+) -> list[NodePlan]:
     if isinstance(model, TrackerModel):
         own = _arguments(context, group, model)
-        return [NodePlan(group, group, Role.TRACKER, None, 0.0, own, program=program_of(model))]
+        limits = resolve_limits(context, loc, model, 0)
+        return [NodePlan(group, group, Role.TRACKER, None, 0.0, own, limits, program_of(model))]
     role, file = (
         (Role.SHARE, generated_path(context, model.share)) if isinstance(model, ShareModel) else (Role.GET, model.get)
     )
-    disk = model.disk if isinstance(model, GetModel) else None
+    limits = resolve_limits(context, loc, model, file_size(files, file) if role is Role.GET else 0)
     count = model.count or 1
     start, stagger = model.start or 0.0, model.stagger or 0.0
     if model.stagger is not None and count == 1:
@@ -180,7 +187,7 @@ def _nodes_of(context: ResolveContext, loc: KeyPath, group: str, model: NodeMode
             file,
             round(start + index * stagger, 3),
             _arguments(context, name, model),
-            disk,
+            limits,
             program_of(model),
         )
         for index, name in enumerate(names)

@@ -85,7 +85,7 @@ def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mappi
     limit = math.inf if ("time_limit",) in draft.aside else scenario.time_limit
     context = ResolveContext(draft, problems, limit)
     files = resolve_files(context, path.parent)
-    resolve_nodes(context)
+    resolve_nodes(context, files)
     check_unread(context)
     torrents = assign_torrents(context)
     links = resolve_links(context)

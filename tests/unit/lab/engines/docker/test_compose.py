@@ -7,13 +7,17 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.unit.lab.engines.test_command_lines import locations
 from tests.unit.lab.fakes import leecher, make_plan, seeder
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.docker.compose import TEMPLATE, Topology, escape, render
+from torrentnet.lab.engines.docker.limits import LimitSupport
 from torrentnet.lab.engines.types import LabSpec, Mode
+from torrentnet.lab.errors import EngineError
+from torrentnet.lab.scenario.plan.limits import NodeLimits
 from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Plan, Role
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -35,7 +39,9 @@ def _override(loader: yaml.SafeLoader, node: yaml.nodes.Node) -> list[Any]:
 Loader.add_constructor("!override", _override)
 
 
-def rendered(plan: Plan, files: str = "/home/.torrentnet/labs/p/files") -> tuple[str, dict[str, Any]]:
+def rendered(
+    plan: Plan, files: str = "/home/.torrentnet/labs/p/files", support: LimitSupport | None = None
+) -> tuple[str, dict[str, Any]]:
     spec = LabSpec(
         "torrentnet-trial-abc123",
         plan.name,
@@ -48,7 +54,9 @@ def rendered(plan: Plan, files: str = "/home/.torrentnet/labs/p/files") -> tuple
     )
     owner = {"org.torrentnet.owner": "boot:1:2", "org.torrentnet.mode": "run"}
     subnet = IPv4Network("198.18.0.0/24")
-    text = render(spec, Topology(BASE, "torrentnet:0123", subnet, locations(plan), owner, "torrentnet-clients:0123"))
+    support = support or LimitSupport(memory=-8)  # too little for any directory
+    topology = Topology(BASE, "torrentnet:0123", subnet, locations(plan), owner, support, "torrentnet-clients:0123")
+    text = render(spec, topology)
     return text, yaml.load(text, Loader)
 
 
@@ -58,7 +66,8 @@ def test_each_node_is_one_service() -> None:
     assert text.startswith("# Written by torrentnet")
     assert document["name"] == "torrentnet-trial-abc123"
     assert list(document["services"]) == ["tracker", "seeder-1", "leecher-1"]
-    assert document["services"]["leecher-1"] == {
+    service = document["services"]["leecher-1"]
+    assert {key: value for key, value in service.items() if key not in LIMITS} == {
         "extends": {"file": "/checkout/docker-compose.yml", "service": "_peer"},
         "profiles": "reset",
         "image": "torrentnet:0123",
@@ -128,14 +137,67 @@ def test_the_base_file_restricts_the_extended_services() -> None:
         assert "cap_add" not in pattern
 
 
-def test_a_small_disk_replaces_the_volume() -> None:
-    plan = make_plan(nodes=(replace(seeder(), disk=2**20), replace(leecher(), disk=4096)))
-    _, document = rendered(plan)
-    services = document["services"]
-    assert services["leecher-1"]["volumes"] == ["override"]
-    assert services["leecher-1"]["tmpfs"] == ["/data:uid=10001,gid=10001,mode=0755,size=4096"]
-    assert [mount["target"] for mount in services["seeder-1"]["volumes"][1:]] == ["/files"]
-    assert "tmpfs" not in services["tracker"]
+PLENTY = LimitSupport(processors=8, memory=2**34)
+LIMITS = {
+    "mem_limit": 2**29 + 2**26,
+    "memswap_limit": 2**29 + 2**26,
+    "pids_limit": 128,
+    "cpus": 1.0,
+    "ulimits": {"nofile": {"soft": 1024, "hard": 1024}, "core": 0},
+    "logging": {"driver": "json-file", "options": {"max-size": "8388608", "max-file": "2"}},
+}
+
+
+def limited(plan: Plan, support: LimitSupport = PLENTY) -> dict[str, Any]:
+    document = rendered(plan, support=support)[1]
+    services = document["services"].items()
+    return {name: {key: service.get(key) for key in LIMITS} for name, service in services}
+
+
+def test_every_node_is_limited() -> None:
+    plan = make_plan(nodes=(seeder(), replace(leecher(), limits=NodeLimits(cpus=64.0, processes=16))))
+    found = limited(plan)
+    assert found["seeder-1"] == LIMITS
+    assert found["leecher-1"] == {**LIMITS, "pids_limit": 16, "cpus": 8.0}
+
+
+def test_a_limit_that_the_engine_lacks_is_left_out() -> None:
+    weak = LimitSupport(frozenset({"memory", "cpus"}), 2, 2**34)
+    plan = make_plan(nodes=(seeder(),))
+    found = limited(plan, weak)["seeder-1"]
+    assert [key for key, value in found.items() if value is None] == ["mem_limit", "memswap_limit", "cpus"]
+    assert weak.unlimited(node_specs(plan)) == ["cpus", "memory"]
+
+
+def test_a_limit_that_the_scenario_sets_is_kept_or_refused() -> None:
+    weak = LimitSupport(frozenset({"memory"}), 2, 2**34)
+    own = NodeLimits(memory=2**26, explicit=("memory",))
+    with pytest.raises(EngineError, match="cannot keep the limit `memory` of seeder-1"):
+        weak.unlimited(node_specs(make_plan(nodes=(replace(seeder(), limits=own),))))
+
+
+def test_directories_are_in_memory_of_their_size() -> None:
+    plan = make_plan(nodes=(seeder(), replace(leecher(), limits=NodeLimits(disk=4096, explicit=("disk",)))))
+    document = rendered(plan, support=PLENTY)[1]
+    options = "size=4096,nr_inodes=65536,uid=10001,gid=10001,mode=1777"
+    volume = document["volumes"]["data-leecher-1"]
+    assert volume["driver_opts"] == {"type": "tmpfs", "device": "tmpfs", "o": options}
+    # Volumes without the lab's labels would be left behind.
+    assert volume["labels"] == document["networks"]["lab"]["labels"]
+    mount = {"type": "volume", "source": "data-leecher-1", "target": "/data", "volume": {"nocopy": True}}
+    assert document["services"]["leecher-1"]["volumes"] == ["override", mount]
+    assert list(document["volumes"]) == ["data-tracker", "data-seeder-1", "data-leecher-1"]
+
+
+def test_files_too_large_for_memory_stay_on_the_disk() -> None:
+    large = replace(leecher(), limits=NodeLimits(stored=2**30))
+    small = replace(leecher("leecher-2"), limits=NodeLimits(disk=4096, explicit=("disk",)))
+    plan = make_plan(nodes=(large, small))
+    support = LimitSupport(processors=2, memory=2**32)
+    document = rendered(plan, support=support)[1]
+    assert list(document["volumes"]) == ["data-leecher-2"]
+    assert document["services"]["leecher-1"]["mem_limit"] == 2**29
+    assert support.unlimited(node_specs(plan)) == ["disk"]
 
 
 def test_programs_of_others_use_their_image_and_see_torrents() -> None:

@@ -161,7 +161,7 @@ nodes:
     assert nodes["liar"].arguments[-1] == "--corrupt-uploads"
     assert "--corrupt-uploads" not in nodes["good"].arguments
     assert nodes["leecher"].arguments[2:] == ("--min-rate", "64kbit")
-    assert [node.disk for node in plan.nodes] == [None, None, None, None, 4 * 2**20]
+    assert [node.limits.disk for node in plan.nodes if "disk" in node.limits.explicit] == [4 * 2**20]
     # Made in a folder of its own, so that its last part is the name on the network.
     assert [file.name for file in plan.files] == ["a.bin", "fake/a.bin"]
     assert (nodes["other"].file, nodes["leecher"].file) == ("fake/a.bin", "a.bin")

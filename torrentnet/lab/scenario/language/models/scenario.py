@@ -1,11 +1,14 @@
 """The model of a whole scenario file, with its nodes.
 
 The JSON Schema for editors is generated from this model.
+
+Tested by tests/unit/lab/scenario/test_wrong.py.
 """
 
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 from pydantic import Field
+from pydantic.config import JsonDict
 
 from torrentnet.lab.scenario.language.models.expectations import ExpectationItem
 from torrentnet.lab.scenario.language.models.links import LinkModel
@@ -13,11 +16,17 @@ from torrentnet.lab.scenario.language.models.timeline import TimelineItem
 from torrentnet.lab.scenario.language.models.values import (
     About,
     Count,
+    DiskSize,
     Duration,
     FileName,
     Flag,
+    LogSize,
+    MemorySize,
+    OpenFileCount,
     ParameterValue,
     PieceLength,
+    ProcessCount,
+    ProcessorCount,
     ScenarioName,
     Seed,
     Size,
@@ -28,11 +37,35 @@ from torrentnet.lab.scenario.language.models.values import (
     one_of,
     tagged_union,
 )
-from torrentnet.lab.scenario.language.scalars import format_duration
+from torrentnet.lab.scenario.language.scalars import format_duration, format_size
+from torrentnet.lab.scenario.plan.limits import LOG, MEMORY, OPEN_FILES, PROCESSES, PROCESSORS
 from torrentnet.lab.scenario.plan.plan import NodeProgram
 
 PEER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.ARIA2, NodeProgram.TRANSMISSION, NodeProgram.LIBTORRENT)
 TRACKER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.OPENTRACKER)
+
+
+def _shown(size: int) -> JsonDict:
+    return {"default": format_size(size)}
+
+
+class LimitsModel(StrictModel):
+    """The most that a node may use of the machine."""
+
+    memory: MemorySize | None = Field(None, description="memory of all its processes", json_schema_extra=_shown(MEMORY))
+    processes: ProcessCount | None = Field(
+        None, description="processes and threads", json_schema_extra={"default": PROCESSES}
+    )
+    cpus: ProcessorCount | None = Field(
+        None, description="processors; `0.5` is half of one", json_schema_extra={"default": PROCESSORS}
+    )
+    open_files: OpenFileCount | None = Field(
+        None, description="open files and connections of a process", json_schema_extra={"default": OPEN_FILES}
+    )
+    log: LogSize | None = Field(None, description="output that is kept", json_schema_extra=_shown(LOG))
+    disk: DiskSize | None = Field(
+        None, description="size of the node's directory; by default twice the file that it gets, and 64MiB"
+    )
 
 
 class TrackerOptionsModel(StrictModel):
@@ -55,6 +88,7 @@ class TrackerModel(StrictModel):
     """The tracker; every lab has exactly one, with the name `tracker`."""
 
     tracker: TrackerOptionsModel
+    limits: LimitsModel | None = Field(None, description="what the tracker may use; overrides the scenario's `limits`")
 
 
 class PeerModel(StrictModel):
@@ -67,6 +101,7 @@ class PeerModel(StrictModel):
     stagger: Duration | None = Field(None, description="time between the starts of two nodes")
     upload: UploadRate | None = Field(None, description="the most that one node uploads")
     client: Annotated[str, one_of(*PEER_PROGRAMS)] | None = Field(None, description="the peer program")
+    limits: LimitsModel | None = Field(None, description="what one node may use; overrides the scenario's `limits`")
 
 
 class ShareModel(PeerModel):
@@ -88,7 +123,7 @@ class GetModel(PeerModel):
     )
     give_up: Duration | None = Field(None, description="time without a new piece after which the download has failed")
     min_rate: UploadRate | None = Field(None, description="a slower source is replaced while another one is available")
-    disk: Size | None = Field(None, description="size of the node's own file system; no limit by default")
+    disk: DiskSize | None = Field(None, description="the same as `limits: {disk: SIZE}`")
     strategy: Annotated[str, one_of("single", "swarm")] | None = None
 
 
@@ -141,6 +176,7 @@ class ScenarioModel(StrictModel):
     )
     files: dict[str, FileModel] = Field(default_factory=dict, description="the files that are shared, by name")
     nodes: dict[str, NodeModel] = Field(description="the tracker and the groups of peers, by name")
+    limits: LimitsModel | None = Field(None, description="what each node may use of the machine")
     links: list[LinkModel] = Field(default_factory=list, description="the state of the network at t = 0")
     timeline: list[TimelineItem] = Field(default_factory=list, description="the events")
     expect: list[ExpectationItem] = Field(default_factory=list, description="what must be true")

@@ -66,7 +66,7 @@ def _or_parameter(part: Any) -> Any:
         words := {key: found.pop(key) for key in ("enum", "const") if key in found}
     ):
         found["anyOf"] = [words, {"type": "string", "pattern": PARAMETER}]
-    elif found.get("type") in {"integer", "boolean"}:
+    elif found.get("type") in {"integer", "number", "boolean"}:
         kind = {key: found.pop(key) for key in ("type", "minimum", "maximum") if key in found}
         found["anyOf"] = [kind, {"type": "string", "pattern": PARAMETER}]
     return found

@@ -25,6 +25,7 @@ from torrentnet.lab.scenario.language.scalars import (
     SIZE_PATTERN,
     InvalidValueError,
     Rate,
+    format_size,
     parse_count,
     parse_duration,
     parse_event_name,
@@ -49,6 +50,11 @@ INVALID_VALUE: Final = "scenario"
 
 MAX_COUNT: Final = 500
 MAX_SEED: Final = 2**63 - 1
+MIN_MEMORY: Final = 32 * 2**20
+"""Bytes; a Python program alone needs 20 MiB."""
+MIN_LOG: Final = 64 * 2**10
+MIN_DISK: Final = 4 * 2**10
+MAX_PROCESSORS: Final = 256
 MIN_PIECE: Final = 16 * 2**10
 MAX_PIECE: Final = 64 * 2**20
 REST_OF_RUN: Final = "rest"
@@ -114,6 +120,24 @@ def _piece_length(text: str) -> int:
             f"`{text}` is not a piece length", "write a power of two from `16KiB` to `64MiB`, such as `256KiB`"
         )
     return size
+
+
+def _size_of_at_least(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        size = parse_size(text)
+        if size < least:
+            raise InvalidValueError(f"`{text}` is too little for a node", f"write `{format_size(least)}` or more")
+        return size
+
+    return parse
+
+
+def _processors(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,2})?", text):
+        raise InvalidValueError(f"`{text}` is not a number of processors", "write `1`, or `0.5` for half of one")
+    if not 0.05 <= float(text) <= MAX_PROCESSORS:
+        raise InvalidValueError(f"{text} is not between 0.05 and {MAX_PROCESSORS}")
+    return float(text)
 
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
@@ -220,6 +244,22 @@ ExitStatus = Annotated[
 ]
 Size = Annotated[int, text_validator(parse_size, "a size"), WithJsonSchema(SIZE_SCHEMA)]
 """Bytes."""
+MemorySize = Annotated[int, text_validator(_size_of_at_least(MIN_MEMORY), "a size"), WithJsonSchema(SIZE_SCHEMA)]
+LogSize = Annotated[int, text_validator(_size_of_at_least(MIN_LOG), "a size"), WithJsonSchema(SIZE_SCHEMA)]
+DiskSize = Annotated[int, text_validator(_size_of_at_least(MIN_DISK), "a size"), WithJsonSchema(SIZE_SCHEMA)]
+ProcessCount = Annotated[
+    int,
+    text_validator(_whole_number(16, 100_000), "a number"),
+    WithJsonSchema({"type": "integer", "minimum": 16, "maximum": 100_000}),
+]
+OpenFileCount = Annotated[
+    int,
+    text_validator(_whole_number(64, 1_000_000), "a number"),
+    WithJsonSchema({"type": "integer", "minimum": 64, "maximum": 1_000_000}),
+]
+ProcessorCount = Annotated[
+    float, text_validator(_processors, "a number"), WithJsonSchema({"type": "number", "minimum": 0.05, "maximum": 256})
+]
 PieceLength = Annotated[int, text_validator(_piece_length, "a size"), WithJsonSchema(SIZE_SCHEMA)]
 """Bytes; a power of two."""
 UploadRate = Annotated[Rate, text_validator(parse_rate, "a rate"), WithJsonSchema(RATE_SCHEMA)]

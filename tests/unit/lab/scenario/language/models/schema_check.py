@@ -11,6 +11,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "array": list,
     "string": str,
     "integer": int,
+    "number": (int, float),
     "boolean": bool,
 }
 
@@ -25,7 +26,7 @@ def _holds(key: str, rule: Any, value: Any, schema: dict[str, Any], root: dict[s
         case "$ref":
             return fits(value, root["$defs"][rule.removeprefix("#/$defs/")], root)
         case "type":
-            return isinstance(value, _TYPES[rule]) and not (rule == "integer" and isinstance(value, bool))
+            return isinstance(value, _TYPES[rule]) and not (rule in {"integer", "number"} and isinstance(value, bool))
         case "enum":
             return value in rule
         case "const":
@@ -41,7 +42,7 @@ def _holds(key: str, rule: Any, value: Any, schema: dict[str, Any], root: dict[s
         case "minLength" | "maxLength":
             return not isinstance(value, str) or (len(value) >= rule if key == "minLength" else len(value) <= rule)
         case "minimum" | "maximum":
-            return not isinstance(value, int) or (value >= rule if key == "minimum" else value <= rule)
+            return not isinstance(value, (int, float)) or (value >= rule if key == "minimum" else value <= rule)
         case "minItems":
             return not isinstance(value, list) or len(value) >= rule
         case "items":
