@@ -18,6 +18,7 @@ from torrentnet.console.program_shell import ProgramShell
 from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
+from torrentnet.runtime.standard_streams import open_standard_streams
 from torrentnet.runtime.units import parse_rate
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import LocalError, MetainfoError, os_error_text
@@ -44,6 +45,7 @@ MAX_URL_DATA: Final = 255
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run an adapter until it is stopped; return the exit status."""
+    open_standard_streams()
     options = _parser().parse_args(argv)
     try:
         await_network()

@@ -23,6 +23,7 @@ from torrentnet.runtime.process import (
     EXIT_UNAVAILABLE,
     EXIT_USAGE,
 )
+from torrentnet.runtime.standard_streams import open_standard_streams
 from torrentnet.runtime.text import escape_controls
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
 
     *argv* does not have the program's name.
     """
+    open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a name is no reason to fail.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")

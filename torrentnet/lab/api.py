@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.selection import DEFAULT, make_engine, require_engine
 from torrentnet.lab.engines.types import Mode
-from torrentnet.lab.errors import LabError
+from torrentnet.lab.errors import LabError, NotJudgedError
 from torrentnet.lab.home import take_down_running_lab
 from torrentnet.lab.paths import lab_home, scenarios_folder
 from torrentnet.lab.report import write_reports
@@ -90,6 +91,7 @@ class Lab(LabLifecycle):
 
     outcome: Outcome | None = None
     """The scenario's outcome; None until there is one."""
+    _played: Timeline | None = None
 
     def play(self) -> Outcome:
         """Run the scenario's timeline and judge its expectations.
@@ -97,7 +99,7 @@ class Lab(LabLifecycle):
         Writes ``result.json`` and ``junit.xml``.
         """
         clock = self._require_clock()
-        timeline = self._timeline = Timeline(
+        timeline = self._timeline = self._played = Timeline(
             self.plan, self.engine, clock, self._take_applied, lab_state=self.nodes, faults=self.faults
         )
         context = CheckContext(
@@ -127,6 +129,8 @@ class Lab(LabLifecycle):
             return
         quoted: tuple[str, ...] = ()
         match error:
+            case NotJudgedError():
+                verdict, text = Verdict.NOT_JUDGED, error.message
             case NodeStartError():
                 verdict, text, quoted = Verdict.FAILED, error.message, error.nodes
             case LabError():
@@ -135,9 +139,12 @@ class Lab(LabLifecycle):
                 verdict, text = Verdict.INTERRUPTED, f"interrupted by {error.signal.name}"
             case _:
                 return
-        with self._interrupts.shield():
-            timeline = tuple(self._timeline.applied) if self._timeline else ()
-            self._finish(verdict, timeline=timeline, error=text, quoted=quoted)
+        # Told only now, and as far as it can be told: the error itself propagates.
+        with contextlib.suppress(NotJudgedError):
+            self._finish(verdict, timeline=self._applied(), error=text, quoted=quoted)
+
+    def _applied(self) -> tuple[AppliedEvent, ...]:
+        return tuple(self._played.applied) if self._played is not None else ()
 
     def _finish(
         self,
@@ -152,9 +159,6 @@ class Lab(LabLifecycle):
 
         ``quoted`` names the nodes whose last lines help to understand a failure.
         """
-        environment: dict[str, str] = {}
-        with contextlib.suppress(LabError):
-            environment = self.engine.environment()
         nodes = list(dict.fromkeys(quoted))[:MAX_QUOTED_NODES]
         self.outcome = Outcome(
             plan=self.plan,
@@ -166,12 +170,17 @@ class Lab(LabLifecycle):
             expectations=results,
             timeline=timeline,
             error=error,
-            environment=environment,
+            environment=self._environment,
             addresses={name: location.address for name, location in self.engine.locations.items()},
             hashes=self.hashes,
             last_lines={node: lines for node in nodes if (lines := self.nodes.last_lines(node))},
         )
-        write_reports(self.outcome)
+        try:
+            write_reports(self.outcome)
+        except OSError as failure:
+            lost = f"the record cannot be written: {failure.strerror or failure}: {self.directory}"
+            self.outcome = replace(self.outcome, verdict=Verdict.NOT_JUDGED, error=self.outcome.error or lost)
+            raise NotJudgedError(self.outcome.error) from failure
         return self.outcome
 
     def _take_applied(self, applied: AppliedEvent) -> None:

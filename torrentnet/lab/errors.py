@@ -5,6 +5,7 @@
   - :class:`UsageError` (2): a wrong command line: an unknown scenario, node or option.
   - :class:`ScenarioError` (2): a wrong scenario file, with all of its problems.
   - :class:`EngineError` (3): the engine (Docker, local processes) is missing or has failed.
+  - :class:`NotJudgedError` (3): what the verdict of a run needs was lost.
 
 An expectation that does not hold is not an error but a verdict: the run ends with exit status 1.
 
@@ -13,6 +14,7 @@ Tested by tests/unit/lab/scenario/test_wrong.py, tests/unit/lab/cli/test_app.py.
 
 from __future__ import annotations
 
+import errno
 import re
 import textwrap
 from dataclasses import dataclass
@@ -35,6 +37,7 @@ _HINT: Final[dict[str, Any]] = {
     "break_on_hyphens": False,
 }
 """How a hint is laid out: words are never broken, because people copy them."""
+_DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 
 
 class LabError(TorrentnetError):
@@ -58,6 +61,21 @@ class UsageError(LabError):
 
 class EngineError(LabError):
     """The engine is missing, rejected a command, or lost a node."""
+
+
+class NotJudgedError(LabError):
+    """What a verdict needs was lost: lines or states of the nodes, or the record."""
+
+
+def system_error(error: OSError) -> LabError:
+    """Return the error for a failure of the machine, such as a full disk."""
+    place = f": {error.filename}" if error.filename else ""
+    return LabError(
+        f"{error.strerror or error}{place}",
+        hint="free some space, or name another directory with `--runs DIR` or TORRENTNET_HOME"
+        if error.errno in _DISK_ERRORS
+        else "",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,15 @@ PHASES: Final = {"image": "image", "create": "to create", "start": "to start", "
 
 
 def write_reports(outcome: Outcome) -> None:
-    """Write ``result.json`` and ``junit.xml`` into the run's directory."""
+    """Write ``result.json`` and ``junit.xml`` into the run's directory.
+
+    Raises OSError.
+    """
     text = json.dumps(result_document(outcome), indent=2, ensure_ascii=False) + "\n"
-    (outcome.directory / "result.json").write_text(text, encoding="utf-8")
-    (outcome.directory / "junit.xml").write_text(junit_xml(outcome), encoding="utf-8")
+    # Somebody may have removed the directory meanwhile.
+    outcome.directory.mkdir(parents=True, exist_ok=True)
+    for name, content in (("result.json", text), ("junit.xml", junit_xml(outcome))):
+        (outcome.directory / name).write_text(content, encoding="utf-8", errors="backslashreplace")
 
 
 def result_document(outcome: Outcome) -> dict[str, object]:

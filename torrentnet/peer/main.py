@@ -28,6 +28,7 @@ from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type
 from torrentnet.runtime.process import EXIT_FAILED, EXIT_USAGE
+from torrentnet.runtime.standard_streams import open_standard_streams
 from torrentnet.runtime.system import MACHINE, System
 from torrentnet.runtime.units import parse_duration, parse_rate, parse_size
 from torrentnet.wire.endpoint import Endpoint
@@ -73,6 +74,7 @@ class CommandLineError(LocalError):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a peer until it is stopped, and return the exit status."""
+    open_standard_streams()
     options = _parser().parse_args(argv)
     try:
         return _run(options, MACHINE)

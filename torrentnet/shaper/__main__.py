@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Final
 
+from torrentnet.runtime.standard_streams import open_standard_streams
 from torrentnet.shaper.control import ControlRequest, ControlServer, send_request
 from torrentnet.shaper.daemon import ShaperDaemon, emit_to_node
 from torrentnet.shaper.errors import AlreadyRunningError, InvalidStateError, NotRunningError, ShaperError
@@ -32,6 +33,7 @@ START_TIMEOUT: Final = 5.0
 
 def main(arguments: list[str]) -> int:
     """Run a command; returns the exit status."""
+    open_standard_streams()
     if arguments in (["-h"], ["--help"], ["help"]):
         print(USAGE)
         return 0

@@ -15,6 +15,7 @@ from torrentnet.console.program_shell import ProgramShell
 from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
+from torrentnet.runtime.standard_streams import open_standard_streams
 from torrentnet.runtime.system import MACHINE
 from torrentnet.runtime.units import format_duration, parse_duration
 from torrentnet.tracker.commands import CommandContext, add_commands
@@ -71,6 +72,7 @@ class TrackerOptions:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the tracker until it is stopped, and return the exit status."""
+    open_standard_streams()
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
     try:
         return _run(options)

@@ -164,7 +164,12 @@ class FakeEngine(Engine):
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None: ...
 
-    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None: ...
+    def watch(
+        self,
+        on_line: Callable[[LogLine], None],
+        on_state: Callable[[StateChange], None],
+        on_lost: Callable[[str], None],
+    ) -> None: ...
 
     def unwatch(self) -> None: ...
 

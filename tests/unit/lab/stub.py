@@ -33,13 +33,19 @@ class StubEngine(FakeEngine):
         self._roles: dict[str, str] = {}
         self._on_line: Callable[[LogLine], None] | None = None
         self._on_state: Callable[[StateChange], None] | None = None
+        self.on_lost: Callable[[str], None] = lambda _: None
 
     def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
         self._roles = {node.name: node.role for node in spec.nodes}
         self.states = dict.fromkeys(self._roles, NodeState(NodeStatus.CREATED))
 
-    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
-        self._on_line, self._on_state = on_line, on_state
+    def watch(
+        self,
+        on_line: Callable[[LogLine], None],
+        on_state: Callable[[StateChange], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._on_line, self._on_state, self.on_lost = on_line, on_state, on_lost
 
     def say(self, node: str, text: str) -> None:
         """Let a node print an event line."""

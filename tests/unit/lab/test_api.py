@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,10 +12,11 @@ import pytest
 
 import torrentnet.lab
 from tests.unit.lab.stub import SCENARIO, StubEngine
-from torrentnet.lab.errors import EngineError, ScenarioError, UsageError
+from torrentnet.lab.errors import EngineError, NotJudgedError, ScenarioError, UsageError
 from torrentnet.lab.home import find_current_lab, read_running_lab
 from torrentnet.lab.paths import files_root
 from torrentnet.lab.run.node_verbs import WaitTimeoutError
+from torrentnet.lab.run.view import LabView
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,3 +123,71 @@ def test_importing_the_package_loads_no_libraries() -> None:
     assert answer.stdout == "[]\n"
     with pytest.raises(AttributeError, match="has no attribute 'opne'"):
         _ = torrentnet.lab.opne  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("step", ["unwatch", "destroy", "observe", "close"])
+def test_no_failing_step_of_the_clean_up_keeps_another(
+    scenario: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    engine = StubEngine()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def use() -> None:
+        with torrentnet.lab.open(scenario, engine=engine):
+            monkeypatch.setattr(engine, step, fail)
+
+    with pytest.raises(OSError, match="No space"):
+        use()
+    assert [name for name in ("destroy", "close") if name != step and name not in engine.done] == []
+    assert [path.name for path in (scenario.parent / "home").iterdir()] == ["runs"]
+
+
+def test_a_view_that_fails_keeps_no_lab(scenario: Path) -> None:
+    class Broken(LabView):
+        def stop(self) -> None:
+            raise BrokenPipeError
+
+    engine = StubEngine()
+    with torrentnet.lab.open(scenario, engine=engine, view=Broken()):
+        pass
+    assert engine.done[-2:] == ["destroy", "close"]
+
+
+def test_a_lost_stream_ends_the_run_not_judged(scenario: Path) -> None:
+    engine = StubEngine()
+    labs = []
+
+    def use() -> None:
+        with torrentnet.lab.open(scenario, engine=engine) as lab:
+            labs.append(lab)
+            engine.on_lost("the log of tracker broke off")
+            lab.play()
+
+    with pytest.raises(NotJudgedError, match="the log of tracker broke off"):
+        use()
+    assert engine.done[-2:] == ["destroy", "close"]
+    outcome = labs[0].outcome
+    assert outcome is not None
+    assert (outcome.verdict, outcome.exit_code) == ("not judged", 3)
+    result = json.loads((labs[0].directory / "result.json").read_text(encoding="utf-8"))
+    assert (result["verdict"], result["error"]) == ("not judged", "the log of tracker broke off")
+
+
+def test_a_record_that_was_removed_is_written_again(scenario: Path) -> None:
+    with torrentnet.lab.open(scenario, engine=StubEngine()) as lab:
+        shutil.rmtree(lab.home / "runs")
+        outcome = lab.play()
+    assert outcome.verdict in {"passed", "failed"}
+    assert (lab.directory / "result.json").exists()
+    assert "listening" in (lab.directory / "logs/tracker.log").read_text(encoding="utf-8")
+
+
+def test_a_record_that_cannot_be_written_is_not_judged(scenario: Path) -> None:
+    with torrentnet.lab.open(scenario, engine=StubEngine()) as lab:
+        (lab.directory / "result.json").mkdir()
+        with pytest.raises(NotJudgedError, match="Is a dir"):
+            lab.play()
+    assert lab.outcome is not None
+    assert lab.outcome.verdict == "not judged"

@@ -20,10 +20,12 @@ from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.engines.selection import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.types import Mode
-from torrentnet.lab.errors import LabError, ScenarioError
+from torrentnet.lab.errors import LabError, ScenarioError, system_error
 from torrentnet.lab.installation import require_one_version
+from torrentnet.lab.run.hangup import hangup_watch
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
-from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_UNAVAILABLE
+from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
+from torrentnet.runtime.standard_streams import guarded_streams
 
 EPILOG = (
     "Exit status: 0 every expectation holds, 1 one failed, 2 the scenario or the command line is wrong, "
@@ -252,29 +254,46 @@ def main(argv: list[str] | None = None) -> None:
 
     A failure that a person can mend is shown in a few lines.
     """
+    with guarded_streams():
+        status = _run(argv)
+    sys.exit(status)
+
+
+def _run(argv: list[str] | None) -> int:
     logging.basicConfig(level=logging.WARNING, format="torrentnet: %(message)s")
     interrupts = InterruptHandler(lambda line: print(line, file=sys.stderr))
     _Output.json = False
     try:
-        with interrupts.installed():
+        with interrupts.installed(), hangup_watch():
             require_one_version()
             app(argv, prog_name="torrentnet")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else EXIT_OK if end.code is None else EXIT_UNAVAILABLE
     except Interrupted:
         print("interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     except LabError as error:
-        # A problem begins with file, line and column, which editors turn into links.
-        prefix = "" if isinstance(error, ScenarioError) else "torrentnet: "
-        print(f"{prefix}{printable(error.message)}", file=sys.stderr)
-        if error.hint:
-            print(f"    {printable(error.hint)}", file=sys.stderr)
-        if _Output.json:
-            print_json(_as_json(error))
-        sys.exit(error.exit_code)
+        return _report(error)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            traceback.print_exc()
+        return _report(system_error(error))
     except Exception:  # status 1 is promised to be a verdict
         traceback.print_exc()
         print("torrentnet: this is a bug in torrentnet; the traceback is above", file=sys.stderr)
-        sys.exit(EXIT_UNAVAILABLE)
+        return EXIT_UNAVAILABLE
+    return EXIT_OK
+
+
+def _report(error: LabError) -> int:
+    # A problem begins with file, line and column, which editors turn into links.
+    prefix = "" if isinstance(error, ScenarioError) else "torrentnet: "
+    print(f"{prefix}{printable(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"    {printable(error.hint)}", file=sys.stderr)
+    if _Output.json:
+        print_json(_as_json(error))
+    return error.exit_code
 
 
 def _as_json(error: LabError) -> dict[str, object]:

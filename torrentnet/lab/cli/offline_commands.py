@@ -128,8 +128,7 @@ def doctor(engine_name: str, *, as_json: bool) -> int:
 
 def image(engine_name: str, *, as_json: bool) -> int:
     """Build what every lab needs, where its sources have changed."""
-    view = open_view(as_json=as_json)
-    with contextlib.closing(make_engine(engine_name)) as engine:
+    with open_view(as_json=as_json) as view, contextlib.closing(make_engine(engine_name)) as engine:
         engine.check()
         engine.prepare(view.print_line)
         found = engine.environment()["image"]

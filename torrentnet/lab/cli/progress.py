@@ -5,6 +5,7 @@ A terminal shows a live table; a pipe receives plain lines.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -16,11 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from torrentnet.lab.engines.types import NodeStatus, StateChange
-from torrentnet.lab.run.view import LabView
+from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.plan import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from torrentnet.runtime.events import Event
 
 REFRESH_PER_SECOND: Final = 5
+DRAIN_PATIENCE: Final = 2.0
+"""Seconds that an interrupted command waits until the rest of its output has been read."""
 BAR_WIDTH: Final = 24
 PROGRESS_INTERVAL: Final = 2.0
 """Seconds between two lines of progress in a pipe."""
@@ -152,12 +155,22 @@ def make_progress_view(console: Console) -> ProgressView:
     return LiveProgressView(console) if console.is_terminal and not console.is_dumb_terminal else ProgressView(console)
 
 
-def open_view(*, as_json: bool) -> ProgressView:
-    """Return the view of a command.
+@contextlib.contextmanager
+def open_view(*, as_json: bool, live: bool = True) -> Iterator[DetachedView]:
+    """Show the progress of a command in a ``with`` block.
 
-    With ``--json``, standard output belongs to the document.
+    At the end of the block everything has been shown. With ``--json``, standard output belongs to the document.
+    Without ``live``, a terminal gets plain lines, too.
     """
-    return ProgressView(Console(stderr=True)) if as_json else make_progress_view(Console())
+    console = Console(stderr=as_json)
+    view = DetachedView(make_progress_view(console) if live and not as_json else ProgressView(console))
+    try:
+        yield view
+    except BaseException:
+        # The command has failed or was interrupted, so it does not wait for a reader that does not read.
+        view.drain(DRAIN_PATIENCE)
+        raise
+    view.drain()
 
 
 def node_table(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.api import Lab
 from torrentnet.lab.cli.output import print_json
-from torrentnet.lab.cli.progress import open_view
+from torrentnet.lab.cli.progress import DRAIN_PATIENCE, open_view
 from torrentnet.lab.engines.selection import choose_engine, make_engine, preload_engines, require_engine
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError
@@ -39,44 +39,55 @@ def play(
     Afterwards the lab is removed (``run``) or left up (``up``).
     """
     plan = find_plan(scenario, scenarios_folder(), parse_settings(settings))
-    view = open_view(as_json=as_json)
     home = lab_home()
-    interrupts = InterruptHandler(view.print_line)
-    with interrupts.installed():
-        view.print_line(f"{plan.name}: {plan.about}")
-        with interrupts.shield(message=""):
-            preload_engines()
-        choice = choose_engine(engine_name)
-        view.print_line(str(choice))
-        # Checked before anything is written: without an engine there is nothing to record.
-        engine = require_engine(choice.engine)
-        if mode is Mode.UP:
-            take_down_running_lab(home, engine_name, view.print_line)
-        lab = Lab(plan, engine, mode=mode, home=home, runs=runs, view=view, interrupts=interrupts)
-        hint, code = "", None
-        try:
-            with lab:
-                lab.play()
-                if mode is Mode.UP:
-                    lab.keep()
-        except Interrupted:
-            code = EXIT_CODES[Verdict.INTERRUPTED]
-        except LabError as error:
-            if lab.outcome is None or error.message != lab.outcome.error:
-                raise
-            hint, code = error.hint, error.exit_code
-        if lab.outcome is None:
-            return EXIT_CODES[Verdict.INTERRUPTED]
-        if as_json:
-            print_json(result_document(lab.outcome))
-        else:
-            for line in verdict_lines(lab.outcome, home, hint):
-                view.print_line(line)
-        if code is None:
-            if mode is Mode.UP and not as_json:
-                _print_next_steps(lab, view.print_line)
-            code = lab.outcome.exit_code
-    return code
+    with open_view(as_json=as_json) as view:
+        interrupts = InterruptHandler(view.print_line)
+        with interrupts.installed():
+            view.print_line(f"{plan.name}: {plan.about}")
+            with interrupts.shield(message=""):
+                preload_engines()
+            choice = choose_engine(engine_name)
+            view.print_line(str(choice))
+            # Checked before anything is written: without an engine there is nothing to record.
+            engine = require_engine(choice.engine)
+            if mode is Mode.UP:
+                take_down_running_lab(home, engine_name, view.print_line)
+            lab = Lab(plan, engine, mode=mode, home=home, runs=runs, view=view, interrupts=interrupts)
+            hint, code = _play(lab)
+            if lab.outcome is None:
+                return EXIT_CODES[Verdict.INTERRUPTED]
+            if not as_json:
+                for line in verdict_lines(lab.outcome, home, hint):
+                    view.print_line(line)
+                if code is None and mode is Mode.UP:
+                    _print_next_steps(lab, view.print_line)
+        if code is not None:
+            view.drain(DRAIN_PATIENCE)
+    if as_json:
+        print_json(result_document(lab.outcome))
+    return lab.outcome.exit_code if code is None else code
+
+
+def _play(lab: Lab) -> tuple[str, int | None]:
+    """Bring a lab up, play its scenario, and remove the lab or leave it up.
+
+    Returns a hint, and the exit status where that is not the verdict's. Raises LabError where there is no outcome.
+    """
+    try:
+        with lab:
+            lab.play()
+            if lab.mode is Mode.UP:
+                lab.keep()
+    except Interrupted:
+        return "", EXIT_CODES[Verdict.INTERRUPTED]
+    except LabError as error:
+        if lab.outcome is None or error.message != lab.outcome.error:
+            raise
+        return error.hint, error.exit_code
+    finally:
+        # A signal may arrive between the end of the block and the first step of its own clean-up.
+        lab.close()
+    return "", None
 
 
 def _print_next_steps(lab: Lab, print_line: Callable[[str], None]) -> None:
@@ -105,18 +116,18 @@ def _print_next_steps(lab: Lab, print_line: Callable[[str], None]) -> None:
 def down(engine_name: str, *, as_json: bool) -> int:
     """Remove the lab that is up, and what labs of dead owners left behind."""
     home = lab_home()
-    view = open_view(as_json=as_json)
-    interrupts = InterruptHandler(view.print_line)
-    with interrupts.installed(), interrupts.shield():
-        running = read_running_lab(home)
-        with contextlib.closing(make_engine(running.engine if running else engine_name)) as engine:
-            engine.check()
-            if running:
-                view.print_line(f"removing {running.scenario}")
-            removed = take_down(engine, home)
-            orphans = remove_orphans(engine, home, view.print_line)
-        if removed is None:
-            view.print_line("no lab is up here")
-        if as_json:
-            print_json({"removed": asdict(removed) if removed else None, "orphans": orphans})
+    with open_view(as_json=as_json) as view:
+        interrupts = InterruptHandler(view.print_line)
+        with interrupts.installed(), interrupts.shield():
+            running = read_running_lab(home)
+            with contextlib.closing(make_engine(running.engine if running else engine_name)) as engine:
+                engine.check()
+                if running:
+                    view.print_line(f"removing {running.scenario}")
+                removed = take_down(engine, home)
+                orphans = remove_orphans(engine, home, view.print_line)
+            if removed is None:
+                view.print_line("no lab is up here")
+    if as_json:
+        print_json({"removed": asdict(removed) if removed else None, "orphans": orphans})
     return EXIT_OK

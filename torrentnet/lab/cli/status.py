@@ -94,7 +94,7 @@ class LabMonitor:
             states = list(pool.map(self._engine.state, self._nodes))
         for node, state in zip(self._nodes, states, strict=True):
             self._lab_state.add_state(StateChange(node, time.time(), state))
-        self._engine.watch(self._lab_state.add_line, self._lab_state.add_state)
+        self._engine.watch(self._lab_state.add_line, self._lab_state.add_state, self._lab_state.lose)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -153,8 +153,13 @@ class LabMonitor:
         return all(self._lab_state.snapshot(node).state.status is NodeStatus.GONE for node in self._nodes)
 
     def wait(self, timeout: float) -> None:
-        """Wait until a node prints or changes, at most ``timeout`` seconds."""
+        """Wait until a node prints or changes, at most ``timeout`` seconds.
+
+        Raises NotJudgedError where news of the nodes was lost while the lab exists.
+        """
         self._lab_state.wait_change(self._lab_state.version, timeout)
+        if not self.gone:
+            self._lab_state.require_complete()
 
 
 def natural_key(name: str) -> tuple[bool, str, int]:

@@ -6,13 +6,10 @@ Tested by tests/unit/lab/cli/test_app.py and tests/integration/test_sweep.py.
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-
 from torrentnet.lab.cli.output import print_json
-from torrentnet.lab.cli.progress import ProgressView
+from torrentnet.lab.cli.progress import open_view
 from torrentnet.lab.engines.selection import choose_engine, preload_engines
 from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import lab_home, relative_to_home, scenarios_folder
@@ -22,7 +19,6 @@ from torrentnet.lab.scenario.load import find_plan, parse_settings
 from torrentnet.lab.tools.single_run import run_scenario
 from torrentnet.lab.tools.sweep import (
     CSV_FILE,
-    JSON_FILE,
     RESULT_COLUMNS,
     SweepPoint,
     SweepTable,
@@ -37,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from torrentnet.lab.run.view import LabView
     from torrentnet.lab.scenario.plan.plan import Plan
     from torrentnet.lab.tools.distribution import Distribution
     from torrentnet.lab.verdict.outcome import Outcome
@@ -69,40 +66,41 @@ def run_sweep(
         for point in grid_points(grid)
     ]
     home = lab_home()
-    view = ProgressView(Console(stderr=as_json))
-    interrupts = InterruptHandler(view.print_line)
-    with interrupts.installed():
-        with interrupts.shield(message=""):
-            preload_engines()
-        engine = _prepare_engine(engine_name, view)
-        name = points[0].plan.name
-        directory = make_dated_directory((runs or home / "runs") / "sweeps", name)
-        about = {"scenario": name, "grid": {key: list(column) for key, column in grid.items()}, "settings": values}
-        table = SweepTable(directory, home, about)
-        code = EXIT_OK
+    with open_view(as_json=as_json, live=False) as view:
+        interrupts = InterruptHandler(view.print_line)
+        with interrupts.installed():
+            with interrupts.shield(message=""):
+                preload_engines()
+            engine = _prepare_engine(engine_name, view)
+            name = points[0].plan.name
+            directory = make_dated_directory((runs or home / "runs") / "sweeps", name)
+            about = {"scenario": name, "grid": {key: list(column) for key, column in grid.items()}, "settings": values}
+            table = SweepTable(directory, home, about)
+            code = EXIT_OK
 
-        def play(plan: Plan) -> tuple[Outcome, Distribution | None]:
-            return run_scenario(plan, engine, home=home, runs=runs, interrupts=interrupts)
+            def play(plan: Plan) -> tuple[Outcome, Distribution | None]:
+                return run_scenario(plan, engine, home=home, runs=runs, interrupts=interrupts)
 
-        try:
-            for row in run_points(points, repeat, play, table, view.print_line):
-                if row.verdict is not Verdict.PASSED:
-                    code = EXIT_FAILED
-        except Interrupted:
-            view.print_line("interrupted; the rows so far are kept")
-            code = EXIT_INTERRUPTED
-        finally:
-            with interrupts.shield():
-                if table.rows:
-                    view.print_line(f"figures: {relative_to_home(directory / CSV_FILE, home)}")
-                else:
-                    directory.rmdir()
+            try:
+                for row in run_points(points, repeat, play, table, view.print_line):
+                    if row.verdict is not Verdict.PASSED:
+                        code = EXIT_FAILED
+            except Interrupted:
+                view.print_line("interrupted; the rows so far are kept")
+                code = EXIT_INTERRUPTED
+            finally:
+                with interrupts.shield():
+                    if table.rows:
+                        view.print_line(f"figures: {relative_to_home(directory / CSV_FILE, home)}")
+                    else:
+                        with contextlib.suppress(OSError):
+                            directory.rmdir()
     if as_json and table.rows:
-        print_json(json.loads((directory / JSON_FILE).read_text(encoding="utf-8")))
+        print_json(table.document())
     return code
 
 
-def _prepare_engine(engine_name: str, view: ProgressView) -> str:
+def _prepare_engine(engine_name: str, view: LabView) -> str:
     """Choose an engine and prepare it; return its name.
 
     Raises EngineError where there is no engine.

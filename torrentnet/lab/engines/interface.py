@@ -159,10 +159,17 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
+    def watch(
+        self,
+        on_line: Callable[[LogLine], None],
+        on_state: Callable[[StateChange], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
         """Call back for every line that a node prints and every change of its state.
 
         The calls are on the engine's threads. Each line arrives once and in its node's order, across restarts too.
+        A stream that ends or breaks is opened again. Where that fails, ``on_lost`` is called with the reason: lines or
+        changes may be missing from then on.
         """
 
     @abstractmethod

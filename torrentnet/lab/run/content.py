@@ -7,6 +7,7 @@ every machine. A .torrent names no tracker, because its address is not known yet
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from typing import TYPE_CHECKING, Final
 
@@ -32,7 +33,7 @@ def make_files(files: tuple[FilePlan, ...], seed: int, directory: Path) -> dict[
     """
     directory.mkdir(exist_ok=True)
     directory.chmod(0o755)
-    return {file.name: _make_file(file, seed, directory / file.name) for file in files}
+    return {file.name: _make_file(file, seed, directory / _on_disk(file.name)) for file in files}
 
 
 def make_torrents(torrents: tuple[TorrentPlan, ...], directory: Path) -> None:
@@ -41,15 +42,17 @@ def make_torrents(torrents: tuple[TorrentPlan, ...], directory: Path) -> None:
     Raises LabError where one cannot be created.
     """
     for torrent in torrents:
-        source = directory / torrent.file
-        target = directory / torrent_path(torrent.file)
+        source = directory / _on_disk(torrent.file)
+        target = directory / _on_disk(torrent_path(torrent.file))
         try:
             length = source.stat().st_size
             piece_length = torrent.piece_length or choose_piece_length(length)
             hashes = bytearray()
             for piece in _file_chunks(source, piece_length):
                 hashes += hashlib.sha1(piece, usedforsecurity=False).digest()
-            info = make_info(source.name, length, piece_length, bytes(hashes), private=torrent.private)
+            info = make_info(
+                torrent.file.rpartition("/")[2], length, piece_length, bytes(hashes), private=torrent.private
+            )
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(torrent_with_url(info, None))
             for path, mode in ((target, 0o644), (target.parent, 0o755), (directory / TORRENTS_FOLDER, 0o755)):
@@ -57,6 +60,14 @@ def make_torrents(torrents: tuple[TorrentPlan, ...], directory: Path) -> None:
         except OSError as error:
             reason = f"{error.strerror}: {error.filename}"
             raise LabError(f"the .torrent of {torrent.file} cannot be created: {reason}") from error
+
+
+def _on_disk(name: str) -> str:
+    """Return a file's name for this machine, so that its bytes are UTF-8.
+
+    The nodes have a locale of their own.
+    """
+    return os.fsdecode(name.encode())
 
 
 def _make_file(file: FilePlan, seed: int, path: Path) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.errors import NotJudgedError
 from torrentnet.lab.run.line_counter import LineCount, LineCounter
 from torrentnet.runtime.events import Event, parse_event
 
@@ -65,6 +66,7 @@ class LabState:
         self._record = record
         self._subscribers: list[Callable[[Event | StateChange], None]] = []
         self._version = 0
+        self._lost = ""
 
     # -- input -------------------------------------------------------------------------------------
 
@@ -108,6 +110,15 @@ class LabState:
         with self._changed:
             self._notify()
 
+    def lose(self, reason: str) -> None:
+        """Note that news of the nodes, or their record, is lost for good.
+
+        From now on nothing can be judged.
+        """
+        with self._changed:
+            self._lost = self._lost or reason
+            self._notify()
+
     def count_lines(self, node: str, pattern: LogPattern) -> None:
         """Count a node's matching lines from now on, unless they are counted already."""
         with self._changed:
@@ -144,6 +155,12 @@ class LabState:
         kept.append(event)
 
     # -- queries -----------------------------------------------------------------------------------
+
+    def require_complete(self) -> None:
+        """Raise NotJudgedError where something was lost."""
+        with self._changed:
+            if self._lost:
+                raise NotJudgedError(self._lost)
 
     @property
     def version(self) -> int:
@@ -207,13 +224,14 @@ class LabState:
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait until a condition holds; return False when time is up.
 
-        The condition is checked after every change.
+        The condition is checked after every change. Raises NotJudgedError where something was lost.
         """
         deadline = time.monotonic() + timeout
         while True:
             version = self.version
             if condition():
                 return True
+            self.require_complete()
             left = deadline - time.monotonic()
             if left <= 0:
                 return False

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
-from torrentnet.lab.errors import EngineError, LabError, UsageError
+from torrentnet.lab.errors import EngineError, LabError, UsageError, system_error
 from torrentnet.lab.home import (
+    ActiveFault,
     RunningLab,
     forget_running_lab,
     make_lab_directory,
@@ -36,11 +36,12 @@ from torrentnet.lab.run.content import make_files, make_torrents
 from torrentnet.lab.run.interrupts import InterruptHandler
 from torrentnet.lab.run.lab_state import LabClock, LabState
 from torrentnet.lab.run.network_verbs import NetworkVerbs
+from torrentnet.lab.run.open_files import require_open_files
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
 from torrentnet.lab.run.timeline.event_executor import for_each_node
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
 from torrentnet.lab.run.timeline.timeline import starts_late
-from torrentnet.lab.run.view import LabView
+from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
 from torrentnet.lab.scenario.plan.plan import NodePlan, Plan, Role
 from torrentnet.runtime.events import format_timestamp
@@ -61,6 +62,8 @@ START_TIMEOUT: Final = 30.0
 """Time in which the tracker, and then all initial seeds, must report that they are up."""
 START_TIMEOUT_PER_SEED: Final = 1.0
 """Added for each initial seed."""
+VIEW_PATIENCE: Final = 5.0
+"""For a caller's view that has not shown everything when the lab has been removed."""
 
 
 class NodeStartError(LabError):
@@ -88,6 +91,7 @@ class LabLifecycle(NetworkVerbs):
         view: LabView | None = None,
         interrupts: InterruptHandler | None = None,
     ) -> None:
+        require_open_files(len(plan.nodes))
         self.plan = plan
         self.engine = engine
         self.mode = mode
@@ -101,14 +105,17 @@ class LabLifecycle(NetworkVerbs):
         """SHA-256 of each file's source, in hexadecimal."""
         self._began = time.time()
         self._nodes = {node.name: node for node in plan.nodes}
-        self._view = view or LabView()
+        self._own_view = not isinstance(view, DetachedView)
+        self._view = view if isinstance(view, DetachedView) else DetachedView(view or LabView())
         self._interrupts = interrupts or InterruptHandler(self._view.print_line)
-        self._recorder = Recorder(self.directory, self._nodes)
         self._capabilities: Capabilities | None = None
-        self.faults = NetworkFaults(
-            engine, self._find_capabilities, on_change=partial(write_faults, self.home, self.project)
-        )
+        self._environment: dict[str, str] = {}
+        self.faults = NetworkFaults(engine, self._find_capabilities, on_change=self._record_faults)
         self._undo_handles: list[UndoHandle] = []
+        try:
+            self._recorder = Recorder(self.directory, self._nodes, self._lose)
+        except OSError as error:
+            raise system_error(error) from error
         self.nodes = LabState(self._nodes, self._recorder.write_line)
         """The current state of every node."""
         for expected in plan.expectations:
@@ -121,25 +128,34 @@ class LabLifecycle(NetworkVerbs):
         self._timeline: Timeline | None = None
         self._created = False
         self._kept = False
+        self._closed = False
 
     def __enter__(self) -> Self:
         try:
-            self._bootstrap()
+            try:
+                self._bootstrap()
+            except OSError as error:
+                raise system_error(error) from error
         except BaseException as error:
-            self._end_early(error)
-            self.close()
+            self._end(error)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self._end_early(error)
-        self.close()
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Remove the lab first, then record why the block ended."""
+        with self._interrupts.shield(), contextlib.ExitStack() as steps:
+            # Called from the last to the first, each one whatever the others raise.
+            if error is not None:
+                steps.callback(self._end_early, error)
+            steps.callback(self.close)
 
     def _end_early(self, error: BaseException) -> None:
-        """Record why the block ended. Called before everything is removed."""
+        """Record why the block ended. Called after everything was removed."""
 
     # -- up ----------------------------------------------------------------------------------------
 
@@ -152,6 +168,8 @@ class LabLifecycle(NetworkVerbs):
             self.engine.prepare(report)
             if self.plan.foreign_programs:
                 self.engine.prepare_programs(self.plan.foreign_programs, report)
+            with contextlib.suppress(LabError):
+                self._environment = self.engine.environment()
             capabilities.require_counters(self.plan, self.engine)
             qualities = capabilities.required_qualities(self.plan)
             if qualities:
@@ -167,7 +185,7 @@ class LabLifecycle(NetworkVerbs):
         with self._phase("start"):
             self.nodes.subscribe(self._view.node_changed)
             self._view.start(self.plan, self.nodes)
-            self.engine.watch(self.nodes.add_line, self._take_state)
+            self.engine.watch(self.nodes.add_line, self._take_state, self.nodes.lose)
             start_initial_nodes(self.plan, self.engine, self.nodes)
             self.faults.warm_up()
             self.clock = LabClock()
@@ -231,28 +249,42 @@ class LabLifecycle(NetworkVerbs):
     def close(self) -> None:
         """Stop everything in progress and, unless the lab is kept, remove it.
 
-        Signals wait meanwhile.
+        May be called again. Signals wait meanwhile. Every step is carried out, whatever the others raise.
         """
-        with self._interrupts.shield():
-            self._view.stop()
-            with contextlib.suppress(EngineError):
-                self._end_timeline()
-                if self._kept:
-                    persisted_rules.persist_rules(self.home, self.project, self._rules_in_force())
-            self.engine.observe(None)
-            self.faults.close()
-            self.engine.unwatch()
-            self._recorder.close()
-            remove = self._created and not self._kept
-            try:
-                if remove:
-                    self._view.print_line("removing the lab")
-                    self.engine.destroy()
-            finally:
-                if remove:
-                    remove_lab_directory(self.home, self.project)
-                    forget_running_lab(self.home, self.project)
-                self.engine.close()
+        with self._interrupts.shield(), contextlib.ExitStack() as steps:
+            if self._closed:
+                return
+            self._closed = True
+            # Called from the last to the first.
+            steps.callback(self._recorder.close)
+            steps.callback(self.engine.close)
+            if self._created and not self._kept:
+                steps.callback(forget_running_lab, self.home, self.project)
+                steps.callback(remove_lab_directory, self.home, self.project)
+                steps.callback(self.engine.destroy)
+                steps.callback(self._view.print_line, "removing the lab")
+            steps.callback(self.engine.unwatch)
+            steps.callback(self.faults.close)
+            steps.callback(self.engine.observe, None)
+            steps.callback(self._end_runs)
+            steps.callback(self._view.stop)
+        if self._own_view:
+            self._view.drain(VIEW_PATIENCE)
+
+    def _end_runs(self) -> None:
+        """End the timeline; where the lab is kept, note the rules that are in force."""
+        with contextlib.suppress(EngineError):
+            self._end_timeline()
+            if self._kept:
+                persisted_rules.persist_rules(self.home, self.project, self._rules_in_force())
+
+    def _lose(self, reason: str) -> None:
+        self.nodes.lose(reason)
+
+    def _record_faults(self, faults: list[ActiveFault]) -> None:
+        # For `status` alone: what is in force does not depend on what can be written.
+        with contextlib.suppress(OSError):
+            write_faults(self.home, self.project, faults)
 
     def _end_timeline(self) -> None:
         if self._timeline is not None:

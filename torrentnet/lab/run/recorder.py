@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import threading
 import time
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import LabError
 from torrentnet.runtime.events import Event, format_timestamp
+from torrentnet.runtime.signals import block_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from torrentnet.lab.engines.types import LogLine
@@ -22,6 +25,11 @@ MAX_PER_SECOND: Final = 100
 """Runs of one scenario that begin in the same second."""
 LAB_NODE: Final = "lab"
 """In place of a node's name, for what the lab itself does."""
+MAX_PENDING_CHARS: Final = 64 * 2**20
+"""Characters that wait for a slow disk."""
+COPY_SIZE: Final = 1024 * 1024
+CLOSE_TIMEOUT: Final = 30.0
+"""For a disk that does not answer any more; the lab has been removed by then."""
 
 
 def make_run_directory(runs: Path, scenario: str) -> Path:
@@ -29,9 +37,7 @@ def make_run_directory(runs: Path, scenario: str) -> Path:
 
     It is ``<runs>/<scenario>/<start time>``, with a link ``latest`` beside it.
     """
-    path = make_dated_directory(runs, scenario)
-    (path / "logs").mkdir()
-    return path
+    return make_dated_directory(runs, scenario)
 
 
 def make_dated_directory(runs: Path, scenario: str) -> Path:
@@ -66,16 +72,22 @@ class Recorder:
     """The writer of the nodes' logs and of the file of all events.
 
     The lines are in ``logs/<node>.log``, the events of all nodes and of the lab in ``events.jsonl``. Times are on the
-    engine's clock. Safe to call from any thread; calls after :meth:`close` have no effect.
+    engine's clock. Safe to call from any thread, and no call waits for the disk or raises: a thread of its own writes.
+    A file that cannot be written, or was removed, is opened again; where that fails, ``on_lost`` is called once with
+    the reason, and nothing more is written. Calls after :meth:`close` have no effect.
     """
 
-    def __init__(self, directory: Path, nodes: Iterable[str]) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, directory: Path, nodes: Iterable[str], on_lost: Callable[[str], None] = lambda _: None) -> None:
         self._epoch: float | None = None
-        self._events: IO[str] = (directory / "events.jsonl").open("w", encoding="utf-8", buffering=1)
-        self._logs: dict[str, IO[str]] = {
-            node: (directory / "logs" / f"{node}.log").open("w", encoding="utf-8", buffering=1) for node in nodes
-        }
+        self._on_lost = on_lost
+        self._events = RecordFile(directory / "events.jsonl")
+        self._logs = {node: RecordFile(directory / "logs" / f"{node}.log") for node in nodes}
+        self._lost = self._closed = False
+        self._changed = threading.Condition()
+        self._pending: dict[RecordFile, list[str]] = {}
+        self._pending_chars = 0
+        self._thread = threading.Thread(target=self._run, name="record", daemon=True)
+        self._thread.start()
 
     def set_epoch(self, epoch: float) -> None:
         """Set the time t = 0, in seconds since the epoch.
@@ -86,28 +98,108 @@ class Recorder:
 
     def write_line(self, line: LogLine, event: Event | None) -> None:
         """Record a line of a node, and the event that the line holds, if any."""
-        with self._lock:
-            if self._events.closed:
-                return
-            self._logs[line.node].write(line.text + "\n")
-            if event is not None:
-                self._write(line.node, line.time, event.name, dict(event.fields))
+        self._add(self._logs[line.node], line.text)
+        if event is not None:
+            self._add_event(line.node, line.time, event.name, dict(event.fields))
 
     def write_lab_event(self, name: str, **fields: object) -> None:
         """Record something that the lab has done."""
-        with self._lock:
-            if not self._events.closed:
-                self._write(LAB_NODE, time.time(), name, fields)
+        self._add_event(LAB_NODE, time.time(), name, fields)
 
-    def _write(self, node: str, when: float, name: str, fields: dict[str, object]) -> None:
+    def _add_event(self, node: str, when: float, name: str, fields: dict[str, object]) -> None:
         row: dict[str, object] = {"time": format_timestamp(when)}
         if self._epoch is not None:
             row["t"] = round(when - self._epoch, 3)
         row |= {"node": node, "event": name, **({"fields": fields} if fields else {})}
-        self._events.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._add(self._events, json.dumps(row, ensure_ascii=False))
+
+    def _add(self, file: RecordFile, line: str) -> None:
+        with self._changed:
+            if self._lost or self._closed:
+                return
+            self._pending_chars += len(line)
+            if self._pending_chars <= MAX_PENDING_CHARS:
+                self._pending.setdefault(file, []).append(line + "\n")
+                self._changed.notify()
+                return
+        self._lose("the disk is slower than the output of the nodes")
+
+    def _lose(self, reason: str) -> None:
+        with self._changed:
+            lost_before, self._lost = self._lost, True
+        if not lost_before:
+            self._on_lost(f"the record cannot be written: {reason}: {self._events.path.parent}")
+
+    def _run(self) -> None:
+        block_signals()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._pending or self._closed)
+                pending, self._pending = self._pending, {}
+                self._pending_chars = 0
+                if not pending:
+                    break
+            try:
+                for file, lines in pending.items():
+                    file.append("".join(lines).encode("utf-8", "backslashreplace"))
+            except OSError as error:
+                self._lose(error.strerror or str(error))
+        for file in (self._events, *self._logs.values()):
+            file.close()
+
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        """Write what is left, and close every file."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(timeout)
+
+
+class RecordFile:
+    """A file that only grows, and is there again after somebody has removed it."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file. Raises OSError."""
+        self.path = path
+        self._descriptor = self._open()
+
+    def append(self, data: bytes) -> None:
+        """Append bytes.
+
+        Raises OSError where the file cannot be written even after it was opened again.
+        """
+        if os.fstat(self._descriptor).st_nlink == 0:
+            self._restore()
+        rest = memoryview(data)
+        reopened = False
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except OSError:
+                if reopened:
+                    raise
+                reopened = True
+                broken, self._descriptor = self._descriptor, self._open()
+                os.close(broken)
 
     def close(self) -> None:
-        """Close every file."""
-        with self._lock:
-            for file in (self._events, *self._logs.values()):
-                file.close()
+        """Close the file."""
+        with contextlib.suppress(OSError):
+            self.append(b"")
+        os.close(self._descriptor)
+
+    def _open(self) -> int:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def _restore(self) -> None:
+        """Create the removed file again, with all that was written so far."""
+        removed, self._descriptor = self._descriptor, self._open()
+        try:
+            offset = 0
+            while data := os.pread(removed, COPY_SIZE, offset):
+                offset += len(data)
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+        finally:
+            os.close(removed)

@@ -183,12 +183,17 @@ class SweepTable:
     rows: list[SweepRow] = field(default_factory=list)
 
     def add(self, row: SweepRow) -> None:
-        """Append a row and write both files."""
+        """Append a row and write both files. Raises OSError."""
         self.rows.append(row)
-        cells = [one.cells() for one in self.rows]
-        write_atomically(self.directory / CSV_FILE, format_csv(cells))
-        document = json.dumps({**self.about, "rows": cells}, indent=2, ensure_ascii=False)
-        write_atomically(self.directory / JSON_FILE, document + "\n")
+        # Somebody may have removed the directory meanwhile.
+        self.directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.directory / CSV_FILE, format_csv([one.cells() for one in self.rows]))
+        text = json.dumps(self.document(), indent=2, ensure_ascii=False)
+        write_atomically(self.directory / JSON_FILE, text + "\n")
+
+    def document(self) -> dict[str, Any]:
+        """Return the rows as one document."""
+        return {**self.about, "rows": [one.cells() for one in self.rows]}
 
 
 def format_csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -79,7 +79,8 @@ def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[Expect
     """Wait until all expectations are decided; return the results.
 
     The timeline must have finished too. Every line and state change ends a wait. An expectation that must hold to the
-    end does not prolong the run: it is decided when everything else is. Raises EngineError where the engine fails.
+    end does not prolong the run: it is decided when everything else is. Raises EngineError where the engine
+    fails, NotJudgedError where something was lost.
     """
     by_plan = [[PendingExpectation(one, node, context) for node in one.nodes] for one in plan.expectations]
     everything = [pending for of_one in by_plan for pending in of_one]
@@ -89,6 +90,7 @@ def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[Expect
             version = context.lab_state.version
             if timeline.engine_error is not None:
                 raise timeline.engine_error
+            context.lab_state.require_complete()
             now = context.clock.now()
             due = [pending for pending in everything if pending.result is None and pending.due() <= now]
             list(pool.map(PendingExpectation.evaluate, due))

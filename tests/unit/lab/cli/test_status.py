@@ -52,8 +52,13 @@ class RunningEngine(StubEngine):
             "tracker": NodeState(NodeStatus.RUNNING),
         }
 
-    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
-        super().watch(on_line, on_state)
+    def watch(
+        self,
+        on_line: Callable[[LogLine], None],
+        on_state: Callable[[StateChange], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        super().watch(on_line, on_state, on_lost)
         self.say("seeder-1", "state state=seed file=a.txt")
         self.say("seeder-2", "state state=seed file=a.txt")
         self.say("leecher-9", "state state=get file=a.txt")

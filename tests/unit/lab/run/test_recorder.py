@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,3 +53,36 @@ def test_lines_and_events_are_written_at_once(tmp_path: Path) -> None:
     ]
     assert (rows[2]["node"], rows[2]["event"], rows[2]["fields"]) == ("lab", "kill", {"nodes": ["a"]})
     assert len(rows) == 3
+
+
+def test_a_removed_record_is_there_again_with_all_of_it(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    lost: list[str] = []
+    recorder = Recorder(directory, ["a"], lost.append)
+    recorder.write_line(LogLine("a", 10.0, "before"), None)
+    while not (directory / "logs/a.log").stat().st_size:
+        time.sleep(0.001)
+    shutil.rmtree(directory)
+    recorder.write_line(LogLine("a", 11.0, "after"), None)
+    recorder.close()
+    assert (directory / "logs/a.log").read_text(encoding="utf-8") == "before\nafter\n"
+    assert (directory / "events.jsonl").exists()
+    assert not lost
+
+
+def test_a_full_disk_is_reported_once_and_nothing_raises(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").symlink_to("/dev/full")
+    lost: list[str] = []
+    recorder = Recorder(tmp_path, ["a"], lost.append)
+    for _ in range(3):
+        recorder.write_lab_event("kill")
+        recorder.write_line(LogLine("a", 10.0, "x"), None)
+    recorder.close()
+    assert lost == [f"the record cannot be written: No space left on device: {tmp_path}"]
+
+
+def test_half_a_character_is_recorded_escaped(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, ["a"])
+    recorder.write_line(LogLine("a", 10.0, "x"), Event("picked", 11.0, {"peer": "\ud800"}, "a"))
+    recorder.close()
+    assert "\\ud800" in (tmp_path / "events.jsonl").read_text(encoding="utf-8")

@@ -220,9 +220,14 @@ class DockerEngine(Engine):
         if not self._nodes.ids and not missing_ok:
             raise EngineError(f"the lab {project} is gone", hint=f"`{typed_command('up', 'NAME')}` makes a new one")
 
-    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
+    def watch(
+        self,
+        on_line: Callable[[LogLine], None],
+        on_state: Callable[[StateChange], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
         with translate_errors("following the nodes"):
-            self._streams = LogStreams(self.client, self._nodes.project, self._nodes.ids, on_line, on_state)
+            self._streams = LogStreams(self.client, self._nodes.project, self._nodes.ids, on_line, on_state, on_lost)
         for node in self._nodes.ids:
             if self.state(node).status is not NodeStatus.CREATED:
                 self._streams.open(node)

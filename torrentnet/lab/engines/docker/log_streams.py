@@ -1,7 +1,9 @@
 """The containers' output and state changes, as they happen.
 
 One thread reads Docker's events, which report every start and exit; one thread a node reads that node's log. A log
-stream ends with the container's run, and is opened again at its next start, from the time of the last line seen.
+stream ends with the container's run, and is opened again at its next start, from the time of the last line seen. So is
+a stream that breaks, or ends without a reason. Where that fails, or Docker has forgotten what happened meanwhile, news
+of the nodes is lost, which is reported.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +21,9 @@ import urllib3
 
 import docker
 from torrentnet.lab.engines.docker import labels
-from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.engines.docker.connection import error_reason
+from torrentnet.lab.engines.docker.containers import STATUSES
+from torrentnet.lab.engines.types import ALIVE, LogLine, NodeState, NodeStatus, StateChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +38,13 @@ ACTIONS: Final = {
 LINE_LIMIT: Final = 16 * 1024
 """Docker itself cuts lines here."""
 JOIN_TIMEOUT: Final = 5.0
+REOPEN_DELAYS: Final = (0.0, 0.1, 0.3, 1.0, 2.0, 4.0)
+"""Seconds before each attempt to open a stream again."""
+LASTING: Final = 5.0
+"""A stream that was open for this time, or has delivered something, was no failed attempt."""
+STATES_TIMEOUT: Final = 5.0
+"""After a gap: for the events that explain the containers' present states."""
+STATES_INTERVAL: Final = 0.2
 DISCONNECTED: Final = (OSError, ValueError, AttributeError, requests.RequestException, urllib3.exceptions.HTTPError)
 """What reading a stream may raise while another thread closes it."""
 
@@ -49,14 +61,25 @@ class LogStreams:
         ids: Mapping[str, str],
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
+        on_lost: Callable[[str], None],
     ) -> None:
         self._client = client
         self._nodes = {container: node for node, container in ids.items()}
         self._on_state = on_state
-        self._followers = {node: _LogFollower(client, node, container, on_line) for node, container in ids.items()}
+        self._on_lost = on_lost
+        self._followers = {
+            node: _LogFollower(client, node, container, on_line, on_lost) for node, container in ids.items()
+        }
         self._closing = threading.Event()
-        filters = {"label": f"{labels.LAB}={project}", "type": "container", "event": list(ACTIONS)}
-        self._events = client.api.events(decode=True, filters=filters)
+        self._filters = {"label": f"{labels.LAB}={project}", "type": "container", "event": list(ACTIONS)}
+        self._statuses: dict[str, NodeStatus] = {}
+        """By container, as the events report them."""
+        self._last = 0
+        """Docker's time of the last event, in nanoseconds."""
+        self._began = f"{time.time():.9f}"
+        self._seen: set[tuple[str, str]] = set()
+        """Containers and actions of the events with that very time."""
+        self._events = client.api.events(decode=True, filters=self._filters)
         self._thread = threading.Thread(target=self._run, name="engine events", daemon=True)
         self._thread.start()
 
@@ -77,40 +100,134 @@ class LogStreams:
 
     def _run(self) -> None:
         try:
+            attempts = _Attempts()
+            while True:
+                before = self._last
+                reason = self._pass_on_events()
+                attempts.ended(useful=self._last != before)
+                opened = False
+                while not opened:
+                    delay = attempts.next()
+                    if self._closing.wait(0.0 if delay is None else delay):
+                        return
+                    if delay is None:
+                        break
+                    opened = self._reopen()
+                if not opened:
+                    break
+                log.warning("Docker's event stream broke off (%s) and was opened again", reason)
+        except Exception as error:  # a thread that ends unnoticed would be a failed expectation later
+            reason = repr(error)
+        self._on_lost(f"Docker's event stream broke off and could not be opened again: {reason}")
+
+    def _pass_on_events(self) -> str:
+        """Pass events on until the stream ends; return why it has ended."""
+        try:
             for event in self._events:
                 if self._closing.is_set():
-                    return
+                    break
                 self._handle(event)
         except DISCONNECTED as error:
-            if not self._closing.is_set():
-                log.warning("Docker's event stream broke: %s", error)
+            return error_reason(error)
         finally:
             _release(self._events)
+        return "it ended"
+
+    def _reopen(self) -> bool:
+        """Open the stream again, from the last event on; return whether that succeeded."""
+        last = f"{self._last // 10**9}.{self._last % 10**9:09}" if self._last else self._began
+        since: dict[str, Any] = {"since": last}
+        try:
+            self._events = self._client.api.events(decode=True, filters=self._filters, **since)
+        except (docker.errors.DockerException, *DISCONNECTED):
+            return False
+        threading.Thread(target=self._check_states, name="engine states", daemon=True).start()
+        return True
+
+    def _check_states(self) -> None:
+        """Compare the containers with the events after a gap.
+
+        A Docker Engine that was restarted has forgotten its events.
+        """
+        deadline = time.monotonic() + STATES_TIMEOUT
+        while not self._closing.is_set():
+            try:
+                unexplained = [
+                    self._nodes[container]
+                    for container, status in list(self._statuses.items())
+                    if container_status(self._client, container) is not status
+                ]
+            except (docker.errors.DockerException, *DISCONNECTED):
+                return  # the streams break off, too
+            if not unexplained:
+                return
+            if time.monotonic() > deadline:
+                names = ", ".join(unexplained[:4])
+                self._on_lost(f"Docker has lost the events of {names}; was the Docker Engine restarted?")
+                return
+            self._closing.wait(STATES_INTERVAL)
 
     def _handle(self, event: Mapping[str, Any]) -> None:
-        node = self._nodes.get(event.get("id", ""))
-        status = ACTIONS.get(event.get("Action", ""))
-        if node is None or status is None:
+        container, action, moment = event.get("id", ""), event.get("Action", ""), event.get("timeNano", 0)
+        node = self._nodes.get(container)
+        status = ACTIONS.get(action)
+        if node is None or status is None or moment < self._last or (container, action) in self._seen:
             return
+        if moment > self._last:
+            self._seen.clear()
+            self._last = moment
+        self._seen.add((container, action))
+        self._statuses[container] = status
         code = event["Actor"]["Attributes"].get("exitCode") if status is NodeStatus.EXITED else None
         # The follower first: whoever learns that a node runs may expect its lines.
-        if event["Action"] == "start":
+        if action == "start":
             self._followers[node].started()
-        self._on_state(
-            StateChange(node, event["timeNano"] / 1e9, NodeState(status, None if code is None else int(code)))
-        )
+        self._on_state(StateChange(node, moment / 1e9, NodeState(status, None if code is None else int(code))))
+
+
+class _Attempts:
+    """The attempts to open a stream again."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._opened = time.monotonic()
+
+    def ended(self, *, useful: bool) -> None:
+        """Note that the stream has ended, and whether it had delivered something."""
+        if useful or time.monotonic() - self._opened > LASTING:
+            self._failed = 0
+
+    def next(self) -> float | None:
+        """Return the delay before the next attempt; None where there is none."""
+        self._opened = time.monotonic()
+        self._failed += 1
+        return REOPEN_DELAYS[self._failed - 1] if self._failed <= len(REOPEN_DELAYS) else None
+
+
+def container_status(client: docker.DockerClient, container: str) -> NodeStatus:
+    """Return the status of a container; GONE where it was removed."""
+    try:
+        return STATUSES.get(client.api.inspect_container(container)["State"]["Status"], NodeStatus.GONE)
+    except docker.errors.NotFound:
+        return NodeStatus.GONE
 
 
 class _LogFollower:
     """One node's log, over all runs of its container."""
 
     def __init__(
-        self, client: docker.DockerClient, node: str, container: str, on_line: Callable[[LogLine], None]
+        self,
+        client: docker.DockerClient,
+        node: str,
+        container: str,
+        on_line: Callable[[LogLine], None],
+        on_lost: Callable[[str], None],
     ) -> None:
         self._client = client
         self._node = node
         self._container = container
         self._on_line = on_line
+        self._on_lost = on_lost
         self._lock = threading.Condition()
         self._starts = 0
         self._read = 0
@@ -148,14 +265,56 @@ class _LogFollower:
                     return
                 self._read = self._starts
             try:
-                self._follow()
+                reason = self._follow_run()
             except docker.errors.NotFound:
                 return
-            except (docker.errors.APIError, *DISCONNECTED) as error:
+            except Exception as error:  # a thread that ends unnoticed would be a failed expectation later
+                reason = repr(error)
+            if reason:
                 with self._lock:
                     if self._closing:
                         return
-                log.warning("the log of %s broke off: %s", self._node, error)
+                self._on_lost(f"the log of {self._node} broke off and could not be opened again: {reason}")
+                return
+
+    def _follow_run(self) -> str:
+        """Read the log until the container's run is over.
+
+        Returns why the log could not be read to its end, or nothing. Raises NotFound where the container was removed.
+        """
+        attempts = _Attempts()
+        while True:
+            before, broken, reason = self._last, False, "it ended"
+            try:
+                self._follow()
+            except docker.errors.NotFound:
+                raise
+            except (docker.errors.APIError, *DISCONNECTED) as error:
+                broken, reason = True, error_reason(error)
+            with self._lock:
+                if self._closing:
+                    return ""
+            # After a break, the end of the log is read once more.
+            if not broken and self._is_over():
+                return ""
+            attempts.ended(useful=self._last != before)
+            delay = attempts.next()
+            if delay is None:
+                return reason
+            log.warning("the log of %s broke off (%s) and is opened again", self._node, reason)
+            with self._lock:
+                if self._lock.wait_for(lambda: self._closing, delay):
+                    return ""
+
+    def _is_over(self) -> bool:
+        """Return whether the container's run that was read has ended."""
+        with self._lock:
+            if self._starts > self._read:
+                return True
+        try:
+            return container_status(self._client, self._container) not in ALIVE
+        except (docker.errors.DockerException, *DISCONNECTED):
+            return False
 
     def _follow(self) -> None:
         since = {"since": int(_seconds(self._last))} if self._last else {}

@@ -240,8 +240,13 @@ class LocalEngine(Engine):
         self._mode = diagnosis.NetworkMode(found.lab.network)
         self._locations = layout.locations(found.lab)
 
-    def watch(self, on_line: Callable[[LogLine], None], on_state: Callable[[StateChange], None]) -> None:
-        self._journal = JournalFollower(self._client(), self._locations, on_line, on_state)
+    def watch(
+        self,
+        on_line: Callable[[LogLine], None],
+        on_state: Callable[[StateChange], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._journal = JournalFollower(self._client(), self._locations, on_line, on_state, on_lost)
 
     def unwatch(self) -> None:
         if self._journal is not None:

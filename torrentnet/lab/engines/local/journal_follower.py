@@ -14,8 +14,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
+from torrentnet.lab.engines.local.client import SupervisorGoneError
 from torrentnet.lab.engines.local.supervisor.journal import JournalEntry
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
+from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +30,8 @@ JOIN_TIMEOUT: Final = 5.0
 class JournalFollower:
     """Follows the journal on a thread of its own, and calls back.
 
-    Lines are passed on from the journal's beginning, changes of state from now on.
+    Lines are passed on from the journal's beginning, changes of state from now on. A connection that breaks is opened
+    again, and the journal is continued where it broke off.
     """
 
     def __init__(
@@ -37,11 +40,16 @@ class JournalFollower:
         nodes: Iterable[str],
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
+        on_lost: Callable[[str], None],
     ) -> None:
+        self._client = client
         self._nodes = tuple(nodes)
         self._on_line = on_line
         self._on_state = on_state
+        self._on_lost = on_lost
         self._closing = threading.Event()
+        self._read = 0
+        """Bytes of the journal whose entries were passed on."""
         self._connection, self._past = client.watch()
         self._thread = threading.Thread(target=self._run, name="journal of the nodes", daemon=True)
         self._thread.start()
@@ -56,14 +64,33 @@ class JournalFollower:
         self._connection.close()
 
     def _run(self) -> None:
-        for entry, end in _entries(self._connection):
-            if self._closing.is_set():
-                return
-            self._pass_on(entry, past=end <= self._past)
-        if not self._closing.is_set():
-            # The nodes ended with their supervisor.
-            for node in self._nodes:
+        try:
+            while True:
+                for entry, end in _entries(self._connection):
+                    if self._closing.is_set():
+                        return
+                    if end > self._read:
+                        self._pass_on(entry, past=end <= self._past)
+                        self._read = end
+                if self._closing.is_set():
+                    return
+                self._connection.close()
+                self._connection, _ = self._client.watch()
+                if self._closing.is_set():
+                    return
+        except SupervisorGoneError as error:
+            # The nodes ended with their supervisor. It is lost first: their ends mean nothing.
+            self._lose(error.message)
+            for node in () if self._closing.is_set() else self._nodes:
                 self._on_state(StateChange(node, time.time(), NodeState(NodeStatus.GONE)))
+        except EngineError as error:
+            self._lose(error.message)
+        except Exception as error:  # a thread that ends unnoticed would be a failed expectation later
+            self._lose(f"the journal of the nodes cannot be read: {error!r}")
+
+    def _lose(self, reason: str) -> None:
+        if not self._closing.is_set():
+            self._on_lost(reason)
 
     def _pass_on(self, entry: JournalEntry, *, past: bool) -> None:
         if entry.text is not None:

@@ -9,7 +9,6 @@ Tested by tests/integration/test_local_engine.py.
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 from pathlib import Path
@@ -20,12 +19,12 @@ from torrentnet.lab.engines.local.client import SupervisorClient
 from torrentnet.lab.engines.local.journal_follower import stream_journal
 from torrentnet.lab.engines.local.protocol import SupervisedLab
 from torrentnet.lab.errors import LabError
+from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE_CLOSED, EXIT_UNAVAILABLE
+from torrentnet.runtime.standard_streams import guarded_streams
 
 if TYPE_CHECKING:
     from torrentnet.lab.engines.local.supervisor.journal import JournalEntry
 
-INTERRUPTED: Final = 130
-PIPE_CLOSED: Final = 141
 FOLLOW: Final = "--follow"
 
 
@@ -33,23 +32,25 @@ def main(argv: list[str]) -> int:
     """Print the lines of the named nodes, or of all; returns the exit status."""
     follow = FOLLOW in argv[1:2]
     directory, *wanted = argv[2:] if follow else argv[1:]
-    try:
-        lab = SupervisedLab.loads((Path(directory) / protocol.LAB_FILE).read_text(encoding="utf-8"))
-        width = max(len(node.name) for node in lab.nodes)
-        for entry in stream_journal(SupervisorClient(Path(directory)), follow=follow):
-            if entry.text is not None and (not wanted or entry.node in wanted):
-                print(f"{entry.node:<{width}}  | {_printable(entry)}", flush=follow)
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has read enough (| head). Without this, Python would report the closed pipe again at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
-    except LabError as error:
-        print(f"torrentnet: {error.message}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    with guarded_streams() as (out, _):
+        try:
+            lab = SupervisedLab.loads((Path(directory) / protocol.LAB_FILE).read_text(encoding="utf-8"))
+            width = max(len(node.name) for node in lab.nodes)
+            for entry in stream_journal(SupervisorClient(Path(directory)), follow=follow):
+                if entry.text is not None and (not wanted or entry.node in wanted):
+                    print(f"{entry.node:<{width}}  | {_printable(entry)}")
+                if out.failure is not None:
+                    # The reader has read enough (| head).
+                    return EXIT_PIPE_CLOSED
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+        except LabError as error:
+            print(f"torrentnet: {error.message}", file=sys.stderr)
+            return error.exit_code
+        except (OSError, ValueError) as error:
+            print(f"torrentnet: the lab's output cannot be read: {error}", file=sys.stderr)
+            return EXIT_UNAVAILABLE
+    return EXIT_OK
 
 
 def _printable(entry: JournalEntry) -> str:

@@ -278,9 +278,10 @@ class Timeline:
         try:
             wait(predecessors)
             self._apply(item)
-        except EngineError as error:
+        except Exception as error:  # an item that is lost with its thread would be a failed expectation later
+            failure = error if isinstance(error, EngineError) else EngineError(f"`{item.text}` failed: {error!r}")
             with self._lock:
-                self._engine_error = self._engine_error or error
+                self._engine_error = self._engine_error or failure
         finally:
             with self._lock:
                 del self._running[done]

@@ -5,6 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import docker.errors
+import pytest
+import requests
+
+from torrentnet.lab.engines.docker import log_streams
 from torrentnet.lab.engines.docker.log_streams import LINE_LIMIT, LogStreams, _lines
 from torrentnet.lab.engines.types import LogLine, NodeStatus, StateChange
 
@@ -31,7 +36,10 @@ class Stream:
         self._closed = threading.Event()
 
     def __iter__(self) -> Iterator[Any]:
-        yield from self._pieces
+        for piece in self._pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
         if self._forever:
             self._closed.wait(WAIT_S)
 
@@ -45,18 +53,29 @@ class Api:
     The n-th request gets the n-th list of pieces.
     """
 
-    def __init__(self, runs: list[list[bytes]], events: list[dict[str, Any]]) -> None:
+    def __init__(self, runs: list[list[Any]], *events: list[dict[str, Any]]) -> None:
         self.runs = runs
         self.asked: list[int | None] = []
-        self._events = events
+        self.since: list[str | None] = []
+        """What each request for events asked for."""
+        self._events = list(events)
+        self.status = "exited"
 
-    def events(self, **_: object) -> Stream:
-        return Stream(self._events, forever=True)
+    def events(self, *, since: str | None = None, **_: object) -> Stream:
+        self.since.append(since)
+        if not self._events:
+            raise docker.errors.APIError("no more events")
+        return Stream(self._events.pop(0), forever=not self._events)
 
     def logs(self, container: str, *, since: int | None = None, **_: object) -> Stream:
         assert container == "id-1"
         self.asked.append(since)
+        if not self.runs:
+            raise docker.errors.APIError("no more logs")
         return Stream(self.runs.pop(0))
+
+    def inspect_container(self, container: str) -> dict[str, Any]:
+        return {"State": {"Status": self.status}}
 
 
 class Client:
@@ -70,7 +89,7 @@ def action(name: str, at: int, **attributes: str) -> dict[str, Any]:
     return {"id": "id-1", "Action": name, "timeNano": at * 10**9, "Actor": {"Attributes": attributes}}
 
 
-def follow(runs: list[list[bytes]], starts: int, wanted: int) -> tuple[list[str], Api]:
+def follow(runs: list[list[Any]], starts: int, wanted: int) -> tuple[list[str], Api]:
     """The lines that are passed on while a container starts ``starts`` times."""
     api = Api(runs, [])
     got: list[str] = []
@@ -81,7 +100,7 @@ def follow(runs: list[list[bytes]], starts: int, wanted: int) -> tuple[list[str]
         if len(got) >= wanted:
             enough.set()
 
-    streams = LogStreams(Client(api), "p", {"n": "id-1"}, on_line, lambda _: None)  # type: ignore[arg-type]
+    streams = LogStreams(Client(api), "p", {"n": "id-1"}, on_line, lambda _: None, lambda _: None)  # type: ignore[arg-type]
     follower = streams._followers["n"]
     for _ in range(starts):
         before = len(api.asked)
@@ -141,7 +160,7 @@ def test_docker_events_become_state_changes() -> None:
         if change.state.status is NodeStatus.GONE:
             last.set()
 
-    streams = LogStreams(Client(Api([[]], events)), "p", {"n": "id-1"}, lambda _: None, on_state)  # type: ignore[arg-type]
+    streams = LogStreams(Client(Api([[]], events)), "p", {"n": "id-1"}, lambda _: None, on_state, lambda _: None)  # type: ignore[arg-type]
     assert last.wait(WAIT_S)
     streams.close()
     assert [(one.time, str(one.state)) for one in seen] == [
@@ -151,3 +170,82 @@ def test_docker_events_become_state_changes() -> None:
         (4.0, "exited (137)"),
         (6.0, "gone"),
     ]
+
+
+class Followed:
+    """A container that is followed while it runs, until something is lost or GONE."""
+
+    def __init__(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(log_streams, "REOPEN_DELAYS", (0.0, 0.01, 0.01))
+        monkeypatch.setattr(log_streams, "STATES_TIMEOUT", 0.1)
+        self.lines: list[str] = []
+        self.states: list[str] = []
+        self.lost: list[str] = []
+        self._api = api
+        self._changed = threading.Condition()
+        self.streams = LogStreams(
+            Client(api),  # type: ignore[arg-type]
+            "p",
+            {"n": "id-1"},
+            lambda line: self._add(self.lines, line.text),
+            lambda change: self._add(self.states, str(change.state)),
+            lambda reason: self._add(self.lost, reason),
+        )
+
+    def _add(self, to: list[str], text: str) -> None:
+        with self._changed:
+            to.append(text)
+            # The container ends with its last line.
+            self._api.status = "exited" if text == "end" else self._api.status
+            self._changed.notify_all()
+
+    def wait(self, wanted: list[str], count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(wanted) >= count, WAIT_S), (self.lines, self.states, self.lost)
+        self.streams.close()
+
+
+@pytest.mark.parametrize("broken", [[], [requests.ConnectionError("reset")]])
+def test_a_log_that_ends_while_its_node_runs_is_opened_again(
+    broken: list[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = [line(1, "a"), line(2, "b"), line(3, "end")]
+    api = Api([[line(1, "a"), *broken], [line(1, "a"), line(2, "b"), *broken], again, again], [])
+    api.status = "running"
+    followed = Followed(api, monkeypatch)
+    followed.streams.open("n")
+    followed.wait(followed.lines, 3)
+    assert (followed.lines, followed.lost) == (["a", "b", "end"], [])
+
+
+def test_a_log_that_cannot_be_opened_again_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api([[line(1, "a")]], [])
+    api.status = "running"
+    followed = Followed(api, monkeypatch)
+    followed.streams.open("n")
+    followed.wait(followed.lost, 1)
+    assert followed.lost == ["the log of n broke off and could not be opened again: no more logs"]
+
+
+def test_an_event_stream_that_ends_is_opened_again_after_the_last_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = action("start", 1), action("pause", 2)
+    api = Api([[]], [first], [first, second], [second, action("destroy", 3)])
+    followed = Followed(api, monkeypatch)
+    followed.wait(followed.states, 3)
+    assert (followed.states, followed.lost) == (["running", "paused", "gone"], [])
+    assert api.since[1:] == ["1.000000000", "2.000000000"]
+
+
+def test_an_event_stream_that_cannot_be_opened_again_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stream, "__iter__", lambda self: iter(self._pieces))
+    followed = Followed(Api([[]], [action("pause", 1)]), monkeypatch)
+    followed.wait(followed.lost, 1)
+    assert followed.lost == ["Docker's event stream broke off and could not be opened again: it ended"]
+
+
+def test_an_engine_that_has_forgotten_its_events_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api([[]], [action("start", 1)], [])
+    api.status = "exited"
+    followed = Followed(api, monkeypatch)
+    followed.wait(followed.lost, 1)
+    assert followed.lost == ["Docker has lost the events of n; was the Docker Engine restarted?"]

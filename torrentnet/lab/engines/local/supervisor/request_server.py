@@ -59,6 +59,8 @@ class RequestServer:
         self._journal = journal
         self._handle = handle
         self._connections: set[RequestConnection] = set()
+        self._lost = ""
+        """Why the journal lacks entries; empty as long as it is complete."""
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._server.bind(path)
         self._server.listen(BACKLOG)
@@ -72,8 +74,19 @@ class RequestServer:
             connection.socket.send(protocol.encode(reply))
 
     def record(self, entries: list[JournalEntry]) -> None:
-        """Append entries to the journal, and send them to all who follow it."""
-        self._journal.append(entries)
+        """Append entries to the journal, and send them to all who follow it.
+
+        A journal that cannot be written stays as it is: those who follow it are disconnected, and told why when they
+        ask again. The nodes go on.
+        """
+        if not self._lost:
+            try:
+                self._journal.append(entries)
+            except OSError as error:
+                self._lost = f"the journal of the nodes cannot be written: {error.strerror}"
+                for connection in list(self._connections):
+                    if connection.offset is not None:
+                        self._close(connection)
         for connection in list(self._connections):
             if connection.offset is not None and not connection.blocked:
                 self._send_journal(connection)
@@ -81,8 +94,10 @@ class RequestServer:
     def follow(self, connection: RequestConnection) -> None:
         """Send the journal to a connection, from the journal's beginning.
 
-        New entries are sent as long as the connection is open.
+        New entries are sent as long as the connection is open. Raises RequestRejectedError where entries are missing.
         """
+        if self._lost:
+            raise RequestRejectedError(self._lost)
         connection.offset = 0
         self.reply(connection, {"end": self._journal.size})
         self._send_journal(connection)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import tempfile
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.client import SupervisorClient, SupervisorGoneError
-from torrentnet.lab.engines.local.journal_follower import stream_journal
+from torrentnet.lab.engines.local.journal_follower import JournalFollower, stream_journal
 from torrentnet.lab.engines.local.supervisor.event_loop import EventLoop
 from torrentnet.lab.engines.local.supervisor.journal import JournalEntry, OutputJournal
 from torrentnet.lab.engines.local.supervisor.request_server import RequestRejectedError, RequestServer
@@ -24,6 +25,31 @@ if TYPE_CHECKING:
 
 ENTRIES = [JournalEntry("tracker", float(number), "x" * 1000) for number in range(200)]
 """More than fits in one packet, and in a socket's buffer."""
+
+
+class Followed:
+    """What a follower of the journal has passed on."""
+
+    def __init__(self, directory: Path) -> None:
+        self.lines: list[str] = []
+        self.lost: list[str] = []
+        self._changed = threading.Condition()
+        self.follower = JournalFollower(
+            SupervisorClient(directory),
+            ["tracker"],
+            lambda line: self._add(self.lines, line.text),
+            lambda _: None,
+            lambda reason: self._add(self.lost, reason),
+        )
+
+    def _add(self, to: list[str], text: str) -> None:
+        with self._changed:
+            to.append(text)
+            self._changed.notify_all()
+
+    def wait(self, wanted: list[str], count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(wanted) >= count, 30.0)
 
 
 @pytest.fixture
@@ -42,12 +68,24 @@ def directory() -> Iterator[Path]:
                 case "watch":
                     server.follow(connection)
                     return None
+                case "break":
+                    for other in list(server._connections):
+                        if other.offset is not None:
+                            server._close(other)
+                    return {}
+                case "full":
+                    full = os.open("/dev/full", os.O_RDWR)
+                    os.dup2(full, journal._file)
+                    os.close(full)
+                    server.record(ENTRIES[:1])
+                    return {}
                 case "end":
                     loop.end()
                     return {}
             raise RequestRejectedError("not today")
 
-        server = RequestServer(f"{name}/{protocol.SOCKET}", loop, OutputJournal(f"{name}/{protocol.JOURNAL}"), handle)
+        journal = OutputJournal(f"{name}/{protocol.JOURNAL}")
+        server = RequestServer(f"{name}/{protocol.SOCKET}", loop, journal, handle)
         server.record(ENTRIES)
         thread = threading.Thread(target=loop.run)
         thread.start()
@@ -83,3 +121,32 @@ def test_the_journal_is_sent_from_its_beginning(directory: Path) -> None:
 def test_without_a_supervisor_there_is_an_error(directory: Path) -> None:
     with pytest.raises(SupervisorGoneError):
         SupervisorClient(directory / "nothing").request("states")
+
+
+def test_a_connection_that_breaks_is_opened_again(directory: Path) -> None:
+    followed = Followed(directory)
+    for _ in range(3):
+        SupervisorClient(directory).request("break")
+    followed.wait(followed.lines, len(ENTRIES))
+    followed.follower.close()
+    assert followed.lines == [entry.text for entry in ENTRIES]
+    assert not followed.lost
+
+
+def test_a_journal_that_cannot_be_written_is_a_loss(directory: Path) -> None:
+    followed = Followed(directory)
+    followed.wait(followed.lines, len(ENTRIES))
+    SupervisorClient(directory).request("full")
+    followed.wait(followed.lost, 1)
+    followed.follower.close()
+    assert followed.lost == ["the journal of the nodes cannot be written: No space left on device"]
+
+
+def test_a_supervisor_that_ends_is_a_loss(directory: Path) -> None:
+    followed = Followed(directory)
+    SupervisorClient(directory).request("end")
+    (directory / protocol.SOCKET).unlink()
+    followed.follower._connection.shutdown(socket.SHUT_RDWR)
+    followed.wait(followed.lost, 1)
+    followed.follower.close()
+    assert followed.lost == ["the supervisor of the lab's nodes is gone, and the nodes with it"]
