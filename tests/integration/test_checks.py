@@ -21,7 +21,7 @@ def test_all_checks_hold_and_a_warning_fails_nothing(home: Path) -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "checks: PASSED, 9 of 10 expectations hold, 1 only warns" in answer.stdout
     assert "  ok    the tracker is left with two\n" in answer.stdout
-    assert "  WARN  nobody pauses the leecher\n" in answer.stdout
+    assert "  WARN  nobody ends the leecher so early\n" in answer.stdout
     assert re.search(r"received 1\.0 MiB \(\d{7} bytes\), at 3\.\d s", answer.stdout)
     result = json.loads((home / "runs/checks/latest/result.json").read_text(encoding="utf-8"))
     assert result["verdict"] == "passed"
@@ -30,7 +30,7 @@ def test_all_checks_hold_and_a_warning_fails_nothing(home: Path) -> None:
     suite = ET.parse(home / "runs/checks/latest/junit.xml").getroot()
     assert suite.get("failures") == "0"
     (warning,) = suite.findall("testcase/system-out")
-    assert (warning.text or "").startswith("warning: nobody pauses the leecher: leecher: ")
+    assert (warning.text or "").startswith("warning: nobody ends the leecher so early: leecher: ")
 
 
 def test_a_failed_check_reports_what_it_measured(home: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_failed_check_reports_what_it_measured(home: Path) -> None:
         r"leecher: ended with status 0 at 5\.\d s, expected status 1",
         r"leecher: received 1\.0 MiB \(\d{7} bytes\), expected at most 1\.0 MiB \(1048576 bytes\), at 2\.\d s",
         r"leecher: paused at 3\.\d s; it had held for 2\.\d s",
-        r"tracker: 2 peers \(seeder, leecher\), expected exactly 9, at \d\.\d s",
+        r"tracker: 2 peers \(seeder, leecher\), expected exactly 0, at \d\.\d s",
     ):
         assert re.search(line, answer.stdout), f"no {line} in:\n{answer.stdout}"
     assert "checks_fail: FAILED, 0 of 7 expectations hold, 1 only warns" in answer.stdout

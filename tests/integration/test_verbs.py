@@ -43,6 +43,14 @@ def test_a_command_fails_with_its_status_and_words(small: Lab) -> None:
     assert "nope.txt" in answer.stderr
 
 
+def test_a_node_reaches_another_by_its_name(small: Lab) -> None:
+    program = "import socket; print(socket.create_connection(('seeder-1', 6881), 10).getpeername()[0])"
+    answer = small.exec("tracker", "python3", "-c", program, timeout=20.0)
+    assert answer.output == small.engine.locations["seeder-1"].address
+    own = small.exec("tracker", "python3", "-c", "import socket; print(socket.gethostbyname(socket.gethostname()))")
+    assert own.output == small.engine.locations["tracker"].address
+
+
 def test_kill_is_silent_and_stop_leaves_the_swarm(small: Lab) -> None:
     began = time.time()
     small.kill("seeder-1")

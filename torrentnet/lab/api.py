@@ -83,6 +83,12 @@ def open_lab(
                 lab.keep()
 
 
+NOTHING_EXPECTED: Final = (
+    "the scenario has no `expect`, so that nothing was judged; add expectations, or `expect: none` for a run that is"
+    " to pass without any"
+)
+
+
 class Lab(LabLifecycle):
     """A lab for one plan on one engine, with the scenario's verbs as methods.
 
@@ -121,8 +127,11 @@ class Lab(LabLifecycle):
         applied = tuple(timeline.applied)
         failed = [one.node for result in results if result.failed for one in result.nodes if not one.passed]
         failed += [node for event in applied if event.error for node in event.nodes]
-        verdict = Verdict.FAILED if failed or any(event.error for event in applied) else Verdict.PASSED
-        return self._finish(verdict, results=results, timeline=applied, quoted=failed)
+        verdict = Verdict.PASSED if self.plan.judged else Verdict.NOT_JUDGED
+        if failed or any(event.error for event in applied):
+            verdict = Verdict.FAILED
+        error = NOTHING_EXPECTED if verdict is Verdict.NOT_JUDGED else ""
+        return self._finish(verdict, results=results, timeline=applied, error=error, quoted=failed)
 
     def _end_early(self, error: BaseException) -> None:
         if self.outcome is not None:

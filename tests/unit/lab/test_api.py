@@ -58,6 +58,23 @@ def test_waiting_for_what_no_program_prints_is_a_usage_error(scenario: Path) -> 
             lab.wait_event("tracker", "forgotten", peer="seeder-1", timeout=0.0)
 
 
+@pytest.mark.parametrize(
+    ("expect", "verdict", "status"),
+    [("", "not judged", 3), ("expect: []\n", "not judged", 3), ("expect: none\n", "passed", 0)],
+)
+def test_a_run_without_expectations_says_whether_it_passes(
+    scenario: Path, expect: str, verdict: str, status: int
+) -> None:
+    text = (
+        "files: {myfile.txt: {size: 1MiB}}\nnodes:\n  tracker: {tracker: {}}\n  seeder: {share: myfile.txt, count: 2}\n"
+    )
+    scenario.write_text(text + expect, encoding="utf-8")
+    with torrentnet.lab.open(scenario, engine=StubEngine()) as lab:
+        outcome = lab.play()
+    assert (outcome.verdict, outcome.exit_code) == (verdict, status)
+    assert ("no `expect`" in outcome.error) == (status == 3)
+
+
 def test_settings_set_the_scenarios_parameters(scenario: Path) -> None:
     with torrentnet.lab.open(str(scenario), engine=StubEngine(), settings={"seeders": 3}) as lab:
         assert lab.select("seeder") == ("seeder-1", "seeder-2", "seeder-3")

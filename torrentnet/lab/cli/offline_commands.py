@@ -63,6 +63,7 @@ def validate(files: Sequence[Path], *, as_json: bool, settings: Sequence[str] = 
         else:
             problems = []
             text = f"{file}: {len(plan.nodes)} nodes, {len(plan.events)} events, {len(plan.expectations)} expectations"
+            text += "" if plan.judged else ": a run is not judged; add `expect:`, or write `expect: none`"
         rows.append({"file": str(file), "valid": not problems, "problems": problems})
         if not as_json:
             print(text)

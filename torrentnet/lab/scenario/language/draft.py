@@ -96,6 +96,8 @@ def _set_aside(data: dict[str, Any], aside: set[KeyPath]) -> dict[str, list[int]
     positions: dict[str, list[int]] = {}
     for section in ("timeline", "expect", "links"):
         items = data.get(section, [])
+        if isinstance(items, str):
+            items = []  # `expect: none`
         positions[section] = [index for index in range(len(items)) if (section, index) not in aside]
         data[section] = [items[index] for index in positions[section]]
     for section in ("files", "nodes"):

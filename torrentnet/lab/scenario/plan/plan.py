@@ -102,6 +102,8 @@ class Plan:
     parameters: tuple[tuple[str, str], ...] = ()
     """The scenario's parameters with their current values, in the order of the file."""
     torrents: tuple[TorrentPlan, ...] = ()
+    judged: bool = True
+    """Whether a run has a verdict: the scenario has expectations, or says ``expect: none``."""
 
     @property
     def foreign_programs(self) -> tuple[NodeProgram, ...]:

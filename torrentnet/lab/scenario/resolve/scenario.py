@@ -10,7 +10,7 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.language.document import MappingNode, ScalarNode, to_plain_data
+from torrentnet.lab.scenario.language.document import MappingNode, ScalarNode, SequenceNode, to_plain_data
 from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_file_name, parse_scenario_name
 from torrentnet.lab.scenario.language.selectors import parse_selector
 from torrentnet.lab.scenario.plan.plan import Plan
@@ -104,7 +104,14 @@ def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mappi
         links=links,
         parameters=tuple((parameters or {}).items()),
         torrents=torrents,
+        judged=_is_judged(draft),
     )
+
+
+def _is_judged(draft: Draft) -> bool:
+    """Return whether there are expectations, or the file says that there are none."""
+    entry = draft.document.root.get("expect")
+    return entry is not None and not (isinstance(entry.value, SequenceNode) and not entry.value.items)
 
 
 def _name(context: ResolveContext, path: Path) -> str:

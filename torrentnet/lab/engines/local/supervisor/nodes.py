@@ -21,7 +21,16 @@ from torrentnet.lab.engines.local.supervisor.bridge import SBIN, Bridge, BridgeP
 from torrentnet.lab.engines.local.supervisor.node_process import PAUSED, RUNNING, NodeProcess
 from torrentnet.lab.engines.local.supervisor.preload import preload_programs
 from torrentnet.lab.engines.local.supervisor.request_server import RequestRejectedError
-from torrentnet.lab.engines.local.supervisor.sandbox_root import DATA, FILES, LANGUAGE, RUN, Sandbox, build_root
+from torrentnet.lab.engines.local.supervisor.sandbox_root import (
+    DATA,
+    FILES,
+    HOSTS,
+    LANGUAGE,
+    RUN,
+    Sandbox,
+    build_root,
+    write_hosts,
+)
 from torrentnet.lab.engines.local.supervisor.spawner import ProcessSpec, Spawner
 
 if TYPE_CHECKING:
@@ -63,11 +72,14 @@ class NodeProcesses:
         self._commands: dict[int, _Command] = {}
         self._bridge: Bridge | None = None
         self._root = ""
+        self._hosts = ""
+        """The file with the addresses of the nodes' names."""
         self._on_end: Callable[[], None] | None = None
         """Called when no node is alive any more; None before the lab ends."""
         if lab.network == protocol.NAMESPACES:
             self._root = str(directory / protocol.ROOT)
             build_root(self._root)
+            self._hosts = write_hosts(directory / "hosts", {node.name: node.address for node in lab.nodes})
             self._bridge = Bridge(int(lab.subnet.partition("/")[2]))
         self._spawner = Spawner()
         self._preloaded = preload_programs(Path(lab.root))
@@ -203,11 +215,13 @@ class NodeProcesses:
             binds[FILES] = self._lab.files
         if node.spec.disk is None:
             binds[DATA] = node.spec.data
+        if self._hosts:
+            binds[HOSTS] = self._hosts
         return Sandbox(
             DATA,
             root=self._root,
             binds=binds,
-            read_only=(FILES,),
+            read_only=(FILES, HOSTS),
             disk=node.spec.disk,
             host_name=node.spec.name,
             network=port.namespace,

@@ -1,7 +1,8 @@
 """What a node sees of the machine: its files, its name, its network.
 
-A node with namespaces sees ``/data``, ``/files`` and ``/run/torrentnet`` as in a container, and everything else of the
-machine as it is, but read-only. A node on the loopback interface sees the machine.
+A node with namespaces sees ``/data``, ``/files`` and ``/run/torrentnet`` as in a container, its lab's names in
+``/etc/hosts``, and everything else of the machine as it is, but read-only. A node on the loopback interface sees the
+machine.
 
 Tested by tests/integration/test_local_engine.py.
 """
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DATA, FILES, RUN = "/data", "/files", "/run/torrentnet"
+HOSTS: Final = "/etc/hosts"
+"""Where programs look names up (hosts(5)): a node reads those of its lab there."""
 NOT_MIRRORED: Final = {"data", "files", "run", "proc"}
 """Folders of the machine's root directory that a node does not see."""
 LANGUAGE: Final = "C.UTF-8"
@@ -66,6 +69,21 @@ def build_root(root: str) -> None:
     Path(root + RUN).mkdir()
     # With the process ids of this namespace.
     syscalls.mount("proc", "/proc", "proc", syscalls.NO_SUID | syscalls.NO_DEVICES | syscalls.NO_EXEC)
+
+
+def write_hosts(path: Path, addresses: Mapping[str, str]) -> str:
+    """Write a file for :data:`HOSTS` and return its path.
+
+    The lab's names come before the machine's. Returns an empty text where the machine has no such file, over which it
+    could be mounted.
+    """
+    try:
+        machine = Path(HOSTS).read_text("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+    own = [f"{address}\t{name}" for name, address in addresses.items()]
+    path.write_text("\n".join([*own, machine]), "utf-8", "surrogateescape")
+    return str(path)
 
 
 def _mirror(source: str, target: str) -> None:

@@ -5,9 +5,9 @@ The JSON Schema for editors is generated from this model.
 Tested by tests/unit/lab/scenario/test_wrong.py.
 """
 
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic.config import JsonDict
 
 from torrentnet.lab.scenario.language.models.expectations import ExpectationItem
@@ -136,6 +136,8 @@ else:
 
 DEFAULT_TIME_LIMIT: Final = 60.0
 DEFAULT_SEED: Final = 1
+NOTHING_EXPECTED: Final = "none"
+"""The value of ``expect`` with which a run passes without any expectation."""
 
 
 class GeneratedFileModel(StrictModel):
@@ -179,4 +181,10 @@ class ScenarioModel(StrictModel):
     limits: LimitsModel | None = Field(None, description="what each node may use of the machine")
     links: list[LinkModel] = Field(default_factory=list, description="the state of the network at t = 0")
     timeline: list[TimelineItem] = Field(default_factory=list, description="the events")
-    expect: list[ExpectationItem] = Field(default_factory=list, description="what must be true")
+    expect: Annotated[
+        list[ExpectationItem],
+        BeforeValidator(
+            lambda value: [] if value == NOTHING_EXPECTED else value,
+            json_schema_input_type=list[ExpectationItem] | Literal["none"],
+        ),
+    ] = Field(default_factory=list, description="what must be true; `none` for a run that passes without any")
