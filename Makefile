@@ -91,7 +91,7 @@ test: lint ## lint and all tests; those that need Docker are skipped without it
 	@parallel=0; alone=0; \
 	$(PYTEST) -m "not alone" --numprocesses 4 --dist loadgroup --no-loadscope-reorder $(args) || parallel=$$?; \
 	[ $$parallel != 2 ] || exit 2; : '2: interrupted, or a file that cannot be imported'; \
-	$(PYTEST) -m alone $(args) || alone=$$?; \
+	$(PYTEST) -m alone --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(args) || alone=$$?; \
 	case $$parallel,$$alone in 0,[05]|5,0) ;; *) exit 1;; esac # 5: args chose none of these
 
 lint: $(VENV)/.test ## ruff and mypy

@@ -51,4 +51,7 @@ def group(nodeid: str) -> str:
     if file.endswith(SCENARIOS) and words:
         return f"{file}::{words[-1]}"
     engine = next((word for word in words if word in ENGINES), "")
+    if engine == "docker" and "kill_9" in test:
+        # The start of one of these labs removes what another such test has left.
+        return "dead labs"
     return f"{file}::{engine}"

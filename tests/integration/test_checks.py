@@ -21,8 +21,8 @@ def test_all_checks_hold_and_a_warning_fails_nothing(home: Path) -> None:
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "checks: PASSED, 9 of 10 expectations hold, 1 only warns" in answer.stdout
     assert "  ok    the tracker is left with two\n" in answer.stdout
-    assert "  WARN  nobody ends the leecher so early\n" in answer.stdout
-    assert re.search(r"received 1\.0 MiB \(\d{7} bytes\), at 3\.\d s", answer.stdout)
+    assert "  WARN  nobody stops the leecher at once\n" in answer.stdout
+    assert re.search(r"received 1\.0 MiB \(\d{7} bytes\), at \d\.\d s", answer.stdout)
     result = json.loads((home / "runs/checks/latest/result.json").read_text(encoding="utf-8"))
     assert result["verdict"] == "passed"
     assert result["parameters"] == {"size": "1024KiB"}
@@ -30,19 +30,19 @@ def test_all_checks_hold_and_a_warning_fails_nothing(home: Path) -> None:
     suite = ET.parse(home / "runs/checks/latest/junit.xml").getroot()
     assert suite.get("failures") == "0"
     (warning,) = suite.findall("testcase/system-out")
-    assert (warning.text or "").startswith("warning: nobody ends the leecher so early: leecher: ")
+    assert (warning.text or "").startswith("warning: nobody stops the leecher at once: leecher: ")
 
 
 def test_a_failed_check_reports_what_it_measured(home: Path) -> None:
     answer = torrentnet(home, "run", str(SCENARIOS / "checks_fail.yaml"))
     assert answer.returncode == 1, answer.stdout + answer.stderr
     for line in (
-        r"tracker: 2 peers \(seeder, leecher\), expected at most 1, at 2\.\d s",
+        r"tracker: 2 peers \(seeder, leecher\), expected at most 1, at \d\.\d s",
         r"leecher: no line with the event bad_piece, expected at least 1",
         r"leecher: 1 line with the text `completed`, expected exactly 0; at \d\.\d s: .* completed file=myfile\.txt",
-        r"leecher: ended with status 0 at 5\.\d s, expected status 1",
-        r"leecher: received 1\.0 MiB \(\d{7} bytes\), expected at most 1\.0 MiB \(1048576 bytes\), at 2\.\d s",
-        r"leecher: paused at 3\.\d s; it had held for 2\.\d s",
+        r"leecher: ended with status 0 at \d\.\d s, expected status 1",
+        r"leecher: received 1\.0 MiB \(\d{7} bytes\), expected at most 1\.0 MiB \(1048576 bytes\), at \d\.\d s",
+        r"leecher: paused at \d\.\d s; it had held for \d\.\d s",
         r"tracker: 2 peers \(seeder, leecher\), expected exactly 0, at \d\.\d s",
     ):
         assert re.search(line, answer.stdout), f"no {line} in:\n{answer.stdout}"

@@ -255,7 +255,7 @@ def faulty_plan() -> Plan:
     return replace(
         base,
         name="faulty",
-        time_limit=9.0,
+        time_limit=16.0,
         files=files,
         nodes=nodes,
         links=(slow,),
@@ -273,7 +273,7 @@ def faulty_plan() -> Plan:
                 nodes=leechers,
                 text="leechers have it",
                 where="trial.yaml:9:1",
-                timing=Within(8.0),
+                timing=Within(15.0),
                 file="myfile.txt",
             ),
         ),
@@ -297,7 +297,7 @@ def test_a_whole_scenario_with_faults(home: Path, engine: Kind) -> None:
     assert [one["text"] for one in rows[0]["outputs"]] == ["42"] * 3
     assert rows[1]["measured"]["lost"] > 0
     assert "packet" in rows[1]["measured"]["text"]
-    assert 0.4 < rows[2]["began"] - rows[1]["began"] < 1.5
+    assert 0.4 < rows[2]["began"] - rows[1]["began"] < 5.0
     assert "leecher-3" in rows[3]["outputs"][0]["text"]
     assert rows[4]["error"] == "`echo oops >&2; exit 3` in leecher-2 ended with status 3: oops"
     assert rows[5]["error"] == "kill seeder-3 did not happen: `seeder-2 is down` did not become true"

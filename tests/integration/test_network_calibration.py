@@ -216,19 +216,22 @@ def test_rates_to_two_destinations_and_losses(
         *(override(LinkQualities(rate=rate), pair) for pair, rate in rates.items()),
         *(override(LinkQualities(loss=share), pair) for pair, share in losses.items()),
     )
-    with ThreadPoolExecutor(2) as pool:
+
+    def lose(pair: Pair, share: float) -> None:
+        before = network.measure(pair)
+        lost = lost_packets(nodes, pair, 7300)
+        counted = network.measure(pair)[pair].since(before[pair])
+        if not is_likely(lost, share):
+            # By chance alone one measurement in a hundred is outside, and two in a row one in ten thousand.
+            lost = lost_packets(nodes, pair, 7301)
+        assert is_likely(lost, share), f"{lost} of {PACKETS} lost, asked for {share:.0%}"
+        table.append((f"loss, {PACKETS} UDP packets", f"{share:.0%}", f"{lost / PACKETS:.2%}", f"{lost} packets"))
+        assert counted.arrived >= PACKETS
+        assert counted.lost / counted.arrived == pytest.approx(lost / PACKETS, abs=0.02)
+
+    with ThreadPoolExecutor(1 + len(losses)) as pool:
         measured = pool.submit(wire_rates, nodes, rates)
-        for pair, share in losses.items():
-            before = network.measure(pair)
-            lost = lost_packets(nodes, pair, 7300)
-            counted = network.measure(pair)[pair].since(before[pair])
-            if not is_likely(lost, share):
-                # By chance alone one measurement in a hundred is outside, and two in a row one in ten thousand.
-                lost = lost_packets(nodes, pair, 7301)
-            assert is_likely(lost, share), f"{lost} of {PACKETS} lost, asked for {share:.0%}"
-            table.append((f"loss, {PACKETS} UDP packets", f"{share:.0%}", f"{lost / PACKETS:.2%}", f"{lost} packets"))
-            assert counted.arrived >= PACKETS
-            assert counted.lost / counted.arrived == pytest.approx(lost / PACKETS, abs=0.02)
+        list(pool.map(lose, losses, losses.values()))
         found = measured.result()
     check_rates(found, rates)
     for pair, rate in rates.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 FILE = "my file.txt"
 SOURCE = OutcomeSource(Endpoint("127.0.0.1", 6881), 32, "seeder-1")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
+STOP_GRACE_S = 10.0
+"""Time after which ``docker stop`` kills a program that has not ended."""
+LONG_TIMEOUT = ("--timeout", "2s")
+"""For peers that must not expire between two steps of a test on a busy machine."""
 
 
 class Tracker:
@@ -47,6 +52,7 @@ class Tracker:
         self.lines: list[str] = []
         self.errors: list[str] = []
         self._changed = threading.Condition()
+        self._open_streams = 2
         self._readers = [
             threading.Thread(target=self._read, args=(self.process.stdout, self.lines)),
             threading.Thread(target=self._read, args=(self.process.stderr, self.errors)),
@@ -59,6 +65,9 @@ class Tracker:
             with self._changed:
                 lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
+        with self._changed:
+            self._open_streams -= 1
+            self._changed.notify_all()
 
     def wait_line(self, *parts: str) -> str:
         """Wait for and return the first line of output that contains all ``parts``."""
@@ -67,7 +76,7 @@ class Tracker:
             return next((line for line in self.lines if all(part in line for part in parts)), None)
 
         with self._changed:
-            self._changed.wait_for(lambda: found() is not None or self.process.poll() is not None, DEADLINE_S)
+            self._changed.wait_for(lambda: found() is not None or not self._open_streams, DEADLINE_S)
         line = found()
         assert line is not None, f"no line with {parts} in {self.lines} {self.errors}"
         return line
@@ -154,10 +163,10 @@ def publish(started: contextlib.ExitStack, tracker: Tracker) -> Client:
 
 
 def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: contextlib.ExitStack) -> None:
-    tracker = run(started, "--name", "the-tracker")
+    tracker = run(started, "--name", "the-tracker", *LONG_TIMEOUT)
     listening = tracker.event("listening").fields
     assert (listening["program"], listening["name"]) == ("tracker", "the-tracker")
-    assert (listening["keepalive_ms"], listening["timeout_ms"]) == ("200", "600")
+    assert (listening["keepalive_ms"], listening["timeout_ms"]) == ("200", "2000")
     publish(started, tracker)
     assert tracker.event("published").fields["file"] == "my file.txt"
     leecher = join(started, tracker, "leecher-1", 6882)
@@ -170,7 +179,9 @@ def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: contextlib.ExitS
     assert "succeeded from seeder-1 (8 MiB in 0.12 s)" in row
     tracker.event("forgotten", peer="seeder-1")
     tracker.type("file_logs 'my file.txt'")
-    assert "gone (silent for 0.6 s)" in tracker.wait_line("seeder-1", "all 32", "gone")
+    gone = re.search(r"gone \(silent for ([\d.]+) s\)", tracker.wait_line("seeder-1", "all 32", "gone"))
+    assert gone is not None
+    assert float(gone[1]) >= 2.0
     tracker.type("file_logs nope")
     tracker.wait_line("error: unknown file nope")
     tracker.type("quit")
@@ -179,10 +190,10 @@ def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: contextlib.ExitS
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_the_tracker_within_a_second(started: contextlib.ExitStack, number: signal.Signals) -> None:
+def test_signal_ends_the_tracker_before_docker_kills_it(started: contextlib.ExitStack, number: signal.Signals) -> None:
     tracker = run(started)
     publish(started, tracker)
-    assert tracker.end(number) < 1.0
+    assert tracker.end(number) < STOP_GRACE_S
     assert tracker.process.returncode == 0
     assert tracker.event("closing").fields == {"reason": number.name}
     assert tracker.errors == []
@@ -200,7 +211,7 @@ def test_signal_ends_the_tracker_during_a_flood(started: contextlib.ExitStack) -
     thread = threading.Thread(target=flood)
     thread.start()
     try:
-        assert tracker.end(signal.SIGTERM) < 5.0
+        assert tracker.end(signal.SIGTERM) < STOP_GRACE_S
     finally:
         stop.set()
         thread.join(DEADLINE_S)
@@ -208,7 +219,7 @@ def test_signal_ends_the_tracker_during_a_flood(started: contextlib.ExitStack) -
 
 
 def test_restarted_tracker_has_its_logs_and_learns_of_its_peers(started: contextlib.ExitStack, tmp_path: Path) -> None:
-    first = run(started, "--state", str(tmp_path))
+    first = run(started, "--state", str(tmp_path), *LONG_TIMEOUT)
     seed = publish(started, first)
     leecher = join(started, first, "leecher-1", 6882)
     done, waiting = leecher.lookup(FILE).request, leecher.lookup("other.txt").request
@@ -216,7 +227,7 @@ def test_restarted_tracker_has_its_logs_and_learns_of_its_peers(started: context
     time.sleep(0.2)  # a killed tracker may lose the records of this time
     first.end(signal.SIGKILL)
 
-    again = run(started, "--state", str(tmp_path), address=f"127.0.0.1:{first.address[1]}")
+    again = run(started, "--state", str(tmp_path), *LONG_TIMEOUT, address=f"127.0.0.1:{first.address[1]}")
     assert again.address == first.address
     again.type("file_logs -all")
     again.wait_line("seeder-1", "not heard since restart")
@@ -268,14 +279,14 @@ def test_commands_are_answered_on_the_console_socket(started: contextlib.ExitSta
             timeout=DEADLINE_S,
         )
         assert (done.returncode, done.stdout, done.stderr) == (status, out, err)
-    assert tracker.end(signal.SIGTERM) < 1.0
+    assert tracker.end(signal.SIGTERM) < STOP_GRACE_S
     assert not path.exists()
 
 
 def test_runs_with_nothing_on_standard_input(started: contextlib.ExitStack) -> None:
     tracker = started.enter_context(contextlib.closing(Tracker(stdin=subprocess.DEVNULL)))
     publish(started, tracker)
-    assert tracker.end(signal.SIGTERM) < 1.0
+    assert tracker.end(signal.SIGTERM) < STOP_GRACE_S
 
 
 def test_input_that_ends_does_not_end_the_tracker(started: contextlib.ExitStack) -> None:
