@@ -9,11 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.errors import ScenarioError, UsageError
 from torrentnet.lab.installation import typed_command
-from torrentnet.lab.scenario.language.draft import read_draft
-from torrentnet.lab.scenario.language.excerpt import excerpt, split_lines
-from torrentnet.lab.scenario.language.parameters import substitute_parameters
-from torrentnet.lab.scenario.language.yaml_parser import parse_document, read_text
-from torrentnet.lab.scenario.resolve.scenario import resolve
 from torrentnet.runtime.suggestions import closest
 
 if TYPE_CHECKING:
@@ -91,6 +86,9 @@ def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, st
     ``shown_as`` is the file's name in messages and in the plan's ``where``, ``path`` by default. ``settings`` replace
     the defaults of the scenario's parameters, by name. Raises ScenarioError with every problem of the file.
     """
+    from torrentnet.lab.scenario.language.excerpt import excerpt, split_lines
+    from torrentnet.lab.scenario.language.yaml_parser import read_text
+
     path = Path(path)
     file = shown_as or str(path)
     text = read_text(path, file)
@@ -104,6 +102,12 @@ def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, st
 
 
 def _resolve_text(text: str, file: str, path: Path, settings: Mapping[str, str]) -> Plan:
+    # The language's models take a quarter of a second to import: `status`, `logs` and `down` do without.
+    from torrentnet.lab.scenario.language.draft import read_draft
+    from torrentnet.lab.scenario.language.parameters import substitute_parameters
+    from torrentnet.lab.scenario.language.yaml_parser import parse_document
+    from torrentnet.lab.scenario.resolve.scenario import resolve
+
     document, problems = parse_document(text, file)
     document, unset, values = substitute_parameters(document, settings)
     problems += unset
