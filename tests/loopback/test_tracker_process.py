@@ -199,6 +199,43 @@ def test_signal_ends_the_tracker_before_docker_kills_it(started: contextlib.Exit
     assert tracker.errors == []
 
 
+def test_interrupt_during_the_start_is_silent() -> None:
+    """The interpreter names each module that it has imported: the first is ours."""
+    for program in ("tracker.py", "peer.py"):
+        process = subprocess.Popen(
+            [sys.executable, "-X", "importtime", str(ROOT / program), "--help"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        with process.stderr as errors:
+            for line in errors:
+                if line.rstrip().endswith("early_interrupt"):
+                    process.send_signal(signal.SIGINT)
+                    break
+            rest = errors.read()
+        assert process.wait(DEADLINE_S) == 130
+        assert "Traceback" not in rest
+
+
+def test_too_few_descriptors_are_named_in_one_line() -> None:
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -n 9; exec "$@"', "bash", sys.executable, str(ROOT / "tracker.py"), "127.0.0.1:0"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        r"tracker\.py: error: this process may open only \d more files and sockets, and needs 24"
+        r" \(raise the limit, for example with: ulimit -n 256\)\n",
+        done.stderr,
+    )
+
+
 def test_signal_ends_the_tracker_during_a_flood(started: contextlib.ExitStack) -> None:
     tracker = run(started)
     link = started.enter_context(contextlib.closing(Link(tracker.address)))

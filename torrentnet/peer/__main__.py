@@ -1,5 +1,6 @@
 """``python -m torrentnet.peer``: what ``peer.py`` starts."""
 
+import torrentnet.runtime.early_interrupt  # noqa: F401, I001  (before all others)
 import sys
 
 from torrentnet.peer.main import main

@@ -15,6 +15,10 @@ def parse_address(text: str, *, min_port: int = 0) -> tuple[str, int]:
 
     The host is an IPv4 address or a name. Raises ValueError with a sentence for the user.
     """
+    scheme, link, rest = text.partition("://")
+    if link:
+        plain = rest.partition("/")[0]
+        raise ValueError(f"{shown(text)} is a link of the kind {scheme}; write its address alone: {shown(plain)}")
     host, colon, port = text.rpartition(":")
     if not (colon and host and port):
         raise ValueError(f"{shown(text)} is not HOST:PORT; write for example `{EXAMPLE}`")

@@ -341,6 +341,13 @@ _SPECS: Final = (
         ),
     ),
     EventSpec(
+        "left_out",
+        "Packets caused so many lines that some were not written; the request log has what they said.",
+        (TRACKER,),
+        (),
+        (EventField("lines", "lines", "lines of the last ten seconds that were not written"), _reason("the cause")),
+    ),
+    EventSpec(
         "shaper_failed",
         "The node's shaper has ended: packets from the sources that it impaired are lost from now on.",
         (SHAPER,),

@@ -1,11 +1,16 @@
 """Agreements between a process and its starter.
 
-They are the exit statuses, and the variable that names the console socket.
+They are the exit statuses, the variable that names the console socket, and the files that may be opened.
+
+Tested by tests/loopback/test_tracker_process.py.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Final
+
+from torrentnet.wire.errors import LocalError
 
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
@@ -21,3 +26,19 @@ EXIT_PIPE_CLOSED: Final = 141
 
 CONSOLE_VARIABLE: Final = "TORRENTNET_CONSOLE"
 """Environment variable with the path of a program's console socket, for when no option gives one."""
+
+
+def require_descriptors(count: int) -> None:
+    """Raise :class:`LocalError` unless this process can open ``count`` more files."""
+    opened: list[int] = []
+    try:
+        while len(opened) < count:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        raise LocalError(
+            f"this process may open only {len(opened)} more files and sockets, and needs {count}",
+            hint="raise the limit, for example with: ulimit -n 256",
+        ) from None
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)

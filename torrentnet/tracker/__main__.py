@@ -1,5 +1,6 @@
 """``python -m torrentnet.tracker``, which ``tracker.py`` runs."""
 
+import torrentnet.runtime.early_interrupt  # noqa: F401, I001  (before all others)
 import sys
 
 from torrentnet.tracker.main import main

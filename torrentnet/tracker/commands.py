@@ -16,6 +16,7 @@ from torrentnet.runtime.units import format_duration, format_size
 from torrentnet.tracker.journal import queries
 from torrentnet.tracker.journal.request_replay import describe_outcome
 from torrentnet.tracker.journal.schema import ALIVE, UNHEARD
+from torrentnet.wire.names import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -124,7 +125,7 @@ def _request_options(args: list[str]) -> tuple[int | None, str | None, bool]:
             if value is None:
                 raise CommandError(f"{word} needs a value: {_REQUEST_LOGS}", EXIT_USAGE)
             if word == "--file":
-                file = value
+                file = canonical_name(value)
             elif value.isascii() and value.isdigit() and 0 < len(value) < 9 and int(value) > 0:
                 last = int(value)
             else:
@@ -173,10 +174,10 @@ def _file_logs(context: CommandContext, args: list[str]) -> Iterator[str]:
         raise CommandError(f"which file? {_FILE_LOGS} (put a name with spaces in quotes)", EXIT_USAGE)
     context.journal.flush()
     all_files = args[0] in {"-all", "--all"}
-    rows = queries.files(context.journal, None if all_files else args[0])
+    rows = queries.files(context.journal, None if all_files else canonical_name(args[0]))
     first = next(rows, None)
     if first is not None:
-        return _files(context.journal, chain([first], rows))
+        return _files(context, chain([first], rows))
     if all_files:
         return iter(["no file yet"])
     raise CommandError(_unknown_file(context.journal, args[0]))
@@ -194,12 +195,14 @@ def _unknown_file(journal: Journal, name: str) -> str:
     return f"unknown file {_quoted(name)}; known files: {shown}{more}"
 
 
-def _files(journal: Journal, files: Iterable[queries.FileRow]) -> Iterator[str]:
+def _files(context: CommandContext, files: Iterable[queries.FileRow]) -> Iterator[str]:
+    journal = context.journal
+    reserved = {info.info_hash for info in context.core.registry.known_files}
     for number, file in enumerate(files):
         if number:
             yield ""
         yield file.label
-        yield from table((), _facts(journal, file), indent="  ")
+        yield from table((), _facts(journal, file, is_reserved=file.info_hash in reserved), indent="  ")
         yield ""
         yield from table(
             ("HOLDER", "ADDRESS", "PIECES", "SINCE", "STATE"),
@@ -217,9 +220,11 @@ def _files(journal: Journal, files: Iterable[queries.FileRow]) -> Iterator[str]:
         )
 
 
-def _facts(journal: Journal, file: queries.FileRow) -> Iterator[tuple[str, str]]:
+def _facts(journal: Journal, file: queries.FileRow, *, is_reserved: bool) -> Iterator[tuple[str, str]]:
     if file.published_ms is not None:
         yield "published", f"{_time(file.published_ms)} by {file.published_by} ({file.published_from})"
+    elif is_reserved:
+        yield "published", f"never; the name is reserved since {_time(file.known_ms)}, by its .torrent"
     else:
         yield "published", f"never; known since {_time(file.known_ms)}"
     if file.size is None:

@@ -111,7 +111,13 @@ class Core:
         }
 
     def restore(self, waiting: Iterable[RequestOpened], now: float) -> None:
-        """Reopen the requests that an earlier process left without an outcome."""
+        """Reopen the requests that an earlier process left without an outcome.
+
+        Also record the files whose names are reserved.
+        """
+        for info in self.registry.known_files:
+            self.audit_log.file_known(info)
+        self.audit_log.flush()
         for record in waiting:
             _, number, peer, ip, port, peer_id, file, info_hash, _, count = record
             request = OpenRequest(number, Requester(now), ip, port, peer_id, peer, file, info_hash, count)

@@ -15,6 +15,7 @@ from torrentnet.console.program_shell import ProgramShell
 from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
 from torrentnet.runtime.options import OptionParser, add_console_options, argument_type, file_content
+from torrentnet.runtime.process import require_descriptors
 from torrentnet.runtime.standard_streams import open_standard_streams
 from torrentnet.runtime.system import MACHINE
 from torrentnet.runtime.units import format_duration, parse_duration
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "tracker.py"
 FAILED: Final = 1
 GC_THRESHOLD: Final = 50_000
+MIN_DESCRIPTORS: Final = 24
+"""Files and sockets that the tracker opens, with a journal on disk, a terminal and some console connections."""
 MIN_KEEPALIVE: Final = 0.05
 MAX_TIMEOUT: Final = 24 * 3600.0
 
@@ -75,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     open_standard_streams()
     options = parse_options(sys.argv[1:] if arguments is None else arguments)
     try:
+        require_descriptors(MIN_DESCRIPTORS)
         return _run(options)
     except LocalError as error:
         sys.stderr.write(f"{PROGRAM}: error: {error.message}{f' ({error.hint})' if error.hint else ''}\n")

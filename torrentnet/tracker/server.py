@@ -10,7 +10,13 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.runtime.system import MACHINE
-from torrentnet.tracker.fastpath.datagram_batch import MAX_BATCH_SIZE, DatagramBatch, is_available
+from torrentnet.tracker.fastpath.datagram_batch import (
+    IP_PKTINFO,
+    MAX_BATCH_SIZE,
+    DatagramBatch,
+    is_available,
+    receives_at_every_address,
+)
 from torrentnet.tracker.fastpath.fast_path import FastPath
 from torrentnet.tracker.refusals import RefusalReason
 from torrentnet.wire.errors import LocalError
@@ -28,6 +34,8 @@ RECEIVE_BUFFER_SIZE: Final = 4 * 1024 * 1024
 """Large, so that no packets are lost when all peers start at once. The kernel may grant less."""
 MAX_DATAGRAMS_PER_TURN: Final = 256
 """Datagrams that are handled between two checks for expired peers and for :meth:`TrackerServer.stop`."""
+CONTROL_SIZE: Final = 64
+"""Room for the control message with a datagram's local address."""
 MAX_WAIT: Final = 60.0
 MAX_ERRORS: Final = 1_000
 """Number of consecutive failures to receive after which the socket is considered broken."""
@@ -59,6 +67,9 @@ class TrackerServer:
             self._selector.register(readable, selectors.EVENT_READ)
         self._fast_path = FastPath(core)
         self._batch = DatagramBatch(sock) if is_available() else None
+        if self._batch is None and receives_at_every_address(sock):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         self._reason = ""
 
     def stop(self, reason: str) -> None:
@@ -146,10 +157,10 @@ class TrackerServer:
 
     def _drain_singly(self) -> None:
         """Handle datagrams one by one, on a system without calls for batches."""
-        receive, send, clock = self._socket.recvfrom, self._socket.sendto, self._clock
+        receive, send, clock = self._socket.recvmsg, self._socket.sendmsg, self._clock
         for _ in range(MAX_DATAGRAMS_PER_TURN):
             try:
-                data, source = receive(MAX_DATAGRAM_SIZE)
+                data, control, _, source = receive(MAX_DATAGRAM_SIZE, CONTROL_SIZE)
             except BlockingIOError:
                 return
             try:
@@ -159,7 +170,8 @@ class TrackerServer:
                 continue
             if answer is not None:
                 try:
-                    send(answer, source)
+                    # From the address that the datagram came to, through whatever interface leads to its sender.
+                    send([answer], [(level, kind, bytes(4) + info[4:]) for level, kind, info in control], 0, source)
                 except OSError:
                     self._core.unsent += 1
 

@@ -111,6 +111,8 @@ def parse_info(raw: bytes) -> Info:
         raise MetainfoError(f"info dictionary: {error.message}") from None
     if not isinstance(value, dict):
         raise MetainfoError("info dictionary is not a dictionary")
+    if b"pieces" not in value and value.get(b"meta version") == 2:
+        raise MetainfoError("info dictionary of BitTorrent v2 only; write the file as v1 or as a hybrid of both")
     if b"files" in value:
         raise MetainfoError("info dictionary has several files, only single files are supported")
     raw_name = value.get(b"name")
@@ -121,7 +123,10 @@ def parse_info(raw: bytes) -> Info:
     except InvalidNameError as error:
         raise MetainfoError(f"info dictionary: {error.message}") from None
     length = _number(value, b"length", 0, MAX_FILE_SIZE)
-    piece_length = _number(value, b"piece length", 1, MAX_PIECE_LENGTH)
+    piece_length = _number(value, b"piece length", 1, MAX_FILE_SIZE)
+    if piece_length > MAX_PIECE_LENGTH:
+        most = f"{MAX_PIECE_LENGTH} ({MAX_PIECE_LENGTH >> 20} MiB) are allowed"
+        raise MetainfoError(f"info dictionary: pieces of {piece_length} bytes, at most {most}")
     hashes = value.get(b"pieces")
     if not isinstance(hashes, bytes):
         raise MetainfoError("info dictionary has no piece hashes")

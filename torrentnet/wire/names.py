@@ -39,6 +39,15 @@ def check_peer_name(name: str) -> str:
     return name
 
 
+def canonical_name(name: str) -> str:
+    """Return the form of a file name in which names are compared.
+
+    One text may be written with composed characters or with combining marks (Unicode forms NFC and NFD: macOS stores
+    the latter). This is NFC.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
 @lru_cache(_CACHED)
 def decode_file_name(raw: bytes) -> str:
     """Decode a file name, which is UTF-8 from the network.

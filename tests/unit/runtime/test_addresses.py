@@ -27,6 +27,12 @@ def test_a_wrong_port_is_named_with_its_limits(port: str) -> None:
         parse_address(f"127.0.0.1:{port}", min_port=1)
 
 
+@pytest.mark.parametrize("text", ["udp://10.0.0.1:6771", "udp://10.0.0.1:6771/announce?name=a"])
+def test_link_is_refused_with_its_address(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is a link of the kind udp; write its address alone: `10\.0\.0\.1:6771`$"):
+        parse_address(text)
+
+
 @pytest.mark.parametrize("text", ["[::1]:6771", "::1:6771"])
 def test_ipv6_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="looks like IPv6, which is not supported; write an IPv4 address"):

@@ -16,6 +16,7 @@ from torrentnet.tracker.commands import CommandContext, add_commands
 from torrentnet.tracker.journal.journal import Journal
 from torrentnet.tracker.settings import Limits
 from torrentnet.wire.endpoint import Endpoint
+from torrentnet.wire.info import Info, make_info
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp.outcome import OutcomeResult, OutcomeSource
 from torrentnet.wire.udp.packets import AnnounceEvent
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 class Node:
     """A tracker with its command line, in virtual time."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, known_files: tuple[Info, ...] = ()) -> None:
         self.journal = Journal()
         self.journal.start()
-        self.world = World(write=self.journal.write_all, limits=limits)
+        self.world = World(write=self.journal.write_all, limits=limits, known_files=known_files)
         self.commands = Commands("tracker")
         system = replace(MACHINE, monotonic=lambda: self.world.now, wall_time=self.wall)
         context = CommandContext("tracker", "127.0.0.1:6771", self.world.core, self.journal, system)
@@ -176,6 +177,21 @@ def test_file_logs_of_one_file(node: Node) -> None:
           2026-11-23T12:29:14.100Z  requested  leecher-4  2 complete holders
           2026-11-23T12:29:14.100Z  joined     leecher-4  10.0.2.4:6881
         """  # noqa: E501
+    )
+
+
+def test_file_logs_of_a_name_that_is_reserved() -> None:
+    given = make_info("given.txt", 1000, 16384, bytes(20))
+    node = Node(known_files=(given,))
+    node.world.core.restore((), node.world.now)
+    assert node.answer("file_logs given.txt").startswith(
+        text(
+            """
+            given.txt
+              published  never; the name is reserved since 2026-11-23T12:29:11.000Z, by its .torrent
+              size       1000 bytes, 1 pieces of 16 KiB
+            """
+        ).rstrip("\n")
     )
 
 

@@ -104,7 +104,7 @@ def test_connect_with_another_magic_gets_no_answer(world: World) -> None:
 @pytest.mark.parametrize(
     ("patch", "at", "message"),
     [
-        (struct.pack(">I", 4), 80, "unknown event 4"),
+        (struct.pack(">I", 5), 80, "unknown event 5"),
         (struct.pack(">H", 0), 96, "port 0 cannot be connected to"),
         (struct.pack(">I", 77), 8, "unknown action 77"),
         (b"\x02\xff", 98, "announce option runs past the end of the packet"),

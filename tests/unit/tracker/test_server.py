@@ -87,6 +87,29 @@ def test_bug_in_one_datagram_does_not_end_the_service(served: Served) -> None:
     assert served.world.core.refusals.counts[RefusalReason.INTERNAL] == 1
 
 
+@pytest.mark.parametrize("batches", [True, False])
+def test_answer_leaves_from_the_address_that_was_asked(batches: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not batches:
+        monkeypatch.setattr("torrentnet.tracker.server.is_available", lambda: False)
+    world = World(now=time.monotonic())
+    sock = bind("0.0.0.0", 0)
+    server = TrackerServer(sock, world.core, lambda _: None)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        for host in ("127.0.0.1", "127.0.0.2", "127.9.9.9"):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(30)
+                client.connect((host, sock.getsockname()[1]))  # a connected socket drops what another address sends
+                for number in range(40):
+                    client.send(packets.pack_connect(number))
+                assert {len(client.recv(100)) for _ in range(40)} == {16}
+    finally:
+        server.stop("test")
+        thread.join(30)
+        server.close()
+
+
 def test_answer_that_cannot_be_sent_is_counted(served: Served) -> None:
     served.replace(b"big", lambda: bytes(70_000))
     served.thread.start()

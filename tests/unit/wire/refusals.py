@@ -78,7 +78,7 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "connect reply: too short": lambda: packets.parse_connect_reply(_reply("Connect reply", cut=1)),
     "announce: too short": lambda: packets.parse_announce(bytes(97)),
     "announce: unknown event": lambda: packets.parse_announce(
-        _changed("Announce request: keep-alive", 80, b"\0\0\0\x04")
+        _changed("Announce request: keep-alive", 80, b"\0\0\0\x05")
     ),
     "announce: port 0": lambda: packets.parse_announce(_changed("Announce request: keep-alive", 96, b"\0\0")),
     "announce: option cut short": lambda: url_data.parse_url_data(b"\x02\x05abc"),
@@ -135,6 +135,8 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "info: not bencoded": lambda: info.parse_info(b"d"),
     "info: no dictionary": lambda: info.parse_info(b"le"),
     "info: several files": lambda: info.parse_info(_info(files=[])),
+    "info: v2 only": lambda: info.parse_info(bencode.encode({b"meta version": 2, b"name": b"a", b"file tree": {}})),
+    "info: large pieces": lambda: info.parse_info(_info(piece_length=256 << 20)),
     "info: no name": lambda: info.parse_info(_info(name=1)),
     "info: bad name": lambda: info.parse_info(_info(name=b"../x")),
     "info: no length": lambda: info.parse_info(_info(length=b"")),

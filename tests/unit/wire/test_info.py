@@ -86,7 +86,10 @@ def test_the_hash_covers_the_received_bytes() -> None:
         ({"piece_length": None}, "no 'piece length'"),
         ({"piece_length": 0}, "'piece length' is 0"),
         ({"piece_length": -PIECE}, "'piece length' is -16384"),
-        ({"piece_length": info.MAX_PIECE_LENGTH + 1}, "'piece length' is 67108865"),
+        (
+            {"piece_length": info.MAX_PIECE_LENGTH + 1},
+            "pieces of 67108865 bytes, at most 67108864 .64 MiB. are allowed",
+        ),
         ({"pieces": None}, "no piece hashes"),
         ({"pieces": 5}, "no piece hashes"),
         ({"pieces": [b"h" * 20, b"h" * 20]}, "no piece hashes"),

@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 import sys
+from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.wire.endpoint import address_text
@@ -30,6 +31,11 @@ _STRIDE: Final = 2048
 _FIELDS: Final = struct.Struct(f">4xI8x{ANNOUNCE_FIELDS}{_STRIDE - _ADDRESS - ANNOUNCE_SIZE}x")
 
 _SOURCE: Final = struct.Struct(">2xHI")
+
+IP_PKTINFO: Final = 8
+"""Option and message of ip(7) that carry the local address of a datagram; Python has no name for them."""
+_CONTROL: Final = 32
+"""Bytes of the control message: a header of 16, then interface, local address and destination, 4 each, and padding."""
 
 
 class _Iovec(ctypes.Structure):
@@ -66,6 +72,7 @@ class DatagramBatch:
     """
 
     def __init__(self, sock: socket.socket) -> None:
+        self._control: memoryview | None = None
         library = ctypes.CDLL(None, use_errno=True)
         self._recvmmsg, self._sendmmsg = library.recvmmsg, library.sendmmsg
         self._fd = sock.fileno()
@@ -92,6 +99,20 @@ class DatagramBatch:
                 header.iov, header.iov_count = ctypes.addressof(parts[index]), 1
         self._heads_in = ctypes.byref(heads_in)
         self._heads_out = ctypes.addressof(heads_out)
+        if receives_at_every_address(sock):
+            # An answer leaves from the address that the datagram came to: both headers share one control message, too.
+            sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+            room = (ctypes.c_uint32 * (MAX_BATCH_SIZE * _CONTROL // 4))()
+            for index in range(MAX_BATCH_SIZE):
+                for heads in (heads_in, heads_out):
+                    header = heads[index].header
+                    header.control, header.control_size = ctypes.addressof(room) + index * _CONTROL, _CONTROL
+            self._control = memoryview(room).cast("B").cast("I")
+            self._control_sizes = (
+                memoryview(heads_in)
+                .cast("B")
+                .cast("L")[_Msghdr.control_size.offset // 8 :: ctypes.sizeof(_Mmsghdr) // 8]
+            )
         every = ctypes.sizeof(_Mmsghdr) // 4
         received = memoryview(heads_in).cast("B").cast("I")
         self._received = received[_Mmsghdr.size.offset // 4 :: every]
@@ -101,6 +122,8 @@ class DatagramBatch:
 
     def receive(self) -> int:
         """Receive waiting datagrams and return their number. Raises OSError."""
+        if self._control is not None:
+            self._control_sizes[:] = _FULL_CONTROLS
         count: int = self._recvmmsg(self._fd, self._heads_in, MAX_BATCH_SIZE, socket.MSG_DONTWAIT, None)
         if count < 0:
             number = ctypes.get_errno()
@@ -149,6 +172,9 @@ class DatagramBatch:
 
     def send(self) -> int:
         """Send the answers and return how many the kernel did not accept."""
+        if self._control is not None:
+            # The routes decide through which interface an answer leaves, not where the datagram came in.
+            self._control[4 :: _CONTROL // 4] = _NO_INTERFACES
         failed = start = 0
         for end in (*self._skipped, len(self.sizes)):
             while start < end:
@@ -164,4 +190,11 @@ class DatagramBatch:
         return failed
 
 
+def receives_at_every_address(sock: socket.socket) -> bool:
+    """Return whether a socket is bound to no address of its own (0.0.0.0)."""
+    return bool(sock.getsockname()[0] == "0.0.0.0")
+
+
+_FULL_CONTROLS: Final = memoryview(array("L", [_CONTROL] * MAX_BATCH_SIZE))
+_NO_INTERFACES: Final = memoryview(array("I", [0] * MAX_BATCH_SIZE))
 _HEAD: Final = ctypes.sizeof(_Mmsghdr)

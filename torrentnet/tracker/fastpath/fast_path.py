@@ -13,7 +13,7 @@ from torrentnet.tracker.settings import DEFAULT_WANT, MAX_GAP
 from torrentnet.tracker.swarms.peer_table import PEER_ID_SIZE
 from torrentnet.wire.endpoint import address_text
 from torrentnet.wire.errors import InvalidNameError, PacketError
-from torrentnet.wire.names import decode_file_name, decode_peer_name
+from torrentnet.wire.names import canonical_name, decode_file_name, decode_peer_name
 from torrentnet.wire.udp.connection_id import MAX_VERIFIED
 from torrentnet.wire.udp.extension import VERSION
 from torrentnet.wire.udp.lookup import LOOKUP_FIELDS, pack_lookup_reply_tail
@@ -22,6 +22,7 @@ from torrentnet.wire.udp.packets import ANNOUNCE_REPLY_HEAD, ANNOUNCE_SIZE, MAX_
 
 if TYPE_CHECKING:
     from torrentnet.tracker.core import Core
+    from torrentnet.wire.udp.outcome import OutcomeSource
 
 _ANNOUNCE: Final = int(Action.ANNOUNCE)
 _MAX_CACHED_FILES: Final = 4_096
@@ -43,6 +44,7 @@ class FastPath:
 
     def __init__(self, core: Core) -> None:
         self._ids = core.ids
+        self._registry = core.registry
         self._requests = core.requests
         self._audit_log = core.audit_log
         self._cache = core.lookup_cache
@@ -100,7 +102,7 @@ class FastPath:
             want = MAX_PEERS
         elif want < 0:
             want = DEFAULT_WANT
-        seeders = len(swarm.complete)
+        seeders = swarm.seeders
         leechers = len(swarm.members) - seeders
         return ANNOUNCE_REPLY_HEAD.pack(_ANNOUNCE, tid, self._interval, leechers, seeders) + swarm.sample(
             row, want, self._random
@@ -153,7 +155,7 @@ class FastPath:
         log_fields = f" peer={peer_field} file={file_field}"
         try:
             request = self._requests.open(
-                address, port, peer_id, peer, file, swarm.info_hash, len(swarm.complete), now, log_fields
+                address, port, peer_id, peer, file, swarm.info_hash, swarm.seeders, now, log_fields
             )
         except RefusalError:
             return None
@@ -179,6 +181,7 @@ class FastPath:
             or ((self._verified.get(connection) != ip or connection < oldest) and not self._verify(connection, ip, now))
         ):
             return None
+        reported: tuple[OutcomeSource, ...] = ()
         sources: tuple[tuple[str, int], ...] = ()
         reason = ""
         if source_count or reason_size:
@@ -186,7 +189,8 @@ class FastPath:
                 outcome = parse_outcome(data)
             except PacketError:
                 return None
-            sources = tuple([(source.name, source.pieces) for source in outcome.sources])
+            reported = outcome.sources
+            sources = tuple([(source.name, source.pieces) for source in reported])
             reason = outcome.reason
         request.requester.last_seen = now
         self._requests.close(request)
@@ -201,6 +205,9 @@ class FastPath:
             elapsed_ms=elapsed,
             reason=reason,
         )
+        if reported:
+            for member in self._registry.confirm(request.info_hash, reported):
+                self._audit_log.pieces_changed(member)
         return pack_outcome_reply(tid, number)
 
     def _verify(self, connection: int, ip: int, now: float) -> bool:
@@ -214,7 +221,7 @@ class FastPath:
 
     def _file(self, raw: bytes) -> tuple[str, str]:
         """Return a file's name as text and as a log field. Raises InvalidNameError."""
-        file = decode_file_name(raw)
+        file = canonical_name(decode_file_name(raw))
         if len(self._files) >= _MAX_CACHED_FILES:
             self._files.clear()
         self._files[raw] = names = file, format_field(file)

@@ -122,7 +122,7 @@ class AnnounceHandler:
         if announce.event == _STOPPED:
             answer = self._stop(announce, ip, member, now)
         else:
-            member = self._register(announce, ip, member, now)
+            member = self._register(announce, key[0], member, now)
             answer = self._pack_answer(announce, member)
         return self._cache.store(key, answer, len(answer), now) if announce.event else answer
 
@@ -137,7 +137,9 @@ class AnnounceHandler:
         leechers, seeders = (swarm.leechers, swarm.seeders) if swarm else (0, 0)
         return pack_announce_reply(announce.transaction_id, self._interval, leechers, seeders, b"")
 
-    def _register(self, announce: AnnounceRequest, ip: str, member: SwarmMember | None, now: float) -> SwarmMember:
+    def _register(
+        self, announce: AnnounceRequest, source: tuple[str, int], member: SwarmMember | None, now: float
+    ) -> SwarmMember:
         if member is not None and member.peer_id == announce.peer_id:
             if member.options_hash != hash(announce.options):
                 publication = parse_publication(announce.options)
@@ -150,7 +152,10 @@ class AnnounceHandler:
             raise RefusalError(RefusalReason.UNKNOWN_PEER, _UNKNOWN_ANNOUNCE)
         if member is not None:
             self._replace(member, now)
-        member = self._registry.join(announce, publication, ip, now)
+        member = self._registry.join(announce, publication, source[0], now)
+        conflict = self._registry.name_conflict(member.swarm, announce.info_hash, publication.name)
+        if conflict:
+            self._refusals.report(RefusalReason.NAME_TAKEN, "name", source, conflict, now)
         if announce.event == _COMPLETED and member.complete:
             member.swarm.downloads += 1
         self._audit_log.file_updated(member.swarm)

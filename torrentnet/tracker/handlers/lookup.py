@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from torrentnet.tracker.journal.records import RequestState
 from torrentnet.tracker.refusals import RefusalReason
 from torrentnet.tracker.swarms.open_requests import LastAnswer
+from torrentnet.tracker.swarms.peer_table import COMPLETE
 from torrentnet.wire.endpoint import endpoint_key
 from torrentnet.wire.udp.lookup import (
     HolderPage,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from torrentnet.tracker.swarms.open_requests import OpenRequest, OpenRequests
     from torrentnet.tracker.swarms.registry import SwarmRegistry
     from torrentnet.tracker.swarms.swarm import SeedList, Swarm
+    from torrentnet.wire.info import Info
 
 NO_INFO_HASH: Final = bytes(20)
 LOOKUP_BODY: Final = slice(REQUEST_HEAD, None)
@@ -81,8 +83,9 @@ class LookupHandler:
             self._continue(request, swarm, seeds)
         elif not number or not self._requests.is_late_repeat(number, tid, ip):
             request = self._open(lookup, ip, swarm, seeds, waits=waits, now=now)
-        tail = self._tail(first, own_key, swarm, seeds)
-        parts = swarm is not None, number if request is None else request.number, tail
+        known = self._registry.reserved(name) if swarm is None else None
+        tail = self._tail(first, own_key, swarm, seeds, known)
+        parts = swarm is not None or known is not None, number if request is None else request.number, tail
         answer = pack_lookup_reply_tail(tid, *parts)
         if request is not None and number == request.number:
             request.note_transaction(tid)
@@ -111,6 +114,8 @@ class LookupHandler:
                 elapsed_ms=outcome.elapsed_ms,
                 reason=outcome.reason,
             )
+            for member in self._registry.confirm(request.info_hash, outcome.sources):
+                self._audit_log.pieces_changed(member)
         elif self._requests.is_foreign(number, ip, outcome.peer_id):
             text = f"request {number} is another peer's"
             self._refusals.report(RefusalReason.FOREIGN_OUTCOME, "outcome", source, text, now)
@@ -154,14 +159,21 @@ class LookupHandler:
     def _holder_names(self, seeds: SeedList | None) -> tuple[str, ...]:
         return () if seeds is None else seeds.names(self._registry.limits.named_holders)
 
-    def _tail(self, first: int, own_key: int, swarm: Swarm | None, seeds: SeedList | None) -> bytes:
-        """Return the part of the answer behind the request's number, cached if possible."""
+    def _tail(self, first: int, own_key: int, swarm: Swarm | None, seeds: SeedList | None, known: Info | None) -> bytes:
+        """Return the part of the answer behind the request's number, cached if possible.
+
+        ``known`` is a file that nobody shares, whose .torrent the tracker has.
+        """
+        if known is not None:
+            info_hash, size, piece_length = known.info_hash, known.length, known.piece_length
+            reply = LookupReply(0, True, 0, *self._times_ms, info_hash, size, piece_length, 0, 0, first, ())
+            return lookup_reply_tail(pack_lookup_page(reply, HolderPage()))
         if swarm is None or seeds is None:
             reply = LookupReply(0, False, 0, *self._times_ms, NO_INFO_HASH, 0, 0, 0, 0, first, ())
             return lookup_reply_tail(pack_lookup_page(reply, HolderPage()))
         own = swarm.members.get(own_key)
         incomplete = swarm.leechers
-        if own is not None and own not in swarm.complete:
+        if own is not None and not swarm.table.flags[own] & COMPLETE:
             incomplete -= 1
         cached = swarm.lookup_tails.get((first, incomplete)) if seeds.has_all else None
         if cached is not None:

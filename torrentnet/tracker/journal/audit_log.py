@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.runtime.events import format_field, format_timestamp
+from torrentnet.tracker.journal.line_budget import LineBudget
 from torrentnet.tracker.journal.records import (
     FileEventKind,
     FileUpdated,
@@ -20,17 +21,22 @@ from torrentnet.tracker.journal.records import (
     RequestState,
     RequestUpdated,
 )
+from torrentnet.wire.names import canonical_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torrentnet.tracker.swarms.open_requests import OpenRequest
     from torrentnet.tracker.swarms.swarm import Swarm, SwarmMember
+    from torrentnet.wire.info import Info
 
 _SUCCEEDED: Final = RequestState.SUCCEEDED
 _LOST: Final = RequestState.LOST
 _MAX_SQLITE_INTEGER: Final = (1 << 63) - 1
 """SQLite's integers are signed; those of the protocol are not."""
+_LINE_SIZE: Final = 160
+"""Bytes of a line about a peer, besides the names in it."""
+_TOO_MANY: Final = "packets caused more lines than an address, or all together, may cause"
 
 
 class AuditLog:
@@ -57,6 +63,7 @@ class AuditLog:
         self._now = math.nan
         self._time_ms = 0
         self._timestamp = ""
+        self._budget = LineBudget()
 
     def flush(self) -> None:
         """Write the records, then the lines: an event that is visible is in the journal."""
@@ -76,6 +83,13 @@ class AuditLog:
         """Record a new swarm, or new information about its file."""
         self._records.append(
             FileUpdated(self._wall_ms(), swarm.info_hash, swarm.name, swarm.size, swarm.piece_length, swarm.pieces)
+        )
+
+    def file_known(self, info: Info) -> None:
+        """Record a file whose .torrent the tracker has."""
+        name = canonical_name(info.name)
+        self._records.append(
+            FileUpdated(self._wall_ms(), info.info_hash, name, info.length, info.piece_length, info.pieces)
         )
 
     def member_added(self, member: SwarmMember) -> None:
@@ -115,7 +129,9 @@ class AuditLog:
             self._read_wall_clock(now)
         number, peer, file, count = request.number, request.peer, request.file, request.holder_count
         fields = request.log_fields or _log_fields(peer, file)
-        self._lines.append(f"{self._timestamp} request id={number}{fields} holders={count}")
+        line = f"{self._timestamp} request id={number}{fields} holders={count}"
+        if self._budget.admits(request.ip, len(line)):
+            self._lines.append(line)
         # The constructor of the named tuple would take twice as long.
         record = (
             self._time_ms,
@@ -159,15 +175,20 @@ class AuditLog:
         if reason:
             result += f" reason={format_field(reason)}"
         fields = request.log_fields or _log_fields(peer, request.file)
-        self._lines.append(f"{self._timestamp} outcome id={number}{fields} result={result}")
+        line = f"{self._timestamp} outcome id={number}{fields} result={result}"
+        if self._budget.admits(request.ip, len(line)):
+            self._lines.append(line)
         transferred = min(transferred, _MAX_SQLITE_INTEGER)
         record = self._time_ms, number, peer, request.info_hash, state, sources, transferred, elapsed_ms, reason
         self._records.append(tuple.__new__(RequestClosed, record))
 
     def _record(self, record: Record, event: str, member: SwarmMember, **fields: object) -> None:
         self._records.append(record)
+        label, ip = member.swarm.label, member.endpoint.ip
+        if not self._budget.admits(ip, _LINE_SIZE + len(label) + len(member.name)):
+            return
         self.flush()
-        self._emit(event, file=member.swarm.label, peer=member.name, address=member.endpoint, **fields)
+        self._emit(event, file=label, peer=member.name, address=member.endpoint, **fields)
 
     def _read_wall_clock(self, now: float) -> None:
         # Read once per batch of datagrams, which all have the same ``now``.
@@ -175,9 +196,18 @@ class AuditLog:
         wall = self._wall_clock()
         self._time_ms = round(wall * 1000)
         self._timestamp = format_timestamp(wall)
+        self._renew_budget(self._time_ms)
 
     def _wall_ms(self) -> int:
-        return round(self._wall_clock() * 1000)
+        time_ms = round(self._wall_clock() * 1000)
+        self._renew_budget(time_ms)
+        return time_ms
+
+    def _renew_budget(self, time_ms: int) -> None:
+        if self._budget.has_passed(time_ms):
+            left_out = self._budget.renew(time_ms)
+            if left_out:
+                self.emit("left_out", lines=left_out, reason=_TOO_MANY)
 
 
 def _log_fields(peer: str, file: str) -> str:

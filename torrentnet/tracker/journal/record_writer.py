@@ -65,7 +65,9 @@ def write_records(database: sqlite3.Connection, records: Iterable[NumberedRecord
             case HolderAdded():
                 _write_holder(database, record)
                 kind = FileEventKind.PUBLISHED if record.complete else FileEventKind.JOINED
-                events.append(_event(serial, record.time_ms, record.key, kind))
+                claim = f" ({record.pieces_text})" if record.pieces_text.startswith("says") else ""
+                detail = f"{record.key.ip}:{record.key.port}{claim}"
+                events.append(_event(serial, record.time_ms, record.key, kind, detail))
             case HolderCompleted():
                 _update(database, record.key, "complete = 1, pieces = ?", record.pieces_text)
                 events.append(_event(serial, record.time_ms, record.key, FileEventKind.COMPLETED))

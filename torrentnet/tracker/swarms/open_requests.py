@@ -26,6 +26,10 @@ MAX_REQUEST_NUMBER: Final = 0xFFFFFFFF
 _MAX_REPEATS: Final = 8
 """Look-ups of a closed request whose late repeats are still recognized."""
 _SLACK: Final = 64
+_SHARES: Final = 4
+"""One address may have as many open requests as a fourth of those that may still be opened."""
+_FEW_REQUESTS: Final = 16
+"""Open requests that an address may have however many others have."""
 
 
 class Requester:
@@ -160,12 +164,14 @@ class OpenRequests:
         log_fields: str = "",
     ) -> OpenRequest:
         """Open a request. Raises :class:`RefusalError` when too many are open."""
-        if len(self.by_number) >= self.limits.open_requests:
+        free = self.limits.open_requests - len(self.by_number)
+        if free <= 0:
             raise RefusalError(
                 RefusalReason.LIMIT, f"the tracker is full: {len(self.by_number)} requests wait for their outcome"
             )
         waiting = self._count_by_ip.get(ip, 0)
-        if waiting >= self.limits.open_requests_per_ip:
+        # The share of an address shrinks with what is left: a few addresses together never take all.
+        if waiting >= self.limits.open_requests_per_ip or waiting >= max(_FEW_REQUESTS, free // _SHARES):
             raise RefusalError(
                 RefusalReason.LIMIT, f"the tracker is full: {waiting} requests from {ip} wait for their outcome"
             )
@@ -220,8 +226,9 @@ class OpenRequests:
         request = self._abandoned.get(number)
         if request is None or not _owns(request, ip, peer_id) or request.file != file:
             return None
-        limits = self.limits
-        if len(self.by_number) >= limits.open_requests or self._count_by_ip.get(ip, 0) >= limits.open_requests_per_ip:
+        limits, count = self.limits, self._count_by_ip.get(ip, 0)
+        free = limits.open_requests - len(self.by_number)
+        if free <= 0 or count >= limits.open_requests_per_ip or count >= max(_FEW_REQUESTS, free // _SHARES):
             return None
         del self._abandoned[number]
         request.requester, request.last_answer, request.transactions = self._requester(ip, peer_id, now), None, None

@@ -19,6 +19,8 @@ COMPLETE: Final = 1
 """Bit of :attr:`PeerTable.flags`: the peer has every piece."""
 EXTENDED: Final = 2
 """Bit of :attr:`PeerTable.flags`: the peer uses this project's protocol extension."""
+PROVEN: Final = 4
+"""Bit of :attr:`PeerTable.flags`: the peer is a standard client that somebody has downloaded pieces from."""
 MAX_STRING_SIZE: Final = 255
 """Longest string of a :class:`StringArena`, in bytes of UTF-8."""
 MAX_EQUAL_HASHES: Final = 8

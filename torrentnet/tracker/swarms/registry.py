@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.tracker.refusals import RefusalError, RefusalReason
 from torrentnet.tracker.settings import MAX_GAP, STANDARD_CLIENT_GAPS, STANDARD_CLIENT_TIMEOUT, Limits
-from torrentnet.tracker.swarms.peer_table import EXTENDED, PeerTable
+from torrentnet.tracker.swarms.peer_table import EXTENDED, PROVEN, PeerTable
 from torrentnet.tracker.swarms.swarm import Swarm, SwarmMember
 from torrentnet.tracker.swarms.timer_wheel import TimerWheel
 from torrentnet.wire.endpoint import endpoint_from_key, endpoint_key
+from torrentnet.wire.names import canonical_name
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp.error_texts import NAME_TAKEN
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from torrentnet.wire.info import Info
+    from torrentnet.wire.udp.outcome import OutcomeSource
     from torrentnet.wire.udp.packets import AnnounceRequest
     from torrentnet.wire.udp.possession import PossessionReport
     from torrentnet.wire.udp.url_data import Publication
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _WHEEL_BUCKETS: Final = 32
 """Buckets of the timer wheel per time-out."""
 _MIN_BUCKET_WIDTH: Final = 0.05
+_NAME_PENDING: Final = 0
+"""In place of the hash of a peer's options: they are read again at each announce, until the file can have its name."""
 _MEMBERS_PER_LOCK: Final = 200
 """Members that another thread copies while it holds the lock, so that the loop never waits for long."""
 
@@ -44,7 +48,7 @@ class SwarmRegistry:
 
     def __init__(self, timeout: float, limits: Limits | None = None, known_files: Iterable[Info] = ()) -> None:
         self._known_files = {info.info_hash: info for info in known_files}
-        self._reserved_names = {info.name: info.info_hash for info in self._known_files.values()}
+        self._reserved_names = {canonical_name(info.name): info for info in self._known_files.values()}
         self.timeout = timeout
         self.limits = limits or Limits()
         self.table: PeerTable[Swarm] = PeerTable()
@@ -69,6 +73,15 @@ class SwarmRegistry:
     def next_deadline(self) -> float:
         """No member expires before this time."""
         return self._wheel.next_deadline
+
+    @property
+    def known_files(self) -> Iterable[Info]:
+        """Files whose .torrent the tracker has."""
+        return self._known_files.values()
+
+    def reserved(self, name: str) -> Info | None:
+        """Return the file for which a name is reserved."""
+        return self._reserved_names.get(name)
 
     def find(self, info_hash: bytes, ip: str, port: int) -> SwarmMember | None:
         """Return the member of a swarm at an endpoint."""
@@ -100,14 +113,21 @@ class SwarmRegistry:
     def join(self, announce: AnnounceRequest, publication: Publication, ip: str, now: float) -> SwarmMember:
         """Add a peer to a swarm, which is created if needed.
 
-        Raises :class:`RefusalError` and then changes nothing.
+        Raises :class:`RefusalError` and then changes nothing. A name that is another file's is refused with the peer
+        only if the peer is here to share under this name; any other peer joins, and its file stays without a name.
         """
         self._check_limits(announce.info_hash, ip)
         known = self._known_files.get(announce.info_hash)
         if known is not None:
-            publication = replace(publication, name=known.name, size=known.length, piece_length=known.piece_length)
+            publication = replace(
+                publication, name=canonical_name(known.name), size=known.length, piece_length=known.piece_length
+            )
         swarm = self.by_hash.get(announce.info_hash)
-        self._check_name(swarm, announce.info_hash, publication.name)
+        conflict = self.name_conflict(swarm, announce.info_hash, publication.name)
+        if conflict:
+            if publication.extended and not announce.left:
+                raise RefusalError(RefusalReason.NAME_TAKEN, conflict)
+            publication = replace(publication, name=None)
         if swarm is None:
             swarm = self.by_hash[announce.info_hash] = Swarm(self.table, announce.info_hash, opened_by=ip)
             self._swarms_by_ip[ip] += 1
@@ -123,21 +143,36 @@ class SwarmRegistry:
         self._count_by_ip[ip] += 1
         self._wheel.schedule(row)
         self._bind(swarm, publication)
+        if conflict:
+            self.table.options_hash[row] = _NAME_PENDING
         swarm.set_complete(row, complete=not announce.left)
         return swarm.member(row)
 
     def update_publication(self, member: SwarmMember, announce: AnnounceRequest, publication: Publication) -> bool:
         """Store what a member publishes about its file; return whether that was new.
 
-        The peer keeps its first name. Raises :class:`RefusalError` and then changes nothing.
+        The peer keeps its first name. The name of another file is ignored until it is free.
         """
-        self._check_name(member.swarm, announce.info_hash, publication.name)
-        member.options_hash = self.table.options_hash[member.row] = hash(announce.options)
+        options_hash = hash(announce.options)
+        if self.name_conflict(member.swarm, announce.info_hash, publication.name):
+            publication, options_hash = replace(publication, name=None), _NAME_PENDING
+        member.options_hash = self.table.options_hash[member.row] = options_hash
         if publication.extended and not member.extended:
             member.extended = True
             member.swarm.set_extended(member.row)
             self._wheel.schedule(member.row)
         return self._bind(member.swarm, publication)
+
+    def confirm(self, info_hash: bytes | None, sources: Iterable[OutcomeSource]) -> Iterator[SwarmMember]:
+        """Yield the standard clients that are first seen to have pieces by a download."""
+        swarm = None if info_hash is None else self.by_hash.get(info_hash)
+        if swarm is None:
+            return
+        for source in sources:
+            row = swarm.members.get(endpoint_key(*source.endpoint))
+            if row is not None and source.pieces and not self.table.flags[row] & (EXTENDED | PROVEN):
+                self.table.flags[row] |= PROVEN
+                yield swarm.member(row)
 
     def set_left(self, member: SwarmMember, left: int) -> None:
         """Store how many bytes a member lacks; a member that lacks none is complete."""
@@ -215,26 +250,26 @@ class SwarmRegistry:
             changed = True
         return changed
 
-    def _check_name(self, swarm: Swarm | None, info_hash: bytes, name: str | None) -> None:
+    def name_conflict(self, swarm: Swarm | None, info_hash: bytes, name: str | None) -> str:
+        """Return why a file cannot have a name, which is another file's, or nothing."""
         # An info-hash keeps its first name: another name for it is ignored, and conflicts with no file.
         if name is None or (swarm is not None and swarm.name is not None):
-            return
+            return ""
         reserved_for = self._reserved_names.get(name)
-        if reserved_for is not None and reserved_for != info_hash:
-            raise RefusalError(
-                RefusalReason.NAME_TAKEN,
+        if reserved_for is not None and reserved_for.info_hash != info_hash:
+            return (
                 f"{NAME_TAKEN}: {name} is another file here, whose .torrent the tracker was given;"
-                " share yours under another name",
+                " share yours under another name"
             )
         other = self.by_name.get(name)
         if other is not None and other.info_hash != info_hash:
             row = next(iter(other.complete or other.members.values()))
-            raise RefusalError(
-                RefusalReason.NAME_TAKEN,
+            return (
                 f"{NAME_TAKEN}: {name} is another file here,"
                 f" held by {other.name_of(row)} ({endpoint_from_key(self.table.endpoint_key[row])});"
-                " share yours under another name",
+                " share yours under another name"
             )
+        return ""
 
     def _check_limits(self, info_hash: bytes, ip: str) -> None:
         limits = self.limits

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.tracker.swarms.peer_table import COMPLETE, EXTENDED, PEER_ID_SIZE, HashIndex, PeerTable
+from torrentnet.tracker.swarms.peer_table import COMPLETE, EXTENDED, PEER_ID_SIZE, PROVEN, HashIndex, PeerTable
+from torrentnet.tracker.swarms.seed_rows import SeedRows
 from torrentnet.wire.endpoint import COMPACT_SIZE, Endpoint, endpoint_from_key, pack_endpoint_key
 from torrentnet.wire.info import piece_count
 from torrentnet.wire.peer.handshake import client_name
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _MAX_PAGES: Final = 16
 """Cached pages of seeds per swarm, 1.4 kB each."""
+_MAX_NAMES_CHARS: Final = 2_000
+"""Characters of the names in one row of the request log."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +42,8 @@ class SwarmMember:
     """The announced name, or one derived from peer id and endpoint."""
     extended: bool
     """Whether the peer uses this project's extension, and therefore expires after the tracker's time-out."""
+    proven: bool
+    """Whether the peer is a standard client that somebody has downloaded pieces from."""
     complete: bool
     left: int
     """Bytes that the peer lacks, by its last announce."""
@@ -49,10 +54,14 @@ class SwarmMember:
     """Reported pieces; None for complete peers and standard clients."""
 
     def describe_pieces(self) -> str:
-        """Describe the pieces held: ``all 32``, ``0-4, 9 (6 of 32)``, ``62 %``."""
+        """Describe the pieces held: ``all 32``, ``0-4, 9 (6 of 32)``, ``62 %``.
+
+        A standard client may say that it lacks nothing before it knows the file's size (a magnet link's download).
+        """
         swarm = self.swarm
         if self.complete:
-            return "all" if swarm.pieces is None else f"all {swarm.pieces}"
+            says = "" if self.extended or self.proven else "says it has "
+            return f"{says}all" if swarm.pieces is None else f"{says}all {swarm.pieces}"
         if self.pieces is not None:
             return self.pieces.describe()
         of = "" if swarm.pieces is None else f" of {swarm.pieces}"
@@ -83,8 +92,10 @@ class Swarm:
     """Number of ``completed`` events (BEP 48)."""
     members: dict[int, int] = field(default_factory=dict)
     """Row by endpoint key."""
-    complete: dict[int, None] = field(default_factory=dict)
-    """Rows of the complete peers, in the order in which they became complete."""
+    complete: SeedRows = field(default_factory=SeedRows)
+    """Rows of the complete peers, in the order in which look-ups list them."""
+    seeders: int = 0
+    """Number of complete peers."""
     version: object = field(default_factory=object)
     """Replaced whenever a look-up's answer may change."""
     lookup_tails: dict[tuple[int, int], bytes] = field(default_factory=dict)
@@ -107,14 +118,9 @@ class Swarm:
         return self.name if self.name is not None else self.info_hash.hex()
 
     @property
-    def seeders(self) -> int:
-        """Number of complete peers."""
-        return len(self.complete)
-
-    @property
     def leechers(self) -> int:
         """Number of incomplete peers."""
-        return len(self.members) - len(self.complete)
+        return len(self.members) - self.seeders
 
     def member(self, row: int) -> SwarmMember:
         """Return a copy of the state of a member."""
@@ -127,6 +133,7 @@ class Swarm:
             peer_id=table.peer_id(row),
             name=self.name_of(row),
             extended=bool(flags & EXTENDED),
+            proven=bool(flags & PROVEN),
             complete=bool(flags & COMPLETE),
             left=table.left[row],
             joined=table.joined[row],
@@ -187,10 +194,12 @@ class Swarm:
         if complete == bool(flags & COMPLETE):
             return
         table.flags[row] = flags ^ COMPLETE
+        ip = table.endpoint_key[row] >> 16
         if complete:
-            self.complete[row] = None
+            self.complete.add(row, ip)
         else:
-            del self.complete[row]
+            self.complete.remove(row, ip)
+        self.seeders = len(self.complete)
         self.seeds.invalidate()
         self._bump_version()
         if flags & EXTENDED:
@@ -242,7 +251,7 @@ class Swarm:
         starts = self.table.peer_ids.startswith
         own = [row for row in self._by_peer_id.candidates(hash(peer_id)) if starts(peer_id, row * PEER_ID_SIZE)]
         at_endpoint = self.members.get(endpoint_key)
-        if at_endpoint is not None and at_endpoint in self.complete and at_endpoint not in own:
+        if at_endpoint is not None and self.table.flags[at_endpoint] & COMPLETE and at_endpoint not in own:
             own.append(at_endpoint)
         return SeedList(self, own) if own else self.seeds
 
@@ -251,11 +260,11 @@ class Swarm:
 
         ``first`` is the number of the first holder in the answer.
         """
-        members, complete = self.members, self.complete
-        incomplete = len(members) - len(complete)
+        members = self.members
+        incomplete = len(members) - self.seeders
         own = members.get(endpoint_key)
         if own is not None:
-            if own in complete:
+            if self.table.flags[own] & COMPLETE:
                 return None
             incomplete -= 1
         for row in self._by_peer_id.candidates(hash(peer_id)):
@@ -297,9 +306,19 @@ class SeedList:
         self._pages.clear()
 
     def names(self, limit: int) -> tuple[str, ...]:
-        """Return the names of the first ``limit`` members; all calls pass the same limit."""
+        """Return the names of the first members; all calls pass the same limit.
+
+        They are at most ``limit``, and fewer if the names are long.
+        """
         if self._names is None:
-            self._names = tuple(map(self._swarm.name_of, islice(self._rows(), limit)))
+            names: list[str] = []
+            room = _MAX_NAMES_CHARS
+            for name in map(self._swarm.name_of, islice(self._rows(), limit)):
+                room -= len(name)
+                if room < 0:
+                    break
+                names.append(name)
+            self._names = tuple(names)
         return self._names
 
     def page(self, first: int) -> HolderPage:

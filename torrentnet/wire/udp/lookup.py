@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from torrentnet.wire.endpoint import COMPACT_SIZE, Endpoint, unpack_endpoint
 from torrentnet.wire.errors import InvalidNameError, PacketError
 from torrentnet.wire.info import MAX_FILE_SIZE, MAX_PIECE_LENGTH, MAX_PIECES, piece_count
-from torrentnet.wire.names import decode_file_name, decode_peer_name
+from torrentnet.wire.names import canonical_name, decode_file_name, decode_peer_name
 from torrentnet.wire.udp.extension import (
     REQUEST_HEAD,
     VERSION,
@@ -110,7 +110,7 @@ def parse_lookup(data: bytes) -> LookupRequest:
     if len(data) < end:
         raise PacketError("look-up: a name runs past the end of the packet", sendable=True)
     try:
-        name = decode_file_name(data[_LOOKUP.size : middle])
+        name = canonical_name(decode_file_name(data[_LOOKUP.size : middle]))
         peer = decode_peer_name(data[middle:end])
     except InvalidNameError as error:
         raise PacketError(error.message, sendable=True) from None

@@ -49,6 +49,8 @@ class AnnounceEvent(IntEnum):
     STOPPED = 3
 
 
+_PAUSED: Final = 4
+"""Event of a partial seed (BEP 21), which libtorrent sends over UDP, too: for the tracker, it is no event."""
 _CONNECT_REPLY: Final = struct.Struct(">IIQ")
 _HEAD: Final = struct.Struct(">QII")
 _ANNOUNCE: Final = struct.Struct(">QII20s20sQQQIIIiH")
@@ -169,6 +171,8 @@ def parse_announce(data: bytes) -> AnnounceRequest:
         raise PacketError(f"announce of {len(data)} bytes, the shortest has {_ANNOUNCE.size}", sendable=True)
     fields = _ANNOUNCE.unpack_from(data)
     announce = AnnounceRequest._make((fields[0], *fields[2:], data[_ANNOUNCE.size :]))
+    if announce.event == _PAUSED:
+        announce = announce._replace(event=int(AnnounceEvent.NONE))
     if announce.event > AnnounceEvent.STOPPED:
         raise PacketError(f"unknown event {announce.event}", sendable=True)
     if not announce.port:

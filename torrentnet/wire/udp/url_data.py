@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from torrentnet.wire.errors import InvalidNameError, PacketError
 from torrentnet.wire.info import MAX_FILE_SIZE, MAX_PIECE_LENGTH, MAX_PIECES, piece_count
-from torrentnet.wire.names import check_file_name, check_peer_name
+from torrentnet.wire.names import canonical_name, check_file_name, check_peer_name
 
 _END, _NOP, _URL_DATA = 0, 1, 2
 _MAX_OPTION: Final = 255
@@ -99,7 +99,7 @@ def parse_publication(options: bytes) -> Publication:
         raise PacketError("announce URL data cannot be read", sendable=True) from None
     fields = dict(pairs)
     try:
-        name = check_file_name(fields["name"]) if "name" in fields else None
+        name = canonical_name(check_file_name(fields["name"])) if "name" in fields else None
         peer = check_peer_name(fields["peer"]) if "peer" in fields else None
     except InvalidNameError as error:
         raise PacketError(error.message, sendable=True) from None

@@ -226,6 +226,25 @@ def test_other_content_with_a_taken_name_is_refused(world: World) -> None:
     assert world.logged("refused")[0].startswith("refused what=announce address=10.0.0.9:40881 reason=name taken: ")
 
 
+@pytest.mark.parametrize(("extended", "left"), [(False, 0), (False, SIZE), (True, SIZE)])
+def test_peer_is_admitted_without_a_name_that_is_taken(world: World, extended: bool, left: int) -> None:
+    """The same file is shared as private and as public: one name, two info-hashes."""
+    first = seeds(world, 1)[0]
+    options = pack_publication(Publication("myfile.txt", SIZE, PIECE, "other", extended=extended))
+    other = Client(world, "other", ip="10.0.0.9", extended=extended)
+    other.announce(AnnounceEvent.STARTED, info_hash=OTHER_HASH, left=left, options=options)
+    assert world.logged("refused")[0].startswith("refused what=name address=10.0.0.9:40881 reason=name taken: ")
+    friend = Client(world, "friend", ip="10.0.0.8", extended=False)
+    assert friend.announce(AnnounceEvent.STARTED, info_hash=OTHER_HASH, left=5).peers == (Endpoint("10.0.0.9", 6881),)
+    assert friend.lookup().info_hash == HASH
+    other.announce(info_hash=OTHER_HASH, left=left, options=options)
+    assert len(world.logged("refused")) == 1
+    # The name is free with its last holder, and the file has it at the next announce.
+    first.announce(AnnounceEvent.STOPPED)
+    other.announce(info_hash=OTHER_HASH, left=left, options=options)
+    assert friend.lookup().info_hash == OTHER_HASH
+
+
 GIVEN = make_info("given.txt", SIZE, PIECE, bytes(20) * 32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tests.unit.tracker.world import SIZE, TIMEOUT, Client, FastWorld, World, seeds
+from torrentnet.tracker.journal.line_budget import MAX_BYTES_PER_IP, PERIOD_MS
 from torrentnet.tracker.journal.records import HolderAdded, HolderCompleted, HolderRemoved, RequestClosed, RequestOpened
 from torrentnet.wire.udp.packets import AnnounceEvent
 
@@ -47,6 +48,25 @@ def watch(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(world.core.audit_log, "_emit", emit)
     monkeypatch.setattr(world.core.audit_log, "_emit_lines", emit_lines)
     return late
+
+
+def test_lines_that_packets_cause_are_limited() -> None:
+    world = FastWorld()
+    seeds(world, 1)
+    crowd = Client(world, "crowd", ip="10.0.0.8")
+    for _ in range(20_000):
+        crowd.lookup()
+    lines = world.logged("request", "outcome")
+    assert sum(len(line) for line in lines) < MAX_BYTES_PER_IP
+    assert sum(isinstance(record, RequestOpened) for record in world.records) == 20_000
+    # Another address has a share of its own.
+    Client(world, "leecher-1", ip="10.0.0.9").lookup()
+    assert world.logged("request")[-1].split()[2] == "peer=leecher-1"
+    world.pass_time(PERIOD_MS / 1000)
+    Client(world, "leecher-2", ip="10.0.0.9").lookup()
+    left_out = next(seen for seen in world.events if seen.event == "left_out")
+    assert isinstance(left_out.fields["lines"], int)
+    assert left_out.fields["lines"] > 39_000 - len(lines)
 
 
 def test_record_is_written_before_its_event(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,12 @@ def test_every_announce_event_is_accepted(event: AnnounceEvent) -> None:
     assert packets.parse_announce(_announce(event=event)).event == event
 
 
-@pytest.mark.parametrize("event", [4, 0x02000000, 0xFFFFFFFF])
+def test_paused_counts_as_no_event() -> None:
+    """libtorrent announces a partial seed with the event of BEP 21."""
+    assert packets.parse_announce(_announce(event=4)).event == AnnounceEvent.NONE
+
+
+@pytest.mark.parametrize("event", [5, 0x02000000, 0xFFFFFFFF])
 def test_an_unknown_event_is_an_error(event: int) -> None:
     with pytest.raises(PacketError, match="unknown event") as refused:
         packets.parse_announce(_announce(event=event))
