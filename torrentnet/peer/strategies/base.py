@@ -155,6 +155,9 @@ class BaseDownload(ABC):
         reply = result.found
         self._request = reply.request
         self._report.lookup(reply, result.holders)
+        if reply.found and self._swarm is not None and reply.info_hash != self.info_hash:
+            self._fail(f"{self.name!r} is another file now, which was published in the meantime", now)
+            return
         if self.phase is not Phase.LOOKING_UP:
             self._holders_refreshed(result, now)
             return
