@@ -9,7 +9,7 @@ INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help up run sweep down attach logs status watch scenarios explain doctor unit check test lint docs bench figure engine image \
+.PHONY: help fuzz up run sweep down attach logs status watch scenarios explain doctor unit check test lint docs bench figure engine image \
 	constraints clean
 MAKEFLAGS += --no-print-directory
 
@@ -93,6 +93,11 @@ test: lint ## lint and all tests; those that need Docker are skipped without it
 	[ $$parallel != 2 ] || exit 2; : '2: interrupted, or a file that cannot be imported'; \
 	$(PYTEST) -m alone --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(args) || alone=$$?; \
 	case $$parallel,$$alone in 0,[05]|5,0) ;; *) exit 1;; esac # 5: args chose none of these
+
+fuzz: $(VENV)/.test ## random packets, messages and scenarios: make fuzz [minutes=10] [only="decoders guided"] [seed=2]
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(INSTALL) --only-binary :all: atheris \
+		|| echo "atheris cannot be installed here: no input is guided by coverage" >&2
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(minutes),5) $(if $(only),--only '$(only)') $(if $(seed),--seed '$(seed)')
 
 lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Fuzzers: each `fuzz_WHAT.py` has a function `run(seconds, seed, corpus)`."""
