@@ -14,11 +14,11 @@ Inside the block ``lab.play()`` runs the scenario's own timeline and judges its 
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.selection import DEFAULT, make_engine, require_engine
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError, NotJudgedError
 from torrentnet.lab.home import take_down_running_lab
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.engines.interface import Engine
-    from torrentnet.lab.run.timeline.schedule import AppliedEvent
+    from torrentnet.lab.run.timeline.schedule import AppliedEvent, ScheduledItem
     from torrentnet.lab.run.view import LabView
     from torrentnet.lab.verdict.outcome import ExpectationResult
 
@@ -106,7 +106,13 @@ class Lab(LabLifecycle):
         """
         clock = self._require_clock()
         timeline = self._timeline = self._played = Timeline(
-            self.plan, self.engine, clock, self._take_applied, lab_state=self.nodes, faults=self.faults
+            self.plan,
+            self.engine,
+            clock,
+            self._take_applied,
+            on_begun=self._take_begun,
+            lab_state=self.nodes,
+            faults=self.faults,
         )
         context = CheckContext(
             engine=self.engine,
@@ -169,19 +175,26 @@ class Lab(LabLifecycle):
         ``quoted`` names the nodes whose last lines help to understand a failure.
         """
         nodes = list(dict.fromkeys(quoted))[:MAX_QUOTED_NODES]
+        zero = self.clock.epoch if self.clock is not None else STEADY.now()
+        self._watch.look()
+        standstills = self._watch.standstills(zero)
+        if verdict is Verdict.FAILED and standstills:
+            verdict = Verdict.NOT_JUDGED
+            error = f"{'; '.join(standstills)}: what failed may have failed for that reason{error and f' ({error})'}"
         self.outcome = Outcome(
             plan=self.plan,
             verdict=verdict,
             directory=self.directory,
             project=self.project,
             began=self._began,
-            seconds={**self.seconds, "total": time.time() - self._began},
+            seconds={**self.seconds, "total": STEADY.now() - self._began_steady},
             expectations=results,
             timeline=timeline,
             error=error,
             environment=self._environment,
             addresses={name: location.address for name, location in self.engine.locations.items()},
             hashes=self.hashes,
+            notes=(*standstills, *self._watch.steps(zero)),
             last_lines={node: lines for node in nodes if (lines := self.nodes.last_lines(node))},
         )
         try:
@@ -191,6 +204,11 @@ class Lab(LabLifecycle):
             self.outcome = replace(self.outcome, verdict=Verdict.NOT_JUDGED, error=self.outcome.error or lost)
             raise NotJudgedError(self.outcome.error) from failure
         return self.outcome
+
+    def _take_begun(self, item: ScheduledItem, began: float) -> None:
+        text = item.announcement
+        self._recorder.write_lab_event("begun", self._require_clock().epoch + began, text=text, nodes=list(item.nodes))
+        self._view.event_begun(text, began)
 
     def _take_applied(self, applied: AppliedEvent) -> None:
         self._recorder.write_lab_event(

@@ -72,7 +72,7 @@ class ActiveFault:
     text: str
     """As the scenario writes it."""
     since: float
-    """Seconds since the epoch."""
+    """Seconds on the monotonic clock of the lab's machine."""
     link: bool
     """Whether it is one of the scenario's ``links``, which stay for the whole run."""
 

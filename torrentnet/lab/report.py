@@ -62,6 +62,7 @@ def result_document(outcome: Outcome) -> dict[str, object]:
         "verdict": str(outcome.verdict),
         "exit_code": outcome.exit_code,
         "error": outcome.error or None,
+        "notes": list(outcome.notes),
         "began": format_timestamp(outcome.began),
         "seconds": {name: round(value, 3) for name, value in outcome.seconds.items()},
         "seed": plan.seed,
@@ -168,6 +169,9 @@ def verdict_lines(outcome: Outcome, home: Path, hint: str = "") -> Iterator[str]
         yield f"  {outcome.error}"
         if hint:
             yield f"      {hint}"
+    for note in outcome.notes:
+        yield ""
+        yield f"  note: {note}"
     for node, lines in outcome.last_lines.items():
         yield ""
         yield f"  the last lines of {node} (all lines: {record}/logs/{node}.log)"

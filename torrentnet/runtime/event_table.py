@@ -102,8 +102,7 @@ _MEASURED: Final = EventField(
 
 def _verb(name: str, meaning: str) -> EventSpec:
     """Return the event of a verb of the Python interface."""
-    began = EventField("began", "s", "when the verb began, in seconds since the epoch")
-    return EventSpec(name, meaning, (LAB,), (), (_NODES, began))
+    return EventSpec(name, meaning, (LAB,), (), (_NODES,))
 
 
 NUMBERS: Final = frozenset({"bytes", "ms", "pieces", "piece number", "percent", "number", "peers", "lines"})
@@ -364,8 +363,14 @@ _SPECS: Final = (
         (
             EventField("of", "node name", "the node"),
             EventField("state", "text", "the state: `running`, `paused`, `exited (0)` ..."),
-            EventField("at", "time", "when the engine saw the change, in UTC"),
         ),
+    ),
+    EventSpec(
+        "begun",
+        "An item of the scenario's timeline begins: the cause of what follows.",
+        (LAB,),
+        (),
+        (EventField("text", "text", "the event as the scenario writes it, or the end of one"), _NODES),
     ),
     EventSpec(
         "applied",

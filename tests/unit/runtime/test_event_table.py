@@ -170,7 +170,7 @@ def test_the_lab_writes_exactly_what_the_table_has() -> None:
                     written[name] |= {word.arg for word in node.keywords if word.arg}
             elif node.func.attr == "_apply" and "node_verbs.py" in where:
                 for name in _choices(node.args[0]):
-                    written[name] = {"nodes", "began"}
+                    written[name] = {"nodes"}
     output = NodeOutput("a", 0, "")
     counts = FaultCounts(Counters(), cuts=True, loses=True, shapes=True)
     applied = AppliedEvent("kill a", "kill", ("a",), 0.0, 0.0, 0.0, 0, "", "failed", "", ("a",), counts, (output,))

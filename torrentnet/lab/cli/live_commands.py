@@ -20,6 +20,7 @@ from torrentnet.lab.cli.output import print_json, print_table
 from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, rule_lines, show_live
 from torrentnet.lab.engines.selection import make_engine
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.errors import EngineError, UsageError
 from torrentnet.lab.home import RunningLab, find_current_lab
 from torrentnet.lab.installation import typed_command
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import LogLine
+    from torrentnet.lab.home import ActiveFault
 
 
 def attach(node: str, words: Sequence[str], *, as_json: bool) -> int:
@@ -79,16 +81,21 @@ def status(*, watch: bool, as_json: bool) -> int:
         rows, faults = monitor.rows(), monitor.faults()
     if as_json:
         nodes = [{**asdict(row), "progress": row.progress} for row in rows]
-        print_json({**asdict(running), "nodes": nodes, "faults": [asdict(fault) for fault in faults]})
+        print_json({**asdict(running), "nodes": nodes, "faults": [_fault_row(fault) for fault in faults]})
         return EXIT_OK
     print(f"{running.scenario} is up as {running.project}, record: {running.record}")
     print_table(
         ("node", "address", "state", "pieces", "from"),
         [(row.node, row.address, row.life, row.progress, row.source) for row in rows],
     )
-    for line in (*fault_lines(faults, time.time()), *rule_lines(rows)):
+    for line in (*fault_lines(faults, time.monotonic()), *rule_lines(rows)):
         print(printable(line))
     return EXIT_OK
+
+
+def _fault_row(fault: ActiveFault) -> dict[str, object]:
+    """Return a fault for programs, which expect the time of day."""
+    return {**asdict(fault), "since": STEADY.time_of_day(STEADY.of_monotonic(fault.since))}
 
 
 def _adopt_running_lab() -> tuple[RunningLab, Engine]:

@@ -71,8 +71,12 @@ class ProgressView(LabView):
     def stop(self) -> None:
         self._plan = self._lab_state = self._clock = None
 
+    def event_begun(self, text: str, began: float) -> None:
+        self._print_at(began, text)
+
     def event_applied(self, event: AppliedEvent) -> None:
-        self._print_at(event.began, event.line())
+        if line := event.line():
+            self._print_at(event.applied, line)
 
     def node_changed(self, news: Event | StateChange) -> None:
         clock, plan = self._clock, self._plan

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from torrentnet.lab.cli.progress import REFRESH_PER_SECOND, node_table, printable, progress_bar
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import ALIVE, NodeStatus, StateChange
 from torrentnet.lab.home import read_faults
 from torrentnet.lab.network import persisted_rules
@@ -93,7 +94,7 @@ class LabMonitor:
         with ThreadPoolExecutor(MAX_PARALLEL_NODES, "status") as pool:
             states = list(pool.map(self._engine.state, self._nodes))
         for node, state in zip(self._nodes, states, strict=True):
-            self._lab_state.add_state(StateChange(node, time.time(), state))
+            self._lab_state.add_state(StateChange(node, STEADY.now(), state))
         self._engine.watch(self._lab_state.add_line, self._lab_state.add_state, self._lab_state.lose)
         return self
 
@@ -221,7 +222,7 @@ def plain_lines(monitor: LabMonitor) -> Iterator[str]:
 
 def _render(monitor: LabMonitor, console: Console) -> RenderableType:
     rows = monitor.rows()
-    faults = [*fault_lines(monitor.faults(), time.time()), *rule_lines(rows)]
+    faults = [*fault_lines(monitor.faults(), time.monotonic()), *rule_lines(rows)]
     cells = [
         (
             row.node,

@@ -110,7 +110,7 @@ class LogLine:
 
     node: str
     time: float
-    """Seconds since the epoch, on the engine's clock."""
+    """Seconds since the epoch, on the clock of :mod:`torrentnet.lab.engines.steady`."""
     text: str
 
 
@@ -120,7 +120,7 @@ class StateChange:
 
     node: str
     time: float
-    """Seconds since the epoch, on the engine's clock."""
+    """Seconds since the epoch, on the clock of :mod:`torrentnet.lab.engines.steady`."""
     state: NodeState
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import NotJudgedError
 from torrentnet.lab.run.line_counter import LineCount, LineCounter
@@ -20,6 +21,7 @@ from torrentnet.runtime.events import Event, parse_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from torrentnet.lab.engines.steady import SteadyClock
     from torrentnet.lab.scenario.plan.expectations import LogPattern
 
 MAX_EVENTS: Final = 1024
@@ -239,23 +241,23 @@ class LabState:
 
 
 class LabClock:
-    """The time since the clock's creation.
+    """The time since the clock's creation, which is t = 0.
 
-    Changes of the machine's wall clock do not affect it.
+    Whoever sets the machine's time of day does not affect it.
     """
 
-    def __init__(self) -> None:
-        self._zero = time.monotonic()
-        self.epoch = time.time()
-        """t = 0 in seconds since the epoch: relates the engine's times to the lab's."""
+    def __init__(self, clock: SteadyClock = STEADY) -> None:
+        self._clock = clock
+        self.epoch = clock.now()
+        """t = 0 on the steady clock."""
 
     def now(self) -> float:
         """Return the seconds after t = 0."""
-        return time.monotonic() - self._zero
+        return self._clock.now() - self.epoch
 
-    def of(self, epoch: float) -> float:
-        """Convert a time of the engine to seconds after t = 0."""
-        return epoch - self.epoch
+    def of(self, moment: float) -> float:
+        """Convert a time of the steady clock to seconds after t = 0."""
+        return moment - self.epoch
 
     def wait(self, condition: threading.Condition, until: float | None) -> None:
         """Wait, holding ``condition``, for a notification or for that time after t = 0."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.owner import Owner
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
 from torrentnet.lab.errors import EngineError, LabError, UsageError, system_error
 from torrentnet.lab.home import (
@@ -32,6 +33,7 @@ from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
 from torrentnet.lab.paths import files_root, lab_home
+from torrentnet.lab.run.clock_watch import ClockWatch
 from torrentnet.lab.run.content import make_files, make_torrents
 from torrentnet.lab.run.interrupts import InterruptHandler
 from torrentnet.lab.run.lab_state import LabClock, LabState
@@ -44,7 +46,6 @@ from torrentnet.lab.run.timeline.timeline import starts_late
 from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
 from torrentnet.lab.scenario.plan.plan import NodePlan, Plan, Role
-from torrentnet.runtime.events import format_timestamp
 from torrentnet.runtime.process import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class LabLifecycle(NetworkVerbs):
         self.hashes: dict[str, str] = {}
         """SHA-256 of each file's source, in hexadecimal."""
         self._began = time.time()
+        self._began_steady = STEADY.now()
         self._nodes = {node.name: node for node in plan.nodes}
         self._own_view = not isinstance(view, DetachedView)
         self._view = view if isinstance(view, DetachedView) else DetachedView(view or LabView())
@@ -111,6 +113,7 @@ class LabLifecycle(NetworkVerbs):
         self._capabilities: Capabilities | None = None
         self._environment: dict[str, str] = {}
         self.faults = NetworkFaults(engine, self._find_capabilities, on_change=self._record_faults)
+        self._watch = ClockWatch()
         self._undo_handles: list[UndoHandle] = []
         try:
             self._recorder = Recorder(self.directory, self._nodes, self._lose)
@@ -162,6 +165,7 @@ class LabLifecycle(NetworkVerbs):
     def _bootstrap(self) -> None:
         """Create every node, and start the tracker and the initial seeds."""
         report = self._view.print_line
+        self._watch.start()
         with self._phase("image"):
             self.engine.check()
             remove_orphans(self.engine, self.home, report)
@@ -227,9 +231,7 @@ class LabLifecycle(NetworkVerbs):
         return self.clock
 
     def _take_state(self, change: StateChange) -> None:
-        self._recorder.write_lab_event(
-            "node", of=change.node, state=str(change.state), at=format_timestamp(change.time)
-        )
+        self._recorder.write_lab_event("node", change.time, of=change.node, state=str(change.state))
         self.nodes.add_state(change)
 
     def _find_capabilities(self) -> Capabilities:
@@ -265,6 +267,7 @@ class LabLifecycle(NetworkVerbs):
                 steps.callback(self._view.print_line, "removing the lab")
             steps.callback(self.engine.unwatch)
             steps.callback(self.faults.close)
+            steps.callback(self._watch.close)
             steps.callback(self.engine.observe, None)
             steps.callback(self._end_runs)
             steps.callback(self._view.stop)

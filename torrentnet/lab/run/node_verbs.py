@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import shlex
 import threading
-import time
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from torrentnet.lab.engines.command_lines import file_path
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import NodeState, NothingChangedError
 from torrentnet.lab.errors import LabError, UsageError
 from torrentnet.lab.run.timeline.event_executor import for_each_node
@@ -127,9 +127,9 @@ class NodeVerbs:
 
     def _apply(self, verb: str, act: Callable[[str], None], who: Iterable[str]) -> None:
         nodes = self.select(*who)
-        began = time.time()
+        began = STEADY.now()
         for_each_node(act, nodes)
-        self._recorder.write_lab_event(verb, nodes=list(nodes), began=began)
+        self._recorder.write_lab_event(verb, began, nodes=list(nodes))
 
     # -- queries -----------------------------------------------------------------------------------
 
@@ -170,6 +170,13 @@ class NodeVerbs:
         # GNU sha256sum puts a backslash first where it had to escape the file's name.
         return answer.stdout.lstrip("\\").split(maxsplit=1)[0]
 
+    def now(self) -> float:
+        """Return the time on the clock of the events.
+
+        The clock shows seconds since the epoch, and goes on steadily when the machine's time of day is set.
+        """
+        return STEADY.now()
+
     # -- waiting -----------------------------------------------------------------------------------
 
     def wait_until(
@@ -187,8 +194,8 @@ class NodeVerbs:
     ) -> Event:
         """Wait for the first event of these names with these fields.
 
-        The event is at or after ``since``, in seconds since the epoch. Raises WaitTimeoutError when time is up, and
-        UsageError for an event or a field that the node's program never prints.
+        The event is at or after ``since``: :meth:`now`, or an earlier event's time. Raises WaitTimeoutError when time
+        is up, and UsageError for an event or a field that the node's program never prints.
         """
         (plan,) = (self._nodes[name] for name in self.select(node))
         for name in names:

@@ -1,16 +1,18 @@
-"""The record of a run: every line and every event, written as it arrives."""
+"""The record of a run: every line as it arrives, every event in its order."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import threading
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.errors import LabError
+from torrentnet.lab.run.event_order import HOLD, EventOrder
 from torrentnet.runtime.events import Event, format_timestamp
 from torrentnet.runtime.signals import block_signals
 
@@ -72,7 +74,7 @@ class Recorder:
     """The writer of the nodes' logs and of the file of all events.
 
     The lines are in ``logs/<node>.log``, the events of all nodes and of the lab in ``events.jsonl``. Times are on the
-    engine's clock. Safe to call from any thread, and no call waits for the disk or raises: a thread of its own writes.
+    lab's clock. Safe to call from any thread, and no call waits for the disk or raises: a thread of its own writes.
     A file that cannot be written, or was removed, is opened again; where that fails, ``on_lost`` is called once with
     the reason, and nothing more is written. Calls after :meth:`close` have no effect.
     """
@@ -86,6 +88,7 @@ class Recorder:
         self._changed = threading.Condition()
         self._pending: dict[RecordFile, list[str]] = {}
         self._pending_chars = 0
+        self._order = EventOrder()
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
 
@@ -102,24 +105,27 @@ class Recorder:
         if event is not None:
             self._add_event(line.node, line.time, event.name, dict(event.fields))
 
-    def write_lab_event(self, name: str, **fields: object) -> None:
-        """Record something that the lab has done."""
-        self._add_event(LAB_NODE, time.time(), name, fields)
+    def write_lab_event(self, name: str, at: float | None = None, /, **fields: object) -> None:
+        """Record something that the lab has done; ``at`` is when it began, now by default."""
+        self._add_event(LAB_NODE, STEADY.now() if at is None else at, name, fields)
 
     def _add_event(self, node: str, when: float, name: str, fields: dict[str, object]) -> None:
-        row: dict[str, object] = {"time": format_timestamp(when)}
+        row: dict[str, object] = {"time": format_timestamp(STEADY.time_of_day(when))}
         if self._epoch is not None:
             row["t"] = round(when - self._epoch, 3)
         row |= {"node": node, "event": name, **({"fields": fields} if fields else {})}
-        self._add(self._events, json.dumps(row, ensure_ascii=False))
+        self._add(self._events, json.dumps(row, ensure_ascii=False), when)
 
-    def _add(self, file: RecordFile, line: str) -> None:
+    def _add(self, file: RecordFile, line: str, when: float | None = None) -> None:
         with self._changed:
             if self._lost or self._closed:
                 return
             self._pending_chars += len(line)
             if self._pending_chars <= MAX_PENDING_CHARS:
-                self._pending.setdefault(file, []).append(line + "\n")
+                if when is None:
+                    self._pending.setdefault(file, []).append(line + "\n")
+                else:
+                    self._order.add(when, line + "\n")
                 self._changed.notify()
                 return
         self._lose("the disk is slower than the output of the nodes")
@@ -134,9 +140,12 @@ class Recorder:
         block_signals()
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._pending or self._closed)
+                while not (self._pending or self._closed or self._order.due(STEADY.now())):
+                    self._changed.wait(self._order.wait_time(STEADY.now()))
                 pending, self._pending = self._pending, {}
-                self._pending_chars = 0
+                if events := self._order.take(math.inf if self._closed else STEADY.now() - HOLD):
+                    pending[self._events] = events
+                self._pending_chars = self._order.chars
                 if not pending:
                     break
             try:

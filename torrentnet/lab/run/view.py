@@ -40,6 +40,9 @@ class LabView:
     def stop(self) -> None:
         """Stop showing the nodes."""
 
+    def event_begun(self, text: str, began: float) -> None:
+        """Show that an item of the timeline begins, at a time after t = 0."""
+
     def event_applied(self, event: AppliedEvent) -> None:
         """Show the result of an item of the timeline."""
 
@@ -72,6 +75,9 @@ class DetachedView(LabView):
 
     def stop(self) -> None:
         self._add(self._view.stop)
+
+    def event_begun(self, text: str, began: float) -> None:
+        self._add(self._view.event_begun, text, began)
 
     def event_applied(self, event: AppliedEvent) -> None:
         self._add(self._view.event_applied, event)

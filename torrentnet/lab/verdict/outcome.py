@@ -118,6 +118,8 @@ class Outcome:
     """SHA-256 of each file's source."""
     error: str = ""
     """What ended the run before it could be judged."""
+    notes: tuple[str, ...] = ()
+    """What the reader of the verdict must know: that the lab stood still, or that the time of day was set."""
     last_lines: dict[str, list[str]] = field(default_factory=dict)
     """Of the nodes that took part in a failure."""
 

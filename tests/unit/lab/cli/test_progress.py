@@ -14,7 +14,7 @@ from torrentnet.lab.run.lab_state import LabState
 from torrentnet.lab.run.timeline.schedule import AppliedEvent
 
 PLAN = make_plan(nodes=(seeder(), leecher("leecher-1"), leecher("leecher-2")))
-KILLED = AppliedEvent("kill seeder-1", "kill", ("seeder-1",), 1.0, 1.004, 1.062, 0, "trial.yaml:10:5")
+KILLED = AppliedEvent("kill seeder-1", "kill", ("seeder-1",), 1.0, 1.004, 1.062, 0, "trial.yaml:10:5", announced=True)
 UNAPPLIED = AppliedEvent(
     "kill seeder-1",
     "kill",
@@ -61,6 +61,8 @@ def play(view: ProgressView) -> None:
     for at, node, text in events:
         clock.time = at
         lab_state.add_line(LogLine(node, EPOCH + at, f"{TIME} {text}"))
+        if node == "tracker" and at < 1.0:
+            view.event_begun(KILLED.text, KILLED.began)
     view.event_applied(KILLED)
     view.event_applied(UNAPPLIED)
     lab_state.add_state(StateChange("seeder-1", EPOCH + 1.1, NodeState(NodeStatus.EXITED, 137)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LogLine
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
@@ -86,3 +87,16 @@ def test_half_a_character_is_recorded_escaped(tmp_path: Path) -> None:
     recorder.write_line(LogLine("a", 10.0, "x"), Event("picked", 11.0, {"peer": "\ud800"}, "a"))
     recorder.close()
     assert "\\ud800" in (tmp_path / "events.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_cause_is_recorded_before_its_effect(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, ["a"])
+    now = STEADY.now()
+    # The verb returns when its effects are there already.
+    recorder.write_line(LogLine("a", now - 0.5, "T source_lost"), Event("source_lost", now - 0.5, node="a"))
+    recorder.write_lab_event("kill", now - 0.6, nodes=["b"])
+    recorder.write_lab_event("zero")
+    recorder.close()
+    rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["event"] for row in rows] == ["kill", "source_lost", "zero"]
+    assert len((tmp_path / "events.jsonl").read_text("utf-8").splitlines()) == 3

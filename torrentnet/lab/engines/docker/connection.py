@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import docker.errors
@@ -27,6 +29,8 @@ MAX_POOL: Final = 256
 """Open connections to the engine: one for each log stream, and some to work with."""
 TIMEOUT: Final = 60
 PROBE_TIMEOUT: Final = 5.0
+MAX_SKEW: Final = 0.05
+"""Seconds; an engine whose time of day differs more is on another machine."""
 DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
 NO_ENGINE_HINT: Final = f"{install_docker()}; `{typed_command('doctor')}` shows what is missing"
 
@@ -57,6 +61,21 @@ def translate_errors(action: str) -> Iterator[None]:
         raise EngineError(f"{action}: the node is gone ({error_reason(error)})") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
         raise EngineError(f"{action}: {error_reason(error)}", hint=NO_ENGINE_HINT) from error
+
+
+def same_time_of_day(client: docker.DockerClient) -> bool:
+    """Return whether the engine's time of day is this machine's.
+
+    Raises what the SDK raises.
+    """
+    before = time.time()
+    text = str(client.info().get("SystemTime", ""))
+    after = time.time()
+    try:
+        theirs = datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return False
+    return before - MAX_SKEW <= theirs <= after + MAX_SKEW
 
 
 def error_reason(error: BaseException) -> str:

@@ -27,11 +27,12 @@ from torrentnet.lab.engines.docker import (
     labels,
     limits,
 )
-from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, translate_errors
+from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, same_time_of_day, translate_errors
 from torrentnet.lab.engines.docker.containers import NodeContainers
 from torrentnet.lab.engines.docker.log_streams import LogStreams
 from torrentnet.lab.engines.interface import Engine
 from torrentnet.lab.engines.owner import boot_id
+from torrentnet.lab.engines.steady import EngineStamps
 from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet
 from torrentnet.lab.engines.types import (
     ExecResult,
@@ -227,7 +228,10 @@ class DockerEngine(Engine):
         on_lost: Callable[[str], None],
     ) -> None:
         with translate_errors("following the nodes"):
-            self._streams = LogStreams(self.client, self._nodes.project, self._nodes.ids, on_line, on_state, on_lost)
+            stamps = EngineStamps(same_time_of_day(self.client))
+            self._streams = LogStreams(
+                self.client, self._nodes.project, self._nodes.ids, on_line, on_state, on_lost, stamps=stamps
+            )
         for node in self._nodes.ids:
             if self.state(node).status is not NodeStatus.CREATED:
                 self._streams.open(node)

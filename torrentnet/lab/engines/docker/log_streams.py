@@ -9,7 +9,9 @@ of the nodes is lost, which is reported.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
+import math
 import threading
 import time
 from datetime import UTC, datetime
@@ -26,7 +28,9 @@ from torrentnet.lab.engines.docker.containers import STATUSES
 from torrentnet.lab.engines.types import ALIVE, LogLine, NodeState, NodeStatus, StateChange
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from torrentnet.lab.engines.steady import EngineStamps
 
 ACTIONS: Final = {
     "start": NodeStatus.RUNNING,
@@ -62,23 +66,28 @@ class LogStreams:
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
         on_lost: Callable[[str], None],
+        *,
+        stamps: EngineStamps,
     ) -> None:
         self._client = client
         self._nodes = {container: node for node, container in ids.items()}
         self._on_state = on_state
         self._on_lost = on_lost
+        self._stamps = stamps
         self._followers = {
-            node: _LogFollower(client, node, container, on_line, on_lost) for node, container in ids.items()
+            node: _LogFollower(client, node, container, on_line, on_lost, stamps) for node, container in ids.items()
         }
         self._closing = threading.Event()
+        self._placed = -math.inf
+        """The time of the last event, on the lab's clock."""
         self._filters = {"label": f"{labels.LAB}={project}", "type": "container", "event": list(ACTIONS)}
         self._statuses: dict[str, NodeStatus] = {}
         """By container, as the events report them."""
         self._last = 0
         """Docker's time of the last event, in nanoseconds."""
         self._began = f"{time.time():.9f}"
-        self._seen: set[tuple[str, str]] = set()
-        """Containers and actions of the events with that very time."""
+        self._seen: set[tuple[str, str, int]] = set()
+        """Container, action and Docker's time of each event."""
         self._events = client.api.events(decode=True, filters=self._filters)
         self._thread = threading.Thread(target=self._run, name="engine events", daemon=True)
         self._thread.start()
@@ -171,18 +180,17 @@ class LogStreams:
         container, action, moment = event.get("id", ""), event.get("Action", ""), event.get("timeNano", 0)
         node = self._nodes.get(container)
         status = ACTIONS.get(action)
-        if node is None or status is None or moment < self._last or (container, action) in self._seen:
+        if node is None or status is None or (container, action, moment) in self._seen:
             return
-        if moment > self._last:
-            self._seen.clear()
-            self._last = moment
-        self._seen.add((container, action))
+        self._seen.add((container, action, moment))
+        self._last = moment
         self._statuses[container] = status
         code = event["Actor"]["Attributes"].get("exitCode") if status is NodeStatus.EXITED else None
         # The follower first: whoever learns that a node runs may expect its lines.
         if action == "start":
             self._followers[node].started()
-        self._on_state(StateChange(node, moment / 1e9, NodeState(status, None if code is None else int(code))))
+        self._placed = self._stamps.place(moment / 1e9, self._placed)
+        self._on_state(StateChange(node, self._placed, NodeState(status, None if code is None else int(code))))
 
 
 class _Attempts:
@@ -222,12 +230,14 @@ class _LogFollower:
         container: str,
         on_line: Callable[[LogLine], None],
         on_lost: Callable[[str], None],
+        stamps: EngineStamps,
     ) -> None:
         self._client = client
         self._node = node
         self._container = container
         self._on_line = on_line
         self._on_lost = on_lost
+        self._stamps = stamps
         self._lock = threading.Condition()
         self._starts = 0
         self._read = 0
@@ -237,6 +247,10 @@ class _LogFollower:
         """Docker's time of the last line, as text of a fixed width: texts compare as times do."""
         self._same = 0
         """How many lines with that very time were seen."""
+        self._count = 0
+        """How many lines were seen."""
+        self._placed = -math.inf
+        """The time of the last line, on the lab's clock."""
         self.thread: threading.Thread | None = None
 
     def started(self) -> None:
@@ -317,7 +331,8 @@ class _LogFollower:
             return False
 
     def _follow(self) -> None:
-        since = {"since": int(_seconds(self._last))} if self._last else {}
+        comparable = self._stamps.comparable(self._placed)
+        since = {"since": int(_seconds(self._last))} if self._last and comparable else {}
         stream = self._client.api.logs(
             self._container, stdout=True, stderr=True, stream=True, follow=True, timestamps=True, **since
         )
@@ -329,27 +344,41 @@ class _LogFollower:
             _release(stream)
             return
         try:
-            self._pass_on(stream)
+            self._pass_on(self._new_lines(stream, comparable=comparable))
         finally:
             with self._lock:
                 self._stream = None
             _close(stream)
             _release(stream)
 
-    def _pass_on(self, stream: Iterator[bytes]) -> None:
-        # The stream begins with the whole second of the last line: skip earlier lines, and as many lines of the very
-        # same time as were seen.
+    def _new_lines(self, stream: Iterator[bytes], *, comparable: bool) -> Iterator[tuple[str, str]]:
+        """Yield the lines of a stream that were not passed on before.
+
+        The stream begins with the whole second of the last line or, where times are not ``comparable``, with the first
+        line of all.
+        """
+        if not comparable:
+            yield from itertools.islice(_lines(stream), self._count, None)
+            return
+        # Skip earlier lines, and as many lines of the very same time as were seen.
         resumed, seen = self._last, self._same
         for stamp, text in _lines(stream):
             if resumed and stamp <= resumed and (stamp < resumed or seen > 0):
                 seen -= stamp == resumed
-                continue
+            else:
+                resumed = ""
+                yield stamp, text
+
+    def _pass_on(self, lines: Iterable[tuple[str, str]]) -> None:
+        for stamp, text in lines:
             self._same = self._same + 1 if stamp == self._last else 1
             self._last = stamp
+            self._count += 1
             with self._lock:
                 if self._closing:
                     return
-            self._on_line(LogLine(self._node, _seconds(stamp), text))
+            self._placed = self._stamps.place(_seconds(stamp), self._placed)
+            self._on_line(LogLine(self._node, self._placed, text))
 
 
 def _lines(stream: Iterator[bytes]) -> Iterator[tuple[str, str]]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.client import SupervisorGoneError
 from torrentnet.lab.engines.local.supervisor.journal import JournalEntry
+from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import EngineError
 
@@ -82,7 +82,7 @@ class JournalFollower:
             # The nodes ended with their supervisor. It is lost first: their ends mean nothing.
             self._lose(error.message)
             for node in () if self._closing.is_set() else self._nodes:
-                self._on_state(StateChange(node, time.time(), NodeState(NodeStatus.GONE)))
+                self._on_state(StateChange(node, STEADY.now(), NodeState(NodeStatus.GONE)))
         except EngineError as error:
             self._lose(error.message)
         except Exception as error:  # a thread that ends unnoticed would be a failed expectation later
@@ -94,10 +94,10 @@ class JournalFollower:
 
     def _pass_on(self, entry: JournalEntry, *, past: bool) -> None:
         if entry.text is not None:
-            self._on_line(LogLine(entry.node, entry.time, entry.text))
+            self._on_line(LogLine(entry.node, STEADY.of_monotonic(entry.time), entry.text))
         elif not past:
             state = NodeState(NodeStatus(entry.status), entry.exit_code)
-            self._on_state(StateChange(entry.node, entry.time, state))
+            self._on_state(StateChange(entry.node, STEADY.of_monotonic(entry.time), state))
 
 
 def stream_journal(client: SupervisorClient, *, follow: bool) -> Iterator[JournalEntry]:

@@ -144,7 +144,7 @@ class NetworkFaults:
         with self._changing:
             for override in links:
                 self._state, number = self._state.add(override)
-                self._in_force[number] = _ActiveOverride(override, time.time(), link=True)
+                self._in_force[number] = _ActiveOverride(override, time.monotonic(), link=True)
             self._require_controller().apply(self._state)
             self._on_change(self.active())
 
@@ -175,7 +175,7 @@ class NetworkFaults:
             self._state = state
             updates = controller.apply(state)
             dropped = _counters_of(override, controller.counted())
-            self._in_force[number] = _ActiveOverride(override, time.time(), False, dropped, {}, nodes)
+            self._in_force[number] = _ActiveOverride(override, time.monotonic(), False, dropped, {}, nodes)
             self._on_change(self.active())
             problems = self._problems(updates)
         return OverrideResult(number, tuple(one.node for one in updates if not one.problem), tuple(problems))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.plan.events import CommandPlan, HealPlan, NetworkFaultPlan
+from torrentnet.lab.scenario.plan.events import CommandPlan, HealPlan, NetworkFaultPlan, PausePlan
 
 if TYPE_CHECKING:
     from torrentnet.lab.network.counters import Counters
@@ -116,14 +116,16 @@ class AppliedEvent:
     """The packets counted while a network fault was in force; None until it ends."""
     outputs: tuple[NodeOutput, ...] = ()
     """The output of ``run`` and ``console``."""
+    announced: bool = False
+    """Whether a person was told when it began."""
 
     def line(self) -> str:
-        """Return the line that a person sees."""
+        """Return the line that a person sees; empty where it would say nothing new."""
         if self.error:
             return self.error
         if self.measured is not None and (counted := self.measured.text()):
             return f"{self.text}: {counted}"
-        return self.text
+        return "" if self.announced else self.text
 
     def row(self) -> dict[str, object]:
         """Return the record for ``result.json`` and ``events.jsonl``."""
@@ -175,6 +177,13 @@ class ScheduledItem:
                 return (*self.nodes, *own), own
         return self.nodes, self.nodes
 
+    @property
+    def announcement(self) -> str:
+        """What a person is told when the item begins."""
+        if self.verb != UNDO:
+            return self.text
+        return f"resume {', '.join(self.nodes)}" if isinstance(self.event, PausePlan) else f"end of {self.text}"
+
     def record(self, effect: EventEffect, began: float, now: float) -> AppliedEvent:
         """Return the record of the item, which has been applied from ``began`` to ``now``."""
         return AppliedEvent(
@@ -190,6 +199,7 @@ class ScheduledItem:
             hint=effect.hint,
             set_in=effect.set_in,
             outputs=effect.outputs,
+            announced=True,
         )
 
 
@@ -210,7 +220,9 @@ def record_unapplied(event: EventPlan, reason: str, now: float) -> AppliedEvent:
     )
 
 
-def record_undo(event: EventPlan, undone: UndoneEvent, planned: float, began: float, now: float) -> AppliedEvent:
+def record_undo(
+    event: EventPlan, undone: UndoneEvent, planned: float, began: float, now: float, *, announced: bool
+) -> AppliedEvent:
     """Return the record of the end of a lasting event."""
     resumed = bool(undone.resumed)
     return AppliedEvent(
@@ -221,6 +233,7 @@ def record_undo(event: EventPlan, undone: UndoneEvent, planned: float, began: fl
         began=began,
         applied=now,
         measured=undone.measured,
+        announced=announced,
     )
 
 

@@ -51,8 +51,9 @@ MIN_COMMAND_TIMEOUT: Final = 5.0
 class Timeline:
     """The application of a plan's events to an engine's nodes.
 
-    ``on_applied`` is called on the worker's thread. Triggers are checked against ``lab_state``. It and ``faults`` may
-    be omitted where no event needs them.
+    ``on_begun`` is called before an item has any effect, with its time after t = 0, and ``on_applied`` when it is done;
+    both on the worker's thread. Triggers are checked against ``lab_state``. It and ``faults`` may be omitted where no
+    event needs them.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Timeline:
         clock: LabClock,
         on_applied: Callable[[AppliedEvent], None],
         *,
+        on_begun: Callable[[ScheduledItem, float], None] = lambda item, began: None,
         lab_state: LabState | None = None,
         faults: NetworkFaults | None = None,
         executors: tuple[Executor, Executor] | None = None,
@@ -70,6 +72,7 @@ class Timeline:
         self._executor = EventExecutor(engine, faults)
         self._clock = clock
         self._on_applied = on_applied
+        self._on_begun = on_begun
         self._lab_state = lab_state
         self._roles = {node.name: node.role for node in plan.nodes}
         self._lock = threading.Condition()
@@ -292,6 +295,7 @@ class Timeline:
         began = self._clock.now()
         event = item.event
         if event is None:
+            self._on_begun(item, began)
             self._record(item.record(self._executor.start(item.nodes), began, self._clock.now()))
         elif item.verb == EXPIRE:
             with self._lock:
@@ -299,11 +303,13 @@ class Timeline:
             if expired:
                 self._record(record_unapplied(event, "was not true before the event's end", began))
         elif item.verb == UNDO:
+            self._on_begun(item, began)
             for undone in self._executor.undo([event.index]):
-                self._record(self._record_undo(event, undone, item.at, began))
+                self._record(self._record_undo(event, undone, item.at, began, announced=True))
         elif isinstance(event, LastingPlan) and event.until is not None and began >= event.until:
             self._record(record_unapplied(event, "became true only after the event's end", began))
         else:
+            self._on_begun(item, began)
             self._apply_event(item, event, began)
 
     def _apply_event(self, item: ScheduledItem, event: EventPlan, began: float) -> None:
@@ -321,7 +327,9 @@ class Timeline:
             self._record(self._record_undo(self._plan.events[undone.index], undone, item.at, began))
         self._executor.mark_counters(effect)
 
-    def _record_undo(self, event: EventPlan, undone: UndoneEvent, planned: float, began: float) -> AppliedEvent:
+    def _record_undo(
+        self, event: EventPlan, undone: UndoneEvent, planned: float, began: float, *, announced: bool = False
+    ) -> AppliedEvent:
         """Return the record of the end of an event.
 
         Its counts go into the event's own record, too.
@@ -332,7 +340,7 @@ class Timeline:
                     replace(one, measured=undone.measured) if one.index == undone.index else one
                     for one in self._applied
                 ]
-        return record_undo(event, undone, planned, began, self._clock.now())
+        return record_undo(event, undone, planned, began, self._clock.now(), announced=announced)
 
     def _record(self, result: AppliedEvent) -> None:
         with self._lock:

@@ -9,14 +9,17 @@ import docker.errors
 import pytest
 import requests
 
+from tests.unit.lab.engines.test_steady import Machine
 from torrentnet.lab.engines.docker import log_streams
 from torrentnet.lab.engines.docker.log_streams import LINE_LIMIT, LogStreams, _lines
+from torrentnet.lab.engines.steady import EngineStamps
 from torrentnet.lab.engines.types import LogLine, NodeStatus, StateChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WAIT_S = 30.0
+HERE = EngineStamps(same_machine=True)
 
 
 def stamp(second: int, nano: int = 0) -> str:
@@ -89,7 +92,7 @@ def action(name: str, at: int, **attributes: str) -> dict[str, Any]:
     return {"id": "id-1", "Action": name, "timeNano": at * 10**9, "Actor": {"Attributes": attributes}}
 
 
-def follow(runs: list[list[Any]], starts: int, wanted: int) -> tuple[list[str], Api]:
+def follow(runs: list[list[Any]], starts: int, wanted: int, stamps: EngineStamps = HERE) -> tuple[list[str], Api]:
     """The lines that are passed on while a container starts ``starts`` times."""
     api = Api(runs, [])
     got: list[str] = []
@@ -100,7 +103,15 @@ def follow(runs: list[list[Any]], starts: int, wanted: int) -> tuple[list[str], 
         if len(got) >= wanted:
             enough.set()
 
-    streams = LogStreams(Client(api), "p", {"n": "id-1"}, on_line, lambda _: None, lambda _: None)  # type: ignore[arg-type]
+    streams = LogStreams(
+        Client(api),  # type: ignore[arg-type]
+        "p",
+        {"n": "id-1"},
+        on_line,
+        lambda _: None,
+        lambda _: None,
+        stamps=stamps,
+    )
     follower = streams._followers["n"]
     for _ in range(starts):
         before = len(api.asked)
@@ -142,6 +153,31 @@ def test_lines_with_the_same_time_are_not_lost() -> None:
     assert got == ["a", "b", "c", "d"]
 
 
+def test_no_line_is_lost_where_the_time_of_day_was_set_back() -> None:
+    machine = Machine()
+    first = [line(31, "a"), line(32, "b", 500)]
+    second = [*first, line(2, "c"), line(3, "d")]
+
+    class Stepping(EngineStamps):
+        def place(self, stamp: float, not_before: float) -> float:
+            placed = super().place(stamp, not_before)
+            machine.wait(1.0)
+            machine.set_by -= 30.0
+            machine.wait(1.0)
+            return placed
+
+    got, api = follow([first, second], 2, 4, Stepping(same_machine=True, clock=machine.clock))
+    assert got == ["a", "b", "c", "d"]
+    assert api.asked == [None, None]
+
+
+def test_the_lines_of_another_machines_engine_come_once() -> None:
+    first = [line(31, "a"), line(32, "b", 500)]
+    got, api = follow([first, [*first, line(2, "c")]], 2, 3, EngineStamps(same_machine=False))
+    assert got == ["a", "b", "c"]
+    assert api.asked == [None, None]
+
+
 def test_docker_events_become_state_changes() -> None:
     events = [
         action("start", 1),
@@ -160,7 +196,15 @@ def test_docker_events_become_state_changes() -> None:
         if change.state.status is NodeStatus.GONE:
             last.set()
 
-    streams = LogStreams(Client(Api([[]], events)), "p", {"n": "id-1"}, lambda _: None, on_state, lambda _: None)  # type: ignore[arg-type]
+    streams = LogStreams(
+        Client(Api([[]], events)),  # type: ignore[arg-type]
+        "p",
+        {"n": "id-1"},
+        lambda _: None,
+        on_state,
+        lambda _: None,
+        stamps=HERE,
+    )
     assert last.wait(WAIT_S)
     streams.close()
     assert [(one.time, str(one.state)) for one in seen] == [
@@ -190,6 +234,7 @@ class Followed:
             lambda line: self._add(self.lines, line.text),
             lambda change: self._add(self.states, str(change.state)),
             lambda reason: self._add(self.lost, reason),
+            stamps=HERE,
         )
 
     def _add(self, to: list[str], text: str) -> None:
@@ -249,3 +294,10 @@ def test_an_engine_that_has_forgotten_its_events_is_a_loss(monkeypatch: pytest.M
     followed = Followed(api, monkeypatch)
     followed.wait(followed.lost, 1)
     assert followed.lost == ["Docker has lost the events of n; was the Docker Engine restarted?"]
+
+
+def test_events_after_a_step_back_are_passed_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [action("start", 100), action("die", 40, exitCode="0"), action("start", 41), action("start", 41)]
+    followed = Followed(Api([[], []], events), monkeypatch)
+    followed.wait(followed.states, 3)
+    assert followed.states == ["running", "exited (0)", "running"]

@@ -22,7 +22,7 @@ class JournalEntry:
 
     node: str
     time: float
-    """Seconds since the epoch."""
+    """Seconds on this machine's monotonic clock."""
     text: str | None
     status: str = ""
     exit_code: int | None = None

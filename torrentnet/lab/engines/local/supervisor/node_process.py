@@ -77,7 +77,7 @@ class NodeProcess:
     def change(self, status: str, at: float | None = None, code: int | None = None) -> None:
         """Change the status, and record that."""
         self.status, self.exit_code = status, code
-        self.record([JournalEntry(self.spec.name, time.time() if at is None else at, None, status, code)])
+        self.record([JournalEntry(self.spec.name, time.monotonic() if at is None else at, None, status, code)])
 
     def kill(self, pid: int) -> None:
         """Kill the program if it still is the process ``pid``."""
@@ -105,7 +105,7 @@ class NodeProcess:
 
     def _record_lines(self, lines: list[str]) -> None:
         if lines:
-            now = time.time()
+            now = time.monotonic()
             self.record([JournalEntry(self.spec.name, now, line) for line in lines])
 
     def _close_output(self) -> None:

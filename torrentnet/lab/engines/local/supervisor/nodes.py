@@ -121,7 +121,7 @@ class NodeProcesses:
         sandbox = self._sandbox(node, port)
         reading, writing = os.pipe()
         null = os.open(os.devnull, os.O_RDONLY)
-        began = time.time()
+        began = time.monotonic()
         try:
             pid = self._spawner.start_node(self._process(node, node.spec.argv, (null, writing, writing)), sandbox)
         except BaseException:
