@@ -175,13 +175,13 @@ def _inspect_machine() -> machine.Machine:
 def remove_work(folder: Path, *, mine: bool) -> None:
     """Remove the work directories of sections.
 
-    With ``mine``, the directories of this process are removed, otherwise those of dead owners.
-    Directories whose names contain no valid owner are removed in both cases.
+    With ``mine``, the directories of this process are removed, otherwise those of this user's dead owners. Directories
+    whose names contain no valid owner are left.
     """
     myself = Owner.myself()
     for path in folder.glob(f"{WORK_PREFIX}*"):
         owner = Owner.parse(path.name.removeprefix(WORK_PREFIX).replace("+", ":"))
-        if owner is None or (owner == myself if mine else is_dead(owner)):
+        if owner is not None and (owner == myself if mine else owner.mine and is_dead(owner)):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -63,6 +63,8 @@ class RunningLab:
     """The run's directory."""
     owner: str = ""
     """The process that brought it up, which may have ended, see :mod:`torrentnet.lab.engines.owner`."""
+    engine_id: str = ""
+    """See :attr:`Engine.identity`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def _read_lab(path: Path) -> RunningLab | None:
     Raises LabError where the file cannot be read.
     """
     try:
-        fields = {"owner": "", **json.loads(path.read_text(encoding="utf-8"))}
+        fields = {"owner": "", "engine_id": "", **json.loads(path.read_text(encoding="utf-8"))}
         return RunningLab(**{name: str(fields[name]) for name in RunningLab.__dataclass_fields__})
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -208,13 +210,15 @@ def write_faults(home: Path, project: str, faults: list[ActiveFault]) -> None:
 def read_faults(home: Path, project: str) -> list[ActiveFault]:
     """Return the faults now in force in a lab's network, oldest first.
 
-    The list is empty for an unknown lab.
+    The list is empty for an unknown lab. Raises LabError where the lab's file cannot be read.
     """
     try:
         rows = json.loads((lab_directory(home, project) / FAULTS_FILE).read_text(encoding="utf-8"))
         return [ActiveFault(str(row["text"]), float(row["since"]), bool(row["link"])) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(f"nobody knows what is in force in the network: {error}") from error
 
 
 def orphaned_projects(home: Path) -> Iterator[str]:
@@ -336,6 +340,12 @@ def take_down(engine: Engine, home: Path) -> RunningLab | None:
         return None
     _require_own(home, running)
     engine.adopt(running.project, missing_ok=True)
+    if not engine.locations and running.engine_id and running.engine_id != engine.identity:
+        raise LabError(
+            f"{running.scenario} was brought up in another Docker Engine, where it may still run",
+            hint="set DOCKER_HOST or DOCKER_CONTEXT as it was then; if that engine no longer exists, remove"
+            f" {state_folder(home) / LAB_FILE}",
+        )
     engine.destroy()
     _forget(home, running.project)
     return running

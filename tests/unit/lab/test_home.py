@@ -152,11 +152,25 @@ def test_faults_are_read_back_until_the_lab_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{}", '[{"text": "x"}]'])
-def test_an_unreadable_faults_file_means_no_faults(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "[1]", '{"text": 1}', '[{"text": "x"}]'])
+def test_a_damaged_faults_file_does_not_mean_no_faults(tmp_path: Path, text: str) -> None:
     folder = make_lab_directory(tmp_path, UP.project)
     (folder / "faults.json").write_text(text, encoding="utf-8")
-    assert read_faults(tmp_path, UP.project) == []
+    with pytest.raises(LabError, match="nobody knows what is in force in the network"):
+        read_faults(tmp_path, UP.project)
+
+
+def test_a_lab_of_another_engine_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StubEngine, "identity", "here")
+    lab = replace(UP, owner=str(Owner.myself()), engine_id="there")
+    write_running_lab(tmp_path, lab)
+    with pytest.raises(LabError, match="was brought up in another Docker Engine, where it may still run") as refused:
+        take_down(StubEngine(), tmp_path)
+    assert "DOCKER_CONTEXT" in refused.value.hint
+    assert read_running_lab(tmp_path) == lab
+    write_running_lab(tmp_path, replace(lab, engine_id="here"))
+    assert take_down(StubEngine(), tmp_path) is not None
+    assert read_running_lab(tmp_path) is None
 
 
 # -- the block in .env -----------------------------------------------------------------------------

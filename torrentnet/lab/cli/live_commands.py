@@ -126,7 +126,7 @@ def _print_logs_json(running: RunningLab, engine: Engine, nodes: Sequence[str]) 
 
     def collect(line: LogLine) -> None:
         if line.node in lines:
-            lines[line.node].append({"time": format_timestamp(line.time), "text": line.text})
+            lines[line.node].append({"time": format_timestamp(STEADY.time_of_day(line.time)), "text": line.text})
 
     with LabMonitor(running, engine, lab_home(), collect) as monitor:
         monitor.settle()

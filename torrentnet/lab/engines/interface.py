@@ -201,6 +201,11 @@ class Engine(ABC):
     def state(self, node: str) -> NodeState:
         """Return the node's state now."""
 
+    @property
+    def identity(self) -> str:
+        """A text that tells this engine from others; empty where a machine has one."""
+        return ""
+
     def incarnation(self, node: str) -> str:
         """Return a text that identifies the present or last run of the node's program.
 

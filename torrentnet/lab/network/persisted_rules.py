@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import NodeStatus
-from torrentnet.lab.errors import EngineError
+from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.network.render import SHELL
 from torrentnet.lab.paths import lab_directory, write_atomically
 
@@ -52,7 +52,7 @@ def restore_rules(home: Path, project: str, engine: Engine, nodes: Iterable[str]
 
     All of ``nodes`` are alive. Returns the nodes that were started again since their rules were last set, and why each
     one's rules could not be set, empty where they are set. A node whose rules could not be set is tried again at the
-    next call.
+    next call. Raises LabError where the file with the rules cannot be read.
     """
     path = _path(home, project)
     restored: dict[str, str] = {}
@@ -108,12 +108,15 @@ def _write(path: Path, nodes: Mapping[str, PersistedRules]) -> None:
 
 
 def _read(path: Path) -> dict[str, PersistedRules]:
-    """Return the rules in the file; none where there is no valid file.
+    """Return the rules in the file; none where there is no file.
 
-    There is no file where there is no such lab, or where the lab was left up without rules.
+    There is no file where there is no such lab, or where the lab was left up without rules. Raises LabError where the
+    file cannot be read.
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return {node: PersistedRules(str(row["incarnation"]), str(row["script"])) for node, row in rows.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LabError(f"the rules of the nodes' links cannot be read: {error}") from error

@@ -309,7 +309,8 @@ class LabLifecycle(NetworkVerbs):
         }
 
     def _as_running(self) -> RunningLab:
-        return RunningLab(self.project, self.plan.name, self.engine.name, str(self.directory), str(Owner.myself()))
+        owner, engine = str(Owner.myself()), self.engine
+        return RunningLab(self.project, self.plan.name, engine.name, str(self.directory), owner, engine.identity)
 
 
 def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None:

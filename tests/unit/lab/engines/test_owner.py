@@ -105,6 +105,40 @@ def test_another_users_process_is_seen_or_not_known() -> None:
         assert life_of(me) is not Life.DEAD
 
 
+MOUNT = 'mount -t proc -o hidepid=2 proc /proc && exec "$0" "$@"'
+MOUNTED = ("unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT)
+HIDING = """
+import os, sys
+from torrentnet.lab.engines.owner import Owner, life_of
+process = Owner.parse(sys.argv[1])
+life_of(process)  # imports what the other user may not read
+os.setgroups([])
+os.setresgid(34567, 34567, 34567)
+os.setresuid(34567, 34567, 34567)
+print(life_of(process))
+"""
+
+
+@needs_root
+@pytest.mark.parametrize(("ended", "life"), [(False, "unknown"), (True, "dead")])
+def test_a_process_behind_hidepid_is_not_known(ended: bool, life: str) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process = Owner.of(child.pid)
+        if ended:
+            child.kill()
+            child.wait()
+        hidden = subprocess.run(
+            [*MOUNTED, sys.executable, "-c", HIDING, str(process)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        child.kill()
+    if "mount" in hidden.stderr or "unshare" in hidden.stderr:
+        pytest.skip(f"this machine mounts no /proc with hidepid: {hidden.stderr.strip()}")
+    assert (hidden.stdout, hidden.stderr) == (f"{life}\n", "")
+
+
 STAT = "{pid} ({name}) {state} 1 2 3 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 8000000 200"
 
 

@@ -6,18 +6,19 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.unit.lab.run.timeline.test_network_faults import without_netem
 from tests.unit.lab.stub import StubEngine
 from torrentnet.lab.api import Lab
 from torrentnet.lab.engines.types import ExecResult, Mode, NodeState, NodeStatus, StateChange
+from torrentnet.lab.errors import LabError
 from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.scenario.load import load_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 SCENARIO = """\
 about: A tracker, two seeders, and a leecher behind slow links.
@@ -103,3 +104,11 @@ def test_a_lab_without_rules_has_nothing_to_restore(tmp_path: Path) -> None:
     persisted_rules.persist_rules(tmp_path, "x", {})
     assert not [*tmp_path.iterdir()]
     assert persisted_rules.restore_rules(tmp_path, "x", engine, NODES) == {}
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"leecher": {}}'])
+def test_damaged_rules_are_not_taken_for_none(tmp_path: Path, text: str) -> None:
+    persisted_rules.persist_rules(tmp_path, "x", {"leecher": PersistedRules("1", "rules\n")})
+    next(tmp_path.rglob("network.json")).write_text(text, encoding="utf-8")
+    with pytest.raises(LabError, match="the rules of the nodes' links cannot be read"):
+        persisted_rules.restore_rules(tmp_path, "x", Restarted(), NODES)

@@ -93,7 +93,9 @@ class NodeContainers:
             return NodeState(NodeStatus.GONE)
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise EngineError(f"the state of {node}: {error_reason(error)}") from error
-        status = STATUSES.get(found["Status"], NodeStatus.GONE)
+        status = STATUSES.get(found["Status"])
+        if status is None:
+            raise EngineError(f"the state of {node}: Docker reports `{found['Status']}`, which is not known")
         return NodeState(status, int(found["ExitCode"]) if status is NodeStatus.EXITED else None)
 
     def incarnation(self, node: str) -> str:

@@ -267,6 +267,11 @@ class DockerEngine(Engine):
     def state(self, node: str) -> NodeState:
         return self._nodes.state(node)
 
+    @property
+    def identity(self) -> str:
+        with translate_errors("asking Docker for its id"):
+            return str(self.client.info().get("ID", ""))
+
     def incarnation(self, node: str) -> str:
         return self._nodes.incarnation(node)
 

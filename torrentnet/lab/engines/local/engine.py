@@ -23,7 +23,7 @@ from torrentnet.lab.engines.local.client import SupervisorClient, SupervisorGone
 from torrentnet.lab.engines.local.journal_follower import JournalFollower
 from torrentnet.lab.engines.local.supervisor.preload import write_commands
 from torrentnet.lab.engines.local.supervisor_handle import SupervisorHandle
-from torrentnet.lab.engines.owner import boot_id
+from torrentnet.lab.engines.owner import Life, boot_id
 from torrentnet.lab.engines.subnets import choose_subnet
 from torrentnet.lab.engines.types import (
     ExecResult,
@@ -228,7 +228,7 @@ class LocalEngine(Engine):
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
         self._project = project
         found = registry.find(project)
-        if found is None or found.lab is None or (not missing_ok and not found.supervised):
+        if found is None or found.lab is None or (not missing_ok and found.supervisor_life is Life.DEAD):
             if missing_ok:
                 return
             down, up = typed_command("down"), typed_command("up", "NAME")

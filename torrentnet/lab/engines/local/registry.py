@@ -88,11 +88,6 @@ class LabEntry:
         return life
 
     @property
-    def supervised(self) -> bool:
-        """Whether the supervisor is known to be alive."""
-        return self.supervisor_life is Life.ALIVE
-
-    @property
     def is_orphan(self) -> bool:
         """Whether nobody else will ever remove this lab. The caller has the lock."""
         if self.lab is None:
