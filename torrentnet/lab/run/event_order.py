@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from typing import Final
 
-HOLD: Final = 1.0
+HOLD: Final = 2.0
 """Seconds that an event waits for earlier ones; a line may arrive so late on a busy machine."""
 
 

@@ -24,7 +24,7 @@ def test_events_of_one_moment_keep_their_order() -> None:
     order = EventOrder()
     for line in "abc":
         order.add(7.0, line)
-    assert (order.due(7.9), order.due(8.0)) == (False, True)
-    assert order.wait_time(7.5) == 0.5
+    assert (order.due(8.9), order.due(9.0)) == (False, True)
+    assert order.wait_time(7.5) == 1.5
     assert order.chars == 3
     assert order.take(7.0) == ["a", "b", "c"]
