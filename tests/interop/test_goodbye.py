@@ -14,7 +14,7 @@ from tests.integration.helpers import torrentnet
 if TYPE_CHECKING:
     import subprocess
 
-CLIENTS = ("aria2", "transmission", "libtorrent")
+CLIENTS = ("aria2", "transmission", "libtorrent", "rtorrent", "qbittorrent", "deluge")
 SCENARIO = Path(__file__).parent / "scenarios" / "goodbye.yaml"
 SIZE, RATE = 6 * 1024 * 1024, 1024 * 1024
 BURST = 1.5
@@ -24,7 +24,7 @@ BURST = 1.5
 @pytest.fixture(scope="module")
 def ran(clients_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str, int]]:
     """Client -> the run's record, the output, and the exit status."""
-    del clients_image  # built before three labs need it at once
+    del clients_image  # built before six labs need it at once
     homes = {client: tmp_path_factory.mktemp(client) for client in CLIENTS}
 
     def run(client: str) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ The process is killed with its adapter.
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import threading
 from typing import TYPE_CHECKING, Final
@@ -47,6 +48,12 @@ def first_output_line(*argv: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise AdapterError(f"cannot run {argv[0]}: {error}") from None
     return (done.stdout or done.stderr).strip().partition("\n")[0]
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that no program listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 class ChildProcess:

@@ -11,8 +11,11 @@ from torrentnet.adapters.adapter import AdapterError, ClientSettings
 from torrentnet.adapters.commands import add_client_commands, add_tracker_commands
 from torrentnet.adapters.node import ClientNode
 from torrentnet.adapters.programs.aria2 import Aria2Adapter
+from torrentnet.adapters.programs.deluge import DelugeAdapter
 from torrentnet.adapters.programs.libtorrent import LibtorrentAdapter
 from torrentnet.adapters.programs.opentracker import OpentrackerNode
+from torrentnet.adapters.programs.qbittorrent import QbittorrentAdapter
+from torrentnet.adapters.programs.rtorrent import RtorrentAdapter
 from torrentnet.adapters.programs.transmission import TransmissionAdapter
 from torrentnet.console.program_shell import ProgramShell
 from torrentnet.runtime.addresses import parse_address
@@ -37,6 +40,9 @@ ADAPTERS: Final[dict[str, type[ClientAdapter]]] = {
     "aria2": Aria2Adapter,
     "transmission": TransmissionAdapter,
     "libtorrent": LibtorrentAdapter,
+    "rtorrent": RtorrentAdapter,
+    "qbittorrent": QbittorrentAdapter,
+    "deluge": DelugeAdapter,
 }
 PROGRAM: Final = "client"
 MAX_URL_DATA: Final = 255

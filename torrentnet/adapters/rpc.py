@@ -1,4 +1,4 @@
-"""Control a program on this machine by JSON remote procedure calls over HTTP."""
+"""Control a program on this machine by remote procedure calls, over HTTP for those that speak it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import select
 import socket
 import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from urllib.parse import urlencode
 
 from torrentnet.adapters.adapter import AdapterError, ClientAdapter
 from torrentnet.adapters.child_process import ChildProcess
@@ -29,35 +30,39 @@ class RpcUnavailable(Exception):
     """No program answers at the address."""
 
 
-class RpcConnection:
+class HttpConnection:
     """A persistent HTTP connection to a client.
 
     ``address`` is a loopback port or the path of a Unix socket.
     """
 
-    def __init__(self, address: int | str, path: str) -> None:
+    def __init__(self, address: int | str) -> None:
         self._address = address
-        self._path = path
         self._connection: http.client.HTTPConnection | None = None
 
-    def post(self, document: object, headers: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
+    def post(self, path: str, document: object, headers: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
         """Post a JSON document; return the status, the headers and the parsed body.
 
         The body is None if it is not JSON. Raises :class:`RpcUnavailable`.
         """
+        return self._post(path, json.dumps(document), {"Content-Type": "application/json", **headers})
+
+    def post_form(self, path: str, fields: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
+        """Post the fields of a form; return and raise what :meth:`post` does."""
+        return self._post(path, urlencode(fields), {"Content-Type": "application/x-www-form-urlencoded"})
+
+    def _post(self, path: str, body: str, headers: Mapping[str, str]) -> tuple[int, dict[str, str], Any]:
         reused = self._connection is not None
         try:
             connection = self._connect()
-            connection.request(
-                "POST", self._path, json.dumps(document), {"Content-Type": "application/json", **headers}
-            )
+            connection.request("POST", path, body, dict(headers))
             response = connection.getresponse()
             raw = response.read(MAX_RESPONSE)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             if reused:
                 # The server may have closed the idle connection: retry on a new one.
-                return self.post(document, headers)
+                return self._post(path, body, headers)
             raise RpcUnavailable(str(error)) from None
         parsed = None
         with contextlib.suppress(ValueError):
@@ -83,7 +88,18 @@ class RpcConnection:
             self._connection = None
 
 
-class RpcAdapter(ClientAdapter):
+class Connection(Protocol):
+    """What an adapter does with any kind of connection."""
+
+    def close(self) -> None:
+        """Release the connection; the next call makes a new one."""
+        ...
+
+
+ConnectionT = TypeVar("ConnectionT", bound=Connection)
+
+
+class RpcAdapter(ClientAdapter, Generic[ConnectionT]):
     """Base class of the clients that run in a child process.
 
     ``rpc`` connects to the client once the client runs.
@@ -96,7 +112,7 @@ class RpcAdapter(ClientAdapter):
     stop_signal: signal.Signals
     """The signal on which the client sends its stopped event to the tracker and exits."""
 
-    def __init__(self, settings: ClientSettings, on_output: Callable[[str], None], rpc: RpcConnection) -> None:
+    def __init__(self, settings: ClientSettings, on_output: Callable[[str], None], rpc: ConnectionT) -> None:
         super().__init__(settings, on_output)
         self._child: ChildProcess | None = None
         self._rpc = rpc

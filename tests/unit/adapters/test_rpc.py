@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from torrentnet.adapters.rpc import RpcConnection, RpcUnavailable
+from torrentnet.adapters.rpc import HttpConnection, RpcUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,28 +63,28 @@ def serving(address: str | None = None) -> Iterator[int | str]:
 @pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
 def test_a_document_is_posted_and_its_response_parsed(tmp_path: Path, unix: bool) -> None:
     with serving(str(tmp_path / "rpc") if unix else None) as address:
-        connection = RpcConnection(address, "/rpc")
-        status, headers, body = connection.post({"method": "x"}, {"X-Id": "7"})
+        connection = HttpConnection(address)
+        status, headers, body = connection.post("/rpc", {"method": "x"}, {"X-Id": "7"})
         assert (status, headers["X-Id"], body) == (200, "7", ["/rpc", {"method": "x"}])
         connection.close()
 
 
 def test_a_response_that_is_not_json_has_no_body() -> None:
     with serving() as address:
-        connection = RpcConnection(address, "/rpc")
-        status, _, body = connection.post("page", {})
+        connection = HttpConnection(address)
+        status, _, body = connection.post("/rpc", "page", {})
         assert (status, body) == (409, None)
         connection.close()
 
 
 def test_a_connection_that_the_server_closed_is_reopened() -> None:
     with serving() as address:
-        connection = RpcConnection(address, "/rpc")
+        connection = HttpConnection(address)
         for document in ("close", "again"):
-            assert connection.post(document, {})[2] == ["/rpc", document]
+            assert connection.post("/rpc", document, {})[2] == ["/rpc", document]
         connection.close()
 
 
 def test_a_program_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(RpcUnavailable):
-        RpcConnection(str(tmp_path / "rpc"), "/rpc").post({}, {})
+        HttpConnection(str(tmp_path / "rpc")).post("/rpc", {}, {})

@@ -11,12 +11,11 @@ from __future__ import annotations
 import re
 import secrets
 import signal
-import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
-from torrentnet.adapters.child_process import find_command, first_output_line
-from torrentnet.adapters.rpc import RpcAdapter, RpcConnection
+from torrentnet.adapters.child_process import find_command, first_output_line, free_port
+from torrentnet.adapters.rpc import HttpConnection, RpcAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +40,7 @@ NOISE: Final = re.compile(r"CA certificates|DHT routing table|DHTRoutingTable")
 """Complaints about features that are not used."""
 
 
-class Aria2Adapter(RpcAdapter):
+class Aria2Adapter(RpcAdapter[HttpConnection]):
     """aria2 (aria2c)."""
 
     name = display_name = "aria2"
@@ -50,7 +49,7 @@ class Aria2Adapter(RpcAdapter):
     """On SIGTERM, aria2 would exit without a stopped event."""
 
     def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
-        super().__init__(settings, on_output, RpcConnection(0, ""))
+        super().__init__(settings, on_output, HttpConnection(0))
         self._secret = secrets.token_hex(8)
         self._announced = False
         self._log_disabled = not settings.seed
@@ -59,8 +58,8 @@ class Aria2Adapter(RpcAdapter):
         return first_output_line(find_command("aria2c", "aria2"), "--version").removeprefix("aria2 version ")
 
     def start(self) -> None:
-        port = _free_port()
-        self._rpc = RpcConnection(port, "/jsonrpc")
+        port = free_port()
+        self._rpc = HttpConnection(port)
         self._start_process([find_command("aria2c", "aria2"), *self._options(port)])
 
     def _ping(self) -> None:
@@ -118,7 +117,7 @@ class Aria2Adapter(RpcAdapter):
             "method": f"aria2.{method}",
             "params": [f"token:{self._secret}", *parameters],
         }
-        _, _, response = self._rpc.post(document, {})
+        _, _, response = self._rpc.post("/jsonrpc", document, {})
         if not isinstance(response, dict) or "result" not in response:
             text = response.get("error", {}).get("message", "") if isinstance(response, dict) else "not JSON"
             raise AdapterError(f"aria2 refused {method}: {text}")
@@ -143,8 +142,3 @@ class Aria2Adapter(RpcAdapter):
             int(status["uploadLength"]),
             int(status["connections"]),
         )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

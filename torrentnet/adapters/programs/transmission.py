@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.adapters.adapter import AdapterError, ClientStatus
 from torrentnet.adapters.child_process import find_command, first_output_line
-from torrentnet.adapters.rpc import RpcAdapter, RpcConnection
+from torrentnet.adapters.rpc import HttpConnection, RpcAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ NOISE: Final = re.compile(r"queue\.json")
 """A complaint about a file that is missing at the first start."""
 
 
-class TransmissionAdapter(RpcAdapter):
+class TransmissionAdapter(RpcAdapter[HttpConnection]):
     """Transmission (transmission-daemon)."""
 
     name = "transmission"
@@ -53,7 +53,7 @@ class TransmissionAdapter(RpcAdapter):
 
     def __init__(self, settings: ClientSettings, on_output: Callable[[str], None]) -> None:
         self._socket = str(settings.state / "rpc")
-        super().__init__(settings, on_output, RpcConnection(self._socket, "/transmission/rpc"))
+        super().__init__(settings, on_output, HttpConnection(self._socket))
         self._session = ""
         self._id = 0
 
@@ -122,7 +122,7 @@ class TransmissionAdapter(RpcAdapter):
         for _ in range(2):
             document = {"method": method, "arguments": arguments}
             status, headers, response = self._rpc.post(
-                document, {SESSION_HEADER: self._session} if self._session else {}
+                "/transmission/rpc", document, {SESSION_HEADER: self._session} if self._session else {}
             )
             if status == 409:
                 # Protection against cross-site requests: each request must contain the session id.

@@ -76,7 +76,7 @@ def diagnose(root: Path, connect: Callable[[], docker.DockerClient]) -> list[Fin
             "real clients",
             images.tag_of(root, images.CLIENTS),
             "the first scenario with `client` builds it",
-            ": aria2, Transmission, libtorrent, opentracker",
+            ": aria2, Transmission, libtorrent, rTorrent, qBittorrent, Deluge, opentracker",
         ),
         _disk(str(info.get("DockerRootDir", "/"))),
         _subnet(client),

@@ -34,6 +34,9 @@ class NodeProgram(StrEnum):
     ARIA2 = "aria2"
     TRANSMISSION = "transmission"
     LIBTORRENT = "libtorrent"
+    RTORRENT = "rtorrent"
+    QBITTORRENT = "qbittorrent"
+    DELUGE = "deluge"
     OPENTRACKER = "opentracker"
 
 

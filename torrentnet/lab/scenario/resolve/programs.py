@@ -23,14 +23,21 @@ OWN_PEER_OPTIONS: Final = ("corrupt", "timeout", "give_up", "min_rate", "strateg
 """Options of our own peer program only."""
 TRACKER: Final = "tracker"
 """The tracker's name, fixed because docker-compose.yml defines the service that every lab has."""
-KILOBYTE: Final = 1000
-"""Bytes; Transmission's unit of a rate is one of these a second."""
+RATE_UNITS: Final = {
+    NodeProgram.TRANSMISSION: (1000, "8kbit"),
+    NodeProgram.RTORRENT: (1024, "1KiB/s"),
+    NodeProgram.QBITTORRENT: (1024, "1KiB/s"),
+}
+"""Programs that count a rate in whole kilobytes a second: the bytes of one, and its name in a scenario."""
 CLIENT_EXPIRY: Final = 600.0
 """Seconds from its last announce until a standard client expires, at least: libtorrent announces each minute."""
 PROGRAM_TITLES: Final = {
     NodeProgram.ARIA2: "aria2",
     NodeProgram.TRANSMISSION: "Transmission",
     NodeProgram.LIBTORRENT: "libtorrent",
+    NodeProgram.RTORRENT: "rTorrent",
+    NodeProgram.QBITTORRENT: "qBittorrent",
+    NodeProgram.DELUGE: "Deluge",
     NodeProgram.OPENTRACKER: "opentracker",
 }
 
@@ -71,11 +78,12 @@ def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel) -> No
                 f"{title} has no `{option}`, which is an option of our own peers",
                 f"remove `{option}`, or remove `client`",
             )
-    if program is NodeProgram.TRANSMISSION and model.upload is not None and model.upload.bits < 8 * KILOBYTE:
+    unit, shortest = RATE_UNITS.get(program, (0, ""))
+    if model.upload is not None and model.upload.bits < 8 * unit:
         context.note(
             (*loc, "upload"),
-            "Transmission counts in whole kilobytes a second",
-            "write at least `8kbit`, one kilobyte a second",
+            f"{title} counts in whole kilobytes a second",
+            f"write at least `{shortest}`, one kilobyte a second",
         )
 
 

@@ -41,7 +41,7 @@ from torrentnet.lab.scenario.language.scalars import format_duration, format_siz
 from torrentnet.lab.scenario.plan.limits import LOG, MEMORY, OPEN_FILES, PROCESSES, PROCESSORS
 from torrentnet.lab.scenario.plan.plan import NodeProgram
 
-PEER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.ARIA2, NodeProgram.TRANSMISSION, NodeProgram.LIBTORRENT)
+PEER_PROGRAMS: Final = tuple(program for program in NodeProgram if program is not NodeProgram.OPENTRACKER)
 TRACKER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.OPENTRACKER)
 
 
