@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 OTHERS = ("aria2", "transmission", "libtorrent", "rtorrent", "qbittorrent", "deluge")
 CLIENTS = ("torrentnet", *OTHERS)
 AT_A_TIME = 4
+SIZES = {"rtorrent": "512KiB"}
+"""Seed -> size of its file, where it is not the scenario's: aria2 gets a piece in ten seconds from rTorrent."""
 NODES = {"torrentnet": "ours"} | {client: client for client in OTHERS}
 """Client -> its node as a leecher in scenarios/real_clients.yaml."""
 PROGRAMS = {"torrentnet": "peer"} | {client: client for client in OTHERS}
@@ -57,7 +59,10 @@ def runs(clients_image: str, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     homes = {seed: tmp_path_factory.mktemp(seed) for seed in CLIENTS}
 
     def run(seed: str) -> subprocess.CompletedProcess[str]:
-        return torrentnet(homes[seed], "run", "real_clients", "--set", f"seed_client={seed}", "--engine", "docker")
+        size = ("--set", f"size={SIZES[seed]}") if seed in SIZES else ()
+        return torrentnet(
+            homes[seed], "run", "real_clients", "--set", f"seed_client={seed}", *size, "--engine", "docker"
+        )
 
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         answers = dict(zip(CLIENTS, pool.map(run, CLIENTS), strict=True))
