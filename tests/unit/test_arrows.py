@@ -25,7 +25,7 @@ MAX_MODULES: Final = 14
 """In one folder, its ``__init__.py`` not counted."""
 
 IN_THE_IMAGE: Final = ("wire", "runtime", "console", "tracker", "peer", "adapters", "shaper")
-BESIDE: Final = {"adapters": {"libtorrent"}}
+BESIDE: Final = {"adapters": {"libtorrent", "rencode"}}
 """What a room imports beside the standard library, where it is there."""
 PROGRAMS: Final = {"tracker.py": "tracker", "peer.py": "peer"}
 """File at the top of the repository -> the room that it starts."""
