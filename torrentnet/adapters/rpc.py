@@ -88,7 +88,7 @@ class HttpConnection:
             self._connection = None
 
 
-class Connection(Protocol):
+class RpcConnection(Protocol):
     """What an adapter does with any kind of connection."""
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class Connection(Protocol):
         ...
 
 
-ConnectionT = TypeVar("ConnectionT", bound=Connection)
+ConnectionT = TypeVar("ConnectionT", bound=RpcConnection)
 
 
 class RpcAdapter(ClientAdapter, Generic[ConnectionT]):
