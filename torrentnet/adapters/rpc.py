@@ -1,4 +1,4 @@
-"""Control a program on this machine by remote procedure calls, over HTTP for those that speak it."""
+"""Control a program on this machine by remote procedure calls."""
 
 from __future__ import annotations
 

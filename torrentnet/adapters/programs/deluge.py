@@ -53,7 +53,10 @@ PIECE_COMPLETE: Final = 3
 
 
 class DelugeConnection:
-    """A persistent connection to the daemon on this machine; every request waits for its response."""
+    """A persistent connection to the daemon on this machine.
+
+    Every request waits for its response.
+    """
 
     def __init__(self, port: int, user: str, password: str) -> None:
         self._port = port

@@ -38,7 +38,10 @@ TRACKER_TROUBLE: Final = "Tracker: "
 
 
 class ScgiConnection:
-    """XML-RPC calls to the program that listens on a Unix socket; SCGI has a connection for each call."""
+    """XML-RPC calls to the program that listens on a Unix socket.
+
+    SCGI has a connection for each call.
+    """
 
     def __init__(self, path: str) -> None:
         self._path = path
