@@ -96,7 +96,7 @@ WebUI\\UseUPnP=false
         self._call("app/webapiVersion", parsed=False)
 
     def _on_line(self, line: str) -> None:
-        """Ignore the line: the program prints how its web page is reached, and its log is a file."""
+        """Ignore the line: it says how to reach the web page, and the log is a file."""
 
     def _call(self, what: str, *, parsed: bool = True) -> Any:
         status, _, document = self._rpc.post_form(
