@@ -4,7 +4,7 @@ The SDK's own way to wait for a command has no time limit: a container that is p
 ever. The stream is read here instead: frames of an eight-byte header (stream number, three zero bytes, length as a
 big-endian number) and the bytes, as the Engine API documents under "attach to a container".
 
-Tested by tests/integration/test_verbs.py, tests/integration/test_privileges.py.
+Tested by tests/unit/lab/engines/docker/test_container_exec.py, tests/integration/test_verbs.py.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def run(
     # Over a Unix socket this is a file object around the socket; over TCP it may be the socket itself.
     connection: socket.socket = getattr(raw, "_sock", None) or raw  # type: ignore[assignment]
     try:
-        out, err = _exchange(connection, None if stdin is None else stdin.encode(), deadline)
+        connection.setblocking(False)
+        out, err = _exchange(connection, _read_ahead(raw), None if stdin is None else stdin.encode(), deadline)
     except TimeoutError:
         raise EngineError(f"`{' '.join(argv)}` did not end within {timeout:g} s") from None
     finally:
@@ -71,22 +72,43 @@ def run(
     return ExecResult(_exit_status(client, exec_id), out, err)
 
 
-def _exchange(connection: socket.socket, stdin: bytes | None, deadline: float) -> tuple[str, str]:
+def _read_ahead(raw: object) -> bytes:
+    """Return the output that arrived together with the head of Docker's response.
+
+    Reading the head, ``http.client`` has put it into its own buffer: the socket does not have it any more.
+    """
+    response = getattr(getattr(raw, "_response", None), "raw", None)
+    reader = getattr(getattr(response, "_fp", None), "fp", None)
+    return (reader.read1(RECEIVE_SIZE) or b"") if reader is not None else b""
+
+
+def _exchange(connection: socket.socket, received: bytes, stdin: bytes | None, deadline: float) -> tuple[str, str]:
     """Send the command's input while receiving its output, and return the output.
 
-    Both happen at once, because a command may print more than fits into the buffers before it has read all of its
-    input.
+    ``received`` is the output that has been received already. Sending and receiving happen at once, because a command
+    may print more than fits into the buffers before it has read all of its input.
     """
     decoders = {key: codecs.getincrementaldecoder("utf-8")("replace") for key in (1, STDERR)}
     texts: dict[int, list[str]] = {1: [], STDERR: []}
     kept = 0
     buffer = bytearray()
-    connection.setblocking(False)
     with selectors.DefaultSelector() as selector:
         selector.register(
             connection, selectors.EVENT_READ if stdin is None else selectors.EVENT_READ | selectors.EVENT_WRITE
         )
         while True:
+            buffer += received
+            while len(buffer) >= HEADER.size:
+                kind, length = HEADER.unpack_from(buffer)
+                if len(buffer) < HEADER.size + length:
+                    break
+                payload = bytes(buffer[HEADER.size : HEADER.size + length])
+                del buffer[: HEADER.size + length]
+                if kept < OUTPUT_LIMIT:
+                    key = STDERR if kind == STDERR else 1
+                    texts[key].append(decoders[key].decode(payload))
+                    kept += length
+            received = b""
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError
@@ -98,22 +120,11 @@ def _exchange(connection: socket.socket, stdin: bytes | None, deadline: float) -
             if not ready & selectors.EVENT_READ:
                 continue
             try:
-                data = connection.recv(RECEIVE_SIZE)
+                received = connection.recv(RECEIVE_SIZE)
             except BlockingIOError:
                 continue
-            if not data:
+            if not received:
                 return "".join(texts[1]), "".join(texts[STDERR])
-            buffer += data
-            while len(buffer) >= HEADER.size:
-                kind, length = HEADER.unpack_from(buffer)
-                if len(buffer) < HEADER.size + length:
-                    break
-                payload = bytes(buffer[HEADER.size : HEADER.size + length])
-                del buffer[: HEADER.size + length]
-                if kept < OUTPUT_LIMIT:
-                    key = STDERR if kind == STDERR else 1
-                    texts[key].append(decoders[key].decode(payload))
-                    kept += length
 
 
 def _send(connection: socket.socket, stdin: bytes) -> bytes | None:
