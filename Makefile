@@ -5,13 +5,29 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAB := $(BIN)/torrentnet
 INSTALL = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-warn-script-location --constraint constraints.txt
-# Python's own user site or settings must not leak into the environment.
+# A user's settings for installs outside of environments must not leak into this one.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_USER := 0
+unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONHOME
+
+# What the user gives goes by the environment, as it is: neither make nor a shell reads it as code.
+VALUES := scenario set engine node args grid repeat quick only runs write again python minutes seed hours
+$(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
+export $(VALUES)
+CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
-.PHONY: help fuzz up run sweep down attach logs status watch scenarios explain doctor unit check test lint docs bench figure engine image \
-	constraints clean
-MAKEFLAGS += --no-print-directory
+TARGETS := help up run sweep down attach logs status watch scenarios explain validate doctor shell unit check test lint docs bench figure \
+	engine image bundle constraints clean fuzz
+.PHONY: $(TARGETS)
+MAKEFLAGS += --no-print-directory --silent
+
+# `make up three_seeders`: words behind such a target that are no targets themselves are its values.
+ifneq ($(filter up run sweep explain validate attach logs,$(firstword $(MAKECMDGOALS))),)
+export GOALS := $(filter-out $(TARGETS),$(MAKECMDGOALS))
+.DEFAULT:
+	@:
+endif
 
 help: ## list what there is
 	@echo 'usage: make TARGET [scenario=NAME] [set="NAME=VALUE ..."] [engine=docker|local] [node=NAME]'
@@ -20,27 +36,24 @@ help: ## list what there is
 
 # -- the lab ---------------------------------------------------------------------------------------
 
-SET = $(foreach one,$(set),--set '$(one)')
 # Docker where it answers, else processes of this machine; engine=docker and engine=local force one.
-ENGINE = $(if $(strip $(engine)),--engine '$(strip $(engine))')
+up: $(VENV)/.lab ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders
+	@$(CALL) $(LAB) up +scenario! +set +engine +args
 
-up: $(VENV)/.lab | need-scenario ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders
-	@$(LAB) up '$(scenario)' $(SET) $(ENGINE) $(args)
+run: $(VENV)/.lab ## bring a scenario up, judge it, take it down: make run scenario=keepalive
+	@$(CALL) $(LAB) run +scenario! +set +engine +args
 
-run: $(VENV)/.lab | need-scenario ## bring a scenario up, judge it, take it down: make run scenario=keepalive
-	@$(LAB) run '$(scenario)' $(SET) $(ENGINE) $(args)
-
-sweep: $(VENV)/.lab | need-scenario ## run it over a grid: make sweep scenario=textbook grid="leechers=1,5,10 strategy=single,swarm" repeat=3
-	@$(LAB) sweep '$(scenario)' $(foreach one,$(grid),--grid '$(one)') $(if $(repeat),--repeat '$(repeat)') $(SET) $(ENGINE) $(args)
+sweep: $(VENV)/.lab ## run it over a grid: make sweep scenario=textbook grid="leechers=1,5,10 strategy=single,swarm" repeat=3
+	@$(CALL) $(LAB) sweep +scenario! +grid +repeat +set +engine +args
 
 down: $(VENV)/.lab ## take down what `up` left
 	@$(LAB) down
 
-attach: $(VENV)/.lab | need-node ## a node's command line: make attach node=leecher-1
-	@$(LAB) attach '$(node)'
+attach: $(VENV)/.lab ## a node's command line: make attach node=leecher-1
+	@$(CALL) $(LAB) attach +node!
 
 logs: $(VENV)/.lab ## what the nodes say, as it comes; one node with node=leecher-1
-	@$(LAB) logs --follow $(node) || test $$? = 130 # Ctrl-C is how one ends it
+	@$(CALL) $(LAB) logs --follow +node || { status=$$?; [ $$status = 130 ] || exit $$status; } # Ctrl-C is how one ends it
 
 status: $(VENV)/.lab ## the nodes of the lab that is up
 	@$(LAB) status
@@ -48,21 +61,21 @@ status: $(VENV)/.lab ## the nodes of the lab that is up
 watch: $(VENV)/.lab ## the same, as it changes; Ctrl-C ends it
 	@$(LAB) status --watch
 
-explain: $(VENV)/.lab | need-scenario ## what a scenario will do, with every command: make explain scenario=three_seeders
-	@$(LAB) explain '$(scenario)' $(SET) $(ENGINE) $(args)
+explain: $(VENV)/.lab ## what a scenario will do, with every command: make explain scenario=three_seeders
+	@$(CALL) $(LAB) explain +scenario! +set +engine +args
+
+validate: $(VENV)/.lab ## every problem of a scenario's file: make validate scenario=FILE
+	@$(CALL) $(LAB) validate +files! +set +args
 
 scenarios: $(VENV)/.lab ## list the scenarios
 	@$(LAB) scenarios
 
 doctor: $(VENV)/.lab ## what this machine has, what is missing and how to mend it
-	@$(LAB) doctor $(ENGINE)
+	@$(CALL) $(LAB) doctor +engine
 
-.PHONY: need-scenario need-node
-need-scenario:
-	@test -n '$(scenario)' || { echo "which scenario? make $(firstword $(MAKECMDGOALS)) scenario=three_seeders; \`make scenarios\` lists them" >&2; exit 2; }
-
-need-node:
-	@test -n '$(node)' || { echo "which node? make attach node=tracker; \`make status\` lists them" >&2; exit 2; }
+shell: $(VENV)/.lab ## a shell that knows the command torrentnet
+	@echo "torrentnet is a command of this shell; exit leaves it"
+	@PATH="$$PWD/$(BIN):$$PATH" exec "$${SHELL:-/bin/sh}"
 
 # -- the machine -----------------------------------------------------------------------------------
 
@@ -71,6 +84,9 @@ engine: ## install and start Docker Engine and Compose (Debian, Ubuntu; needs ro
 
 image: $(VENV)/.lab ## build the image that the nodes run, if its sources have changed
 	@$(LAB) image
+
+bundle: $(VENV)/.lab ## one archive for machines without a network: make bundle [python="3.11 3.12 3.13"]
+	@$(CALL) $(BIN)/python -m scripts.bundle +python +args
 
 clean: ## remove the lab that is up, the environment and the caches; runs/ stays
 	@if [ -x $(LAB) ]; then $(LAB) down || true; fi
@@ -83,21 +99,21 @@ clean: ## remove the lab that is up, the environment and the caches; runs/ stays
 PYTEST = $(BIN)/python -m pytest -q --durations=10
 
 unit: $(VENV)/.test ## the unit tests alone, a minute or two; no Docker
-	@$(PYTEST) --numprocesses 2 tests/unit $(args)
+	@$(CALL) $(PYTEST) --numprocesses 2 tests/unit +args
 
 check: lint unit ## lint and the unit tests: before each commit
 
 test: lint ## lint and all tests; those that need Docker are skipped without it
 	@parallel=0; alone=0; \
-	$(PYTEST) -m "not alone" --numprocesses 4 --dist loadgroup --no-loadscope-reorder $(args) || parallel=$$?; \
+	$(CALL) $(PYTEST) -m "not alone" --numprocesses 4 --dist loadgroup --no-loadscope-reorder +args || parallel=$$?; \
 	[ $$parallel != 2 ] || exit 2; : '2: interrupted, or a file that cannot be imported'; \
-	$(PYTEST) -m alone --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(args) || alone=$$?; \
+	$(CALL) $(PYTEST) -m alone --numprocesses 2 --dist loadgroup --no-loadscope-reorder +args || alone=$$?; \
 	case $$parallel,$$alone in 0,[05]|5,0) ;; *) exit 1;; esac # 5: args chose none of these
 
 fuzz: $(VENV)/.test ## random packets, messages and scenarios: make fuzz [minutes=10] [only="decoders guided"] [seed=2]
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(INSTALL) --only-binary :all: atheris \
 		|| echo "atheris cannot be installed here: no input is guided by coverage" >&2
-	@$(BIN)/python -m tests.fuzz --minutes $(or $(minutes),5) $(if $(only),--only '$(only)') $(if $(seed),--seed '$(seed)')
+	@$(CALL) $(BIN)/python -m tests.fuzz --minutes 5 +minutes +only +seed
 
 lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -109,14 +125,25 @@ docs: $(VENV)/.docs ## build the pages of docs/ as a site with search: build/doc
 	@echo "the pages are in build/docs; open build/docs/index.html"
 
 bench: $(VENV)/.bench ## measure side by side with other programs: make bench [quick=1] [only=bytes] [runs=5]
-	@$(BIN)/python -m bench $(if $(quick),--quick) $(if $(only),--only '$(only)') $(if $(runs),--runs '$(runs)') $(if $(write),--write)
+	@$(CALL) $(BIN)/python -m bench +quick +only +runs +write
 
 figure: $(VENV)/.bench ## measure and draw the textbook's figure, 20 minutes: make figure [quick=1] [runs=5] [again=1: only draw]
-	@$(BIN)/python -m bench.figure $(if $(quick),--quick) $(if $(runs),--runs '$(runs)') $(if $(again),--again) $(ENGINE)
+	@$(CALL) $(BIN)/python -m bench.figure +quick +runs +again +engine
 
 # -- the virtual environment -----------------------------------------------------------------------
 
-$(VENV)/.made:
+# An environment knows its own place: one that was copied or moved with its checkout, or whose Python is gone, is made again.
+ifneq ($(wildcard $(VENV)/.made),)
+ifneq ($(shell test -x $(BIN)/python && grep -qF "$$(pwd -P)/$(BIN)/python" $(BIN)/pip && echo works),works)
+MOVED := forget-environment
+endif
+endif
+.PHONY: forget-environment
+forget-environment:
+	@rm -rf $(VENV)
+
+$(VENV)/.made: $(MOVED)
+	@test -w . || { echo "this directory may not be written by you: copy it to one of yours, or let its owner run make here once" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@echo "making the virtual environment in $(VENV)"
@@ -124,22 +151,22 @@ $(VENV)/.made:
 		|| { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: apt-get install python3-venv, or make engine" >&2; exit 2; }
 	@touch $@
 
-$(VENV)/.lab: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.lab: pyproject.toml constraints.txt $(MOVED) | $(VENV)/.made
 	@echo "installing the lab's libraries"
 	@$(INSTALL) --editable '.[lab]'
 	@touch $@
 
-$(VENV)/.bench: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.bench: pyproject.toml constraints.txt $(MOVED) | $(VENV)/.made
 	@echo "installing the lab's and the benchmark's libraries"
 	@$(INSTALL) --editable '.[lab,bench]'
 	@touch $@ $(VENV)/.lab
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.test: pyproject.toml constraints.txt $(MOVED) | $(VENV)/.made
 	@echo "installing the lab's and the tests' libraries"
 	@$(INSTALL) --editable '.[lab,test]'
 	@touch $@ $(VENV)/.lab
 
-$(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.docs: pyproject.toml constraints.txt $(MOVED) | $(VENV)/.made
 	@echo "installing the libraries of \`make docs\`"
 	@$(INSTALL) --editable '.[docs]'
 	@touch $@

@@ -151,3 +151,18 @@ def test_make_test_runs_both_parts_and_fails_if_one_fails(
     )
     assert (tmp_path / "ran").read_text().split() == ran.split()
     assert (done.returncode == 0) == passes
+
+
+def test_a_checkout_has_unix_lines_whatever_git_is_set_to(tmp_path: Path) -> None:
+    if not shutil.which("git") or not (ROOT / ".git").exists():
+        pytest.skip("no git checkout")
+    clone = ["git", "-c", "core.autocrlf=true", "-c", "core.eol=crlf", "clone", "--quiet", "--no-hardlinks"]
+    subprocess.run([*clone, str(ROOT), str(tmp_path / "clone")], check=True, timeout=60, capture_output=True)
+    # Rules that are not committed yet count, too.
+    shutil.copy(ROOT / ".gitattributes", tmp_path / "clone")
+    again = "rm -rf -- * && git -c core.autocrlf=true -c core.eol=crlf checkout --quiet -- . && git diff --stat"
+    done = subprocess.run(["sh", "-c", again], cwd=tmp_path / "clone", check=True, timeout=60, capture_output=True)
+    text = [path for path in (tmp_path / "clone").rglob("*") if path.is_file() and ".git" not in path.parts]
+    assert len(text) > 100
+    assert not [str(path) for path in text if b"\r\n" in path.read_bytes() and path.suffix not in {".png"}]
+    assert not re.search(rb"^ (?!\.gitattributes)", done.stdout, re.MULTILINE)

@@ -26,6 +26,9 @@ def find_plan(scenario: str | Path, folder: Path, settings: Mapping[str, str] | 
     ScenarioError where the file has errors.
     """
     path = Path(scenario)
+    if path.suffix in SUFFIXES and path.name == str(scenario) and not path.is_file() and (folder / path.name).is_file():
+        scenario = path.stem
+        path = Path(scenario)
     if isinstance(scenario, Path) or path.suffix in SUFFIXES or os.sep in scenario:
         if not path.is_file():
             raise UsageError(f"there is no file {scenario}", hint="`torrentnet scenarios` lists what there is")

@@ -46,6 +46,15 @@ OURS = [
 ]
 
 
+def test_a_name_with_its_files_suffix_is_that_scenario(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_plan("three_seeders.yaml", SCENARIOS).name == "three_seeders"
+    # A file of the current directory comes first.
+    text = (SCENARIOS / "three_seeders.yaml").read_text("utf-8")
+    (tmp_path / "three_seeders.yaml").write_text(text.replace("Two leechers", "My leechers"), encoding="utf-8")
+    assert find_plan("three_seeders.yaml", SCENARIOS).about.startswith("My leechers")
+
+
 def test_our_scenarios_are_listed_with_their_about_line() -> None:
     listed = {name: (about, path) for name, about, path in list_scenarios(SCENARIOS)}
     assert set(OURS) <= set(listed)
