@@ -40,6 +40,8 @@ CMD ["tracker.py", "--help"]
 
 FROM system AS program
 COPY --chmod=755 docker/launch /opt/torrentnet/bin/launch
+# `docker compose exec tracker peers`: each command of a console is one here too.
+RUN for name in peers status help; do ln -s launch "/opt/torrentnet/bin/$name"; done
 COPY tracker.py peer.py /opt/torrentnet/
 # .dockerignore leaves the lab out.
 COPY torrentnet /opt/torrentnet/torrentnet
@@ -63,9 +65,11 @@ RUN ln -s /opt/torrentnet/bin/launch /usr/local/bin/client
 FROM clients-system AS clients
 LABEL org.torrentnet.image=clients
 COPY --from=program /opt/torrentnet /opt/torrentnet
+ENV PATH=/opt/torrentnet/bin:$PATH
 USER 10001:10001
 
 FROM system AS node
 LABEL org.torrentnet.image=node
 COPY --from=program /opt/torrentnet /opt/torrentnet
+ENV PATH=/opt/torrentnet/bin:$PATH
 USER 10001:10001

@@ -82,7 +82,7 @@ def test_3_when_no_engine_answers(home: Path) -> None:
     )
     assert answer.returncode == 3
     assert "no Docker Engine answers" in answer.stdout + answer.stderr
-    assert "make engine" in answer.stdout + answer.stderr
+    assert "unset DOCKER_HOST" in answer.stdout + answer.stderr
 
 
 def test_json_is_all_of_standard_output(home: Path) -> None:

@@ -239,9 +239,12 @@ def test_a_project_with_a_compose_file_keeps_it_to_itself(installed: Installed) 
     written = installed.files
     up = installed.run("torrentnet", "up", "lab/scenarios/first.yaml", environ=ON_DOCKER)
     assert up.returncode == 0, up.stdout + up.stderr
-    command = re.search(r"docker compose (-p \S+) ps", up.stdout)
+    command = re.search(r"docker compose (-p \S+ -f \S+) ps", up.stdout)
     assert command, up.stdout
     assert "tracker" in compose(installed.directory, *command[1].split(), "ps", "--all", "--format", "{{.Service}}")
+    assert "myfile.txt" in compose(
+        installed.directory, *command[1].split(), "exec", "-T", "tracker", "file_logs", "-all"
+    )
     assert installed.files == written
     assert (installed.directory / ".env").read_text() == "SECRET=1\n"
     assert installed.run("torrentnet", "down", environ=ON_DOCKER).returncode == 0

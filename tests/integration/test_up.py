@@ -33,14 +33,15 @@ if TYPE_CHECKING:
     import docker
     from tests.integration.engines import Kind
 
-USERS_LINE = "MY_OWN=setting"
+USERS_ENV = b"MY_OWN=\xe9t\xe9\r\nLAST=no line end"
+"""Bytes that are no UTF-8, and that stay as they are."""
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory, engine: Kind) -> Iterator[Path]:
     """The home of the scenario three_seeders, up."""
     home = tmp_path_factory.mktemp("home")
-    (home / ".env").write_text(USERS_LINE, encoding="utf-8")
+    (home / ".env").write_bytes(USERS_ENV)
     answer = torrentnet(home, "up", "three_seeders")
     try:
         assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -51,8 +52,7 @@ def up(tmp_path_factory: pytest.TempPathFactory, engine: Kind) -> Iterator[Path]
     finally:
         down = torrentnet(home, "down")
     assert down.returncode == 0, down.stdout + down.stderr
-    # The user's own line is all that stays, with a line's end after it where something stood behind it meanwhile.
-    assert (home / ".env").read_text(encoding="utf-8").rstrip("\n") == USERS_LINE
+    assert (home / ".env").read_bytes() == USERS_ENV
     (home / ".env").unlink()
     assert not engine.left_over(home)
 
@@ -65,6 +65,14 @@ def test_ps_lists_every_node(up: Path) -> None:
     assert states.pop("seeder-1") == "exited"
     assert {"tracker", "seeder-2", "seeder-3", "leecher-1", "leecher-2"} <= set(states)
     assert set(states.values()) == {"running"}
+
+
+@on(DOCKER)
+@pytest.mark.parametrize(("words", "seen"), [("peers", "seeder-2"), ("status", "tracker"), ("help", "file_logs")])
+def test_a_consoles_commands_are_commands_of_a_node(up: Path, words: str, seen: str) -> None:
+    answer = compose(up, "exec", "-T", "tracker", words)
+    assert answer.returncode == 0, answer.stderr
+    assert seen in answer.stdout
 
 
 @on(DOCKER)

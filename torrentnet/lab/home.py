@@ -5,13 +5,10 @@ While labs exist, these files are kept:
 - ``.torrentnet/lab.json``: the lab that ``up`` left running. Written last, after everything went well.
 - ``.torrentnet/labs/PROJECT/``: the files that a lab's nodes share, its owner, its network's faults, and its own
   ``lab.json``.
+- A Compose file, see :mod:`torrentnet.lab.plain_compose`.
 
 Several users and machines may share a home. What cannot be read is not taken for missing, and only this user's labs
 whose owner is known to be dead are removed.
-
-- ``.env``: a marked block with which plain ``docker compose`` commands find the lab that is up. A checkout's ``.env``
-  may have other lines; they are the user's. An installed lab's home is the user's project, whose ``.env`` and Compose
-  files are left alone.
 
 Tested by tests/unit/lab/test_home.py and tests/integration/test_interrupt.py.
 """
@@ -20,20 +17,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab import plain_compose
 from torrentnet.lab.engines.owner import Owner, is_alive, is_dead, machine_id
 from torrentnet.lab.engines.selection import collect_orphans, make_engine
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.installation import typed_command
-from torrentnet.lab.paths import checkout, lab_directory, state_folder, write_atomically
+from torrentnet.lab.paths import lab_directory, state_folder, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import ProgressCallback
@@ -44,12 +41,6 @@ FAULTS_FILE: Final = "faults.json"
 MAX_MAKE_ATTEMPTS: Final = 100
 STAGED: Final = "."
 """First character of a lab's directory that is being made; its owner follows, because no file names it yet."""
-ENV_FILE: Final = ".env"
-ENV_BEGIN: Final = "# >>> torrentnet: written by `up`, removed by `down`"
-ENV_END: Final = "# <<< torrentnet"
-PROJECT_PREFIX: Final = "COMPOSE_PROJECT_NAME="
-COMPOSE_FILES: Final = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-"""What ``docker compose`` reads in a directory whose ``.env`` names no file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +56,8 @@ class RunningLab:
     """The process that brought it up, which may have ended, see :mod:`torrentnet.lab.engines.owner`."""
     engine_id: str = ""
     """See :attr:`Engine.identity`."""
+    home: str = ""
+    """Where it was brought up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +83,13 @@ def write_running_lab(home: Path, lab: RunningLab) -> None:
 def read_running_lab(home: Path) -> RunningLab | None:
     """Return the lab that is up; None where there is none.
 
-    Raises LabError where the lab's file cannot be read.
+    In a copy of a directory whose lab is up, there is none: the lab is the original's. Raises LabError where the lab's
+    file cannot be read.
     """
-    return _read_lab(state_folder(home) / LAB_FILE)
+    lab = _read_lab(state_folder(home) / LAB_FILE)
+    if lab is None or lab.home in {"", str(home)} or not is_finished(state_folder(Path(lab.home)), lab.project):
+        return lab
+    return lab if Path(lab.home).samefile(home) else None
 
 
 def write_current_lab(home: Path, lab: RunningLab) -> None:
@@ -132,7 +129,7 @@ def forget_running_lab(home: Path, project: str) -> None:
     """Remove every record that a lab is up."""
     if is_finished(state_folder(home), project):
         (state_folder(home) / LAB_FILE).unlink(missing_ok=True)
-    remove_env_block(home, project)
+    plain_compose.withdraw(home, project)
     with contextlib.suppress(OSError):
         state_folder(home).rmdir()
 
@@ -147,7 +144,7 @@ def _read_lab(path: Path) -> RunningLab | None:
     Raises LabError where the file cannot be read.
     """
     try:
-        fields = {"owner": "", "engine_id": "", **json.loads(path.read_text(encoding="utf-8"))}
+        fields = {"owner": "", "engine_id": "", "home": "", **json.loads(path.read_text(encoding="utf-8"))}
         return RunningLab(**{name: str(fields[name]) for name in RunningLab.__dataclass_fields__})
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -250,69 +247,6 @@ def _read_owner(path: Path) -> Owner | None:
         return None
 
 
-# -- the block in .env -----------------------------------------------------------------------------
-
-
-def write_env_block(home: Path, project: str, compose_files: list[Path]) -> None:
-    """Write the block for a lab into ``.env``.
-
-    The block replaces an earlier one. Nothing is written where the directory is a user's project.
-    """
-    lines = _read_lines(home)
-    theirs = bool(_without_block(lines)) or any((home / name).exists() for name in COMPOSE_FILES)
-    if checkout() is None and (theirs or not os.access(home, os.W_OK)):
-        return
-    names = [str(path.relative_to(home)) if path.is_relative_to(home) else str(path) for path in compose_files]
-    block = [ENV_BEGIN, f"{PROJECT_PREFIX}{project}", f"COMPOSE_FILE='{os.pathsep.join(names)}'", ENV_END]
-    # Joining lines also ends a last line that had no newline.
-    write_atomically(home / ENV_FILE, "\n".join([*_without_block(lines), *block]) + "\n")
-
-
-def remove_env_block(home: Path, project: str | None = None) -> None:
-    """Remove the block from ``.env``, or only the block of ``project``.
-
-    The file is removed too when nothing else is in it.
-    """
-    lines = _read_lines(home)
-    kept = _without_block(lines)
-    if kept == lines or (project is not None and f"{PROJECT_PREFIX}{project}" not in lines):
-        return
-    if any(line.strip() for line in kept):
-        write_atomically(home / ENV_FILE, "\n".join(kept) + "\n")
-    else:
-        (home / ENV_FILE).unlink(missing_ok=True)
-
-
-def compose_command(home: Path, project: str) -> str:
-    """Return the command ``docker compose`` for a project.
-
-    The command has ``-p`` where no block in ``home`` names the project.
-    """
-    named = f"{PROJECT_PREFIX}{project}" in _read_lines(home)
-    return "docker compose" if named else f"docker compose -p {project}"
-
-
-def _read_lines(home: Path) -> list[str]:
-    try:
-        return (home / ENV_FILE).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _without_block(lines: list[str]) -> list[str]:
-    if ENV_BEGIN not in lines:
-        return lines
-    begin = lines.index(ENV_BEGIN)
-    try:
-        end = lines.index(ENV_END, begin)
-    except ValueError:
-        # The end mark was deleted by hand: the block's lines are those that follow directly.
-        end = begin
-        while end + 1 < len(lines) and lines[end + 1].startswith("COMPOSE_"):
-            end += 1
-    return lines[:begin] + lines[end + 1 :]
-
-
 # -- removal ---------------------------------------------------------------------------------------
 
 
@@ -335,8 +269,8 @@ def take_down(engine: Engine, home: Path) -> RunningLab | None:
     """
     running = read_running_lab(home)
     if running is None:
-        # A crash between two writes leaves a block in .env without a lab.
-        remove_env_block(home)
+        # A crash between two writes leaves the Compose file without a lab.
+        plain_compose.withdraw(home)
         return None
     _require_own(home, running)
     engine.adopt(running.project, missing_ok=True)

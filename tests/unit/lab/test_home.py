@@ -1,8 +1,9 @@
-"""The records that a lab keeps in its home directory, and its block in ``.env``."""
+"""The records that a lab keeps in its home directory."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,18 +16,15 @@ from torrentnet.lab.errors import LabError
 from torrentnet.lab.home import (
     ActiveFault,
     RunningLab,
-    compose_command,
     forget_running_lab,
     is_finished,
     make_lab_directory,
     orphaned_projects,
     read_faults,
     read_running_lab,
-    remove_env_block,
     remove_lab_directory,
     take_down,
     take_down_running_lab,
-    write_env_block,
     write_faults,
     write_running_lab,
 )
@@ -36,12 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UP = RunningLab("torrentnet-x-abc123", "x", "docker", "/record")
-BLOCK = (
-    "# >>> torrentnet: written by `up`, removed by `down`\n"
-    "COMPOSE_PROJECT_NAME=torrentnet-x-abc123\n"
-    "COMPOSE_FILE='docker-compose.yml:runs/x/compose.yaml'\n"
-    "# <<< torrentnet\n"
-)
 
 
 def test_the_running_lab_is_read_back_until_it_is_forgotten(tmp_path: Path) -> None:
@@ -54,6 +46,19 @@ def test_the_running_lab_is_read_back_until_it_is_forgotten(tmp_path: Path) -> N
     assert read_running_lab(tmp_path) == UP
     forget_running_lab(tmp_path, UP.project)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_of_a_home_has_no_part_in_its_lab(tmp_path: Path) -> None:
+    home, copy, moved = tmp_path / "home", tmp_path / "copy", tmp_path / "moved"
+    write_running_lab(home, replace(UP, home=str(home)))
+    shutil.copytree(home, copy)
+    assert read_running_lab(copy) is None
+    link = tmp_path / "link"
+    link.symlink_to(home)
+    assert read_running_lab(link) == read_running_lab(home) == replace(UP, home=str(home))
+    # A directory that was moved takes its lab along.
+    home.rename(moved)
+    assert read_running_lab(moved) == replace(UP, home=str(home))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"project": "p"}', "null"])
@@ -171,81 +176,6 @@ def test_a_lab_of_another_engine_is_not_forgotten(tmp_path: Path, monkeypatch: p
     write_running_lab(tmp_path, replace(lab, engine_id="here"))
     assert take_down(StubEngine(), tmp_path) is not None
     assert read_running_lab(tmp_path) is None
-
-
-# -- the block in .env -----------------------------------------------------------------------------
-
-
-def write_block(home: Path, project: str = UP.project) -> None:
-    write_env_block(home, project, [home / "docker-compose.yml", home / "runs/x/compose.yaml"])
-
-
-def test_the_block_is_written_and_removed(tmp_path: Path) -> None:
-    write_block(tmp_path)
-    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
-    remove_env_block(tmp_path, UP.project)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("own", ["A=1\n", "A=1", "# mine\n\nA=1\nB='x y'\n"])
-def test_the_users_lines_and_mode_are_kept(tmp_path: Path, own: str) -> None:
-    env = tmp_path / ".env"
-    env.write_text(own, encoding="utf-8")
-    env.chmod(0o600)
-    write_block(tmp_path)
-    assert env.read_text(encoding="utf-8") == own.rstrip("\n") + "\n" + BLOCK
-    assert env.stat().st_mode & 0o777 == 0o600
-    with env.open("a", encoding="utf-8") as file:
-        file.write("C=added later\n")
-    remove_env_block(tmp_path)
-    assert env.read_text(encoding="utf-8") == own.rstrip("\n") + "\nC=added later\n"
-
-
-def test_a_second_lab_replaces_the_block(tmp_path: Path) -> None:
-    write_block(tmp_path, "torrentnet-old-000000")
-    write_block(tmp_path)
-    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
-
-
-def test_another_labs_block_is_kept(tmp_path: Path) -> None:
-    write_block(tmp_path)
-    remove_env_block(tmp_path, "torrentnet-other-000000")
-    assert (tmp_path / ".env").read_text(encoding="utf-8") == BLOCK
-
-
-def test_a_block_without_its_end_mark_spares_the_users_lines(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(BLOCK.replace("# <<< torrentnet\n", "A=1\n"), encoding="utf-8")
-    remove_env_block(tmp_path)
-    assert (tmp_path / ".env").read_text(encoding="utf-8") == "A=1\n"
-
-
-def test_compose_files_outside_the_home_are_absolute(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    write_env_block(home, "p", [tmp_path / "docker-compose.yml", home / "runs/compose.yaml"])
-    text = (home / ".env").read_text(encoding="utf-8")
-    assert f"COMPOSE_FILE='{tmp_path}/docker-compose.yml:runs/compose.yaml'\n" in text
-
-
-@pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize(("name", "text"), [(".env", "A=1\n"), ("compose.yaml", ""), ("docker-compose.yml", "")])
-def test_an_installed_lab_leaves_a_projects_own_files_alone(tmp_path: Path, name: str, text: str) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / name).write_text(text)
-    write_env_block(home, "lab-1", [home / "compose.yaml"])
-    assert [(path.name, path.read_text()) for path in home.iterdir()] == [(name, text)]
-    assert compose_command(home, "lab-1") == "docker compose -p lab-1"
-
-
-@pytest.mark.usefixtures("installed")
-def test_an_installed_lab_writes_an_env_file_of_its_own(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    write_env_block(home, "lab-1", [home / "compose.yaml"])
-    assert compose_command(home, "lab-1") == "docker compose"
-    remove_env_block(home, "lab-1")
-    assert not list(home.iterdir())
 
 
 @pytest.mark.parametrize("project", ["../../victim", "..", "a/b", "/victim", "", "a\x1b[2Jb", "x" * 200])

@@ -105,7 +105,6 @@ def test_the_lab_of_the_first_failed_test_is_left_up(pytester: pytest.Pytester, 
             "removed, because another lab is left up",
         ]
     )
-    assert "COMPOSE_PROJECT_NAME" in (home / ".env").read_text(encoding="utf-8")
     assert [path.name for path in (home / ".torrentnet" / "labs").iterdir()] == [up.project]
 
 

@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.engines import kernel_tables
 from torrentnet.lab.engines.selection import AUTO, NAMES, EngineChoice, choose_engine, make_engine
 from torrentnet.lab.engines.types import Finding
 from torrentnet.lab.errors import EngineError
@@ -52,6 +53,7 @@ def collect_findings(engine: Engine) -> list[Finding]:
     """
     machine = f"{platform.system()} {platform.release()}, {os.cpu_count()} processors"
     rows = [_check_python(), _check_libraries(), Finding("machine", True, machine), *engine.diagnose()]
+    rows += kernel_tables.findings()
     if all(row.ok or row.optional for row in rows):
         rows += capabilities.findings(engine)
     return rows

@@ -54,9 +54,8 @@ def test_the_first_scenario_passes(torrentnet_lab):
     assert outcome.verdict == "passed", [check.sentence for check in outcome.expectations if not check.passed]
 """,
     ".gitignore": """\
-# What labs leave: records of runs, and the file by which `docker compose` finds the lab that is up.
+# What labs leave: records of runs.
 runs/
-.env
 __pycache__/
 .pytest_cache/
 """,

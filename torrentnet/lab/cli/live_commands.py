@@ -21,6 +21,7 @@ from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, rule_lines, show_live
 from torrentnet.lab.engines.selection import make_engine
 from torrentnet.lab.engines.steady import STEADY
+from torrentnet.lab.engines.types import NodeStatus
 from torrentnet.lab.errors import EngineError, UsageError
 from torrentnet.lab.home import RunningLab, find_current_lab
 from torrentnet.lab.installation import typed_command
@@ -31,7 +32,7 @@ from torrentnet.runtime.process import EXIT_OK
 from torrentnet.runtime.suggestions import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import LogLine
@@ -45,13 +46,15 @@ def attach(node: str, words: Sequence[str], *, as_json: bool) -> int:
     _, engine = _adopt_running_lab()
     with closing(engine):
         _require_node(engine, node)
+        _require_running(engine, node)
         if as_json:
             answer = engine.exec(node, ["console", *words])
             print_json({"node": node, "command": list(words), **asdict(answer)})
             return answer.status
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
         argv = engine.attach_command(node, ["console", *words], terminal=terminal)
-    return _replace_process(argv)
+        environment = engine.command_environment()
+    return _replace_process(argv, environment)
 
 
 def logs(nodes: Sequence[str], *, follow: bool, as_json: bool) -> int:
@@ -65,7 +68,8 @@ def logs(nodes: Sequence[str], *, follow: bool, as_json: bool) -> int:
         if as_json:
             return _print_logs_json(running, engine, nodes or sorted(engine.locations, key=natural_key))
         argv = engine.logs_command(nodes, follow=follow)
-    return _replace_process(argv)
+        environment = engine.command_environment()
+    return _replace_process(argv, environment)
 
 
 def status(*, watch: bool, as_json: bool) -> int:
@@ -121,6 +125,21 @@ def _require_node(engine: Engine, node: str) -> None:
         )
 
 
+def _require_running(engine: Engine, node: str) -> None:
+    state = engine.state(node)
+    if state.status is NodeStatus.RUNNING:
+        return
+    what = {
+        NodeStatus.CREATED: "has not been started",
+        NodeStatus.PAUSED: "is paused and answers nothing",
+        NodeStatus.EXITED: f"has ended with status {state.exit_code}",
+    }.get(state.status, "is gone")
+    raise UsageError(
+        f"{node} {what}, so that it has no command line now",
+        hint=f"`{typed_command('logs', node)}` shows what it printed, `{typed_command('status')}` which nodes run",
+    )
+
+
 def _print_logs_json(running: RunningLab, engine: Engine, nodes: Sequence[str]) -> int:
     lines: dict[str, list[dict[str, object]]] = {node: [] for node in nodes}
 
@@ -149,7 +168,7 @@ def _watch_status(monitor: LabMonitor) -> int:
     return EXIT_OK
 
 
-def _replace_process(argv: Sequence[str]) -> int:
+def _replace_process(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     """Replace this process by a command.
 
     The command inherits the terminal and sets the exit status.
@@ -157,6 +176,6 @@ def _replace_process(argv: Sequence[str]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        os.execvp(argv[0], list(argv))
+        os.execvpe(argv[0], list(argv), environment)
     except OSError as error:
         raise EngineError(f"{argv[0]} cannot be run: {error.strerror}") from error

@@ -6,6 +6,7 @@ Tested by tests/unit/lab/cli/test_app.py and tests/integration/test_up.py.
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -14,11 +15,12 @@ from torrentnet.lab.api import Lab
 from torrentnet.lab.cli.output import print_json
 from torrentnet.lab.cli.progress import DRAIN_PATIENCE, open_view
 from torrentnet.lab.engines.selection import choose_engine, make_engine, preload_engines, require_engine
-from torrentnet.lab.engines.types import Mode
+from torrentnet.lab.engines.types import Mode, NodeStatus
 from torrentnet.lab.errors import LabError
-from torrentnet.lab.home import compose_command, read_running_lab, remove_orphans, take_down, take_down_running_lab
+from torrentnet.lab.home import read_running_lab, remove_orphans, take_down, take_down_running_lab
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home, scenarios_folder
+from torrentnet.lab.plain_compose import compose_command, redirecting_variables
 from torrentnet.lab.report import result_document, verdict_lines
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.lab.scenario.load import find_plan, parse_settings
@@ -92,10 +94,11 @@ def _play(lab: Lab) -> tuple[str, int | None]:
 
 def _print_next_steps(lab: Lab, print_line: Callable[[str], None]) -> None:
     """Show the commands with which to inspect the lab that is up."""
-    names = [node.name for node in lab.plan.nodes]
-    leecher = next((node.name for node in reversed(lab.plan.nodes) if node.role is Role.GET), names[-1])
+    running = [node for node in lab.plan.nodes if lab.engine.state(node.name).status is NodeStatus.RUNNING]
+    names = [node.name for node in running or lab.plan.nodes]
+    leecher = next((node.name for node in reversed(running) if node.role is Role.GET), names[-1])
     file = lab.plan.files[0].name if lab.plan.files else "NAME"
-    compose = compose_command(lab.home, lab.project) if lab.engine.has_compose else ""
+    compose = compose_command(lab.home, lab.project, lab.directory / "compose.yaml") if lab.engine.has_compose else ""
     look = [lab.engine.console_hint("tracker", words) for words in ("request logs", f"file_logs {shlex.quote(file)}")]
     look = [command.replace("docker compose", compose, 1) if compose else command for command in look]
     steps = (
@@ -111,6 +114,9 @@ def _print_next_steps(lab: Lab, print_line: Callable[[str], None]) -> None:
     width = max(len(command) for command, _ in steps)
     for command, what in steps:
         print_line(f"  {command:<{width}}  {what}")
+    exported = redirecting_variables(os.environ)
+    if compose and exported:
+        print_line(f"{', '.join(exported)} is exported, so that plain `docker compose` commands mean another project")
 
 
 def down(engine_name: str, *, as_json: bool) -> int:

@@ -16,6 +16,7 @@ Tested by tests/unit/lab/run/timeline/test_timeline.py.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,7 +64,7 @@ class Engine(ABC):
     name: str
     """As on the command line: ``docker``."""
     has_compose: bool = True
-    """Whether plain ``docker compose`` commands reach the nodes once ``.env`` names the lab."""
+    """Whether plain ``docker compose`` commands can reach the nodes."""
     _observer: NodeObserver | None = None
 
     def observe(self, observer: NodeObserver | None) -> None:
@@ -216,6 +217,10 @@ class Engine(ABC):
     @abstractmethod
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         """Run a command in a node and wait for it, ``timeout`` seconds at most."""
+
+    def command_environment(self) -> dict[str, str]:
+        """Return the environment of the commands that the next two methods return."""
+        return dict(os.environ)
 
     @abstractmethod
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:

@@ -93,7 +93,7 @@ class LabSpec:
     scenario: str
     mode: Mode
     home: Path
-    """Directory that holds ``.env`` and the state of ``up``."""
+    """Directory that the lab belongs to."""
     files: Path
     """Directory with the lab's files."""
     record: Path

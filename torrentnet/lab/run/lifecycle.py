@@ -12,6 +12,8 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final, Self
 
+from torrentnet.lab import plain_compose
+from torrentnet.lab.engines import kernel_tables
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.steady import STEADY
@@ -25,14 +27,13 @@ from torrentnet.lab.home import (
     remove_lab_directory,
     remove_orphans,
     write_current_lab,
-    write_env_block,
     write_faults,
     write_running_lab,
 )
 from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
-from torrentnet.lab.paths import files_root, lab_home
+from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.clock_watch import ClockWatch
 from torrentnet.lab.run.content import make_files, make_torrents
 from torrentnet.lab.run.interrupts import InterruptHandler
@@ -105,6 +106,8 @@ class LabLifecycle(NetworkVerbs):
         self.hashes: dict[str, str] = {}
         """SHA-256 of each file's source, in hexadecimal."""
         self._began = time.time()
+        self._dropped = kernel_tables.count_dropped()
+        """What the kernel's tables had dropped before this lab."""
         self._began_steady = STEADY.now()
         self._nodes = {node.name: node for node in plan.nodes}
         self._own_view = not isinstance(view, DetachedView)
@@ -178,14 +181,15 @@ class LabLifecycle(NetworkVerbs):
             qualities = capabilities.required_qualities(self.plan)
             if qualities:
                 self._find_capabilities().require(qualities)
+        for warning in kernel_tables.warnings_before(len(self.plan.nodes)):
+            report(warning)
         with self._phase("create"):
             self._create_nodes(gate=OPEN_GATE_LENGTH if qualities else "")
             self.engine.observe(self.faults)
             if qualities:
                 self.faults.install_links(self.plan.links)
             if self.mode is Mode.UP and self.engine.has_compose:
-                compose_files = [files_root() / "docker-compose.yml", self.directory / "compose.yaml"]
-                write_env_block(self.home, self.project, compose_files)
+                plain_compose.publish(self.home, self.directory / "compose.yaml")
         with self._phase("start"):
             self.nodes.subscribe(self._view.node_changed)
             self._view.start(self.plan, self.nodes)
@@ -258,6 +262,7 @@ class LabLifecycle(NetworkVerbs):
                 return
             self._closed = True
             # Called from the last to the first.
+            steps.callback(self._report_full_tables)
             steps.callback(self._recorder.close)
             steps.callback(self.engine.close)
             if self._created and not self._kept:
@@ -273,6 +278,10 @@ class LabLifecycle(NetworkVerbs):
             steps.callback(self._view.stop)
         if self._own_view:
             self._view.drain(VIEW_PATIENCE)
+
+    def _report_full_tables(self) -> None:
+        for warning in kernel_tables.warnings_after(self._dropped):
+            self._view.print_line(warning)
 
     def _end_runs(self) -> None:
         """End the timeline; where the lab is kept, note the rules that are in force."""
@@ -309,8 +318,15 @@ class LabLifecycle(NetworkVerbs):
         }
 
     def _as_running(self) -> RunningLab:
-        owner, engine = str(Owner.myself()), self.engine
-        return RunningLab(self.project, self.plan.name, engine.name, str(self.directory), owner, engine.identity)
+        return RunningLab(
+            self.project,
+            self.plan.name,
+            self.engine.name,
+            str(self.directory),
+            owner=str(Owner.myself()),
+            engine_id=self.engine.identity,
+            home=str(self.home),
+        )
 
 
 def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None:

@@ -65,7 +65,7 @@ def make_dated_directory(runs: Path, scenario: str) -> Path:
     except OSError as error:
         raise LabError(
             f"the run's directory cannot be created: {error.strerror}: {error.filename}",
-            hint="name another place with `--runs DIR`",
+            hint="set TORRENTNET_HOME to a directory that you may write, or move the records alone with `--runs DIR`",
         ) from error
     raise LabError(f"{MAX_PER_SECOND} runs began in the same second in {folder}")
 

@@ -202,6 +202,28 @@ def test_watch_shows_a_table_on_a_terminal(engine: RunningEngine, home: Path) ->
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
 
 
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (NodeState(NodeStatus.CREATED), "tracker has not been started"),
+        (NodeState(NodeStatus.EXITED, 137), "tracker has ended with status 137"),
+        (NodeState(NodeStatus.PAUSED), "tracker is paused and answers nothing"),
+        (NodeState(NodeStatus.GONE), "tracker is gone"),
+    ],
+)
+def test_a_node_that_does_not_run_cannot_be_attached(
+    engine: RunningEngine, home: Path, capsys: pytest.CaptureFixture[str], state: NodeState, words: str
+) -> None:
+    engine.states["tracker"] = state
+    for argv in (["attach", "tracker"], ["attach", "tracker", "status"], ["attach", "--json", "tracker", "status"]):
+        status, _, err = run(capsys, *argv)
+        assert status == 2
+        assert err == (
+            f"torrentnet: {words}, so that it has no command line now\n"
+            "    `make logs node=tracker` shows what it printed, `make status` which nodes run\n"
+        )
+
+
 def test_a_lab_whose_scenario_is_running_is_found_first(tmp_path: Path) -> None:
     write_running_lab(tmp_path, UP)
     assert find_current_lab(tmp_path) == UP

@@ -41,7 +41,7 @@ NO_COPY: Final = {"nocopy": True}
 """The image's own directory is empty, and belongs to another user."""
 USER: Final = 10001
 """Id of the nodes' user and of its group."""
-TEMPLATE: Final = {"tracker": "tracker", "share": "_peer", "get": "_peer"}
+TEMPLATE: Final = {"tracker": "_tracker", "share": "_peer", "get": "_peer"}
 """Role to the service of ``docker-compose.yml`` that it extends."""
 
 HEADER: Final = """\
@@ -122,9 +122,7 @@ def render(spec: LabSpec, topology: Topology) -> str:
     services: dict[str, object] = {}
     for node in spec.nodes:
         template = TEMPLATE[node.role]
-        service: dict[str, object] = {}
-        if node.name != template:
-            service["extends"] = {"file": escape(str(topology.base)), "service": template}
+        service: dict[str, object] = {"extends": {"file": escape(str(topology.base)), "service": template}}
         service["profiles"] = _Reset()
         service["image"] = topology.clients_image if node.program else topology.image
         service["hostname"] = node.name
@@ -159,21 +157,21 @@ def render(spec: LabSpec, topology: Topology) -> str:
     return HEADER.format(scenario=spec.scenario) + text
 
 
-def create(root: Path, project: str, file: Path) -> bool:
+def create(root: Path, project: str, file: Path, environment: Mapping[str, str]) -> bool:
     """Create the containers that ``file`` describes, and return whether this worked.
 
     The result is False where another network has occupied the subnet meanwhile. ``root`` is the directory of
     ``docker-compose.yml``. Raises EngineError with the command's last lines.
     """
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("COMPOSE_")}
-    environment["COMPOSE_PARALLEL_LIMIT"] = CREATE_PARALLEL
     result = run_child(
         [
             *("docker", "compose", "--ansi", "never", "--progress", "quiet", "--project-name", project),
+            # A user's .env may be anything, and means nothing here.
+            *("--env-file", os.devnull),
             *("--project-directory", str(root), "-f", str(root / "docker-compose.yml"), "-f", str(file), "create"),
         ],
         cwd=root,
-        env=environment,
+        env={**environment, "COMPOSE_PARALLEL_LIMIT": CREATE_PARALLEL},
     )
     if result.status == 0:
         return True

@@ -1,6 +1,6 @@
 """The connection to the Docker Engine.
 
-It consists of the engine's endpoint, the SDK's client, and the translation of Docker's errors into ours.
+It consists of the SDK's client and the translation of Docker's errors into ours.
 
 Tested by tests/integration/test_exit_codes.py.
 """
@@ -8,15 +8,13 @@ Tested by tests/integration/test_exit_codes.py.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import time
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import docker.errors
 import requests
-from docker.context import ContextAPI
 
 import docker
 from torrentnet.lab.errors import EngineError
@@ -24,29 +22,58 @@ from torrentnet.lab.installation import install_docker, typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from torrentnet.lab.engines.docker_endpoint import DockerEndpoint
 
 MAX_POOL: Final = 256
 """Open connections to the engine: one for each log stream, and some to work with."""
 TIMEOUT: Final = 60
-PROBE_TIMEOUT: Final = 5.0
 MAX_SKEW: Final = 0.05
 """Seconds; an engine whose time of day differs more is on another machine."""
-DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
+NO_IMAGE: Final = "torrentnet-no-such-image:none"
 NO_ENGINE_HINT: Final = f"{install_docker()}; `{typed_command('doctor')}` shows what is missing"
+PROXY_HINT: Final = (
+    "a proxy before the engine's socket forbids this; the lab needs containers, exec, images, build, networks, volumes,"
+    " events and info, with POST and DELETE"
+)
 
 
-def connect() -> docker.DockerClient:
+def connect(endpoint: DockerEndpoint) -> docker.DockerClient:
     """Return the SDK's client. Raises EngineError where no Docker Engine answers."""
-    endpoint = _endpoint()
     try:
         # The SDK leaves a socket open when nobody answers.
-        _probe_socket(endpoint)
-        environment = {**os.environ, "DOCKER_HOST": endpoint}
-        return docker.from_env(timeout=TIMEOUT, max_pool_size=MAX_POOL, environment=environment)
+        endpoint.probe()
+        return docker.from_env(timeout=TIMEOUT, max_pool_size=MAX_POOL, environment=endpoint.environment())
+    except PermissionError as error:
+        message = f"you may not use the Docker Engine at {endpoint}, which belongs to the group `{endpoint.group()}`"
+        raise EngineError(message, hint=endpoint.why_forbidden()) from error
     except (docker.errors.DockerException, OSError) as error:
-        raise EngineError(
-            f"no Docker Engine answers at {endpoint}: {error_reason(error)}", hint=NO_ENGINE_HINT
-        ) from error
+        hint = f"start that engine, or: {endpoint.remedy}; `{typed_command('doctor')}` shows what is missing"
+        hint = hint if endpoint.source else NO_ENGINE_HINT
+        raise EngineError(f"no Docker Engine answers at {endpoint}: {error_reason(error)}", hint=hint) from error
+
+
+def require_shared_files(client: docker.DockerClient, endpoint: DockerEndpoint, directory: Path) -> None:
+    """Raise EngineError where the engine does not see a directory of this machine.
+
+    Nodes read files from there. The engine checks a mount before it looks for the image, and there is no image of this
+    name: nothing is created.
+    """
+    mount = docker.types.Mount("/files", str(directory), type="bind", read_only=True)
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        try:
+            client.api.create_container(NO_IMAGE, host_config=client.api.create_host_config(mounts=[mount]))
+        except docker.errors.APIError as error:
+            if "bind source path" not in error_reason(error):
+                raise
+            raise EngineError(
+                f"the Docker Engine at {endpoint} does not see {directory}, from where nodes read their files",
+                hint=f"use an engine of this machine: {endpoint.remedy}"
+                if endpoint.source
+                else "the engine runs in a machine or a sandbox of its own: share the directory with it, or set"
+                " TORRENTNET_HOME to one that it sees",
+            ) from error
 
 
 @contextlib.contextmanager
@@ -60,7 +87,10 @@ def translate_errors(action: str) -> Iterator[None]:
     except docker.errors.NotFound as error:
         raise EngineError(f"{action}: the node is gone ({error_reason(error)})") from error
     except (docker.errors.DockerException, requests.RequestException) as error:
-        raise EngineError(f"{action}: {error_reason(error)}", hint=NO_ENGINE_HINT) from error
+        forbidden = isinstance(error, docker.errors.APIError) and error.status_code == HTTPStatus.FORBIDDEN
+        raise EngineError(
+            f"{action}: {error_reason(error)}", hint=PROXY_HINT if forbidden else NO_ENGINE_HINT
+        ) from error
 
 
 def same_time_of_day(client: docker.DockerClient) -> bool:
@@ -91,25 +121,3 @@ def error_reason(error: BaseException) -> str:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
     return str(error)
-
-
-def _endpoint() -> str:
-    """Return the endpoint that the command ``docker`` would use.
-
-    The SDK by itself ignores Docker's contexts.
-    """
-    if host := os.environ.get("DOCKER_HOST"):
-        return host
-    with contextlib.suppress(Exception):  # the command `docker` itself reports what is wrong with its settings
-        if context := ContextAPI.get_current_context():
-            return str(context.Host or DEFAULT_HOST)
-    return DEFAULT_HOST
-
-
-def _probe_socket(endpoint: str) -> None:
-    """Raise OSError where the endpoint is a Unix socket at which nobody listens."""
-    scheme, _, path = endpoint.partition("://")
-    if scheme == "unix":
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(PROBE_TIMEOUT)
-            probe.connect(path)

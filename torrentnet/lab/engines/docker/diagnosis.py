@@ -66,7 +66,8 @@ def diagnose(root: Path, connect: Callable[[], docker.DockerClient]) -> list[Fin
         client = connect()
         info = client.info()
     except (EngineError, docker.errors.DockerException, requests.RequestException) as error:
-        findings.append(Finding("Docker Engine", False, str(error), INSTALL))
+        remedy = error.hint if isinstance(error, EngineError) else INSTALL
+        findings.append(Finding("Docker Engine", False, str(error), remedy))
         return findings
     findings += [
         _version_finding("Docker Engine", str(info.get("ServerVersion", "")), MIN_ENGINE),

@@ -27,9 +27,16 @@ from torrentnet.lab.engines.docker import (
     labels,
     limits,
 )
-from torrentnet.lab.engines.docker.connection import NO_ENGINE_HINT, connect, same_time_of_day, translate_errors
+from torrentnet.lab.engines.docker.connection import (
+    NO_ENGINE_HINT,
+    connect,
+    require_shared_files,
+    same_time_of_day,
+    translate_errors,
+)
 from torrentnet.lab.engines.docker.containers import NodeContainers
 from torrentnet.lab.engines.docker.log_streams import LogStreams
+from torrentnet.lab.engines.docker_endpoint import DockerEndpoint, find_endpoint
 from torrentnet.lab.engines.interface import Engine
 from torrentnet.lab.engines.owner import boot_id
 from torrentnet.lab.engines.steady import EngineStamps
@@ -57,7 +64,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.types import BatchExec
 
 MAX_SUBNET_ATTEMPTS: Final = 8
-CONSOLE_COMMANDS: Final = {"request", "file_logs", "console"}
+CONSOLE_COMMANDS: Final = {"request", "file_logs", "peers", "status", "help", "console"}
 """Commands that the image has on its PATH; other words are the console's."""
 
 
@@ -72,6 +79,7 @@ class DockerEngine(Engine):
     def __init__(self, root: Path) -> None:
         self._root = root
         self._docker: docker.DockerClient | None = None
+        self._endpoint: DockerEndpoint | None = None
         self._checked = False
         self._image = ""
         self._clients_image = ""
@@ -93,8 +101,15 @@ class DockerEngine(Engine):
         Raises EngineError where no Docker Engine answers.
         """
         if self._docker is None:
-            self._docker = connect()
+            self._docker = connect(self.endpoint)
         return self._docker
+
+    @property
+    def endpoint(self) -> DockerEndpoint:
+        """Where the engine listens; the same from its first use on. Raises EngineError."""
+        if self._endpoint is None:
+            self._endpoint = find_endpoint()
+        return self._endpoint
 
     def check(self) -> None:
         if self._checked:
@@ -103,6 +118,7 @@ class DockerEngine(Engine):
             raise EngineError("the command `docker` is not installed", hint=NO_ENGINE_HINT)
         with translate_errors("no Docker Engine answers"):
             self.client.ping()
+            require_shared_files(self.client, self.endpoint, self._root)
         missing = next((finding for finding in diagnosis.compose_findings(self._root) if not finding.ok), None)
         if missing:
             raise EngineError(f"{missing.what}: {missing.found}", hint=missing.remedy)
@@ -118,11 +134,13 @@ class DockerEngine(Engine):
 
     def prepare(self, progress: ProgressCallback) -> None:
         with translate_errors("the image"):
-            self._image = images.ensure_image(self.client, self._root, progress)
+            self._image = images.ensure_image(self.client, self._root, progress, environment=self.command_environment())
 
     def prepare_programs(self, programs: Sequence[str], progress: ProgressCallback) -> None:
         with translate_errors(f"the image with {', '.join(programs)}"):
-            self._clients_image = images.ensure_image(self.client, self._root, progress, images.CLIENTS)
+            self._clients_image = images.ensure_image(
+                self.client, self._root, progress, images.CLIENTS, self.command_environment()
+            )
 
     def environment(self) -> dict[str, str]:
         with translate_errors("asking Docker for its version"):
@@ -178,6 +196,8 @@ class DockerEngine(Engine):
     # -- the lab ----------------------------------------------------------------------------------
 
     def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
+        with translate_errors("looking whether the engine sees the nodes' files"):
+            require_shared_files(self.client, self.endpoint, spec.files)
         self._nodes.project = spec.project
         owner = labels.owner_labels(spec.mode, spec.home)
         self._labels = {labels.LAB: spec.project, **owner}
@@ -201,7 +221,7 @@ class DockerEngine(Engine):
             file = spec.record / "compose.yaml"
             file.write_text(compose.render(spec, topology), encoding="utf-8")
             progress(f"creating {len(names)} nodes on {subnet}")
-            if compose.create(self._root, spec.project, file):
+            if compose.create(self._root, spec.project, file, self.command_environment()):
                 break
             refused.append(subnet)
         else:
@@ -278,6 +298,9 @@ class DockerEngine(Engine):
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         with translate_errors(f"`{' '.join(argv)}` in {node}"):
             return container_exec.run(self.client, self._nodes.id(node), argv, timeout=timeout)
+
+    def command_environment(self) -> dict[str, str]:
+        return self.endpoint.environment()
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
         return ["docker", "exec", "-it" if terminal else "-i", self._nodes.id(node), *argv]

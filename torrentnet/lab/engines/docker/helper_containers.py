@@ -61,6 +61,8 @@ def create_helper(
         cap_drop=["ALL"],
         cap_add=list(capabilities),
         pid_mode=pid_mode or None,
+        # An engine with user namespaces shares its processes only outside of them.
+        userns_mode="host" if pid_mode == "host" else None,
         read_only=True,
         security_opt=["no-new-privileges:true"],
         tmpfs={"/run/torrentnet": "mode=1777,size=1m"},

@@ -23,7 +23,7 @@ from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import PACKAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torrentnet.lab.engines.types import ProgressCallback
 
@@ -87,10 +87,17 @@ def tag_of(root: Path, target: str = NODE) -> str:
     return f"{REPOSITORIES[target]}:{source_hash(root)}"
 
 
-def ensure_image(client: docker.DockerClient, root: Path, progress: ProgressCallback, target: str = NODE) -> str:
+def ensure_image(
+    client: docker.DockerClient,
+    root: Path,
+    progress: ProgressCallback,
+    target: str = NODE,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     """Build a target's image where it does not exist, and return its name.
 
-    The image is that of the sources below ``root``. Raises EngineError with the last lines of a build that fails.
+    The image is that of the sources below ``root``. ``environment`` is that of the command ``docker``. Raises
+    EngineError with the last lines of a build that fails.
     """
     tag = tag_of(root, target)
     repository, _, digest = tag.partition(":")
@@ -98,7 +105,7 @@ def ensure_image(client: docker.DockerClient, root: Path, progress: ProgressCall
         client.images.get(tag)
         return tag
     began = time.monotonic()
-    base = _base_image(root, progress)
+    base = _base_image(root, environment, progress)
     progress(f"building the image {repository}")
     with tempfile.TemporaryDirectory(prefix="torrentnet-") as context:
         # An installed package and its files have no directory in common that could be the context.
@@ -112,6 +119,7 @@ def ensure_image(client: docker.DockerClient, root: Path, progress: ProgressCall
                 *("--label", f"{labels.IMAGE}={digest}", "--tag", tag, "--tag", f"{repository}:latest", "."),
             ],
             cwd=Path(context),
+            env=environment,
             on_line=lambda line: _report_step(line, progress),
         )
     _require_success(result, f"the image {repository} could not be built")
@@ -120,9 +128,9 @@ def ensure_image(client: docker.DockerClient, root: Path, progress: ProgressCall
     return tag
 
 
-def _base_image(root: Path, progress: ProgressCallback) -> str:
+def _base_image(root: Path, environment: Mapping[str, str] | None, progress: ProgressCallback) -> str:
     script = str(root / "scripts" / "base-image.sh")
-    result = run_child(["bash", script], cwd=root, on_line=progress, keep_stdout=True)
+    result = run_child(["bash", script], cwd=root, env=environment, on_line=progress, keep_stdout=True)
     _require_success(result, "the base image could not be built")
     name = result.stdout.strip()
     if not name or "\n" in name:

@@ -102,10 +102,10 @@ def test_only_sharing_nodes_see_the_labs_files() -> None:
     assert document["services"]["seeder-1"]["command"][-1] == "/files"
 
 
-def test_the_tracker_service_extends_nothing() -> None:
+def test_the_tracker_extends_a_template_too() -> None:
     _, document = rendered(make_plan())
     tracker = document["services"]["tracker"]
-    assert "extends" not in tracker
+    assert tracker["extends"] == {"file": "/checkout/docker-compose.yml", "service": "_tracker"}
     assert tracker["command"] == ["tracker.py", "198.18.0.2:6771", "--name", "tracker", "--state", "/data"]
 
 
@@ -133,6 +133,9 @@ def test_the_base_file_restricts_the_extended_services() -> None:
         assert pattern["read_only"] is True
         assert pattern["cap_drop"] == ["ALL"]
         assert pattern["security_opt"] == ["no-new-privileges:true"]
+        # Whatever the engine's own default is: the lab reads what nodes print.
+        assert pattern["logging"]["driver"] == "json-file"
+        assert pattern["logging"]["options"]["mode"] == "blocking"
         assert "privileged" not in pattern
         assert "cap_add" not in pattern
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import time
 from pathlib import Path
 
 import pytest
 
+from torrentnet.lab.engines.docker.engine import CONSOLE_COMMANDS
 from torrentnet.lab.engines.docker.images import REPOSITORIES, SOURCES, prune, source_hash, sources, tag_of
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -119,3 +121,20 @@ def test_only_old_images_that_no_lab_may_need_are_pruned() -> None:
     client = FakeImages(**ages)
     prune(client, keep=f"torrentnet:{'f' * 12}")  # type: ignore[arg-type]  # what there is of the SDK's client
     assert client.removed == [f"torrentnet:{'e' * 12}"]
+
+
+def test_every_command_of_a_console_is_one_of_the_image() -> None:
+    linked = {
+        word
+        for line in re.findall(r"for name in ([^;]+);", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
+        for word in line.split()
+    }
+    said = {"help"}
+    for program in ("tracker", "peer"):
+        tree = ast.parse((ROOT / "torrentnet" / program / "commands.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Command":
+                said.add(ast.literal_eval(node.args[0])[0])
+    assert {"request", "file_logs", "peers", "status"} <= said
+    assert said <= linked
+    assert said <= CONSOLE_COMMANDS <= linked

@@ -1,0 +1,110 @@
+"""A Docker Engine of the tests' own, beside the machine's.
+
+It has its own socket, data, process id file and network; it is removed with all that it holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+START_S: Final = 90.0
+STOP_S: Final = 60.0
+LIFE_S: Final = 900
+"""After this time the engine ends, whatever has become of the tests."""
+
+
+@dataclass(frozen=True)
+class SecondEngine:
+    """A Docker Engine that runs."""
+
+    socket: Path
+
+    @property
+    def host(self) -> str:
+        """Its endpoint, for DOCKER_HOST."""
+        return f"unix://{self.socket}"
+
+    def docker(self, *argv: str) -> str:
+        """Run the command ``docker`` with this engine; returns its output."""
+        command = ["docker", "--host", self.host, *argv]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=STOP_S).stdout
+
+    def copy_images(self, *names: str) -> None:
+        """Copy images of the machine's engine."""
+        with subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE) as save:
+            subprocess.run(
+                ["docker", "--host", self.host, "load", "--quiet"],
+                stdin=save.stdout,
+                check=True,
+                capture_output=True,
+                timeout=START_S,
+            )
+        assert save.returncode == 0
+
+
+def why_missing() -> str:
+    """Why this machine cannot have a second engine; empty where it can."""
+    if os.geteuid() != 0:
+        return "needs root, to start a Docker Engine of its own"
+    missing = [name for name in ("dockerd", "unshare") if shutil.which(name) is None]
+    return f"needs the command {missing[0]}" if missing else ""
+
+
+@contextlib.contextmanager
+def second_engine(*options: str) -> Iterator[SecondEngine]:
+    """Start an engine with these options of ``dockerd``, and remove it at the end."""
+    # A Unix socket's path is short.
+    folder = Path(tempfile.mkdtemp(prefix="tn-engine-", dir="/tmp"))
+    # An engine with user namespaces passes through it as somebody else.
+    folder.chmod(0o711)
+    command = [
+        # A network of its own, whose rules are the engine's alone. What is mounted from now on the engine does not see.
+        *("unshare", "--mount", "--net", "timeout", "--kill-after=10", str(LIFE_S)),
+        *("dockerd", "--host", f"unix://{folder}/docker.sock", "--config-file", f"{folder}/none.json"),
+        *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"),
+        *options,
+    ]
+    (folder / "none.json").write_text("{}")
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    engine = SecondEngine(folder / "docker.sock")
+    try:
+        _wait(engine, process, folder / "log")
+        yield engine
+    finally:
+        with contextlib.suppress(subprocess.SubprocessError):
+            left: Sequence[str] = engine.docker("ps", "--all", "--quiet").split()
+            if left:
+                engine.docker("rm", "--force", "--volumes", *left)
+            engine.docker("network", "prune", "--force")
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder)
+
+
+def _wait(engine: SecondEngine, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            engine.docker("version")
+            break
+        except subprocess.SubprocessError:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            assert process.poll() is None, f"dockerd has ended:\n{tail}"
+            assert time.monotonic() < deadline, f"dockerd does not answer:\n{tail}"
+            time.sleep(0.1)
