@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bench.section import Section
 
-SECTIONS = ("bytes", "tracker", "swarm")
+SECTIONS = ("bytes", "tracker", "swarm", "hostile")
 """In the order of the page."""
 RUNS, QUICK_RUNS, LEAST_RUNS, MOST_RUNS = 3, 3, 1, 50
 WORK_PREFIX = "work-"
