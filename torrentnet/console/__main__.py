@@ -7,6 +7,7 @@ works. argparse would take ``-all`` for an option.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from torrentnet.runtime.process import (
     EXIT_USAGE,
 )
 from torrentnet.runtime.standard_streams import open_standard_streams
-from torrentnet.runtime.text import escape_controls
+from torrentnet.runtime.text import escape_controls, wrap_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,19 +33,25 @@ if TYPE_CHECKING:
 LEAVE_COMMANDS: Final = (["quit"], ["exit"])
 
 USAGE: Final = """\
-usage: console [--socket PATH]                 a prompt for the node's commands; help lists them
-       console [--socket PATH] COMMAND...      one command: console request logs --last 5
-       console [--socket PATH] --ping          does the node answer? exit status 0 or 3
-       request ..., file_logs ...              the same as console request ..., console file_logs ...
+usage: console [--socket PATH]
+           a prompt for the node's commands; help lists them
+       console [--socket PATH] COMMAND...
+           one command: console request logs --last 5
+       console [--socket PATH] --ping
+           does the node answer? exit status 0 or 3
+       request ..., file_logs ...
+           the same as console request ..., console file_logs ...
 
 Talks to a running tracker or peer over its console socket.
-  --socket PATH   the socket (default: the environment variable TORRENTNET_CONSOLE)
+  --socket PATH   the socket (default: the variable TORRENTNET_CONSOLE)
   --ping          ask for the node's name and print it
   --help          this text
 
-Every word from COMMAND on is sent to the node unchanged. With standard input from a pipe, each line is a command, and
-the exit status is that of the last one.
-Exit status: 0 done, 1 the command failed, 2 wrong usage, 3 no answer."""
+Every word from COMMAND on is sent to the node unchanged. With standard input
+from a pipe, each line is a command, and the exit status is that of the last
+one. On a terminal, long lines are wrapped between words; in a pipe they are
+not.
+"""
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
@@ -143,7 +150,11 @@ def _run(client: ConsoleClient, command: str | tuple[str, ...]) -> int:
             "quit leaves the console's prompt, not the node; quit the node in its own terminal, or stop its container",
             EXIT_USAGE,
         )
-    return client.run(command, _write_out, _write_err)
+    output = _LineOutput()
+    try:
+        return client.run(command, output.write, _write_err)
+    finally:
+        output.finish()
 
 
 def _script(client: ConsoleClient) -> int:
@@ -160,7 +171,7 @@ def _script(client: ConsoleClient) -> int:
             elif split_words_or_none(line) in LEAVE_COMMANDS:
                 return status
             elif line.strip():
-                status = client.run(line, _write_out, _write_err)
+                status = _run(client, line)
     return status
 
 
@@ -246,6 +257,28 @@ def split_words_or_none(line: str) -> list[str] | None:
         return split_words(line)
     except ValueError:
         return None
+
+
+class _LineOutput:
+    """Standard output; on a terminal, long lines are wrapped between words."""
+
+    def __init__(self) -> None:
+        self._width: int | None = None
+        self._rest = ""
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._width = os.get_terminal_size(sys.stdout.fileno()).columns or None
+
+    def write(self, text: str) -> None:
+        if self._width is None:
+            _write_out(text)
+            return
+        *whole, self._rest = (self._rest + text).split("\n")
+        _write_out("".join(f"{part}\n" for line in whole for part in wrap_line(line, self._width)))
+
+    def finish(self) -> None:
+        """Write what follows the last newline."""
+        if self._rest:
+            _write_out(self._rest)
 
 
 def _write_out(text: str) -> None:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MAX_PROBLEMS: Final = 50
+"""Problems that the text of an error shows; a document with ``--json`` has all of them."""
+MAX_CHARS: Final = 800
+"""Characters of a message and of a hint; a value of the file may be of any length."""
 HINT_WIDTH: Final = 80
 _QUOTED: Final = re.compile("`[^`]{1,70}`")
 _HINT: Final[dict[str, Any]] = {
@@ -108,8 +112,9 @@ class Problem:
 
 
 def _printable(text: str) -> str:
-    """Escape what would break the line or control the terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    """Escape what could control the terminal, and cut what is too long."""
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]}…"
 
 
 class ScenarioError(LabError):
@@ -117,4 +122,7 @@ class ScenarioError(LabError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.column)))
-        super().__init__("\n".join(str(problem) for problem in self.problems), exit_code=EXIT_USAGE)
+        shown = [str(problem) for problem in self.problems[:MAX_PROBLEMS]]
+        if more := len(self.problems) - len(shown):
+            shown.append(f"and {more} more problems")
+        super().__init__("\n".join(shown), exit_code=EXIT_USAGE)

@@ -7,11 +7,14 @@ escapes.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
 _JOINERS: Final = "\u200c\u200d"
 """Zero width (non-)joiner: scripts and emoji need them, and they cannot move anything."""
+
+_WORD: Final = re.compile(r"(\S+)(\s*)")
 
 
 def is_displayable(char: str) -> bool:
@@ -59,3 +62,23 @@ def text_width(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(map(char_width, text))
+
+
+def wrap_line(text: str, width: int, hang: int | None = None) -> list[str]:
+    """Return *text* as lines of at most *width* columns, broken at blanks only.
+
+    The lines after the first are indented by *hang* columns, by default two more than the first. A word that is longer
+    than a line keeps a line of its own, because people copy words.
+    """
+    if text_width(text) <= width:
+        return [text]
+    indent = len(text) - len(text.lstrip(" "))
+    hang = min(indent + 2 if hang is None else hang, width // 2)
+    lines, line, blanks = [], "", text[:indent]
+    for word in _WORD.finditer(text, indent):
+        if line.strip() and text_width(line) + text_width(blanks) + text_width(word[1]) > width:
+            lines.append(line)
+            line, blanks = "", " " * hang
+        line += blanks + word[1]
+        blanks = word[2]
+    return [*lines, line]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torrentnet.runtime.text import escape_controls, text_width
+from torrentnet.runtime.text import escape_controls, text_width, wrap_line
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,18 @@ from torrentnet.runtime.text import escape_controls, text_width
 def test_text_is_escaped_and_measured(text: str, shown: str, width: int) -> None:
     assert escape_controls(text) == shown
     assert text_width(shown) == width
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("short", 10, ["short"]),
+        ("one two three", 8, ["one two", "  three"]),
+        ("    a bb  ccc dddd", 12, ["    a bb", "      ccc", "      dddd"]),
+        ("averylongword b", 8, ["averylongword", "  b"]),
+        ("三个 种子 a", 6, ["三个", "  种子", "  a"]),
+        ("", 5, [""]),
+    ],
+)
+def test_lines_are_wrapped_between_words(text: str, width: int, lines: list[str]) -> None:
+    assert wrap_line(text, width) == lines

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
+from torrentnet.runtime.text import wrap_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Event
@@ -37,11 +39,19 @@ class _EndedError(Exception):
 class LineExecution:
     """Execution of typed lines, whose answers are passed to *write*.
 
-    The lines are commands of *commands*. Once *stopping* is set, a command ends.
+    The lines are commands of *commands*. Once *stopping* is set, a command ends. *width* returns the columns of the
+    terminal, between whose words longer lines are wrapped; without it no line is.
     """
 
-    def __init__(self, commands: TerminalCommands, write: Callable[[str], None], stopping: Event) -> None:
+    def __init__(
+        self,
+        commands: TerminalCommands,
+        write: Callable[[str], None],
+        stopping: Event,
+        width: Callable[[], int | None] | None = None,
+    ) -> None:
         self._commands = commands
+        self._width = width
         self._write = write
         self._stopping = stopping
         self._lines: list[str] = []
@@ -60,7 +70,8 @@ class LineExecution:
     def _add(self, line: str) -> None:
         if self._stopping.is_set():
             raise _EndedError
-        self._lines.append(line)
+        width = self._width() if self._width is not None else None
+        self._lines += [line] if width is None else wrap_line(line, width)
         self._chars += len(line)
         if self._chars >= BATCH_CHARS or time.monotonic() - self._written_at >= BATCH_INTERVAL:
             self._flush()

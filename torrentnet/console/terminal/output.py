@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.console.terminal.tty import terminal_width
 from torrentnet.runtime.signals import block_sigttou
 
 if TYPE_CHECKING:
@@ -89,6 +90,10 @@ class OutputStream:
             self.fd: int | None = stream.fileno()
         except (OSError, ValueError):
             self.fd = None
+
+    def columns(self) -> int | None:
+        """Return the terminal's columns; None where the stream is no terminal."""
+        return terminal_width(self.fd) if self.fd is not None and os.isatty(self.fd) else None
 
     def write(self, text: str) -> bool:
         """Write *text*; return False when that failed. Never raises."""

@@ -101,7 +101,7 @@ class Terminal:
         self._stopping = threading.Event()
         self._running = False
         self._thread: threading.Thread | None = None
-        self._execution = LineExecution(commands, self._write, self._stopping)
+        self._execution = LineExecution(commands, self._write, self._stopping, self._output.columns)
         self._excepthook = sys.excepthook
 
     @property

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from torrentnet.lab.cli.output import print_json, print_table
+from torrentnet.lab.cli.output import print_json, print_table, print_text
 from torrentnet.lab.cli.progress import printable
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, rule_lines, show_live
 from torrentnet.lab.engines.selection import make_engine
@@ -87,13 +87,13 @@ def status(*, watch: bool, as_json: bool) -> int:
         nodes = [{**asdict(row), "progress": row.progress} for row in rows]
         print_json({**asdict(running), "nodes": nodes, "faults": [_fault_row(fault) for fault in faults]})
         return EXIT_OK
-    print(f"{running.scenario} is up as {running.project}, record: {running.record}")
+    print_text(f"{running.scenario} is up as {running.project}, record: {running.record}")
     print_table(
         ("node", "address", "state", "pieces", "from"),
         [(row.node, row.address, row.life, row.progress, row.source) for row in rows],
     )
     for line in (*fault_lines(faults, time.monotonic()), *rule_lines(rows)):
-        print(printable(line))
+        print_text(line)
     return EXIT_OK
 
 

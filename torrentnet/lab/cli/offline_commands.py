@@ -13,11 +13,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
 from torrentnet.lab.cli.doctor import diagnose
-from torrentnet.lab.cli.output import print_json, print_table
-from torrentnet.lab.cli.progress import ProgressView, open_view, printable
+from torrentnet.lab.cli.output import print_json, print_table, print_text
+from torrentnet.lab.cli.progress import ProgressView, open_view
 from torrentnet.lab.engines.selection import make_engine
 from torrentnet.lab.errors import EngineError, ScenarioError
 from torrentnet.lab.installation import typed_command
@@ -42,10 +41,7 @@ def scenarios(*, as_json: bool) -> int:
     if as_json:
         print_json([{"name": name, "about": about, "file": str(path)} for name, about, path in found])
         return EXIT_OK
-    width = max((len(name) for name, _, _ in found), default=0)
-    console = Console()
-    for name, about, _ in found:
-        console.print(Text(f"{name:<{width}}  {about}"), soft_wrap=not console.is_terminal)
+    print_table(("", ""), [(name, about) for name, about, _ in found])
     return EXIT_OK
 
 
@@ -82,9 +78,9 @@ def explain(scenario: str, *, engine_name: str, settings: Sequence[str], everyth
         print_json({"scenario": plan.name, "about": plan.about, "note": note or None, "lines": lines})
         return EXIT_OK
     for line in lines:
-        print(printable(line))
+        print_text(line)
     if note:
-        print(f"\n{printable(note)}")
+        print_text(f"\n{note}")
     return EXIT_OK
 
 
@@ -121,7 +117,7 @@ def doctor(engine_name: str, *, as_json: bool) -> int:
             needed = "only for scenarios that need it: " if row.optional else ""
             if row in others:
                 needed = "only for the other engine: "
-            print(f"\n{row.what}: {needed}{row.remedy}")
+            print_text(f"\n{row.what}: {needed}{row.remedy}")
     ready = f"ready for `{typed_command('up', 'three_seeders')}`"
     print(f"\n{len(missing)} of {len(rows)} are missing" if missing else f"\n{ready}")
     return code

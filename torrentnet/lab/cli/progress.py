@@ -6,6 +6,7 @@ A terminal shows a live table; a pipe receives plain lines.
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from rich.text import Text
 from torrentnet.lab.engines.types import NodeStatus, StateChange
 from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.plan import Role
+from torrentnet.runtime.text import text_width, wrap_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,10 +36,15 @@ REFRESH_PER_SECOND: Final = 5
 DRAIN_PATIENCE: Final = 2.0
 """Seconds that an interrupted command waits until the rest of its output has been read."""
 BAR_WIDTH: Final = 24
+COLUMN_GAP: Final = 2
+EXPENDABLE: Final = ("", "address", "from", "pieces")
+"""Headers of the columns that a narrow terminal does without, the first one first; the bar has none."""
 PROGRESS_INTERVAL: Final = 2.0
 """Seconds between two lines of progress in a pipe."""
 MAX_PROGRESS_NODES: Final = 6
 """Nodes named in a line of progress; the others are counted."""
+MOMENT: Final = re.compile(r" *[0-9]+\.[0-9] s  ")
+"""The time at the beginning of a line."""
 PASS_WORDS: Final = r"^  ok(?= )|(?<=: )PASSED"
 WARN_WORDS: Final = r"^  WARN(?= )"
 FAIL_WORDS: Final = r"^  FAIL(?= )|(?<=: )(FAILED|INTERRUPTED|ERROR|NOT JUDGED)"
@@ -56,7 +63,11 @@ class ProgressView(LabView):
         self._last_progress = ""
 
     def print_line(self, line: str) -> None:
-        text = Text(printable(line))
+        shown = printable(line)
+        if self.console.is_terminal:
+            moment = MOMENT.match(shown)
+            shown = "\n".join(wrap_line(shown, self.console.width, len(moment[0]) if moment else None))
+        text = Text(shown)
         text.highlight_regex(PASS_WORDS, "bold green")
         text.highlight_regex(WARN_WORDS, "bold yellow")
         text.highlight_regex(FAIL_WORDS, "bold red")
@@ -182,18 +193,36 @@ def node_table(
 ) -> tuple[Table, int]:
     """Return a table of nodes that fits into a terminal, and its number of rows.
 
-    The table has room above ``below`` other lines. Where not all rows fit, one line is left for the caller to count the
-    others in.
+    Columns that do not fit into the terminal's width are left out, the least important first. The table has room above
+    ``below`` other lines. Where not all rows fit, one line is left for the caller to count the others in.
     """
-    table = Table(title=Text(title, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for header in headers:
+    table = Table(
+        title=Text(title, "bold"), title_justify="left", box=None, pad_edge=False, padding=(0, COLUMN_GAP, 0, 0)
+    )
+    kept = _fitting_columns(console, headers, rows)
+    for index in kept:
+        header = headers[index]
         table.add_column(header, justify="right" if header == "pieces" else "left", no_wrap=True)
     # Leaves lines for the title, the headers and the cursor.
     room = max(4, console.height - 4 - below)
     shown = len(rows) if len(rows) <= room else room - 1
     for row in rows[:shown]:
-        table.add_row(*row)
+        table.add_row(*(row[index] for index in kept if index < len(row)))
     return table, shown
+
+
+def _fitting_columns(console: Console, headers: Sequence[str], rows: Sequence[Sequence[RenderableType]]) -> list[int]:
+    """Return the indices of the columns that fit into a terminal beside each other."""
+    widths = [text_width(header) for header in headers]
+    for row in rows:
+        for index, cell in enumerate(row):
+            shown = BAR_WIDTH if isinstance(cell, ProgressBar) else text_width(str(cell))
+            widths[index] = max(widths[index], shown)
+    kept = list(range(len(headers)))
+    for header in EXPENDABLE:
+        if sum(widths[index] + COLUMN_GAP for index in kept) - COLUMN_GAP > console.width and header in headers:
+            kept.remove(headers.index(header))
+    return kept
 
 
 def progress_bar(have: int, pieces: int) -> ProgressBar:

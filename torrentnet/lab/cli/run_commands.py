@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from torrentnet.lab.api import Lab
-from torrentnet.lab.cli.output import print_json
+from torrentnet.lab.cli.output import print_json, screen_width, table_lines
 from torrentnet.lab.cli.progress import DRAIN_PATIENCE, open_view
 from torrentnet.lab.engines.selection import choose_engine, make_engine, preload_engines, require_engine
 from torrentnet.lab.engines.types import Mode, NodeStatus
@@ -111,9 +111,8 @@ def _print_next_steps(lab: Lab, print_line: Callable[[str], None]) -> None:
     )
     print_line("")
     print_line("the network is up:")
-    width = max(len(command) for command, _ in steps)
-    for command, what in steps:
-        print_line(f"  {command:<{width}}  {what}")
+    for line in table_lines(("", ""), [(f"  {command}", what) for command, what in steps], screen_width()):
+        print_line(line)
     exported = redirecting_variables(os.environ)
     if compose and exported:
         print_line(f"{', '.join(exported)} is exported, so that plain `docker compose` commands mean another project")

@@ -20,6 +20,7 @@ from torrentnet.lab.engines.types import ALIVE, NodeStatus, StateChange
 from torrentnet.lab.home import read_faults
 from torrentnet.lab.network import persisted_rules
 from torrentnet.lab.run.lab_state import LabState
+from torrentnet.runtime.text import wrap_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -238,4 +239,4 @@ def _render(monitor: LabMonitor, console: Console) -> RenderableType:
     table, shown = node_table(console, monitor.running.scenario, headers, cells, below=len(faults))
     if shown < len(rows):
         table.add_row(Text(f"and {len(rows) - shown} more", "dim"))
-    return Group(table, *(Text(printable(line), "yellow", no_wrap=True) for line in faults))
+    return Group(table, *(Text("\n".join(wrap_line(printable(line), console.width)), "yellow") for line in faults))

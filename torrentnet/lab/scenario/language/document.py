@@ -5,7 +5,7 @@ Tested by tests/unit/lab/scenario/language/test_yaml_parser.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torrentnet.lab.errors import Problem
@@ -62,10 +62,14 @@ class MappingNode:
     entries: tuple[MappingEntry, ...]
     weight: int
     """Number of keys and values, this one included."""
+    _by_key: dict[str, MappingEntry] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_key", {entry.key: entry for entry in self.entries})
 
     def get(self, key: str) -> MappingEntry | None:
         """Return the entry with that key, or None."""
-        return next((entry for entry in self.entries if entry.key == key), None)
+        return self._by_key.get(key)
 
     def keys(self) -> tuple[str, ...]:
         """Return the keys in the order of the file."""

@@ -7,8 +7,9 @@ laid out as a terminal shows them, so that the caret is below its character.
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
+
+from torrentnet.runtime.text import char_width
 
 MAX_WIDTH: Final = 80
 """Columns of an excerpt, the line's number included."""
@@ -44,12 +45,10 @@ def _cell(char: str) -> tuple[str, int]:
     """Return a character as it is shown, and the columns that it takes."""
     if char == "\t":
         return " " * TAB_WIDTH, TAB_WIDTH
-    if unicodedata.combining(char) or unicodedata.category(char) in {"Mn", "Me"}:
-        return char, 0
     if not char.isprintable():
         escaped = char.encode("unicode_escape", "surrogatepass").decode("ascii")
         return escaped, len(escaped)
-    return char, 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+    return char, char_width(char)
 
 
 def _window(widths: list[int], at: int, room: int) -> tuple[int, int]:

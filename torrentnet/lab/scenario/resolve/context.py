@@ -57,10 +57,6 @@ class EventRef:
         """The event's place in the file."""
         return ("timeline", self.position)
 
-    def is_called(self, text: str) -> bool:
-        """Return whether ``text`` refers to this event."""
-        return normalize_reference(text) in {normalize_reference(name) for name in self.names}
-
 
 def normalize_reference(text: str) -> str:
     """Normalize a reference to an event, for comparison.
@@ -81,10 +77,11 @@ class NodeDirectory:
     unreadable: frozenset[str] | None = frozenset()
     """Groups of the file that could not be parsed; names that may belong to them are not checked. None for all."""
 
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """Every node, in the order of the file."""
-        return tuple(node for group in self.groups.values() for node in group)
+    nodes: tuple[str, ...] = field(init=False)
+    """Every node, in the order of the file."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(node for group in self.groups.values() for node in group))
 
     def named(self, name: str) -> tuple[str, ...]:
         """Return the nodes that a name selects; none for an unknown name.
@@ -177,6 +174,8 @@ class ResolveContext:
     """The events, by their index in the plan."""
     leaving: set[str] = field(default_factory=set)
     """Nodes that an event ends in order, so that they leave the swarm."""
+    _called: tuple[int, dict[str, list[EventRef]]] | None = None
+    """The events by the texts that refer to them, and the number of events then."""
     unshared: set[str] = field(default_factory=set)
     """Files that no node shares, which have been reported."""
 
@@ -205,6 +204,16 @@ class ResolveContext:
         except InvalidValueError as error:
             self.note(loc if error.item is None else (*loc, error.item), error.text, error.hint)
             return ()
+
+    def events_called(self, text: str) -> list[EventRef]:
+        """Return the events to which ``text`` refers, in the order of the plan."""
+        if self._called is None or self._called[0] != len(self.refs):
+            called: dict[str, list[EventRef]] = {}
+            for ref in self.refs:
+                for name in dict.fromkeys(normalize_reference(name) for name in ref.names):
+                    called.setdefault(name, []).append(ref)
+            self._called = (len(self.refs), called)
+        return self._called[1].get(normalize_reference(text), [])
 
     def check_file(self, loc: KeyPath, name: str) -> None:
         """Record a problem if no file of that name is defined."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.models.links import QUALITY_KEYS, UNLIMITED, ImpairmentModel
 from torrentnet.lab.scenario.language.models.timeline import ImpairModel
@@ -24,10 +24,17 @@ if TYPE_CHECKING:
     Select = Callable[[Selector, KeyPath], tuple[str, ...]]
     """Returns the nodes that the selector at a place selects."""
 
+MAX_LINKS: Final = 1000
+"""Items of ``links``."""
+
 
 def resolve_links(context: ResolveContext) -> tuple[LinkOverride, ...]:
     """Return the state of the network at t = 0, in the order of the file."""
     overrides: list[LinkOverride] = []
+    if len(context.draft.scenario.links) > MAX_LINKS:
+        text = f"there are {len(context.draft.scenario.links)} items; at most {MAX_LINKS} are allowed"
+        context.note_key(("links",), text, "name groups or lists of nodes in one item")
+        return ()
     for position, model in zip(context.draft.positions["links"], context.draft.scenario.links, strict=True):
         loc: KeyPath = ("links", position)
         pairs = direction_pairs(context, loc, model, context.select)

@@ -118,6 +118,8 @@ def resolve_nodes(context: ResolveContext, files: tuple[FilePlan, ...]) -> None:
         _check_role(context, loc, group, model)
         check_program(context, loc, model)
         names: list[str] = []
+        if len(context.nodes) > MAX_NODES:
+            break
         for plan in _nodes_of(context, loc, group, model, files):
             if plan.name in context.nodes:
                 other = context.nodes[plan.name].group
@@ -130,8 +132,13 @@ def resolve_nodes(context: ResolveContext, files: tuple[FilePlan, ...]) -> None:
     if TRACKER not in groups and TRACKER not in unread and ("nodes",) not in context.draft.aside:
         context.note_key(("nodes",), "there is no tracker", "add `tracker: {tracker: {}}`")
     if len(context.nodes) > MAX_NODES:
-        context.note_key(("nodes",), f"there are {len(context.nodes)} nodes; a lab has at most {MAX_NODES}")
+        context.note_key(("nodes",), f"there are {_count_nodes(context)} nodes; a lab has at most {MAX_NODES}")
     context.directory = NodeDirectory(groups, None if ("nodes",) in context.draft.aside else unread)
+
+
+def _count_nodes(context: ResolveContext) -> int:
+    models = context.draft.scenario.nodes.values()
+    return sum(1 if isinstance(model, TrackerModel) else model.count or 1 for model in models)
 
 
 def _check_role(context: ResolveContext, loc: KeyPath, group: str, model: NodeModel) -> None:

@@ -38,7 +38,7 @@ def find_event(context: ResolveContext, loc: KeyPath, text: str) -> int | None:
 
     Where there is no such event, or several, record a problem and return None.
     """
-    found = [ref for ref in context.refs if ref.is_called(text)]
+    found = context.events_called(text)
     if len(found) == 1:
         return found[0].index
     if found:
@@ -105,30 +105,40 @@ def earliest_times(context: ResolveContext, triggers: Mapping[int, Trigger]) -> 
     known = {ref.index: ref.at or 0.0 for ref in refs if ref.index not in triggers}
     reported: set[int] = set()
 
-    def earliest(index: int, waiting: tuple[int, ...]) -> float:
-        if index in known:
-            return known[index]
-        if index in waiting:
-            if not reported & set(waiting):
-                context.note(
-                    (*refs[index].loc, "when"),
-                    f"`{refs[index].names[0]}` waits for itself"
-                    + (" through other events" if len(waiting) > 1 else ""),
-                    "let one event of the cycle wait for something else",
-                )
-            reported.update(waiting)
-            return 0.0
-        trigger = triggers[index]
-        start = 0.0
-        if isinstance(trigger, AfterTrigger):
-            start = earliest(trigger.event, (*waiting, index))
-        elif isinstance(trigger, NodeTrigger):
-            start = max((context.nodes[name].start for name in trigger.nodes), default=0.0)
-        known[index] = round(start + trigger.delay, 3)
-        return known[index]
+    def earliest(index: int) -> float:
+        first, waiting = index, dict[int, None]()
+        while index not in known:
+            if index in waiting:
+                if not reported & set(waiting):
+                    context.note(
+                        (*refs[index].loc, "when"),
+                        f"`{refs[index].names[0]}` waits for itself"
+                        + (" through other events" if len(waiting) > 1 else ""),
+                        "let one event of the cycle wait for something else",
+                    )
+                reported.update(waiting)
+                known.update(dict.fromkeys(waiting, 0.0))
+                break
+            waiting[index] = None
+            trigger = triggers[index]
+            if not isinstance(trigger, AfterTrigger):
+                break
+            index = trigger.event
+        # A chain may be longer than Python's stack is deep.
+        for later in reversed(waiting):
+            if later in known:
+                continue
+            trigger = triggers[later]
+            start = 0.0
+            if isinstance(trigger, AfterTrigger):
+                start = known[trigger.event]
+            elif isinstance(trigger, NodeTrigger):
+                start = max((context.nodes[name].start for name in trigger.nodes), default=0.0)
+            known[later] = round(start + trigger.delay, 3)
+        return known[first]
 
     for ref in refs:
-        at = earliest(ref.index, ())
+        at = earliest(ref.index)
         if ref.index in triggers:
             context.check_time_limit((*ref.loc, "when"), at, f"the earliest possible time, {format_duration(at)},")
             if ref.verb in LASTING_KEYS and ref.model.until is not None and ref.model.until <= at:
@@ -150,7 +160,7 @@ def healed_events(context: ResolveContext, heal: EventRef, model: HealModel) -> 
     ended: dict[int, EventRef] = {}
     for index, text in enumerate(model.heal):
         place = (*loc, index) if len(model.heal) > 1 else loc
-        named = [ref for ref in context.refs if text == ALL or ref.is_called(text)]
+        named = context.refs if text == ALL else context.events_called(text)
         lasting = [ref for ref in named if ref.verb in LASTING_KEYS]
         if not lasting:
             _note_nothing_lasting(context, place, text, named)

@@ -43,6 +43,8 @@ def list_occurrences(context: ResolveContext) -> list[Occurrence]:
     """Return the occurrences of all items, in the order of the file."""
     found: list[Occurrence] = []
     for position, model in context.timeline_items():
+        if len(found) > MAX_EVENTS:
+            break
         loc: KeyPath = ("timeline", position)
         if model.every is not None:
             times = _repetitions(context, loc, model)
@@ -53,9 +55,9 @@ def list_occurrences(context: ResolveContext) -> list[Occurrence]:
         elif model.when is not None:
             found.append(Occurrence(position, model, None))
     if len(found) > MAX_EVENTS:
-        context.note_key(
-            ("timeline",), f"there are {len(found)} events, repetitions included; at most {MAX_EVENTS} are allowed"
-        )
+        text = f"there are more than {MAX_EVENTS} events, repetitions included"
+        context.note_key(("timeline",), text, "repeat events less often, or remove some")
+        return []
     return found
 
 
