@@ -17,7 +17,7 @@ export $(VALUES)
 CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
-TARGETS := help up run sweep down attach logs status watch scenarios explain validate doctor shell unit check test lint docs bench figure \
+TARGETS := help up run sweep down attach logs status watch scenarios explain validate doctor shell unit check test torture lint docs bench figure \
 	engine image bundle constraints clean fuzz
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
@@ -105,7 +105,7 @@ check: lint unit ## lint and the unit tests: before each commit
 
 test: lint ## lint and all tests; those that need Docker are skipped without it
 	@parallel=0; alone=0; \
-	$(CALL) $(PYTEST) -m "not alone" --numprocesses 4 --dist loadgroup --no-loadscope-reorder +args || parallel=$$?; \
+	$(CALL) $(PYTEST) -m "not alone and not torture" --numprocesses 4 --dist loadgroup --no-loadscope-reorder +args || parallel=$$?; \
 	[ $$parallel != 2 ] || exit 2; : '2: interrupted, or a file that cannot be imported'; \
 	$(CALL) $(PYTEST) -m alone --numprocesses 2 --dist loadgroup --no-loadscope-reorder +args || alone=$$?; \
 	case $$parallel,$$alone in 0,[05]|5,0) ;; *) exit 1;; esac # 5: args chose none of these
@@ -114,6 +114,9 @@ fuzz: $(VENV)/.test ## random packets, messages and scenarios: make fuzz [minute
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(INSTALL) --only-binary :all: atheris \
 		|| echo "atheris cannot be installed here: no input is guided by coverage" >&2
 	@$(CALL) $(BIN)/python -m tests.fuzz --minutes 5 +minutes +only +seed
+
+torture: $(VENV)/.test ## the lab while its output, disk, terminal or helpers fail: every cell, and the table; some 20 minutes
+	@$(CALL) $(PYTEST) -p no:cacheprovider --numprocesses 2 tests/torture +args
 
 lint: $(VENV)/.test ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -1,6 +1,20 @@
 """``python -m torrentnet.lab`` is the command ``torrentnet``."""
 
-from torrentnet.lab.cli.app import main
+from __future__ import annotations
+
+import sys
+
+from torrentnet.runtime.process import EXIT_INTERRUPTED
+
+
+def main() -> None:
+    """Run the command line; a Ctrl-C while its libraries are loaded ends it in silence."""
+    try:
+        from torrentnet.lab.cli.app import main as run
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    run()
+
 
 if __name__ == "__main__":
     main()

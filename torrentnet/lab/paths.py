@@ -7,6 +7,7 @@ installed lab belongs to the current directory.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -104,11 +105,19 @@ def relative_to_home(path: Path, home: Path) -> str:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's content at once: a reader sees the old text or the new one."""
+    """Replace a file's content at once: a reader sees the old text or the new one.
+
+    Raises OSError, and leaves the old text then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else None
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    if mode is not None:
-        temporary.chmod(mode)
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        if mode is not None:
+            temporary.chmod(mode)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
-from torrentnet.lab.paths import relative_to_home
+from torrentnet.lab.paths import relative_to_home, write_atomically
 from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.lab.verdict.outcome import Outcome, Verdict
 from torrentnet.runtime.events import format_timestamp
@@ -43,10 +43,9 @@ def write_reports(outcome: Outcome) -> None:
     Raises OSError.
     """
     text = json.dumps(result_document(outcome), indent=2, ensure_ascii=False) + "\n"
-    # Somebody may have removed the directory meanwhile.
-    outcome.directory.mkdir(parents=True, exist_ok=True)
+    # The directory is created again if somebody has removed it meanwhile.
     for name, content in (("result.json", text), ("junit.xml", junit_xml(outcome))):
-        (outcome.directory / name).write_text(content, encoding="utf-8", errors="backslashreplace")
+        write_atomically(outcome.directory / name, content)
 
 
 def result_document(outcome: Outcome) -> dict[str, object]:

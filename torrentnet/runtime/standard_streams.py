@@ -144,6 +144,21 @@ class GuardedStream(io.TextIOBase):
         return self.failure.strerror or str(self.failure)
 
 
+def reader_has_gone(stream: TextIO) -> bool:
+    """Return whether nobody reads what is written to a stream.
+
+    A program that writes seldom would otherwise notice that late.
+    """
+    if isinstance(stream, GuardedStream) and stream.failure is not None:
+        return True
+    try:
+        poller = select.poll()
+        poller.register(stream.fileno(), 0)
+        return any(events & (select.POLLERR | select.POLLHUP) for _, events in poller.poll(0))
+    except (OSError, ValueError):
+        return False
+
+
 @contextlib.contextmanager
 def guarded_streams() -> Iterator[tuple[GuardedStream, GuardedStream]]:
     """Guard standard output and standard error inside a block.

@@ -28,7 +28,8 @@ from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.runtime.events import format_timestamp
-from torrentnet.runtime.process import EXIT_OK
+from torrentnet.runtime.process import EXIT_OK, EXIT_PIPE_CLOSED
+from torrentnet.runtime.standard_streams import reader_has_gone
 from torrentnet.runtime.suggestions import closest
 
 if TYPE_CHECKING:
@@ -159,8 +160,10 @@ def _watch_status(monitor: LabMonitor) -> int:
         if console.is_terminal and not console.is_dumb_terminal:
             show_live(monitor, console)
         else:
-            for line in plain_lines(monitor):
+            for line in plain_lines(monitor, unread=lambda: reader_has_gone(sys.stdout)):
                 print(printable(line), flush=True)
+            if reader_has_gone(sys.stdout):
+                return EXIT_PIPE_CLOSED
     except Interrupted:
         # Ctrl-C is the normal end.
         return EXIT_OK

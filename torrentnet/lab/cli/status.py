@@ -196,8 +196,11 @@ def show_live(monitor: LabMonitor, console: Console) -> None:
             monitor.wait(LINE_INTERVAL)
 
 
-def plain_lines(monitor: LabMonitor) -> Iterator[str]:
-    """Yield the lab as lines, one for each node that has changed, until it is gone."""
+def plain_lines(monitor: LabMonitor, unread: Callable[[], bool] = lambda: False) -> Iterator[str]:
+    """Yield the lab as lines, one for each node that has changed.
+
+    The lines end when the lab is gone, or ``unread`` returns True.
+    """
     shown: dict[str, NodeRow] = {}
     shown_faults: list[str] = []
     while True:
@@ -214,7 +217,7 @@ def plain_lines(monitor: LabMonitor) -> Iterator[str]:
                 shown[row.node] = row
                 source = f"from {row.source}" if row.source else ""
                 yield " ".join(part for part in (row.node, row.address, row.life, row.progress, source) if part)
-        if gone:
+        if gone or unread():
             return
         deadline = time.monotonic() + LINE_INTERVAL
         while (left := deadline - time.monotonic()) > 0 and not monitor.gone:
