@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = ("run", "up", "down", "sweep", "logs", "watch")
 JUDGED: Final = ("run", "up", "sweep")
-INTERRUPTED: Final = {"status": (130,), "verdict": "interrupted"}
+INTERRUPTED: Final[dict[str, Any]] = {"status": (130,), "verdict": "interrupted"}
 SHELL_GONE: Final[dict[str, Any]] = {"status": (130,), "verdict": "interrupted"}
 LATIN: Final = (("LC_ALL", "torture"),)
 PHASES: Final = ("start", "create", "run", "end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,16 +15,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.helpers import SCENARIOS
-from tests.torture.torture import Cell, Place, nodes_run
+from tests.torture.torture import Cell, Place
 from torrentnet.lab import paths
-from torrentnet.lab.engines.docker import labels
-from torrentnet.lab.engines.docker.engine import DockerEngine
 from torrentnet.lab.engines.local import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = Path(f"/tmp/tt-{os.getpid()}")
 
 
@@ -61,24 +59,15 @@ def neighbour(runtime: Path) -> Iterator[Callable[[Cell], Callable[[], bool]]]:
                 own = Cell("up", "neighbour", engine=cell.engine)
                 assert other.torrentnet(own, "up", str(SCENARIOS / "quick.yaml")).returncode == 0
                 stack.callback(other.torrentnet, own, "down")
-                made[cell.engine] = lambda: _is_unharmed(other, cell.engine)
+                made[cell.engine] = lambda: _is_unharmed(other, own)
             return made[cell.engine]
 
         yield of
 
 
-def _is_unharmed(place: Place, engine: str) -> bool:
-    if engine == "local":
-        return any(
-            entry.lab is not None and Path(entry.lab.home) == place.home and nodes_run(entry)
-            for entry in registry.labs()
-        )
-    client = DockerEngine(ROOT)
-    try:
-        rows = client.client.api.containers(filters={"label": f"{labels.HOME}={place.home}"})
-        return len(rows) == 3
-    finally:
-        client.close()
+def _is_unharmed(place: Place, cell: Cell) -> bool:
+    answer = place.torrentnet(cell, "status", "--json")
+    return answer.returncode == 0 and [row["state"] for row in json.loads(answer.stdout)["nodes"]] == ["running"] * 3
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ class EngineProxy:
         self._server.bind(str(path))
         self._server.listen(100)
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._requests: dict[socket.socket, bytes] = {}
+        """The last request of each client."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -31,11 +33,27 @@ class EngineProxy:
                 engine.connect(ENGINE)
                 self._pairs.append((client, engine))
                 for source, target in ((client, engine), (engine, client)):
-                    threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+                    threading.Thread(target=self._copy, args=(source, target), daemon=True).start()
+
+    def _copy(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if data.startswith((b"GET ", b"POST ")):
+                    self._requests[source] = data.partition(b"\n")[0]
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
-        """End all connections: streams end, too."""
-        for pair in self._pairs:
+        """End the streams: what follows events and logs."""
+        streams = [
+            pair
+            for pair in self._pairs
+            if any(word in self._requests.get(pair[0], b"") for word in (b"/events", b"/logs"))
+        ]
+        self._end(streams)
+
+    def _end(self, pairs: list[tuple[socket.socket, socket.socket]]) -> None:
+        for pair in pairs:
             for end in pair:
                 with contextlib.suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
@@ -45,14 +63,7 @@ class EngineProxy:
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
-        self.cut()
+        self._end(self._pairs)
         for pair in self._pairs:
             for end in pair:
                 end.close()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)

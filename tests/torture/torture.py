@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.torture.warden import command_line, descendants
 from torrentnet.lab.engines.local import registry
-from torrentnet.lab.engines.local.client import SupervisorClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,11 +230,5 @@ class Play:
             return int(text)
         statuses = self.result["statuses"]
         # The shell, or make, may have learnt it and died with it.
-        found = statuses.get(str(self.pid))
+        found: int | None = statuses.get(str(self.pid))
         return found if found is None or found >= 0 else 128 - found
-
-
-def nodes_run(entry: LabEntry) -> bool:
-    """Return whether all nodes of a lab run."""
-    states = SupervisorClient(entry.path).states().values()
-    return bool(states) and all(str(state) == "running" for state in states)

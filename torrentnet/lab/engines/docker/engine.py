@@ -219,6 +219,8 @@ class DockerEngine(Engine):
                 self._root / "docker-compose.yml", self._image, subnet, locations, owner, support, self._clients_image
             )
             file = spec.record / "compose.yaml"
+            # Created again if somebody has removed it meanwhile.
+            spec.record.mkdir(parents=True, exist_ok=True)
             file.write_text(compose.render(spec, topology), encoding="utf-8")
             progress(f"creating {len(names)} nodes on {subnet}")
             if compose.create(self._root, spec.project, file, self.command_environment()):

@@ -191,6 +191,8 @@ class LocalEngine(Engine):
                 hint=f"{mode.remedy}; or use Docker",
             )
         lab = self._create(spec.project, lambda _: spec, progress)
+        # Created again if somebody has removed it meanwhile.
+        spec.record.mkdir(parents=True, exist_ok=True)
         (spec.record / NODES_FILE).write_text(lab.dumps(), encoding="utf-8")
 
     def _create(self, project: str, make_spec: Callable[[Path], LabSpec], progress: ProgressCallback) -> SupervisedLab:
@@ -256,6 +258,9 @@ class LocalEngine(Engine):
     def destroy(self) -> None:
         self.unwatch()
         if self._directory is None:
+            if self._project:
+                # Perhaps interrupted just when the directory was made: that has no owner, and is removed with its like.
+                registry.collect_orphans()
             return
         with contextlib.suppress(EngineError):
             SupervisorClient(self._directory).request("end")
