@@ -47,7 +47,7 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def neighbour(runtime: Path) -> Iterator[Callable[[Cell], Callable[[], bool]]]:
-    """Somebody else's lab on the same engine: returns what says whether it is unharmed."""
+    """Somebody else's lab on an engine; says whether it is unharmed."""
     del runtime
     with contextlib.ExitStack() as stack:
         made: dict[str, Callable[[], bool]] = {}
@@ -72,7 +72,7 @@ def _is_unharmed(place: Place, cell: Cell) -> bool:
 
 @pytest.fixture(scope="session")
 def locale(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The directory of a locale `torture` whose characters have eight bits; empty where none can be made."""
+    """The directory of an 8-bit locale `torture`; empty where none can be made."""
     folder = tmp_path_factory.mktemp("locale")
     command = ["localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(folder / "torture")]
     if shutil.which("localedef") is None or subprocess.run(command, capture_output=True, check=False).returncode:

@@ -1,4 +1,4 @@
-"""A proxy before the Docker Engine's socket, which cuts the connections that it has."""
+"""A proxy before the Docker Engine's socket, which can cut its streams."""
 
 from __future__ import annotations
 

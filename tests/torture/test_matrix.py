@@ -1,4 +1,4 @@
-"""Nothing that happens to the output, the disk or the terminal leaves anything or changes a verdict."""
+"""Whatever fails around a lab, nothing is left and no verdict changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One cell of the matrix: a command, what is done to it, and what must be true afterwards."""
+"""One cell of the matrix: a command, what is done to it, what must be true."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from torrentnet.runtime.process import EXIT_INTERRUPTED
 
 
 def main() -> None:
-    """Run the command line; a Ctrl-C while its libraries are loaded ends it in silence."""
+    """Run the command line; Ctrl-C ends it in silence while libraries are loaded."""
     try:
         from torrentnet.lab.cli.app import main as run
     except KeyboardInterrupt:
