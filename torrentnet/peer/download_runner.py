@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from torrentnet.peer.storage.file_store import FileStore, StorageError, default_piece_length, open_complete, open_part
+from torrentnet.peer.storage.file_store import FileStore, StorageError, open_complete, open_part, usable_piece_length
 from torrentnet.peer.storage.worker_pool import JobFailure
 from torrentnet.peer.strategies.base import BaseDownload, Phase
 from torrentnet.peer.strategies.effects import (
@@ -122,7 +122,7 @@ class DownloadRunner(Generic[D]):
             case WritePiece(piece, data):
                 self._write_piece(piece, data)
             case OpenExisting(piece_length):
-                length = piece_length or default_piece_length(path)
+                length = usable_piece_length(path, piece_length)
                 self._submit(
                     lambda: open_complete(path, length, lambda done, size: None, cancelled, system=system),
                     lambda it, store, now: it.existing_opened(store, now),

@@ -15,7 +15,7 @@ from torrentnet.peer.download_runner import RunnerContext, SingleRunner, SwarmRu
 from torrentnet.peer.scheduling.rate_limit import RateLimit
 from torrentnet.peer.share_runner import ShareRunner
 from torrentnet.peer.storage.hashing import Cancelled
-from torrentnet.peer.storage.worker_pool import WorkerPool
+from torrentnet.peer.storage.worker_pool import JobFailure, WorkerPool
 from torrentnet.peer.strategies.base import Phase
 from torrentnet.peer.strategies.report import DownloadReport
 from torrentnet.peer.strategies.single import SingleDownload
@@ -98,14 +98,16 @@ class Peer:
             identity.peer_id,
             RateLimit(settings.upload_rate, now),
             self._upload_ended,
-            self._file_shrunk,
+            self._file_damaged,
             LocalIdentity(
                 settings.name, self.endpoint.port, uses_credits=not settings.share and settings.strategy == "swarm"
             ),
             rng,
             now,
             system,
+            self._file_touched,
         )
+        self._verifying_again = False
         self._runner: Runner | None = None
         self._stop_reason: str | None = None
         self._leave_until: float | None = None
@@ -254,7 +256,23 @@ class Peer:
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def _file_shrunk(self, reason: str) -> None:
+    def _file_touched(self) -> None:
+        """Verify the file again, because another program may have changed it."""
+        store = self.store
+        if self._verifying_again or store is None:
+            return
+        self._verifying_again = True
+
+        def verified(result: bool | JobFailure[bool]) -> None:
+            self._verifying_again = False
+            if isinstance(result, JobFailure):
+                self._fail(result.error)
+            elif not result:
+                self._file_damaged("the file has been changed since it was hashed")
+
+        self._worker.submit(lambda: store.verify_again(self._worker.is_stopping, system=self._system), verified)
+
+    def _file_damaged(self, reason: str) -> None:
         self._fail(LocalError(f"{self._settings.path}: {reason}", hint="restart the peer to share the current file"))
 
     def _upload_ended(self, endpoint: Endpoint, count: int, reason: str) -> None:

@@ -14,6 +14,7 @@ from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.session_events import PeersReceived, RequestRefused, SilenceChanged, SwarmJoined
 from torrentnet.peer.transfer.dialer import Dialer
 from torrentnet.wire.errors import LocalError
+from torrentnet.wire.udp.error_texts import NAME_TAKEN
 
 if TYPE_CHECKING:
     import socket
@@ -60,6 +61,9 @@ class ShareRunner:
         self._event_at = self._monotonic() + HASHING_EVENT_INTERVAL
         self.store: FileStore | None = None
         """The shared file; None until it is hashed."""
+        self._is_published = False
+        self._refused_since: float | None = None
+        self._refusal = ""
         context.worker.submit(self._open, self._opened)
 
     def _open(self) -> FileStore:
@@ -85,7 +89,7 @@ class ShareRunner:
     def handle_session_event(self, event: SessionEvent, now: float) -> None:
         """React to an event of the tracker session."""
         if isinstance(event, RequestRefused):
-            self._context.failed(LocalError(f"the tracker refused {self._settings.path.name!r}: {event.message}"))
+            self._handle_refusal(event.message, now)
         elif isinstance(event, SilenceChanged):
             self._events.emit("tracker_silent" if event.silent else "tracker_back")
             self._log.add("tracker", "does not answer" if event.silent else "answers again")
@@ -97,7 +101,28 @@ class ShareRunner:
                         self._dialer.dial(endpoint, now)
         elif isinstance(event, SwarmJoined):
             self._session.want_peers = False
+            self._refused_since, self._refusal = None, ""
+            self._is_published = True
             self._log.add("tracker", "knows this peer again" if event.again else "published")
+
+    def _handle_refusal(self, message: str, now: float) -> None:
+        """Go on after an error of the tracker, which may be temporary.
+
+        Every keep-alive announces the file again. A file that the tracker has never published is given up.
+        """
+        since = self._refused_since = self._refused_since or now
+        if message != self._refusal:
+            self._refusal = message
+            self._events.emit("tracker_refused", reason=message)
+        self._log.add("tracker", "announce", verdict=f"refused: {message}")
+        refused, give_up = (
+            f"the tracker refused {self._settings.path.name!r}: {message}",
+            self._settings.timeouts.give_up,
+        )
+        if message.startswith(NAME_TAKEN):
+            self._context.failed(LocalError(refused))
+        elif not self._is_published and now - since + self._session.keepalive >= give_up:
+            self._context.failed(LocalError(f"{refused}; gave up after {give_up:g} s"))
 
     def _dialled(self, sock: socket.socket, endpoint: Endpoint, now: float) -> None:
         self._context.connections.add_connection(sock, endpoint, initiator=True, now=now)

@@ -253,6 +253,13 @@ _SPECS: Final = (
         command="get",
     ),
     EventSpec("tracker_silent", "The tracker has stopped answering.", (PEER,), (VIEW,)),
+    EventSpec(
+        "tracker_refused",
+        "The tracker has answered a request with an error; the peer asks again. The same error is written once.",
+        (PEER,),
+        (),
+        (_reason("the tracker's words"),),
+    ),
     EventSpec("tracker_back", "The tracker answers again.", (PEER,), (VIEW,)),
     EventSpec(
         "upload",

@@ -16,6 +16,8 @@ class BufferPool:
 
     def __init__(self) -> None:
         self._free: list[bytearray] = []
+        self.received_bytes = 0
+        """Bytes of requested blocks that were received into the buffers so far; kept by their users."""
 
     def acquire(self, size: int) -> bytearray:
         """Return a buffer of ``size`` bytes with arbitrary contents."""

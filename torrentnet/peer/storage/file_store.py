@@ -10,13 +10,15 @@ import errno
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from torrentnet.peer.storage.hashing import NOT_HASHED, hash_pieces
 from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.errors import LocalError, os_error_text
-from torrentnet.wire.info import HASH_SIZE, Info, choose_piece_length, make_info
+from torrentnet.wire.info import HASH_SIZE, MAX_PIECES, Info, choose_piece_length, make_info, piece_count
+from torrentnet.wire.names import MAX_FILE_NAME
 from torrentnet.wire.piece_set import PieceSet
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from torrentnet.runtime.system import System
 
 PART_SUFFIX: Final = ".part"
+_DIGEST_DIGITS: Final = 16
+"""Hexadecimal digits that replace the end of a name which is too long for the suffix."""
 
 ProgressCallback: TypeAlias = "Callable[[int, int], None]"
 """Called with the bytes done and the bytes in total."""
@@ -33,6 +37,19 @@ ProgressCallback: TypeAlias = "Callable[[int, int], None]"
 
 class StorageError(LocalError):
     """The file system refused an operation, or a file must not be overwritten."""
+
+
+class FileStamp(NamedTuple):
+    """What a write to a file changes."""
+
+    size: int
+    modified_ns: int
+
+
+def take_stamp(descriptor: int) -> FileStamp:
+    """Return the present stamp of an open file."""
+    status = os.fstat(descriptor)
+    return FileStamp(status.st_size, status.st_mtime_ns)
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +63,11 @@ class FileStore:
     info: Info
     held: PieceSet
     """The verified pieces."""
+    stamp: FileStamp | None = None
+    """What another program's write would change, as of the last own write; None if writes are not noticed."""
+    _suspect: bool = False
+    """Whether another program has written to the file since it was verified."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def write_piece(self, piece: int, data: bytes | bytearray | memoryview) -> bool:
         """Verify a piece and write it at its offset; return whether its hash is right.
@@ -58,38 +80,89 @@ class FileStore:
         view = memoryview(data)
         offset = piece * self.info.piece_length
         try:
-            while view:
-                written = os.pwrite(self.descriptor, view, offset)
-                view, offset = view[written:], offset + written
+            # The lock keeps the own writes of two threads apart, which the file system does anyway.
+            with self._lock:
+                self._suspect = self._suspect or self.was_touched()
+                while view:
+                    written = os.pwrite(self.descriptor, view, offset)
+                    view, offset = view[written:], offset + written
+                if self.stamp is not None:
+                    self.stamp = take_stamp(self.descriptor)
         except OSError as error:
             raise storage_error(error, self.path) from error
         return True
 
-    def finish(self) -> None:
-        """Rename the complete ``NAME.part`` to its final name, without replacing a file.
+    def was_touched(self) -> bool:
+        """Return whether another program may have written to the file."""
+        return self.stamp is not None and take_stamp(self.descriptor) != self.stamp
 
-        Raises :class:`StorageError`.
+    def verify_again(self, cancelled: Callable[[], bool], *, system: System = MACHINE) -> bool:
+        """Return whether the complete file has the right size and hashes.
+
+        If so, the file counts as untouched. Raises :class:`StorageError` and :class:`Cancelled`.
+        """
+        stamp, held = take_stamp(self.descriptor), PieceSet(self.info.pieces)
+        try:
+            _check_pieces(self.descriptor, self.info, held, lambda done, size: None, cancelled, system)
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+        if not held.is_full or stamp.size != self.info.length:
+            return False
+        self.stamp, self._suspect = stamp, False
+        return True
+
+    def finish(self) -> None:
+        """Give the complete ``NAME.part`` its final name, without replacing a file.
+
+        The name is given to the open file, which was verified, not to whatever has its path now. Raises
+        :class:`StorageError`.
         """
         final = self.final_path
         if self.path == final:
             return
         try:
             os.fsync(self.descriptor)
-            try:
-                # link(2) fails if the name exists; rename(2) would replace the file.
-                os.link(self.path, final, follow_symlinks=False)
-                os.unlink(self.path)
-            except OSError as error:
-                if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}:
-                    raise
-                if final.exists():
-                    raise FileExistsError from None
-                os.rename(self.path, final)
+            touched = self._suspect or self.was_touched() or os.fstat(self.descriptor).st_size != self.info.length
+            if touched and not self.verify_again(lambda: False):
+                raise StorageError(
+                    f"{self.path} was changed by another program while it was fetched",
+                    hint="run the same command again: the pieces that are right are kept",
+                )
+            self._name(final)
         except FileExistsError:
             raise StorageError(f"{final} has been created meanwhile; {self.path.name} is complete") from None
         except OSError as error:
             raise storage_error(error, final) from error
         self.path = final
+
+    def _name(self, final: Path) -> None:
+        if not os.fstat(self.descriptor).st_nlink:
+            raise StorageError(
+                f"{self.path} was removed or replaced by another program while it was fetched",
+                hint="run the same command again",
+            )
+        try:
+            # link(2) fails if the name exists; rename(2) would replace the file. With a directory's descriptor, which
+            # an absolute path ignores, Python follows the symbolic link (linkat(2), AT_SYMLINK_FOLLOW).
+            os.link(f"/proc/self/fd/{self.descriptor}", final, src_dir_fd=self.descriptor)
+            if self._has(self.path):
+                os.unlink(self.path)
+        except OSError as error:
+            # No hard links here, or no /proc.
+            if error.errno not in {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOENT}:
+                raise
+            if final.exists():
+                raise FileExistsError from None
+            if not self._has(self.path):
+                raise StorageError(f"{self.path} was replaced by another program while it was fetched") from None
+            os.rename(self.path, final)
+
+    def _has(self, path: Path) -> bool:
+        """Return whether ``path`` is the open file."""
+        try:
+            return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(self.descriptor))
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -101,6 +174,17 @@ class FileStore:
 def default_piece_length(path: Path) -> int:
     """Return the default piece length in bytes for the file's size."""
     return choose_piece_length(os.path.getsize(path) if os.path.isfile(path) else 0)
+
+
+def usable_piece_length(path: Path, piece_length: int) -> int:
+    """Return ``piece_length``, or the default where it cannot be used.
+
+    It is 0 where it is unknown, and may make more pieces than a file can have.
+    """
+    size = os.path.getsize(path) if os.path.isfile(path) else 0
+    if piece_length and piece_count(size, piece_length) <= MAX_PIECES:
+        return piece_length
+    return choose_piece_length(size)
 
 
 def open_complete(
@@ -119,12 +203,36 @@ def open_complete(
     """
     descriptor = _open_regular(path, os.O_RDONLY, system)
     with _close_on_failure(descriptor, path):
-        length = os.fstat(descriptor).st_size
+        stamp = take_stamp(descriptor)
+        length = stamp.size
+        if piece_count(length, piece_length) > MAX_PIECES:
+            raise StorageError(
+                f"{path} has {piece_count(length, piece_length)} pieces of {piece_length} bytes;"
+                f" at most {MAX_PIECES} are allowed",
+                hint="choose a larger --piece-length",
+            )
         hashes = hash_pieces(descriptor, length, piece_length, on_progress, cancelled, system=system)
         if os.fstat(descriptor).st_size < length:
             raise StorageError(f"{path} has become shorter while it was hashed")
+        if take_stamp(descriptor) != stamp:
+            raise StorageError(
+                f"{path} was changed while it was hashed", hint="share it once no program writes to it any longer"
+            )
     info = make_info(path.name, length, piece_length, bytes(hashes), private=private)
-    return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces))
+    return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces), stamp)
+
+
+def part_path(final_path: Path) -> Path:
+    """Return ``NAME.part`` beside ``NAME``.
+
+    A name that is too long for the suffix is cut, and ends with digits of its SHA-1.
+    """
+    name = final_path.name.encode("utf-8", "surrogateescape")
+    if len(name) + len(PART_SUFFIX) > MAX_FILE_NAME:
+        digits = hashlib.sha1(name, usedforsecurity=False).hexdigest()[:_DIGEST_DIGITS]
+        kept = name[: MAX_FILE_NAME - len(PART_SUFFIX) - len(digits) - 1].decode("utf-8", "ignore")
+        return final_path.with_name(f"{kept}~{digits}{PART_SUFFIX}")
+    return final_path.with_name(final_path.name + PART_SUFFIX)
 
 
 def open_part(
@@ -144,12 +252,13 @@ def open_part(
     if os.path.lexists(final_path):
         descriptor = _open_regular(final_path, os.O_RDONLY, system)
         with _close_on_failure(descriptor, final_path):
-            if os.fstat(descriptor).st_size == info.length:
+            stamp = take_stamp(descriptor)
+            if stamp.size == info.length:
                 _check_pieces(descriptor, info, held, on_progress, cancelled, system)
             if not held.is_full or os.fstat(descriptor).st_size != info.length:
                 raise different_content(final_path)
-        return FileStore(final_path, final_path, descriptor, info, held)
-    path = final_path.with_name(final_path.name + PART_SUFFIX)
+        return FileStore(final_path, final_path, descriptor, info, held, stamp)
+    path = part_path(final_path)
     descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT, system)
     with _close_on_failure(descriptor, path):
         try:
@@ -158,10 +267,13 @@ def open_part(
             raise StorageError(
                 f"another peer is downloading to {path}", hint="give each peer a directory of its own with --dir"
             ) from None
-        if os.fstat(descriptor).st_size:
+        stamp = take_stamp(descriptor)
+        if stamp.size:
             _check_pieces(descriptor, info, held, on_progress, cancelled, system)
+        suspect = take_stamp(descriptor) != stamp
         os.ftruncate(descriptor, info.length)
-    return FileStore(path, final_path, descriptor, info, held)
+        stamp = take_stamp(descriptor)
+    return FileStore(path, final_path, descriptor, info, held, stamp, suspect)
 
 
 @contextlib.contextmanager

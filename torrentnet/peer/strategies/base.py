@@ -11,11 +11,14 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.storage.file_store import different_content
 from torrentnet.peer.strategies.effects import FinishFile, OpenExisting, OpenPart
 from torrentnet.peer.tracker_client.lookup import LookupResult
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.session_events import RequestRefused, SilenceChanged, SwarmJoined
+from torrentnet.wire.info import make_info
+from torrentnet.wire.udp.error_texts import NAME_TAKEN
 from torrentnet.wire.udp.outcome import OutcomeReport, OutcomeResult
 
 if TYPE_CHECKING:
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 FIRST_RETRY_PAUSE: Final = 0.25
 MAX_RETRY_PAUSE: Final = 5.0
 """Seconds between look-ups while no peer has the file: doubled each time, and at most the keep-alive interval."""
+
+MIN_FLOW: Final = 16 * 1024
+"""Bytes of pieces that must arrive within the give-up time: sources that send less count as silent."""
 
 
 class Phase(Enum):
@@ -69,6 +75,9 @@ class BaseDownload(ABC):
         self._request = 0
         self._started_at = now
         self._progress_at = now
+        self._flow_at = now
+        self._flow_bytes = 0
+        self._buffers = BufferPool()
         self._retry_pause = FIRST_RETRY_PAUSE
         self._retry_at = now
         self._obstacle = "the tracker does not answer"
@@ -109,24 +118,58 @@ class BaseDownload(ABC):
     def _check(self, now: float) -> None:
         """Apply the time-outs of :attr:`Phase.FETCHING`; may be called early."""
 
+    @property
+    @abstractmethod
+    def _begun_bytes(self) -> int:
+        """Bytes received of requested blocks that are not complete."""
+
+    @property
+    @abstractmethod
+    def _is_verifying(self) -> bool:
+        """Whether complete pieces wait to be hashed and written."""
+
+    @property
+    @abstractmethod
+    def _silent_sources(self) -> str:
+        """The connected sources, for users; empty if there are none."""
+
     # -- time --------------------------------------------------------------------------------------
 
     def due(self) -> float | None:
         """Return when to call :meth:`tick` next."""
-        if self.phase is Phase.LOOKING_UP:
-            return self._progress_at + self._timeouts.give_up
         if self.phase is Phase.PAUSING:
             return self._retry_at
-        return self._check_due() if self.phase is Phase.FETCHING else None
+        if self.phase not in {Phase.LOOKING_UP, Phase.CONNECTING, Phase.FETCHING}:
+            return None
+        check_due = self._check_due() if self.phase is Phase.FETCHING else None
+        return self._give_up_at if check_due is None else min(check_due, self._give_up_at)
 
     def tick(self, now: float) -> None:
         """Apply the time-outs; may be called early."""
         if self.phase is Phase.PAUSING and now >= self._retry_at:
             self._repeat_lookup(now)
-        elif self.phase is Phase.LOOKING_UP and now - self._progress_at >= self._timeouts.give_up:
+        elif self.phase is Phase.LOOKING_UP and now >= self._give_up_at:
             self._give_up(now)
-        elif self.phase is Phase.FETCHING:
-            self._check(now)
+        elif self.phase in {Phase.CONNECTING, Phase.FETCHING}:
+            if now >= self._give_up_at:
+                self._check_flow(now)
+            if self.phase is Phase.FETCHING:
+                self._check(now)
+
+    @property
+    def _give_up_at(self) -> float:
+        return max(self._progress_at, self._flow_at) + self._timeouts.give_up
+
+    def _check_flow(self, now: float) -> None:
+        """Give up if too little has arrived since the last piece or the last call."""
+        received = self._buffers.received_bytes + self._begun_bytes
+        is_opening = self._opening and self.store is None
+        if received - self._flow_bytes >= MIN_FLOW or is_opening or self._is_verifying:
+            self._flow_at, self._flow_bytes = now, received
+            return
+        if sources := self._silent_sources:
+            self._obstacle = f"{sources}: sends too little"
+        self._give_up(now)
 
     # -- tracker -----------------------------------------------------------------------------------
 
@@ -144,15 +187,26 @@ class BaseDownload(ABC):
         if isinstance(event, LookupResult):
             self._handle_lookup(event, now)
         elif isinstance(event, RequestRefused):
-            self._report.tracker_refused(event.kind.name.lower(), event.message)
-            self._fail(f"the tracker refused: {event.message}", now)
+            self._handle_refusal(event, now)
         elif isinstance(event, SilenceChanged):
             self._report.tracker_silence(silent=event.silent)
         elif isinstance(event, SwarmJoined) and event.again:
             self._report.rejoined()
 
+    def _handle_refusal(self, refused: RequestRefused, now: float) -> None:
+        self._report.tracker_refused(refused.kind.name.lower(), refused.message)
+        if self.phase is not Phase.LOOKING_UP:
+            # The peers that are known already may send the file; the next keep-alive announces this peer again.
+            return
+        self._obstacle = f"the tracker refused: {refused.message}"
+        if refused.message.startswith(NAME_TAKEN):
+            self._fail(self._obstacle, now)
+        else:
+            self._pause(now)
+
     def _handle_lookup(self, result: LookupResult, now: float) -> None:
-        reply = result.found
+        member = Membership.from_lookup(result.found, self.name)
+        reply = result.found._replace(size=member.size, piece_length=member.piece_length)
         self._request = reply.request
         self._report.lookup(reply, result.holders)
         if reply.found and self._swarm is not None and reply.info_hash != self.info_hash:
@@ -161,6 +215,13 @@ class BaseDownload(ABC):
         if self.phase is not Phase.LOOKING_UP:
             self._holders_refreshed(result, now)
             return
+        if reply.found and self._swarm is not None and reply.info_hash != self._swarm.info_hash:
+            if self.info is not None:
+                # Pieces of two files must not be mixed.
+                self._obstacle = f"the tracker knows another file as {self.name!r} now"
+                self._pause(now)
+                return
+            self._swarm = None
         if reply.found:
             # With holders, the failure of the last source explains more than "no peer has the file".
             if not result.holders:
@@ -168,7 +229,6 @@ class BaseDownload(ABC):
             if self._swarm is None:
                 # Standard clients do not announce their piece length: until the info dictionary is here, one piece
                 # stands for the file.
-                member = Membership(reply.info_hash, self.name, reply.size, reply.piece_length)
                 self._session.join(member, member.empty_piece_set(), now)
             self._swarm = reply
         else:
@@ -176,7 +236,10 @@ class BaseDownload(ABC):
         if self._file_exists:
             self._file_exists = False
             self.phase = Phase.CHECKING
-            self.effects.append(OpenExisting(reply.piece_length))
+            if self.info is not None:
+                self._open_part(self.info)
+            else:
+                self.effects.append(OpenExisting(reply.piece_length))
             return
         self._holders_found(result.holders if reply.found else (), now)
 
@@ -212,8 +275,11 @@ class BaseDownload(ABC):
         self._progress_at = now
         if store.held.is_full:
             self._finish(now)
-        else:
-            self._part_ready(now)
+            return
+        self._part_ready(now)
+        if self.phase is Phase.CHECKING:
+            # The file that was here at the start has gone meanwhile.
+            self._repeat_lookup(now)
 
     def _piece_verified(self, source: LookupHolder, piece: int, elapsed: float, now: float) -> None:
         assert self.store is not None
@@ -223,6 +289,10 @@ class BaseDownload(ABC):
         self._report.progress(held, info.length, now)
         self._session.downloaded = self._report.transferred
         self._progress_at = now
+        self._flow_bytes = self._buffers.received_bytes
+        self._flow_at = now
+        self._flow_bytes = 0
+        self._buffers = BufferPool()
         self._retry_pause = FIRST_RETRY_PAUSE
         if held.is_full:
             self._finish(now)
@@ -230,6 +300,11 @@ class BaseDownload(ABC):
     def existing_opened(self, store: FileStore, now: float) -> None:
         """Handle the hashed file that had the final name from the start."""
         swarm = self._swarm
+        if swarm is not None and store.info.info_hash != swarm.info_hash:
+            info = store.info
+            public = make_info(info.name, info.length, info.piece_length, info.hashes, private=False)
+            if public.info_hash == swarm.info_hash:
+                store.info = public
         if swarm is None or store.info.info_hash == swarm.info_hash:
             self.store, self.info = store, store.info
             self.file_finished(now)

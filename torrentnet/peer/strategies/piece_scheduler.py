@@ -61,6 +61,11 @@ class PieceScheduler:
         """Whether every missing piece is requested: the endgame."""
         return self._picker.all_requested
 
+    @property
+    def is_verifying(self) -> bool:
+        """Whether complete pieces wait to be hashed and written."""
+        return bool(self._verifying)
+
     # -- availability ------------------------------------------------------------------------------
 
     def count_held(self, peer: RemotePeer) -> None:

@@ -30,6 +30,7 @@ class DownloadReport:
         self._emit = emit
         self._log = log
         self._progress_at = 0.0
+        self._refusal = ""
         self._sources: dict[LookupHolder, int] = {}
         self.transferred = 0
         """Bytes of verified pieces that were downloaded."""
@@ -47,6 +48,9 @@ class DownloadReport:
 
     def tracker_refused(self, what: str, message: str) -> None:
         """Report a request that the tracker has refused."""
+        if message != self._refusal:
+            self._refusal = message
+            self._emit("tracker_refused", reason=message)
         self._log.add("tracker", f"{what} of {self._name}", verdict=f"refused: {message}")
 
     def tracker_silence(self, *, silent: bool) -> None:

@@ -9,7 +9,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.scheduling.source_selector import SourceSelector
-from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.strategies.base import MAX_RETRY_PAUSE, BaseDownload, Phase
 from torrentnet.peer.strategies.effects import MAX_VERIFYING, Connect, Disconnect, WritePiece
 from torrentnet.peer.transfer.metadata_exchange import MetadataReceived, SourceError
@@ -43,7 +42,6 @@ class SingleDownload(BaseDownload):
         self._missing: deque[int] = deque()
         """Pieces to request; empty until the part file is open."""
         self._verifying: dict[int, tuple[LookupHolder, PieceReceived]] = {}
-        self._buffers = BufferPool()
         self._faster_lookup_at = now
         self._faster_lookup_pause = MAX_RETRY_PAUSE
 
@@ -56,6 +54,18 @@ class SingleDownload(BaseDownload):
     def expected(self) -> int:
         """Bytes of the requested blocks that were not received."""
         return 0 if self._fetcher is None else self._fetcher.pipeline.in_flight
+
+    @property
+    def _begun_bytes(self) -> int:
+        return 0 if self._fetcher is None else self._fetcher.protocol.partial_block_bytes
+
+    @property
+    def _is_verifying(self) -> bool:
+        return bool(self._verifying)
+
+    @property
+    def _silent_sources(self) -> str:
+        return self.source.name if self.source is not None else ""
 
     # -- source ------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.scheduling.peer_pool import PeerPool
-from torrentnet.peer.storage.buffer_pool import BufferPool
 from torrentnet.peer.strategies.base import BaseDownload, Phase
 from torrentnet.peer.strategies.effects import CloseConnection, Dial, WritePiece
 from torrentnet.peer.strategies.piece_scheduler import PieceScheduler
@@ -62,7 +61,6 @@ class SwarmDownload(BaseDownload):
         self._closing: set[Connection] = set()
         self._pool = PeerPool(own)
         self._scheduler: PieceScheduler | None = None
-        self._buffers = BufferPool()
         self._check_at = now
         self._peer_requests_at: list[float] = []
         self._event_at = now
@@ -74,6 +72,18 @@ class SwarmDownload(BaseDownload):
         names = [peer.holder.name for peer in self._peers.values() if peer.fetcher.pieces]
         more = f" and {len(names) - 8} more" if len(names) > 8 else ""
         return ", ".join(names[:8]) + more
+
+    @property
+    def _begun_bytes(self) -> int:
+        return sum(connection.protocol.partial_block_bytes for connection in self._peers)
+
+    @property
+    def _is_verifying(self) -> bool:
+        return self._scheduler is not None and self._scheduler.is_verifying
+
+    @property
+    def _silent_sources(self) -> str:
+        return self.sources
 
     # -- peers -------------------------------------------------------------------------------------
 
@@ -331,6 +341,3 @@ class SwarmDownload(BaseDownload):
                     peer.fetcher.set_interested()
                 else:
                     self._with_peer(peer, lambda peer: peer.fetcher.refill(now), now)
-        flowing = any(peer.fetcher.pieces for peer in self._peers.values())
-        if now - self._progress_at >= self._timeouts.give_up and not flowing:
-            self._give_up(now)

@@ -63,7 +63,8 @@ class ConnectionManager:
     """Serve one file on all connections.
 
     ``on_upload_ended(endpoint, bytes, reason)`` reports each closed connection that blocks were sent on,
-    ``on_file_shrunk(message)`` that the shared file has become too short.
+    ``on_file_shrunk(message)`` that the shared file has become too short, ``on_file_touched()`` that another program
+    may have changed the complete file.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class ConnectionManager:
         rng: random.Random | None = None,
         now: float = 0.0,
         system: System = MACHINE,
+        on_file_touched: Callable[[], None] = lambda: None,
     ) -> None:
         self._system = system
+        self._on_file_touched = on_file_touched
         self._listener = listener
         self._selector = selector
         self._peer_id = peer_id
@@ -137,6 +140,9 @@ class ConnectionManager:
             self._sender.flush_all(now)
         if now >= self._expiry_check_at:
             self._expiry_check_at = now + EXPIRY_CHECK_INTERVAL
+            store = self._store
+            if store is not None and store.path == store.final_path and self._connections and store.was_touched():
+                self._on_file_touched()
             for connection in list(self._connections.values()):
                 if reason := connection.upload.expiry_reason(now):
                     self.close_connection(connection, reason, now)

@@ -87,6 +87,7 @@ class PieceFetcher(ABC):
         self._progress_at = now
         self._sent_at = now
         self._checked_bytes = 0
+        self._max_requests: int | None = None
         protocol.set_block_buffers(self.pipeline.buffer_for)
 
     # -- Differences between the strategies --------------------------------------------------------
@@ -141,7 +142,7 @@ class PieceFetcher(ABC):
                 self._progress_at = now
             self.refill(now)
         elif isinstance(event, Reject):
-            self._handle_reject(event)
+            self._handle_reject(event, now)
         else:
             self._choked = self._choked or isinstance(event, Choke)
             self._handle_other(event, now)
@@ -158,8 +159,7 @@ class PieceFetcher(ABC):
         if not self.ready or self._choked or self.remote_pieces.held is None or self.info is None:
             return
         block = self._block_size()
-        extension = self.protocol.remote_extension
-        max_requests = extension.requests if extension else DEFAULT_MAX_REQUESTS
+        max_requests = self._max_requests or self._announced_requests()
         window = self._window()
         pipeline = self.pipeline
         while pipeline.in_flight < window and len(pipeline.requested) < max_requests:
@@ -173,6 +173,14 @@ class PieceFetcher(ABC):
                 # Nothing was in flight before.
                 self._meter.restart(self.protocol.received_bytes, now)
             self._sent_at = now
+
+    def _announced_requests(self) -> int:
+        """Return how many requests to have open.
+
+        It is one fewer than the peer says, because Transmission takes so many.
+        """
+        extension = self.protocol.remote_extension
+        return max(1, (extension.requests if extension else DEFAULT_MAX_REQUESTS) - 1)
 
     def _start_piece(self, now: float) -> bool:
         assert self.remote_pieces.held is not None
@@ -213,12 +221,18 @@ class PieceFetcher(ABC):
             yield PieceReceived(block.piece, partial.data, now - partial.requested_at)
         self.refill(now)
 
-    def _handle_reject(self, reject: Reject) -> None:
+    def _handle_reject(self, reject: Reject, now: float) -> None:
         if not self.pipeline.receive_reject(reject):
             return
-        if not self._choked:
+        if self._choked:
+            self.pipeline.restart_piece(reject.piece)
+            return
+        if not self.pipeline.repeat(reject):
             raise SourceError(f"refused a block of piece {reject.piece}")
-        self.pipeline.restart_piece(reject.piece)
+        # The peer's queue was full: keep it shorter from now on, and ask again once it has sent something.
+        self._max_requests = max(1, len(self.pipeline.requested))
+        if not self.pipeline.requested:
+            self.refill(now)
 
     # -- The info dictionary -----------------------------------------------------------------------
 

@@ -217,6 +217,11 @@ class PeerProtocol:
         return self._reader.begun
 
     @property
+    def partial_block_bytes(self) -> int:
+        """Bytes received of a requested large block that is not complete yet."""
+        return self._reader.begun_block
+
+    @property
     def has_block_data(self) -> bool:
         """Whether :attr:`output` contains the data of a block."""
         return any(isinstance(item, FileSpan) for item in self.output)

@@ -53,6 +53,10 @@ class RequestPipeline:
     """Piece and offset of each requested block that has not arrived -> its length."""
     in_flight: int = 0
     """Bytes of :attr:`requested`."""
+    _rejected: list[Request] = field(default_factory=list)
+    """Requests that the peer has rejected, to be sent again."""
+    _rejected_before: set[tuple[int, int]] = field(default_factory=set)
+    """Piece and offset of each block rejected since the last one arrived."""
     _partials: dict[int, PartialPiece] = field(default_factory=dict)
     _cancelled: set[tuple[int, int]] = field(default_factory=set)
     _unrequested_blocks: int = 0
@@ -79,6 +83,12 @@ class RequestPipeline:
 
         The request is for at most ``max_length`` bytes.
         """
+        while self._rejected:
+            again = self._rejected.pop()
+            if again.piece in self._partials:
+                self.requested[again.piece, again.begin] = again.length
+                self.in_flight += again.length
+                return again
         # Except after a choke, only the newest piece has unrequested blocks.
         for piece in reversed(self._partials):
             partial = self._partials[piece]
@@ -94,6 +104,7 @@ class RequestPipeline:
     def cancel_piece(self, piece: int) -> list[Cancel]:
         """Stop downloading ``piece``; return the cancel messages for its requests."""
         del self._partials[piece]
+        self._forget_rejected(piece)
         messages: list[Cancel] = []
         for key in [key for key in self.requested if key[0] == piece]:
             length = self.requested.pop(key)
@@ -128,6 +139,9 @@ class RequestPipeline:
         if block.data.obj is not data:
             data[block.begin : block.begin + length] = block.data
         partial.missing -= length
+        self.buffers.received_bytes += length
+        if self._rejected_before:
+            self._rejected_before.clear()
         if not partial.missing:
             del self._partials[block.piece]
         return partial
@@ -158,9 +172,25 @@ class RequestPipeline:
         self.in_flight -= length
         return True
 
+    def repeat(self, reject: Reject) -> bool:
+        """Request a rejected block again later.
+
+        Return False if it was rejected before and nothing has arrived since.
+        """
+        key = reject.piece, reject.begin
+        if key in self._rejected_before:
+            return False
+        self._rejected_before.add(key)
+        self._rejected.append(Request(*reject))
+        return True
+
+    def _forget_rejected(self, piece: int) -> None:
+        self._rejected = [request for request in self._rejected if request.piece != piece]
+
     def restart_piece(self, piece: int) -> None:
         """Request ``piece`` from its beginning again."""
         partial = self._partials[piece]
+        self._forget_rejected(piece)
         for key in [key for key in self.requested if key[0] == piece]:
             self.in_flight -= self.requested.pop(key)
         partial.next_offset = 0

@@ -52,6 +52,11 @@ class MessageReader:
         """Bytes received of a message that is not complete."""
         return self._end - self._start if self._direct is None else self._filled
 
+    @property
+    def begun_block(self) -> int:
+        """Bytes received of an incomplete block that goes into its own memory."""
+        return 0 if self._direct is None else self._filled
+
     def buffers(self) -> tuple[memoryview, ...]:
         """Return where the next bytes go, in order; the first buffer is never empty.
 

@@ -119,7 +119,7 @@ def test_nothing_is_requested_while_choked() -> None:
 
 def test_requests_are_bounded_by_the_window_and_the_source() -> None:
     info = info_of(bytes(64 * 256 * 1024), 256 * 1024)
-    for block, most in ((128 * 1024, SOURCE_WINDOW // (128 * 1024)), (BLOCK, 250)):
+    for block, most in ((128 * 1024, SOURCE_WINDOW // (128 * 1024)), (BLOCK, 249)):
         script = Script(Leech(info.info_hash, info=info), info)
         script.say(HaveAll())
         script.offer(block=block)
@@ -319,10 +319,24 @@ def test_a_file_is_received_despite_many_chokes(fast: bool) -> None:
     assert script.leech.data == DATA
 
 
-def test_a_reject_without_a_choke_fails() -> None:
+def test_a_block_that_is_rejected_twice_without_a_choke_fails() -> None:
+    """Nothing has arrived between the two rejects."""
     script = serving()
-    with pytest.raises(SourceError, match="refused a block of piece 0"):
-        script.say(Reject(*script.of(Request)[0]))
+    first = script.of(Request)
+    script.say(*(Reject(*request) for request in first))
+    (again,) = script.of(Request)[len(first) :]
+    assert again in first
+    with pytest.raises(SourceError, match=f"refused a block of piece {again.piece}"):
+        script.say(Reject(*again))
+
+
+def test_a_rejected_block_is_requested_again_after_the_next_block() -> None:
+    script = serving()
+    first = script.of(Request)
+    script.say(Reject(*first[1]))
+    assert script.of(Request) == first
+    script.block(0, 0, DATA[: first[0].length])
+    assert script.of(Request)[len(first)] == first[1]
 
 
 def test_a_reject_of_an_unrequested_block_is_ignored() -> None:
