@@ -106,6 +106,7 @@ class Peer:
             now,
             system,
             self._file_touched,
+            events.emit,
         )
         self._verifying_again = False
         self._runner: Runner | None = None

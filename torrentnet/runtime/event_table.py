@@ -273,6 +273,20 @@ _SPECS: Final = (
         ),
     ),
     EventSpec(
+        "handshake_failed",
+        "A connection was closed because its first bytes are not understood; once for each address and cause.",
+        (PEER,),
+        (),
+        (_address("the other end of the connection"), _reason("the cause")),
+    ),
+    EventSpec(
+        "out_of_descriptors",
+        "No file descriptor is left: the peer accepts no connection for a second.",
+        (PEER,),
+        (),
+        (EventField("connections", "connections", "open connections to other peers"),),
+    ),
+    EventSpec(
         "said",
         "The other project's program has printed a line.",
         (ADAPTER,),

@@ -10,6 +10,7 @@ import struct
 import termios
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.peer.scheduling.message_budget import MessageBudget
 from torrentnet.peer.transfer.transport import Transport
 from torrentnet.peer.transfer.upload import Upload
 from torrentnet.runtime.system import MACHINE
@@ -54,8 +55,11 @@ class Connection:
         self.endpoint = endpoint
         """The remote end; not the port that the remote peer listens on, if it has opened the connection."""
         self.upload = Upload(protocol, store, now)
+        self.budget = MessageBudget(now)
         self.wants_write = False
         """Whether the loop waits until the socket is writable."""
+        self.wants_read = True
+        """Whether the loop waits for data from the remote peer."""
         self._unacknowledged = 0
         self._checked_at = self._progress_at = now
 

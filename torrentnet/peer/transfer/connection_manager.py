@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 from typing import TYPE_CHECKING, Final, Protocol
@@ -14,10 +15,11 @@ from torrentnet.runtime.system import MACHINE
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import PeerProtocolError, RemoteError, os_error_text
 from torrentnet.wire.peer.extension_protocol import ExtensionHandshake
+from torrentnet.wire.peer.handshake import Handshake
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from torrentnet.peer.scheduling.rate_limit import RateLimit
     from torrentnet.peer.storage.file_store import FileStore
@@ -28,6 +30,12 @@ MAX_CONNECTIONS: Final = 400
 MAX_PER_IP: Final = 100
 """Connections from one address; in a lab on loopback, all peers have the same address."""
 RECEIVES_PER_WAKEUP: Final = 4
+EVENTS_PER_TURN: Final = 256
+"""Messages of one connection that are handled before the other connections have their turn."""
+ACCEPT_PAUSE: Final = 1.0
+"""Seconds without accepting connections after no file descriptor was left."""
+MAX_REPORTED: Final = 256
+"""Addresses of which a failed handshake is reported, once each."""
 EXPIRY_CHECK_INTERVAL: Final = 1.0
 MIN_HAVE_DELAY: Final = 0.03
 """Seconds that a have message waits for others while there are few pieces to announce, or to download."""
@@ -40,6 +48,8 @@ FEW_PIECES: Final = 8
 """Pieces up to which a download counts as just begun or nearly complete."""
 EXCHANGE_BUFFER_SIZE: Final = 256 * 1024
 """Bytes of a connection's receive buffer while pieces are exchanged."""
+
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class ExchangeHandler(Protocol):
@@ -64,7 +74,7 @@ class ConnectionManager:
 
     ``on_upload_ended(endpoint, bytes, reason)`` reports each closed connection that blocks were sent on,
     ``on_file_shrunk(message)`` that the shared file has become too short, ``on_file_touched()`` that another program
-    may have changed the complete file.
+    may have changed the complete file; ``emit(event, **fields)`` writes an event line.
     """
 
     def __init__(
@@ -80,9 +90,14 @@ class ConnectionManager:
         now: float = 0.0,
         system: System = MACHINE,
         on_file_touched: Callable[[], None] = lambda: None,
+        emit: Callable[..., None] = lambda *_, **__: None,
     ) -> None:
         self._system = system
         self._on_file_touched = on_file_touched
+        self._emit = emit
+        self._accept_at: float | None = None
+        self._reported: set[tuple[str, str]] = set()
+        self._unfinished: dict[Connection, None] = {}
         self._listener = listener
         self._selector = selector
         self._peer_id = peer_id
@@ -90,7 +105,9 @@ class ConnectionManager:
         self._identity = identity
         self._connections: dict[socket.socket, Connection] = {}
         uplink = Uplink(rng or system.make_random(None), now)
-        self._sender = Sender(self._connections, selector, rate_limit, uplink, self.close_connection, on_file_shrunk)
+        self._sender = Sender(
+            self._connections, selector, rate_limit, uplink, self.close_connection, self._on_ready, on_file_shrunk
+        )
         self._expiry_check_at = 0.0
         self._haves_at: float | None = None
         self._store: FileStore | None = None
@@ -125,7 +142,9 @@ class ConnectionManager:
     def due(self, now: float) -> float | None:
         """Return when to call :meth:`tick` next."""
         expiry = self._expiry_check_at if self._connections else None
-        return min((at for at in (expiry, self._haves_at, self._sender.due(now)) if at is not None), default=None)
+        left = now if any(one.upload.has_room for one in self._unfinished) else None
+        times = (expiry, self._haves_at, self._accept_at, left, self._sender.due(now))
+        return min((at for at in times if at is not None), default=None)
 
     def tick(self, now: float) -> None:
         """Do the work that is due: send, announce, grant turns, close connections.
@@ -133,6 +152,12 @@ class ConnectionManager:
         This sends what the limits held back, announces pieces, and closes the expired connections.
         """
         self._sender.tick(now)
+        if self._accept_at is not None and now >= self._accept_at:
+            self._accept_at = None
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        for connection in [one for one in self._unfinished if one.upload.has_room]:
+            del self._unfinished[connection]
+            self._on_ready(connection, selectors.EVENT_READ, now)
         if self._haves_at is not None and now >= self._haves_at:
             self._haves_at = None
             for connection in self._connections.values():
@@ -171,7 +196,8 @@ class ConnectionManager:
         """Close all connections and the listener."""
         for connection in list(self._connections.values()):
             self.close_connection(connection, "closing", 0.0)
-        self._selector.unregister(self._listener)
+        if self._accept_at is None:
+            self._selector.unregister(self._listener)
         self._listener.close()
 
     def _accept(self, _: int, now: float) -> None:
@@ -180,18 +206,42 @@ class ConnectionManager:
                 sock, address = self._listener.accept()
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError:
-                # No descriptor is left, or the client has disconnected: the next wake-up retries.
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    continue  # The client has disconnected already.
+                self._pause_accepting(now)
                 return
             endpoint = Endpoint(address[0], address[1])
-            from_address = sum(connection.endpoint.ip == endpoint.ip for connection in self._connections.values())
             no_file = self._store is None and not (self.handler is not None and self.handler.info_hash)
-            if no_file or len(self._connections) >= MAX_CONNECTIONS or from_address >= MAX_PER_IP:
+            if no_file or not self._make_room(endpoint.ip, now):
                 sock.close()
                 continue
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.add_connection(sock, endpoint, initiator=False, now=now)
+
+    def _pause_accepting(self, now: float) -> None:
+        """Accept no connection for a moment: the next attempt would fail at once."""
+        self._emit("out_of_descriptors", connections=len(self._connections))
+        self._selector.unregister(self._listener)
+        self._accept_at = now + ACCEPT_PAUSE
+
+    def _make_room(self, ip: str, now: float) -> bool:
+        """Return whether one more connection from ``ip`` is allowed.
+
+        An idle one is closed if that helps.
+        """
+        same = [connection for connection in self._connections.values() if connection.endpoint.ip == ip]
+        if len(same) >= MAX_PER_IP:
+            return self._close_idlest(same, now)
+        return len(self._connections) < MAX_CONNECTIONS or self._close_idlest(self._connections.values(), now)
+
+    def _close_idlest(self, connections: Iterable[Connection], now: float) -> bool:
+        idle = [(since, one) for one in connections if (since := one.upload.idle_since(now)) is not None]
+        if not idle:
+            return False
+        self.close_connection(min(idle, key=lambda pair: pair[0])[1], "idle, and another peer wants to connect", now)
+        return True
 
     def add_connection(self, sock: socket.socket, endpoint: Endpoint, *, initiator: bool, now: float) -> Connection:
         """Add a connected socket, which the manager closes.
@@ -222,7 +272,9 @@ class ConnectionManager:
         if self._connections.pop(connection.transport.sock, None) is None:
             return
         self._sender.forget(connection)
-        self._selector.unregister(connection.transport.sock)
+        self._unfinished.pop(connection, None)
+        connection.wants_read = connection.wants_write = False
+        self._sender.update_interest(connection)
         connection.transport.close()
         if self.handler is not None:
             self.handler.connection_closed(connection, reason, now)
@@ -232,21 +284,69 @@ class ConnectionManager:
     def _on_ready(self, connection: Connection, mask: int, now: float) -> None:
         if mask & selectors.EVENT_READ:
             try:
-                for event in connection.transport.receive_events(RECEIVES_PER_WAKEUP):
-                    self._handle_event(connection, event, now)
-                    if connection.transport.sock not in self._connections:
-                        return
+                self._receive(connection, now)
             except RemoteError as error:
+                if isinstance(error, PeerProtocolError):
+                    self._report_stranger(connection, error.message)
                 self.close_connection(connection, error.message, now)
-                return
             except OSError as error:
                 self.close_connection(connection, os_error_text(error), now)
+            if connection.transport.sock not in self._connections:
                 return
         self._sender.on_ready(connection, now)
 
+    def _receive(self, connection: Connection, now: float) -> None:
+        """Handle what has arrived, up to a number of messages.
+
+        Stop early when there is no room for more requests.
+        """
+        transport, left = connection.transport, EVENTS_PER_TURN
+        for event in transport.receive_events(RECEIVES_PER_WAKEUP):
+            self._handle_event(connection, event, now)
+            if transport.sock not in self._connections:
+                return
+            left -= 1
+            if not left or connection.upload.is_full:
+                transport.has_events_left = True
+                break
+        if transport.has_events_left:
+            self._unfinished[connection] = None
+        if connection.wants_read is transport.has_events_left:
+            connection.wants_read = not transport.has_events_left
+            self._sender.update_interest(connection)
+
+    def _report_stranger(self, connection: Connection, reason: str) -> None:
+        """Say once for each address why its handshake has failed."""
+        key = connection.endpoint.ip, reason
+        is_new = key not in self._reported and len(self._reported) < MAX_REPORTED
+        if is_new and connection.protocol.remote_handshake is None:
+            self._reported.add(key)
+            self._emit("handshake_failed", address=connection.endpoint, reason=reason)
+
     def _handle_event(self, connection: Connection, event: PeerProtocolEvent, now: float) -> None:
+        if isinstance(event, Handshake) and self._is_double(connection, event, now):
+            self.close_connection(connection, "is connected twice", now)
+            return
+        connection.budget.spend(event, now)
         connection.upload.handle(event, now)
         if isinstance(event, ExtensionHandshake) and connection.protocol.remote_uses_credits:
             self._sender.enable_choking()
         if self.handler is not None:
             self.handler.handle_peer_event(connection, event, now)
+
+    def _is_double(self, connection: Connection, handshake: Handshake, now: float) -> bool:
+        """Return whether a connection is to be closed because its peer has another.
+
+        The older one stays while it is in use; otherwise its peer has most likely lost it, and it is closed. Where the
+        two peers have connected to each other, the strategy decides.
+        """
+        for twin in self._connections.values():
+            other = twin.protocol.remote_handshake
+            if twin is connection or other is None or other.peer_id != handshake.peer_id:
+                continue
+            if twin.protocol.initiator is connection.protocol.initiator:
+                if twin.upload.is_in_use(now):
+                    return True
+                self.close_connection(twin, "is connected twice", now)
+                return False
+        return False

@@ -22,7 +22,8 @@ CONNECT_TIMED_OUT: Final = "no reply to the connection attempt"
 
 
 class _Attempt(NamedTuple):
-    sock: socket.socket
+    sock: socket.socket | None
+    """None if no file descriptor was left."""
     deadline: float
     reason: str
     """The failure to report at the deadline."""
@@ -54,16 +55,17 @@ class Dialer:
         """Start to connect, unless an attempt is in progress."""
         if endpoint in self._attempts:
             return
-        sock = self._system.make_socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock: socket.socket | None = None
         try:
+            sock = self._system.make_socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # The tracker lists this peer under this address, so that the logs of both ends show the same one.
             sock.bind((self._bind_ip, 0))
             code = sock.connect_ex(tuple(endpoint))
         except OSError as error:
             code = error.errno or errno.EIO
-        if code in {0, errno.EINPROGRESS}:
+        if sock is not None and code in {0, errno.EINPROGRESS}:
             self._attempts[endpoint] = _Attempt(sock, now + min(timeout, CONNECT_TIMEOUT), CONNECT_TIMED_OUT)
             self._selector.register(sock, selectors.EVENT_WRITE, lambda _, at: self._on_ready(endpoint, at))
         else:
@@ -87,12 +89,15 @@ class Dialer:
 
     def _drop(self, endpoint: Endpoint) -> None:
         sock = self._attempts.pop(endpoint).sock
+        if sock is None:
+            return
         with contextlib.suppress(KeyError):
             self._selector.unregister(sock)
         sock.close()
 
     def _on_ready(self, endpoint: Endpoint, now: float) -> None:
         sock = self._attempts[endpoint].sock
+        assert sock is not None
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             self._drop(endpoint)

@@ -20,7 +20,14 @@ from torrentnet.wire.peer.extension_protocol import (
     parse_extension_handshake,
     parse_metadata,
 )
-from torrentnet.wire.peer.handshake import HANDSHAKE_SIZE, Handshake, may_be_handshake, pack_handshake, parse_handshake
+from torrentnet.wire.peer.handshake import (
+    HANDSHAKE_SIZE,
+    NOT_A_HANDSHAKE,
+    Handshake,
+    may_be_handshake,
+    pack_handshake,
+    parse_handshake,
+)
 from torrentnet.wire.peer.message_reader import MessageReader
 from torrentnet.wire.peer.messages import (
     BLOCK,
@@ -141,8 +148,8 @@ class PeerProtocol:
     def data_received(self, count: int) -> Iterator[PeerProtocolEvent]:
         """Parse ``count`` bytes that were received into :meth:`buffers`.
 
-        Exhaust the iterator before receiving again. Raises :class:`PeerProtocolError`, after which the connection must
-        be closed.
+        Who stops the iteration early must call this again with a count of 0, which yields the events that are left,
+        before receiving again. Raises :class:`PeerProtocolError`, after which the connection must be closed.
         """
         self.received_bytes += count
         if self.remote_handshake is not None:
@@ -152,11 +159,13 @@ class PeerProtocol:
         missing = HANDSHAKE_SIZE - len(self._handshake_buffer)
         self._handshake_buffer += data[:missing]
         if not may_be_handshake(self._handshake_buffer):
-            raise PeerProtocolError("the first bytes are not a BitTorrent handshake")
+            raise PeerProtocolError(NOT_A_HANDSHAKE)
         if len(self._handshake_buffer) < HANDSHAKE_SIZE:
             return
-        yield self._accept_handshake(parse_handshake(bytes(self._handshake_buffer)))
-        yield from map(self._decode, self._reader.feed(data[missing:]))
+        handshake = self._accept_handshake(parse_handshake(bytes(self._handshake_buffer)))
+        self._reader.store(data[missing:])
+        yield handshake
+        yield from map(self._decode, self._reader.advance(0))
 
     def send(self, message: Message) -> None:
         """Queue a message other than a block."""

@@ -37,6 +37,8 @@ class Sender:
     uplink: Uplink
     close: Callable[[Connection, str, float], None]
     """Close a broken connection, with a reason and the time."""
+    on_event: Callable[[Connection, int, float], None]
+    """Handle a socket that is ready: its connection, the selector's mask, and the time."""
     on_file_shrunk: Callable[[str], None]
     """Report with a message that the shared file has become too short."""
     sent_bytes: int = 0
@@ -95,7 +97,7 @@ class Sender:
         if connection.wants_write and coalesce_delay(count) and not self.uplink.choking:
             # Until then, the selector would report the socket again and again.
             connection.wants_write = False
-            self._set_interest(connection, selectors.EVENT_READ)
+            self.update_interest(connection)
 
     def forget(self, connection: Connection) -> None:
         """Forget a connection that has been closed."""
@@ -157,7 +159,7 @@ class Sender:
             has_output = False
         if has_output != connection.wants_write:
             connection.wants_write = has_output
-            self._set_interest(connection, selectors.EVENT_READ | (selectors.EVENT_WRITE if has_output else 0))
+            self.update_interest(connection)
 
     def _fill_output(self, connection: Connection, now: float) -> None:
         if connection.upload.can_send and self.uplink.may_send(connection, now):
@@ -176,7 +178,15 @@ class Sender:
             if connection.transport.sock in self.connections:
                 self.connections[connection.transport.sock] = self.connections.pop(connection.transport.sock)
 
-    def _set_interest(self, connection: Connection, events: int) -> None:
-        key = self.selector.get_key(connection.transport.sock)
-        if key.events != events:
-            self.selector.modify(connection.transport.sock, events, key.data)
+    def update_interest(self, connection: Connection) -> None:
+        """Let the loop wait for what a connection wants."""
+        sock, read, write = connection.transport.sock, connection.wants_read, connection.wants_write
+        events = (selectors.EVENT_READ if read else 0) | (selectors.EVENT_WRITE if write else 0)
+        key = self.selector.get_map().get(sock)
+        if not events:
+            if key is not None:
+                self.selector.unregister(sock)
+        elif key is None:
+            self.selector.register(sock, events, lambda mask, at: self.on_event(connection, mask, at))
+        elif key.events != events:
+            self.selector.modify(sock, events, key.data)

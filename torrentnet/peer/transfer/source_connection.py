@@ -6,6 +6,7 @@ import selectors
 import socket
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.peer.scheduling.message_budget import MessageBudget
 from torrentnet.peer.transfer.dialer import Dialer
 from torrentnet.peer.transfer.protocol import PeerProtocol
 from torrentnet.peer.transfer.transport import Transport
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 RECEIVE_BUFFER_SIZE: Final = 1024 * 1024
 RECEIVES_PER_WAKEUP: Final = 8
+EVENTS_PER_TURN: Final = 1024
+"""Messages that are handled before the loop does something else."""
 MAX_LOW_WATER: Final = 2 * 1024 * 1024
 """Bytes that the kernel collects before it wakes the loop, if as many are expected."""
 LOW_WATER_TIMEOUT: Final = 0.2
@@ -59,6 +62,7 @@ class SourceConnection:
         self._low_water = 1
         self._low_water_until: float | None = None
         self._transport: Transport | None = None
+        self._budget = MessageBudget(0.0)
         self._info_hash = b""
         self._dialer = Dialer(
             selector, bind_ip, self._on_open, lambda _, reason, now: self._on_failed(reason, now), system
@@ -81,11 +85,15 @@ class SourceConnection:
 
     def due(self) -> float | None:
         """Return when to call :meth:`tick` next."""
-        return self._dialer.due() if self._transport is None else self._low_water_until
+        if self._transport is None:
+            return self._dialer.due()
+        return 0.0 if self._transport.has_events_left else self._low_water_until
 
     def tick(self, now: float) -> None:
         """Handle timeouts and send the output."""
         self._dialer.tick(now)
+        if self._transport is not None and self._transport.has_events_left:
+            self._on_ready(selectors.EVENT_READ, now)
         if self._low_water_until is not None and now >= self._low_water_until:
             self._set_low_water(0, now)
         if self._transport is not None and self._transport.protocol.pending_bytes:
@@ -105,6 +113,7 @@ class SourceConnection:
     def _on_open(self, sock: socket.socket, _: Endpoint, now: float) -> None:
         protocol = PeerProtocol(self._info_hash, self._peer_id, initiator=True, buffer_size=RECEIVE_BUFFER_SIZE)
         self._transport = Transport(sock, protocol, self._system)
+        self._budget = MessageBudget(now)
         self._selector.register(sock, selectors.EVENT_READ, self._on_ready)
         self._on_connected(protocol, now)
 
@@ -115,12 +124,17 @@ class SourceConnection:
             self._flush(transport, now)
         if not mask & selectors.EVENT_READ:
             return
-        before = transport.protocol.received_bytes
+        before, left = transport.protocol.received_bytes, EVENTS_PER_TURN
         try:
             for event in transport.receive_events(RECEIVES_PER_WAKEUP):
+                self._budget.spend(event, now)
                 self._on_event(event, now)
                 if self._transport is not transport:
                     return
+                left -= 1
+                if not left:
+                    transport.has_events_left = True
+                    break
             self._set_low_water(transport.protocol.received_bytes - before, now)
         except RemoteError as error:
             self._fail(error.message, now)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocol, PeerProtocolEvent
     from torrentnet.runtime.system import System
 
+CLOSED_AT_HANDSHAKE: Final = (
+    "closed the connection at the handshake; it may have another file, or insist on encryption (MSE),"
+    " which is not supported"
+)
 _MAX_BUFFERS: Final = 64
 """Buffers that one sendmsg() call gathers."""
 
@@ -37,13 +41,19 @@ class Transport:
         self.protocol = protocol
         self.send_blocked = False
         """Whether the last :meth:`flush` ended because the socket was full."""
+        self.has_events_left = False
+        """Whether the caller of :meth:`receive_events` has stopped early: events wait, and nothing is received."""
 
     def receive_events(self, max_receives: int) -> Iterator[PeerProtocolEvent]:
         """Receive until the socket is empty, and yield the protocol's events.
 
-        The socket is read at most ``max_receives`` times. Raises :class:`OSError` if the connection is broken,
-        :class:`RemoteError` if it was closed or the data is wrong.
+        The socket is read at most ``max_receives`` times. Who stops the iteration early sets :attr:`has_events_left`,
+        and gets the rest by the next call. Raises :class:`OSError` if the connection is broken, :class:`RemoteError` if
+        it was closed or the data is wrong.
         """
+        if self.has_events_left:
+            self.has_events_left = False
+            yield from self.protocol.data_received(0)
         for _ in range(max_receives):
             buffers = self.protocol.buffers()
             room = sum(map(len, buffers))
@@ -52,7 +62,8 @@ class Transport:
             except (BlockingIOError, InterruptedError):
                 return
             if not count:
-                raise RemoteError("closed the connection")
+                greeted = self.protocol.remote_handshake is not None or not self.protocol.initiator
+                raise RemoteError("closed the connection" if greeted else CLOSED_AT_HANDSHAKE)
             yield from self.protocol.data_received(count)
             if count < room:
                 return

@@ -12,7 +12,6 @@ from torrentnet.peer.scheduling.remote_pieces import RemotePieces
 from torrentnet.peer.transfer.protocol import Credit, FileSpan
 from torrentnet.wire.errors import PeerProtocolError
 from torrentnet.wire.peer.extension_protocol import (
-    MAX_REQUESTS,
     METADATA_PIECE,
     ExtensionHandshake,
     Metadata,
@@ -22,6 +21,7 @@ from torrentnet.wire.peer.handshake import Handshake
 from torrentnet.wire.peer.messages import (
     MAX_BLOCK,
     Bitfield,
+    Block,
     Cancel,
     Have,
     Interested,
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 HIGH_WATER: Final = 512 * 1024
 """Bytes of queued output above which requests wait, so that they can still be cancelled."""
-MAX_QUEUE: Final = 2 * MAX_REQUESTS
+MAX_QUEUE: Final = 2_000
+"""Requests from which on nothing more is read from the connection, until some are served."""
 MAX_REJECTED: Final = 300
 """Invalid requests after which the connection is closed."""
 HANDSHAKE_TIMEOUT: Final = 10.0
@@ -50,6 +51,12 @@ CREDIT_GRACE: Final = 0.1
 """Seconds for which an unused credit counts as bytes to send; then another peer gets a turn."""
 CREDIT_TIMEOUT: Final = 5.0
 """Seconds after which an unused credit is void."""
+
+IDLE_GRACE: Final = 5.0
+"""Seconds without a useful message after which a connection may have to make room for another one."""
+HANDSHAKE_GRACE: Final = 1.0
+"""The same before the handshake."""
+_USEFUL: Final = (Handshake, Request, Block, Have, Metadata, Credit)
 
 
 class Upload:
@@ -73,6 +80,8 @@ class Upload:
         """Whether the remote peer is interested (BEP 3)."""
         self._rejected = 0
         self._received_at = now
+        self.useful_at = now
+        """When the remote peer last sent something else than keep-alives and the like."""
         self._sent_at = now
         self._sent_before = 0
         self._unsent_haves: list[int] = []
@@ -114,6 +123,16 @@ class Upload:
         # Other clients accept a bitfield only as the first message (BEP 3).
         for piece in store.held:
             self._protocol.send(Have(piece))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many requests wait that no more messages should be handled."""
+        return len(self._queue) >= MAX_QUEUE
+
+    @property
+    def has_room(self) -> bool:
+        """Whether messages are handled again after :attr:`is_full`."""
+        return len(self._queue) <= MAX_QUEUE // 2
 
     @property
     def has_requests(self) -> bool:
@@ -204,6 +223,8 @@ class Upload:
         Raises :class:`PeerProtocolError` if the remote peer breaks a limit.
         """
         self._received_at = now
+        if isinstance(event, _USEFUL):
+            self.useful_at = now
         if self._protocol.pending_bytes > self.high_water + 2 * HIGH_WATER:
             raise PeerProtocolError("keeps requesting without reading the replies")
         if isinstance(event, Handshake):
@@ -257,6 +278,21 @@ class Upload:
             self.sent_blocks += 1
             self.queued_bytes += request.length
 
+    def is_in_use(self, now: float) -> bool:
+        """Whether useful messages or data have passed within the last seconds."""
+        is_sending = self._protocol.pending_bytes > 0 and now - self._sent_at < IDLE_GRACE
+        return is_sending or now - self.useful_at < IDLE_GRACE
+
+    def idle_since(self, now: float) -> float | None:
+        """Return since when the remote peer has wanted nothing.
+
+        Return None if it may still want something.
+        """
+        if self._queue or self._protocol.pending_bytes or (self.interested and self._protocol.remote_uses_credits):
+            return None
+        grace = IDLE_GRACE if self._protocol.remote_handshake is not None else HANDSHAKE_GRACE
+        return self.useful_at if now - self.useful_at >= grace else None
+
     def expiry_reason(self, now: float) -> str | None:
         """Return why the connection has expired; None if it has not."""
         waiting, sent = self._protocol.pending_bytes, self._protocol.sent_bytes
@@ -305,7 +341,6 @@ class Upload:
             and request.piece in store.held
             and 0 < request.length <= MAX_BLOCK
             and request.begin + request.length <= store.info.piece_size(request.piece)
-            and len(self._queue) < MAX_QUEUE
         )
 
     def _handle_cancel(self, cancel: Cancel) -> None:

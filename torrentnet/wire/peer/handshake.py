@@ -8,6 +8,9 @@ from torrentnet.wire.errors import PeerProtocolError
 
 PROTOCOL: Final = b"\x13BitTorrent protocol"
 HANDSHAKE_SIZE: Final = 68
+NOT_A_HANDSHAKE: Final = (
+    "the first bytes are not a BitTorrent handshake: encrypted (MSE), which is not supported, or another protocol"
+)
 CLIENT_PREFIX: Final = b"-NL0100-"
 """BEP 20, Azureus style: a network lab, version 0.1.0.0."""
 
@@ -48,7 +51,7 @@ def may_be_handshake(data: bytes | bytearray) -> bool:
 def parse_handshake(data: bytes) -> Handshake:
     """Parse 68 bytes. Raises :class:`PeerProtocolError` when they are not a handshake."""
     if len(data) != HANDSHAKE_SIZE or not data.startswith(PROTOCOL):
-        raise PeerProtocolError("the first bytes are not a BitTorrent handshake")
+        raise PeerProtocolError(NOT_A_HANDSHAKE)
     reserved = data[20:28]
     return Handshake(
         data[28:48],

@@ -77,7 +77,8 @@ class MessageReader:
     def advance(self, count: int) -> Iterator[Message]:
         """Yield every complete message, after the caller stored ``count`` bytes.
 
-        The caller stores them in :meth:`buffers`, and must exhaust the iterator.
+        The caller stores them in :meth:`buffers`. A caller that stops early must call again, with a count of 0 for the
+        messages that are left, before it receives more.
         """
         if self._direct is not None:
             block = self._direct
@@ -86,9 +87,10 @@ class MessageReader:
             if self._filled < len(block.data):
                 return
             self._direct, self._large = None, True
-            count -= taken
+            self._end += count - taken
             yield block
-        self._end += count
+        else:
+            self._end += count
         while self._end - self._start >= 4:
             (length,) = _LENGTH.unpack_from(self._memory, self._start)
             if length > self._limit:
@@ -122,6 +124,11 @@ class MessageReader:
         data[: self._filled] = self._view[self._start + BLOCK_HEAD : self._end]
         self._start = self._end = 0
         self._direct = Block(piece, begin, data)
+
+    def store(self, data: bytes) -> None:
+        """Keep bytes for the next :meth:`advance`; there must be room for them."""
+        self.buffers()[0][: len(data)] = data
+        self._end += len(data)
 
     def feed(self, data: bytes) -> Iterator[Message]:
         """Copy any amount of data into the buffers, and yield every complete message."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from torrentnet.peer.scheduling import remote_pieces
-from torrentnet.peer.scheduling.remote_pieces import RemotePieces
+from torrentnet.peer.scheduling.remote_pieces import MAX_REPEATS, STATE_WEIGHT, RemotePieces
 from torrentnet.wire.errors import PeerProtocolError
+from torrentnet.wire.info import MAX_PIECES
 from torrentnet.wire.peer.messages import Bitfield, Choke, Have, HaveAll, HaveNone, Message
 from torrentnet.wire.piece_set import PieceSet
 
@@ -46,7 +46,7 @@ def test_the_piece_count_may_come_at_any_time(messages: list[Message], held: Pie
 
 
 @pytest.mark.parametrize(
-    "message", [Have(8), Have(2**32 - 1), Bitfield(b""), Bitfield(b"\xff\x00"), Bitfield(b"\xff" * 9)], ids=str
+    "message", [Have(8), Have(MAX_PIECES - 1), Bitfield(b""), Bitfield(b"\xff\x00"), Bitfield(b"\xff" * 9)], ids=str
 )
 def test_an_invalid_message_is_refused_once_it_can_be_checked(message: Message) -> None:
     with pytest.raises(PeerProtocolError):
@@ -62,13 +62,21 @@ def test_a_spare_bit_in_a_bitfield_is_refused() -> None:
         RemotePieces(7).handle(Bitfield(b"\xff"))
 
 
-def test_early_have_messages_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_pieces, "MAX_EARLY_HAVES", 5)
-    pieces = RemotePieces()
-    for piece in range(5):
-        pieces.handle(Have(piece))
-    with pytest.raises(PeerProtocolError, match="more pieces than a file can have"):
-        pieces.handle(Have(5))
+@pytest.mark.parametrize("message", [Have(MAX_PIECES), Bitfield(bytes(MAX_PIECES // 8 + 1))], ids=["have", "bitfield"])
+def test_more_pieces_than_a_file_can_have_are_refused_at_once(message: Message) -> None:
+    with pytest.raises(PeerProtocolError, match="no file has"):
+        RemotePieces().handle(message)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["pieces-known", "pieces-unknown"])
+@pytest.mark.parametrize("message", [HaveAll(), HaveNone(), Bitfield(b"\xf0"), Have(3)], ids=str)
+def test_a_flood_of_messages_about_pieces_is_an_error(message: Message, known: bool) -> None:
+    pieces = RemotePieces(8 if known else None)
+    most = 1 + (MAX_REPEATS if isinstance(message, Have) else MAX_REPEATS // STATE_WEIGHT)
+    for _ in range(most):
+        pieces.handle(message)
+    with pytest.raises(PeerProtocolError, match="too often"):
+        pieces.handle(message)
 
 
 def test_a_bitfield_replaces_earlier_have_messages() -> None:

@@ -130,7 +130,7 @@ def test_requests_are_bounded_by_the_window_and_the_source() -> None:
         assert len(script.of(Request)) == most + 1
     script = Script(Leech(info.info_hash, info=info), info)
     script.say(HaveAll(), Extended(0, b"d1:md11:ut_metadatai1ee4:reqqi5e8:tn_blocki131072ee"), Unchoke())
-    assert len(script.of(Request)) == 5
+    assert len(script.of(Request)) == 4
 
 
 def test_only_pieces_that_the_source_holds_are_requested() -> None:
