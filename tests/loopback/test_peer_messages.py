@@ -151,6 +151,46 @@ CASES = [
         "peer.py: error: the magnet link has no info-hash (xt=urn:btih:...)",
     ),
     Case(
+        "get-with-a-magnet-link-of-version-2",
+        f"get MAGNET:?xt=urn:btmh:1220{'00' * 32} {NOWHERE} {ANYWHERE}",
+        2,
+        "peer.py: error: the magnet link is of BitTorrent v2 only; use one with an xt=urn:btih",
+    ),
+    Case(
+        "get-with-a-torrent-of-version-2",
+        f"get v2 {NOWHERE} {ANYWHERE} --torrent v2.torrent",
+        1,
+        "peer.py: error: v2.torrent: info dictionary of BitTorrent v2 only;"
+        " write the file as v1 or as a hybrid of both",
+    ),
+    Case(
+        "get-with-a-torrent-of-large-pieces",
+        f"get large {NOWHERE} {ANYWHERE} --torrent large.torrent",
+        1,
+        "peer.py: error: large.torrent: info dictionary: pieces of 268435456 bytes,"
+        " at most 67108864 (64 MiB) are allowed",
+    ),
+    Case(
+        "get-with-the-path-of-a-torrent",
+        f"get ./it.torrent {NOWHERE} {ANYWHERE}",
+        2,
+        "peer.py: error: ./it.torrent is a path, not the name of a shared file\n"
+        "  hint: write the name, and add --torrent ./it.torrent",
+    ),
+    Case(
+        "tracker-of-another-scheme",
+        f"get myfile.txt http://127.0.0.1:6969/announce {ANYWHERE}",
+        2,
+        "peer.py: error: tracker address: `http://127.0.0.1:6969/announce` is no UDP tracker;"
+        " write HOST:PORT or udp://HOST:PORT",
+    ),
+    Case(
+        "tracker-as-in-links",
+        f"get myfile.txt udp://127.0.0.1:0/announce {ANYWHERE}",
+        2,
+        "peer.py: error: tracker address: `0` is not a port; write a number from 1 to 65535",
+    ),
+    Case(
         "piece-length-no-power-of-two",
         f"share myfile.txt {NOWHERE} {ANYWHERE} --piece-length 100KiB",
         2,
@@ -380,6 +420,10 @@ def place(tmp_path: Path) -> Path:
     os.mkfifo(tmp_path / "fifo")
     make_file(tmp_path / "odd\x07name", 1)
     (tmp_path / "it.torrent").write_bytes(torrent_with_url(make_info("myfile.txt", 100, 16384, bytes(20)), None))
+    v2 = b"d4:infod9:file treede12:meta versioni2e4:name2:v212:piece lengthi16384eee"
+    (tmp_path / "v2.torrent").write_bytes(v2)
+    large = make_info("large", 100, 1 << 28, bytes(20))
+    (tmp_path / "large.torrent").write_bytes(torrent_with_url(large, None))
     return tmp_path
 
 
@@ -552,6 +596,25 @@ def test_a_torrent_that_cannot_be_written(loopback: Loopback, tmp_path: Path) ->
     assert run(words, tmp_path) == (1, "peer.py: error: cannot write /dev/full: no space left on device\n")
     # The tracker must not list a peer that has ended.
     tracker.until("left", peer="seed")
+
+
+def test_a_torrent_is_not_written_over_another_file(loopback: Loopback, tmp_path: Path) -> None:
+    tracker = loopback.tracker()
+    source, other = make_file(tmp_path / "myfile.txt", 100), make_file(tmp_path / "it.torrent", 10)
+    before = other.read_bytes()
+    words = ["share", "myfile.txt", tracker.address, ANYWHERE, "--torrent", "it.torrent", "--name", "seed"]
+    assert run(words, tmp_path) == (
+        1,
+        (
+            "peer.py: error: it.torrent already exists and is another file\n"
+            "  hint: choose another name, or add --force\n"
+        ),
+    )
+    assert other.read_bytes() == before
+    loopback.share(source, tracker, "--torrent", other, "--force").end()
+    assert other.read_bytes() != before
+    # The same again is no other file.
+    loopback.share(source, tracker, "--torrent", other)
 
 
 def test_help_names_units_defaults_and_statuses() -> None:

@@ -135,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         help="with share: write a .torrent, so that any client can join; with get: read one, for a plain tracker",
     )
+    add("--force", action="store_true", help="with share: replace another file that has the .torrent's name")
     add(
         "--public",
         action="store_true",
@@ -172,6 +173,7 @@ def _run(options: argparse.Namespace, system: System) -> int:
     if not (options.timeout > 0 and options.give_up > 0):
         raise CommandLineError("--timeout and --give-up must be longer than zero")
     await_network()
+    options.tracker = _without_scheme(options.tracker)
     tracker = resolve_address(options.tracker, "tracker address", min_port=1, system=system)
     listen = resolve_address(options.listen, "listen address", min_port=0, system=system)
     listener = open_listener(listen, system)
@@ -200,10 +202,7 @@ def _run(options: argparse.Namespace, system: System) -> int:
         link = magnet_link(store.info, options.tracker, None if own.ip == "0.0.0.0" else own)
         events.emit("magnet", link=link)
         if options.torrent is not None:
-            try:
-                options.torrent.write_bytes(torrent_file(store.info, options.tracker))
-            except OSError as error:
-                raise _write_error(options.torrent, error.errno) from None
+            _write_torrent(options.torrent, torrent_file(store.info, options.tracker), replace=options.force)
 
     with shell:
         peer = Peer(settings, listener, system.make_random(options.seed), events, log, on_shared, system)
@@ -222,7 +221,7 @@ def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info 
     The info is the file's info dictionary. The name in a magnet link replaces the link in ``options``.
     """
     given: str = options.filename
-    if given.startswith("magnet:"):
+    if given[:7].lower() == "magnet:":
         if options.torrent is not None:
             raise CommandLineError("a magnet link and --torrent both describe the file", hint="use one of them")
         try:
@@ -232,6 +231,11 @@ def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info 
         options.filename = magnet.name
         return Membership(magnet.info_hash, magnet.name, 0, 0), None
     if options.torrent is None:
+        if "/" in given and given.endswith(".torrent"):
+            raise CommandLineError(
+                f"{given} is a path, not the name of a shared file",
+                hint=f"write the name, and add --torrent {given}",
+            )
         return None, None
     try:
         info = parse_torrent(options.torrent.read_bytes())
@@ -273,6 +277,28 @@ def _check_path(options: argparse.Namespace) -> Path:
     if not is_directory:
         raise LocalError(f"{directory} is not a directory", hint="create it, or choose another one with --dir")
     return directory / given
+
+
+def _without_scheme(address: str) -> str:
+    """Return the HOST:PORT in a tracker's URL, which links contain."""
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    if scheme.lower() != "udp":
+        raise CommandLineError(f"tracker address: `{address}` is no UDP tracker; write HOST:PORT or udp://HOST:PORT")
+    return rest.partition("/")[0]
+
+
+def _write_torrent(path: Path, content: bytes, *, replace: bool) -> None:
+    """Write a .torrent, but replace no other file unless ``replace`` says so."""
+    try:
+        if path.is_file() and not replace:
+            if path.read_bytes() == content:
+                return
+            raise LocalError(f"{path} already exists and is another file", hint="choose another name, or add --force")
+        path.write_bytes(content)
+    except OSError as error:
+        raise _write_error(path, error.errno) from None
 
 
 def _write_error(path: Path, number: int | None) -> LocalError:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from torrentnet.wire.endpoint import Endpoint
 
 _BTIH: Final = "urn:btih:"
+_BTMH: Final = "urn:btmh:"
+"""Version 2 (BEP 52)."""
 _MAX_FIELDS: Final = 64
 
 
@@ -85,8 +87,8 @@ def parse_torrent(data: bytes) -> Info:
 def parse_magnet(link: str) -> Magnet:
     """Parse a magnet link (BEP 9).
 
-    The info-hash is ``xt=urn:btih:`` with 40 hexadecimal or 32 base32 digits, the name is ``dn``. Trackers and peers in
-    the link are ignored. Raises :class:`MetainfoError`.
+    The info-hash is ``xt=urn:btih:`` with 40 hexadecimal or 32 base32 digits, the name is ``dn``; without one, the
+    info-hash stands for it. Trackers and peers in the link are ignored. Raises :class:`MetainfoError`.
     """
     parts = urlsplit(link)
     if parts.scheme != "magnet":
@@ -96,6 +98,8 @@ def parse_magnet(link: str) -> Magnet:
     except ValueError:
         raise MetainfoError("the magnet link cannot be read") from None
     digits = next((text.removeprefix(_BTIH) for key, text in fields if key == "xt" and text.startswith(_BTIH)), None)
+    if digits is None and any(key == "xt" and text.startswith(_BTMH) for key, text in fields):
+        raise MetainfoError("the magnet link is of BitTorrent v2 only; use one with an xt=urn:btih")
     if digits is None:
         raise MetainfoError("the magnet link has no info-hash (xt=urn:btih:...)")
     try:
@@ -104,9 +108,7 @@ def parse_magnet(link: str) -> Magnet:
         info_hash = b""
     if len(info_hash) != HASH_SIZE:
         raise MetainfoError(f"the magnet link's info-hash is not a hash: {digits[:44]!r}")
-    name = next((text for key, text in fields if key == "dn"), None)
-    if name is None:
-        raise MetainfoError("the magnet link does not name the file (dn=...)")
+    name = next((text for key, text in fields if key == "dn"), None) or info_hash.hex()
     try:
         return Magnet(info_hash, check_file_name(name))
     except InvalidNameError as error:

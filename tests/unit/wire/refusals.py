@@ -162,6 +162,6 @@ REFUSALS: dict[str, Callable[[], object]] = {
     "magnet: no UTF-8": lambda: _magnet("dn=%ff"),
     "magnet: no hash": lambda: _magnet("dn=a&xt=urn:sha1:00"),
     "magnet: a short hash": lambda: _magnet("dn=a&xt=urn:btih:0123"),
-    "magnet: no name": lambda: _magnet(f"xt=urn:btih:{'00' * 20}"),
+    "magnet: v2 only": lambda: _magnet(f"xt=urn:btmh:1220{'00' * 32}"),
     "magnet: a path": lambda: _magnet(f"xt=urn:btih:{'00' * 20}&dn=../a"),
 }
