@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import struct
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +34,7 @@ from torrentnet.wire.peer.messages import (
     Reject,
     Request,
     Suggest,
+    Unchoke,
     pack,
 )
 
@@ -109,6 +112,41 @@ def test_a_source_that_floods_is_left(loopback: Loopback, liar: LyingTracker, tm
         options = ("--strategy", strategy, "--give-up", "2s")
         leecher = loopback.start(PEER, "get", "myfile.txt", liar.address, ANYWHERE, "--dir", tmp_path, *options)
         assert "floods this peer with messages" in leecher.until("source_lost")["reason"]
+
+
+def test_early_have_messages_take_little_memory(loopback: Loopback, liar: LyingTracker, tmp_path: Path) -> None:
+    """The leecher does not know the number of pieces yet."""
+    _, info = info_for(SIZE)
+    liar.lists(info)
+    options = ("--strategy", "swarm", "--give-up", "30s")
+
+    def silent(wire: Wire) -> None:
+        wire.receive_handshake()
+        wire.raw(pack_handshake(Handshake(info.info_hash, peer_id(1))))
+        for _ in wire.messages():
+            pass
+
+    with FakeSeed(silent) as seed, ExitStack() as stack:
+        liar.lists(info, seed)
+        leecher = loopback.start(PEER, "get", "myfile.txt", liar.address, ANYWHERE, "--dir", tmp_path, *options)
+        leecher.until("lookup")
+        before = memory_of(leecher)
+        haves = b"".join(struct.pack(">IBI", 5, 4, piece) for piece in range(60_000))
+        for number in range(4):
+            wire = stack.enter_context(Wire.greet(leecher, info.info_hash, peer_id(10 + number)))
+            wire.raw(haves)
+            # The peer has read all that came before the answer.
+            wire.say(Interested())
+            wire.until(Unchoke)
+        assert memory_of(leecher) - before < 8 * 1024 * 1024
+        leecher.process.terminate()
+        assert leecher.wait() == 0
+
+
+def memory_of(program: Program) -> int:
+    """Return the resident bytes of a process."""
+    with open(f"/proc/{program.process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def test_far_more_requests_than_announced_are_all_answered(loopback: Loopback, tmp_path: Path) -> None:
