@@ -145,7 +145,7 @@ def _read_lab(path: Path) -> RunningLab | None:
     """
     try:
         fields = {"owner": "", "engine_id": "", "home": "", **json.loads(path.read_text(encoding="utf-8"))}
-        return RunningLab(**{name: str(fields[name]) for name in RunningLab.__dataclass_fields__})
+        return _checked(RunningLab(**{name: str(fields[name]) for name in RunningLab.__dataclass_fields__}))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -158,6 +158,15 @@ def _read_lab(path: Path) -> RunningLab | None:
             f"{path} is damaged, so that nobody knows which lab is up",
             hint="remove the file; the next `up` or `down` removes what is left of the lab",
         ) from error
+
+
+def _checked(lab: RunningLab) -> RunningLab:
+    """Return a lab whose fields are what this program writes. Raises ValueError."""
+    # No field may act on the terminal that shows it. The project is checked where it becomes a path.
+    shown = (lab.scenario, lab.engine, lab.record, lab.owner, lab.engine_id, lab.home)
+    if not all(text.isprintable() for text in shown):
+        raise ValueError("no such lab")
+    return lab
 
 
 # -- a lab's own directory ---------------------------------------------------------------------

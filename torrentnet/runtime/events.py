@@ -203,11 +203,16 @@ def parse_event(line: str, *, node: str = "", arrived: float | None = None) -> E
         if found is None or len(fields) == MAX_FIELDS:
             return None
         try:
-            fields[found[1]] = found[2] if found[3] is None else json.loads(found[3])
+            fields[found[1]] = found[2] if found[3] is None else _without_surrogates(json.loads(found[3]))
         except ValueError:
             return None
         position = found.end()
     return Event(head[2], arrived, fields, node)
+
+
+def _without_surrogates(text: str) -> str:
+    """Escape the halves of surrogate pairs, which JSON can hold and no file can."""
+    return text if text.isprintable() else text.encode("utf-8", "backslashreplace").decode()
 
 
 # A program has few names and keys, and writes many lines within a second.

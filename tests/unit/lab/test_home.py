@@ -61,6 +61,13 @@ def test_a_copy_of_a_home_has_no_part_in_its_lab(tmp_path: Path) -> None:
     assert read_running_lab(moved) == replace(UP, home=str(home))
 
 
+@pytest.mark.parametrize("field", ["scenario", "engine", "record"])
+def test_a_lab_file_that_would_act_on_a_terminal_is_damaged(tmp_path: Path, field: str) -> None:
+    write_running_lab(tmp_path, replace(UP, **{field: "x\x1b[2J"}))
+    with pytest.raises(LabError, match="is damaged"):
+        read_running_lab(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"project": "p"}', "null"])
 def test_a_damaged_lab_file_may_be_that_of_any_lab(tmp_path: Path, text: str) -> None:
     folder = state_folder(tmp_path)

@@ -262,3 +262,12 @@ def test_threads_do_not_tear_lines() -> None:
     parsed = [parse_event(line) for line in lines]
     assert len(parsed) == 800
     assert all(parsed)
+
+
+@pytest.mark.parametrize("half", [r"\ud800", r"\udfff\ud800", r"x\udc00y"])
+def test_half_a_surrogate_pair_is_escaped(half: str) -> None:
+    # JSON can hold it; no file, terminal or socket takes it.
+    parsed = parse_event(f'2026-11-23T12:29:11.123Z xx a="{half}"')
+    assert parsed is not None
+    assert parsed.fields["a"] == half
+    assert parsed.fields["a"].encode()

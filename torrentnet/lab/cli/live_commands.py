@@ -8,11 +8,12 @@ Tested by tests/unit/lab/cli/test_status.py and tests/unit/lab/cli/test_app.py.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from contextlib import closing
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -31,6 +32,7 @@ from torrentnet.runtime.events import format_timestamp
 from torrentnet.runtime.process import EXIT_OK, EXIT_PIPE_CLOSED
 from torrentnet.runtime.standard_streams import reader_has_gone
 from torrentnet.runtime.suggestions import closest
+from torrentnet.runtime.text import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.engines.types import LogLine
     from torrentnet.lab.home import ActiveFault
+
+
+LINE_LIMIT: Final = 64 * 1024
+"""Bytes of a line that are printed at once."""
 
 
 def attach(node: str, words: Sequence[str], *, as_json: bool) -> int:
@@ -70,7 +76,7 @@ def logs(nodes: Sequence[str], *, follow: bool, as_json: bool) -> int:
             return _print_logs_json(running, engine, nodes or sorted(engine.locations, key=natural_key))
         argv = engine.logs_command(nodes, follow=follow)
         environment = engine.command_environment()
-    return _replace_process(argv, environment)
+    return _print_escaped(argv, environment)
 
 
 def status(*, watch: bool, as_json: bool) -> int:
@@ -169,6 +175,24 @@ def _watch_status(monitor: LabMonitor) -> int:
         return EXIT_OK
     print(f"{monitor.running.scenario} is gone")
     return EXIT_OK
+
+
+def _print_escaped(argv: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Print what a command prints, and return its exit status.
+
+    Nodes may print anything, so what would control the terminal is escaped.
+    """
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=dict(environment)) as child:
+        assert child.stdout is not None
+        try:
+            while line := child.stdout.readline(LINE_LIMIT):
+                text = line.decode("utf-8", "replace").rstrip("\r\n")
+                sys.stdout.write(escape_controls(text) + "\n")
+                sys.stdout.flush()
+        except BaseException:
+            child.terminate()
+            raise
+    return child.returncode
 
 
 def _replace_process(argv: Sequence[str], environment: Mapping[str, str]) -> int:

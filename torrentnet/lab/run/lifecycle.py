@@ -119,7 +119,9 @@ class LabLifecycle(NetworkVerbs):
         self._watch = ClockWatch()
         self._undo_handles: list[UndoHandle] = []
         try:
-            self._recorder = Recorder(self.directory, self._nodes, self._lose)
+            self._recorder = Recorder(
+                self.directory, self._nodes, self._lose, {node.name: node.limits.log for node in plan.nodes}
+            )
         except OSError as error:
             raise system_error(error) from error
         self.nodes = LabState(self._nodes, self._recorder.write_line)

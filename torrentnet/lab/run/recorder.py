@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import sys
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,7 @@ from torrentnet.runtime.events import Event, format_timestamp
 from torrentnet.runtime.signals import block_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from torrentnet.lab.engines.types import LogLine
@@ -79,11 +80,22 @@ class Recorder:
     the reason, and nothing more is written. Calls after :meth:`close` have no effect.
     """
 
-    def __init__(self, directory: Path, nodes: Iterable[str], on_lost: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        nodes: Iterable[str],
+        on_lost: Callable[[str], None] = lambda _: None,
+        limits: Mapping[str, int] | None = None,
+    ) -> None:
+        """``limits`` are the most bytes of a node's log, and of its events."""
+        self._limits = dict(limits or {})
+        self._event_sizes: dict[str, int] = {}
         self._epoch: float | None = None
         self._on_lost = on_lost
         self._events = RecordFile(directory / "events.jsonl")
-        self._logs = {node: RecordFile(directory / "logs" / f"{node}.log") for node in nodes}
+        self._logs = {
+            node: RecordFile(directory / "logs" / f"{node}.log", self._limits.get(node, sys.maxsize)) for node in nodes
+        }
         self._lost = self._closed = False
         self._changed = threading.Condition()
         self._pending: dict[RecordFile, list[str]] = {}
@@ -102,8 +114,14 @@ class Recorder:
     def write_line(self, line: LogLine, event: Event | None) -> None:
         """Record a line of a node, and the event that the line holds, if any."""
         self._add(self._logs[line.node], line.text)
-        if event is not None:
+        if event is not None and self._may_record(line):
             self._add_event(line.node, line.time, event.name, dict(event.fields))
+
+    def _may_record(self, line: LogLine) -> bool:
+        """Return whether a line's event is recorded, as long as the node does not flood."""
+        size = self._event_sizes.get(line.node, 0) + len(line.text)
+        self._event_sizes[line.node] = size
+        return size <= self._limits.get(line.node, sys.maxsize)
 
     def write_lab_event(self, name: str, at: float | None = None, /, **fields: object) -> None:
         """Record something that the lab has done; ``at`` is when it began, now by default."""
@@ -167,9 +185,12 @@ class Recorder:
 class RecordFile:
     """A file that only grows, and is there again after somebody has removed it."""
 
-    def __init__(self, path: Path) -> None:
-        """Create the file. Raises OSError."""
+    def __init__(self, path: Path, limit: int = sys.maxsize) -> None:
+        """Create the file, of which the newest ``limit`` bytes are kept. Raises OSError."""
         self.path = path
+        self._most = limit // 2
+        """Bytes of the file, and of the one before it, ``<path>.1``."""
+        self._size = 0
         self._descriptor = self._open()
 
     def append(self, data: bytes) -> None:
@@ -179,6 +200,10 @@ class RecordFile:
         """
         if os.fstat(self._descriptor).st_nlink == 0:
             self._restore()
+        if self._size + len(data) > self._most:
+            self._set_aside()
+            data = data[-self._most :]
+        self._size += len(data)
         rest = memoryview(data)
         reopened = False
         while rest:
@@ -200,6 +225,12 @@ class RecordFile:
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def _set_aside(self) -> None:
+        """Begin the file anew, and keep what it had as ``<path>.1``."""
+        self.path.replace(f"{self.path}.1")
+        full, self._descriptor, self._size = self._descriptor, self._open(), 0
+        os.close(full)
 
     def _restore(self) -> None:
         """Create the removed file again, with all that was written so far."""

@@ -233,10 +233,11 @@ class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         times: dict[str, float] = {}
         for peer in self.plan.peers:
-            wanted = {"peer": peer}
-            if self.context.nodes[peer].program is not NodeProgram.OURS:
-                # The tracker does not know the lab's names of other people's programs.
-                wanted = {"address": f"{self.context.engine.locations[peer].address}:{PEER_PORT}"}
+            # Any node can announce itself under any name, but only from its own address. The tracker does not know the
+            # lab's names of other people's programs.
+            wanted = {"address": f"{self.context.engine.locations[peer].address}:{PEER_PORT}"}
+            if self.context.nodes[peer].program is NodeProgram.OURS:
+                wanted["peer"] = peer
             event = self.context.lab_state.first(self.node, "forgotten", "left", since=self.since(base), **wanted)
             if event is None:
                 return CheckResult(holds=False, measured=f"{peer} is still known", queried=False)

@@ -100,3 +100,18 @@ def test_a_cause_is_recorded_before_its_effect(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["event"] for row in rows] == ["kill", "source_lost", "zero"]
     assert len((tmp_path / "events.jsonl").read_text("utf-8").splitlines()) == 3
+
+
+def test_a_nodes_output_fills_no_more_than_its_limit(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, ["a", "b"], limits={"a": 2000, "b": 2000})
+    for number in range(1000):
+        recorder.write_line(LogLine("a", 1.0, f"flood {number}"), Event("flood", 1.0, {"n": str(number)}, "a"))
+    recorder.write_line(LogLine("b", 2.0, "T completed"), Event("completed", 2.0, node="b"))
+    recorder.close()
+    kept = sum(path.stat().st_size for path in (tmp_path / "logs").glob("a.log*"))
+    assert kept <= 2000
+    # The newest lines are kept, and what another node says is not lost.
+    assert (tmp_path / "logs" / "a.log").read_text(encoding="utf-8").endswith("flood 999\n")
+    rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert 100 < len(rows) < 250
+    assert rows[-1]["node"] == "b"

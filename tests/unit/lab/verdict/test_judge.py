@@ -109,6 +109,12 @@ def test_forgetting_counts_from_the_event(trial: Trial) -> None:
     assert result.measured == "seeder-1 forgotten 2.0 s after kill seeder-1"
 
 
+def test_a_node_that_takes_anothers_name_is_not_that_node(trial: Trial) -> None:
+    pending = trial.expect(ForgetsCheckPlan, "tracker", peers=("seeder-1",), within=2.5)
+    trial.print_event(1.0, "tracker", "left file=a.txt peer=seeder-1 address=198.18.0.4:6881")
+    assert trial.evaluate(pending, 2.0) is None
+
+
 def test_leaving_counts_as_forgotten_for_every_named_peer(trial: Trial) -> None:
     pending = trial.expect(ForgetsCheckPlan, "tracker", peers=("seeder-1", "leecher-1"), within=5.0)
     trial.print_event(1.0, "tracker", "left file=a.txt peer=seeder-1 address=198.18.0.3:6881")

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import docker.errors
 import requests
+import yaml
 
 from torrentnet.lab.engines.child_process import command_output
-from torrentnet.lab.engines.docker import cleanup, images, labels
+from torrentnet.lab.engines.docker import cleanup, container_exec, helper_containers, images, labels
 from torrentnet.lab.engines.docker.compose import used_subnets
+from torrentnet.lab.engines.docker.limits import LimitSupport
 from torrentnet.lab.engines.owner import Life, Owner, life_of
 from torrentnet.lab.engines.subnets import choose_subnet
 from torrentnet.lab.engines.types import Finding
@@ -22,7 +24,7 @@ from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import install_docker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 MIN_ENGINE: Final = (25, 0)
@@ -81,9 +83,81 @@ def diagnose(root: Path, connect: Callable[[], docker.DockerClient]) -> list[Fin
         ),
         _disk(str(info.get("DockerRootDir", "/"))),
         _subnet(client),
+        _limits(info),
+        _containment(client, root),
         _labs(client),
     ]
     return findings
+
+
+def _limits(info: Mapping[str, Any]) -> Finding:
+    missing = ", ".join(sorted(LimitSupport.of(info).missing))
+    return Finding(
+        "limits of nodes",
+        not missing,
+        f"not available: {missing}" if missing else "memory, processes, processors, open files, log",
+        "`docker info` says why",
+        optional=True,
+    )
+
+
+def _containment(client: docker.DockerClient, root: Path) -> Finding:
+    """Try to leave the network of a lab, from a container in one."""
+    tag = images.tag_of(root)
+    try:
+        client.images.get(tag)
+    except docker.errors.ImageNotFound:
+        return Finding("way out of a lab", True, "will be tried once the image is built")
+    try:
+        settings = yaml.safe_load((root / "docker-compose.yml").read_text(encoding="utf-8"))["networks"]["lab"]
+        subnet = choose_subnet(1, used_subnets(client))
+        gateways = [str(subnet[1]), *_gateways(client)]
+        with helper_containers.scratch_network(client, tag, settings, subnet) as container:
+            answer = container_exec.run(
+                client, container, ["python3", "-I", "-c", _TRY_TO_LEAVE, *gateways], timeout=30
+            )
+    except (EngineError, docker.errors.DockerException, requests.RequestException, OSError) as error:
+        return Finding("way out of a lab", False, f"cannot be tried: {error}", optional=True)
+    if answer.status == 0:
+        return Finding("way out of a lab", True, "none: a node reaches neither this machine nor the world")
+    remedy = "use Docker Engine 25.0.4 or newer; until then run only programs that you trust"
+    return Finding("way out of a lab", False, answer.output, remedy)
+
+
+def _gateways(client: docker.DockerClient) -> Iterator[str]:
+    """Yield the addresses that this machine has in Docker's networks."""
+    for row in client.api.networks():
+        for config in (row.get("IPAM") or {}).get("Config") or []:
+            if "." in config.get("Gateway", ""):
+                yield config["Gateway"]
+
+
+_TRY_TO_LEAVE: Final = """\
+import socket, sys
+found = []
+for address in [*sys.argv[1:], "203.0.113.1"]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((address, 9))  # sends nothing: only asks for a route
+        except OSError:
+            continue
+    with socket.socket() as probe:
+        probe.settimeout(1.5)
+        try:
+            probe.connect((address, 9))
+        except ConnectionRefusedError:
+            pass
+        except OSError:
+            continue
+    found.append(address)
+try:
+    socket.getaddrinfo("example.com", None)
+    found.append("the name servers of the world")
+except OSError:
+    pass
+print("a node reaches", ", ".join(found))
+sys.exit(bool(found))
+"""
 
 
 def _version_finding(what: str, version: str, minimum: tuple[int, int]) -> Finding:

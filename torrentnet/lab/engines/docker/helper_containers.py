@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import docker.errors
+import docker.types
 
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.types import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from ipaddress import IPv4Network
 
 SCRATCH_PROJECT: Final = "torrentnet-trial-"
 IDLE_COMMAND: Final = ["sleep", "infinity"]
@@ -34,6 +36,36 @@ def scratch_container(client: docker.DockerClient, image: str) -> Iterator[str]:
     finally:
         with contextlib.suppress(docker.errors.NotFound):
             client.api.remove_container(container, v=True, force=True)
+
+
+@contextlib.contextmanager
+def scratch_network(
+    client: docker.DockerClient, image: str, settings: Mapping[str, Any], subnet: IPv4Network
+) -> Iterator[str]:
+    """Run an idle container in a network of its own; yields its id.
+
+    ``settings`` are those of a network in a Compose file.
+    """
+    project = SCRATCH_PROJECT + secrets.token_hex(3)
+    own = {labels.LAB: project, **labels.owner_labels(Mode.RUN)}
+    pool = docker.types.IPAMPool(subnet=str(subnet))
+    network = client.api.create_network(
+        project,
+        driver=settings["driver"],
+        internal=settings["internal"],
+        options=settings["driver_opts"],
+        ipam=docker.types.IPAMConfig(pool_configs=[pool]),
+        labels=own,
+    )["Id"]
+    try:
+        container = create_helper(client, image, own, network=network)
+        try:
+            client.api.start(container)
+            yield container
+        finally:
+            client.api.remove_container(container, v=True, force=True)
+    finally:
+        client.api.remove_network(network)
 
 
 def hold_volumes(
@@ -54,10 +86,11 @@ def create_helper(
     capabilities: Sequence[str] = (),
     pid_mode: str = "",
     binds: Mapping[str, Mapping[str, str]] | None = None,
+    network: str = "none",
 ) -> str:
     """Create an idle container with these capabilities only; returns its id."""
     host = client.api.create_host_config(
-        network_mode="none",
+        network_mode=network,
         cap_drop=["ALL"],
         cap_add=list(capabilities),
         pid_mode=pid_mode or None,
