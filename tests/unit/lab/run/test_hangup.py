@@ -16,8 +16,8 @@ import signal, sys, time
 signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1:] == ["nohup"] else lambda *_: sys.exit(7))
 from torrentnet.lab.run.hangup import hangup_watch
 with hangup_watch():
-    print("watching", flush=True)
     try:
+        print("watching", flush=True)
         time.sleep(3 if sys.argv[1:] == ["nohup"] else 60)
     finally:
         print("hung up" if sys.exc_info()[0] else "over", flush=True)
