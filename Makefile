@@ -18,7 +18,7 @@ CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
 TARGETS := help up run sweep down attach logs status watch scenarios explain validate doctor shell unit check test torture lint docs bench figure \
-	engine image bundle constraints clean fuzz
+	engine image bundle constraints clean fuzz soak
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
 
@@ -126,6 +126,9 @@ lint: $(VENV)/.test ## ruff and mypy
 docs: $(VENV)/.docs ## build the pages of docs/ as a site with search: build/docs/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "the pages are in build/docs; open build/docs/index.html"
+
+soak: $(VENV)/.test ## random scenarios for hours, stops where something grows: make soak [hours=8] [seed=1] [engine=local]
+	@$(CALL) $(BIN)/python -m tests.soak +hours +seed +engine
 
 bench: $(VENV)/.bench ## measure side by side with other programs: make bench [quick=1] [only=bytes] [runs=5]
 	@$(CALL) $(BIN)/python -m bench +quick +only +runs +write

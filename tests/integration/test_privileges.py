@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.integration.engines import DOCKER, LOCAL, on
 from tests.integration.helpers import ROOT
+from torrentnet.lab.paths import runtime_folder
 
 if TYPE_CHECKING:
     from torrentnet.lab.api import Lab
@@ -46,3 +47,22 @@ def test_a_node_cannot_change_the_machine(small: Lab) -> None:
     # As root, with all rights, in the node's own network and nowhere else.
     as_root = engine.exec_root("seeder-1", ["sh", "-s"], "ip -o -4 address show dev eth0; cat >&2", timeout=5)
     assert engine.locations["seeder-1"].address in as_root.stdout
+
+
+@on(LOCAL)
+def test_a_node_sees_no_socket_of_the_lab_or_the_machine(small: Lab) -> None:
+    # The registry has the supervisor's socket and the consoles of all nodes.
+    assert runtime_folder().is_dir()
+    assert small.exec("seeder-1", "ls", "-A", str(runtime_folder())).output == ""
+    assert small.exec("seeder-1", "find", "/run", "-type", "s").output == "/run/torrentnet/console.sock"
+
+
+@on(LOCAL)
+def test_memory_disk_and_open_files_of_a_node_are_limited(small: Lab) -> None:
+    assert "MemoryError" in small.exec("seeder-1", "python3", "-c", "bytearray(2**30)").output
+    assert small.exec("seeder-1", "sh", "-c", "ulimit -n; ulimit -c").output.split() == ["1024", "0"]
+    small.exec("seeder-1", "sh", "-c", "head -c 1000 /dev/zero > /data/kept")
+    full = small.exec("seeder-1", "sh", "-c", "cat /dev/zero > /data/big; rm /data/big")
+    assert "No space left on device" in full.output
+    small.restart("seeder-1")
+    assert small.exec("seeder-1", "stat", "-c", "%s", "/data/kept").output == "1000"

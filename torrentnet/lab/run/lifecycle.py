@@ -279,7 +279,7 @@ class LabLifecycle(NetworkVerbs):
             steps.callback(self._end_runs)
             steps.callback(self._view.stop)
         if self._own_view:
-            self._view.drain(VIEW_PATIENCE)
+            self._view.close(VIEW_PATIENCE)
 
     def _report_full_tables(self) -> None:
         for warning in kernel_tables.warnings_after(self._dropped):

@@ -60,7 +60,7 @@ class DetachedView(LabView):
     def __init__(self, view: LabView) -> None:
         self._view = view
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._broken = False
+        self._broken = self._ended = False
         self._thread = threading.Thread(target=self._run, name="view", daemon=True)
         self._thread.start()
 
@@ -92,6 +92,14 @@ class DetachedView(LabView):
         self._calls.put(shown.set)
         shown.wait(timeout)
 
+    def close(self, timeout: float) -> None:
+        """Wait as :meth:`drain` does, and end the thread; nothing is shown afterwards."""
+        self.drain(timeout)
+        self._calls.put(self._end)
+
+    def _end(self) -> None:
+        self._ended = True
+
     def _add(self, call: Callable[..., None], *arguments: object) -> None:
         self._calls.put(partial(self._show, call, *arguments))
 
@@ -105,5 +113,5 @@ class DetachedView(LabView):
 
     def _run(self) -> None:
         block_signals()
-        while True:
+        while not self._ended:
             self._calls.get()()

@@ -51,3 +51,11 @@ def test_a_view_that_fails_is_silent() -> None:
         detached.print_line(line)
     detached.drain(WAIT)
     assert view.lines == ["one"]
+
+
+def test_a_closed_view_leaves_no_thread() -> None:
+    detached = DetachedView(LabView())
+    detached.print_line("x")
+    detached.close(WAIT)
+    detached._thread.join(WAIT)
+    assert not detached._thread.is_alive()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.scenario.language.scalars import format_size
+from torrentnet.lab.scenario.plan.limits import fits_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,8 +26,6 @@ ABILITIES: Final = {"memory": "MemoryLimit", "processes": "PidsLimit", "cpus": "
 LOG_FILES: Final = 2
 MAX_FILES: Final = 65_536
 """Files in a node's directory: the names of files use memory, too."""
-MEMORY_SHARE: Final = 8
-"""The files of all nodes are kept in memory where they are expected to need less than this part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class LimitSupport:
 
         Docker can limit their size there.
         """
-        return sum(node.limits.stored for node in nodes) <= self.memory // MEMORY_SHARE
+        return fits_in_memory([node.limits for node in nodes], self.memory)
 
     def unlimited(self, nodes: Iterable[NodeSpec]) -> list[str]:
         """Return the limits that will not be kept.

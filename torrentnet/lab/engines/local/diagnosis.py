@@ -130,6 +130,9 @@ def findings(root: Path) -> list[Finding]:
                 f"each node has an address of its own in {addresses.LOOPBACK}; no links, no faults ({mode.reason})",
             )
         )
+    disk = ", disk" if mode.network == protocol.NAMESPACES else ""
+    limits = f"memory and open files of each process{disk}; not limited: processes, processors, log"
+    rows.append(Finding("local: limits of nodes", True, limits if disk else f"{limits}, disk"))
     rows.append(Finding("local: labs of this user", True, ", ".join(labs) or "none"))
     return rows
 

@@ -53,6 +53,8 @@ NODE_PACKAGES: Final = ("wire", "runtime", "tracker", "peer", "console", "shaper
 """Our packages that nodes run."""
 NODES_FILE: Final = "nodes.json"
 """In the run's directory: every node with its command line."""
+UNLIMITED: Final = frozenset({"processes", "cpus", "log"})
+"""The limits that this engine cannot keep."""
 TRIAL: Final = "trial"
 TRIAL_LIFETIME: Final = "600"
 """Seconds that the trial's node lives at most."""
@@ -183,17 +185,27 @@ class LocalEngine(Engine):
 
     def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
         self._outlives_close = spec.mode is Mode.UP
-        limited = [node.name for node in spec.nodes if "disk" in node.limits.explicit]
-        if limited and self.network_mode.network != protocol.NAMESPACES:
-            mode = self.network_mode
-            raise EngineError(
-                f"this engine does not support a disk of limited size, which {limited[0]} needs: {mode.reason}",
-                hint=f"{mode.remedy}; or use Docker",
-            )
+        for node in spec.nodes:
+            self._refuse_limits(node)
         lab = self._create(spec.project, lambda _: spec, progress)
         # Created again if somebody has removed it meanwhile.
         spec.record.mkdir(parents=True, exist_ok=True)
         (spec.record / NODES_FILE).write_text(lab.dumps(), encoding="utf-8")
+
+    def _refuse_limits(self, node: NodeSpec) -> None:
+        """Raise EngineError where the scenario sets a limit that this engine cannot keep."""
+        refused = sorted(UNLIMITED.intersection(node.limits.explicit))
+        if refused:
+            raise EngineError(
+                f"the engine `local` cannot keep the limit `{refused[0]}` of {node.name}",
+                hint="remove the limit, or use Docker",
+            )
+        if "disk" in node.limits.explicit and self.network_mode.network != protocol.NAMESPACES:
+            mode = self.network_mode
+            raise EngineError(
+                f"this engine does not support a disk of limited size, which {node.name} needs: {mode.reason}",
+                hint=f"{mode.remedy}; or use Docker",
+            )
 
     def _create(self, project: str, make_spec: Callable[[Path], LabSpec], progress: ProgressCallback) -> SupervisedLab:
         """Register a lab and start its supervisor.

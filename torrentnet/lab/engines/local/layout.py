@@ -15,12 +15,13 @@ from torrentnet.lab.engines.local.supervisor import sandbox_root
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.subnets import assign_addresses
 from torrentnet.lab.engines.types import NodeLocation
+from torrentnet.lab.scenario.plan.limits import fits_in_memory
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network
     from pathlib import Path
 
-    from torrentnet.lab.engines.types import LabSpec, NodeSpec
+    from torrentnet.lab.engines.types import LabSpec
 
 
 def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path) -> SupervisedLab:
@@ -32,6 +33,8 @@ def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path
     ``network`` is :data:`protocol.NAMESPACES` or :data:`protocol.LOOPBACK`.
     """
     own = spec.files.parent
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    in_memory = network == protocol.NAMESPACES and fits_in_memory([node.limits for node in spec.nodes], machine)
     addresses = {node: str(address) for node, address in assign_addresses(subnet, [n.name for n in spec.nodes]).items()}
     data = {node.name: str(own / "nodes" / node.name) for node in spec.nodes}
     files = str(spec.files) if spec.files.is_dir() else ""
@@ -55,16 +58,14 @@ def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path
                 addresses[node.name],
                 tuple(commands[node.name]),
                 data[node.name],
-                _disk(node),
+                node.limits.disk if in_memory or "disk" in node.limits.explicit else None,
+                node.limits.memory,
+                node.limits.open_files,
             )
             for node in spec.nodes
         ),
         gate=spec.gate,
     )
-
-
-def _disk(node: NodeSpec) -> int | None:
-    return node.limits.disk if "disk" in node.limits.explicit else None
 
 
 def locations(lab: SupervisedLab) -> dict[str, NodeLocation]:

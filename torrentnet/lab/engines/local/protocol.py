@@ -29,6 +29,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from torrentnet.lab.scenario.plan.limits import MEMORY, OPEN_FILES
+
 LAB_FILE: Final = "lab.json"
 SUPERVISOR_FILE: Final = "supervisor"
 """Identifies the supervisor's process, see :mod:`torrentnet.lab.engines.owner`."""
@@ -59,7 +61,11 @@ class SupervisedNode:
     data: str
     """The node's directory, as this machine sees it."""
     disk: int | None
-    """See :attr:`torrentnet.lab.engines.types.NodeSpec.disk`."""
+    """Bytes of its directory, which is then in memory; None for a directory without a limit."""
+    memory: int = MEMORY
+    """Bytes of each of its processes."""
+    open_files: int = OPEN_FILES
+    """Open files of each of its processes."""
 
 
 @dataclass(frozen=True, slots=True)

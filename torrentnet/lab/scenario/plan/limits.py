@@ -1,13 +1,17 @@
 """What one node may use of the machine that runs it.
 
-A node is a program that may be anybody's, so every node is limited. Tested by
-tests/unit/lab/scenario/resolve/test_limits.py.
+A node is a program that may be anybody's, so every node is limited.
+
+Tested by tests/unit/lab/scenario/resolve/test_limits.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MEMORY: Final = 512 * 2**20
 PROCESSES: Final = 128
@@ -19,6 +23,8 @@ DISK: Final = 64 * 2**20
 TRACKER_DISK: Final = 256 * 2**20
 COPIES: Final = 2
 """How often a node may store the file that it gets: some programs move it at the end."""
+MEMORY_SHARE: Final = 8
+"""The files of all nodes are kept in memory where they are expected to need less than this part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +47,11 @@ class NodeLimits:
     """Bytes that the node is expected to store there."""
     explicit: tuple[str, ...] = ()
     """The limits that the scenario sets. An engine that cannot keep one of these refuses the scenario."""
+
+
+def fits_in_memory(nodes: Iterable[NodeLimits], memory: int) -> bool:
+    """Return whether the nodes' directories are kept in memory of so many bytes.
+
+    Only there can their size be limited.
+    """
+    return sum(node.stored for node in nodes) <= memory // MEMORY_SHARE

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from torrentnet.lab.engines.local.supervisor.sandbox_root import (
     RUN,
     Sandbox,
     build_root,
+    hide,
+    mount_memory,
     write_hosts,
 )
 from torrentnet.lab.engines.local.supervisor.spawner import ProcessSpec, Spawner
@@ -79,6 +82,8 @@ class NodeProcesses:
         if lab.network == protocol.NAMESPACES:
             self._root = str(directory / protocol.ROOT)
             build_root(self._root)
+            # Consoles of other nodes and the supervisor's own socket are there.
+            hide(self._root, str(directory.parent))
             self._hosts = write_hosts(directory / "hosts", {node.name: node.address for node in lab.nodes})
             self._bridge = Bridge(int(lab.subnet.partition("/")[2]))
         self._spawner = Spawner()
@@ -86,6 +91,8 @@ class NodeProcesses:
         self._nodes: dict[str, NodeProcess] = {}
         for node in lab.nodes:
             (directory / node.name).mkdir(DIRECTORY_MODE, exist_ok=True)
+            if self._root and node.disk is not None:
+                mount_memory(node.data, node.disk)
             self._nodes[node.name] = NodeProcess(node, self._environment(node), loop, record)
 
     def _environment(self, node: SupervisedNode) -> dict[str, str]:
@@ -205,16 +212,20 @@ class NodeProcesses:
     def _process(
         self, node: NodeProcess, argv: Sequence[str], streams: tuple[int, int, int], *, root: bool = False
     ) -> ProcessSpec:
-        return ProcessSpec(argv, node.environment, streams, root, self._preloaded.get(argv[0]) if argv else None)
+        limits = {} if root else {resource.RLIMIT_CORE: 0, **self._limits(node.spec)}
+        preloaded = self._preloaded.get(argv[0]) if argv else None
+        return ProcessSpec(argv, node.environment, streams, root, preloaded, limits)
+
+    @staticmethod
+    def _limits(node: SupervisedNode) -> dict[int, int]:
+        return {resource.RLIMIT_DATA: node.memory, resource.RLIMIT_NOFILE: node.open_files}
 
     def _sandbox(self, node: NodeProcess, port: BridgePort | None) -> Sandbox:
         if port is None:
             return Sandbox(node.spec.data)
-        binds = {RUN: str(self._directory / node.spec.name)}
+        binds = {RUN: str(self._directory / node.spec.name), DATA: node.spec.data}
         if self._lab.files:
             binds[FILES] = self._lab.files
-        if node.spec.disk is None:
-            binds[DATA] = node.spec.data
         if self._hosts:
             binds[HOSTS] = self._hosts
         return Sandbox(
@@ -222,7 +233,6 @@ class NodeProcesses:
             root=self._root,
             binds=binds,
             read_only=(FILES, HOSTS),
-            disk=node.spec.disk,
             host_name=node.spec.name,
             network=port.namespace,
         )

@@ -24,7 +24,10 @@ DATA, FILES, RUN = "/data", "/files", "/run/torrentnet"
 HOSTS: Final = "/etc/hosts"
 """Where programs look names up (hosts(5)): a node reads those of its lab there."""
 NOT_MIRRORED: Final = {"data", "files", "run", "proc"}
-"""Folders of the machine's root directory that a node does not see."""
+"""Folders of the machine's root directory that a node does not see. Sockets of the machine's services are in /run."""
+RUN_MIRRORED: Final = {"current-system", "wrappers"}
+"""What a node sees of /run: programs, on systems that have them there."""
+MAX_FILES: Final = 65_536
 LANGUAGE: Final = "C.UTF-8"
 
 
@@ -42,8 +45,6 @@ class Sandbox:
     binds: Mapping[str, str] = field(default_factory=dict)
     """Path in the sandbox to the path on the machine that is mounted there."""
     read_only: tuple[str, ...] = ()
-    disk: int | None = None
-    """Size in bytes of a file system in memory at :data:`DATA`."""
     host_name: str = ""
     network: int | None = None
     """Descriptor of its network namespace."""
@@ -64,7 +65,7 @@ def build_root(root: str) -> None:
     own = Path(root).parts[1]
     for name in sorted(set(os.listdir("/")) - NOT_MIRRORED, key=lambda name: (name != own, name)):
         _mirror(f"/{name}", f"{root}/{name}")
-    for name in sorted(set(os.listdir("/run")) - {Path(RUN).name}):
+    for name in sorted(set(os.listdir("/run")) & RUN_MIRRORED):
         _mirror(f"/run/{name}", f"{root}/run/{name}")
     Path(root + RUN).mkdir()
     # With the process ids of this namespace.
@@ -84,6 +85,22 @@ def write_hosts(path: Path, addresses: Mapping[str, str]) -> str:
     own = [f"{address}\t{name}" for name, address in addresses.items()]
     path.write_text("\n".join([*own, machine]), "utf-8", "surrogateescape")
     return str(path)
+
+
+def hide(root: str, directory: str) -> None:
+    """Let no node below ``root`` see what is in a directory of this machine."""
+    # Where this user may not see the directory, the nodes do not see it either.
+    with contextlib.suppress(FileNotFoundError):
+        syscalls.mount("torrentnet", root + directory, "tmpfs", syscalls.READ_ONLY | syscalls.NO_DEVICES, "size=4k")
+
+
+def mount_memory(directory: str, size: int) -> None:
+    """Mount a file system of limited size on a directory.
+
+    What is in it lasts as long as this process.
+    """
+    options = f"size={size},nr_inodes={MAX_FILES},mode=0755"
+    syscalls.mount("torrentnet", directory, "tmpfs", syscalls.NO_SUID | syscalls.NO_DEVICES, options)
 
 
 def _mirror(source: str, target: str) -> None:
@@ -107,14 +124,6 @@ def enter_sandbox(sandbox: Sandbox) -> None:
         if target in sandbox.read_only:
             with contextlib.suppress(OSError):
                 syscalls.make_read_only(sandbox.root + target)
-    if sandbox.disk is not None:
-        syscalls.mount(
-            "torrentnet",
-            sandbox.root + DATA,
-            "tmpfs",
-            syscalls.NO_SUID | syscalls.NO_DEVICES,
-            f"size={sandbox.disk},mode=0755",
-        )
     try:
         syscalls.mount(
             "proc", f"{sandbox.root}/proc", "proc", syscalls.NO_SUID | syscalls.NO_DEVICES | syscalls.NO_EXEC

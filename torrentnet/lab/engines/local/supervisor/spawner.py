@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,8 @@ class ProcessSpec:
     """Whether it keeps all capabilities."""
     preloaded: PreloadedProgram | None = None
     """The program itself, where this process has loaded it: then nothing is read from the disk."""
+    limits: Mapping[int, int] = field(default_factory=dict)
+    """Limits of the process, see setrlimit(2)."""
 
 
 class Spawner:
@@ -128,6 +131,10 @@ class Spawner:
             with contextlib.suppress(OSError, ValueError):
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        for kind, most in process.limits.items():
+            hard = resource.getrlimit(kind)[1]
+            allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (allowed, allowed))
         if not process.root:
             syscalls.drop_privileges()
         if process.preloaded is not None:
