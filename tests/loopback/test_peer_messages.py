@@ -617,6 +617,14 @@ def test_a_torrent_is_not_written_over_another_file(loopback: Loopback, tmp_path
     loopback.share(source, tracker, "--torrent", other)
 
 
+def test_a_peer_without_descriptors_names_the_limit(place: Path) -> None:
+    few = ("sh", "-c", 'ulimit -n 7 && exec "$@"', "sh")
+    assert run(["share", "myfile.txt", NOWHERE, ANYWHERE], place, *few) == (
+        1,
+        "peer.py: error: too many open files\n  hint: allow more, for example `ulimit -n 64`\n",
+    )
+
+
 def test_help_names_units_defaults_and_statuses() -> None:
     done = subprocess.run([sys.executable, str(PEER), "--help"], capture_output=True, check=True, text=True)
     assert done.stderr == ""

@@ -32,7 +32,7 @@ from torrentnet.runtime.standard_streams import open_standard_streams
 from torrentnet.runtime.system import MACHINE, System
 from torrentnet.runtime.units import parse_duration, parse_rate, parse_size
 from torrentnet.wire.endpoint import Endpoint
-from torrentnet.wire.errors import InvalidNameError, LocalError, MetainfoError
+from torrentnet.wire.errors import InvalidNameError, LocalError, MetainfoError, os_error_text
 from torrentnet.wire.info import MAX_PIECE_LENGTH, MIN_PIECE_LENGTH
 from torrentnet.wire.metainfo import magnet_link, parse_magnet, parse_torrent, torrent_file
 from torrentnet.wire.names import check_file_name, check_peer_name
@@ -83,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.hint:
             print(f"  hint: {error.hint}", file=sys.stderr)
         return EXIT_USAGE if isinstance(error, (CommandLineError, InvalidNameError)) else EXIT_FAILED
+    except OSError as error:
+        if error.errno not in {errno.EMFILE, errno.ENFILE}:
+            raise
+        print(
+            f"peer.py: error: {os_error_text(error)}\n  hint: allow more, for example `ulimit -n 64`", file=sys.stderr
+        )
+        return EXIT_FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
