@@ -1,4 +1,4 @@
-"""Distribution of the tests over the workers of pytest-xdist.
+"""Distribution of the tests over the workers, and settings for all tests.
 
 With ``pytest --numprocesses N --dist loadgroup``, one worker runs together all tests of a file, because they share
 labs. Where the tests of a file run on several engines, one worker runs those on one engine. All tests that concern
@@ -13,9 +13,14 @@ import signal
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ENGINES = ("docker", "local", "loopback")
 SCENARIOS = "test_scenarios.py"
+
+# How long an example takes says more about the machine than about what is tested.
+settings.register_profile("tests", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_configure() -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 60.0
 """Generous: what is waited for comes in milliseconds, or never."""
 
 

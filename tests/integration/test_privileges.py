@@ -45,7 +45,7 @@ def test_a_node_cannot_change_the_machine(small: Lab) -> None:
     for which in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(fields[which], 16) & ~0b110 == 0, which
     # As root, with all rights, in the node's own network and nowhere else.
-    as_root = engine.exec_root("seeder-1", ["sh", "-s"], "ip -o -4 address show dev eth0; cat >&2", timeout=5)
+    as_root = engine.exec_root("seeder-1", ["sh", "-s"], "ip -o -4 address show dev eth0; cat >&2", timeout=60)
     assert engine.locations["seeder-1"].address in as_root.stdout
 
 

@@ -30,7 +30,7 @@ RECEIVER = "node-1"
 PORT = 9000
 SURE = 3.3
 """Standard deviations on both sides that hold 99.9 % of a normal distribution."""
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 RECEIVE = """
 # Receives datagrams until each of COUNT senders has sent "over"; prints numbers and delays in ms by sender's address.

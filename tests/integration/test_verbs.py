@@ -45,7 +45,7 @@ def test_a_command_fails_with_its_status_and_words(small: Lab) -> None:
 
 def test_a_node_reaches_another_by_its_name(small: Lab) -> None:
     program = "import socket; print(socket.create_connection(('seeder-1', 6881), 10).getpeername()[0])"
-    answer = small.exec("tracker", "python3", "-c", program, timeout=20.0)
+    answer = small.exec("tracker", "python3", "-c", program, timeout=60.0)
     assert answer.output == small.engine.locations["seeder-1"].address
     own = small.exec("tracker", "python3", "-c", "import socket; print(socket.gethostbyname(socket.gethostname()))")
     assert own.output == small.engine.locations["tracker"].address

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.loopback.programs import Loopback
     from torrentnet.wire.peer.messages import Message
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 WAITING = b"-XX0000-who-waits---"
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.rig.watched_process import DEADLINE_S
 from tests.loopback.programs import ANYWHERE, PEER, ROOT, TRACKER, make_file
 from tests.unit.console.pseudo import Pseudo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.loopback.programs import Loopback
+from tests.loopback.programs import Loopback
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_over_the_socket_as_in_a_container(loopback: Loopback, tmp_path: Path, s
             env={**os.environ, "TORRENTNET_CONSOLE": str(console)},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=DEADLINE_S,
             check=False,
         )
         return done.returncode, done.stdout, done.stderr
@@ -160,7 +161,7 @@ def test_the_socket_may_come_from_the_environment(loopback: Loopback, tmp_path: 
         tracker.until("published")
         assert console.is_socket()
         seed.terminate()
-        assert seed.wait(10) == 0
+        assert seed.wait(DEADLINE_S) == 0
     assert not console.exists()
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.rig.watched_process import DEADLINE_S
 from tests.loopback.programs import ANYWHERE, PEER, digest, make_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.loopback.programs import Loopback, Program
+from tests.loopback.programs import Loopback, Program
 
 PIECES = 64
 PIECE = 16 * 1024
@@ -138,8 +139,7 @@ def test_a_signal_makes_a_peer_leave_the_swarm(
         peer = loopback.get("myfile.txt", tracker, tmp_path / "there", "--name", "leecher")
         peer.until("progress")
     peer.signal(number)
-    # It promises to be gone within a second; the rest is for a busy machine.
-    assert peer.wait(deadline=5.0) == 0
+    assert peer.wait() == 0
     name = peer.named("listening")[0].fields["name"]
     tracker.until("left", peer=name)
     assert peer.events[-1].name == "closing"
@@ -164,7 +164,7 @@ def test_a_peer_stops_without_its_tracker(loopback: Loopback, source: Path) -> N
     seed = loopback.share(source, tracker)
     tracker.kill()
     seed.signal(signal.SIGTERM)
-    assert seed.wait(deadline=5.0) == 0
+    assert seed.wait() == 0
 
 
 def test_every_peer_rejoins_a_restarted_tracker(loopback: Loopback, tmp_path: Path, source: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_seed_survives_that_its_output_is_closed(loopback: Loopback, tmp_path:
             leecher.until("state", state="seed")
             assert seed.poll() is None
             seed.terminate()
-            assert seed.wait(10.0) == 0
+            assert seed.wait(DEADLINE_S) == 0
             tracker.until("left", peer="seed")
         finally:
             seed.kill()
@@ -308,7 +308,7 @@ def test_a_closed_standard_input_is_ignored(loopback: Loopback, source: Path) ->
         try:
             tracker.until("published", peer="seed")
             seed.terminate()
-            assert seed.wait(10.0) == 0
+            assert seed.wait(DEADLINE_S) == 0
             assert seed.stderr is not None
             assert seed.stderr.read() == b""
             tracker.until("left", peer="seed")

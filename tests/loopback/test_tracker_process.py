@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 
 from tests.unit.tracker.world import Client, TrackerError
+from torrentnet.lab.engines.local.supervisor.nodes import STOP_GRACE
 from torrentnet.runtime.events import Event, parse_event
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.udp import packets
@@ -30,8 +31,6 @@ ROOT = Path(__file__).parents[2]
 FILE = "my file.txt"
 SOURCE = OutcomeSource(Endpoint("127.0.0.1", 6881), 32, "seeder-1")
 DEADLINE_S = 60.0
-STOP_GRACE_S = 10.0
-"""Time after which ``docker stop`` kills a program that has not ended."""
 LONG_TIMEOUT = ("--timeout", "2s")
 """For peers that must not expire between two steps of a test on a busy machine."""
 
@@ -190,10 +189,10 @@ def test_publish_lookup_outcome_and_the_logs_by_a_pipe(started: contextlib.ExitS
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_the_tracker_before_docker_kills_it(started: contextlib.ExitStack, number: signal.Signals) -> None:
+def test_signal_ends_the_tracker_before_it_is_killed(started: contextlib.ExitStack, number: signal.Signals) -> None:
     tracker = run(started)
     publish(started, tracker)
-    assert tracker.end(number) < STOP_GRACE_S
+    assert tracker.end(number) < STOP_GRACE
     assert tracker.process.returncode == 0
     assert tracker.event("closing").fields == {"reason": number.name}
     assert tracker.errors == []
@@ -248,7 +247,7 @@ def test_signal_ends_the_tracker_during_a_flood(started: contextlib.ExitStack) -
     thread = threading.Thread(target=flood)
     thread.start()
     try:
-        assert tracker.end(signal.SIGTERM) < STOP_GRACE_S
+        assert tracker.end(signal.SIGTERM) < STOP_GRACE
     finally:
         stop.set()
         thread.join(DEADLINE_S)
@@ -316,14 +315,14 @@ def test_commands_are_answered_on_the_console_socket(started: contextlib.ExitSta
             timeout=DEADLINE_S,
         )
         assert (done.returncode, done.stdout, done.stderr) == (status, out, err)
-    assert tracker.end(signal.SIGTERM) < STOP_GRACE_S
+    assert tracker.end(signal.SIGTERM) < STOP_GRACE
     assert not path.exists()
 
 
 def test_runs_with_nothing_on_standard_input(started: contextlib.ExitStack) -> None:
     tracker = started.enter_context(contextlib.closing(Tracker(stdin=subprocess.DEVNULL)))
     publish(started, tracker)
-    assert tracker.end(signal.SIGTERM) < STOP_GRACE_S
+    assert tracker.end(signal.SIGTERM) < STOP_GRACE
 
 
 def test_input_that_ends_does_not_end_the_tracker(started: contextlib.ExitStack) -> None:

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 RUNTIME = Path(f"/tmp/tt-{os.getpid()}")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def runtime() -> Iterator[Path]:
-    """The registry of these tests' own labs; empty at the end."""
+    """The registry of these tests' own labs; empty at the end.
+
+    Tests of other modules that this worker runs later have the usual one.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(paths.RUNTIME_VARIABLE, str(RUNTIME))
         yield RUNTIME
@@ -45,7 +48,7 @@ def place() -> Iterator[Place]:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def neighbour(runtime: Path) -> Iterator[Callable[[Cell], Callable[[], bool]]]:
     """Somebody else's lab on an engine; says whether it is unharmed."""
     del runtime

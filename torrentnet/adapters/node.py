@@ -26,7 +26,7 @@ PROGRESS_INTERVAL: Final = 0.25
 FLUSH_TIMEOUT: Final = 15.0
 """Seconds that a client may take to write its last bytes after it has reported a complete file."""
 STOP_TIMEOUT: Final = 2.5
-"""Half of a container's stop timeout. Transmission sends its stopped event at once, but exits five seconds later."""
+"""A quarter of what a container has. Transmission sends its stopped event at once, but exits five seconds later."""
 
 
 class ClientNode(ProgramNode):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tests.loopback.programs import Program
     from torrentnet.wire.info import Info
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 NAME = "myfile.txt"
 PIECE = 32 * 1024
 KEEPALIVE_MS = 200

@@ -15,7 +15,7 @@ from torrentnet.wire.udp import packets
 if TYPE_CHECKING:
     from tests.loopback.programs import Loopback, Program
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 OPTIONS = ("--keepalive", "1s", "--timeout", "60s")
 ADDRESS = re.compile(r"127\.\d+\.\d+\.\d+")
 

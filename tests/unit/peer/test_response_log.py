@@ -40,7 +40,7 @@ def test_a_reader_sees_the_entries_of_its_start() -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    writing.wait(10)
+    writing.wait(60)
     while writer.is_alive():
         numbers = [int(entry.what.split()[1]) for entry in log.entries()]
         assert numbers == list(range(numbers[0], numbers[-1] + 1))

@@ -151,7 +151,7 @@ def busy_world() -> World:
 
 
 @given(data=st.binary(max_size=200), action=st.sampled_from([None, *ACTIONS]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_garbage_without_a_valid_id_changes_nothing(busy_world: World, data: bytes, action: int | None) -> None:
     world = busy_world
     packet = data if action is None else data[:8] + action.to_bytes(4, "big") + data[8:]
@@ -162,7 +162,7 @@ def test_garbage_without_a_valid_id_changes_nothing(busy_world: World, data: byt
 
 
 @given(data=st.binary(max_size=1500), action=st.sampled_from([*ACTIONS, 9]))
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_garbage_with_a_valid_id_never_raises(data: bytes, action: int) -> None:
     world = World()
     client = Client(world, "peer-1")
@@ -178,7 +178,7 @@ def test_garbage_with_a_valid_id_never_raises(data: bytes, action: int) -> None:
     flips=st.lists(st.tuples(st.integers(8, 120), st.integers(0, 255)), max_size=6),
     cut=st.integers(0, 200),
 )
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_damaged_requests_never_raise(kind: str, flips: list[tuple[int, int]], cut: int) -> None:
     world = World()
     seeds(world, 2)

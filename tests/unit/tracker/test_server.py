@@ -35,7 +35,7 @@ class Served:
         self.server = TrackerServer(sock, self.world.core, self.troubles.append)
         self.thread = threading.Thread(target=self.server.run)
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.client.settimeout(10)
+        self.client.settimeout(60)
         self.client.connect(sock.getsockname())
 
     def replace(self, packet: bytes, handle: Callable[[], bytes]) -> None:
@@ -53,7 +53,7 @@ def served() -> Iterator[Served]:
     served = Served()
     yield served
     served.server.stop("test")
-    served.thread.join(10)
+    served.thread.join(60)
     assert not served.thread.is_alive()
     served.server.close()
     served.client.close()
@@ -80,7 +80,7 @@ def test_bug_in_one_datagram_does_not_end_the_service(served: Served) -> None:
     assert len(served.client.recv(100)) == 16
     served.server.stop("first")
     served.server.stop("second")
-    served.thread.join(10)
+    served.thread.join(60)
     assert not served.thread.is_alive()
     assert served.server.run() == "first"
     assert served.troubles == ["a datagram of 3 bytes: RuntimeError: a bug"]
@@ -99,14 +99,14 @@ def test_answer_leaves_from_the_address_that_was_asked(batches: bool, monkeypatc
     try:
         for host in ("127.0.0.1", "127.0.0.2", "127.9.9.9"):
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-                client.settimeout(30)
+                client.settimeout(60)
                 client.connect((host, sock.getsockname()[1]))  # a connected socket drops what another address sends
                 for number in range(40):
                     client.send(packets.pack_connect(number))
                 assert {len(client.recv(100)) for _ in range(40)} == {16}
     finally:
         server.stop("test")
-        thread.join(30)
+        thread.join(60)
         server.close()
 
 

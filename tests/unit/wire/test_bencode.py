@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.wire import bencode
@@ -16,7 +16,6 @@ values: st.SearchStrategy[bencode.Value] = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(value=values)
 def test_encoded_values_decode_to_themselves(value: bencode.Value) -> None:
     encoded = bencode.encode(value)
@@ -24,7 +23,6 @@ def test_encoded_values_decode_to_themselves(value: bencode.Value) -> None:
     assert bencode.encode(bencode.decode(encoded)) == encoded
 
 
-@settings(deadline=None)
 @given(value=values, behind=st.binary(max_size=20))
 def test_a_prefix_ends_where_the_value_ends(value: bencode.Value, behind: bytes) -> None:
     encoded = bencode.encode(value)

@@ -43,7 +43,7 @@ def test_whole_input_parses_and_its_prefixes_only_if_valid(decoder: Decoder) -> 
 
 
 @each_decoder
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(garbage=st.binary(max_size=300))
 def test_garbage_parses_or_raises_the_documented_error(decoder: Decoder, garbage: bytes) -> None:
     _parses(decoder, garbage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.wire import bencode, info
@@ -34,7 +34,6 @@ def _raw(**changed: bencode.Value | None) -> bytes:
     return bencode.encode(value)
 
 
-@settings(deadline=None)
 @given(length=st.integers(0, 200_000), shift=st.integers(10, 16))
 def test_info_round_trip(length: int, shift: int) -> None:
     piece_length = 1 << shift

@@ -76,7 +76,7 @@ class PieceSetMachine(RuleBasedStateMachine):
         assert PieceSet(self.size, self.model) == self.pieces
 
 
-PieceSetMachine.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=25)
+PieceSetMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestPieceSet = PieceSetMachine.TestCase
 
 
@@ -146,7 +146,6 @@ def test_long_description_is_cut_and_keeps_the_count() -> None:
     assert len(text) < 1_100
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_window_round_trip(data: st.DataObject) -> None:
     size = data.draw(st.integers(0, 600))

@@ -205,18 +205,18 @@ def test_a_change_during_another_waits_for_it() -> None:
         scripts.append(stdin)
         if len(scripts) == 1:
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
         return ExecResult(0, "", "")
 
     with controlled(run) as network:
         first = threading.Thread(target=network.apply, args=(cut(AB),))
         first.start()
-        assert begun.wait(10)
+        assert begun.wait(60)
         second = threading.Thread(target=network.apply, args=(NetworkState(),))
         second.start()
         go_on.set()
-        first.join(10)
-        second.join(10)
+        first.join(60)
+        second.join(60)
         assert [("-A TORRENTNET" in script, "-X TORRENTNET" in script) for script in scripts] == [
             (True, False),
             (False, True),

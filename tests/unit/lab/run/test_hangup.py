@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
-import signal
 import subprocess
 import sys
 
@@ -17,6 +14,8 @@ signal.signal(signal.SIGHUP, signal.SIG_IGN if sys.argv[1:] == ["nohup"] else la
 from torrentnet.lab.run.hangup import hangup_watch
 with hangup_watch():
     try:
+        # The signal may come as soon as this line is read.
+        # The signal may come as soon as this line is read.
         print("watching", flush=True)
         time.sleep(3 if sys.argv[1:] == ["nohup"] else 60)
     finally:
@@ -26,12 +25,16 @@ STARTER = """
 import subprocess, sys
 subprocess.run([sys.executable, *sys.argv[1:]])
 """
-WAIT = 30.0
+LEADER = f"""
+import fcntl, signal, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+{STARTER}"""
 
 
-def start(*argv: str, starter: bool = True) -> tuple[subprocess.Popen[str], str]:
+def start(*argv: str) -> tuple[subprocess.Popen[str], str]:
     """Start the watcher as the child of a process that ignores signals as make does."""
-    own = [sys.executable, "-c", STARTER, "-c", WATCH, *argv] if starter else [sys.executable, "-c", WATCH, *argv]
+    own = [sys.executable, "-c", STARTER, "-c", WATCH, *argv]
     process = subprocess.Popen(own, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     return process, process.stdout.readline()
@@ -50,21 +53,12 @@ def test_the_end_of_the_parent_is_noticed(argv: tuple[str, ...], last: str) -> N
 
 def test_the_end_of_a_terminal_is_noticed_behind_a_leader_that_tells_nobody() -> None:
     # `make` as the leader of a session waits for its child, which the kernel does not tell of the hang-up.
-    reading, writing = os.pipe()
-    pid, master = pty.fork()
-    if pid == 0:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        child = os.fork()
-        if child == 0:
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
-            os.dup2(writing, 1)
-            os.execv(sys.executable, [sys.executable, "-c", WATCH])
-        os.waitpid(child, 0)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as stream:
-        assert stream.readline() == "watching\n"
+    master, slave = os.openpty()
+    own = [sys.executable, "-c", LEADER, "-c", WATCH]
+    process = subprocess.Popen(own, stdin=slave, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    os.close(slave)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "watching\n"
         os.close(master)
-        assert select.select([stream], [], [], WAIT)[0]
-        assert stream.readline() == "hung up\n"
-    os.waitpid(pid, 0)
+        assert process.stdout.read() == "hung up\n"

@@ -172,7 +172,7 @@ WORDS = re.findall(r"\S+", "seeder node *a <<: null ü ${ $size all")
 CRUMBS = st.sampled_from([*"{}[]:,-&*!|>'\"#%@ \n\t?05s", *WORDS, "&a ", "- ", "of ", "after "])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, len(TEXT)), st.integers(0, 12), st.lists(CRUMBS, max_size=4).map("".join))
 def test_a_damaged_file_is_a_plan_or_a_described_error(begin: int, length: int, instead: str) -> None:
     judged = judge(TEXT[:begin] + instead + TEXT[begin + length :])
@@ -188,7 +188,7 @@ KEYS = re.findall(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=8) | st.sampled_from(["seeder", "5s", "8MiB", "all"]),

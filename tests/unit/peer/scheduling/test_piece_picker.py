@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.peer.scheduling.piece_picker import SAMPLE_SIZE, PiecePicker, newly_held
@@ -136,7 +136,6 @@ def test_newly_held_pieces_are_returned_once() -> None:
     assert counted == PieceSet(10, [1, 2, 3])
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 1_000),
     size=st.integers(1, 30),

@@ -26,7 +26,7 @@ def server() -> Iterator[socket.socket]:
 @pytest.fixture
 def client(server: socket.socket) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(10)
+        sock.settimeout(60)
         sock.bind(("127.0.0.7", 0))
         sock.connect(server.getsockname())
         yield sock

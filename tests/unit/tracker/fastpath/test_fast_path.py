@@ -112,7 +112,7 @@ def play(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None]
 
 
 @given(script=st.lists(plain | wild, min_size=1, max_size=40))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_announces_are_the_same_with_and_without_fast_path(script: list[dict[str, Any]]) -> None:
     assert play(World(), script) == play(FastWorld(), script)
 
@@ -225,7 +225,7 @@ def ask(world: World, script: list[dict[str, Any]]) -> tuple[list[bytes | None],
 
 
 @given(script=st.lists(asking, min_size=1, max_size=60))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_lookups_are_the_same_with_and_without_fast_path(script: list[dict[str, Any]]) -> None:
     assert ask(World(), script) == ask(FastWorld(), script)
 

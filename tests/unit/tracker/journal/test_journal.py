@@ -90,7 +90,7 @@ def test_killed_process_has_written_its_records(tmp_path: Path) -> None:
     assert child.stdout is not None
     assert child.stdout.readline() == "written\n"
     os.kill(child.pid, signal.SIGKILL)
-    child.wait(10)
+    child.wait(60)
     child.stdout.close()
     journal = open_journal(tmp_path)
     assert sum(1 for _ in queries.requests(journal)) == 500
@@ -187,7 +187,7 @@ def test_writer_far_behind_delays_new_work_and_loses_nothing(
     real = journal._write_transaction
 
     def slow(records: list[object]) -> None:
-        held.wait(10)
+        held.wait(60)
         real(records)  # type: ignore[arg-type]
 
     monkeypatch.setattr(journal, "_write_transaction", slow)

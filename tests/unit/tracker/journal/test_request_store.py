@@ -110,7 +110,7 @@ def test_killed_tracker_has_written_its_outcomes(tmp_path: Path) -> None:
     assert child.stdout is not None
     assert child.stdout.readline() == "written\n"
     os.kill(child.pid, signal.SIGKILL)  # in the middle of its writing
-    child.wait(10)
+    child.wait(60)
     child.stdout.close()
     journal = open_journal(tmp_path)
     rows = list(queries.requests(journal))

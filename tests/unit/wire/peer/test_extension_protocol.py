@@ -6,7 +6,7 @@ Valid and invalid messages are tested.
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.wire import bencode
@@ -36,7 +36,6 @@ def _parse(**keys: bencode.Value) -> ExtensionHandshake:
     )
 
 
-@settings(deadline=None)
 @given(handshake=handshakes)
 def test_extension_handshake_round_trip(handshake: ExtensionHandshake) -> None:
     assert (

@@ -53,7 +53,7 @@ def _read(stream: bytes, sizes: list[int], limit: int = LIMIT, capacity: int | N
     return found
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(items=st.lists(plain | blocks | unknown, max_size=12), sizes=cuts)
 def test_a_stream_reads_the_same_however_it_is_cut(items: list[object], sizes: list[int]) -> None:
     packed = [_pack(item) for item in items]
@@ -66,7 +66,7 @@ def test_a_stream_reads_the_same_however_it_is_cut(items: list[object], sizes: l
     assert _read(stream, sizes, limit=9 + 60) == expected
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(garbage=st.binary(max_size=400), sizes=cuts)
 def test_garbage_is_read_or_refused_with_the_documented_error(garbage: bytes, sizes: list[int]) -> None:
     def outcome(steps: list[int]) -> tuple[list[object], str]:
@@ -86,7 +86,7 @@ def test_garbage_is_read_or_refused_with_the_documented_error(garbage: bytes, si
     assert outcome(sizes) == outcome([1]) == outcome([400])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(identifier=st.sampled_from([row.id for row in m.MESSAGE_SPECS]), payload=st.binary(max_size=40), sizes=cuts)
 def test_a_known_id_with_any_payload(identifier: int, payload: bytes, sizes: list[int]) -> None:
     row = next(row for row in m.MESSAGE_SPECS if row.id == identifier)
@@ -145,7 +145,7 @@ def test_blocks_are_handed_out_where_they_were_received() -> None:
     assert list(reader.feed(m.pack(m.Have(1))[3:])) == [m.Have(1)]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     sizes=st.lists(st.sampled_from([1, m.BLOCK, 40_000, 100_000, m.MAX_BLOCK]), min_size=1, max_size=4),
     steps=st.lists(st.sampled_from([13, 500, 4096, 40_000, 300_000]), min_size=1, max_size=4),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.unit.wire.samples import plain_messages
 from torrentnet.wire.peer import messages as m
 
 
-@settings(deadline=None)
 @given(message=plain_messages.filter(lambda message: not isinstance(message, m.KeepAlive)))
 def test_message_round_trip(message: m.Message) -> None:
     read = m.parse(memoryview(m.pack(message)[4:]))

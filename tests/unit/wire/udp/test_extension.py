@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.wire.samples import (
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@settings(deadline=None)
 @given(found=founds, possessed=possesseds, numbers=st.tuples(u32, u32))
 def test_no_reply_looks_like_a_request(
     found: LookupReply, possessed: PossessionReply, numbers: tuple[int, int]

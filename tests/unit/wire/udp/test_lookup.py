@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.unit.wire.samples import a_holder, a_lookup, a_lookup_reply, founds, lookups, pack_lookup_reply
 from torrentnet.wire.endpoint import Endpoint
@@ -20,7 +20,6 @@ from torrentnet.wire.udp.lookup import (
 from torrentnet.wire.udp.packets import MAX_DATAGRAM, parse_reply
 
 
-@settings(deadline=None)
 @given(lookup=lookups)
 def test_lookup_round_trip(lookup: LookupRequest) -> None:
     packet = pack_lookup(lookup)
@@ -29,7 +28,6 @@ def test_lookup_round_trip(lookup: LookupRequest) -> None:
     assert parse_lookup(packet + b"what a later version adds") == lookup
 
 
-@settings(deadline=None)
 @given(found=founds)
 def test_lookup_reply_round_trip(found: LookupReply) -> None:
     packet = pack_lookup_reply(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.unit.wire.samples import an_outcome, outcomes, u32
 from torrentnet.wire.endpoint import Endpoint
@@ -22,7 +22,6 @@ from torrentnet.wire.udp.outcome import (
 from torrentnet.wire.udp.packets import MAX_DATAGRAM, parse_reply
 
 
-@settings(deadline=None)
 @given(outcome=outcomes)
 def test_outcome_round_trip(outcome: OutcomeReport) -> None:
     packet = pack_outcome(outcome)

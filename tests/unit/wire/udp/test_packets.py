@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.wire.endpoint import Endpoint, pack_endpoint
@@ -55,7 +55,6 @@ def test_the_98_bytes_of_an_announce() -> None:
     assert packets.pack_announce(announce) == packet
 
 
-@settings(deadline=None)
 @given(announce=announces)
 def test_announce_round_trip(announce: AnnounceRequest) -> None:
     assert packets.parse_announce(packets.pack_announce(announce)) == announce

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from torrentnet.wire import names
@@ -40,7 +40,6 @@ def _query(query: str) -> Publication:
     return parse_publication(pack_url_data(f"/announce?{query}".encode("ascii")))
 
 
-@settings(deadline=None)
 @given(publication=publications)
 def test_publication_round_trip(publication: Publication) -> None:
     assert parse_publication(pack_publication(publication)) == publication

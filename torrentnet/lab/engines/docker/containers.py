@@ -21,8 +21,8 @@ from torrentnet.lab.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STOP_GRACE: Final = 5
-"""Seconds between SIGTERM and SIGKILL; the Engine API accepts whole seconds only."""
+STOP_GRACE: Final = 10
+"""Seconds between SIGTERM and SIGKILL, as in docker-compose.yml; the Engine API accepts whole seconds only."""
 STATUSES: Final = {
     "created": NodeStatus.CREATED,
     "running": NodeStatus.RUNNING,

@@ -13,8 +13,10 @@ import yaml
 from tests.unit.lab.engines.test_command_lines import locations
 from tests.unit.lab.fakes import leecher, make_plan, seeder
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
+from torrentnet.lab.engines.docker import containers
 from torrentnet.lab.engines.docker.compose import TEMPLATE, Topology, escape, render
 from torrentnet.lab.engines.docker.limits import LimitSupport
+from torrentnet.lab.engines.local.supervisor import nodes
 from torrentnet.lab.engines.types import LabSpec, Mode
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.scenario.plan.limits import NodeLimits
@@ -138,6 +140,9 @@ def test_the_base_file_restricts_the_extended_services() -> None:
         assert pattern["logging"]["options"]["mode"] == "blocking"
         assert "privileged" not in pattern
         assert "cap_add" not in pattern
+        # `docker compose stop` grants a node what both engines grant it.
+        assert pattern["stop_grace_period"] == f"{containers.STOP_GRACE}s"
+    assert nodes.STOP_GRACE == containers.STOP_GRACE
 
 
 PLENTY = LimitSupport(processors=8, memory=2**34)

@@ -136,7 +136,7 @@ def test_a_supervisor_that_does_not_end_is_killed(base: Path, tmp_path: Path, mo
         supervisor = Owner.of(stuck.pid)
         make(base, tmp_path, DEAD, supervisor)
         assert registry.collect_orphans() == [RemovedLab(LAB.project, tmp_path)]
-        assert stuck.wait(10) == -9
+        assert stuck.wait(60) == -9
 
 
 def test_only_this_user_may_write_in_the_base_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

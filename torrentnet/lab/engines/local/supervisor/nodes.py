@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.local.supervisor.event_loop import EventLoop
     from torrentnet.lab.engines.local.supervisor.node_process import Record
 
-STOP_GRACE: Final = 5.0
+STOP_GRACE: Final = 10.0
 """As in docker-compose.yml."""
 UNPLUG_DELAY: Final = 0.15
 """After a node's end its kernel still sends what was in its sockets; a container's network lives on as long, too."""

@@ -94,7 +94,7 @@ def directory() -> Iterator[Path]:
         finally:
             with contextlib.suppress(EngineError):
                 SupervisorClient(Path(name)).request("end")
-            thread.join(10)
+            thread.join(60)
             # A supervisor's descriptors end with its process.
             for open_socket in (server._server, *(connection.socket for connection in server._connections)):
                 open_socket.close()
@@ -110,7 +110,7 @@ def test_a_rejected_request_is_an_engine_error(directory: Path) -> None:
 
 
 def test_a_command_gets_its_streams(directory: Path) -> None:
-    result = SupervisorClient(directory).run("tracker", ["cat"], timeout=10.0, stdin="hello")
+    result = SupervisorClient(directory).run("tracker", ["cat"], timeout=60.0, stdin="hello")
     assert (result.status, result.stdout, result.stderr) == (3, "typed: hello", "")
 
 
