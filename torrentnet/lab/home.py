@@ -16,7 +16,9 @@ Tested by tests/unit/lab/test_home.py and tests/integration/test_interrupt.py.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,6 +80,31 @@ class ActiveFault:
 def write_running_lab(home: Path, lab: RunningLab) -> None:
     """Record that a lab is up. From now on the lab outlives its owner."""
     _write_lab(state_folder(home) / LAB_FILE, lab)
+
+
+def replace_running_lab(home: Path, lab: RunningLab, report: ProgressCallback) -> None:
+    """Record that a lab is up, and take down the one that was.
+
+    Another ``up`` may have brought that one up meanwhile; no record would lead to it. Raises LabError.
+    """
+    with _home_lock(home):
+        other = read_running_lab(home)
+        if other is not None and other.project != lab.project:
+            take_down_running_lab(home, other.engine or lab.engine, report)
+        write_running_lab(home, lab)
+
+
+@contextlib.contextmanager
+def _home_lock(home: Path) -> Iterator[None]:
+    """Hold the lock under which the record of the lab that is up is replaced."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # Some network file systems cannot lock a directory.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def read_running_lab(home: Path) -> RunningLab | None:
@@ -242,7 +269,7 @@ def orphaned_projects(home: Path) -> Iterator[str]:
 def _lab_directories(home: Path) -> list[Path]:
     try:
         return sorted((state_folder(home) / "labs").iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.unit.lab.stub import StubEngine
+from torrentnet.lab import home as home_module
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.home import (
@@ -23,6 +24,7 @@ from torrentnet.lab.home import (
     read_faults,
     read_running_lab,
     remove_lab_directory,
+    replace_running_lab,
     take_down,
     take_down_running_lab,
     write_faults,
@@ -46,6 +48,19 @@ def test_the_running_lab_is_read_back_until_it_is_forgotten(tmp_path: Path) -> N
     assert read_running_lab(tmp_path) == UP
     forget_running_lab(tmp_path, UP.project)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_second_of_two_labs_replaces_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    destroyed: list[str] = []
+    engine = StubEngine()
+    monkeypatch.setattr(engine, "adopt", lambda project, **_: destroyed.append(project))
+    monkeypatch.setattr(home_module, "make_engine", lambda _: engine)
+    first, second = UP, replace(UP, project="torrentnet-x-def456")
+    replace_running_lab(tmp_path, first, lambda _: None)
+    replace_running_lab(tmp_path, first, lambda _: None)
+    assert (read_running_lab(tmp_path), destroyed) == (first, [])
+    replace_running_lab(tmp_path, second, lambda _: None)
+    assert (read_running_lab(tmp_path), destroyed) == (second, [first.project])
 
 
 def test_a_copy_of_a_home_has_no_part_in_its_lab(tmp_path: Path) -> None:

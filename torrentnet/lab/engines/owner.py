@@ -180,3 +180,12 @@ def _is_zombie(pid: int) -> bool:
     except OSError:
         return False
     return text.rpartition(")")[2].split()[:1] in (["Z"], ["X"])
+
+
+def directory_id(path: Path) -> str:
+    """Return the device and the inode of a directory; empty where it cannot be seen."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"

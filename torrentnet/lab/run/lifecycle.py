@@ -26,9 +26,9 @@ from torrentnet.lab.home import (
     make_lab_directory,
     remove_lab_directory,
     remove_orphans,
+    replace_running_lab,
     write_current_lab,
     write_faults,
-    write_running_lab,
 )
 from torrentnet.lab.network import capabilities, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
@@ -251,7 +251,7 @@ class LabLifecycle(NetworkVerbs):
     def keep(self) -> None:
         """Leave the lab up when the block ends: ``torrentnet down`` removes it."""
         with self._interrupts.shield():
-            write_running_lab(self.home, self._as_running())
+            replace_running_lab(self.home, self._as_running(), self._view.print_line)
             self._kept = True
 
     def close(self) -> None:

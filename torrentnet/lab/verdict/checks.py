@@ -88,6 +88,8 @@ class CheckResult:
     """Whether the check can no longer become true."""
     reachable: bool = True
     """Whether the node could be queried."""
+    unreadable: bool = False
+    """Whether the reply says nothing: it is malformed, or the query failed. Such a reply decides nothing."""
 
 
 class Check(ABC, Generic[PlanT]):
@@ -186,7 +188,7 @@ class FileCheck(Check[HasCheckPlan]):
         found = answer.stdout.lstrip("\\").partition(" ")[0]
         if not found:
             # An engine under load may lose a command's output; the next evaluation runs it again.
-            return CheckResult(holds=False, measured=f"{self._progress()}; sha256sum printed nothing")
+            return CheckResult(holds=False, measured=f"{self._progress()}; sha256sum printed nothing", unreadable=True)
         expected = self.context.hashes[file]
         if found != expected:
             return CheckResult(holds=False, measured=f"SHA-256 is {found[:12]}..., the source's is {expected[:12]}...")

@@ -34,10 +34,11 @@ class KnownPeersCheck(Check[KnowsCheckPlan]):
         answer = self.context.engine.exec(self.node, ["console", "peers", "--json"])
         if answer.status != 0:
             measured = f"`peers` ended with status {answer.status}: {quote(answer.output)}"
-            return CheckResult(holds=False, measured=measured)
+            return CheckResult(holds=False, measured=measured, unreadable=True)
         names = parse_peer_names(answer.stdout)
         if names is None:
-            return CheckResult(holds=False, measured=f"the output of `peers` cannot be read: {quote(answer.output)}")
+            measured = f"the output of `peers` cannot be read: {quote(answer.output)}"
+            return CheckResult(holds=False, measured=measured, unreadable=True)
         text = _count_text(len(names), "peer")
         if names:
             more = f" and {len(names) - MAX_QUOTED_PEERS} more" if len(names) > MAX_QUOTED_PEERS else ""
@@ -122,7 +123,8 @@ class TrafficCheck(Check[BytesCheckPlan]):
         answer = self.context.engine.exec(self.node, ["cat", INTERFACES])
         counted = parse_interface_bytes(answer.stdout)
         if answer.status != 0 or counted is None:
-            return CheckResult(holds=False, measured=f"{INTERFACES} cannot be read: {quote(answer.output)}")
+            measured = f"{INTERFACES} cannot be read: {quote(answer.output)}"
+            return CheckResult(holds=False, measured=measured, unreadable=True)
         parts, holds, impossible = [], True, False
         for what, interval, number in (
             ("sent", self.plan.sent, counted[0]),

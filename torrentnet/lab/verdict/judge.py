@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from torrentnet.lab.engines.types import NodeStatus
-from torrentnet.lab.errors import EngineError
+from torrentnet.lab.errors import EngineError, NotJudgedError
 from torrentnet.lab.scenario.plan.expectations import (
     Always,
     At,
@@ -25,6 +25,7 @@ from torrentnet.lab.scenario.plan.expectations import (
     HasCheckPlan,
     KnowsCheckPlan,
     LogCheckPlan,
+    Severity,
     StateCheckPlan,
     Within,
 )
@@ -54,7 +55,7 @@ EXIT_GRACE: Final = 1.0
 MIN_RETRY_INTERVAL: Final = 0.2
 MAX_RETRY_INTERVAL: Final = 1.0
 RETRY_GROWTH: Final = 1.5
-MAX_ENGINE_FAILURES: Final = 4
+MAX_FAILURES: Final = 4
 MAX_PARALLEL_CHECKS: Final = 4
 MAX_WAIT: Final = 0.5
 """Bounds how late a deadline is noticed."""
@@ -131,7 +132,10 @@ class PendingExpectation:
         self._next = 0.0
         self._dead_since: float | None = None
         self._last_measured = ""
-        self._engine_failures = 0
+        self._unreadable = False
+        """Whether the last reply of a node that runs said nothing."""
+        self._failures = 0
+        """Queries of a running node that failed in succession."""
         self._evaluations = 0
         self._holds = False
         """Whether the check held at the last evaluation."""
@@ -164,7 +168,7 @@ class PendingExpectation:
     def evaluate(self) -> None:
         """Evaluate the check; set :attr:`result` once it is decided.
 
-        Raises EngineError where the engine fails.
+        Raises EngineError where the engine fails, NotJudgedError where the node's reply decides nothing.
         """
         now = self._context.clock.now()
         if now < self.due():
@@ -205,7 +209,7 @@ class PendingExpectation:
 
     def _evaluate_always(self, begin: float, end: float, now: float) -> None:
         found = self._evaluate_check(begin, end)
-        if not found.reachable:
+        if not found.reachable or (self._unreadable and self._failures < MAX_FAILURES):
             self._next = now + MIN_RETRY_INTERVAL
             return
         self._evaluations += 1
@@ -250,16 +254,20 @@ class PendingExpectation:
         except EngineError as error:
             # A node that is down cannot be queried, which is a result, and it may be up again in time. A node may also
             # have come up since the query, so that only repeated failures mean that the engine has failed.
-            down = self._context.engine.state(self.node).status is not NodeStatus.RUNNING
-            if not down:
-                self._engine_failures += 1
-                if self._engine_failures == MAX_ENGINE_FAILURES:
-                    raise
+            down = self._is_down()
+            self._failures += not down
+            if self._failures == MAX_FAILURES:
+                raise
             found = CheckResult(holds=False, measured=error.message, reachable=down)
+            self._unreadable = False
         else:
-            self._engine_failures = 0
+            self._unreadable = found.unreadable and not self._is_down()
+            self._failures = self._failures + 1 if self._unreadable else 0
         self._last_measured, self._holds = found.measured, found.holds
         return found
+
+    def _is_down(self) -> bool:
+        return self._context.engine.state(self.node).status is not NodeStatus.RUNNING
 
     def _base(self) -> float | None:
         """Return the time from which ``within`` and ``always`` count.
@@ -302,4 +310,9 @@ class PendingExpectation:
         return f"{measured}; the node ended with status {code}{reason}"
 
     def _decide(self, passed: bool, measured: str, time: float | None) -> None:
+        if self._unreadable and not passed and self.plan.severity is Severity.FAILURE:
+            raise NotJudgedError(
+                f"`{self.plan.text}` of {self.node} could not be checked: {measured}",
+                hint="the node runs, but its reply cannot be read; its log in the record may say why",
+            )
         self.result = NodeResult(self.node, passed, measured, time, self._check.inspect_command())

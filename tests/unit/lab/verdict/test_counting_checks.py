@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.lab.verdict.trial import BAD, Trial, peers
 from torrentnet.lab.engines.types import ExecResult, NodeStatus
+from torrentnet.lab.errors import NotJudgedError
 from torrentnet.lab.scenario.plan.expectations import (
     BytesCheckPlan,
     ExitCheckPlan,
@@ -52,18 +53,50 @@ def test_only_the_first_known_peers_are_named(trial: Trial) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("result", "measured"),
-    [
-        (peers(), "0 peers, expected exactly 1, at 1.0 s"),
-        (ExecResult(3, "", "error: nobody answers"), "`peers` ended with status 3: error: nobody answers"),
-        (ExecResult(0, "PEER ADDRESS", ""), "the output of `peers` cannot be read: PEER ADDRESS"),
-    ],
-)
-def test_an_unreadable_list_of_peers_is_quoted(trial: Trial, result: ExecResult, measured: str) -> None:
-    trial.engine.answers["tracker", "console", "peers", "--json"] = result
+def test_no_known_peers_are_a_failure(trial: Trial) -> None:
+    trial.engine.answers["tracker", "console", "peers", "--json"] = peers()
     found = trial.decide(trial.expect(KnowsCheckPlan, "tracker", count=Interval(1, 1), at=1.0), 1.0)
-    assert (found.passed, found.measured) == (False, measured)
+    assert (found.passed, found.measured) == (False, "0 peers, expected exactly 1, at 1.0 s")
+
+
+UNREADABLE_PEERS = [
+    (ExecResult(3, "", "error: nobody answers"), "`peers` ended with status 3: error: nobody answers"),
+    (ExecResult(0, "PEER ADDRESS", ""), "the output of `peers` cannot be read: PEER ADDRESS"),
+]
+
+
+@pytest.mark.parametrize(("result", "measured"), UNREADABLE_PEERS)
+def test_an_unreadable_list_of_peers_decides_nothing(trial: Trial, result: ExecResult, measured: str) -> None:
+    trial.engine.answers["tracker", "console", "peers", "--json"] = result
+    pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(1, 1), at=1.0)
+    with pytest.raises(NotJudgedError) as caught:
+        trial.decide(pending, 1.0)
+    assert caught.value.message == f"`{pending.plan.text}` of tracker could not be checked: {measured}"
+    assert caught.value.hint == "the node runs, but its reply cannot be read; its log in the record may say why"
+
+
+def test_a_list_of_peers_may_become_readable_in_time(trial: Trial) -> None:
+    trial.engine.answers["tracker", "console", "peers", "--json"] = UNREADABLE_PEERS[0][0]
+    pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(1, 1), within=5.0)
+    assert all(trial.evaluate(pending, at / 2) is None for at in range(9))
+    trial.engine.answers["tracker", "console", "peers", "--json"] = peers("a")
+    assert trial.decide(pending, 4.9).passed
+
+
+def test_an_unreadable_list_of_peers_does_not_end_always_at_once(trial: Trial) -> None:
+    trial.engine.answers["tracker", "console", "peers", "--json"] = peers("a")
+    pending = trial.expect(KnowsCheckPlan, "tracker", count=Interval(1), always=3.0)
+    assert trial.evaluate(pending, 0.0) is None
+    trial.engine.answers["tracker", "console", "peers", "--json"] = UNREADABLE_PEERS[1][0]
+    assert all(trial.evaluate(pending, at / 10) is None for at in (10, 13, 16))
+    with pytest.raises(NotJudgedError, match="cannot be read"):
+        trial.evaluate(pending, 1.9)
+
+
+def test_an_unreadable_list_of_a_tracker_that_has_ended_is_a_failure(trial: Trial) -> None:
+    trial.engine.answers["tracker", "console", "peers", "--json"] = UNREADABLE_PEERS[0][0]
+    trial.set_status("tracker", NodeStatus.EXITED, 1)
+    assert not trial.decide(trial.expect(KnowsCheckPlan, "tracker", count=Interval(1, 1), at=1.0), 1.0).passed
 
 
 def test_a_peer_with_two_files_is_one_peer() -> None:
@@ -207,10 +240,10 @@ def test_too_many_bytes_fail_at_once(trial: Trial) -> None:
     assert result.measured == ("received 8.1 MiB (8493465 bytes), expected at most 8.0 MiB (8388608 bytes), at 2.0 s")
 
 
-def test_unreadable_counters_are_quoted(trial: Trial) -> None:
+def test_unreadable_counters_decide_nothing(trial: Trial) -> None:
     trial.engine.answers["leecher-1", "cat", "/proc/net/dev"] = ExecResult(1, "", "cat: no such file")
-    result = trial.decide(trial.expect(BytesCheckPlan, sent=Interval(1), at=1.0), 1.0)
-    assert result.measured == "/proc/net/dev cannot be read: cat: no such file"
+    with pytest.raises(NotJudgedError, match="/proc/net/dev cannot be read: cat: no such file"):
+        trial.decide(trial.expect(BytesCheckPlan, sent=Interval(1), at=1.0), 1.0)
 
 
 @pytest.mark.parametrize("text", ["", "no colon here", "eth0: 1 2 3", "eth0: " + " ".join(["x"] * 16)])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import docker.errors
 
 from torrentnet.lab.engines.docker import labels
-from torrentnet.lab.engines.owner import Owner, boot_id, is_dead
+from torrentnet.lab.engines.owner import Owner, boot_id, directory_id, is_dead
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EngineError
 
@@ -84,7 +84,7 @@ def is_orphan(
     if remains.labels.get(labels.MODE) != Mode.UP:
         return True
     state = Path(remains.labels.get(labels.STATE) or "/nonexistent")
-    if labels.directory_id(state.parent) != remains.labels.get(labels.STATE_PARENT):
+    if directory_id(state.parent) != remains.labels.get(labels.STATE_PARENT):
         return False
     return not finished(state, remains.project)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines.owner import Owner
+from torrentnet.lab.engines.owner import Owner, directory_id
 from torrentnet.lab.paths import state_folder
 
 if TYPE_CHECKING:
@@ -52,12 +52,3 @@ def owner_labels(mode: Mode, home: Path | None = None) -> dict[str, str]:
         STATE: str(state or ""),
         STATE_PARENT: directory_id(state.parent) if state else "",
     }
-
-
-def directory_id(path: Path) -> str:
-    """Return the device and the inode of a directory; empty where it cannot be seen."""
-    try:
-        found = path.stat()
-    except OSError:
-        return ""
-    return f"{found.st_dev}:{found.st_ino}"

@@ -103,9 +103,7 @@ class LocalEngine(Engine):
         return diagnosis.findings(self._root)
 
     def collect_orphans(self, is_finished: Callable[[Path, str], bool]) -> list[RemovedLab]:
-        # The supervisor of a finished lab was released, which the registry knows.
-        del is_finished
-        return registry.collect_orphans()
+        return registry.collect_orphans(is_finished)
 
     def prepare(self, progress: ProgressCallback) -> None:
         del progress

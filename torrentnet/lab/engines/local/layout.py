@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.protocol import SupervisedLab, SupervisedNode
 from torrentnet.lab.engines.local.supervisor import sandbox_root
-from torrentnet.lab.engines.owner import Owner
+from torrentnet.lab.engines.owner import Owner, directory_id
 from torrentnet.lab.engines.subnets import assign_addresses
 from torrentnet.lab.engines.types import NodeLocation
+from torrentnet.lab.paths import state_folder
 from torrentnet.lab.scenario.plan.limits import fits_in_memory
 
 if TYPE_CHECKING:
@@ -41,10 +42,13 @@ def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path
     commands = spec.commands(
         {node: _location(network, addresses[node], str(spec.files), data[node]) for node in addresses}
     )
+    state = state_folder(spec.home)
     return SupervisedLab(
         project=spec.project,
         owner=str(Owner.myself()),
         home=str(spec.home),
+        state=str(state),
+        state_parent=directory_id(state.parent),
         network=network,
         subnet=str(subnet),
         root=str(package_root),

@@ -92,6 +92,10 @@ class SupervisedLab:
     nodes: tuple[SupervisedNode, ...]
     gate: str = ""
     """See :attr:`torrentnet.lab.engines.types.LabSpec.gate`."""
+    state: str = ""
+    """The state folder of the lab's home."""
+    state_parent: str = ""
+    """Device and inode of the directory that the state folder is in: another one there says nothing of this lab."""
 
     def dumps(self) -> str:
         """Return the text of the lab's file."""

@@ -23,15 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
+from torrentnet.lab.engines.local.client import SupervisorClient
 from torrentnet.lab.engines.local.protocol import SupervisedLab
-from torrentnet.lab.engines.owner import Life, Owner, is_alive, is_dead, life_of
+from torrentnet.lab.engines.owner import Life, Owner, directory_id, is_alive, is_dead, life_of
 from torrentnet.lab.engines.types import RemovedLab
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import RUNTIME_VARIABLE, runtime_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LOCK: Final = "lock"
 SOCKET_PATH_MOST: Final = 107
@@ -87,9 +88,11 @@ class LabEntry:
             return Life.DEAD
         return life
 
-    @property
-    def is_orphan(self) -> bool:
-        """Whether nobody else will ever remove this lab. The caller has the lock."""
+    def is_orphan(self, is_finished: Callable[[Path, str], bool]) -> bool:
+        """Return whether nobody else will ever remove this lab.
+
+        The caller has the lock. ``is_finished`` is that of ``Engine.collect_orphans``.
+        """
         if self.lab is None:
             # The owner writes the file with the lock, so that it died where there is none.
             return _is_missing(self.path / protocol.LAB_FILE)
@@ -97,7 +100,13 @@ class LabEntry:
         if owner is None or not is_dead(owner):
             return False
         life = self.supervisor_life
-        return life is Life.DEAD or (life is Life.ALIVE and _is_missing(self.path / protocol.RELEASED_FILE))
+        if life is not Life.ALIVE:
+            return life is Life.DEAD
+        if _is_missing(self.path / protocol.RELEASED_FILE):
+            return True
+        # `up` has left it running, unless its home no longer says so. A home out of reach says nothing.
+        state, parent = Path(self.lab.state), self.lab.state_parent
+        return bool(parent) and directory_id(state.parent) == parent and not is_finished(state, self.lab.project)
 
 
 def _is_locked(path: Path) -> bool:
@@ -193,12 +202,18 @@ def _await_end(supervisor: Owner) -> None:
         time.sleep(END_POLL_INTERVAL)
 
 
-def collect_orphans() -> list[RemovedLab]:
-    """Remove the labs whose owner is dead; returns them."""
+def collect_orphans(is_finished: Callable[[Path, str], bool] = lambda _state, _project: True) -> list[RemovedLab]:
+    """Remove the labs whose owner is dead; returns them.
+
+    Without ``is_finished``, no lab that ``up`` has left running is removed.
+    """
     removed = []
     with locked() as base:
         for entry in labs(base):
-            if entry.is_orphan:
+            if entry.is_orphan(is_finished):
+                # A supervisor whose lab was left running would not end by itself.
+                with contextlib.suppress(EngineError):
+                    SupervisorClient(entry.path).request("end")
                 remove(entry)
                 if entry.lab is not None:
                     removed.append(RemovedLab(entry.lab.project, Path(entry.lab.home)))

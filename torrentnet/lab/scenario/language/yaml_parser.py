@@ -11,7 +11,10 @@ lines cannot fill the memory.
 
 from __future__ import annotations
 
+import os
 import re
+import select
+import stat
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_BYTES: Final = 256 * 1024
+PIPE_PATIENCE: Final = 10.0
+"""Seconds for which a pipe (``<(command)``, a FIFO) may be silent until its end."""
 MAX_DEPTH: Final = 24
 MAX_VALUES: Final = 20_000
 """Keys and values in the whole document, each use of an alias counted in full."""
@@ -82,8 +87,12 @@ def read_text(path: Path, file: str) -> str:
         return ScenarioError([Problem(file, line, column, "", text, hint)])
 
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        data = _read_bytes(path)
+    except TimeoutError:
+        raise refuse(
+            f"nothing was written to this pipe for {PIPE_PATIENCE:g} s, and it was not closed",
+            "start the program that writes to it, or name a file",
+        ) from None
     except FileNotFoundError:
         raise refuse("there is no such file") from None
     except IsADirectoryError:
@@ -100,6 +109,36 @@ def read_text(path: Path, file: str) -> str:
         before = data[: error.start].decode("utf-8", "replace")
         text = f"the file is not UTF-8: byte 0x{data[error.start]:02x} is invalid"
         raise refuse(text, "save it as UTF-8", *_line_and_column(before)) from None
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Return a file's first MAX_BYTES + 1 bytes.
+
+    Raises OSError; TimeoutError where the file is a pipe or a device, not a terminal, that has nothing to read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError
+        patience = None if stat.S_ISREG(kind) or os.isatty(descriptor) else PIPE_PATIENCE
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        found, size = [], MAX_BYTES + 1
+        while size:
+            if not poller.poll(None if patience is None else patience * 1000):
+                raise TimeoutError
+            try:
+                part = os.read(descriptor, size)
+            except BlockingIOError:
+                continue
+            if not part:
+                break
+            found.append(part)
+            size -= len(part)
+        return b"".join(found)
+    finally:
+        os.close(descriptor)
 
 
 def _invalid_character(file: str, text: str, error: yaml.reader.ReaderError) -> ScenarioError:

@@ -17,7 +17,7 @@ import pytest
 from tests.unit.lab.engines.local.test_protocol import LAB
 from torrentnet.lab import paths
 from torrentnet.lab.engines.local import protocol, registry
-from torrentnet.lab.engines.owner import Owner
+from torrentnet.lab.engines.owner import Owner, directory_id
 from torrentnet.lab.engines.types import RemovedLab
 from torrentnet.lab.errors import EngineError
 
@@ -101,6 +101,25 @@ def test_a_lab_whose_files_cannot_be_read_is_left_alone(base: Path, tmp_path: Pa
     (place / file).mkdir()
     assert registry.collect_orphans() == []
     assert place.exists()
+
+
+@pytest.mark.parametrize(
+    ("recorded", "same_home", "removed"),
+    [(True, True, False), (False, True, True), (False, False, False)],
+)
+def test_a_released_lab_without_record_is_removed(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: bool, same_home: bool, removed: bool
+) -> None:
+    monkeypatch.setattr(registry, "END_TIMEOUT", 0.2)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as supervisor:
+        place = make(base, tmp_path, DEAD, Owner.of(supervisor.pid), released=True)
+        lab = protocol.SupervisedLab.loads((place / protocol.LAB_FILE).read_text(encoding="utf-8"))
+        state = tmp_path / ".torrentnet"
+        lab = replace(lab, state=str(state), state_parent=directory_id(tmp_path if same_home else base))
+        (place / protocol.LAB_FILE).write_text(lab.dumps(), encoding="utf-8")
+        assert bool(registry.collect_orphans(lambda _state, _project: recorded)) is removed
+        assert place.exists() is not removed
+        supervisor.kill()
 
 
 def test_a_lab_outlives_a_sweep_by_a_process_without_descriptors(base: Path, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from torrentnet.lab.errors import Problem, ScenarioError
+from torrentnet.lab.scenario.language import yaml_parser
 from torrentnet.lab.scenario.language.document import Mark, format_path, to_plain_data
 from torrentnet.lab.scenario.language.yaml_parser import MAX_BYTES, parse_document, read_text
 
@@ -87,6 +90,32 @@ def test_unreadable_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as impossible:
         read_text(through / "x.yaml", "file/x.yaml")
     assert str(impossible.value) == "file/x.yaml:1:1: the file cannot be read: Not a directory"
+
+
+def test_a_pipe_to_which_nobody_writes_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_parser, "PIPE_PATIENCE", 0.1)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ScenarioError) as silent:
+        read_text(tmp_path / "fifo", "fifo")
+    assert str(silent.value) == (
+        "fifo:1:1: nothing was written to this pipe for 0.1 s, and it was not closed\n"
+        "    start the program that writes to it, or name a file"
+    )
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as stream:
+            stream.write(b"about: ")
+            stream.write(b"x" * 100_000)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert read_text(path, "fifo") == "about: " + "x" * 100_000
+    writer.join()
 
 
 def test_a_large_file_is_refused(tmp_path: Path) -> None:
