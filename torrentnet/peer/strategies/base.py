@@ -205,8 +205,7 @@ class BaseDownload(ABC):
             self._pause(now)
 
     def _handle_lookup(self, result: LookupResult, now: float) -> None:
-        member = Membership.from_lookup(result.found, self.name)
-        reply = result.found._replace(size=member.size, piece_length=member.piece_length)
+        reply = result.found
         self._request = reply.request
         self._report.lookup(reply, result.holders)
         if reply.found and self._swarm is not None and reply.info_hash != self.info_hash:
@@ -229,6 +228,7 @@ class BaseDownload(ABC):
             if self._swarm is None:
                 # Standard clients do not announce their piece length: until the info dictionary is here, one piece
                 # stands for the file.
+                member = Membership(reply.info_hash, self.name, reply.size, reply.piece_length)
                 self._session.join(member, member.empty_piece_set(), now)
             self._swarm = reply
         else:

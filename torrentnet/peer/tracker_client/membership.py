@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torrentnet.wire.info import MAX_PIECE_LENGTH, MAX_PIECES, piece_count
+from torrentnet.wire.info import piece_count
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp.packets import DEFAULT_WANT, AnnounceRequest, pack_announce
 from torrentnet.wire.udp.url_data import Publication, pack_publication
 
 if TYPE_CHECKING:
     from torrentnet.wire.info import Info
-    from torrentnet.wire.udp.lookup import LookupReply
     from torrentnet.wire.udp.packets import AnnounceEvent
 
 
@@ -42,17 +41,6 @@ class Membership:
     def from_info(cls, info: Info, name: str) -> Membership:
         """Return the membership for ``info``; ``name`` is the file's local name."""
         return cls(info.info_hash, name, info.length, info.piece_length)
-
-    @classmethod
-    def from_lookup(cls, found: LookupReply, name: str) -> Membership:
-        """Return the membership for a file that the tracker has described.
-
-        Anybody may have announced the figures: those that no file can have count as unknown.
-        """
-        length = found.piece_length
-        if length > MAX_PIECE_LENGTH or (length and piece_count(found.size, length) > MAX_PIECES):
-            return cls(found.info_hash, name, 0, 0)
-        return cls(found.info_hash, name, found.size, length)
 
     def empty_piece_set(self) -> PieceSet:
         """Return an empty set of the file's pieces.
