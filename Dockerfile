@@ -55,11 +55,11 @@ RUN set -eu; { \
         printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; \
         apt-get update -q; \
         DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-            aria2 transmission-daemon python3-libtorrent opentracker rtorrent qbittorrent-nox deluged; \
+            aria2 transmission-daemon python3-libtorrent opentracker rtorrent qbittorrent-nox deluged lftp; \
         rm -rf /var/lib/apt/lists/* /usr/sbin/policy-rc.d; \
     } >/dev/null; \
     /usr/bin/python3 -c 'import libtorrent, rencode'; \
-    for name in aria2c transmission-daemon opentracker rtorrent qbittorrent-nox deluged; do command -v "$name"; done
+    for name in aria2c transmission-daemon opentracker rtorrent qbittorrent-nox deluged lftp; do command -v "$name"; done
 RUN ln -s /opt/torrentnet/bin/launch /usr/local/bin/client
 
 FROM clients-system AS clients

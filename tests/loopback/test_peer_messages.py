@@ -366,7 +366,8 @@ CASES = [
         "ipv6",
         f"share myfile.txt [::1]:6771 {ANYWHERE}",
         2,
-        "peer.py: error: tracker address: `[::1]:6771` looks like IPv6, which is not supported; write an IPv4 address",
+        "peer.py: error: tracker address: `[::1]:6771` looks like IPv6, which is not supported; "
+        "write an IPv4 address: `127.0.0.1:6771`",
     ),
     Case(
         "port-in-use",

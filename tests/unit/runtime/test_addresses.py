@@ -33,7 +33,20 @@ def test_link_is_refused_with_its_address(text: str) -> None:
         parse_address(text)
 
 
-@pytest.mark.parametrize("text", ["[::1]:6771", "::1:6771"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[::1]:6771",
+        "::1:6771",
+        "[::1]",
+        "::1",
+        "::",
+        "[::]:6881",
+        "2001:db8::5",
+        "fe80::1%eth0",
+        "udp://[::1]:6771/announce",
+    ],
+)
 def test_ipv6_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="looks like IPv6, which is not supported; write an IPv4 address"):
+    with pytest.raises(ValueError, match="looks like IPv6, which is not supported; write an IPv4 address: `127"):
         parse_address(text)

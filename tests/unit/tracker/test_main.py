@@ -38,8 +38,8 @@ def _no_console(monkeypatch: pytest.MonkeyPatch) -> None:
         (["127.0.0.1:http"], "argument IP:PORT: `http` is not a port; write a number from 0 to 65535"),
         (["127.0.0.1:65536"], "argument IP:PORT: `65536` is not a port; write a number from 0 to 65535"),
         (
-            ["[::1]:6771"],
-            "argument IP:PORT: `[::1]:6771` looks like IPv6, which is not supported; write an IPv4 address",
+            ["::"],
+            "argument IP:PORT: `::` looks like IPv6, which is not supported; write an IPv4 address: `127.0.0.1:6771`",
         ),
         (
             ["a:1", "--keepalive", "5"],

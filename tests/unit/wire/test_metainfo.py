@@ -72,3 +72,17 @@ def test_a_magnet_link_may_have_its_hash_in_base32() -> None:
     digits = base64.b32encode(made.info_hash).decode()
     for text in (digits, digits.lower()):
         assert metainfo.parse_magnet(f"magnet:?xt=urn:btih:{text}&dn=a") == metainfo.Magnet(made.info_hash, "a")
+
+
+def test_ipv6_addresses_in_a_link_are_ignored() -> None:
+    """Trackers and peers of a link are not used; the command line names the tracker."""
+    made = _info("a")
+    link = metainfo.magnet_link(made, "198.18.0.2:6771") + "&tr=udp://[::1]:6771/announce&x.pe=[::1]:6881&x.pe=::1"
+    assert metainfo.parse_magnet(link) == metainfo.Magnet(made.info_hash, "a")
+
+
+def test_ipv6_trackers_of_a_torrent_are_ignored() -> None:
+    made = _info("a")
+    urls: list[bencode.Value] = [[b"udp://[::1]:6771"], [b"udp://198.18.0.2:6771"]]
+    raw = bencode.encode({b"announce": b"udp://[::1]:6771", b"announce-list": urls, b"info": bencode.decode(made.raw)})
+    assert metainfo.parse_torrent(raw) == made

@@ -62,6 +62,11 @@ def test_a_real_clients_dictionary() -> None:
     assert parsed == ExtensionHandshake(3, 31235, "Transmission 3.00", 512, BLOCK, port=6881)
 
 
+def test_ipv6_addresses_of_a_handshake_are_ignored() -> None:
+    """BEP 10 has the sender's IPv6 address, and ``yourip`` of either length."""
+    assert _parse(ipv6=bytes(15) + b"\x01", yourip=bytes(16), ipv4=bytes(4)) == ExtensionHandshake()
+
+
 def test_unsorted_keys_of_a_handshake_are_accepted() -> None:
     assert extension_protocol.parse_extension_handshake(b"d1:v3:abc1:mdee").client == "abc"
 
