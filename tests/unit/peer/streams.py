@@ -285,10 +285,12 @@ class Script:
         for message in messages:
             self.raw(pack(message))
 
-    def offer(self, metadata_size: int | None = None, *, metadata_id: int = METADATA_ID, block: int = 16_384) -> None:
-        """Send the extension handshake."""
+    def offer(
+        self, metadata_size: int | None = None, *, metadata_id: int = METADATA_ID, block: int = 16_384, name: str = ""
+    ) -> None:
+        """Send the extension handshake; with a name, as our own peers do."""
         size = len(self.info.raw) if metadata_size is None else metadata_size
-        handshake = ExtensionHandshake(metadata_id, size, "script", 250, block)
+        handshake = ExtensionHandshake(metadata_id, size, "script", 250, block, name=name)
         self.say(Extended(0, pack_extension_handshake(handshake)))
 
     def block(self, piece: int, begin: int, data: bytes) -> None:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from torrentnet.peer.transfer.protocol import PeerProtocol
 
 MAX_PARTS_IN_FLIGHT: Final = 8
+"""Requests that are open at once, to our own peers.
+
+Other clients get one at a time: rTorrent 0.9.8 stops reading the connection at the second.
+"""
 
 
 class SourceError(RemoteError):
@@ -61,7 +65,8 @@ class MetadataDownload:
             self._requested_at = now
         before = self._requested
         parts = -(-extension.metadata_size // METADATA_PIECE)
-        while self._requested < parts and self._requested - len(self._parts) < MAX_PARTS_IN_FLIGHT:
+        in_flight = MAX_PARTS_IN_FLIGHT if extension.name else 1
+        while self._requested < parts and self._requested - len(self._parts) < in_flight:
             self._protocol.send_metadata(Metadata(MetadataKind.REQUEST, self._requested))
             self._requested += 1
         return self._requested > before

@@ -44,15 +44,18 @@ def test_the_info_dictionary_is_downloaded_and_verified() -> None:
     assert script.leech.data == DATA
 
 
-def test_few_parts_are_requested_at_a_time() -> None:
+@pytest.mark.parametrize(("name", "in_flight"), [("seeder", MAX_PARTS_IN_FLIGHT), ("", 1)], ids=["ours", "another"])
+def test_few_parts_are_requested_at_a_time(name: str, in_flight: int) -> None:
+    """rTorrent 0.9.8 stops reading a connection when a second part is requested before it has sent the first."""
     info = info_of(bytes(16_384 * 12_000), 16_384)
     leech = Leech(info.info_hash)
     script = Script(leech, info)
-    script.offer()
+    script.offer(name=name)
     parts = -(-len(info.raw) // METADATA_PIECE)
     assert parts > MAX_PARTS_IN_FLIGHT
-    assert requested_parts(script) == list(range(MAX_PARTS_IN_FLIGHT))
-    for part in (*range(1, parts), 0):
+    assert requested_parts(script) == list(range(in_flight))
+    # Parts may arrive in any order, if several are requested.
+    for part in (*range(1, parts), 0) if in_flight > 1 else range(parts):
         script.give_info(part, info.raw[part * METADATA_PIECE :][:METADATA_PIECE])
     assert sorted(requested_parts(script)) == list(range(parts))
     assert leech.info == info
@@ -82,7 +85,7 @@ def test_an_invalid_size_fails(size: int) -> None:
 
 def test_a_large_size_takes_no_memory_in_advance() -> None:
     script = wanting(INFO, MAX_INFO_SIZE)
-    assert len(requested_parts(script)) == MAX_PARTS_IN_FLIGHT
+    assert requested_parts(script) == [0]
 
 
 def test_a_size_that_changes_fails() -> None:
