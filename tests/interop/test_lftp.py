@@ -19,9 +19,10 @@ DEADLINE = 60.0
 
 
 def lftp(swarm: Swarm, node: str, torrent: bytes, *settings: str, files: dict[str, bytes] | None = None) -> Container:
-    """Start lftp with a .torrent; it downloads the file into /data unless the file is there.
+    """Start lftp with a .torrent.
 
-    It seeds in the background; without `wait all` the container would end.
+    It downloads the file into /data unless the file is there. It seeds in the background; without `wait all` the
+    container would end.
     """
     given = ("torrent:use-dht no", f"torrent:port-range {PEER_PORT}", *settings)
     script = "".join(f"set {setting}; " for setting in given) + "torrent -O /data /data/it.torrent; wait all"

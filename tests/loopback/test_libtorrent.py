@@ -1,4 +1,4 @@
-"""PyPI's libtorrent on 127.0.0.0/8 as a leecher and as a seed of torrentnet's programs.
+"""PyPI's libtorrent on 127.0.0.0/8 as a leecher and as a seed.
 
 The clients' image has Debian's version; tests/interop has the tests of that one.
 """
@@ -19,7 +19,7 @@ pytest.importorskip("libtorrent", reason="libtorrent is not installed: pip insta
 
 
 class Swarm:
-    """A tracker, our seed's .torrent, and libtorrent, which needs an address and a port that are its own."""
+    """A tracker, our seed's .torrent, and libtorrent with a fixed endpoint."""
 
     def __init__(self, loopback: Loopback, directory: Path) -> None:
         self._loopback = loopback

@@ -46,7 +46,7 @@ def test_the_info_dictionary_is_downloaded_and_verified() -> None:
 
 @pytest.mark.parametrize(("name", "in_flight"), [("seeder", MAX_PARTS_IN_FLIGHT), ("", 1)], ids=["ours", "another"])
 def test_few_parts_are_requested_at_a_time(name: str, in_flight: int) -> None:
-    """rTorrent 0.9.8 stops reading a connection when a second part is requested before it has sent the first."""
+    """rTorrent 0.9.8 stops reading when a second part is requested too early."""
     info = info_of(bytes(16_384 * 12_000), 16_384)
     leech = Leech(info.info_hash)
     script = Script(leech, info)

@@ -210,7 +210,7 @@ def test_unknown_messages_are_passed_on_undecoded() -> None:
 
 
 def test_ipv6_peers_of_a_peer_exchange_are_ignored() -> None:
-    """BEP 11 is not offered; clients that send it all the same, with BEP 7's ``added6``, lose nothing."""
+    """BEP 11 is not offered; some clients send it all the same."""
     pex = Extended(77, b"d5:added6:" + bytes(6) + b"6:added618:" + bytes(18) + b"8:added6.f1:" + bytes(1) + b"e")
     protocol = opened()
     assert list(pour(protocol, pack(pex) + pack(Interested()))) == [pex, Interested()]
