@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 GONE: Final = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET, errno.EBADF})
 """Errors of a stream whose reader or terminal has gone on purpose: nobody is left to be told."""
+FINISH_PATIENCE: Final = 1.0
+"""Seconds for another thread that is writing at the end."""
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
@@ -125,6 +127,14 @@ class GuardedStream(io.TextIOBase):
             except (OSError, ValueError) as error:
                 self._fail(error)
 
+    def finish(self) -> None:
+        """Write what is left, unless another thread waits here for a reader that does not read."""
+        if self._lock.acquire(timeout=FINISH_PATIENCE):
+            try:
+                self.flush()
+            finally:
+                self._lock.release()
+
     def _fail(self, error: OSError | ValueError) -> None:
         self.failure = error if isinstance(error, OSError) else OSError(errno.EBADF, str(error))
         # For children that inherit the descriptor, and for Python, which flushes the stream below again at its exit.
@@ -172,8 +182,8 @@ def guarded_streams() -> Iterator[tuple[GuardedStream, GuardedStream]]:
     try:
         yield out, err
     finally:
-        out.flush()
+        out.finish()
         if out.problem:
             err.write(f"standard output cannot be written: {out.problem}\n")
-        err.flush()
+        err.finish()
         sys.stdout, sys.stderr = before

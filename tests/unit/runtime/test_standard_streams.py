@@ -23,6 +23,17 @@ with guarded_streams():
 os.write(1, b"a child\\n")
 sys.exit(5)
 """
+UNREAD = """
+import os, sys, threading
+from torrentnet.runtime.standard_streams import guarded_streams
+reading, writing = os.pipe()
+os.dup2(writing, 1)
+with guarded_streams():
+    thread = threading.Thread(target=print, args=("x" * 1_000_000,), daemon=True)
+    thread.start()
+    os.read(reading, 1)
+sys.exit(5)
+"""
 NULL = """
 import os, sys
 from torrentnet.runtime.standard_streams import open_standard_streams
@@ -39,6 +50,7 @@ def run(code: str, shell: str, **environment: str) -> subprocess.CompletedProces
         capture_output=True,
         env={**os.environ, **environment},
         check=False,
+        timeout=60,
     )
 
 
@@ -51,6 +63,10 @@ def test_a_stream_that_fails_is_silent(shell: str) -> None:
 def test_a_full_disk_is_told_in_one_line() -> None:
     done = run(GUARDED, "> /dev/full")
     assert (done.returncode, done.stderr) == (5, b"standard output cannot be written: No space left on device\n")
+
+
+def test_the_end_does_not_wait_for_a_reader_that_does_not_read() -> None:
+    assert run(UNREAD, "").returncode == 5
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-5"])

@@ -183,9 +183,9 @@ def open_view(*, as_json: bool, live: bool = True) -> Iterator[DetachedView]:
         yield view
     except BaseException:
         # The command has failed or was interrupted, so it does not wait for a reader that does not read.
-        view.drain(DRAIN_PATIENCE)
+        view.close(DRAIN_PATIENCE)
         raise
-    view.drain()
+    view.close()
 
 
 def node_table(

@@ -56,6 +56,8 @@ def play(
                 take_down_running_lab(home, engine_name, view.print_line)
             lab = Lab(plan, engine, mode=mode, home=home, runs=runs, view=view, interrupts=interrupts)
             hint, code = _play(lab)
+            if code is not None:
+                view.patience = DRAIN_PATIENCE
             if lab.outcome is None:
                 return EXIT_CODES[Verdict.INTERRUPTED]
             if not as_json:
@@ -63,8 +65,6 @@ def play(
                     view.print_line(line)
                 if code is None and mode is Mode.UP:
                     _print_next_steps(lab, view.print_line)
-        if code is not None:
-            view.drain(DRAIN_PATIENCE)
     if as_json:
         print_json(result_document(lab.outcome))
     return lab.outcome.exit_code if code is None else code

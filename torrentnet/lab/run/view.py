@@ -61,6 +61,8 @@ class DetachedView(LabView):
         self._view = view
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._broken = self._ended = False
+        self.patience: float | None = None
+        """Seconds that :meth:`drain` waits at most where its caller names no time; None for no limit."""
         self._thread = threading.Thread(target=self._run, name="view", daemon=True)
         self._thread.start()
 
@@ -90,9 +92,9 @@ class DetachedView(LabView):
         """Wait until everything so far has been shown, at most ``timeout`` seconds."""
         shown = threading.Event()
         self._calls.put(shown.set)
-        shown.wait(timeout)
+        shown.wait(self.patience if timeout is None else timeout)
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: float | None = None) -> None:
         """Wait as :meth:`drain` does, and end the thread; nothing is shown afterwards."""
         self.drain(timeout)
         self._calls.put(self._end)

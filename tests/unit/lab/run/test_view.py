@@ -59,3 +59,13 @@ def test_a_closed_view_leaves_no_thread() -> None:
     detached.close(WAIT)
     detached._thread.join(WAIT)
     assert not detached._thread.is_alive()
+
+
+def test_patience_limits_the_wait_for_a_view_that_hangs() -> None:
+    view = Recording()
+    detached = DetachedView(view)
+    detached.patience = 0.01
+    detached.print_line("wait")
+    detached.close()
+    assert view.lines == []
+    view.go_on.set()
