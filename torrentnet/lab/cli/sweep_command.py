@@ -22,12 +22,12 @@ from torrentnet.lab.tools.sweep import (
     RESULT_COLUMNS,
     SweepPoint,
     SweepTable,
+    exit_status,
     grid_points,
     parse_grid,
     run_points,
 )
-from torrentnet.lab.verdict.outcome import Verdict
-from torrentnet.runtime.process import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_OK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,9 +82,8 @@ def run_sweep(
                 return run_scenario(plan, engine, home=home, runs=runs, interrupts=interrupts)
 
             try:
-                for row in run_points(points, repeat, play, table, view.print_line):
-                    if row.verdict is not Verdict.PASSED:
-                        code = EXIT_FAILED
+                rows = run_points(points, repeat, play, table, view.print_line)
+                code = exit_status([row.verdict for row in rows])
             except Interrupted:
                 view.print_line("interrupted; the rows so far are kept")
                 code = EXIT_INTERRUPTED

@@ -18,7 +18,7 @@ from torrentnet.lab.errors import UsageError
 from torrentnet.lab.paths import relative_to_home, write_atomically
 from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.lab.tools.distribution import distribution_bounds, uses_swarm_strategy
-from torrentnet.lab.verdict.outcome import Verdict
+from torrentnet.lab.verdict.outcome import EXIT_CODES, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -231,6 +231,14 @@ def run_points(
         rest = f" ({format_estimate(left * took / estimated)} left)" if number < len(order) else ""
         print_line(f"{number:3} of {len(order)}  {point.text}: {row.text()}{rest}")
         yield row
+
+
+def exit_status(verdicts: Iterable[Verdict]) -> int:
+    """Return the exit status of runs: 1 where one has failed, else the first that is not 0."""
+    found = {EXIT_CODES[verdict]: None for verdict in verdicts}
+    if EXIT_CODES[Verdict.FAILED] in found:
+        return EXIT_CODES[Verdict.FAILED]
+    return next((status for status in found if status), EXIT_CODES[Verdict.PASSED])
 
 
 def format_estimate(seconds: float) -> str:

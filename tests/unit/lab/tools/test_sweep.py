@@ -17,6 +17,7 @@ from torrentnet.lab.tools.sweep import (
     JSON_FILE,
     SweepPoint,
     SweepTable,
+    exit_status,
     format_estimate,
     grid_points,
     parse_grid,
@@ -132,3 +133,16 @@ def test_the_estimate_of_a_swarm_is_shorter(scenario: Callable[..., Plan]) -> No
 @pytest.mark.parametrize(("seconds", "text"), [(1, "5 s"), (61, "60 s"), (100, "2 minutes"), (3599, "60 minutes")])
 def test_estimates_are_rounded(seconds: float, text: str) -> None:
     assert format_estimate(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [
+        ([], 0),
+        ([Verdict.PASSED, Verdict.PASSED], 0),
+        ([Verdict.PASSED, Verdict.NOT_JUDGED], 3),
+        ([Verdict.NOT_JUDGED, Verdict.FAILED, Verdict.PASSED], 1),
+    ],
+)
+def test_status_1_means_that_a_run_has_failed(verdicts: list[Verdict], status: int) -> None:
+    assert exit_status(verdicts) == status
