@@ -116,7 +116,13 @@ def read_running_lab(home: Path) -> RunningLab | None:
     lab = _read_lab(state_folder(home) / LAB_FILE)
     if lab is None or lab.home in {"", str(home)} or not is_finished(state_folder(Path(lab.home)), lab.project):
         return lab
-    return lab if Path(lab.home).samefile(home) else None
+    try:
+        return lab if Path(lab.home).samefile(home) else None
+    except OSError as error:
+        raise LabError(
+            f"{lab.scenario} was brought up in {lab.home}, which cannot be read: {error.strerror}",
+            hint=f"if this directory is a copy of that one, remove {state_folder(home) / LAB_FILE}",
+        ) from error
 
 
 def write_current_lab(home: Path, lab: RunningLab) -> None:

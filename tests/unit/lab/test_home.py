@@ -83,6 +83,15 @@ def test_a_lab_file_that_would_act_on_a_terminal_is_damaged(tmp_path: Path, fiel
         read_running_lab(tmp_path)
 
 
+def test_a_home_that_cannot_be_read_may_be_the_original(tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    original.symlink_to(original)
+    write_running_lab(tmp_path, replace(UP, home=str(original)))
+    with pytest.raises(LabError, match=r"x was brought up in .*original, which cannot be read") as unreadable:
+        read_running_lab(tmp_path)
+    assert unreadable.value.hint.startswith("if this directory is a copy of that one, remove ")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"project": "p"}', "null"])
 def test_a_damaged_lab_file_may_be_that_of_any_lab(tmp_path: Path, text: str) -> None:
     folder = state_folder(tmp_path)

@@ -75,13 +75,17 @@ class DockerEndpoint:
                 f"the lab cannot use the Docker Engine at {self}: nodes read their files from this machine",
                 hint=f"use an engine of this machine: {self.remedy}",
             )
-        with socket.socket(socket.AF_UNIX if scheme == "unix" else socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.settimeout(PROBE_TIMEOUT)
-            if scheme == "unix":
+        if scheme == "unix":
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                probe.settimeout(PROBE_TIMEOUT)
                 probe.connect(path)
-            else:
-                address = urlsplit(self.host)
-                probe.connect((address.hostname or "127.0.0.1", address.port or DEFAULT_PORT))
+            return
+        try:
+            address = urlsplit(self.host)
+            where = address.hostname or "127.0.0.1", address.port or DEFAULT_PORT
+        except ValueError as error:
+            raise EngineError(f"{self} is no address of a Docker Engine: {error}", hint=self.remedy) from error
+        socket.create_connection(where, PROBE_TIMEOUT).close()
 
     def group(self) -> str:
         """Return the group whose members may use the socket."""

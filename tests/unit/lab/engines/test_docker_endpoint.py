@@ -155,6 +155,23 @@ def test_a_tcp_endpoint_where_nobody_listens_is_named() -> None:
     assert raised.value.hint.startswith("start that engine, or: unset DOCKER_HOST; `make doctor` shows")
 
 
+def test_an_address_that_is_none_is_named() -> None:
+    with pytest.raises(EngineError, match=r"tcp://localhost:x .* is no address of a Docker Engine: Port") as raised:
+        connection.connect(DockerEndpoint("tcp://localhost:x", "DOCKER_HOST", "unset DOCKER_HOST"))
+    assert raised.value.hint == "unset DOCKER_HOST"
+
+
+def test_an_ipv6_address_can_be_probed() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 loopback address here")
+    with server:
+        DockerEndpoint(f"tcp://[::1]:{server.getsockname()[1]}").probe()
+
+
 @pytest.mark.parametrize("member", [False, True])
 def test_a_forbidden_socket_names_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, member: bool) -> None:
     path = tmp_path / "docker.sock"
