@@ -129,6 +129,8 @@ class Lab(LabLifecycle):
             results = judge(self.plan, context, timeline)
             self._end_timeline()
             timeline.record_unapplied()
+            # What is missed after the last look can no longer be told from what did not happen.
+            self.nodes.require_complete()
         self._view.stop()
         applied = tuple(timeline.applied)
         failed = [one.node for result in results if result.failed for one in result.nodes if not one.passed]

@@ -191,8 +191,8 @@ class DatagramBatch:
 
 
 def receives_at_every_address(sock: socket.socket) -> bool:
-    """Return whether a socket is bound to no address of its own (0.0.0.0)."""
-    return bool(sock.getsockname()[0] == "0.0.0.0")
+    """Return whether a socket is bound to no address of its own (0.0.0.0), and IP_PKTINFO is Linux's."""
+    return sys.platform == "linux" and bool(sock.getsockname()[0] == "0.0.0.0")
 
 
 _FULL_CONTROLS: Final = memoryview(array("L", [_CONTROL] * MAX_BATCH_SIZE))

@@ -243,7 +243,9 @@ class RequestStore:
     def _merge(self, block: int) -> None:
         parts = self.read(block)
         self._delete(block)
-        self._insert_part(block, RequestPart(*(list(chain.from_iterable(some)) for some in zip(*parts, strict=True))))
+        if parts:  # all of them may be damaged
+            joined = (list(chain.from_iterable(some)) for some in zip(*parts, strict=True))
+            self._insert_part(block, RequestPart(*joined))
 
     def _insert_part(self, block: int, part: RequestPart) -> None:
         opened, closed = list(zip(*part.opened, strict=True)), list(zip(*part.closed, strict=True))

@@ -150,6 +150,8 @@ class LogStreams:
             self._events = self._client.api.events(decode=True, filters=self._filters, **since)
         except (docker.errors.DockerException, *DISCONNECTED):
             return False
+        if self._closing.is_set():
+            _close(self._events)  # `close` has closed the one before
         threading.Thread(target=self._check_states, name="engine states", daemon=True).start()
         return True
 
