@@ -290,9 +290,6 @@ class BaseDownload(ABC):
         self._session.downloaded = self._report.transferred
         self._progress_at = now
         self._flow_bytes = self._buffers.received_bytes
-        self._flow_at = now
-        self._flow_bytes = 0
-        self._buffers = BufferPool()
         self._retry_pause = FIRST_RETRY_PAUSE
         if held.is_full:
             self._finish(now)

@@ -21,6 +21,7 @@ from torrentnet.peer.strategies.base import MAX_RETRY_PAUSE, Phase
 from torrentnet.peer.strategies.task import Timeouts
 from torrentnet.tracker.journal.records import RequestClosed, RequestOpened, RequestState
 from torrentnet.wire.info import make_info
+from torrentnet.wire.piece_set import PieceSet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,6 +179,19 @@ def test_the_only_seed_may_be_slow(tmp_path: Path) -> None:
     assert getter.until_ended() is Phase.DONE
     check_complete(world, getter)
     assert lost(getter) == []
+    world.close()
+
+
+def test_pieces_may_each_take_longer_than_the_give_up_time(tmp_path: Path) -> None:
+    world = World(tmp_path, size=48 * PIECE)
+    source = world.source(publish=False)
+    source.store.info = info_of(world.data, 16 * PIECE, NAME)
+    source.store.held = PieceSet.full(3)
+    source.publish()
+    source.rate = 8_000.0
+    getter = world.getter(patience=Timeouts(give_up=3.0))
+    assert getter.until_ended() is Phase.DONE, getter.download.failure
+    assert getter.path.read_bytes() == world.data
     world.close()
 
 
