@@ -128,7 +128,10 @@ class GuardedStream(io.TextIOBase):
                 self._fail(error)
 
     def finish(self) -> None:
-        """Write what is left, unless another thread waits here for a reader that does not read."""
+        """Write what is left.
+
+        Where another thread waits for a reader that does not read, nothing is written.
+        """
         if self._lock.acquire(timeout=FINISH_PATIENCE):
             try:
                 self.flush()

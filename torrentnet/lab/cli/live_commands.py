@@ -180,7 +180,7 @@ def _watch_status(monitor: LabMonitor) -> int:
 def _print_escaped(argv: Sequence[str], environment: Mapping[str, str]) -> int:
     """Print what a command prints, and return its exit status.
 
-    Nodes may print anything, so what would control the terminal is escaped.
+    Nodes may print anything, so what would control the terminal is escaped. Ends when nobody reads any more.
     """
     with subprocess.Popen(argv, stdout=subprocess.PIPE, env=dict(environment)) as child:
         assert child.stdout is not None
@@ -189,6 +189,9 @@ def _print_escaped(argv: Sequence[str], environment: Mapping[str, str]) -> int:
                 text = line.decode("utf-8", "replace").rstrip("\r\n")
                 sys.stdout.write(escape_controls(text) + "\n")
                 sys.stdout.flush()
+                if reader_has_gone(sys.stdout):
+                    child.terminate()
+                    return EXIT_PIPE_CLOSED
         except BaseException:
             child.terminate()
             raise

@@ -234,7 +234,10 @@ def run_points(
 
 
 def exit_status(verdicts: Iterable[Verdict]) -> int:
-    """Return the exit status of runs: 1 where one has failed, else the first that is not 0."""
+    """Return the exit status of several runs.
+
+    It is 1 where one has failed, else the first status that is not 0.
+    """
     found = {EXIT_CODES[verdict]: None for verdict in verdicts}
     if EXIT_CODES[Verdict.FAILED] in found:
         return EXIT_CODES[Verdict.FAILED]

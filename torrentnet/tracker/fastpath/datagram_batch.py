@@ -191,7 +191,10 @@ class DatagramBatch:
 
 
 def receives_at_every_address(sock: socket.socket) -> bool:
-    """Return whether a socket is bound to no address of its own (0.0.0.0), and IP_PKTINFO is Linux's."""
+    """Return whether a socket is bound to no address of its own (0.0.0.0).
+
+    False where the system is not Linux: IP_PKTINFO has another number there.
+    """
     return sys.platform == "linux" and bool(sock.getsockname()[0] == "0.0.0.0")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -250,3 +252,22 @@ def test_the_stubs_scenario_is_valid(tmp_path: Path) -> None:
 
     (tmp_path / "x.yaml").write_text(SCENARIO, encoding="utf-8")
     assert len(load_plan(tmp_path / "x.yaml", settings={"seeders": "4"}).nodes) == 6
+
+
+def test_the_end_of_its_reader_ends_the_command_behind_logs() -> None:
+    code = """
+import os, sys
+from torrentnet.lab.cli import live_commands
+from torrentnet.runtime.standard_streams import guarded_streams
+with guarded_streams():
+    status = live_commands._print_escaped(["sh", "-c", "while :; do echo line; done"], os.environ)
+sys.exit(status)
+"""
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$0" -c "$1" | head -1', sys.executable, code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (141, "line\n", "")
