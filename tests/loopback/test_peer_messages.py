@@ -603,19 +603,35 @@ def test_a_torrent_is_not_written_over_another_file(loopback: Loopback, tmp_path
     tracker = loopback.tracker()
     source, other = make_file(tmp_path / "myfile.txt", 100), make_file(tmp_path / "it.torrent", 10)
     before = other.read_bytes()
+    hint = "  hint: choose another name, or replace it with --force: it.torrent exists\n"
     words = ["share", "myfile.txt", tracker.address, ANYWHERE, "--torrent", "it.torrent", "--name", "seed"]
+    status, errors = run(words, tmp_path)
+    assert (status, errors.startswith("peer.py: error: it.torrent: "), errors.endswith(f"\n{hint}")) == (1, True, True)
+    assert other.read_bytes() == before
+    loopback.share(source, tracker, "--torrent", other, "--force").end()
+    written = other.read_bytes()
+    assert written != before
+    # The .torrent that exists is the description of what is shared.
+    loopback.share(source, tracker, "--torrent", other).end()
+    assert other.read_bytes() == written
+    assert run([*words, "--public"], tmp_path) == (
+        2,
+        f"peer.py: error: the .torrent that exists says how the file is shared, not the options\n{hint}",
+    )
+    make_file(tmp_path / "else.txt", 100)
+    assert run([words[0], "else.txt", *words[2:]], tmp_path) == (
+        2,
+        f"peer.py: error: it.torrent is the .torrent of 'myfile.txt', not of 'else.txt'\n{hint}",
+    )
+    source.write_bytes(bytes(100))
     assert run(words, tmp_path) == (
         1,
         (
-            "peer.py: error: it.torrent already exists and is another file\n"
-            "  hint: choose another name, or add --force\n"
+            "peer.py: error: myfile.txt is not the file that the .torrent describes\n"
+            "  hint: share the file that it was made of, or write a new .torrent with --force\n"
         ),
     )
-    assert other.read_bytes() == before
-    loopback.share(source, tracker, "--torrent", other, "--force").end()
-    assert other.read_bytes() != before
-    # The same again is no other file.
-    loopback.share(source, tracker, "--torrent", other)
+    assert other.read_bytes() == written
 
 
 def test_a_peer_without_descriptors_names_the_limit(place: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.loopback.programs import ANYWHERE, PEER, TRACKER, digest, make_file
+from torrentnet.wire import bencode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,6 +158,30 @@ def test_the_sharers_piece_length_is_used_by_all(loopback: Loopback, tmp_path: P
     assert seed.until("published")["pieces"] == "7"
     leecher = loopback.get("myfile.txt", tracker, tmp_path / "there")
     assert leecher.until("completed")["sources"].endswith(":7")
+
+
+def test_a_torrent_that_exists_is_shared_as_it_is(loopback: Loopback, tmp_path: Path) -> None:
+    tracker = loopback.tracker()
+    source = make_file(tmp_path / "my file.txt", 100_000)
+    data = source.read_bytes()
+    hashes = b"".join(hashlib.sha1(data[at : at + 32768]).digest() for at in range(0, len(data), 32768))
+    # Another program's: pieces of another length, no mark `private`, and a key that our own do not have.
+    info = bencode.encode(
+        {
+            b"length": 100_000,
+            b"name": b"my file.txt",
+            b"piece length": 32768,
+            b"pieces": hashes,
+            b"source": b"elsewhere",
+        }
+    )
+    (tmp_path / "theirs.torrent").write_bytes(b"d4:info" + info + b"e")
+    seed = loopback.share(source, tracker, "--torrent", tmp_path / "theirs.torrent")
+    assert tracker.until("published", file="my file.txt")["info_hash"] == hashlib.sha1(info).hexdigest()
+    leecher = loopback.get("my file.txt", tracker, tmp_path / "there")
+    leecher.until("state", state="seed")
+    assert (tmp_path / "there" / "my file.txt").read_bytes() == data
+    seed.end()
 
 
 def test_torrent_and_magnet_are_written(loopback: Loopback, tmp_path: Path) -> None:

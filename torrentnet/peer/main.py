@@ -140,9 +140,10 @@ def _parser() -> argparse.ArgumentParser:
         "--torrent",
         metavar="FILE",
         type=Path,
-        help="with share: write a .torrent, so that any client can join; with get: read one, for a plain tracker",
+        help="with share: write a .torrent, so that any client can join, or share by the one that exists; with get:"
+        " read one, for a plain tracker",
     )
-    add("--force", action="store_true", help="with share: replace another file that has the .torrent's name")
+    add("--force", action="store_true", help="with share: write the .torrent anew where there is a file of its name")
     add(
         "--public",
         action="store_true",
@@ -172,6 +173,8 @@ def _run(options: argparse.Namespace, system: System) -> int:
         raise CommandLineError("--public is for share only: with get, the swarm has an info dictionary already")
     known, info = _parse_target(options) if options.mode == "get" else (None, None)
     path = _check_path(options)
+    if options.mode == "share" and options.torrent is not None and options.torrent.is_file() and not options.force:
+        info = _read_description(options, path.name)
     piece_length = None if options.piece_length is None else int(options.piece_length)
     if piece_length is not None and (
         not MIN_PIECE_LENGTH <= piece_length <= MAX_PIECE_LENGTH or piece_length & (piece_length - 1)
@@ -208,7 +211,7 @@ def _run(options: argparse.Namespace, system: System) -> int:
     def on_shared(store: FileStore) -> None:
         link = magnet_link(store.info, options.tracker, None if own.ip == "0.0.0.0" else own)
         events.emit("magnet", link=link)
-        if options.torrent is not None:
+        if options.torrent is not None and info is None:
             _write_torrent(options.torrent, torrent_file(store.info, options.tracker), replace=options.force)
 
     with shell:
@@ -244,15 +247,32 @@ def _parse_target(options: argparse.Namespace) -> tuple[Membership | None, Info 
                 hint=f"write the name, and add --torrent {given}",
             )
         return None, None
-    try:
-        info = parse_torrent(options.torrent.read_bytes())
-    except OSError as error:
-        raise LocalError(f"cannot read {options.torrent}: {os.strerror(error.errno or 0).lower()}") from None
-    except MetainfoError as error:
-        raise LocalError(f"{options.torrent}: {error.message}") from None
-    if info.name != given:
-        raise CommandLineError(f"{options.torrent} is the .torrent of {info.name!r}, not of {given!r}")
+    info = _read_torrent(options.torrent, given)
     return Membership.from_info(info, info.name), info
+
+
+def _read_torrent(path: Path, name: str) -> Info:
+    try:
+        info = parse_torrent(path.read_bytes())
+    except OSError as error:
+        raise LocalError(f"cannot read {path}: {os.strerror(error.errno or 0).lower()}") from None
+    except MetainfoError as error:
+        raise LocalError(f"{path}: {error.message}") from None
+    if info.name != name:
+        raise CommandLineError(f"{path} is the .torrent of {info.name!r}, not of {name!r}")
+    return info
+
+
+def _read_description(options: argparse.Namespace, name: str) -> Info:
+    """Return the info dictionary of a .torrent that exists, which is shared as it is."""
+    hint = f"choose another name, or replace it with --force: {options.torrent} exists"
+    try:
+        info = _read_torrent(options.torrent, name)
+    except LocalError as error:
+        raise type(error)(error.message, hint=hint) from None
+    if options.piece_length is not None or options.public:
+        raise CommandLineError("the .torrent that exists says how the file is shared, not the options", hint=hint)
+    return info
 
 
 def _check_path(options: argparse.Namespace) -> Path:
@@ -297,13 +317,11 @@ def _without_scheme(address: str) -> str:
 
 
 def _write_torrent(path: Path, content: bytes, *, replace: bool) -> None:
-    """Write a .torrent, but replace no other file unless ``replace`` says so."""
+    """Write a .torrent. Where ``replace`` is false, a file that was made while this one was hashed is not replaced."""
+    special = path.exists() and not path.is_file()
     try:
-        if path.is_file() and not replace:
-            if path.read_bytes() == content:
-                return
-            raise LocalError(f"{path} already exists and is another file", hint="choose another name, or add --force")
-        path.write_bytes(content)
+        with path.open("wb" if replace or special else "xb") as file:
+            file.write(content)
     except OSError as error:
         raise _write_error(path, error.errno) from None
 

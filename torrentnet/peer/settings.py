@@ -32,7 +32,7 @@ class PeerSettings:
     known: Membership | None = None
     """With get: the file that a magnet link or a .torrent describes; None to look up the name at the tracker."""
     info: Info | None = None
-    """With get: the info dictionary, from a .torrent."""
+    """The info dictionary, from a .torrent that exists; with share, None to make one of the file."""
     private: bool = True
     """With share: whether the info dictionary is marked private (BEP 27)."""
     strategy: str = "single"

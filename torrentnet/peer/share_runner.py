@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.peer.storage.corrupt import corrupt_copy
-from torrentnet.peer.storage.file_store import default_piece_length, open_complete
+from torrentnet.peer.storage.file_store import default_piece_length, open_complete, open_described
 from torrentnet.peer.storage.worker_pool import JobFailure
 from torrentnet.peer.tracker_client.membership import Membership
 from torrentnet.peer.tracker_client.session_events import PeersReceived, RequestRefused, SilenceChanged, SwarmJoined
@@ -68,8 +68,12 @@ class ShareRunner:
 
     def _open(self) -> FileStore:
         settings, cancelled, system = self._settings, self._context.worker.is_stopping, self._context.system
-        length = settings.piece_length or default_piece_length(settings.path)
-        store = open_complete(settings.path, length, self._hashed, cancelled, private=settings.private, system=system)
+        path, private = settings.path, settings.private
+        if settings.info is not None:
+            store = open_described(path, settings.info, self._hashed, cancelled, system=system)
+        else:
+            length = settings.piece_length or default_piece_length(path)
+            store = open_complete(path, length, self._hashed, cancelled, private=private, system=system)
         return corrupt_copy(store, system=system) if settings.corrupt else store
 
     def _hashed(self, done: int, size: int) -> None:

@@ -222,6 +222,27 @@ def open_complete(
     return FileStore(path, path, descriptor, info, PieceSet.full(info.pieces), stamp)
 
 
+def open_described(
+    path: Path, info: Info, on_progress: ProgressCallback, cancelled: Callable[[], bool], *, system: System = MACHINE
+) -> FileStore:
+    """Open a complete file to share it as ``info`` describes it, whose pieces are all verified.
+
+    Raises :class:`StorageError` if the file cannot be shared or differs, and :class:`Cancelled`.
+    """
+    held = PieceSet(info.pieces)
+    descriptor = _open_regular(path, os.O_RDONLY, system)
+    with _close_on_failure(descriptor, path):
+        stamp = take_stamp(descriptor)
+        if stamp.size == info.length:
+            _check_pieces(descriptor, info, held, on_progress, cancelled, system)
+        if not held.is_full or take_stamp(descriptor) != stamp:
+            raise StorageError(
+                f"{path} is not the file that the .torrent describes",
+                hint="share the file that it was made of, or write a new .torrent with --force",
+            )
+    return FileStore(path, path, descriptor, info, held, stamp)
+
+
 def part_path(final_path: Path) -> Path:
     """Return ``NAME.part`` beside ``NAME``.
 
