@@ -317,7 +317,7 @@ def _without_scheme(address: str) -> str:
 
 
 def _write_torrent(path: Path, content: bytes, *, replace: bool) -> None:
-    """Write a .torrent. Where ``replace`` is false, a file that was made while this one was hashed is not replaced."""
+    """Write a .torrent, but over one that was made meanwhile only with ``replace``."""
     special = path.exists() and not path.is_file()
     try:
         with path.open("wb" if replace or special else "xb") as file:

@@ -225,9 +225,10 @@ def open_complete(
 def open_described(
     path: Path, info: Info, on_progress: ProgressCallback, cancelled: Callable[[], bool], *, system: System = MACHINE
 ) -> FileStore:
-    """Open a complete file to share it as ``info`` describes it, whose pieces are all verified.
+    """Open a complete file to share it as ``info`` describes it.
 
-    Raises :class:`StorageError` if the file cannot be shared or differs, and :class:`Cancelled`.
+    All of its pieces are verified. Raises :class:`StorageError` if the file cannot be shared or differs, and
+    :class:`Cancelled`.
     """
     held = PieceSet(info.pieces)
     descriptor = _open_regular(path, os.O_RDONLY, system)
