@@ -63,7 +63,7 @@ def _below(pid: int) -> list[int]:
 def test_without_docker_the_engine_is_local(home: Path) -> None:
     answer = torrentnet(home, "run", QUICK, TORRENTNET_ENGINE="auto")
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert f"engine: local (no Docker Engine answers at {NOWHERE}: No such file or directory)" in answer.stdout
+    assert f"engine: local (no Docker Engine answers at {NOWHERE} (DOCKER_HOST): No such file or directory)" in answer.stdout
 
 
 @on(LOCAL)
@@ -82,7 +82,7 @@ def test_doctor_shows_both_engines(home: Path) -> None:
     assert answer.returncode == 0, answer.stdout
     assert "local: no Docker Engine answers" in answer.stdout
     assert "local: network" in answer.stdout
-    assert "Docker Engine: only for the other engine: `make engine`" in answer.stdout
+    assert "Docker Engine: only for the other engine: start that engine, or: unset DOCKER_HOST" in answer.stdout
 
 
 # -- nothing outlives a lab ------------------------------------------------------------------------
