@@ -304,16 +304,16 @@ def remove_orphans(engine: Engine, home: Path, report: ProgressCallback) -> list
     return [lab.project for lab in removed]
 
 
-def take_down(engine: Engine, home: Path) -> RunningLab | None:
-    """Remove the lab that is up in ``home`` and return it; None where there is none.
+def take_down(engine: Engine, home: Path, running: RunningLab | None) -> None:
+    """Remove the lab that :func:`read_running_lab` has found in ``home``, with the engine that runs it.
 
-    Afterwards the engine is bound to that lab and cannot create another.
+    A lab that has come up since then may have another engine, and stays. Afterwards the engine is bound to the removed
+    lab and cannot create another.
     """
-    running = read_running_lab(home)
     if running is None:
         # A crash between two writes leaves the Compose file without a lab.
         plain_compose.withdraw(home)
-        return None
+        return
     _require_own(home, running)
     engine.adopt(running.project, missing_ok=True)
     if not engine.locations and running.engine_id and running.engine_id != engine.identity:
@@ -324,7 +324,6 @@ def take_down(engine: Engine, home: Path) -> RunningLab | None:
         )
     engine.destroy()
     _forget(home, running.project)
-    return running
 
 
 def take_down_running_lab(home: Path, default_engine: str, report: ProgressCallback) -> None:
@@ -336,7 +335,7 @@ def take_down_running_lab(home: Path, default_engine: str, report: ProgressCallb
     report(f"{running.scenario} is up already; taking it down first")
     with contextlib.closing(make_engine(running.engine or default_engine)) as engine:
         engine.check()
-        take_down(engine, home)
+        take_down(engine, home, running)
 
 
 def _require_own(home: Path, lab: RunningLab) -> None:

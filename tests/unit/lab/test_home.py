@@ -128,7 +128,7 @@ def test_a_strangers_lab_in_a_shared_home_is_not_taken_down(
         take_down_running_lab(tmp_path, "local", lambda _: None)
     assert "TORRENTNET_HOME" in refused.value.hint
     with pytest.raises(LabError, match=message):
-        take_down(StubEngine(), tmp_path)
+        take_down(StubEngine(), tmp_path, lab)
     assert read_running_lab(tmp_path) == lab
 
 
@@ -201,12 +201,20 @@ def test_a_lab_of_another_engine_is_not_forgotten(tmp_path: Path, monkeypatch: p
     lab = replace(UP, owner=str(Owner.myself()), engine_id="there")
     write_running_lab(tmp_path, lab)
     with pytest.raises(LabError, match="was brought up in another Docker Engine, where it may still run") as refused:
-        take_down(StubEngine(), tmp_path)
+        take_down(StubEngine(), tmp_path, lab)
     assert "DOCKER_CONTEXT" in refused.value.hint
     assert read_running_lab(tmp_path) == lab
     write_running_lab(tmp_path, replace(lab, engine_id="here"))
-    assert take_down(StubEngine(), tmp_path) is not None
+    take_down(StubEngine(), tmp_path, read_running_lab(tmp_path))
     assert read_running_lab(tmp_path) is None
+
+
+def test_a_lab_that_has_come_up_since_stays(tmp_path: Path) -> None:
+    earlier, later = UP, replace(UP, project="torrentnet-y-def456", engine="local")
+    write_running_lab(tmp_path, later)
+    engine = StubEngine()
+    take_down(engine, tmp_path, earlier)
+    assert read_running_lab(tmp_path) == later
 
 
 @pytest.mark.parametrize("project", ["../../victim", "..", "a/b", "/victim", "", "a\x1b[2Jb", "x" * 200])

@@ -129,10 +129,10 @@ def down(engine_name: str, *, as_json: bool) -> int:
                 engine.check()
                 if running:
                     view.print_line(f"removing {running.scenario}")
-                removed = take_down(engine, home)
+                take_down(engine, home, running)
                 orphans = remove_orphans(engine, home, view.print_line)
-            if removed is None:
+            if running is None:
                 view.print_line("no lab is up here")
     if as_json:
-        print_json({"removed": asdict(removed) if removed else None, "orphans": orphans})
+        print_json({"removed": asdict(running) if running else None, "orphans": orphans})
     return EXIT_OK
