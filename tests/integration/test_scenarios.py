@@ -62,8 +62,8 @@ class Played:
 
 
 Play = Callable[[str, Kind], Played]
-ENGINES = (DOCKER, LOCAL, LOOPBACK)
-"""They run a scenario at the same time: labs mostly wait, and do not meet."""
+TOGETHER = ((DOCKER,), (LOCAL, LOOPBACK))
+"""Engines that run a scenario at the same time: labs mostly wait, but Docker's need the processors when they start."""
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,8 @@ def played(tmp_path_factory: pytest.TempPathFactory, runtime: Path) -> Iterator[
 
     def play(name: str, kind: Kind) -> Played:
         if (name, kind) not in runs:
-            for one in ENGINES if name in OURS else (kind,):
+            (engines,) = (group for group in TOGETHER if kind in group)
+            for one in engines if name in OURS else (kind,):
                 if not why_missing(one):
                     runs[name, one] = Played(name, one, tmp_path_factory.mktemp(f"{name}-{one}"))
         return runs[name, kind]

@@ -5,6 +5,7 @@ Their homes are private, and the checkout belongs to neither.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -86,7 +87,8 @@ def test_no_user_removes_anothers_lab(client: docker.DockerClient) -> None:
             # A stranger's state file that names the lab.
             state = second.home / ".torrentnet"
             state.mkdir()
-            (state / "lab.json").write_text((first.home / ".torrentnet" / "lab.json").read_text("utf-8"), "utf-8")
+            stolen = json.loads((first.home / ".torrentnet" / "lab.json").read_text("utf-8"))
+            (state / "lab.json").write_text(json.dumps({**stolen, "home": str(second.home)}), "utf-8")
             answer = second.torrentnet("down", "--engine", "docker")
             assert answer.returncode != 0
             assert f"belongs to user id {first.number}" in answer.stderr

@@ -91,7 +91,7 @@ def test_ctrl_c_discards_a_line_or_cancels_an_answer(node: Node) -> None:
         console.type("count 1000000000\r")
         console.until_shown("line 100")
         console.type("\x03")
-        console.until_shown("was cut off")
+        console.until_said("was cut off")
         console.type("request logs\r")
         console.until_shown("nothing was asked")
 
@@ -104,7 +104,7 @@ def test_ctrl_c_loses_nothing_that_was_printed(node: Node) -> None:
         # Output that the terminal holds and nobody has read yet.
         assert select.select([console.master], [], [], DEADLINE_S)[0]
         console.type("\x03")
-        console.until_shown("was cut off")
+        console.until_said("was cut off")
         console.until_line(PROMPT)
         numbers = [int(line.removeprefix("line ")) for line in console.screen.lines if line.startswith("line ")]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
@@ -115,7 +115,7 @@ def test_when_the_node_ends_the_prompt_stays(node: Node) -> None:
         console.until_line(PROMPT)
         node.end()
         console.type("request logs\r")
-        console.until_shown(f"error: no answer from {node.path}"[:70])
+        console.until_said(f"error: no answer from {node.path}"[:70])
         console.until_line(PROMPT)
         console.type("file\t")
         console.until(lambda: console.screen.bells > 0, "a bell")

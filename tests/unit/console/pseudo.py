@@ -157,6 +157,10 @@ class Pseudo:
         """Wait until at least *times* rows contain *text*."""
         self.until(lambda: sum(text in line for line in self.screen.lines) >= times, text)
 
+    def until_said(self, text: str) -> None:
+        """Wait until the screen contains *text*, wherever its lines were wrapped."""
+        self.until(lambda: text in " ".join(line.strip() for line in self.screen.lines[-40:]), text)
+
     def until_ended(self) -> int:
         """Wait until the foreground program ends; return its exit status."""
         self.until(lambda: self.process.poll() is not None, "the end")

@@ -139,6 +139,9 @@ class RtorrentAdapter(RpcAdapter[ScgiConnection]):
             self._rpc.call(fact, self._hash) for fact in FACTS
         )
         self._report_message(self._rpc.call("d.message", self._hash))
+        if not active and not hashing:
+            # On a busy machine rTorrent sometimes leaves the swarm right after it has loaded the .torrent.
+            self._rpc.call("d.start", self._hash)
         announces = self._rpc.call("t.multicall", self._hash, "", "t.success_counter=")
         done = bool(complete and active and not hashing)
         return ClientStatus(chunks, done, any(count for (count,) in announces), downloaded, uploaded, peers)
