@@ -332,8 +332,8 @@ def test_the_next_start_removes_what_kill_9_left_of_a_fault(home: Path, engine: 
         assert lab.stdout is not None
         assert lab.stdout.readline() == "cut\n"
         if engine is DOCKER:
-            # Eight nodes and the helper.
-            assert sum(one.startswith("container ") for one in engine.left_over(home)) == 9
+            # Eight nodes, the helper, and what holds the nodes' disks.
+            assert sum(one.startswith("container ") for one in engine.left_over(home)) == 10
         lab.send_signal(signal.SIGKILL)
     assert engine.left_over(home)
     assert torrentnet(home, "down").returncode == 0

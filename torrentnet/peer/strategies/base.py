@@ -167,7 +167,9 @@ class BaseDownload(ABC):
         if received - self._flow_bytes >= MIN_FLOW or is_opening or self._is_verifying:
             self._flow_at, self._flow_bytes = now, received
             return
-        if sources := self._silent_sources:
+        sources = self._silent_sources
+        # Where a source is dialled again, what it did the last time is the better reason.
+        if sources and not (self.phase is Phase.CONNECTING and self._obstacle.startswith(f"{sources}: ")):
             self._obstacle = f"{sources}: sends too little"
         self._give_up(now)
 
