@@ -305,10 +305,10 @@ def remove_orphans(engine: Engine, home: Path, report: ProgressCallback) -> list
 
 
 def take_down(engine: Engine, home: Path, running: RunningLab | None) -> None:
-    """Remove the lab that :func:`read_running_lab` has found in ``home``, with the engine that runs it.
+    """Remove the lab that was found in ``home``, with the engine that runs it.
 
-    A lab that has come up since then may have another engine, and stays. Afterwards the engine is bound to the removed
-    lab and cannot create another.
+    ``running`` is what :func:`read_running_lab` has returned. A lab that has come up since then stays: it may have
+    another engine. Afterwards the engine is bound to the removed lab and cannot create another.
     """
     if running is None:
         # A crash between two writes leaves the Compose file without a lab.
