@@ -7,6 +7,7 @@ import struct
 from hypothesis import strategies as st
 
 from torrentnet.wire.endpoint import Endpoint, pack_endpoint
+from torrentnet.wire.names import canonical_name
 from torrentnet.wire.peer import messages as m
 from torrentnet.wire.piece_set import PieceSet
 from torrentnet.wire.udp.lookup import HolderPage, LookupHolder, LookupReply, LookupRequest, pack_lookup_page
@@ -21,7 +22,8 @@ hashes = st.binary(min_size=20, max_size=20)
 words = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=16)
 endpoints = st.builds(Endpoint, st.ip_addresses(v=4).map(str), ports)
 holders = st.lists(st.builds(LookupHolder, endpoints, words), max_size=15).map(tuple)
-lookups = st.builds(LookupRequest, u64, u32, u16, u32, hashes, ports, words, words)
+file_names = words.filter(lambda name: canonical_name(name) == name)
+lookups = st.builds(LookupRequest, u64, u32, u16, u32, hashes, ports, file_names, words)
 sizes = st.integers(0, 1 << 34)
 piece_lengths = st.just(0) | st.integers(16_384, 1 << 26)
 founds = st.builds(LookupReply, u32, st.booleans(), u32, u32, u32, hashes, sizes, piece_lengths, u32, u32, u16, holders)

@@ -24,7 +24,9 @@ def _is_peer_name(name: str) -> bool:
 file_names = st.text(
     st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp"), exclude_characters="/\\"), min_size=1
 )
-good_file_names = file_names.filter(lambda name: name not in {".", ".."} and len(name.encode()) <= 255)
+good_file_names = file_names.filter(
+    lambda name: name not in {".", ".."} and len(name.encode()) <= 255 and names.canonical_name(name) == name
+)
 good_peer_names = file_names.filter(_is_peer_name)
 publications = st.builds(
     Publication,
