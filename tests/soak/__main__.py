@@ -44,7 +44,7 @@ WARM_UP = 60.0
 GROWTH = {"lab_kib": 1.25, "tracker_kib": 1.25, "lab_files": 1.1, "tracker_files": 1.1, "lab_threads": 1.1}
 """What may not grow: the factor between the first rounds after the warm-up and the last ones."""
 SLACK = 8
-"""Absolute growth of descriptors and threads that is no growth; KiB of memory are multiplied by 1024."""
+"""Descriptors or threads by which a run may grow all the same; for memory, this many MiB."""
 WINDOW = 3
 OUT = Path("build") / "soak.csv"
 

@@ -230,17 +230,34 @@ def open_described(
     All of its pieces are verified. Raises :class:`StorageError` if the file cannot be shared or differs, and
     :class:`Cancelled`.
     """
+    differs = StorageError(
+        f"{path} is not the file that the .torrent describes",
+        hint="share the file that it was made of, or write a new .torrent with --force",
+    )
+    store = _open_whole(path, info, differs, on_progress, cancelled, system)
+    with _close_on_failure(store.descriptor, path):
+        if take_stamp(store.descriptor) != store.stamp:
+            raise differs
+    return store
+
+
+def _open_whole(
+    path: Path,
+    info: Info,
+    differs: StorageError,
+    on_progress: ProgressCallback,
+    cancelled: Callable[[], bool],
+    system: System,
+) -> FileStore:
+    """Open a complete file and verify its pieces; raise ``differs`` if one is wrong."""
     held = PieceSet(info.pieces)
     descriptor = _open_regular(path, os.O_RDONLY, system)
     with _close_on_failure(descriptor, path):
         stamp = take_stamp(descriptor)
         if stamp.size == info.length:
             _check_pieces(descriptor, info, held, on_progress, cancelled, system)
-        if not held.is_full or take_stamp(descriptor) != stamp:
-            raise StorageError(
-                f"{path} is not the file that the .torrent describes",
-                hint="share the file that it was made of, or write a new .torrent with --force",
-            )
+        if not held.is_full or os.fstat(descriptor).st_size != info.length:
+            raise differs
     return FileStore(path, path, descriptor, info, held, stamp)
 
 
@@ -270,16 +287,9 @@ def open_part(
     If ``final_path`` exists and all its pieces are right, it is opened instead; with other content, it is an error.
     The path comes from the user, never from the network. Raises :class:`StorageError` and :class:`Cancelled`.
     """
-    held = PieceSet(info.pieces)
     if os.path.lexists(final_path):
-        descriptor = _open_regular(final_path, os.O_RDONLY, system)
-        with _close_on_failure(descriptor, final_path):
-            stamp = take_stamp(descriptor)
-            if stamp.size == info.length:
-                _check_pieces(descriptor, info, held, on_progress, cancelled, system)
-            if not held.is_full or os.fstat(descriptor).st_size != info.length:
-                raise different_content(final_path)
-        return FileStore(final_path, final_path, descriptor, info, held, stamp)
+        return _open_whole(final_path, info, different_content(final_path), on_progress, cancelled, system)
+    held = PieceSet(info.pieces)
     path = part_path(final_path)
     descriptor = _open_regular(path, os.O_RDWR | os.O_CREAT, system)
     with _close_on_failure(descriptor, path):
