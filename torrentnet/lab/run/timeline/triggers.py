@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.plan.events import NodeTrigger
     from torrentnet.runtime.events import Event
 
-READY_EVENTS: Final = {Role.TRACKER: "listening", Role.SHARE: "published", Role.GET: "listening"}
+READY_EVENTS: Final = {Role.TRACKER: "listening", Role.SHARE: "published", Role.GET: "listening", Role.RUN: "listening"}
 """The event by which a node reports that it is up."""
 ROUNDING_TOLERANCE: Final = 1e-9
 

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.scenario.plan.events import EventPlan
     from torrentnet.lab.scenario.plan.expectations import ExpectationPlan
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
     from torrentnet.lab.scenario.qualities import LinkOverride
 
 
 class Role(StrEnum):
-    """What a node is: the tracker, or a peer in one of its two states."""
+    """What a node is: the tracker, a peer in one of its two states, or neither."""
 
     TRACKER = "tracker"
     SHARE = "share"
     GET = "get"
+    RUN = "run"
 
 
 class NodeProgram(StrEnum):
@@ -38,6 +40,8 @@ class NodeProgram(StrEnum):
     QBITTORRENT = "qbittorrent"
     DELUGE = "deluge"
     OPENTRACKER = "opentracker"
+    FOREIGN = "program"
+    """A program that the scenario brings along: :attr:`NodePlan.foreign`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,8 @@ class NodePlan:
     program: NodeProgram = NodeProgram.OURS
     torrents: tuple[str, ...] = ()
     """The :attr:`TorrentPlan.file` of each .torrent that the program receives."""
+    foreign: ProgramPlan | None = None
+    """Only with :attr:`NodeProgram.FOREIGN`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,5 +116,11 @@ class Plan:
 
     @property
     def foreign_programs(self) -> tuple[NodeProgram, ...]:
-        """The programs other than ours that nodes run, each once."""
-        return tuple(dict.fromkeys(node.program for node in self.nodes if node.program is not NodeProgram.OURS))
+        """The other projects' programs that nodes run, each once."""
+        ours = (NodeProgram.OURS, NodeProgram.FOREIGN)
+        return tuple(dict.fromkeys(node.program for node in self.nodes if node.program not in ours))
+
+    @property
+    def programs(self) -> tuple[ProgramPlan, ...]:
+        """The programs that the scenario brings along and nodes run, each once."""
+        return tuple(dict.fromkeys(node.foreign for node in self.nodes if node.foreign is not None))

@@ -41,7 +41,9 @@ from torrentnet.lab.scenario.language.scalars import format_duration, format_siz
 from torrentnet.lab.scenario.plan.limits import LOG, MEMORY, OPEN_FILES, PROCESSES, PROCESSORS
 from torrentnet.lab.scenario.plan.plan import NodeProgram
 
-PEER_PROGRAMS: Final = tuple(program for program in NodeProgram if program is not NodeProgram.OPENTRACKER)
+PEER_PROGRAMS: Final = tuple(
+    program for program in NodeProgram if program not in (NodeProgram.OPENTRACKER, NodeProgram.FOREIGN)
+)
 TRACKER_PROGRAMS: Final = (NodeProgram.OURS, NodeProgram.OPENTRACKER)
 
 
