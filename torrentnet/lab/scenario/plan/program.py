@@ -1,4 +1,6 @@
-"""A program of others that a scenario brings along: a submission, or an engineer's own.
+"""A program that a scenario brings along.
+
+It is a student's submission, or an engineer's own program.
 
 Tested by tests/unit/lab/scenario/resolve/test_programs.py.
 """
