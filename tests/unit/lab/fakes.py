@@ -20,7 +20,8 @@ from torrentnet.lab.engines.types import (
 )
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.scenario.plan.expectations import Always, At, ExpectationPlan, Within
-from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, Plan, Role
+from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram, Plan, Role
+from torrentnet.lab.scenario.plan.program import ProgramPlan
 
 if TYPE_CHECKING:
     import threading
@@ -57,6 +58,13 @@ def seeder(name: str = "seeder-1", start: float = 0.0) -> NodePlan:
 def leecher(name: str = "leecher-1", start: float = 0.0) -> NodePlan:
     """Return a peer that gets."""
     return NodePlan(name, "leecher", Role.GET, "a.txt", start)
+
+
+def foreign(name: str, role: Role, start: float = 0.0, group: str = "") -> NodePlan:
+    """Return a node whose program the scenario brings along."""
+    program = ProgramPlan("mine", None, "", "example/mine:1", ((str(role), "mine"),))
+    file = "a.txt" if role in {Role.SHARE, Role.GET} else None
+    return NodePlan(name, group or name, role, file, start, program=NodeProgram.FOREIGN, foreign=program)
 
 
 def event(index: int, at: float, kind: type[EventPlan], *nodes: str, **more: Any) -> EventPlan:

@@ -89,7 +89,7 @@ class LabMonitor:
         self._rules: dict[str, str] = {}
         self._checked: dict[str, tuple[int, NodeState]] = {}
         """The starts and states for which :meth:`restore_rules` has checked each node."""
-        self._lab_state = LabState(self._nodes, None if on_line is None else lambda line, _: on_line(line))
+        self._lab_state = LabState(self._nodes, None if on_line is None else lambda read: on_line(read.line))
 
     def __enter__(self) -> LabMonitor:
         with ThreadPoolExecutor(MAX_PARALLEL_NODES, "status") as pool:

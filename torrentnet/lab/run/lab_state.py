@@ -16,18 +16,18 @@ from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import NotJudgedError
 from torrentnet.lab.run.line_counter import LineCount, LineCounter
-from torrentnet.runtime.events import Event, parse_event
+from torrentnet.lab.run.node_lines import LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from torrentnet.lab.engines.steady import SteadyClock
+    from torrentnet.lab.run.node_lines import ReadLine
     from torrentnet.lab.scenario.plan.expectations import LogPattern
+    from torrentnet.runtime.events import Event
 
 MAX_EVENTS: Final = 1024
 """Events kept of each node and name."""
-MAX_EVENT_NAMES: Final = 64
-"""Names of events of one node; our programs have some twenty."""
 MAX_EXITS: Final = 256
 """Exits kept of each node."""
 MAX_LAST_LINES: Final = 20
@@ -54,18 +54,23 @@ class NodeSnapshot:
 class LabState:
     """Everything that is known of all nodes. Thread-safe.
 
-    ``record`` is called for every line, with the event that the line holds, if any.
+    ``record`` is called for every line; ``reader`` says what a line means.
     """
 
-    def __init__(self, nodes: Iterable[str], record: Callable[[LogLine, Event | None], None] | None = None) -> None:
+    def __init__(
+        self,
+        nodes: Iterable[str],
+        record: Callable[[ReadLine], None] | None = None,
+        reader: LineReader | None = None,
+    ) -> None:
         self._changed = threading.Condition()
         self._nodes = {node: NodeSnapshot() for node in nodes}
         self._lines: dict[str, deque[str]] = {node: deque(maxlen=MAX_LAST_LINES) for node in self._nodes}
         self._events: dict[tuple[str, str], deque[Event]] = {}
-        self._event_names: dict[str, int] = dict.fromkeys(self._nodes, 0)
         self._exits: dict[str, deque[StateChange]] = {node: deque(maxlen=MAX_EXITS) for node in self._nodes}
         self._counters: dict[str, dict[LogPattern, LineCounter]] = {node: {} for node in self._nodes}
         self._record = record
+        self._reader = reader or LineReader()
         self._subscribers: list[Callable[[Event | StateChange], None]] = []
         self._version = 0
         self._lost = ""
@@ -81,13 +86,15 @@ class LabState:
 
     def add_line(self, line: LogLine) -> None:
         """Add a line that a node has printed."""
-        event = parse_event(line.text, node=line.node, arrived=line.time)
+        read = self._reader.read(line)
+        event = read.event
         if self._record is not None:
-            self._record(line, event)
+            self._record(read)
         with self._changed:
-            self._lines[line.node].append(line.text)
+            if read.words is not None:
+                self._lines[line.node].append(read.words)
             for counter in self._counters[line.node].values():
-                counter.add(line, event)
+                counter.add(read)
             if event is not None:
                 self._add_event(event)
             self._notify()
@@ -148,13 +155,7 @@ class LabState:
             node.have = node.pieces
         if event.name == "progress":
             return
-        kept = self._events.get((event.node, event.name))
-        if kept is None:
-            if self._event_names[event.node] == MAX_EVENT_NAMES:
-                return
-            self._event_names[event.node] += 1
-            kept = self._events[event.node, event.name] = deque(maxlen=MAX_EVENTS)
-        kept.append(event)
+        self._events.setdefault((event.node, event.name), deque(maxlen=MAX_EVENTS)).append(event)
 
     # -- queries -----------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from torrentnet.lab.run.content import make_files, make_torrents
 from torrentnet.lab.run.interrupts import InterruptHandler
 from torrentnet.lab.run.lab_state import LabClock, LabState
 from torrentnet.lab.run.network_verbs import NetworkVerbs
+from torrentnet.lab.run.node_lines import LineReader
 from torrentnet.lab.run.open_files import require_open_files
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
 from torrentnet.lab.run.timeline.event_executor import for_each_node
@@ -124,7 +125,8 @@ class LabLifecycle(NetworkVerbs):
             )
         except OSError as error:
             raise system_error(error) from error
-        self.nodes = LabState(self._nodes, self._recorder.write_line)
+        self._reader = LineReader(plan.nodes)
+        self.nodes = LabState(self._nodes, self._recorder.write_line, self._reader)
         """The current state of every node."""
         for expected in plan.expectations:
             if isinstance(expected, LogCheckPlan):
@@ -222,6 +224,7 @@ class LabLifecycle(NetworkVerbs):
             gate=gate,
         )
         self.engine.create(spec, self._view.print_line)
+        self._reader.set_addresses({name: location.address for name, location in self.engine.locations.items()})
 
     @contextlib.contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from torrentnet.lab.engines.types import LogLine
+    from torrentnet.lab.run.node_lines import ReadLine
     from torrentnet.lab.scenario.plan.expectations import LogPattern
     from torrentnet.runtime.events import Event
 
@@ -45,13 +45,13 @@ class LineCounter:
         self._dropped = 0
         self._last_text = ""
 
-    def add(self, line: LogLine, event: Event | None) -> None:
+    def add(self, read: ReadLine) -> None:
         """Count a line if it matches."""
-        if not line_matches(self._pattern, line.text, event):
+        if not line_matches(self._pattern, read.words, read.event):
             return
         self._dropped += len(self._times) == MAX_TIMES
-        self._times.append(line.time)
-        self._last_text = line.text[:MAX_TEXT]
+        self._times.append(read.line.time)
+        self._last_text = (read.line.text if read.words is None else read.words)[:MAX_TEXT]
 
     def count(self, since: float, until: float) -> LineCount:
         """Count the lines from ``since`` to ``until``, both included.
@@ -77,13 +77,13 @@ class LineCounter:
         return times[index] if 0 <= index < len(times) else None
 
 
-def line_matches(pattern: LogPattern, text: str, event: Event | None) -> bool:
+def line_matches(pattern: LogPattern, words: str | None, event: Event | None) -> bool:
     """Return whether a line of a log matches a pattern.
 
-    ``event`` is the line as an event, if it is one.
+    ``words`` is what the log shows, None for nothing; ``event`` is the line as an event, if it is one.
     """
     if pattern.event is None:
-        return (pattern.text or "") in text
+        return words is not None and (pattern.text or "") in words
     return event is not None and event.name == pattern.event and event.matches(**dict(pattern.fields))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.run.event_order import HOLD, EventOrder
-from torrentnet.runtime.events import Event, format_timestamp
+from torrentnet.runtime.events import format_timestamp
 from torrentnet.runtime.signals import block_signals
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.engines.types import LogLine
+    from torrentnet.lab.run.node_lines import ReadLine
 
 LATEST: Final = "latest"
 MAX_PER_SECOND: Final = 100
@@ -111,9 +112,11 @@ class Recorder:
         """
         self._epoch = epoch
 
-    def write_line(self, line: LogLine, event: Event | None) -> None:
+    def write_line(self, read: ReadLine) -> None:
         """Record a line of a node, and the event that the line holds, if any."""
-        self._add(self._logs[line.node], line.text)
+        line, event = read.line, read.event
+        if read.words is not None:
+            self._add(self._logs[line.node], read.words)
         if event is not None and self._may_record(line):
             self._add_event(line.node, line.time, event.name, dict(event.fields))
 

@@ -58,7 +58,7 @@ def find_event_mistake(
     if spec.emitters == (LAB,):
         hint = "the lab writes it to `events.jsonl`; docs/events.md says what each program prints"
         return EventMistake("event", f"no node prints `{name}`", hint)
-    silent = [node for node in nodes if not _prints(node, name)]
+    silent = [node for node in nodes if not prints(node, name)]
     if silent and not (absent and len(silent) < len(nodes)):
         writers = [_COMMANDS[spec.command]] if spec.command and PEER in spec.emitters else []
         writers += [_TITLES[emitter] for emitter in spec.emitters if emitter != PEER or not spec.command]
@@ -98,7 +98,8 @@ def _emitter(node: NodePlan) -> str:
     return TRACKER if node.role is Role.TRACKER else PEER
 
 
-def _prints(node: NodePlan, name: str) -> bool:
+def prints(node: NodePlan, name: str) -> bool:
+    """Return whether a node's program may write an event of the table."""
     spec, emitter = EVENTS[name], _emitter(node)
     if SHAPER in spec.emitters:
         return True

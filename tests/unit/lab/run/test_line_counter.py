@@ -7,6 +7,7 @@ import pytest
 from torrentnet.lab.engines.types import LogLine
 from torrentnet.lab.run import line_counter
 from torrentnet.lab.run.line_counter import LineCounter, describe_pattern, line_matches
+from torrentnet.lab.run.node_lines import LineReader
 from torrentnet.lab.scenario.plan.expectations import LogPattern
 from torrentnet.runtime.events import parse_event
 
@@ -15,7 +16,7 @@ STAMP = "2026-11-23T12:29:11.123Z"
 
 def feed(counted: LineCounter, *times: float, text: str = f"{STAMP} bad_piece peer=bad piece=3") -> None:
     for time in times:
-        counted.add(LogLine("n", time, text), parse_event(text, node="n", arrived=time))
+        counted.add(LineReader().read(LogLine("n", time, text)))
 
 
 @pytest.mark.parametrize(

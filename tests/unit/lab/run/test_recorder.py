@@ -12,11 +12,16 @@ import pytest
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LogLine
 from torrentnet.lab.errors import LabError
+from torrentnet.lab.run.node_lines import ReadLine
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
 from torrentnet.runtime.events import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def record(recorder: Recorder, line: LogLine, event: Event | None) -> None:
+    recorder.write_line(ReadLine(line, event, line.text))
 
 
 def test_each_run_has_a_directory_and_the_latest_a_link(tmp_path: Path) -> None:
@@ -38,13 +43,13 @@ def test_an_unwritable_place_is_an_error_with_a_hint(tmp_path: Path) -> None:
 def test_lines_and_events_are_written_at_once(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     recorder = Recorder(tmp_path, ["a"])
-    recorder.write_line(LogLine("a", 10.0, "hällo"), None)
-    recorder.write_line(LogLine("a", 11.0, "T picked peer=x"), Event("picked", 11.0, {"peer": "x"}, "a"))
+    record(recorder, LogLine("a", 10.0, "hällo"), None)
+    record(recorder, LogLine("a", 11.0, "T picked peer=x"), Event("picked", 11.0, {"peer": "x"}, "a"))
     recorder.set_epoch(12.0)
-    recorder.write_line(LogLine("a", 12.5, "T tracker_back"), Event("tracker_back", 12.5, node="a"))
+    record(recorder, LogLine("a", 12.5, "T tracker_back"), Event("tracker_back", 12.5, node="a"))
     recorder.write_lab_event("kill", nodes=["a"])
     recorder.close()
-    recorder.write_line(LogLine("a", 13.0, "too late"), None)
+    record(recorder, LogLine("a", 13.0, "too late"), None)
     recorder.write_lab_event("too_late")
     assert (tmp_path / "logs/a.log").read_text(encoding="utf-8") == "hällo\nT picked peer=x\nT tracker_back\n"
     rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -60,11 +65,11 @@ def test_a_removed_record_is_there_again_with_all_of_it(tmp_path: Path) -> None:
     directory = tmp_path / "run"
     lost: list[str] = []
     recorder = Recorder(directory, ["a"], lost.append)
-    recorder.write_line(LogLine("a", 10.0, "before"), None)
+    record(recorder, LogLine("a", 10.0, "before"), None)
     while not (directory / "logs/a.log").stat().st_size:
         time.sleep(0.001)
     shutil.rmtree(directory)
-    recorder.write_line(LogLine("a", 11.0, "after"), None)
+    record(recorder, LogLine("a", 11.0, "after"), None)
     recorder.close()
     assert (directory / "logs/a.log").read_text(encoding="utf-8") == "before\nafter\n"
     assert (directory / "events.jsonl").exists()
@@ -77,14 +82,14 @@ def test_a_full_disk_is_reported_once_and_nothing_raises(tmp_path: Path) -> None
     recorder = Recorder(tmp_path, ["a"], lost.append)
     for _ in range(3):
         recorder.write_lab_event("kill")
-        recorder.write_line(LogLine("a", 10.0, "x"), None)
+        record(recorder, LogLine("a", 10.0, "x"), None)
     recorder.close()
     assert lost == [f"the record cannot be written: No space left on device: {tmp_path}"]
 
 
 def test_half_a_character_is_recorded_escaped(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, ["a"])
-    recorder.write_line(LogLine("a", 10.0, "x"), Event("picked", 11.0, {"peer": "\ud800"}, "a"))
+    record(recorder, LogLine("a", 10.0, "x"), Event("picked", 11.0, {"peer": "\ud800"}, "a"))
     recorder.close()
     assert "\\ud800" in (tmp_path / "events.jsonl").read_text(encoding="utf-8")
 
@@ -93,7 +98,7 @@ def test_a_cause_is_recorded_before_its_effect(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, ["a"])
     now = STEADY.now()
     # The verb returns when its effects are there already.
-    recorder.write_line(LogLine("a", now - 0.5, "T source_lost"), Event("source_lost", now - 0.5, node="a"))
+    record(recorder, LogLine("a", now - 0.5, "T source_lost"), Event("source_lost", now - 0.5, node="a"))
     recorder.write_lab_event("kill", now - 0.6, nodes=["b"])
     recorder.write_lab_event("zero")
     recorder.close()
@@ -105,8 +110,8 @@ def test_a_cause_is_recorded_before_its_effect(tmp_path: Path) -> None:
 def test_a_nodes_output_fills_no_more_than_its_limit(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, ["a", "b"], limits={"a": 2000, "b": 2000})
     for number in range(1000):
-        recorder.write_line(LogLine("a", 1.0, f"flood {number}"), Event("flood", 1.0, {"n": str(number)}, "a"))
-    recorder.write_line(LogLine("b", 2.0, "T completed"), Event("completed", 2.0, node="b"))
+        record(recorder, LogLine("a", 1.0, f"flood {number}"), Event("flood", 1.0, {"n": str(number)}, "a"))
+    record(recorder, LogLine("b", 2.0, "T completed"), Event("completed", 2.0, node="b"))
     recorder.close()
     kept = sum(path.stat().st_size for path in (tmp_path / "logs").glob("a.log*"))
     assert kept <= 2000
