@@ -28,6 +28,8 @@ from torrentnet.lab.run.interrupts import Interrupted
 from torrentnet.lab.run.lifecycle import LabLifecycle, NodeStartError
 from torrentnet.lab.run.timeline.timeline import Timeline
 from torrentnet.lab.scenario.load import find_plan
+from torrentnet.lab.scenario.plan.events import NodeTrigger
+from torrentnet.lab.scenario.plan.expectations import Severity
 from torrentnet.lab.verdict.checks import CheckContext
 from torrentnet.lab.verdict.judge import judge
 from torrentnet.lab.verdict.outcome import Outcome, Verdict
@@ -135,11 +137,26 @@ class Lab(LabLifecycle):
         applied = tuple(timeline.applied)
         failed = [one.node for result in results if result.failed for one in result.nodes if not one.passed]
         failed += [node for event in applied if event.error for node in event.nodes]
-        verdict = Verdict.PASSED if self.plan.judged else Verdict.NOT_JUDGED
+        verdict, error = Verdict.PASSED, ""
+        unknown = [result for result in results if not result.judged and result.plan.severity is Severity.FAILURE]
         if failed or any(event.error for event in applied):
-            verdict = Verdict.FAILED
-        error = NOTHING_EXPECTED if verdict is Verdict.NOT_JUDGED else ""
+            verdict, error = Verdict.FAILED, self._blind_trigger()
+            if error:
+                verdict = Verdict.NOT_JUDGED
+        elif unknown:
+            verdict, error = Verdict.NOT_JUDGED, unknown[0].decisive.measured
+        elif not self.plan.judged:
+            verdict, error = Verdict.NOT_JUDGED, NOTHING_EXPECTED
         return self._finish(verdict, results=results, timeline=applied, error=error, quoted=failed)
+
+    def _blind_trigger(self) -> str:
+        """Return why the timeline may have waited in vain; empty where it has not.
+
+        An event may wait for a node whose lines were lost.
+        """
+        losses = self.nodes.losses
+        triggers = [event.when for event in self.plan.events if isinstance(event.when, NodeTrigger)]
+        return next((losses[node] for trigger in triggers for node in trigger.nodes if node in losses), "")
 
     def _end_early(self, error: BaseException) -> None:
         if self.outcome is not None:

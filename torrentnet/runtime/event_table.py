@@ -377,6 +377,16 @@ _SPECS: Final = (
     ),
     EventSpec("zero", "The nodes that start at once are up: t = 0.", (LAB,)),
     EventSpec(
+        "events_dropped",
+        "A node has printed so much that its later events are missing in the record. They count all the same.",
+        (LAB,),
+        (),
+        (
+            EventField("of", "node name", "the node"),
+            EventField("limit", "bytes", "the most that the record keeps of a node's events, from `limits: {log}`"),
+        ),
+    ),
+    EventSpec(
         "node",
         "A node's process has changed its state.",
         (LAB,),

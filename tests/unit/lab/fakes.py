@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from torrentnet.lab.engines.types import ProgressCallback, RemovedLab
+    from torrentnet.lab.engines.types import LossCallback, ProgressCallback, RemovedLab
     from torrentnet.lab.scenario.plan.events import EventPlan
     from torrentnet.lab.scenario.plan.expectations import Timing
 
@@ -153,6 +153,7 @@ class FakeEngine(Engine):
         """Results of these scripts, by node; an empty one where there is none."""
         self.lives: dict[str, str] = {}
         """Incarnation of each node; empty where there is none."""
+        self.late: frozenset[str] = frozenset()
         self.scratched = 0
 
     def check(self) -> None: ...
@@ -176,8 +177,11 @@ class FakeEngine(Engine):
         self,
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
     ) -> None: ...
+
+    def lagging(self) -> frozenset[str]:
+        return self.late
 
     def unwatch(self) -> None: ...
 

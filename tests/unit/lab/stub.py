@@ -12,7 +12,7 @@ from torrentnet.runtime.events import format_timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from torrentnet.lab.engines.types import LabSpec, ProgressCallback
+    from torrentnet.lab.engines.types import LabSpec, LossCallback, ProgressCallback
 
 SCENARIO = """\
 about: A tracker, some seeders and a leecher.
@@ -33,7 +33,7 @@ class StubEngine(FakeEngine):
         self._roles: dict[str, str] = {}
         self._on_line: Callable[[LogLine], None] | None = None
         self._on_state: Callable[[StateChange], None] | None = None
-        self.on_lost: Callable[[str], None] = lambda _: None
+        self.on_lost: LossCallback = lambda _, __: None
 
     def create(self, spec: LabSpec, progress: ProgressCallback) -> None:
         self._roles = {node.name: node.role for node in spec.nodes}
@@ -43,7 +43,7 @@ class StubEngine(FakeEngine):
         self,
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
     ) -> None:
         self._on_line, self._on_state, self.on_lost = on_line, on_state, on_lost
 

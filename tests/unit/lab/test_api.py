@@ -179,7 +179,7 @@ def test_a_lost_stream_ends_the_run_not_judged(scenario: Path) -> None:
     def use() -> None:
         with torrentnet.lab.open(scenario, engine=engine) as lab:
             labs.append(lab)
-            engine.on_lost("the log of tracker broke off")
+            engine.on_lost("the log of tracker broke off", "")
             lab.play()
 
     with pytest.raises(NotJudgedError, match="the log of tracker broke off"):
@@ -210,3 +210,40 @@ def test_a_record_that_cannot_be_written_is_not_judged(scenario: Path) -> None:
             lab.play()
     assert lab.outcome is not None
     assert lab.outcome.verdict == "not judged"
+
+
+EXPECTS_OF_TWO = """\
+expect:
+  - {node: seeder-1, log: {event: published}}
+  - {node: leecher, log: {event: bad_piece}, times: 0, always: rest}
+"""
+
+
+def test_lost_lines_of_one_node_leave_the_others_judged(scenario: Path) -> None:
+    scenario.write_text(scenario.read_text(encoding="utf-8") + EXPECTS_OF_TWO, encoding="utf-8")
+    engine = StubEngine()
+    with torrentnet.lab.open(scenario, engine=engine) as lab:
+        engine.on_lost("leecher printed too fast", "leecher")
+        outcome = lab.play()
+    assert (outcome.verdict, outcome.error) == ("not judged", "leecher printed too fast")
+    result = json.loads((lab.directory / "result.json").read_text(encoding="utf-8"))
+    assert [(one["passed"], one["judged"]) for one in result["expectations"]] == [(True, True), (False, False)]
+
+
+def test_lost_lines_that_nothing_depends_on_change_no_verdict(scenario: Path) -> None:
+    scenario.write_text(scenario.read_text(encoding="utf-8") + EXPECTS_OF_TWO, encoding="utf-8")
+    engine = StubEngine()
+    with torrentnet.lab.open(scenario, engine=engine) as lab:
+        engine.on_lost("seeder-2 printed too fast", "seeder-2")
+        outcome = lab.play()
+    assert outcome.verdict == "passed"
+
+
+def test_a_trigger_on_a_node_whose_lines_were_lost_is_not_judged(scenario: Path) -> None:
+    more = "time_limit: 1s\ntimeline: [{when: leecher has a.txt, kill: seeder-1}]\nexpect: none\n"
+    scenario.write_text(scenario.read_text(encoding="utf-8") + more, encoding="utf-8")
+    engine = StubEngine()
+    with torrentnet.lab.open(scenario, engine=engine) as lab:
+        engine.on_lost("leecher printed too fast", "leecher")
+        outcome = lab.play()
+    assert (outcome.verdict, outcome.error) == ("not judged", "leecher printed too fast")

@@ -137,6 +137,17 @@ def test_a_failure_has_its_own_sentence_and_the_expectation() -> None:
     assert 'message="somebody lacks it: 3 of 12' in junit_xml(outcome(Verdict.FAILED, (own,)))
 
 
+def test_what_was_not_judged_is_neither_passed_nor_failed() -> None:
+    lost = NodeResult("leecher-2", False, "leecher-2 printed too fast", None, "look", judged=False)
+    unknown = outcome(Verdict.NOT_JUDGED, (ExpectationResult(HAS, (GOOD.nodes[0], lost)), FINE))
+    golden.check("verdict_lost.txt", lines(replace(unknown, error="leecher-2 printed too fast")))
+    suite = ET.fromstring(junit_xml(unknown))
+    assert (suite.get("failures"), suite.get("skipped")) == ("0", "1")
+    found = suite.find("testcase/skipped")
+    assert found is not None
+    assert found.get("message") == "not judged: leecher-2 printed too fast"
+
+
 def test_the_engines_failure_is_shown() -> None:
     broken = replace(outcome(Verdict.ERROR, (), ()), error="the daemon has gone away", seconds={"image": 0.1})
     golden.check("verdict_error.txt", lines(broken, "start it again"))
@@ -168,6 +179,11 @@ def test_junit_xml_counts_failures() -> None:
     golden.check("junit.xml", junit_xml(FAILED))
     suite = ET.fromstring(junit_xml(FAILED))
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "2", "0")
+
+
+def test_junit_has_a_case_where_nothing_is_expected() -> None:
+    suite = ET.fromstring(junit_xml(replace(PASSED, plan=make_plan(), expectations=(), timeline=())))
+    assert (suite.get("tests"), suite.get("failures")) == ("1", "0")
 
 
 def test_junit_replaces_characters_that_xml_forbids() -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Finding,
         LabSpec,
         LogLine,
+        LossCallback,
         NodeLocation,
         ProgressCallback,
         RemovedLab,
@@ -164,14 +165,21 @@ class Engine(ABC):
         self,
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
     ) -> None:
         """Call back for every line that a node prints and every change of its state.
 
         The calls are on the engine's threads. Each line arrives once and in its node's order, across restarts too.
-        A stream that ends or breaks is opened again. Where that fails, ``on_lost`` is called with the reason: lines or
+        A stream that ends or breaks is opened again. Where that fails, ``on_lost`` is called: lines or
         changes may be missing from then on.
         """
+
+    def lagging(self) -> frozenset[str]:
+        """Return the nodes whose lines or changes are late.
+
+        Their stream broke off and is being opened again.
+        """
+        return frozenset()
 
     @abstractmethod
     def unwatch(self) -> None:

@@ -67,6 +67,9 @@ CommandLineBuilder = Callable[[Mapping[str, NodeLocation]], Mapping[str, tuple[s
 ProgressCallback = Callable[[str], None]
 """Shows the user one line about long work."""
 
+LossCallback = Callable[[str, str], None]
+"""Takes the reason why lines or changes may be missing from now on, and the node; an empty name means all nodes."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:

@@ -74,6 +74,7 @@ class LabState:
         self._subscribers: list[Callable[[Event | StateChange], None]] = []
         self._version = 0
         self._lost = ""
+        self._lost_of: dict[str, str] = {}
 
     # -- input -------------------------------------------------------------------------------------
 
@@ -119,13 +120,16 @@ class LabState:
         with self._changed:
             self._notify()
 
-    def lose(self, reason: str) -> None:
-        """Note that news of the nodes, or their record, is lost for good.
+    def lose(self, reason: str, node: str = "") -> None:
+        """Note that news of a node is lost for good.
 
-        From now on nothing can be judged.
+        Without a name it is the news of all nodes, or the record. From now on nothing can be judged that depends on it.
         """
         with self._changed:
-            self._lost = self._lost or reason
+            if node:
+                self._lost_of.setdefault(node, reason)
+            else:
+                self._lost = self._lost or reason
             self._notify()
 
     def count_lines(self, node: str, pattern: LogPattern) -> None:
@@ -160,10 +164,16 @@ class LabState:
     # -- queries -----------------------------------------------------------------------------------
 
     def require_complete(self) -> None:
-        """Raise NotJudgedError where something was lost."""
+        """Raise NotJudgedError where something of all nodes was lost."""
         with self._changed:
             if self._lost:
                 raise NotJudgedError(self._lost)
+
+    @property
+    def losses(self) -> dict[str, str]:
+        """Why news of a node was lost, by node."""
+        with self._changed:
+            return dict(self._lost_of)
 
     @property
     def version(self) -> int:
@@ -227,7 +237,8 @@ class LabState:
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Wait until a condition holds; return False when time is up.
 
-        The condition is checked after every change. Raises NotJudgedError where something was lost.
+        The condition is checked after every change. Raises NotJudgedError where something of all nodes was lost, or
+        time is up and something of one node was.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -237,6 +248,8 @@ class LabState:
             self.require_complete()
             left = deadline - time.monotonic()
             if left <= 0:
+                if losses := self.losses:
+                    raise NotJudgedError(next(iter(losses.values())))
                 return False
             self.wait_change(version, left)
 

@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import threading
+from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.types import LogLine
     from torrentnet.lab.run.node_lines import ReadLine
+    from torrentnet.runtime.events import Event
 
 LATEST: Final = "latest"
 MAX_PER_SECOND: Final = 100
@@ -30,7 +32,9 @@ MAX_PER_SECOND: Final = 100
 LAB_NODE: Final = "lab"
 """In place of a node's name, for what the lab itself does."""
 MAX_PENDING_CHARS: Final = 64 * 2**20
-"""Characters that wait for a slow disk."""
+"""Characters that wait for a slow disk, of all nodes' lines, and of all events."""
+MAX_EVENT_CHARS: Final = MAX_PENDING_CHARS // 4
+"""Characters of one node's events, whatever its limit."""
 COPY_SIZE: Final = 1024 * 1024
 CLOSE_TIMEOUT: Final = 30.0
 """For a disk that does not answer any more; the lab has been removed by then."""
@@ -78,7 +82,8 @@ class Recorder:
     The lines are in ``logs/<node>.log``, the events of all nodes and of the lab in ``events.jsonl``. Times are on the
     lab's clock. Safe to call from any thread, and no call waits for the disk or raises: a thread of its own writes.
     A file that cannot be written, or was removed, is opened again; where that fails, ``on_lost`` is called once with
-    the reason, and nothing more is written. Calls after :meth:`close` have no effect.
+    the reason, and nothing more is written. Lines of a node that prints faster than the disk writes are dropped, and
+    a line in their place says how many. Calls after :meth:`close` have no effect.
     """
 
     def __init__(
@@ -99,8 +104,8 @@ class Recorder:
         }
         self._lost = self._closed = False
         self._changed = threading.Condition()
-        self._pending: dict[RecordFile, list[str]] = {}
-        self._pending_chars = 0
+        share = MAX_PENDING_CHARS // max(1, len(self._logs))
+        self._pending = {file: _PendingLines(share) for file in self._logs.values()}
         self._order = EventOrder()
         self._thread = threading.Thread(target=self._run, name="record", daemon=True)
         self._thread.start()
@@ -114,39 +119,46 @@ class Recorder:
 
     def write_line(self, read: ReadLine) -> None:
         """Record a line of a node, and the event that the line holds, if any."""
-        line, event = read.line, read.event
+        line = read.line
         if read.words is not None:
-            self._add(self._logs[line.node], read.words)
-        if event is not None and self._may_record(line):
-            self._add_event(line.node, line.time, event.name, dict(event.fields))
+            with self._changed:
+                if not (self._lost or self._closed):
+                    self._pending[self._logs[line.node]].add(read.words + "\n")
+                    self._changed.notify()
+        if read.event is not None:
+            self._add_node_event(line, read.event)
 
-    def _may_record(self, line: LogLine) -> bool:
-        """Return whether a line's event is recorded, as long as the node does not flood."""
-        size = self._event_sizes.get(line.node, 0) + len(line.text)
-        self._event_sizes[line.node] = size
-        return size <= self._limits.get(line.node, sys.maxsize)
+    def _add_node_event(self, line: LogLine, event: Event) -> None:
+        """Record a node's event, as long as the node does not flood."""
+        limit = min(self._limits.get(line.node, sys.maxsize), MAX_EVENT_CHARS)
+        before = self._event_sizes.get(line.node, 0)
+        if before > limit:
+            return
+        row = self._event_row(line.node, line.time, event.name, dict(event.fields))
+        self._event_sizes[line.node] = before + len(row)
+        if before + len(row) > limit:
+            self.write_lab_event("events_dropped", line.time, of=line.node, limit=limit)
+        else:
+            self._add_event(row, line.time)
 
     def write_lab_event(self, name: str, at: float | None = None, /, **fields: object) -> None:
         """Record something that the lab has done; ``at`` is when it began, now by default."""
-        self._add_event(LAB_NODE, STEADY.now() if at is None else at, name, fields)
+        when = STEADY.now() if at is None else at
+        self._add_event(self._event_row(LAB_NODE, when, name, fields), when)
 
-    def _add_event(self, node: str, when: float, name: str, fields: dict[str, object]) -> None:
+    def _event_row(self, node: str, when: float, name: str, fields: dict[str, object]) -> str:
         row: dict[str, object] = {"time": format_timestamp(STEADY.time_of_day(when))}
         if self._epoch is not None:
             row["t"] = round(when - self._epoch, 3)
         row |= {"node": node, "event": name, **({"fields": fields} if fields else {})}
-        self._add(self._events, json.dumps(row, ensure_ascii=False), when)
+        return json.dumps(row, ensure_ascii=False) + "\n"
 
-    def _add(self, file: RecordFile, line: str, when: float | None = None) -> None:
+    def _add_event(self, row: str, when: float) -> None:
         with self._changed:
             if self._lost or self._closed:
                 return
-            self._pending_chars += len(line)
-            if self._pending_chars <= MAX_PENDING_CHARS:
-                if when is None:
-                    self._pending.setdefault(file, []).append(line + "\n")
-                else:
-                    self._order.add(when, line + "\n")
+            if self._order.chars + len(row) <= MAX_PENDING_CHARS:
+                self._order.add(when, row)
                 self._changed.notify()
                 return
         self._lose("the disk is slower than the output of the nodes")
@@ -161,17 +173,16 @@ class Recorder:
         block_signals()
         while True:
             with self._changed:
-                while not (self._pending or self._closed or self._order.due(STEADY.now())):
+                while not (any(self._pending.values()) or self._closed or self._order.due(STEADY.now())):
                     self._changed.wait(self._order.wait_time(STEADY.now()))
-                pending, self._pending = self._pending, {}
+                pending = {file: lines.take() for file, lines in self._pending.items() if lines}
                 if events := self._order.take(math.inf if self._closed else STEADY.now() - HOLD):
-                    pending[self._events] = events
-                self._pending_chars = self._order.chars
+                    pending[self._events] = "".join(events)
                 if not pending:
                     break
             try:
-                for file, lines in pending.items():
-                    file.append("".join(lines).encode("utf-8", "backslashreplace"))
+                for file, text in pending.items():
+                    file.append(text.encode("utf-8", "backslashreplace"))
             except OSError as error:
                 self._lose(error.strerror or str(error))
         for file in (self._events, *self._logs.values()):
@@ -183,6 +194,36 @@ class Recorder:
             self._closed = True
             self._changed.notify()
         self._thread.join(timeout)
+
+
+class _PendingLines:
+    """One node's lines that wait to be written.
+
+    The newest ones are kept, and the number of those that were dropped.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lines: deque[str] = deque()
+        self._chars = self._dropped = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def add(self, line: str) -> None:
+        self._lines.append(line)
+        self._chars += len(line)
+        while self._chars > self._most:
+            self._chars -= len(self._lines.popleft())
+            self._dropped += 1
+
+    def take(self) -> str:
+        text = "".join(self._lines)
+        if self._dropped:
+            text = f"({self._dropped} lines are missing here: the disk is slower than this output)\n{text}"
+        self._lines.clear()
+        self._chars = self._dropped = 0
+        return text
 
 
 class RecordFile:

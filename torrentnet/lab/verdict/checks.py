@@ -97,6 +97,8 @@ class Check(ABC, Generic[PlanT]):
 
     interval: float = 0.5
     """Seconds between two queries for what must hold all the time."""
+    reads_lines = True
+    """Whether what the node has printed, or its past states, decide the check."""
     inspect_words = "status"
     """The command on the node's command line with which a person can check the same."""
 
@@ -256,6 +258,8 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
     The command runs on the node's command line.
     """
 
+    reads_lines = False
+
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         answer = self.context.engine.exec(self.node, ["console", *shlex.split(self.plan.command)])
         text = answer.output
@@ -274,6 +278,8 @@ class ConsoleCheck(Check[ConsoleCheckPlan]):
 
 class NodeStatusCheck(Check[StateCheckPlan]):
     """A check that the engine reports a state of the node."""
+
+    reads_lines = False
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         state = self.context.engine.state(self.node)

@@ -28,6 +28,7 @@ UNITS: Final = ("KiB", "MiB", "GiB")
 class KnownPeersCheck(Check[KnowsCheckPlan]):
     """A check that the tracker's ``peers`` command lists a number of peers."""
 
+    reads_lines = False
     inspect_words = "peers"
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
@@ -118,6 +119,8 @@ class TrafficCheck(Check[BytesCheckPlan]):
     loopback: bytes of frames with their headers, of every protocol, retransmissions included. The headers of a packet
     that the kernel hands over in one piece and that is segmented later (up to 64 KiB) count once.
     """
+
+    reads_lines = False
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         answer = self.context.engine.exec(self.node, ["cat", INTERFACES])

@@ -60,6 +60,8 @@ MAX_PARALLEL_CHECKS: Final = 4
 MAX_WAIT: Final = 0.5
 """Bounds how late a deadline is noticed."""
 MIN_WAIT: Final = 0.02
+MAX_LAG: Final = 30.0
+"""After the time limit: for a stream that breaks off again and again."""
 LATE_GRACE: Final = LINE_DELAY + 0.5
 """After the time limit, which may be an expectation's own deadline."""
 
@@ -81,7 +83,7 @@ def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[Expect
 
     The timeline must have finished too. Every line and state change ends a wait. An expectation that must hold to the
     end does not prolong the run: it is decided when everything else is. Raises EngineError where the engine
-    fails, NotJudgedError where something was lost.
+    fails, NotJudgedError where something of all nodes was lost.
     """
     by_plan = [[PendingExpectation(one, node, context) for node in one.nodes] for one in plan.expectations]
     everything = [pending for of_one in by_plan for pending in of_one]
@@ -102,10 +104,11 @@ def judge(plan: Plan, context: CheckContext, timeline: Timeline) -> tuple[Expect
             elif decided is None:
                 decided = now
             # Lines may still be on their way.
-            if decided is not None and (not undecided or now >= decided + LINE_DELAY):
+            lags = any(pending.lags for pending in undecided) and now < plan.time_limit + LATE_GRACE + MAX_LAG
+            if decided is not None and not lags and (not undecided or now >= decided + LINE_DELAY):
                 list(pool.map(PendingExpectation.finish, undecided))
                 break
-            if now > plan.time_limit + LATE_GRACE:
+            if now > plan.time_limit + LATE_GRACE and not lags:
                 list(pool.map(PendingExpectation.finish, [one for one in undecided if one.open_ended]))
                 for pending in undecided:
                     pending.fail(f"the time limit of {plan.time_limit:g} s is over")
@@ -140,6 +143,23 @@ class PendingExpectation:
         self._holds = False
         """Whether the check held at the last evaluation."""
 
+    @property
+    def lags(self) -> bool:
+        """Whether lines that the check reads are late."""
+        return self._check.reads_lines and self.node in self._context.engine.lagging()
+
+    def _is_lost(self) -> bool:
+        """Return whether lines were lost that the check reads.
+
+        Then the result is that nobody knows.
+        """
+        reason = self._context.lab_state.losses.get(self.node, "") if self._check.reads_lines else ""
+        if not reason and self.lags and self._context.clock.now() > self._context.time_limit + MAX_LAG:
+            reason = f"the log of {self.node} broke off again and again"
+        if reason and self.result is None:
+            self.result = NodeResult(self.node, False, reason, None, self._check.inspect_command(), judged=False)
+        return bool(reason)
+
     def due(self) -> float:
         """Return when to evaluate again if nothing changes, in seconds after t = 0."""
         match self.plan.timing:
@@ -171,7 +191,11 @@ class PendingExpectation:
         Raises EngineError where the engine fails, NotJudgedError where the node's reply decides nothing.
         """
         now = self._context.clock.now()
-        if now < self.due():
+        if now < self.due() or self._is_lost():
+            return
+        if self.lags:
+            # Lines count by their own times, however late they are read.
+            self._next = now + MIN_RETRY_INTERVAL
             return
         base = self._base()
         if base is None:
@@ -231,7 +255,7 @@ class PendingExpectation:
         A last evaluation decides the expectation.
         """
         base = self._base()
-        if self.result is not None or base is None:
+        if self.result is not None or base is None or self._is_lost():
             return
         now = self._context.clock.now()
         found = self._evaluate_check(base, math.inf)
@@ -245,7 +269,7 @@ class PendingExpectation:
 
     def fail(self, reason: str) -> None:
         """Fail the expectation unless it is decided: the run is over."""
-        if self.result is None:
+        if self.result is None and not self._is_lost():
             self._decide(False, f"{self._last_measured}; {reason}" if self._last_measured else reason, None)
 
     def _evaluate_check(self, base: float, until: float) -> CheckResult:

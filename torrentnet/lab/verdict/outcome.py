@@ -32,6 +32,8 @@ class NodeResult:
     """Seconds after t = 0 at which the expectation became true; None where that is unknown."""
     inspect: str
     """The command with which a person can check the same."""
+    judged: bool = True
+    """False where lines of the node were lost: then nobody knows whether the expectation holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,19 @@ class ExpectationResult:
         return all(node.passed for node in self.nodes)
 
     @property
+    def judged(self) -> bool:
+        """Whether the result is known: it holds, or it is known not to hold on one node."""
+        return self.passed or any(node.judged and not node.passed for node in self.nodes)
+
+    @property
     def failed(self) -> bool:
         """Whether the expectation makes the run fail."""
-        return not self.passed and self.plan.severity is Severity.FAILURE
+        return self.judged and not self.passed and self.plan.severity is Severity.FAILURE
 
     @property
     def warns(self) -> bool:
         """Whether the expectation does not hold, which is only reported."""
-        return not self.passed and self.plan.severity is Severity.WARNING
+        return self.judged and not self.passed and self.plan.severity is Severity.WARNING
 
     @property
     def sentence(self) -> str:
@@ -70,8 +77,10 @@ class ExpectationResult:
 
         It is the result to show where there is room for one only.
         """
-        failed = next((node for node in self.nodes if not node.passed), None)
-        return failed or max(self.nodes, key=lambda node: node.time or 0.0)
+        failed = [node for node in self.nodes if not node.passed]
+        if failed:
+            return max(failed, key=lambda node: node.judged)
+        return max(self.nodes, key=lambda node: node.time or 0.0)
 
 
 class Verdict(StrEnum):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from torrentnet.lab.engines.types import LogLine
+    from torrentnet.lab.engines.types import LogLine, LossCallback
 
 UP = RunningLab("torrentnet-x-abc123", "x", "stub", "/record")
 
@@ -59,7 +59,7 @@ class RunningEngine(StubEngine):
         self,
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
     ) -> None:
         super().watch(on_line, on_state, on_lost)
         self.say("seeder-1", "state state=seed file=a.txt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ import pytest
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LogLine
 from torrentnet.lab.errors import LabError
+from torrentnet.lab.run import recorder as recorder_module
 from torrentnet.lab.run.node_lines import ReadLine
-from torrentnet.lab.run.recorder import Recorder, make_run_directory
+from torrentnet.lab.run.recorder import Recorder, RecordFile, make_run_directory
 from torrentnet.runtime.events import Event
 
 if TYPE_CHECKING:
@@ -118,5 +120,42 @@ def test_a_nodes_output_fills_no_more_than_its_limit(tmp_path: Path) -> None:
     # The newest lines are kept, and what another node says is not lost.
     assert (tmp_path / "logs" / "a.log").read_text(encoding="utf-8").endswith("flood 999\n")
     rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert 100 < len(rows) < 250
+    assert 10 < len(rows) < 30
     assert rows[-1]["node"] == "b"
+
+
+def test_events_of_a_flood_are_marked_as_missing(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, ["a"], limits={"a": 2000})
+    for number in range(1000):
+        record(recorder, LogLine("a", 1.0, f"flood {number}"), Event("flood", 1.0, {"n": str(number)}, "a"))
+    recorder.close()
+    rows = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    marks = [row["fields"] for row in rows if row["event"] == "events_dropped"]
+    assert marks == [{"of": "a", "limit": 2000}]
+    assert rows[-1]["event"] == "events_dropped"
+
+
+def test_a_flood_faster_than_the_disk_costs_its_own_lines_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "MAX_PENDING_CHARS", 20_000)
+    busy, lost = threading.Event(), list[str]()
+    append = RecordFile.append
+
+    def slow(file: RecordFile, data: bytes) -> None:
+        busy.wait(60)
+        append(file, data)
+
+    monkeypatch.setattr(RecordFile, "append", slow)
+    recorder = Recorder(tmp_path, ["flood", "quiet"], lost.append)
+    for number in range(10_000):
+        record(recorder, LogLine("flood", 1.0, f"line {number}"), None)
+    record(recorder, LogLine("quiet", 2.0, "here"), None)
+    busy.set()
+    recorder.close()
+    assert not lost
+    assert (tmp_path / "logs/quiet.log").read_text(encoding="utf-8") == "here\n"
+    lines = (tmp_path / "logs/flood.log").read_text(encoding="utf-8").splitlines()
+    missing = [int(line[1:].split()[0]) for line in lines if line.startswith("(")]
+    assert lines[-1] == "line 9999"
+    assert len(lines) - len(missing) + sum(missing) == 10_000

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.lab.fakes import expectation
-from tests.unit.lab.verdict.trial import HASH, PATH, Trial
+from tests.unit.lab.verdict.trial import BAD, HASH, PATH, Trial
 from torrentnet.lab.engines.types import ExecResult, NodeStatus
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.scenario.plan.expectations import (
@@ -15,6 +15,8 @@ from torrentnet.lab.scenario.plan.expectations import (
     ConsoleCheckPlan,
     ForgetsCheckPlan,
     HasCheckPlan,
+    Interval,
+    LogCheckPlan,
     StateCheckPlan,
 )
 from torrentnet.lab.scenario.plan.plan import NodeProgram
@@ -233,3 +235,32 @@ def test_the_decisive_result_is_the_first_failed_or_the_latest(trial: Trial) -> 
     bad = NodeResult("c", False, "never", None, "")
     assert ExpectationResult(plan, (*good[:2], bad)).decisive is bad
     assert not ExpectationResult(plan, (*good[:2], bad)).passed
+
+
+def test_lines_that_are_late_decide_nothing(trial: Trial) -> None:
+    at_most = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(0, 0), within=5.0)
+    becomes = trial.expect(BecomesCheckPlan, state="seed", within=5.0)
+    trial.engine.late = frozenset({"leecher-1"})
+    assert (trial.evaluate(at_most, 9.0), trial.evaluate(becomes, 9.0)) == (None, None)
+    trial.engine.late = frozenset()
+    trial.print_event(4.0, "leecher-1", "bad_piece peer=seeder-1")
+    trial.print_event(4.5, "leecher-1", "state state=seed file=a.txt")
+    assert not trial.decide(at_most, 10.0).passed
+    assert trial.decide(becomes, 10.0).passed
+
+
+def test_lines_that_are_lost_decide_nothing(trial: Trial) -> None:
+    lost = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(0, 0), within=5.0)
+    seen = trial.expect(StateCheckPlan, state="running", within=5.0)
+    trial.set_status("leecher-1", NodeStatus.RUNNING)
+    trial.lab_state.lose("its log broke off", "leecher-1")
+    result = trial.decide(lost, 1.0)
+    assert (result.passed, result.judged, result.measured) == (False, False, "its log broke off")
+    assert trial.decide(seen, 1.0).passed
+
+
+def test_a_log_that_never_stays_open_is_not_judged(trial: Trial) -> None:
+    pending = trial.expect(LogCheckPlan, pattern=BAD, count=Interval(0, 0), within=5.0)
+    trial.engine.late = frozenset({"leecher-1"})
+    result = trial.decide(pending, 30.0 + 31.0)
+    assert (result.judged, result.measured) == (False, "the log of leecher-1 broke off again and again")

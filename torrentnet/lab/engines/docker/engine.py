@@ -46,6 +46,7 @@ from torrentnet.lab.engines.types import (
     Finding,
     LabSpec,
     LogLine,
+    LossCallback,
     NodeLocation,
     NodeState,
     NodeStatus,
@@ -247,7 +248,7 @@ class DockerEngine(Engine):
         self,
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
     ) -> None:
         with translate_errors("following the nodes"):
             stamps = EngineStamps(same_time_of_day(self.client))
@@ -257,6 +258,9 @@ class DockerEngine(Engine):
         for node in self._nodes.ids:
             if self.state(node).status is not NodeStatus.CREATED:
                 self._streams.open(node)
+
+    def lagging(self) -> frozenset[str]:
+        return self._streams.lagging() if self._streams is not None else frozenset()
 
     def unwatch(self) -> None:
         if self._streams is not None:

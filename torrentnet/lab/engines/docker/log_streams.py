@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from torrentnet.lab.engines.steady import EngineStamps
+    from torrentnet.lab.engines.types import LossCallback
 
 ACTIONS: Final = {
     "start": NodeStatus.RUNNING,
@@ -49,6 +50,8 @@ LASTING: Final = 5.0
 STATES_TIMEOUT: Final = 5.0
 """After a gap: for the events that explain the containers' present states."""
 STATES_INTERVAL: Final = 0.2
+CATCH_UP: Final = 1.0
+"""After a stream was opened again: for what was missed meanwhile."""
 DISCONNECTED: Final = (OSError, ValueError, AttributeError, requests.RequestException, urllib3.exceptions.HTTPError)
 """What reading a stream may raise while another thread closes it."""
 
@@ -65,7 +68,7 @@ class LogStreams:
         ids: Mapping[str, str],
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
         *,
         stamps: EngineStamps,
     ) -> None:
@@ -78,6 +81,7 @@ class LogStreams:
             node: _LogFollower(client, node, container, on_line, on_lost, stamps) for node, container in ids.items()
         }
         self._closing = threading.Event()
+        self._lag = _Lag()
         self._placed = -math.inf
         """The time of the last event, on the lab's clock."""
         self._filters = {"label": f"{labels.LAB}={project}", "type": "container", "event": list(ACTIONS)}
@@ -96,6 +100,12 @@ class LogStreams:
         """Read the log of a node that runs already, from its beginning."""
         self._followers[node].started()
 
+    def lagging(self) -> frozenset[str]:
+        """Return the nodes whose lines or changes may be late, after a break."""
+        if self._lag.lasts:
+            return frozenset(self._followers)
+        return frozenset(node for node, follower in self._followers.items() if follower.lag.lasts)
+
     def close(self) -> None:
         """End all threads. No callback is called afterwards."""
         self._closing.set()
@@ -113,6 +123,7 @@ class LogStreams:
             while True:
                 before = self._last
                 reason = self._pass_on_events()
+                self._lag.begin()
                 attempts.ended(useful=self._last != before)
                 opened = False
                 while not opened:
@@ -127,7 +138,7 @@ class LogStreams:
                 log.warning("Docker's event stream broke off (%s) and was opened again", reason)
         except Exception as error:  # a thread that ends unnoticed would be a failed expectation later
             reason = repr(error)
-        self._on_lost(f"Docker's event stream broke off and could not be opened again: {reason}")
+        self._on_lost(f"Docker's event stream broke off and could not be opened again: {reason}", "")
 
     def _pass_on_events(self) -> str:
         """Pass events on until the stream ends; return why it has ended."""
@@ -152,6 +163,7 @@ class LogStreams:
             return False
         if self._closing.is_set():
             _close(self._events)  # `close` has closed the one before
+        self._lag.caught_up_soon()
         threading.Thread(target=self._check_states, name="engine states", daemon=True).start()
         return True
 
@@ -174,7 +186,7 @@ class LogStreams:
                 return
             if time.monotonic() > deadline:
                 names = ", ".join(unexplained[:4])
-                self._on_lost(f"Docker has lost the events of {names}; was the Docker Engine restarted?")
+                self._on_lost(f"Docker has lost the events of {names}; was the Docker Engine restarted?", "")
                 return
             self._closing.wait(STATES_INTERVAL)
 
@@ -214,6 +226,30 @@ class _Attempts:
         return REOPEN_DELAYS[self._failed - 1] if self._failed <= len(REOPEN_DELAYS) else None
 
 
+class _Lag:
+    """The time in which a stream's news is late.
+
+    It lasts from a break until shortly after the stream was opened again.
+    """
+
+    def __init__(self) -> None:
+        self._until = -math.inf
+
+    @property
+    def lasts(self) -> bool:
+        return time.monotonic() < self._until
+
+    def begin(self) -> None:
+        self._until = math.inf
+
+    def caught_up_soon(self) -> None:
+        if self.lasts:
+            self._until = time.monotonic() + CATCH_UP
+
+    def end(self) -> None:
+        self._until = -math.inf
+
+
 def container_status(client: docker.DockerClient, container: str) -> NodeStatus:
     """Return the status of a container; GONE where it was removed."""
     try:
@@ -231,7 +267,7 @@ class _LogFollower:
         node: str,
         container: str,
         on_line: Callable[[LogLine], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
         stamps: EngineStamps,
     ) -> None:
         self._client = client
@@ -253,6 +289,7 @@ class _LogFollower:
         """How many lines were seen."""
         self._placed = -math.inf
         """The time of the last line, on the lab's clock."""
+        self.lag = _Lag()
         self.thread: threading.Thread | None = None
 
     def started(self) -> None:
@@ -283,6 +320,7 @@ class _LogFollower:
             try:
                 reason = self._follow_run()
             except docker.errors.NotFound:
+                self.lag.end()
                 return
             except Exception as error:  # a thread that ends unnoticed would be a failed expectation later
                 reason = repr(error)
@@ -290,7 +328,7 @@ class _LogFollower:
                 with self._lock:
                     if self._closing:
                         return
-                self._on_lost(f"the log of {self._node} broke off and could not be opened again: {reason}")
+                self._on_lost(f"the log of {self._node} broke off and could not be opened again: {reason}", self._node)
                 return
 
     def _follow_run(self) -> str:
@@ -312,7 +350,9 @@ class _LogFollower:
                     return ""
             # After a break, the end of the log is read once more.
             if not broken and self._is_over():
+                self.lag.end()
                 return ""
+            self.lag.begin()
             attempts.ended(useful=self._last != before)
             delay = attempts.next()
             if delay is None:
@@ -338,6 +378,7 @@ class _LogFollower:
         stream = self._client.api.logs(
             self._container, stdout=True, stderr=True, stream=True, follow=True, timestamps=True, **since
         )
+        self.lag.caught_up_soon()
         with self._lock:
             self._stream = stream
             closing = self._closing

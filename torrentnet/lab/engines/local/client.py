@@ -91,16 +91,16 @@ class SupervisorClient:
             raise EngineError(f"the supervisor cannot be asked: {error.strerror}") from error
         return connection
 
-    def watch(self) -> tuple[socket.socket, int]:
-        """Return a connection that delivers the journal, and the journal's present size.
+    def watch(self) -> tuple[socket.socket, dict[str, int]]:
+        """Return a connection that delivers the journal, and each node's last number.
 
-        The journal is delivered from its beginning. Raises EngineError.
+        The journal is delivered from the oldest entry that is kept. Raises EngineError.
         """
         connection = self._connect()
         try:
             connection.settimeout(REPLY_TIMEOUT)
             connection.send(protocol.encode({"do": "watch"}))
-            size = int(_reply(connection.recv(protocol.MESSAGE_LIMIT))["end"])
+            numbers = dict(_reply(connection.recv(protocol.MESSAGE_LIMIT))["numbers"])
             connection.settimeout(None)
         except OSError as error:
             connection.close()
@@ -108,7 +108,7 @@ class SupervisorClient:
         except BaseException:
             connection.close()
             raise
-        return connection, size
+        return connection, numbers
 
     def states(self) -> dict[str, NodeState]:
         """Return the state of every node. Raises EngineError."""

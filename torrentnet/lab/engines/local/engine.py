@@ -30,6 +30,7 @@ from torrentnet.lab.engines.types import (
     Finding,
     LabSpec,
     LogLine,
+    LossCallback,
     Mode,
     NetworkUnavailableError,
     NodeLocation,
@@ -53,7 +54,7 @@ NODE_PACKAGES: Final = ("wire", "runtime", "tracker", "peer", "console", "shaper
 """Our packages that nodes run."""
 NODES_FILE: Final = "nodes.json"
 """In the run's directory: every node with its command line."""
-UNLIMITED: Final = frozenset({"processes", "cpus", "log"})
+UNLIMITED: Final = frozenset({"processes", "cpus"})
 """The limits that this engine cannot keep."""
 TRIAL: Final = "trial"
 TRIAL_LIFETIME: Final = "600"
@@ -256,7 +257,7 @@ class LocalEngine(Engine):
         self,
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
     ) -> None:
         self._journal = JournalFollower(self._client(), self._locations, on_line, on_state, on_lost)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from torrentnet.lab.engines.local.client import SupervisorClient
+    from torrentnet.lab.engines.types import LossCallback
 
 JOIN_TIMEOUT: Final = 5.0
 
@@ -31,7 +32,8 @@ class JournalFollower:
     """Follows the journal on a thread of its own, and calls back.
 
     Lines are passed on from the journal's beginning, changes of state from now on. A connection that breaks is opened
-    again, and the journal is continued where it broke off.
+    again, and the journal is continued where it broke off. Entries of a node that were removed before they could be
+    read are lost, of that node alone.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class JournalFollower:
         nodes: Iterable[str],
         on_line: Callable[[LogLine], None],
         on_state: Callable[[StateChange], None],
-        on_lost: Callable[[str], None],
+        on_lost: LossCallback,
     ) -> None:
         self._client = client
         self._nodes = tuple(nodes)
@@ -48,8 +50,8 @@ class JournalFollower:
         self._on_state = on_state
         self._on_lost = on_lost
         self._closing = threading.Event()
-        self._read = 0
-        """Bytes of the journal whose entries were passed on."""
+        self._read: dict[str, int] = {}
+        """The number of each node's last entry that was passed on."""
         self._connection, self._past = client.watch()
         self._thread = threading.Thread(target=self._run, name="journal of the nodes", daemon=True)
         self._thread.start()
@@ -66,12 +68,10 @@ class JournalFollower:
     def _run(self) -> None:
         try:
             while True:
-                for entry, end in _entries(self._connection):
+                for entry in _entries(self._connection):
                     if self._closing.is_set():
                         return
-                    if end > self._read:
-                        self._pass_on(entry, past=end <= self._past)
-                        self._read = end
+                    self._take(entry)
                 if self._closing.is_set():
                     return
                 self._connection.close()
@@ -88,9 +88,19 @@ class JournalFollower:
         except Exception as error:  # a thread that ends unnoticed would be a failed expectation later
             self._lose(f"the journal of the nodes cannot be read: {error!r}")
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, node: str = "") -> None:
         if not self._closing.is_set():
-            self._on_lost(reason)
+            self._on_lost(reason, node)
+
+    def _take(self, entry: JournalEntry) -> None:
+        read = self._read.get(entry.node, 0)
+        if entry.number <= read:
+            return
+        if missed := missed_entries(entry, read):
+            reason = f"{entry.node} printed faster than its output could be read: {missed} lines are missing"
+            self._lose(reason, entry.node)
+        self._pass_on(entry, past=entry.number <= self._past.get(entry.node, 0))
+        self._read[entry.node] = entry.number
 
     def _pass_on(self, entry: JournalEntry, *, past: bool) -> None:
         if entry.text is not None:
@@ -100,27 +110,34 @@ class JournalFollower:
             self._on_state(StateChange(entry.node, STEADY.of_monotonic(entry.time), state))
 
 
+def missed_entries(entry: JournalEntry, read: int) -> int:
+    """Return the number of the node's entries that are missing before this one.
+
+    ``read`` is the number of the last entry that was read.
+    """
+    return entry.number - read - 1
+
+
 def stream_journal(client: SupervisorClient, *, follow: bool) -> Iterator[JournalEntry]:
-    """Yield the journal's entries from its beginning.
+    """Yield the journal's entries, from the oldest one that is kept.
 
     The iterator ends at the journal's present end or, with ``follow``, when the supervisor ends.
     """
-    connection, past = client.watch()
+    connection, numbers = client.watch()
     with connection:
-        if past == 0 and not follow:
+        unread = {node for node, number in numbers.items() if number}
+        if not unread and not follow:
             return
-        for entry, end in _entries(connection):
+        for entry in _entries(connection):
             yield entry
-            if end >= past and not follow:
+            if entry.number >= numbers[entry.node]:
+                unread.discard(entry.node)
+            if not unread and not follow:
                 return
 
 
-def _entries(connection: socket.socket) -> Iterator[tuple[JournalEntry, int]]:
-    """Yield each entry with the offset of its end in the journal.
-
-    The iterator ends when the connection ends.
-    """
-    rest, offset = b"", 0
+def _entries(connection: socket.socket) -> Iterator[JournalEntry]:
+    """Yield each entry, until the connection ends. Packets hold whole entries."""
     while True:
         try:
             data = connection.recv(protocol.MESSAGE_LIMIT)
@@ -128,7 +145,4 @@ def _entries(connection: socket.socket) -> Iterator[tuple[JournalEntry, int]]:
             data = b""
         if not data:
             return
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
-            offset += len(line) + 1
-            yield JournalEntry.decode(line), offset
+        yield from map(JournalEntry.decode, data.splitlines())

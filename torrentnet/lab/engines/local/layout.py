@@ -65,6 +65,7 @@ def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path
                 node.limits.disk if in_memory or "disk" in node.limits.explicit else None,
                 node.limits.memory,
                 node.limits.open_files,
+                node.limits.log,
             )
             for node in spec.nodes
         ),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.client import SupervisorClient
-from torrentnet.lab.engines.local.journal_follower import stream_journal
+from torrentnet.lab.engines.local.journal_follower import missed_entries, stream_journal
 from torrentnet.lab.engines.local.protocol import SupervisedLab
 from torrentnet.lab.errors import LabError
 from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE_CLOSED, EXIT_UNAVAILABLE
@@ -36,8 +36,15 @@ def main(argv: list[str]) -> int:
         try:
             lab = SupervisedLab.loads((Path(directory) / protocol.LAB_FILE).read_text(encoding="utf-8"))
             width = max(len(node.name) for node in lab.nodes)
+            read: dict[str, int] = {}
             for entry in stream_journal(SupervisorClient(Path(directory)), follow=follow):
-                if entry.text is not None and (not wanted or entry.node in wanted):
+                missed = missed_entries(entry, read.get(entry.node, 0))
+                read[entry.node] = entry.number
+                if wanted and entry.node not in wanted:
+                    continue
+                if missed:
+                    print(f"{entry.node:<{width}}  | ({missed} lines are missing: `limits: {{log}}` keeps the newest)")
+                if entry.text is not None:
                     print(f"{entry.node:<{width}}  | {_printable(entry)}")
                 if out.failure is not None:
                     # The reader has read enough (| head).

@@ -14,8 +14,9 @@ request     with                                  reply
 ``states``                                        ``{"states": {NODE: [STATUS, EXIT CODE OR null]}}``
 ``exec``    ``node``, ``argv``, ``root``, and     ``{"status": N}`` at the command's end; closing the connection ends it
             three descriptors: its streams
-``watch``                                         ``{"end": N}``: the journal's size now; then the journal, from its
-                                                  beginning, for as long as the connection is open
+``watch``                                         ``{"numbers": {NODE: N}}``: the numbers of the journal's last entries
+                                                  now; then the journal, from the oldest entry that is kept, for as
+                                                  long as the connection is open
 ``release``                                       ``{}``: the nodes outlive the process that made the lab
 ``end``                                           ``{}`` once all nodes have ended; then the supervisor ends
 ==========  ====================================  =====================================================================
@@ -29,7 +30,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from torrentnet.lab.scenario.plan.limits import MEMORY, OPEN_FILES
+from torrentnet.lab.scenario.plan.limits import LOG, MEMORY, OPEN_FILES
 
 LAB_FILE: Final = "lab.json"
 SUPERVISOR_FILE: Final = "supervisor"
@@ -37,6 +38,7 @@ SUPERVISOR_FILE: Final = "supervisor"
 RELEASED_FILE: Final = "released"
 SOCKET: Final = "supervisor.sock"
 JOURNAL: Final = "journal"
+"""The folder of the nodes' output."""
 SUPERVISOR_LOG: Final = "supervisor.log"
 ROOT: Final = "root"
 """Where the root directory of the nodes' sandboxes is mounted."""
@@ -66,6 +68,8 @@ class SupervisedNode:
     """Bytes of each of its processes."""
     open_files: int = OPEN_FILES
     """Open files of each of its processes."""
+    log: int = LOG
+    """Bytes of its output that are kept."""
 
 
 @dataclass(frozen=True, slots=True)

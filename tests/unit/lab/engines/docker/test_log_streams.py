@@ -109,7 +109,7 @@ def follow(runs: list[list[Any]], starts: int, wanted: int, stamps: EngineStamps
         {"n": "id-1"},
         on_line,
         lambda _: None,
-        lambda _: None,
+        lambda _, __: None,
         stamps=stamps,
     )
     follower = streams._followers["n"]
@@ -202,7 +202,7 @@ def test_docker_events_become_state_changes() -> None:
         {"n": "id-1"},
         lambda _: None,
         on_state,
-        lambda _: None,
+        lambda _, __: None,
         stamps=HERE,
     )
     assert last.wait(WAIT_S)
@@ -233,7 +233,7 @@ class Followed:
             {"n": "id-1"},
             lambda line: self._add(self.lines, line.text),
             lambda change: self._add(self.states, str(change.state)),
-            lambda reason: self._add(self.lost, reason),
+            lambda reason, _: self._add(self.lost, reason),
             stamps=HERE,
         )
 

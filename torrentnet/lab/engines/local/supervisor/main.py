@@ -48,7 +48,7 @@ class Supervisor:
         self._ending: list[RequestConnection] | None = None
         """The connections that wait for the end; None before it."""
         self._loop = EventLoop()
-        journal = OutputJournal(str(directory / protocol.JOURNAL))
+        journal = OutputJournal(str(directory / protocol.JOURNAL), {node.name: node.log for node in lab.nodes})
         self._server = RequestServer(str(directory / protocol.SOCKET), self._loop, journal, self._handle)
         self._nodes = NodeProcesses(lab, directory, self._loop, self._server.record)
         self._loop.watch_children(self._nodes.child_ended, lambda: self._end(None))

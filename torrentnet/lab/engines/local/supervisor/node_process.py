@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.local.supervisor.event_loop import EventLoop
     from torrentnet.lab.engines.local.supervisor.sandbox_root import Sandbox
 
-    Record = Callable[[list[JournalEntry]], None]
+    Record = Callable[[str, list[JournalEntry]], None]
 
 CREATED, RUNNING, PAUSED, EXITED = "created", "running", "paused", "exited"
 READ_SIZE: Final = 64 * 1024
@@ -77,7 +77,8 @@ class NodeProcess:
     def change(self, status: str, at: float | None = None, code: int | None = None) -> None:
         """Change the status, and record that."""
         self.status, self.exit_code = status, code
-        self.record([JournalEntry(self.spec.name, time.monotonic() if at is None else at, None, status, code)])
+        moment = time.monotonic() if at is None else at
+        self.record(self.spec.name, [JournalEntry(self.spec.name, moment, None, status, code)])
 
     def kill(self, pid: int) -> None:
         """Kill the program if it still is the process ``pid``."""
@@ -106,7 +107,7 @@ class NodeProcess:
     def _record_lines(self, lines: list[str]) -> None:
         if lines:
             now = time.monotonic()
-            self.record([JournalEntry(self.spec.name, now, line) for line in lines])
+            self.record(self.spec.name, [JournalEntry(self.spec.name, now, line) for line in lines])
 
     def _close_output(self) -> None:
         if self._output >= 0:

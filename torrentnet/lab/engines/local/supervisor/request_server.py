@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torrentnet.lab.engines.local.supervisor.event_loop import EventLoop
-    from torrentnet.lab.engines.local.supervisor.journal import JournalEntry, OutputJournal
+    from torrentnet.lab.engines.local.supervisor.journal import JournalEntry, JournalReader, OutputJournal
 
     Reply = dict[str, Any]
     Handler = Callable[["RequestConnection", dict[str, Any], list[int]], Reply | None]
@@ -41,10 +41,10 @@ class RequestConnection:
     """Whether its request has arrived."""
     on_close: Callable[[], None] | None = None
     """Called when the connection closes before it was replied to."""
-    offset: int | None = None
-    """How much of the journal was sent; None where it was not requested."""
-    blocked: bool = False
-    """Whether the client must read before more of the journal can be sent."""
+    reader: JournalReader | None = None
+    """Reads what of the journal is to be sent; None where it was not requested."""
+    unsent: bytes = b""
+    """What the client must make room for before more of the journal can be sent."""
 
 
 class RequestServer:
@@ -73,34 +73,35 @@ class RequestServer:
         with contextlib.suppress(OSError):
             connection.socket.send(protocol.encode(reply))
 
-    def record(self, entries: list[JournalEntry]) -> None:
-        """Append entries to the journal, and send them to all who follow it.
+    def record(self, node: str, entries: list[JournalEntry]) -> None:
+        """Append a node's entries to the journal, and send them to all who follow it.
 
         A journal that cannot be written stays as it is: those who follow it are disconnected, and told why when they
         ask again. The nodes go on.
         """
         if not self._lost:
             try:
-                self._journal.append(entries)
+                self._journal.append(node, entries)
             except OSError as error:
                 self._lost = f"the journal of the nodes cannot be written: {error.strerror}"
                 for connection in list(self._connections):
-                    if connection.offset is not None:
+                    if connection.reader is not None:
                         self._close(connection)
         for connection in list(self._connections):
-            if connection.offset is not None and not connection.blocked:
-                self._send_journal(connection)
+            if connection.reader is not None and not connection.unsent:
+                self._send_journal(connection, connection.reader)
 
     def follow(self, connection: RequestConnection) -> None:
-        """Send the journal to a connection, from the journal's beginning.
+        """Send the journal to a connection, from the oldest entry that is kept.
 
-        New entries are sent as long as the connection is open. Raises RequestRejectedError where entries are missing.
+        New entries are sent as long as the connection is open. Raises RequestRejectedError where the journal could not
+        be written.
         """
         if self._lost:
             raise RequestRejectedError(self._lost)
-        connection.offset = 0
-        self.reply(connection, {"end": self._journal.size})
-        self._send_journal(connection)
+        connection.reader = self._journal.reader()
+        self.reply(connection, {"numbers": self._journal.numbers()})
+        self._send_journal(connection, connection.reader)
 
     def _accept(self, _: int) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
@@ -111,8 +112,8 @@ class RequestServer:
             self._loop.watch(client.fileno(), lambda events: self._ready(connection, events))
 
     def _ready(self, connection: RequestConnection, events: int) -> None:
-        if events & WRITE:
-            self._send_journal(connection)
+        if events & WRITE and connection.reader is not None:
+            self._send_journal(connection, connection.reader)
         if not events & READ or connection not in self._connections:
             return
         try:
@@ -150,19 +151,19 @@ class RequestServer:
         self._loop.forget(connection.socket.fileno())
         connection.socket.close()
 
-    def _send_journal(self, connection: RequestConnection) -> None:
+    def _send_journal(self, connection: RequestConnection, reader: JournalReader) -> None:
         """Send what is new of the journal, until the socket's buffer is full."""
-        assert connection.offset is not None
-        blocked = False
+        was_blocked = bool(connection.unsent)
         try:
-            while connection.offset < self._journal.size:
-                connection.offset += connection.socket.send(self._journal.read(connection.offset, protocol.CHUNK))
+            while data := connection.unsent or reader.read(protocol.CHUNK):
+                connection.unsent = data
+                connection.socket.send(data)
+                connection.unsent = b""
         except BlockingIOError:
-            blocked = True
+            pass
         except OSError:
             self._close(connection)
             return
-        if blocked != connection.blocked:
-            connection.blocked = blocked
-            events = READ | WRITE if blocked else READ
+        if was_blocked != bool(connection.unsent):
+            events = READ | WRITE if connection.unsent else READ
             self._loop.watch(connection.socket.fileno(), lambda events: self._ready(connection, events), events)

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.local.supervisor.request_server import Reply, RequestConnection
 
-ENTRIES = [JournalEntry("tracker", float(number), "x" * 1000) for number in range(200)]
+ENTRIES = [JournalEntry("tracker", float(number), "x" * 1000, number=number) for number in range(1, 201)]
 """More than fits in one packet, and in a socket's buffer."""
+LIMIT = 2 * 250_000
+"""Of a node's journal: half of it holds all entries once."""
 
 
 class Followed:
@@ -39,7 +41,7 @@ class Followed:
             ["tracker"],
             lambda line: self._add(self.lines, line.text),
             lambda _: None,
-            lambda reason: self._add(self.lost, reason),
+            lambda reason, node: self._add(self.lost, f"{node}: {reason}" if node else reason),
         )
 
     def _add(self, to: list[str], text: str) -> None:
@@ -70,23 +72,27 @@ def directory() -> Iterator[Path]:
                     return None
                 case "break":
                     for other in list(server._connections):
-                        if other.offset is not None:
+                        if other.reader is not None:
                             server._close(other)
                     return {}
                 case "full":
-                    full = os.open("/dev/full", os.O_RDWR)
-                    os.dup2(full, journal._file)
-                    os.close(full)
-                    server.record(ENTRIES[:1])
+                    path = Path(name, protocol.JOURNAL, "tracker")
+                    path.unlink()
+                    path.symlink_to("/dev/full")
+                    server.record("tracker", ENTRIES[:1])
+                    return {}
+                case "flood":
+                    for _ in range(2):
+                        server.record("tracker", ENTRIES)
                     return {}
                 case "end":
                     loop.end()
                     return {}
             raise RequestRejectedError("not today")
 
-        journal = OutputJournal(f"{name}/{protocol.JOURNAL}")
+        journal = OutputJournal(f"{name}/{protocol.JOURNAL}", {"tracker": LIMIT, "seeder-1": LIMIT})
         server = RequestServer(f"{name}/{protocol.SOCKET}", loop, journal, handle)
-        server.record(ENTRIES)
+        server.record("tracker", ENTRIES)
         thread = threading.Thread(target=loop.run)
         thread.start()
         try:
@@ -131,6 +137,19 @@ def test_a_connection_that_breaks_is_opened_again(directory: Path) -> None:
     followed.follower.close()
     assert followed.lines == [entry.text for entry in ENTRIES]
     assert not followed.lost
+
+
+def test_only_the_node_that_floods_loses_lines(directory: Path) -> None:
+    connection, _ = SupervisorClient(directory).watch()
+    with connection:
+        # Two times more than is kept, while the reader waits.
+        SupervisorClient(directory).request("flood")
+        SupervisorClient(directory).request("flood")
+        followed = Followed(directory)
+        followed.wait(followed.lost, 1)
+        followed.wait(followed.lines, len(ENTRIES))
+        followed.follower.close()
+    assert followed.lost[0].startswith("tracker: tracker printed faster than its output could be read: ")
 
 
 def test_a_journal_that_cannot_be_written_is_a_loss(directory: Path) -> None:
