@@ -38,6 +38,8 @@ class Submission:
     about: str
     """What is wrong or odd, in one line."""
     edits: tuple[Edit, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """New paths of the plain program's files, which edits name by their old ones."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Files beside those of the plain program, or instead of them."""
     left: Mapping[int, int] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class Submission:
         texts = {path.name: path.read_text("utf-8") for path in sorted(PLAIN.glob("*.py"))}
         for edit in self.edits:
             edit.apply(texts)
-        return texts | dict(self.files)
+        return {self.renamed.get(name, name): text for name, text in texts.items()} | dict(self.files)
 
     def write(self, directory: Path) -> Path:
         """Write all files below a directory, which is created."""

@@ -189,7 +189,10 @@ def main():
     if action == "share":
         peer.path = name
         peer.size = os.path.getsize(name)
-    peer.listen()
+    try:
+        peer.listen()
+    except OSError as error:
+        sys.exit(f"error: cannot listen at {listen}: {error}")
     if not peer.send_alive():
         say("the tracker does not answer; trying on")
     threading.Thread(target=peer.keep_alive, daemon=True).start()

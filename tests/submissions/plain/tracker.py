@@ -111,7 +111,10 @@ def main():
         sys.exit("usage: tracker.py <IP:PORT>")
     address = parse_address(sys.argv[1])
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(address)
+    try:
+        sock.bind(address)
+    except OSError as error:
+        sys.exit(f"error: cannot listen at {sys.argv[1]}: {error}")
     say(f"tracker at {sys.argv[1]}")
     threading.Thread(target=serve, args=(sock,), daemon=True).start()
     for line in sys.stdin:
