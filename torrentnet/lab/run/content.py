@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import string
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.command_lines import TORRENTS_FOLDER, torrent_path
@@ -73,7 +74,11 @@ def _on_disk(name: str) -> str:
 def _make_file(file: FilePlan, seed: int, path: Path) -> str:
     digest = hashlib.sha256()
     content = file.content
-    chunks = _random_chunks(content, f"{seed}/{file.name}") if isinstance(content, int) else _file_chunks(content)
+    if isinstance(content, int):
+        make = _random_lines if file.text else _random_chunks
+        chunks = make(content, f"{seed}/{file.name}")
+    else:
+        chunks = _file_chunks(content)
     try:
         path.parent.mkdir(exist_ok=True)
         path.parent.chmod(0o755)
@@ -92,6 +97,16 @@ def _random_chunks(size: int, seed: str) -> Iterator[bytes]:
     while size > 0:
         yield generator.randbytes(min(CHUNK_SIZE, size))
         size -= CHUNK_SIZE
+
+
+def _random_lines(size: int, seed: str) -> Iterator[bytes]:
+    """Yield lines of words; the last line is cut where the size ends."""
+    generator = random.Random(seed)
+    while size > 0:
+        words = ("".join(generator.choices(string.ascii_lowercase, k=generator.randint(2, 9))) for _ in range(10))
+        line = f"{' '.join(words)}\n".encode()[:size]
+        yield line
+        size -= len(line)
 
 
 def _file_chunks(source: Path, size: int = CHUNK_SIZE) -> Iterator[bytes]:

@@ -36,6 +36,15 @@ def test_content_follows_from_the_seed(tmp_path: Path) -> None:
         assert (tmp_path / "a" / plan.name).stat().st_mode & 0o444 == 0o444
 
 
+def test_text_is_lines_of_ascii_of_the_very_size(tmp_path: Path) -> None:
+    plans = (FilePlan("some.txt", 1024, text=True), FilePlan("byte.txt", 1, text=True))
+    first = make_files(plans, 7, tmp_path / "a")
+    assert make_files(plans, 7, tmp_path / "b") == first
+    content = (tmp_path / "a/some.txt").read_bytes()
+    assert (len(content), (tmp_path / "a/byte.txt").stat().st_size) == (1024, 1)
+    assert len(content.decode("ascii").splitlines()) > 10
+
+
 def test_two_files_of_one_size_differ(tmp_path: Path) -> None:
     hashes = make_files((FilePlan("a", 100), FilePlan("b", 100)), 7, tmp_path / "x")
     assert hashes["a"] != hashes["b"]

@@ -53,6 +53,8 @@ class FilePlan:
     under another file's name; that folder has to be made first. Generated content depends on this path."""
     content: int | Path
     """Bytes to generate from the scenario's seed, or the file to copy."""
+    text: bool = False
+    """Whether what is generated is lines of ASCII."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def resolve_files(context: ResolveContext, folder: Path) -> tuple[FilePlan, ...]
         if isinstance(model, SourceFileModel):
             plans.append(FilePlan(made, _source(context, ("files", name, "source"), folder, model.source)))
         else:
-            plans.append(FilePlan(made, model.size))
+            plans.append(FilePlan(made, model.size, text=model.content == "text"))
     return tuple(plans)
 
 

@@ -146,6 +146,9 @@ class GeneratedFileModel(StrictModel):
     """A file whose content is generated from the scenario's seed."""
 
     size: Size = Field(description="0B makes an empty file")
+    content: Annotated[str, one_of("bytes", "text")] | None = Field(
+        None, description="`text` makes lines of ASCII; otherwise all bytes occur"
+    )
     as_: FileName | None = Field(None, alias="as", description="another file's name, under which this file is shared")
 
 
