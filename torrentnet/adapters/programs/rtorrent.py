@@ -3,7 +3,7 @@
 Settings and calls: https://github.com/rakshasa/rtorrent/wiki and https://rtorrent-docs.readthedocs.io; SCGI:
 https://python.ca/scgi/protocol.txt.
 
-Tested by tests/interop/test_every_pair.py, tests/interop/test_goodbye.py.
+Tested by tests/interop/test_every_pair.py, tests/interop/test_goodbye.py, tests/interop/test_slow_download.py.
 """
 
 from __future__ import annotations
@@ -121,6 +121,10 @@ class RtorrentAdapter(RpcAdapter[ScgiConnection]):
             ("protocol.encryption.set", "none"),
             ("trackers.use_udp.set", "yes"),
             ("system.file.allocate.set", "no"),
+            # By default rTorrent hashes a complete download again, and the tracker hears of it ten minutes later.
+            ("pieces.hash.on_completion.set", "no"),
+            # By default rTorrent stops a download five seconds after the start where less than 500 MB are free.
+            ("schedule_remove2", "low_diskspace"),
             # In units of 1,024 bytes per second; 0 means unlimited.
             ("throttle.global_up.max_rate.set_kb", max(1, int(rate / 1024)) if rate is not None else 0),
         ]
@@ -139,9 +143,6 @@ class RtorrentAdapter(RpcAdapter[ScgiConnection]):
             self._rpc.call(fact, self._hash) for fact in FACTS
         )
         self._report_message(self._rpc.call("d.message", self._hash))
-        if not active and not hashing:
-            # On a busy machine rTorrent sometimes leaves the swarm right after it has loaded the .torrent.
-            self._rpc.call("d.start", self._hash)
         announces = self._rpc.call("t.multicall", self._hash, "", "t.success_counter=")
         done = bool(complete and active and not hashing)
         return ClientStatus(chunks, done, any(count for (count,) in announces), downloaded, uploaded, peers)
