@@ -25,7 +25,8 @@ from torrentnet.lab.home import take_down_running_lab
 from torrentnet.lab.paths import lab_home, scenarios_folder
 from torrentnet.lab.report import write_reports
 from torrentnet.lab.run.interrupts import Interrupted
-from torrentnet.lab.run.lifecycle import LabLifecycle, NodeStartError
+from torrentnet.lab.run.lifecycle import LabLifecycle
+from torrentnet.lab.run.node_start import NodeStartError
 from torrentnet.lab.run.timeline.timeline import Timeline
 from torrentnet.lab.scenario.load import find_plan
 from torrentnet.lab.scenario.plan.events import NodeTrigger

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LogLine, NodeState, NodeStatus, StateChange
 from torrentnet.lab.errors import NotJudgedError
-from torrentnet.lab.run.line_counter import LineCount, LineCounter
-from torrentnet.lab.run.node_lines import LineReader
+from torrentnet.lab.run.facts.line_counter import LineCount, LineCounter
+from torrentnet.lab.run.facts.line_reader import LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from torrentnet.lab.engines.steady import SteadyClock
-    from torrentnet.lab.run.node_lines import ReadLine
+    from torrentnet.lab.run.facts.line_reader import ReadLine
     from torrentnet.lab.scenario.plan.expectations import LogPattern
     from torrentnet.runtime.events import Event
 

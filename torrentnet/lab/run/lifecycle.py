@@ -17,7 +17,7 @@ from torrentnet.lab.engines import kernel_tables
 from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.steady import STEADY
-from torrentnet.lab.engines.types import LabSpec, Mode, NodeStatus
+from torrentnet.lab.engines.types import LabSpec, Mode
 from torrentnet.lab.errors import EngineError, LabError, UsageError, system_error
 from torrentnet.lab.home import (
     ActiveFault,
@@ -36,22 +36,19 @@ from torrentnet.lab.network.render import OPEN_GATE_LENGTH
 from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.clock_watch import ClockWatch
 from torrentnet.lab.run.content import make_files, make_torrents
+from torrentnet.lab.run.facts.line_reader import LineReader
 from torrentnet.lab.run.interrupts import InterruptHandler
 from torrentnet.lab.run.lab_state import LabClock, LabState
 from torrentnet.lab.run.network_verbs import NetworkVerbs
-from torrentnet.lab.run.node_lines import LineReader
+from torrentnet.lab.run.node_start import start_initial_nodes
 from torrentnet.lab.run.open_files import require_open_files
 from torrentnet.lab.run.recorder import Recorder, make_run_directory
-from torrentnet.lab.run.timeline.event_executor import for_each_node
 from torrentnet.lab.run.timeline.network_faults import NetworkFaults
-from torrentnet.lab.run.timeline.timeline import starts_late
 from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.expectations import LogCheckPlan
-from torrentnet.lab.scenario.plan.plan import NodePlan, Plan, Role
-from torrentnet.runtime.process import EXIT_FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -60,21 +57,10 @@ if TYPE_CHECKING:
     from torrentnet.lab.network.probe import Capabilities
     from torrentnet.lab.run.node_verbs import UndoHandle
     from torrentnet.lab.run.timeline.timeline import Timeline
+    from torrentnet.lab.scenario.plan.plan import Plan
 
-START_TIMEOUT: Final = 30.0
-"""Time in which the tracker, and then all initial seeds, must report that they are up."""
-START_TIMEOUT_PER_SEED: Final = 1.0
-"""Added for each initial seed."""
 VIEW_PATIENCE: Final = 5.0
 """For a caller's view that has not shown everything when the lab has been removed."""
-
-
-class NodeStartError(LabError):
-    """A node's program ended, or reported nothing, before t = 0."""
-
-    def __init__(self, message: str, nodes: Iterable[str]) -> None:
-        super().__init__(message, exit_code=EXIT_FAILED)
-        self.nodes = tuple(nodes)
 
 
 class LabLifecycle(NetworkVerbs):
@@ -332,40 +318,3 @@ class LabLifecycle(NetworkVerbs):
             engine_id=self.engine.identity,
             home=str(self.home),
         )
-
-
-def start_initial_nodes(plan: Plan, engine: Engine, lab_state: LabState) -> None:
-    """Start the tracker, then the initial seeds, and wait until each is up.
-
-    Raises NodeStartError.
-    """
-    tracker = next(node for node in plan.nodes if node.role is Role.TRACKER)
-    engine.start(tracker.name)
-    _wait_for_event(lab_state, [tracker], "listening", START_TIMEOUT)
-    seeds = [node for node in plan.nodes if node.role is Role.SHARE and not starts_late(node)]
-    for_each_node(engine.start, [node.name for node in seeds])
-    _wait_for_event(lab_state, seeds, "published", START_TIMEOUT + START_TIMEOUT_PER_SEED * len(seeds))
-
-
-def _wait_for_event(lab_state: LabState, nodes: list[NodePlan], event: str, timeout: float) -> None:
-    """Wait until each node has printed ``event``.
-
-    Raises NodeStartError when one ends first, or time is up.
-    """
-
-    def missing() -> list[str]:
-        return [node.name for node in nodes if not lab_state.events(node.name, event)]
-
-    def ended() -> list[str]:
-        return [name for name in missing() if lab_state.snapshot(name).state.status is NodeStatus.EXITED]
-
-    lab_state.wait_until(lambda: not missing() or bool(ended()), timeout)
-    # The last lines of a node may arrive shortly after its end.
-    if ended() and lab_state.wait_until(lambda: not missing(), 0.5):
-        return
-    if dead := ended():
-        code = lab_state.snapshot(dead[0]).state.exit_code
-        raise NodeStartError(f"{dead[0]} ended with status {code} before it was up (no event `{event}`)", dead)
-    if late := missing():
-        message = f"{', '.join(late[:4])} did not come up within {timeout:g} s (no event `{event}`)"
-        raise NodeStartError(message, late)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.engines.types import LogLine
-    from torrentnet.lab.run.node_lines import ReadLine
+    from torrentnet.lab.run.facts.line_reader import ReadLine
     from torrentnet.runtime.events import Event
 
 LATEST: Final = "latest"

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.types import NodeStatus
-from torrentnet.lab.run.line_counter import describe_pattern
+from torrentnet.lab.run.facts.line_counter import describe_pattern
 from torrentnet.lab.scenario.plan.expectations import BytesCheckPlan, ExitCheckPlan, KnowsCheckPlan, LogCheckPlan
 from torrentnet.lab.verdict.checks import Check, CheckResult, format_interval, quote
 

@@ -14,7 +14,7 @@ from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LogLine
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.run import recorder as recorder_module
-from torrentnet.lab.run.node_lines import ReadLine
+from torrentnet.lab.run.facts.line_reader import ReadLine
 from torrentnet.lab.run.recorder import Recorder, RecordFile, make_run_directory
 from torrentnet.runtime.events import Event
 

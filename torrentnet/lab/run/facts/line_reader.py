@@ -4,7 +4,7 @@ A line counts as an event only where the node's own program may write that event
 brings along, events are those of the observer that runs the program; what the program itself prints arrives as the
 text of ``said`` events, and is never parsed.
 
-Tested by tests/unit/lab/run/test_node_lines.py.
+Tested by tests/unit/lab/run/facts/test_line_reader.py.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from torrentnet.lab.run.node_lines import ReadLine
+    from torrentnet.lab.run.facts.line_reader import ReadLine
     from torrentnet.lab.scenario.plan.expectations import LogPattern
     from torrentnet.runtime.events import Event
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from torrentnet.lab.engines.types import LogLine
-from torrentnet.lab.run import line_counter
-from torrentnet.lab.run.line_counter import LineCounter, describe_pattern, line_matches
-from torrentnet.lab.run.node_lines import LineReader
+from torrentnet.lab.run.facts import line_counter
+from torrentnet.lab.run.facts.line_counter import LineCounter, describe_pattern, line_matches
+from torrentnet.lab.run.facts.line_reader import LineReader
 from torrentnet.lab.scenario.plan.expectations import LogPattern
 from torrentnet.runtime.events import parse_event
 

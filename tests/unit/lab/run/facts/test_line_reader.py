@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.lab.fakes import foreign, leecher, make_plan, seeder
 from torrentnet.lab.engines.types import LogLine
+from torrentnet.lab.run.facts.line_reader import LineReader, ReadLine
 from torrentnet.lab.run.lab_state import LabState
-from torrentnet.lab.run.node_lines import LineReader, ReadLine
 from torrentnet.lab.scenario.plan.expectations import LogPattern
 from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Role
 

@@ -1,0 +1,1 @@
+"""What is known of nodes from the lines that they print."""
