@@ -3,6 +3,9 @@
 With ``pytest --numprocesses N --dist loadgroup``, one worker runs together all tests of a file, because they share
 labs. Where the tests of a file run on several engines, one worker runs those on one engine. All tests that concern
 one scenario run together, too. The plugin's own mark for that has no effect with the pytest that we use.
+
+Labs mostly wait, and unit tests never do. With three workers or more, the last one runs unit tests alone, at a lower
+priority: they use the time of the processors that the labs leave, and delay none of them.
 """
 
 from __future__ import annotations
@@ -11,12 +14,22 @@ import os
 import re
 import signal
 import sys
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
+
 ENGINES = ("docker", "local", "loopback")
 SCENARIOS = "test_scenarios.py"
+UNIT: Final = "tests/unit/"
+LOW_PRIORITY: Final = 10
+FEWEST_WORKERS: Final = 3
+"""From this number of workers on, one is for unit tests alone."""
 
 # How long an example takes says more about the machine than about what is tested.
 settings.register_profile("tests", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -43,9 +56,46 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
         return None
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-    scheduler = LoadScopeScheduling(config, log)
-    scheduler._split_scope = group
-    return scheduler
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        """Distributes groups of tests, and gives one worker unit tests alone."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+        def _assign_work_unit(self, node: WorkerController) -> None:
+            queue: dict[str, Any] = self.workqueue
+            units = [scope for scope in queue if scope.startswith(UNIT)]
+            # The last files have the longest tests, so that all workers end at about the same time.
+            labs = [scope for scope in reversed(queue) if not scope.startswith(UNIT)]
+            chosen = [*units, *labs] if self._has_low_priority(node) else [*labs, *units]
+            self.workqueue.move_to_end(chosen[0], last=False)
+            super()._assign_work_unit(node)
+
+        def _reschedule(self, node: WorkerController) -> None:
+            if self._has_low_priority(node) and not any(scope.startswith(UNIT) for scope in self.workqueue):
+                node.shutdown()
+            else:
+                super()._reschedule(node)
+
+        def _has_low_priority(self, node: WorkerController) -> bool:
+            return has_low_priority(node.gateway.id, self.numnodes, self.collection or ())
+
+    return Scheduling(config, log)
+
+
+def has_low_priority(worker: str, workers: int, tests: Iterable[str]) -> bool:
+    """Whether a worker of this name runs only the unit tests of ``tests``."""
+    last = workers >= FEWEST_WORKERS and worker == f"gw{workers - 1}"
+    return last and any(test.startswith(UNIT) for test in tests)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def low_priority(request: pytest.FixtureRequest) -> None:
+    """Lower the priority of the worker that runs unit tests alone."""
+    worker, workers = os.environ.get("PYTEST_XDIST_WORKER", ""), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")
+    tests = (item.nodeid for item in request.session.items)
+    if getattr(request.config.option, "loadgroup", False) and has_low_priority(worker, int(workers), tests):
+        os.nice(LOW_PRIORITY)
 
 
 def group(nodeid: str) -> str:
