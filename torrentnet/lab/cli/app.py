@@ -1,6 +1,7 @@
 """The command line ``torrentnet``.
 
-Exit codes are API: see :mod:`torrentnet.lab.errors`.
+Exit codes are API: see :mod:`torrentnet.lab.errors`. Each command imports its own module when it is called: a command
+takes longer to import all of them than to do its work.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ from typing import Annotated
 import typer
 
 from torrentnet import __version__
-from torrentnet.lab.cli import init_command, live_commands, offline_commands, run_commands, sweep_command
-from torrentnet.lab.cli.output import print_json
-from torrentnet.lab.cli.progress import printable
+from torrentnet.lab.cli.output import print_json, printable
 from torrentnet.lab.engines.selection import DEFAULT, ENVIRONMENT, NAMES
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import LabError, ScenarioError, system_error
@@ -111,6 +110,8 @@ def init(
 
     A file that exists already is never overwritten.
     """
+    from torrentnet.lab.cli import init_command
+
     return init_command.init(directory, as_json=json)
 
 
@@ -119,6 +120,8 @@ def up(
     scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
 ) -> int:
     """Bring a scenario up, run and judge it, and leave it up."""
+    from torrentnet.lab.cli import run_commands
+
     return run_commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
 
 
@@ -127,6 +130,8 @@ def run(
     scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
 ) -> int:
     """Bring a scenario up, run and judge it, and remove it."""
+    from torrentnet.lab.cli import run_commands
+
     return run_commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
 
 
@@ -149,6 +154,8 @@ def sweep(
     and the last leecher had the file, the textbook's bounds, the bytes sent. When the sweep is interrupted, the rows so
     far are kept.
     """
+    from torrentnet.lab.cli import sweep_command
+
     return sweep_command.run_sweep(
         scenario, grid or [], repeat=repeat, settings=settings or [], engine_name=engine, runs=runs, as_json=json
     )
@@ -157,12 +164,16 @@ def sweep(
 @app.command()
 def down(engine: EngineName = DEFAULT, json: Json = False) -> int:
     """Remove the lab that is up, and what killed labs left behind."""
+    from torrentnet.lab.cli import run_commands
+
     return run_commands.down(engine, as_json=json)
 
 
 @app.command()
 def scenarios(json: Json = False) -> int:
     """List the scenarios."""
+    from torrentnet.lab.cli import offline_commands
+
     return offline_commands.scenarios(as_json=json)
 
 
@@ -173,6 +184,8 @@ def validate(
     json: Json = False,
 ) -> int:
     """Show every problem of scenario files."""
+    from torrentnet.lab.cli import offline_commands
+
     return offline_commands.validate(files, as_json=json, settings=settings or [])
 
 
@@ -191,6 +204,8 @@ def explain(
     The nodes, the timeline and the expectations, with the docker, tc and iptables commands that carry them out. None of
     them is run.
     """
+    from torrentnet.lab.cli import offline_commands
+
     return offline_commands.explain(
         scenario, engine_name=engine, settings=settings or [], everything=everything, as_json=json
     )
@@ -199,12 +214,16 @@ def explain(
 @app.command()
 def doctor(engine: EngineName = DEFAULT, json: Json = False) -> int:
     """Check what this machine has, and how to get what is missing."""
+    from torrentnet.lab.cli import offline_commands
+
     return offline_commands.doctor(engine, as_json=json)
 
 
 @app.command()
 def image(engine: EngineName = DEFAULT, json: Json = False) -> int:
     """Build the nodes' image where its sources have changed."""
+    from torrentnet.lab.cli import offline_commands
+
     return offline_commands.image(engine, as_json=json)
 
 
@@ -219,6 +238,8 @@ def attach(
 
     The words after the node are for the node: put options of `attach` before it.
     """
+    from torrentnet.lab.cli import live_commands
+
     return live_commands.attach(node, words or [], as_json=json)
 
 
@@ -229,6 +250,8 @@ def logs(
     json: Json = False,
 ) -> int:
     """Print the output of the nodes."""
+    from torrentnet.lab.cli import live_commands
+
     return live_commands.logs(nodes or [], follow=follow, as_json=json)
 
 
@@ -246,6 +269,8 @@ def status(
 
     Address, state and progress of every node, and what is in force in the network; also while a scenario is running.
     """
+    from torrentnet.lab.cli import live_commands
+
     return live_commands.status(watch=watch, as_json=json)
 
 

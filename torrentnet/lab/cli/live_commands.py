@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from torrentnet.lab.cli.output import print_json, print_table, print_text
-from torrentnet.lab.cli.progress import printable
+from torrentnet.lab.cli.output import print_json, print_table, print_text, printable
 from torrentnet.lab.cli.status import LabMonitor, fault_lines, natural_key, plain_lines, rule_lines, show_live
 from torrentnet.lab.engines.selection import make_engine
 from torrentnet.lab.engines.steady import STEADY

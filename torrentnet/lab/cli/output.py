@@ -11,7 +11,6 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.cli.progress import printable
 from torrentnet.runtime.text import text_width, wrap_line
 
 if TYPE_CHECKING:
@@ -19,6 +18,11 @@ if TYPE_CHECKING:
 
 GAP: Final = 3
 """Blanks between two columns."""
+
+
+def printable(text: str) -> str:
+    """Replace what would control a terminal: nodes may print anything."""
+    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def print_json(document: object) -> None:

@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from torrentnet.lab.cli.output import printable
 from torrentnet.lab.engines.types import NodeStatus, StateChange
 from torrentnet.lab.run.view import DetachedView, LabView
 from torrentnet.lab.scenario.plan.plan import Role
@@ -228,11 +229,6 @@ def _fitting_columns(console: Console, headers: Sequence[str], rows: Sequence[Se
 def progress_bar(have: int, pieces: int) -> ProgressBar:
     """Return a bar for the pieces that a node has."""
     return ProgressBar(total=pieces, completed=have, width=BAR_WIDTH)
-
-
-def printable(text: str) -> str:
-    """Replace what would control a terminal: nodes may print anything."""
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _table_row(node: NodePlan, snapshot: NodeSnapshot) -> tuple[RenderableType, ...]:

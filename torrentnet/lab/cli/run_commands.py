@@ -47,7 +47,7 @@ def play(
         with interrupts.installed():
             view.print_line(f"{plan.name}: {plan.about}")
             with interrupts.shield(message=""):
-                preload_engines()
+                preload_engines(engine_name)
             choice = choose_engine(engine_name)
             view.print_line(str(choice))
             # Checked before anything is written: without an engine there is nothing to record.

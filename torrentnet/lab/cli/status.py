@@ -14,7 +14,8 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from torrentnet.lab.cli.progress import REFRESH_PER_SECOND, node_table, printable, progress_bar
+from torrentnet.lab.cli.output import printable
+from torrentnet.lab.cli.progress import REFRESH_PER_SECOND, node_table, progress_bar
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import ALIVE, NodeStatus, StateChange
 from torrentnet.lab.home import read_faults

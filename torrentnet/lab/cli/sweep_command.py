@@ -70,7 +70,7 @@ def run_sweep(
         interrupts = InterruptHandler(view.print_line)
         with interrupts.installed():
             with interrupts.shield(message=""):
-                preload_engines()
+                preload_engines(engine_name)
             engine = _prepare_engine(engine_name, view)
             name = points[0].plan.name
             directory = make_dated_directory((runs or home / "runs") / "sweeps", name)

@@ -36,13 +36,20 @@ class EngineChoice:
         return f"engine: {self.engine.name} ({self.reason})"
 
 
-def preload_engines() -> None:
-    """Import the engines now.
+def preload_engines(name: str) -> None:
+    """Import the engines that ``name`` may stand for now.
 
     A signal during the import that :func:`choose_engine` does would leave the import half done.
     """
-    import torrentnet.lab.engines.docker.engine
-    import torrentnet.lab.engines.local.engine  # noqa: F401
+    import torrentnet.lab.engines.local.engine
+
+    if _wanted(name) != LOCAL:
+        import torrentnet.lab.engines.docker.engine  # noqa: F401
+
+
+def _wanted(name: str) -> str:
+    """Return the engine that ``name`` stands for where the environment may choose."""
+    return os.environ.get(ENVIRONMENT) or AUTO if name == AUTO else name
 
 
 def make_engine(name: str) -> Engine:
@@ -56,11 +63,9 @@ def choose_engine(name: str) -> EngineChoice:
     For ``auto`` it is the engine that the environment names, else one that works here. Raises UsageError for an unknown
     name, EngineError where no engine works on this machine.
     """
-    wanted, source = name, f"`--engine {name}`"
-    if name == AUTO and (named := os.environ.get(ENVIRONMENT, AUTO)) not in {"", AUTO}:
-        wanted, source = named, f"{ENVIRONMENT}={named}"
+    wanted = _wanted(name)
     if wanted != AUTO:
-        return EngineChoice(_make(wanted), source)
+        return EngineChoice(_make(wanted), f"{ENVIRONMENT}={wanted}" if name == AUTO else f"`--engine {name}`")
     docker = _make("docker")
     try:
         docker.check()
