@@ -55,6 +55,11 @@ class DockerEndpoint:
     def __str__(self) -> str:
         return f"{self.host} ({self.source})" if self.source else self.host
 
+    @property
+    def is_unix(self) -> bool:
+        """Whether the engine listens at a Unix socket."""
+        return self.host.startswith("unix://")
+
     def environment(self) -> dict[str, str]:
         """Return the environment in which ``docker`` and the SDK use this engine."""
         kept = {

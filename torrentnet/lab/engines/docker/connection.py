@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_POOL: Final = 256
 """Open connections to the engine: one for each log stream, and some to work with."""
+MAX_UNIX_POOL: Final = 16
+"""Over a Unix socket, the SDK has a pool of connections for each path of the API, and fills it with blanks."""
 TIMEOUT: Final = 60
 MAX_SKEW: Final = 0.05
 """Seconds; an engine whose time of day differs more is on another machine."""
@@ -44,7 +46,11 @@ def connect(endpoint: DockerEndpoint) -> docker.DockerClient:
     try:
         # The SDK leaves a socket open when nobody answers.
         endpoint.probe()
-        return docker.from_env(timeout=TIMEOUT, max_pool_size=MAX_POOL, environment=endpoint.environment())
+        pool = MAX_UNIX_POOL if endpoint.is_unix else MAX_POOL
+        client = docker.from_env(timeout=TIMEOUT, max_pool_size=pool, environment=endpoint.environment())
+        # No proxy, which would be looked for in the environment at each request.
+        client.api.trust_env = not endpoint.is_unix
+        return client
     except PermissionError as error:
         message = f"you may not use the Docker Engine at {endpoint}, which belongs to the group `{endpoint.group()}`"
         raise EngineError(message, hint=endpoint.why_forbidden()) from error

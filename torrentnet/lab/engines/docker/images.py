@@ -58,11 +58,11 @@ def sources(root: Path, package: Path = PACKAGE) -> Iterator[tuple[str, Path]]:
             for file in sorted(path.rglob("*")):
                 if file.is_file():
                     yield file.relative_to(root).as_posix(), file
-    for file in sorted(package.rglob("*")):
-        relative = file.relative_to(package)
-        compiled = "__pycache__" in file.parts or file.suffix == ".pyc"
-        if file.is_file() and relative.parts[0] not in HOST_SIDE and not compiled:
-            yield f"torrentnet/{relative.as_posix()}", file
+    for folder in sorted(entry for entry in package.iterdir() if entry.name not in HOST_SIDE):
+        for file in sorted(folder.rglob("*")) if folder.is_dir() else [folder]:
+            compiled = "__pycache__" in file.parts or file.suffix == ".pyc"
+            if not compiled and file.is_file():
+                yield f"torrentnet/{file.relative_to(package).as_posix()}", file
 
 
 def source_hash(root: Path, package: Path = PACKAGE) -> str:
