@@ -186,7 +186,9 @@ class SingleRunner(DownloadRunner[SingleDownload]):
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Connect(endpoint):
-                self._source.open(endpoint, self.download.info_hash, self._stall, self._monotonic())
+                now = self._monotonic()
+                self._context.connections.close_seeds(endpoint.ip, now)
+                self._source.open(endpoint, self.download.info_hash, self._stall, now)
             case Disconnect():
                 self._source.close()
             case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,13 @@ import pytest
 from tests.hostile.peer.rig import FakeSeed, LyingTracker, Wire, info_for, requests, welcome
 from tests.loopback.programs import ANYWHERE, PEER, digest, make_file
 from torrentnet.wire.metainfo import torrent_with_url
-from torrentnet.wire.peer.messages import Reject, pack_block_head
+from torrentnet.wire.peer.messages import HaveAll, Reject, Unchoke, pack_block_head
 from torrentnet.wire.udp.packets import Action
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.loopback.programs import Loopback
+    from tests.loopback.programs import Loopback, Program
     from torrentnet.wire.peer.messages import Request
 
 PIECES = 8
@@ -181,6 +182,48 @@ def test_a_full_queue_at_the_seed_does_not_lose_the_seed(
         assert seed.connections == 1
     assert rejecting
     assert leecher.named("source_lost") == []
+    assert (tmp_path / "myfile.txt").read_bytes() == data
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_seed_that_has_connected_refuses_a_second_connection(
+    loopback: Loopback, liar: LyingTracker, tmp_path: Path, strategy: str
+) -> None:
+    """The seed got the file while it was connected here, as rTorrent does."""
+    data, info = info_for(SIZE)
+    leecher_process: list[Program] = []
+    started, disconnected = threading.Event(), threading.Event()
+
+    def serve(wire: Wire) -> None:
+        if own and not disconnected.is_set():
+            return wire.sock.close()
+        welcome(wire, info)
+        for number, request in enumerate(requests(wire, info)):
+            if number == 1 and not own:
+                started.wait()
+                own.append(Wire.greet(leecher_process[0], info.info_hash, b"-lt0D80-fake-seed---"))
+                own[0].say(HaveAll())
+                threading.Thread(target=use, args=(own[0],), daemon=True).start()
+                return wire.sock.close()
+            give(wire, data, request)
+        return None
+
+    def use(wire: Wire) -> None:
+        """Give what a swarm's leecher requests over the seed's connection."""
+        with contextlib.suppress(OSError):
+            wire.say(Unchoke())
+            for request in requests(wire, info):
+                give(wire, data, request)
+        disconnected.set()
+
+    own: list[Wire] = []
+    with FakeSeed(serve) as seed:
+        liar.lists(info, seed)
+        words = ("get", "myfile.txt", liar.address, ANYWHERE, "--dir", tmp_path, "--strategy", strategy)
+        leecher_process.append(loopback.start(PEER, *words, "--give-up", "20s"))
+        started.set()
+        leecher_process[0].until("completed")
+    own[0].sock.close()
     assert (tmp_path / "myfile.txt").read_bytes() == data
 
 

@@ -192,6 +192,16 @@ class ConnectionManager:
         """Send the output of all connections."""
         self._sender.flush_all(now)
 
+    def close_seeds(self, ip: str, now: float) -> None:
+        """Close the connections from peers at ``ip`` that have the whole file.
+
+        They want nothing, and a client that is connected already may refuse to be connected to, as rTorrent does.
+        """
+        for connection in list(self._connections.values()):
+            held = connection.upload.remote_pieces.held
+            if connection.endpoint.ip == ip and held is not None and held.is_full:
+                self.close_connection(connection, "has the whole file", now)
+
     def close(self) -> None:
         """Close all connections and the listener."""
         for connection in list(self._connections.values()):
