@@ -10,12 +10,15 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from torrentnet.console.table import table
 from torrentnet.console.words import join_words, split_partial, split_words
 from torrentnet.runtime.process import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from torrentnet.runtime.text import escape_controls
+
+if TYPE_CHECKING:
+    import socket
 
 MAX_COMPLETIONS: Final = 200
 """Most candidates that completion returns."""
@@ -76,6 +79,8 @@ class Commands:
         self.program = program
         self.name = name or program
         self.on_quit = on_quit
+        self.attach: Callable[[socket.socket], None] | None = None
+        """Connect a person with the program's own terminal until either ends; None where there is no such terminal."""
         self._commands: dict[tuple[str, ...], Command] = {}
 
     def add(self, command: Command) -> Commands:

@@ -30,7 +30,7 @@ class ProgramShell:
 
     Enter the shell before the work is prepared, then :meth:`run` the work. From then on SIGINT, SIGTERM and ``quit``
     call :meth:`stop`. *program* is ``tracker`` or ``peer``, *name* the node's own name, *console* the path of the
-    console socket, if any.
+    console socket, if any. *commands* are the program's, if it brings its own.
     """
 
     def __init__(
@@ -41,8 +41,9 @@ class ProgramShell:
         console: str | os.PathLike[str] | None,
         log_level: str,
         system: System = MACHINE,
+        commands: Commands | None = None,
     ) -> None:
-        self.commands = Commands(program, name=name, on_quit=lambda: self.stop("quit"))
+        self.commands = commands or Commands(program, name=name, on_quit=lambda: self.stop("quit"))
         self.terminal = Terminal(self.commands, sys.stdin, sys.stdout)
         self.events = EventLog(
             self.terminal.write_line, system.wall_time, log_level, write_all=self.terminal.write_lines

@@ -118,12 +118,21 @@ _SPECS: Final = (
             EventField("program", "word", "`tracker`, `peer`, or the other project's program"),
             EventField("version", "text", "the other project's version", (ADAPTER,), optional=True),
             EventField("name", "node name", "the program's own name"),
-            _address("where the program listens"),
+            EventField(
+                "address", "IP:PORT", "where the program listens; missing if no socket was seen in time", optional=True
+            ),
             EventField("keepalive_ms", "ms", "how often peers must report", (TRACKER,)),
             EventField("timeout_ms", "ms", "silence after which a peer is forgotten", (TRACKER,)),
         ),
     ),
     EventSpec("closing", "The program ends in order.", ALL, (), (_reason("`quit` or the signal's name"),)),
+    EventSpec(
+        "exited",
+        "The observed program has ended.",
+        (ADAPTER,),
+        (),
+        (EventField("status", "number", "its exit status; 128 and the signal's number if it was killed"),),
+    ),
     EventSpec(
         "error", "The program's work has failed.", ALL, (CHECKS,), (_reason("the cause, as a sentence"),), "error"
     ),
@@ -158,7 +167,7 @@ _SPECS: Final = (
             EventField("address", "IP:PORT", "where the peer listens", (TRACKER,)),
             EventField("size", "bytes", "the file's size", optional=True),
             EventField("pieces", "pieces", "pieces of the whole file", optional=True),
-            EventField("info_hash", "hexadecimal", "SHA-1 of the info dictionary"),
+            EventField("info_hash", "hexadecimal", "SHA-1 of the info dictionary", optional=True),
             _SHA256,
         ),
     ),
@@ -239,7 +248,13 @@ _SPECS: Final = (
             EventField("address", "IP:PORT", "where the peer listens", (TRACKER,)),
             EventField("bytes", "bytes", "verified bytes downloaded by this run", PEERS),
             EventField("ms", "ms", "time since the request", PEERS),
-            EventField("sources", "text", "`NAME:PIECES,...`, or `disk`", (PEER,)),
+            EventField(
+                "sources",
+                "text",
+                "`NAME:PIECES,...`, or `disk`; of an observed program `IP:BYTES,...`",
+                PEERS,
+                optional=True,
+            ),
             _SHA256,
         ),
         command="get",
@@ -291,7 +306,15 @@ _SPECS: Final = (
         "The other project's program has printed a line.",
         (ADAPTER,),
         (),
-        (EventField("text", "text", "the line"),),
+        (EventField("text", "text", "the line, without colours"),),
+        "warning",
+    ),
+    EventSpec(
+        "output_cut",
+        "The observed program has printed more than it may; its further lines are dropped.",
+        (ADAPTER,),
+        (),
+        (EventField("bytes", "bytes", "the limit"),),
         "warning",
     ),
     EventSpec(
@@ -362,10 +385,14 @@ _SPECS: Final = (
     ),
     EventSpec(
         "left_out",
-        "Packets caused so many lines that some were not written; the request log has what they said.",
-        (TRACKER,),
+        "Packets, or an observed program, caused so many lines that some were not written. The tracker's request log "
+        "has what they said.",
+        (TRACKER, ADAPTER),
         (),
-        (EventField("lines", "lines", "lines of the last ten seconds that were not written"), _reason("the cause")),
+        (
+            EventField("lines", "lines", "lines since the last such event that were not written"),
+            _reason("the cause"),
+        ),
     ),
     EventSpec(
         "shaper_failed",

@@ -8,6 +8,7 @@ Request: one line of JSON, at most :data:`MAX_REQUEST` bytes with its newline::
     "file_logs 'my file.txt'"        a command, as a line that the node splits
     {"complete": "file_logs my"}     candidates for the last word
     {"ping": true}                   the program and the node's name
+    {"attach": true}                 the terminal of an observed program; what follows the line is typed there
 
 Answer: frames of a kind (1 byte), the payload's length (u32, big endian) and the payload; the last one is the status.
 """
@@ -46,7 +47,7 @@ class FrameKind(Enum):
 
 
 class RequestError(ValueError):
-    """The request is not one of the four, or is too long. The message is for the user."""
+    """The request is not one of the five, or is too long. The message is for the user."""
 
 
 class FrameError(ValueError):
@@ -73,7 +74,12 @@ class PingRequest:
     """Ask for the program and the node's name."""
 
 
-ConsoleRequest = RunRequest | CompleteRequest | PingRequest
+@dataclass(frozen=True, slots=True)
+class AttachRequest:
+    """Connect with the program's own terminal, in both directions."""
+
+
+ConsoleRequest = RunRequest | CompleteRequest | PingRequest | AttachRequest
 
 
 def encode_request(request: ConsoleRequest) -> bytes:
@@ -88,6 +94,8 @@ def encode_request(request: ConsoleRequest) -> bytes:
             body = {"complete": text}
         case PingRequest():
             body = {"ping": True}
+        case AttachRequest():
+            body = {"attach": True}
     line = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
     if len(line) > MAX_REQUEST:
         raise RequestError(f"the command is too long: {len(line)} bytes, at most {MAX_REQUEST} are allowed")
@@ -111,7 +119,9 @@ def decode_request(line: bytes) -> ConsoleRequest:
             return CompleteRequest(text)
         case {"ping": True}:
             return PingRequest()
-    raise RequestError("the request is not a string, an array of strings, complete or ping")
+        case {"attach": True}:
+            return AttachRequest()
+    raise RequestError("the request is not a string, an array of strings, complete, ping or attach")
 
 
 def encode_frame(kind: FrameKind, payload: bytes) -> bytes:

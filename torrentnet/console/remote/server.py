@@ -18,7 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.console.remote import frames
-from torrentnet.console.remote.frames import CompleteRequest, FrameKind, PingRequest, RequestError, RunRequest
+from torrentnet.console.remote.frames import (
+    AttachRequest,
+    CompleteRequest,
+    FrameKind,
+    PingRequest,
+    RequestError,
+    RunRequest,
+)
 from torrentnet.runtime.process import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from torrentnet.runtime.signals import block_signals
 from torrentnet.wire.errors import LocalError
@@ -33,6 +40,7 @@ REQUEST_TIMEOUT: Final = 5.0
 """Longest time from the connection to the request's newline."""
 WRITE_TIMEOUT: Final = 30.0
 """Longest time without progress of an answer; long, because a person may read it in a pager."""
+NO_TERMINAL: Final = "this program's command line is this console; leave out the word attach"
 PROBE_TIMEOUT: Final = 1.0
 """Longest wait for an answer at a socket that exists already."""
 STOP_TIMEOUT: Final = 1.0
@@ -179,10 +187,19 @@ class ConsoleServer:
             case CompleteRequest(text):
                 answer.send(frames.encode_frame(FrameKind.WORDS, _bounded_json(self._commands.complete(text))))
                 answer.end(EXIT_OK)
-            case PingRequest():
-                node = {"program": self._commands.program, "name": self._commands.name}
-                answer.send(frames.encode_frame(FrameKind.NODE, json.dumps(node).encode()))
+            case AttachRequest():
+                if self._commands.attach is None:
+                    answer.end(EXIT_USAGE, f"error: {NO_TERMINAL}")
+                    return
+                answer.send(frames.encode_frame(FrameKind.NODE, self._node()))
+                self._commands.attach(connection)
                 answer.end(EXIT_OK)
+            case PingRequest():
+                answer.send(frames.encode_frame(FrameKind.NODE, self._node()))
+                answer.end(EXIT_OK)
+
+    def _node(self) -> bytes:
+        return json.dumps({"program": self._commands.program, "name": self._commands.name}).encode()
 
 
 class _ReplyWriter:

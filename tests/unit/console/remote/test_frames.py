@@ -49,9 +49,9 @@ def test_a_name_that_is_not_utf8_arrives_unchanged() -> None:
         (b"request logs\n", "the request is not a line of JSON in UTF-8"),
         (b'"\xff"\n', "the request is not a line of JSON in UTF-8"),
         (b"[" * 4000 + b"\n", "the request is not a line of JSON in UTF-8"),
-        (b"5\n", "the request is not a string, an array of strings, complete or ping"),
-        (b'["a", 5]\n', "the request is not a string, an array of strings, complete or ping"),
-        (b'{"complete": 5}\n', "the request is not a string, an array of strings, complete or ping"),
+        (b"5\n", "the request is not a string, an array of strings, complete, ping or attach"),
+        (b'["a", 5]\n', "the request is not a string, an array of strings, complete, ping or attach"),
+        (b'{"complete": 5}\n', "the request is not a string, an array of strings, complete, ping or attach"),
         (b'"' + b"x" * MAX_REQUEST + b'"\n', "the request is too long: at most 4096 bytes are allowed"),
     ],
 )

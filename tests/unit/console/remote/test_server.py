@@ -238,7 +238,7 @@ def test_a_client_that_takes_too_long_is_dropped(place: Path, monkeypatch: pytes
     ("sent", "message"),
     [
         (b"GET / HTTP/1.1\r\n", "error: the request is not a line of JSON in UTF-8\n"),
-        (b"5\n", "error: the request is not a string, an array of strings, complete or ping\n"),
+        (b"5\n", "error: the request is not a string, an array of strings, complete, ping or attach\n"),
         (b"x" * 4096, "error: the request is too long: at most 4096 bytes are allowed\n"),
         (b'"echo', "error: the request has no end: its newline is missing\n"),
         (b"", "error: the request has no end: its newline is missing\n"),

@@ -1,0 +1,1 @@
+"""Tests of the observer: pure parts alone, the rest with real processes."""

@@ -1,0 +1,120 @@
+"""The program's sockets, from the kernel's tables, and whether they make it up."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.wire.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LISTEN_GRACE: Final = 1.0
+"""Seconds after which a peer that listens is up, whether it has sent a datagram to the tracker or not."""
+RESOLVER: Final = "127.0.0.11"
+"""Docker's own resolver listens in every container."""
+
+_TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
+_LISTENING: Final = "0A"
+_UNCONNECTED: Final = "07"
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+_WILDCARD: Final = "0.0.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSocket:
+    """A TCP socket that listens, or a UDP socket."""
+
+    protocol: str
+    """``tcp`` or ``udp``."""
+    address: Endpoint
+    user: int
+    inode: int
+
+
+def parse_table(protocol: str, text: str) -> Iterator[OpenSocket]:
+    """Yield the listening TCP sockets, or the UDP sockets, of one table in /proc/net.
+
+    IPv4 addresses in IPv6 form and the IPv6 wildcard become IPv4 addresses; other IPv6 sockets are left out, and so
+    are lines of any other form.
+    """
+    wanted = _LISTENING if protocol == "tcp" else _UNCONNECTED
+    for line in text.splitlines()[1:]:
+        words = line.split()
+        try:
+            address, state, user, inode = words[1], words[3], int(words[7]), int(words[9])
+            if state == wanted and (endpoint := _endpoint(address)) is not None and endpoint.ip != RESOLVER:
+                yield OpenSocket(protocol, endpoint, user, inode)
+        except (IndexError, ValueError):
+            continue
+
+
+def _endpoint(text: str) -> Endpoint | None:
+    address, _, port = text.partition(":")
+    # Each group of four bytes is a number in the machine's byte order.
+    groups = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+    raw = b"".join(struct.pack("=I", group) for group in groups)
+    if len(raw) == 16:
+        if raw == bytes(16):
+            raw = bytes(4)
+        elif raw.startswith(_MAPPED):
+            raw = raw[len(_MAPPED) :]
+        else:
+            return None
+    return Endpoint(socket.inet_ntoa(raw), int(port, 16))
+
+
+def read_sockets(user: int | None = None) -> list[OpenSocket]:
+    """Return the open sockets of this network; with ``user``, those of that user only."""
+    found = []
+    for table in _TABLES:
+        try:
+            text = Path("/proc/thread-self/net", table).read_text("ascii")
+        except OSError:
+            continue
+        found += [one for one in parse_table(table[:3], text) if user is None or one.user == user]
+    return found
+
+
+class Readiness:
+    """Decision whether a node is up.
+
+    ``own`` is the node's own IP address, reported for a socket that is bound to all addresses.
+    """
+
+    def __init__(self, role: str, listen: Endpoint | None, own: str, ready: float, started: float) -> None:
+        self._role = role
+        self._listen = listen
+        self._own = own
+        self._latest = started + ready
+        self._listening_since: float | None = None
+        self.address: Endpoint | None = None
+        """Where the program listens; None if no socket has been seen."""
+
+    def check(self, sockets: list[OpenSocket], now: float, *, called_tracker: bool) -> bool:
+        """Return whether the node is up, as far as its sockets say."""
+        if self._role == "run":
+            self.address = self._own_socket(sockets, "tcp") or self._own_socket(sockets, "udp")
+            return True
+        protocol = "udp" if self._role == "tracker" else "tcp"
+        self.address = self._own_socket(sockets, protocol)
+        if self.address is None:
+            self._listening_since = None
+            return now >= self._latest
+        if self._role == "tracker":
+            return True
+        if self._listening_since is None:
+            self._listening_since = now
+        return called_tracker or now >= min(self._listening_since + LISTEN_GRACE, self._latest)
+
+    def _own_socket(self, sockets: list[OpenSocket], protocol: str) -> Endpoint | None:
+        found = [one.address for one in sockets if one.protocol == protocol]
+        if not found:
+            return None
+        wanted = self._listen.port if self._listen is not None else 0
+        best = min(found, key=lambda address: (address.port != wanted, address))
+        return Endpoint(self._own, best.port) if best.ip == _WILDCARD and self._own else best
