@@ -13,18 +13,27 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+BASE: Final = "torrentnet-base:1"
+"""The image that ours begins with."""
 START_S: Final = 90.0
 STOP_S: Final = 60.0
 LIFE_S: Final = 900
 """After this time the engine ends, whatever has become of the tests."""
 
-IN_MEMORY: Final = 'mkdir "$0" && mount -t tmpfs tmpfs "$0" && exec "$@"'
-"""Its data: a base image is unpacked in half of the time, and nothing is left of it whatever happens."""
+RUN: Final = """
+mkdir "$0/data" && mount -t tmpfs tmpfs "$0/data" || exit
+while [ ! -e "$0/over" ]; do "$@"; while [ -e "$0/down" ]; do sleep 0.1; done; done
+"""
+"""The engine, started again whenever it ends, in the namespaces of its first start.
+
+Its data is in memory: a base image is unpacked in half of the time, and nothing is left of it whatever happens.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,26 @@ class SecondEngine:
         """Run the command ``docker`` with this engine; returns its output."""
         command = ["docker", "--host", self.host, *argv]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=STOP_S).stdout
+
+    def end(self, signal: Signals) -> None:
+        """End the engine's process; another one follows at :meth:`start_again`."""
+        (self.socket.parent / "down").touch()
+        pid = int((self.socket.parent / "pid").read_text())
+        os.kill(pid, signal)
+        _until(lambda: not Path(f"/proc/{pid}").exists(), "the end of dockerd")
+
+    def start_again(self) -> None:
+        """Start the engine again, in the namespaces and with the data that it had."""
+        (self.socket.parent / "down").unlink(missing_ok=True)
+        _until(self.answers, "dockerd")
+
+    def answers(self) -> bool:
+        """Return whether the engine answers."""
+        try:
+            self.docker("version")
+        except subprocess.SubprocessError:
+            return False
+        return True
 
     def copy_images(self, *names: str) -> None:
         """Copy images of the machine's engine."""
@@ -73,8 +102,8 @@ def second_engine(*options: str) -> Iterator[SecondEngine]:
     folder.chmod(0o711)
     command = [
         # A network of its own, whose rules are the engine's alone. What is mounted from now on the engine does not see.
-        *("unshare", "--mount", "--net", "sh", "-c", IN_MEMORY, f"{folder}/data"),
-        *("timeout", "--kill-after=10", str(LIFE_S)),
+        *("unshare", "--mount", "--net"),
+        *("timeout", "--kill-after=10", str(LIFE_S), "sh", "-c", RUN, str(folder)),
         *("dockerd", "--host", f"unix://{folder}/docker.sock", "--config-file", f"{folder}/none.json"),
         *("--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"),
         *options,
@@ -92,23 +121,30 @@ def second_engine(*options: str) -> Iterator[SecondEngine]:
             if left:
                 engine.docker("rm", "--force", "--volumes", *left)
             engine.docker("network", "prune", "--force")
-        process.terminate()
+        (folder / "over").touch()
+        (folder / "down").unlink(missing_ok=True)
+        # The loop ends with the engine.
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int((folder / "pid").read_text()), Signals.SIGTERM)
         try:
             process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            process.kill()
+            os.killpg(process.pid, Signals.SIGKILL)
             process.wait()
         shutil.rmtree(folder)
 
 
 def _wait(engine: SecondEngine, process: subprocess.Popen[bytes], log: Path) -> None:
+    def ready() -> bool:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        assert process.poll() is None, f"dockerd has ended:\n{tail}"
+        return engine.answers()
+
+    _until(ready, "dockerd")
+
+
+def _until(true: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + START_S
-    while True:
-        try:
-            engine.docker("version")
-            break
-        except subprocess.SubprocessError:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            assert process.poll() is None, f"dockerd has ended:\n{tail}"
-            assert time.monotonic() < deadline, f"dockerd does not answer:\n{tail}"
-            time.sleep(0.1)
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.1)

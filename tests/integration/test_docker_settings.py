@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.engines import DOCKER, need
 from tests.integration.helpers import END_S, SCENARIOS, torrentnet
-from tests.integration.second_engine import SecondEngine, second_engine, why_missing
+from tests.integration.second_engine import BASE, SecondEngine, second_engine, why_missing
 from torrentnet.lab.engines.docker import labels
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import docker
 
 pytestmark = pytest.mark.docker
-BASE = "torrentnet-base:1"
 THEIRS = {
     "COMPOSE_FILE": "/nonexistent/theirs.yaml",
     "COMPOSE_PROJECT_NAME": "theirs",

@@ -154,6 +154,11 @@ def _docker_cells() -> Iterator[Cell]:
     yield Cell("run", "rm -rf runs", engine="docker", phase="run", action="rm")
     yield Cell("run", "streams that end", engine="docker", phase="run", action="cut")
     yield Cell("run", "streams that end, three times", engine="docker", phase="run", action="cut cut cut")
+    lost: dict[str, Any] = {"status": (3,), "verdict": "not judged or error"}
+    for phase in PHASES[1:3]:
+        yield Cell("run", "dockerd restarted", engine="docker", phase=phase, action="dockerd", **lost)
+        yield Cell("run", "dockerd killed, back later", engine="docker", phase=phase, action="dockerd-killed", **lost)
+    yield Cell("run", "helpers killed", engine="docker", phase="run", action="helpers", scenario="helpers.yaml")
     failed: dict[str, Any] = {"status": (3,), "verdict": "error"}
     yield Cell("run", "docker compose killed", engine="docker", phase="create", action="compose", **failed)
     yield Cell("run", "SIGSTOP, SIGCONT", engine="docker", phase="run", action="stop")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.helpers import SCENARIOS
+from tests.integration.second_engine import BASE, SecondEngine, second_engine, why_missing
 from tests.torture.torture import Cell, Place
 from torrentnet.lab import paths
 from torrentnet.lab.engines.local import registry
@@ -71,6 +72,16 @@ def neighbour(runtime: Path) -> Iterator[Callable[[Cell], Callable[[], bool]]]:
 def _is_unharmed(place: Place, cell: Cell) -> bool:
     answer = place.torrentnet(cell, "status", "--json")
     return answer.returncode == 0 and [row["state"] for row in json.loads(answer.stdout)["nodes"]] == ["running"] * 3
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[SecondEngine]:
+    """A Docker Engine that may be killed, with our base image."""
+    if missing := why_missing():
+        pytest.skip(missing)
+    with second_engine() as engine:
+        engine.copy_images(BASE)
+        yield engine
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,12 @@ PARAMETERS = [
 
 @pytest.mark.parametrize("cell", PARAMETERS)
 def test_nothing_is_left_and_the_verdict_is_right(
-    cell: Cell, place: Place, neighbour: Callable[[Cell], Callable[[], bool]], prepare: Callable[[Cell, Place], Cell]
+    cell: Cell,
+    place: Place,
+    neighbour: Callable[[Cell], Callable[[], bool]],
+    prepare: Callable[[Cell, Place], Cell],
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kind = DOCKER if cell.engine == "docker" else LOCAL
     need(kind)
@@ -44,12 +49,15 @@ def test_nothing_is_left_and_the_verdict_is_right(
     if cell.command in {"down", "logs", "watch"}:
         assert place.torrentnet(cell, "up", str(SCENARIO)).returncode == 0
     with contextlib.ExitStack() as stack:
-        proxy = None
+        proxy = engine = None
+        if "dockerd" in cell.action:
+            engine = request.getfixturevalue("second")
+            monkeypatch.setenv("DOCKER_HOST", engine.host)
         if "cut" in cell.action:
             proxy = EngineProxy(place.root / "docker.sock")
             stack.callback(proxy.close)
             cell = replace(cell, environment=(("DOCKER_HOST", f"unix://{place.root}/docker.sock"),))
-        play = Play(cell, place, proxy)
+        play = Play(cell, place, proxy, engine)
         play.act()
         status = play.finish()
     try:
@@ -66,7 +74,12 @@ def test_nothing_is_left_and_the_verdict_is_right(
     finally:
         if cell.leaves_up or (cell.command == "down" and cell.action):
             place.torrentnet(cell, "down")
-    wait(lambda: not kind.left_over(place.home), "the end of the lab")
+    wait(
+        lambda: not kind.left_over(place.home),
+        "the end of the lab",
+        lambda: f"{kind.left_over(place.home)}\n{play.output}",
+    )
     left = [str(path) for path in place.home.rglob("*") if not is_record(path, place.home)]
     assert left == []
+    monkeypatch.undo()
     assert unharmed()

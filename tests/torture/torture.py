@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -13,16 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import docker
 from tests.torture.warden import command_line, descendants
+from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.local import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.integration.second_engine import SecondEngine
     from tests.torture.proxy import EngineProxy
     from torrentnet.lab.engines.local.registry import LabEntry
 
-SCENARIO: Final = Path(__file__).parent / "scenario.yaml"
+FOLDER: Final = Path(__file__).parent
+SCENARIO: Final = FOLDER / "scenario.yaml"
 WAIT: Final = 120.0
 
 
@@ -41,6 +46,7 @@ class Cell:
     """Behind a pipe: ``head -3``."""
     before: str = ""
     """Shell commands before it: ``ulimit -n 64``."""
+    scenario: str = "scenario.yaml"
     arguments: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     starter: str = "exec"
@@ -109,20 +115,23 @@ class Place:
                 return bool(self.results())
 
 
-def wait(true: Callable[[], bool], what: str) -> None:
-    """Wait until something is true."""
+def wait(true: Callable[[], bool], what: str, more: Callable[[], str] = str) -> None:
+    """Wait until something is true; ``more`` explains why it is not."""
     deadline = time.monotonic() + WAIT
     while not true():
-        assert time.monotonic() < deadline, f"{what} did not come"
+        assert time.monotonic() < deadline, f"{what} did not come: {more()}"
         time.sleep(0.01)
 
 
 class Play:
     """The command of a cell, below a warden."""
 
-    def __init__(self, cell: Cell, place: Place, proxy: EngineProxy | None = None) -> None:
+    def __init__(
+        self, cell: Cell, place: Place, proxy: EngineProxy | None = None, engine: SecondEngine | None = None
+    ) -> None:
         self.cell = cell
         self.proxy = proxy
+        self.engine = engine
         self._place = place
         self._pid_file = place.root / "pid"
         self._status_file = place.root / "status"
@@ -144,10 +153,12 @@ class Play:
         cell = self.cell
         words = {"watch": ["status", "--watch"], "down": ["down"], "logs": ["logs"]}.get(cell.command)
         if words is None:
-            words = [cell.command, str(SCENARIO)]
+            words = [cell.command, str(FOLDER / cell.scenario)]
         if cell.command == "sweep":
             words += ["--grid", "leechers=2"]
-        command = shlex.join([sys.executable, "-W", "error", "-m", "torrentnet.lab", *words, *cell.arguments])
+        # The SDK leaves the sockets of an engine that has gone to the garbage collector.
+        warnings = ["-W", "error", *(["-W", "ignore::ResourceWarning"] if "dockerd" in cell.action else [])]
+        command = shlex.join([sys.executable, *warnings, "-m", "torrentnet.lab", *words, *cell.arguments])
         note = f"echo $BASHPID > {self._pid_file}"
         lab = f"( {note}; {cell.before or ':'}; exec {command} ) {cell.redirect}"
         if cell.starter == "make":
@@ -196,6 +207,17 @@ class Play:
                 case "cut":
                     assert self.proxy is not None
                     self.proxy.cut()
+                case "dockerd":
+                    assert self.engine is not None
+                    self.engine.end(signal.SIGTERM)
+                    self.engine.start_again()
+                case "dockerd-killed":
+                    assert self.engine is not None
+                    self.engine.end(signal.SIGKILL)
+                    wait(lambda: "removing the lab" in self.output, "the end of the run")
+                    self.engine.start_again()
+                case "helpers":
+                    assert self._kill_helpers()
                 case "compose":
                     os.kill(self._compose(pid), signal.SIGKILL)
                 case "rm":
@@ -206,6 +228,15 @@ class Play:
                     os.kill(found.supervisor.pid, signal.SIGKILL)
                 case other:
                     raise ValueError(other)
+
+    def _kill_helpers(self) -> int:
+        """Kill the containers beside the nodes, and return their number."""
+        with contextlib.closing(docker.from_env()) as client:
+            mine = client.containers.list(filters={"label": f"{labels.HOME}={self._place.home}"})
+            helpers = [one for one in mine if "com.docker.compose.service" not in one.labels]
+            for one in helpers:
+                os.kill(one.attrs["State"]["Pid"], signal.SIGKILL)
+        return len(helpers)
 
     def _compose(self, pid: int) -> int:
         """Return the process `docker compose` of the command once it is there."""

@@ -6,6 +6,7 @@ ends.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import docker.errors
+import requests
 
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.owner import Owner, boot_id, directory_id, is_dead
 from torrentnet.lab.engines.types import Mode
 from torrentnet.lab.errors import EngineError
+from torrentnet.lab.installation import typed_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +31,12 @@ ATTEMPTS: Final = 20
 ATTEMPT_INTERVAL: Final = 0.25
 UNSETTLED_ATTEMPTS: Final = 7
 """Attempts in a row that must find nothing where Docker may still be creating what it was asked for before a Ctrl-C."""
+RESTART_TIME: Final = 60.0
+"""For an engine that is being restarted."""
+RESTART_INTERVAL: Final = 0.5
 ALIVE: Final = {"running", "paused", "restarting"}
+
+log: Final = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -132,6 +140,30 @@ def remove(client: docker.DockerClient, project: str, *, unsettled: bool = False
         f"the lab {project} could not be removed: {failure}",
         hint=f"docker rm -fv $(docker ps -aq --filter label={labels.LAB}={project})",
     )
+
+
+def remove_patiently(client: docker.DockerClient, project: str, endpoint: str, *, unsettled: bool = False) -> None:
+    """Remove everything of one lab, also where the engine is being restarted.
+
+    Raises what :func:`remove` raises, and EngineError where no engine answers in time.
+    """
+    deadline = time.monotonic() + RESTART_TIME
+    told = False
+    while True:
+        try:
+            remove(client, project, unsettled=unsettled)
+        except requests.ConnectionError as error:
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"the lab {project} could not be removed: no Docker Engine answers at {endpoint}",
+                    hint=f"start that engine; then `{typed_command('down')}`, or the next lab, removes what is left",
+                ) from error
+            if not told:
+                log.warning("no Docker Engine answers at %s; the lab is removed as soon as one does", endpoint)
+            told = True
+        else:
+            return
+        time.sleep(RESTART_INTERVAL)
 
 
 def _first_failure(names: Iterable[str], remove_one: Callable[[str], object]) -> Exception | None:

@@ -270,7 +270,7 @@ class DockerEngine(Engine):
     def destroy(self) -> None:
         if self._nodes.project:
             with translate_errors("removing the lab"):
-                cleanup.remove(self.client, self._nodes.project, unsettled=self._creating)
+                cleanup.remove_patiently(self.client, self._nodes.project, str(self.endpoint), unsettled=self._creating)
             self._creating = False
             self._nodes.ids.clear()
 

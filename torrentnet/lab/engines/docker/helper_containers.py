@@ -76,7 +76,7 @@ def hold_volumes(
     So their contents outlive the nodes' programs.
     """
     binds = {name: {"bind": f"/run/torrentnet/{index}", "mode": "ro"} for index, name in enumerate(volumes)}
-    client.api.start(create_helper(client, image, container_labels, binds=binds))
+    client.api.start(create_helper(client, image, container_labels, binds=binds, lasting=True))
 
 
 def create_helper(
@@ -87,8 +87,13 @@ def create_helper(
     pid_mode: str = "",
     binds: Mapping[str, Mapping[str, str]] | None = None,
     network: str = "none",
+    *,
+    lasting: bool = False,
 ) -> str:
-    """Create an idle container with these capabilities only; returns its id."""
+    """Create an idle container with these capabilities only; returns its id.
+
+    A ``lasting`` one is started again when its process is killed, but not when the engine is.
+    """
     host = client.api.create_host_config(
         network_mode=network,
         cap_drop=["ALL"],
@@ -100,6 +105,7 @@ def create_helper(
         security_opt=["no-new-privileges:true"],
         tmpfs={"/run/torrentnet": "mode=1777,size=1m"},
         binds=dict(binds or {}),
+        restart_policy={"Name": "on-failure"} if lasting else None,
     )
     created = client.api.create_container(
         image, IDLE_COMMAND, labels=dict(container_labels), host_config=host, user="0"

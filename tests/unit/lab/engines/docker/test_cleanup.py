@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from tests.unit.lab.users import as_user, needs_root
-from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.engines.docker import cleanup, labels
 from torrentnet.lab.engines.docker.cleanup import LabRemains, is_orphan
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.types import Mode
+from torrentnet.lab.errors import EngineError
 from torrentnet.lab.home import RunningLab, is_finished, write_running_lab
 from torrentnet.lab.paths import state_folder
 
@@ -99,3 +101,45 @@ def test_a_lab_whose_state_is_out_of_reach_is_left_alone(open_path: Path, folder
     (open_path if folder == "home" else state_folder(open_path)).chmod(0o700)
     with as_user(34567):
         assert not is_orphan(remains, finished=is_finished)
+
+
+class Api:
+    """An engine without a lab, that does not answer for a while."""
+
+    def __init__(self, silent: int) -> None:
+        self.silent = silent
+
+    def containers(self, **_: object) -> list[object]:
+        self.silent -= 1
+        if self.silent >= 0:
+            raise requests.ConnectionError
+        return []
+
+    def networks(self, **_: object) -> list[object]:
+        return []
+
+    def volumes(self, **_: object) -> dict[str, object]:
+        return {"Volumes": None}
+
+
+class Client:
+    def __init__(self, silent: int) -> None:
+        self.api = Api(silent)
+
+
+def test_an_engine_that_is_restarted_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(cleanup, "RESTART_INTERVAL", 0.0)
+    cleanup.remove_patiently(Client(3), PROJECT, "unix:///d.sock")  # type: ignore[arg-type]
+    assert caplog.messages == ["no Docker Engine answers at unix:///d.sock; the lab is removed as soon as one does"]
+
+
+def test_an_engine_that_does_not_come_back_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleanup, "RESTART_TIME", 0.0)
+    monkeypatch.setattr(cleanup, "RESTART_INTERVAL", 0.01)
+    with pytest.raises(EngineError) as caught:
+        cleanup.remove_patiently(Client(10**9), PROJECT, "unix:///d.sock")  # type: ignore[arg-type]
+    error = caught.value
+    assert error.message == f"the lab {PROJECT} could not be removed: no Docker Engine answers at unix:///d.sock"
+    assert error.hint == "start that engine; then `make down`, or the next lab, removes what is left"
