@@ -172,7 +172,7 @@ MUTANTS: Final[dict[str, Submission]] = {
         left=none_of(7),
     ),
     "exits_after_the_get": Submission(
-        "ends when it has the file, and its console with it",
+        "ends when it has the file",
         (
             Edit(
                 "peer.py",
@@ -180,7 +180,7 @@ MUTANTS: Final[dict[str, Submission]] = {
                 '        say(f"got {self.name}, {self.size} bytes")\n        os._exit(0)\n',
             ),
         ),
-        left=none_of(8, 9, 16),
+        left=none_of(8, 9),
     ),
     "cannot_serve_its_own_copy": Submission(
         "announces its copy and looks for it where it is no more",

@@ -54,7 +54,7 @@ STUDENTS: Final[dict[str, Submission]] = {
                 "                    line = self.receive_line(conn)\n"
                 '                    _, name = line.split(" ", 1)\n',
             ),
-            Edit("peer.py", "file.seek(int(number) * PART)", "file.seek(number * PART)"),
+            Edit("peer.py", "file.seek(int(number) * PART)", "file.seek(min(number * PART, self.size))"),
             Edit("peer.py", '"GET <part> <name>" is answered', "<part> and the name are answered"),
         ),
         left=none_of(3, 4, 17, 18),
@@ -83,7 +83,9 @@ STUDENTS: Final[dict[str, Submission]] = {
             Edit(
                 "peer.py",
                 _FAILURE,
-                "                except (OSError, ValueError):\n                    pass  # try again\n",
+                "                except (OSError, ValueError):\n"
+                "                    if self.source:\n"
+                "                        break  # wait for it\n",
             ),
             Edit(
                 "peer.py",
