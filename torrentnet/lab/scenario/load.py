@@ -15,14 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torrentnet.lab.scenario.plan.plan import Plan
+    from torrentnet.lab.scenario.programs.given import GivenPrograms
 
 SUFFIXES: Final = (".yaml", ".yml")
 
 
-def find_plan(scenario: str | Path, folder: Path, settings: Mapping[str, str] | None = None) -> Plan:
+def find_plan(
+    scenario: str | Path,
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    programs: GivenPrograms | None = None,
+) -> Plan:
     """Load a scenario by its name in ``folder``, or by the path of its file.
 
-    ``settings`` are values for the scenario's parameters, by name. Raises UsageError where there is no such scenario,
+    ``settings`` are values for the scenario's parameters, by name; ``programs`` are what the command line names beside
+    the scenario's own. Raises UsageError where there is no such scenario,
     ScenarioError where the file has errors.
     """
     path = Path(scenario)
@@ -32,7 +39,7 @@ def find_plan(scenario: str | Path, folder: Path, settings: Mapping[str, str] | 
     if isinstance(scenario, Path) or path.suffix in SUFFIXES or os.sep in scenario:
         if not path.is_file():
             raise UsageError(f"there is no file {scenario}", hint="`torrentnet scenarios` lists what there is")
-        return load_plan(path, settings=settings)
+        return load_plan(path, settings=settings, programs=programs)
     known = {found.stem: found for found in _scenario_files(folder)}
     if scenario not in known:
         close = closest(scenario, known)
@@ -41,7 +48,8 @@ def find_plan(scenario: str | Path, folder: Path, settings: Mapping[str, str] | 
             f"there is no scenario `{scenario}`", hint=f"{meant}`{typed_command('scenarios')}` lists what there is"
         )
     found, here = known[scenario], Path.cwd()
-    return load_plan(found, str(found.relative_to(here)) if found.is_relative_to(here) else "", settings=settings)
+    shown = str(found.relative_to(here)) if found.is_relative_to(here) else ""
+    return load_plan(found, shown, settings=settings, programs=programs)
 
 
 def list_scenarios(folder: Path) -> list[tuple[str, str, Path]]:
@@ -83,11 +91,19 @@ def parse_settings(words: Iterable[str]) -> dict[str, str]:
     return settings
 
 
-def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, str] | None = None) -> Plan:
+def load_plan(
+    path: Path | str,
+    shown_as: str = "",
+    *,
+    settings: Mapping[str, str] | None = None,
+    programs: GivenPrograms | None = None,
+) -> Plan:
     """Read a scenario file and resolve it.
 
     ``shown_as`` is the file's name in messages and in the plan's ``where``, ``path`` by default. ``settings`` replace
-    the defaults of the scenario's parameters, by name. Raises ScenarioError with every problem of the file.
+    the defaults of the scenario's parameters, by name; ``programs`` are what the command line names beside the
+    scenario's own. Raises ScenarioError with every problem of the file, UsageError where a program of the command line
+    cannot be used.
     """
     from torrentnet.lab.scenario.language.excerpt import excerpt, split_lines
     from torrentnet.lab.scenario.language.yaml_parser import read_text
@@ -96,15 +112,21 @@ def load_plan(path: Path | str, shown_as: str = "", *, settings: Mapping[str, st
     file = shown_as or str(path)
     text = read_text(path, file)
     try:
-        return _resolve_text(text, file, path, settings or {})
+        return _resolve_text(text, file, path, settings or {}, programs)
     except ScenarioError as error:
         lines = split_lines(text)
         raise ScenarioError(
-            [replace(one, excerpt=excerpt(lines, one.line, one.column)) for one in error.problems]
+            # The problems of a program's own file have the lines of that one.
+            [
+                replace(one, excerpt=excerpt(lines, one.line, one.column)) if one.file == file else one
+                for one in error.problems
+            ]
         ) from None
 
 
-def _resolve_text(text: str, file: str, path: Path, settings: Mapping[str, str]) -> Plan:
+def _resolve_text(
+    text: str, file: str, path: Path, settings: Mapping[str, str], programs: GivenPrograms | None
+) -> Plan:
     # The language's models take a quarter of a second to import: `status`, `logs` and `down` do without.
     from torrentnet.lab.scenario.language.draft import read_draft
     from torrentnet.lab.scenario.language.parameters import substitute_parameters
@@ -116,7 +138,7 @@ def _resolve_text(text: str, file: str, path: Path, settings: Mapping[str, str])
     problems += unset
     draft, wrong = read_draft(document)
     problems += wrong
-    plan = resolve(draft, path, problems, values) if draft is not None else None
+    plan = resolve(draft, path, problems, values, programs) if draft is not None else None
     if problems or plan is None:
         # A mistake in a repeated event is found at each repetition.
         raise ScenarioError(list(dict.fromkeys(problems)))

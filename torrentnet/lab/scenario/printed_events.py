@@ -77,7 +77,7 @@ def find_text_mistake(text: str, nodes: Sequence[NodePlan]) -> EventMistake | No
     A text is free, so that only two mistakes can be found: a misspelt name of an event, and the name of an event that
     none of the nodes prints.
     """
-    if not _WORD.fullmatch(text):
+    if not _WORD.fullmatch(text) or any(node.program is NodeProgram.FOREIGN for node in nodes):
         return None
     if text in EVENTS:
         return find_event_mistake(text, {}, nodes, absent=True) if "_" in text else None

@@ -45,6 +45,9 @@ def test_the_other_examples_are_parts_of_a_scenario(part: str, tmp_path: Path) -
     (tmp_path / "README.md").write_text("the source of the example's file")
     labs = tmp_path / "labs"
     labs.mkdir()
+    for name in ("mine/tracker.py", "mine/peer.py", "echo/echo.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
     whole = sections(WHOLE)
     if "nodes" in sections(part):
         del whole["timeline"], whole["links"]

@@ -100,6 +100,6 @@ def _set_aside(data: dict[str, Any], aside: set[KeyPath]) -> dict[str, list[int]
             items = []  # `expect: none`
         positions[section] = [index for index in range(len(items)) if (section, index) not in aside]
         data[section] = [items[index] for index in positions[section]]
-    for section in ("files", "nodes"):
+    for section in ("files", "programs", "nodes"):
         data[section] = {key: item for key, item in data.get(section, {}).items() if (section, key) not in aside}
     return positions

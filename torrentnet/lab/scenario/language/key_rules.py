@@ -127,14 +127,19 @@ def _check_expectation(document: Document, loc: KeyPath, item: MappingNode) -> I
             loc, "`state` needs a time", "add `at: 10s`, `always: rest`, or `within: 5s` with `after: kill seeder-1`"
         )
     if "console" in keys:
-        if not keys & {"contains", "lacks"}:
-            yield document.problem(loc, "nothing is expected of the output", "add `contains:` or `lacks:`")
-        elif "contains" not in keys and not timed:
+        if not keys & {"contains", "lacks", "empty"}:
+            hint = "add `contains:`, `lacks:` or `empty: false`"
+            yield document.problem(loc, "nothing is expected of the output", hint)
+        elif keys & {"contains", "lacks", "empty"} == {"lacks"} and not timed:
             yield document.problem(
                 loc,
                 "`lacks` alone holds before anything has happened",
                 "add `at: 10s`, `always: rest`, `after:` with an event, or a text that the output `contains`",
             )
+    pairs = item.get("pairs")
+    if pairs is not None and isinstance(pairs.value, MappingNode) and pairs.value.keys() == ("with",):
+        hint = "add `received:`, `sent:` or `count:`, as `received: at least 1MiB`"
+        yield document.problem((*loc, "pairs"), "nothing is expected of the pairs", hint)
     traffic = item.get("bytes")
     if traffic is not None and isinstance(traffic.value, MappingNode) and not traffic.value.entries:
         yield document.problem(

@@ -24,11 +24,13 @@ from torrentnet.lab.scenario.language.document import (
 )
 from torrentnet.lab.scenario.language.models.expectations import (
     CHECK_MODELS,
+    ContentModel,
     ExpectationModel,
     LogEventModel,
     TrafficModel,
 )
 from torrentnet.lab.scenario.language.models.links import DirectionModel, ImpairmentModel
+from torrentnet.lab.scenario.language.models.programs import ProgramModel
 from torrentnet.lab.scenario.language.models.scenario import (
     FILE_MODELS,
     NODE_MODELS,
@@ -82,7 +84,7 @@ _SECTIONS: Final = {
         "`{node: leecher, has: myfile.txt}`",
     ),
 }
-ITEM_SECTIONS: Final = frozenset({*_SECTIONS, "links"})
+ITEM_SECTIONS: Final = frozenset({*_SECTIONS, "links", "programs"})
 """Sections whose items can be set aside one by one."""
 _INNER_MODELS: Final[dict[str, type[StrictModel]]] = {
     "links": ImpairmentModel,
@@ -91,6 +93,8 @@ _INNER_MODELS: Final[dict[str, type[StrictModel]]] = {
     "isolate": DirectionModel,
     "partition": DirectionModel,
     "bytes": TrafficModel,
+    "pairs": ContentModel,
+    "programs": ProgramModel,
     "log": LogEventModel,
     "limits": LimitsModel,
 }
@@ -99,16 +103,19 @@ _MISSING_HINTS: Final = {
     "nodes": "a scenario needs at least `nodes: {tracker: {tracker: {}}}` and some peers",
     "node": "add the nodes: `node: leecher`",
     "event": "add its name: `log: {event: bad_piece}`",
+    "with": "add the other nodes: `with: seeder`",
 }
 _MAPPING_HINTS: Final = {
     "parameters": "for example `parameters: {leechers: 30}`",
     "files": "for example `files: {myfile.txt: {size: 8MiB}}`",
+    "programs": "for example `programs: {mine: {path: ../mine}}`",
     "nodes": "write names with their nodes: `seeder: {share: myfile.txt, count: 3}`",
     "links": "for example `{between: all, loss: 1%}`",
     "tracker": "for the defaults write `{}`",
     "impair": "for example `impair: {between: [seeder, leecher], loss: 5%}`",
     "limits": "for example `limits: {memory: 256MiB}`",
     "bytes": "for example `bytes: {received: at most 10MiB}`",
+    "pairs": "for example `pairs: {with: seeder, received: at least 1MiB}`",
 }
 """Section or key -> the hint where a mapping is expected."""
 _SECTION_WORDS: Final = {
@@ -124,7 +131,6 @@ _SECTION_WORDS: Final = {
         "delay": "start",
         "number": "count",
         "replicas": "count",
-        "program": "client",
     },
     "timeline": {
         "crash": "kill",
@@ -268,8 +274,8 @@ def _unknown_key(loc: KeyPath, document: Document) -> Problem:
     section = str(loc[0])
     if len(loc) == 1:
         return document.problem(loc, f"unknown key `{key}`", did_you_mean(key, model_keys(ScenarioModel)))
-    if len(loc) > 3 or section in {"links", "limits"}:
-        model = _INNER_MODELS[str(loc[2]) if len(loc) > 3 and section != "links" else section]
+    if len(loc) > 3 or section in {"links", "limits", "programs"}:
+        model = _INNER_MODELS[str(loc[2]) if len(loc) > 3 and section not in {"links", "programs"} else section]
         hint = _OTHER_WORDS.get(key) or did_you_mean(key, model_keys(model))
         return document.problem(loc, f"unknown key `{key}`", hint)
     kinds = _SECTIONS[section].models

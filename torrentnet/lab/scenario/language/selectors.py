@@ -1,6 +1,6 @@
 """Selectors of nodes, such as ``seeder-1``, ``all`` and ``1 of leecher``.
 
-The other forms are ``seeder`` (a group), ``[a, b]`` and ``30% of leecher``.
+The other forms are ``seeder`` (a group), ``[a, b]``, ``30% of leecher`` and ``source of leecher-1``.
 
 Tested by tests/unit/lab/scenario/resolve/test_context.py.
 """
@@ -17,6 +17,7 @@ from torrentnet.lab.scenario.language.scalars import InvalidValueError
 ALL: Final = "all"
 MAX_TERMS: Final = 200
 _SHARE: Final = re.compile(r"(?P<amount>[0-9]{1,6})(?P<percent>%?)\s+of\s+(?P<name>\S+)")
+_SOURCE: Final = re.compile(r"source\s+of\s+(?P<name>[^\s,\[\]{}%]+)")
 _NAME: Final = re.compile(r"[^\s,\[\]{}%]+")
 
 
@@ -26,6 +27,8 @@ class SelectorAmount(StrEnum):
     EVERY = "every"
     COUNT = "count"
     PERCENT = "percent"
+    SOURCE = "source"
+    """The node from which that node has received most, which is known only while the lab runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class SelectorTerm:
     def __str__(self) -> str:
         if self.kind is SelectorAmount.EVERY:
             return self.name
+        if self.kind is SelectorAmount.SOURCE:
+            return f"source of {self.name}"
         return f"{self.amount}{'%' if self.kind is SelectorAmount.PERCENT else ''} of {self.name}"
 
 
@@ -53,7 +58,15 @@ class Selector:
     @property
     def random(self) -> bool:
         """Whether some of the nodes are chosen at random."""
-        return any(term.kind is not SelectorAmount.EVERY for term in self.terms)
+        return any(term.kind in {SelectorAmount.COUNT, SelectorAmount.PERCENT} for term in self.terms)
+
+    @property
+    def source_of(self) -> str:
+        """The node or group whose source is selected.
+
+        It is empty where the nodes are known before the run.
+        """
+        return next((term.name for term in self.terms if term.kind is SelectorAmount.SOURCE), "")
 
     def __str__(self) -> str:
         return ", ".join(str(term) for term in self.terms)
@@ -77,6 +90,8 @@ def parse_selector(value: object) -> Selector:
             raise InvalidValueError("expected the name of a node or a group", item=index)
         try:
             terms.append(_parse_term(item))
+            if terms[-1].kind is SelectorAmount.SOURCE and len(value) > 1:
+                raise InvalidValueError(f"`{item}` cannot be in a list", "write an event for it alone")
         except InvalidValueError as error:
             raise InvalidValueError(error.text, error.hint, index) from None
     return Selector(tuple(terms), listed=True)
@@ -92,6 +107,8 @@ def _parse_term(text: str) -> SelectorTerm:
         if kind is SelectorAmount.PERCENT and amount > 100:
             raise InvalidValueError(f"`{text}` is more than all of the nodes")
         return SelectorTerm(match["name"], kind, amount)
+    if match := _SOURCE.fullmatch(text):
+        return SelectorTerm(match["name"], SelectorAmount.SOURCE)
     if _NAME.fullmatch(text):
         return SelectorTerm(text)
     if "," in text:

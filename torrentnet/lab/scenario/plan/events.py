@@ -92,6 +92,11 @@ class EventPlan:
     """The condition that the event waits for; None where it happens at ``at``."""
     name: str = ""
     """The event's name in the scenario, or empty."""
+    source_of: str = ""
+    """The event affects the node from which this node has received most bytes when the event happens; empty for an
+    event whose nodes are known. ``nodes`` are then all nodes that can be that source."""
+    choices: tuple[EventPlan, ...] = ()
+    """Only with ``source_of``: this event for each of ``nodes``, in their order."""
 
 
 # -- momentary events ------------------------------------------------------------------------------

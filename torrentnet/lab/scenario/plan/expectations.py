@@ -146,6 +146,8 @@ class ConsoleCheckPlan(ExpectationPlan):
     command: str
     contains: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    empty: bool | None = None
+    """Whether the output must have nothing but white space; None where that does not matter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,3 +187,19 @@ class BytesCheckPlan(ExpectationPlan):
     sent: Interval | None = None
     received: Interval | None = None
     """At least one of the two is given; both must hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairsCheckPlan(ExpectationPlan):
+    """Bytes of content between the node and some others since the lab began.
+
+    Headers do not count. What is given must hold; at least one of the three is.
+    """
+
+    peers: tuple[str, ...]
+    received: Interval | None = None
+    """Bytes that the node has received from all the peers together."""
+    sent: Interval | None = None
+    """Bytes that the node has sent to all the peers together."""
+    count: Interval | None = None
+    """How many of the peers have sent content to the node."""

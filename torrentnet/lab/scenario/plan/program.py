@@ -38,7 +38,7 @@ class ProgramPlan:
     digest: str
     """SHA-256 of the files' names and contents, in hexadecimal; empty without a folder."""
     image: str
-    """The Docker image that it runs in; empty for the lab's own, which has Python."""
+    """The Docker image that it runs in; empty for the lab's own, which has Python, and with ``dockerfile``."""
     commands: tuple[tuple[str, str], ...]
     """``tracker``, ``share``, ``get`` or ``run``, with the command line; it may have placeholders."""
     files: str = ""
@@ -54,6 +54,10 @@ class ProgramPlan:
     """Shell command that is run once in its folder before any node starts."""
     install: str = ""
     """Path of a requirements file in its folder."""
+    dockerfile: str = ""
+    """Path of a Dockerfile in its folder, from which the image is built; then ``image`` is empty."""
+    size: int = 0
+    """Bytes of its files."""
 
     def command(self, role: str) -> str:
         """Return the command line for a role; empty where the program has none."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from torrentnet.lab.scenario.language.scalars import InvalidValueError, format_duration
 from torrentnet.lab.scenario.language.selectors import ALL, SelectorAmount
+from torrentnet.lab.scenario.plan.plan import Role
 from torrentnet.runtime.suggestions import closest, did_you_mean
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.models.timeline import AnyEventModel
     from torrentnet.lab.scenario.language.selectors import Selector
     from torrentnet.lab.scenario.plan.plan import NodePlan
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
     from torrentnet.lab.scenario.qualities import LinkOverride
 
 
@@ -51,6 +53,9 @@ class EventRef:
     """For reports, with the nodes that were chosen at random."""
     names: tuple[str, ...]
     """The texts that refer to this event, from the shortest to the most exact."""
+    repetition: int = 0
+    source_of: str = ""
+    """The node whose source the event affects; ``nodes`` are then all that can be."""
 
     @property
     def loc(self) -> KeyPath:
@@ -178,6 +183,12 @@ class ResolveContext:
     """The events by the texts that refer to them, and the number of events then."""
     unshared: set[str] = field(default_factory=set)
     """Files that no node shares, which have been reported."""
+    programs: dict[str, ProgramPlan] = field(default_factory=dict)
+    """The programs that the scenario or the command line brings along, by name."""
+    unreadable_programs: set[str] = field(default_factory=set)
+    """Names of programs whose mistakes have been reported."""
+    replaced: dict[str, str] = field(default_factory=dict)
+    """``tracker`` and ``peers`` -> the name of the program that the command line puts in the place of our own."""
 
     def note(self, loc: KeyPath, text: str, hint: str = "") -> None:
         """Record a problem of a value."""
@@ -199,11 +210,38 @@ class ResolveContext:
         ``salt`` varies the random choice in one place; random choices are made among the ``able`` nodes.
         """
         place = self.draft.document.problem(loc, "").path + salt
+        if selector.source_of:
+            self.note(
+                loc,
+                f"`{selector}` is known only while the lab runs",
+                "name nodes here; an event of the timeline can affect a source: `kill: source of leecher-1`",
+            )
+            return ()
         try:
             return resolve_selector(selector, self.directory, self.draft.scenario.seed, place, able)
         except InvalidValueError as error:
             self.note(loc if error.item is None else (*loc, error.item), error.text, error.hint)
             return ()
+
+    def sources(self, selector: Selector, loc: KeyPath) -> tuple[str, tuple[str, ...]]:
+        """Return the node that ``source of NODE`` names, and its possible sources.
+
+        A name that is not that of one node that gets a file is recorded as a problem.
+        """
+        name = selector.source_of
+        named = self.directory.named(name)
+        if not named:
+            if not self.directory.may_be_unreadable(name):
+                text = f"no node or group has the name `{name}`"
+                self.note(loc, text, did_you_mean(name, self.directory.nodes, "there are"))
+        elif len(named) > 1:
+            self.note(loc, f"`{name}` is {len(named)} nodes", f"name one of them: `source of {named[0]}`")
+        elif self.nodes[named[0]].role is not Role.GET:
+            self.note(loc, f"`{named[0]}` gets no file, and has no source", "name a node with `get`")
+        else:
+            peers = (node.name for node in self.nodes.values() if node.role in {Role.SHARE, Role.GET})
+            return named[0], tuple(peer for peer in peers if peer != named[0])
+        return "", ()
 
     def events_called(self, text: str) -> list[EventRef]:
         """Return the events to which ``text`` refers, in the order of the plan."""

@@ -13,12 +13,14 @@ from torrentnet.lab.scenario.language.models.expectations import (
     BecomesModel,
     BytesModel,
     ConsoleCheckModel,
+    ContentModel,
     ExitModel,
     ForgetsModel,
     HasModel,
     KnowsModel,
     LogEventModel,
     LogModel,
+    PairsModel,
     StateModel,
 )
 from torrentnet.lab.scenario.language.scalars import format_duration, format_interval, format_size
@@ -35,11 +37,12 @@ from torrentnet.lab.scenario.plan.expectations import (
     KnowsCheckPlan,
     LogCheckPlan,
     LogPattern,
+    PairsCheckPlan,
     Severity,
     StateCheckPlan,
     Within,
 )
-from torrentnet.lab.scenario.plan.plan import Role
+from torrentnet.lab.scenario.plan.plan import NodeProgram, Role
 from torrentnet.lab.scenario.resolve.context import normalize_reference
 from torrentnet.lab.scenario.resolve.feasibility import check_feasibility
 from torrentnet.lab.scenario.resolve.programs import check_console_command, check_expiry, check_tracker_query
@@ -100,6 +103,39 @@ def resolve_check(
                 if interval is not None
             ]
             return partial(BytesCheckPlan, sent=sent, received=received), f"{have} {' and '.join(parts)}"
+        case PairsModel():
+            return _resolve_pairs(context, loc, nodes, model.pairs, have)
+
+
+def _resolve_pairs(
+    context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], model: ContentModel, have: str
+) -> tuple[Callable[..., ExpectationPlan], str]:
+    place = (*loc, "pairs", "with")
+    peers = context.select(model.with_, place)
+    uncounted = [name for name in nodes if context.nodes[name].program is not NodeProgram.FOREIGN]
+    for name in uncounted:
+        other = next((peer for peer in peers if context.nodes[peer].program is not NodeProgram.FOREIGN), None)
+        if other is not None:
+            context.note(
+                place,
+                f"nobody counts what `{name}` and `{other}` send each other: neither runs a program under `programs`",
+                "check `bytes`, or `console: request logs` of our own peers",
+            )
+            break
+    if len(peers) == 1 and set(nodes) == set(peers):
+        context.note(place, f"`{peers[0]}` has no pair with itself", "name other nodes")
+    others = name_selected_nodes(context, peers)
+    parts = [
+        f"{word} {format_interval(interval, format_size)} {direction} {others}"
+        for word, interval, direction in (("received", model.received, "from"), ("sent", model.sent, "to"))
+        if interval is not None
+    ]
+    if model.count is not None:
+        parts.append(f"received something from {format_interval(model.count)} of {others}")
+        if model.count.least is not None and model.count.least > len(peers) > 0:
+            context.note((*loc, "pairs", "count"), f"`with` selects {len(peers)} only", f"write at most {len(peers)}")
+    plan = partial(PairsCheckPlan, peers=peers, received=model.received, sent=model.sent, count=model.count)
+    return plan, f"{have} {' and '.join(parts)}"
 
 
 def _resolve_forgotten(
@@ -120,12 +156,14 @@ def _resolve_console(
 ) -> Callable[..., ExpectationPlan]:
     contains, lacks = model.contains or (), model.lacks or ()
     check_console_command(context, (*loc, "console"), nodes, model.console)
-    return partial(ConsoleCheckPlan, command=model.console, contains=contains, lacks=lacks)
+    return partial(ConsoleCheckPlan, command=model.console, contains=contains, lacks=lacks, empty=model.empty)
 
 
 def _describe_console(model: ConsoleCheckModel, s: str) -> str:
     wanted = (("contains", model.contains), ("lacks", model.lacks))
     parts = [f"{word} {', '.join(texts)}" for word, texts in wanted if texts]
+    if model.empty is not None:
+        parts.append("is empty" if model.empty else "is not empty")
     return f"answer{s} `{model.console}` with output that {' and '.join(parts)}"
 
 
@@ -174,12 +212,18 @@ def _check_file(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], w
 def _peers_only(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], what_not: str) -> None:
     if any(context.nodes[name].role is Role.TRACKER for name in nodes):
         context.note((*loc, "node"), f"the tracker is not a peer: it never {what_not}", "name peers or their groups")
+    for name in nodes:
+        if context.nodes[name].role is Role.RUN:
+            hint = f"write `get: FILE` with `client:` for it, or `console: observer files BYTES` of `{name}`"
+            context.note((*loc, "node"), f"`{name}` runs a program without a role: it never {what_not}", hint)
+            return
 
 
 def _tracker_only(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], does: str) -> None:
     for name in nodes:
         if context.nodes[name].role is not Role.TRACKER:
-            context.note((*loc, "node"), f"`{name}` is a peer; only the tracker {does}", "write `node: tracker`")
+            is_what = "runs a program without a role" if context.nodes[name].role is Role.RUN else "is a peer"
+            context.note((*loc, "node"), f"`{name}` {is_what}; only the tracker {does}", "write `node: tracker`")
             return
 
 

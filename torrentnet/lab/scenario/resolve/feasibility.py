@@ -25,6 +25,7 @@ from torrentnet.lab.scenario.plan.expectations import (
     Interval,
     KnowsCheckPlan,
     LogCheckPlan,
+    PairsCheckPlan,
     StateCheckPlan,
     Within,
 )
@@ -83,6 +84,9 @@ def _check_bounds(context: ResolveContext, loc: KeyPath, plan: ExpectationPlan) 
             intervals["knows",] = plan.count
         case BytesCheckPlan():
             intervals["bytes", "sent"], intervals["bytes", "received"] = plan.sent, plan.received
+        case PairsCheckPlan():
+            intervals |= {("pairs", "sent"): plan.sent, ("pairs", "received"): plan.received}
+            intervals["pairs", "count"] = plan.count
     for key, interval in intervals.items():
         if interval is None or interval.least:
             continue
@@ -202,6 +206,7 @@ def _check_number_of_peers(context: ResolveContext, loc: KeyPath, plan: KnowsChe
         return
     # A client of another project may be listed more than once.
     ours = all(node.program is NodeProgram.OURS for node in peers)
+    peers = [node for node in peers if node.role is not Role.RUN]
     if ours and plan.count.least is not None and plan.count.least > len(peers):
         known = f"there are only {len(peers)} peers" if len(peers) != 1 else "there is only one peer"
         context.note((*loc, "knows"), known, f"write at most `{len(peers)}`")
@@ -252,7 +257,8 @@ def _check_exit(context: ResolveContext, loc: KeyPath, plan: ExitCheckPlan) -> N
     event = context.refs[plan.after]
     others = {name for ref in context.refs if ref is not event and ref.verb != "pause" for name in ref.nodes}
     for name in plan.nodes:
-        if isinstance(event.model, KillModel) and name in event.nodes and name not in others:
+        killed = isinstance(event.model, KillModel) and not event.source_of
+        if killed and name in event.nodes and name not in others:
             context.note(
                 (*loc, "exit"),
                 f"`{name}` is killed then, so that its exit status is {KILLED_STATUS}",

@@ -15,18 +15,27 @@ if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.scenario import NodeModel
     from torrentnet.lab.scenario.plan.plan import FilePlan
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
 
-def resolve_limits(context: ResolveContext, loc: KeyPath, model: NodeModel, stored: int) -> NodeLimits:
-    """Return the limits of a node at ``loc`` that is to store ``stored`` bytes."""
+def resolve_limits(
+    context: ResolveContext, loc: KeyPath, model: NodeModel, stored: int, program: ProgramPlan | None = None
+) -> NodeLimits:
+    """Return the limits of a node at ``loc`` that is to store ``stored`` bytes.
+
+    The files of its program come on top.
+    """
+    own = program.size if program is not None else 0
     found = {**_written(context.draft.scenario.limits), **_written(model.limits)}
     if isinstance(model, GetModel) and model.disk is not None:
         if model.limits is not None and model.limits.disk is not None:
             context.note_key((*loc, "disk"), "`disk` and `limits: {disk}` are the same limit", "keep one of them")
         found["disk"] = model.disk
     least = TRACKER_DISK if isinstance(model, TrackerModel) else DISK
-    return replace(NodeLimits(disk=least + COPIES * stored, stored=stored), **found, explicit=tuple(sorted(found)))
+    return replace(
+        NodeLimits(disk=least + COPIES * (stored + own), stored=stored + own), **found, explicit=tuple(sorted(found))
+    )
 
 
 def file_size(files: Iterable[FilePlan], name: str) -> int:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.scenario.language.models.scenario import (
     GetModel,
     PeerModel,
+    RunNodeModel,
     ShareModel,
     SourceFileModel,
     TrackerModel,
@@ -25,14 +27,16 @@ from torrentnet.lab.scenario.language.scalars import (
     parse_file_name,
     parse_node_name,
 )
-from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram, Role
+from torrentnet.lab.scenario.plan.plan import FilePlan, NodePlan, NodeProgram
 from torrentnet.lab.scenario.resolve.context import NodeDirectory
+from torrentnet.lab.scenario.resolve.foreign import check_foreign, check_tracker, program_of, role_of
 from torrentnet.lab.scenario.resolve.limits import file_size, resolve_limits
-from torrentnet.lab.scenario.resolve.programs import TRACKER, check_program, foreign_arguments, program_of
+from torrentnet.lab.scenario.resolve.programs import TRACKER, check_program, foreign_arguments
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
     from torrentnet.lab.scenario.language.models.scenario import NodeModel
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
     from torrentnet.lab.scenario.resolve.context import ResolveContext
 
 MAX_NODES: Final = 500
@@ -116,11 +120,14 @@ def resolve_nodes(context: ResolveContext, files: tuple[FilePlan, ...]) -> None:
         except InvalidValueError as error:
             context.note_key(loc, error.text, error.hint)
         _check_role(context, loc, group, model)
-        check_program(context, loc, model)
+        program, foreign = program_of(context, loc, model)
+        check_program(context, loc, model, program)
+        if foreign is not None:
+            check_foreign(context, loc, model, foreign)
         names: list[str] = []
         if len(context.nodes) > MAX_NODES:
             break
-        for plan in _nodes_of(context, loc, group, model, files):
+        for plan in _nodes_of(context, loc, group, model, files, program, foreign):
             if plan.name in context.nodes:
                 other = context.nodes[plan.name].group
                 context.note_key(loc, f"the name `{plan.name}` is taken by the group `{other}`", "rename one of them")
@@ -130,7 +137,7 @@ def resolve_nodes(context: ResolveContext, files: tuple[FilePlan, ...]) -> None:
         groups[group] = tuple(names)
     unread = context.draft.unread("nodes")
     if TRACKER not in groups and TRACKER not in unread and ("nodes",) not in context.draft.aside:
-        context.note_key(("nodes",), "there is no tracker", "add `tracker: {tracker: {}}`")
+        check_tracker(context, TRACKER)
     if len(context.nodes) > MAX_NODES:
         context.note_key(("nodes",), f"there are {_count_nodes(context)} nodes; a lab has at most {MAX_NODES}")
     context.directory = NodeDirectory(groups, None if ("nodes",) in context.draft.aside else unread)
@@ -158,6 +165,8 @@ def _check_role(context: ResolveContext, loc: KeyPath, group: str, model: NodeMo
         context.note_key(
             loc, "a peer cannot have the name `tracker`", "rename the group; `tracker: {tracker: {}}` is the tracker"
         )
+    if isinstance(model, RunNodeModel):
+        return
     key, name = ("share", model.share) if isinstance(model, ShareModel) else ("get", model.get)
     context.check_file((*loc, key), name)
     file = context.draft.scenario.files.get(name)
@@ -166,16 +175,28 @@ def _check_role(context: ResolveContext, loc: KeyPath, group: str, model: NodeMo
 
 
 def _nodes_of(
-    context: ResolveContext, loc: KeyPath, group: str, model: NodeModel, files: tuple[FilePlan, ...]
+    context: ResolveContext,
+    loc: KeyPath,
+    group: str,
+    model: NodeModel,
+    files: tuple[FilePlan, ...],
+    program: NodeProgram,
+    foreign: ProgramPlan | None,
 ) -> list[NodePlan]:
-    if isinstance(model, TrackerModel):
-        own = _arguments(context, group, model)
-        limits = resolve_limits(context, loc, model, 0)
-        return [NodePlan(group, group, Role.TRACKER, None, 0.0, own, limits, program_of(model))]
-    role, file = (
-        (Role.SHARE, generated_path(context, model.share)) if isinstance(model, ShareModel) else (Role.GET, model.get)
-    )
-    limits = resolve_limits(context, loc, model, file_size(files, file) if role is Role.GET else 0)
+    role = role_of(model)
+    file: str | None = None
+    stored = 0
+    match model:
+        case TrackerModel():
+            limits = resolve_limits(context, loc, model, 0, foreign)
+            arguments = _arguments(context, group, model, program)
+            return [NodePlan(group, group, role, None, 0.0, arguments, limits, program, foreign=foreign)]
+        case ShareModel():
+            file = generated_path(context, model.share)
+        case GetModel():
+            file = model.get
+            stored = file_size(files, file)
+    limits = resolve_limits(context, loc, model, stored, foreign)
     count = model.count or 1
     start, stagger = model.start or 0.0, model.stagger or 0.0
     if model.stagger is not None and count == 1:
@@ -193,18 +214,21 @@ def _nodes_of(
             role,
             file,
             round(start + index * stagger, 3),
-            _arguments(context, name, model),
+            _arguments(context, name, model, program),
             limits,
-            program_of(model),
+            program,
+            foreign=foreign,
         )
         for index, name in enumerate(names)
     ]
 
 
-def _arguments(context: ResolveContext, name: str, model: NodeModel) -> tuple[str, ...]:
+def _arguments(context: ResolveContext, name: str, model: NodeModel, program: NodeProgram) -> tuple[str, ...]:
     """Return the options of the program's command line."""
-    if program_of(model) is not NodeProgram.OURS:
-        return foreign_arguments(model)
+    if isinstance(model, RunNodeModel):
+        return tuple(shlex.split(model.args or ""))
+    if program is not NodeProgram.OURS:
+        return () if program is NodeProgram.FOREIGN else foreign_arguments(model)
     options: list[tuple[str, str | None]] = [("--seed", str(derive_seed(context.draft.scenario.seed, name)))]
     if isinstance(model, TrackerModel):
         options += [

@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.scenario.language.models.scenario import GeneratedFileModel, ShareModel, TrackerModel
+from torrentnet.lab.scenario.language.models.scenario import (
+    GeneratedFileModel,
+    PeerModel,
+    RunNodeModel,
+    ShareModel,
+    TrackerModel,
+)
 from torrentnet.lab.scenario.language.models.timeline import ConsoleModel
 from torrentnet.lab.scenario.language.scalars import format_duration
 from torrentnet.lab.scenario.plan.plan import NodeProgram, Role, TorrentPlan
+from torrentnet.lab.scenario.resolve.foreign import takes_torrent
 from torrentnet.runtime.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -50,16 +57,9 @@ CONSOLE_COMMANDS: Final = {
 FOREIGN_COMMANDS: Final = ("status", "help")
 
 
-def program_of(model: NodeModel) -> NodeProgram:
-    """Return the program that a group's nodes run."""
-    named = model.tracker.program if isinstance(model, TrackerModel) else model.client
-    return NodeProgram(named) if named is not None else NodeProgram.OURS
-
-
-def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel) -> None:
-    """Record the options that the program does not have."""
-    program = program_of(model)
-    if program is NodeProgram.OURS:
+def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel, program: NodeProgram) -> None:
+    """Record the options that another project's program does not have."""
+    if program in {NodeProgram.OURS, NodeProgram.FOREIGN} or isinstance(model, RunNodeModel):
         return
     title = PROGRAM_TITLES[program]
     if isinstance(model, TrackerModel):
@@ -87,9 +87,14 @@ def check_program(context: ResolveContext, loc: KeyPath, model: NodeModel) -> No
         )
 
 
+def title_of(node: NodePlan) -> str:
+    """Return the name of the program that a node runs, for a message."""
+    return f"`{node.foreign.name}`" if node.foreign is not None else PROGRAM_TITLES[node.program]
+
+
 def foreign_arguments(model: NodeModel) -> tuple[str, ...]:
     """Return the options of the command line that every client has."""
-    upload = None if isinstance(model, TrackerModel) else model.upload
+    upload = model.upload if isinstance(model, PeerModel) else None
     return ("--upload-rate", upload.text) if upload is not None else ()
 
 
@@ -100,8 +105,8 @@ def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
     With opentracker, which knows no names, our own leechers need them too.
     """
     nodes = context.nodes
-    plain = any(node.program is NodeProgram.OPENTRACKER for node in nodes.values())
-    clients = {node.name for node in nodes.values() if node.file is not None and node.program is not NodeProgram.OURS}
+    plain = any(node.role is Role.TRACKER and takes_torrent(node) for node in nodes.values())
+    clients = {node.name for node in nodes.values() if node.file is not None and takes_torrent(node)}
     if not plain and not clients:
         return ()
     shared = list(dict.fromkeys(node.file for node in nodes.values() if node.role is Role.SHARE and node.file))
@@ -113,13 +118,15 @@ def assign_torrents(context: ResolveContext) -> tuple[TorrentPlan, ...]:
             wanted[file] = wanted.get(file, False) or node.name in clients
     for name, node in list(nodes.items()):
         file = _described(node, shared)
+        ours = node.program is NodeProgram.OURS
         if node.role is Role.TRACKER:
-            nodes[name] = replace(node, torrents=tuple(wanted))
+            if ours or takes_torrent(node):
+                nodes[name] = replace(node, torrents=tuple(wanted))
         elif file is None or file not in wanted:
             continue
-        elif node.program is not NodeProgram.OURS or (plain and node.role is Role.GET):
+        elif takes_torrent(node) or (ours and plain and node.role is Role.GET):
             nodes[name] = replace(node, torrents=(file,))
-        elif node.role is Role.SHARE and wanted[file]:
+        elif ours and node.role is Role.SHARE and wanted[file]:
             # All descriptions of the file must have the same info-hash.
             nodes[name] = replace(node, arguments=(*node.arguments, "--public"))
     _check_contents(context, wanted)
@@ -134,11 +141,9 @@ def _check_contents(context: ResolveContext, wanted: Iterable[str]) -> None:
         described = {name} if model.as_ is None else {model.as_, f"{name}/{model.as_}"}
         if not described & set(wanted):
             continue
-        clients = [
-            node for node in context.nodes.values() if node.file in described and node.program is not NodeProgram.OURS
-        ]
+        clients = [node for node in context.nodes.values() if node.file in described and takes_torrent(node)]
         loc: KeyPath = ("nodes", clients[0].group, "client") if clients else ("nodes", TRACKER, "tracker", "program")
-        title = PROGRAM_TITLES[clients[0].program if clients else NodeProgram.OPENTRACKER]
+        title = title_of(clients[0] if clients else context.nodes[TRACKER])
         context.note(
             loc,
             f"{title} needs a .torrent, and the empty file `{name}` cannot have one",
@@ -201,7 +206,7 @@ def check_expiry(context: ResolveContext, loc: KeyPath, names: tuple[str, ...]) 
         return
     for name in names:
         node = context.nodes[name]
-        if node.program is not NodeProgram.OURS and name not in context.leaving:
+        if node.program not in {NodeProgram.OURS, NodeProgram.FOREIGN} and name not in context.leaving:
             context.note(
                 loc,
                 f"`{name}` is {PROGRAM_TITLES[node.program]}, which expires {format_duration(CLIENT_EXPIRY)}"
@@ -215,6 +220,8 @@ def check_console_command(context: ResolveContext, loc: KeyPath, names: tuple[st
     """Record a command that the console of a node's program does not have."""
     for name in names:
         node = context.nodes[name]
+        if node.program is NodeProgram.FOREIGN:
+            continue  # its commands are its own
         known = CONSOLE_COMMANDS.get(node.role, ()) if node.program is NodeProgram.OURS else FOREIGN_COMMANDS
         words = [one for one in known if command.split()[: len(one.split())] == one.split()]
         if words:

@@ -86,6 +86,9 @@ def _check_peers(context: ResolveContext, loc: KeyPath, nodes: tuple[str, ...], 
         if node.role is Role.TRACKER:
             context.note(loc, "the tracker is not a peer: it has no file", "name peers or their groups")
             return
+        if node.role is Role.RUN:
+            context.note(loc, f"`{name}` runs a program without a role: it has no file", "name peers or their groups")
+            return
         if isinstance(condition, HasCondition) and node.file != condition.file:
             if condition.file in context.draft.scenario.files:
                 verb = "shares" if node.role is Role.SHARE else "gets"

@@ -14,8 +14,10 @@ from torrentnet.lab.scenario.language.document import MappingNode, ScalarNode, S
 from torrentnet.lab.scenario.language.scalars import InvalidValueError, parse_file_name, parse_scenario_name
 from torrentnet.lab.scenario.language.selectors import parse_selector
 from torrentnet.lab.scenario.plan.plan import Plan
+from torrentnet.lab.scenario.programs.given import GivenPrograms
 from torrentnet.lab.scenario.resolve.context import ResolveContext
 from torrentnet.lab.scenario.resolve.expectations import resolve_expectations
+from torrentnet.lab.scenario.resolve.foreign import check_programs_used, resolve_programs, uplinks
 from torrentnet.lab.scenario.resolve.links import resolve_links
 from torrentnet.lab.scenario.resolve.nodes import resolve_files, resolve_nodes
 from torrentnet.lab.scenario.resolve.programs import assign_torrents, check_timeline_programs
@@ -79,16 +81,27 @@ def _check_nodes(context: ResolveContext, loc: KeyPath, written: object) -> None
     context.select(selector, loc)
 
 
-def resolve(draft: Draft, path: Path, problems: list[Problem], parameters: Mapping[str, str] | None = None) -> Plan:
-    """Return the plan of a draft, and append all that is wrong to ``problems``."""
+def resolve(
+    draft: Draft,
+    path: Path,
+    problems: list[Problem],
+    parameters: Mapping[str, str] | None = None,
+    given: GivenPrograms | None = None,
+) -> Plan:
+    """Return the plan of a draft, and append all that is wrong to ``problems``.
+
+    Raises UsageError where a program of the command line cannot be used.
+    """
     scenario = draft.scenario
     limit = math.inf if ("time_limit",) in draft.aside else scenario.time_limit
     context = ResolveContext(draft, problems, limit)
     files = resolve_files(context, path.parent)
+    resolve_programs(context, path.parent, given or GivenPrograms())
     resolve_nodes(context, files)
+    check_programs_used(context, given or GivenPrograms())
     check_unread(context)
     torrents = assign_torrents(context)
-    links = resolve_links(context)
+    links = (*uplinks(context), *resolve_links(context))
     events = resolve_timeline(context)
     check_timeline_programs(context)
     return Plan(

@@ -167,7 +167,7 @@ class NodeLifecycles:
 
         For a node that the event cannot affect, record a problem instead.
         """
-        if event.verb not in LIFECYCLE_VERBS | COMMAND_VERBS:
+        if event.verb not in LIFECYCLE_VERBS | COMMAND_VERBS or event.source_of:
             return
         place = (*event.loc, "node" if event.verb in COMMAND_VERBS else event.verb)
         for name in event.nodes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypedDict
 
 from torrentnet.lab.scenario.language.models.links import DirectionModel
@@ -53,6 +54,7 @@ from torrentnet.lab.scenario.resolve.schedule import (
 
 if TYPE_CHECKING:
     from torrentnet.lab.scenario.language.document import KeyPath
+    from torrentnet.lab.scenario.language.models.timeline import AnyEventModel
     from torrentnet.lab.scenario.plan.events import EventPlan, Trigger
     from torrentnet.lab.scenario.resolve.context import ResolveContext
     from torrentnet.lab.scenario.resolve.links import Select
@@ -74,6 +76,8 @@ def resolve_timeline(context: ResolveContext) -> tuple[EventPlan, ...]:
     waiting = [found for found in occurrences if found.at is None]
     later = [_refer(context, one, len(timed) + index, None) for index, one in enumerate(waiting)]
     uncertain = {name for ref in later if ref.verb in LIFECYCLE_VERBS for name in ref.nodes}
+    if any(_affects_a_source(model) for model in context.draft.scenario.timeline):
+        uncertain.update(context.nodes)
     healed = any(isinstance(model, HealModel) for model in context.draft.scenario.timeline)
     lifecycles = NodeLifecycles(context, uncertain, healed=healed)
     for occurrence in timed:
@@ -86,16 +90,33 @@ def resolve_timeline(context: ResolveContext) -> tuple[EventPlan, ...]:
     return tuple(_plan(context, ref, times[ref.index], triggers.get(ref.index)) for ref in context.refs)
 
 
-def _refer(context: ResolveContext, occurrence: Occurrence, index: int, lifecycles: NodeLifecycles | None) -> EventRef:
-    """Return the event with its nodes and its description."""
+def _refer(
+    context: ResolveContext,
+    occurrence: Occurrence,
+    index: int,
+    lifecycles: NodeLifecycles | None,
+    source: str = "",
+) -> EventRef:
+    """Return the event with its nodes and its description.
+
+    ``source`` is the node that ``source of`` is taken for; by default all that can be.
+    """
     model, loc = occurrence.model, ("timeline", occurrence.position)
     verb = _VERBS[type(model)]
     at = 0.0 if occurrence.at is None else occurrence.at
     salt = f"/{occurrence.repetition}" if occurrence.repetition else ""
     able = None if lifecycles is None else lambda name: lifecycles.can_affect(verb, name, at)
     chosen: dict[str, None] = {}
+    sought: dict[str, tuple[str, ...]] = {}
+    """Node -> the nodes that can be its source."""
 
     def select(selector: Selector, place: KeyPath) -> tuple[str, ...]:
+        if selector.source_of:
+            node, candidates = context.sources(selector, place)
+            sought.setdefault(node, candidates)
+            if len(sought) > 1:
+                context.note(place, "an event can affect the source of one node only", "write two events")
+            return (source,) if source else candidates[:1] if verb in _FAULTS else candidates
         nodes = context.select(selector, place, salt=salt, able=able)
         if selector.random:
             chosen.update(dict.fromkeys(nodes))
@@ -125,8 +146,24 @@ def _refer(context: ResolveContext, occurrence: Occurrence, index: int, lifecycl
     text = names[-1] + (f" ({', '.join(chosen)})" if chosen else "") + duration
     moment = f"at {format_duration(at)}" if occurrence.at is not None else f"when {model.when}"
     own = (model.name,) if model.name else ()
-    every = dict.fromkeys((*own, *names, names[-1] + duration, *(f"{one} {moment}" for one in (*own, *names[:1]))))
-    return EventRef(index, occurrence.position, model, verb, occurrence.at, lasts, nodes, override, text, tuple(every))
+    every = tuple(
+        dict.fromkeys((*own, *names, names[-1] + duration, *(f"{one} {moment}" for one in (*own, *names[:1]))))
+    )
+    source_of, candidates = next(iter(sought.items())) if len(sought) == 1 else ("", ())
+    return EventRef(
+        index,
+        occurrence.position,
+        model,
+        verb,
+        occurrence.at,
+        lasts,
+        candidates if source_of and not source else nodes,
+        override,
+        text,
+        every,
+        occurrence.repetition,
+        source_of,
+    )
 
 
 def _override(
@@ -179,11 +216,28 @@ class _Common(TypedDict):
     where: str
     when: Trigger | None
     name: str
+    source_of: str
+    choices: tuple[EventPlan, ...]
 
 
 class _Duration(TypedDict):
     lasts: float | None
     until: float | None
+
+
+def _choices(context: ResolveContext, ref: EventRef) -> list[EventRef]:
+    """Return the event once for each node that can be the source that it affects."""
+    if not ref.source_of:
+        return []
+    occurrence = Occurrence(ref.position, ref.model, ref.at, ref.repetition)
+    choices = [_refer(context, occurrence, ref.index, None, node) for node in ref.nodes]
+    return [replace(one, source_of="", text=ref.text) for one in choices]
+
+
+def _affects_a_source(model: AnyEventModel) -> bool:
+    verb = _VERBS[type(model)]
+    selector = getattr(model, verb)
+    return verb in LIFECYCLE_VERBS and isinstance(selector, Selector) and bool(selector.source_of)
 
 
 def _plan(context: ResolveContext, ref: EventRef, at: float, trigger: Trigger | None) -> EventPlan:
@@ -196,6 +250,8 @@ def _plan(context: ResolveContext, ref: EventRef, at: float, trigger: Trigger | 
         "where": context.draft.document.where(ref.loc),
         "when": trigger,
         "name": model.name or "",
+        "source_of": ref.source_of,
+        "choices": tuple(_plan(context, one, at, trigger) for one in _choices(context, ref)),
     }
     until = model.until if ref.at is None and isinstance(model, LastingEventModel) else None
     duration: _Duration = {"lasts": ref.lasts, "until": until}

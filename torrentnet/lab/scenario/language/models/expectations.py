@@ -11,6 +11,7 @@ from torrentnet.lab.scenario.language.models.values import (
     Duration,
     ExitStatus,
     FileName,
+    Flag,
     HoldTime,
     NodeSelector,
     ParameterValue,
@@ -76,6 +77,7 @@ class ConsoleCheckModel(ExpectationModel):
     console: Command = Field(description="the command, as `request logs`")
     contains: TextList | None = Field(None, description="texts that the output must contain")
     lacks: TextList | None = Field(None, description="texts that the output must not contain")
+    empty: Flag | None = Field(None, description="whether the output must be empty; white space does not count")
 
 
 class LogEventModel(StrictModel):
@@ -127,6 +129,21 @@ class BytesModel(ExpectationModel):
     bytes: TrafficModel
 
 
+class ContentModel(StrictModel):
+    """Bytes of content between nodes since the lab began, without headers."""
+
+    with_: NodeSelector = Field(alias="with", description="the other nodes")
+    received: ByteInterval | None = Field(None, description="what the node has received from all of them together")
+    sent: ByteInterval | None = Field(None, description="what the node has sent to all of them together")
+    count: CountInterval | None = Field(None, description="how many of them have sent content to the node")
+
+
+class PairsModel(ExpectationModel):
+    """Who has sent the node how much, and to whom it has sent."""
+
+    pairs: ContentModel
+
+
 AnyExpectationModel = (
     HasModel
     | BecomesModel
@@ -137,6 +154,7 @@ AnyExpectationModel = (
     | StateModel
     | ExitModel
     | BytesModel
+    | PairsModel
 )
 CHECK_MODELS: Final[dict[str, type[ExpectationModel]]] = models_by_key(AnyExpectationModel)
 

@@ -12,9 +12,11 @@ from pydantic.config import JsonDict
 
 from torrentnet.lab.scenario.language.models.expectations import ExpectationItem
 from torrentnet.lab.scenario.language.models.links import LinkModel
+from torrentnet.lab.scenario.language.models.programs import ProgramModel
 from torrentnet.lab.scenario.language.models.timeline import TimelineItem
 from torrentnet.lab.scenario.language.models.values import (
     About,
+    Command,
     Count,
     DiskSize,
     Duration,
@@ -35,6 +37,7 @@ from torrentnet.lab.scenario.language.models.values import (
     Time,
     UploadRate,
     one_of,
+    program_name,
     tagged_union,
 )
 from torrentnet.lab.scenario.language.scalars import format_duration, format_size
@@ -73,8 +76,10 @@ class LimitsModel(StrictModel):
 class TrackerOptionsModel(StrictModel):
     """The tracker's program, and when its peers expire."""
 
-    program: Annotated[str, one_of(*TRACKER_PROGRAMS)] | None = Field(
-        None, description="the tracker program; opentracker knows no names, and our peers receive a .torrent"
+    program: Annotated[str, program_name(*TRACKER_PROGRAMS)] | None = Field(
+        None,
+        description="the tracker program, or one under `programs`; opentracker knows no names, and our peers receive"
+        " a .torrent",
     )
     keepalive: Duration = Field(
         5.0, description="the interval between a peer's keep-alive messages", json_schema_extra={"default": "5s"}
@@ -87,22 +92,29 @@ class TrackerOptionsModel(StrictModel):
 
 
 class TrackerModel(StrictModel):
-    """The tracker; every lab has exactly one, with the name `tracker`."""
+    """The tracker, with the name `tracker`; a lab has one at most."""
 
     tracker: TrackerOptionsModel
     limits: LimitsModel | None = Field(None, description="what the tracker may use; overrides the scenario's `limits`")
 
 
-class PeerModel(StrictModel):
-    """What all peers have in common."""
+class GroupModel(StrictModel):
+    """What all groups of nodes have in common."""
 
     count: Count | None = Field(
         None, description="the number of nodes, NAME-1 to NAME-count; without it there is one node, NAME"
     )
     start: Time | None = Field(None, description="when the first node starts, after t = 0")
     stagger: Duration | None = Field(None, description="time between the starts of two nodes")
+
+
+class PeerModel(GroupModel):
+    """What all peers have in common."""
+
     upload: UploadRate | None = Field(None, description="the most that one node uploads")
-    client: Annotated[str, one_of(*PEER_PROGRAMS)] | None = Field(None, description="the peer program")
+    client: Annotated[str, program_name(*PEER_PROGRAMS)] | None = Field(
+        None, description="the peer program, or one under `programs`"
+    )
     limits: LimitsModel | None = Field(None, description="what one node may use; overrides the scenario's `limits`")
 
 
@@ -129,10 +141,23 @@ class GetModel(PeerModel):
     strategy: Annotated[str, one_of("single", "swarm")] | None = None
 
 
-NODE_MODELS: Final[dict[str, type[StrictModel]]] = {"tracker": TrackerModel, "share": ShareModel, "get": GetModel}
+class RunNodeModel(GroupModel):
+    """Nodes that run a program of the scenario, and have no role in a swarm."""
+
+    program: Annotated[str, program_name()] = Field(description="a name under `programs`")
+    args: Command | None = Field(None, description="words for its command line, in the place of `{args}`")
+    limits: LimitsModel | None = Field(None, description="what one node may use; overrides the scenario's `limits`")
+
+
+NODE_MODELS: Final[dict[str, type[StrictModel]]] = {
+    "tracker": TrackerModel,
+    "share": ShareModel,
+    "get": GetModel,
+    "program": RunNodeModel,
+}
 
 if TYPE_CHECKING:
-    NodeModel: TypeAlias = TrackerModel | ShareModel | GetModel
+    NodeModel: TypeAlias = TrackerModel | ShareModel | GetModel | RunNodeModel
 else:
     NodeModel = tagged_union("role:", NODE_MODELS)
 
@@ -182,6 +207,9 @@ class ScenarioModel(StrictModel):
         default_factory=dict, description="values that the command line can set, with their defaults; used as `$name`"
     )
     files: dict[str, FileModel] = Field(default_factory=dict, description="the files that are shared, by name")
+    programs: dict[str, ProgramModel] = Field(
+        default_factory=dict, description="programs that nodes run beside the lab's own, by name"
+    )
     nodes: dict[str, NodeModel] = Field(description="the tracker and the groups of peers, by name")
     limits: LimitsModel | None = Field(None, description="what each node may use of the machine")
     links: list[LinkModel] = Field(default_factory=list, description="the state of the network at t = 0")

@@ -218,6 +218,16 @@ def one_of(*allowed: str) -> PlainValidator:
     return text_validator(parse, "a word", Literal[allowed])
 
 
+def program_name(*known: str) -> PlainValidator:
+    """Return a validator for the name of a program.
+
+    It is one that the lab knows, or that ``programs`` defines.
+    """
+    words: list[object] = [{"enum": list(known)}] if known else []
+    named = WithJsonSchema({"anyOf": [*words, {"type": "string", "pattern": f"^{NODE_NAME.pattern}$"}]})
+    return text_validator(lambda text: text, "the name of a program", Annotated[str, named])
+
+
 DURATION_SCHEMA: Final = {"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["500ms", "5s", "1m"]}
 RATE_SCHEMA: Final = {"type": "string", "pattern": f"^{RATE_PATTERN}$", "examples": ["8mbit", "1MiB/s"]}
 SIZE_SCHEMA: Final = {"type": "string", "pattern": f"^{SIZE_PATTERN}$", "examples": ["256KiB", "8MiB"]}

@@ -1,0 +1,1 @@
+"""Programs that are no part of torrentnet: their files and their command lines."""
