@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Mapping
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -112,6 +113,11 @@ class Running:
         with self._changed:
             self._changed.wait_for(lambda: self._ended or any(wanted in line for line in self._lines), END_S)
         assert wanted in self.text, f"no line with {wanted!r} in:\n{self.text}"
+
+    def wait_match(self, pattern: re.Pattern[str]) -> None:
+        """Wait until a line that begins with ``pattern`` has come, or the end."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or any(map(pattern.match, self._lines)), END_S)
 
     def signal(self, number: int) -> None:
         """Send a signal to the whole group, as a terminal does."""

@@ -6,6 +6,7 @@ Each scenario passes and leaves nothing behind, and its result is described in t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -62,8 +63,8 @@ class Played:
 
 
 Play = Callable[[str, Kind], Played]
-TOGETHER = ((DOCKER,), (LOCAL, LOOPBACK))
-"""Engines that run a scenario at the same time: labs mostly wait, but Docker's need the processors when they start."""
+LINE_WITH_TIME = re.compile(r" *[0-9]+\.[0-9] s  ")
+"""The first one comes when all nodes are up."""
 
 
 @pytest.fixture(scope="session")
@@ -73,10 +74,13 @@ def played(tmp_path_factory: pytest.TempPathFactory, runtime: Path) -> Iterator[
 
     def play(name: str, kind: Kind) -> Played:
         if (name, kind) not in runs:
-            (engines,) = (group for group in TOGETHER if kind in group)
-            for one in engines if name in OURS else (kind,):
-                if not why_missing(one):
-                    runs[name, one] = Played(name, one, tmp_path_factory.mktemp(f"{name}-{one}"))
+            # Labs mostly wait, so that the engines run a scenario at the same time; but Docker's needs the processors
+            # when it starts.
+            for engine in (DOCKER, LOCAL, LOOPBACK) if name in OURS else (kind,):
+                if not why_missing(engine):
+                    runs[name, engine] = Played(name, engine, tmp_path_factory.mktemp(f"{name}-{engine}"))
+                    if engine is DOCKER:
+                        runs[name, engine].lab.wait_match(LINE_WITH_TIME)
         return runs[name, kind]
 
     yield play
