@@ -5,7 +5,9 @@ labs. Where the tests of a file run on several engines, one worker runs those on
 one scenario run together, too. The plugin's own mark for that has no effect with the pytest that we use.
 
 Labs mostly wait, and unit tests never do. With three workers or more, the last one runs unit tests alone, at a lower
-priority: they use the time of the processors that the labs leave, and delay none of them.
+priority: they use the time of the processors that the labs leave, and delay none of them. The others begin with
+Docker's labs, but one of them with those without Docker, so that fewer of Docker's, which need more of the
+processors, run at the same time.
 """
 
 from __future__ import annotations
@@ -14,19 +16,21 @@ import os
 import re
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 ENGINES = ("docker", "local", "loopback")
 SCENARIOS = "test_scenarios.py"
 UNIT: Final = "tests/unit/"
+DOCKER_FOLDERS: Final = ("tests/integration/", "tests/interop/")
 LOW_PRIORITY: Final = 10
 FEWEST_WORKERS: Final = 3
 """From this number of workers on, one is for unit tests alone."""
@@ -63,16 +67,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return group(nodeid)
 
         def _assign_work_unit(self, node: WorkerController) -> None:
-            queue: dict[str, Any] = self.workqueue
-            units = [scope for scope in queue if scope.startswith(UNIT)]
-            # The last files have the longest tests, so that all workers end at about the same time.
-            labs = [scope for scope in reversed(queue) if not scope.startswith(UNIT)]
-            chosen = [*units, *labs] if self._has_low_priority(node) else [*labs, *units]
-            self.workqueue.move_to_end(chosen[0], last=False)
+            self.workqueue.move_to_end(min(self.workqueue, key=self._order(node)), last=False)
             super()._assign_work_unit(node)
 
+        def _order(self, node: WorkerController) -> Callable[[str], tuple[int, int]]:
+            """Return the key by which a worker's next group is the least one."""
+            # The files of labs with the longest tests are the last ones. All workers end at about the same time.
+            places = {scope: place for place, scope in enumerate(reversed(self.workqueue))}
+            kinds = [Kind.DOCKER, Kind.OTHER, Kind.UNIT]
+            if self._has_low_priority(node):
+                kinds.reverse()
+            elif node.gateway.id == "gw0":
+                kinds = [Kind.OTHER, Kind.DOCKER, Kind.UNIT]
+            return lambda scope: (kinds.index(kind_of(scope)), places[scope])
+
         def _reschedule(self, node: WorkerController) -> None:
-            if self._has_low_priority(node) and not any(scope.startswith(UNIT) for scope in self.workqueue):
+            if self._has_low_priority(node) and not any(kind_of(scope) is Kind.UNIT for scope in self.workqueue):
                 node.shutdown()
             else:
                 super()._reschedule(node)
@@ -81,6 +91,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             return has_low_priority(node.gateway.id, self.numnodes, self.collection or ())
 
     return Scheduling(config, log)
+
+
+class Kind(Enum):
+    """What a group of tests needs."""
+
+    UNIT = auto()
+    DOCKER = auto()
+    OTHER = auto()
+
+
+def kind_of(scope: str) -> Kind:
+    """Return what a group of tests needs, by its name."""
+    if scope.startswith(UNIT):
+        return Kind.UNIT
+    without_docker = scope.endswith(("::local", "::loopback")) or not scope.startswith(DOCKER_FOLDERS)
+    return Kind.OTHER if without_docker else Kind.DOCKER
 
 
 def has_low_priority(worker: str, workers: int, tests: Iterable[str]) -> bool:
