@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ENGINES = ("docker", "local", "loopback")
 SCENARIOS = "test_scenarios.py"
 UNIT: Final = "tests/unit/"
+DEAD_LABS: Final = "dead labs"
 DOCKER_FOLDERS: Final = ("tests/integration/", "tests/interop/")
 LOW_PRIORITY: Final = 10
 FEWEST_WORKERS: Final = 3
@@ -72,8 +73,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
         def _order(self, node: WorkerController) -> Callable[[str], tuple[int, int]]:
             """Return the key by which a worker's next group is the least one."""
-            # The files of labs with the longest tests are the last ones. All workers end at about the same time.
-            places = {scope: place for place, scope in enumerate(reversed(self.workqueue))}
+            # Without an order by number of tests, the last files have the longest ones: all workers end together.
+            queue = self.workqueue if self.config.option.loadscopereorder else reversed(self.workqueue)
+            places = {scope: place for place, scope in enumerate(queue)}
             kinds = [Kind.DOCKER, Kind.OTHER, Kind.UNIT]
             if self._has_low_priority(node):
                 kinds.reverse()
@@ -105,8 +107,8 @@ def kind_of(scope: str) -> Kind:
     """Return what a group of tests needs, by its name."""
     if scope.startswith(UNIT):
         return Kind.UNIT
-    without_docker = scope.endswith(("::local", "::loopback")) or not scope.startswith(DOCKER_FOLDERS)
-    return Kind.OTHER if without_docker else Kind.DOCKER
+    in_folder = scope == DEAD_LABS or scope.startswith(DOCKER_FOLDERS)
+    return Kind.DOCKER if in_folder and not scope.endswith(("::local", "::loopback")) else Kind.OTHER
 
 
 def has_low_priority(worker: str, workers: int, tests: Iterable[str]) -> bool:
@@ -134,5 +136,5 @@ def group(nodeid: str) -> str:
     engine = next((word for word in words if word in ENGINES), "")
     if engine == "docker" and "kill_9" in test:
         # The start of one of these labs removes what another such test has left.
-        return "dead labs"
+        return DEAD_LABS
     return f"{file}::{engine}"
