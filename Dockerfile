@@ -24,7 +24,7 @@ RUN set -eu; \
     useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin torrent; \
     install -d -o torrent -g torrent -m 0755 /data /files; \
     install -d -m 1777 /run/torrentnet; \
-    for name in tracker.py peer.py console request file_logs; do \
+    for name in tracker.py peer.py console request file_logs observe; do \
         ln -s /opt/torrentnet/bin/launch "/usr/local/bin/$name"; \
     done
 # Where the kernel has no nf_tables, iptables-legacy needs a lock file, and the root is read-only.
@@ -67,6 +67,18 @@ LABEL org.torrentnet.image=clients
 COPY --from=program /opt/torrentnet /opt/torrentnet
 ENV PATH=/opt/torrentnet/bin:$PATH
 USER 10001:10001
+
+# What makes any image a node's: our programs with a Python, a loader and libraries of their own, in one directory.
+FROM program AS runtime-files
+COPY docker/relocate.py /tmp/relocate.py
+RUN python3 /tmp/relocate.py /torrentnet
+
+FROM scratch AS runtime
+LABEL org.torrentnet.image=runtime
+COPY --from=runtime-files /torrentnet /torrentnet
+# There is nothing else in this image: what works here works everywhere.
+RUN ["/torrentnet/sbin/python3", "-ISB", "-c", "import hashlib, pty, selectors, sqlite3, torrentnet.console.program_shell"]
+RUN ["/torrentnet/sbin/sh", "-c", "export PATH=/torrentnet/sbin; ip -V && tc -V && ethtool --version && iptables --version"]
 
 FROM system AS node
 LABEL org.torrentnet.image=node

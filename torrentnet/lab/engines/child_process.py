@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 LINES_KEPT: Final = 40
@@ -31,6 +32,8 @@ class ChildResult:
     stdout: str
     tail: tuple[str, ...]
     """The last lines of both outputs."""
+    timed_out: bool = False
+    """Whether the command was ended because its time was up."""
 
 
 def run_child(
@@ -40,13 +43,15 @@ def run_child(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda _: None,
     keep_stdout: bool = False,
+    timeout: float | None = None,
 ) -> ChildResult:
     """Run a command to its end and pass each line to ``on_line`` as it arrives.
 
     The command gets a session of its own: Ctrl-C at the terminal reaches the lab only, which then ends the command
     and everything that it started before the exception propagates. If the lab itself is killed, the kernel ends the
     command (where the machine has setpriv). ``keep_stdout`` keeps standard output separate and whole; else both
-    outputs are one stream. Raises EngineError where the command cannot be started.
+    outputs are one stream. After ``timeout`` seconds the command is ended. Raises EngineError where the command cannot
+    be started.
     """
     guard = [] if shutil.which("setpriv") is None else ["setpriv", "--pdeathsig", "TERM"]
     try:
@@ -67,7 +72,7 @@ def run_child(
     tail: deque[str] = deque(maxlen=LINES_KEPT)
     stream = process.stderr if keep_stdout else process.stdout
     # Leaving the outer block waits for the command, so it must have been ended before.
-    with process:
+    with process, _deadline(process, timeout) as late:
         try:
             assert stream is not None
             while line := stream.readline(LINE_LIMIT):
@@ -79,7 +84,28 @@ def run_child(
         except BaseException:
             terminate_group(process)
             raise
-    return ChildResult(status, stdout, tuple(tail))
+    return ChildResult(status, stdout, tuple(tail), late.is_set())
+
+
+@contextlib.contextmanager
+def _deadline(process: subprocess.Popen[str], timeout: float | None) -> Iterator[threading.Event]:
+    """Terminate a command after so many seconds; yields the event that says so."""
+    late = threading.Event()
+    if timeout is None:
+        yield late
+        return
+
+    def end() -> None:
+        late.set()
+        terminate_group(process)
+
+    timer = threading.Timer(timeout, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def terminate_group(process: subprocess.Popen[str]) -> None:

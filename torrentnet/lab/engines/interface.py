@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         RemovedLab,
         StateChange,
     )
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
 
 
 class NodeObserver(Protocol):
@@ -66,6 +67,8 @@ class Engine(ABC):
     """As on the command line: ``docker``."""
     has_compose: bool = True
     """Whether plain ``docker compose`` commands can reach the nodes."""
+    trusted: bool = False
+    """Whether the user trusts the programs that a scenario brings along, where this engine does not confine them."""
     _observer: NodeObserver | None = None
 
     def observe(self, observer: NodeObserver | None) -> None:
@@ -104,6 +107,14 @@ class Engine(ABC):
             f"the engine `{self.name}` runs our own programs only, not {' and '.join(programs)}",
             hint=f"run it with `--engine docker`, whose image has them; {install_docker()}",
         )
+
+    def prepare_foreign(self, programs: Sequence[ProgramPlan], progress: ProgressCallback) -> None:
+        """Prepare the programs that the scenario brings along.
+
+        What they need is built and installed. Called after :meth:`prepare`, where a scenario has such programs.
+        Raises EngineError with a remedy where one cannot be run.
+        """
+        raise EngineError(f"the engine `{self.name}` runs no program that a scenario brings along")
 
     @abstractmethod
     def environment(self) -> dict[str, str]:

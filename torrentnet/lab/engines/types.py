@@ -17,6 +17,8 @@ from torrentnet.runtime.process import EXIT_FAILED
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
+
 
 class Mode(StrEnum):
     """Whether a lab outlives the command that made it."""
@@ -59,6 +61,10 @@ class NodeLocation:
     """Directory with the files that the lab made; read-only."""
     data: str
     """The node's own directory; it outlives the node's program."""
+    program: str = ""
+    """Read-only directory with the files of a program that the scenario brings along; empty where it has none."""
+    user: str = ""
+    """``UID:GID`` of such a program; empty for the ids of the node's own process."""
 
 
 CommandLineBuilder = Callable[[Mapping[str, NodeLocation]], Mapping[str, tuple[str, ...]]]
@@ -77,7 +83,7 @@ class NodeSpec:
 
     name: str
     role: str
-    """``tracker``, ``share`` or ``get``."""
+    """``tracker``, ``share``, ``get`` or ``run``."""
     wants_files: bool
     """Whether the node sees the lab's files."""
     limits: NodeLimits = field(default_factory=NodeLimits)
@@ -85,6 +91,8 @@ class NodeSpec:
     """Whether the node sees the lab's .torrent files. A node that sees the files sees these too."""
     program: str = ""
     """Name of the program of others that the node runs (``aria2``); empty for our own."""
+    foreign: ProgramPlan | None = None
+    """The program that the scenario brings along, run by our observer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.engines.command_lines import uses_machine_addresses
 from torrentnet.lab.engines.types import Finding, NetworkUnavailableError
 from torrentnet.lab.errors import EngineError, LabError
 from torrentnet.lab.installation import typed_command
@@ -55,6 +56,19 @@ def require_counters(plan: Plan, engine: Engine) -> None:
         raise EngineError(
             f"this engine cannot count the bytes of a node, which `{counted[0].text}` asks for: {reason}",
             hint=f"run the lab with Docker or where nodes can have network namespaces (`{typed_command('doctor')}`)",
+        )
+
+
+def require_translation(plan: Plan, engine: Engine) -> None:
+    """Raise EngineError where the engine cannot translate 127.0.0.1.
+
+    Programs may be told that address. Nodes that share the loopback interface have no 127.0.0.1 of their own.
+    """
+    told = [node for node in plan.nodes if uses_machine_addresses(node)]
+    if told and (reason := engine.counters_unavailable()):
+        raise EngineError(
+            f"this engine cannot translate 127.0.0.1, which the program of {told[0].name} is told: {reason}",
+            hint="write `addresses: real` for a program that accepts any address, or run the lab with Docker",
         )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torrentnet.lab.engines.types import ExecResult
     from torrentnet.lab.network.desired_state import NetworkState
     from torrentnet.lab.network.impairment import CapabilitySplit
+    from torrentnet.lab.network.loopback import LoopbackTranslation
     from torrentnet.lab.network.netns_exec import NetnsExec
     from torrentnet.lab.scenario.qualities import Pair
 
@@ -51,18 +52,21 @@ class NetworkController:
         split: CapabilitySplit,
         *,
         gate: bool = False,
+        translations: Mapping[str, LoopbackTranslation] | None = None,
     ) -> None:
         """Prepare to control the network of ``nodes``.
 
         ``nodes``: name to IPv4 address of every node there will ever be. ``split``: of the probed capabilities.
-        ``gate``: the nodes' programs wait for their rules (:mod:`torrentnet.runtime.gate`).
+        ``gate``: the nodes' programs wait for their rules (:mod:`torrentnet.runtime.gate`). ``translations``: what
+        127.0.0.1 means in some nodes, whatever the state of the links.
         """
         self._nodes = dict(nodes)
         self._split = split
         self._exec = netns_exec
         self._guard = threading.Lock()
         self._node_locks = {node: threading.Lock() for node in self._nodes}
-        self._wanted = node_settings({}, self._nodes, split)
+        self._translations = dict(translations or {})
+        self._wanted = node_settings({}, self._nodes, split, self._translations)
         self._in_force: dict[str, NodeSettings | None] = dict.fromkeys(self._nodes)
         """By node; None where they are unknown."""
         self._gate = gate
@@ -109,7 +113,7 @@ class NetworkController:
 
         The nodes whose change failed are included. Raises KeyError for a pair with an unknown node.
         """
-        wanted = node_settings(state.links(), self._nodes, self._split)
+        wanted = node_settings(state.links(), self._nodes, self._split, self._translations)
         with self._guard:
             self._wanted = wanted
         return self._converge(self._nodes)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torrentnet.lab.network.impairment import CapabilitySplit
+    from torrentnet.lab.network.loopback import LoopbackTranslation
     from torrentnet.lab.scenario.qualities import LinkQualities, Pair
 
 NO_IMPAIRMENT: Final = PacketImpairment()
@@ -72,11 +73,13 @@ class NodeSettings:
     outgoing: tuple[OutgoingLink, ...] = ()
     single_packets: bool = False
     """Whether the node must send single packets to the network, not segments of 64 KiB for a network card to split."""
+    translation: LoopbackTranslation | None = None
+    """What 127.0.0.1 means in the node; None for nothing but the node itself."""
 
     @property
     def empty(self) -> bool:
         """Whether nothing is set."""
-        return not (self.incoming or self.outgoing or self.single_packets)
+        return not (self.incoming or self.outgoing or self.single_packets or self.translation)
 
     @property
     def uplink(self) -> float | None:
@@ -95,7 +98,10 @@ class NodeSettings:
 
 
 def node_settings(
-    links: Mapping[Pair, LinkQualities], nodes: Mapping[str, str], split: CapabilitySplit
+    links: Mapping[Pair, LinkQualities],
+    nodes: Mapping[str, str],
+    split: CapabilitySplit,
+    translations: Mapping[str, LoopbackTranslation] | None = None,
 ) -> dict[str, NodeSettings]:
     """Return the settings of all nodes for the links of a state.
 
@@ -129,6 +135,13 @@ def node_settings(
         if asked.rate or asked.uplink or asked.loss or received or sent:
             single.add(source)
     return {
-        node: NodeSettings(node, address, tuple(incoming[node]), tuple(outgoing[node]), node in single)
+        node: NodeSettings(
+            node,
+            address,
+            tuple(incoming[node]),
+            tuple(outgoing[node]),
+            node in single,
+            (translations or {}).get(node),
+        )
         for node, address in nodes.items()
     }

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.network import counters, filter_rules, shaping
+from torrentnet.lab.network import counters, filter_rules, loopback, shaping
 
 if TYPE_CHECKING:
     from torrentnet.lab.network.impairment import CapabilitySplit
@@ -49,9 +49,11 @@ def render(settings: NodeSettings, before: NodeSettings | None, split: Capabilit
     parts = [FIND_DEVICE.format(address=settings.address)]
     if before is None:
         parts += [REMOVE_SHAPING, filter_rules.FORCE_REMOVE]
+        parts += [loopback.REMOVE] if settings.translation else []
     elif not before.empty:
         parts.append(counters.READ_COUNTERS)
     parts += [
+        _translation(settings, before),
         _offload(settings, before),
         _shaping(settings, before),
         _userspace_path(settings, before, split),
@@ -72,6 +74,12 @@ def ending_settings(settings: NodeSettings, before: NodeSettings) -> NodeSetting
         incoming=before.incoming if before.dropping != settings.dropping else (),
         outgoing=tuple(link for link in before.outgoing if link.number not in numbers),
     )
+
+
+def _translation(settings: NodeSettings, before: NodeSettings | None) -> str:
+    if settings.translation is None or (before is not None and before.translation == settings.translation):
+        return ""
+    return settings.translation.script(settings.address)
 
 
 def _offload(settings: NodeSettings, before: NodeSettings | None) -> str:

@@ -13,12 +13,13 @@ import string
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.command_lines import TORRENTS_FOLDER, torrent_path
+from torrentnet.lab.engines.observer_command import FileFacts
 from torrentnet.lab.errors import LabError
 from torrentnet.wire.info import choose_piece_length, make_info
 from torrentnet.wire.metainfo import torrent_with_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from torrentnet.lab.scenario.plan.plan import FilePlan, TorrentPlan
@@ -35,6 +36,16 @@ def make_files(files: tuple[FilePlan, ...], seed: int, directory: Path) -> dict[
     directory.mkdir(exist_ok=True)
     directory.chmod(0o755)
     return {file.name: _make_file(file, seed, directory / _on_disk(file.name)) for file in files}
+
+
+def file_facts(files: tuple[FilePlan, ...], hashes: Mapping[str, str], directory: Path) -> dict[str, FileFacts]:
+    """Return what recognises each file that :func:`make_files` has created."""
+    return {
+        file.name: FileFacts(
+            file.name.rpartition("/")[2], (directory / _on_disk(file.name)).stat().st_size, hashes[file.name]
+        )
+        for file in files
+    }
 
 
 def make_torrents(torrents: tuple[TorrentPlan, ...], directory: Path) -> None:

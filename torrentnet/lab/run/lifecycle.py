@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 from torrentnet.lab import plain_compose
 from torrentnet.lab.engines import kernel_tables
-from torrentnet.lab.engines.command_lines import command_lines, node_specs
+from torrentnet.lab.engines.command_lines import command_lines, node_specs, uses_machine_addresses
 from torrentnet.lab.engines.owner import Owner
 from torrentnet.lab.engines.steady import STEADY
 from torrentnet.lab.engines.types import LabSpec, Mode
@@ -30,12 +31,12 @@ from torrentnet.lab.home import (
     write_current_lab,
     write_faults,
 )
-from torrentnet.lab.network import capabilities, persisted_rules
+from torrentnet.lab.network import capabilities, loopback, persisted_rules
 from torrentnet.lab.network.persisted_rules import PersistedRules
 from torrentnet.lab.network.render import OPEN_GATE_LENGTH
 from torrentnet.lab.paths import lab_home
 from torrentnet.lab.run.clock_watch import ClockWatch
-from torrentnet.lab.run.content import make_files, make_torrents
+from torrentnet.lab.run.content import file_facts, make_files, make_torrents
 from torrentnet.lab.run.facts.line_reader import LineReader
 from torrentnet.lab.run.interrupts import InterruptHandler
 from torrentnet.lab.run.lab_state import LabClock, LabState
@@ -102,7 +103,12 @@ class LabLifecycle(NetworkVerbs):
         self._interrupts = interrupts or InterruptHandler(self._view.print_line)
         self._capabilities: Capabilities | None = None
         self._environment: dict[str, str] = {}
-        self.faults = NetworkFaults(engine, self._find_capabilities, on_change=self._record_faults)
+        self.faults = NetworkFaults(
+            engine,
+            self._find_capabilities,
+            on_change=self._record_faults,
+            translate=partial(loopback.translations, plan),
+        )
         self._watch = ClockWatch()
         self._undo_handles: list[UndoHandle] = []
         try:
@@ -165,18 +171,22 @@ class LabLifecycle(NetworkVerbs):
             self.engine.prepare(report)
             if self.plan.foreign_programs:
                 self.engine.prepare_programs(self.plan.foreign_programs, report)
+            if self.plan.programs:
+                self.engine.prepare_foreign(self.plan.programs, report)
             with contextlib.suppress(LabError):
                 self._environment = self.engine.environment()
             capabilities.require_counters(self.plan, self.engine)
+            capabilities.require_translation(self.plan, self.engine)
             qualities = capabilities.required_qualities(self.plan)
             if qualities:
                 self._find_capabilities().require(qualities)
         for warning in kernel_tables.warnings_before(len(self.plan.nodes)):
             report(warning)
         with self._phase("create"):
-            self._create_nodes(gate=OPEN_GATE_LENGTH if qualities else "")
+            rules = bool(qualities) or any(map(uses_machine_addresses, self.plan.nodes))
+            self._create_nodes(gate=OPEN_GATE_LENGTH if rules else "")
             self.engine.observe(self.faults)
-            if qualities:
+            if rules:
                 self.faults.install_links(self.plan.links)
             if self.mode is Mode.UP and self.engine.has_compose:
                 plain_compose.publish(self.home, self.directory / "compose.yaml")
@@ -206,7 +216,7 @@ class LabLifecycle(NetworkVerbs):
             files=files,
             record=self.directory,
             nodes=node_specs(self.plan),
-            commands=command_lines(self.plan),
+            commands=command_lines(self.plan, file_facts(self.plan.files, self.hashes, files)),
             gate=gate,
         )
         self.engine.create(spec, self._view.print_line)

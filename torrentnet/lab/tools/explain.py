@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.lab.engines.command_lines import listen_ports, uses_machine_addresses
 from torrentnet.lab.scenario.language.scalars import format_duration, format_size
 from torrentnet.lab.scenario.plan.events import (
     CommandPlan,
@@ -145,16 +146,20 @@ def name_nodes(names: Sequence[str]) -> str:
 
 
 def _change(
-    commands: NetworkCommands | None, before: Sequence[LinkOverride], after: Sequence[LinkOverride]
+    commands: NetworkCommands | None, before: Sequence[LinkOverride] | None, after: Sequence[LinkOverride]
 ) -> tuple[str, ...]:
     return tuple(commands(before, after)) if commands is not None else ()
 
 
 def _links(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
+    translated = any(map(uses_machine_addresses, plan.nodes))
+    if translated:
+        ports = (f"{port} is {name}" for name, port in listen_ports(plan.nodes).items())
+        yield f"  On 127.0.0.1, port {', '.join(ports)}"
     for override in plan.links:
         yield f"  {override.text}"
-    if plan.links:
-        yield from _indented(_change(commands, (), plan.links))
+    if plan.links or translated:
+        yield from _indented(_change(commands, None, plan.links))
 
 
 def _indented(commands: Iterable[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from torrentnet.lab.engines.subnets import assign_addresses, choose_subnet
 from torrentnet.lab.network import render
 from torrentnet.lab.network.desired_state import NetworkState
 from torrentnet.lab.network.impairment import IMPAIRMENTS, CapabilitySplit
+from torrentnet.lab.network.loopback import translations
 from torrentnet.lab.network.node_settings import node_settings
 from torrentnet.lab.scenario.qualities import LinkOverride
 
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.scenario.plan.plan import Plan
 
-NetworkCommands: TypeAlias = Callable[[Sequence[LinkOverride], Sequence[LinkOverride]], Iterable[str]]
-"""Returns the commands that take the network from some overrides to others, both oldest first."""
+NetworkCommands: TypeAlias = Callable[[Sequence[LinkOverride] | None, Sequence[LinkOverride]], Iterable[str]]
+"""Returns the commands that take the network from some overrides to others, both oldest first.
+
+The first is None for nodes that have just started.
+"""
 
 MAX_NODES_SHOWN: Final = 3
 """Nodes whose commands are shown for one change of the network."""
@@ -48,8 +52,11 @@ def network_commands(
         addresses = {name: str(address) for name, address in assigned.items()}
     known = dict(addresses)
 
-    def commands(before: Sequence[LinkOverride], after: Sequence[LinkOverride]) -> Iterator[str]:
-        old, new = (node_settings(_state(overrides).links(), known, split) for overrides in (before, after))
+    told = translations(plan, known)
+
+    def commands(before: Sequence[LinkOverride] | None, after: Sequence[LinkOverride]) -> Iterator[str]:
+        old = node_settings(_state(before or ()).links(), known, split, told if before is not None else None)
+        new = node_settings(_state(after).links(), known, split, told)
         scripts = [text for name in names if (text := render.explain(new[name], old[name], split))]
         shown = scripts if max_nodes is None else scripts[:max_nodes]
         for script in shown:

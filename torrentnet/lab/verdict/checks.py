@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from torrentnet.lab.engines.command_lines import PEER_PORT, file_path
+from torrentnet.lab.engines.command_lines import file_path, listen_ports
 from torrentnet.lab.engines.types import ALIVE, NodeStatus
 from torrentnet.lab.scenario.plan.expectations import (
     BecomesCheckPlan,
@@ -236,10 +236,11 @@ class ForgottenPeersCheck(Check[ForgetsCheckPlan]):
 
     def evaluate(self, base: float, until: float = math.inf) -> CheckResult:
         times: dict[str, float] = {}
+        ports = listen_ports(self.context.nodes.values())
         for peer in self.plan.peers:
             # Any node can announce itself under any name, but only from its own address. The tracker does not know the
             # lab's names of other people's programs.
-            wanted = {"address": f"{self.context.engine.locations[peer].address}:{PEER_PORT}"}
+            wanted = {"address": f"{self.context.engine.locations[peer].address}:{ports[peer]}"}
             if self.context.nodes[peer].program is NodeProgram.OURS:
                 wanted["peer"] = peer
             event = self.context.lab_state.first(self.node, "forgotten", "left", since=self.since(base), **wanted)

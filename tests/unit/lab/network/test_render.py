@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from torrentnet.lab.network.impairment import IMPAIRMENTS, CapabilitySplit, PacketImpairment
+from torrentnet.lab.network.loopback import LoopbackTranslation
 from torrentnet.lab.network.node_settings import MAX_NODES, NodeSettings, OutgoingLink, node_settings
 from torrentnet.lab.network.render import ending_settings, explain, render
 from torrentnet.lab.network.shaping import FRAME, describe_link, queue_bytes, queue_packets
@@ -259,3 +260,52 @@ def test_every_script_is_correct_shell(before: NodeSettings | None) -> None:
     script = render(of("leecher-1", LINKS), before, KERNEL)
     done = subprocess.run(["sh", "-n"], input=script, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+TOLD = {"leecher-1": LoopbackTranslation((("tracker", "198.18.0.2", 6771), ("seeder-1", "198.18.0.3", 6881)))}
+
+
+def test_a_node_that_is_told_127_0_0_1_has_it_translated() -> None:
+    settings = node_settings({}, NODES, KERNEL, TOLD)
+    assert render(settings["tracker"], fresh("tracker"), KERNEL) == ""
+    script = render(settings["leecher-1"], fresh("leecher-1"), KERNEL)
+    assert (
+        script.partition("fi\n")[2]
+        == """\
+allowed=/proc/sys/net/ipv4/conf/all/route_localnet
+[ "$(cat $allowed)" = 1 ] || echo 1 >$allowed
+iptables-restore --noflush -w <<END
+*nat
+:TORRENTNET-OUT - [0:0]
+:TORRENTNET-IN - [0:0]
+:TORRENTNET-BACK - [0:0]
+# port 6771 of this machine is tracker
+-A TORRENTNET-OUT -d 127.0.0.1/32 -p tcp --dport 6771 -j DNAT --to-destination 198.18.0.2:6771
+-A TORRENTNET-OUT -d 127.0.0.1/32 -p udp --dport 6771 -j DNAT --to-destination 198.18.0.2:6771
+# port 6881 of this machine is seeder-1
+-A TORRENTNET-OUT -d 127.0.0.1/32 -p tcp --dport 6881 -j DNAT --to-destination 198.18.0.3:6881
+-A TORRENTNET-OUT -d 127.0.0.1/32 -p udp --dport 6881 -j DNAT --to-destination 198.18.0.3:6881
+-A TORRENTNET-BACK -s 127.0.0.0/8 ! -o lo -j SNAT --to-source 198.18.0.4
+-A TORRENTNET-IN -d 198.18.0.4/32 ! -i lo -p tcp -m socket --nowildcard -j RETURN
+-A TORRENTNET-IN -d 198.18.0.4/32 ! -i lo -p tcp -j DNAT --to-destination 127.0.0.1
+-A TORRENTNET-IN -d 198.18.0.4/32 ! -i lo -p udp -m socket --nowildcard -j RETURN
+-A TORRENTNET-IN -d 198.18.0.4/32 ! -i lo -p udp -j DNAT --to-destination 127.0.0.1
+-I OUTPUT -j TORRENTNET-OUT
+-I PREROUTING -j TORRENTNET-IN
+-I POSTROUTING -j TORRENTNET-BACK
+COMMIT
+END
+"""
+    )
+
+
+def test_a_changed_link_leaves_the_translation_alone() -> None:
+    before = node_settings({}, NODES, KERNEL, TOLD)["leecher-1"]
+    after = node_settings(LINKS, NODES, KERNEL, TOLD)["leecher-1"]
+    assert "nat" not in render(after, before, KERNEL)
+    assert "nat" not in render(before, after, KERNEL)
+
+
+def test_an_unknown_translation_is_removed_before_it_is_set() -> None:
+    script = render(node_settings(LINKS, NODES, KERNEL, TOLD)["leecher-1"], None, KERNEL)
+    assert script.index("iptables -w -t nat -X TORRENTNET-BACK") < script.index("*nat")

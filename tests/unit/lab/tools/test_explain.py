@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.unit.lab.fakes import leecher, make_plan
 from tests.unit.lab.scenario.scenario_files import HEAD, SCENARIOS, load
 from torrentnet.lab.scenario.load import load_plan
 from torrentnet.lab.scenario.plan.events import NetworkFaultPlan
+from torrentnet.lab.scenario.plan.plan import NodeProgram
+from torrentnet.lab.scenario.plan.program import ProgramPlan
 from torrentnet.lab.tools.explain import explain
 from torrentnet.lab.tools.network_commands import network_commands
 
@@ -35,10 +39,11 @@ expect:
 """
 
 
-def names(before: Sequence[LinkOverride], after: Sequence[LinkOverride]) -> list[str]:
+def names(before: Sequence[LinkOverride] | None, after: Sequence[LinkOverride]) -> list[str]:
     """Return removed and added overrides in place of commands."""
-    return [f"- {patch.text}" for patch in before if patch not in after] + [
-        f"+ {patch.text}" for patch in after if patch not in before
+    old = before or ()
+    return [f"- {patch.text}" for patch in old if patch not in after] + [
+        f"+ {patch.text}" for patch in after if patch not in old
     ]
 
 
@@ -144,3 +149,13 @@ def test_our_scenarios_can_be_explained(path: Path) -> None:
         if event.when is not None:
             assert f"When {event.when.text}: " in told
     assert all(expected.text in told for expected in plan.expectations)
+
+
+def test_the_translation_of_127_0_0_1_is_shown_with_its_commands() -> None:
+    program = ProgramPlan("mine", None, "", "", (("get", "client"),))
+    plan = make_plan(nodes=(replace(leecher(), program=NodeProgram.FOREIGN, foreign=program),))
+    lines = list(explain(plan, network_commands(plan)))
+    at = lines.index("The network at t = 0")
+    assert lines[at + 1] == "  On 127.0.0.1, port 6771 is tracker, 6881 is leecher-1"
+    rules = [line.strip() for line in lines if " -j DNAT " in line]
+    assert rules[0] == "-A TORRENTNET-OUT -d 127.0.0.1/32 -p tcp --dport 6771 -j DNAT --to-destination 198.18.0.2:6771"

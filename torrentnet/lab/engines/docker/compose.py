@@ -20,7 +20,7 @@ import yaml
 from torrentnet.lab.engines.child_process import run_child
 from torrentnet.lab.engines.command_lines import TORRENTS_FOLDER
 from torrentnet.lab.engines.docker import labels
-from torrentnet.lab.engines.docker.limits import LimitSupport, service_limits, volume
+from torrentnet.lab.engines.docker.limits import USER, LimitSupport, service_limits, volume
 from torrentnet.lab.engines.subnets import host_routes
 from torrentnet.lab.errors import EngineError
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import docker
+    from torrentnet.lab.engines.docker.programs.program_images import ProgramImage
     from torrentnet.lab.engines.types import LabSpec, NodeLocation, NodeSpec
 
 FILES: Final = "/files"
@@ -39,10 +40,16 @@ OVERLAP: Final = "Pool overlaps"
 """What Compose prints where another network has the subnet."""
 NO_COPY: Final = {"nocopy": True}
 """The image's own directory is empty, and belongs to another user."""
-USER: Final = 10001
-"""Id of the nodes' user and of its group."""
 TEMPLATE: Final = {"tracker": "_tracker", "share": "_peer", "get": "_peer"}
 """Role to the service of ``docker-compose.yml`` that it extends."""
+PROGRAM_TEMPLATE: Final = "_program"
+"""The same for a node with a program that the scenario brings along."""
+RUNTIME_PATH: Final = "/torrentnet/bin"
+CHILD: Final = "TORRENTNET_CHILD_"
+"""What the names of variables begin with that the observer passes on to its program."""
+CONSOLE: Final = "TORRENTNET_CONSOLE"
+"""``docker-compose.yml`` sets it."""
+IMAGE_VOLUME: Final = "mode=1777,size=16m"
 
 HEADER: Final = """\
 # Written by torrentnet for one run of the scenario {scenario}; the next run writes its own.
@@ -86,6 +93,8 @@ class Topology:
     support: LimitSupport = field(default_factory=LimitSupport)
     clients_image: str = ""
     """Image for nodes that run programs of others."""
+    programs: Mapping[str, ProgramImage] = field(default_factory=dict)
+    """Image of each program that the scenario brings along, by its name."""
 
 
 def escape(text: str) -> str:
@@ -121,16 +130,27 @@ def render(spec: LabSpec, topology: Topology) -> str:
     in_memory = nodes_in_memory(spec.nodes, topology.support)
     services: dict[str, object] = {}
     for node in spec.nodes:
-        template = TEMPLATE[node.role]
+        program = topology.programs[node.foreign.name] if node.foreign is not None else None
+        template = TEMPLATE[node.role] if program is None else PROGRAM_TEMPLATE
         service: dict[str, object] = {"extends": {"file": escape(str(topology.base)), "service": template}}
         service["profiles"] = _Reset()
         service["image"] = topology.clients_image if node.program else topology.image
+        kind = {}
+        if program is not None:
+            service["image"] = program.tag
+            kind = {labels.PROGRAM: labels.IN_OUR_IMAGE if program.ours else labels.IN_ITS_IMAGE}
         service["hostname"] = node.name
         service["command"] = [escape(word) for word in commands[node.name]]
-        service["labels"] = {**common, labels.NODE: node.name, labels.ROLE: node.role}
+        service["labels"] = {**common, labels.NODE: node.name, labels.ROLE: node.role, **kind}
         service["networks"] = {NETWORK: {"ipv4_address": topology.locations[node.name].address}}
+        environment = program_environment(program) if program is not None else {}
         if spec.gate:
-            service["environment"] = {"TORRENTNET_GATE": spec.gate}
+            environment["TORRENTNET_GATE"] = spec.gate
+        if environment:
+            service["environment"] = {name: escape(value) for name, value in environment.items()}
+        if program is not None and program.volumes:
+            # Else each would be a directory without a limit.
+            service["tmpfs"] = [f"{path}:{IMAGE_VOLUME}" for path in program.volumes if path not in {DATA, FILES}]
         volumes: list[object] = []
         if node.wants_files:
             volumes.append(_read_only_bind(spec.files, FILES))
@@ -155,6 +175,25 @@ def render(spec: LabSpec, topology: Topology) -> str:
         }
     text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return HEADER.format(scenario=spec.scenario) + text
+
+
+def program_environment(program: ProgramImage) -> dict[str, str]:
+    """Return the environment of an observer.
+
+    An image's variables are for its program: a loader or a Python that reads them is not to be the observer's.
+    """
+    child = {f"{CHILD}PYTHONPATH": program.path} if program.path else {}
+    if program.ours:
+        return child
+    own = {name: "" for name, _ in program.environment if name != CONSOLE}
+    search = dict(program.environment).get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    own |= {"PATH": f"{RUNTIME_PATH}:{search}", "LANG": "C.UTF-8", "LD_PRELOAD": "", "LD_LIBRARY_PATH": ""}
+    return (
+        own
+        | {f"{CHILD}{name}": value for name, value in program.environment if name != "HOME"}
+        | {f"{CHILD}PATH": search}
+        | child
+    )
 
 
 def create(root: Path, project: str, file: Path, environment: Mapping[str, str]) -> bool:

@@ -21,7 +21,7 @@ from torrentnet.lab.engines.types import ExecResult
 from torrentnet.lab.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import docker
 
@@ -43,15 +43,24 @@ def run(
     stdin: str | None = None,
     user: str = "",
     privileged: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> ExecResult:
     """Run ``argv`` in a container and wait for its end, ``timeout`` seconds at most.
 
     ``user``: in place of the container's own. ``privileged``: with all capabilities, whatever the container has.
+    ``environment``: variables beside the container's own.
     Raises EngineError at the timeout, ``docker.errors.APIError`` where Docker refuses.
     """
     deadline = time.monotonic() + timeout
     api = client.api
-    exec_id = api.exec_create(container, list(argv), stdin=stdin is not None, privileged=privileged, user=user)["Id"]
+    exec_id = api.exec_create(
+        container,
+        list(argv),
+        stdin=stdin is not None,
+        privileged=privileged,
+        user=user,
+        environment=dict(environment or {}),
+    )["Id"]
     raw = api.exec_start(exec_id, socket=True)
     # Over a Unix socket this is a file object around the socket; over TCP it may be the socket itself.
     connection: socket.socket = getattr(raw, "_sock", None) or raw  # type: ignore[assignment]

@@ -46,6 +46,8 @@ class NodeContainers:
         self.project = ""
         self.ids: dict[str, str] = {}
         self.locations: dict[str, NodeLocation] = {}
+        self.programs: dict[str, str] = {}
+        """The label :data:`labels.PROGRAM` of the nodes that have it."""
         self._killed: set[str] = set()
         """Nodes whose end after a SIGKILL has not been confirmed yet."""
         self._pids: dict[str, int] = {}
@@ -60,6 +62,8 @@ class NodeContainers:
                 if node is None:
                     continue  # a helper container
                 self.ids[node] = row["Id"]
+                if labels.PROGRAM in row["Labels"]:
+                    self.programs[node] = row["Labels"][labels.PROGRAM]
                 if node not in self.locations:
                     networks = api.inspect_container(row["Id"])["NetworkSettings"]["Networks"].values()
                     address = next(

@@ -36,6 +36,7 @@ from torrentnet.lab.engines.docker.connection import (
 )
 from torrentnet.lab.engines.docker.containers import NodeContainers
 from torrentnet.lab.engines.docker.log_streams import LogStreams
+from torrentnet.lab.engines.docker.programs.program_images import RUNTIME, ProgramImage, ProgramImages
 from torrentnet.lab.engines.docker_endpoint import DockerEndpoint, find_endpoint
 from torrentnet.lab.engines.interface import Engine
 from torrentnet.lab.engines.owner import boot_id
@@ -62,11 +63,20 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network
     from pathlib import Path
 
-    from torrentnet.lab.engines.types import BatchExec
+    from torrentnet.lab.engines.types import BatchExec, NodeSpec
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
 
 MAX_SUBNET_ATTEMPTS: Final = 8
 CONSOLE_COMMANDS: Final = {"request", "file_logs", "peers", "status", "help", "console"}
 """Commands that the image has on its PATH; other words are the console's."""
+RUNTIME_ENVIRONMENT: Final = {
+    "PATH": f"{RUNTIME}/sbin",
+    "XTABLES_LIBDIR": f"{RUNTIME}/lib/xtables",
+    "TC_LIB_DIR": f"{RUNTIME}/lib/tc",
+    "XTABLES_LOCKFILE": "/run/torrentnet/xtables.lock",
+    "LD_PRELOAD": "",
+}
+"""For what we run with all rights in an image that is not ours."""
 
 
 class DockerEngine(Engine):
@@ -85,6 +95,8 @@ class DockerEngine(Engine):
         self._image = ""
         self._clients_image = ""
         """Image with programs of others; empty where the scenario has none."""
+        self._programs: dict[str, ProgramImage] = {}
+        """Images of programs that the scenario brings along, by the programs' names."""
         self._nodes = NodeContainers(lambda: self.client)
         self._streams: LogStreams | None = None
         self._creating = False
@@ -143,6 +155,12 @@ class DockerEngine(Engine):
                 self.client, self._root, progress, images.CLIENTS, self.command_environment()
             )
 
+    def prepare_foreign(self, programs: Sequence[ProgramPlan], progress: ProgressCallback) -> None:
+        for program in programs:
+            with translate_errors(f"the image of the program {program.name}"):
+                maker = ProgramImages(self.client, self._root, self._image, self.command_environment(), progress)
+                self._programs[program.name] = maker.ensure(program)
+
     def environment(self) -> dict[str, str]:
         with translate_errors("asking Docker for its version"):
             info = self.client.info()
@@ -177,9 +195,21 @@ class DockerEngine(Engine):
             yield name
 
     def exec_root(self, node: str, argv: Sequence[str], stdin: str, *, timeout: float = 30.0) -> ExecResult:
+        environment = {}
+        if self._nodes.programs.get(node) == labels.IN_ITS_IMAGE:
+            # With all rights, only what we have brought into such an image.
+            argv = [f"{RUNTIME}/sbin/{argv[0]}", *argv[1:]]
+            environment = RUNTIME_ENVIRONMENT
         with translate_errors(f"setting the network of {node}"):
             return container_exec.run(
-                self.client, self._nodes.id(node), argv, timeout=timeout, stdin=stdin, user="0", privileged=True
+                self.client,
+                self._nodes.id(node),
+                argv,
+                timeout=timeout,
+                stdin=stdin,
+                user="0",
+                privileged=True,
+                environment=environment,
             )
 
     def batch_exec(self) -> BatchExec | None:
@@ -214,10 +244,17 @@ class DockerEngine(Engine):
                 used = compose.used_subnets(self.client)
             subnet = choose_subnet(len(names), [*used, *refused])
             addresses = assign_addresses(subnet, names)
-            locations = {name: NodeLocation(str(addresses[name]), compose.FILES, compose.DATA) for name in names}
+            locations = {node.name: self._location(node, str(addresses[node.name])) for node in spec.nodes}
             self._nodes.locations = locations
             topology = compose.Topology(
-                self._root / "docker-compose.yml", self._image, subnet, locations, owner, support, self._clients_image
+                self._root / "docker-compose.yml",
+                self._image,
+                subnet,
+                locations,
+                owner,
+                support,
+                self._clients_image,
+                self._programs,
             )
             file = spec.record / "compose.yaml"
             # Created again if somebody has removed it meanwhile.
@@ -237,6 +274,12 @@ class DockerEngine(Engine):
             with translate_errors("creating the container that keeps the nodes' files"):
                 volumes = [f"{spec.project}_{compose.volume_key(node)}" for node in sorted(in_memory)]
                 helper_containers.hold_volumes(self.client, self._image, self._labels, volumes)
+
+    def _location(self, node: NodeSpec, address: str) -> NodeLocation:
+        if node.foreign is None:
+            return NodeLocation(address, compose.FILES, compose.DATA)
+        folder = self._programs[node.foreign.name].folder
+        return NodeLocation(address, compose.FILES, compose.DATA, folder, f"{limits.USER}:{limits.USER}")
 
     def adopt(self, project: str, *, missing_ok: bool = False) -> None:
         self._nodes.project = project
@@ -303,13 +346,25 @@ class DockerEngine(Engine):
 
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         with translate_errors(f"`{' '.join(argv)}` in {node}"):
-            return container_exec.run(self.client, self._nodes.id(node), argv, timeout=timeout)
+            return container_exec.run(
+                self.client, self._nodes.id(node), argv, timeout=timeout, user=self._user(node, argv[0])
+            )
+
+    def _user(self, node: str, command: str) -> str:
+        """Return who runs a command in a node; empty for the container's own user.
+
+        Beside an observer, which is root, only our own commands are run by root: the others may be the program's.
+        """
+        foreign = node in self._nodes.programs and command not in CONSOLE_COMMANDS
+        return f"{limits.USER}:{limits.USER}" if foreign else ""
 
     def command_environment(self) -> dict[str, str]:
         return self.endpoint.environment()
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
-        return ["docker", "exec", "-it" if terminal else "-i", self._nodes.id(node), *argv]
+        user = self._user(node, argv[0])
+        who = ["--user", user] if user else []
+        return ["docker", "exec", "-it" if terminal else "-i", *who, self._nodes.id(node), *argv]
 
     def logs_command(self, nodes: Sequence[str], *, follow: bool) -> list[str]:
         return ["docker", "compose", "-p", self._nodes.project, "logs", *(["--follow"] if follow else []), *nodes]

@@ -31,8 +31,10 @@ NODE: Final = "node"
 """The Dockerfile's target with our own programs."""
 CLIENTS: Final = "clients"
 """The target with clients and a tracker of others too; built when a scenario has one of them."""
+RUNTIME: Final = "runtime"
+"""The target with our programs in a form that works in any image; built when a scenario brings an image along."""
 REPOSITORY: Final = "torrentnet"
-REPOSITORIES: Final = {NODE: REPOSITORY, CLIENTS: f"{REPOSITORY}-clients"}
+REPOSITORIES: Final = {NODE: REPOSITORY, CLIENTS: f"{REPOSITORY}-clients", RUNTIME: f"{REPOSITORY}-runtime"}
 SOURCES: Final = ("Dockerfile", ".dockerignore", "docker", "scripts/base-image.sh", "tracker.py", "peer.py")
 """What the image is built from beside the package, below the directory of the lab's files."""
 HOST_SIDE: Final = ("lab", "_files")
@@ -155,8 +157,8 @@ def _report_step(line: str, progress: ProgressCallback) -> None:
         progress(f"  {match[1][:STEP_LENGTH]}")
 
 
-def prune(client: docker.DockerClient, *, keep: str) -> None:
-    """Remove old images that no container uses.
+def prune(client: docker.DockerClient, *, keep: str, kept: int = IMAGES_KEPT) -> None:
+    """Remove old images that no container uses, except the newest ones.
 
     They are images of the same target as ``keep`` that were built long ago.
     """
@@ -169,7 +171,7 @@ def prune(client: docker.DockerClient, *, keep: str) -> None:
         if re.fullmatch(rf"{repository}:[0-9a-f]{{12}}", tag)
     ]
     oldest = time.time() - MIN_PRUNE_AGE
-    for created, tag in sorted(tagged, reverse=True)[IMAGES_KEPT:]:
+    for created, tag in sorted(tagged, reverse=True)[kept:]:
         if tag != keep and created < oldest:
             with contextlib.suppress(docker.errors.APIError):
                 client.images.remove(tag)

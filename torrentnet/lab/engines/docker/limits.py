@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ABILITIES: Final = {"memory": "MemoryLimit", "processes": "PidsLimit", "cpus": "CpuCfsQuota"}
 """Limit -> the Engine's own word for being able to keep it."""
+USER: Final = 10001
+"""Id of the nodes' user and of its group."""
 LOG_FILES: Final = 2
 MAX_FILES: Final = 65_536
 """Files in a node's directory: the names of files use memory, too."""
@@ -89,8 +91,13 @@ def service_limits(limits: NodeLimits, support: LimitSupport, *, in_memory: bool
 
 def volume(limits: NodeLimits, user: int, labels: Mapping[str, str]) -> dict[str, object]:
     """Return a Compose volume in memory for a node's directory."""
+    return {"labels": dict(labels), "driver_opts": volume_options(limits, user)}
+
+
+def volume_options(limits: NodeLimits, user: int) -> dict[str, str]:
+    """Return what Docker's driver needs for a volume in memory."""
     options = f"size={limits.disk},nr_inodes={MAX_FILES},uid={user},gid={user},mode=1777"
-    return {"labels": dict(labels), "driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": options}}
+    return {"type": "tmpfs", "device": "tmpfs", "o": options}
 
 
 def describe_unlimited(names: Iterable[str], nodes: Iterable[NodeSpec]) -> str:

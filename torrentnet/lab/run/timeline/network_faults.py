@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.interface import Engine
     from torrentnet.lab.network.controller import NodeUpdate
+    from torrentnet.lab.network.loopback import LoopbackTranslation
     from torrentnet.lab.network.probe import Capabilities
     from torrentnet.lab.scenario.qualities import LinkOverride, Pair
 
@@ -69,14 +70,17 @@ class NetworkFaults:
         find_capabilities: Callable[[], Capabilities],
         *,
         on_change: Callable[[list[ActiveFault]], None] = lambda _: None,
+        translate: Callable[[Mapping[str, str]], Mapping[str, LoopbackTranslation]] = lambda _: {},
     ) -> None:
         """Prepare for the first override, without calling the engine.
 
-        ``find_capabilities`` is called for the first override; ``on_change`` whenever what is in force changes.
+        ``find_capabilities`` is called for the first override; ``on_change`` whenever what is in force changes;
+        ``translate`` once, with each node's address.
         """
         self._engine = engine
         self._find_capabilities = find_capabilities
         self._on_change = on_change
+        self._translate = translate
         self._changing = threading.Lock()
         """Held while overrides are applied or removed: one change at a time."""
         self._guard = threading.Lock()
@@ -247,7 +251,9 @@ class NetworkFaults:
             addresses = {node: location.address for node, location in self._engine.locations.items()}
             if len(addresses) >= BATCH_THRESHOLD:
                 self._exec.prepare_batch()
-            self._controller = controller = NetworkController(addresses, self._exec, capabilities.split, gate=gate)
+            self._controller = controller = NetworkController(
+                addresses, self._exec, capabilities.split, gate=gate, translations=self._translate(addresses)
+            )
             alive = list(self._alive)
         for node in alive:
             controller.node_started(node)

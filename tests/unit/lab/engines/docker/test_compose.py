@@ -16,14 +16,23 @@ from torrentnet.lab.engines.command_lines import command_lines, node_specs
 from torrentnet.lab.engines.docker import containers
 from torrentnet.lab.engines.docker.compose import TEMPLATE, Topology, escape, render
 from torrentnet.lab.engines.docker.limits import LimitSupport
+from torrentnet.lab.engines.docker.programs.program_images import ProgramImage
 from torrentnet.lab.engines.local.supervisor import nodes
 from torrentnet.lab.engines.types import LabSpec, Mode
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.scenario.plan.limits import NodeLimits
 from torrentnet.lab.scenario.plan.plan import NodePlan, NodeProgram, Plan, Role
+from torrentnet.lab.scenario.plan.program import ProgramPlan
 
 ROOT = Path(__file__).resolve().parents[5]
 BASE = Path("/checkout/docker-compose.yml")
+MINE = ProgramImage("torrentnet-program:0123", "/program", path="/program/.site")
+BOX = ProgramImage(
+    "torrentnet-program:4567",
+    environment=(("PATH", "/bin"), ("LD_PRELOAD", "/evil.so"), ("HOME", "/root"), ("TORRENTNET_CONSOLE", "/evil")),
+    volumes=("/data", "/var/lib/box"),
+    ours=False,
+)
 
 
 class Loader(yaml.SafeLoader):
@@ -57,7 +66,9 @@ def rendered(
     owner = {"org.torrentnet.owner": "boot:1:2", "org.torrentnet.mode": "run"}
     subnet = IPv4Network("198.18.0.0/24")
     support = support or LimitSupport(memory=-8)  # too little for any directory
-    topology = Topology(BASE, "torrentnet:0123", subnet, locations(plan), owner, support, "torrentnet-clients:0123")
+    image = "torrentnet:0123"
+    programs = {"mine": MINE, "box": BOX}
+    topology = Topology(BASE, image, subnet, locations(plan), owner, support, "torrentnet-clients:0123", programs)
     text = render(spec, topology)
     return text, yaml.load(text, Loader)
 
@@ -231,3 +242,48 @@ def test_programs_of_others_use_their_image_and_see_torrents() -> None:
     seen = {name: [one["target"] for one in service.get("volumes", [])] for name, service in services.items()}
     # A leecher must not be able to read what it is to download.
     assert seen == {"tracker": ["/files/.torrents"], "seeder-1": ["/files"], "leecher-1": ["/files/.torrents"]}
+
+
+def program_service(name: str) -> dict[str, Any]:
+    program = ProgramPlan(name, None, "", "", (("get", "./client {file}"),))
+    node = replace(leecher(), program=NodeProgram.FOREIGN, foreign=program)
+    service: dict[str, Any] = rendered(make_plan(nodes=(node,)), support=PLENTY)[1]["services"]["leecher-1"]
+    return service
+
+
+def test_a_program_of_the_scenario_runs_in_its_image() -> None:
+    service = program_service("mine")
+    assert service["extends"]["service"] == "_program"
+    assert service["image"] == "torrentnet-program:0123"
+    assert service["environment"] == {"TORRENTNET_CHILD_PYTHONPATH": "/program/.site"}
+    assert service["labels"]["org.torrentnet.program"] == "folder"
+    assert service["command"][:2] == ["observe", "get"]
+    assert service["command"][-2:] == ["./client", "a.txt"]
+
+
+def test_what_an_image_asks_for_reaches_its_program_alone() -> None:
+    service = program_service("box")
+    assert service["labels"]["org.torrentnet.program"] == "image"
+    assert service["environment"] == {
+        "HOME": "",
+        "LANG": "C.UTF-8",
+        "LD_LIBRARY_PATH": "",
+        "LD_PRELOAD": "",
+        "PATH": "/torrentnet/bin:/bin",
+        "TORRENTNET_CHILD_LD_PRELOAD": "/evil.so",
+        "TORRENTNET_CHILD_PATH": "/bin",
+        "TORRENTNET_CHILD_TORRENTNET_CONSOLE": "/evil",
+    }
+    assert service["tmpfs"] == ["/var/lib/box:mode=1777,size=16m"]
+
+
+def test_the_observer_alone_has_rights() -> None:
+    base = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    pattern = base["services"]["_program"]
+    assert pattern["user"] == "0:0"
+    assert pattern["cap_drop"] == ["ALL"]
+    assert set(pattern["cap_add"]) == {"SETUID", "SETGID", "KILL", "CHOWN", "DAC_OVERRIDE", "NET_RAW", "NET_ADMIN"}
+    assert pattern["security_opt"] == ["no-new-privileges:true"]
+    assert pattern["read_only"] is True
+    assert "/run/torrentnet:uid=0,gid=0,mode=0700,size=1m" in pattern["tmpfs"]
+    assert pattern["profiles"]

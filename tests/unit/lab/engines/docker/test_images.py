@@ -88,7 +88,7 @@ def test_each_target_has_a_repository_of_its_own() -> None:
     targets = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(REPOSITORIES) <= targets
     tags = {tag_of(ROOT, target) for target in REPOSITORIES}
-    assert tags == {f"torrentnet:{source_hash(ROOT)}", f"torrentnet-clients:{source_hash(ROOT)}"}
+    assert tags == {f"torrentnet{kind}:{source_hash(ROOT)}" for kind in ("", "-clients", "-runtime")}
 
 
 class FakeImages:

@@ -1,0 +1,1 @@
+"""The images of programs that a scenario brings along."""
