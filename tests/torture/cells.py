@@ -119,6 +119,9 @@ def _damage_cells() -> Iterator[Cell]:
         lost: dict[str, Any] = {"status": (3,), "verdict": "not judged or error"}
         yield Cell(command, "supervisor killed", phase="run", action="supervisor", sample=command == "run", **lost)
         yield Cell(command, "ulimit -n 64", before="ulimit -n 64", status=(3,), verdict=None, sample=command == "run")
+        stuck = "f=$(mktemp -u); mkfifo $f; exec 2<>$f; rm $f; head -c 65536 /dev/zero >&2"
+        sample = command == "run"
+        yield Cell(command, "--json, 2> nobody reads", before=stuck, arguments=("--json",), sample=sample)
         yield Cell(command, "full disk: record", arguments=("--runs", "FULL"), status=(3,), verdict=None)
         yield Cell(command, "full disk: record, later", arguments=("--runs", "SMALL"), status=(3,), verdict=None)
         yield Cell(command, "full disk: state and files", before="HOME_FULL", status=(3,), verdict="error")

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab import plain_compose
-from torrentnet.lab.engines.owner import Owner, is_alive, is_dead, machine_id
+from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.engines.owner import Owner, is_alive, is_dead
 from torrentnet.lab.engines.selection import collect_orphans, make_engine
 from torrentnet.lab.errors import LabError
 from torrentnet.lab.installation import typed_command
@@ -344,10 +345,13 @@ def _require_own(home: Path, lab: RunningLab) -> None:
     if owner is None:
         return
     hint = "or set TORRENTNET_HOME to a directory of your own"
-    if owner.machine != machine_id():
+    if not owner.here:
+        containers = f"docker ps -aq --filter label={labels.LAB}={lab.project}"
+        left = f", and its containers: `docker rm -fv $({containers})`" if lab.engine == "docker" else ""
         raise LabError(
             f"{lab.scenario}, which is up in {home}, was brought up on another machine, or this one has a new name",
-            hint=f"`{typed_command('down')}` there takes it down; {hint}",
+            hint=f"`{typed_command('down')}` there takes it down; {hint}; where this machine has a new name, remove"
+            f" {state_folder(home) / LAB_FILE}{left}",
         )
     if not owner.mine:
         raise LabError(

@@ -21,8 +21,10 @@ from torrentnet.runtime.signals import block_sigttou
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GONE: Final = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET, errno.EBADF})
+GONE: Final = frozenset({errno.EPIPE, errno.EIO, errno.ENXIO, errno.ECONNRESET, errno.EBADF, errno.ETIMEDOUT})
 """Errors of a stream whose reader or terminal has gone on purpose: nobody is left to be told."""
+ERROR_PATIENCE: Final = 5.0
+"""Seconds for the reader of standard error, unless that is standard output, too: the result is not in it."""
 FINISH_PATIENCE: Final = 1.0
 """Seconds for another thread that is writing at the end."""
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
@@ -44,9 +46,19 @@ def open_standard_streams() -> None:
             setattr(sys, name, stream)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all bytes, also to a non-blocking descriptor. Raises OSError."""
+def write_all(descriptor: int, data: bytes, patience: float | None = None) -> None:
+    """Write all bytes, also to a non-blocking descriptor.
+
+    Raises OSError, also where a reader does not read for ``patience`` seconds.
+    """
     rest = memoryview(data)
+    while rest and patience is not None:
+        poller = select.poll()
+        poller.register(descriptor, select.POLLOUT)
+        if not poller.poll(patience * 1000):
+            raise TimeoutError(errno.ETIMEDOUT, "nobody reads it")
+        # So much fits without waiting.
+        rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
@@ -70,6 +82,8 @@ class GuardedStream(io.TextIOBase):
         self._lock = threading.RLock()
         self._pending = ""
         """The line that has not ended yet."""
+        self.patience: float | None = None
+        """Seconds after which a reader that does not read counts as gone; None for no limit."""
         self.failure: OSError | None = None
         """The first failure; None as long as there was none."""
         # Without a descriptor (a notebook, a test's capture) the stream itself is written to.
@@ -123,7 +137,7 @@ class GuardedStream(io.TextIOBase):
                     self._stream.flush()
                 else:
                     with block_sigttou():
-                        write_all(self._descriptor, data)
+                        write_all(self._descriptor, data, self.patience)
             except (OSError, ValueError) as error:
                 self._fail(error)
 
@@ -181,6 +195,8 @@ def guarded_streams() -> Iterator[tuple[GuardedStream, GuardedStream]]:
     open_standard_streams()
     before = sys.stdout, sys.stderr
     out, err = GuardedStream(sys.stdout), GuardedStream(sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        err.patience = None if os.path.sameopenfile(out.fileno(), err.fileno()) else ERROR_PATIENCE
     sys.stdout, sys.stderr = cast("TextIO", out), cast("TextIO", err)
     try:
         yield out, err

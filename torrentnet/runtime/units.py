@@ -89,6 +89,8 @@ def parse_quantity(text: str, units: Mapping[str, int], kind: str, examples: tup
     number, space, unit = match.groups()
     names = ", ".join(f"`{name}`" for name in units)
     listed = f"the units of a {kind} are {names}" if len(units) > 1 else f"the unit of a {kind} is {names}"
+    if number[0] == "-" and not unit:
+        raise UnitError(f"{shown(text)} is negative", f"write a {kind}, such as `{examples[0]}` or `{examples[1]}`")
     if not unit:
         fitting = " or ".join(dict.fromkeys(f"`{number}{example.lstrip('0123456789.')}`" for example in examples))
         raise UnitError(f"{shown(text)} has no unit", f"write {fitting}" + (f"; {listed}" if len(units) > 1 else ""))

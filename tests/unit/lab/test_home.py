@@ -115,7 +115,7 @@ def test_a_lab_file_that_cannot_be_read_may_be_that_of_any_lab(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("stranger", "message"),
     [
-        ({"machine": "another"}, "was brought up on another machine, or this one has a new name"),
+        ({"machine": "another", "boot": "another"}, "was brought up on another machine, or this one has a new name"),
         ({"user": os.getuid() + 1}, f"belongs to user id {os.getuid() + 1}"),
     ],
 )
@@ -130,6 +130,24 @@ def test_a_strangers_lab_in_a_shared_home_is_not_taken_down(
     with pytest.raises(LabError, match=message):
         take_down(StubEngine(), tmp_path, lab)
     assert read_running_lab(tmp_path) == lab
+
+
+def test_a_lab_of_another_machine_says_what_to_do(tmp_path: Path) -> None:
+    stranger = replace(Owner.myself(), machine="another", boot="another")
+    with pytest.raises(LabError) as refused:
+        take_down(StubEngine(), tmp_path, replace(UP, engine="docker", owner=str(stranger)))
+    assert refused.value.hint == (
+        "`make down` there takes it down; or set TORRENTNET_HOME to a directory of your own; where this machine has a"
+        f" new name, remove {state_folder(tmp_path) / 'lab.json'}, and its containers:"
+        f" `docker rm -fv $(docker ps -aq --filter label=org.torrentnet.lab={UP.project})`"
+    )
+
+
+def test_a_machine_with_a_new_name_takes_its_lab_down(tmp_path: Path) -> None:
+    renamed = replace(Owner.myself(), machine="another")
+    engine = StubEngine()
+    take_down(engine, tmp_path, replace(UP, owner=str(renamed)))
+    assert engine.done == ["destroy"]
 
 
 def test_labs_of_dead_owners_are_orphans(tmp_path: Path) -> None:

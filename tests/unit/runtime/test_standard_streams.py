@@ -103,3 +103,38 @@ def test_a_stream_without_a_descriptor_is_written_to(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "no end"
     with (tmp_path / "file").open("w", encoding="utf-8") as file:
         assert not GuardedStream(file).isatty()
+
+
+STUCK = """
+import sys
+from torrentnet.runtime import standard_streams
+standard_streams.ERROR_PATIENCE = 0.1
+with standard_streams.guarded_streams():
+    print("x" * 100_000, file=sys.stderr)
+    print("more", file=sys.stderr)
+    print("the result")
+sys.exit(5)
+"""
+
+
+def test_standard_error_that_nobody_reads_keeps_nobody() -> None:
+    reading, writing = os.pipe()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=writing, timeout=60, check=False
+        )
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert (done.returncode, done.stdout) == (5, b"the result\n")
+
+
+def test_standard_error_that_is_read_slowly_is_complete() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK.replace("0.1", "30")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        data = b""
+        while piece := os.read(process.stderr.fileno(), 1000):
+            data += piece
+    assert data == b"x" * 100_000 + b"\nmore\n"

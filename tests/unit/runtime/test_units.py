@@ -73,6 +73,7 @@ RATE = "write a number and a unit, such as `8mbit` or `1MiB/s`"
         ("5", f"`5` has no unit; write `5s` or `5ms`; {DURATION_UNITS}"),
         ("", f"`` is not a duration; {DURATION}"),
         ("-2s", "`-2s` has a sign; a duration is never negative"),
+        ("-2", "`-2` is negative; write a duration, such as `5s` or `500ms`"),
         ("+2s", "`+2s` has a sign; write `2s`"),
         ("nans", f"`nans` is not a duration; {DURATION}"),
         ("2 sec", "`sec` is not a unit of a duration; did you mean `2s`?"),

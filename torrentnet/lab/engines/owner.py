@@ -80,6 +80,17 @@ class Owner:
         """Whether this process's user owns it."""
         return self.user == os.getuid()
 
+    @property
+    def here(self) -> bool:
+        """Whether it is of this machine, which may have got another name since.
+
+        A copy of this machine that was made while it ran is taken for it: enough where a person says what to remove,
+        but not where nobody does.
+        """
+        if self.machine == machine_id():
+            return True
+        return self.boot == boot_id() != UNKNOWN_ID and self.namespace == pid_namespace() != UNKNOWN_ID
+
 
 def machine_id() -> str:
     """Return a short id of this machine: a hash of its machine id and its name.

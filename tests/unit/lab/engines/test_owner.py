@@ -77,6 +77,15 @@ def test_an_owner_elsewhere_is_not_known(elsewhere: dict[str, str], started: str
     assert life_of(there) is Life.UNKNOWN
 
 
+def test_a_new_name_makes_no_other_machine() -> None:
+    renamed = replace(Owner.myself(), machine="another")
+    assert renamed.here
+    assert not replace(renamed, boot="another").here
+    assert not replace(renamed, namespace="1").here
+    # A copy of this machine has the same boot: nothing is removed unasked.
+    assert life_of(renamed) is Life.UNKNOWN
+
+
 def test_without_a_machine_id_another_boot_may_be_another_machine(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ import docker.errors
 
 from torrentnet.lab.engines.child_process import ChildResult, run_child
 from torrentnet.lab.engines.docker import labels
+from torrentnet.lab.engines.owner import boot_id, machine_id
 from torrentnet.lab.errors import EngineError
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.paths import PACKAGE
@@ -118,7 +119,8 @@ def ensure_image(
         result = run_child(
             [
                 *("docker", "build", "--progress", "plain", "--build-arg", f"BASE_IMAGE={base}", "--target", target),
-                *("--label", f"{labels.IMAGE}={digest}", "--tag", tag, "--tag", f"{repository}:latest", "."),
+                *("--label", f"{labels.IMAGE}={digest}", "--label", f"{labels.BUILT}={built_now()}"),
+                *("--tag", tag, "--tag", f"{repository}:latest", "."),
             ],
             cwd=Path(context),
             env=environment,
@@ -157,6 +159,31 @@ def _report_step(line: str, progress: ProgressCallback) -> None:
         progress(f"  {match[1][:STEP_LENGTH]}")
 
 
+def built_now() -> str:
+    """Return the value of the label BUILT: machine, boot, and seconds since the boot.
+
+    The time of day does not tell an image's age: somebody may set it.
+    """
+    return f"{machine_id()} {boot_id()} {uptime():.0f}"
+
+
+def least_age(built: str) -> float:
+    """Return the least age in seconds of an image with this label BUILT.
+
+    An image of another machine may be new, and one of another boot is at least as old as this boot.
+    """
+    machine, _, rest = built.partition(" ")
+    boot, _, moment = rest.partition(" ")
+    if built and machine != machine_id():
+        return 0.0
+    return uptime() - (float(moment) if boot == boot_id() and moment.isdigit() else 0.0)
+
+
+def uptime() -> float:
+    """Return the seconds since this machine's boot, or since another fixed time."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 def prune(client: docker.DockerClient, *, keep: str, kept: int = IMAGES_KEPT) -> None:
     """Remove old images that no container uses, except the newest ones.
 
@@ -165,13 +192,12 @@ def prune(client: docker.DockerClient, *, keep: str, kept: int = IMAGES_KEPT) ->
     repository = keep.partition(":")[0]
     # The plain list: inspecting each image of it would fail where another lab removes one meanwhile.
     tagged = [
-        (image.get("Created", 0), tag)
+        (image.get("Created", 0), tag, (image.get("Labels") or {}).get(labels.BUILT, ""))
         for image in client.api.images(repository, filters={"label": labels.IMAGE})
         for tag in image.get("RepoTags") or ()
         if re.fullmatch(rf"{repository}:[0-9a-f]{{12}}", tag)
     ]
-    oldest = time.time() - MIN_PRUNE_AGE
-    for created, tag in sorted(tagged, reverse=True)[kept:]:
-        if tag != keep and created < oldest:
+    for _, tag, built in sorted(tagged, reverse=True)[kept:]:
+        if tag != keep and least_age(built) > MIN_PRUNE_AGE:
             with contextlib.suppress(docker.errors.APIError):
                 client.images.remove(tag)

@@ -41,6 +41,8 @@ STATE_PARENT: Final = PREFIX + "state-parent"
 """Device and inode of the directory that has the state folder. In a home that is not mounted, another one is there."""
 IMAGE: Final = PREFIX + "image"
 """Hash of the sources, on images."""
+BUILT: Final = PREFIX + "built"
+"""When they were built, on images: the machine, its boot, and the seconds since then."""
 
 
 def owner_labels(mode: Mode, home: Path | None = None) -> dict[str, str]:

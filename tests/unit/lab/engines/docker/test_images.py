@@ -9,9 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from torrentnet.lab.engines.docker import images
 from torrentnet.lab.engines.docker.engine import CONSOLE_COMMANDS
-from torrentnet.lab.engines.docker.images import REPOSITORIES, SOURCES, prune, source_hash, sources, tag_of
+from torrentnet.lab.engines.docker.images import (
+    REPOSITORIES,
+    SOURCES,
+    built_now,
+    prune,
+    source_hash,
+    sources,
+    tag_of,
+)
+from torrentnet.lab.engines.owner import boot_id, machine_id
 
+UPTIME = 100_000.0
 ROOT = Path(__file__).resolve().parents[5]
 
 
@@ -95,8 +106,15 @@ class FakeImages:
     """An engine with images of these names, each so many seconds old."""
 
     def __init__(self, **ages: float) -> None:
-        now = time.time()
-        self.listed = [{"RepoTags": [f"torrentnet:{tag}"], "Created": int(now - age)} for tag, age in ages.items()]
+        now, here = time.time(), built_now().rpartition(" ")[0]
+        self.listed: list[dict[str, object]] = [
+            {
+                "RepoTags": [f"torrentnet:{tag}"],
+                "Created": int(now - age),
+                "Labels": {"org.torrentnet.built": f"{here} {UPTIME - age:.0f}"},
+            }
+            for tag, age in ages.items()
+        ]
         self.listed.append({"RepoTags": None, "Created": 0})
         self.removed: list[str] = []
         self.api = self
@@ -116,11 +134,36 @@ class _Images:
         self._owner.removed.append(tag)
 
 
-def test_only_old_images_that_no_lab_may_need_are_pruned() -> None:
+def test_only_old_images_that_no_lab_may_need_are_pruned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "uptime", lambda: UPTIME)
     ages = {"a" * 12: 10.0, "b" * 12: 20.0, "c" * 12: 30.0, "d" * 12: 40.0, "e" * 12: 5_000.0, "f" * 12: 9_000.0}
     client = FakeImages(**ages)
     prune(client, keep=f"torrentnet:{'f' * 12}")  # type: ignore[arg-type]  # what there is of the SDK's client
     assert client.removed == [f"torrentnet:{'e' * 12}"]
+
+
+def test_an_image_is_as_old_as_its_boot_says_whatever_the_time_of_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    ages = {tag * 12: age for tag, age in zip("abcde", (10.0, 20.0, 30.0, 40.0, 50.0), strict=True)}
+    client = FakeImages(**ages)
+    for image in client.listed:
+        image["Created"] = int(time.time()) - 10**6
+    monkeypatch.setattr(images, "uptime", lambda: UPTIME + 500.0)
+    prune(client, keep=f"torrentnet:{'a' * 12}")  # type: ignore[arg-type]
+    assert not client.removed
+
+
+@pytest.mark.parametrize(
+    ("built", "age"),
+    [
+        (f"{machine_id()} {boot_id()} 400", 600.0),
+        (f"{machine_id()} another-boot 999999", 1000.0),
+        ("another-machine another-boot 400", 0.0),
+        ("", 1000.0),
+    ],
+)
+def test_what_is_not_known_of_an_images_age(built: str, age: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "uptime", lambda: 1000.0)
+    assert images.least_age(built) == age
 
 
 def test_every_command_of_a_console_is_one_of_the_image() -> None:

@@ -195,6 +195,7 @@ class ProgramImages:
             (context / DOCKERFILE).write_text(lines, encoding="utf-8")
             (context / ".dockerignore").write_text("", encoding="utf-8")
             label = f"{labels.IMAGE}={tag.partition(':')[2]}"
+            built = f"{labels.BUILT}={images.built_now()}"
             command = [
                 "docker",
                 "build",
@@ -204,6 +205,8 @@ class ProgramImages:
                 "none",
                 "--label",
                 label,
+                "--label",
+                built,
                 "--tag",
                 tag,
                 ".",
