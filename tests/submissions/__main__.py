@@ -5,18 +5,23 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tests.submissions.attacks import ATTACKS
 from tests.submissions.catalogue import ALL
+from tests.submissions.forms import FORMS
+from tests.submissions.mutants import CRITERIA
+
+NAMES = {**ALL, **FORMS, **ATTACKS}
 
 
 def main(arguments: list[str]) -> int:
     """Write the named submissions, or all, and print what they are."""
-    if not arguments or arguments[0].startswith("-") or set(arguments[1:]) - set(ALL):
-        print(f"usage: python -m tests.submissions DIRECTORY [NAME...]\nnames: {' '.join(ALL)}", file=sys.stderr)
+    if not arguments or arguments[0].startswith("-") or set(arguments[1:]) - set(NAMES):
+        print(f"usage: python -m tests.submissions DIRECTORY [NAME...]\nnames: {' '.join(NAMES)}", file=sys.stderr)
         return 2
-    for name in arguments[1:] or ALL:
-        submission = ALL[name]
+    for name in arguments[1:] or NAMES:
+        submission = NAMES[name]
         submission.write(Path(arguments[0]) / name)
-        lost = ", ".join(str(number) for number in sorted(submission.lost)) or "none"
+        lost = ", ".join(sorted(submission.lost, key=CRITERIA.index)) or "none"
         print(f"{name}: {submission.about}; criteria without all marks: {lost}")
     return 0
 

@@ -42,11 +42,11 @@ class Submission:
     """New paths of the plain program's files, which edits name by their old ones."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Files beside those of the plain program, or instead of them."""
-    left: Mapping[int, int] = field(default_factory=dict)
-    """Marks that are left of each criterion that does not get all of its points."""
+    left: Mapping[str, int] = field(default_factory=dict)
+    """Marks that are left of each criterion, by its id, that does not get all of its points."""
 
     @property
-    def lost(self) -> frozenset[int]:
+    def lost(self) -> frozenset[str]:
         """Return the criteria that do not get all of their points."""
         return frozenset(self.left)
 

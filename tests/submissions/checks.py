@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tests.submissions.mutants import CRITERIA
 from tests.submissions.rig import Lab, Node, endpoint, shows_number, wait_for
 
 if TYPE_CHECKING:
@@ -202,17 +203,15 @@ class Checks:
         """`file_logs -all` has names and holders."""
         return self.console("file_logs -all")
 
-    def c15(self) -> float:
-        """`file_logs` of a file: 4 points; of an unknown one: 2."""
-        known = self.console(f"file_logs {NAME}")
-        with self.lab_again() as lab:
-            lab.share(NAME, SMALL)
-            return (4 * known + 2 * bool(lab.tracker.type("file_logs nobody.txt", bool, 3).strip())) / 6
+    def c15a(self) -> float:
+        """`file_logs` of a known file."""
+        return self.console(f"file_logs {NAME}")
 
-    def lab_again(self) -> Lab:
-        """Start another lab of the same submission."""
-        self.directory /= "again"
-        return self.lab()
+    def c15b(self) -> float:
+        """`file_logs` of an unknown file."""
+        with self.lab() as lab:
+            lab.share(NAME, SMALL)
+            return float(bool(lab.tracker.type("file_logs nobody.txt", bool, 3).strip()))
 
     def console(self, command: str) -> float:
         """Return whether the tracker's answer has the file and its holder."""
@@ -291,7 +290,7 @@ class Checks:
             return float(b"secret" not in answer)
 
 
-CHECKS: Final[dict[int, Callable[[Checks], float]]] = {number: getattr(Checks, f"c{number}") for number in range(1, 21)}
+CHECKS: Final[dict[str, Callable[[Checks], float]]] = {name: getattr(Checks, f"c{name}") for name in CRITERIA}
 
 
 def _connected(node: Node) -> bool:

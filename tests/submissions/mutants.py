@@ -10,10 +10,13 @@ from typing import Final
 
 from tests.submissions.build import Edit, Submission
 
+CRITERIA: Final = (*map(str, range(1, 15)), "15a", "15b", *map(str, range(16, 21)))
+"""The rubric's criteria, by their ids."""
 
-def none_of(*criteria: int) -> dict[int, int]:
+
+def none_of(*criteria: int | str) -> dict[str, int]:
     """Return the marks that are left of criteria which get no point."""
-    return dict.fromkeys(criteria, 0)
+    return dict.fromkeys(map(str, criteria), 0)
 
 
 _FORGED_PEER: Final = """\
@@ -265,6 +268,6 @@ MUTANTS: Final[dict[str, Submission]] = {
     "forger": Submission(
         "moves nothing and prints the event lines of torrentnet's own programs",
         files={"peer.py": _FORGED_PEER, "tracker.py": _FORGED_TRACKER, "common.py": ""},
-        left=none_of(*range(2, 21)),
+        left=none_of(*CRITERIA[1:]),
     ),
 }

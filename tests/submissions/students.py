@@ -126,7 +126,7 @@ STUDENTS: Final[dict[str, Submission]] = {
                 "                if self.parts > before:\n                    return False\n",
             ),
         ),
-        left={18: 3},
+        left={"18": 3},
     ),
     "never_registers_its_copy": Submission(
         "the tracker is not told that the leecher has the file now",
@@ -166,11 +166,11 @@ STUDENTS: Final[dict[str, Submission]] = {
         (Edit("tracker.py", "TIMEOUT = 15 ", "TIMEOUT = 120 "),),
         left=none_of(11),
     ),
-    "keep_alive_each_minute": Submission(
-        "sends a keep-alive each minute, and forgets a dead peer after three",
+    "keep_alive_too_rare": Submission(
+        "sends a keep-alive every two minutes, and forgets a dead peer after five",
         (
-            Edit("peer.py", "KEEP_ALIVE = 5 ", "KEEP_ALIVE = 60 "),
-            Edit("tracker.py", "TIMEOUT = 15 ", "TIMEOUT = 180 "),
+            Edit("peer.py", "KEEP_ALIVE = 5 ", "KEEP_ALIVE = 120 "),
+            Edit("tracker.py", "TIMEOUT = 15 ", "TIMEOUT = 300 "),
         ),
         left=none_of(10, 11),
     ),
@@ -196,7 +196,7 @@ STUDENTS: Final[dict[str, Submission]] = {
                 "            if words[1] in files:\n",
             ),
         ),
-        left={15: 4},
+        left=none_of("15b"),
     ),
     "log_without_source": Submission(
         "the peer's `request logs` does not say from whom",
