@@ -11,19 +11,19 @@ export PIP_USER := 0
 unexport PIP_TARGET PIP_PREFIX PIP_ROOT PYTHONHOME
 
 # What the user gives goes by the environment, as it is: neither make nor a shell reads it as code.
-VALUES := scenario set engine node args grid repeat quick only runs write again python minutes seed hours
+VALUES := scenario set program tracker peers trust path engine node args grid repeat quick only runs write again python minutes seed hours
 $(foreach name,$(VALUES),$(eval override $(name) := $$(value $(name))))
 export $(VALUES)
 CALL = $(BIN)/python -I -S scripts/call.py
 
 .DEFAULT_GOAL := help
-TARGETS := help up run sweep down attach logs status watch scenarios explain validate doctor shell unit check test torture lint docs bench figure \
+TARGETS := help up run sweep down attach logs status watch scenarios explain validate inspect doctor shell unit check test torture lint docs bench figure \
 	engine image bundle constraints clean fuzz soak
 .PHONY: $(TARGETS)
 MAKEFLAGS += --no-print-directory --silent
 
 # `make up three_seeders`: words behind such a target that are no targets themselves are its values.
-ifneq ($(filter up run sweep explain validate attach logs,$(firstword $(MAKECMDGOALS))),)
+ifneq ($(filter up run sweep explain validate inspect attach logs,$(firstword $(MAKECMDGOALS))),)
 export GOALS := $(filter-out $(TARGETS),$(MAKECMDGOALS))
 .DEFAULT:
 	@:
@@ -31,6 +31,7 @@ endif
 
 help: ## list what there is
 	@echo 'usage: make TARGET [scenario=NAME] [set="NAME=VALUE ..."] [engine=docker|local] [node=NAME]'
+	@echo '       make run scenario=NAME tracker=PATH peers=PATH   programs in the place of ours'
 	@echo
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{ printf "%-12s %s\n", $$1, $$2 }'
 
@@ -38,13 +39,13 @@ help: ## list what there is
 
 # Docker where it answers, else processes of this machine; engine=docker and engine=local force one.
 up: $(VENV)/.lab ## bring a scenario up, judge it, leave it up: make up scenario=three_seeders
-	@$(CALL) $(LAB) up +scenario! +set +engine +args
+	@$(CALL) $(LAB) up +scenario! +set +program +tracker +peers +trust +engine +args
 
 run: $(VENV)/.lab ## bring a scenario up, judge it, take it down: make run scenario=keepalive
-	@$(CALL) $(LAB) run +scenario! +set +engine +args
+	@$(CALL) $(LAB) run +scenario! +set +program +tracker +peers +trust +engine +args
 
 sweep: $(VENV)/.lab ## run it over a grid: make sweep scenario=textbook grid="leechers=1,5,10 strategy=single,swarm" repeat=3
-	@$(CALL) $(LAB) sweep +scenario! +grid +repeat +set +engine +args
+	@$(CALL) $(LAB) sweep +scenario! +grid +repeat +set +program +tracker +peers +trust +engine +args
 
 down: $(VENV)/.lab ## take down what `up` left
 	@$(LAB) down
@@ -62,10 +63,13 @@ watch: $(VENV)/.lab ## the same, as it changes; Ctrl-C ends it
 	@$(LAB) status --watch
 
 explain: $(VENV)/.lab ## what a scenario will do, with every command: make explain scenario=three_seeders
-	@$(CALL) $(LAB) explain +scenario! +set +engine +args
+	@$(CALL) $(LAB) explain +scenario! +set +program +tracker +peers +engine +args
 
 validate: $(VENV)/.lab ## every problem of a scenario's file: make validate scenario=FILE
-	@$(CALL) $(LAB) validate +files! +set +args
+	@$(CALL) $(LAB) validate +files! +set +program +tracker +peers +args
+
+inspect: $(VENV)/.lab ## what is in a program's folder or archive: make inspect path=../submission.zip
+	@$(CALL) $(LAB) inspect +path! +args
 
 scenarios: $(VENV)/.lab ## list the scenarios
 	@$(LAB) scenarios

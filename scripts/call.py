@@ -15,13 +15,14 @@ from typing import Final
 
 GOALS: Final = "GOALS"
 """Words behind a target on make's command line: ``make up three_seeders``."""
-POSITIONAL: Final = ("scenario", "node", "files")
-REPEATED: Final = ("set", "grid")
-FLAGS: Final = ("quick", "write", "again")
-OTHERS: Final = ("args", "engine", "only", "runs", "repeat", "python", "minutes", "seed", "hours")
+POSITIONAL: Final = ("scenario", "node", "files", "path")
+REPEATED: Final = ("set", "grid", "program")
+FLAGS: Final = ("quick", "write", "again", "trust")
+OTHERS: Final = ("args", "tracker", "peers", "engine", "only", "runs", "repeat", "python", "minutes", "seed", "hours")
 MISSING: Final = {
     "scenario": "which scenario? make {target} scenario=three_seeders; `make scenarios` lists them",
     "node": "which node? make attach node=tracker; `make status` lists them",
+    "path": "which program? make inspect path=../submission.zip",
     "files": "which file? make validate scenario=scenarios/first.yaml",
 }
 EXIT_USAGE: Final = 2

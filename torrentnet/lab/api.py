@@ -31,6 +31,7 @@ from torrentnet.lab.run.timeline.timeline import Timeline
 from torrentnet.lab.scenario.load import find_plan
 from torrentnet.lab.scenario.plan.events import NodeTrigger
 from torrentnet.lab.scenario.plan.expectations import Severity
+from torrentnet.lab.scenario.programs.given import parse_programs
 from torrentnet.lab.verdict.checks import CheckContext
 from torrentnet.lab.verdict.judge import judge
 from torrentnet.lab.verdict.outcome import Outcome, Verdict
@@ -53,6 +54,10 @@ def open_lab(
     scenario: str | Path,
     *,
     settings: Mapping[str, object] | None = None,
+    programs: Mapping[str, str | Path] | None = None,
+    tracker: str | Path | None = None,
+    peers: str | Path | None = None,
+    trust: bool = False,
     engine: str | Engine = DEFAULT,
     keep: bool | Callable[[], bool] = False,
     home: Path | None = None,
@@ -64,18 +69,29 @@ def open_lab(
     The tracker and the initial seeds are up in the block. Everything is removed at its end. The scenario's timeline
     does not run by itself: call ``lab.play()`` in the block, or use the lab's verbs.
 
-    ``scenario`` is a name or the path of a file; ``settings`` are values for its parameters. ``engine`` is a name, or
-    an engine object, which is closed at the end. With ``keep`` (a flag, or a function that is called at the end) the
-    lab stays up, as with ``torrentnet up``; a lab that is up already is taken down first. ``home`` is the lab's home
-    directory (TORRENTNET_HOME by default), ``runs`` the directory of records (``runs`` in ``home`` by default), and
-    ``view`` shows progress (nothing is shown by default).
+    ``scenario`` is a name or the path of a file; ``settings`` are values for its parameters. ``programs`` says where
+    programs of the scenario are, by their names: folders, archives, or ``image:NAME``; ``tracker`` and ``peers`` are
+    programs in the place of our own. With ``trust`` the engine ``local`` runs them too, unconfined.
 
-    Raises UsageError for an unknown scenario or engine, ScenarioError where the scenario is wrong, EngineError where
-    the engine is missing or fails, NodeStartError where the tracker or an initial seed does not come up.
+    ``engine`` is a name, or an engine object, which is closed at the end. With ``keep`` (a flag, or a function that is
+    called at the end) the lab stays up, as with ``torrentnet up``; a lab that is up already is taken down first.
+    ``home`` is the lab's home directory (TORRENTNET_HOME by default), ``runs`` the directory of records (``runs`` in
+    ``home`` by default), and ``view`` shows progress (nothing is shown by default).
+
+    Raises UsageError for an unknown scenario, program or engine, ScenarioError where the scenario is wrong, EngineError
+    where the engine is missing or fails, NodeStartError where the tracker or an initial seed does not come up.
     """
-    plan = find_plan(scenario, scenarios_folder(), {name: str(value) for name, value in (settings or {}).items()})
+    given = parse_programs(
+        [f"{name}={path}" for name, path in (programs or {}).items()],
+        None if tracker is None else str(tracker),
+        None if peers is None else str(peers),
+    )
+    values = {name: str(value) for name, value in (settings or {}).items()}
+    plan = find_plan(scenario, scenarios_folder(), values, given)
+    made = make_engine(engine) if isinstance(engine, str) else engine
+    made.trusted = made.trusted or trust
     # Checked before anything is written: without an engine there is nothing to record.
-    checked = require_engine(make_engine(engine) if isinstance(engine, str) else engine)
+    checked = require_engine(made)
     if keep:
         take_down_running_lab(home or lab_home(), checked.name, lambda _: None)
     with Lab(plan, checked, mode=Mode.UP if keep else Mode.RUN, home=home, runs=runs, view=view) as lab:

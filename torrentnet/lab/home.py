@@ -5,6 +5,7 @@ While labs exist, these files are kept:
 - ``.torrentnet/lab.json``: the lab that ``up`` left running. Written last, after everything went well.
 - ``.torrentnet/labs/PROJECT/``: the files that a lab's nodes share, its owner, its network's faults, and its own
   ``lab.json``.
+- ``.torrentnet/programs/``: files of programs, see :mod:`torrentnet.lab.workspace`.
 - A Compose file, see :mod:`torrentnet.lab.plain_compose`.
 
 Several users and machines may share a home. What cannot be read is not taken for missing, and only this user's labs
@@ -24,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab import plain_compose
+from torrentnet.lab import plain_compose, workspace
 from torrentnet.lab.engines.docker import labels
 from torrentnet.lab.engines.owner import Owner, is_alive, is_dead
 from torrentnet.lab.engines.selection import collect_orphans, make_engine
@@ -302,6 +303,7 @@ def remove_orphans(engine: Engine, home: Path, report: ProgressCallback) -> list
             _forget(directory, lab.project)
     for project in list(orphaned_projects(home)):
         _forget(home, project)
+    workspace.remove_stale(state_folder(home) / workspace.FOLDER)
     return [lab.project for lab in removed]
 
 

@@ -63,7 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[KEPT] = False
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(scenario, *, settings={{}}): the scenario of the fixture torrentnet_lab, a name or path",
+        f"{MARKER}(scenario, *, settings={{}}, programs={{}}): the scenario of torrentnet_lab, a name or path",
     )
 
 
@@ -79,7 +79,8 @@ def torrentnet_engine() -> str | Engine:
 def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Engine) -> Iterator[Callable[..., Lab]]:
     """A function that brings a scenario up, given its name or path.
 
-    The function's argument ``settings=`` sets the scenario's parameters.
+    The function's argument ``settings=`` sets the scenario's parameters, ``programs=`` says where its programs are;
+    their paths are found as the scenario's is.
     """
     from torrentnet.lab.api import open_lab
 
@@ -101,7 +102,7 @@ def torrentnet_open(request: pytest.FixtureRequest, torrentnet_engine: str | Eng
                     _resolve_scenario(scenario, request),
                     engine=torrentnet_engine,
                     keep=keep if wants_keep and first and not stash[KEPT] else False,
-                    **settings,
+                    **_resolve_programs(settings, request),
                 )
             )
             test.labs.append(lab)
@@ -131,10 +132,25 @@ def _resolve_scenario(scenario: str | Path, request: pytest.FixtureRequest) -> s
     """
     if not (isinstance(scenario, Path) or scenario.endswith((".yaml", ".yml"))):
         return scenario
+    return _beside_test(scenario, request)
+
+
+def _beside_test(path: str | Path, request: pytest.FixtureRequest) -> str | Path:
     for folder in (request.path.parent, request.config.rootpath):
-        if (folder / scenario).is_file():
-            return folder / scenario
-    return scenario
+        if (folder / path).exists():
+            return folder / path
+    return path
+
+
+def _resolve_programs(settings: dict[str, Any], request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the arguments of a lab with the paths of its programs."""
+    found = dict(settings)
+    for key in ("tracker", "peers"):
+        if found.get(key) is not None:
+            found[key] = _beside_test(found[key], request)
+    if found.get("programs"):
+        found["programs"] = {name: _beside_test(path, request) for name, path in found["programs"].items()}
+    return found
 
 
 @pytest.hookimpl(wrapper=True)

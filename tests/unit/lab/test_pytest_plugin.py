@@ -125,5 +125,7 @@ def test_a_missing_marker_is_an_error(pytester: pytest.Pytester, home: Path) -> 
 
 def test_the_option_and_the_fixtures_have_help(pytester: pytest.Pytester, home: Path) -> None:
     run(pytester, "--help").stdout.fnmatch_lines(["network labs:", "*--torrentnet-keep*"])
-    run(pytester, "--markers").stdout.fnmatch_lines(["@pytest.mark.torrentnet(scenario, *, settings={}):*"])
+    run(pytester, "--markers").stdout.fnmatch_lines(
+        ["@pytest.mark.torrentnet(scenario, *, settings={}, programs={}):*"]
+    )
     run(pytester, "--fixtures").stdout.fnmatch_lines_random(["torrentnet_open*", "torrentnet_lab*"])

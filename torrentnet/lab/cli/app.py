@@ -11,7 +11,7 @@ import sys
 import traceback
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +25,9 @@ from torrentnet.lab.run.hangup import hangup_watch
 from torrentnet.lab.run.interrupts import Interrupted, InterruptHandler
 from torrentnet.runtime.process import EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 from torrentnet.runtime.standard_streams import guarded_streams
+
+if TYPE_CHECKING:
+    from torrentnet.lab.scenario.programs.given import GivenPrograms
 
 EPILOG = (
     "Exit status: 0 every expectation holds, 1 one failed, 2 the scenario or the command line is wrong, "
@@ -86,6 +89,34 @@ Settings = Annotated[
 ]
 
 
+Named = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--program",
+        metavar="NAME=PATH",
+        help="Where a program of the scenario is: a folder, a zip, a tar, or image:NAME; may be given several times.",
+    ),
+]
+TrackerPath = Annotated[
+    str | None, typer.Option("--tracker", metavar="PATH", help="A program in the place of our own tracker.")
+]
+PeersPath = Annotated[
+    str | None, typer.Option("--peers", metavar="PATH", help="A program in the place of all our own peers.")
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run programs that are not ours with the engine local too, which does not confine them."
+    ),
+]
+
+
+def _given(named: list[str] | None, tracker: str | None, peers: str | None) -> GivenPrograms:
+    from torrentnet.lab.scenario.programs.given import parse_programs
+
+    return parse_programs(named or [], tracker, peers)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"torrentnet {__version__}")
@@ -117,22 +148,56 @@ def init(
 
 @app.command(epilog=EPILOG)
 def up(
-    scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
+    scenario: Scenario,
+    settings: Settings = None,
+    programs: Named = None,
+    tracker: TrackerPath = None,
+    peers: PeersPath = None,
+    trust: Trust = False,
+    engine: EngineName = DEFAULT,
+    runs: Runs = None,
+    json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and leave it up."""
     from torrentnet.lab.cli import run_commands
 
-    return run_commands.play(scenario, Mode.UP, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
+    return run_commands.play(
+        scenario,
+        Mode.UP,
+        engine_name=engine,
+        runs=runs,
+        as_json=json,
+        settings=settings or [],
+        programs=_given(programs, tracker, peers),
+        trust=trust,
+    )
 
 
 @app.command(epilog=EPILOG)
 def run(
-    scenario: Scenario, settings: Settings = None, engine: EngineName = DEFAULT, runs: Runs = None, json: Json = False
+    scenario: Scenario,
+    settings: Settings = None,
+    programs: Named = None,
+    tracker: TrackerPath = None,
+    peers: PeersPath = None,
+    trust: Trust = False,
+    engine: EngineName = DEFAULT,
+    runs: Runs = None,
+    json: Json = False,
 ) -> int:
     """Bring a scenario up, run and judge it, and remove it."""
     from torrentnet.lab.cli import run_commands
 
-    return run_commands.play(scenario, Mode.RUN, engine_name=engine, runs=runs, as_json=json, settings=settings or [])
+    return run_commands.play(
+        scenario,
+        Mode.RUN,
+        engine_name=engine,
+        runs=runs,
+        as_json=json,
+        settings=settings or [],
+        programs=_given(programs, tracker, peers),
+        trust=trust,
+    )
 
 
 @app.command(epilog=EPILOG)
@@ -144,6 +209,10 @@ def sweep(
     ] = None,
     repeat: Annotated[int, typer.Option("--repeat", metavar="N", help="How often to run each point.")] = 1,
     settings: Settings = None,
+    programs: Named = None,
+    tracker: TrackerPath = None,
+    peers: PeersPath = None,
+    trust: Trust = False,
     engine: EngineName = DEFAULT,
     runs: Runs = None,
     json: Json = False,
@@ -157,7 +226,15 @@ def sweep(
     from torrentnet.lab.cli import sweep_command
 
     return sweep_command.run_sweep(
-        scenario, grid or [], repeat=repeat, settings=settings or [], engine_name=engine, runs=runs, as_json=json
+        scenario,
+        grid or [],
+        repeat=repeat,
+        settings=settings or [],
+        engine_name=engine,
+        runs=runs,
+        as_json=json,
+        programs=_given(programs, tracker, peers),
+        trust=trust,
     )
 
 
@@ -181,18 +258,39 @@ def scenarios(json: Json = False) -> int:
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Scenario files.")],
     settings: Settings = None,
+    programs: Named = None,
+    tracker: TrackerPath = None,
+    peers: PeersPath = None,
     json: Json = False,
 ) -> int:
     """Show every problem of scenario files."""
     from torrentnet.lab.cli import offline_commands
 
-    return offline_commands.validate(files, as_json=json, settings=settings or [])
+    given = _given(programs, tracker, peers)
+    return offline_commands.validate(files, as_json=json, settings=settings or [], programs=given)
+
+
+@app.command()
+def inspect(
+    path: Annotated[str, typer.Argument(help="A program: a folder, a zip or a tar.")],
+    json: Json = False,
+) -> int:
+    """Show what is found in a program's folder or archive.
+
+    And the command lines that will be run. None of them is run.
+    """
+    from torrentnet.lab.cli import inspect_command
+
+    return inspect_command.inspect(path, as_json=json)
 
 
 @app.command()
 def explain(
     scenario: Scenario,
     settings: Settings = None,
+    programs: Named = None,
+    tracker: TrackerPath = None,
+    peers: PeersPath = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Show the commands of every node, not only of the first.")
     ] = False,
@@ -207,7 +305,12 @@ def explain(
     from torrentnet.lab.cli import offline_commands
 
     return offline_commands.explain(
-        scenario, engine_name=engine, settings=settings or [], everything=everything, as_json=json
+        scenario,
+        engine_name=engine,
+        settings=settings or [],
+        everything=everything,
+        as_json=json,
+        programs=_given(programs, tracker, peers),
     )
 
 

@@ -18,7 +18,7 @@ from torrentnet.lab.cli.doctor import diagnose
 from torrentnet.lab.cli.output import print_json, print_table, print_text
 from torrentnet.lab.cli.progress import ProgressView, open_view
 from torrentnet.lab.engines.selection import make_engine
-from torrentnet.lab.errors import EngineError, ScenarioError
+from torrentnet.lab.errors import EngineError, ScenarioError, UsageError
 from torrentnet.lab.installation import typed_command
 from torrentnet.lab.network.capabilities import find_capabilities, required_qualities
 from torrentnet.lab.paths import scenarios_folder
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.network.impairment import CapabilitySplit
     from torrentnet.lab.scenario.plan.plan import Plan
+    from torrentnet.lab.scenario.programs.given import GivenPrograms
 
 
 def scenarios(*, as_json: bool) -> int:
@@ -45,22 +46,28 @@ def scenarios(*, as_json: bool) -> int:
     return EXIT_OK
 
 
-def validate(files: Sequence[Path], *, as_json: bool, settings: Sequence[str] = ()) -> int:
+def validate(
+    files: Sequence[Path], *, as_json: bool, settings: Sequence[str] = (), programs: GivenPrograms | None = None
+) -> int:
     """Show every problem of scenario files."""
     values = parse_settings(settings)
     rows: list[dict[str, object]] = []
     code = EXIT_OK
     for file in files:
+        valid = True
         try:
-            plan = load_plan(file, settings=values)
+            plan = load_plan(file, settings=values, programs=programs)
         except ScenarioError as error:
             code = EXIT_USAGE
             problems, text = [asdict(problem) for problem in error.problems], error.message
+        except UsageError as error:  # a program of the command line does not fit this scenario
+            code, valid = EXIT_USAGE, False
+            problems, text = [], f"{file}: {error.message}\n    {error.hint}"
         else:
             problems = []
             text = f"{file}: {len(plan.nodes)} nodes, {len(plan.events)} events, {len(plan.expectations)} expectations"
             text += "" if plan.judged else ": a run is not judged; add `expect:`, or write `expect: none`"
-        rows.append({"file": str(file), "valid": not problems, "problems": problems})
+        rows.append({"file": str(file), "valid": valid and not problems, "problems": problems})
         if not as_json:
             print(text)
     if as_json:
@@ -68,9 +75,17 @@ def validate(files: Sequence[Path], *, as_json: bool, settings: Sequence[str] = 
     return code
 
 
-def explain(scenario: str, *, engine_name: str, settings: Sequence[str], everything: bool, as_json: bool) -> int:
+def explain(
+    scenario: str,
+    *,
+    engine_name: str,
+    settings: Sequence[str],
+    everything: bool,
+    as_json: bool,
+    programs: GivenPrograms | None = None,
+) -> int:
     """Show what a scenario will do, with every command. Runs none of them."""
-    plan = find_plan(scenario, scenarios_folder(), parse_settings(settings))
+    plan = find_plan(scenario, scenarios_folder(), parse_settings(settings), programs)
     split, note = _capability_split(plan, engine_name)
     most = None if everything else MAX_NODES_SHOWN
     lines = list(explanation.explain(plan, network_commands(plan, split, max_nodes=most)))

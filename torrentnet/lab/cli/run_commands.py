@@ -32,15 +32,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from torrentnet.lab.scenario.programs.given import GivenPrograms
+
 
 def play(
-    scenario: str, mode: Mode, *, engine_name: str, runs: Path | None, as_json: bool, settings: Sequence[str] = ()
+    scenario: str,
+    mode: Mode,
+    *,
+    engine_name: str,
+    runs: Path | None,
+    as_json: bool,
+    settings: Sequence[str] = (),
+    programs: GivenPrograms | None = None,
+    trust: bool = False,
 ) -> int:
     """Bring up a scenario's lab, run it and judge it.
 
     Afterwards the lab is removed (``run``) or left up (``up``).
     """
-    plan = find_plan(scenario, scenarios_folder(), parse_settings(settings))
+    plan = find_plan(scenario, scenarios_folder(), parse_settings(settings), programs)
     home = lab_home()
     with open_view(as_json=as_json) as view:
         interrupts = InterruptHandler(view.print_line)
@@ -49,6 +59,7 @@ def play(
             with interrupts.shield(message=""):
                 preload_engines(engine_name)
             choice = choose_engine(engine_name)
+            choice.engine.trusted = trust
             view.print_line(str(choice))
             # Checked before anything is written: without an engine there is nothing to record.
             engine = require_engine(choice.engine)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.run.view import LabView
     from torrentnet.lab.scenario.plan.plan import Plan
+    from torrentnet.lab.scenario.programs.given import GivenPrograms
     from torrentnet.lab.tools.distribution import Distribution
     from torrentnet.lab.verdict.outcome import Outcome
 
@@ -50,6 +51,8 @@ def run_sweep(
     engine_name: str,
     runs: Path | None,
     as_json: bool,
+    programs: GivenPrograms | None = None,
+    trust: bool = False,
 ) -> int:
     """Run a scenario at every point of a grid; return the exit status.
 
@@ -62,7 +65,7 @@ def run_sweep(
     if clash := next((name for name in grid if name in RESULT_COLUMNS), None):
         raise UsageError(f"`{clash}` is a column of the figures", hint="give the scenario's parameter another name")
     points = [
-        SweepPoint.of(point, find_plan(scenario, scenarios_folder(), {**values, **point}))
+        SweepPoint.of(point, find_plan(scenario, scenarios_folder(), {**values, **point}, programs))
         for point in grid_points(grid)
     ]
     home = lab_home()
@@ -79,7 +82,7 @@ def run_sweep(
             code = EXIT_OK
 
             def play(plan: Plan) -> tuple[Outcome, Distribution | None]:
-                return run_scenario(plan, engine, home=home, runs=runs, interrupts=interrupts)
+                return run_scenario(plan, engine, home=home, runs=runs, interrupts=interrupts, trust=trust)
 
             try:
                 rows = run_points(points, repeat, play, table, view.print_line)

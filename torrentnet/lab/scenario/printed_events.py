@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 
 _OPENTRACKER_PRINTS: Final = frozenset({"listening", "closing", "error", "said"})
 _NODE_EVENTS: Final = tuple(name for name, spec in EVENTS.items() if spec.emitters != (LAB,))
-_TITLES: Final = {TRACKER: "the tracker", PEER: "our own peers", ADAPTER: "other projects' clients", SHAPER: "any node"}
+_TITLES: Final = {
+    TRACKER: "our own tracker",
+    PEER: "our own peers",
+    ADAPTER: "other projects' clients",
+    SHAPER: "any node",
+}
 _COMMANDS: Final = {"get": "peers that `get` a file", "share": "peers that `share` a file"}
 _ADDRESS: Final = re.compile(r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
+_NAMED_ADDRESS: Final = re.compile(r"[a-z][a-z0-9-]*:[0-9]{1,5}")
 _HEXADECIMAL: Final = re.compile(r"[0-9a-f]+")
 _WORD: Final = re.compile(r"[a-z]+(?:_[a-z]+)*")
 _SIMILARITY: Final = 0.8
@@ -63,6 +69,10 @@ def find_event_mistake(
         writers = [_COMMANDS[spec.command]] if spec.command and PEER in spec.emitters else []
         writers += [_TITLES[emitter] for emitter in spec.emitters if emitter != PEER or not spec.command]
         hint = f"written by: {', '.join(dict.fromkeys(writers))}"
+        foreign = silent[0].foreign
+        if foreign is not None:
+            text = f"`{silent[0].name}` runs `{foreign.name}`, of which the lab never observes `{name}`"
+            return EventMistake("event", text, f"{hint}; for what `{foreign.name}` prints write `log: TEXT`")
         return EventMistake("event", f"`{silent[0].name}` never prints `{name}`", hint)
     writing = [_emitter(node) for node in nodes if node not in silent]
     for key, value in fields.items():
@@ -122,6 +132,8 @@ def _check_field(
         owners = " and ".join(_TITLES[emitter] for emitter in field.emitters)
         text = f"`{event}` of {_TITLES[lacking[0]]} has no field `{key}`"
         return EventMistake(key, text, f"that is a field of {owners}")
+    if field.unit == "IP:PORT" and ADAPTER in emitters and _NAMED_ADDRESS.fullmatch(value):
+        return None  # where the lab knows the node, its name is in the place of its address
     wrong = _check_value(field, value)
     return EventMistake(key, *wrong) if wrong is not None else None
 

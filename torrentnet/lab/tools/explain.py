@@ -72,6 +72,7 @@ def explain(plan: Plan, commands: NetworkCommands | None = None) -> Iterator[str
     for name, value in plan.parameters:
         yield f"The parameter {name} is {value}."
     yield from _section("Files", _files(plan))
+    yield from _section("Programs", _programs(plan))
     yield from _section("Nodes", _nodes(plan))
     yield from _section("The network at t = 0", _links(plan, commands))
     yield from _section("What happens", _steps(plan, commands))
@@ -100,6 +101,14 @@ def _files(plan: Plan) -> Iterator[str]:
         yield f"  {folder}, shared as {name}: {made}" if folder else f"  {name}: {made}"
 
 
+def _programs(plan: Plan) -> Iterator[str]:
+    for program in plan.programs:
+        files = f"{program.size} bytes of files" if program.folder is not None else "no files"
+        image = program.image or ("built by its Dockerfile" if program.dockerfile else "the lab's own image")
+        yield f"  {program.name}: {files}, {image}"
+        yield from (f"      {role:<7} {command}" for role, command in program.commands)
+
+
 def _groups(plan: Plan) -> Iterator[list[NodePlan]]:
     groups: dict[str, list[NodePlan]] = {}
     for node in plan.nodes:
@@ -110,8 +119,10 @@ def _groups(plan: Plan) -> Iterator[list[NodePlan]]:
 def _nodes(plan: Plan) -> Iterator[str]:
     for group in _groups(plan):
         first, last = group[0], group[-1]
-        whose = "" if first.program is NodeProgram.OURS else f" ({first.program})"
-        does = "is the tracker" if first.role is Role.TRACKER else f"{first.role}{_verb_ending(group)} {first.file}"
+        other = first.foreign.name if first.foreign is not None else first.program
+        whose = "" if first.program is NodeProgram.OURS else f" ({other})"
+        does = f"{first.role}{_verb_ending(group)} {first.file or other}"
+        does = "is the tracker" if first.role is Role.TRACKER else does
         if first.role is not Role.GET and first.start == 0:
             when = "up before t = 0"
         elif last.start > first.start:
@@ -258,8 +269,8 @@ def _waiting(plan: Plan, commands: NetworkCommands | None) -> Iterator[str]:
 
 def _begin_text(event: EventPlan, plan: Plan) -> str:
     name = f" [{event.name}]" if event.name else ""
-    who = name_nodes(event.nodes)
-    are = "is" if len(event.nodes) == 1 else "are"
+    who = f"the source of {event.source_of}" if event.source_of else name_nodes(event.nodes)
+    are = "is" if len(event.nodes) == 1 or event.source_of else "are"
     match event:
         case PausePlan():
             return f"{who} {are} paused{_duration(event)}.{name}"
@@ -285,12 +296,17 @@ def _duration(event: LastingPlan) -> str:
 
 
 def _end_text(event: EventPlan) -> str:
-    if isinstance(event, PausePlan):
+    if isinstance(event, PausePlan) and not event.source_of:
         return f"{name_nodes(event.nodes)} resume{_verb_ending(event.nodes)}."
     return f"{event.text} ends."
 
 
 def _node_commands(event: EventPlan, plan: Plan) -> tuple[str, ...]:
+    if event.source_of:
+        example = event.choices[:1]
+        return tuple(f"# if that is {one.nodes[0]}" for one in example if one.nodes) + tuple(
+            command for one in example for command in _node_commands(one, plan)
+        )
     match event:
         case CommandPlan():
             words = f"sh -c {shlex.quote(event.command)}" if isinstance(event, RunPlan) else f"console {event.command}"
@@ -303,7 +319,8 @@ def _node_commands(event: EventPlan, plan: Plan) -> tuple[str, ...]:
 
 
 def _resume_commands(event: EventPlan) -> tuple[str, ...]:
-    return (f"docker compose unpause {' '.join(event.nodes)}",) if isinstance(event, PausePlan) else ()
+    nodes = event.choices[0].nodes if event.choices else event.nodes
+    return (f"docker compose unpause {' '.join(nodes)}",) if isinstance(event, PausePlan) else ()
 
 
 # -- what must be true -----------------------------------------------------------------------------

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 
 def run_scenario(
-    plan: Plan, engine_name: str, *, home: Path, runs: Path | None, interrupts: InterruptHandler | None = None
+    plan: Plan,
+    engine_name: str,
+    *,
+    home: Path,
+    runs: Path | None,
+    interrupts: InterruptHandler | None = None,
+    trust: bool = False,
 ) -> tuple[Outcome, Distribution | None]:
     """Bring a scenario up, run it, judge it and remove it.
 
@@ -31,7 +37,9 @@ def run_scenario(
     which is a verdict. Raises LabError where the engine fails.
     """
     # Checked before anything is written: without an engine there is nothing to record.
-    engine = require_engine(make_engine(engine_name))
+    engine = make_engine(engine_name)
+    engine.trusted = trust
+    require_engine(engine)
     lab = Lab(plan, engine, home=home, runs=runs, interrupts=interrupts)
     distribution = None
     try:

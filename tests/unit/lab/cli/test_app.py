@@ -242,3 +242,103 @@ def test_settings_are_parsed() -> None:
         "file": "a b.txt",
         "loss": "5%",
     }
+
+
+# -- programs that are not ours --------------------------------------------------------------------
+
+
+@pytest.fixture
+def submission(home: Path) -> Path:
+    folder = home / "submission"
+    (folder / "src").mkdir(parents=True)
+    for name in ("tracker.py", "peer.py"):
+        (folder / "src" / name).write_text("print()\n", encoding="utf-8")
+    return folder
+
+
+def test_inspect_shows_what_is_found(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "inspect", "submission")
+    assert (status, err) == (0, "")
+    golden.check("inspect.txt", out)
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+def test_inspect_shows_what_torrentnet_yaml_says(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (submission / "torrentnet.yaml").write_text(
+        "image: eclipse-temurin:21\nbuild: |\n  mkdir out\n  javac -d out Peer.java\nfiles: tmp\n"
+        "says: {request logs: all logs}\nget: java -cp out Peer get {file} {tracker} {listen}\nready: 20s\n"
+        "run: java -cp out Any {args}\naddresses: real\nspeaks: bittorrent\n",
+        encoding="utf-8",
+    )
+    status, out, _ = run(capsys, "inspect", "submission")
+    assert status == 0
+    golden.check("inspect_torrentnet_yaml.txt", out)
+
+
+def test_inspect_says_what_is_missing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "tracker.js").write_text("", encoding="utf-8")
+    status, out, _ = run(capsys, "inspect", ".")
+    assert status == 0
+    assert out.endswith(
+        "\n`node` is not in the lab's own image: write `image: NAME` into a torrentnet.yaml beside the program\n"
+        "\nit has no command line for `share`, `get`\n"
+    )
+
+
+def test_inspect_as_json(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "inspect", "submission", "--json")
+    document = json.loads(out)
+    assert status == 0
+    assert document["commands"]["tracker"] == "python3 tracker.py {ip}:{port}"
+    assert document["examples"]["tracker"] == ["python3", "tracker.py", "127.0.0.1:6969"]
+    assert (document["files"], document["bytes"], document["addresses"]) == (2, 16, "machine")
+
+
+def test_inspect_of_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "notes").mkdir()
+    (home / "notes" / "a.txt").write_text("text", encoding="utf-8")
+    status, _, err = run(capsys, "inspect", "notes")
+    assert status == 2
+    assert err.startswith("torrentnet: notes: no folder has `tracker.*` and `peer.*`; there is `a.txt`\n    write a")
+
+
+def test_programs_of_the_command_line(submission: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "mine.yaml").write_text(
+        "files: {a.txt: {size: 1MiB}}\nnodes:\n  tracker: {tracker: {program: theirs}}\n"
+        "  leecher: {get: a.txt}\n  seeder: {share: a.txt}\n"
+        "timeline: [{at: 1s, kill: source of leecher}, {at: 2s, pause: source of leecher, for: 1s}]\nexpect: none\n",
+        encoding="utf-8",
+    )
+    words = ("--program", "theirs=submission", "--peers", "submission")
+    status, out, _ = run(capsys, "validate", "mine.yaml", *words)
+    assert (status, out) == (0, "mine.yaml: 3 nodes, 2 events, 0 expectations\n")
+    status, out, _ = run(capsys, "explain", "mine.yaml", *words)
+    assert status == 0
+    golden.check("explain_programs.txt", out)
+    status, _, err = run(capsys, "run", "mine.yaml", "--peers", "submission")
+    assert status == 2
+    assert "there is no program `theirs`" in err
+
+
+def test_validate_goes_on_where_a_program_does_not_fit(submission: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [str(scenarios_folder() / f"{name}.yaml") for name in ("mixed_swarm", "killed_seed")]
+    (submission / "src" / "peer.py").unlink()
+    status, out, _ = run(capsys, "validate", *names, "--program", "x=submission", "--json")
+    assert status == 2
+    assert [row["valid"] for row in json.loads(out)] == [False, False]
+
+
+@pytest.mark.parametrize("command", ["run", "up", "sweep", "explain", "validate"])
+def test_a_path_without_a_program_is_refused(command: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scenario = str(scenarios_folder() / "many_leechers.yaml")
+    grid = ["--grid", "leechers=2"] if command == "sweep" else []
+    status, out, err = run(capsys, command, scenario, *grid, "--tracker", "nowhere.zip")
+    assert status == 2
+    assert "--tracker nowhere.zip: there is no such folder or archive" in out + err
+    assert "Traceback" not in err
+
+
+def test_nothing_is_left_of_programs(submission: Path, home: Path) -> None:
+    words = [sys.executable, "-m", "torrentnet.lab", "inspect", "submission"]
+    subprocess.run(words, cwd=home, check=True, capture_output=True)
+    assert sorted(path.name for path in home.iterdir()) == ["submission"]

@@ -72,7 +72,7 @@ def resolve_programs(context: ResolveContext, folder: Path, given: GivenPrograms
         if name in {*PEER_PROGRAMS, *TRACKER_PROGRAMS}:
             raise UsageError(f"`{name}` is a program that the lab knows", hint="choose another name for yours")
         if name not in context.unreadable_programs and name not in models:
-            context.programs[name] = _plan_of(name, find_program(path, f"--program {name}="), None)
+            context.programs[name] = plan_of(name, find_program(path, f"--program {name}="), None)
     for part, path in (("tracker", given.tracker), ("peers", given.peers)):
         if path:
             roles = ("tracker",) if part == "tracker" else ("share", "get")
@@ -84,7 +84,7 @@ def _add_replacement(context: ResolveContext, found: FoundProgram) -> str:
     for name in context.replaced.values():
         if context.programs[name].folder == found.folder:
             # One submission: its tracker was found first, and its peers may have been found only now.
-            context.programs[name] = _plan_of(name, found, None)
+            context.programs[name] = plan_of(name, found, None)
             return name
     stem = re.sub(r"[^a-z0-9]+", "-", Path(found.shown).absolute().name.partition(".")[0].lower()).strip("-")
     if not re.match("[a-z]", stem) or stem in {*PEER_PROGRAMS, *TRACKER_PROGRAMS, "all", "rest"}:
@@ -93,7 +93,7 @@ def _add_replacement(context: ResolveContext, found: FoundProgram) -> str:
     name, number = stem, 2
     while name in context.programs or name in context.unreadable_programs:
         name, number = f"{stem}-{number}", number + 1
-    context.programs[name] = _plan_of(name, found, None)
+    context.programs[name] = plan_of(name, found, None)
     return name
 
 
@@ -125,7 +125,7 @@ def _scenario_program(
         found = _find_in_scenario(context, (*loc, "path"), folder, model.path, commanded=commands)
         if found is None:
             return None
-    program = _plan_of(name, found, model)
+    program = plan_of(name, found, model)
     if not program.commands:
         context.note_key(loc, f"`{name}` has no command line", f"add one of {', '.join(f'`{role}`' for role in ROLES)}")
         return None
@@ -168,7 +168,7 @@ def _check_parts(context: ResolveContext, loc: KeyPath, model: ProgramModel, pro
     return len(context.problems) == before
 
 
-def _plan_of(name: str, found: FoundProgram | None, model: ManifestModel | None) -> ProgramPlan:
+def plan_of(name: str, found: FoundProgram | None, model: ManifestModel | None) -> ProgramPlan:
     """Return the plan of a program.
 
     What the scenario says goes before what was found beside the program.
