@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from torrentnet.adapters.adapter import AdapterError, ClientSettings
 from torrentnet.adapters.commands import add_client_commands, add_tracker_commands
@@ -17,6 +16,7 @@ from torrentnet.adapters.programs.opentracker import OpentrackerNode
 from torrentnet.adapters.programs.qbittorrent import QbittorrentAdapter
 from torrentnet.adapters.programs.rtorrent import RtorrentAdapter
 from torrentnet.adapters.programs.transmission import TransmissionAdapter
+from torrentnet.adapters.torrent import node_torrent
 from torrentnet.console.program_shell import ProgramShell
 from torrentnet.runtime.addresses import parse_address
 from torrentnet.runtime.gate import await_network
@@ -25,7 +25,7 @@ from torrentnet.runtime.standard_streams import open_standard_streams
 from torrentnet.runtime.units import parse_rate
 from torrentnet.wire.endpoint import Endpoint
 from torrentnet.wire.errors import LocalError, MetainfoError, os_error_text
-from torrentnet.wire.metainfo import parse_torrent, torrent_with_url
+from torrentnet.wire.metainfo import parse_torrent
 from torrentnet.wire.names import check_peer_name
 
 if TYPE_CHECKING:
@@ -45,8 +45,6 @@ ADAPTERS: Final[dict[str, type[ClientAdapter]]] = {
     "deluge": DelugeAdapter,
 }
 PROGRAM: Final = "client"
-MAX_URL_DATA: Final = 255
-"""Bytes of an announce URL's path and query that libtorrent sends: one option of BEP 41."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,19 +90,6 @@ def _add_common_options(add: Callable[..., object], name: str) -> None:
     add_console_options(add)
 
 
-def announce_url(tracker: Endpoint, info: Info, name: str) -> str:
-    """Return the announce URL that names the node and its file (BEP 41).
-
-    The tracker reads the names from the URL. libtorrent sends the path and query of its announce URL. A file name that
-    does not fit is left out.
-    """
-    parts = [f"/announce?peer={quote(name, safe='')}", f"&size={info.length}&piece={info.piece_length}"]
-    parts.append(f"&name={quote(info.name, safe='')}")
-    while len("".join(parts)) > MAX_URL_DATA:
-        parts.pop()
-    return f"udp://{tracker}{''.join(parts)}"
-
-
 def _make_state_directory(options: argparse.Namespace) -> Path:
     state: Path = (options.state or Path(f".torrentnet-{options.name}")).absolute()
     try:
@@ -126,7 +111,7 @@ def _make_client(options: argparse.Namespace, shell: ProgramShell) -> ProgramNod
         raise AdapterError(f"{directory / info.name} does not exist")
     state = _make_state_directory(options)
     torrent = state / "node.torrent"
-    torrent.write_bytes(torrent_with_url(info, announce_url(options.tracker, info, options.name)))
+    torrent.write_bytes(node_torrent(info, options.tracker, options.name))
     settings = ClientSettings(
         info, torrent, seed, directory, state, options.listen, options.tracker, options.upload_rate
     )

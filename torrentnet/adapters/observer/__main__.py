@@ -123,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--program", metavar="DIR", type=Path, help=text)
     add("--files", metavar="SUBFOLDER", default="", help="where in its directory the program keeps what it shares")
     add("--share", metavar="PATH", type=Path, help="copy this file there, under the name of --file, before the start")
+    text = "write this .torrent into the node's directory before the start, with the tracker's address"
+    add("--torrent", metavar="PATH", type=Path, help=text)
     add("--file", metavar="NAME", help="name of the file that the node shares or gets")
     add("--size", metavar="BYTES", type=int, help="the file's size")
     add("--sha256", metavar="HEX", type=argument_type(_sha256), help="the file's SHA-256")
@@ -160,6 +162,7 @@ def parse_settings(options: argparse.Namespace, argv: Sequence[str]) -> tuple[Ob
         program=options.program.absolute() if options.program else None,
         files=options.files,
         share=options.share.absolute() if options.share else None,
+        torrent=options.torrent.absolute() if options.torrent else None,
         wanted=wanted,
         ready=options.ready,
         user=options.user,

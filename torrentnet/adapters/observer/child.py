@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from torrentnet.adapters.adapter import AdapterError
-from torrentnet.adapters.observer.preparation import copy_file, copy_tree
+from torrentnet.adapters.observer.preparation import copy_file, copy_tree, write_torrent
 from torrentnet.wire.errors import os_error_text
 
 if TYPE_CHECKING:
@@ -284,3 +284,5 @@ def _prepare(settings: ObserverSettings) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     if settings.share is not None and settings.wanted is not None:
         copy_file(settings.share, folder / settings.wanted.name)
+    if settings.torrent is not None and settings.tracker is not None:
+        write_torrent(settings.torrent, settings.directory, settings.tracker, settings.name)

@@ -1,4 +1,4 @@
-"""Copies of the program's files and of the shared file into the node's directory.
+"""Copies of what the program needs into the node's directory.
 
 The copies are made by a process of the program's own user: whatever links an earlier run of the program has left, they
 lead nowhere that the program could not write to itself. What exists is kept.
@@ -11,8 +11,13 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.adapters.torrent import node_torrent
+from torrentnet.wire.metainfo import parse_torrent
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from torrentnet.wire.endpoint import Endpoint
 
 PART: Final = ".observer-part"
 """Ending of a copy that is not complete."""
@@ -43,3 +48,13 @@ def copy_file(source: Path, target: Path, *, executable: bool = False) -> None:
     shutil.copyfile(source, part, follow_symlinks=False)
     part.chmod(0o755 if executable else 0o644)
     part.rename(target)
+
+
+def write_torrent(source: Path, folder: Path, tracker: Endpoint, name: str) -> None:
+    """Write a .torrent with the tracker's address into a folder, unless it is there.
+
+    Raises OSError, or MetainfoError where the source is no .torrent.
+    """
+    target = folder / source.name
+    if not target.exists() and not target.is_symlink():
+        target.write_bytes(node_torrent(parse_torrent(source.read_bytes()), tracker, name))

@@ -52,6 +52,8 @@ class ObserverSettings:
     """Folder below :attr:`directory` where the program keeps its files."""
     share: Path | None = None
     """File that is copied into :attr:`files` before the program starts."""
+    torrent: Path | None = None
+    """The file's .torrent, which is written into :attr:`directory` with the tracker's address."""
     wanted: WantedFile | None = None
     ready: float = READY_TIMEOUT
     """Seconds after which a living program counts as up, whatever its sockets."""

@@ -66,7 +66,7 @@ def observer_command(
         "name": node.name,
         "dir": location.data,
         "file": (node.file or "").rpartition("/")[2],
-        "torrent": file.torrent if file else "",
+        "torrent": f"{location.data}/{file.torrent.rpartition('/')[2]}" if file and file.torrent else "",
     }
     return (*words, "--", *fill_command(program.command(str(node.role)), values, node.arguments))
 
@@ -86,6 +86,8 @@ def _options(
     if file is not None:
         if node.role is Role.SHARE:
             yield from ("--share", file.path)
+        if file.torrent:
+            yield from ("--torrent", file.torrent)
         yield from ("--file", file.name, "--size", str(file.size), "--sha256", file.sha256)
     yield from ("--ready", f"{program.ready:g}")
     if location.user:

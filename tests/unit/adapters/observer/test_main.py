@@ -20,6 +20,7 @@ def settings(*words: str) -> ObserverSettings:
 def test_all_that_the_lab_tells_is_understood() -> None:
     words = "get --name a --listen 127.0.0.1:6881 --tracker 127.0.0.1:6771 --dir /data --program /program --files tmp"
     more = f"--file x --size 14 --sha256 {SHA256} --ready 3.5 --user 10001:10002 --datagrams --max-output 99"
+    more += " --torrent /files/x.torrent"
     lists = ["--says", "request logs=all logs", "--node", "a=198.18.0.5:6881", "--node", "b=198.18.0.6:6882"]
     assert settings(*words.split(), *more.split(), *lists) == ObserverSettings(
         role="get",
@@ -30,6 +31,7 @@ def test_all_that_the_lab_tells_is_understood() -> None:
         tracker=Endpoint("127.0.0.1", 6771),
         program=Path("/program"),
         files="tmp",
+        torrent=Path("/files/x.torrent"),
         wanted=WantedFile("x", 14, SHA256),
         ready=3.5,
         user=(10001, 10002),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torrentnet.adapters.observer.preparation import copy_file, copy_tree
+from torrentnet.adapters.observer.preparation import copy_file, copy_tree, write_torrent
+from torrentnet.wire.endpoint import Endpoint
+from torrentnet.wire.info import make_info
+from torrentnet.wire.metainfo import parse_torrent, torrent_with_url
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,3 +41,14 @@ def test_a_half_copied_file_is_copied_again(tmp_path: Path) -> None:
     copy_file(tmp_path / "source", tmp_path / "target")
     assert (tmp_path / "target").read_text() == "whole"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "target"]
+
+
+def test_the_torrent_names_the_tracker_and_the_node(tmp_path: Path) -> None:
+    (tmp_path / "x.torrent").write_bytes(torrent_with_url(make_info("x", 5, 16384, bytes(20)), None))
+    folder = tmp_path / "node"
+    folder.mkdir()
+    for name in ("leecher-1", "kept"):
+        write_torrent(tmp_path / "x.torrent", folder, Endpoint("198.18.0.2", 6771), name)
+    content = (folder / "x.torrent").read_bytes()
+    assert b"udp://198.18.0.2:6771/announce?peer=leecher-1" in content
+    assert parse_torrent(content).name == "x"
