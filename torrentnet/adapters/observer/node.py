@@ -9,27 +9,27 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Final
 
+from torrentnet.adapters.observer.child import descendants
 from torrentnet.adapters.observer.file_search import FileSearch
+from torrentnet.adapters.observer.network.network_watch import NetworkWatch
 from torrentnet.adapters.observer.output import OutputLimit, OutputLines
-from torrentnet.adapters.observer.socket_table import Readiness, read_sockets
 from torrentnet.adapters.observer.terminal import ProgramTerminal
 from torrentnet.runtime.signals import block_signals
 
 if TYPE_CHECKING:
     from torrentnet.adapters.observer.child import ProgramChild
-    from torrentnet.adapters.observer.settings import ObserverSettings
+    from torrentnet.adapters.observer.settings import ObserverSettings, WantedFile
     from torrentnet.runtime.events import EventLog
     from torrentnet.runtime.system import System
 
 POLL_INTERVAL: Final = 0.05
 """Seconds between two looks at a program that is not up, or has not got its file."""
-IDLE_INTERVAL: Final = 0.25
-SOCKETS_INTERVAL: Final = 0.5
-"""Seconds between two looks at the sockets of a program that is up."""
+IDLE_INTERVAL: Final = 0.1
 SEARCH_INTERVAL: Final = 0.1
 """Seconds between two searches for the complete file."""
 STOP_TIMEOUT: Final = 5.0
 """Seconds that a program has to end after SIGTERM."""
+FILE_ROLES: Final = ("share", "get")
 LEFT_OUT_INTERVAL: Final = 1.0
 READ_BYTES: Final = 64 * 1024
 MAX_LAST_OUTPUT: Final = 1024 * 1024
@@ -50,26 +50,19 @@ class ObservedNode:
         """What the node does, for people."""
         self.found = ""
         """Path of the complete file in the node's directory."""
+        self.network = NetworkWatch(settings, events, system, lambda: descendants(os.getpid()))
         self._events = events
         self._system = system
         self._lines = OutputLines(settings.quiet)
         self._limit = OutputLimit(settings.max_output)
         self._left_out_at = 0.0
         self._started = system.monotonic()
-        self._readiness = self._new_readiness()
-        self._sockets_at = 0.0
-        self._up = False
         self._reported_file = False
         self._reported_seed = False
         self._stop_reason = ""
         self._kill_at: float | None = None
         self._search_end = threading.Event()
         self._wake, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-
-    @property
-    def user(self) -> int | None:
-        """The program's user, if it is not the observer's own."""
-        return self.settings.user[0] if self.settings.user is not None else None
 
     def uptime(self) -> float:
         """Return the seconds since the program was started."""
@@ -83,7 +76,7 @@ class ObservedNode:
     def run(self) -> int:
         """Let the program run, and return its exit status when it has ended."""
         self._started = self._system.monotonic()
-        self._readiness = self._new_readiness()
+        self.network.start()
         self.child.release()
         if failure := self.child.failure():
             self._events.error("error", reason=failure)
@@ -96,10 +89,11 @@ class ObservedNode:
     def _watch(self) -> None:
         settings = self.settings
         self.state = "running"
+        self.network.begin()
         if settings.role == "get":
             self.state = "get"
             self._events.emit("state", state="get", file=settings.wanted.name if settings.wanted else "")
-        if settings.wanted is not None:
+        if settings.wanted is not None and settings.role in FILE_ROLES:
             self._system.start_thread(self._search, "files")
         with self._system.make_selector() as selector, contextlib.ExitStack() as stack:
             selector.register(self.child.terminal, selectors.EVENT_READ, self._read_output)
@@ -115,7 +109,7 @@ class ObservedNode:
                 self._look(self._system.monotonic())
 
     def _timeout(self) -> float:
-        waits = not self._up or (self.settings.wanted is not None and not self._reported_seed)
+        waits = not self.network.up or (self.settings.role == "get" and not self._reported_seed)
         interval = POLL_INTERVAL if waits else IDLE_INTERVAL
         due = self._lines.due
         return interval if due is None else max(0.0, min(interval, due - self._system.monotonic()))
@@ -125,8 +119,7 @@ class ObservedNode:
         self._say(self._lines.idle(now), now)
         self.terminal.prompt = self._lines.prompt
         self._report_left_out(now)
-        if not self._up or now >= self._sockets_at + SOCKETS_INTERVAL:
-            self._look_at_sockets(now)
+        self.network.look(now, complete=self._reported_file)
         if self.found:
             self._report_file()
         if self._stop_reason and self._kill_at is None:
@@ -134,19 +127,6 @@ class ObservedNode:
             self.child.signal(signal.SIGTERM)
         if self._kill_at is not None and now >= self._kill_at:
             self.child.kill(self._system)
-
-    def _look_at_sockets(self, now: float) -> None:
-        self._sockets_at = now
-        up = self._readiness.check(read_sockets(self.user), now, called_tracker=False)
-        if up and not self._up:
-            self._up = True
-            program = os.path.basename(self.settings.argv[0])
-            address = self._readiness.address
-            self._events.emit("listening", program=program, name=self.settings.name, address=address)
-
-    def _new_readiness(self) -> Readiness:
-        settings = self.settings
-        return Readiness(settings.role, settings.listen, settings.address, settings.ready, self._started)
 
     # -- output ------------------------------------------------------------------------------------
 
@@ -190,17 +170,30 @@ class ObservedNode:
     def _report_file(self) -> None:
         wanted, share = self.settings.wanted, self.settings.role == "share"
         assert wanted is not None
-        if not self._reported_file and (self._up or not share):
+        if not self._reported_file and (self.network.up or not share):
             self._reported_file = True
             if share:
                 self._events.emit("published", file=wanted.name, size=wanted.size, sha256=wanted.sha256)
             else:
-                took = round(1000 * self.uptime())
-                self._events.emit("completed", file=wanted.name, bytes=0, ms=took, sha256=wanted.sha256, sources="")
-        if self._reported_file and not self._reported_seed and self._up and self._readiness.address is not None:
+                self._report_complete(wanted)
+        if self._reported_file and not self._reported_seed and self.network.up and self.network.listens:
             self._reported_seed = True
             self.state = "seed"
             self._events.emit("state", state="seed", file=wanted.name)
+
+    def _report_complete(self, wanted: WantedFile) -> None:
+        network = self.network
+        network.count(self._system.monotonic())
+        network.report_complete()
+        sources = [f"{peer}:{total.received}" for peer, total in sorted(network.totals.items()) if total.received]
+        self._events.emit(
+            "completed",
+            file=wanted.name,
+            bytes=network.received,
+            ms=round(1000 * self.uptime()),
+            sha256=wanted.sha256,
+            sources=",".join(sources),
+        )
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -214,6 +207,7 @@ class ObservedNode:
         self._say(self._lines.finish(), now)
         self._report_left_out(now, last=True)
         self.terminal.end()
+        self.network.count(now, last=True)
         wanted = self.settings.wanted
         if wanted is not None and not self._reported_file and self.settings.role == "get":
             # A program may end right after its last byte.
@@ -227,6 +221,7 @@ class ObservedNode:
         self.state = f"exited ({status})"
         self._events.emit("exited", status=status)
         self.child.close()
+        self.network.close()
         return status
 
     def _drain_wake(self, _now: float) -> None:

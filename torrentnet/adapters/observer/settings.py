@@ -55,6 +55,7 @@ class ObserverSettings:
     torrent: Path | None = None
     """The file's .torrent, which is written into :attr:`directory` with the tracker's address."""
     wanted: WantedFile | None = None
+    """The file that the node shares or gets; of any other node, the file that datagrams may mention."""
     ready: float = READY_TIMEOUT
     """Seconds after which a living program counts as up, whatever its sockets."""
     user: tuple[int, int] | None = None

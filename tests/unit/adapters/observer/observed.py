@@ -51,11 +51,12 @@ class Observer(WatchedProcess):
         code: str = "",
         environ: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        name: str = "node-1",
     ) -> None:
         self.directory = directory / "node"
         self.console = ConsoleClient(str(directory / "console.sock"))
         program = list(argv) or [sys.executable, "-c", code]
-        own = ["--name", "node-1", "--dir", str(self.directory), "--console", self.console.path, *map(str, options)]
+        own = ["--name", name, "--dir", str(self.directory), "--console", self.console.path, *map(str, options)]
         kept = {key: value for key, value in os.environ.items() if not key.startswith("TORRENTNET_")}
         super().__init__(
             f"observe {role}",

@@ -52,7 +52,7 @@ def test_the_observers_commands_answer_in_json(tmp_path: Path) -> None:
     [
         ("observer", 'error: "observer" is not complete: type'),
         ("observer files", "error: usage: observer files SIZE"),
-        ("observer files 1MiB", "error: the size is a number of bytes, for example: observer files 1048576"),
+        ("observer files 1MiB", "error: the size is a number, for example: observer files 1048576"),
         ("observer eat", 'error: unknown command "observer eat"'),
     ],
 )

@@ -8,10 +8,11 @@ import socket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torrentnet.adapters.observer.socket_table import (
+from torrentnet.adapters.observer.network.socket_table import (
     LISTEN_GRACE,
     OpenSocket,
     Readiness,
+    SocketOwner,
     parse_table,
     read_sockets,
 )
@@ -63,11 +64,19 @@ def test_the_sockets_of_this_machine_are_read() -> None:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
     ):
         datagrams.bind(("127.0.0.1", 0))
-        found = {(one.protocol, *one.address) for one in read_sockets(os.getuid())}
+        found = {(one.protocol, *one.address) for one in read_sockets(SocketOwner(os.getuid()))}
         assert ("tcp", *four.getsockname()) in found
         assert ("tcp", "0.0.0.0", both.getsockname()[1]) in found
         assert ("udp", *datagrams.getsockname()) in found
-    assert ("tcp", "127.0.0.1", 1) not in {(one.protocol, *one.address) for one in read_sockets(1)}
+
+
+def test_in_a_shared_network_the_programs_own_descriptors_decide() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = Endpoint(*server.getsockname())
+        assert address in {one.address for one in read_sockets(SocketOwner(None, lambda: [os.getpid()]))}
+        assert address in {one.address for one in read_sockets(SocketOwner(None))}
+        assert address not in {one.address for one in read_sockets(SocketOwner(None, list))}
+        assert address not in {one.address for one in read_sockets(SocketOwner(1))}
 
 
 def test_a_tracker_is_up_with_its_udp_socket() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.wire.endpoint import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 LISTEN_GRACE: Final = 1.0
 """Seconds after which a peer that listens is up, whether it has sent a datagram to the tracker or not."""
@@ -22,6 +24,7 @@ _TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
 _LISTENING: Final = "0A"
 _UNCONNECTED: Final = "07"
 _MAPPED: Final = bytes(10) + b"\xff\xff"
+_SOCKET_LINK: Final = "socket:["
 _WILDCARD: Final = "0.0.0.0"
 
 
@@ -68,15 +71,51 @@ def _endpoint(text: str) -> Endpoint | None:
     return Endpoint(socket.inet_ntoa(raw), int(port, 16))
 
 
-def read_sockets(user: int | None = None) -> list[OpenSocket]:
-    """Return the open sockets of this network; with ``user``, those of that user only."""
+class SocketOwner:
+    """Decision whether a socket is the program's.
+
+    ``user`` is the program's, if it has one of its own. In a network that others use too, the descriptors of the
+    program's ``processes`` decide.
+    """
+
+    def __init__(self, user: int | None, processes: Callable[[], Iterable[int]] | None = None) -> None:
+        self._user = user
+        self._processes = processes
+        self._inodes: frozenset[int] = frozenset()
+
+    def refresh(self) -> None:
+        """Read the descriptors of the program's processes anew, where they decide."""
+        if self._user is None and self._processes is not None:
+            self._inodes = frozenset(_socket_inodes(self._processes()))
+
+    def owns(self, user: int, inode: int) -> bool:
+        """Return whether a socket with this user and inode is the program's."""
+        if self._user is not None:
+            return user == self._user
+        return self._processes is None or inode in self._inodes
+
+
+def _socket_inodes(processes: Iterable[int]) -> Iterator[int]:
+    for pid in processes:
+        folder = f"/proc/{pid}/fd"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):
+                with contextlib.suppress(OSError, ValueError):
+                    target = os.readlink(f"{folder}/{name}")
+                    if target.startswith(_SOCKET_LINK):
+                        yield int(target[len(_SOCKET_LINK) : -1])
+
+
+def read_sockets(owner: SocketOwner) -> list[OpenSocket]:
+    """Return the program's open sockets."""
+    owner.refresh()
     found = []
     for table in _TABLES:
         try:
             text = Path("/proc/thread-self/net", table).read_text("ascii")
         except OSError:
             continue
-        found += [one for one in parse_table(table[:3], text) if user is None or one.user == user]
+        found += [one for one in parse_table(table[:3], text) if owner.owns(one.user, one.inode)]
     return found
 
 

@@ -1,0 +1,1 @@
+"""Tests of what the observer sees of a program's network."""

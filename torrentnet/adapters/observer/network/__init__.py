@@ -1,0 +1,1 @@
+"""Observation of a program's sockets, connections and datagrams."""

@@ -1,0 +1,212 @@
+"""Everything that is seen of a program's network, as events."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from torrentnet.adapters.observer.network.known_nodes import KnownNodes
+from torrentnet.adapters.observer.network.packet_watch import PacketWatch
+from torrentnet.adapters.observer.network.packets import PacketCapture
+from torrentnet.adapters.observer.network.pairs import PairBytes, PairCounter
+from torrentnet.adapters.observer.network.sock_diag import ConnectionSource
+from torrentnet.adapters.observer.network.socket_table import OpenSocket, Readiness, SocketOwner, read_sockets
+from torrentnet.wire.errors import os_error_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from torrentnet.adapters.observer.network.sock_diag import TcpConnection
+    from torrentnet.adapters.observer.settings import ObserverSettings
+    from torrentnet.runtime.events import EventLog
+    from torrentnet.runtime.system import System
+
+BUSY_INTERVAL: Final = 0.05
+"""Seconds between two looks at the connections of a node that downloads."""
+IDLE_INTERVAL: Final = 0.1
+SOCKETS_INTERVAL: Final = 0.5
+"""Seconds between two looks at the sockets of a program that is up."""
+PACKETS_AT_ONCE: Final = 1000
+"""Packets that are read in one turn, so that the program's terminal does not wait long."""
+
+
+class NetworkWatch:
+    """Sockets, connections and packets of one program.
+
+    ``processes`` returns the program's processes.
+    """
+
+    def __init__(
+        self,
+        settings: ObserverSettings,
+        events: EventLog,
+        system: System,
+        processes: Callable[[], Iterable[int]],
+    ) -> None:
+        self._settings = settings
+        self._events = events
+        self._system = system
+        self.nodes = KnownNodes(settings.name, settings.nodes, settings.address)
+        shared = self.nodes.shared_network
+        self._owner = SocketOwner(
+            settings.user[0] if settings.user is not None else None, processes if shared else None
+        )
+        self._sockets: list[OpenSocket] = []
+        self._readiness = Readiness(
+            settings.role, settings.listen, settings.address, settings.ready, system.monotonic()
+        )
+        self._sockets_at = self._connections_at = 0.0
+        self._have = 0
+        self.up = False
+        """Whether the program counts as up."""
+        self.totals: dict[str, PairBytes] = {}
+        """Bytes to and from each peer, by its address."""
+        self.packets = PacketWatch(settings, self.nodes, events, system.wall_time, self._udp_ports)
+        self._pairs = PairCounter(self.nodes, self._owns, self.packets.counts_fin)
+        self._source: ConnectionSource | None = None
+        self.capture: PacketCapture | None = None
+        """The captured packets; None where the kernel does not allow to capture any."""
+        self._filter: tuple[bool, bool] | None = None
+
+    @property
+    def listens(self) -> bool:
+        """Whether the program had a socket that others can reach at the last look."""
+        return self._readiness.address is not None
+
+    @property
+    def received(self) -> int:
+        """Payload bytes that peers have sent, without the tracker's."""
+        tracker = self._settings.tracker
+        other = self.nodes.peer_address(tracker) if tracker is not None else None
+        return sum(total.received for peer, total in self.totals.items() if peer != other)
+
+    def start(self) -> None:
+        """Begin to watch, before the program runs."""
+        try:
+            self._source = ConnectionSource()
+        except OSError as error:
+            self._blind("bytes between nodes are not measured", error)
+        try:
+            self.capture = PacketCapture(shared=self.nodes.shared_network)
+            self._set_filter()
+        except OSError as error:
+            if self._settings.datagrams:
+                self._blind("datagrams are not seen", error)
+
+    def _blind(self, what: str, error: OSError) -> None:
+        self._events.warning("blind", reason=f"{what}: {os_error_text(error)}")
+
+    def begin(self) -> None:
+        """Count the time until the program is up from now on."""
+        settings = self._settings
+        now = self._system.monotonic()
+        self._readiness = Readiness(settings.role, settings.listen, settings.address, settings.ready, now)
+
+    def sockets(self) -> list[OpenSocket]:
+        """Return the program's sockets as they are now."""
+        return read_sockets(self._owner)
+
+    # -- looks -------------------------------------------------------------------------------------
+
+    def look(self, now: float, *, complete: bool) -> None:
+        """Look at what has changed; ``complete`` says that the node has its file."""
+        if now >= self._sockets_at + (SOCKETS_INTERVAL if self.up else BUSY_INTERVAL):
+            self._sockets_at = now
+            self._look_at_sockets(now)
+        busy = self._settings.role == "get" and not complete
+        if now >= self._connections_at + (BUSY_INTERVAL if busy else IDLE_INTERVAL):
+            self._connections_at = now
+            self.count(now)
+            if busy:
+                self._report_progress()
+
+    def _look_at_sockets(self, now: float) -> None:
+        self._sockets = self.sockets()
+        up = self._readiness.check(self._sockets, now, called_tracker=self.packets.called_tracker)
+        if up and not self.up:
+            self.up = True
+            self._events.emit(
+                "listening",
+                program=os.path.basename(self._settings.argv[0]),
+                name=self._settings.name,
+                address=self._readiness.address,
+            )
+
+    def count(self, now: float, *, last: bool = False) -> None:
+        """Count the bytes of all connections, and report the changes."""
+        if self._source is None:
+            self.read_packets(now)
+            return
+        try:
+            # In this order: what ends after the dump is in the second list, and its last packet has been captured.
+            existing = self._source.existing()
+            ended = self._source.ended()
+        except OSError as error:
+            self._source.close()
+            self._source = None
+            self._blind("bytes between nodes are no longer measured", error)
+            return
+        self.read_packets(now)
+        self._pairs.update(existing, ended)
+        self.totals = self._pairs.totals()
+        for peer in self._pairs.changed(self.totals, now, last=last):
+            total = self.totals[peer]
+            self._events.emit("pair", peer=peer, received=total.received, sent=total.sent)
+
+    def _report_progress(self) -> None:
+        wanted = self._settings.wanted
+        if wanted is None or not wanted.size:
+            return
+        have = min(99, 100 * self.received // wanted.size)
+        if have > self._have:
+            self._have = have
+            self._emit_progress(have)
+
+    def report_complete(self) -> None:
+        """Report that the node has its whole file."""
+        self._emit_progress(100)
+
+    def _emit_progress(self, have: int) -> None:
+        wanted = self._settings.wanted
+        assert wanted is not None
+        self._events.emit("progress", file=wanted.name, have=have, pieces=100, bytes=self.received, size=wanted.size)
+
+    def _owns(self, connection: TcpConnection) -> bool:
+        if connection.local.port in self.packets.own_ports:
+            return False
+        # A socket that the program has closed has neither user nor inode: in a network of its own, all are its.
+        return not self.nodes.shared_network or self._owner.owns(connection.user, connection.inode)
+
+    def _udp_ports(self) -> frozenset[int]:
+        return frozenset(one.address.port for one in self._sockets if one.protocol == "udp")
+
+    # -- packets -----------------------------------------------------------------------------------
+
+    def read_packets(self, now: float) -> None:
+        """Read the captured packets."""
+        if self.capture is None:
+            return
+        for _ in range(PACKETS_AT_ONCE):
+            try:
+                packet = self.capture.read()
+            except OSError:
+                break
+            if packet is not None:
+                self.packets.add(packet, now)
+        self.packets.lost(self.capture.lost())
+        self._set_filter()
+
+    def _set_filter(self) -> None:
+        """Capture no more than what is still of use."""
+        assert self.capture is not None
+        wanted = (self._settings.datagrams or not self.up, self.packets.wants_words)
+        if wanted != self._filter:
+            self._filter = wanted
+            self.capture.set_filter(datagrams=wanted[0], words=wanted[1])
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._source is not None:
+            self._source.close()
+        if self.capture is not None:
+            self.capture.close()
