@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import addresses, protocol, registry
+from torrentnet.lab.engines.local.supervisor import cgroups
 from torrentnet.lab.engines.local.supervisor.bridge import SBIN, find_ip
 from torrentnet.lab.engines.local.supervisor.preload import PYTHON_OPTIONS
 from torrentnet.lab.engines.types import Finding
@@ -33,6 +34,7 @@ REMEDY_PERMISSION: Final = (
     "run as root, or allow unprivileged user namespaces "
     "(`sysctl kernel.unprivileged_userns_clone=1`, `sysctl kernel.apparmor_restrict_unprivileged_userns=0`)"
 )
+REMEDY_CGROUPS: Final = "run as root, or begin the command with `systemd-run --user --scope`"
 TOOLS: Final = ("tc", "iptables", "iptables-restore", "ethtool")
 
 
@@ -130,11 +132,20 @@ def findings(root: Path) -> list[Finding]:
                 f"each node has an address of its own in {addresses.LOOPBACK}; no links, no faults ({mode.reason})",
             )
         )
-    disk = ", disk" if mode.network == protocol.NAMESPACES else ""
-    limits = f"memory and open files of each process{disk}; not limited: processes, processors, log"
-    rows.append(Finding("local: limits of nodes", True, limits if disk else f"{limits}, disk"))
+    rows.append(_limits(mode))
     rows.append(Finding("local: labs of this user", True, ", ".join(labs) or "none"))
     return rows
+
+
+def _limits(mode: NetworkMode) -> Finding:
+    """Return the row about what a node is limited in."""
+    places = cgroups.find_places()
+    kept = {"processes": cgroups.PIDS in places, "processors": cgroups.CPU in places}
+    kept["disk"] = mode.network == protocol.NAMESPACES
+    limits = ", ".join(["memory and open files of each process", "log", *(name for name in kept if kept[name])])
+    missing = [name for name in kept if not kept[name]]
+    text = f"{limits}; not limited: {', '.join(missing)}" if missing else limits
+    return Finding("local: limits of nodes", len(places) == len(cgroups.KEYS), text, REMEDY_CGROUPS, optional=True)
 
 
 def environment(network: str) -> dict[str, str]:

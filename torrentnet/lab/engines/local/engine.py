@@ -21,6 +21,7 @@ from torrentnet.lab.engines.interface import Engine
 from torrentnet.lab.engines.local import addresses, diagnosis, layout, protocol, registry
 from torrentnet.lab.engines.local.client import SupervisorClient, SupervisorGoneError, error_context
 from torrentnet.lab.engines.local.journal_follower import JournalFollower
+from torrentnet.lab.engines.local.supervisor import cgroups
 from torrentnet.lab.engines.local.supervisor.preload import write_commands
 from torrentnet.lab.engines.local.supervisor_handle import SupervisorHandle
 from torrentnet.lab.engines.owner import Life, boot_id
@@ -54,8 +55,8 @@ NODE_PACKAGES: Final = ("wire", "runtime", "tracker", "peer", "console", "shaper
 """Our packages that nodes run."""
 NODES_FILE: Final = "nodes.json"
 """In the run's directory: every node with its command line."""
-UNLIMITED: Final = frozenset({"processes", "cpus"})
-"""The limits that this engine cannot keep."""
+CONTROLLERS: Final = {"processes": cgroups.PIDS, "cpus": cgroups.CPU}
+"""The limits that need control groups, and the controller that each needs."""
 TRIAL: Final = "trial"
 TRIAL_LIFETIME: Final = "600"
 """Seconds that the trial's node lives at most."""
@@ -73,6 +74,7 @@ class LocalEngine(Engine):
     def __init__(self, root: Path) -> None:
         self._root = root
         self._mode: diagnosis.NetworkMode | None = None
+        self._cgroups: dict[str, str] | None = None
         self._lab: SupervisedLab | None = None
         self._project = ""
         self._outlives_close = False
@@ -94,6 +96,13 @@ class LocalEngine(Engine):
         if self._mode is None:
             self._mode = diagnosis.find_network_mode(self._root)
         return self._mode
+
+    @property
+    def cgroups(self) -> dict[str, str]:
+        """Where the nodes' control groups can be, by controller; tried at the first use."""
+        if self._cgroups is None:
+            self._cgroups = cgroups.find_places()
+        return self._cgroups
 
     def check(self) -> None:
         if platform.system() != diagnosis.SYSTEM:
@@ -135,7 +144,7 @@ class LocalEngine(Engine):
                 f"the nodes are processes on the loopback interface ({mode.reason})", f"{mode.remedy}; or use Docker"
             )
         trial = LocalEngine(self._root)
-        trial._mode = mode
+        trial._mode, trial._cgroups = mode, {}
         try:
             trial._run_trial()
             self._trial = trial
@@ -193,11 +202,13 @@ class LocalEngine(Engine):
 
     def _refuse_limits(self, node: NodeSpec) -> None:
         """Raise EngineError where the scenario sets a limit that this engine cannot keep."""
-        refused = sorted(UNLIMITED.intersection(node.limits.explicit))
+        missing = {limit for limit, controller in CONTROLLERS.items() if controller not in self.cgroups}
+        refused = sorted(missing.intersection(node.limits.explicit))
         if refused:
             raise EngineError(
-                f"the engine `local` cannot keep the limit `{refused[0]}` of {node.name}",
-                hint="remove the limit, or use Docker",
+                f"the engine `local` cannot keep the limit `{refused[0]}` of {node.name}: this user may not create"
+                f" control groups with `{CONTROLLERS[refused[0]]}` here",
+                hint=f"remove the limit, or use Docker; {diagnosis.REMEDY_CGROUPS}",
             )
         if "disk" in node.limits.explicit and self.network_mode.network != protocol.NAMESPACES:
             mode = self.network_mode
@@ -224,7 +235,7 @@ class LocalEngine(Engine):
                 else:
                     subnet, claims = addresses.claim_loopback_subnet(len(spec.nodes))
                 progress(f"creating {len(spec.nodes)} nodes on {subnet} ({network})")
-                self._lab = lab = layout.lay_out(spec, network, subnet, self._root)
+                self._lab = lab = layout.lay_out(spec, network, subnet, self._root, self.cgroups)
                 self._locations = layout.locations(lab)
                 (self._directory / protocol.LAB_FILE).write_text(lab.dumps(), encoding="utf-8")
             write_commands(Path(lab.bin), self._root)

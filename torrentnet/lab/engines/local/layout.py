@@ -6,12 +6,15 @@ Tested by tests/integration/test_local_engine.py.
 from __future__ import annotations
 
 import os
+import platform
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.protocol import SupervisedLab, SupervisedNode
 from torrentnet.lab.engines.local.supervisor import sandbox_root
+from torrentnet.lab.engines.local.supervisor.cgroups import PIDS
 from torrentnet.lab.engines.owner import Owner, directory_id
 from torrentnet.lab.engines.subnets import assign_addresses
 from torrentnet.lab.engines.types import NodeLocation
@@ -24,14 +27,22 @@ if TYPE_CHECKING:
 
     from torrentnet.lab.engines.types import LabSpec
 
+COUNTS_BY_NAMESPACE: Final = (5, 14)
+"""Linux counts a user's processes in each user namespace since then."""
+OWN_PROCESSES: Final = 64
+"""The supervisor and commands beside the nodes' programs."""
 
-def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path) -> SupervisedLab:
+
+def lay_out(
+    spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path, cgroups: dict[str, str]
+) -> SupervisedLab:
     """Assign each node an address and a directory.
 
     Returns the lab of ``spec`` that is to be supervised. The nodes' directories and the commands are placed beside the
     directory of the lab's files.
 
-    ``network`` is :data:`protocol.NAMESPACES` or :data:`protocol.LOOPBACK`.
+    ``network`` is :data:`protocol.NAMESPACES` or :data:`protocol.LOOPBACK`, and ``cgroups`` says where the nodes'
+    control groups are.
     """
     own = spec.files.parent
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -66,11 +77,26 @@ def lay_out(spec: LabSpec, network: str, subnet: IPv4Network, package_root: Path
                 node.limits.memory,
                 node.limits.open_files,
                 node.limits.log,
+                node.limits.processes,
+                node.limits.cpus,
             )
             for node in spec.nodes
         ),
+        cgroups=cgroups,
+        user_processes=_user_processes(spec, network) if PIDS not in cgroups else 0,
         gate=spec.gate,
     )
+
+
+def _user_processes(spec: LabSpec, network: str) -> int:
+    """Return the most processes that the kernel can allow all nodes together.
+
+    It counts those of a user in a user namespace. 0 where the nodes are not in one.
+    """
+    release = tuple(int(number) for number in re.findall(r"[0-9]+", platform.release())[:2])
+    if network != protocol.NAMESPACES or os.geteuid() == 0 or release < COUNTS_BY_NAMESPACE:
+        return 0
+    return sum(node.limits.processes for node in spec.nodes) + OWN_PROCESSES
 
 
 def locations(lab: SupervisedLab) -> dict[str, NodeLocation]:

@@ -27,10 +27,10 @@ Any failure is replied with ``{"error": TEXT}``.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from torrentnet.lab.scenario.plan.limits import LOG, MEMORY, OPEN_FILES
+from torrentnet.lab.scenario.plan.limits import LOG, MEMORY, OPEN_FILES, PROCESSES, PROCESSORS
 
 LAB_FILE: Final = "lab.json"
 SUPERVISOR_FILE: Final = "supervisor"
@@ -70,6 +70,8 @@ class SupervisedNode:
     """Open files of each of its processes."""
     log: int = LOG
     """Bytes of its output that are kept."""
+    processes: int = PROCESSES
+    cpus: float = PROCESSORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,10 @@ class SupervisedLab:
     path: str
     """PATH for everything else that a node runs."""
     nodes: tuple[SupervisedNode, ...]
+    cgroups: dict[str, str] = field(default_factory=dict)
+    """Where the nodes' control groups are, see :mod:`torrentnet.lab.engines.local.supervisor.cgroups`."""
+    user_processes: int = 0
+    """The most processes of all nodes together, where nothing limits those of one node; 0 for no limit."""
     gate: str = ""
     """See :attr:`torrentnet.lab.engines.types.LabSpec.gate`."""
     state: str = ""

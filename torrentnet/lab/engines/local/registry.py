@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from torrentnet.lab.engines.local import protocol
 from torrentnet.lab.engines.local.client import SupervisorClient
 from torrentnet.lab.engines.local.protocol import SupervisedLab
+from torrentnet.lab.engines.local.supervisor import cgroups
 from torrentnet.lab.engines.owner import Life, Owner, directory_id, is_alive, is_dead, life_of
 from torrentnet.lab.engines.types import RemovedLab
 from torrentnet.lab.errors import EngineError
@@ -185,6 +186,9 @@ def remove(entry: LabEntry) -> None:
         _await_end(supervisor)
     if entry.supervisor_life is not Life.DEAD:
         raise EngineError(f"{entry.path} is left: the supervisor of its lab cannot be seen from here")
+    if entry.lab is not None:
+        for node in entry.lab.nodes:
+            cgroups.remove(cgroups.groups(entry.lab.cgroups, entry.lab.project, node.name))
     shutil.rmtree(entry.path, ignore_errors=True)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
+from torrentnet.lab.engines.local.supervisor import cgroups
 from torrentnet.lab.engines.local.supervisor.bridge import SBIN, Bridge, BridgePort
 from torrentnet.lab.engines.local.supervisor.node_process import PAUSED, RUNNING, NodeProcess
 from torrentnet.lab.engines.local.supervisor.preload import preload_programs
@@ -89,10 +90,14 @@ class NodeProcesses:
         self._spawner = Spawner()
         self._preloaded = preload_programs(Path(lab.root))
         self._nodes: dict[str, NodeProcess] = {}
+        self._cgroups: dict[str, list[str]] = {}
         for node in lab.nodes:
             (directory / node.name).mkdir(DIRECTORY_MODE, exist_ok=True)
             if self._root and node.disk is not None:
                 mount_memory(node.data, node.disk)
+            self._cgroups[node.name] = (
+                cgroups.create(lab.cgroups, lab.project, node.name, node.processes, node.cpus) if lab.cgroups else []
+            )
             self._nodes[node.name] = NodeProcess(node, self._environment(node), loop, record)
 
     def _environment(self, node: SupervisedNode) -> dict[str, str]:
@@ -214,11 +219,13 @@ class NodeProcesses:
     ) -> ProcessSpec:
         limits = {} if root else {resource.RLIMIT_CORE: 0, **self._limits(node.spec)}
         preloaded = self._preloaded.get(argv[0]) if argv else None
-        return ProcessSpec(argv, node.environment, streams, root, preloaded, limits)
+        # What sets a node's network must run also where the node has used up its processes.
+        groups = () if root else self._cgroups[node.spec.name]
+        return ProcessSpec(argv, node.environment, streams, root, preloaded, limits, groups)
 
-    @staticmethod
-    def _limits(node: SupervisedNode) -> dict[int, int]:
-        return {resource.RLIMIT_DATA: node.memory, resource.RLIMIT_NOFILE: node.open_files}
+    def _limits(self, node: SupervisedNode) -> dict[int, int]:
+        limits = {resource.RLIMIT_DATA: node.memory, resource.RLIMIT_NOFILE: node.open_files}
+        return limits | ({resource.RLIMIT_NPROC: self._lab.user_processes} if self._lab.user_processes else {})
 
     def _sandbox(self, node: NodeProcess, port: BridgePort | None) -> Sandbox:
         if port is None:

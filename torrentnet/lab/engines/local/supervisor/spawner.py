@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from torrentnet.lab.engines.local.supervisor import syscalls
+from torrentnet.lab.engines.local.supervisor import cgroups, syscalls
 from torrentnet.lab.engines.local.supervisor.sandbox_root import enter_sandbox
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class ProcessSpec:
     """The program itself, where this process has loaded it: then nothing is read from the disk."""
     limits: Mapping[int, int] = field(default_factory=dict)
     """Limits of the process, see setrlimit(2)."""
+    cgroups: Sequence[str] = ()
+    """Files that take the process into control groups."""
 
 
 class Spawner:
@@ -118,6 +120,7 @@ class Spawner:
 
     def _become(self, process: ProcessSpec, directory: str, enter: Callable[[], None], error_pipe: int) -> None:
         os.close(self._alive_writer)
+        cgroups.enter(process.cgroups)
         os.setsid()
         _end_with_parent(self._alive)
         enter()
