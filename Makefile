@@ -111,7 +111,7 @@ test: lint ## lint and all tests; those that need Docker are skipped without it
 	@parallel=0; alone=0; \
 	$(CALL) $(PYTEST) -m "not alone and not torture" --numprocesses 5 --dist loadgroup --no-loadscope-reorder +args || parallel=$$?; \
 	[ $$parallel != 2 ] || exit 2; : '2: interrupted, or a file that cannot be imported'; \
-	$(CALL) $(PYTEST) -m alone --numprocesses 3 --dist loadgroup +args || alone=$$?; \
+	$(CALL) $(PYTEST) -m alone --numprocesses 3 --dist loadgroup --ignore tests/unit +args || alone=$$?; \
 	case $$parallel,$$alone in 0,[05]|5,0) ;; *) exit 1;; esac # 5: args chose none of these
 
 fuzz: $(VENV)/.test ## random packets, messages and scenarios: make fuzz [minutes=10] [only="decoders guided"] [seed=2]
