@@ -143,8 +143,9 @@ class Checks:
         """A leecher serves when the first seed is dead."""
         with self.lab() as lab:
             seed = lab.share(NAME, SMALL)
-            assert self.gets(lab, SMALL)
-            time.sleep(0.5)
+            node = lab.get(NAME)
+            assert self.has(lab, node, SMALL)
+            wait_for(lambda: NAME in node.text, lab.patience)  # it has told the tracker, too
             seed.kill()
             return float(self.gets(lab, SMALL))
 
@@ -191,7 +192,7 @@ class Checks:
             for _ in range(2):
                 nodes.append(lab.get(NAME))
                 self.has(lab, nodes[-1], SMALL)
-                time.sleep(0.5)  # the leecher tells the tracker how it ended
+                wait_for(lambda: NAME in nodes[-1].text, lab.patience)  # it has told the tracker, too
                 answer = lab.tracker.type("request logs", lambda text: all(n.address in text for n in nodes), 5)
                 if not all(node.address in answer for node in nodes):
                     return 0.0

