@@ -128,3 +128,11 @@ class NodeContainers:
                     api.pause(container)
                 case "resume":
                     api.unpause(container)
+
+
+def container_status(client: docker.DockerClient, container: str) -> NodeStatus:
+    """Return the status of a container; GONE where it was removed."""
+    try:
+        return STATUSES.get(client.api.inspect_container(container)["State"]["Status"], NodeStatus.GONE)
+    except docker.errors.NotFound:
+        return NodeStatus.GONE

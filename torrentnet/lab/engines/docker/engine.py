@@ -35,7 +35,7 @@ from torrentnet.lab.engines.docker.connection import (
     translate_errors,
 )
 from torrentnet.lab.engines.docker.containers import NodeContainers
-from torrentnet.lab.engines.docker.log_streams import LogStreams
+from torrentnet.lab.engines.docker.logs.streams import LogStreams
 from torrentnet.lab.engines.docker.programs.program_images import RUNTIME, ProgramImage, ProgramImages
 from torrentnet.lab.engines.docker_endpoint import DockerEndpoint, find_endpoint
 from torrentnet.lab.engines.interface import Engine
@@ -101,6 +101,8 @@ class DockerEngine(Engine):
         self._streams: LogStreams | None = None
         self._creating = False
         """Whether Docker may still be creating something for a command that was interrupted."""
+        self._log_files: dict[str, int] = {}
+        """The most bytes of one file of each node's log."""
         self._labels: dict[str, str] = {}
         """On everything that belongs to the lab."""
         self._helper: batch_exec.BatchExecHelper | None = None
@@ -233,6 +235,7 @@ class DockerEngine(Engine):
         owner = labels.owner_labels(spec.mode, spec.home)
         self._labels = {labels.LAB: spec.project, **owner}
         names = [node.name for node in spec.nodes]
+        self._log_files = {node.name: node.limits.log // limits.LOG_FILES for node in spec.nodes}
         refused: list[IPv4Network] = []
         with translate_errors("asking Docker what it can limit"):
             support = limits.LimitSupport.of(self.client.info())
@@ -296,7 +299,14 @@ class DockerEngine(Engine):
         with translate_errors("following the nodes"):
             stamps = EngineStamps(same_time_of_day(self.client))
             self._streams = LogStreams(
-                self.client, self._nodes.project, self._nodes.ids, on_line, on_state, on_lost, stamps=stamps
+                self.client,
+                self._nodes.project,
+                self._nodes.ids,
+                on_line,
+                on_state,
+                on_lost,
+                stamps=stamps,
+                limits=self._log_files,
             )
         for node in self._nodes.ids:
             if self.state(node).status is not NodeStatus.CREATED:

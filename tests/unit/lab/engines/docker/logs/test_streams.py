@@ -10,8 +10,9 @@ import pytest
 import requests
 
 from tests.unit.lab.engines.test_steady import Machine
-from torrentnet.lab.engines.docker import log_streams
-from torrentnet.lab.engines.docker.log_streams import LINE_LIMIT, LogStreams, _lines
+from torrentnet.lab.engines.docker.logs import reopening, streams
+from torrentnet.lab.engines.docker.logs.follower import LINE_LIMIT, split_lines
+from torrentnet.lab.engines.docker.logs.streams import LogStreams
 from torrentnet.lab.engines.steady import EngineStamps
 from torrentnet.lab.engines.types import LogLine, NodeStatus, StateChange
 
@@ -127,12 +128,12 @@ def follow(runs: list[list[Any]], starts: int, wanted: int, stamps: EngineStamps
 
 def test_lines_arrive_in_pieces_and_several_at_once() -> None:
     pieces = [line(1, "one") + line(1, "two")[:10], line(1, "two")[10:], line(2, ""), line(2, "no end")[:-1]]
-    assert [text for _, text in _lines(iter(pieces))] == ["one", "two", "", "no end"]
+    assert [text for _, text in split_lines(iter(pieces))] == ["one", "two", "", "no end"]
 
 
 def test_a_line_without_an_end_is_cut() -> None:
     pieces = [f"{stamp(1)} ".encode(), *[b"x" * 1024] * (LINE_LIMIT // 1024 + 1)]
-    assert len(next(_lines(iter(pieces)))[1]) <= LINE_LIMIT + 2048
+    assert len(next(split_lines(iter(pieces)))[1]) <= LINE_LIMIT + 2048
 
 
 def test_after_a_restart_only_new_lines_are_passed_on() -> None:
@@ -220,8 +221,8 @@ class Followed:
     """A container that is followed while it runs, until something is lost or GONE."""
 
     def __init__(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(log_streams, "REOPEN_DELAYS", (0.0, 0.01, 0.01))
-        monkeypatch.setattr(log_streams, "STATES_TIMEOUT", 0.1)
+        monkeypatch.setattr(reopening, "REOPEN_DELAYS", (0.0, 0.01, 0.01))
+        monkeypatch.setattr(streams, "STATES_TIMEOUT", 0.1)
         self.lines: list[str] = []
         self.states: list[str] = []
         self.lost: list[str] = []

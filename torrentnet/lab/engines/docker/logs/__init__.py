@@ -1,0 +1,1 @@
+"""The containers' output and state changes, as they happen."""
