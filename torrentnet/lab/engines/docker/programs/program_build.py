@@ -57,6 +57,7 @@ REQUIREMENT: Final = re.compile(
     r"(\(?\s*(===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+\s*(,\s*(===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+\s*)*\)?)?"
     r"(;[^@]*)?"
 )
+_STEP_OUTPUT: Final = re.compile(r"#\d+ \d+\.\d+ (.+)")
 PRINT_VERSION: Final = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
@@ -65,7 +66,9 @@ def failed(what: str, result: ChildResult, timeout: float = TIMEOUT) -> EngineEr
 
     Its message is one line; the cause is what the step printed last.
     """
-    lines = [line.strip()[:LINE_LENGTH] for line in result.tail if line.strip()]
+    lines = [line.strip()[:LINE_LENGTH] for line in result.tail if line.strip() and not line.startswith("WARNING:")]
+    # Of `docker build`, what the failed step printed says more than where it stands.
+    lines = [found[1] for line in lines if (found := _STEP_OUTPUT.match(line))] or lines
     printed = "; ".join(lines[-LINES_SHOWN:]) or "it printed nothing"
     if result.timed_out:
         return EngineError(
