@@ -47,6 +47,9 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_CAPABILITY_VERSION: Final = 0x20080522
+_FILE_RIGHTS: Final = 1 << 1 | 1 << 2
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root may read the files of another user."""
 _FIRST_DESCRIPTOR: Final = 3
 _HIGHEST_DESCRIPTOR: Final = 1 << 20
 _MAX_REPORT: Final = 4096
@@ -271,8 +274,23 @@ def _isolate(settings: ObserverSettings, terminal: int, *, keep: tuple[int, int]
         os.setresgid(gid, gid, gid)
         os.setresuid(uid, uid, uid)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _drop_rights()
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.umask(0o022)
+
+
+def _drop_rights() -> None:
+    """Drop the observer's rights over the network.
+
+    Without --user, a root still has them here. No program that this process executes can regain them.
+    """
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    held = (ctypes.c_uint32 * 6)()
+    if _libc.capget(header, held) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    kept = (ctypes.c_uint32 * 6)(held[0] & _FILE_RIGHTS, held[1] & _FILE_RIGHTS)
+    if _libc.capset(header, kept) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _prepare(settings: ObserverSettings) -> None:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from torrentnet.lab.home import ActiveFault
 
 
+OWN_TERMINAL: Final = "attach"
+"""Our observer's command that connects a person with its program."""
 LINE_LIMIT: Final = 64 * 1024
 """Bytes of a line that are printed at once."""
 
@@ -58,6 +60,8 @@ def attach(node: str, words: Sequence[str], *, as_json: bool) -> int:
             print_json({"node": node, "command": list(words), **asdict(answer)})
             return answer.status
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        if terminal and not words and engine.runs_foreign(node):
+            words = [OWN_TERMINAL]  # the program's, in which it prints and reads
         argv = engine.attach_command(node, ["console", *words], terminal=terminal)
         environment = engine.command_environment()
     return _replace_process(argv, environment)

@@ -241,6 +241,11 @@ class Engine(ABC):
         """Return the environment of the commands that the next two methods return."""
         return dict(os.environ)
 
+    def runs_foreign(self, node: str) -> bool:
+        """Return whether a node's program is one that the scenario brings along."""
+        del node
+        return False
+
     @abstractmethod
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
         """Return the command line that connects the user to ``argv`` in a node.

@@ -7,7 +7,7 @@ which nothing listens but 127.0.0.1 gets there.
 The rules are in chains of our own in the table ``nat``. Cuts, losses and shaping see the nodes' own addresses: what
 leaves has been translated before it is shaped, and an arriving packet keeps its source.
 
-Tested by tests/unit/lab/network/test_render.py.
+Tested by tests/unit/lab/network/test_render.py and tests/integration/test_foreign_nodes.py.
 """
 
 from __future__ import annotations

@@ -91,6 +91,16 @@ def test_the_program_is_confined(reachable: Path) -> None:
         assert "cannot read the observer" in observer.said()
 
 
+def test_the_observers_rights_do_not_reach_a_program_of_the_same_user(tmp_path: Path) -> None:
+    with Observer(tmp_path, "run", argv=["grep", "-E", "Cap(Prm|Eff)|NoNewPrivs", "/proc/self/status"]) as observer:
+        observer.until("exited")
+        said = dict(line.split(":\t") for line in observer.said())
+        files_only = 1 << 1 | 1 << 2
+        assert not int(said["CapPrm"], 16) & ~files_only
+        assert not int(said["CapEff"], 16) & ~files_only
+        assert said["NoNewPrivs"] == "1"
+
+
 def test_no_signal_is_ignored(tmp_path: Path) -> None:
     with Observer(tmp_path, "run", argv=["grep", "SigIgn", "/proc/self/status"]) as observer:
         assert observer.wait() == 0

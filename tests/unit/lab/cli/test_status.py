@@ -226,6 +226,23 @@ def test_a_node_that_does_not_run_cannot_be_attached(
         )
 
 
+@pytest.mark.parametrize(
+    ("foreign", "words", "command"),
+    [(True, [], "console attach"), (True, ["status"], "console status"), (False, [], "console")],
+)
+def test_a_program_of_the_scenario_is_attached_by_its_own_terminal(
+    engine: RunningEngine, home: Path, monkeypatch: pytest.MonkeyPatch, foreign: bool, words: list[str], command: str
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("os.execvpe", lambda _file, argv, _environment: started.append(argv))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr(type(engine), "runs_foreign", lambda _self, _node: foreign)
+    monkeypatch.setattr(type(engine), "attach_command", lambda _self, _node, argv, *, terminal: [*argv])
+    live_commands.attach("tracker", words, as_json=False)
+    assert started == [command.split()]
+
+
 def test_a_lab_whose_scenario_is_running_is_found_first(tmp_path: Path) -> None:
     write_running_lab(tmp_path, UP)
     assert find_current_lab(tmp_path) == UP

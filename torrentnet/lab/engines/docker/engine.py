@@ -371,6 +371,9 @@ class DockerEngine(Engine):
     def command_environment(self) -> dict[str, str]:
         return self.endpoint.environment()
 
+    def runs_foreign(self, node: str) -> bool:
+        return node in self._nodes.programs
+
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
         user = self._user(node, argv[0])
         who = ["--user", user] if user else []

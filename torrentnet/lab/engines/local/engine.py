@@ -14,6 +14,7 @@ import ipaddress
 import os
 import platform
 import secrets
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -43,15 +44,16 @@ from torrentnet.lab.engines.types import (
     StateChange,
 )
 from torrentnet.lab.errors import EngineError
-from torrentnet.lab.installation import program, typed_command
+from torrentnet.lab.installation import install_docker, program, typed_command
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from torrentnet.lab.engines.local.protocol import SupervisedLab
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
 
-NODE_PACKAGES: Final = ("wire", "runtime", "tracker", "peer", "console", "shaper")
+NODE_PACKAGES: Final = ("wire", "runtime", "tracker", "peer", "console", "shaper", "adapters")
 """Our packages that nodes run."""
 NODES_FILE: Final = "nodes.json"
 """In the run's directory: every node with its command line."""
@@ -120,6 +122,39 @@ class LocalEngine(Engine):
         # Once for all nodes. Where nothing can be written, each node compiles for itself, in memory.
         for name in NODE_PACKAGES:
             compileall.compile_dir(self._root / "torrentnet" / name, quiet=2)
+
+    def prepare_foreign(self, programs: Sequence[ProgramPlan], progress: ProgressCallback) -> None:
+        del progress
+        names = ", ".join(one.name for one in programs)
+        if not self.trusted:
+            raise EngineError(
+                f"the engine `local` does not confine the program {names}: as a process of this machine it reads what"
+                " you may read",
+                hint=f"use Docker, or add `--trust` for a program that you trust; {install_docker()}",
+            )
+        for one in programs:
+            self._refuse_program(one)
+
+    def _refuse_program(self, foreign: ProgramPlan) -> None:
+        """Raise EngineError for a program that needs a container."""
+        needs = {
+            f"runs in the image {foreign.image}": foreign.image,
+            f"is built by `{foreign.build}`": foreign.build,
+            f"installs {foreign.install}": foreign.install,
+        }
+        for need, value in needs.items():
+            if value:
+                raise EngineError(
+                    f"the program {foreign.name} {need}, which the engine `local` does not do",
+                    hint="use `--engine docker`, or remove that line and prepare the program by hand",
+                )
+        if self.network_mode.network != protocol.NAMESPACES:
+            mode = self.network_mode
+            raise EngineError(
+                f"the program {foreign.name} cannot be observed among nodes that share the loopback interface"
+                f" ({mode.reason})",
+                hint=f"{mode.remedy}; or use Docker",
+            )
 
     def environment(self) -> dict[str, str]:
         network = self._lab.network if self._lab is not None else self.network_mode.network
@@ -195,10 +230,23 @@ class LocalEngine(Engine):
         self._outlives_close = spec.mode is Mode.UP
         for node in spec.nodes:
             self._refuse_limits(node)
+        for node in spec.nodes:
+            self._keep_program(spec, node)
         lab = self._create(spec.project, lambda _: spec, progress)
         # Created again if somebody has removed it meanwhile.
         spec.record.mkdir(parents=True, exist_ok=True)
         (spec.record / NODES_FILE).write_text(lab.dumps(), encoding="utf-8")
+
+    @staticmethod
+    def _keep_program(spec: LabSpec, node: NodeSpec) -> None:
+        """Copy a program's folder to the lab's directory.
+
+        A lab may outlive the folder.
+        """
+        if node.foreign is not None and node.foreign.folder is not None:
+            target = layout.program_folder(spec, node.foreign)
+            if not target.exists():
+                shutil.copytree(node.foreign.folder, target, symlinks=True)
 
     def _refuse_limits(self, node: NodeSpec) -> None:
         """Raise EngineError where the scenario sets a limit that this engine cannot keep."""
@@ -316,6 +364,9 @@ class LocalEngine(Engine):
     def exec(self, node: str, argv: Sequence[str], *, timeout: float = 10.0) -> ExecResult:
         with error_context(f"`{' '.join(argv)}` in {node}"):
             return self._client().run(self._require_node(node), argv, timeout=timeout)
+
+    def runs_foreign(self, node: str) -> bool:
+        return self._lab is not None and any(one.observer for one in self._lab.nodes if one.name == node)
 
     def attach_command(self, node: str, argv: Sequence[str], *, terminal: bool) -> list[str]:
         # A console is a socket, so its own program need not run in the node.

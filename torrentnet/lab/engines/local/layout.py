@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from torrentnet.lab.engines.local import protocol
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torrentnet.lab.engines.types import LabSpec
+    from torrentnet.lab.scenario.plan.program import ProgramPlan
 
 COUNTS_BY_NAMESPACE: Final = (5, 14)
 """Linux counts a user's processes in each user namespace since then."""
@@ -51,7 +53,15 @@ def lay_out(
     data = {node.name: str(own / "nodes" / node.name) for node in spec.nodes}
     files = str(spec.files) if spec.files.is_dir() else ""
     commands = spec.commands(
-        {node: _location(network, addresses[node], str(spec.files), data[node]) for node in addresses}
+        {
+            node.name: replace(
+                _location(network, addresses[node.name], str(spec.files), data[node.name]),
+                program=str(program_folder(spec, node.foreign))
+                if node.foreign is not None and node.foreign.folder
+                else "",
+            )
+            for node in spec.nodes
+        }
     )
     state = state_folder(spec.home)
     return SupervisedLab(
@@ -79,6 +89,7 @@ def lay_out(
                 node.limits.log,
                 node.limits.processes,
                 node.limits.cpus,
+                observer=node.foreign is not None,
             )
             for node in spec.nodes
         ),
@@ -97,6 +108,11 @@ def _user_processes(spec: LabSpec, network: str) -> int:
     if network != protocol.NAMESPACES or os.geteuid() == 0 or release < COUNTS_BY_NAMESPACE:
         return 0
     return sum(node.limits.processes for node in spec.nodes) + OWN_PROCESSES
+
+
+def program_folder(spec: LabSpec, program: ProgramPlan) -> Path:
+    """Return the directory that has a program's files as long as the lab exists."""
+    return spec.files.parent / "programs" / program.name
 
 
 def locations(lab: SupervisedLab) -> dict[str, NodeLocation]:

@@ -72,6 +72,8 @@ class SupervisedNode:
     """Bytes of its output that are kept."""
     processes: int = PROCESSES
     cpus: float = PROCESSORS
+    observer: bool = False
+    """Whether it runs our observer, which sees the node's packets."""
 
 
 @dataclass(frozen=True, slots=True)

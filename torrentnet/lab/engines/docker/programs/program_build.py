@@ -3,7 +3,7 @@
 ``install`` unpacks wheels, which runs nothing of theirs. ``build`` is the program's own shell command: it runs once in
 a container with limits, a network like that of ``docker build``, and nothing of this machine but the program's folder.
 
-Tested by tests/unit/lab/engines/docker/programs/test_program_build.py.
+Tested by tests/unit/lab/engines/docker/programs/test_program_build.py and tests/integration/test_foreign_nodes.py.
 """
 
 from __future__ import annotations

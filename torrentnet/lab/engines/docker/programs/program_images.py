@@ -5,7 +5,7 @@ folder at ``/program`` and, where the image is not ours, our observer at ``/torr
 that goes into the image. What an image says of its user, its start, its volumes or its environment is for the program
 alone, never for the observer.
 
-Tested by tests/unit/lab/engines/docker/programs/test_program_images.py.
+Tested by tests/unit/lab/engines/docker/programs/test_program_images.py and tests/integration/test_foreign_nodes.py.
 """
 
 from __future__ import annotations

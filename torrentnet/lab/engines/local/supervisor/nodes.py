@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -135,7 +135,9 @@ class NodeProcesses:
         null = os.open(os.devnull, os.O_RDONLY)
         began = time.monotonic()
         try:
-            pid = self._spawner.start_node(self._process(node, node.spec.argv, (null, writing, writing)), sandbox)
+            process = self._process(node, node.spec.argv, (null, writing, writing))
+            process = replace(process, observer=node.spec.observer)
+            pid = self._spawner.start_node(process, sandbox)
         except BaseException:
             os.close(reading)
             if port is not None and self._bridge is not None:
@@ -259,6 +261,7 @@ class NodeProcesses:
             return
         for node in self._nodes.values():
             if node.pid == pid:
+                self._spawner.forget(pid)
                 self._node_ended(node, code)
 
     def _node_ended(self, node: NodeProcess, code: int) -> None:

@@ -33,6 +33,7 @@ _CONSOLE: Final = "torrentnet/console/__main__.py"
 COMMANDS: dict[str, tuple[str, ...]] = {
     "tracker.py": ("torrentnet/tracker/__main__.py",),
     "peer.py": ("torrentnet/peer/__main__.py",),
+    "observe": ("torrentnet/adapters/observer/__main__.py",),
     "console": (_CONSOLE, "console"),
     "request": (_CONSOLE, "request"),
     "file_logs": (_CONSOLE, "file_logs"),

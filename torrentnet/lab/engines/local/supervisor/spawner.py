@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 
 NOT_STARTED: Final = 127
 ERROR_LIMIT: Final = 4096
+_ENTERED: Final = b"\0"
+"""What a child writes once it is in its sandbox; an error message never begins with it."""
+_SPACES: Final = (
+    ("pid", syscalls.NEW_PROCESSES),
+    ("mnt", syscalls.NEW_MOUNTS),
+    ("uts", syscalls.NEW_NAMES),
+    ("net", syscalls.NEW_NETWORK),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,11 @@ class ProcessSpec:
     """Limits of the process, see setrlimit(2)."""
     cgroups: Sequence[str] = ()
     """Files that take the process into control groups."""
+    observer: bool = False
+    """Whether it is our observer.
+
+    It keeps the rights to see its node's network, and hides itself from its own program: from this user, too.
+    """
 
 
 class Spawner:
@@ -54,6 +67,8 @@ class Spawner:
         # Only this process keeps the writing end open.
         self._alive, self._alive_writer = os.pipe()
         self._processes = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._held: dict[int, dict[int, int]] = {}
+        """Namespaces of the observers, by process id: later, they cannot be opened."""
 
     def start_node(self, process: ProcessSpec, sandbox: Sandbox) -> int:
         """Start a node's program, and return its process id.
@@ -75,15 +90,8 @@ class Spawner:
         """
         if not sandbox.root:
             return self._fork(process, sandbox.directory, lambda: None)
-        spaces = {
-            kind: os.open(f"/proc/{node}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-            for name, kind in (
-                ("pid", syscalls.NEW_PROCESSES),
-                ("mnt", syscalls.NEW_MOUNTS),
-                ("uts", syscalls.NEW_NAMES),
-                ("net", syscalls.NEW_NETWORK),
-            )
-        }
+        held = self._held.get(node)
+        spaces = held or _open_spaces(node)
 
         def enter() -> None:
             for kind in (syscalls.NEW_NETWORK, syscalls.NEW_NAMES, syscalls.NEW_MOUNTS):
@@ -95,16 +103,28 @@ class Spawner:
             return self._fork(process, sandbox.directory, enter)
         finally:
             syscalls.setns(self._processes, syscalls.NEW_PROCESSES)
-            for descriptor in spaces.values():
-                os.close(descriptor)
+            if held is None:
+                _close(spaces)
+
+    def forget(self, node: int) -> None:
+        """Release what is held of a node whose program has ended."""
+        _close(self._held.pop(node, {}))
 
     def _fork(self, process: ProcessSpec, directory: str, enter: Callable[[], None]) -> int:
         """Fork, and return once the child has become the program."""
         reading, error_pipe = os.pipe()
+        may_go, go = os.pipe() if process.observer else (-1, -1)
+
+        def enter_and_wait() -> None:
+            os.close(go)
+            enter()
+            os.write(error_pipe, _ENTERED)
+            os.read(may_go, 1)
+
         child = os.fork()
         if child == 0:
             try:
-                self._become(process, directory, enter, error_pipe)
+                self._become(process, directory, enter_and_wait if process.observer else enter, error_pipe)
             except BaseException as error:
                 with contextlib.suppress(OSError):
                     os.write(error_pipe, str(error).encode()[:ERROR_LIMIT])
@@ -112,11 +132,30 @@ class Spawner:
                 os._exit(NOT_STARTED)
         os.close(error_pipe)
         with os.fdopen(reading, "rb") as stream:
-            message = stream.read(ERROR_LIMIT)
+            begun = self._hold(child, stream.read(1), may_go, go) if process.observer else b""
+            message = begun + stream.read(ERROR_LIMIT)
         if message:
             os.waitpid(child, 0)
             raise OSError(message.decode("utf-8", "replace"))
         return child
+
+    def _hold(self, child: int, first: bytes, may_go: int, go: int) -> bytes:
+        """Open an observer's namespaces and let it go on.
+
+        Returns ``first`` where it is an error message's first byte.
+        """
+        os.close(may_go)
+        try:
+            if first != _ENTERED:
+                return first
+            self._held[child] = _open_spaces(child)
+            return b""
+        except OSError:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            raise
+        finally:
+            os.close(go)
 
     def _become(self, process: ProcessSpec, directory: str, enter: Callable[[], None], error_pipe: int) -> None:
         os.close(self._alive_writer)
@@ -139,10 +178,20 @@ class Spawner:
             allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
             resource.setrlimit(kind, (allowed, allowed))
         if not process.root:
-            syscalls.drop_privileges()
+            syscalls.drop_privileges(syscalls.OBSERVER_CAPABILITIES if process.observer else ())
         if process.preloaded is not None:
             process.preloaded.become(process.argv, process.environment, error_pipe)
         os.execvpe(process.argv[0], list(process.argv), dict(process.environment))
+
+
+def _open_spaces(pid: int) -> dict[int, int]:
+    """Return descriptors of a process's namespaces, by their kinds."""
+    return {kind: os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name, kind in _SPACES}
+
+
+def _close(spaces: Mapping[int, int]) -> None:
+    for descriptor in spaces.values():
+        os.close(descriptor)
 
 
 def _end_with_parent(alive: int) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 NEW_MOUNTS: Final = 0x00020000
 NEW_NAMES: Final = 0x04000000
@@ -34,6 +34,8 @@ _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 15,
 _CAPABILITY_VERSION: Final = 0x20080522
 _KEPT_CAPABILITIES: Final = {1, 2}
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root must read a checkout of another user."""
+OBSERVER_CAPABILITIES: Final = (12, 13)
+"""CAP_NET_ADMIN and CAP_NET_RAW: our observer sees its node's packets and connections."""
 _MOST_CAPABILITIES: Final = 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -101,13 +103,14 @@ def die_with_parent() -> None:
     _call("prctl", _PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
 
-def drop_privileges() -> None:
+def drop_privileges(keep: Iterable[int] = ()) -> None:
     """Drop, for good, the rights to change the network, to mount and to trace.
 
-    The process cannot regain these rights, even as root.
+    The process cannot regain these rights, even as root. ``keep`` are capabilities that it keeps.
     """
+    kept_capabilities = _KEPT_CAPABILITIES.union(keep)
     _call("prctl", _PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
-    for capability in sorted(set(range(_MOST_CAPABILITIES)) - _KEPT_CAPABILITIES):
+    for capability in sorted(set(range(_MOST_CAPABILITIES)) - kept_capabilities):
         try:
             _call("prctl", _PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)
         except OSError:
@@ -117,7 +120,7 @@ def drop_privileges() -> None:
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     held = (ctypes.c_uint32 * 6)()
     _call("capget", header, held)
-    kept = sum(1 << capability for capability in _KEPT_CAPABILITIES)
+    kept = sum(1 << capability for capability in kept_capabilities)
     effective, permitted = held[0] & kept, held[1] & kept
     _call("capset", header, (ctypes.c_uint32 * 6)(effective, permitted, 0, 0, 0, 0))
 

@@ -75,11 +75,19 @@ def test_a_step_that_does_not_end_says_its_limit() -> None:
 
 
 def test_a_dockerfile_that_fails_says_what_its_step_printed() -> None:
-    printed = ("#5 [2/2] RUN make", "#5 0.214 cc peer.c", "#5 0.301 peer.c:1: error", "#5 ERROR: process did not complete", "---")
+    printed = (
+        "#5 [2/2] RUN make",
+        "#5 0.214 cc peer.c",
+        "#5 0.301 peer.c:1: error",
+        "#5 ERROR: process did not complete",
+        "---",
+    )
     error = failed("the Dockerfile of the program mine", ChildResult(1, "", printed))
     assert error.message == "the Dockerfile of the program mine failed with status 1: cc peer.c; peer.c:1: error"
 
 
 def test_warnings_of_pip_are_no_cause() -> None:
-    error = failed(WHAT, ChildResult(1, "", ("WARNING: old", "ERROR: No matching distribution found for x", "WARNING: y")))
+    error = failed(
+        WHAT, ChildResult(1, "", ("WARNING: old", "ERROR: No matching distribution found for x", "WARNING: y"))
+    )
     assert error.message.endswith("failed with status 1: ERROR: No matching distribution found for x")
