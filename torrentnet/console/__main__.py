@@ -31,12 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 LEAVE_COMMANDS: Final = (["quit"], ["exit"])
+ATTACH: Final = "attach"
 
 USAGE: Final = """\
 usage: console [--socket PATH]
            a prompt for the node's commands; help lists them
        console [--socket PATH] COMMAND...
            one command: console request logs --last 5
+       console [--socket PATH] attach
+           the terminal of a program that runs under observation
        console [--socket PATH] --ping
            does the node answer? exit status 0 or 3
        request ..., file_logs ...
@@ -94,6 +97,8 @@ def _main(argv: list[str], environ: Mapping[str, str]) -> int:
         if "--ping" in options:
             print(client.ping())
             return 0
+        if words == [ATTACH] and launcher == "console":
+            return _attach(client)
         if not words:
             return _prompt(client) if sys.stdin is not None and sys.stdin.isatty() else _script(client)
         # console "request logs --last 5" is a whole line in one word; file_logs has a file's name there.
@@ -103,6 +108,16 @@ def _main(argv: list[str], environ: Mapping[str, str]) -> int:
         return _fail(str(error), EXIT_UNAVAILABLE)
     except RequestError as error:
         return _fail(str(error), EXIT_USAGE)
+
+
+def _attach(client: ConsoleClient) -> int:
+    # Imported here, as _prompt() does.
+    from torrentnet.console.remote.attachment import attach
+
+    if sys.stdin is None or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return _fail("attach needs a terminal; to send one line to the program: console LINE", EXIT_USAGE)
+    sys.stdout.flush()
+    return attach(client, sys.stdin.fileno(), sys.stdout.fileno())
 
 
 def _parse(argv: list[str]) -> tuple[str, list[str], dict[str, str], str]:
@@ -145,7 +160,7 @@ def _parse(argv: list[str]) -> tuple[str, list[str], dict[str, str], str]:
 
 def _run(client: ConsoleClient, command: str | tuple[str, ...]) -> int:
     words = split_words_or_none(command) if isinstance(command, str) else list(command)
-    if words in LEAVE_COMMANDS:
+    if words in LEAVE_COMMANDS and not client.observes_program():
         return _fail(
             "quit leaves the console's prompt, not the node; quit the node in its own terminal, or stop its container",
             EXIT_USAGE,

@@ -116,8 +116,9 @@ class ObservedNode:
 
     def _look(self, now: float) -> None:
         """Look at everything that does not report by itself."""
-        self._say(self._lines.idle(now), now)
+        prompts = self._lines.idle(now)
         self.terminal.prompt = self._lines.prompt
+        self._say(prompts, now)
         self._report_left_out(now)
         self.network.look(now, complete=self._reported_file)
         if self.found:
@@ -138,7 +139,8 @@ class ObservedNode:
             return 0
         self.terminal.feed(data, now)
         cut = self._limit.count(len(data))
-        self._say(self._lines.feed(data, now), now)
+        if cut or not self._limit.exhausted:
+            self._say(self._lines.feed(data, now), now)
         if cut:
             self._events.warning("output_cut", bytes=self.settings.max_output)
         return len(data)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import socket
 import termios
 import threading
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,6 @@ from torrentnet.console.commands import CommandError
 from torrentnet.console.remote.frames import FrameKind, encode_frame
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
     from torrentnet.adapters.observer.settings import ObserverSettings
@@ -70,13 +70,16 @@ class ProgramTerminal:
         for connection in attached:
             # A person who does not read loses what does not fit into the socket.
             with contextlib.suppress(OSError):
-                connection.send(encode_frame(FrameKind.OUT, data), _DONT_WAIT)
+                connection.send(encode_frame(FrameKind.OUT, data), socket.MSG_DONTWAIT)
 
     def end(self) -> None:
         """Note that the program has ended."""
         with self._news:
             self._ended = True
             self._news.notify_all()
+            for connection in self._attached:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RD)
 
     def ask(self, line: str) -> Iterator[str]:
         """Type a line, and return the lines that the program prints until it is quiet.
@@ -167,7 +170,3 @@ class ProgramTerminal:
             if modes[_LFLAG] & termios.ICANON:
                 modes[_LFLAG] = modes[_LFLAG] | termios.ECHO if on else modes[_LFLAG] & ~termios.ECHO
                 termios.tcsetattr(self._descriptor, termios.TCSANOW, modes)
-
-
-_DONT_WAIT: Final = 0x40
-"""MSG_DONTWAIT of Linux: the socket belongs to another thread, which does wait."""

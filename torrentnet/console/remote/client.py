@@ -32,6 +32,8 @@ CONNECT_TIMEOUT: Final = 5.0
 ANSWER_TIMEOUT: Final = 30.0
 """Longest pause of a node that is answering."""
 PING_TIMEOUT: Final = 3.0
+OBSERVED: Final = "program"
+"""How a node calls a program of which it knows the command line only."""
 
 
 class NoAnswerError(Exception):
@@ -51,14 +53,24 @@ class ConsoleClient:
 
     def ping(self) -> str:
         """Return the node's name. Raises NoAnswerError."""
-        name = ""
+        return self._identify("name")
+
+    def observes_program(self) -> bool:
+        """Return whether the node is an observer with a program of its own.
+
+        Raises NoAnswerError.
+        """
+        return self._identify("program") == OBSERVED
+
+    def _identify(self, key: str) -> str:
+        found = ""
         for kind, payload in self._ask(PingRequest(), PING_TIMEOUT):
             if kind is FrameKind.NODE:
                 with contextlib.suppress(ValueError, KeyError, TypeError):
-                    name = str(json.loads(payload)["name"])
+                    found = str(json.loads(payload)[key])
             elif kind is FrameKind.ERR:
                 raise NoAnswerError(payload.decode(errors="replace").strip().removeprefix("error: "))
-        return name
+        return found
 
     def complete(self, text: str) -> list[str]:
         """Return candidates for the last word of *text*, for completion.
@@ -100,14 +112,20 @@ class ConsoleClient:
                 self._connection.shutdown(socket.SHUT_RDWR)
             return True
 
+    def connect(self) -> socket.socket:
+        """Return a new connection to the node. Raises NoAnswerError."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(CONNECT_TIMEOUT)
+        try:
+            connection.connect(os.fsencode(self.path))
+        except (OSError, ValueError) as error:
+            connection.close()
+            raise NoAnswerError(self._no_connection(error)) from None
+        return connection
+
     def _ask(self, request: ConsoleRequest, timeout_s: float) -> Iterator[tuple[FrameKind, bytes]]:
         line = encode_request(request)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(CONNECT_TIMEOUT)
-            try:
-                connection.connect(os.fsencode(self.path))
-            except (OSError, ValueError) as error:
-                raise NoAnswerError(self._no_connection(error)) from None
+        with self.connect() as connection:
             with self._lock:
                 self._connection = connection
             try:
