@@ -341,7 +341,7 @@ _SPECS: Final = (
         "An observed program has tried to connect; at most one line a second for each address.",
         (ADAPTER,),
         (),
-        (_address("where to"),),
+        (_address("where to"), EventField("peer", "node name", "the node that has the address", optional=True)),
     ),
     EventSpec(
         "blind",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torrentnet.adapters.observer import probes
@@ -103,6 +104,8 @@ def _add_commands(commands: Commands, node: ObservedNode) -> None:
         lambda args: _files(node, args[0]),
         1,
     )
+    text = "show the packets and bytes of each network interface, as /proc/net/dev has them"
+    add("observer interfaces", "observer interfaces", text, lambda _: _interfaces(), 0)
     add("observer pairs", "observer pairs", "list the bytes to and from each peer, as JSON", lambda _: _pairs(node), 0)
     add(
         "observer datagrams",
@@ -154,6 +157,10 @@ def _files(node: ObservedNode, size: str) -> Iterator[str]:
 def _pairs(node: ObservedNode) -> Iterator[str]:
     for peer, total in sorted(node.network.totals.items()):
         yield json.dumps({"peer": peer, "received": total.received, "sent": total.sent})
+
+
+def _interfaces() -> Iterable[str]:
+    return Path("/proc/thread-self/net/dev").read_text("ascii").splitlines()
 
 
 def _datagrams(node: ObservedNode, args: list[str]) -> Iterator[str]:

@@ -42,9 +42,9 @@ def _key_by_key(terminal: int) -> Iterator[None]:
 
 
 def attach(client: ConsoleClient, terminal: int, output: int) -> int:
-    """Connect a terminal with the program's until the person leaves or the program ends.
+    """Connect a terminal with the program's, and return the exit status.
 
-    Return the exit status. Raises NoAnswerError.
+    The connection lasts until the person leaves or the program ends. Raises NoAnswerError.
     """
     with client.connect() as connection, _key_by_key(terminal):
         connection.settimeout(None)

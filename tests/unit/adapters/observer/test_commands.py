@@ -42,6 +42,7 @@ def test_the_observers_commands_answer_in_json(tmp_path: Path) -> None:
         assert json.loads(observer.ask("observer", "files", str(len(CONTENT)))) == {"path": "below/x", "sha256": SHA256}
         sockets = [json.loads(line) for line in observer.ask("observer", "sockets").splitlines()]
         assert {"protocol": "tcp", "address": f"127.0.0.1:{observer.said()[0]}"} in sockets
+        assert "lo:" in observer.ask("observer", "interfaces")
         status = observer.ask("observer", "status")
         assert f"{FILE} (14 bytes), below/x" in status
         assert "state        seed" in status

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.unit.adapters.observer.observed import CONTENT, FILE, SHA256, WANTED, Observer, root_only, wait_until
@@ -57,6 +59,17 @@ def test_a_share_node_gets_its_files_and_is_published(tmp_path: Path) -> None:
         observer.until("state", state="seed")
         assert observer.until("listening")["program"] == "python3"
         assert observer.said() == ["ready", "hello, world!"]
+
+
+def test_a_tracker_without_a_socket_is_an_error(tmp_path: Path) -> None:
+    with Observer(tmp_path, "tracker", "--ready", "0.3", code="input()") as observer:
+        assert observer.until("error")["reason"] == "the program has opened no UDP socket within 0.3 s"
+        assert not observer.named("listening")
+
+
+def test_a_leecher_without_a_socket_is_up_after_its_time(tmp_path: Path) -> None:
+    with Observer(tmp_path, "get", "--ready", "0.3", *WANTED, code="input()") as observer:
+        assert observer.until("listening") == {"program": os.path.basename(sys.executable), "name": "node-1"}
 
 
 def test_too_much_output_is_dropped_and_told_once(tmp_path: Path) -> None:

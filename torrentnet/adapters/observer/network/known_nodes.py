@@ -30,6 +30,11 @@ class KnownNodes:
         """Whether other nodes and programs use the same network namespace."""
         return not self.own_address or self.own_address.startswith(LOOPBACK)
 
+    def name_of(self, remote: Endpoint) -> str | None:
+        """Return the name of the other node behind the far end of a connection."""
+        address = self.peer_address(remote)
+        return None if address is None else self._addresses.get(address)
+
     def peer_address(self, remote: Endpoint) -> str | None:
         """Return the address of the node behind the far end of a connection.
 

@@ -57,6 +57,7 @@ class NetworkWatch:
         )
         self._sockets_at = self._connections_at = 0.0
         self._have = 0
+        self._told_missing = False
         self.up = False
         """Whether the program counts as up."""
         self.totals: dict[str, PairBytes] = {}
@@ -123,6 +124,9 @@ class NetworkWatch:
     def _look_at_sockets(self, now: float) -> None:
         self._sockets = self.sockets()
         up = self._readiness.check(self._sockets, now, called_tracker=self.packets.called_tracker)
+        if not self.up and not self._told_missing and (reason := self._readiness.missing(now)):
+            self._told_missing = True
+            self._events.error("error", reason=reason)
         if up and not self.up:
             self.up = True
             self._events.emit(

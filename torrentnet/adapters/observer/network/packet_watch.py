@@ -191,7 +191,7 @@ class PacketWatch:
             self._dialled.clear()
         self._dialled[target] = now
         if self._budget.allows(now):
-            self._events.emit("dialled", address=target)
+            self._events.emit("dialled", address=target, peer=self._nodes.name_of(target))
         else:
             self._left_out += 1
 

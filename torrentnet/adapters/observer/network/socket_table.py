@@ -25,6 +25,8 @@ _LISTENING: Final = "0A"
 _UNCONNECTED: Final = "07"
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 _SOCKET_LINK: Final = "socket:["
+_NEEDED: Final = {"tracker": "UDP socket", "share": "TCP socket that listens"}
+"""Roles of nodes that are of no use without a socket; one that gets a file may listen later."""
 _WILDCARD: Final = "0.0.0.0"
 
 
@@ -129,6 +131,7 @@ class Readiness:
         self._role = role
         self._listen = listen
         self._own = own
+        self._ready = ready
         self._latest = started + ready
         self._listening_since: float | None = None
         self.address: Endpoint | None = None
@@ -143,12 +146,18 @@ class Readiness:
         self.address = self._own_socket(sockets, protocol)
         if self.address is None:
             self._listening_since = None
-            return now >= self._latest
+            return self._role == "get" and now >= self._latest
         if self._role == "tracker":
             return True
         if self._listening_since is None:
             self._listening_since = now
         return called_tracker or now >= min(self._listening_since + LISTEN_GRACE, self._latest)
+
+    def missing(self, now: float) -> str:
+        """Return which socket a node has not opened in time; empty if none is missing."""
+        if self._role not in _NEEDED or self.address is not None or now < self._latest:
+            return ""
+        return f"the program has opened no {_NEEDED[self._role]} within {self._ready:g} s"
 
     def _own_socket(self, sockets: list[OpenSocket], protocol: str) -> Endpoint | None:
         found = [one.address for one in sockets if one.protocol == protocol]

@@ -32,6 +32,13 @@ def test_the_far_end_of_a_connection_is_a_node(remote: Endpoint, peer: str | Non
     assert TOLD.peer_address(remote) == peer
 
 
+def test_other_nodes_have_names() -> None:
+    assert TOLD.name_of(Endpoint("127.0.0.1", 6883)) == "c"
+    assert TOLD.name_of(Endpoint("198.18.0.3", 1)) == "b"
+    assert TOLD.name_of(Endpoint("203.0.113.9", 80)) is None
+    assert TOLD.name_of(Endpoint(OWN, 6881)) is None
+
+
 def test_a_port_of_all_tells_nothing() -> None:
     assert REAL.peer_address(Endpoint("127.0.0.1", 6881)) is None
     assert REAL.peer_address(Endpoint("198.18.0.4", 6881)) == "198.18.0.4"

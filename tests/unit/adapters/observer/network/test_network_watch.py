@@ -18,7 +18,7 @@ import pytest
 
 from tests.submissions.catalogue import ALL
 from tests.unit.adapters.observer.namespaces import Namespaces, missing
-from tests.unit.adapters.observer.observed import Observer
+from tests.unit.adapters.observer.observed import Observer, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,14 +104,15 @@ def test_a_transfer_is_seen_from_outside(submission: str, directory: Path) -> No
                 sums = {row["peer"]: row for row in map(json.loads, own.ask("observer", "pairs").splitlines())}
                 assert set(sums) == {far}
                 assert sums[far]["received" if own is leecher else "sent"] == int(size)
-            assert leecher.until("dialled", address=f"{source}:{PORTS[number]}")
+            assert leecher.until("dialled", address=f"{source}:{PORTS[number]}", peer=number)
             # The tracker's answer has all seeds, and the size.
-            answers = leecher.named("sighted", direction="in", from_=f"{swarm.addresses['tracker']}:6771")
-            assert any(
-                {"s1", "s2"} <= set(event.fields["nodes"].split(",")) and event.fields["size"] == "true"
-                for event in answers
+            assert wait_until(
+                lambda: any(
+                    {"s1", "s2"} <= set(event.fields["nodes"].split(","))
+                    for event in leecher.named("sighted", direction="in", size="true")
+                )
             )
-            assert tracker.named("sighted", direction="in", file="true", nodes="l1")
+            assert tracker.until("sighted", direction="in", file="true", nodes="l1")
             assert leecher.named("progress")[-1].fields["have"] == "100"
             check_probes(leecher)
         finally:

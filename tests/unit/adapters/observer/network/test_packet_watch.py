@@ -109,7 +109,7 @@ def test_a_dialled_address_is_reported_once_a_second() -> None:
     world.segment(SYN | ACK)
     world.segment(SYN, outgoing=False)
     assert [event.name for event in world.events()] == ["dialled", "dialled"]
-    assert world.fields()[0] == {"address": "198.18.0.3:6881"}
+    assert world.fields()[0] == {"address": "198.18.0.3:6881", "peer": "s1"}
 
 
 def test_words_are_kept_up_to_the_files_name() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,6 +106,21 @@ def test_a_program_without_sockets_is_up_after_its_time() -> None:
     assert not ready.check([], 109.9, called_tracker=False)
     assert ready.check([], 110.0, called_tracker=False)
     assert ready.address is None
+
+
+@pytest.mark.parametrize(
+    ("role", "reason"),
+    [
+        ("tracker", "the program has opened no UDP socket within 10 s"),
+        ("share", "the program has opened no TCP socket that listens within 10 s"),
+    ],
+)
+def test_a_node_that_is_of_no_use_without_a_socket_is_named(role: str, reason: str) -> None:
+    ready = Readiness(role, LISTEN, OWN, 10.0, 100.0)
+    assert not ready.check([], 111.0, called_tracker=True)
+    assert (ready.missing(109.0), ready.missing(111.0)) == ("", reason)
+    assert ready.check([udp("0.0.0.0", 6881), tcp("0.0.0.0", 6881)], 112.0, called_tracker=True)
+    assert ready.missing(112.0) == ""
 
 
 def test_a_program_without_a_role_is_up_at_once() -> None:
