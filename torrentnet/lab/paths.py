@@ -47,6 +47,11 @@ def scenarios_folder() -> Path:
     return files_root() / "scenarios"
 
 
+def rubrics_folder() -> Path:
+    """Return the folder of the rubrics that can be named without a path."""
+    return files_root() / "rubrics"
+
+
 def lab_home() -> Path:
     """Return the directory that this process's labs belong to.
 

@@ -238,6 +238,46 @@ def sweep(
     )
 
 
+@app.command(epilog=EPILOG)
+def grade(
+    rubric: Annotated[str, typer.Argument(help="A rubric's name (simple_torrent), or the path of its file.")],
+    submissions: Annotated[list[str], typer.Argument(help="Folders or archives; `image:NAME` for a Docker image.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where pages and marks are written.")],
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", metavar="N", help="Labs at once (default: the number of processors).")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Determines contents and random choices.")] = 1,
+    require: Annotated[
+        float | None, typer.Option("--require", metavar="N", help="Exit with status 1 where one has fewer points.")
+    ] = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="Pages for students show sentences and marks, not what was measured.")
+    ] = False,
+    engine: EngineName = DEFAULT,
+    trust: Trust = False,
+    json: Json = False,
+) -> int:
+    """Grade submissions by a rubric, and write a matrix of the class.
+
+    Each submission runs in labs of its own. A reference that must get all points is graded before, during and after.
+    What is graded is kept: the same command goes on after Ctrl-C. The exit status is 0 when all are graded.
+    """
+    from torrentnet.lab.cli import grade_command
+
+    return grade_command.grade(
+        rubric,
+        submissions,
+        out=out,
+        jobs=jobs,
+        seed=seed,
+        require=require,
+        final=final,
+        engine_name=engine,
+        trust=trust,
+        as_json=json,
+    )
+
+
 @app.command()
 def down(engine: EngineName = DEFAULT, json: Json = False) -> int:
     """Remove the lab that is up, and what killed labs left behind."""

@@ -112,7 +112,7 @@ def load_plan(
     file = shown_as or str(path)
     text = read_text(path, file)
     try:
-        return _resolve_text(text, file, path, settings or {}, programs)
+        return resolve_text(text, file, path, settings or {}, programs)
     except ScenarioError as error:
         lines = split_lines(text)
         raise ScenarioError(
@@ -124,9 +124,13 @@ def load_plan(
         ) from None
 
 
-def _resolve_text(
-    text: str, file: str, path: Path, settings: Mapping[str, str], programs: GivenPrograms | None
+def resolve_text(
+    text: str, file: str, path: Path, settings: Mapping[str, str], programs: GivenPrograms | None = None
 ) -> Plan:
+    """Resolve the text of a scenario file, as :func:`load_plan` does.
+
+    The problems of the ScenarioError have no excerpts.
+    """
     # The language's models take a quarter of a second to import: `status`, `logs` and `down` do without.
     from torrentnet.lab.scenario.language.draft import read_draft
     from torrentnet.lab.scenario.language.parameters import substitute_parameters

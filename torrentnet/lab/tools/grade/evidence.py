@@ -1,0 +1,123 @@
+"""What a run's record shows: consoles, bytes between pairs, datagrams.
+
+Everything that a node printed is hostile: it is cut, its control characters are escaped, and the page escapes the rest.
+
+Tested by tests/unit/lab/tools/grade/test_pages.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from torrentnet.runtime.text import escape_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_LOG: Final = 16 * 1024
+"""Bytes of a node's output on a page."""
+MAX_DATAGRAMS: Final = 100
+MAX_EVENTS: Final = 64 * 2**20
+"""Bytes of a run's events that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedOutput:
+    """The end of what a node printed."""
+
+    node: str
+    text: str
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PairTraffic:
+    """Payload that one node sent to another one."""
+
+    sender: str
+    receiver: str
+    sent: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one run shows."""
+
+    number: int
+    about: str
+    command: str
+    """Plays the experiment again."""
+    logs: tuple[PrintedOutput, ...]
+    pairs: tuple[PairTraffic, ...]
+    datagrams: tuple[str, ...]
+
+
+def read_evidence(number: int, about: str, command: str, record: Path) -> Evidence:
+    """Return what a record shows; what cannot be read is left out."""
+    logs = tuple(output for path in sorted((record / "logs").glob("*.log")) if (output := _output(path)) is not None)
+    events = list(_events(record / "events.jsonl"))
+    names = _names(record)
+    return Evidence(number, about, command, logs, _pairs(events, names), _datagrams(events, names))
+
+
+def _output(path: Path) -> PrintedOutput | None:
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - MAX_LOG))
+            text = file.read(MAX_LOG).decode("utf-8", "replace")
+    except OSError:
+        return None
+    lines = text.splitlines()
+    cut = size > MAX_LOG
+    return PrintedOutput(path.stem, "\n".join(escape_controls(line) for line in lines[cut:]), cut) if lines else None
+
+
+def _events(path: Path) -> Iterator[dict[str, Any]]:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        for line in file.read(MAX_EVENTS).splitlines():
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    yield event
+
+
+def _names(record: Path) -> dict[str, str]:
+    """Return address -> node."""
+    try:
+        document = json.loads((record / "result.json").read_text("utf-8"))
+        return {str(node["address"]): str(node["name"]) for node in document["nodes"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _pairs(events: list[dict[str, Any]], names: dict[str, str]) -> tuple[PairTraffic, ...]:
+    last: dict[tuple[str, str], int] = {}
+    for event in events:
+        if event.get("event") == "pair":
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                peer = names.get(str(event["peer"]), str(event["peer"]))
+                pair = (str(event["node"]), peer)
+                last[pair] = max(last.get(pair, 0), int(event["sent"]))
+    return tuple(PairTraffic(sender, receiver, sent) for (sender, receiver), sent in sorted(last.items()) if sent)
+
+
+def _datagrams(events: list[dict[str, Any]], names: dict[str, str]) -> tuple[str, ...]:
+    def shown(address: object) -> str:
+        ip, _, port = str(address).rpartition(":")
+        return f"{names[ip]}:{port}" if ip in names else str(address)
+
+    lines = []
+    for event in events:
+        if event.get("event") == "sighted" and event.get("direction") == "out":
+            time = f"{event['t']} s" if "t" in event else ""
+            way = f"{shown(event.get('from'))} -> {shown(event.get('to'))}"
+            named = f"names {event['nodes']}" if event.get("nodes") else ""
+            parts = (time, way, f"{event.get('bytes')} bytes", named)
+            lines.append(escape_controls("  ".join(part for part in parts if part)))
+    return tuple(lines[:MAX_DATAGRAMS])
