@@ -13,8 +13,8 @@ from setuptools.command.build_py import build_py
 
 FILES = (
     *("Dockerfile", ".dockerignore", "docker-compose.yml", "docker/launch", "scripts/base-image.sh"),
-    *("tracker.py", "peer.py", "docs/scenario.schema.json", "docs/rubric.schema.json", "docs/torrentnet.lua", "scenarios/*.yaml"),
-    *("rubrics/*.yaml", "rubrics/reference/*"),
+    *("tracker.py", "peer.py", "docs/scenario.schema.json", "docs/torrentnet.lua", "scenarios/*.yaml"),
+    *("docs/rubric.schema.json", "rubrics/*.yaml", "rubrics/reference/*"),
 )
 """Glob patterns below this directory. torrentnet/lab/paths.py finds the copies, or a checkout's own files."""
 FOLDER = "torrentnet/_files"

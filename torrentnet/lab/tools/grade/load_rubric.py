@@ -184,7 +184,7 @@ class _RubricReader:
         return Experiment(name, about, document, plan)
 
     def _programs(self) -> GivenPrograms:
-        """Return any submission: what is asked of an experiment must make sense of a program that is not ours."""
+        """Return any submission: experiments must make sense of foreign programs."""
         example = str(rubrics_folder() / EXAMPLE)
         return GivenPrograms(tracker=example, peers=example)
 
